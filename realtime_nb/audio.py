@@ -1,0 +1,348 @@
+"""Audio as samples and a rate, and the formats it travels in.
+
+Everything inside the package is mono. On the wire it is PCM16 at 24 kHz (Realtime API reference,
+``audio.input.format``) or G.711 at 8 kHz; in files it is whatever libsndfile reads and writes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from .errors import AudioError
+from .record import Record
+
+#: Rate of PCM16 on the Realtime wire, in Hz.
+WIRE_SAMPLE_RATE = 24_000
+
+Samples = npt.NDArray[np.float32]
+
+# libsndfile's names for what `AudioClip.encode` writes: container, subtype.
+_FORMATS = {
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "opus": ("OGG", "OPUS"),
+    "ogg": ("OGG", "VORBIS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+}
+#: Rates that the Opus codec takes (RFC 6716 §2); others are resampled to 48 kHz first.
+_OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+MIME_TYPES = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "opus": "audio/ogg",
+    "ogg": "audio/ogg",
+    "mp3": "audio/mpeg",
+}
+
+
+def to_pcm16(y: npt.NDArray[np.floating]) -> bytes:
+    """Encode samples as 16-bit little-endian PCM.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)], floating
+        Mono samples, full scale 1.0; louder samples are clipped, not wrapped.
+
+    Returns
+    -------
+    pcm : bytes [length=2n]
+        Scale 32768, so ``to_pcm16(from_pcm16(pcm)) == pcm`` for every PCM16 string.
+
+    Raises
+    ------
+    AudioError
+        If `y` is not one-dimensional floating point, or not finite everywhere.
+
+    Notes
+    -----
+    Format: Realtime API reference, session ``audio.input.format``, "audio/pcm".
+    """
+    y = _checked_samples(y)
+    return np.clip(np.rint(y * 32768.0), -32768, 32767).astype("<i2").tobytes()
+
+
+def from_pcm16(pcm: bytes | bytearray | memoryview) -> Samples:
+    """Decode 16-bit little-endian PCM.
+
+    Parameters
+    ----------
+    pcm : bytes-like [length=2n]
+        Mono samples.
+
+    Returns
+    -------
+    y : np.ndarray [shape=(n,)], float32
+        In [-1, 1).
+
+    Raises
+    ------
+    AudioError
+        If the length is odd.
+    """
+    if len(pcm) % 2:
+        raise AudioError(f"PCM16 has two bytes a sample, but {len(pcm)} bytes were given")
+    return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768.0)
+
+
+def _checked_samples(y: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    y = np.asarray(y)
+    if y.ndim != 1 or not np.issubdtype(y.dtype, np.floating):
+        raise AudioError(
+            f"samples of shape {y.shape} and type {y.dtype} are not mono floating point: "
+            "average the channels and divide integers by full scale first"
+        )
+    if not np.isfinite(y).all():
+        raise AudioError("samples must be finite, but some are NaN or infinite")
+    return y
+
+
+def checked_sample_rate(sample_rate: float) -> int:
+    """Return `sample_rate` in Hz as an `int`; raise `AudioError` unless it is a positive whole number."""
+    if not (isinstance(sample_rate, int | float | np.integer | np.floating) and math.isfinite(sample_rate)):
+        raise AudioError(f"sample_rate={sample_rate!r} must be a number of Hz")
+    if sample_rate <= 0 or int(sample_rate) != sample_rate:
+        raise AudioError(f"sample_rate={sample_rate} must be positive and whole")
+    return int(sample_rate)
+
+
+# G.711 by table: ITU-T G.711 (11/88), as in the reference code of G.191. Both laws map 8 bits to a fixed set of
+# levels; encoding looks all 65,536 PCM16 values up.
+def _ulaw_levels() -> npt.NDArray[np.int16]:
+    code = ~np.arange(256, dtype=np.uint8)
+    exponent = (code >> 4) & 7
+    magnitude = (((code & 15).astype(np.int32) << 3) + 0x84 << exponent) - 0x84
+    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
+
+
+def _alaw_levels() -> npt.NDArray[np.int16]:
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent = (code >> 4) & 7
+    mantissa = (code & 15).astype(np.int32) << 4
+    magnitude = np.where(exponent > 0, (mantissa + 0x108) << np.maximum(exponent.astype(np.int32) - 1, 0), mantissa + 8)
+    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+
+
+def _nearest_codes(levels: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """Return the code of the nearest level for each PCM16 value, indexed by the value as uint16."""
+    order = np.argsort(levels, kind="stable")
+    ordered = levels[order].astype(np.int32)
+    values = np.arange(-32768, 32768)
+    at = np.searchsorted((ordered[1:] + ordered[:-1]) / 2, values, side="right")
+    codes = order[at].astype(np.uint8)
+    return np.roll(codes, -32768)
+
+
+_LEVELS = {"ulaw": _ulaw_levels(), "alaw": _alaw_levels()}
+_CODES = {law: _nearest_codes(levels) for law, levels in _LEVELS.items()}
+
+
+def _encode_g711(law: str, pcm: bytes) -> bytes:
+    if len(pcm) % 2:
+        raise AudioError(f"PCM16 has two bytes a sample, but {len(pcm)} bytes were given")
+    return _CODES[law][np.frombuffer(pcm, "<u2")].tobytes()
+
+
+def _decode_g711(law: str, g711: bytes) -> bytes:
+    return _LEVELS[law][np.frombuffer(g711, np.uint8)].astype("<i2").tobytes()
+
+
+def encode_ulaw(pcm: bytes) -> bytes:
+    """Encode PCM16 as G.711 mu-law ("audio/pcmu"), one byte a sample."""
+    return _encode_g711("ulaw", pcm)
+
+
+def decode_ulaw(g711: bytes) -> bytes:
+    """Decode G.711 mu-law ("audio/pcmu") to PCM16."""
+    return _decode_g711("ulaw", g711)
+
+
+def encode_alaw(pcm: bytes) -> bytes:
+    """Encode PCM16 as G.711 A-law ("audio/pcma"), one byte a sample."""
+    return _encode_g711("alaw", pcm)
+
+
+def decode_alaw(g711: bytes) -> bytes:
+    """Decode G.711 A-law ("audio/pcma") to PCM16."""
+    return _decode_g711("alaw", g711)
+
+
+class Resampler:
+    """Resample a PCM16 stream chunk by chunk, keeping the filter's state between chunks.
+
+    Parameters
+    ----------
+    rate_in, rate_out : int
+        Sample rates in Hz. Equal rates pass the chunks through untouched.
+    """
+
+    def __init__(self, rate_in: int, rate_out: int):
+        self.rate_in = checked_sample_rate(rate_in)
+        self.rate_out = checked_sample_rate(rate_out)
+        self._stream = (
+            None if self.rate_in == self.rate_out else soxr.ResampleStream(self.rate_in, self.rate_out, 1, dtype="int16")
+        )
+
+    def process(self, pcm: bytes, *, last: bool = False) -> bytes:
+        """Resample the next chunk.
+
+        Parameters
+        ----------
+        pcm : bytes
+            PCM16 at `rate_in`; may be empty.
+        last : bool, default False
+            Whether the stream ends here; returns what the filter still holds and starts afresh.
+
+        Returns
+        -------
+        pcm : bytes
+            PCM16 at `rate_out`: what is ready by now.
+        """
+        if self._stream is None:
+            return bytes(pcm)
+        out = self._stream.resample_chunk(np.frombuffer(pcm, "<i2"), last=last)
+        if last:
+            self._stream.clear()
+        return bytes(out.astype("<i2", copy=False).tobytes())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AudioClip(Record):
+    """A piece of mono audio.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(n,)], floating
+        Full scale 1.0; kept as float32.
+    sample_rate : int, default 24000
+        In Hz.
+
+    Raises
+    ------
+    AudioError
+        If the samples are not mono, floating point and finite, or the rate is not positive and whole.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> clip = AudioClip(np.zeros(12_000), sample_rate=24_000)
+    >>> clip.duration_s
+    0.5
+    """
+
+    samples: Samples
+    sample_rate: int = WIRE_SAMPLE_RATE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sample_rate", checked_sample_rate(self.sample_rate))
+        object.__setattr__(self, "samples", _checked_samples(self.samples).astype(np.float32, copy=False))
+
+    @classmethod
+    def from_pcm16(cls, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE) -> AudioClip:
+        """Make a clip from 16-bit little-endian mono PCM at `sample_rate` Hz."""
+        return cls(from_pcm16(pcm), sample_rate)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> AudioClip:
+        """Read an audio file in any format that libsndfile knows (WAV, FLAC, Ogg, Opus, MP3, AIFF, …).
+
+        Several channels are averaged.
+
+        Raises
+        ------
+        AudioError
+            If the file is missing, empty or not audio.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise AudioError(f"{str(path)!r} is not a file")
+        if path.stat().st_size == 0:
+            raise AudioError(f"{str(path)!r} is an empty file")
+        with path.open("rb") as file:
+            return cls._read(file, str(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> AudioClip:
+        """Read an audio file held in memory; formats and errors as in `from_file`."""
+        return cls._read(io.BytesIO(data), f"{len(data)} bytes")
+
+    @classmethod
+    def _read(cls, file: BinaryIO, name: str) -> AudioClip:
+        try:
+            samples, sample_rate = soundfile.read(file, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(
+                f"{name!r} is not audio that libsndfile can read ({error.error_string}): "
+                "convert it to WAV, FLAC, Ogg, Opus or MP3"
+            ) from error
+        if not len(samples):
+            raise AudioError(f"{name!r} holds no samples")
+        return cls(samples.mean(axis=1), sample_rate)
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate
+
+    @property
+    def peak(self) -> float:
+        """Largest magnitude, full scale 1.0; 0.0 for an empty clip."""
+        return float(np.abs(self.samples).max(initial=0.0))
+
+    def resample(self, sample_rate: int) -> AudioClip:
+        """Return the clip at another rate (soxr, high quality)."""
+        sample_rate = checked_sample_rate(sample_rate)
+        if sample_rate == self.sample_rate:
+            return self
+        return AudioClip(soxr.resample(self.samples, self.sample_rate, sample_rate), sample_rate)
+
+    def cut(self, start_s: float = 0.0, stop_s: float | None = None) -> AudioClip:
+        """Return the part from `start_s` to `stop_s` seconds, as far as the clip reaches."""
+        start = max(0, round(start_s * self.sample_rate))
+        stop = len(self.samples) if stop_s is None else max(start, round(stop_s * self.sample_rate))
+        return AudioClip(self.samples[start:stop], self.sample_rate)
+
+    def to_pcm16(self, sample_rate: int | None = None) -> bytes:
+        """Return 16-bit little-endian PCM, resampled to `sample_rate` Hz where one is given."""
+        return to_pcm16((self if sample_rate is None else self.resample(sample_rate)).samples)
+
+    def encode(self, format: str = "wav") -> bytes:
+        """Return the clip as a file in memory.
+
+        Parameters
+        ----------
+        format : {"wav", "flac", "opus", "ogg", "mp3"}, default "wav"
+            "opus" is Opus in an Ogg container, "ogg" Vorbis. Opus at rates that the codec lacks is resampled to
+            48 kHz.
+
+        Raises
+        ------
+        AudioError
+            If the format is not one of these.
+        """
+        if format not in _FORMATS:
+            raise AudioError(f"format={format!r} is not one of {', '.join(_FORMATS)}")
+        clip = self if format != "opus" or self.sample_rate in _OPUS_RATES else self.resample(48_000)
+        container, subtype = _FORMATS[format]
+        buffer = io.BytesIO()
+        # Scaled as on the wire, so that lossless formats give back the very PCM16 that was received.
+        samples = np.frombuffer(clip.to_pcm16(), "<i2") if subtype == "PCM_16" else clip.samples
+        soundfile.write(buffer, samples, clip.sample_rate, format=container, subtype=subtype)
+        return buffer.getvalue()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the clip to a file; the ending names the format, as in `encode`. Returns the path."""
+        path = Path(path)
+        path.write_bytes(self.encode(path.suffix.lstrip(".").lower()))
+        return path
+
+    def __repr__(self) -> str:
+        return f"AudioClip({self.duration_s:.2f} s, {self.sample_rate} Hz)"

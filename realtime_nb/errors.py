@@ -1,0 +1,163 @@
+"""What can go wrong, as one tree.
+
+* `RealtimeError`: everything below.
+
+  * `AudioError` (also a `ValueError`): samples, rates or files that cannot be used.
+  * `SettingsError` (also a `ValueError`): a session setting that no server would take.
+  * `MissingKey`: a backend needs an API key and none was given.
+  * `MissingExtra`: an optional part of the package is not installed.
+  * `LocalProtocolError`: the caller did what the session's state does not allow.
+  * `RemoteProtocolError`: the server sent something that the protocol does not know how to read.
+  * `ServerError`: the server answered with an error of its own (`code`, `message`, `param`, `event_id`).
+  * `ConnectionLost`: the socket could not be opened or went away.
+
+Facts are attributes; the text is made in `__str__`. No message holds a key or audio.
+"""
+
+from __future__ import annotations
+
+
+class RealtimeError(Exception):
+    """Base of all errors that this package raises."""
+
+
+class AudioError(RealtimeError, ValueError):
+    """Audio that cannot be used: a bad rate, a bad shape, an unreadable file."""
+
+
+class SettingsError(RealtimeError, ValueError):
+    """A session setting that no server would take."""
+
+
+class MissingKey(RealtimeError):
+    """A backend needs an API key and none was given.
+
+    Parameters
+    ----------
+    backend : str
+        Name of the backend, e.g. ``"openai"``.
+    variable : str
+        Environment variable that would hold the key.
+    """
+
+    def __init__(self, backend: str, variable: str):
+        super().__init__(backend, variable)
+        self.backend = backend
+        self.variable = variable
+
+    def __str__(self) -> str:
+        return (
+            f"the {self.backend} backend needs an API key: set {self.variable}, pass api_key=…, "
+            'or talk to the local voice with backend="local"'
+        )
+
+
+class MissingExtra(RealtimeError):
+    """An optional part of the package is not installed.
+
+    Parameters
+    ----------
+    what : str
+        What the caller wanted, e.g. ``"the local voice"``.
+    extra : str
+        The extra that brings it.
+    reason : str, optional
+        What the import said.
+    """
+
+    def __init__(self, what: str, extra: str, reason: str = ""):
+        super().__init__(what, extra, reason)
+        self.what = what
+        self.extra = extra
+        self.reason = reason
+
+    def __str__(self) -> str:
+        because = f" ({self.reason})" if self.reason else ""
+        return f"{self.what} is not installed{because}: run  pip install 'realtime-nb[{self.extra}]'"
+
+
+class LocalProtocolError(RealtimeError):
+    """The caller asked for something that the session's state does not allow; nothing was changed."""
+
+
+class RemoteProtocolError(RealtimeError):
+    """The server sent something that cannot be read as an event."""
+
+
+class ServerError(RealtimeError):
+    """An error that the server sent, in the API's own words.
+
+    Parameters
+    ----------
+    message : str
+        The API's message.
+    code : str, optional
+        The API's code, e.g. ``"input_audio_buffer_commit_empty"``; `None` where it sent none.
+    error_type : str, optional
+        The API's type, e.g. ``"invalid_request_error"``.
+    param : str, optional
+        The parameter that the server complains about.
+    event_id : str, optional
+        The client event that the error answers.
+    advice : str, optional
+        What the person can do about it.
+    """
+
+    #: Codes after which a session is over and a retry is useless, with the way out.
+    FATAL = {
+        "invalid_api_key": "check the key (OPENAI_API_KEY, or api_key=…); it was refused",
+        "insufficient_quota": "add credit to the account or use another key; retrying does not help",
+        "account_deactivated": "the account is closed; use another key",
+        "billing_hard_limit_reached": "raise the account's spending limit or use another key",
+        "beta_api_shape_disabled": "the server speaks only the GA protocol; remove the OpenAI-Beta header",
+        "session_expired": "sessions end after their maximum duration; connect again to go on",
+    }
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        error_type: str | None = None,
+        param: str | None = None,
+        event_id: str | None = None,
+        advice: str | None = None,
+    ):
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.error_type = error_type
+        self.param = param
+        self.event_id = event_id
+        self.advice = advice if advice is not None else self.FATAL.get(code or "")
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the session cannot go on after this error."""
+        return self.code in self.FATAL
+
+    def __str__(self) -> str:
+        text = f"{self.message} [{self.code}]" if self.code else self.message
+        if self.param:
+            text += f" (parameter {self.param})"
+        return f"{text}: {self.advice}" if self.advice else text
+
+
+class ConnectionLost(RealtimeError):
+    """The socket could not be opened, or went away.
+
+    Parameters
+    ----------
+    reason : str
+        What happened, with the way out where one is known.
+    code : int, optional
+        The WebSocket close code.
+    """
+
+    def __init__(self, reason: str, *, code: int | None = None):
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.reason} (close code {self.code})" if self.code is not None else self.reason

@@ -1,0 +1,264 @@
+"""Session settings, GA dialect, as typed records; and the short names by which people set them.
+
+Every absent field is `msgspec.UNSET`; ``None`` is the API's ``null``. Unknown fields are refused, as the API does.
+Source: Realtime API reference, ``session.update``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from ..errors import SettingsError
+
+VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
+
+
+class _Settings(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    pass
+
+
+class PcmFormat(_Settings, tag_field="type", tag="audio/pcm"):
+    """16-bit little-endian mono PCM; 24 kHz is the only rate."""
+
+    rate: Literal[24000] = 24000
+
+
+class UlawFormat(_Settings, tag_field="type", tag="audio/pcmu"):
+    """G.711 mu-law, 8 kHz."""
+
+    rate: Literal[8000] | UnsetType = UNSET
+
+
+class AlawFormat(_Settings, tag_field="type", tag="audio/pcma"):
+    """G.711 A-law, 8 kHz."""
+
+    rate: Literal[8000] | UnsetType = UNSET
+
+
+AudioFormat = PcmFormat | UlawFormat | AlawFormat
+
+
+class ServerVad(_Settings, tag_field="type", tag="server_vad"):
+    """Turns end after a silence."""
+
+    threshold: float | UnsetType = UNSET
+    prefix_padding_ms: int | UnsetType = UNSET
+    silence_duration_ms: int | UnsetType = UNSET
+    idle_timeout_ms: int | None | UnsetType = UNSET
+    create_response: bool | UnsetType = UNSET
+    interrupt_response: bool | UnsetType = UNSET
+
+
+class SemanticVad(_Settings, tag_field="type", tag="semantic_vad"):
+    """Turns end when the words sound finished; ``eagerness`` bounds the wait."""
+
+    eagerness: Literal["low", "medium", "high", "auto"] | UnsetType = UNSET
+    create_response: bool | UnsetType = UNSET
+    interrupt_response: bool | UnsetType = UNSET
+
+
+class Transcription(_Settings):
+    """Which model writes down what the person says, and hints for it."""
+
+    model: str | UnsetType = UNSET
+    language: str | None | UnsetType = UNSET
+    languages: list[str] | None | UnsetType = UNSET
+    keywords: list[str] | None | UnsetType = UNSET
+    prompt: str | None | UnsetType = UNSET
+    delay: str | None | UnsetType = UNSET
+
+
+class NoiseReduction(_Settings):
+    """Filtering before turn detection and model."""
+
+    type: Literal["near_field", "far_field"]
+    strength: float | UnsetType = UNSET
+
+
+class AudioInput(_Settings):
+    """What the person's audio goes through."""
+
+    format: AudioFormat | UnsetType = UNSET
+    transcription: Transcription | None | UnsetType = UNSET
+    noise_reduction: NoiseReduction | None | UnsetType = UNSET
+    turn_detection: ServerVad | SemanticVad | None | UnsetType = UNSET
+
+
+class AudioOutput(_Settings):
+    """How the voice sounds."""
+
+    format: AudioFormat | UnsetType = UNSET
+    voice: str | dict[str, Any] | UnsetType = UNSET
+    speed: float | UnsetType = UNSET
+
+
+class Audio(_Settings):
+    """Both directions."""
+
+    input: AudioInput | UnsetType = UNSET
+    output: AudioOutput | UnsetType = UNSET
+
+
+class Session(_Settings):
+    """The settings of a speech-to-speech session, as ``session.update`` carries them."""
+
+    type: Literal["realtime"] = "realtime"
+    model: str | UnsetType = UNSET
+    output_modalities: list[Literal["text", "audio"]] | UnsetType = UNSET
+    instructions: str | UnsetType = UNSET
+    audio: Audio | UnsetType = UNSET
+    tools: list[dict[str, Any]] | UnsetType = UNSET
+    tool_choice: str | dict[str, Any] | UnsetType = UNSET
+    parallel_tool_calls: bool | UnsetType = UNSET
+    reasoning: dict[str, Any] | None | UnsetType = UNSET
+    max_output_tokens: int | Literal["inf"] | UnsetType = UNSET
+    truncation: Literal["auto", "disabled"] | dict[str, Any] | UnsetType = UNSET
+    tracing: Literal["auto"] | dict[str, Any] | None | UnsetType = UNSET
+    include: list[str] | None | UnsetType = UNSET
+    prompt: dict[str, Any] | None | UnsetType = UNSET
+
+
+class Options(TypedDict, total=False):
+    """The short names under which settings are given to a session.
+
+    ``turn_detection`` takes ``"server_vad"``, ``"semantic_vad"``, a dict with the API's fields, or `None` for turns
+    made by hand; ``transcription`` a model's name, a dict, or `None`; ``input_format`` and ``output_format``
+    ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"``; ``output_modalities`` ``["audio"]`` or ``["text"]``.
+    """
+
+    instructions: str
+    voice: str
+    speed: float
+    output_modalities: list[str]
+    turn_detection: str | dict[str, Any] | None
+    transcription: str | dict[str, Any] | None
+    noise_reduction: str | dict[str, Any] | None
+    input_format: str
+    output_format: str
+    tools: list[dict[str, Any]]
+    tool_choice: str | dict[str, Any]
+    parallel_tool_calls: bool
+    reasoning: dict[str, Any]
+    max_output_tokens: int | str
+    truncation: str | dict[str, Any]
+    tracing: str | dict[str, Any] | None
+    include: list[str] | None
+
+
+_FORMATS = {
+    "pcm16": {"type": "audio/pcm", "rate": 24000},
+    "g711_ulaw": {"type": "audio/pcmu"},
+    "g711_alaw": {"type": "audio/pcma"},
+}
+# Short name → path in the session object.
+_PATHS = {
+    "voice": ("audio", "output", "voice"),
+    "speed": ("audio", "output", "speed"),
+    "output_format": ("audio", "output", "format"),
+    "input_format": ("audio", "input", "format"),
+    "turn_detection": ("audio", "input", "turn_detection"),
+    "transcription": ("audio", "input", "transcription"),
+    "noise_reduction": ("audio", "input", "noise_reduction"),
+}
+#: Closed ranges that the API documents: path → (least, most).
+RANGES: dict[str, tuple[float, float]] = {
+    "audio.output.speed": (0.25, 1.5),
+    "audio.input.turn_detection.threshold": (0.0, 1.0),
+    "audio.input.turn_detection.idle_timeout_ms": (5000, 30000),
+    "max_output_tokens": (1, 4096),
+}
+
+
+def session_from_options(**options: Any) -> dict[str, Any]:
+    """Put settings given by their short names in their places in the API's session object.
+
+    Parameters
+    ----------
+    **options : Options
+        See `Options`.
+
+    Returns
+    -------
+    session : dict
+        What ``session.update`` carries.
+
+    Raises
+    ------
+    SettingsError
+        If a name is unknown or a value is none that the API takes; the message names both.
+    """
+    session: dict[str, Any] = {"type": "realtime"}
+    for name, value in options.items():
+        if name not in Options.__annotations__:
+            raise SettingsError(f"{name!r} is not a session setting; there are {', '.join(Options.__annotations__)}")
+        if name.endswith("_format"):
+            if value not in _FORMATS:
+                raise SettingsError(f"{name}={value!r} is not one of {', '.join(_FORMATS)}")
+            value = _FORMATS[value]
+        elif name in ("turn_detection", "noise_reduction") and isinstance(value, str):
+            value = {"type": value}
+        elif name == "transcription" and isinstance(value, str):
+            value = {"model": value}
+        *parents, leaf = _PATHS.get(name, (name,))
+        at = session
+        for parent in parents:
+            at = at.setdefault(parent, {})
+        at[leaf] = value
+    problem = find_problem(session)
+    if problem:
+        raise SettingsError(str(problem))
+    return session
+
+
+class Problem(Struct, frozen=True):
+    """What is wrong with a session object.
+
+    ``code`` is the API's: ``unknown_parameter``, ``invalid_value`` or ``missing_required_parameter``; ``param`` the
+    path below ``session``.
+    """
+
+    code: str
+    param: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.param}: {self.message}" if self.param else self.message
+
+
+def find_problem(session: dict[str, Any]) -> Problem | None:
+    """Return what the API would refuse in a session object, or `None`."""
+    try:
+        msgspec.convert(session, Session)
+    except msgspec.ValidationError as error:
+        return _explained(str(error))
+    for path, (least, most) in RANGES.items():
+        value = _at(session, path)
+        if isinstance(value, int | float) and not least <= value <= most:
+            return Problem("invalid_value", path, f"{value} is not between {least:g} and {most:g}")
+    if session.get("output_modalities") not in (None, ["audio"], ["text"]):
+        return Problem("invalid_value", "output_modalities", 'must be ["audio"] or ["text"]')
+    voice = _at(session, "audio.output.voice")
+    if isinstance(voice, str) and voice not in VOICES:
+        return Problem("invalid_value", "audio.output.voice", f"{voice!r} is not one of {', '.join(VOICES)}")
+    return None
+
+
+def _at(session: dict[str, Any], path: str) -> Any:
+    value: Any = session
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _explained(message: str) -> Problem:
+    """Turn msgspec's words into the API's: "Object contains unknown field `x` - at `$.audio`"."""
+    text, _, where = message.partition(" - at ")
+    path = where.strip("`").removeprefix("$").lstrip(".")
+    for words, code in (("unknown field `", "unknown_parameter"), ("required field `", "missing_required_parameter")):
+        if words in text:
+            name = text.split(words)[1].rstrip("`")
+            return Problem(code, f"{path}.{name}".lstrip("."), text)
+    return Problem("invalid_value", path, text)
