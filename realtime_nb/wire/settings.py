@@ -6,6 +6,7 @@ Source: Realtime API reference, ``session.update``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal, TypedDict
 
 import msgspec
@@ -228,8 +229,16 @@ class Problem(Struct, frozen=True):
         return f"{self.param}: {self.message}" if self.param else self.message
 
 
-def find_problem(session: dict[str, Any]) -> Problem | None:
-    """Return what the API would refuse in a session object, or `None`."""
+def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = None) -> Problem | None:
+    """Return what the API would refuse in a session object, or `None`.
+
+    Parameters
+    ----------
+    session : dict
+        As ``session.update`` carries it.
+    voices : collection of str, optional
+        The voices to accept; by default any name passes, since servers differ in theirs.
+    """
     try:
         msgspec.convert(session, Session)
     except msgspec.ValidationError as error:
@@ -241,8 +250,8 @@ def find_problem(session: dict[str, Any]) -> Problem | None:
     if session.get("output_modalities") not in (None, ["audio"], ["text"]):
         return Problem("invalid_value", "output_modalities", 'must be ["audio"] or ["text"]')
     voice = _at(session, "audio.output.voice")
-    if isinstance(voice, str) and voice not in VOICES:
-        return Problem("invalid_value", "audio.output.voice", f"{voice!r} is not one of {', '.join(VOICES)}")
+    if voices is not None and isinstance(voice, str) and voice not in voices:
+        return Problem("invalid_value", "audio.output.voice", f"{voice!r} is not one of {', '.join(voices)}")
     return None
 
 
