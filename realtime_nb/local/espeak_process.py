@@ -1,0 +1,158 @@
+"""Speech synthesis as a small program of its own: text in, sound out, over a pipe.
+
+espeak-ng is GPL-3.0-or-later. It is loaded here and nowhere else, in a process that shares no memory with the rest of
+this package and imports none of it: the two talk in JSON lines and frames. The program starts in about 60 ms.
+
+Requests, one JSON object a line on stdin, answered in order::
+
+    {"id": 7, "text": "Hello.", "voice": "en-us+f5", "rate": 160, "pitch": 35}
+    {"abort": 7}                      request 7 ends within 60 ms of sound, wherever it is
+
+Frames on stdout, each a header ``<cII`` (kind, id, payload length) and a payload::
+
+    R  ready, id 0                    payload: the sample rate, uint32
+    W  words of the sound that comes  payload: pairs of uint32, (index of the character, offset in ms)
+    S  sound                          payload: PCM16, mono
+    D  done, or aborted               no payload
+    E  failed                         payload: why, UTF-8
+
+It ends when stdin does, after the requests it has; or at once when nobody reads stdout.
+"""
+
+import ctypes
+import json
+import os
+import queue
+import signal
+import struct
+import sys
+import threading
+
+import espeakng_loader
+
+HEADER = struct.Struct("<cII")
+
+# Numbers from espeak-ng's speak_lib.h, 1.52.
+_SYNCHRONOUS, _DONT_EXIT = 2, 0x8000
+_RATE, _VOLUME, _PITCH = 1, 2, 3
+_CHARS_UTF8, _END_PAUSE = 1, 0x1000
+_EVENT_LIST_ENDS, _EVENT_WORD = 0, 1
+_BLOCK_MS = 60  # the shortest that the library honours
+_VOLUME_THAT_NEVER_CLIPS = 60  # several variants reach full scale at 100
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position_ms", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+class Program:
+    """One espeak-ng, the requests it still has, and the pipe its frames go to."""
+
+    def __init__(self) -> None:
+        self._out = sys.stdout.buffer
+        self._requests: queue.SimpleQueue[dict[str, object] | None] = queue.SimpleQueue()
+        self._aborted: set[int] = set()
+        self._current = 0
+        self._failure: OSError | None = None
+        self._settings: tuple[object, ...] = ()
+        self._espeak = ctypes.CDLL(espeakng_loader.get_library_path())
+        data = os.fsencode(espeakng_loader.get_data_path())
+        self._sample_rate = self._espeak.espeak_Initialize(_SYNCHRONOUS, _BLOCK_MS, data, _DONT_EXIT)
+        if self._sample_rate <= 0:
+            raise OSError(f"espeak-ng found no data in {data!r}")
+        self._callback = _Callback(self._on_block)  # the library keeps no reference of its own
+        self._espeak.espeak_SetSynthCallback(self._callback)
+        self._espeak.espeak_SetParameter(_VOLUME, _VOLUME_THAT_NEVER_CLIPS, 0)
+
+    def run(self) -> None:
+        """Answer requests until stdin ends or stdout breaks."""
+        self._aborted.add(0)
+        # Loads the voice while nobody waits.
+        self._synthesize({"id": 0, "text": "a", "voice": "en-us", "rate": 160, "pitch": 50})
+        self._send(b"R", struct.pack("<I", self._sample_rate))
+        threading.Thread(target=self._read, daemon=True).start()
+        while (request := self._requests.get()) is not None:
+            try:
+                self._synthesize(request)
+            except (KeyError, TypeError, ValueError) as error:
+                self._send(b"E", f"{type(error).__name__}: {error}".encode())
+            self._aborted.discard(self._current)
+
+    def _read(self) -> None:
+        for line in sys.stdin.buffer:
+            message = json.loads(line)
+            if "abort" in message:
+                if message["abort"] >= self._current:  # an answered request may be forgotten
+                    self._aborted.add(message["abort"])
+            else:
+                self._requests.put(message)
+        self._requests.put(None)
+
+    def _synthesize(self, request: dict[str, object]) -> None:
+        self._current = int(str(request["id"]))
+        settings = voice, rate, pitch = str(request["voice"]), int(str(request["rate"])), int(str(request["pitch"]))
+        if settings != self._settings:
+            if self._espeak.espeak_SetVoiceByName(voice.encode()):
+                raise ValueError(f"espeak-ng has no voice {voice!r}")
+            self._espeak.espeak_SetParameter(_RATE, rate, 0)
+            self._espeak.espeak_SetParameter(_PITCH, pitch, 0)
+            self._settings = settings
+        # A null character would end the text; a lone surrogate has no UTF-8.
+        text = str(request["text"]).replace("\0", " ").encode("utf-8", "replace") + b"\0"
+        if self._current not in self._aborted:
+            self._espeak.espeak_Synth(text, len(text), 0, 0, 0, _CHARS_UTF8 | _END_PAUSE, None, None)
+        if self._failure:
+            raise self._failure
+        if self._current:
+            self._send(b"D")
+
+    def _on_block(
+        self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, events: "ctypes._Pointer[_Event]"
+    ) -> int:
+        """Pass one block on; 1 tells the library to stop. No exception may cross into C."""
+        if self._current in self._aborted:
+            return 1
+        try:
+            marks = []
+            index = 0
+            while events and (event := events[index]).type != _EVENT_LIST_ENDS:
+                if event.type == _EVENT_WORD:
+                    marks += [max(0, event.text_position - 1), max(0, event.audio_position_ms)]
+                index += 1
+            if marks:
+                self._send(b"W", struct.pack(f"<{len(marks)}I", *marks))
+            if count > 0:
+                self._send(b"S", ctypes.string_at(samples, 2 * count))
+        except OSError as error:
+            self._failure = error
+            return 1
+        return 0
+
+    def _send(self, kind: bytes, payload: bytes = b"") -> None:
+        self._out.write(HEADER.pack(kind, self._current, len(payload)) + payload)
+        self._out.flush()
+
+
+def main() -> None:
+    """Run the program on this process's stdin and stdout."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C at a terminal reaches the whole group; the parent decides
+    try:
+        Program().run()
+    except BrokenPipeError:
+        os._exit(0)  # flushing stdout once more at exit would only fail again
+
+
+if __name__ == "__main__":
+    main()
