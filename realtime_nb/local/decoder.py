@@ -1,0 +1,187 @@
+"""One pocketsphinx decoder: PCM16 at 16 kHz in, words with their times out. The only import of pocketsphinx' decoder.
+
+Two bindings with one interface. pocketsphinx' own never releases the interpreter lock, and an utterance takes 100 ms:
+the server's loop would stand still for as long. On Linux and macOS the extension exports the whole C library, and
+`CDecoder` calls that through ctypes, which does release the lock. On Windows it exports nothing: `CythonDecoder` feeds
+pieces, between which other threads run.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from realtime_nb.errors import MissingExtra, RealtimeError
+
+SAMPLE_RATE = 16_000
+FRAME_MS = 10
+_PIECE_BYTES = 2 * SAMPLE_RATE * 160 // 1000
+_FILLER = re.compile(r"<.*>|\[.*\]|\+\+.*")
+
+
+class RecognitionError(RealtimeError):
+    """A decoder could not be made, or failed."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A recognised word and where it was said."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What a decoder made of an utterance."""
+
+    words: tuple[Word, ...]
+    score: float
+    """Log likelihood per frame of 10 ms, higher is better; decoders with equal settings can be compared by it."""
+
+
+class Decoder(Protocol):
+    """Decodes whole utterances, one at a time."""
+
+    def decode(self, pcm: bytes) -> Hypothesis:
+        """Return the most likely words of one utterance, PCM16 at 16 kHz."""
+
+
+def make_decoder(lm: Path, dictionary: Path) -> Decoder:
+    """Make a decoder of the shipped English acoustic model, the given language model and pronunciations.
+
+    Raises
+    ------
+    MissingExtra
+        If pocketsphinx is not installed.
+    RecognitionError
+        If it refuses the files.
+    """
+    return CDecoder(lm, dictionary) if _library() else CythonDecoder(lm, dictionary)
+
+
+def _settings(lm: Path, dictionary: Path) -> dict[str, Any]:
+    import pocketsphinx
+
+    return {
+        "hmm": str(Path(pocketsphinx.get_model_path()) / "en-us" / "en-us"),
+        "lm": str(lm),
+        "dict": str(dictionary),
+        "samprate": SAMPLE_RATE,
+        # The second and third pass take 300 ms after the end of an utterance and gain nothing here.
+        "fwdflat": False,
+        "bestpath": False,
+        "lw": 9.0,
+        "ds": 2,  # scores every second frame: half the work for one word in a hundred
+        "loglevel": "FATAL",
+    }
+
+
+@functools.cache
+def _library() -> Any:
+    """Return pocketsphinx' C library, or `None` where the extension does not export it."""
+    try:
+        from pocketsphinx import _pocketsphinx
+    except ImportError as error:
+        raise MissingExtra("the local voice's speech recognition", "local", str(error)) from error
+    library = ctypes.CDLL(_pocketsphinx.__file__)
+    if not hasattr(library, "ps_init"):
+        return None
+    pointer, integers = ctypes.c_void_p, ctypes.POINTER(ctypes.c_int)
+    for name, result, arguments in (
+        ("ps_config_parse_json", pointer, [pointer, ctypes.c_char_p]),
+        ("ps_config_free", ctypes.c_int, [pointer]),
+        ("ps_init", pointer, [pointer]),
+        ("ps_free", ctypes.c_int, [pointer]),
+        ("ps_start_utt", ctypes.c_int, [pointer]),
+        ("ps_process_raw", ctypes.c_int, [pointer, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int]),
+        ("ps_end_utt", ctypes.c_int, [pointer]),
+        ("ps_get_hyp", ctypes.c_char_p, [pointer, ctypes.POINTER(ctypes.c_int32)]),
+        ("ps_get_n_frames", ctypes.c_int, [pointer]),
+        ("ps_seg_iter", pointer, [pointer]),
+        ("ps_seg_next", pointer, [pointer]),
+        ("ps_seg_word", ctypes.c_char_p, [pointer]),
+        ("ps_seg_frames", None, [pointer, integers, integers]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class CDecoder:
+    """A decoder through the C library, without the interpreter lock."""
+
+    def __init__(self, lm: Path, dictionary: Path):
+        self._decoder: int | None = None
+        self._library = _library()
+        config = self._library.ps_config_parse_json(None, json.dumps(_settings(lm, dictionary)).encode())
+        self._decoder = self._library.ps_init(config)
+        self._library.ps_config_free(config)
+        if not self._decoder:
+            raise RecognitionError(f"pocketsphinx could not load {lm.name} with {dictionary.name}")
+
+    def __del__(self) -> None:
+        if self._decoder:
+            self._library.ps_free(self._decoder)
+
+    def decode(self, pcm: bytes) -> Hypothesis:
+        """Return the most likely words of one utterance."""
+        library, decoder = self._library, self._decoder
+        score = ctypes.c_int32()
+        failed = library.ps_start_utt(decoder) < 0
+        failed = failed or library.ps_process_raw(decoder, pcm, len(pcm) // 2, 0, 1) < 0
+        if library.ps_end_utt(decoder) < 0 or failed:
+            raise RecognitionError(f"pocketsphinx failed on an utterance of {len(pcm) // 32} ms")
+        if not library.ps_get_hyp(decoder, ctypes.byref(score)):
+            return Hypothesis((), 0.0)
+        return Hypothesis(_words(self._segments()), score.value / max(1, library.ps_get_n_frames(decoder)))
+
+    def _segments(self) -> Iterator[tuple[str, int, int]]:
+        start, end = ctypes.c_int(), ctypes.c_int()
+        segment = self._library.ps_seg_iter(self._decoder)
+        while segment:
+            self._library.ps_seg_frames(segment, ctypes.byref(start), ctypes.byref(end))
+            yield self._library.ps_seg_word(segment).decode(), start.value, end.value
+            segment = self._library.ps_seg_next(segment)
+
+
+class CythonDecoder:
+    """A decoder through pocketsphinx' own binding; other threads run between pieces of 160 ms."""
+
+    def __init__(self, lm: Path, dictionary: Path):
+        import pocketsphinx
+
+        try:
+            self._decoder = pocketsphinx.Decoder(**_settings(lm, dictionary))
+        except RuntimeError as error:
+            raise RecognitionError(f"pocketsphinx could not load {lm.name} with {dictionary.name}") from error
+
+    def decode(self, pcm: bytes) -> Hypothesis:
+        """Return the most likely words of one utterance."""
+        decoder = self._decoder
+        decoder.start_utt()
+        try:
+            for offset in range(0, len(pcm) // 2 * 2, _PIECE_BYTES):
+                decoder.process_raw(pcm[offset : offset + _PIECE_BYTES], no_search=False, full_utt=False)
+        finally:
+            decoder.end_utt()
+        if (best := decoder.hyp()) is None:
+            return Hypothesis((), 0.0)
+        segments = ((part.word, part.start_frame, part.end_frame) for part in decoder.seg())
+        return Hypothesis(_words(segments), best.score / max(1, decoder.n_frames()))
+
+
+def _words(segments: Iterator[tuple[str, int, int]]) -> tuple[Word, ...]:
+    """Leave out silence and noise, and the number of a word's pronunciation ("read(2)")."""
+    return tuple(
+        Word(text.partition("(")[0], start * FRAME_MS, (end + 1) * FRAME_MS)
+        for text, start, end in segments
+        if not _FILLER.fullmatch(text)
+    )
