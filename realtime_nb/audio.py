@@ -67,7 +67,7 @@ def to_pcm16(y: npt.NDArray[np.floating]) -> bytes:
     Format: Realtime API reference, session ``audio.input.format``, "audio/pcm".
     """
     y = _checked_samples(y)
-    return np.clip(np.rint(y * 32768.0), -32768, 32767).astype("<i2").tobytes()
+    return bytes(np.clip(np.rint(y * 32768.0), -32768, 32767).astype("<i2").tobytes())
 
 
 def from_pcm16(pcm: bytes | bytearray | memoryview) -> Samples:
@@ -114,67 +114,6 @@ def checked_sample_rate(sample_rate: float) -> int:
     return int(sample_rate)
 
 
-# G.711 by table: ITU-T G.711 (11/88), as in the reference code of G.191. Both laws map 8 bits to a fixed set of
-# levels; encoding looks all 65,536 PCM16 values up.
-def _ulaw_levels() -> npt.NDArray[np.int16]:
-    code = ~np.arange(256, dtype=np.uint8)
-    exponent = (code >> 4) & 7
-    magnitude = (((code & 15).astype(np.int32) << 3) + 0x84 << exponent) - 0x84
-    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
-
-
-def _alaw_levels() -> npt.NDArray[np.int16]:
-    code = np.arange(256, dtype=np.uint8) ^ 0x55
-    exponent = (code >> 4) & 7
-    mantissa = (code & 15).astype(np.int32) << 4
-    magnitude = np.where(exponent > 0, (mantissa + 0x108) << np.maximum(exponent.astype(np.int32) - 1, 0), mantissa + 8)
-    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
-
-
-def _nearest_codes(levels: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
-    """Return the code of the nearest level for each PCM16 value, indexed by the value as uint16."""
-    order = np.argsort(levels, kind="stable")
-    ordered = levels[order].astype(np.int32)
-    values = np.arange(-32768, 32768)
-    at = np.searchsorted((ordered[1:] + ordered[:-1]) / 2, values, side="right")
-    codes = order[at].astype(np.uint8)
-    return np.roll(codes, -32768)
-
-
-_LEVELS = {"ulaw": _ulaw_levels(), "alaw": _alaw_levels()}
-_CODES = {law: _nearest_codes(levels) for law, levels in _LEVELS.items()}
-
-
-def _encode_g711(law: str, pcm: bytes) -> bytes:
-    if len(pcm) % 2:
-        raise AudioError(f"PCM16 has two bytes a sample, but {len(pcm)} bytes were given")
-    return _CODES[law][np.frombuffer(pcm, "<u2")].tobytes()
-
-
-def _decode_g711(law: str, g711: bytes) -> bytes:
-    return _LEVELS[law][np.frombuffer(g711, np.uint8)].astype("<i2").tobytes()
-
-
-def encode_ulaw(pcm: bytes) -> bytes:
-    """Encode PCM16 as G.711 mu-law ("audio/pcmu"), one byte a sample."""
-    return _encode_g711("ulaw", pcm)
-
-
-def decode_ulaw(g711: bytes) -> bytes:
-    """Decode G.711 mu-law ("audio/pcmu") to PCM16."""
-    return _decode_g711("ulaw", g711)
-
-
-def encode_alaw(pcm: bytes) -> bytes:
-    """Encode PCM16 as G.711 A-law ("audio/pcma"), one byte a sample."""
-    return _encode_g711("alaw", pcm)
-
-
-def decode_alaw(g711: bytes) -> bytes:
-    """Decode G.711 A-law ("audio/pcma") to PCM16."""
-    return _decode_g711("alaw", g711)
-
-
 class Resampler:
     """Resample a PCM16 stream chunk by chunk, keeping the filter's state between chunks.
 
@@ -187,9 +126,8 @@ class Resampler:
     def __init__(self, rate_in: int, rate_out: int):
         self.rate_in = checked_sample_rate(rate_in)
         self.rate_out = checked_sample_rate(rate_out)
-        self._stream = (
-            None if self.rate_in == self.rate_out else soxr.ResampleStream(self.rate_in, self.rate_out, 1, dtype="int16")
-        )
+        same = self.rate_in == self.rate_out
+        self._stream = None if same else soxr.ResampleStream(self.rate_in, self.rate_out, 1, dtype="int16")
 
     def process(self, pcm: bytes, *, last: bool = False) -> bytes:
         """Resample the next chunk.
@@ -346,3 +284,11 @@ class AudioClip(Record):
 
     def __repr__(self) -> str:
         return f"AudioClip({self.duration_s:.2f} s, {self.sample_rate} Hz)"
+
+
+def concatenate(clips: list[AudioClip]) -> AudioClip:
+    """Join clips end to end, at the first one's rate."""
+    if not clips:
+        raise AudioError("there is no clip to join")
+    rate = clips[0].sample_rate
+    return AudioClip(np.concatenate([clip.resample(rate).samples for clip in clips]), rate)

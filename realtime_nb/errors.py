@@ -16,6 +16,8 @@ Facts are attributes; the text is made in `__str__`. No message holds a key or a
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class RealtimeError(Exception):
     """Base of all errors that this package raises."""
@@ -104,7 +106,7 @@ class ServerError(RealtimeError):
     """
 
     #: Codes after which a session is over and a retry is useless, with the way out.
-    FATAL = {
+    FATAL: ClassVar[dict[str, str]] = {
         "invalid_api_key": "check the key (OPENAI_API_KEY, or api_key=…); it was refused",
         "insufficient_quota": "add credit to the account or use another key; retrying does not help",
         "account_deactivated": "the account is closed; use another key",

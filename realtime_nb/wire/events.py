@@ -140,7 +140,7 @@ class Error(ServerEvent, tag="error", kw_only=True, frozen=True):
 
 class _ItemEvent(ServerEvent, kw_only=True, frozen=True):
     item: Item
-    previous_item_id: str | None | UnsetType = UNSET
+    previous_item_id: str | UnsetType | None = UNSET
 
 
 class ConversationItemAdded(_ItemEvent, tag="conversation.item.added", kw_only=True, frozen=True):

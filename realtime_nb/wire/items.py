@@ -18,9 +18,9 @@ class Content(Struct, frozen=True, kw_only=True):
     """
 
     type: str
-    text: str | None | UnsetType = UNSET
-    audio: bytes | None | UnsetType = UNSET
-    transcript: str | None | UnsetType = UNSET
+    text: str | UnsetType | None = UNSET
+    audio: bytes | UnsetType | None = UNSET
+    transcript: str | UnsetType | None = UNSET
     image_url: str | UnsetType = UNSET
     detail: str | UnsetType = UNSET
 
@@ -45,15 +45,15 @@ class Item(Struct, frozen=True, kw_only=True):
     call_id: str | UnsetType = UNSET
     arguments: str | UnsetType = UNSET
     output: str | UnsetType = UNSET
-    phase: str | None | UnsetType = UNSET
+    phase: str | UnsetType | None = UNSET
 
 
 class StatusDetails(Struct, frozen=True, kw_only=True):
     """Why a response did not complete: ``reason`` for cancelled and incomplete ones, ``error`` for failed ones."""
 
     type: str
-    reason: str | None | UnsetType = UNSET
-    error: dict[str, Any] | None | UnsetType = UNSET
+    reason: str | UnsetType | None = UNSET
+    error: dict[str, Any] | UnsetType | None = UNSET
 
 
 class Response(Struct, frozen=True, kw_only=True):
@@ -64,12 +64,12 @@ class Response(Struct, frozen=True, kw_only=True):
     status: str | None = None
     status_details: StatusDetails | None = None
     output: list[Item] = []
-    conversation_id: str | None | UnsetType = UNSET
+    conversation_id: str | UnsetType | None = UNSET
     output_modalities: list[str] | UnsetType = UNSET
-    max_output_tokens: int | str | None | UnsetType = UNSET
-    audio: dict[str, Any] | None | UnsetType = UNSET
+    max_output_tokens: int | str | UnsetType | None = UNSET
+    audio: dict[str, Any] | UnsetType | None = UNSET
     usage: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType | None = UNSET
 
 
 class ResponseOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -21,19 +21,19 @@ class _Settings(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_un
     pass
 
 
-class PcmFormat(_Settings, tag_field="type", tag="audio/pcm"):
+class PcmFormat(_Settings, frozen=True, kw_only=True, tag_field="type", tag="audio/pcm"):
     """16-bit little-endian mono PCM; 24 kHz is the only rate."""
 
     rate: Literal[24000] = 24000
 
 
-class UlawFormat(_Settings, tag_field="type", tag="audio/pcmu"):
+class UlawFormat(_Settings, frozen=True, kw_only=True, tag_field="type", tag="audio/pcmu"):
     """G.711 mu-law, 8 kHz."""
 
     rate: Literal[8000] | UnsetType = UNSET
 
 
-class AlawFormat(_Settings, tag_field="type", tag="audio/pcma"):
+class AlawFormat(_Settings, frozen=True, kw_only=True, tag_field="type", tag="audio/pcma"):
     """G.711 A-law, 8 kHz."""
 
     rate: Literal[8000] | UnsetType = UNSET
@@ -42,18 +42,18 @@ class AlawFormat(_Settings, tag_field="type", tag="audio/pcma"):
 AudioFormat = PcmFormat | UlawFormat | AlawFormat
 
 
-class ServerVad(_Settings, tag_field="type", tag="server_vad"):
+class ServerVad(_Settings, frozen=True, kw_only=True, tag_field="type", tag="server_vad"):
     """Turns end after a silence."""
 
     threshold: float | UnsetType = UNSET
     prefix_padding_ms: int | UnsetType = UNSET
     silence_duration_ms: int | UnsetType = UNSET
-    idle_timeout_ms: int | None | UnsetType = UNSET
+    idle_timeout_ms: int | UnsetType | None = UNSET
     create_response: bool | UnsetType = UNSET
     interrupt_response: bool | UnsetType = UNSET
 
 
-class SemanticVad(_Settings, tag_field="type", tag="semantic_vad"):
+class SemanticVad(_Settings, frozen=True, kw_only=True, tag_field="type", tag="semantic_vad"):
     """Turns end when the words sound finished; ``eagerness`` bounds the wait."""
 
     eagerness: Literal["low", "medium", "high", "auto"] | UnsetType = UNSET
@@ -61,34 +61,34 @@ class SemanticVad(_Settings, tag_field="type", tag="semantic_vad"):
     interrupt_response: bool | UnsetType = UNSET
 
 
-class Transcription(_Settings):
+class Transcription(_Settings, frozen=True, kw_only=True):
     """Which model writes down what the person says, and hints for it."""
 
     model: str | UnsetType = UNSET
-    language: str | None | UnsetType = UNSET
-    languages: list[str] | None | UnsetType = UNSET
-    keywords: list[str] | None | UnsetType = UNSET
-    prompt: str | None | UnsetType = UNSET
-    delay: str | None | UnsetType = UNSET
+    language: str | UnsetType | None = UNSET
+    languages: list[str] | UnsetType | None = UNSET
+    keywords: list[str] | UnsetType | None = UNSET
+    prompt: str | UnsetType | None = UNSET
+    delay: str | UnsetType | None = UNSET
 
 
-class NoiseReduction(_Settings):
+class NoiseReduction(_Settings, frozen=True, kw_only=True):
     """Filtering before turn detection and model."""
 
     type: Literal["near_field", "far_field"]
     strength: float | UnsetType = UNSET
 
 
-class AudioInput(_Settings):
+class AudioInput(_Settings, frozen=True, kw_only=True):
     """What the person's audio goes through."""
 
     format: AudioFormat | UnsetType = UNSET
-    transcription: Transcription | None | UnsetType = UNSET
-    noise_reduction: NoiseReduction | None | UnsetType = UNSET
-    turn_detection: ServerVad | SemanticVad | None | UnsetType = UNSET
+    transcription: Transcription | UnsetType | None = UNSET
+    noise_reduction: NoiseReduction | UnsetType | None = UNSET
+    turn_detection: ServerVad | SemanticVad | UnsetType | None = UNSET
 
 
-class AudioOutput(_Settings):
+class AudioOutput(_Settings, frozen=True, kw_only=True):
     """How the voice sounds."""
 
     format: AudioFormat | UnsetType = UNSET
@@ -96,14 +96,14 @@ class AudioOutput(_Settings):
     speed: float | UnsetType = UNSET
 
 
-class Audio(_Settings):
+class Audio(_Settings, frozen=True, kw_only=True):
     """Both directions."""
 
     input: AudioInput | UnsetType = UNSET
     output: AudioOutput | UnsetType = UNSET
 
 
-class Session(_Settings):
+class Session(_Settings, frozen=True, kw_only=True):
     """The settings of a speech-to-speech session, as ``session.update`` carries them."""
 
     type: Literal["realtime"] = "realtime"
@@ -114,12 +114,12 @@ class Session(_Settings):
     tools: list[dict[str, Any]] | UnsetType = UNSET
     tool_choice: str | dict[str, Any] | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType = UNSET
-    reasoning: dict[str, Any] | None | UnsetType = UNSET
+    reasoning: dict[str, Any] | UnsetType | None = UNSET
     max_output_tokens: int | Literal["inf"] | UnsetType = UNSET
     truncation: Literal["auto", "disabled"] | dict[str, Any] | UnsetType = UNSET
-    tracing: Literal["auto"] | dict[str, Any] | None | UnsetType = UNSET
-    include: list[str] | None | UnsetType = UNSET
-    prompt: dict[str, Any] | None | UnsetType = UNSET
+    tracing: Literal["auto"] | dict[str, Any] | UnsetType | None = UNSET
+    include: list[str] | UnsetType | None = UNSET
+    prompt: dict[str, Any] | UnsetType | None = UNSET
 
 
 class Options(TypedDict, total=False):

@@ -1,0 +1,426 @@
+"""The fold: events become a `Conversation` of `Turn`s and `Reply`s.
+
+Feed it every event, sent and received, in the order in which they passed, with the session's time; it reads no
+clock, does no I/O and never raises on what a server sends. The same fold runs live and on recorded events and gives
+the same records. Everything is keyed by ``item_id`` and ``content_index``, never by order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from msgspec import UNSET, Struct
+
+from .input_track import InputTrack
+from .record import Record
+from .turns import Part, Reply, Turn
+from .wire import events as ev
+from .wire.items import Item
+
+#: How many event ids are remembered, to drop what arrives twice.
+_REMEMBERED_EVENTS = 4096
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """The speaker's report, a local event: so much of an item's audio has been rendered."""
+
+    item_id: str
+    played_ms: int
+    stopped: bool = False
+    """Whether playback ended there, before the audio did."""
+    type: str = "playback.heard"
+
+
+class Conversation(Record):
+    """What was said in a session, in order.
+
+    Iterating gives the turns. `apply` is called by the session; reading is safe from any thread.
+    """
+
+    def __init__(self) -> None:
+        self.session: dict[str, Any] = {}
+        """The settings in force, as the server last stated them."""
+        self.replies: list[Reply] = []
+        """Every response, in the order in which they began; out-of-band ones included."""
+        self.errors: list[ev.Error] = []
+        """Errors that the server sent."""
+        self._turns: dict[str, Turn] = {}
+        self._order: list[str] = []
+        self._waiting: dict[str, list[str]] = {}
+        self._replies: dict[str, Reply] = {}
+        self._track = InputTrack()
+        self._requests: deque[tuple[str, float, bool]] = deque()
+        self._seen: dict[str, None] = {}
+
+    # --- reading ---
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The items of the conversation in its own order, which is not that of arrival."""
+        return [self._turns[item_id] for item_id in list(self._order)]
+
+    def __iter__(self) -> Iterator[Turn]:
+        return iter(self.turns)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __repr__(self) -> str:
+        return f"Conversation({len(self)} turns, {len(self.replies)} replies)"
+
+    def turn(self, item_id: str) -> Turn | None:
+        """Return the turn of an item, or `None` if no event has named it."""
+        return self._turns.get(item_id)
+
+    def reply(self, response_id: str) -> Reply | None:
+        """Return the reply of a response, or `None` if no event has named it."""
+        return self._replies.get(response_id)
+
+    def received_ms(self, item_id: str, content_index: int = 0) -> float:
+        """Return how many milliseconds of an item's audio have arrived."""
+        turn = self._turns.get(item_id)
+        part = turn.parts.get(content_index) if turn else None
+        return part.audio_ms if part else 0.0
+
+    # --- folding ---
+
+    def apply(self, event: Any, elapsed_ms: float) -> None:
+        """Take one event into account.
+
+        Parameters
+        ----------
+        event : Event, Heard, Unknown or Malformed
+            Sent or received; kinds that say nothing about the conversation are passed over.
+        elapsed_ms : float
+            When it passed, since the session began.
+        """
+        fold = _FOLDS.get(type(event))
+        if fold is None:
+            return
+        event_id = getattr(event, "event_id", None)
+        if event_id and isinstance(event, ev.ServerEvent):
+            if event_id in self._seen:
+                return
+            self._seen[event_id] = None
+            if len(self._seen) > _REMEMBERED_EVENTS:
+                del self._seen[next(iter(self._seen))]
+        fold(self, event, elapsed_ms)
+
+    def _session(self, event: ev.SessionCreated | ev.SessionUpdated, elapsed_ms: float) -> None:
+        self.session = event.session
+        self._track.encoding = _setting(self.session, "audio", "input", "format", "type") or "audio/pcm"
+
+    def _error(self, event: ev.Error, elapsed_ms: float) -> None:
+        self.errors.append(event)
+        self._requests = deque(request for request in self._requests if request[0] != event.error.event_id)
+
+    def _appended(self, event: ev.InputAudioBufferAppend, elapsed_ms: float) -> None:
+        self._track.append(event.audio, elapsed_ms)
+
+    def _commit_sent(self, event: ev.InputAudioBufferCommit, elapsed_ms: float) -> None:
+        self._track.mark_commit(elapsed_ms)
+
+    def _clear_sent(self, event: ev.InputAudioBufferClear, elapsed_ms: float) -> None:
+        self._track.clear()
+
+    def _requested(self, event: ev.ResponseCreate, elapsed_ms: float) -> None:
+        options = event.response
+        out_of_band = options is not UNSET and options.conversation == "none"
+        self._requests.append((event.event_id or "", elapsed_ms, out_of_band))
+
+    def _create_sent(self, event: ev.ConversationItemCreate, elapsed_ms: float) -> None:
+        # The server names no predecessor for what was put first, nor for what it put last.
+        if event.previous_item_id == "root" and event.item.id:
+            turn = self._item(event.item.id)
+            turn.placed = True
+            self._order.insert(0, turn.item_id)
+
+    def _speech_started(self, event: ev.InputAudioBufferSpeechStarted, elapsed_ms: float) -> None:
+        turn = self._item(event.item_id, role="user")
+        turn.audio_start_ms = event.audio_start_ms
+        self._place(event.item_id, None)
+        self._track.hold_from(event.audio_start_ms)
+
+    def _speech_stopped(self, event: ev.InputAudioBufferSpeechStopped, elapsed_ms: float) -> None:
+        turn = self._item(event.item_id, role="user")
+        turn.audio_end_ms = event.audio_end_ms
+        silence_ms = _setting(self.session, "audio", "input", "turn_detection", "silence_duration_ms") or 0
+        turn.spoken_at_ms = self._track.sent_at_ms(event.audio_end_ms - silence_ms)
+        turn.ended_at_ms = elapsed_ms
+
+    def _committed(self, event: ev.InputAudioBufferCommitted, elapsed_ms: float) -> None:
+        turn = self._item(event.item_id, role="user")
+        self._place(event.item_id, event.previous_item_id)
+        if turn.audio_end_ms is None:
+            mark = self._track.take_commit()
+            if mark:
+                turn.audio_start_ms, turn.audio_end_ms, turn.spoken_at_ms = mark
+            turn.ended_at_ms = elapsed_ms
+        part = self._part(turn, 0, "audio")
+        part.encoding = self._track.encoding
+        part.replace_audio(self._track.cut(turn.audio_start_ms or 0, turn.audio_end_ms))
+
+    def _item_added(self, event: ev.ConversationItemAdded, elapsed_ms: float) -> None:
+        turn = self._described(event.item)
+        if turn:
+            self._place(turn.item_id, event.previous_item_id or None)
+
+    def _item_done(self, event: ev.ConversationItemDone, elapsed_ms: float) -> None:
+        # `added` decides the place: a first answer's `done` has been seen with a null predecessor.
+        turn = self._described(event.item)
+        if turn:
+            turn.done = True
+            self._place(turn.item_id, event.previous_item_id or None)
+
+    def _item_retrieved(self, event: ev.ConversationItemRetrieved, elapsed_ms: float) -> None:
+        self._described(event.item)
+
+    def _item_deleted(self, event: ev.ConversationItemDeleted, elapsed_ms: float) -> None:
+        turn = self._turns.get(event.item_id)
+        if turn:
+            turn.deleted = True
+        if event.item_id in self._order:
+            self._order.remove(event.item_id)
+
+    def _item_truncated(self, event: ev.ConversationItemTruncated, elapsed_ms: float) -> None:
+        turn = self._turns.get(event.item_id)
+        if turn:
+            turn.truncated_ms = event.audio_end_ms
+
+    def _heard(self, event: Heard, elapsed_ms: float) -> None:
+        turn = self._turns.get(event.item_id)
+        if turn:
+            turn.played_ms = max(turn.played_ms or 0, event.played_ms)
+            turn.interrupted = turn.interrupted or event.stopped
+
+    def _transcription_delta(self, event: ev.ConversationItemInputAudioTranscriptionDelta, elapsed_ms: float) -> None:
+        self._part(self._item(event.item_id, role="user"), event.content_index, "audio").add_text(event.delta)
+
+    def _transcription_completed(
+        self, event: ev.ConversationItemInputAudioTranscriptionCompleted, elapsed_ms: float
+    ) -> None:
+        turn = self._item(event.item_id, role="user")
+        self._part(turn, event.content_index, "audio").finish_text(event.transcript)
+        turn.transcription_usage = event.usage
+        turn.transcription_model = _setting(self.session, "audio", "input", "transcription", "model")
+
+    def _transcription_failed(self, event: ev.ConversationItemInputAudioTranscriptionFailed, elapsed_ms: float) -> None:
+        turn = self._item(event.item_id, role="user")
+        turn.transcription_error = event.error
+        self._part(turn, event.content_index, "audio").finish_text(None)
+
+    def _response_created(self, event: ev.ResponseCreated, elapsed_ms: float) -> None:
+        reply = self._reply(event.response.id)
+        out_of_band = event.response.conversation_id is None
+        reply.describe(event.response)
+        reply.model = self.session.get("model") or reply.model
+        asked = next((turn for turn in reversed(self.turns) if turn.role == "user"), None)
+        origin_ms = self._take_request(out_of_band)
+        if not out_of_band:
+            reply.asked = asked
+            if asked and asked.spoken_at_ms is not None and asked.reply is None:
+                # A spoken turn is measured from the end of speech, whoever asked for the response.
+                origin_ms = asked.spoken_at_ms
+            if asked:
+                asked.reply = reply
+        detected = asked.ended_at_ms if asked and origin_ms == asked.spoken_at_ms else None
+        reply.timing.origin_ms = elapsed_ms if origin_ms is None else origin_ms
+        reply.timing.mark("turn_detected", detected)
+        reply.timing.mark("created", elapsed_ms)
+
+    def _take_request(self, out_of_band: bool) -> float | None:
+        for request in self._requests:
+            if request[2] == out_of_band:
+                self._requests.remove(request)
+                return request[1]
+        return None
+
+    def _response_done(self, event: ev.ResponseDone, elapsed_ms: float) -> None:
+        reply = self._reply(event.response.id)
+        reply.describe(event.response)
+        reply.done = True
+        reply.timing.mark("done", elapsed_ms)
+        for index, item in enumerate(event.response.output):
+            turn = self._described(item)
+            if turn:
+                turn.done = True
+                self._output(reply, turn, index)
+                if reply.in_conversation:
+                    self._place(turn.item_id, None)
+
+    def _output_item_added(self, event: ev.ResponseOutputItemAdded, elapsed_ms: float) -> None:
+        turn = self._described(event.item)
+        if turn:
+            self._output(self._reply(event.response_id), turn, event.output_index)
+
+    def _output_item_done(self, event: ev.ResponseOutputItemDone, elapsed_ms: float) -> None:
+        turn = self._described(event.item)
+        if turn:
+            turn.done = True
+            self._output(self._reply(event.response_id), turn, event.output_index)
+
+    def _part_described(
+        self, event: ev.ResponseContentPartAdded | ev.ResponseContentPartDone, elapsed_ms: float
+    ) -> None:
+        turn = self._output_turn(event)
+        part = self._part(turn, event.content_index, "audio" if "audio" in event.part.type else "text")
+        if isinstance(event, ev.ResponseContentPartDone) and event.part.words:
+            part.finish_text(event.part.words)
+
+    def _text_delta(
+        self, event: ev.ResponseOutputTextDelta | ev.ResponseOutputAudioTranscriptDelta, elapsed_ms: float
+    ) -> None:
+        kind = "text" if isinstance(event, ev.ResponseOutputTextDelta) else "audio"
+        self._part(self._output_turn(event), event.content_index, kind).add_text(event.delta)
+        self._reply(event.response_id).timing.mark("first_text", elapsed_ms)
+
+    def _text_done(self, event: ev.ResponseOutputTextDone, elapsed_ms: float) -> None:
+        self._part(self._output_turn(event), event.content_index, "text").finish_text(event.text)
+
+    def _transcript_done(self, event: ev.ResponseOutputAudioTranscriptDone, elapsed_ms: float) -> None:
+        self._part(self._output_turn(event), event.content_index, "audio").finish_text(event.transcript)
+
+    def _audio_delta(self, event: ev.ResponseOutputAudioDelta, elapsed_ms: float) -> None:
+        turn = self._turns.get(event.item_id)
+        part = turn.parts.get(event.content_index) if turn else None
+        if part is None or turn is None or turn.response_id is None:
+            turn = self._output_turn(event)
+            part = self._part(turn, event.content_index, "audio")
+        if not part.audio_chunks:
+            part.encoding = _setting(self.session, "audio", "output", "format", "type") or "audio/pcm"
+            self._reply(event.response_id).timing.mark("first_audio", elapsed_ms)
+        part.add_audio(event.delta)
+
+    def _audio_done(self, event: ev.ResponseOutputAudioDone, elapsed_ms: float) -> None:
+        self._part(self._output_turn(event), event.content_index, "audio").audio_done = True
+
+    def _arguments_delta(self, event: ev.ResponseFunctionCallArgumentsDelta, elapsed_ms: float) -> None:
+        turn = self._output_turn(event)
+        if not turn.done:
+            turn.arguments += event.delta
+
+    def _arguments_done(self, event: ev.ResponseFunctionCallArgumentsDone, elapsed_ms: float) -> None:
+        turn = self._output_turn(event)
+        turn.arguments = event.arguments
+        turn.name = event.name or turn.name
+        turn.call_id = event.call_id or turn.call_id
+        turn.done = True
+
+    # --- finding and making records ---
+
+    def _item(self, item_id: str, *, role: str = "", kind: str = "message") -> Turn:
+        turn = self._turns.get(item_id)
+        if turn is None:
+            turn = self._turns[item_id] = Turn(item_id=item_id, role=role, kind=kind)
+        turn.role = turn.role or role
+        return turn
+
+    def _part(self, turn: Turn, content_index: int, kind: str) -> Part:
+        part = turn.parts.get(content_index)
+        if part is None:
+            part = turn.parts[content_index] = Part(kind=kind)
+        return part
+
+    def _output_turn(self, event: Any) -> Turn:
+        """Return the turn of an event that names a response, an item and a place in the output."""
+        turn = self._turns.get(event.item_id)
+        if turn is None or turn.response_id is None:
+            turn = self._item(event.item_id, role="assistant")
+            if hasattr(event, "call_id"):
+                turn.kind, turn.role = "function_call", "assistant"
+            self._output(self._reply(event.response_id), turn, event.output_index)
+        return turn
+
+    def _output(self, reply: Reply, turn: Turn, output_index: int) -> None:
+        turn.response_id = reply.response_id
+        reply.outputs[output_index] = turn
+
+    def _reply(self, response_id: str) -> Reply:
+        reply = self._replies.get(response_id)
+        if reply is None:
+            reply = self._replies[response_id] = Reply(response_id=response_id)
+            self.replies.append(reply)
+        return reply
+
+    def _described(self, item: Item) -> Turn | None:
+        """Take what a server says of an item; texts that are already whole stay."""
+        if not isinstance(item.id, str):
+            return None
+        turn = self._item(item.id, role=item.role if isinstance(item.role, str) else "", kind=item.type)
+        turn.describe(item)
+        for index, content in enumerate(item.content or []):
+            if content.type in ("input_image", "image"):
+                self._part(turn, index, "image").image_url = content.image_url or ""
+                continue
+            part = self._part(turn, index, "audio" if "audio" in content.type else "text")
+            if content.words and item.status != "in_progress":
+                part.finish_text(content.words)
+            if isinstance(content.audio, bytes) and not part.audio_chunks:
+                part.add_audio(content.audio)
+        return turn
+
+    def _place(self, item_id: str, previous_item_id: str | None) -> None:
+        """Put an item after the one that it follows; where that is not known yet, last for now."""
+        turn = self._turns[item_id]
+        if turn.placed or turn.deleted:
+            return
+        if item_id in self._order:
+            if previous_item_id is None:
+                return
+            self._order.remove(item_id)
+        if previous_item_id in self._order:
+            self._order.insert(self._order.index(previous_item_id) + 1, item_id)
+            turn.placed = True
+        else:
+            self._order.append(item_id)
+            if previous_item_id is not None:
+                self._waiting.setdefault(previous_item_id, []).append(item_id)
+        for follower in self._waiting.pop(item_id, []):
+            self._place(follower, item_id)
+
+
+def _setting(session: dict[str, Any], *path: str) -> Any:
+    value: Any = session
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+_FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
+    ev.SessionCreated: Conversation._session,
+    ev.SessionUpdated: Conversation._session,
+    ev.Error: Conversation._error,
+    ev.InputAudioBufferAppend: Conversation._appended,
+    ev.InputAudioBufferCommit: Conversation._commit_sent,
+    ev.InputAudioBufferClear: Conversation._clear_sent,
+    ev.ConversationItemCreate: Conversation._create_sent,
+    ev.ResponseCreate: Conversation._requested,
+    ev.InputAudioBufferSpeechStarted: Conversation._speech_started,
+    ev.InputAudioBufferSpeechStopped: Conversation._speech_stopped,
+    ev.InputAudioBufferCommitted: Conversation._committed,
+    ev.ConversationItemAdded: Conversation._item_added,
+    ev.ConversationItemDone: Conversation._item_done,
+    ev.ConversationItemRetrieved: Conversation._item_retrieved,
+    ev.ConversationItemDeleted: Conversation._item_deleted,
+    ev.ConversationItemTruncated: Conversation._item_truncated,
+    Heard: Conversation._heard,
+    ev.ConversationItemInputAudioTranscriptionDelta: Conversation._transcription_delta,
+    ev.ConversationItemInputAudioTranscriptionCompleted: Conversation._transcription_completed,
+    ev.ConversationItemInputAudioTranscriptionFailed: Conversation._transcription_failed,
+    ev.ResponseCreated: Conversation._response_created,
+    ev.ResponseDone: Conversation._response_done,
+    ev.ResponseOutputItemAdded: Conversation._output_item_added,
+    ev.ResponseOutputItemDone: Conversation._output_item_done,
+    ev.ResponseContentPartAdded: Conversation._part_described,
+    ev.ResponseContentPartDone: Conversation._part_described,
+    ev.ResponseOutputTextDelta: Conversation._text_delta,
+    ev.ResponseOutputTextDone: Conversation._text_done,
+    ev.ResponseOutputAudioDelta: Conversation._audio_delta,
+    ev.ResponseOutputAudioDone: Conversation._audio_done,
+    ev.ResponseOutputAudioTranscriptDelta: Conversation._text_delta,
+    ev.ResponseOutputAudioTranscriptDone: Conversation._transcript_done,
+    ev.ResponseFunctionCallArgumentsDelta: Conversation._arguments_delta,
+    ev.ResponseFunctionCallArgumentsDone: Conversation._arguments_done,
+}

@@ -1,0 +1,124 @@
+"""The I/O thread: one event loop of our own, which no busy cell can stop.
+
+Sockets live here. Public calls hand their work over with `submit` and return a `Pending`, which can be awaited in a
+cell or a coroutine and waited for in a script. `run_sync` is for people who bring coroutines of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_thread: threading.Thread | None = None
+_loop: asyncio.AbstractEventLoop | None = None
+_pid = 0
+
+
+class Pending(Future[T]):
+    """A result that is on its way: ``await`` it, or call ``.result()`` to wait for it.
+
+    It is a `concurrent.futures.Future`; cancelling it stops the work.
+    """
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return asyncio.wrap_future(self).__await__()
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the result and return it, or raise what went wrong.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            How many seconds to wait at most; then `TimeoutError` is raised and the work goes on.
+        """
+        if threading.current_thread() is _thread and not self.done():
+            raise RuntimeError("result() would stop the I/O thread that it waits for: await it instead")
+        return super().result(timeout)
+
+    def __repr__(self) -> str:
+        if not self.done():
+            return "<Pending: not there yet; await it, or call .result()>"
+        return f"<Pending: {'cancelled' if self.cancelled() else self.exception() or super().result()!r}>"
+
+
+def io_loop() -> asyncio.AbstractEventLoop:
+    """Return the I/O thread's event loop, starting the thread on first use (and afresh after a fork)."""
+    global _thread, _loop, _pid
+    with _lock:
+        if _loop is None or _pid != os.getpid():
+            _pid = os.getpid()
+            _loop = asyncio.new_event_loop()
+            _thread = threading.Thread(target=_loop.run_forever, name="realtime_nb-io", daemon=True)
+            _thread.start()
+        return _loop
+
+
+def on_io_thread() -> bool:
+    """Whether the caller runs on the I/O thread."""
+    return threading.current_thread() is _thread
+
+
+def call_soon(function: Callable[..., object], *args: Any) -> None:
+    """Call a function on the I/O thread: at once where the caller is on it, else as soon as it gets there."""
+    if on_io_thread():
+        function(*args)
+    else:
+        io_loop().call_soon_threadsafe(function, *args)
+
+
+def submit(coroutine: Coroutine[Any, Any, T]) -> Pending[T]:
+    """Run a coroutine on the I/O thread and return its result as a `Pending`."""
+    loop = io_loop()
+    pending: Pending[T] = Pending()
+
+    def start() -> None:
+        task = loop.create_task(coroutine)
+        task.add_done_callback(finish)
+        pending.add_done_callback(lambda done: done.cancelled() and loop.call_soon_threadsafe(task.cancel))
+
+    def finish(task: asyncio.Task[T]) -> None:
+        if pending.cancelled():
+            return
+        if task.cancelled():
+            pending.cancel()
+        elif (error := task.exception()) is not None:
+            pending.set_exception(error)
+        else:
+            pending.set_result(task.result())
+
+    call_soon(start)
+    return pending
+
+
+def run_sync(awaitable: Awaitable[T]) -> T:
+    """Wait for a coroutine of your own in a place where ``await`` is not possible, and return its result.
+
+    In a notebook cell, where a loop already runs, this patches that loop with nest_asyncio, on first use and only
+    then. Our own calls do not need it: ``session.ask(…).result()`` works everywhere.
+
+    Examples
+    --------
+    >>> async def answer():
+    ...     return 42
+    >>> run_sync(answer())
+    42
+    """
+
+    async def wait() -> T:
+        return await awaitable
+
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    import nest_asyncio
+
+    nest_asyncio.apply(loop)
+    return loop.run_until_complete(wait())

@@ -1,0 +1,108 @@
+"""The socket of a session: text messages both ways, with the library's errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from ..errors import ConnectionLost, RealtimeError, ServerError
+
+#: How long the server may take to accept the socket.
+OPEN_TIMEOUT_S = 15.0
+
+
+class Transport:
+    """A WebSocket to a Realtime server; use `Transport.open`."""
+
+    def __init__(self, socket: ClientConnection):
+        self._socket = socket
+
+    @classmethod
+    async def open(cls, url: str, headers: dict[str, str]) -> Transport:
+        """Connect.
+
+        Raises
+        ------
+        ServerError
+            If the server answers with an error, e.g. to a bad key.
+        ConnectionLost
+            If it cannot be reached.
+        """
+        host = urlsplit(url).netloc
+        loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+        try:
+            socket = await connect(
+                url,
+                additional_headers=headers,
+                max_size=None,  # items with audio or images come in one message
+                compression=None,  # base64 audio hardly shrinks, and deflate costs more than the rest
+                open_timeout=OPEN_TIMEOUT_S,
+                proxy=None if loopback else True,
+            )
+        except InvalidStatus as error:
+            raise _refusal(error, host) from error
+        except TimeoutError as error:
+            raise ConnectionLost(f"{host} did not answer within {OPEN_TIMEOUT_S:.0f} s") from error
+        except (OSError, InvalidHandshake, InvalidURI) as error:
+            raise ConnectionLost(f"{host} cannot be reached: {error}") from error
+        return cls(socket)
+
+    async def send(self, message: str) -> None:
+        """Send one message; raises `ConnectionLost` where the socket is gone."""
+        try:
+            await self._socket.send(message)
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Yield messages until the server closes the session normally; raises `ConnectionLost` otherwise."""
+        try:
+            async for message in self._socket:
+                # Bytes are decoded as JSON without a copy.
+                yield message
+        except ConnectionClosed as error:
+            raise _closed(error) from error
+
+    async def close(self) -> None:
+        """Close the socket; does nothing where it is closed."""
+        await self._socket.close()
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _closed(error: ConnectionClosed) -> ConnectionLost:
+    frame = error.rcvd
+    if frame is None:
+        return ConnectionLost("the connection broke off; connect again to go on", code=1006)
+    return ConnectionLost(frame.reason or "the server closed the connection", code=frame.code)
+
+
+def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
+    """Turn an HTTP answer that is no upgrade into the API's error."""
+    status = error.response.status_code
+    try:
+        detail = msgspec.json.decode(error.response.body or b"")["error"]
+        return ServerError(
+            detail["message"],
+            code=detail.get("code") or ("invalid_api_key" if status == 401 else None),
+            error_type=detail.get("type"),
+            param=detail.get("param"),
+        )
+    except (msgspec.DecodeError, KeyError, TypeError):
+        pass
+    if status in (401, 403):
+        return ServerError(f"{host} refused the key (HTTP {status})", code="invalid_api_key")
+    if status == 404:
+        return ConnectionLost(f"{host} has no Realtime endpoint at this address (HTTP 404): check base_url and model")
+    return ConnectionLost(f"{host} answered HTTP {status}")

@@ -1,0 +1,286 @@
+"""The records of a conversation: what was said (`Turn`), what was answered (`Reply`), and when (`Timing`).
+
+They are filled in by the fold in `realtime_nb.conversation` and read by everybody else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import audio, g711, pricing
+from .audio import AudioClip
+from .record import Record
+from .wire.items import ErrorDetail, Item, Response
+
+# Bytes a millisecond and rate of the three wire formats.
+ENCODINGS = {"audio/pcm": (48, 24_000), "audio/pcmu": (8, 8_000), "audio/pcma": (8, 8_000)}
+
+
+def decode_clip(data: bytes, encoding: str) -> AudioClip:
+    """Make a clip of audio as it was on the wire."""
+    if encoding == "audio/pcmu":
+        return AudioClip.from_pcm16(g711.decode_ulaw(data), 8_000)
+    if encoding == "audio/pcma":
+        return AudioClip.from_pcm16(g711.decode_alaw(data), 8_000)
+    return AudioClip.from_pcm16(data[: len(data) // 2 * 2])
+
+
+@dataclass(eq=False)
+class Part:
+    """One part of a turn: text, audio with its transcript, or an image."""
+
+    kind: str
+    text: str = ""
+    text_done: bool = False
+    audio_chunks: list[bytes] = field(default_factory=list)
+    audio_bytes: int = 0
+    audio_done: bool = False
+    encoding: str = "audio/pcm"
+    image_url: str = ""
+
+    def add_text(self, delta: str) -> None:
+        """Append words; a straggler behind the end changes nothing."""
+        if not self.text_done:
+            self.text += delta
+
+    def finish_text(self, text: str | None) -> None:
+        """Set the whole text, whatever deltas came or were lost; `None` keeps what there is. The first end counts."""
+        if text is not None and not self.text_done:
+            self.text = text
+        self.text_done = True
+
+    def add_audio(self, chunk: bytes) -> None:
+        """Append audio, in the wire's format."""
+        self.audio_chunks.append(chunk)
+        self.audio_bytes += len(chunk)
+
+    def replace_audio(self, data: bytes) -> None:
+        """Set the whole audio."""
+        self.audio_chunks = [data] if data else []
+        self.audio_bytes = len(data)
+        self.audio_done = True
+
+    @property
+    def audio_ms(self) -> float:
+        """How much audio there is."""
+        return self.audio_bytes / ENCODINGS.get(self.encoding, ENCODINGS["audio/pcm"])[0]
+
+    @property
+    def clip(self) -> AudioClip | None:
+        """The audio, or `None` where there is none."""
+        return decode_clip(b"".join(self.audio_chunks), self.encoding) if self.audio_chunks else None
+
+
+@dataclass(eq=False)
+class Turn(Record):
+    """One item of the conversation: what somebody said, a function call, or its output."""
+
+    item_id: str
+    role: str = ""
+    """``"user"``, ``"assistant"`` or ``"system"``; empty for the output of a function."""
+    kind: str = "message"
+    """``"message"``, ``"function_call"`` or ``"function_call_output"``."""
+    status: str = ""
+    """The API's: ``"in_progress"``, ``"completed"`` or ``"incomplete"``."""
+    parts: dict[int, Part] = field(default_factory=dict)
+    """By content index."""
+    name: str = ""
+    call_id: str = ""
+    arguments: str = ""
+    output: str = ""
+    response_id: str | None = None
+    """The response that made it; `None` for what the person said."""
+    audio_start_ms: int | None = None
+    """Where a spoken turn begins in all audio ever sent, padding included."""
+    audio_end_ms: int | None = None
+    """Where it ends there, the silence that ended it included."""
+    spoken_at_ms: float | None = None
+    """Session time at which the last speech of the turn was sent."""
+    ended_at_ms: float | None = None
+    """Session time at which the server said that the turn is over."""
+    played_ms: int | None = None
+    """How much of its audio was rendered; `None` where no speaker reports it."""
+    interrupted: bool = False
+    """Whether playback was stopped before the end."""
+    truncated_ms: int | None = None
+    """Where the server cut it to what was heard."""
+    transcription_usage: dict[str, Any] | None = None
+    transcription_model: str | None = None
+    transcription_error: ErrorDetail | None = None
+    done: bool = False
+    deleted: bool = False
+    placed: bool = field(default=False, repr=False)
+    reply: Reply | None = field(default=None, repr=False)
+    """The first reply to it, for a turn of the person's."""
+
+    def describe(self, item: Item) -> None:
+        """Take over what a server's description of the item says."""
+        self.kind = item.type
+        self.status = item.status or self.status
+        self.name = item.name or self.name
+        self.call_id = item.call_id or self.call_id
+        self.arguments = item.arguments or self.arguments
+        self.output = item.output or self.output
+
+    @property
+    def text(self) -> str:
+        """All that was said or written, whether heard or not."""
+        words = (self.parts[index].text.strip() for index in sorted(self.parts))
+        return " ".join(text for text in words if text)
+
+    @property
+    def heard_text(self) -> str:
+        """The part of `text` that was heard: all of it unless playback was stopped.
+
+        Cut by played time at the end of a word; words are taken to be spread evenly over the audio.
+        """
+        total_ms = sum(part.audio_ms for part in self.parts.values())
+        played_ms = self.truncated_ms if self.truncated_ms is not None else self.played_ms
+        if (not self.interrupted and self.truncated_ms is None) or played_ms is None or not total_ms:
+            return self.text
+        cut = round(len(self.text) * min(1.0, played_ms / total_ms))
+        if cut >= len(self.text) or self.text[cut].isspace():
+            return self.text[:cut].rstrip()
+        return self.text[:cut].rpartition(" ")[0].rstrip()
+
+    @property
+    def audio(self) -> AudioClip | None:
+        """All audio of the turn, or `None`."""
+        parts = [self.parts[index] for index in sorted(self.parts) if self.parts[index].audio_chunks]
+        if not parts:
+            return None
+        return decode_clip(b"".join(chunk for part in parts for chunk in part.audio_chunks), parts[0].encoding)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the text will not change any more."""
+        if self.kind != "message" or self.role == "assistant":
+            return self.done
+        return all(part.text_done for part in self.parts.values())
+
+    @property
+    def cost(self) -> pricing.Cost | None:
+        """What writing down the person's words cost, or `None` where that is not known."""
+        return pricing.transcription_cost(self.transcription_usage, self.transcription_model)
+
+
+class Timing:
+    """When things happened for one reply, in ms after the person had finished; `None` for what did not happen.
+
+    For a spoken turn that is when the last speech was sent to the server, before the silence by which a turn is
+    detected; for a turn ended by hand, when it was committed; otherwise when the response was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.origin_ms = 0.0
+        """Session time from which the others count."""
+        self._marks: dict[str, float] = {}
+
+    def mark(self, name: str, elapsed_ms: float | None) -> None:
+        """Note the session time of something that happens once; later marks change nothing."""
+        if elapsed_ms is not None:
+            self._marks.setdefault(name, elapsed_ms)
+
+    def _after_origin(self, name: str) -> float | None:
+        return self._marks[name] - self.origin_ms if name in self._marks else None
+
+    @property
+    def turn_detected_ms(self) -> float | None:
+        """The server said that the turn is over."""
+        return self._after_origin("turn_detected")
+
+    @property
+    def created_ms(self) -> float | None:
+        """The response had begun."""
+        return self._after_origin("created")
+
+    @property
+    def first_text_ms(self) -> float | None:
+        """The first words of the answer came."""
+        return self._after_origin("first_text")
+
+    @property
+    def first_audio_ms(self) -> float | None:
+        """The first audio of the answer came; it may begin with silence."""
+        return self._after_origin("first_audio")
+
+    @property
+    def done_ms(self) -> float | None:
+        """The response was done."""
+        return self._after_origin("done")
+
+    def __repr__(self) -> str:
+        marks = ", ".join(f"{name}_ms={self._after_origin(name):.0f}" for name in self._marks)
+        return f"Timing({marks})"
+
+
+@dataclass(eq=False)
+class Reply(Record):
+    """One answer of the model: words, audio, calls, and what it took."""
+
+    response_id: str
+    status: str = "in_progress"
+    """The API's: ``"in_progress"``, ``"completed"``, ``"cancelled"``, ``"incomplete"`` or ``"failed"``."""
+    reason: str = ""
+    """Why it was cancelled or is incomplete, in the API's words."""
+    error: dict[str, Any] | None = None
+    """What the server says of a failed one."""
+    model: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    outputs: dict[int, Turn] = field(default_factory=dict)
+    """The items that it made, by output index."""
+    usage: pricing.Usage | None = None
+    timing: Timing = field(default_factory=Timing)
+    asked: Turn | None = None
+    """The person's turn that it answers."""
+    in_conversation: bool = True
+    """False for an out-of-band response, which leaves no trace in the conversation."""
+    done: bool = False
+
+    def describe(self, response: Response) -> None:
+        """Take over what a server's description of the response says."""
+        self.status = response.status or self.status
+        self.metadata = response.metadata or self.metadata
+        self.in_conversation = response.conversation_id is not None
+        if response.status_details is not None:
+            self.reason = response.status_details.reason or ""
+            self.error = response.status_details.error or None
+        if response.usage is not None:
+            self.usage = pricing.Usage.from_realtime(response.usage)
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The items that it made, in order."""
+        return [self.outputs[index] for index in sorted(self.outputs)]
+
+    @property
+    def transcript(self) -> str:
+        """All that the model said or wrote, whether heard or not."""
+        return " ".join(turn.text for turn in self.turns if turn.text)
+
+    @property
+    def heard_transcript(self) -> str:
+        """The part of `transcript` that was heard."""
+        return " ".join(turn.heard_text for turn in self.turns if turn.heard_text)
+
+    @property
+    def audio(self) -> AudioClip | None:
+        """All audio that the model made, or `None`."""
+        clips = [clip for turn in self.turns if (clip := turn.audio) is not None]
+        return audio.concatenate(clips) if clips else None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the person did not hear it to the end."""
+        return self.status == "cancelled" or any(turn.interrupted for turn in self.turns)
+
+    @property
+    def function_calls(self) -> list[Turn]:
+        """The calls that it makes: ``name``, ``call_id`` and ``arguments`` (a JSON string)."""
+        return [turn for turn in self.turns if turn.kind == "function_call"]
+
+    @property
+    def cost(self) -> pricing.Cost | None:
+        """What it cost, or `None` where the model's price or the usage is not known."""
+        return pricing.cost_of(self.usage, self.model) if self.usage is not None else None
