@@ -145,6 +145,14 @@ def find_price(model: str | None) -> dict[str, Any] | None:
     return row
 
 
+def shutdown_notice(model: str | None) -> str | None:
+    """Say when a model is shut down and what takes its place, or return `None` where no date is announced."""
+    for row in price_table()["shutdowns"]:
+        if model in row["models"]:
+            return f"the model {model!r} is shut down on {row['date']}; use {row['instead']} instead"
+    return None
+
+
 def cost_of(usage: Usage, model: str | None) -> Cost | None:
     """Price a reply's tokens.
 

@@ -1,0 +1,1 @@
+"""Sessions: the three systems behind one contract, `realtime_nb.sessions.base.Session`."""

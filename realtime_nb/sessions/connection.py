@@ -1,0 +1,214 @@
+"""One socket's life on the I/O thread: messages are read, folded, logged and told; what must go out goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..backends import Backend
+from ..conversation import Conversation
+from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, ServerError
+from ..wire import events as ev
+from ..wire.protocol import RealtimeProtocol, State
+from .base import EventLog, Listener, StateChanged
+from .transport import Transport
+
+T = TypeVar("T")
+
+#: How long a server that accepted the socket may take to open the session.
+_OPEN_WAIT_S = 20.0
+
+
+class Connection:
+    """A session's line to its server. Everything here runs on the I/O thread, but for reading `state`.
+
+    It can be opened again after it was closed; conversation and log go on.
+    """
+
+    def __init__(self, conversation: Conversation, log: EventLog):
+        self.conversation = conversation
+        self.log = log
+        self.protocol = RealtimeProtocol()
+        self.protocol.connection_closed()
+        self.listeners: list[Listener] = []
+        self.error: RealtimeError | None = None
+        self._began: float | None = None
+        self._watches: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = []
+        self._opening: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be sent."""
+        return self.protocol.state is State.OPEN
+
+    @property
+    def state(self) -> str:
+        """``"closed"``, ``"connecting"`` or ``"open"``."""
+        return self.protocol.state.value
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Session time: since the first attempt to connect."""
+        return 0.0 if self._began is None else (time.perf_counter() - self._began) * 1000
+
+    async def open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
+        """Open the line where it is not open; several callers share one attempt."""
+        if self.is_open and self._opening is None:
+            return
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open(backend, model, settings))
+            self._opening.add_done_callback(self._opened)
+        await asyncio.shield(self._opening)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()  # Those who wait for it have it; nobody else needs to hear of it.
+
+    async def _open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
+        if self._began is None:
+            self._began = time.perf_counter()
+        self.error = None
+        self.protocol = RealtimeProtocol(settings)
+        self._outbox = asyncio.Queue()
+        self.tell(StateChanged(state="connecting"))
+        try:
+            located = await asyncio.to_thread(backend.located)
+            transport = await Transport.open(located.realtime_url(model), located.headers())
+            self._running = asyncio.create_task(self._run(transport))
+            await asyncio.wait_for(self.watch(_accepted), _OPEN_WAIT_S)
+        except TimeoutError:
+            error = ConnectionLost(f"{backend.name} accepted the socket but opened no session")
+            await self._end(error)
+            raise error from None
+        except RealtimeError as error:
+            await self._end(error)
+            raise
+        except asyncio.CancelledError:
+            await self._end(None)
+            raise
+        self.tell(StateChanged(state="open"))
+
+    async def _run(self, transport: Transport) -> None:
+        """Read and write until the socket is gone; then everybody who waits is told."""
+        lost: RealtimeError | None = None
+        async with transport:
+            writer = asyncio.create_task(self._write(transport))
+            try:
+                async for message in transport:
+                    self._take(message)
+                    if self.error is not None:
+                        break
+            except ConnectionLost as error:
+                lost = error
+            finally:
+                writer.cancel()
+        self._closed(self.error or lost)
+
+    async def _write(self, transport: Transport) -> None:
+        try:
+            while True:
+                await transport.send(await self._outbox.get())
+        except ConnectionLost:
+            return  # The reader learns of it too, with the reason.
+
+    def _take(self, message: str | bytes) -> None:
+        event = self.protocol.receive(message)
+        elapsed_ms = self.elapsed_ms
+        self.log.add("received", event, elapsed_ms)
+        self.conversation.apply(event, elapsed_ms)
+        if isinstance(event, ev.Error) and (error := server_error(event)).fatal:
+            self.error = error
+        self.flush()
+        self.tell(event)
+
+    def flush(self) -> None:
+        """Fold and log what the protocol wants to send, and hand it to the writer."""
+        for event in self.protocol.events_to_send():
+            elapsed_ms = self.elapsed_ms
+            self.log.add("sent", event, elapsed_ms)
+            self.conversation.apply(event, elapsed_ms)
+            self._outbox.put_nowait(ev.encode(event))
+
+    def tell(self, event: Any) -> None:
+        """Hand an event to those who wait for one, and to the listeners."""
+        for match, future in list(self._watches):
+            try:
+                result = None if future.done() else match(event)
+            except RealtimeError as error:
+                future.set_exception(error)
+                continue
+            if result is not None:
+                future.set_result(result)
+        self._watches = [watch for watch in self._watches if not watch[1].done()]
+        for listener in list(self.listeners):
+            try:
+                listener(event, self.elapsed_ms)
+            except Exception as error:  # A listener's fault must not end the session.
+                warnings.warn(f"a listener failed on {event.type}: {error!r}", RuntimeWarning, stacklevel=2)
+
+    async def watch(self, match: Callable[[Any], T | None]) -> T:
+        """Wait for the first event of which `match` makes something; errors that it raises are passed on."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._watches.append((match, future))
+        return await future
+
+    async def acknowledged(self, event_id: str, match: Callable[[Any], T | None]) -> T:
+        """Send what is waiting, and wait for what answers it; an error that names `event_id` is raised."""
+        self.flush()
+
+        def answered(event: Any) -> T | None:
+            if isinstance(event, ev.Error) and event.error.event_id == event_id:
+                raise server_error(event)
+            return match(event)
+
+        return await self.watch(answered)
+
+    async def close(self) -> None:
+        """Hang up; does nothing where the line is closed."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
+        await self._end(None)
+
+    async def _end(self, error: RealtimeError | None) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        self._closed(error)
+
+    def _closed(self, error: RealtimeError | None) -> None:
+        if self.protocol.state is State.CLOSED:
+            return
+        self.protocol.connection_closed()
+        self.error = error
+        watches, self._watches = self._watches, []
+        for _, future in watches:
+            if not future.done():
+                future.set_exception(error or LocalProtocolError("the session was closed before the answer came"))
+        self.tell(StateChanged(state="closed", message=str(error or "")))
+
+
+def _accepted(event: Any) -> bool | None:
+    """Wait for the settings to be confirmed; a server that refuses them says so in an error."""
+    if isinstance(event, ev.Error):
+        raise server_error(event)
+    return isinstance(event, ev.SessionUpdated) or None
+
+
+def server_error(event: ev.Error) -> ServerError:
+    """Make an exception of the API's account of an error."""
+    detail = event.error
+    return ServerError(
+        detail.message,
+        code=None if detail.code is None else str(detail.code),
+        error_type=detail.type,
+        param=detail.param,
+        event_id=detail.event_id,
+    )

@@ -1,0 +1,455 @@
+"""`RealtimeSession`: speech to speech over one socket."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Unpack
+
+from .. import audio, g711
+from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
+from ..backends import Backend
+from ..conversation import Conversation, Heard
+from ..errors import AudioError, RealtimeError, SettingsError
+from ..loop import Pending, call_soon, submit
+from ..pricing import shutdown_notice
+from ..turns import Reply
+from ..wire import events as ev
+from ..wire.items import Content as ItemContent
+from ..wire.items import Item, ResponseOptions
+from ..wire.protocol import RealtimeProtocol
+from ..wire.settings import Options, session_from_options
+from .base import Content, EventLog, Interrupted, Listener, StateChanged
+from .connection import Connection, server_error
+
+#: The API refuses to commit less.
+_LEAST_COMMIT_MS = 100
+#: How long `ask` waits for the person's own words after the answer is done: they may come last.
+_TRANSCRIPT_WAIT_S = 5.0
+
+
+class RealtimeSession:
+    """A spoken conversation with a model, over one WebSocket.
+
+    It connects when first used. Every call returns at once with a `Pending`: ``await`` it in a cell, or call
+    ``.result()`` in a script. The socket lives on a thread of its own, so that busy cells do not disturb it.
+
+    Parameters
+    ----------
+    model : str, optional
+        By default the backend's: ``gpt-realtime-2.1``, or ``local-rules`` for the local voice.
+    backend : Backend or str, optional
+        ``"openai"``, ``"azure"``, ``"local"``, or the address of a compatible server. By default OpenAI where there
+        is a key, the local voice otherwise.
+    api_key : str, optional
+        By default from the environment. It is never shown, logged or stored.
+    **options : Options
+        Session settings by their short names: ``instructions``, ``voice``, ``turn_detection``, ``transcription``,
+        ``output_modalities``, ``tools``, …; see `realtime_nb.wire.settings.Options`.
+
+    Raises
+    ------
+    MissingKey
+        If the backend needs a key and there is none.
+    SettingsError
+        If a setting is unknown, or none that the API takes.
+
+    Examples
+    --------
+    >>> session = RealtimeSession(backend="local", instructions="Be brief.")
+    >>> reply = session.ask("Hello!").result()
+    >>> reply.status
+    'completed'
+    >>> session.close().result()
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        backend: Backend | str | None = None,
+        api_key: str | None = None,
+        **options: Unpack[Options],
+    ):
+        self.backend = Backend.find(backend, api_key=api_key)
+        self.model = model or self.backend.model
+        options.setdefault("voice", self.backend.voice)
+        options.setdefault("transcription", self.backend.transcription)
+        self._options: dict[str, Any] = dict(options)
+        self._settings = session_from_options(**options)
+        notice = shutdown_notice(self.model) or shutdown_notice(self._transcription_model)
+        if notice:
+            warnings.warn(notice, FutureWarning, stacklevel=2)
+        self.conversation = Conversation()
+        self.log = EventLog()
+        self.dropped_audio_ms = 0.0
+        """Audio that came while the session was not open, and was not sent."""
+        self._line = Connection(self.conversation, self.log)
+        self._resampler: Resampler | None = None
+
+    # --- what it is ---
+
+    @property
+    def state(self) -> str:
+        """``"closed"``, ``"connecting"`` or ``"open"``."""
+        return self._line.state
+
+    @property
+    def error(self) -> RealtimeError | None:
+        """Why the session ended, where it did not end in peace."""
+        return self._line.error
+
+    @property
+    def voice(self) -> str:
+        """The voice, as the server confirmed it once the session is open."""
+        output = self._protocol.session.get("audio", {}).get("output", {})
+        voice = output.get("voice") or self._options["voice"]
+        return voice if isinstance(voice, str) else str(voice.get("id", voice))
+
+    @property
+    def turn_detection(self) -> dict[str, Any] | None:
+        """The turn detection in force; `None` where turns are ended by hand."""
+        if self._protocol.session:
+            return self._protocol.turn_detection
+        detection = self._options.get("turn_detection", "server_vad")
+        return {"type": detection} if isinstance(detection, str) else detection
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Session time: since it began to connect."""
+        return self._line.elapsed_ms
+
+    @property
+    def _protocol(self) -> RealtimeProtocol:
+        return self._line.protocol
+
+    @property
+    def _transcription_model(self) -> str | None:
+        wanted = self._options.get("transcription")
+        return wanted.get("model") if isinstance(wanted, dict) else wanted
+
+    def __repr__(self) -> str:
+        return (
+            f"RealtimeSession({self.model!r} at {self.backend.name!r}, {self.state}, "
+            f"{len(self.conversation)} turns)"
+        )
+
+    # --- what a person does with it ---
+
+    def connect(self) -> Pending[None]:
+        """Open the session; does nothing where it is open.
+
+        Raises
+        ------
+        ServerError
+            If the server refuses the key or a setting.
+        ConnectionLost
+            If it cannot be reached.
+        """
+        return submit(self._connect())
+
+    def ask(self, *content: Content) -> Pending[Reply]:
+        """Say or write something, and get the answer.
+
+        Parameters
+        ----------
+        *content : str or AudioClip
+            Words, or speech, which makes one spoken turn, whatever the turn detection; several are put to the model
+            together. Speech is sent as fast as the socket takes it.
+
+        Returns
+        -------
+        reply : Pending of Reply
+            There when the response is done and the words of a spoken turn are known (they may come up to 5 s later).
+
+        Raises
+        ------
+        AudioError
+            If a clip is shorter than the 100 ms that the API takes, or silent from end to end.
+        TypeError
+            If a piece of content is neither `str` nor `AudioClip`.
+        """
+        if not content:
+            raise TypeError("ask() needs something to ask: words or an AudioClip")
+        for piece in content:
+            if isinstance(piece, AudioClip):
+                _check_clip(piece)
+            elif not isinstance(piece, str):
+                raise TypeError(f"cannot ask with {type(piece).__name__}: give words (str) or an AudioClip")
+        return submit(self._ask(content))
+
+    def respond(self, **options: Any) -> Pending[Reply]:
+        """Ask for a response to the conversation as it is.
+
+        Parameters
+        ----------
+        **options
+            Overrides for this response, by the API's names: ``instructions``, ``output_modalities``, ``metadata``,
+            ``conversation="none"``, ``input``, ``tools``, ``tool_choice``, ``max_output_tokens``, ….
+        """
+        unknown = set(options) - set(ResponseOptions.__struct_fields__)
+        if unknown:
+            raise SettingsError(f"{sorted(unknown)} cannot be set for one response; see respond()'s docstring")
+        return submit(self._respond(ResponseOptions(**options)))
+
+    def send_audio(self, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE) -> None:
+        """Send microphone audio; returns at once, from any thread.
+
+        While the session is not open the audio is dropped and counted in `dropped_audio_ms`.
+
+        Parameters
+        ----------
+        pcm : bytes
+            16-bit little-endian mono PCM.
+        sample_rate : int, default 24000
+            In Hz; another rate is resampled, keeping state from call to call.
+        """
+        call_soon(self._send_audio, pcm, sample_rate)
+
+    def commit(self) -> Pending[str]:
+        """End the person's turn by hand; the result is the turn's item id."""
+        return submit(self._commit())
+
+    def clear(self) -> Pending[bool]:
+        """Forget audio that was sent but has not become a turn."""
+        return submit(self._clear())
+
+    def interrupt(self) -> Pending[bool]:
+        """Stop the voice: playback at once, and the response where one is being made.
+
+        The result says whether a response was being made.
+        """
+        return submit(self._interrupt())
+
+    def update(self, **options: Unpack[Options]) -> Pending[None]:
+        """Change settings; names as in the constructor.
+
+        Raises
+        ------
+        SettingsError
+            If a setting is unknown, or none that the API takes.
+        ServerError
+            If the server refuses it.
+        """
+        settings = session_from_options(**options)
+        self._options.update(options)
+        return submit(self._update(settings))
+
+    def send_function_output(self, call_id: str, output: str) -> Pending[None]:
+        """Answer a function call of the model's; then `respond` lets it go on."""
+        return submit(self._create_item(Item(type="function_call_output", call_id=call_id, output=output)))
+
+    def heard(self, item_id: str, played_ms: int, *, stopped: bool = False) -> None:
+        """Take a speaker's report: so much of an item's audio has been rendered.
+
+        Parameters
+        ----------
+        item_id : str
+            The item.
+        played_ms : int
+            Since its beginning.
+        stopped : bool, default False
+            Whether playback was cut off there; the server is then told, so that the model knows what was heard.
+        """
+        call_soon(self._heard, Heard(item_id=item_id, played_ms=int(played_ms), stopped=stopped))
+
+    def is_late(self, response_id: str) -> bool:
+        """Whether a response was cut off, so that what still comes of it must not be played."""
+        return self._protocol.is_late(response_id)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call a function with every event that is received, and with local ones, on the I/O thread.
+
+        Parameters
+        ----------
+        listener : callable
+            Takes the event and its session time in ms, after the event was folded. It must not block.
+
+        Returns
+        -------
+        stop : callable
+            Ends it.
+        """
+        self._line.listeners.append(listener)
+
+        def stop() -> None:
+            if listener in self._line.listeners:
+                self._line.listeners.remove(listener)
+
+        return stop
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Yield every event from now on until the session is closed."""
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def pass_on(event: Any, elapsed_ms: float) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, event)
+
+        stop = self.listen(pass_on)
+        try:
+            while True:
+                event = await queue.get()
+                yield event
+                if isinstance(event, StateChanged) and event.state == "closed":
+                    return
+        finally:
+            stop()
+
+    def close(self) -> Pending[None]:
+        """End the session; its records stay. Does nothing where it is closed."""
+        return submit(self._line.close())
+
+    async def __aenter__(self) -> RealtimeSession:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> RealtimeSession:
+        self.connect().result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close().result()
+
+    # --- on the I/O thread ---
+
+    async def _connect(self) -> None:
+        if not self._line.is_open:
+            self._resampler = None
+        await self._line.open(self.backend, self.model, self._settings)
+
+    async def _commit(self) -> str:
+        return await self._line.acknowledged(
+            self._protocol.commit(),
+            lambda event: event.item_id if isinstance(event, ev.InputAudioBufferCommitted) else None,
+        )
+
+    async def _clear(self) -> bool:
+        return await self._line.acknowledged(
+            self._protocol.clear(), lambda event: isinstance(event, ev.InputAudioBufferCleared) or None
+        )
+
+    async def _ask(self, content: tuple[Content, ...]) -> Reply:
+        await self._connect()
+        for text in (piece for piece in content if isinstance(piece, str)):
+            self._protocol.create_item(
+                Item(type="message", role="user", content=[ItemContent(type="input_text", text=text)])
+            )
+        clips = [piece for piece in content if isinstance(piece, AudioClip)]
+        if clips:
+            self._speak(audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips]))
+        reply = await self._respond(ResponseOptions())
+        if clips and self._transcription_model:
+            await self._words_of(reply)
+        return reply
+
+    def _speak(self, clip: AudioClip) -> None:
+        """Send a clip as one turn, undisturbed by turn detection and by what the microphone had sent."""
+        detection = self._protocol.turn_detection
+        if detection is not None:
+            self._protocol.update(session_from_options(turn_detection=None))
+        self._protocol.clear()
+        self._protocol.append_audio(self._encoded(clip.to_pcm16()))
+        self._protocol.commit()
+        if detection is not None:
+            self._protocol.update(session_from_options(turn_detection=detection))
+
+    async def _words_of(self, reply: Reply) -> None:
+        turn = reply.asked
+        if turn is None or turn.is_final:
+            return
+        try:
+            await asyncio.wait_for(self._line.watch(lambda event: turn.is_final or None), _TRANSCRIPT_WAIT_S)
+        except (TimeoutError, RealtimeError):
+            return  # The answer is there; the words may still be filled in later.
+
+    async def _respond(self, options: ResponseOptions) -> Reply:
+        await self._connect()
+        request_id = self._protocol.respond(options)
+        self._line.flush()
+
+        def done(event: Any) -> Reply | None:
+            if isinstance(event, ev.Error) and event.error.event_id == request_id:
+                if not self._protocol.is_waiting(request_id):
+                    raise server_error(event)
+            elif isinstance(event, ev.ResponseDone):
+                if self._protocol.request_of(event.response.id) == request_id:
+                    return self.conversation.reply(event.response.id)
+            return None
+
+        return await self._line.watch(done)
+
+    async def _create_item(self, item: Item) -> None:
+        await self._connect()
+        await self._line.acknowledged(
+            self._protocol.create_item(item), lambda event: isinstance(event, ev.ConversationItemAdded) or None
+        )
+
+    async def _update(self, settings: dict[str, Any]) -> None:
+        if self._line.is_open:
+            await self._line.acknowledged(
+                self._protocol.update(settings), lambda event: isinstance(event, ev.SessionUpdated) or None
+            )
+        self._settings = session_from_options(**self._options)
+
+    async def _interrupt(self) -> bool:
+        self._line.tell(Interrupted())
+        if not self._line.is_open:
+            return False
+        stopped = self._protocol.cancel()
+        self._line.flush()
+        return stopped
+
+    def _send_audio(self, pcm: bytes, sample_rate: int) -> None:
+        if not self._line.is_open:
+            self.dropped_audio_ms += len(pcm) / 2 / sample_rate * 1000
+            return
+        wire_rate = WIRE_SAMPLE_RATE if self._input_format == "audio/pcm" else 8_000
+        if self._resampler is None or (self._resampler.rate_in, self._resampler.rate_out) != (sample_rate, wire_rate):
+            self._resampler = Resampler(sample_rate, wire_rate)
+        pcm = self._resampler.process(pcm)
+        if pcm:
+            self._protocol.append_audio(self._coded(pcm))
+            self._line.flush()
+
+    @property
+    def _input_format(self) -> str:
+        input_format = self._protocol.session.get("audio", {}).get("input", {}).get("format") or {}
+        return str(input_format.get("type", "audio/pcm"))
+
+    def _encoded(self, pcm: bytes) -> bytes:
+        """Put a whole clip, PCM16 at 24 kHz, into the session's input format."""
+        if self._input_format != "audio/pcm":
+            pcm = Resampler(WIRE_SAMPLE_RATE, 8_000).process(pcm, last=True)
+        return self._coded(pcm)
+
+    def _coded(self, pcm: bytes) -> bytes:
+        encode = {"audio/pcmu": g711.encode_ulaw, "audio/pcma": g711.encode_alaw}.get(self._input_format)
+        return encode(pcm) if encode else pcm
+
+    def _heard(self, heard: Heard) -> None:
+        elapsed_ms = self.elapsed_ms
+        self.conversation.apply(heard, elapsed_ms)
+        if heard.stopped:
+            self.log.add("local", heard, elapsed_ms)
+            if self._line.is_open and heard.played_ms < self._protocol.received_ms(heard.item_id):
+                self._protocol.truncate(heard.item_id, heard.played_ms)
+                self._line.flush()
+        self._line.tell(heard)
+
+
+def _check_clip(clip: AudioClip) -> None:
+    if clip.duration_s * 1000 < _LEAST_COMMIT_MS:
+        length_ms = round(clip.duration_s * 1000)
+        raise AudioError(f"the clip is {length_ms} ms long; the API takes {_LEAST_COMMIT_MS} ms or more")
+    if clip.peak == 0.0:
+        raise AudioError("the clip is silent from end to end: check the recording")

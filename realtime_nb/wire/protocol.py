@@ -1,0 +1,275 @@
+"""The client's side of a Realtime session as a state machine: messages in, events and messages out.
+
+No I/O and no clock. `RealtimeProtocol.receive` takes what the server sent and returns what it means;
+`RealtimeProtocol.events_to_send` returns what must go out. A server's fault becomes an event; a caller's fault
+raises at once and changes nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from enum import Enum
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ..errors import LocalProtocolError
+from . import events as ev
+from .items import Item, ResponseOptions
+
+#: Key of the metadata by which a response tells which request it answers.
+REQUEST = "request"
+# The API takes up to 15 MiB of audio in one event; smaller ones let a server begin to work.
+_APPEND_BYTES = 48_000
+_BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
+
+
+class State(Enum):
+    """How far a session has come."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class RealtimeProtocol:
+    """One Realtime session, seen from the client.
+
+    Parameters
+    ----------
+    session : dict, optional
+        Settings to send as soon as the server has opened the session.
+    """
+
+    def __init__(self, session: dict[str, Any] | None = None):
+        self.state = State.CONNECTING
+        self.session: dict[str, Any] = {}
+        """The settings in force, as the server last stated them."""
+        self._settings = session
+        self._outbox: list[ev.ClientEvent] = []
+        self._numbers = itertools.count(1)
+        self._wishes: deque[ev.ResponseCreate] = deque()
+        self._asked: ev.ResponseCreate | None = None
+        self._active: str | None = None
+        self._requests: dict[str, str] = {}
+        self._echoes = False
+        self._blocked = False
+        self._cancel_wish = False
+        self._late: set[str] = set()
+        self._received_bytes: dict[tuple[str, int], int] = {}
+        self._cut: set[str] = set()
+
+    # --- what the server sent ---
+
+    def receive(self, message: str | bytes) -> ev.Event | ev.Unknown | ev.Malformed:
+        """Take one server message; return what it means. Never raises on server input."""
+        event = ev.decode_server(message)
+        if isinstance(event, ev.ResponseOutputAudioDelta):
+            key = (event.item_id, event.content_index)
+            self._received_bytes[key] = self._received_bytes.get(key, 0) + len(event.delta)
+        elif isinstance(event, ev.SessionCreated):
+            self.session = event.session
+            if self.state is State.CONNECTING:
+                self.state = State.OPEN
+                if self._settings:
+                    self.update(self._settings)
+        elif isinstance(event, ev.SessionUpdated):
+            self.session = event.session
+        elif isinstance(event, ev.ResponseCreated):
+            self._response_created(event)
+        elif isinstance(event, ev.ResponseDone):
+            self._response_done(event)
+        elif isinstance(event, ev.InputAudioBufferSpeechStarted):
+            self._speech_started()
+        elif isinstance(event, ev.Error):
+            self._refused(event)
+        return event
+
+    def connection_closed(self) -> None:
+        """Note that the socket is gone: nothing more can be sent."""
+        self.state = State.CLOSED
+        self._outbox.clear()
+        self._wishes.clear()
+
+    def events_to_send(self) -> list[ev.ClientEvent]:
+        """Return what must go out, in order, once."""
+        outbox, self._outbox = self._outbox, []
+        return outbox
+
+    # --- what the caller wants ---
+
+    def append_audio(self, audio: bytes) -> None:
+        """Send audio in the session's input format."""
+        self._check_open("send audio")
+        for start in range(0, len(audio), _APPEND_BYTES):
+            self._outbox.append(ev.InputAudioBufferAppend(audio=audio[start : start + _APPEND_BYTES]))
+
+    def commit(self) -> str:
+        """Make the buffered audio a turn; return the event's id."""
+        return self._send(ev.InputAudioBufferCommit, "commit audio")
+
+    def clear(self) -> str:
+        """Forget the buffered audio; return the event's id."""
+        return self._send(ev.InputAudioBufferClear, "clear audio")
+
+    def update(self, session: dict[str, Any]) -> str:
+        """Change settings, given in the API's own shape; return the event's id."""
+        return self._send(ev.SessionUpdate, "change settings", session=session)
+
+    def create_item(self, item: Item, previous_item_id: str | UnsetType = UNSET) -> str:
+        """Add an item to the conversation; return the event's id."""
+        return self._send(ev.ConversationItemCreate, "add an item", item=item, previous_item_id=previous_item_id)
+
+    def delete_item(self, item_id: str) -> str:
+        """Take an item out of the conversation; return the event's id."""
+        return self._send(ev.ConversationItemDelete, "delete an item", item_id=item_id)
+
+    def retrieve_item(self, item_id: str) -> str:
+        """Ask for an item as the server holds it; return the event's id."""
+        return self._send(ev.ConversationItemRetrieve, "retrieve an item", item_id=item_id)
+
+    def respond(self, options: ResponseOptions | None = None) -> str:
+        """Ask for a response; return the request's id, which its metadata will carry.
+
+        A conversation has one response at a time: further ones wait for their turn here. Out-of-band ones
+        (``conversation="none"``) go out at once.
+        """
+        self._check_open("ask for a response")
+        request_id = self._number()
+        options = options or ResponseOptions()
+        metadata = {} if options.metadata is UNSET else options.metadata
+        options = msgspec.structs.replace(options, metadata={**metadata, REQUEST: request_id})
+        wish = ev.ResponseCreate(event_id=request_id, response=options)
+        if options.conversation == "none":
+            self._outbox.append(wish)
+        else:
+            self._wishes.append(wish)
+            self._advance()
+        return request_id
+
+    def cancel(self) -> bool:
+        """Stop the response that is being made, or that has been asked for; return whether there is one."""
+        self._check_open("cancel a response")
+        if self._active is not None:
+            if self._active not in self._late:
+                self._late.add(self._active)
+                self._send(ev.ResponseCancel, "cancel a response", response_id=self._active)
+            return True
+        self._cancel_wish = self._asked is not None
+        return self._cancel_wish
+
+    def truncate(self, item_id: str, played_ms: float, *, content_index: int = 0) -> int | None:
+        """Tell the server how much of an answer was heard.
+
+        Returns
+        -------
+        audio_end_ms : int or None
+            ``min(played, received)``; `None` where nothing is sent: nothing was played, or the item was cut before.
+        """
+        self._check_open("truncate an answer")
+        received_ms = self.received_ms(item_id, content_index)
+        audio_end_ms = int(min(played_ms, received_ms))
+        if audio_end_ms <= 0 or item_id in self._cut:
+            return None
+        self._cut.add(item_id)
+        self._send(
+            ev.ConversationItemTruncate,
+            "truncate an answer",
+            item_id=item_id,
+            content_index=content_index,
+            audio_end_ms=audio_end_ms,
+        )
+        return audio_end_ms
+
+    def is_late(self, response_id: str) -> bool:
+        """Whether a response was cut off, so that what still comes of it must not be played."""
+        return response_id in self._late
+
+    def received_ms(self, item_id: str, content_index: int = 0) -> float:
+        """Return how much of an item's audio has arrived."""
+        output = self.session.get("audio", {}).get("output", {}).get("format") or {}
+        per_ms = _BYTES_PER_MS.get(output.get("type", "audio/pcm"), 48)
+        return self._received_bytes.get((item_id, content_index), 0) / per_ms
+
+    def request_of(self, response_id: str) -> str | None:
+        """Return the id of the request that a response answers; `None` for one that the server began by itself."""
+        return self._requests.get(response_id)
+
+    def is_waiting(self, request_id: str) -> bool:
+        """Whether a request for a response has not gone out yet, or has not been answered."""
+        waiting = [wish.event_id for wish in self._wishes]
+        return request_id in waiting or (self._asked is not None and self._asked.event_id == request_id)
+
+    @property
+    def active_response_id(self) -> str | None:
+        """The response that is being made in the conversation, if any."""
+        return self._active
+
+    @property
+    def turn_detection(self) -> dict[str, Any] | None:
+        """The turn detection in force; `None` where turns are ended by hand."""
+        detection: dict[str, Any] | None = self.session.get("audio", {}).get("input", {}).get("turn_detection")
+        return detection
+
+    # --- inside ---
+
+    def _check_open(self, what: str) -> None:
+        if self.state is not State.OPEN:
+            raise LocalProtocolError(f"cannot {what} while the session is {self.state.value}")
+
+    def _number(self) -> str:
+        return f"client_{next(self._numbers)}"
+
+    def _send(self, kind: type[ev.ClientEvent], what: str, **fields: Any) -> str:
+        self._check_open(what)
+        event_id = self._number()
+        self._outbox.append(kind(event_id=event_id, **fields))
+        return event_id
+
+    def _advance(self) -> None:
+        """Send the next wish for a response, if the conversation is free."""
+        if self._wishes and self._active is None and self._asked is None and not self._blocked:
+            self._asked = self._wishes.popleft()
+            self._outbox.append(self._asked)
+
+    def _response_created(self, event: ev.ResponseCreated) -> None:
+        if event.response.conversation_id is None:
+            self._requests[event.response.id] = (event.response.metadata or {}).get(REQUEST, "")
+            return
+        self._active = event.response.id
+        request_id = (event.response.metadata or {}).get(REQUEST)
+        self._echoes |= request_id is not None
+        by_itself = request_id is None and self._echoes
+        if self._asked is None or by_itself or request_id not in (None, self._asked.event_id):
+            return
+        # A server that never echoes metadata answers what was asked last.
+        self._requests[event.response.id] = str(self._asked.event_id)
+        self._asked = None
+        if self._cancel_wish:
+            self._cancel_wish = False
+            self.cancel()
+
+    def _response_done(self, event: ev.ResponseDone) -> None:
+        if event.response.id == self._active:
+            self._active = None
+        self._blocked = False
+        self._advance()
+
+    def _speech_started(self) -> None:
+        detection = self.turn_detection
+        if self._active is not None and detection and detection.get("interrupt_response", True):
+            # The server cancels by itself; what it had sent before arrives late.
+            self._late.add(self._active)
+
+    def _refused(self, event: ev.Error) -> None:
+        if self._asked is None or event.error.event_id != self._asked.event_id:
+            return
+        refused, self._asked = self._asked, None
+        self._cancel_wish = False
+        if event.error.code == "conversation_already_has_active_response":
+            # The server began one by itself in the meantime: ask again when it is done.
+            self._wishes.appendleft(refused)
+            self._blocked = self._active is None
+        self._advance()
