@@ -1,0 +1,94 @@
+"""Who may come in: whoever holds the server's key, from no page that pretends to be this machine.
+
+Loopback is shared by all users of a host and can be reached by every page in a browser, so nothing is open without
+the key. A page whose name was rebound to 127.0.0.1 still sends its own name as Host; it is refused.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .api_errors import ApiError
+
+_KEY_SUBPROTOCOL = "openai-insecure-api-key."
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def key_of(scope: Scope) -> str | None:
+    """Return the key that a request brings: as Bearer, as Azure's ``api-key``, or as a browser's subprotocol."""
+    headers = Headers(scope=scope)
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    if "api-key" in headers:
+        return headers["api-key"]
+    for protocol in scope.get("subprotocols", []):
+        if protocol.startswith(_KEY_SUBPROTOCOL):
+            return str(protocol.removeprefix(_KEY_SUBPROTOCOL))
+    return None
+
+
+class Access:
+    """ASGI middleware that lets in who holds the key.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        What is behind the door.
+    api_key : str
+        The key.
+    loopback_only : bool
+        Whether only requests to this machine's own names are answered.
+    """
+
+    def __init__(self, app: ASGIApp, *, api_key: str, loopback_only: bool):
+        self._app = app
+        self._key = api_key.encode()
+        self._loopback_only = loopback_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+        if scope["type"] in ("http", "websocket"):
+            refusal = self._refusal(scope)
+            if refusal:
+                await refuse(refusal, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> ApiError | None:
+        host = Headers(scope=scope).get("host", "")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        if self._loopback_only and not is_loopback(name):
+            return ApiError(f"This server answers only to this machine's own names, not to '{host}'.", status=403)
+        key = key_of(scope)
+        if key is None:
+            return ApiError(
+                "You didn't provide an API key. Provide it in an Authorization header using Bearer auth "
+                "(i.e. Authorization: Bearer YOUR_KEY).",
+                code="invalid_api_key",
+                status=401,
+            )
+        if not hmac.compare_digest(key.encode(), self._key):
+            return ApiError("Incorrect API key provided.", code="invalid_api_key", status=401)
+        return None
+
+
+async def refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, or a WebSocket before it is open, with an error over HTTP."""
+    response: Any = JSONResponse(error.body(), status_code=error.status)
+    await response(scope, receive, send)

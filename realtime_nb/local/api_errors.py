@@ -1,0 +1,81 @@
+"""What the server refuses, in the API's own words.
+
+Codes and texts: Realtime API reference, ``error``, and what clients have reported of the live service.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..wire.items import ErrorDetail
+from ..wire.settings import Problem
+
+
+class ApiError(Exception):
+    """A refusal: an ``error`` event on a session's socket, a JSON body on HTTP.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, in a sentence.
+    code, param : str, optional
+        The API's code, and the path of the parameter that it is about.
+    type : str, default "invalid_request_error"
+        The API's class of the error.
+    status : int, default 400
+        The HTTP status, where the error is answered over HTTP.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        type: str = "invalid_request_error",
+        status: int = 400,
+    ):
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.param = param
+        self.type = type
+        self.status = status
+
+    def detail(self, event_id: str | None = None) -> ErrorDetail:
+        """Return the error as an event carries it; `event_id` is the client event that it answers."""
+        return ErrorDetail(type=self.type, message=self.message, code=self.code, param=self.param, event_id=event_id)
+
+    def body(self) -> dict[str, Any]:
+        """Return the error as an HTTP answer carries it."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+def missing_parameter(path: str) -> ApiError:
+    """Return the error for a parameter that has to be there."""
+    return ApiError(f"Missing required parameter: '{path}'.", code="missing_required_parameter", param=path)
+
+
+def unknown_parameter(path: str) -> ApiError:
+    """Return the error for a parameter that does not exist."""
+    return ApiError(f"Unknown parameter: '{path}'.", code="unknown_parameter", param=path)
+
+
+def invalid_value(path: str, why: str) -> ApiError:
+    """Return the error for a value that a parameter cannot have."""
+    return ApiError(f"Invalid value for '{path}': {why}.", code="invalid_value", param=path)
+
+
+def overloaded(message: str) -> ApiError:
+    """Return the error for work that the server has no room for."""
+    return ApiError(message, code="rate_limit_exceeded", type="rate_limit_error", status=429)
+
+
+def of_problem(problem: Problem, under: str) -> ApiError:
+    """Return the error for a problem found in the object that the parameter `under` holds."""
+    path = f"{under}.{problem.param}" if problem.param else under
+    if problem.code == "unknown_parameter":
+        return unknown_parameter(path)
+    if problem.code == "missing_required_parameter":
+        return missing_parameter(path)
+    return invalid_value(path, problem.message.rstrip("."))

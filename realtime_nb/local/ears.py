@@ -1,0 +1,83 @@
+"""The recogniser and its language models as sessions use them: sound in, words out, and a limit to how much waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..audio import WIRE_SAMPLE_RATE, Resampler
+from .api_errors import overloaded
+from .language_model import LanguageModel, LanguageModels
+from .recognizer import Recognizer
+
+#: How far behind the recogniser may be; a turn that would wait longer is refused.
+LONGEST_WAIT_S = 2.0
+# Seconds of one core per second of speech, with the small language model; measured 0.03 to 0.065.
+_COST = 0.05
+_SAMPLE_RATE = 16_000
+
+
+class LocalEars:
+    """Recognition for all sessions of a server.
+
+    Parameters
+    ----------
+    open_vocabulary : bool, default True
+        Whether the generic model of English may listen too, while there is time for it.
+    """
+
+    def __init__(self, *, open_vocabulary: bool = True):
+        self.open_vocabulary = open_vocabulary
+        self._models = LanguageModels()
+        self._recognizer = Recognizer()
+
+    @property
+    def wait_s(self) -> float:
+        """How long the next utterance waits, estimated."""
+        return self._recognizer.queue_s * _COST
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Whether another turn would wait too long."""
+        return self.wait_s > LONGEST_WAIT_S
+
+    async def warm_up(self) -> None:
+        """Get ready, so that the first utterance does not wait."""
+        await self._recognizer.warm_up(await self._models.get())
+        if self.open_vocabulary:
+            await self._recognizer.load_open_vocabulary()
+
+    async def expect(
+        self, *, instructions: str = "", tools: Sequence[dict[str, Any]] = (), sentences: Sequence[str] = ()
+    ) -> LanguageModel:
+        """Return the language model of a conversation."""
+        return await self._models.get(instructions=instructions, tools=tools, sentences=sentences)
+
+    async def recognize(self, pcm: bytes, expected: LanguageModel | None = None) -> str:
+        """Return the words of an utterance.
+
+        Parameters
+        ----------
+        pcm : bytes
+            PCM16 at 24 kHz.
+        expected : LanguageModel, optional
+            What `expect` returned.
+
+        Raises
+        ------
+        ApiError
+            ``rate_limit_exceeded`` if too much waits already.
+        """
+        if self.is_overloaded:
+            raise overloaded(f"The recogniser is {self.wait_s:.1f} s behind; try again in a moment.")
+        heard = await self._recognizer.recognize(
+            Resampler(WIRE_SAMPLE_RATE, _SAMPLE_RATE).process(pcm, last=True),
+            expected or await self._models.get(),
+            open_vocabulary=self.open_vocabulary,
+        )
+        return heard.text
+
+    def close(self) -> None:
+        """End the threads and remove the files."""
+        self._recognizer.close()
+        self._models.close()

@@ -1,0 +1,133 @@
+"""The Realtime door: a WebSocket on one side, a session on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+
+from starlette.websockets import WebSocket
+
+from ..wire.events import Error
+from .access import refuse
+from .api_errors import ApiError, overloaded
+from .conversation_state import new_id
+from .outbox import Outbox
+from .realtime_session import Parts, RealtimeSession
+from .session_settings import LIFETIME_S, SessionSettings
+from .synthesizer import VOICES
+
+POLICY_CLOSE = 4000
+SESSION_ENDS_CLOSE = 1001
+_EXPIRED = "Your session hit the maximum duration of 60 minutes."
+
+
+@dataclass
+class Door:
+    """Lets clients in, up to a number, each to a session of its own.
+
+    Parameters
+    ----------
+    parts : Parts
+        Brain, voice and ears of all sessions.
+    max_sessions : int, default 100
+        How many there may be at once.
+    lifetime_s : float, default 3600
+        How long one may last.
+    """
+
+    parts: Parts
+    max_sessions: int = 100
+    lifetime_s: float = LIFETIME_S
+    sessions: set[RealtimeSession] = field(default_factory=set)
+
+    async def connect(self, socket: WebSocket) -> None:
+        """Serve one client until it goes."""
+        full = self._no_room()
+        if full:
+            await refuse(full, socket.scope, socket.receive, socket.send)
+            return
+        offered = socket.scope.get("subprotocols", [])
+        await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
+        try:
+            session, outbox = self._open(socket)
+        except ApiError as error:
+            outbox = Outbox()
+            outbox.put(Error(error=error.detail()))
+            outbox.end()
+            await outbox.run(socket.send_text)
+            await socket.close(POLICY_CLOSE, f"{error.type}.{error.code}")
+            return
+        self.sessions.add(session)
+        try:
+            await self._serve(socket, session, outbox)
+        finally:
+            self.sessions.discard(session)
+            await session.close()
+
+    def _no_room(self) -> ApiError | None:
+        if len(self.sessions) >= self.max_sessions:
+            return overloaded(f"This server holds {self.max_sessions} sessions at once, and has as many.")
+        if self.parts.ears.is_overloaded:
+            return overloaded("This server is too busy for another session; try again in a moment.")
+        return None
+
+    def _open(self, socket: WebSocket) -> tuple[RealtimeSession, Outbox]:
+        """Return the session that a client asks for; raises `ApiError` if it asks for none that there is."""
+        query = socket.query_params
+        model = query.get("model") or query.get("deployment")
+        transcription = query.get("intent") == "transcription"
+        if "realtime=v1" in socket.headers.get("openai-beta", "") or "openai-beta.realtime-v1" in (
+            socket.scope.get("subprotocols", [])
+        ):
+            raise ApiError(
+                "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
+                code="beta_api_shape_disabled",
+            )
+        if transcription and model:
+            raise ApiError(
+                "You must not provide a model parameter for transcription sessions.",
+                code="invalid_parameter",
+                param="model",
+            )
+        if not transcription and not model:
+            raise ApiError("You must provide a model parameter.", code="missing_model", param="model")
+        settings = SessionSettings(
+            session_id=new_id("sess"),
+            model=model or "",
+            expires_at=int(time.time() + self.lifetime_s),
+            brain=self.parts.brain.description,
+            transcription=transcription,
+            voices=VOICES,
+        )
+        outbox = Outbox()
+        return RealtimeSession(settings, self.parts, outbox), outbox
+
+    async def _serve(self, socket: WebSocket, session: RealtimeSession, outbox: Outbox) -> None:
+        session.open()
+        reading = asyncio.create_task(self._read(socket, session, outbox))
+        writing = asyncio.create_task(outbox.run(socket.send_text))
+        try:
+            done, _ = await asyncio.wait((reading, writing), timeout=self.lifetime_s, return_when="FIRST_COMPLETED")
+            if not done:
+                await self._expire(socket, outbox, writing)
+        finally:
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.gather(reading, writing, return_exceptions=True)
+
+    async def _read(self, socket: WebSocket, session: RealtimeSession, outbox: Outbox) -> None:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            session.receive(message.get("text") or message.get("bytes") or b"")
+            await outbox.room()
+
+    async def _expire(self, socket: WebSocket, outbox: Outbox, writing: asyncio.Task[None]) -> None:
+        outbox.put(Error(error=ApiError(_EXPIRED, code="session_expired").detail()))
+        outbox.end()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(writing), timeout=5)
+        await socket.close(SESSION_ENDS_CLOSE, _EXPIRED)
