@@ -1,3 +1,111 @@
-"""Talk with a voice model in one notebook cell, and keep what happened."""
+"""Talk with a voice model in one notebook cell, and keep what happened.
+
+>>> import realtime_nb as rt
+>>> session = rt.RealtimeSession(backend="local")
+>>> reply = session.ask("Hello!").result()
+>>> session.close().result()
+
+Names load when first used, so that importing the package is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .audio import AudioClip
+    from .backends import Backend
+    from .conversation import Conversation
+    from .errors import (
+        AudioError,
+        ConnectionLost,
+        LocalProtocolError,
+        MissingExtra,
+        MissingKey,
+        RealtimeError,
+        RemoteProtocolError,
+        ServerError,
+        SettingsError,
+    )
+    from .local_voice import speak
+    from .loop import Pending, run_sync
+    from .pricing import Cost, Usage
+    from .sessions.realtime import RealtimeSession
+    from .turns import Reply, Timing, Turn
+    from .views.spectrogram import spectrogram
+    from .widgets.microphone import Microphone
+    from .widgets.panel import VoicePanel
+    from .widgets.speaker import Speaker
+
+_HOMES = {
+    "AudioClip": "audio",
+    "Backend": "backends",
+    "Conversation": "conversation",
+    "AudioError": "errors",
+    "ConnectionLost": "errors",
+    "LocalProtocolError": "errors",
+    "MissingExtra": "errors",
+    "MissingKey": "errors",
+    "RealtimeError": "errors",
+    "RemoteProtocolError": "errors",
+    "ServerError": "errors",
+    "SettingsError": "errors",
+    "speak": "local_voice",
+    "Pending": "loop",
+    "run_sync": "loop",
+    "Cost": "pricing",
+    "Usage": "pricing",
+    "RealtimeSession": "sessions.realtime",
+    "Reply": "turns",
+    "Timing": "turns",
+    "Turn": "turns",
+    "spectrogram": "views.spectrogram",
+    "Microphone": "widgets.microphone",
+    "VoicePanel": "widgets.panel",
+    "Speaker": "widgets.speaker",
+}
+
+__all__ = [  # noqa: RUF022 - in the order in which a reader meets them
+    "RealtimeSession",
+    "VoicePanel",
+    "Microphone",
+    "Speaker",
+    "AudioClip",
+    "speak",
+    "Conversation",
+    "Turn",
+    "Reply",
+    "Timing",
+    "Usage",
+    "Cost",
+    "Backend",
+    "Pending",
+    "run_sync",
+    "spectrogram",
+    "RealtimeError",
+    "AudioError",
+    "SettingsError",
+    "MissingKey",
+    "MissingExtra",
+    "LocalProtocolError",
+    "RemoteProtocolError",
+    "ServerError",
+    "ConnectionLost",
+]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,9 @@ import tempfile
 import threading
 from typing import IO
 
+from .audio import AudioClip
 from .errors import ConnectionLost, MissingExtra
+from .loop import submit
 
 #: How long the server may take to say where it is.
 START_TIMEOUT_S = 30.0
@@ -111,3 +113,43 @@ class LocalVoice:
 
 local_voice = LocalVoice()
 atexit.register(local_voice.stop)
+
+
+def speak(text: str, *, voice: str = "echo", speed: float = 1.0) -> AudioClip:
+    """Say something with the local synthesiser, e.g. to have a question without a microphone.
+
+    Parameters
+    ----------
+    text : str
+        English words.
+    voice : str, default "echo"
+        One of the API's voice names, or ``"fable"``, ``"onyx"``, ``"nova"``; "echo" is understood best by the local
+        recogniser.
+    speed : float, default 1.0
+        Speaking rate, 0.25 to 4.
+
+    Returns
+    -------
+    clip : AudioClip
+        At 24 kHz.
+
+    Raises
+    ------
+    MissingExtra
+        If the extra ``local`` is not installed.
+    SettingsError
+        If the voice or the speed is not possible.
+
+    Examples
+    --------
+    >>> speak("What time is it?").sample_rate
+    24000
+    """
+    # The synthesiser belongs to the server's rooms; a process of its own keeps its GPL parts at arm's length.
+    from .local.synthesizer import Synthesizer
+
+    async def synthesize() -> bytes:
+        async with Synthesizer() as synthesizer:
+            return await synthesizer.synthesize(text, voice, speed=speed)
+
+    return AudioClip.from_pcm16(submit(synthesize()).result())

@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine:
+#   make lab     environment, local voice, JupyterLab on the first tutorial
+#   make test    the same set-up, the test tools, Chromium if missing, and every test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One address per line where there is no screen; LAB_ARGS is passed on to JupyterLab.
+LAB_ARGS ?=
+PYTEST_ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: lab test install check clean benchmarks
+
+lab: install
+	$(BIN)/jupyter lab $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser) \
+	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) notebooks/01_talk.ipynb
+
+test: $(VENV)/test.stamp
+	@tests/ensure_chromium.sh
+	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+install: $(VENV)/install.stamp
+
+# The environment is made anew when what it holds has changed; otherwise this takes no time.
+$(VENV)/install.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[local,lab]'
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/install.stamp tests/browser/install_kernels.py
+	$(BIN)/pip install --quiet --group test
+	$(BIN)/python tests/browser/install_kernels.py
+	@touch $@
+
+check: install
+	$(BIN)/pip install --quiet --group check --group test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	npx --yes --package typescript@5 --package @types/audioworklet --package @anywidget/types tsc --project realtime_nb/widgets/static
+
+clean:
+	rm -rf $(VENV) .kernels build dist

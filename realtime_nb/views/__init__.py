@@ -1,0 +1,41 @@
+"""How records look in a notebook: static text, HTML and pictures that need no kernel and no scripts."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from ..audio import AudioClip
+from ..conversation import Conversation
+from ..turns import Reply, Turn
+from .clip import clip_bundle
+from .conversation import conversation_bundle, turn_bundle
+from .html import escape
+from .reply import reply_bundle
+from .spectrogram import Spectrogram, spectrogram_bundle
+
+__all__ = ["escape", "mimebundle"]
+
+
+@singledispatch
+def mimebundle(record: Any) -> dict[str, Any]:
+    """Return a record's looks by MIME type: ``text/plain``, ``text/html`` and, for pictures, ``image/png``.
+
+    Parameters
+    ----------
+    record : AudioClip, Turn, Reply, Conversation or Spectrogram
+        What to show.
+
+    Returns
+    -------
+    bundle : dict
+        As Jupyter's ``display_data`` takes it; ``image/png`` is base64 text.
+    """
+    raise TypeError(f"there is no view of {type(record).__name__}")
+
+
+mimebundle.register(AudioClip, clip_bundle)
+mimebundle.register(Turn, turn_bundle)
+mimebundle.register(Reply, reply_bundle)
+mimebundle.register(Conversation, conversation_bundle)
+mimebundle.register(Spectrogram, spectrogram_bundle)

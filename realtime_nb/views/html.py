@@ -1,0 +1,75 @@
+"""The few pieces of HTML that all views are made of; the only place where text is escaped.
+
+No scripts, no style sheets, no classes: code hosts strip them. Colours are left to the page or translucent, so that
+light and dark themes both read well.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from html import escape as _escape
+
+from ..audio import MIME_TYPES, AudioClip
+
+#: Plays in every browser that a notebook front end runs in, and takes a tenth of PCM16.
+PLAYER_FORMAT = "mp3"
+_MUTED = "opacity:.72"
+_LINE = "1px solid rgba(128,128,128,.35)"
+
+
+def escape(text: object) -> str:
+    """Make text safe inside HTML, attributes included."""
+    return _escape(str(text), quote=True)
+
+
+def player(clip: AudioClip | None) -> str:
+    """Return an audio element that holds the clip, compressed; a remark where there is none."""
+    if clip is None or not len(clip.samples):
+        return f'<span style="{_MUTED}">no audio</span>'
+    data = base64.b64encode(clip.encode(PLAYER_FORMAT)).decode()
+    source = f"data:{MIME_TYPES[PLAYER_FORMAT]};base64,{data}"
+    return f'<audio controls preload="metadata" style="height:32px;max-width:100%" src="{source}"></audio>'
+
+
+def picture(png: bytes, description: str) -> str:
+    """Return an image element that holds a PNG; `description` is read out by screen readers."""
+    data = base64.b64encode(png).decode()
+    return f'<img alt="{escape(description)}" style="max-width:100%;height:auto" src="data:image/png;base64,{data}">'
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return a one-line list of names and values; both are text."""
+    cells = "".join(
+        f'<td style="text-align:left;padding:2px 18px 2px 0;border:0"><span style="{_MUTED};font-size:85%">'
+        f"{escape(name)}</span><br>{escape(value)}</td>"
+        for name, value in pairs
+    )
+    return f'<table style="border:0;margin:6px 0"><tr style="background:transparent">{cells}</tr></table>'
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table; header cells are text, body cells are HTML that is already safe."""
+    head = "".join(f'<th style="text-align:left;padding:4px 10px;{_MUTED}">{escape(name)}</th>' for name in header)
+    body = "".join(
+        f'<tr style="background:transparent;border-top:{_LINE}">'
+        + "".join(f'<td style="text-align:left;vertical-align:top;padding:6px 10px">{cell}</td>' for cell in row)
+        + "</tr>"
+        for row in rows
+    )
+    style = "border-collapse:collapse;width:100%"
+    return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def saying(who: str, text: str, *, remark: str = "") -> str:
+    """Return a line of dialogue; all three are text."""
+    words = escape(text) if text else f'<span style="{_MUTED}">(no words)</span>'
+    note = f' <span style="{_MUTED};font-size:85%">{escape(remark)}</span>' if remark else ""
+    return f'<div style="margin:4px 0"><strong>{escape(who)}</strong>&ensp;{words}{note}</div>'
+
+
+def section(*parts: str, title: str = "") -> str:
+    """Return a framed block; `title` is text, the parts are HTML."""
+    heading = f'<div style="{_MUTED};font-size:85%;margin-bottom:4px">{escape(title)}</div>' if title else ""
+    style = f"border:{_LINE};border-radius:6px;padding:10px 14px;max-width:60em"
+    return f'<div style="{style}">{heading}{"".join(parts)}</div>'

@@ -1,0 +1,40 @@
+"""A reply: what was asked and answered, a player, a picture, tokens, cost and latency."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from ..turns import Reply
+from . import words
+from .html import facts, picture, player, saying, section
+from .spectrogram import spectrogram
+
+
+def reply_bundle(reply: Reply) -> dict[str, Any]:
+    """Return a reply's looks; nothing in them needs a kernel or a script."""
+    bundle: dict[str, Any] = {"text/plain": reply_text(reply)}
+    clip = reply.audio
+    image = ""
+    if clip is not None:
+        png = spectrogram(clip).png
+        image = picture(png, f"Mel spectrogram of the answer, {clip.duration_s:.1f} s")
+        bundle["image/png"] = base64.b64encode(png).decode()
+    bundle["text/html"] = section(
+        *[saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn)) for turn in _turns(reply)],
+        player(clip) if clip is not None else "",
+        image,
+        facts(words.facts_of(reply)),
+        title=words.DISCLOSURE if clip is not None else "AI-generated text",
+    )
+    return bundle
+
+
+def reply_text(reply: Reply) -> str:
+    """Return a reply in words alone."""
+    lines = [words.line(turn) for turn in _turns(reply)]
+    return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in words.facts_of(reply))])
+
+
+def _turns(reply: Reply) -> list[Any]:
+    return [*([reply.asked] if reply.asked else []), *reply.turns]

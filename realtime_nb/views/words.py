@@ -1,0 +1,89 @@
+"""Numbers and states in words, for all views alike."""
+
+from __future__ import annotations
+
+from ..pricing import format_usd
+from ..turns import Reply, Turn
+
+#: Whoever hears a voice from here must know what it is.
+DISCLOSURE = "AI-generated voice"
+
+_ROLES = {"user": "You", "assistant": "AI voice", "system": "System"}
+
+
+def who(turn: Turn) -> str:
+    """Return the speaker of a turn."""
+    if turn.kind == "function_call":
+        return f"calls {turn.name}"
+    if turn.kind == "function_call_output":
+        return "gets"
+    return _ROLES.get(turn.role, turn.role or turn.kind)
+
+
+def said(turn: Turn) -> str:
+    """Return what was said in a turn, or why that is not known."""
+    if turn.kind == "function_call":
+        return turn.arguments
+    if turn.kind == "function_call_output":
+        return turn.output
+    if turn.transcription_error is not None:
+        return f"(words not made out: {turn.transcription_error.message})"
+    if not turn.text and turn.role == "user" and turn.audio is not None:
+        return "(words not known)"
+    return turn.text
+
+
+def heard_remark(turn: Turn) -> str:
+    """Return what was heard of a turn that was cut off; empty for others."""
+    if turn.heard_text == turn.text:
+        return ""
+    return f"(interrupted; heard: “{turn.heard_text}”)" if turn.heard_text else "(interrupted before a word was heard)"
+
+
+def line(turn: Turn) -> str:
+    """Return a turn as a line of dialogue."""
+    return f"{who(turn)}: {said(turn)} {heard_remark(turn)}".rstrip()
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a time span in ms, or a dash."""
+    return "–" if value is None else f"{value:,.0f} ms"
+
+
+def seconds(value: float | None) -> str:
+    """Return a length in s, or a dash."""
+    return "–" if value is None else f"{value:.1f} s"
+
+
+def status(reply: Reply) -> str:
+    """Return how a reply ended, with the reason where there is one."""
+    if reply.error:
+        return f"{reply.status}: {reply.error.get('message') or reply.error.get('code') or 'unknown error'}"
+    return f"{reply.status} ({reply.reason})" if reply.reason else reply.status
+
+
+def tokens(reply: Reply) -> str:
+    """Return the tokens of a reply by kind."""
+    usage = reply.usage
+    if usage is None:
+        return "–"
+    cached = f", {usage.cached_tokens:,} cached" if usage.cached_tokens else ""
+    return f"{usage.input_tokens:,} in{cached} · {usage.output_tokens:,} out"
+
+
+def cost(reply: Reply) -> str:
+    """Return what a reply cost."""
+    return format_usd(reply.cost.total_usd if reply.cost else None)
+
+
+def facts_of(reply: Reply) -> list[tuple[str, str]]:
+    """Return the names and values that every view of a reply shows."""
+    clip = reply.audio
+    return [
+        ("length", seconds(clip.duration_s if clip else None)),
+        ("first audio after", milliseconds(reply.timing.first_audio_ms)),
+        ("tokens", tokens(reply)),
+        ("cost", cost(reply)),
+        ("model", reply.model or "–"),
+        ("status", status(reply)),
+    ]
