@@ -26,7 +26,7 @@ def decode_clip(data: bytes, encoding: str) -> AudioClip:
     return AudioClip.from_pcm16(data[: len(data) // 2 * 2])
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Part:
     """One part of a turn: text, audio with its transcript, or an image."""
 
@@ -72,7 +72,7 @@ class Part:
         return decode_clip(b"".join(self.audio_chunks), self.encoding) if self.audio_chunks else None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Turn(Record):
     """One item of the conversation: what somebody said, a function call, or its output."""
 
@@ -110,8 +110,8 @@ class Turn(Record):
     transcription_error: ErrorDetail | None = None
     done: bool = False
     deleted: bool = False
-    placed: bool = field(default=False, repr=False)
-    reply: Reply | None = field(default=None, repr=False)
+    placed: bool = False
+    reply: Reply | None = None
     """The first reply to it, for a turn of the person's."""
 
     def describe(self, item: Item) -> None:
@@ -122,6 +122,10 @@ class Turn(Record):
         self.call_id = item.call_id or self.call_id
         self.arguments = item.arguments or self.arguments
         self.output = item.output or self.output
+
+    def __repr__(self) -> str:
+        who = self.role or self.kind
+        return f"Turn({who}, {(self.text or self.name or self.output)!r})"
 
     @property
     def text(self) -> str:
@@ -215,7 +219,7 @@ class Timing:
         return f"Timing({marks})"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Reply(Record):
     """One answer of the model: words, audio, calls, and what it took."""
 
@@ -248,6 +252,9 @@ class Reply(Record):
             self.error = response.status_details.error or None
         if response.usage is not None:
             self.usage = pricing.Usage.from_realtime(response.usage)
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {self.transcript!r})"
 
     @property
     def turns(self) -> list[Turn]:
