@@ -1,0 +1,248 @@
+"""The line between a session and a page: who is heard, what is played, what is shown.
+
+Everything here runs on the I/O thread and waits for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from .. import g711
+from ..bridge import Frame, Road
+from ..loop import io_loop
+from .microphone import Capture
+from .speaker import Playback
+
+#: The transcript is sent at most ten times a second, whatever the rate of the deltas.
+_ROWS_EVERY_S = 0.1
+#: What the server takes as a turn; shorter ones are a slip of the finger.
+_MIN_HELD_BYTES = 4800
+
+#: What the events say about who is at it; the page knows by itself whether it plays.
+_PHASES = {
+    "input_audio_buffer.speech_started": "hearing",
+    "input_audio_buffer.speech_stopped": "thinking",
+    "response.created": "thinking",
+    "response.done": "idle",
+}
+
+
+class Line:
+    """Connects one session with one page.
+
+    Parameters
+    ----------
+    session : Session
+        What speaks.
+    road : Road
+        The way to the page that a person speaks into.
+    watch : callable
+        Takes each `Pending` that nobody waits for, to show its error.
+    on_reply : callable
+        Called after each finished reply.
+    on_state : callable
+        Called with the session's state whenever it changes.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        road: Road,
+        *,
+        watch: Callable[[Any], None],
+        on_reply: Callable[[], None],
+        on_state: Callable[[str], None],
+    ):
+        self.session = session
+        self.playback = Playback(road, self._heard)
+        self._road = road
+        self._watch = watch
+        self._on_reply = on_reply
+        self._on_state = on_state
+        self._capture = Capture()
+        self._automatic = session.turn_detection or {"type": "server_vad"}
+        self.hands_free = session.turn_detection is not None
+        self._held_bytes: int | None = None
+        self._phase = "idle"
+        self._message = ""
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._order: list[str] = []
+        self._rows_timer: asyncio.TimerHandle | None = None
+        self._stop_listening = session.listen(self._on_event)
+        self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "connect": self._connect,
+            "press": self._press,
+            "release": self._release,
+            "interrupt": self._interrupt,
+            "say": self._say,
+            "played": self.playback.on_played,
+            "flushed": self.playback.on_flushed,
+            "audio": self.playback.on_audio,
+        }
+
+    def hang_up(self) -> None:
+        """Stop following the session."""
+        self._stop_listening()
+
+    # --- from the page ---
+
+    def on_frame(self, frame: Frame) -> None:
+        """Pass the microphone on while its owner has the floor."""
+        pcm = self._capture.take(frame)
+        if self._held_bytes is not None:
+            self._held_bytes += len(pcm)
+            # Behind `clear`, which is a task: a burst of frames must not be sent before it, and be forgotten by it.
+            io_loop().call_soon(self.session.send_audio, pcm)
+            return
+        if self.hands_free:
+            self.session.send_audio(pcm)
+
+    def greet(self) -> None:
+        """Tell a page that has just come all that it needs to know."""
+        self.playback.forget()  # Whatever an earlier page had queued went with it.
+        self._held_bytes = None
+        self._rows, self._order = {}, []
+        self._send_state()
+        self._send_rows()
+
+    def _connect(self, _: dict[str, Any]) -> None:
+        if self.session.state == "closed":
+            self._watch(self.session.connect())
+
+    def set_hands_free(self, hands_free: bool) -> None:
+        """Let the server find the turns, or the person's button."""
+        if hands_free == self.hands_free:
+            return
+        self.hands_free = hands_free
+        self._held_bytes = None
+        self._watch(self.session.update(turn_detection=self._automatic if hands_free else None))
+
+    def _press(self, _: dict[str, Any]) -> None:
+        self._make_silent()
+        self._watch(self.session.clear())
+        self._held_bytes = 0
+
+    def _release(self, _: dict[str, Any]) -> None:
+        held_bytes, self._held_bytes = self._held_bytes, None
+        if held_bytes is None:
+            return
+        if held_bytes < _MIN_HELD_BYTES:
+            self._watch(self.session.clear())
+            self._road.send({"kind": "notice", "text": "Hold the button while you speak, then let go."}, urgent=True)
+            return
+        self._watch(self.session.commit())
+        self._watch(self.session.respond())
+
+    def _interrupt(self, _: dict[str, Any]) -> None:
+        self._make_silent()
+
+    def _say(self, message: dict[str, Any]) -> None:
+        self._make_silent()
+        self._watch(self.session.ask(str(message["text"])))
+
+    def _make_silent(self) -> None:
+        if self.playback.busy or self._phase == "thinking":
+            self._watch(self.session.interrupt())  # Its local event silences the page.
+
+    def _heard(self, item_id: str, played_ms: float, stopped: bool) -> None:
+        self.session.heard(item_id, round(played_ms), stopped=stopped)
+        if stopped:
+            self._rows_later()
+
+    # --- from the session ---
+
+    def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        kind = event.type
+        if kind == "response.output_audio.delta":
+            self._play(event)
+        elif kind == "response.output_audio.done":
+            self.playback.end(event.item_id)
+        elif kind == "input_audio_buffer.speech_started":
+            self._barge_in()
+        elif kind == "session.interrupted":
+            self.playback.flush()
+        elif kind == "response.done":
+            for item in event.response.output:
+                self.playback.end(item.id)
+            self._on_reply()
+        elif kind == "session.state":
+            self._message = event.message
+            self._on_state(event.state)
+            if event.state == "closed":
+                self._phase = "idle"
+        if kind in _PHASES:
+            self._phase = _PHASES[kind]
+        if kind in _PHASES or kind.startswith("session."):
+            self._send_state()
+        if not kind.startswith(("response.output_audio.", "session.", "rate_limits.")):
+            self._rows_later()
+
+    def _play(self, event: Any) -> None:
+        if self.session.is_late(event.response_id) or not self._road.kind:
+            return
+        turn = self.session.conversation.turn(event.item_id)
+        part = turn.parts.get(event.content_index) if turn else None
+        encoding = part.encoding if part else "audio/pcm"
+        if encoding == "audio/pcm":
+            self.playback.feed(event.item_id, event.delta)
+        else:
+            decode = g711.decode_ulaw if encoding == "audio/pcmu" else g711.decode_alaw
+            self.playback.feed(event.item_id, decode(event.delta), sample_rate=8_000)
+
+    def _barge_in(self) -> None:
+        # The server cancels the response by itself, unless it was told to talk on.
+        interrupts = (self.session.turn_detection or {}).get("interrupt_response", True)
+        if interrupts and self.playback.busy:
+            self.playback.flush()
+
+    # --- what the page shows ---
+
+    def _send_state(self) -> None:
+        session = self.session
+        self._road.send(
+            {
+                "kind": "session",
+                "state": session.state,
+                "message": self._message,
+                "phase": self._phase,
+                "backend": session.backend.name,
+                "model": session.model,
+                "voice": session.voice,
+            },
+            urgent=True,
+        )
+
+    def _rows_later(self) -> None:
+        if self._rows_timer is None:
+            self._rows_timer = io_loop().call_later(_ROWS_EVERY_S, self._send_rows)
+
+    def _send_rows(self) -> None:
+        self._rows_timer = None
+        if not self._road.kind:
+            return  # The next page gets them all in `greet`.
+        rows = {turn.item_id: row_of(turn) for turn in self.session.conversation.turns}
+        order = list(rows)
+        changed = [row for item_id, row in rows.items() if self._rows.get(item_id) != row]
+        if changed or order != self._order:
+            self._rows, self._order = rows, order
+            self._road.send({"kind": "turns", "order": order, "rows": changed})
+
+
+def row_of(turn: Any) -> dict[str, Any]:
+    """Return a turn as the page shows it; ``heard`` is the number of characters heard before a cut."""
+    if turn.kind == "function_call":
+        text, role = f"{turn.name}({turn.arguments})", "tool"
+    elif turn.kind == "function_call_output":
+        text, role = turn.output, "tool"
+    else:
+        text, role = turn.text, turn.role
+    cut = turn.interrupted and role == "assistant"
+    return {
+        "id": turn.item_id,
+        "role": role,
+        "text": text,
+        "heard": len(turn.heard_text) if cut else None,
+        "final": bool(turn.is_final),
+    }

@@ -1,0 +1,184 @@
+"""A microphone button whose sound reaches Python while it is being spoken."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import traitlets
+from ipywidgets import Widget, widget_serialization
+
+from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
+from ..bridge import Frame
+from ..errors import AudioError
+from ..loop import Pending, io_loop, submit
+from .base import STATIC, BaseWidget
+from .sources import checked_stream
+
+#: Where nobody stops the microphone, `Microphone.clip` holds the last ten minutes.
+_MAX_CLIP_BYTES = 2 * WIRE_SAMPLE_RATE * 600
+#: Sound only, and without the loudspeaker in it: an assistant that hears itself talks to itself.
+DEFAULT_CONSTRAINTS = {"channelCount": 1, "echoCancellation": True, "noiseSuppression": True, "autoGainControl": True}
+
+
+class Capture:
+    """Frames of one page's microphone as PCM16 at 24 kHz.
+
+    Browsers that refuse a 24 kHz context send their own rate; it is resampled here, with state between the frames.
+    """
+
+    def __init__(self) -> None:
+        self._resampler = Resampler(WIRE_SAMPLE_RATE, WIRE_SAMPLE_RATE)
+
+    def take(self, frame: Frame) -> bytes:
+        """Return what the frame adds."""
+        if frame.sample_rate != self._resampler.rate_in:
+            self._resampler = Resampler(frame.sample_rate, WIRE_SAMPLE_RATE)
+        return self._resampler.process(frame.pcm)
+
+
+def level(pcm: bytes) -> float:
+    """Return the root mean square of PCM16 samples, full scale 1.0."""
+    y = np.frombuffer(pcm, "<i2").astype(np.float32)
+    return math.sqrt(float(np.mean(y * y))) / 32768.0 if len(y) else 0.0
+
+
+class StreamTraits(traitlets.HasTraits):
+    """Where a widget's sound comes from."""
+
+    stream = traitlets.Instance(Widget, allow_none=True).tag(sync=True, **widget_serialization)
+    """An ipywebrtc stream widget, or `None` for the browser's own microphone. Default: `None`."""
+    constraints = traitlets.Dict(DEFAULT_CONSTRAINTS).tag(sync=True)
+    """Audio constraints of `getUserMedia`. Default: mono, with echo cancellation, noise suppression and gain control.
+    A `stream` brings its own."""
+
+    @traitlets.validate("stream")
+    def _check_stream(self, proposal: Any) -> Widget | None:
+        return checked_stream(proposal["value"])
+
+
+class Microphone(StreamTraits, BaseWidget):
+    """A microphone button; what it hears reaches Python as it is spoken.
+
+    Parameters
+    ----------
+    stream : ipywebrtc.MediaStream, optional
+        Where the sound comes from; the browser's microphone by default.
+    constraints : dict, optional
+        Audio constraints for the browser's microphone.
+
+    Examples
+    --------
+    >>> microphone = Microphone()                                  # doctest: +SKIP
+    >>> microphone                                                 # shows the button; in a later cell:
+    >>> clip = await microphone.record(seconds=3)                  # doctest: +SKIP
+    """
+
+    _esm = STATIC / "microphone.js"
+    _parts_needed = ("road.js", "audio.js", "capture.worklet.js")
+    _shared = ("recording", "muted")
+
+    recording = traitlets.Bool(False)
+    """Whether the microphone is open. Either side may set it. Default: `False`."""
+    muted = traitlets.Bool(False)
+    """Whether silence is recorded in place of the sound. Either side may set it. Default: `False`."""
+    level = traitlets.Float(0.0)
+    """Loudness of the last 20 ms: root mean square, full scale 1.0."""
+
+    def __init__(self, stream: Widget | None = None, **kwargs: Any):
+        self._capture = Capture()
+        self._listeners: list[Callable[[bytes], None]] = []
+        self._recorded = bytearray()
+        self._news = asyncio.Event()
+        super().__init__(stream=checked_stream(stream), **kwargs)
+        self._handlers["stopped"] = self._on_stopped
+
+    def on_audio(self, callback: Callable[[bytes], None]) -> Callable[[], None]:
+        """Call `callback(pcm)` with each piece of sound: mono PCM16 at 24 kHz, about 20 ms (100 ms on the comm).
+
+        Parameters
+        ----------
+        callback : callable
+            Runs on the I/O thread, so it must not block; what it raises is shown in the widget.
+
+        Returns
+        -------
+        stop : callable
+            Ends the calls.
+        """
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback) if callback in self._listeners else None
+
+    def start(self) -> None:
+        """Open the microphone. Returns at once; forgets the `clip` before."""
+        self._recorded = bytearray()
+        self.recording = True
+
+    def stop(self) -> None:
+        """Close the microphone. Returns at once; the last frames may still be on their way."""
+        self.recording = False
+
+    @property
+    def clip(self) -> AudioClip:
+        """What was recorded since `start`."""
+        return AudioClip.from_pcm16(bytes(self._recorded), WIRE_SAMPLE_RATE)
+
+    def record(self, seconds: float) -> Pending:
+        """Record for a while.
+
+        Parameters
+        ----------
+        seconds : float
+            Length of the clip, counted in samples.
+
+        Returns
+        -------
+        clip : Pending[AudioClip]
+            Await it, or call ``.result()``. Fails with `AudioError` if the browser gives no microphone.
+        """
+        if not seconds > 0:
+            raise AudioError(f"seconds={seconds} must be positive")
+        return submit(self._record(seconds))
+
+    async def _record(self, seconds: float) -> AudioClip:
+        wanted_bytes = 2 * round(seconds * WIRE_SAMPLE_RATE)
+        self.error = ""
+        if self.recording:
+            self._recorded = bytearray()
+        else:
+            self.start()
+        try:
+            while len(self._recorded) < wanted_bytes and self.recording:
+                self._news.clear()
+                await self._news.wait()
+        finally:
+            self.stop()
+        if len(self._recorded) < wanted_bytes and self.error:
+            raise AudioError(self.error)
+        return AudioClip.from_pcm16(bytes(self._recorded[:wanted_bytes]), WIRE_SAMPLE_RATE)
+
+    def _on_frame(self, frame: Frame) -> None:
+        pcm = self._capture.take(frame)
+        if not pcm:
+            return
+        self._recorded += pcm
+        del self._recorded[:-_MAX_CLIP_BYTES]
+        self.level = level(pcm)
+        self._news.set()
+        for callback in list(self._listeners):
+            callback(pcm)
+
+    def _on_shared(self, message: dict[str, Any]) -> None:
+        if message["name"] == "recording" and message["value"]:
+            self._recorded = bytearray()
+        super()._on_shared(message)
+
+    def _on_stopped(self, message: dict[str, Any]) -> None:
+        self.level = 0.0
+
+    @traitlets.observe("recording", "error")
+    def _wake(self, change: Any) -> None:
+        io_loop().call_soon_threadsafe(self._news.set)

@@ -1,0 +1,114 @@
+"""A panel to talk with a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import traitlets
+from ipywidgets import Widget
+
+from ..bridge import Frame
+from ..loop import call_soon
+from .base import STATIC, BaseWidget
+from .line import Line
+from .microphone import StreamTraits
+from .outputs import Outputs
+from .sources import checked_stream
+
+_ENDED = "This conversation has ended. Run this cell again to talk again."
+
+
+class VoicePanel(StreamTraits, BaseWidget):
+    """A panel to talk with a voice model: hands-free, by holding a button, or by typing.
+
+    Parameters
+    ----------
+    session : RealtimeSession
+        What to talk with; it is connected by the panel's button.
+    stream : ipywebrtc.MediaStream, optional
+        Where the person's sound comes from; the browser's microphone by default.
+    hands_free : bool, optional
+        Whether the server finds the turns. By default as the session's `turn_detection` says.
+
+    Examples
+    --------
+    >>> session = RealtimeSession()                                # doctest: +SKIP
+    >>> VoicePanel(session)                                        # doctest: +SKIP
+
+    Notes
+    -----
+    Displaying it makes three outputs: the panel, the record of the conversation below it, and a picture. The last two
+    are static and are updated after each reply, so that the saved notebook reads well without a kernel.
+    """
+
+    _esm = STATIC / "panel.js"
+    _parts_needed = ("road.js", "audio.js", "capture.worklet.js", "player.worklet.js")
+    _shared = ("hands_free", "muted")
+
+    _about = traitlets.Dict().tag(sync=True)
+
+    hands_free = traitlets.Bool(True)
+    """Whether the server finds the turns; otherwise the person holds a button. Either side may set it."""
+    muted = traitlets.Bool(False)
+    """Whether the microphone sends silence. Either side may set it. Default: `False`."""
+    state = traitlets.Unicode("closed", read_only=True)
+    """The session's state: "closed", "connecting" or "open". Read only."""
+
+    def __init__(
+        self, session: Any, *, stream: Widget | None = None, hands_free: bool | None = None, **kwargs: Any
+    ):
+        self.session = session
+        if hands_free is None:
+            hands_free = session.turn_detection is not None
+        super().__init__(stream=checked_stream(stream), hands_free=hands_free, **kwargs)
+        self._about = {"backend": session.backend.name, "model": session.model, "voice": session.voice}
+        self._outputs = Outputs(session.conversation, on_error=self._show_error)
+        self.line = Line(
+            session, self._road, watch=self._watch, on_reply=self._outputs.update, on_state=self._on_state
+        )
+        self._handlers |= self.line.handlers | {"disconnect": self._on_disconnect}
+        self.set_trait("state", session.state)
+        self.line.set_hands_free(hands_free)
+
+    @property
+    def playback(self) -> Any:
+        """What the page plays: its counters and the item that sounds now."""
+        return self.line.playback
+
+    def close(self) -> None:
+        """Take the panel off the page; the session stays as it is."""
+        if line := getattr(self, "line", None):
+            line.hang_up()
+        super().close()
+
+    def _ipython_display_(self, **kwargs: Any) -> None:
+        if self.comm is None:
+            print(_ENDED)
+            return
+        live, metadata = super()._repr_mimebundle_()
+        live["text/plain"] = repr(self)
+        self._outputs.show(live, metadata)
+
+    def __repr__(self) -> str:
+        about = self._about
+        return f"VoicePanel({about['backend']}, model={about['model']}, voice={about['voice']}): run the cell to talk"
+
+    def _on_frame(self, frame: Frame) -> None:
+        self.line.on_frame(frame)
+
+    def _on_hello(self, message: dict[str, Any]) -> None:
+        super()._on_hello(message)
+        self.line.greet()
+
+    def _on_state(self, state: str) -> None:
+        self.set_trait("state", state)
+
+    def _on_disconnect(self, _: dict[str, Any]) -> None:
+        self._watch(self.session.close())
+        self._road.send({"kind": "ended"}, urgent=True)
+        self._outputs.end({"text/plain": _ENDED, "text/html": f"<p>{_ENDED}</p>"})
+
+    @traitlets.observe("hands_free")
+    def _on_hands_free(self, change: Any) -> None:
+        if line := getattr(self, "line", None):
+            call_soon(line.set_hands_free, change["new"])

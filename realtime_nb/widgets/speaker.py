@@ -1,0 +1,239 @@
+"""A loudspeaker in the page: one queue, fed from Python, that says what was really heard."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import traitlets
+
+from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
+from ..bridge import Frame, Road
+from ..loop import Pending
+from .base import STATIC, BaseWidget
+
+#: Called with ``(item_id, played_ms, stopped)``.
+HeardCallback = Callable[[str, float, bool], None]
+
+#: A clip travels in pieces, so that a flush in its middle spares the road the rest.
+_PIECE_BYTES = 2 * WIRE_SAMPLE_RATE // 5
+
+
+@dataclass(slots=True)
+class _Item:
+    item_id: str
+    key: int
+    resampler: Resampler
+    ended: bool = False
+
+    def played_ms(self, samples: int) -> float:
+        return samples * 1000 / self.resampler.rate_out
+
+
+class Playback:
+    """The kernel's account of one page's playback queue.
+
+    On the road an item has a number, its key; keys only grow, so that the page can tell what an interruption outran.
+
+    Parameters
+    ----------
+    road : Road
+        The page's road.
+    on_heard : callable
+        Called on the I/O thread with ``(item_id, played_ms, stopped)``: about ten times a second while an item plays,
+        once when it is over, and with ``stopped=True`` when it was cut off.
+    """
+
+    def __init__(self, road: Road, on_heard: HeardCallback):
+        self._road = road
+        self._on_heard = on_heard
+        self._items: dict[str, _Item] = {}
+        self._keys = itertools.count(1)
+        self._seq = itertools.count()
+        self._lock = threading.Lock()
+        self._cut: set[str] = set()
+        self.sample_rate = WIRE_SAMPLE_RATE
+        self.playing = ""
+        """Item that the page plays now; empty in silence."""
+        self.underruns = 0
+        self.audible_samples = 0
+
+    def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE) -> None:
+        """Queue more of an item: PCM16 mono at `sample_rate` Hz. Any thread.
+
+        What comes for an item after it was cut off stays unheard.
+        """
+        with self._lock:
+            if item_id in self._cut:
+                return
+            item = self._items.get(item_id) or self._add(item_id, sample_rate)
+            self._send(item, item.resampler.process(pcm), last=False)
+
+    def end(self, item_id: str) -> None:
+        """Say that an item is complete. Any thread."""
+        with self._lock:
+            item = self._items.get(item_id)
+            if item is not None and not item.ended:
+                item.ended = True
+                self._send(item, item.resampler.process(b"", last=True), last=True)
+
+    def flush(self) -> None:
+        """Silence the page at once; `on_heard` follows for each item that was cut off. Any thread."""
+        with self._lock:
+            self._cut.update(self._items)
+        self._road.send({"kind": "flush"}, urgent=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the page has something to play, or is about to get it."""
+        return bool(self._items)
+
+    def forget(self) -> None:
+        """Drop the account of items whose page is gone."""
+        with self._lock:
+            self._items.clear()
+            self.playing = ""
+
+    def _add(self, item_id: str, sample_rate: int) -> _Item:
+        item = _Item(item_id, next(self._keys), Resampler(sample_rate, self.sample_rate))
+        self._items[item_id] = item
+        return item
+
+    def _send(self, item: _Item, pcm: bytes, *, last: bool) -> None:
+        if pcm or last:
+            self._road.send(Frame(pcm, item.resampler.rate_out, item.key, next(self._seq), last=last))
+
+    def _item(self, key: int) -> _Item | None:
+        return next((item for item in self._items.values() if item.key == key), None)
+
+    def on_played(self, message: dict[str, Any]) -> None:
+        """Take the page's ``played`` report: where it is, what it finished, and its counters."""
+        self.underruns, self.audible_samples = message["underruns"], message["audible"]
+        playing = message["playing"]
+        with self._lock:
+            finished = [(self._item(p["key"]), p["samples"]) for p in message["finished"]]
+            current = self._item(playing["key"]) if playing else None
+            self.playing = current.item_id if current else ""
+            for item, _ in finished:
+                if item:
+                    self._items.pop(item.item_id, None)
+        for item, samples in finished:
+            if item:
+                self._on_heard(item.item_id, item.played_ms(samples), False)
+        if current:
+            self._on_heard(current.item_id, current.played_ms(playing["samples"]), False)
+
+    def on_flushed(self, message: dict[str, Any]) -> None:
+        """Take the page's ``flushed`` report: how far each item was played that it dropped."""
+        with self._lock:
+            self.playing = ""
+            flushed = [(self._item(p["key"]), p["samples"]) for p in message["positions"]]
+            for item, _ in flushed:
+                if item:
+                    self._cut.add(item.item_id)
+                    self._items.pop(item.item_id, None)
+        for item, samples in flushed:
+            if item:
+                self._on_heard(item.item_id, item.played_ms(samples), True)
+
+    def on_audio(self, message: dict[str, Any]) -> None:
+        """Take the page's ``audio`` control: the rate of its context."""
+        self.sample_rate = int(message["sample_rate"])
+
+
+class Speaker(BaseWidget):
+    """A loudspeaker in the page.
+
+    Examples
+    --------
+    >>> speaker = Speaker()                                        # doctest: +SKIP
+    >>> speaker                                                    # shows it; in a later cell:
+    >>> played_ms = await speaker.play(AudioClip.from_file("a.wav"))   # doctest: +SKIP
+    """
+
+    _esm = STATIC / "speaker.js"
+    _parts_needed = ("road.js", "audio.js", "player.worklet.js")
+
+    playing = traitlets.Bool(False, read_only=True)
+    """Whether something sounds or waits to sound. Read only."""
+    blocked = traitlets.Bool(False, read_only=True)
+    """Whether the browser waits for a click before it lets the page sound. Read only."""
+    underruns = traitlets.Int(0, read_only=True)
+    """How often the queue ran dry inside an item. Read only."""
+
+    def __init__(self, **kwargs: Any):
+        self._listeners: list[HeardCallback] = []
+        self._waiting: dict[str, Pending] = {}
+        self._clips = itertools.count(1)
+        super().__init__(**kwargs)
+        self.playback = Playback(self._road, self._heard)
+        self._handlers |= {
+            "played": self._on_played,
+            "flushed": self._on_flushed,
+            "audio": self._on_audio,
+        }
+
+    def play(self, clip: AudioClip) -> Pending:
+        """Play a clip after what is queued already.
+
+        Returns
+        -------
+        played_ms : Pending[float]
+            How much of it was rendered, when it is over or was cut off by `stop`.
+        """
+        item_id = f"clip-{next(self._clips)}"
+        pcm = clip.to_pcm16()
+        self._waiting[item_id] = done = Pending()
+        self.set_trait("playing", True)
+        piece = _PIECE_BYTES * clip.sample_rate // WIRE_SAMPLE_RATE // 2 * 2
+        for start in range(0, len(pcm), piece):
+            self.playback.feed(item_id, pcm[start : start + piece], clip.sample_rate)
+        self.playback.end(item_id)
+        return done
+
+    def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE) -> None:
+        """Queue more of an item: PCM16 mono, as soon as it is there; the page holds it until its time."""
+        self.playback.feed(item_id, pcm, sample_rate)
+
+    def end(self, item_id: str) -> None:
+        """Say that an item is complete."""
+        self.playback.end(item_id)
+
+    def stop(self) -> None:
+        """Silence the page at once, with a 3 ms fade, and drop what is queued."""
+        self.playback.flush()
+
+    def on_heard(self, callback: HeardCallback) -> Callable[[], None]:
+        """Call `callback(item_id, played_ms, stopped)` as items are rendered; see `Playback`.
+
+        Returns
+        -------
+        stop : callable
+            Ends the calls.
+        """
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback) if callback in self._listeners else None
+
+    def _heard(self, item_id: str, played_ms: float, stopped: bool) -> None:
+        over = item_id not in self.playback._items
+        if over and (done := self._waiting.pop(item_id, None)):
+            done.set_result(played_ms)
+        for callback in list(self._listeners):
+            callback(item_id, played_ms, stopped)
+
+    def _on_played(self, message: dict[str, Any]) -> None:
+        self.playback.on_played(message)
+        self.set_trait("playing", bool(self.playback.playing or self._waiting))
+        self.set_trait("underruns", self.playback.underruns)
+
+    def _on_flushed(self, message: dict[str, Any]) -> None:
+        self.playback.on_flushed(message)
+        self.set_trait("playing", bool(self._waiting))
+
+    def _on_audio(self, message: dict[str, Any]) -> None:
+        self.playback.on_audio(message)
+        self.set_trait("blocked", bool(message["blocked"]))
+

@@ -1,0 +1,223 @@
+// @ts-check
+// One AudioContext with a microphone on one side and a speaker on the other. The widgets share this module; each
+// model makes an engine of its own.
+
+/** @typedef {{ key: number, samples: number }} Position */
+/** @typedef {{ playing: Position | null, finished: Position[], underruns: number, audible: number, level: number }}
+ *   Report */
+/** @typedef {{ samples: Int16Array, level: number, timeMs: number }} Captured */
+
+const WIRE_SAMPLE_RATE = 24000;
+const FRAME_MS = 20;
+
+/** What went wrong, and the way out, for the person. @param {any} error @returns {string} */
+export function inWords(error) {
+  switch (error?.name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return allowedByFrame()
+        ? "The browser does not allow the microphone here. Allow it beside the address bar, then try again."
+        : "This notebook runs inside a frame that may not use the microphone. Open it in a browser tab of its own.";
+    case "NotFoundError":
+      return "No microphone was found. Plug one in and try again, or type your message.";
+    case "NotReadableError":
+      return "The microphone is in use by another program or switched off. Free it and try again.";
+    case "OverconstrainedError":
+      return `No microphone fits the constraint “${error.constraint}”.`;
+    default:
+      return error?.message || String(error);
+  }
+}
+
+function allowedByFrame() {
+  const policy = /** @type {any} */ (document).permissionsPolicy ?? /** @type {any} */ (document).featurePolicy;
+  return policy?.allowsFeature?.("microphone") ?? true;
+}
+
+/** Why this page can have no microphone and no worklet; empty if it can. @returns {string} */
+export function insecure() {
+  if (window.isSecureContext && navigator.mediaDevices) return "";
+  return (
+    `This page (${location.origin}) is not secure, so the browser gives it no audio. ` +
+    "Open the notebook at http://localhost or over https."
+  );
+}
+
+/**
+ * @param {object} options
+ * @param {any} options.model anywidget model with `stream` (an ipywebrtc reference or null) and `constraints`
+ * @param {{ capture?: string, player?: string }} options.worklets module texts; leave out the side that is not needed
+ * @param {number} [options.prerollMs] how much of an item must be there before it starts
+ * @param {(frame: Captured, sampleRate: number) => void} [options.onCaptured]
+ * @param {() => void} [options.onCaptureStopped] after the last frame
+ * @param {(report: Report) => void} [options.onReport] about ten times a second while playing
+ * @param {(positions: Position[], timeMs: number) => void} [options.onFlushed]
+ * @param {(state: { sampleRate: number, blocked: boolean }) => void} [options.onContext]
+ * @param {(reason: string) => void} [options.onCaptureEnded] the device went away by itself
+ */
+export function makeAudio(options) {
+  const { model, worklets, prerollMs = 60 } = options;
+  /** @type {AudioContext | null} */
+  let context = null;
+  /** @type {Promise<void> | null} */
+  let modules = null;
+  /** @type {AudioWorkletNode | null} */
+  let player = null;
+  /** @type {{ source: AudioNode, node: AudioWorkletNode, stream: MediaStream, own: boolean } | null} */
+  let capture = null;
+  let attempt = 0; // Voids a getUserMedia whose answer comes after stop().
+  let muted = false;
+
+  function tell() {
+    if (context) options.onContext?.({ sampleRate: context.sampleRate, blocked: context.state !== "running" });
+  }
+
+  /** Make the context; in the handler of a click, so that the browser lets it sound. @returns {Promise<void>} */
+  function open(sampleRate = WIRE_SAMPLE_RATE) {
+    if (context) return resume();
+    if (!window.AudioWorkletNode) return Promise.reject(new Error(insecure()));
+    const made = new AudioContext({ sampleRate: sampleRate || undefined, latencyHint: "interactive" });
+    context = made;
+    made.onstatechange = tell;
+    modules = Promise.all(Object.values(worklets).map((text) => addModule(made, text))).then(() => {
+      if (worklets.player && context === made) player = makePlayer(made);
+      tell();
+    });
+    return modules;
+  }
+
+  /** @param {AudioContext} made */
+  function makePlayer(made) {
+    const node = new AudioWorkletNode(made, "realtime-nb-player", {
+      numberOfInputs: 0,
+      outputChannelCount: [1],
+      processorOptions: { prerollMs },
+    });
+    node.port.onmessage = ({ data }) => {
+      if (data.flushed) options.onFlushed?.(data.flushed, data.timeMs);
+      else options.onReport?.(data);
+    };
+    node.connect(made.destination);
+    return node;
+  }
+
+  async function resume() {
+    await modules;
+    // Without a click the promise stays pending, so it is not awaited; `onstatechange` tells.
+    if (context?.state !== "running") context?.resume().catch(() => {});
+  }
+
+  /** @returns {Promise<{ stream: MediaStream, own: boolean }>} */
+  async function openStream() {
+    const reference = model.get("stream");
+    if (reference) {
+      const source = await model.widget_manager.get_model(String(reference).replace(/^IPY_MODEL_/, ""));
+      return { stream: await (source.captureStream ? source.captureStream() : source.stream), own: false };
+    }
+    if (insecure()) throw new Error(insecure());
+    return { stream: await navigator.mediaDevices.getUserMedia({ audio: model.get("constraints") }), own: true };
+  }
+
+  /** @param {MediaStream} stream */
+  function tap(stream) {
+    const made = /** @type {AudioContext} */ (context);
+    const source = made.createMediaStreamSource(stream);
+    const frameSamples = Math.round((made.sampleRate * FRAME_MS) / 1000);
+    const node = new AudioWorkletNode(made, "realtime-nb-capture", {
+      numberOfOutputs: 0,
+      processorOptions: { frameSamples },
+    });
+    node.port.postMessage({ muted });
+    node.port.onmessage = ({ data }) => {
+      if (data.samples) options.onCaptured?.(data, made.sampleRate);
+      else options.onCaptureStopped?.();
+    };
+    source.connect(node);
+    return { source, node };
+  }
+
+  /** @returns {Promise<boolean>} whether it runs; false if stop() came first */
+  async function startCapture() {
+    const mine = ++attempt;
+    await open();
+    const { stream, own } = await openStream();
+    const [track] = stream.getAudioTracks();
+    const drop = () => own && stream.getTracks().forEach((t) => t.stop());
+    if (mine !== attempt) return drop(), false;
+    if (!track) throw new Error("The stream has no sound track. Give it one: constraints={'audio': True}.");
+    let tapped;
+    try {
+      tapped = tap(stream);
+    } catch (error) {
+      if (/** @type {any} */ (error).name !== "NotSupportedError") throw drop(), error;
+      // This browser does not resample a microphone into a 24 kHz context: use its own rate and say so.
+      await close({ keepAttempt: true });
+      await open(0);
+      tapped = tap(stream);
+    }
+    capture = { ...tapped, stream, own };
+    track.onended = () => {
+      if (capture?.stream !== stream) return;
+      stopCapture();
+      options.onCaptureEnded?.("The microphone was unplugged or taken away.");
+    };
+    resume();
+    return true;
+  }
+
+  function stopCapture() {
+    attempt += 1;
+    if (!capture) return;
+    const { source, node, stream, own } = capture;
+    capture = null;
+    node.port.postMessage({ stop: true });
+    source.disconnect();
+    if (own) stream.getTracks().forEach((t) => t.stop());
+  }
+
+  /** @param {{ keepAttempt?: boolean }} [how] */
+  async function close({ keepAttempt = false } = {}) {
+    if (!keepAttempt) stopCapture();
+    const closing = context;
+    context = player = modules = null;
+    if (closing) closing.onstatechange = null;
+    await closing?.close().catch(() => {});
+  }
+
+  return {
+    open,
+    resume,
+    startCapture,
+    stopCapture,
+    close,
+    /** @param {boolean} value */
+    setMuted(value) {
+      muted = value;
+      capture?.node.port.postMessage({ muted });
+    },
+    /** @param {{ key: number, samples: Int16Array, last: boolean }} frame */
+    async play({ key, samples, last }) {
+      if (!player) await (modules ?? open());
+      player?.port.postMessage({ key, samples, last }, [samples.buffer]);
+    },
+    flush() {
+      if (player) player.port.postMessage({ flush: true });
+      else options.onFlushed?.([], Date.now());
+    },
+    get capturing() {
+      return capture !== null;
+    },
+    get blocked() {
+      return context !== null && context.state !== "running";
+    },
+    get latencyMs() {
+      return context ? 1000 * (context.baseLatency + (context.outputLatency || 0)) : 0;
+    },
+  };
+}
+
+/** @param {AudioContext} context @param {string} text */
+async function addModule(context, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  await context.audioWorklet.addModule(url).finally(() => URL.revokeObjectURL(url));
+}

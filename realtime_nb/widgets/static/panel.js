@@ -1,0 +1,482 @@
+// @ts-check
+// The panel to talk with a voice model. The engine belongs to the model, views only show it. What people and models
+// say is hostile text: it reaches the page through `textContent` alone.
+
+/** @typedef {{ id: string, role: string, text: string, heard: number | null, final: boolean }} Row */
+
+const TAIL_MS = 120; // The microphone's own delay: the last word is still on its way when the button is let go.
+
+/** @param {string} text @returns {Promise<any>} */
+function load(text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  return import(url).finally(() => URL.revokeObjectURL(url));
+}
+
+function newState() {
+  return {
+    road: "",
+    stalled: false,
+    session: "closed",
+    message: "",
+    phase: "idle",
+    about: { backend: "", model: "", voice: "" },
+    hands_free: true,
+    muted: false,
+    error: "",
+    notice: "",
+    held: false,
+    capturing: false,
+    playing: false,
+    blocked: false,
+    levelIn: 0,
+    levelOut: 0,
+    ended: false,
+    order: /** @type {string[]} */ ([]),
+    rows: /** @type {Map<string, Row>} */ (new Map()),
+  };
+}
+/** @typedef {ReturnType<typeof newState>} State */
+
+/** What is going on, in a few words. @param {State} state @returns {{ words: string, tone: string }} */
+export function statusOf(state) {
+  if (state.ended) return { words: "This conversation has ended. Run this cell again to talk again.", tone: "off" };
+  if (state.road === "none") return { words: "No kernel: it is busy or gone", tone: "bad" };
+  if (state.road === "taken") return { words: "In use in another window", tone: "off" };
+  if (state.road === "closed") return { words: "Closed. Run this cell again to talk again.", tone: "off" };
+  if (state.road === "") return { words: "Looking for the kernel…", tone: "wait" };
+  if (state.session === "connecting") return { words: "Connecting…", tone: "wait" };
+  if (state.session !== "open") return { words: state.message || "Not connected", tone: "off" };
+  if (state.playing) return { words: state.blocked ? "Sound is blocked" : "The AI is speaking", tone: "speak" };
+  if (state.phase === "hearing" || state.held) return { words: "Listening to you", tone: "hear" };
+  if (state.phase === "thinking") return { words: "Thinking…", tone: "wait" };
+  if (!state.capturing) return { words: "Connected, microphone off", tone: "on" };
+  if (state.muted) return { words: "Connected, microphone muted", tone: "on" };
+  return { words: state.hands_free ? "Listening: just speak" : "Hold the button to talk", tone: "on" };
+}
+
+/** @param {any} model @param {AbortSignal} signal */
+async function makeEngine(model, signal) {
+  const parts = model.get("_parts");
+  const [roadPart, audioPart] = await Promise.all([load(parts["road.js"]), load(parts["audio.js"])]);
+  const state = newState();
+  state.about = model.get("_about");
+  const watchers = new Set();
+  let scheduled = false;
+  let seq = 0;
+  let sending = false; // While the button is held, and its tail.
+  let press = 0;
+
+  /** Tell the views, at most once a frame. */
+  function changed() {
+    if (scheduled) return;
+    scheduled = true;
+    const draw = () => {
+      scheduled = false;
+      watchers.forEach((watch) => watch());
+    };
+    // A hidden page gets no animation frames, but its state must not wait for one.
+    document.hidden ? setTimeout(draw, 0) : requestAnimationFrame(draw);
+  }
+
+  const audio = audioPart.makeAudio({
+    model,
+    worklets: { capture: parts["capture.worklet.js"], player: parts["player.worklet.js"] },
+    onCaptured(/** @type {any} */ { samples, level, timeMs }, /** @type {number} */ sampleRate) {
+      state.levelIn = level;
+      changed();
+      if (state.session !== "open" || !(state.hands_free || sending)) return;
+      road.send(roadPart.packFrame({ kind: roadPart.FROM_MICROPHONE, seq: seq++, sampleRate, key: 0, timeMs, samples }));
+    },
+    onCaptureEnded(/** @type {string} */ reason) {
+      Object.assign(state, { capturing: false, levelIn: 0 });
+      problem(reason);
+    },
+    onReport(/** @type {any} */ report) {
+      Object.assign(state, { playing: report.playing !== null, levelOut: report.playing ? report.level : 0 });
+      road.send({ kind: "played", ...report });
+      changed();
+    },
+    onFlushed(/** @type {any[]} */ positions, /** @type {number} */ timeMs) {
+      Object.assign(state, { playing: false, levelOut: 0 });
+      road.send({ kind: "flushed", positions, time_ms: timeMs }, true);
+      changed();
+    },
+    onContext(/** @type {{ sampleRate: number, blocked: boolean }} */ { sampleRate, blocked }) {
+      state.blocked = blocked;
+      road.send({ kind: "audio", sample_rate: sampleRate, blocked }, true);
+      changed();
+    },
+  });
+
+  const road = roadPart.openRoad({
+    model,
+    signal,
+    onMessage(/** @type {any} */ message) {
+      take(message);
+      changed();
+    },
+    onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
+      if (name === "taken" || name === "closed") stopAudio();
+      Object.assign(state, { road: name, stalled });
+      changed();
+    },
+  });
+  signal.addEventListener("abort", stopAudio);
+
+  /** @param {any} message */
+  function take(message) {
+    switch (message.kind) {
+      case roadPart.FOR_SPEAKER:
+        audio.play(message).catch(fail);
+        break;
+      case "flush":
+        audio.flush();
+        break;
+      case "session":
+        takeSession(message);
+        break;
+      case "turns":
+        takeTurns(message);
+        break;
+      case "shared":
+        /** @type {any} */ (state)[message.name] = message.value;
+        if (message.name === "muted") audio.setMuted(message.value);
+        break;
+      case "notice":
+        state.notice = message.text;
+        break;
+      case "ended":
+        state.ended = true;
+        stopAudio();
+        break;
+    }
+  }
+
+  /** @param {any} message */
+  function takeSession({ state: session, message, phase, backend, model: name, voice }) {
+    if (session === "closed" && state.session !== "closed") stopAudio();
+    Object.assign(state, { session, message, phase, about: { backend, model: name, voice } });
+  }
+
+  /** @param {{ order: string[], rows: Row[] }} turns */
+  function takeTurns({ order, rows }) {
+    for (const row of rows) state.rows.set(row.id, row);
+    state.order = order;
+  }
+
+  /** @param {"hands_free" | "muted" | "error"} name @param {any} value */
+  function share(name, value) {
+    /** @type {any} */ (state)[name] = value;
+    road.send({ kind: "shared", name, value }, true);
+    changed();
+  }
+
+  /** @param {string} text */
+  function problem(text) {
+    state.error = text;
+    road.send({ kind: "problem", text }, true);
+    changed();
+  }
+
+  const fail = (/** @type {any} */ error) => problem(audioPart.inWords(error));
+
+  function stopAudio() {
+    letGo();
+    audio.close();
+    Object.assign(state, { capturing: false, playing: false, blocked: false, levelIn: 0, levelOut: 0 });
+  }
+
+  async function openMicrophone() {
+    try {
+      state.capturing = await audio.startCapture();
+    } catch (error) {
+      fail(error);
+    }
+    changed();
+  }
+
+  function letGo() {
+    if (!state.held) return;
+    state.held = false;
+    const mine = ++press;
+    setTimeout(() => {
+      if (press !== mine) return;
+      sending = false;
+      road.send({ kind: "release" }, true);
+    }, TAIL_MS);
+    changed();
+  }
+
+  return {
+    state,
+    share,
+    retake: () => road.retake(),
+    roadWords: () => roadPart.roadInWords(state.road, state.stalled),
+    /** @param {() => void} watch */
+    watch: (watch) => (watchers.add(watch), () => watchers.delete(watch)),
+    /** In the handler of a click: browsers let a page sound only after one. */
+    connect() {
+      share("error", "");
+      state.notice = "";
+      if (state.session === "closed") road.send({ kind: "connect" }, true);
+      openMicrophone();
+    },
+    disconnect() {
+      stopAudio();
+      road.send({ kind: "disconnect" }, true);
+      changed();
+    },
+    interrupt() {
+      if (state.session !== "open" || !(state.playing || state.phase === "thinking")) return;
+      audio.flush(); // Here and now; the kernel hears of it as fast as it can.
+      road.send({ kind: "interrupt" }, true);
+    },
+    enableSound: () => audio.open().catch(fail),
+    hold() {
+      if (state.held || state.hands_free || state.session !== "open") return;
+      if (!state.capturing) return openMicrophone();
+      press += 1;
+      Object.assign(state, { held: true, notice: "" });
+      if (sending) road.send({ kind: "release" }, true); // Pressed again within the tail.
+      sending = true;
+      if (state.playing) audio.flush();
+      road.send({ kind: "press" }, true);
+      changed();
+    },
+    letGo,
+    /** @param {string} text */
+    say(text) {
+      audio.open().catch(fail);
+      if (state.playing) audio.flush();
+      road.send({ kind: "say", text }, true);
+    },
+  };
+}
+
+const HTML = `
+  <div class="rtnb-head">
+    <span class="rtnb-status" role="status"><span class="rtnb-dot"></span><span data-role="status"></span></span>
+    <span class="rtnb-ai">You are talking to an AI</span>
+  </div>
+  <div class="rtnb-facts" data-role="facts"></div>
+  <div class="rtnb-row">
+    <button type="button" class="rtnb-button rtnb-primary" data-role="connect"></button>
+    <button type="button" class="rtnb-button" data-role="disconnect">Disconnect</button>
+    <button type="button" class="rtnb-button" data-role="mute">Mute</button>
+    <button type="button" class="rtnb-button" data-role="interrupt" aria-keyshortcuts="Escape"
+      title="Stop the AI's answer (Escape)">Interrupt</button>
+    <fieldset class="rtnb-modes">
+      <legend class="rtnb-hidden">How to take turns</legend>
+      <label><input type="radio" value="free"><span>Hands-free</span></label>
+      <label><input type="radio" value="hold"><span>Hold to talk</span></label>
+    </fieldset>
+  </div>
+  <button type="button" class="rtnb-button rtnb-hold" data-role="hold" aria-keyshortcuts="Space">
+    Hold to talk <kbd>Space</kbd></button>
+  <button type="button" class="rtnb-button rtnb-primary rtnb-wide" data-role="enable">Click to enable sound</button>
+  <div class="rtnb-levels">
+    <span>You</span><span class="rtnb-meter" role="meter" aria-label="Your microphone's level" aria-valuemin="0"
+      aria-valuemax="100"><span></span></span>
+    <span>AI</span><span class="rtnb-meter" role="meter" aria-label="Level of the AI's voice" aria-valuemin="0"
+      aria-valuemax="100"><span></span></span>
+  </div>
+  <div class="rtnb-error" role="alert" hidden><span></span>
+    <button type="button" class="rtnb-close" aria-label="Dismiss this message">×</button></div>
+  <div class="rtnb-notice" role="status" hidden></div>
+  <div class="rtnb-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
+  <form class="rtnb-form">
+    <input type="text" class="rtnb-input" aria-label="Type a message" placeholder="Type a message" autocomplete="off">
+    <button type="submit" class="rtnb-button">Send</button>
+  </form>`;
+
+let views = 0;
+
+/** @param {any} engine @param {HTMLElement} el */
+function show(engine, el) {
+  /** @type {State} */
+  const state = engine.state;
+  const root = document.createElement("section");
+  root.className = "rtnb rtnb-panel";
+  root.setAttribute("aria-label", "Voice panel");
+  root.tabIndex = -1;
+  // Jupyter's own keys (a, b, dd, Space, Escape …) must not act on the notebook while one talks.
+  root.dataset.lmSuppressShortcuts = "true";
+  root.innerHTML = HTML;
+  el.append(root);
+  const find = (/** @type {string} */ selector) => /** @type {any} */ (root.querySelector(selector));
+  const part = (/** @type {string} */ role) => find(`[data-role=${role}]`);
+  const meters = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".rtnb-meter")]);
+  const radios = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll("input[type=radio]")]);
+  const group = `rtnb-mode-${++views}`;
+  for (const radio of radios) {
+    radio.name = group;
+    radio.onchange = () => engine.share("hands_free", radio.value === "free");
+  }
+  part("connect").onclick = () => (state.road === "taken" ? engine.retake() : engine.connect());
+  part("disconnect").onclick = engine.disconnect;
+  part("mute").onclick = () => engine.share("muted", !state.muted);
+  part("interrupt").onclick = engine.interrupt;
+  part("enable").onclick = engine.enableSound;
+  find(".rtnb-close").onclick = () => engine.share("error", "");
+  holdWith(part("hold"), engine);
+  keys(root, part("hold"), engine);
+  const input = find(".rtnb-input");
+  find("form").onsubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (!input.value.trim()) return;
+    engine.say(input.value);
+    input.value = "";
+  };
+
+  function draw() {
+    const open = state.session === "open" && !state.ended;
+    const reached = ["direct", "proxy", "comm"].includes(state.road) && !state.ended;
+    const { words, tone } = statusOf(state);
+    setText(part("status"), words);
+    root.dataset.tone = tone;
+    const { backend, model, voice } = state.about;
+    setText(part("facts"), [backend, model, `voice ${voice}`, engine.roadWords()].join("  ·  "));
+    drawButtons(open, reached);
+    drawMeter(meters[0], state.muted ? 0 : state.levelIn);
+    drawMeter(meters[1], state.levelOut);
+    setText(find(".rtnb-error > span"), state.error);
+    find(".rtnb-error").hidden = !state.error;
+    setText(find(".rtnb-notice"), state.notice);
+    find(".rtnb-notice").hidden = !state.notice;
+    drawRows(find(".rtnb-log"), state);
+  }
+
+  /** @param {boolean} open @param {boolean} reached */
+  function drawButtons(open, reached) {
+    const connect = part("connect");
+    connect.hidden = state.ended || (open && state.capturing);
+    connect.disabled = !(reached || state.road === "taken") || state.session === "connecting";
+    setText(connect, state.road === "taken" ? "Talk here" : open ? "Turn on microphone" : "Connect");
+    part("disconnect").hidden = !open;
+    part("mute").hidden = !(open && state.capturing);
+    setText(part("mute"), state.muted ? "Unmute" : "Mute");
+    part("mute").setAttribute("aria-pressed", String(state.muted));
+    part("interrupt").hidden = !open;
+    part("interrupt").disabled = !(state.playing || state.phase === "thinking");
+    for (const radio of radios) {
+      radio.checked = (radio.value === "free") === state.hands_free;
+      radio.disabled = !reached;
+    }
+    part("hold").hidden = state.hands_free || !open;
+    part("hold").setAttribute("aria-pressed", String(state.held));
+    part("enable").hidden = !(state.blocked && open);
+    input.disabled = find("form button").disabled = !reached;
+  }
+  draw();
+  const unwatch = engine.watch(draw);
+  return () => {
+    unwatch();
+    engine.letGo();
+    root.remove();
+  };
+}
+
+/** @param {HTMLElement} button @param {any} engine */
+function holdWith(button, engine) {
+  button.onpointerdown = (event) => {
+    button.setPointerCapture(event.pointerId);
+    engine.hold();
+  };
+  button.onpointerup = button.onpointercancel = button.onlostpointercapture = engine.letGo;
+  button.oncontextmenu = (event) => event.preventDefault(); // A long touch is talking, not a menu.
+}
+
+/** @param {HTMLElement} root @param {HTMLElement} holdButton @param {any} engine */
+function keys(root, holdButton, engine) {
+  const native = (/** @type {KeyboardEvent} */ { target }) =>
+    target !== holdButton && /** @type {HTMLElement} */ (target).closest("button, input");
+  root.onkeydown = (event) => {
+    if (event.key === "Escape") engine.interrupt();
+    else if (event.key === " " && !native(event)) {
+      event.preventDefault(); // Or the page scrolls.
+      if (!event.repeat) engine.hold();
+    } else return;
+    event.stopPropagation();
+  };
+  root.onkeyup = (event) => {
+    if (event.key !== " " || native(event)) return;
+    event.preventDefault();
+    engine.letGo();
+  };
+  root.addEventListener("focusout", (event) => {
+    if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) engine.letGo();
+  });
+}
+
+/** Screen readers speak each change, so only changes are written. @param {Element} node @param {string} text */
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** @param {HTMLElement} meter @param {number} level root mean square */
+function drawMeter(meter, level) {
+  // Square root: speech at -30 dB should move the bar visibly.
+  const percent = Math.round(Math.min(100, Math.sqrt(level) * 160));
+  meter.setAttribute("aria-valuenow", String(percent));
+  /** @type {HTMLElement} */ (meter.firstElementChild).style.width = `${percent}%`;
+}
+
+/** @param {HTMLElement} log @param {State} state */
+function drawRows(log, state) {
+  const following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const present = new Map([...log.children].map((child) => [/** @type {HTMLElement} */ (child).dataset.id, child]));
+  let at = log.firstElementChild;
+  for (const id of state.order) {
+    const row = state.rows.get(id);
+    if (!row) continue;
+    const node = /** @type {HTMLElement} */ (present.get(id) ?? newRow(id));
+    present.delete(id);
+    drawRow(node, row);
+    if (node === at) at = at.nextElementSibling;
+    else log.insertBefore(node, at);
+  }
+  present.forEach((node) => node.remove());
+  if (following) log.scrollTop = log.scrollHeight;
+}
+
+/** @param {string} id */
+function newRow(id) {
+  const node = document.createElement("div");
+  node.dataset.id = id;
+  node.innerHTML = `<span class="rtnb-who"></span><span class="rtnb-text"><span></span><s></s></span>`;
+  return node;
+}
+
+const WHO = { user: "You", assistant: "AI", tool: "Tool", system: "System" };
+
+/** @param {HTMLElement} node @param {Row} row */
+function drawRow(node, row) {
+  const drawn = JSON.stringify(row);
+  if (node.dataset.drawn === drawn) return;
+  node.dataset.drawn = drawn;
+  node.className = `rtnb-turn rtnb-${row.role in WHO ? row.role : "system"}`;
+  node.setAttribute("aria-busy", String(!row.final));
+  const [who, text] = node.children;
+  const heard = row.heard ?? row.text.length;
+  setText(who, WHO[/** @type {"user"} */ (row.role)] ?? row.role);
+  setText(text.children[0], row.text.slice(0, heard) || (row.final ? "" : "…"));
+  const unheard = /** @type {HTMLElement} */ (text.children[1]);
+  setText(unheard, row.text.slice(heard));
+  unheard.title = "Not heard: interrupted here";
+}
+
+export default () => {
+  /** @type {Promise<any>} */
+  let engine;
+  return {
+    /** @param {{ model: any, signal: AbortSignal }} context */
+    async initialize({ model, signal }) {
+      engine = makeEngine(model, signal);
+      await engine;
+    },
+    /** @param {{ el: HTMLElement }} context */
+    async render({ el }) {
+      return show(await engine, el);
+    },
+  };
+};

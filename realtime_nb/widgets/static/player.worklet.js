@@ -1,0 +1,176 @@
+// @ts-check
+// The speaker's side in the audio thread: one queue of items in, samples and an account of them out.
+
+/** @typedef {{ key: number, chunks: Float32Array[], queued: number, played: number, ended: boolean }} Item */
+/** @typedef {{ key: number, samples: number }} Position */
+
+/** @param {Int16Array} pcm @returns {Float32Array} scale 32768 */
+export function fromPcm16(pcm) {
+  return Float32Array.from(pcm, (s) => s / 32768);
+}
+
+/**
+ * A queue of items, each of which starts once a little of it is there.
+ *
+ * Counts what it really rendered. Where playing has to stop short, it fades instead of clicking.
+ */
+export class PlayQueue {
+  /** @param {{ prerollSamples: number, fadeSamples: number }} options */
+  constructor({ prerollSamples, fadeSamples }) {
+    this.prerollSamples = prerollSamples;
+    this.fadeSamples = fadeSamples;
+    /** @type {Item[]} */
+    this.items = [];
+    this.waiting = true;
+    this.underruns = 0;
+    this.flushedKey = 0;
+    /** @type {Float32Array} */
+    this.tail = new Float32Array(0);
+    /** @type {Position[]} */
+    this.finished = [];
+  }
+
+  get playing() {
+    return this.items.length > 0;
+  }
+
+  /** @param {number} key @param {Float32Array} y @param {boolean} last */
+  push(key, y, last) {
+    // What was on its way when the person interrupted stays unheard.
+    if (key !== 0 && key <= this.flushedKey) return;
+    let item = this.items.find((i) => i.key === key);
+    if (!item) {
+      item = { key, chunks: [], queued: 0, played: 0, ended: false };
+      // A response cut off by the server never says that its last item ended; it must not block the next one.
+      for (const earlier of this.items) earlier.ended = true;
+      if (!this.items.length) this.waiting = true;
+      this.items.push(item);
+    }
+    if (y.length) item.chunks.push(y);
+    item.queued += y.length;
+    item.ended ||= last;
+  }
+
+  /** Drop everything queued, with a fade. @returns {Position[]} how far each unfinished item was played */
+  flush() {
+    const item = this.items[0];
+    if (item && !this.waiting) {
+      const faded = new Float32Array(Math.min(this.fadeSamples, item.queued));
+      this.read(item, faded);
+      this.tail = faded.map((s, i) => s * (1 - (i + 1) / faded.length));
+    }
+    const positions = this.items.map(({ key, played }) => ({ key, samples: played }));
+    this.flushedKey = this.items.reduce((key, i) => Math.max(key, i.key), this.flushedKey);
+    this.items = [];
+    return positions;
+  }
+
+  /** Render the next samples. @param {Float32Array} out @returns {number} how many come from an item */
+  pull(out) {
+    let at = this.pullTail(out);
+    const start = at;
+    while (at < out.length && this.items.length) {
+      const item = this.items[0];
+      if (this.waiting && item.queued < this.prerollSamples && !item.ended) break;
+      this.waiting = false;
+      at += this.read(item, out.subarray(at));
+      if (item.queued) continue;
+      if (item.ended) {
+        this.finished.push({ key: item.key, samples: item.played });
+        this.items.shift();
+        continue;
+      }
+      this.underruns += 1;
+      this.waiting = true; // Gather a pre-roll again rather than stutter.
+      this.fadeFrom(at ? out[at - 1] : 0);
+      at += this.pullTail(out.subarray(at));
+      return at - start;
+    }
+    out.fill(0, at);
+    return at - start;
+  }
+
+  /** @param {Item} item @param {Float32Array} out @returns {number} */
+  read(item, out) {
+    let at = 0;
+    while (at < out.length && item.chunks.length) {
+      const chunk = item.chunks[0];
+      const n = Math.min(out.length - at, chunk.length);
+      out.set(chunk.subarray(0, n), at);
+      at += n;
+      if (n === chunk.length) item.chunks.shift();
+      else item.chunks[0] = chunk.subarray(n);
+    }
+    item.queued -= at;
+    item.played += at;
+    return at;
+  }
+
+  /** @param {number} value the last sample before the audio ran out */
+  fadeFrom(value) {
+    this.tail = Float32Array.from({ length: this.fadeSamples }, (_, i) => value * (1 - (i + 1) / this.fadeSamples));
+  }
+
+  /** @param {Float32Array} out @returns {number} */
+  pullTail(out) {
+    const n = Math.min(out.length, this.tail.length);
+    out.set(this.tail.subarray(0, n));
+    this.tail = this.tail.subarray(n);
+    out.fill(0, n);
+    return n;
+  }
+}
+
+if ("registerProcessor" in globalThis) {
+  const REPORT_MS = 100;
+  const AUDIBLE = 0.001; // -60 dB of full scale
+
+  class Player extends AudioWorkletProcessor {
+    /** @param {any} options */
+    constructor(options) {
+      super();
+      const { prerollMs } = options.processorOptions;
+      this.queue = new PlayQueue({
+        prerollSamples: Math.round((prerollMs * sampleRate) / 1000),
+        fadeSamples: Math.round(sampleRate * 0.003),
+      });
+      this.audible = 0;
+      this.energy = 0;
+      this.rendered = 0;
+      this.sinceReport = 0;
+      this.reportEvery = Math.round((REPORT_MS * sampleRate) / 1000);
+      this.port.onmessage = ({ data }) => {
+        if (data.flush) {
+          const positions = this.queue.flush();
+          this.port.postMessage({ flushed: positions, timeMs: Date.now() });
+          if (positions.length) this.report();
+        } else this.queue.push(data.key, fromPcm16(data.samples), data.last);
+      };
+    }
+
+    report() {
+      const { items, finished, underruns } = this.queue;
+      const level = this.rendered ? Math.sqrt(this.energy / this.rendered) : 0;
+      const playing = items.length ? { key: items[0].key, samples: items[0].played } : null;
+      this.port.postMessage({ playing, finished, underruns, audible: this.audible, level });
+      this.queue.finished = [];
+      this.energy = this.rendered = this.sinceReport = 0;
+    }
+
+    /** @param {Float32Array[][]} _inputs @param {Float32Array[][]} outputs */
+    process(_inputs, [[out]]) {
+      const wasPlaying = this.queue.playing;
+      const n = this.queue.pull(out);
+      for (const s of out) {
+        this.energy += s * s;
+        if (s > AUDIBLE || s < -AUDIBLE) this.audible += 1;
+      }
+      this.rendered += out.length;
+      this.sinceReport += n;
+      const stopped = wasPlaying && !this.queue.playing;
+      if (stopped || this.queue.finished.length || this.sinceReport >= this.reportEvery) this.report();
+      return true;
+    }
+  }
+  registerProcessor("realtime-nb-player", Player);
+}
