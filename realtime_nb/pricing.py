@@ -120,7 +120,9 @@ def format_usd(usd: float | None) -> str:
     """Write dollars so that fractions of a cent can be read; `None` is "unknown"."""
     if usd is None:
         return "unknown"
-    if usd and abs(usd) < 0.01:
+    if usd == 0:
+        return "$0"
+    if abs(usd) < 0.01:
         return f"${usd:.5f}"
     return f"${usd:.4f}" if abs(usd) < 1 else f"${usd:,.2f}"
 

@@ -131,10 +131,7 @@ class RealtimeSession:
         return wanted.get("model") if isinstance(wanted, dict) else wanted
 
     def __repr__(self) -> str:
-        return (
-            f"RealtimeSession({self.model!r} at {self.backend.name!r}, {self.state}, "
-            f"{len(self.conversation)} turns)"
-        )
+        return f"RealtimeSession({self.model!r} at {self.backend.name!r}, {self.state}, {len(self.conversation)} turns)"
 
     # --- what a person does with it ---
 
@@ -175,7 +172,7 @@ class RealtimeSession:
             raise TypeError("ask() needs something to ask: words or an AudioClip")
         for piece in content:
             if isinstance(piece, AudioClip):
-                _check_clip(piece)
+                check_clip(piece)
             elif not isinstance(piece, str):
                 raise TypeError(f"cannot ask with {type(piece).__name__}: give words (str) or an AudioClip")
         return submit(self._ask(content))
@@ -447,7 +444,8 @@ class RealtimeSession:
         self._line.tell(heard)
 
 
-def _check_clip(clip: AudioClip) -> None:
+def check_clip(clip: AudioClip) -> None:
+    """Raise `AudioError` for a clip that cannot be a spoken turn: too short for the API, or silent throughout."""
     if clip.duration_s * 1000 < _LEAST_COMMIT_MS:
         length_ms = round(clip.duration_s * 1000)
         raise AudioError(f"the clip is {length_ms} ms long; the API takes {_LEAST_COMMIT_MS} ms or more")
