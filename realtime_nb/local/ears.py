@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..audio import WIRE_SAMPLE_RATE, Resampler
 from .api_errors import overloaded
 from .language_model import LanguageModel, LanguageModels
 from .recognizer import Recognizer
@@ -14,7 +13,6 @@ from .recognizer import Recognizer
 LONGEST_WAIT_S = 2.0
 # Seconds of one core per second of speech, with the small language model; measured 0.03 to 0.065.
 _COST = 0.05
-_SAMPLE_RATE = 16_000
 
 
 class LocalEars:
@@ -59,7 +57,7 @@ class LocalEars:
         Parameters
         ----------
         pcm : bytes
-            PCM16 at 24 kHz.
+            PCM16 at 16 kHz.
         expected : LanguageModel, optional
             What `expect` returned.
 
@@ -70,11 +68,8 @@ class LocalEars:
         """
         if self.is_overloaded:
             raise overloaded(f"The recogniser is {self.wait_s:.1f} s behind; try again in a moment.")
-        heard = await self._recognizer.recognize(
-            Resampler(WIRE_SAMPLE_RATE, _SAMPLE_RATE).process(pcm, last=True),
-            expected or await self._models.get(),
-            open_vocabulary=self.open_vocabulary,
-        )
+        expected = expected or await self._models.get()
+        heard = await self._recognizer.recognize(pcm, expected, open_vocabulary=self.open_vocabulary)
         return heard.text
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
+from ..audio import Resampler
 from ..wire import events
 from ..wire.items import ErrorDetail
 from .api_errors import ApiError
@@ -33,7 +34,7 @@ class Ears(Protocol):
         ...
 
     async def recognize(self, pcm: bytes, expected: Any = None) -> str:
-        """Return the words of an utterance, PCM16 at 24 kHz; raises `ApiError` when there is too much to do."""
+        """Return the words of an utterance, PCM16 at 16 kHz; raises `ApiError` when there is too much to do."""
         ...
 
 
@@ -78,9 +79,9 @@ class Hearing:
         if self._wanted == (instructions, tools, sentences):
             self._expected = expected
 
-    def guess(self, pcm: bytes) -> asyncio.Task[str]:
+    def guess(self, pcm16k: bytes) -> asyncio.Task[str]:
         """Begin to recognise an utterance that may go on; cancel the task if it does."""
-        return self._spawn(self._ears.recognize(pcm, self._expected))
+        return self._spawn(self._ears.recognize(pcm16k, self._expected))
 
     def hear(self, entry: Entry, part: Part, *, announce: bool, guess: asyncio.Task[str] | None = None) -> None:
         """Recognise a part's sound.
@@ -94,7 +95,7 @@ class Hearing:
         guess : asyncio.Task, optional
             What `guess` began with the same utterance.
         """
-        self._hearings[entry.id] = self._spawn(self._hear(entry, part, announce, guess or self.guess(bytes(part.pcm))))
+        self._hearings[entry.id] = self._spawn(self._hear(entry, part, announce, guess))
 
     async def heard(self, entries: Iterable[Entry]) -> None:
         """Wait until the words of all entries are known.
@@ -115,10 +116,10 @@ class Hearing:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _hear(self, entry: Entry, part: Part, announce: bool, guess: asyncio.Task[str]) -> None:
+    async def _hear(self, entry: Entry, part: Part, announce: bool, guess: asyncio.Task[str] | None) -> None:
         model = self._model
         try:
-            part.heard = await guess
+            part.heard = await (guess or self.guess(_at_16k(part)))
         except ApiError as error:
             if announce:
                 self._announce_failure(entry, error.detail())
@@ -158,3 +159,7 @@ class Hearing:
             # A failure is kept, so that the answer to it fails in the same words.
             if task.cancelled() or task.exception() is None:
                 del self._hearings[item_id]
+
+
+def _at_16k(part: Part) -> bytes:
+    return Resampler(part.sample_rate, 16_000).process(bytes(part.pcm), last=True)

@@ -122,7 +122,7 @@ class Door:
             message = await socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            session.receive(message.get("text") or message.get("bytes") or b"")
+            await session.receive(message.get("text") or message.get("bytes") or b"")
             await outbox.room()
 
     async def _expire(self, socket: WebSocket, outbox: Outbox, writing: asyncio.Task[None]) -> None:
