@@ -1,0 +1,98 @@
+"""What the repository promises as a whole: README, notebooks, wheel, versions."""
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import realtime_nb as rt
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def no_key(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+def test_the_readme_runs_from_top_to_bottom(capsys):
+    names = {}
+    for block in PYTHON_BLOCKS:
+        exec(compile(block, "README.md", "exec"), names)
+    assert "what can you do →" in capsys.readouterr().out
+    names["session"].close().result(10)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_without_key_and_browser(path):
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=90, resources={"metadata": {"path": str(ROOT)}}).execute()
+    shown = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    html = "".join("".join(data.get("text/html", "")) for data in shown)
+    assert "<audio controls" in html and "data:audio/mpeg;base64," in html
+    assert any("image/png" in data for data in shown)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_committed_without_outputs_and_says_who_answers(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+    assert "local voice" in notebook.cells[0].source and "OPENAI_API_KEY" in notebook.cells[0].source
+
+
+def test_the_changelog_begins_with_this_version():
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert re.search(r"^## \[(.+?)\]", text, re.MULTILINE).group(1) == rt.__version__
+
+
+def test_binder_installs_the_package_the_local_voice_and_the_proxy():
+    lines = (ROOT / "binder" / "requirements.txt").read_text().splitlines()
+    assert ".[local,lab]" in lines
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert any(name.startswith("jupyter-server-proxy") for name in extras["lab"])
+    assert re.fullmatch(r"python-3\.\d+\n", (ROOT / "binder" / "runtime.txt").read_text())
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, timeout=100)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_all_that_is_not_code(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    package = ROOT / "realtime_nb"
+    for path in package.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert f"realtime_nb/{path.relative_to(package).as_posix()}" in names
+
+
+def test_the_wheel_plays_its_part_in_another_environment(wheel, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = next((tmp_path / "venv").glob("[bS]*/python*"))
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
+    subprocess.run(install, check=True, timeout=60)
+    # The dependencies are lent from here: files that lead to this checkout are not read from PYTHONPATH.
+    environment = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
+    script = (
+        "import realtime_nb as rt, sys; assert 'site-packages' in rt.__file__, rt.__file__\n"
+        "session = rt.RealtimeSession()\n"
+        "print(session.ask('Hello!').result(30).status); session.close().result(10)"
+    )
+    done = subprocess.run(
+        [str(python), "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "completed", done.stderr
