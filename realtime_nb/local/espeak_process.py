@@ -5,7 +5,7 @@ this package and imports none of it: the two talk in JSON lines and frames. The 
 
 Requests, one JSON object a line on stdin, answered in order::
 
-    {"id": 7, "text": "Hello.", "voice": "en-us+f5", "rate": 160, "pitch": 35}
+    {"id": 7, "text": "Hello.", "voice": "en-us+f5", "rate": 160, "pitch": 35, "volume": 60}
     {"abort": 7}                      request 7 ends within 60 ms of sound, wherever it is
 
 Frames on stdout, each a header ``<cII`` (kind, id, payload length) and a payload::
@@ -38,7 +38,6 @@ _RATE, _VOLUME, _PITCH = 1, 2, 3
 _CHARS_UTF8, _END_PAUSE = 1, 0x1000
 _EVENT_LIST_ENDS, _EVENT_WORD = 0, 1
 _BLOCK_MS = 60  # the shortest that the library honours
-_VOLUME_THAT_NEVER_CLIPS = 60  # several variants reach full scale at 100
 
 
 class _Event(ctypes.Structure):
@@ -74,13 +73,12 @@ class Program:
             raise OSError(f"espeak-ng found no data in {data!r}")
         self._callback = _Callback(self._on_block)  # the library keeps no reference of its own
         self._espeak.espeak_SetSynthCallback(self._callback)
-        self._espeak.espeak_SetParameter(_VOLUME, _VOLUME_THAT_NEVER_CLIPS, 0)
 
     def run(self) -> None:
         """Answer requests until stdin ends or stdout breaks."""
         self._aborted.add(0)
         # Loads the voice while nobody waits.
-        self._synthesize({"id": 0, "text": "a", "voice": "en-us", "rate": 160, "pitch": 50})
+        self._synthesize({"id": 0, "text": "a", "voice": "en-us", "rate": 160, "pitch": 50, "volume": 60})
         self._send(b"R", struct.pack("<I", self._sample_rate))
         threading.Thread(target=self._read, daemon=True).start()
         while (request := self._requests.get()) is not None:
@@ -102,12 +100,13 @@ class Program:
 
     def _synthesize(self, request: dict[str, object]) -> None:
         self._current = int(str(request["id"]))
-        settings = voice, rate, pitch = str(request["voice"]), int(str(request["rate"])), int(str(request["pitch"]))
+        settings = (str(request["voice"]), *(int(str(request[name])) for name in ("rate", "pitch", "volume")))
         if settings != self._settings:
-            if self._espeak.espeak_SetVoiceByName(voice.encode()):
+            voice, *parameters = settings
+            if self._espeak.espeak_SetVoiceByName(str(voice).encode()):
                 raise ValueError(f"espeak-ng has no voice {voice!r}")
-            self._espeak.espeak_SetParameter(_RATE, rate, 0)
-            self._espeak.espeak_SetParameter(_PITCH, pitch, 0)
+            for parameter, value in zip((_RATE, _PITCH, _VOLUME), parameters, strict=True):
+                self._espeak.espeak_SetParameter(parameter, value, 0)
             self._settings = settings
         # A null character would end the text; a lone surrogate has no UTF-8.
         text = str(request["text"]).replace("\0", " ").encode("utf-8", "replace") + b"\0"

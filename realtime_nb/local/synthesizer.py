@@ -18,32 +18,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
-import itertools
-import json
 import struct
-import sys
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 from realtime_nb.audio import Resampler
-from realtime_nb.errors import MissingExtra, RealtimeError, SettingsError
+from realtime_nb.errors import SettingsError
+from realtime_nb.local.espeak_client import EspeakProcess, ProcessEnded, SynthesisError
 from realtime_nb.local.sentences import split_sentences, spoken
 
 __all__ = ["VOICES", "Speech", "SynthesisError", "Synthesizer", "Voice", "split_sentences"]
 
-PROGRAM = Path(__file__).with_name("espeak_process.py")
 CACHE_BYTES = 16_000_000
-_HEADER = struct.Struct("<cII")
 _LATER_PIECE_MS = 200
 _SLOWEST, _FASTEST = 80, 450  # words per minute that espeak-ng takes
-
-
-class SynthesisError(RealtimeError):
-    """The synthesiser's process could not start, or failed twice on the same sentence."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +45,26 @@ class Voice:
     pitch: int
     """0 to 99."""
     words_per_minute: int
+    volume: int
+    """In percent: the variants are not equally loud, and several clip at 100."""
 
 
 VOICES: dict[str, Voice] = {
-    "alloy": Voice("en-us+f5", 35, 160),
-    "ash": Voice("en-us+m5", 40, 155),
-    "ballad": Voice("en-us+adam", 80, 150),
-    "cedar": Voice("en-us+klatt3", 30, 150),
-    "coral": Voice("en-us+f1", 75, 165),
-    "echo": Voice("en-us+edward", 50, 160),
-    "fable": Voice("en-us+klatt2", 85, 155),
-    "marin": Voice("en-us+f5", 65, 160),
-    "nova": Voice("en-us+anika", 40, 160),
-    "onyx": Voice("en-us+edward", 20, 155),
-    "sage": Voice("en-us+f2", 25, 155),
-    "shimmer": Voice("en-us+f2", 90, 160),
-    "verse": Voice("en-us+klatt4", 70, 165),
+    "alloy": Voice("en-us+f5", 35, 160, 85),
+    "ash": Voice("en-us+m5", 40, 155, 80),
+    "ballad": Voice("en-us+adam", 80, 150, 70),
+    "cedar": Voice("en-us+klatt3", 30, 150, 80),
+    "coral": Voice("en-us+f1", 68, 165, 60),
+    "echo": Voice("en-us+edward", 50, 160, 60),
+    "fable": Voice("en-us+klatt2", 85, 155, 120),
+    "marin": Voice("en-us+f5", 68, 160, 75),
+    "nova": Voice("en-us+anika", 15, 160, 60),
+    "onyx": Voice("en-us+edward", 20, 155, 60),
+    "sage": Voice("en-us+f2", 25, 155, 70),
+    "shimmer": Voice("en-us+f2", 90, 160, 60),
+    "verse": Voice("en-us+klatt4", 70, 165, 60),
 }
-"""The API's voices. Pitch and spectrum of each were measured to differ from every other's."""
+"""The API's voices. Each differs from every other in pitch, by 0.9 semitones at least, and in spectrum (measured)."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,7 @@ class Synthesizer:
     """Text to speech for any number of sessions of one event loop."""
 
     def __init__(self) -> None:
-        self._process: _EspeakProcess | None = None
+        self._process: EspeakProcess | None = None
         self._starting = asyncio.Lock()
         self._closings = 0
         self._cache: OrderedDict[tuple[str, str, float, int], list[Speech]] = OrderedDict()
@@ -217,6 +209,7 @@ class Synthesizer:
         """Yield (rate, sound, words) as the process makes them; if it dies, go on in a new one where it stopped."""
         rate = min(_FASTEST, max(_SLOWEST, round(voice.words_per_minute * speed)))
         request: dict[str, str | int] = {"voice": voice.variant, "rate": rate, "pitch": voice.pitch}
+        request["volume"] = voice.volume
         request["text"] = spoken(sentence)
         given, closings = 0, self._closings
         for attempt in range(2):
@@ -235,18 +228,18 @@ class Synthesizer:
                             yield process.sample_rate, fresh, marks
                             marks = []
                 return
-            except _ProcessEnded as ended:
+            except ProcessEnded as ended:
                 if self._closings != closings:
                     raise SynthesisError("the synthesizer was closed while it spoke") from ended
                 if attempt:
                     raise SynthesisError(f"speech synthesis ended twice ({ended}) at {sentence[:40]!r}") from ended
 
-    async def _running(self) -> _EspeakProcess:
+    async def _running(self) -> EspeakProcess:
         async with self._starting:
             if self._process is None or not self._process.alive:
                 if self._process:
                     await self._process.close()
-                self._process = await _EspeakProcess.start()
+                self._process = await EspeakProcess.start()
             return self._process
 
     def _remember(self, key: tuple[str, str, float, int], pieces: list[Speech]) -> None:
@@ -257,96 +250,6 @@ class Synthesizer:
         while self._cached_bytes > CACHE_BYTES:
             _, oldest = self._cache.popitem(last=False)
             self._cached_bytes -= sum(len(piece.pcm) for piece in oldest)
-
-
-class _ProcessEnded(Exception):
-    """The process went away in the middle of a request."""
-
-
-class _EspeakProcess:
-    """The program's other end: requests out, frames in, sorted by request."""
-
-    def __init__(self, process: asyncio.subprocess.Process):
-        assert process.stdin and process.stdout
-        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Queue[tuple[bytes, bytes] | None]] = {}
-        self._reader: asyncio.Task[None] | None = None
-        self.pid = process.pid
-        self.sample_rate = 0
-        self.alive = True
-
-    @classmethod
-    async def start(cls) -> _EspeakProcess:
-        """Start the program and wait until it is ready."""
-        if importlib.util.find_spec("espeakng_loader") is None:
-            raise MissingExtra("the local voice's speech synthesis", "local", "no module espeakng_loader")
-        pipe = asyncio.subprocess.PIPE
-        # -P: the program's folder is not the place to look for modules.
-        self = cls(await asyncio.create_subprocess_exec(sys.executable, "-P", str(PROGRAM), stdin=pipe, stdout=pipe))
-        try:
-            _, _, payload = await asyncio.wait_for(self._frame(), timeout=30)
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
-            await self.close()
-            code = self._process.returncode
-            raise SynthesisError(f"speech synthesis did not start; its process ended with {code}") from error
-        self.sample_rate = struct.unpack("<I", payload)[0]
-        self._reader = asyncio.create_task(self._read())
-        return self
-
-    async def request(self, request: dict[str, str | int]) -> AsyncGenerator[tuple[bytes, bytes], None]:
-        """Send one request and yield its frames; closing the iterator aborts it."""
-        request_id = next(self._ids)
-        frames = self._waiting[request_id] = asyncio.Queue()
-        done = False
-        try:
-            if not self.alive:
-                raise _ProcessEnded("gone")
-            self._write({"id": request_id, **request})
-            while (frame := await frames.get()) is not None:
-                kind, payload = frame
-                done = kind in b"DE"
-                if kind == b"E":
-                    raise SynthesisError(payload.decode())
-                if done:
-                    return
-                yield frame
-            raise _ProcessEnded(f"exit code {self._process.returncode}")
-        finally:
-            del self._waiting[request_id]
-            if not done and self.alive:
-                self._write({"abort": request_id})
-
-    async def close(self) -> None:
-        """End the process; requests that still run learn that it is gone."""
-        self.alive = False
-        if self._reader:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        # Reads what is still in the pipe, without which the process would not count as ended.
-        await self._process.communicate()
-
-    async def _read(self) -> None:
-        try:
-            while True:
-                kind, request_id, payload = await self._frame()
-                if waiting := self._waiting.get(request_id):
-                    waiting.put_nowait((kind, payload))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            await self._process.wait()
-        finally:
-            self.alive = False
-            for waiting in self._waiting.values():
-                waiting.put_nowait(None)
-
-    async def _frame(self) -> tuple[bytes, int, bytes]:
-        kind, request_id, length = _HEADER.unpack(await self._stdout.readexactly(_HEADER.size))
-        return kind, request_id, await self._stdout.readexactly(length) if length else b""
-
-    def _write(self, message: dict[str, str | int]) -> None:
-        self._stdin.write(json.dumps(message).encode() + b"\n")
 
 
 def _check(voice: str, speed: float) -> None:
