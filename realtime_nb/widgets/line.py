@@ -17,7 +17,8 @@ from .speaker import Playback
 
 #: The transcript is sent at most ten times a second, whatever the rate of the deltas.
 _ROWS_EVERY_S = 0.1
-#: What the server takes as a turn; shorter ones are a slip of the finger.
+#: A button held shorter than this was a slip of the finger; and the server takes no less than 100 ms as a turn.
+_MIN_HELD_MS = 150
 _MIN_HELD_BYTES = 4800
 
 #: What the events say about who is at it; the page knows by itself whether it plays.
@@ -124,11 +125,11 @@ class Line:
         self._watch(self.session.clear())
         self._held_bytes = 0
 
-    def _release(self, _: dict[str, Any]) -> None:
+    def _release(self, message: dict[str, Any]) -> None:
         held_bytes, self._held_bytes = self._held_bytes, None
         if held_bytes is None:
             return
-        if held_bytes < _MIN_HELD_BYTES:
+        if message["held_ms"] < _MIN_HELD_MS or held_bytes < _MIN_HELD_BYTES:
             self._watch(self.session.clear())
             self._road.send({"kind": "notice", "text": "Hold the button while you speak, then let go."}, urgent=True)
             return
@@ -174,6 +175,8 @@ class Line:
                 self._phase = "idle"
         if kind in _PHASES:
             self._phase = _PHASES[kind]
+            if kind == "input_audio_buffer.speech_stopped" and not self._detection.get("create_response", True):
+                self._phase = "idle"  # Nobody answers unless asked to.
         if kind in _PHASES or kind.startswith("session."):
             self._send_state()
         if not kind.startswith(("response.output_audio.", "session.", "rate_limits.")):
@@ -191,10 +194,13 @@ class Line:
             decode = g711.decode_ulaw if encoding == "audio/pcmu" else g711.decode_alaw
             self.playback.feed(event.item_id, decode(event.delta), sample_rate=8_000)
 
+    @property
+    def _detection(self) -> dict[str, Any]:
+        return self.session.turn_detection or {}
+
     def _barge_in(self) -> None:
         # The server cancels the response by itself, unless it was told to talk on.
-        interrupts = (self.session.turn_detection or {}).get("interrupt_response", True)
-        if interrupts and self.playback.busy:
+        if self._detection.get("interrupt_response", True) and self.playback.busy:
             self.playback.flush()
 
     # --- what the page shows ---

@@ -54,18 +54,14 @@ class VoicePanel(StreamTraits, BaseWidget):
     state = traitlets.Unicode("closed", read_only=True)
     """The session's state: "closed", "connecting" or "open". Read only."""
 
-    def __init__(
-        self, session: Any, *, stream: Widget | None = None, hands_free: bool | None = None, **kwargs: Any
-    ):
+    def __init__(self, session: Any, *, stream: Widget | None = None, hands_free: bool | None = None, **kwargs: Any):
         self.session = session
         if hands_free is None:
             hands_free = session.turn_detection is not None
         super().__init__(stream=checked_stream(stream), hands_free=hands_free, **kwargs)
         self._about = {"backend": session.backend.name, "model": session.model, "voice": session.voice}
         self._outputs = Outputs(session.conversation, on_error=self._show_error)
-        self.line = Line(
-            session, self._road, watch=self._watch, on_reply=self._outputs.update, on_state=self._on_state
-        )
+        self.line = Line(session, self._road, watch=self._watch, on_reply=self._outputs.update, on_state=self._on_state)
         self._handlers |= self.line.handlers | {"disconnect": self._on_disconnect}
         self.set_trait("state", session.state)
         self.line.set_hands_free(hands_free)

@@ -236,4 +236,3 @@ class Speaker(BaseWidget):
     def _on_audio(self, message: dict[str, Any]) -> None:
         self.playback.on_audio(message)
         self.set_trait("blocked", bool(message["blocked"]))
-

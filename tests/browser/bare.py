@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import comm
 from comm.base_comm import BaseComm
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 HERE = Path(__file__).parent
@@ -39,6 +41,12 @@ class PageComm(BaseComm):
         self.page.tell({"type": msg_type, "comm_id": self.comm_id, "data": data, "buffers": _to_text(buffers)})
 
 
+async def _until_gone(connection: ServerConnection) -> AsyncIterator[Any]:
+    with contextlib.suppress(ConnectionClosed):
+        async for text in connection:
+            yield text
+
+
 class BarePage:
     """Serves the page and carries the comm messages; `url` is its address, `handlers` runs where ipykernel's would."""
 
@@ -46,6 +54,8 @@ class BarePage:
         self.comms: dict[str, PageComm] = {}
         self.port = 0
         self.upstream_messages = 0
+        self.started = threading.Event()
+        """Set when all widgets of the page run. Asking the page itself would count as a gesture of the person."""
         self.held: list[dict[str, Any]] | None = None
         self._connection: ServerConnection | None = None
         self._loop = asyncio.new_event_loop()
@@ -84,7 +94,10 @@ class BarePage:
             assert not paths and not buffers, "no binary traits here"
             await connection.send(json.dumps({"type": "comm_open", "comm_id": comm_id, "data": {"state": state}}))
         await connection.send(json.dumps({"type": "ready"}))
-        async for text in connection:
+        async for text in _until_gone(connection):
+            if text == "started":
+                self.started.set()
+                continue
             message = json.loads(text)
             if self.held is not None:
                 self.held.append(message)

@@ -95,8 +95,9 @@ def visit(browser: Browser, bare: BarePage) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: page.complaints.append(str(error)))  # type: ignore[attr-defined]
         if init:
             page.add_init_script(init)
+        bare.started.clear()
         page.goto(bare.url)
-        page.wait_for_selector("body[data-started]")  # evaluate() would count as a gesture of the person
+        assert bare.started.wait(10)
         return page
 
     yield open_page

@@ -83,7 +83,6 @@ def test_without_a_gesture_the_page_asks_for_a_click(speaker, visit):
     page = visit()
     until(lambda: speaker.road == "direct")
     pending = speaker.play(tone(0.4))
-    page.wait_for_selector("text=Click to enable sound")
     until(lambda: speaker.blocked)
     assert not pending.done()
     page.click("text=Click to enable sound")

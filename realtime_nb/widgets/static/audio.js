@@ -69,7 +69,14 @@ export function makeAudio(options) {
   let muted = false;
 
   function tell() {
-    if (context) options.onContext?.({ sampleRate: context.sampleRate, blocked: context.state !== "running" });
+    if (!context) return;
+    const blocked = context.state !== "running";
+    // Any click or key of the person's frees the sound, not only the one we ask for.
+    for (const gesture of ["pointerup", "keyup"]) {
+      if (blocked) window.addEventListener(gesture, resume, true);
+      else window.removeEventListener(gesture, resume, true);
+    }
+    options.onContext?.({ sampleRate: context.sampleRate, blocked });
   }
 
   /** Make the context; in the handler of a click, so that the browser lets it sound. @returns {Promise<void>} */
@@ -180,6 +187,7 @@ export function makeAudio(options) {
     if (!keepAttempt) stopCapture();
     const closing = context;
     context = player = modules = null;
+    for (const gesture of ["pointerup", "keyup"]) window.removeEventListener(gesture, resume, true);
     if (closing) closing.onstatechange = null;
     await closing?.close().catch(() => {});
   }

@@ -64,7 +64,8 @@ async function makeEngine(model, signal) {
   let scheduled = false;
   let seq = 0;
   let sending = false; // While the button is held, and its tail.
-  let press = 0;
+  let press = 0; // Voids the tail of a button that is pressed again within it.
+  let heldSince = 0;
 
   /** Tell the views, at most once a frame. */
   function changed() {
@@ -139,8 +140,7 @@ async function makeEngine(model, signal) {
         takeTurns(message);
         break;
       case "shared":
-        /** @type {any} */ (state)[message.name] = message.value;
-        if (message.name === "muted") audio.setMuted(message.value);
+        set(message.name, message.value);
         break;
       case "notice":
         state.notice = message.text;
@@ -166,9 +166,15 @@ async function makeEngine(model, signal) {
 
   /** @param {"hands_free" | "muted" | "error"} name @param {any} value */
   function share(name, value) {
-    /** @type {any} */ (state)[name] = value;
+    set(name, value);
     road.send({ kind: "shared", name, value }, true);
     changed();
+  }
+
+  /** @param {string} name @param {any} value */
+  function set(name, value) {
+    /** @type {any} */ (state)[name] = value;
+    if (name === "muted") audio.setMuted(value);
   }
 
   /** @param {string} text */
@@ -199,10 +205,11 @@ async function makeEngine(model, signal) {
     if (!state.held) return;
     state.held = false;
     const mine = ++press;
+    const held_ms = performance.now() - heldSince;
     setTimeout(() => {
       if (press !== mine) return;
       sending = false;
-      road.send({ kind: "release" }, true);
+      road.send({ kind: "release", held_ms }, true);
     }, TAIL_MS);
     changed();
   }
@@ -237,7 +244,7 @@ async function makeEngine(model, signal) {
       if (!state.capturing) return openMicrophone();
       press += 1;
       Object.assign(state, { held: true, notice: "" });
-      if (sending) road.send({ kind: "release" }, true); // Pressed again within the tail.
+      heldSince = performance.now();
       sending = true;
       if (state.playing) audio.flush();
       road.send({ kind: "press" }, true);
@@ -459,7 +466,7 @@ function drawRow(node, row) {
   const [who, text] = node.children;
   const heard = row.heard ?? row.text.length;
   setText(who, WHO[/** @type {"user"} */ (row.role)] ?? row.role);
-  setText(text.children[0], row.text.slice(0, heard) || (row.final ? "" : "…"));
+  setText(text.children[0], row.text.slice(0, heard) || (row.text || row.final ? "" : "…"));
   const unheard = /** @type {HTMLElement} */ (text.children[1]);
   setText(unheard, row.text.slice(heard));
   unheard.title = "Not heard: interrupted here";

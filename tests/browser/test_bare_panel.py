@@ -1,0 +1,230 @@
+"""The panel in a real browser with a scripted session: what a person sees and does."""
+
+import pytest
+from bare import until
+from playwright.sync_api import expect
+from scripted import ScriptedSession
+
+from realtime_nb.errors import ServerError
+from realtime_nb.widgets.panel import VoicePanel
+
+
+@pytest.fixture
+def session():
+    return ScriptedSession()
+
+
+@pytest.fixture
+def panel(session, bare):
+    return VoicePanel(session)
+
+
+@pytest.fixture
+def page(panel, visit):
+    page = visit()
+    until(lambda: panel.road == "direct")
+    return page
+
+
+def status(page):
+    return page.locator("[data-role=status]")
+
+
+def connect(page, session):
+    page.get_by_role("button", name="Connect", exact=True).click()
+    until(lambda: session.audio)
+    expect(status(page)).to_have_text("Listening: just speak")
+
+
+def test_who_speaks_is_always_in_sight(page):
+    expect(page.locator(".rtnb-ai")).to_have_text("You are talking to an AI")
+    facts = page.locator("[data-role=facts]")
+    expect(facts).to_contain_text("scripted")
+    expect(facts).to_contain_text("model-1")
+    expect(facts).to_contain_text("voice marin")
+    expect(facts).to_contain_text("direct socket")
+    expect(status(page)).to_have_text("Not connected")
+
+
+def test_connect_opens_the_session_and_the_microphone(page, panel, session):
+    connect(page, session)
+    assert session.names()[:2] == ["connect", "audio"]
+    until(lambda: len(session.audio) > 48_000)
+    assert panel.state == "open"
+    assert max(session.audio) > 0
+
+
+def test_an_answer_is_heard_and_written_down(page, panel, session):
+    connect(page, session)
+    session.hear("item-1", "Good morning!")
+    response = session.begin_answer("item-2", "Good morning to you.", seconds=0.8, previous="item-1")
+    expect(status(page)).to_have_text("The AI is speaking")
+    session.end_answer(response, "item-2", "Good morning to you.")
+    expect(page.locator(".rtnb-turn")).to_have_text(["YouGood morning!", "AIGood morning to you."])
+    until(lambda: not panel.playback.busy)
+    assert panel.playback.audible_samples > 18_000
+    assert session.conversation.turn("item-2").played_ms == 800
+    expect(status(page)).to_have_text("Listening: just speak")
+
+
+def test_a_late_transcript_goes_to_its_place(page, panel, session):
+    connect(page, session)
+    response = session.begin_answer("item-2", "An answer.", seconds=0.1)
+    session.end_answer(response, "item-2", "An answer.")
+    expect(page.locator(".rtnb-turn")).to_have_text(["AIAn answer."])
+    response = session.begin_answer("item-4", "Another.", seconds=0.1, previous="item-3")
+    session.end_answer(response, "item-4", "Another.")
+    until(lambda: not panel.playback.busy)
+    session.hear("item-3", "A question.", previous="item-2")
+    expect(page.locator(".rtnb-turn")).to_have_text(["AIAn answer.", "YouA question.", "AIAnother."])
+
+
+def test_speaking_into_the_answer_stops_it_and_marks_what_was_heard(page, panel, session):
+    connect(page, session)
+    words = "one two three four five six seven eight nine ten"
+    response = session.begin_answer("item-2", words, seconds=20)
+    until(lambda: panel.playback.audible_samples > 12_000)
+    session.hear("item-3", "Stop!", previous="item-2")
+    until(lambda: "stopped" in session.names())
+    _, item_id, played_ms = next(call for call in session.calls if call[0] == "stopped")
+    assert item_id == "item-2" and 400 < played_ms < 8000
+    session.late.add(response)
+    session.end_answer(response, "item-2", words, status="cancelled")
+    expect(page.locator(".rtnb-turn s").first).to_contain_text("ten")
+    assert not panel.playback.busy
+
+
+def test_speaking_in_silence_stops_nothing(page, panel, session):
+    connect(page, session)
+    session.hear("item-1", "Hello?")
+    expect(page.locator(".rtnb-turn")).to_have_text(["YouHello?"])
+    assert "stopped" not in session.names()
+    assert "interrupt" not in session.names()
+
+
+@pytest.mark.parametrize("how", ["button", "key"])
+def test_the_person_can_interrupt_by_hand(page, panel, session, how):
+    connect(page, session)
+    session.begin_answer("item-2", "A long speech.", seconds=20)
+    until(lambda: panel.playback.playing)
+    if how == "button":
+        page.get_by_role("button", name="Interrupt").click()
+    else:
+        page.locator(".rtnb-log").press("Escape")
+    until(lambda: {"stopped", "interrupt"} <= set(session.names()))
+    assert not panel.playback.busy
+
+
+@pytest.mark.parametrize("how", ["button", "key"])
+def test_hold_to_talk_sends_only_what_is_held(page, panel, session, how):
+    connect(page, session)
+    page.get_by_text("Hold to talk").first.click()
+    until(lambda: session.turn_detection is None)
+    until(lambda: not panel.hands_free)
+    expect(status(page)).to_have_text("Hold the button to talk")
+    session.calls.clear()
+    session.audio.clear()
+    hold = page.locator("[data-role=hold]")
+    if how == "button":
+        hold.hover()
+        page.mouse.down()
+    else:
+        page.locator(".rtnb-log").focus()
+        page.keyboard.down(" ")
+    until(lambda: len(session.audio) > 24_000)
+    expect(status(page)).to_have_text("Listening to you")
+    page.mouse.up() if how == "button" else page.keyboard.up(" ")
+    until(lambda: "respond" in session.names())
+    assert session.names() == ["clear", "audio", "commit", "respond"]
+
+
+def test_a_slip_of_the_finger_is_no_turn(page, panel, session):
+    connect(page, session)
+    panel.hands_free = False
+    expect(status(page)).to_have_text("Hold the button to talk")
+    session.calls.clear()
+    page.locator("[data-role=hold]").click()
+    expect(page.locator(".rtnb-notice")).to_have_text("Hold the button while you speak, then let go.")
+    assert {"commit", "respond"}.isdisjoint(session.names())
+
+
+def test_muted_is_silence_on_an_unbroken_clock(page, panel, session):
+    connect(page, session)
+    page.get_by_role("button", name="Mute").click()
+    until(lambda: panel.muted)
+    session.audio.clear()
+    until(lambda: len(session.audio) > 48_000)
+    assert not any(session.audio[9600:])
+    panel.muted = False
+    expect(page.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    session.audio.clear()
+    until(lambda: any(session.audio))
+
+
+def test_a_typed_message_is_asked(page, session):
+    connect(page, session)
+    page.get_by_label("Type a message").fill("What is a phoneme?")
+    page.keyboard.press("Enter")
+    until(lambda: ("ask", "What is a phoneme?") in session.calls)
+
+
+def test_words_are_shown_as_text_whatever_they_are(page, session):
+    connect(page, session)
+    words = "<img src=x onerror=\"window.hit=1\"><script>window.hit=1</script> & </div>"
+    session.hear("item-1", words)
+    expect(page.locator(".rtnb-turn")).to_have_text([f"You{words}"])
+    assert page.evaluate("window.hit") is None
+
+
+def test_an_error_of_the_server_is_read_in_the_panel(page, panel, session):
+    session.refusal = ServerError("no such key", code="invalid_api_key")
+    page.get_by_role("button", name="Connect", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("check the key")
+    assert "check the key" in panel.error
+    page.get_by_label("Dismiss this message").click()
+    until(lambda: panel.error == "")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_disconnect_closes_the_session_and_says_how_to_go_on(page, panel, session):
+    connect(page, session)
+    page.get_by_role("button", name="Disconnect").click()
+    until(lambda: session.state == "closed")
+    expect(status(page)).to_contain_text("Run this cell again")
+    expect(page.get_by_role("button", name="Connect", exact=True)).to_be_hidden()
+
+
+def test_a_reload_does_not_cut_the_line(page, panel, session, bare):
+    connect(page, session)
+    session.hear("item-1", "Remember me.")
+    response = session.begin_answer("item-2", "I do.", seconds=0.1, previous="item-1")
+    session.end_answer(response, "item-2", "I do.")
+    bare.started.clear()
+    page.reload()
+    assert bare.started.wait(10)
+    until(lambda: panel.road == "direct")
+    expect(page.locator(".rtnb-turn")).to_have_text(["YouRemember me.", "AII do."])
+    assert session.state == "open"
+    expect(status(page)).to_have_text("Connected, microphone off")
+    session.audio.clear()
+    page.get_by_role("button", name="Turn on microphone").click()
+    until(lambda: session.audio)
+    assert session.names().count("connect") == 1
+
+
+def test_a_second_view_shows_the_same_engine(page, panel, session):
+    connect(page, session)
+    page.evaluate(f"window.addView('{panel.model_id}')")
+    expect(page.locator("[data-role=status]")).to_have_text(["Listening: just speak"] * 2)
+    session.hear("item-1", "Twice.")
+    expect(page.locator(".rtnb-turn")).to_have_text(["YouTwice."] * 2)
+
+
+def test_a_second_window_takes_over_and_can_give_back(page, panel, session, visit, bare):
+    connect(page, session)
+    other = visit()
+    expect(status(other)).to_have_text("Connected, microphone off")
+    expect(status(page)).to_have_text("In use in another window")
+    page.get_by_role("button", name="Talk here").click()
+    expect(status(page)).to_have_text("Connected, microphone off")
+    expect(status(other)).to_have_text("In use in another window")
