@@ -33,8 +33,14 @@ _FORMATS = {
     "ogg": ("OGG", "VORBIS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
-#: Rates that the Opus codec takes (RFC 6716 §2); others are resampled to 48 kHz first.
-_OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+# Rates that a codec takes (Opus: RFC 6716 §2; MP3: MPEG-1, MPEG-2 and MPEG-2.5 layer III); others are resampled first.
+_CODEC_RATES = {
+    "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
+    "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+}
+# libsndfile's Vorbis encoder takes what it is given at once onto the stack, and minutes of it end the process
+# (libsndfile issue 1095).
+_ENCODED_AT_ONCE = 65_536
 MIME_TYPES = {
     "wav": "audio/wav",
     "flac": "audio/flac",
@@ -66,7 +72,9 @@ def to_pcm16(y: npt.NDArray[np.floating]) -> bytes:
     -----
     Format: Realtime API reference, session ``audio.input.format``, "audio/pcm".
     """
-    y = _checked_samples(y)
+    y = np.clip(_checked_samples(y), -1.0, 1.0)
+    # Half precision has no 32767.
+    y = y.astype(np.promote_types(y.dtype, np.float32), copy=False)
     return bytes(np.clip(np.rint(y * 32768.0), -32768, 32767).astype("<i2").tobytes())
 
 
@@ -88,8 +96,9 @@ def from_pcm16(pcm: bytes | bytearray | memoryview) -> Samples:
     AudioError
         If the length is odd.
     """
-    if len(pcm) % 2:
-        raise AudioError(f"PCM16 has two bytes a sample, but {len(pcm)} bytes were given")
+    length = memoryview(pcm).nbytes
+    if length % 2:
+        raise AudioError(f"PCM16 has two bytes a sample, but {length} bytes were given")
     return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768.0)
 
 
@@ -100,8 +109,8 @@ def _checked_samples(y: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
             f"samples of shape {y.shape} and type {y.dtype} are not mono floating point: "
             "average the channels and divide integers by full scale first"
         )
-    if not np.isfinite(y).all():
-        raise AudioError("samples must be finite, but some are NaN or infinite")
+    if not (np.abs(y) <= np.finfo(np.float32).max).all():
+        raise AudioError("samples must be finite in single precision, but some are NaN, infinite or larger")
     return y
 
 
@@ -127,7 +136,8 @@ class Resampler:
         self.rate_in = checked_sample_rate(rate_in)
         self.rate_out = checked_sample_rate(rate_out)
         same = self.rate_in == self.rate_out
-        self._stream = None if same else soxr.ResampleStream(self.rate_in, self.rate_out, 1, dtype="int16")
+        # In floating point: soxr dithers 16-bit output by chunk, so that silence hisses and no stream comes out twice.
+        self._stream = None if same else soxr.ResampleStream(self.rate_in, self.rate_out, 1, dtype="float32")
 
     def process(self, pcm: bytes, *, last: bool = False) -> bytes:
         """Resample the next chunk.
@@ -143,13 +153,19 @@ class Resampler:
         -------
         pcm : bytes
             PCM16 at `rate_out`: what is ready by now.
+
+        Raises
+        ------
+        AudioError
+            If the length is odd.
         """
+        samples = from_pcm16(pcm)
         if self._stream is None:
             return bytes(pcm)
-        out = self._stream.resample_chunk(np.frombuffer(pcm, "<i2"), last=last)
+        out = self._stream.resample_chunk(samples, last=last)
         if last:
             self._stream.clear()
-        return bytes(out.astype("<i2", copy=False).tobytes())
+        return to_pcm16(out)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -204,8 +220,8 @@ class AudioClip(Record):
             raise AudioError(f"{str(path)!r} is not a file")
         if path.stat().st_size == 0:
             raise AudioError(f"{str(path)!r} is an empty file")
-        with path.open("rb") as file:
-            return cls._read(file, str(path))
+        # Without the name, by whose ending libsndfile would guess: it takes a ".raw" for samples without a header.
+        return cls._read(io.BytesIO(path.read_bytes()), str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> AudioClip:
@@ -258,8 +274,8 @@ class AudioClip(Record):
         Parameters
         ----------
         format : {"wav", "flac", "opus", "ogg", "mp3"}, default "wav"
-            "opus" is Opus in an Ogg container, "ogg" Vorbis. Opus at rates that the codec lacks is resampled to
-            48 kHz.
+            "opus" is Opus in an Ogg container, "ogg" Vorbis. Opus and MP3 at rates that the codec lacks are
+            resampled to the next one up, or to 48 kHz.
 
         Raises
         ------
@@ -268,12 +284,15 @@ class AudioClip(Record):
         """
         if format not in _FORMATS:
             raise AudioError(f"format={format!r} is not one of {', '.join(_FORMATS)}")
-        clip = self if format != "opus" or self.sample_rate in _OPUS_RATES else self.resample(48_000)
+        rates = _CODEC_RATES.get(format, (self.sample_rate,))
+        clip = self.resample(next((rate for rate in rates if rate >= self.sample_rate), rates[-1]))
         container, subtype = _FORMATS[format]
         buffer = io.BytesIO()
         # Scaled as on the wire, so that lossless formats give back the very PCM16 that was received.
         samples = np.frombuffer(clip.to_pcm16(), "<i2") if subtype == "PCM_16" else clip.samples
-        soundfile.write(buffer, samples, clip.sample_rate, format=container, subtype=subtype)
+        with soundfile.SoundFile(buffer, "w", clip.sample_rate, 1, subtype=subtype, format=container) as file:
+            for start in range(0, len(samples), _ENCODED_AT_ONCE):
+                file.write(samples[start : start + _ENCODED_AT_ONCE])
         return buffer.getvalue()
 
     def save(self, path: str | Path) -> Path:
