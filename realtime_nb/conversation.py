@@ -96,14 +96,14 @@ class Conversation(Record):
         elapsed_ms : float
             When it passed, since the session began.
         """
-        fold = _FOLDS.get(type(event))
+        kind = type(event)
+        fold = _FOLDS.get(kind)
         if fold is None:
             return
-        event_id = getattr(event, "event_id", None)
-        if event_id and isinstance(event, ev.ServerEvent):
-            if event_id in self._seen:
+        if kind in _RECEIVED and event.event_id:
+            if event.event_id in self._seen:
                 return
-            self._seen[event_id] = None
+            self._seen[event.event_id] = None
             if len(self._seen) > _REMEMBERED_EVENTS:
                 del self._seen[next(iter(self._seen))]
         fold(self, event, elapsed_ms)
@@ -424,3 +424,4 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     ev.ResponseFunctionCallArgumentsDelta: Conversation._arguments_delta,
     ev.ResponseFunctionCallArgumentsDone: Conversation._arguments_done,
 }
+_RECEIVED = frozenset(ev.SERVER_EVENTS.values())

@@ -104,6 +104,8 @@ class Connection:
                     self._take(message)
                     if self.error is not None:
                         break
+                else:
+                    lost = ConnectionLost("the server ended the session; connect again to go on")
             except ConnectionLost as error:
                 lost = error
             finally:
@@ -117,7 +119,7 @@ class Connection:
         except ConnectionLost:
             return  # The reader learns of it too, with the reason.
 
-    def _take(self, message: str | bytes) -> None:
+    def _take(self, message: bytes) -> None:
         event = self.protocol.receive(message)
         elapsed_ms = self.elapsed_ms
         self.log.add("received", event, elapsed_ms)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake, InvalidStatus, InvalidURI
 
 from ..errors import ConnectionLost, RealtimeError, ServerError
 
@@ -59,12 +59,13 @@ class Transport:
         except ConnectionClosed as error:
             raise _closed(error) from error
 
-    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield messages until the server closes the session normally; raises `ConnectionLost` otherwise."""
         try:
-            async for message in self._socket:
-                # Bytes are decoded as JSON without a copy.
-                yield message
+            while True:
+                yield await self._socket.recv(decode=False)
+        except ConnectionClosedOK:
+            return
         except ConnectionClosed as error:
             raise _closed(error) from error
 
