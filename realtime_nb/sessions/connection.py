@@ -124,7 +124,8 @@ class Connection:
         elapsed_ms = self.elapsed_ms
         self.log.add("received", event, elapsed_ms)
         self.conversation.apply(event, elapsed_ms)
-        if isinstance(event, ev.Error) and (error := server_error(event)).fatal:
+        error = _error_in(event)
+        if error is not None and error.fatal:
             self.error = error
         self.flush()
         self.tell(event)
@@ -202,6 +203,17 @@ def _accepted(event: Any) -> bool | None:
     if isinstance(event, ev.Error):
         raise server_error(event)
     return isinstance(event, ev.SessionUpdated) or None
+
+
+def _error_in(event: Any) -> ServerError | None:
+    """Return the error that an event carries; a quota that is used up shows in a response that failed."""
+    if isinstance(event, ev.Error):
+        return server_error(event)
+    if isinstance(event, ev.ResponseDone) and event.response.status_details:
+        failure = event.response.status_details.error
+        if failure:
+            return ServerError(failure.get("message", ""), code=failure.get("code"), error_type=failure.get("type"))
+    return None
 
 
 def server_error(event: ev.Error) -> ServerError:
