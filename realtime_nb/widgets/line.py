@@ -66,6 +66,7 @@ class Line:
         self._automatic = session.turn_detection or {"type": "server_vad"}
         self.hands_free = session.turn_detection is not None
         self._held_bytes: int | None = None
+        self._page_plays = False
         self._phase = "idle"
         self._message = ""
         self._rows: dict[str, dict[str, Any]] = {}
@@ -80,7 +81,8 @@ class Line:
             "say": self._say,
             "played": self.playback.on_played,
             "flushed": self.playback.on_flushed,
-            "audio": self.playback.on_audio,
+            "audio": self._on_audio,
+            "silent": self._on_silent,
         }
 
     def hang_up(self) -> None:
@@ -102,7 +104,7 @@ class Line:
 
     def greet(self) -> None:
         """Tell a page that has just come all that it needs to know."""
-        self.playback.forget()  # Whatever an earlier page had queued went with it.
+        self._on_silent({})  # Whatever an earlier page had queued went with it.
         self._held_bytes = None
         self._rows, self._order = {}, []
         self._send_state()
@@ -111,6 +113,14 @@ class Line:
     def _connect(self, _: dict[str, Any]) -> None:
         if self.session.state == "closed":
             self._watch(self.session.connect())
+
+    def _on_audio(self, message: dict[str, Any]) -> None:
+        self._page_plays = True
+        self.playback.on_audio(message)
+
+    def _on_silent(self, _: dict[str, Any]) -> None:
+        self._page_plays = False
+        self.playback.forget()
 
     def set_hands_free(self, hands_free: bool) -> None:
         """Let the server find the turns, or the person's button."""
@@ -183,7 +193,8 @@ class Line:
             self._rows_later()
 
     def _play(self, event: Any) -> None:
-        if self.session.is_late(event.response_id) or not self._road.kind:
+        # A page whose person has not turned its sound on stays silent, e.g. while a cell asks by itself.
+        if not self._page_plays or not self._road.kind or self.session.is_late(event.response_id):
             return
         turn = self.session.conversation.turn(event.item_id)
         part = turn.parts.get(event.content_index) if turn else None

@@ -52,10 +52,10 @@ class Outputs:
             _painter.submit(self._update)
 
     def end(self, note: dict[str, str]) -> None:
-        """Replace the live widget by a note, after the last record."""
+        """Replace the live widget by a note, and draw the record for the last time."""
         if self._shown:
-            self.update()
             _painter.submit(self._publish, note, self._id)
+            self.update()
 
     def _update(self) -> None:
         self._wanted.clear()

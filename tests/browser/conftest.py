@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from bare import BarePage, use_page_comms
+from lab import JupyterServer, OpenNotebook
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+import realtime_nb as rt
 from realtime_nb.audio import AudioClip
 
 QUIET_FLAGS = [
@@ -105,3 +108,44 @@ def visit(browser: Browser, bare: BarePage) -> Iterator[Callable[..., Page]]:
         for page in context.pages:
             assert page.complaints == []  # type: ignore[attr-defined]
         context.close()
+
+
+@pytest.fixture(scope="session")
+def spoken_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds of silence, a spoken sentence, and silence: once through, by Chromium's fake microphone."""
+    sentence = rt.speak("What time is it?").resample(48_000)
+    silence = np.zeros(3 * 48_000, np.float32)
+    samples = np.concatenate([silence, sentence.samples, silence, silence])
+    return AudioClip(samples, 48_000).save(tmp_path_factory.mktemp("audio") / "spoken.wav")
+
+
+@pytest.fixture(scope="session")
+def speaking_browser(playwright: Playwright, spoken_file: Path) -> Iterator[Browser]:
+    """Chromium whose microphone hears `spoken_file`, from when it is opened."""
+    running = chromium_with(playwright, Path(f"{spoken_file}%noloop"))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
+    server = JupyterServer(tmp_path_factory.mktemp("jupyter"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def open_notebook(speaking_browser: Browser, jupyter: JupyterServer) -> Iterator[Callable[..., OpenNotebook]]:
+    """Write a notebook and open it in JupyterLab, or another app of the server's."""
+    contexts = []
+
+    def open_it(*cells: str, app: str = "lab", kernel: str = "python3", **options: Any) -> OpenNotebook:
+        path = jupyter.write(f"test-{uuid.uuid4().hex[:8]}.ipynb", *cells, kernel=kernel)
+        context = speaking_browser.new_context(viewport={"width": 1200, "height": 900}, **options)
+        contexts.append(context)
+        return OpenNotebook(context.new_page(), jupyter, path, app)
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    jupyter.stop_kernels()

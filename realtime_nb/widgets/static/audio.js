@@ -195,6 +195,7 @@ export function makeAudio(options) {
   return {
     open,
     resume,
+    tell,
     startCapture,
     stopCapture,
     close,

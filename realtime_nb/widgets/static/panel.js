@@ -118,6 +118,7 @@ async function makeEngine(model, signal) {
     },
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
       if (name === "taken" || name === "closed") stopAudio();
+      if (name !== state.road) audio.tell(); // A kernel that greets us anew must know that we can play.
       Object.assign(state, { road: name, stalled });
       changed();
     },
@@ -189,6 +190,7 @@ async function makeEngine(model, signal) {
   function stopAudio() {
     letGo();
     audio.close();
+    road.send({ kind: "silent" }, true);
     Object.assign(state, { capturing: false, playing: false, blocked: false, levelIn: 0, levelOut: 0 });
   }
 

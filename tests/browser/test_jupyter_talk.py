@@ -1,0 +1,39 @@
+"""The main job in the real front ends: speak, be heard, hear the answer, keep the record."""
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.jupyter
+
+CELLS = (
+    "import realtime_nb as rt\nsession = rt.RealtimeSession(backend='local')\npanel = rt.VoicePanel(session)\npanel",
+)
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
+    notebook = open_notebook(*CELLS, app=app)
+    notebook.run_all()
+    notebook.panel.get_by_role("button", name="Connect", exact=True).click()
+    expect(notebook.panel.locator(".rtnb-user")).to_contain_text("what time is it", timeout=30_000)
+    expect(notebook.panel.locator(".rtnb-assistant")).to_contain_text("clock", timeout=15_000)
+    expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("direct socket")
+    notebook.until("session.conversation.replies[-1].done and not panel.playback.busy")
+    assert notebook.ask("panel.playback.audible_samples") > 12_000
+    assert notebook.ask("panel.playback.underruns") == 0
+    expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible(timeout=30_000)
+
+    live, record, picture = notebook.save()
+    assert "application/vnd.jupyter.widget-view+json" in live["data"]
+    assert "what time is it" in "".join(record["data"]["text/plain"])
+    assert "clock" in "".join(record["data"]["text/html"])
+    assert len(picture["data"]["image/png"]) > 1000
+
+    notebook.panel.get_by_role("button", name="Disconnect").click()
+    expect(notebook.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible()
+    expect(notebook.panel).to_have_count(0)
+    notebook.until("session.state == 'closed'")
+    note, record, picture = notebook.save()
+    assert note["data"].keys() == {"text/plain", "text/html"}
+    assert "what time is it" in "".join(record["data"]["text/plain"])
+    assert len(picture["data"]["image/png"]) > 1000
