@@ -39,7 +39,9 @@ TEXTS = [
     (RemoteProtocolError("not JSON"), "not JSON"),
     (ServerError("The server had an error."), "The server had an error."),
     (
-        ServerError("Unknown parameter: 'session.x'.", code="unknown_parameter", param="session.x", event_id="client_1"),
+        ServerError(
+            "Unknown parameter: 'session.x'.", code="unknown_parameter", param="session.x", event_id="client_1"
+        ),
         "Unknown parameter: 'session.x'. [unknown_parameter] (parameter session.x)",
     ),
     (
