@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib import resources
-from typing import Any
+from typing import Any, TypeGuard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +42,18 @@ class Usage:
         """
         usage = usage or {}
         into = _details(usage, "input_token_details")
-        cached = _details(into, "cached_tokens_details")
         out = _details(usage, "output_token_details")
+        read = {kind: _count(into, f"{kind}_tokens") for kind in ("text", "audio", "image")}
+        if not into:
+            read["text"] = _count(usage, "input_tokens")
+        cached = _cached(into, read)
         return cls(
-            text_in=_count(into, "text_tokens") if into else _count(usage, "input_tokens"),
-            audio_in=_count(into, "audio_tokens"),
-            image_in=_count(into, "image_tokens"),
-            text_cached=_count(cached, "text_tokens") if cached else _count(into, "cached_tokens"),
-            audio_cached=_count(cached, "audio_tokens"),
-            image_cached=_count(cached, "image_tokens"),
+            text_in=read["text"],
+            audio_in=read["audio"],
+            image_in=read["image"],
+            text_cached=cached["text"],
+            audio_cached=cached["audio"],
+            image_cached=cached["image"],
             text_out=_count(out, "text_tokens") if out else _count(usage, "output_tokens"),
             audio_out=_count(out, "audio_tokens"),
             reasoning_out=_count(out, "reasoning_tokens"),
@@ -79,9 +83,24 @@ def _details(usage: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _cached(into: Mapping[str, Any], read: Mapping[str, int]) -> dict[str, int]:
+    """Return the cached tokens of each kind; where the server does not split them, text counts first."""
+    split = _details(into, "cached_tokens_details")
+    left = _count(into, "cached_tokens")
+    cached = {}
+    for kind, tokens in read.items():
+        cached[kind] = min(tokens, _count(split, f"{kind}_tokens") if split else left)
+        left -= cached[kind]
+    return cached
+
+
 def _count(usage: Mapping[str, Any], key: str) -> int:
     value = usage.get(key)
-    return int(value) if isinstance(value, int | float) else 0
+    return int(value) if _is_amount(value) else 0
+
+
+def _is_amount(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and 0 <= value < math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +236,8 @@ def transcription_cost(usage: Mapping[str, Any] | None, model: str | None) -> Co
         return None
     as_of = row.get("as_of", price_table()["as_of"])
     if usage.get("type") == "duration":
-        if "per_minute" not in row:
+        seconds = usage.get("seconds")
+        if "per_minute" not in row or not _is_amount(seconds):
             return None
-        return Cost(input_usd=usage.get("seconds", 0) / 60 * row["per_minute"], as_of=as_of, source=row["source"])
+        return Cost(input_usd=seconds / 60 * row["per_minute"], as_of=as_of, source=row["source"])
     return cost_of(Usage.from_realtime(usage), model)
