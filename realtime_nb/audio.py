@@ -290,7 +290,11 @@ class AudioClip(Record):
         buffer = io.BytesIO()
         # Scaled as on the wire, so that lossless formats give back the very PCM16 that was received.
         samples = np.frombuffer(clip.to_pcm16(), "<i2") if subtype == "PCM_16" else clip.samples
-        with soundfile.SoundFile(buffer, "w", clip.sample_rate, 1, subtype=subtype, format=container) as file:
+        # About 40 kbit/s, in which speech sounds as it did; libsndfile's own default takes half as much again.
+        level = 0.8 if format == "mp3" else None
+        with soundfile.SoundFile(
+            buffer, "w", clip.sample_rate, 1, subtype=subtype, format=container, compression_level=level
+        ) as file:
             for start in range(0, len(samples), _ENCODED_AT_ONCE):
                 file.write(samples[start : start + _ENCODED_AT_ONCE])
         return buffer.getvalue()

@@ -25,7 +25,7 @@ def conversation_bundle(conversation: Conversation) -> dict[str, Any]:
     bundle: dict[str, Any] = {
         "text/plain": conversation_text(conversation),
         "text/html": section(
-            table(("", "said", "audio", "first audio", "cost"), (_row(conversation, turn) for turn in conversation)),
+            table(("", "said", "first audio", "cost"), (_row(conversation, turn) for turn in conversation)),
             facts(_totals(conversation)),
             title=f"Conversation · {words.DISCLOSURE}",
         ),
@@ -49,8 +49,7 @@ def _row(conversation: Conversation, turn: Turn) -> list[str]:
     said = escape(words.said(turn)) + (f"<br><small>{escape(remark)}</small>" if remark else "")
     return [
         escape(words.who(turn)),
-        said,
-        player(turn.audio) if turn.audio is not None else "",
+        said + (f"<br>{player(turn.audio)}" if turn.audio is not None else ""),
         escape(words.milliseconds(reply.timing.first_audio_ms)) if reply and first else "",
         escape(words.cost(reply)) if reply and first else "",
     ]
