@@ -220,7 +220,7 @@ def server_error(event: ev.Error) -> ServerError:
     """Make an exception of the API's account of an error."""
     detail = event.error
     return ServerError(
-        detail.message,
+        detail.message or "the server gave no reason",
         code=None if detail.code is None else str(detail.code),
         error_type=detail.type,
         param=detail.param,

@@ -27,7 +27,7 @@ def said(turn: Turn) -> str:
     if turn.kind == "function_call_output":
         return turn.output
     if turn.transcription_error is not None:
-        return f"(words not made out: {turn.transcription_error.message})"
+        return f"(words not made out: {turn.transcription_error.message or 'no reason given'})"
     if not turn.text and turn.role == "user" and turn.audio is not None:
         return "(words not known)"
     return turn.text

@@ -380,13 +380,15 @@ def _union(events: dict[str, type[Event]]) -> Any:
 _decode_client = msgspec.json.Decoder(_union(CLIENT_EVENTS)).decode
 _decode_server = msgspec.json.Decoder(_union(SERVER_EVENTS)).decode
 _encode = msgspec.json.Encoder().encode
+# JSON that is nested a thousand deep is no event, but it must not end a session either.
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def decode_server(message: str | bytes) -> Event | Unknown | Malformed:
     """Read one message of the server's; never raises on what a server sends."""
     try:
         return _decode_server(message)  # type: ignore[no-any-return]
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except _UNREADABLE as error:
         return _explain(message, SERVER_EVENTS, error)
 
 
@@ -394,14 +396,14 @@ def decode_client(message: str | bytes) -> Event | Unknown | Malformed:
     """Read one message of a client's; never raises on what a client sends."""
     try:
         return _decode_client(message)  # type: ignore[no-any-return]
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except _UNREADABLE as error:
         return _explain(message, CLIENT_EVENTS, error)
 
 
 def _explain(message: str | bytes, known: dict[str, type[Event]], error: Exception) -> Unknown | Malformed:
     try:
         data = msgspec.json.decode(message)
-    except (msgspec.DecodeError, UnicodeError):
+    except _UNREADABLE:
         return Malformed(message=f"not JSON: {error}")
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
         return Malformed(message="an event is a JSON object with a 'type'", data=data)

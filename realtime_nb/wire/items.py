@@ -91,8 +91,8 @@ class ResponseOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ErrorDetail(Struct, frozen=True, kw_only=True):
     """The API's account of an error; ``event_id`` names the client event that it answers."""
 
-    type: str = "error"
-    message: str = ""
+    type: str | None = "error"
+    message: str | None = ""
     code: str | int | None = None
     param: str | None = None
     event_id: str | None = None

@@ -1,0 +1,210 @@
+import json
+
+import msgspec
+import pytest
+import wire_samples as wire
+from hypothesis import given
+from hypothesis import strategies as st
+from wire_samples import b64, event, out
+
+from realtime_nb.wire import events as ev
+
+IDS = {"item_id": "U", "content_index": 0}
+TRANSCRIPTION = "conversation.item.input_audio_transcription"
+# One realistic message of every server event that a voice notebook reads.
+SERVER_SAMPLES = [
+    wire.session_created(),
+    wire.session_updated(),
+    event(
+        "error",
+        error={
+            "type": "invalid_request_error",
+            "code": "unknown_parameter",
+            "message": "Unknown parameter: 'session.x'.",
+            "param": "session.x",
+            "event_id": "client_1",
+        },
+    ),
+    wire.item_added(wire.user_item()),
+    wire.item_done(wire.user_item(), "X"),
+    event("conversation.item.retrieved", item=wire.user_item(content=[{"type": "input_audio", "audio": "AAA="}])),
+    event("conversation.item.deleted", item_id="U"),
+    event("conversation.item.truncated", item_id="A", content_index=0, audio_end_ms=1200),
+    *wire.transcription(words=["Hi"]),
+    event(f"{TRANSCRIPTION}.segment", **IDS, id="seg_1", text="Hi", speaker="A", start=0.5, end=1.25),
+    event(f"{TRANSCRIPTION}.failed", **IDS, error={"type": "transcription_error", "code": "audio_unintelligible"}),
+    event("input_audio_buffer.committed", item_id="U", previous_item_id=None),
+    event("input_audio_buffer.cleared"),
+    event("input_audio_buffer.speech_started", audio_start_ms=1460, item_id="U"),
+    event("input_audio_buffer.speech_stopped", audio_end_ms=8948, item_id="U"),
+    event("input_audio_buffer.timeout_triggered", audio_start_ms=0, audio_end_ms=6000, item_id="U"),
+    wire.response_created(),
+    wire.response_done(output=[wire.spoken_item(status="completed", text="Hello.")]),
+    wire.output_added(wire.spoken_item()),
+    wire.output_done(wire.call_item(arguments="{}", status="completed")),
+    out("response.content_part.added", part={"type": "audio", "transcript": ""}),
+    out("response.content_part.done", part={"type": "text", "text": "Hello."}),
+    out("response.output_text.delta", delta="Hel", obfuscation="x"),
+    out("response.output_text.done", text="Hello."),
+    out("response.output_audio.delta", delta=b64(b"\0\1\2\3")),
+    out("response.output_audio.done"),
+    out("response.output_audio_transcript.delta", delta="Hel", obfuscation="x"),
+    out("response.output_audio_transcript.done", transcript="Hello."),
+    *wire.call_answer()[3:6:2],
+    event(
+        "rate_limits.updated",
+        rate_limits=[{"name": "tokens", "limit": 15000000, "remaining": 1, "reset_seconds": 0.002}],
+    ),
+]
+CLIENT_SAMPLES = [
+    {"type": "session.update", "event_id": "client_1", "session": {"type": "realtime", "instructions": "Be brief."}},
+    {"type": "input_audio_buffer.append", "audio": "AAECAw=="},
+    {"type": "input_audio_buffer.commit", "event_id": "client_2"},
+    {"type": "input_audio_buffer.clear"},
+    {"type": "conversation.item.create", "item": wire.user_item(), "previous_item_id": "root"},
+    {"type": "conversation.item.truncate", "item_id": "A", "content_index": 0, "audio_end_ms": 1200},
+    {"type": "conversation.item.delete", "item_id": "A"},
+    {"type": "conversation.item.retrieve", "item_id": "A"},
+    {"type": "response.create"},
+    {"type": "response.create", "response": {"conversation": "none", "metadata": {"a": "b"}, "input": []}},
+    {"type": "response.cancel", "response_id": "R"},
+]
+# Events of the API that say nothing to a notebook: they pass through as they came.
+PASSED_THROUGH = [
+    event("conversation.created", conversation={"id": "conv_1", "object": "realtime.conversation"}),
+    event("output_audio_buffer.started", response_id="R"),
+    event("mcp_list_tools.completed", item_id="M"),
+    {"type": "input_audio_buffer.dtmf_event_received", "event": "9", "received_at": 1},
+    {"type": "response.output_smell.delta", "delta": "rose"},
+]
+
+
+def by_type(samples):
+    return pytest.mark.parametrize("sample", samples, ids=lambda sample: sample["type"])
+
+
+def test_there_is_a_sample_of_every_event():
+    assert {sample["type"] for sample in SERVER_SAMPLES} == set(ev.SERVER_EVENTS)
+    assert {sample["type"] for sample in CLIENT_SAMPLES} == set(ev.CLIENT_EVENTS)
+
+
+@by_type(SERVER_SAMPLES)
+def test_a_server_event_is_read_and_written_again(sample):
+    read = ev.decode_server(json.dumps(sample))
+    assert type(read) is ev.SERVER_EVENTS[sample["type"]]
+    assert read.type == sample["type"]
+    assert read.event_id == sample["event_id"]
+    assert ev.decode_server(ev.encode(read)) == read
+    written = json.loads(ev.encode(read))
+    kept = {key: value for key, value in sample.items() if key != "obfuscation"}
+    assert {key: written.get(key) for key in kept} == kept
+    assert ev.decode_server(json.dumps(sample).encode()) == read  # and bytes are read alike
+
+
+@by_type(CLIENT_SAMPLES)
+def test_a_client_event_is_written_as_it_was_read(sample):
+    read = ev.decode_client(json.dumps(sample))
+    assert type(read) is ev.CLIENT_EVENTS[sample["type"]]
+    assert json.loads(ev.encode(read)) == sample
+
+
+@by_type(PASSED_THROUGH)
+def test_unknown_events_pass_as_they_came(sample):
+    read = ev.decode_server(json.dumps(sample))
+    assert read == ev.Unknown(type=sample["type"], data=sample)
+    assert json.loads(ev.encode(read)) == sample
+
+
+@by_type(SERVER_SAMPLES)
+def test_fields_of_a_later_version_change_nothing(sample):
+    later = sample | {"mood": "good", "nested": {"a": [1, None]}}
+    assert ev.decode_server(json.dumps(later)) == ev.decode_server(json.dumps(sample))
+
+
+@by_type(SERVER_SAMPLES)
+def test_fields_of_the_wrong_kind_and_missing_ones_are_malformed_or_defaulted(sample):
+    for field in sample.keys() - {"type"}:
+        for broken in (sample | {field: {"not": ["expected"]}}, {key: sample[key] for key in sample if key != field}):
+            read = ev.decode_server(json.dumps(broken))
+            assert isinstance(read, ev.Malformed | ev.SERVER_EVENTS[sample["type"]])
+            if isinstance(read, ev.Malformed):
+                assert read.message.startswith(sample["type"])
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"type": "response.done"}, "response.done: Object missing required field `response`"),
+        ({"type": "conversation.item.added", "item": {"id": "A"}}, r"missing required field `type` - at `\$\.item`"),
+        (out("response.output_audio.delta", delta="?!"), "Invalid base64"),
+        ({"type": "error"}, "missing required field `error`"),
+        ({"no": "type"}, "an event is a JSON object with a 'type'"),
+        ({"type": 3}, "an event is a JSON object with a 'type'"),
+        (["type"], "an event is a JSON object with a 'type'"),
+        (None, "an event is a JSON object with a 'type'"),
+    ],
+)
+def test_a_broken_event_says_what_is_wrong(message, said):
+    read = ev.decode_server(json.dumps(message))
+    assert isinstance(read, ev.Malformed)
+    assert read.data == message
+    with pytest.raises(ValueError, match=said):
+        raise ValueError(read.message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["", "{", "nul", b"\xff\xfe", b'{"type": "\xff"}', "�", '{"type": "error"', "[" * 100000, '{"type":"later","deep":' + "[" * 100000, '{"type":"session.created","session":{"deep":' + "[" * 100000],
+)
+@pytest.mark.parametrize("decode", [ev.decode_server, ev.decode_client])
+def test_what_is_no_json_is_malformed(decode, message):
+    assert isinstance(decode(message), ev.Malformed)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
+types = st.sampled_from(sorted({*ev.SERVER_EVENTS, *ev.CLIENT_EVENTS, "later"}))
+known_fields = st.sampled_from(sorted({field for sample in SERVER_SAMPLES + CLIENT_SAMPLES for field in sample}))
+
+
+@given(st.binary() | st.text())
+def test_no_message_raises(message):
+    for decode in (ev.decode_server, ev.decode_client):
+        assert decode(message).type
+
+
+@given(types, st.dictionaries(known_fields, json_values))
+def test_no_event_raises(type, fields):
+    message = json.dumps(fields | {"type": type})
+    for decode in (ev.decode_server, ev.decode_client):
+        assert decode(message).type
+
+
+@given(st.binary())
+def test_audio_is_bytes_here_and_base64_on_the_wire(pcm):
+    written = ev.encode(ev.InputAudioBufferAppend(audio=pcm))
+    assert json.loads(written) == {"type": "input_audio_buffer.append", "audio": b64(pcm)}
+    assert ev.decode_client(written).audio == pcm
+
+
+def test_events_cannot_be_changed():
+    read = ev.decode_server(json.dumps(SERVER_SAMPLES[0]))
+    with pytest.raises(AttributeError):
+        read.session = {}
+
+
+def test_a_client_event_holds_only_what_was_set():
+    assert json.loads(ev.encode(ev.ResponseCancel())) == {"type": "response.cancel"}
+    assert json.loads(ev.encode(ev.ConversationItemTruncate(item_id="A", content_index=0, audio_end_ms=0))) == {
+        "type": "conversation.item.truncate",
+        "item_id": "A",
+        "content_index": 0,
+        "audio_end_ms": 0,
+    }
+
+
+def test_every_event_says_what_it_is_for():
+    for kind in [*ev.SERVER_EVENTS.values(), *ev.CLIENT_EVENTS.values()]:
+        assert kind.__doc__ and issubclass(kind, msgspec.Struct)
