@@ -32,7 +32,17 @@ SERVER_SAMPLES = [
     event("conversation.item.truncated", item_id="A", content_index=0, audio_end_ms=1200),
     *wire.transcription(words=["Hi"]),
     event(f"{TRANSCRIPTION}.segment", **IDS, id="seg_1", text="Hi", speaker="A", start=0.5, end=1.25),
-    event(f"{TRANSCRIPTION}.failed", **IDS, error={"type": "transcription_error", "code": "audio_unintelligible"}),
+    event(
+        f"{TRANSCRIPTION}.failed",
+        **IDS,
+        error={
+            "type": "transcription_error",
+            "message": "",
+            "code": "audio_unintelligible",
+            "param": None,
+            "event_id": None,
+        },
+    ),
     event("input_audio_buffer.committed", item_id="U", previous_item_id=None),
     event("input_audio_buffer.cleared"),
     event("input_audio_buffer.speech_started", audio_start_ms=1460, item_id="U"),
@@ -152,10 +162,14 @@ def test_a_broken_event_says_what_is_wrong(message, said):
         raise ValueError(read.message)
 
 
-@pytest.mark.parametrize(
-    "message",
-    ["", "{", "nul", b"\xff\xfe", b'{"type": "\xff"}', "�", '{"type": "error"', "[" * 100000, '{"type":"later","deep":' + "[" * 100000, '{"type":"session.created","session":{"deep":' + "[" * 100000],
-)
+DEEP = "[" * 100_000
+UNREADABLE = [
+    *("", "{", "nul", b"\xff\xfe", b'{"type": "\xff"}', "\ud800", '{"type": "error"'),
+    *(DEEP, '{"type":"later","deep":' + DEEP, '{"type":"session.created","session":{"deep":' + DEEP),
+]
+
+
+@pytest.mark.parametrize("message", UNREADABLE, ids=lambda message: repr(message[:40]))
 @pytest.mark.parametrize("decode", [ev.decode_server, ev.decode_client])
 def test_what_is_no_json_is_malformed(decode, message):
     assert isinstance(decode(message), ev.Malformed)
