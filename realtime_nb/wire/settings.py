@@ -6,6 +6,7 @@ Source: Realtime API reference, ``session.update``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from typing import Any, Literal, TypedDict
 
@@ -196,7 +197,7 @@ def session_from_options(**options: Any) -> dict[str, Any]:
         if name not in Options.__annotations__:
             raise SettingsError(f"{name!r} is not a session setting; there are {', '.join(Options.__annotations__)}")
         if name.endswith("_format"):
-            if value not in _FORMATS:
+            if not (isinstance(value, str) and value in _FORMATS):
                 raise SettingsError(f"{name}={value!r} is not one of {', '.join(_FORMATS)}")
             value = _FORMATS[value]
         elif name in ("turn_detection", "noise_reduction") and isinstance(value, str):
@@ -207,7 +208,7 @@ def session_from_options(**options: Any) -> dict[str, Any]:
         at = session
         for parent in parents:
             at = at.setdefault(parent, {})
-        at[leaf] = value
+        at[leaf] = copy.deepcopy(value)
     problem = find_problem(session)
     if problem:
         raise SettingsError(str(problem))
@@ -244,22 +245,22 @@ def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = No
     except msgspec.ValidationError as error:
         return _explained(str(error))
     for path, (least, most) in RANGES.items():
-        value = _at(session, path)
+        value = setting_at(session, path)
         if isinstance(value, int | float) and not least <= value <= most:
             return Problem("invalid_value", path, f"{value} is not between {least:g} and {most:g}")
     if session.get("output_modalities") not in (None, ["audio"], ["text"]):
         return Problem("invalid_value", "output_modalities", 'must be ["audio"] or ["text"]')
-    voice = _at(session, "audio.output.voice")
+    voice = setting_at(session, "audio.output.voice")
     if voices is not None and isinstance(voice, str) and voice not in voices:
         return Problem("invalid_value", "audio.output.voice", f"{voice!r} is not one of {', '.join(voices)}")
     return None
 
 
-def _at(session: dict[str, Any], path: str) -> Any:
-    value: Any = session
+def setting_at(session: Any, path: str) -> Any:
+    """Return what a session object holds at a path such as ``"audio.output.voice"``; `None` where there is nothing."""
     for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+        session = session.get(key) if isinstance(session, dict) else None
+    return session
 
 
 def _explained(message: str) -> Problem:
