@@ -139,10 +139,12 @@ def open_notebook(speaking_browser: Browser, jupyter: JupyterServer) -> Iterator
     """Write a notebook and open it in JupyterLab, or another app of the server's."""
     contexts = []
 
-    def open_it(*cells: str, app: str = "lab", kernel: str = "python3", **options: Any) -> OpenNotebook:
+    def open_it(*cells: str, app: str = "lab", kernel: str = "python3", init: str = "") -> OpenNotebook:
         path = jupyter.write(f"test-{uuid.uuid4().hex[:8]}.ipynb", *cells, kernel=kernel)
-        context = speaking_browser.new_context(viewport={"width": 1200, "height": 900}, **options)
+        context = speaking_browser.new_context(viewport={"width": 1200, "height": 900})
         contexts.append(context)
+        if init:
+            context.add_init_script(init)
         return OpenNotebook(context.new_page(), jupyter, path, app)
 
     yield open_it

@@ -119,14 +119,14 @@ class OpenNotebook:
         """Start all cells; does not wait for them."""
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
 
-    def run_last(self) -> None:
-        """Start the last cell; does not wait for it."""
+    def run_cell(self, index: int) -> None:
+        """Start one cell; does not wait for it."""
         self.page.evaluate(
-            """() => {
-              const { content } = window.jupyterapp.shell.currentWidget;
-              content.activeCellIndex = content.widgets.length - 1;
+            """(index) => {
+              window.jupyterapp.shell.currentWidget.content.activeCellIndex = index;
               window.jupyterapp.commands.execute("notebook:run-cell");
-            }"""
+            }""",
+            index,
         )
 
     def ask(self, expression: str) -> Any:
