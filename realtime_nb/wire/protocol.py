@@ -18,6 +18,7 @@ from msgspec import UNSET, UnsetType
 from ..errors import LocalProtocolError
 from . import events as ev
 from .items import Item, ResponseOptions
+from .settings import setting_at
 
 #: Key of the metadata by which a response tells which request it answers.
 REQUEST = "request"
@@ -55,6 +56,7 @@ class RealtimeProtocol:
         self._active: str | None = None
         self._requests: dict[str, str] = {}
         self._echoes = False
+        self._guess: tuple[str, ev.ResponseCreate] | None = None
         self._blocked = False
         self._cancel_wish = False
         self._late: set[str] = set()
@@ -189,9 +191,8 @@ class RealtimeProtocol:
 
     def received_ms(self, item_id: str, content_index: int = 0) -> float:
         """Return how much of an item's audio has arrived."""
-        output = self.session.get("audio", {}).get("output", {}).get("format") or {}
-        per_ms = _BYTES_PER_MS.get(output.get("type", "audio/pcm"), 48)
-        return self._received_bytes.get((item_id, content_index), 0) / per_ms
+        encoding = str(setting_at(self.session, "audio.output.format.type"))
+        return self._received_bytes.get((item_id, content_index), 0) / _BYTES_PER_MS.get(encoding, 48)
 
     def request_of(self, response_id: str) -> str | None:
         """Return the id of the request that a response answers; `None` for one that the server began by itself."""
@@ -210,8 +211,8 @@ class RealtimeProtocol:
     @property
     def turn_detection(self) -> dict[str, Any] | None:
         """The turn detection in force; `None` where turns are ended by hand."""
-        detection: dict[str, Any] | None = self.session.get("audio", {}).get("input", {}).get("turn_detection")
-        return detection
+        detection = setting_at(self.session, "audio.input.turn_detection")
+        return detection if isinstance(detection, dict) else None
 
     # --- inside ---
 
@@ -246,6 +247,7 @@ class RealtimeProtocol:
             return
         # A server that never echoes metadata answers what was asked last.
         self._requests[event.response.id] = str(self._asked.event_id)
+        self._guess = (event.response.id, self._asked) if request_id is None else None
         self._asked = None
         if self._cancel_wish:
             self._cancel_wish = False
@@ -264,6 +266,11 @@ class RealtimeProtocol:
             self._late.add(self._active)
 
     def _refused(self, event: ev.Error) -> None:
+        if self._guess and event.error.event_id == self._guess[1].event_id:
+            # What was taken for the answer was a response of the server's own.
+            response_id, self._asked = self._guess
+            self._requests.pop(response_id, None)
+            self._guess = None
         if self._asked is None or event.error.event_id != self._asked.event_id:
             return
         refused, self._asked = self._asked, None
