@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from ..errors import RealtimeError
 from .app import serve
+from .brains import find_brain
+from .faults import FAULTS
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -13,10 +16,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
     parser.add_argument("--api-key", help="key that clients must bring (default: a random one)")
+    parser.add_argument("--brain", default="rules", help="rules, script, script:FILE, or the URL of a text endpoint")
+    parser.add_argument("--brain-model", help="model of the text endpoint")
+    parser.add_argument("--brain-key", help="key of the text endpoint")
     parser.add_argument("--max-sessions", type=int, default=100, help="sessions at once (default: %(default)s)")
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes or the parent ends")
+    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=(), help="what to do to clients under test")
     options = parser.parse_args(arguments)
-    serve(**vars(options))
+    try:
+        brain = find_brain(options.brain, model=options.brain_model, api_key=options.brain_key)
+    except RealtimeError as error:
+        parser.error(str(error))
+    serve(
+        host=options.host,
+        port=options.port,
+        api_key=options.api_key,
+        brain=brain,
+        max_sessions=options.max_sessions,
+        with_parent=options.with_parent,
+        faults=options.faults,
+    )
 
 
 if __name__ == "__main__":

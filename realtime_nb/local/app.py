@@ -12,7 +12,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from typing import TypedDict, Unpack
 
 import uvicorn
 from starlette.applications import Starlette
@@ -28,6 +29,8 @@ from .ears import LocalEars
 from .realtime import Door
 from .realtime_session import Parts
 from .rule_brain import RuleBrain
+from .script_brain import ScriptBrain
+from .session_settings import LIFETIME_S
 from .synthesizer import Synthesizer
 
 # 15 MiB of audio is 20 MiB of base64, and an event around it.
@@ -35,25 +38,57 @@ LARGEST_MESSAGE = 24 * 1024 * 1024
 REALTIME_PATHS = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
 
 
-def create_app(parts: Parts, *, api_key: str, host: str = "127.0.0.1", max_sessions: int = 100) -> Starlette:
+class ServerOptions(TypedDict, total=False):
+    """Options of `LocalServer` and `serve`."""
+
+    host: str
+    """Address to listen on; 127.0.0.1 unless told otherwise."""
+    port: int
+    """0, the default, takes any free one."""
+    api_key: str | None
+    """Key that clients must bring; by default a random one is made."""
+    brain: Brain | None
+    """Who answers; by default `RuleBrain`."""
+    max_sessions: int
+    """Realtime sessions at once; 100 by default."""
+    open_vocabulary: bool
+    """Whether the generic model of English may listen too, while there is time; it may by default."""
+    faults: Collection[str]
+    """Of `realtime_nb.local.faults.FAULTS`, none by default; for tests of clients."""
+
+
+def create_app(
+    parts: Parts,
+    *,
+    api_key: str,
+    host: str = "127.0.0.1",
+    max_sessions: int = 100,
+    faults: Collection[str] = (),
+    lifetime_s: float = LIFETIME_S,
+) -> Starlette:
     """Return the ASGI application.
 
     Parameters
     ----------
     parts : Parts
-        Brain, voice and ears.
+        Brains, voice and ears.
     api_key : str
         Whoever holds it may come in.
     host : str, default "127.0.0.1"
         Where the application is reached; on loopback, requests to other names are refused.
     max_sessions : int, default 100
         Realtime sessions at once.
+    faults : collection of str
+        Of `realtime_nb.local.faults.FAULTS`; for tests of clients.
+    lifetime_s : float, default 3600
+        How long a session may last.
     """
-    door = Door(parts, max_sessions=max_sessions)
+    door = Door(parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s)
 
     async def models(request: Request) -> JSONResponse:
-        model = {"id": parts.brain.name, "object": "model", "created": 0, "owned_by": "realtime_nb"}
-        return JSONResponse({"object": "list", "data": [model]})
+        names = dict.fromkeys([parts.brain.name, *parts.others])
+        listed = [{"id": name, "object": "model", "created": 0, "owned_by": "realtime_nb"} for name in names]
+        return JSONResponse({"object": "list", "data": listed})
 
     async def not_found(request: Request, error: Exception) -> JSONResponse:
         refusal = ApiError(f"Invalid URL ({request.method} {request.url.path})", status=404)
@@ -76,7 +111,9 @@ async def local_parts(brain: Brain | None = None, *, open_vocabulary: bool = Tru
         ears = LocalEars(open_vocabulary=open_vocabulary)
         warming = asyncio.create_task(ears.warm_up())
         try:
-            yield Parts(brain or RuleBrain(), voice, ears)
+            others: list[Brain] = [RuleBrain(), ScriptBrain()]
+            brain = brain or others[0]
+            yield Parts(brain, voice, ears, {other.name: other for other in (*others, brain)})
         finally:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
@@ -87,7 +124,7 @@ class _Server(uvicorn.Server):
     """Takes no signals: whoever runs it says when it ends."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
@@ -96,16 +133,7 @@ class LocalServer:
 
     Parameters
     ----------
-    host : str, default "127.0.0.1"
-    port : int, default 0
-        0 takes any free one.
-    api_key : str, optional
-        By default a random one is made.
-    brain : Brain, optional
-        Who answers; by default rules.
-    max_sessions : int, default 100
-    open_vocabulary : bool, default True
-        Whether the generic model of English may listen too.
+    **options : ServerOptions
 
     Examples
     --------
@@ -114,22 +142,12 @@ class LocalServer:
     ...         print(server.url, server.api_key)
     """
 
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        api_key: str | None = None,
-        brain: Brain | None = None,
-        max_sessions: int = 100,
-        open_vocabulary: bool = True,
-    ):
-        self.host = host
-        self.api_key = api_key or secrets.token_urlsafe(24)
-        self._brain = brain
-        self._max_sessions = max_sessions
-        self._open_vocabulary = open_vocabulary
-        self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    def __init__(self, **options: Unpack[ServerOptions]):
+        self._options = options
+        self.host = options.get("host", "127.0.0.1")
+        self.api_key = options.get("api_key") or secrets.token_urlsafe(24)
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._socket = socket.create_server((self.host, options.get("port", 0)), family=family)
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -139,8 +157,17 @@ class LocalServer:
         return f"http://{name}:{self._socket.getsockname()[1]}/v1"
 
     async def __aenter__(self) -> LocalServer:
-        parts = await self._stack.enter_async_context(local_parts(self._brain, open_vocabulary=self._open_vocabulary))
-        app = create_app(parts, api_key=self.api_key, host=self.host, max_sessions=self._max_sessions)
+        options = self._options
+        parts = await self._stack.enter_async_context(
+            local_parts(options.get("brain"), open_vocabulary=options.get("open_vocabulary", True))
+        )
+        app = create_app(
+            parts,
+            api_key=self.api_key,
+            host=self.host,
+            max_sessions=options.get("max_sessions", 100),
+            faults=options.get("faults", ()),
+        )
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -165,35 +192,17 @@ class LocalServer:
         await self._stack.aclose()
 
 
-def serve(
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    api_key: str | None = None,
-    brain: Brain | None = None,
-    max_sessions: int = 100,
-    open_vocabulary: bool = True,
-    with_parent: bool = False,
-) -> None:
+def serve(*, with_parent: bool = False, **options: Unpack[ServerOptions]) -> None:
     """Run the server until SIGTERM or SIGINT; its first line on stdout is JSON with url, api_key and pid.
 
     Parameters
     ----------
-    host, port, api_key, brain, max_sessions, open_vocabulary
-        As for `LocalServer`.
     with_parent : bool, default False
         Whether to end with the process that started this one, or when stdin closes.
+    **options : ServerOptions
     """
-    server = LocalServer(
-        host=host,
-        port=port,
-        api_key=api_key,
-        brain=brain,
-        max_sessions=max_sessions,
-        open_vocabulary=open_vocabulary,
-    )
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(server, with_parent))
+        asyncio.run(_serve(LocalServer(**options), with_parent))
 
 
 async def _serve(server: LocalServer, with_parent: bool) -> None:

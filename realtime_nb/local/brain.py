@@ -71,7 +71,7 @@ class Brain(Protocol):
     name: str
     """Short, for model lists, e.g. ``"local-rules"``."""
     description: str
-    """What answers, in words, for the session's notice, e.g. ``"a list of rules"``."""
+    """What answers, in a sentence that every client is told."""
     vocabulary: Sequence[str]
     """Sentences that people are likely to say to it; they help the recogniser."""
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import msgspec
 
-from ..wire.events import ServerEvent, Unknown, encode
+from ..wire.events import Error, ServerEvent, Unknown, encode
+from .api_errors import ApiError
 from .conversation_state import new_id
 
 #: Once a client leaves this much unread, nothing more is read from it and nothing more is said to it.
 FULL_BYTES = 1_000_000
+EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
 
 class Outbox:
@@ -24,7 +26,9 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._messages: deque[str | None] = deque()
+        self._messages: deque[str | BaseException | None] = deque()
+        self.expired = False
+        """Whether the session's time is over, and the client was told."""
         self._bytes = 0
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -48,6 +52,17 @@ class Outbox:
         self._messages.append(None)
         self._filled.set()
 
+    def fail(self, error: BaseException) -> None:
+        """Let `run` raise once everything is sent."""
+        self._messages.append(error)
+        self._filled.set()
+
+    def expire(self) -> None:
+        """Tell the client that its time is over, and end."""
+        self.put(Error(error=ApiError(EXPIRED, code="session_expired").detail()))
+        self.expired = True
+        self.end()
+
     async def room(self) -> None:
         """Wait until the client has taken most of what it was sent."""
         await self._emptied.wait()
@@ -60,6 +75,8 @@ class Outbox:
                 message = self._messages.popleft()
                 if message is None:
                     return
+                if isinstance(message, BaseException):
+                    raise message
                 await send(message)
                 self._bytes -= len(message)
                 if self._bytes <= FULL_BYTES // 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket
@@ -13,14 +14,15 @@ from ..wire.events import Error
 from .access import refuse
 from .api_errors import ApiError, overloaded
 from .conversation_state import new_id
-from .outbox import Outbox
+from .faults import FaultyOutbox, with_faults
+from .outbox import EXPIRED, Outbox
 from .realtime_session import Parts, RealtimeSession
 from .session_settings import LIFETIME_S, SessionSettings
 from .synthesizer import VOICES
 
 POLICY_CLOSE = 4000
 SESSION_ENDS_CLOSE = 1001
-_EXPIRED = "Your session hit the maximum duration of 60 minutes."
+_LAST_WORDS_S = 5.0
 
 
 @dataclass
@@ -35,11 +37,14 @@ class Door:
         How many there may be at once.
     lifetime_s : float, default 3600
         How long one may last.
+    faults : collection of str
+        Of `realtime_nb.local.faults.FAULTS`; for tests of clients.
     """
 
     parts: Parts
     max_sessions: int = 100
     lifetime_s: float = LIFETIME_S
+    faults: Collection[str] = ()
     sessions: set[RealtimeSession] = field(default_factory=set)
 
     async def connect(self, socket: WebSocket) -> None:
@@ -97,12 +102,12 @@ class Door:
             session_id=new_id("sess"),
             model=model or "",
             expires_at=int(time.time() + self.lifetime_s),
-            brain=self.parts.brain.description,
+            brain=self.parts.brain_of(model or "").description,
             transcription=transcription,
             voices=VOICES,
         )
-        outbox = Outbox()
-        return RealtimeSession(settings, self.parts, outbox), outbox
+        outbox = FaultyOutbox(self.faults) if self.faults else Outbox()
+        return RealtimeSession(settings, with_faults(self.parts, self.faults), outbox), outbox
 
     async def _serve(self, socket: WebSocket, session: RealtimeSession, outbox: Outbox) -> None:
         session.open()
@@ -111,7 +116,13 @@ class Door:
         try:
             done, _ = await asyncio.wait((reading, writing), timeout=self.lifetime_s, return_when="FIRST_COMPLETED")
             if not done:
-                await self._expire(socket, outbox, writing)
+                outbox.expire()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(writing), timeout=_LAST_WORDS_S)
+            if outbox.expired:
+                await socket.close(SESSION_ENDS_CLOSE, EXPIRED)
+            if writing.done():
+                writing.result()
         finally:
             for task in (reading, writing):
                 task.cancel()
@@ -124,10 +135,3 @@ class Door:
                 return
             await session.receive(message.get("text") or message.get("bytes") or b"")
             await outbox.room()
-
-    async def _expire(self, socket: WebSocket, outbox: Outbox, writing: asyncio.Task[None]) -> None:
-        outbox.put(Error(error=ApiError(_EXPIRED, code="session_expired").detail()))
-        outbox.end()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(writing), timeout=5)
-        await socket.close(SESSION_ENDS_CLOSE, _EXPIRED)

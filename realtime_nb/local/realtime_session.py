@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -32,11 +32,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Parts:
-    """What a session is made of; all sessions of a server share them."""
+    """What sessions are made of; all of a server's share them."""
 
     brain: Brain
     voice: Voice
     ears: Ears
+    others: Mapping[str, Brain] = field(default_factory=dict)
+    """Brains that a session may ask for by the name of its model."""
+
+    def brain_of(self, model: str) -> Brain:
+        """Return the brain of sessions with a model."""
+        return self.others.get(model, self.brain)
 
 
 class RealtimeSession:
@@ -47,7 +53,7 @@ class RealtimeSession:
     settings : SessionSettings
         As the client will be told in ``session.created``.
     parts : Parts
-        Brain, voice and ears.
+        Brains, voice and ears.
     outbox : Outbox
         Takes the server's events.
     """
@@ -56,9 +62,10 @@ class RealtimeSession:
         self.settings = settings
         self.conversation = ConversationState()
         self._outbox = outbox
-        self._hearing = Hearing(parts.ears, parts.brain.vocabulary, outbox.put)
+        brain = parts.brain_of(settings.data.get("model", ""))
+        self._hearing = Hearing(parts.ears, brain.vocabulary, outbox.put)
         self._responses = SessionResponses(
-            self.conversation, self._hearing, parts.brain, parts.voice, outbox, self._on_response_done
+            self.conversation, self._hearing, brain, parts.voice, outbox, self._on_response_done
         )
         hooks = Hooks(interrupt=self._responses.interrupt, respond=self._respond)
         self._input = SessionInput(settings, self.conversation, self._hearing, outbox, hooks)
@@ -85,7 +92,7 @@ class RealtimeSession:
         event_id: str | None = None
         try:
             event = client_events.read(message)
-            event_id = event.event_id or None if isinstance(event, events.ClientEvent) else None  # type: ignore[assignment]
+            event_id = event.event_id or None if isinstance(event, events.ClientEvent) else None
             done = self._handlers[type(event)](event)
             if inspect.isawaitable(done):
                 await done

@@ -19,10 +19,7 @@ from ..wire.settings import find_problem
 from .api_errors import ApiError, invalid_value, missing_parameter, of_problem, unknown_parameter
 
 LIFETIME_S = 3600
-NOTICE = (
-    "This is the local voice of realtime_nb: real speech recognition and synthesis, but no language model. "
-    "Answers come from {brain}."
-)
+NOTICE = "This is the local voice of realtime_nb: speech recognition and synthesis on this machine. {brain}"
 _VAD_DEFAULTS: dict[str, dict[str, Any]] = {
     "server_vad": {
         "type": "server_vad",
@@ -74,7 +71,7 @@ class SessionSettings:
     expires_at : int
         Unix time at which the session ends.
     brain : str
-        What answers, in words, for the notice that there is no language model.
+        What answers, in a sentence, for the notice that this is no speech-to-speech model.
     transcription : bool, default False
         Whether the session only writes down what it hears.
     voices : collection of str, optional

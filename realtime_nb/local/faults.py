@@ -1,0 +1,105 @@
+"""What a server may do to a client on purpose, so that clients can be tested against it.
+
+Each is something that the live service does, or may do: transcripts that come late, deltas of a response that is
+cancelled already, events of types yet unknown, responses that fail, sessions that expire, sockets that break.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+import msgspec
+
+from ..wire import events
+from .api_errors import ApiError
+from .brain import Brain, CallTool, Context, Say
+from .outbox import Outbox
+from .realtime_session import Parts
+
+LATE_TRANSCRIPTION = "late_transcription"
+STRAGGLERS = "stragglers"
+UNKNOWN_EVENT = "unknown_event"
+FAILED_RESPONSE = "failed_response"
+DISCONNECT = "disconnect"
+SESSION_EXPIRED = "session_expired"
+FAULTS = (LATE_TRANSCRIPTION, STRAGGLERS, UNKNOWN_EVENT, FAILED_RESPONSE, DISCONNECT, SESSION_EXPIRED)
+
+_DELTAS_BEFORE_DISCONNECT = 3
+_Delta = events.ResponseOutputAudioDelta | events.ResponseOutputAudioTranscriptDelta | events.ResponseOutputTextDelta
+_TRANSCRIPTION = "conversation.item.input_audio_transcription."
+
+
+class Disconnected(Exception):
+    """The socket breaks, as it was told to."""
+
+
+class FaultyOutbox(Outbox):
+    """An outbox that changes what goes through it.
+
+    Parameters
+    ----------
+    faults : collection of str
+        Of `FAULTS`.
+    """
+
+    def __init__(self, faults: Collection[str]):
+        super().__init__()
+        self._faults = faults
+        self._held: list[events.ServerEvent | dict[str, Any]] = []
+        self._last: dict[type[Any], _Delta] = {}
+        self._audio_deltas = 0
+
+    def put(self, event: events.ServerEvent | dict[str, Any]) -> None:
+        """Add an event, and what the faults make of it."""
+        kind = event["type"] if isinstance(event, dict) else event.type
+        if LATE_TRANSCRIPTION in self._faults and kind.startswith(_TRANSCRIPTION):
+            self._held.append(event)
+            return
+        if UNKNOWN_EVENT in self._faults and isinstance(event, events.SessionCreated | events.ResponseDone):
+            super().put({"type": "response.weather.delta", "forecast": "clear", "confidence": 0.5})
+        super().put(event)
+        if isinstance(event, get_args(_Delta)):
+            self._last[type(event)] = event
+        if isinstance(event, events.ResponseOutputAudioDelta):
+            self._audio_deltas += 1
+            if DISCONNECT in self._faults and self._audio_deltas == _DELTAS_BEFORE_DISCONNECT:
+                self.fail(Disconnected())
+        if isinstance(event, events.ResponseDone):
+            self._after_response(event)
+
+    def _after_response(self, event: events.ResponseDone) -> None:
+        held, self._held = self._held, []
+        for late in held:
+            super().put(late)
+        if STRAGGLERS in self._faults and event.response.status == "cancelled":
+            for delta in self._last.values():
+                if delta.response_id == event.response.id:
+                    super().put(msgspec.structs.replace(delta))
+        if SESSION_EXPIRED in self._faults:
+            self.expire()
+
+
+class _FailingBrain:
+    """Says what another brain says first, and fails."""
+
+    def __init__(self, brain: Brain):
+        self.name = brain.name
+        self.description = brain.description
+        self.vocabulary: Sequence[str] = brain.vocabulary
+        self._brain = brain
+
+    async def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
+        async for action in self._brain.respond(context):
+            yield action
+            break
+        raise ApiError("The server had an error while processing your request.", type="server_error")
+
+
+def with_faults(parts: Parts, faults: Collection[str]) -> Parts:
+    """Return parts whose responses fail, if that is among the faults."""
+    if FAILED_RESPONSE not in faults:
+        return parts
+    others = {name: _FailingBrain(brain) for name, brain in parts.others.items()}
+    return replace(parts, brain=_FailingBrain(parts.brain), others=others)
