@@ -108,11 +108,11 @@ def create_app(
 async def local_parts(brain: Brain | None = None, *, open_vocabulary: bool = True) -> AsyncGenerator[Parts, None]:
     """Hold a brain, a voice and ears for a server's lifetime; they get ready in the background."""
     async with Synthesizer() as voice:
+        others: list[Brain] = [RuleBrain(), ScriptBrain()]
+        brain = brain or others[0]
         ears = LocalEars(open_vocabulary=open_vocabulary)
-        warming = asyncio.create_task(ears.warm_up())
+        warming = asyncio.create_task(ears.warm_up(brain.vocabulary))
         try:
-            others: list[Brain] = [RuleBrain(), ScriptBrain()]
-            brain = brain or others[0]
             yield Parts(brain, voice, ears, {other.name: other for other in (*others, brain)})
         finally:
             warming.cancel()

@@ -39,9 +39,9 @@ class LocalEars:
         """Whether another turn would wait too long."""
         return self.wait_s > LONGEST_WAIT_S
 
-    async def warm_up(self) -> None:
-        """Get ready, so that the first utterance does not wait."""
-        await self._recognizer.warm_up(await self._models.get())
+    async def warm_up(self, vocabulary: Sequence[str] = ()) -> None:
+        """Get ready for sentences like those of `vocabulary`, so that the first utterance does not wait."""
+        await self._recognizer.warm_up(await self.expect(sentences=vocabulary))
         if self.open_vocabulary:
             await self._recognizer.load_open_vocabulary()
 

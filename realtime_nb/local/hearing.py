@@ -57,7 +57,7 @@ class Hearing:
         self._emit = emit
         self._model: str | None = None
         self._wanted: tuple[Any, ...] = ()
-        self._expected: Any = None
+        self._expecting: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hearings: dict[str, asyncio.Task[None]] = {}
 
@@ -72,16 +72,17 @@ class Hearing:
         wanted = (instructions, settings.data.get("tools", []), [*self._vocabulary, *filter(None, hints)])
         if wanted != self._wanted:
             self._wanted = wanted
-            self._spawn(self._expect(*wanted))
-
-    async def _expect(self, instructions: str, tools: list[dict[str, Any]], sentences: list[str]) -> None:
-        expected = await self._ears.expect(instructions=instructions, tools=tools, sentences=sentences)
-        if self._wanted == (instructions, tools, sentences):
-            self._expected = expected
+            expect = self._ears.expect(instructions=instructions, tools=wanted[1], sentences=wanted[2])
+            self._expecting = self._spawn(expect)
 
     def guess(self, pcm16k: bytes) -> asyncio.Task[str]:
         """Begin to recognise an utterance that may go on; cancel the task if it does."""
-        return self._spawn(self._ears.recognize(pcm16k, self._expected))
+        return self._spawn(self._recognize(pcm16k))
+
+    async def _recognize(self, pcm16k: bytes) -> str:
+        # A third of a second at most, and only at a session's beginning: words that are not expected are misheard.
+        expected = await asyncio.shield(self._expecting) if self._expecting else None
+        return await self._ears.recognize(pcm16k, expected)
 
     def hear(self, entry: Entry, part: Part, *, announce: bool, guess: asyncio.Task[str] | None = None) -> None:
         """Recognise a part's sound.

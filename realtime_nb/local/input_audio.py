@@ -105,6 +105,9 @@ class InputAudioBuffer:
         ApiError
             If it is shorter than 100 ms.
         """
+        tail = self._decoder.process(b"", last=True)
+        self._pcm += tail
+        self.total_ms += len(tail) / _BYTES_PER_MS
         if self.duration_ms < SHORTEST_COMMIT_MS:
             raise ApiError(
                 "Error committing input audio buffer: buffer too small. Expected at least "
