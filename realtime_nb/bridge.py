@@ -174,7 +174,7 @@ class Road:
     ----------
     on_message : callable
         Called on the I/O thread with each `Frame` or control from the page. The page's ``hello`` comes first, again
-        after each reload, when `kind` already names the road.
+        after each reload, when `kind` already names the road; ``gone`` is the road's own word for a lost page.
     on_error : callable
         Called with what `on_message` raised, or with the `RemoteProtocolError` of a message that was none.
     send_comm : callable, optional
@@ -254,6 +254,7 @@ class Road:
             if self._connection is connection:
                 self._connection = None
                 self.kind = ""
+                self._hand_on({"kind": "gone"})
 
     def _take_bundle(self, messages: list[str | bytes]) -> None:
         for data in messages:
@@ -271,6 +272,13 @@ class Road:
                 self._welcome(str(message["road"]), connection)
             elif connection is not self._connection:
                 return  # The last words of a page whose road was taken over.
+        except Exception as error:
+            self._on_error(error)
+        else:
+            self._hand_on(message)
+
+    def _hand_on(self, message: Frame | dict[str, Any]) -> None:
+        try:
             self._on_message(message)
         except Exception as error:
             self._on_error(error)

@@ -68,6 +68,7 @@ class BaseWidget(anywidget.AnyWidget):
             raise TypeError(f"{type(self).__name__} has no option {', '.join(map(repr, unknown))}")
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "hello": self._on_hello,
+            "gone": self._on_gone,
             "shared": self._on_shared,
             "problem": self._on_problem,
         }
@@ -108,6 +109,9 @@ class BaseWidget(anywidget.AnyWidget):
             self._page = {}
             for name in (*self._shared, "error"):
                 self._tell_page_of(name, getattr(self, name))
+
+    def _on_gone(self, message: dict[str, Any]) -> None:
+        self.set_trait("road", "")
 
     def _on_shared(self, message: dict[str, Any]) -> None:
         name, value = message["name"], message["value"]

@@ -104,11 +104,15 @@ class Line:
 
     def greet(self) -> None:
         """Tell a page that has just come all that it needs to know."""
-        self._on_silent({})  # Whatever an earlier page had queued went with it.
-        self._held_bytes = None
+        self.lose_page()  # Whatever an earlier one had queued went with it.
         self._rows, self._order = {}, []
         self._send_state()
         self._send_rows()
+
+    def lose_page(self) -> None:
+        """Forget what went with the page."""
+        self._held_bytes = None
+        self._on_silent({})
 
     def _connect(self, _: dict[str, Any]) -> None:
         if self.session.state == "closed":

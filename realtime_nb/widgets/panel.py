@@ -89,6 +89,10 @@ class VoicePanel(StreamTraits, BaseWidget):
         about = self._about
         return f"VoicePanel({about['backend']}, model={about['model']}, voice={about['voice']}): run the cell to talk"
 
+    def _on_gone(self, message: dict[str, Any]) -> None:
+        super()._on_gone(message)
+        self.line.lose_page()
+
     def _on_frame(self, frame: Frame) -> None:
         self.line.on_frame(frame)
 

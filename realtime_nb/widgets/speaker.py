@@ -70,6 +70,8 @@ class Playback:
             if item_id in self._cut:
                 return
             item = self._items.get(item_id) or self._add(item_id, sample_rate)
+            if item.resampler.rate_in != sample_rate:
+                item.resampler = Resampler(sample_rate, item.resampler.rate_out)
             self._send(item, item.resampler.process(pcm), last=False)
 
     def end(self, item_id: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 ROOT = Path(__file__).parents[2]
 KERNELS = ROOT / ".kernels"
@@ -106,13 +107,21 @@ class OpenNotebook:
         self.path = path
         where = f"lab/tree/{path.name}?reset&" if app == "lab" else f"notebooks/{path.name}?"
         page.goto(f"{server.url}{where}token=secret")
-        page.wait_for_function(
+        try:
+            self._wait_until_idle()
+        except PlaywrightTimeout:
+            # Seen once in a few dozen: the server's nudge and the kernel's start miss each other.
+            page.reload()
+            self._wait_until_idle()
+
+    def _wait_until_idle(self) -> None:
+        self.page.wait_for_function(
             """() => {
               const app = window.jupyterapp;
               const session = app?.shell.currentWidget?.context?.sessionContext?.session;
               return session?.kernel?.status === "idle" && app.shell.currentWidget.content.model;
             }""",
-            timeout=60_000,
+            timeout=30_000,
         )
 
     def run_all(self) -> None:

@@ -35,7 +35,7 @@ class ScriptedSession:
 
     def listen(self, listener: Any) -> Any:
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def is_late(self, response_id: str) -> bool:
         return response_id in self.late

@@ -1,0 +1,263 @@
+import pytest
+from browser.bare import until
+from browser.scripted import ScriptedSession
+
+from realtime_nb.bridge import FROM_MICROPHONE, Frame
+from realtime_nb.g711 import encode_ulaw
+from realtime_nb.loop import submit
+from realtime_nb.sessions.base import StateChanged
+from realtime_nb.widgets.line import Line
+from realtime_nb.wire import events as ev
+
+AUDIO = {"kind": "audio", "sample_rate": 24_000, "blocked": False}
+
+
+class RoadToNowhere:
+    kind = "direct"
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, message, *, urgent=False):
+        self.sent.append(message)
+
+    def controls(self, kind):
+        return [m for m in self.sent if isinstance(m, dict) and m["kind"] == kind]
+
+    @property
+    def frames(self):
+        return [m for m in self.sent if isinstance(m, Frame)]
+
+
+class Desk:
+    """A line with the test on both ends."""
+
+    def __init__(self, **options):
+        self.session = ScriptedSession(**options)
+        self.road = RoadToNowhere()
+        self.pendings = []
+        self.replies = []
+        self.states = []
+        self.line = Line(
+            self.session,
+            self.road,
+            watch=self.pendings.append,
+            on_reply=lambda: self.replies.append(len(self.session.conversation.replies)),
+            on_state=self.states.append,
+        )
+
+    def page(self, *messages):
+        """Let messages of the page arrive, in one go; return when the session has been told."""
+
+        async def take():
+            for message in messages:
+                if isinstance(message, Frame):
+                    self.line.on_frame(message)
+                else:
+                    self.line.handlers[message["kind"]](message)
+
+        submit(take()).result(5)
+        for pending in self.pendings:
+            pending.exception(5)
+
+    def do(self, function, *arguments):
+        """Call something of the line's on the I/O thread."""
+
+        async def call():
+            function(*arguments)
+
+        submit(call()).result(5)
+        for pending in self.pendings:
+            pending.exception(5)
+
+
+@pytest.fixture
+def desk():
+    desk = Desk()
+    desk.page(AUDIO, {"kind": "connect"})
+    yield desk
+    desk.line.hang_up()
+
+
+def sound(ms):
+    return Frame(b"\1\0" * (24 * ms), kind=FROM_MICROPHONE)
+
+
+def test_connect_is_asked_once(desk):
+    desk.page({"kind": "connect"})
+    assert desk.session.names() == ["connect"]
+    assert desk.states == ["open"]
+
+
+def test_hands_free_sends_all_sound(desk):
+    desk.page(sound(20), sound(20))
+    assert len(desk.session.audio) == 2 * 2 * 480
+
+
+def test_by_hand_only_what_is_held_is_sent_and_nothing_of_it_is_cleared(desk):
+    desk.do(desk.line.set_hands_free, False)
+    desk.session.calls.clear()
+    desk.page(sound(20))
+    assert not desk.session.audio
+    # All in one go, as the comm brings it: the clearing must still come first.
+    desk.page({"kind": "press"}, sound(200), {"kind": "release", "held_ms": 200.0})
+    assert desk.session.names() == ["clear", "audio", "commit", "respond"]
+    assert len(desk.session.audio) == 2 * 24 * 200
+
+
+@pytest.mark.parametrize(("held_ms", "sound_ms"), [(60.0, 180), (400.0, 40)])
+def test_a_slip_of_the_finger_is_forgotten(desk, held_ms, sound_ms):
+    desk.do(desk.line.set_hands_free, False)
+    desk.session.calls.clear()
+    desk.page({"kind": "press"}, sound(sound_ms), {"kind": "release", "held_ms": held_ms})
+    assert {"commit", "respond"}.isdisjoint(desk.session.names())
+    assert desk.session.names()[-1] == "clear"
+    assert "Hold the button" in desk.road.controls("notice")[0]["text"]
+
+
+def test_switching_back_to_hands_free_restores_the_detection_of_the_session():
+    detection = {"type": "semantic_vad", "eagerness": "low"}
+    desk = Desk(turn_detection=detection)
+    desk.do(desk.line.set_hands_free, False)
+    desk.do(desk.line.set_hands_free, True)
+    assert [call[1] for call in desk.session.calls] == [{"turn_detection": None}, {"turn_detection": detection}]
+
+
+def test_a_session_with_turns_by_hand_starts_so():
+    assert not Desk(turn_detection=None).line.hands_free
+
+
+def test_an_answer_goes_to_the_speaker_with_its_end(desk):
+    response = desk.session.begin_answer("item-1", "Hello.", seconds=0.5)
+    desk.session.end_answer(response, "item-1", "Hello.")
+    assert [frame.last for frame in desk.road.frames] == [False, True]
+    assert sum(len(frame.pcm) for frame in desk.road.frames) == 24_000
+    assert desk.replies == [1]
+
+
+def test_what_comes_late_of_a_cancelled_answer_is_not_played(desk):
+    desk.session.late.add("resp-1")
+    assert desk.session.begin_answer("item-1", "Hello.", seconds=0.5) == "resp-1"
+    assert not desk.road.frames
+
+
+def test_a_page_whose_sound_is_off_stays_silent(desk):
+    desk.page({"kind": "silent"})
+    desk.session.begin_answer("item-1", "Hello.", seconds=0.5)
+    assert not desk.road.frames
+    desk.page(AUDIO)
+    desk.session.begin_answer("item-2", "Hello.", seconds=0.5)
+    assert desk.road.frames
+
+
+def test_g711_is_decoded_for_the_page(desk):
+    desk.session.conversation.session = {"audio": {"output": {"format": {"type": "audio/pcmu"}}}}
+    at = {"response_id": "resp-1", "item_id": "item-1"}
+    desk.session.begin_answer("item-1", "Hello.", seconds=0.0)
+    desk.session.say(ev.ResponseOutputAudioDelta(**at, delta=encode_ulaw(b"\0\0" * 8_000)))
+    desk.session.end_answer("resp-1", "item-1", "Hello.")
+    assert sum(len(frame.pcm) for frame in desk.road.frames) == pytest.approx(48_000, abs=4)
+
+
+def test_speech_into_the_answer_silences_it_and_the_cut_is_reported(desk):
+    desk.session.begin_answer("item-1", "Hello.", seconds=5)
+    desk.session.say(ev.InputAudioBufferSpeechStarted(audio_start_ms=0, item_id="item-2"))
+    assert desk.road.controls("flush")
+    desk.page({"kind": "flushed", "positions": [{"key": 1, "samples": 24_000}]})
+    assert desk.session.calls[-1] == ("stopped", "item-1", 1000)
+
+
+def test_speech_into_silence_flushes_nothing(desk):
+    desk.session.say(ev.InputAudioBufferSpeechStarted(audio_start_ms=0, item_id="item-2"))
+    assert not desk.road.controls("flush")
+
+
+def test_a_session_that_talks_on_is_not_silenced():
+    desk = Desk(turn_detection={"type": "server_vad", "interrupt_response": False})
+    desk.page(AUDIO)
+    desk.session.begin_answer("item-1", "Hello.", seconds=5)
+    desk.session.say(ev.InputAudioBufferSpeechStarted(audio_start_ms=0, item_id="item-2"))
+    assert not desk.road.controls("flush")
+
+
+def test_an_interrupt_by_hand_cancels_and_flushes(desk):
+    desk.session.begin_answer("item-1", "Hello.", seconds=5)
+    desk.page({"kind": "interrupt"})
+    assert desk.session.calls[-1] == ("interrupt",)
+    assert desk.road.controls("flush")
+
+
+def test_an_interrupt_from_a_cell_silences_the_page_too(desk):
+    desk.session.begin_answer("item-1", "Hello.", seconds=5)
+    desk.session.interrupt().result(5)
+    assert desk.road.controls("flush")
+
+
+def test_typed_words_interrupt_and_are_asked(desk):
+    desk.session.begin_answer("item-1", "Hello.", seconds=5)
+    desk.page({"kind": "say", "text": "No, wait."})
+    assert desk.session.calls[-2:] == [("interrupt",), ("ask", "No, wait.")]
+
+
+def test_the_page_is_told_who_is_at_it(desk):
+    desk.session.hear("item-1", "Hello?")
+    response = desk.session.begin_answer("item-2", "Hello.", seconds=0.1, previous="item-1")
+    desk.session.end_answer(response, "item-2", "Hello.")
+    phases = [message["phase"] for message in desk.road.controls("session")]
+    assert [p for p, before in zip(phases, ["", *phases], strict=False) if p != before] == [
+        "idle",
+        "hearing",
+        "thinking",
+        "idle",
+    ]
+
+
+def test_where_nobody_answers_by_itself_nobody_thinks():
+    desk = Desk(turn_detection={"type": "server_vad", "create_response": False})
+    desk.session.hear("item-1", "Hello?")
+    assert desk.road.controls("session")[-1]["phase"] == "idle"
+
+
+def test_the_end_of_a_session_is_told_with_its_reason(desk):
+    desk.session.state = "closed"
+    desk.session.say(StateChanged(state="closed", message="The session has expired."))
+    assert desk.road.controls("session")[-1]["message"] == "The session has expired."
+    assert desk.states[-1] == "closed"
+
+
+def test_a_new_page_gets_all_that_was_said(desk):
+    desk.session.hear("item-1", "One.")
+    desk.session.hear("item-2", "Two.", previous="item-1")
+    desk.road.sent.clear()
+    desk.do(desk.line.greet)
+    (turns,) = desk.road.controls("turns")
+    assert turns["order"] == ["item-1", "item-2"]
+    assert [row["text"] for row in turns["rows"]] == ["One.", "Two."]
+
+
+def test_many_deltas_are_few_updates_and_only_of_what_changed(desk):
+    desk.session.hear("item-1", "Tell me.")
+    response = desk.session.begin_answer("item-2", "", seconds=0.0, previous="item-1")
+    desk.do(desk.line.greet)
+    desk.road.sent.clear()
+    at = {"response_id": response, "item_id": "item-2"}
+    for n in range(200):
+        desk.session.say(ev.ResponseOutputAudioTranscriptDelta(**at, delta=f"{n} "))
+
+    until(lambda: "199" in str(desk.road.controls("turns")[-1:]))
+    updates = desk.road.controls("turns")
+    assert len(updates) <= 20
+    assert {row["id"] for update in updates for row in update["rows"]} == {"item-2"}
+
+
+def test_silence_after_hanging_up(desk):
+    desk.line.hang_up()
+    desk.road.sent.clear()
+    desk.session.begin_answer("item-1", "Hello.", seconds=0.1)
+    assert desk.road.sent == []
+
+
+def test_sound_in_another_rate_is_resampled(desk):
+    for _ in range(50):
+        desk.page(Frame(bytes(1920), 48_000, kind=FROM_MICROPHONE))
+    assert len(desk.session.audio) == pytest.approx(48_000, abs=2_000)

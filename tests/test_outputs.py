@@ -1,0 +1,119 @@
+import threading
+
+import pytest
+
+from realtime_nb.conversation import Conversation
+from realtime_nb.widgets.outputs import Outputs
+
+
+class Notebook:
+    """Takes the place of IPython's display functions."""
+
+    def __init__(self):
+        self.outputs = {}
+        self.updated = threading.Condition()
+
+    def display(self, bundle, *, metadata=None, raw, display_id):
+        assert raw
+        self.outputs[display_id] = bundle
+
+    def update_display(self, bundle, *, raw, display_id):
+        assert raw
+        with self.updated:
+            self.outputs[display_id] = bundle
+            self.updated.notify_all()
+
+    def until(self, condition):
+        with self.updated:
+            assert self.updated.wait_for(lambda: condition([*self.outputs.values()]), timeout=5)
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    import IPython.display
+
+    notebook = Notebook()
+    monkeypatch.setattr(IPython.display, "display", notebook.display)
+    monkeypatch.setattr(IPython.display, "update_display", notebook.update_display)
+    return notebook
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """What the record looks like; may be changed by the test, or raise."""
+    looks = {"bundle": {"text/plain": "words", "text/html": "<p>words</p>", "image/png": "cGl4ZWxz"}}
+
+    def mimebundle(record):
+        if isinstance(looks["bundle"], Exception):
+            raise looks["bundle"]
+        return looks["bundle"]
+
+    monkeypatch.setattr("realtime_nb.views.mimebundle", mimebundle)
+    return looks
+
+
+@pytest.fixture
+def errors():
+    return []
+
+
+@pytest.fixture
+def outputs(errors):
+    conversation = Conversation()
+    return Outputs(conversation, on_error=errors.append)
+
+
+LIVE = {"text/plain": "panel"}
+WORDS = {"text/plain": "words", "text/html": "<p>words</p>"}
+PICTURE = {"text/plain": "Spectrogram", "image/png": "cGl4ZWxz"}
+
+
+def test_before_the_first_reply_the_places_are_empty(outputs, notebook):
+    outputs.show(LIVE, {})
+    live, record, picture = notebook.outputs.values()
+    assert live == LIVE
+    assert record == picture == {"text/plain": "", "text/html": ""}
+
+
+def test_the_record_and_its_picture_are_outputs_of_their_own(outputs, notebook, looks):
+    outputs.show(LIVE, {})
+    outputs._record.replies.append("reply")
+    outputs.update()
+    notebook.until(lambda now: now == [LIVE, WORDS, PICTURE])
+
+
+def test_the_end_replaces_the_live_widget_only(outputs, notebook, looks):
+    outputs._record.replies.append("reply")
+    outputs.show(LIVE, {})
+    outputs.end({"text/plain": "over"})
+    notebook.until(lambda now: now == [{"text/plain": "over"}, WORDS, PICTURE])
+
+
+def test_what_was_never_shown_is_not_updated(outputs, notebook, looks):
+    outputs._record.replies.append("reply")
+    outputs.update()
+    outputs.end({"text/plain": "over"})
+    assert notebook.outputs == {}
+
+
+def test_a_record_that_cannot_be_drawn_is_an_error_that_is_seen(outputs, notebook, looks, errors):
+    outputs.show(LIVE, {})
+    outputs._record.replies.append("reply")
+    looks["bundle"] = ValueError("no font")
+    outputs.update()
+    outputs.end({"text/plain": "over"})
+    notebook.until(lambda now: now[0] == {"text/plain": "over"})
+    assert [str(error) for error in errors][:1] == ["no font"]
+
+
+def test_a_burst_of_replies_is_drawn_once_or_twice(outputs, notebook, looks, monkeypatch):
+    outputs.show(LIVE, {})
+    outputs._record.replies.append("reply")
+    drawn = []
+    draw = outputs._draw
+    monkeypatch.setattr(outputs, "_draw", lambda: drawn.append(1) or draw())
+    for _ in range(50):
+        outputs.update()
+    outputs.end({"text/plain": "over"})
+    notebook.until(lambda now: now == [{"text/plain": "over"}, WORDS, PICTURE])
+    assert len(drawn) < 10

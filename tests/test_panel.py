@@ -1,0 +1,77 @@
+import pytest
+from browser.scripted import ScriptedSession
+
+from realtime_nb.loop import submit
+from realtime_nb.sessions.base import StateChanged
+from realtime_nb.widgets.panel import VoicePanel
+
+
+@pytest.fixture
+def session():
+    return ScriptedSession()
+
+
+@pytest.fixture
+def panel(session):
+    panel = VoicePanel(session)
+    yield panel
+    panel.close()
+
+
+def arrive(panel, message):
+    async def take():
+        panel._on_message(message)
+
+    submit(take()).result(5)
+
+
+def test_it_says_who_speaks_before_anything_is_connected(panel):
+    assert panel._about == {"backend": "scripted", "model": "model-1", "voice": "marin"}
+    assert "scripted" in repr(panel) and "model-1" in repr(panel)
+    assert panel.state == "closed"
+
+
+def test_it_starts_as_the_session_takes_turns():
+    assert VoicePanel(ScriptedSession()).hands_free
+    assert not VoicePanel(ScriptedSession(turn_detection=None)).hands_free
+
+
+def test_the_way_to_take_turns_can_be_chosen(session):
+    panel = VoicePanel(session, hands_free=False)
+    assert session.turn_detection is None
+    panel.close()
+
+
+def test_python_and_page_both_set_the_way_to_take_turns(panel, session):
+    panel.hands_free = False
+    submit(_nothing()).result(5)
+    assert session.turn_detection is None
+    arrive(panel, {"kind": "shared", "name": "hands_free", "value": True})
+    assert panel.hands_free
+    assert session.turn_detection == {"type": "server_vad"}
+
+
+def test_its_state_is_the_sessions(panel, session):
+    session.say(StateChanged(state="connecting"))
+    assert panel.state == "connecting"
+
+
+def test_disconnect_closes_the_session(panel, session):
+    arrive(panel, {"kind": "disconnect"})
+    submit(_nothing()).result(5)
+    assert session.names() == ["close"]
+
+
+def test_unknown_options_are_refused(session):
+    with pytest.raises(TypeError, match="no option 'theme'"):
+        VoicePanel(session, theme="dark")
+
+
+def test_a_closed_panel_follows_the_session_no_longer(panel, session):
+    panel.close()
+    session.say(StateChanged(state="open"))
+    assert panel.state == "closed"
+
+
+async def _nothing():
+    pass
