@@ -14,10 +14,12 @@ from typing import Any
 from msgspec import UNSET, Struct
 
 from .input_track import InputTrack
+from .item_order import ItemOrder
 from .record import Record
 from .turns import Part, Reply, Turn
 from .wire import events as ev
-from .wire.items import Item
+from .wire.items import REQUEST, Item
+from .wire.settings import setting_at
 
 #: How many event ids are remembered, to drop what arrives twice.
 _REMEMBERED_EVENTS = 4096
@@ -47,8 +49,7 @@ class Conversation(Record):
         self.errors: list[ev.Error] = []
         """Errors that the server sent."""
         self._turns: dict[str, Turn] = {}
-        self._order: list[str] = []
-        self._waiting: dict[str, list[str]] = {}
+        self._order = ItemOrder()
         self._replies: dict[str, Reply] = {}
         self._track = InputTrack()
         self._requests: deque[tuple[str, float, bool]] = deque()
@@ -59,7 +60,7 @@ class Conversation(Record):
     @property
     def turns(self) -> list[Turn]:
         """The items of the conversation in its own order, which is not that of arrival."""
-        return [self._turns[item_id] for item_id in list(self._order)]
+        return [self._turns[item_id] for item_id in self._order]
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
@@ -110,17 +111,33 @@ class Conversation(Record):
 
     def _session(self, event: ev.SessionCreated | ev.SessionUpdated, elapsed_ms: float) -> None:
         self.session = event.session
-        self._track.encoding = _setting(self.session, "audio", "input", "format", "type") or "audio/pcm"
+        encoding = _text(setting_at(self.session, "audio.input.format.type")) or "audio/pcm"
+        if isinstance(event, ev.SessionCreated):
+            # A server counts from its own beginning: after a reconnection, nothing of before is in its buffer.
+            self._track = InputTrack(encoding)
+            self._requests.clear()
+        elif encoding != self._track.encoding:
+            self._track = InputTrack(encoding, start_ms=self._track.end_ms)
+        self._turn_detection(event, elapsed_ms)
+
+    def _turn_detection(
+        self, event: ev.SessionCreated | ev.SessionUpdated | ev.SessionUpdate, elapsed_ms: float
+    ) -> None:
+        # Sent updates count too: what is appended right behind one is already subject to it.
+        settings = setting_at(event.session, "audio.input")
+        if isinstance(settings, dict) and "turn_detection" in settings:
+            self._track.manual = settings["turn_detection"] is None
 
     def _error(self, event: ev.Error, elapsed_ms: float) -> None:
         self.errors.append(event)
+        self._track.refuse_commit(event.error.event_id)
         self._requests = deque(request for request in self._requests if request[0] != event.error.event_id)
 
     def _appended(self, event: ev.InputAudioBufferAppend, elapsed_ms: float) -> None:
         self._track.append(event.audio, elapsed_ms)
 
     def _commit_sent(self, event: ev.InputAudioBufferCommit, elapsed_ms: float) -> None:
-        self._track.mark_commit(elapsed_ms)
+        self._track.mark_commit(event.event_id or "", elapsed_ms)
 
     def _clear_sent(self, event: ev.InputAudioBufferClear, elapsed_ms: float) -> None:
         self._track.clear()
@@ -133,34 +150,42 @@ class Conversation(Record):
     def _create_sent(self, event: ev.ConversationItemCreate, elapsed_ms: float) -> None:
         # The server names no predecessor for what was put first, nor for what it put last.
         if event.previous_item_id == "root" and event.item.id:
-            turn = self._item(event.item.id)
-            turn.placed = True
-            self._order.insert(0, turn.item_id)
+            self._item(event.item.id)
+            self._order.place_first(event.item.id)
 
     def _speech_started(self, event: ev.InputAudioBufferSpeechStarted, elapsed_ms: float) -> None:
         turn = self._item(event.item_id, role="user")
         turn.audio_start_ms = event.audio_start_ms
         self._place(event.item_id, None)
-        self._track.hold_from(event.audio_start_ms)
+        self._track.hold()
 
     def _speech_stopped(self, event: ev.InputAudioBufferSpeechStopped, elapsed_ms: float) -> None:
         turn = self._item(event.item_id, role="user")
         turn.audio_end_ms = event.audio_end_ms
-        silence_ms = _setting(self.session, "audio", "input", "turn_detection", "silence_duration_ms") or 0
+        silence_ms = setting_at(self.session, "audio.input.turn_detection.silence_duration_ms")
+        silence_ms = silence_ms if isinstance(silence_ms, int | float) else 0
         turn.spoken_at_ms = self._track.sent_at_ms(event.audio_end_ms - silence_ms)
+        turn.ended_at_ms = elapsed_ms
+
+    def _timed_out(self, event: ev.InputAudioBufferTimeoutTriggered, elapsed_ms: float) -> None:
+        turn = self._item(event.item_id, role="user")
+        turn.audio_start_ms, turn.audio_end_ms = event.audio_start_ms, event.audio_end_ms
         turn.ended_at_ms = elapsed_ms
 
     def _committed(self, event: ev.InputAudioBufferCommitted, elapsed_ms: float) -> None:
         turn = self._item(event.item_id, role="user")
         self._place(event.item_id, event.previous_item_id)
         if turn.audio_end_ms is None:
-            mark = self._track.take_commit()
-            if mark:
-                turn.audio_start_ms, turn.audio_end_ms, turn.spoken_at_ms = mark
+            commit = self._track.take_commit()
+            if commit:
+                _, turn.audio_start_ms, turn.audio_end_ms, turn.spoken_at_ms = commit
             turn.ended_at_ms = elapsed_ms
+        start_ms = self._track.turn_start_ms if turn.audio_start_ms is None else turn.audio_start_ms
         part = self._part(turn, 0, "audio")
         part.encoding = self._track.encoding
-        part.replace_audio(self._track.cut(turn.audio_start_ms or 0, turn.audio_end_ms))
+        part.replace_audio(self._track.cut(start_ms, turn.audio_end_ms))
+        settings = setting_at(self.session, "audio.input")
+        turn.is_transcribed = not isinstance(settings, dict) or settings.get("transcription", True) is not None
 
     def _item_added(self, event: ev.ConversationItemAdded, elapsed_ms: float) -> None:
         turn = self._described(event.item)
@@ -181,8 +206,7 @@ class Conversation(Record):
         turn = self._turns.get(event.item_id)
         if turn:
             turn.deleted = True
-        if event.item_id in self._order:
-            self._order.remove(event.item_id)
+        self._order.remove(event.item_id)
 
     def _item_truncated(self, event: ev.ConversationItemTruncated, elapsed_ms: float) -> None:
         turn = self._turns.get(event.item_id)
@@ -204,7 +228,7 @@ class Conversation(Record):
         turn = self._item(event.item_id, role="user")
         self._part(turn, event.content_index, "audio").finish_text(event.transcript)
         turn.transcription_usage = event.usage
-        turn.transcription_model = _setting(self.session, "audio", "input", "transcription", "model")
+        turn.transcription_model = _text(setting_at(self.session, "audio.input.transcription.model"))
 
     def _transcription_failed(self, event: ev.ConversationItemInputAudioTranscriptionFailed, elapsed_ms: float) -> None:
         turn = self._item(event.item_id, role="user")
@@ -215,24 +239,24 @@ class Conversation(Record):
         reply = self._reply(event.response.id)
         out_of_band = event.response.conversation_id is None
         reply.describe(event.response)
-        reply.model = self.session.get("model") or reply.model
-        asked = next((turn for turn in reversed(self.turns) if turn.role == "user"), None)
-        origin_ms = self._take_request(out_of_band)
+        reply.model = _text(self.session.get("model")) or reply.model
+        asked = next((turn for turn in reversed(self.turns) if turn.role == "user" and not turn.is_speaking), None)
+        origin_ms = self._take_request(reply.metadata.get(REQUEST), out_of_band)
         if not out_of_band:
             reply.asked = asked
             if asked and asked.spoken_at_ms is not None and asked.reply is None:
                 # A spoken turn is measured from the end of speech, whoever asked for the response.
                 origin_ms = asked.spoken_at_ms
-            if asked:
+            if asked and asked.reply is None:
                 asked.reply = reply
         detected = asked.ended_at_ms if asked and origin_ms == asked.spoken_at_ms else None
         reply.timing.origin_ms = elapsed_ms if origin_ms is None else origin_ms
         reply.timing.mark("turn_detected", detected)
         reply.timing.mark("created", elapsed_ms)
 
-    def _take_request(self, out_of_band: bool) -> float | None:
+    def _take_request(self, request_id: Any, out_of_band: bool) -> float | None:
         for request in self._requests:
-            if request[2] == out_of_band:
+            if request[2] == out_of_band and request_id in (None, request[0]):
                 self._requests.remove(request)
                 return request[1]
         return None
@@ -289,7 +313,7 @@ class Conversation(Record):
             turn = self._output_turn(event)
             part = self._part(turn, event.content_index, "audio")
         if not part.audio_chunks:
-            part.encoding = _setting(self.session, "audio", "output", "format", "type") or "audio/pcm"
+            part.encoding = _text(setting_at(self.session, "audio.output.format.type")) or "audio/pcm"
             self._reply(event.response_id).timing.mark("first_audio", elapsed_ms)
         part.add_audio(event.delta)
 
@@ -348,7 +372,9 @@ class Conversation(Record):
         """Take what a server says of an item; texts that are already whole stay."""
         if not isinstance(item.id, str):
             return None
-        turn = self._item(item.id, role=item.role if isinstance(item.role, str) else "", kind=item.type)
+        # The items of function calls name no role.
+        role = item.role or ("assistant" if item.type == "function_call" else "")
+        turn = self._item(item.id, role=role, kind=item.type)
         turn.describe(item)
         for index, content in enumerate(item.content or []):
             if content.type in ("input_image", "image"):
@@ -362,36 +388,19 @@ class Conversation(Record):
         return turn
 
     def _place(self, item_id: str, previous_item_id: str | None) -> None:
-        """Put an item after the one that it follows; where that is not known yet, last for now."""
-        turn = self._turns[item_id]
-        if turn.placed or turn.deleted:
-            return
-        if item_id in self._order:
-            if previous_item_id is None:
-                return
-            self._order.remove(item_id)
-        if previous_item_id in self._order:
-            self._order.insert(self._order.index(previous_item_id) + 1, item_id)
-            turn.placed = True
-        else:
-            self._order.append(item_id)
-            if previous_item_id is not None:
-                self._waiting.setdefault(previous_item_id, []).append(item_id)
-        for follower in self._waiting.pop(item_id, []):
-            self._place(follower, item_id)
+        if not self._turns[item_id].deleted:
+            self._order.place(item_id, previous_item_id)
 
 
-def _setting(session: dict[str, Any], *path: str) -> Any:
-    value: Any = session
-    for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     ev.SessionCreated: Conversation._session,
     ev.SessionUpdated: Conversation._session,
     ev.Error: Conversation._error,
+    ev.SessionUpdate: Conversation._turn_detection,
     ev.InputAudioBufferAppend: Conversation._appended,
     ev.InputAudioBufferCommit: Conversation._commit_sent,
     ev.InputAudioBufferClear: Conversation._clear_sent,
@@ -399,6 +408,7 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     ev.ResponseCreate: Conversation._requested,
     ev.InputAudioBufferSpeechStarted: Conversation._speech_started,
     ev.InputAudioBufferSpeechStopped: Conversation._speech_stopped,
+    ev.InputAudioBufferTimeoutTriggered: Conversation._timed_out,
     ev.InputAudioBufferCommitted: Conversation._committed,
     ev.ConversationItemAdded: Conversation._item_added,
     ev.ConversationItemDone: Conversation._item_done,

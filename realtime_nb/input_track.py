@@ -4,31 +4,49 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from typing import NamedTuple
 
-from .turns import ENCODINGS
+from .turns import bytes_per_ms
 
 #: How much of the microphone's audio is kept while nobody speaks.
 _KEPT_MS = 30_000
+
+
+class Commit(NamedTuple):
+    """A stretch of audio that was made a turn by hand."""
+
+    event_id: str
+    start_ms: int
+    end_ms: int
+    elapsed_ms: float
+    """Session time at which it was committed."""
 
 
 class InputTrack:
     """A growing track of wire audio of which only what a turn may still need is kept.
 
     Positions are in ms of all audio ever appended, as the server counts them.
+
+    Parameters
+    ----------
+    encoding : str, default "audio/pcm"
+        The session's input format.
+    start_ms : float, default 0.0
+        How much was appended before, in another encoding.
     """
 
-    def __init__(self) -> None:
-        self.encoding = "audio/pcm"
+    def __init__(self, encoding: str = "audio/pcm", *, start_ms: float = 0.0) -> None:
+        self.encoding = encoding
+        self.manual = False
+        """Whether turns are ended by hand: all audio since the last one then belongs to the next."""
+        self.turn_start_ms = start_ms
+        """Where the server's buffer begins."""
+        self._bytes_per_ms = bytes_per_ms(encoding)
         self._data = bytearray()
-        self._start = 0
+        self._start = round(start_ms * self._bytes_per_ms)
         self._sent: deque[tuple[float, float]] = deque()
-        self._commits: deque[tuple[int, int, float]] = deque()
-        self._turn_start_ms = 0.0
-        self._held_from_ms: float | None = None
-
-    @property
-    def _bytes_per_ms(self) -> int:
-        return ENCODINGS.get(self.encoding, ENCODINGS["audio/pcm"])[0]
+        self._commits: deque[Commit] = deque()
+        self._held = False
 
     @property
     def end_ms(self) -> float:
@@ -39,25 +57,38 @@ class InputTrack:
         """Add audio that was sent at a session time."""
         self._data += data
         self._sent.append((self.end_ms, elapsed_ms))
-        if self._held_from_ms is None and len(self._data) > 2 * _KEPT_MS * self._bytes_per_ms and not self._commits:
+        needed = self._held or self.manual or self._commits
+        if not needed and len(self._data) > 2 * _KEPT_MS * self._bytes_per_ms:
             self._forget(self.end_ms - _KEPT_MS)
 
-    def hold_from(self, start_ms: float) -> None:
+    def hold(self) -> None:
         """Keep everything from here on: a turn has begun."""
-        self._held_from_ms = start_ms
+        self._held = True
 
-    def mark_commit(self, elapsed_ms: float) -> None:
+    def mark_commit(self, event_id: str, elapsed_ms: float) -> None:
         """Note that the buffer was committed by hand."""
-        self._commits.append((round(self._turn_start_ms), round(self.end_ms), elapsed_ms))
-        self._turn_start_ms = self.end_ms
+        self._commits.append(Commit(event_id, round(self.turn_start_ms), round(self.end_ms), elapsed_ms))
+        self.turn_start_ms = self.end_ms
 
-    def take_commit(self) -> tuple[int, int, float] | None:
-        """Return start, end and session time of the oldest commit that no item answers yet."""
+    def take_commit(self) -> Commit | None:
+        """Return the oldest commit that no item answers yet."""
         return self._commits.popleft() if self._commits else None
+
+    def refuse_commit(self, event_id: str | None) -> None:
+        """Take back a commit that the server refused: its audio is still in the server's buffer."""
+        for index, commit in enumerate(self._commits):
+            if commit.event_id == event_id:
+                del self._commits[index]
+                if index < len(self._commits):
+                    self._commits[index] = self._commits[index]._replace(start_ms=commit.start_ms)
+                else:
+                    self.turn_start_ms = min(self.turn_start_ms, commit.start_ms)
+                return
 
     def clear(self) -> None:
         """Note that the buffer was cleared."""
-        self._turn_start_ms = self.end_ms
+        self.turn_start_ms = self.end_ms
+        self._held = False
 
     def sent_at_ms(self, position_ms: float) -> float | None:
         """Return the session time at which the audio up to a position had been sent."""
@@ -66,12 +97,11 @@ class InputTrack:
 
     def cut(self, start_ms: float, end_ms: float | None) -> bytes:
         """Return a turn's audio, and let go of everything before its end."""
-        per_ms = self._bytes_per_ms
-        end_ms = self.end_ms if end_ms is None else end_ms
-        start = max(0, round(start_ms) * per_ms - self._start)
-        data = bytes(self._data[start : max(start, round(end_ms) * per_ms - self._start)])
-        self._held_from_ms = None
-        self._turn_start_ms = max(self._turn_start_ms, end_ms)
+        end_ms = self.end_ms if end_ms is None else min(end_ms, self.end_ms)
+        start = max(0, round(start_ms) * self._bytes_per_ms - self._start)
+        data = bytes(self._data[start : max(start, round(end_ms) * self._bytes_per_ms - self._start)])
+        self._held = False
+        self.turn_start_ms = max(self.turn_start_ms, end_ms)
         # A little stays: the next turn's padding may reach back before this one's end.
         self._forget(end_ms - 1_000)
         return data

@@ -13,8 +13,10 @@ from .audio import AudioClip
 from .record import Record
 from .wire.items import ErrorDetail, Item, Response
 
-# Bytes a millisecond and rate of the three wire formats.
-ENCODINGS = {"audio/pcm": (48, 24_000), "audio/pcmu": (8, 8_000), "audio/pcma": (8, 8_000)}
+
+def bytes_per_ms(encoding: str) -> int:
+    """Return how many bytes a millisecond takes on the wire; formats that are not known count as PCM16."""
+    return 8 if encoding in ("audio/pcmu", "audio/pcma") else 48
 
 
 def decode_clip(data: bytes, encoding: str) -> AudioClip:
@@ -51,9 +53,10 @@ class Part:
         self.text_done = True
 
     def add_audio(self, chunk: bytes) -> None:
-        """Append audio, in the wire's format."""
-        self.audio_chunks.append(chunk)
-        self.audio_bytes += len(chunk)
+        """Append audio, in the wire's format; a straggler behind the end changes nothing."""
+        if chunk and not self.audio_done:
+            self.audio_chunks.append(chunk)
+            self.audio_bytes += len(chunk)
 
     def replace_audio(self, data: bytes) -> None:
         """Set the whole audio."""
@@ -64,12 +67,13 @@ class Part:
     @property
     def audio_ms(self) -> float:
         """How much audio there is."""
-        return self.audio_bytes / ENCODINGS.get(self.encoding, ENCODINGS["audio/pcm"])[0]
+        return self.audio_bytes / bytes_per_ms(self.encoding)
 
     @property
     def clip(self) -> AudioClip | None:
         """The audio, or `None` where there is none."""
-        return decode_clip(b"".join(self.audio_chunks), self.encoding) if self.audio_chunks else None
+        clip = decode_clip(b"".join(self.audio_chunks), self.encoding)
+        return clip if len(clip.samples) else None
 
 
 @dataclass(eq=False, repr=False)
@@ -105,12 +109,13 @@ class Turn(Record):
     """Whether playback was stopped before the end."""
     truncated_ms: int | None = None
     """Where the server cut it to what was heard."""
+    is_transcribed: bool = True
+    """Whether somebody writes down what the person says."""
     transcription_usage: dict[str, Any] | None = None
     transcription_model: str | None = None
     transcription_error: ErrorDetail | None = None
     done: bool = False
     deleted: bool = False
-    placed: bool = False
     reply: Reply | None = None
     """The first reply to it, for a turn of the person's."""
 
@@ -144,24 +149,29 @@ class Turn(Record):
         if (not self.interrupted and self.truncated_ms is None) or played_ms is None or not total_ms:
             return self.text
         cut = round(len(self.text) * min(1.0, played_ms / total_ms))
-        if cut >= len(self.text) or self.text[cut].isspace():
+        if cut >= len(self.text) or self.text[cut].isspace() or self.text[cut - 1 : cut].isspace():
             return self.text[:cut].rstrip()
-        return self.text[:cut].rpartition(" ")[0].rstrip()
+        return "".join(self.text[:cut].rsplit(maxsplit=1)[:-1]).rstrip()
 
     @property
     def audio(self) -> AudioClip | None:
         """All audio of the turn, or `None`."""
-        parts = [self.parts[index] for index in sorted(self.parts) if self.parts[index].audio_chunks]
-        if not parts:
-            return None
-        return decode_clip(b"".join(chunk for part in parts for chunk in part.audio_chunks), parts[0].encoding)
+        clips = [clip for index in sorted(self.parts) if (clip := self.parts[index].clip) is not None]
+        return audio.concatenate(clips) if clips else None
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the person is still saying it."""
+        return self.audio_start_ms is not None and self.ended_at_ms is None
 
     @property
     def is_final(self) -> bool:
         """Whether the text will not change any more."""
         if self.kind != "message" or self.role == "assistant":
             return self.done
-        return all(part.text_done for part in self.parts.values())
+        if not self.is_transcribed:
+            return True
+        return bool(self.parts) and all(part.text_done or part.kind == "image" for part in self.parts.values())
 
     @property
     def cost(self) -> pricing.Cost | None:

@@ -11,6 +11,10 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 
 
+#: Key of the metadata by which a response tells which request it answers.
+REQUEST = "request"
+
+
 class Content(Struct, frozen=True, kw_only=True):
     """One part of a message: ``input_text``, ``input_audio``, ``input_image``, ``output_text`` or ``output_audio``.
 

@@ -17,11 +17,9 @@ from msgspec import UNSET, UnsetType
 
 from ..errors import LocalProtocolError
 from . import events as ev
-from .items import Item, ResponseOptions
+from .items import REQUEST, Item, ResponseOptions
 from .settings import setting_at
 
-#: Key of the metadata by which a response tells which request it answers.
-REQUEST = "request"
 # The API takes up to 15 MiB of audio in one event; smaller ones let a server begin to work.
 _APPEND_BYTES = 48_000
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
