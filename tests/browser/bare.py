@@ -86,12 +86,11 @@ class BarePage:
         return Response(200, "OK", headers, body)
 
     async def _carry(self, connection: ServerConnection) -> None:
-        from ipywidgets.widgets.widget import _instances
+        from ipywidgets.widgets.widget import _instances, _remove_buffers
 
         self._connection = connection
         for comm_id in list(self.comms):
-            state, paths, buffers = _split(_instances[comm_id].get_state())
-            assert not paths and not buffers, "no binary traits here"
+            state, _, _ = _remove_buffers(_instances[comm_id].get_state())  # Ours are without buffers.
             await connection.send(json.dumps({"type": "comm_open", "comm_id": comm_id, "data": {"state": state}}))
         await connection.send(json.dumps({"type": "ready"}))
         async for text in _until_gone(connection):
@@ -149,12 +148,6 @@ def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
         assert time.monotonic() < deadline, f"not within {timeout_s} s"
         time.sleep(0.01)
     return value
-
-
-def _split(state: dict[str, Any]) -> Any:
-    from ipywidgets.widgets.widget import _remove_buffers
-
-    return _remove_buffers(state)
 
 
 def _to_text(buffers: Any) -> list[str]:

@@ -82,7 +82,7 @@ export function makeAudio(options) {
   /** Make the context; in the handler of a click, so that the browser lets it sound. @returns {Promise<void>} */
   function open(sampleRate = WIRE_SAMPLE_RATE) {
     if (context) return resume();
-    if (!window.AudioWorkletNode) return Promise.reject(new Error(insecure()));
+    if (insecure()) return Promise.reject(new Error(insecure()));
     const made = new AudioContext({ sampleRate: sampleRate || undefined, latencyHint: "interactive" });
     context = made;
     made.onstatechange = tell;
@@ -121,7 +121,6 @@ export function makeAudio(options) {
       const source = await model.widget_manager.get_model(String(reference).replace(/^IPY_MODEL_/, ""));
       return { stream: await (source.captureStream ? source.captureStream() : source.stream), own: false };
     }
-    if (insecure()) throw new Error(insecure());
     return { stream: await navigator.mediaDevices.getUserMedia({ audio: model.get("constraints") }), own: true };
   }
 
