@@ -7,10 +7,11 @@ cell or a coroutine and waited for in a script. `run_sync` is for people who bri
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -45,7 +46,9 @@ class Pending(Future[T]):
     def __repr__(self) -> str:
         if not self.done():
             return "<Pending: not there yet; await it, or call .result()>"
-        return f"<Pending: {'cancelled' if self.cancelled() else self.exception() or super().result()!r}>"
+        if self.cancelled():
+            return "<Pending: cancelled>"
+        return f"<Pending: {self.exception() or super().result()!r}>"
 
 
 def io_loop() -> asyncio.AbstractEventLoop:
@@ -84,14 +87,15 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> Pending[T]:
         pending.add_done_callback(lambda done: done.cancelled() and loop.call_soon_threadsafe(task.cancel))
 
     def finish(task: asyncio.Task[T]) -> None:
-        if pending.cancelled():
-            return
         if task.cancelled():
             pending.cancel()
-        elif (error := task.exception()) is not None:
-            pending.set_exception(error)
-        else:
-            pending.set_result(task.result())
+            return
+        error = task.exception()
+        with contextlib.suppress(InvalidStateError):  # It may be cancelled at this very moment, by any thread.
+            if error is not None:
+                pending.set_exception(error)
+            else:
+                pending.set_result(task.result())
 
     call_soon(start)
     return pending
