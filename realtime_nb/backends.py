@@ -60,9 +60,9 @@ class Backend:
             If the name is not known.
         """
         if isinstance(backend, Backend):
-            return replace(backend, api_key=api_key) if api_key else backend
+            return replace(backend, api_key=api_key.strip()) if api_key else backend
         if backend is None:
-            backend = "openai" if api_key or os.environ.get("OPENAI_API_KEY") else "local"
+            backend = "openai" if _key(api_key, "OPENAI_API_KEY") else "local"
         if backend == "local":
             return cls.local()
         if backend == "openai":
@@ -76,10 +76,11 @@ class Backend:
     @classmethod
     def openai(cls, api_key: str | None = None) -> Backend:
         """OpenAI, or what ``OPENAI_BASE_URL`` names; the key from `api_key` or ``OPENAI_API_KEY``."""
-        key = api_key or os.environ.get("OPENAI_API_KEY")
+        key = _key(api_key, "OPENAI_API_KEY")
         if not key:
             raise MissingKey("openai", "OPENAI_API_KEY")
-        return cls("openai", os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1", key)
+        base_url = os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        return cls("openai", base_url.rstrip("/"), key)
 
     @classmethod
     def azure_openai(
@@ -97,7 +98,7 @@ class Backend:
             By default from ``AZURE_OPENAI_API_KEY``.
         """
         endpoint = endpoint or os.environ.get("AZURE_OPENAI_ENDPOINT")
-        key = api_key or os.environ.get("AZURE_OPENAI_API_KEY")
+        key = _key(api_key, "AZURE_OPENAI_API_KEY")
         if not endpoint:
             raise SettingsError("the azure backend needs an endpoint: set AZURE_OPENAI_ENDPOINT, or pass endpoint=…")
         if not key:
@@ -111,7 +112,7 @@ class Backend:
         parts = urlsplit(base_url)
         if not parts.hostname:
             raise SettingsError(f"base_url={base_url!r} has no host")
-        return cls(parts.hostname, base_url.rstrip("/"), api_key or os.environ.get("OPENAI_API_KEY", ""))
+        return cls(parts.hostname, base_url.rstrip("/"), _key(api_key, "OPENAI_API_KEY"))
 
     @classmethod
     def local(cls) -> Backend:
@@ -139,3 +140,8 @@ class Backend:
         if not self.api_key:
             return {}
         return {"api-key": self.api_key} if self.azure else {"Authorization": f"Bearer {self.api_key}"}
+
+
+def _key(api_key: str | None, variable: str) -> str:
+    """Return the key that is given, or that of the environment, without the line end that copied keys often have."""
+    return (api_key or os.environ.get(variable, "")).strip()
