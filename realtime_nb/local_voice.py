@@ -12,7 +12,7 @@ import threading
 from typing import IO
 
 from .audio import AudioClip
-from .errors import ConnectionLost, MissingExtra
+from .errors import ConnectionLost, MissingExtra, SettingsError
 from .loop import submit
 
 #: How long the server may take to say where it is.
@@ -66,11 +66,16 @@ class LocalVoice:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            for pipe in (process.stdin, process.stdout, self._errors):
-                if pipe:
-                    pipe.close()
+            self._close_pipes(process)
+
+    def _close_pipes(self, process: subprocess.Popen[str]) -> None:
+        for pipe in (process.stdin, process.stdout, self._errors):
+            if pipe:
+                pipe.close()
 
     def _start(self) -> None:
+        if self._process is not None and self._pid == os.getpid():
+            self._close_pipes(self._process)  # It died.
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")
         self._pid = os.getpid()
         self._process = subprocess.Popen(
@@ -105,6 +110,8 @@ class LocalVoice:
         self._process.wait()
         self._errors.seek(0)
         said = self._errors.read().strip().splitlines()
+        self._close_pipes(self._process)
+        self._process = None
         reason = said[-1] if said else "it said nothing"
         if "ModuleNotFoundError" in reason or "MissingExtra" in reason:
             return MissingExtra("the local voice", "local", reason)
@@ -145,6 +152,8 @@ def speak(text: str, *, voice: str = "echo", speed: float = 1.0) -> AudioClip:
     >>> speak("What time is it?").sample_rate
     24000
     """
+    if not 0.25 <= speed <= 4:
+        raise SettingsError(f"speed={speed} is not between 0.25 and 4")
     # The synthesiser belongs to the server's rooms; a process of its own keeps its GPL parts at arm's length.
     from .local.synthesizer import Synthesizer
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-
 #: Key of the metadata by which a response tells which request it answers.
 REQUEST = "request"
 
