@@ -124,6 +124,11 @@ class OpenNotebook:
             timeout=30_000,
         )
 
+    def reload(self) -> None:
+        """Reload the page."""
+        self.page.reload()
+        self._wait_until_idle()
+
     def run_all(self) -> None:
         """Start all cells; does not wait for them."""
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")

@@ -308,8 +308,6 @@ function show(engine, el) {
   root.className = "rtnb rtnb-panel";
   root.setAttribute("aria-label", "Voice panel");
   root.tabIndex = -1;
-  // Jupyter's own keys (a, b, dd, Space, Escape …) must not act on the notebook while one talks.
-  root.dataset.lmSuppressShortcuts = "true";
   root.innerHTML = HTML;
   el.append(root);
   const find = (/** @type {string} */ selector) => /** @type {any} */ (root.querySelector(selector));
@@ -400,12 +398,13 @@ function keys(root, holdButton, engine) {
   const native = (/** @type {KeyboardEvent} */ { target }) =>
     target !== holdButton && /** @type {HTMLElement} */ (target).closest("button, input");
   root.onkeydown = (event) => {
+    // Jupyter's own keys (a, b, x, d d …) must not act on the notebook while one talks; Ctrl+S still saves.
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
     if (event.key === "Escape") engine.interrupt();
     else if (event.key === " " && !native(event)) {
       event.preventDefault(); // Or the page scrolls.
       if (!event.repeat) engine.hold();
-    } else return;
-    event.stopPropagation();
+    }
   };
   root.onkeyup = (event) => {
     if (event.key !== " " || native(event)) return;

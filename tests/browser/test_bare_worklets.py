@@ -1,0 +1,106 @@
+"""The pure parts of the worklets: the very files that the audio thread runs, imported by a page."""
+
+import pytest
+
+QUEUE = """async (script) => {
+  const { PlayQueue } = await import("/player.worklet.js");
+  const queue = new PlayQueue({ prerollSamples: 4, fadeSamples: 4 });
+  const pull = (n) => { const out = new Float32Array(n).fill(9); queue.pull(out); return [...out]; };
+  const push = (key, samples, last = false) => queue.push(key, Float32Array.from(samples), last);
+  return new Function("queue", "pull", "push", script)(queue, pull, push);
+}"""
+
+
+@pytest.fixture(scope="module")
+def queue(browser):
+    from bare import BarePage
+
+    server = BarePage()
+    page = browser.new_page()
+    page.goto(server.url)
+    yield lambda script: page.evaluate(QUEUE, script)
+    page.close()
+    server.close()
+
+
+def test_nothing_sounds_before_the_preroll_is_there(queue):
+    assert queue("push(1, [1, 1, 1]); const a = pull(2); push(1, [1]); return [a, pull(2)]") == [[0, 0], [1, 1]]
+
+
+def test_a_short_item_starts_without_a_preroll_once_it_is_complete(queue):
+    assert queue("push(1, [1, 1], true); return pull(4)") == [1, 1, 0, 0]
+
+
+def test_samples_come_out_as_they_went_in_across_chunks(queue):
+    script = "push(1, [1, 2, 3]); push(1, [4, 5, 6, 7, 8], true); return [...pull(3), ...pull(3), ...pull(3)]"
+    assert queue(script) == [1, 2, 3, 4, 5, 6, 7, 8, 0]
+
+
+def test_items_follow_each_other_without_a_gap(queue):
+    assert queue("push(1, [1, 1, 1, 1], true); push(2, [2, 2], true); return pull(7)") == [1, 1, 1, 1, 2, 2, 0]
+
+
+def test_an_item_without_an_end_does_not_block_the_next(queue):
+    assert queue("push(1, [1, 1, 1, 1]); push(2, [2, 2], true); return pull(6)") == [1, 1, 1, 1, 2, 2]
+
+
+def test_running_dry_fades_counts_and_waits_for_a_preroll(queue):
+    script = """push(1, [8, 8, 8, 8]);
+      const dry = pull(10); push(1, [8, 8]); const waiting = pull(2); push(1, [8, 8]);
+      return { dry, waiting, on: pull(2), underruns: queue.underruns };"""
+    assert queue(script) == {
+        "dry": [8, 8, 8, 8, 6, 4, 2, 0, 0, 0],
+        "waiting": [0, 0],
+        "on": [8, 8],
+        "underruns": 1,
+    }
+
+
+def test_the_end_of_an_item_is_no_underrun(queue):
+    assert queue("push(1, [1, 1, 1, 1], true); pull(9); return [queue.underruns, queue.finished]") == [
+        0,
+        [{"key": 1, "samples": 4}],
+    ]
+
+
+def test_a_flush_fades_and_reports_what_was_rendered(queue):
+    script = """push(1, [8, 8, 8, 8, 8, 8, 8, 8, 8, 8]); push(2, [5, 5]); const before = pull(2);
+      const positions = queue.flush(); return { before, positions, after: pull(6), playing: queue.playing };"""
+    assert queue(script) == {
+        "before": [8, 8],
+        "positions": [{"key": 1, "samples": 6}, {"key": 2, "samples": 0}],
+        "after": [6, 4, 2, 0, 0, 0],
+        "playing": False,
+    }
+
+
+def test_a_flush_before_the_first_sample_reports_zero(queue):
+    assert queue("push(1, [8]); return [queue.flush(), pull(2)]") == [[{"key": 1, "samples": 0}], [0, 0]]
+
+
+def test_what_was_on_its_way_when_flushed_stays_unheard(queue):
+    script = "push(2, [8, 8, 8, 8]); queue.flush(); pull(4); push(2, [7, 7], true); push(3, [5, 5], true); return pull(3)"
+    assert queue(script) == [5, 5, 0]
+
+
+def test_frames_are_cut_to_one_length_and_the_rest_is_kept(queue):
+    script = """return import("/capture.worklet.js").then(({ FrameCutter }) => {
+      const cutter = new FrameCutter(3);
+      const cut = (...y) => cutter.push(Float32Array.from(y)).map((f) => [...f]);
+      return [cut(1, 2), cut(3, 4, 5, 6, 7), [...cutter.take()], cut(8)];
+    });"""
+    assert queue(script) == [[], [[1, 2, 3], [4, 5, 6]], [7], []]
+
+
+def test_loud_samples_are_clipped_not_wrapped(queue):
+    script = """return import("/capture.worklet.js").then(({ toPcm16 }) =>
+      [...toPcm16(Float32Array.of(0, 1, -1, 2, -2, 0.5, 1 / 32768))]);"""
+    assert queue(script) == [0, 32767, -32768, 32767, -32768, 16384, 1]
+
+
+def test_pcm16_goes_through_both_worklets_unchanged(queue):
+    script = """return Promise.all([import("/capture.worklet.js"), import("/player.worklet.js")]).then(([c, p]) => {
+      const all = Int16Array.from({ length: 65536 }, (_, i) => i - 32768);
+      return c.toPcm16(p.fromPcm16(all)).every((s, i) => s === all[i]);
+    });"""
+    assert queue(script) is True
