@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..backends import Backend
-from ..conversation import Conversation
 from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, ServerError
 from ..wire import events as ev
 from ..wire.protocol import RealtimeProtocol, State
-from .base import EventLog, Listener, StateChanged
+from .base import StateChanged
+from .journal import Journal
 from .transport import Transport
 
 T = TypeVar("T")
@@ -28,15 +26,11 @@ class Connection:
     It can be opened again after it was closed; conversation and log go on.
     """
 
-    def __init__(self, conversation: Conversation, log: EventLog):
-        self.conversation = conversation
-        self.log = log
+    def __init__(self, journal: Journal):
+        self.journal = journal
         self.protocol = RealtimeProtocol()
         self.protocol.connection_closed()
-        self.listeners: list[Listener] = []
         self.error: RealtimeError | None = None
-        self._began: float | None = None
-        self._watches: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = []
         self._opening: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
@@ -50,11 +44,6 @@ class Connection:
     def state(self) -> str:
         """``"closed"``, ``"connecting"`` or ``"open"``."""
         return self.protocol.state.value
-
-    @property
-    def elapsed_ms(self) -> float:
-        """Session time: since the first attempt to connect."""
-        return 0.0 if self._began is None else (time.perf_counter() - self._began) * 1000
 
     async def open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
         """Open the line where it is not open; several callers share one attempt."""
@@ -71,17 +60,16 @@ class Connection:
             task.exception()  # Those who wait for it have it; nobody else needs to hear of it.
 
     async def _open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
-        if self._began is None:
-            self._began = time.perf_counter()
+        self.journal.begin()
         self.error = None
         self.protocol = RealtimeProtocol(settings)
         self._outbox = asyncio.Queue()
-        self.tell(StateChanged(state="connecting"))
+        self.journal.tell(StateChanged(state="connecting"))
         try:
             located = await asyncio.to_thread(backend.located)
             transport = await Transport.open(located.realtime_url(model), located.headers())
             self._running = asyncio.create_task(self._run(transport))
-            await asyncio.wait_for(self.watch(_accepted), _OPEN_WAIT_S)
+            await asyncio.wait_for(self.journal.watch(_accepted), _OPEN_WAIT_S)
         except TimeoutError:
             error = ConnectionLost(f"{backend.name} accepted the socket but opened no session")
             await self._end(error)
@@ -92,7 +80,7 @@ class Connection:
         except asyncio.CancelledError:
             await self._end(None)
             raise
-        self.tell(StateChanged(state="open"))
+        self.journal.tell(StateChanged(state="open"))
 
     async def _run(self, transport: Transport) -> None:
         """Read and write until the socket is gone; then everybody who waits is told."""
@@ -121,45 +109,18 @@ class Connection:
 
     def _take(self, message: bytes) -> None:
         event = self.protocol.receive(message)
-        elapsed_ms = self.elapsed_ms
-        self.log.add("received", event, elapsed_ms)
-        self.conversation.apply(event, elapsed_ms)
+        self.journal.note("received", event)
         error = _error_in(event)
         if error is not None and error.fatal:
             self.error = error
         self.flush()
-        self.tell(event)
+        self.journal.tell(event)
 
     def flush(self) -> None:
         """Fold and log what the protocol wants to send, and hand it to the writer."""
         for event in self.protocol.events_to_send():
-            elapsed_ms = self.elapsed_ms
-            self.log.add("sent", event, elapsed_ms)
-            self.conversation.apply(event, elapsed_ms)
+            self.journal.note("sent", event)
             self._outbox.put_nowait(ev.encode(event))
-
-    def tell(self, event: Any) -> None:
-        """Hand an event to those who wait for one, and to the listeners."""
-        for match, future in list(self._watches):
-            try:
-                result = None if future.done() else match(event)
-            except RealtimeError as error:
-                future.set_exception(error)
-                continue
-            if result is not None:
-                future.set_result(result)
-        self._watches = [watch for watch in self._watches if not watch[1].done()]
-        for listener in list(self.listeners):
-            try:
-                listener(event, self.elapsed_ms)
-            except Exception as error:  # A listener's fault must not end the session.
-                warnings.warn(f"a listener failed on {event.type}: {error!r}", RuntimeWarning, stacklevel=2)
-
-    async def watch(self, match: Callable[[Any], T | None]) -> T:
-        """Wait for the first event of which `match` makes something; errors that it raises are passed on."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._watches.append((match, future))
-        return await future
 
     async def acknowledged(self, event_id: str, match: Callable[[Any], T | None]) -> T:
         """Send what is waiting, and wait for what answers it; an error that names `event_id` is raised."""
@@ -170,7 +131,7 @@ class Connection:
                 raise server_error(event)
             return match(event)
 
-        return await self.watch(answered)
+        return await self.journal.watch(answered)
 
     async def close(self) -> None:
         """Hang up; does nothing where the line is closed."""
@@ -191,11 +152,8 @@ class Connection:
             return
         self.protocol.connection_closed()
         self.error = error
-        watches, self._watches = self._watches, []
-        for _, future in watches:
-            if not future.done():
-                future.set_exception(error or LocalProtocolError("the session was closed before the answer came"))
-        self.tell(StateChanged(state="closed", message=str(error or "")))
+        self.journal.give_up(error or LocalProtocolError("the session was closed before the answer came"))
+        self.journal.tell(StateChanged(state="closed", message=str(error or "")))
 
 
 def _accepted(event: Any) -> bool | None:

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from .. import audio, g711
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
 from ..backends import Backend
-from ..conversation import Conversation, Heard
+from ..conversation import Heard
 from ..errors import AudioError, RealtimeError, SettingsError
 from ..loop import Pending, call_soon, submit
 from ..pricing import shutdown_notice
@@ -21,8 +21,9 @@ from ..wire.items import Content as ItemContent
 from ..wire.items import Item, ResponseOptions
 from ..wire.protocol import RealtimeProtocol
 from ..wire.settings import Options, session_from_options
-from .base import Content, EventLog, Interrupted, Listener, StateChanged
+from .base import Content, Interrupted, Listener, StateChanged
 from .connection import Connection, server_error
+from .journal import Journal
 
 #: The API refuses to commit less.
 _LEAST_COMMIT_MS = 100
@@ -82,11 +83,12 @@ class RealtimeSession:
         notice = shutdown_notice(self.model) or shutdown_notice(self._transcription_model)
         if notice:
             warnings.warn(notice, FutureWarning, stacklevel=2)
-        self.conversation = Conversation()
-        self.log = EventLog()
+        self._journal = Journal()
+        self.conversation = self._journal.conversation
+        self.log = self._journal.log
         self.dropped_audio_ms = 0.0
         """Audio that came while the session was not open, and was not sent."""
-        self._line = Connection(self.conversation, self.log)
+        self._line = Connection(self._journal)
         self._resampler: Resampler | None = None
 
     # --- what it is ---
@@ -119,7 +121,7 @@ class RealtimeSession:
     @property
     def elapsed_ms(self) -> float:
         """Session time: since it began to connect."""
-        return self._line.elapsed_ms
+        return self._journal.elapsed_ms
 
     @property
     def _protocol(self) -> RealtimeProtocol:
@@ -269,13 +271,7 @@ class RealtimeSession:
         stop : callable
             Ends it.
         """
-        self._line.listeners.append(listener)
-
-        def stop() -> None:
-            if listener in self._line.listeners:
-                self._line.listeners.remove(listener)
-
-        return stop
+        return self._journal.listen(listener)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Yield every event from now on until the session is closed."""
@@ -365,7 +361,7 @@ class RealtimeSession:
         if turn is None or turn.is_final:
             return
         try:
-            await asyncio.wait_for(self._line.watch(lambda event: turn.is_final or None), _TRANSCRIPT_WAIT_S)
+            await asyncio.wait_for(self._journal.watch(lambda event: turn.is_final or None), _TRANSCRIPT_WAIT_S)
         except (TimeoutError, RealtimeError):
             return  # The answer is there; the words may still be filled in later.
 
@@ -383,7 +379,7 @@ class RealtimeSession:
                     return self.conversation.reply(event.response.id)
             return None
 
-        return await self._line.watch(done)
+        return await self._journal.watch(done)
 
     async def _create_item(self, item: Item) -> None:
         await self._connect()
@@ -399,7 +395,7 @@ class RealtimeSession:
         self._settings = session_from_options(**self._options)
 
     async def _interrupt(self) -> bool:
-        self._line.tell(Interrupted())
+        self._journal.tell(Interrupted())
         if not self._line.is_open:
             return False
         stopped = self._protocol.cancel()
@@ -434,14 +430,11 @@ class RealtimeSession:
         return encode(pcm) if encode else pcm
 
     def _heard(self, heard: Heard) -> None:
-        elapsed_ms = self.elapsed_ms
-        self.conversation.apply(heard, elapsed_ms)
-        if heard.stopped:
-            self.log.add("local", heard, elapsed_ms)
-            if self._line.is_open and heard.played_ms < self._protocol.received_ms(heard.item_id):
-                self._protocol.truncate(heard.item_id, heard.played_ms)
-                self._line.flush()
-        self._line.tell(heard)
+        self._journal.note("local", heard)
+        if heard.stopped and self._line.is_open and heard.played_ms < self._protocol.received_ms(heard.item_id):
+            self._protocol.truncate(heard.item_id, heard.played_ms)
+            self._line.flush()
+        self._journal.tell(heard)
 
 
 def check_clip(clip: AudioClip) -> None:

@@ -1,0 +1,85 @@
+"""What happens in a session, as one stream: logged, folded, and told to those who wait and those who listen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+from ..conversation import Conversation
+from ..errors import RealtimeError
+from .base import EventLog, Listener
+
+T = TypeVar("T")
+
+
+class Journal:
+    """A session's events, in the order in which they passed. Lives on the I/O thread.
+
+    Its time begins with `begin`, once, and goes on however often the session connects.
+    """
+
+    def __init__(self) -> None:
+        self.conversation = Conversation()
+        self.log = EventLog()
+        self.listeners: list[Listener] = []
+        self._began: float | None = None
+        self._watches: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = []
+
+    def begin(self) -> None:
+        """Start the session's clock, if it does not run yet."""
+        if self._began is None:
+            self._began = time.perf_counter()
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Session time."""
+        return 0.0 if self._began is None else (time.perf_counter() - self._began) * 1000
+
+    def note(self, direction: Literal["sent", "received", "local"], event: Any) -> None:
+        """Log an event and fold it; what was received or is local still has to be told."""
+        elapsed_ms = self.elapsed_ms
+        self.log.add(direction, event, elapsed_ms)
+        self.conversation.apply(event, elapsed_ms)
+
+    def tell(self, event: Any) -> None:
+        """Hand an event to those who wait for one, and to the listeners."""
+        for match, future in list(self._watches):
+            try:
+                result = None if future.done() else match(event)
+            except RealtimeError as error:
+                future.set_exception(error)
+                continue
+            if result is not None:
+                future.set_result(result)
+        self._watches = [watch for watch in self._watches if not watch[1].done()]
+        for listener in list(self.listeners):
+            try:
+                listener(event, self.elapsed_ms)
+            except Exception as error:  # A listener's fault must not end the session.
+                warnings.warn(f"a listener failed on {event.type}: {error!r}", RuntimeWarning, stacklevel=2)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` every event from now on; return how to stop that."""
+        self.listeners.append(listener)
+
+        def stop() -> None:
+            if listener in self.listeners:
+                self.listeners.remove(listener)
+
+        return stop
+
+    async def watch(self, match: Callable[[Any], T | None]) -> T:
+        """Wait for the first event of which `match` makes something; errors that it raises are passed on."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._watches.append((match, future))
+        return await future
+
+    def give_up(self, error: RealtimeError) -> None:
+        """Tell everybody who waits that nothing more will come."""
+        watches, self._watches = self._watches, []
+        for _, future in watches:
+            if not future.done():
+                future.set_exception(error)
