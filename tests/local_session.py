@@ -70,8 +70,15 @@ class ScriptedEars:
         self.texts = list(texts) or ["hello"]
         self.expected: list[dict[str, Any]] = []
         self.utterances: list[bytes] = []
+        self.sessions = 0
         self.gate: asyncio.Event | None = None
         self.error: Exception | None = None
+
+    def join(self) -> None:
+        self.sessions += 1
+
+    def leave(self) -> None:
+        self.sessions -= 1
 
     async def expect(self, **content: Any) -> object:
         self.expected.append(content)

@@ -20,6 +20,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--brain-model", help="model of the text endpoint")
     parser.add_argument("--brain-key", help="key of the text endpoint")
     parser.add_argument("--max-sessions", type=int, default=100, help="sessions at once (default: %(default)s)")
+    parser.add_argument(
+        "--open-vocabulary",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="let the generic model of English listen too, while few talk (default: yes)",
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes or the parent ends")
     parser.add_argument("--faults", nargs="*", choices=FAULTS, default=(), help="what to do to clients under test")
     options = parser.parse_args(arguments)
@@ -33,6 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
         api_key=options.api_key,
         brain=brain,
         max_sessions=options.max_sessions,
+        open_vocabulary=options.open_vocabulary,
         with_parent=options.with_parent,
         faults=options.faults,
     )

@@ -27,6 +27,14 @@ class Ears(Protocol):
         """Whether another turn would wait too long."""
         ...
 
+    def join(self) -> None:
+        """Count one more session."""
+        ...
+
+    def leave(self) -> None:
+        """Count one session less."""
+        ...
+
     async def expect(
         self, *, instructions: str = "", tools: Sequence[dict[str, Any]] = (), sentences: Sequence[str] = ()
     ) -> Any:
@@ -60,6 +68,7 @@ class Hearing:
         self._expecting: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hearings: dict[str, asyncio.Task[None]] = {}
+        ears.join()
 
     def configure(self, settings: SessionSettings) -> None:
         """Expect what the settings make likely to be said, as soon as that is worked out."""
@@ -113,6 +122,7 @@ class Hearing:
 
     async def close(self) -> None:
         """Stop."""
+        self._ears.leave()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..wire.events import Error
 from .access import refuse
@@ -122,7 +122,8 @@ class Door:
             if outbox.expired:
                 await socket.close(SESSION_ENDS_CLOSE, EXPIRED)
             if writing.done():
-                writing.result()
+                with contextlib.suppress(WebSocketDisconnect):
+                    writing.result()
         finally:
             for task in (reading, writing):
                 task.cancel()
