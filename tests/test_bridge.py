@@ -134,7 +134,12 @@ def test_messages_wait_for_the_page(road):
 
 @pytest.mark.parametrize(
     ("token", "origin"),
-    [("wrong", ORIGIN), (None, "https://elsewhere.example"), (None, None), (None, "http://localhost.elsewhere.example")],
+    [
+        ("wrong", ORIGIN),
+        (None, "https://elsewhere.example"),
+        (None, None),
+        (None, "http://localhost.elsewhere.example"),
+    ],
 )
 def test_strangers_are_turned_away(road, token, origin):
     async def knock():

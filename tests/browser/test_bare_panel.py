@@ -170,7 +170,7 @@ def test_a_typed_message_is_asked(page, session):
 
 def test_words_are_shown_as_text_whatever_they_are(page, session):
     connect(page, session)
-    words = "<img src=x onerror=\"window.hit=1\"><script>window.hit=1</script> & </div>"
+    words = '<img src=x onerror="window.hit=1"><script>window.hit=1</script> & </div>'
     session.hear("item-1", words)
     expect(page.locator(".rtnb-turn")).to_have_text([f"You{words}"])
     assert page.evaluate("window.hit") is None

@@ -79,7 +79,9 @@ def test_a_flush_before_the_first_sample_reports_zero(queue):
 
 
 def test_what_was_on_its_way_when_flushed_stays_unheard(queue):
-    script = "push(2, [8, 8, 8, 8]); queue.flush(); pull(4); push(2, [7, 7], true); push(3, [5, 5], true); return pull(3)"
+    script = (
+        "push(2, [8, 8, 8, 8]); queue.flush(); pull(4); push(2, [7, 7], true); push(3, [5, 5], true); return pull(3)"
+    )
     assert queue(script) == [5, 5, 0]
 
 

@@ -19,7 +19,7 @@ async function makeEngine(model, signal) {
   const audio = audioPart.makeAudio({
     model,
     worklets: { capture: parts["capture.worklet.js"] },
-    onCaptured({ samples, level, timeMs }, sampleRate) {
+    onCaptured(/** @type {any} */ { samples, level, timeMs }, /** @type {number} */ sampleRate) {
       state.level = level;
       road.send(roadPart.packFrame({ kind: roadPart.FROM_MICROPHONE, seq: seq++, sampleRate, key: 0, timeMs, samples }));
       changed();
