@@ -141,9 +141,9 @@ async def measure(sessions: int, seconds: float, loops: list[Loop]) -> str:
     command = [sys.executable, "-m", "realtime_nb.local", "--max-sessions", str(sessions)]
     if sessions > 1:
         command.append("--no-open-vocabulary")
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    server = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     try:
-        said = json.loads(server.stdout.readline())
+        said = json.loads(await server.stdout.readline())
         await asyncio.sleep(4)  # warming up: the first person has not spoken yet
         delays = Delays()
         begin = time.perf_counter()
@@ -164,7 +164,7 @@ async def measure(sessions: int, seconds: float, loops: list[Loop]) -> str:
         await asyncio.gather(*holding)
     finally:
         server.terminate()
-        server.wait()
+        await server.wait()
     return row(sessions, delays, 100 * cpu / seconds, 100 * own / seconds, memory)
 
 

@@ -144,7 +144,9 @@ def _wish(entries: Sequence[Entry], tools: Sequence[dict[str, Any]], required: s
         if message.role == "assistant":
             question = message.said
         elif wanted and wanted.missing and question.strip() == wanted.question:
-            wanted = answered(wanted, message.said)
+            more = answered(wanted, message.said)
+            # No answer to the question: perhaps another wish, perhaps none any more.
+            wanted = more if more.missing != wanted.missing else wish(message.said, tools)
         else:
             wanted = wish(message.said, tools)
     if wanted is None or (required not in (None, "*", wanted.tool["name"])):

@@ -151,7 +151,7 @@ def _rules() -> Iterator[tuple[str, Answer]]:
         ),
     )
     yield (
-        r"^(?:(?:can you |please )?(?:repeat that|say (?:that|it) again)|again|pardon)\b",
+        r"^(?:(?:can you |please )?(?:repeat that|say (?:that |it )?again)|again|pardon)\b",
         lambda heard: heard.said_before or "I have not said anything yet.",
     )
     yield r"^(?:please )?(?:can you |could you )?(?:say|repeat)\W+(.+)$", lambda heard: _as_sentence(heard.as_said(1))

@@ -111,7 +111,7 @@ def _string(name: str, schema: dict[str, Any], utterance: str, numbers: list[flo
         return str(examples[0])
     words = name.lower().split("_")
     if any(word in _NUMBERED for word in words):
-        digits = re.search(r"\b[A-Za-z]*\d[\w-]*\b", utterance)
+        digits = re.search(r"\b(?:[A-Za-z]+-?)?\d[\w-]*", utterance)
         return digits.group() if digits else f"{numbers.pop(0):g}" if numbers else None
     kind = "place" if set(words) & set(_PLACES) else "content" if set(words) & set(_CONTENTS) else "name"
     end = r"(?=$|[.?!;])" if kind == "content" else _PHRASE_END

@@ -1,0 +1,62 @@
+import pytest
+
+from realtime_nb.local.tool_slots import fill
+
+
+def one(schema, text, name="value", asked=None):
+    return fill(text, {"properties": {name: schema}}, asked=asked).get(name)
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        ({"type": "integer"}, "for twenty minutes", 20),
+        ({"type": "number"}, "add 2.5 spoons", 2.5),
+        ({"type": "integer"}, "no number", None),
+        ({"type": ["integer", "null"]}, "seven", 7),
+        ({"type": "boolean"}, "turn it on", True),
+        ({"type": "boolean"}, "turn it off", False),
+        ({"type": "boolean"}, "please don't", False),
+        ({"type": "boolean"}, "the lamp", None),
+        ({"enum": ["red", "dark_blue"]}, "make it dark blue", "dark_blue"),
+        ({"enum": [1, 2]}, "number 2 please", 2),
+        ({"enum": ["red", "blue"]}, "redder", None),
+        ({"type": "array", "items": {"enum": ["milk", "eggs", "bread"]}}, "eggs and milk", ["eggs", "milk"]),
+        ({"type": "array", "items": {"type": "integer"}}, "three and five", [3, 5]),
+        ({"type": "string", "examples": ["The Hague"]}, "somewhere near the hague", "The Hague"),
+        ({"type": "string"}, 'call it "Blue Moon" today', "Blue Moon"),
+        ({"type": "object"}, "anything", None),
+    ],
+)
+def test_a_value_is_picked_by_its_type(schema, text, value):
+    assert one(schema, text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("city", "the weather in san francisco please", "San Francisco"),
+        ("city", "the weather in Rio de Janeiro.", "Rio de Janeiro"),
+        ("query", "search for a good book in spanish", "good book in spanish"),
+        ("order_id", "where is order A-17", "A-17"),
+        ("order_id", "order forty two", "42"),
+        ("name", "a list called groceries", "Groceries"),
+    ],
+)
+def test_a_string_is_picked_by_its_name(name, text, value):
+    assert one({"type": "string"}, text, name) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [("Paris", "Paris"), ("it's paris, please.", "Paris"), ("in rome", "Rome")])
+def test_a_whole_answer_is_the_value_that_was_asked_for(text, value):
+    assert one({"type": "string"}, text, "city", asked="city") == value
+
+
+def test_numbers_are_given_out_in_order():
+    properties = {"width": {"type": "integer"}, "height": {"type": "integer"}}
+    assert fill("three by four", {"properties": properties}) == {"width": 3, "height": 4}
+
+
+def test_schemas_without_properties():
+    assert fill("anything", {}) == {}
+    assert fill("anything", {"properties": {"odd": True}}) == {}
