@@ -191,7 +191,7 @@ def transcript_deltas(words, **ids):
 
 
 def audio_deltas(pcm=PCM, pieces=3, **ids):
-    size = len(pcm) // pieces // 2 * 2
+    size = max(2, len(pcm) // pieces // 2 * 2)
     starts = range(0, len(pcm), size)
     return [out("response.output_audio.delta", delta=b64(pcm[start : start + size]), **ids) for start in starts]
 

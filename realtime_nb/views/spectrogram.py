@@ -80,7 +80,7 @@ def spectrogram(source: AudioClip | Reply, *, bands: int = 80, hop_ms: float = 1
     Raises
     ------
     AudioError
-        If there is no audio.
+        If there is no audio, or an option is not positive.
 
     Notes
     -----
@@ -89,19 +89,26 @@ def spectrogram(source: AudioClip | Reply, *, bands: int = 80, hop_ms: float = 1
     clip = source.audio if isinstance(source, Reply) else source
     if clip is None or not len(clip.samples):
         raise AudioError("there is no audio to draw")
+    for name, value in (("bands", bands), ("hop_ms", hop_ms)):
+        if not value > 0:
+            raise AudioError(f"{name}={value} must be positive")
     import librosa
 
     hop = max(1, round(clip.sample_rate * hop_ms / 1000))
     window = max(4 * hop, 64)
+    # librosa warns of clips that are shorter than a window.
+    samples = np.pad(clip.samples, (0, max(0, window - len(clip.samples))))
     with _drawing:
         power = librosa.feature.melspectrogram(
-            y=clip.samples, sr=clip.sample_rate, n_fft=window, hop_length=hop, n_mels=min(bands, window // 4)
+            y=samples, sr=clip.sample_rate, n_fft=window, hop_length=hop, n_mels=min(bands, window // 4)
         )
+        power = power[:, : 1 + len(clip.samples) // hop]
         power_db = librosa.power_to_db(power, ref=np.max, top_db=_RANGE_DB) if power.any() else power - _RANGE_DB
         return Spectrogram(
             power_db=power_db.astype(np.float32),
             times_s=librosa.times_like(power, sr=clip.sample_rate, hop_length=hop),
-            frequencies_hz=librosa.mel_frequencies(n_mels=len(power), fmax=clip.sample_rate / 2),
+            # The first and the last are edges of bands, not centres.
+            frequencies_hz=librosa.mel_frequencies(n_mels=len(power) + 2, fmax=clip.sample_rate / 2)[1:-1],
             clip=clip,
         )
 
