@@ -39,6 +39,11 @@ class Backend:
     voice: str = "marin"
     azure: bool = False
 
+    def __post_init__(self) -> None:
+        if not (self.api_key.isascii() and self.api_key.isprintable()):
+            # Libraries would show it in their complaint.
+            raise SettingsError("the API key holds characters that no key has: copy it again")
+
     @classmethod
     def find(cls, backend: Backend | str | None = None, *, api_key: str | None = None) -> Backend:
         """Return the backend that is meant.
@@ -112,6 +117,10 @@ class Backend:
         parts = urlsplit(base_url)
         if not parts.hostname:
             raise SettingsError(f"base_url={base_url!r} has no host")
+        try:
+            _ = parts.port
+        except ValueError as error:
+            raise SettingsError(f"base_url={base_url!r}: {error}") from None
         return cls(parts.hostname, base_url.rstrip("/"), _key(api_key, "OPENAI_API_KEY"))
 
     @classmethod

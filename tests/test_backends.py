@@ -109,6 +109,7 @@ def test_a_missing_key_is_named(monkeypatch, backend):
         ("ftp://voice.example", "backend='ftp://voice.example' is not"),
         ("127.0.0.1:8000", "is not"),
         ("https:///v1", "has no host"),
+        ("http://127.0.0.1:99999/v1", "base_url='http://127.0.0.1:99999/v1': Port out of range"),
         ("azure", "AZURE_OPENAI_ENDPOINT"),
     ],
 )
@@ -126,3 +127,15 @@ def test_a_backend_passes_through():
     backend = Backend.at("http://localhost/v1")
     assert Backend.find(backend) is backend
     assert backend.located() is backend
+
+
+@pytest.mark.parametrize("key", ["sk-t\u00e9st", "sk-\u2026", "sk-a\nb", "sk-\ud800", "sk-\x00"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(key):
+    for make in (
+        Backend.openai,
+        lambda key: Backend("x", api_key=key),
+        lambda key: Backend.find("http://host/v1", api_key=key),
+    ):
+        with pytest.raises(SettingsError, match="copy it again") as caught:
+            make(key)
+        assert key not in str(caught.value)

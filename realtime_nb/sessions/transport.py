@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
 
 from ..errors import ConnectionLost, RealtimeError, ServerError
 
@@ -48,7 +49,7 @@ class Transport:
             raise _refusal(error, host) from error
         except TimeoutError as error:
             raise ConnectionLost(f"{host} did not answer within {OPEN_TIMEOUT_S:.0f} s") from error
-        except (OSError, InvalidHandshake, InvalidURI) as error:
+        except (OSError, ValueError, WebSocketException) as error:
             raise ConnectionLost(f"{host} cannot be reached: {error}") from error
         return cls(socket)
 
@@ -64,10 +65,10 @@ class Transport:
         try:
             while True:
                 yield await self._socket.recv(decode=False)
-        except ConnectionClosedOK:
-            return
         except ConnectionClosed as error:
-            raise _closed(error) from error
+            # The library ends in peace on 1001 too, by which servers end sessions of their own accord.
+            if error.rcvd is None or error.rcvd.code != CloseCode.NORMAL_CLOSURE:
+                raise _closed(error) from error
 
     async def close(self) -> None:
         """Close the socket; does nothing where it is closed."""
