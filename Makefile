@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 lab: install
 	$(BIN)/jupyter lab $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser) \
-	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) notebooks/01_talk.ipynb
+	  $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/01_talk.ipynb $(LAB_ARGS)
 
 test: $(VENV)/test.stamp
 	@tests/ensure_chromium.sh
@@ -29,6 +29,8 @@ $(VENV)/install.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[local,lab]'
+	@# The first picture takes librosa and matplotlib half a minute to compile for: now, not in the tutorial.
+	$(BIN)/python -c 'import realtime_nb as rt; rt.spectrogram(rt.speak("Ready.")).png'
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/install.stamp tests/browser/install_kernels.py

@@ -45,7 +45,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
         f"{escape(name)}</span><br>{escape(value)}</td>"
         for name, value in pairs
     )
-    return f'<table style="border:0;margin:6px 0"><tr style="background:transparent">{cells}</tr></table>'
+    return f'<table style="border:0;margin:6px 0;table-layout:auto"><tr style="background:transparent">{cells}</tr></table>'
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -57,7 +57,8 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
         + "</tr>"
         for row in rows
     )
-    style = "border-collapse:collapse;width:100%"
+    # JupyterLab makes all columns of a table alike unless told otherwise.
+    style = "border-collapse:collapse;width:100%;table-layout:auto"
     return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
