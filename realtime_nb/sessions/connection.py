@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..backends import Backend
-from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, ServerError
+from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, RemoteProtocolError, ServerError
 from ..wire import events as ev
 from ..wire.protocol import RealtimeProtocol, State
 from .base import StateChanged
@@ -52,7 +52,13 @@ class Connection:
         if self._opening is None:
             self._opening = asyncio.create_task(self._open(backend, model, settings))
             self._opening.add_done_callback(self._opened)
-        await asyncio.shield(self._opening)
+        opening = self._opening
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if opening.cancelled():
+                raise LocalProtocolError("the session was closed before it was open") from None
+            raise
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening = None
@@ -77,7 +83,7 @@ class Connection:
         except RealtimeError as error:
             await self._end(error)
             raise
-        except asyncio.CancelledError:
+        except BaseException:
             await self._end(None)
             raise
         self.journal.tell(StateChanged(state="open"))
@@ -96,6 +102,10 @@ class Connection:
                     lost = ConnectionLost("the server ended the session; connect again to go on")
             except ConnectionLost as error:
                 lost = error
+            except Exception as error:
+                # A fault of our own: those who wait must not wait forever.
+                self._closed(RemoteProtocolError(f"the session broke off: {error!r}"))
+                raise
             finally:
                 writer.cancel()
         self._closed(self.error or lost)
@@ -170,7 +180,7 @@ def _error_in(event: Any) -> ServerError | None:
     if isinstance(event, ev.ResponseDone) and event.response.status_details:
         failure = event.response.status_details.error
         if failure:
-            return ServerError(failure.get("message", ""), code=failure.get("code"), error_type=failure.get("type"))
+            return ServerError(str(failure.get("message") or ""), code=str(failure.get("code") or ""))
     return None
 
 
