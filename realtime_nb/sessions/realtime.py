@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Unpack
 
 from .. import audio, g711
-from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
+from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler, checked_sample_rate
 from ..backends import Backend
 from ..conversation import Heard
 from ..errors import AudioError, RealtimeError, SettingsError
@@ -20,7 +20,7 @@ from ..wire import events as ev
 from ..wire.items import Content as ItemContent
 from ..wire.items import Item, ResponseOptions
 from ..wire.protocol import RealtimeProtocol
-from ..wire.settings import Options, session_from_options
+from ..wire.settings import Options, session_from_options, setting_at
 from .base import Content, Interrupted, Listener, StateChanged
 from .connection import Connection, server_error
 from .journal import Journal
@@ -106,8 +106,7 @@ class RealtimeSession:
     @property
     def voice(self) -> str:
         """The voice, as the server confirmed it once the session is open."""
-        output = self._protocol.session.get("audio", {}).get("output", {})
-        voice = output.get("voice") or self._options["voice"]
+        voice = setting_at(self._protocol.session, "audio.output.voice") or self._options["voice"]
         return voice if isinstance(voice, str) else str(voice.get("id", voice))
 
     @property
@@ -204,7 +203,15 @@ class RealtimeSession:
             16-bit little-endian mono PCM.
         sample_rate : int, default 24000
             In Hz; another rate is resampled, keeping state from call to call.
+
+        Raises
+        ------
+        AudioError
+            If the length is odd, or the rate not positive and whole.
         """
+        if len(pcm) % 2:
+            raise AudioError(f"PCM16 has two bytes a sample, but {len(pcm)} bytes were given")
+        sample_rate = checked_sample_rate(sample_rate)
         call_soon(self._send_audio, pcm, sample_rate)
 
     def commit(self) -> Pending[str]:
@@ -232,9 +239,8 @@ class RealtimeSession:
         ServerError
             If the server refuses it.
         """
-        settings = session_from_options(**options)
-        self._options.update(options)
-        return submit(self._update(settings))
+        session_from_options(**options)
+        return submit(self._update(dict(options)))
 
     def send_function_output(self, call_id: str, output: str) -> Pending[None]:
         """Answer a function call of the model's; then `respond` lets it go on."""
@@ -349,12 +355,12 @@ class RealtimeSession:
         """Send a clip as one turn, undisturbed by turn detection and by what the microphone had sent."""
         detection = self._protocol.turn_detection
         if detection is not None:
-            self._protocol.update(session_from_options(turn_detection=None))
+            self._protocol.update(_turn_detection(None))
         self._protocol.clear()
         self._protocol.append_audio(self._encoded(clip.to_pcm16()))
         self._protocol.commit()
         if detection is not None:
-            self._protocol.update(session_from_options(turn_detection=detection))
+            self._protocol.update(_turn_detection(detection))
 
     async def _words_of(self, reply: Reply) -> None:
         turn = reply.asked
@@ -384,14 +390,18 @@ class RealtimeSession:
     async def _create_item(self, item: Item) -> None:
         await self._connect()
         await self._line.acknowledged(
-            self._protocol.create_item(item), lambda event: isinstance(event, ev.ConversationItemAdded) or None
+            self._protocol.create_item(item),
+            lambda event: (isinstance(event, ev.ConversationItemAdded) and event.item.call_id == item.call_id) or None,
         )
 
-    async def _update(self, settings: dict[str, Any]) -> None:
+    async def _update(self, options: dict[str, Any]) -> None:
         if self._line.is_open:
             await self._line.acknowledged(
-                self._protocol.update(settings), lambda event: isinstance(event, ev.SessionUpdated) or None
+                self._protocol.update(session_from_options(**options)),
+                lambda event: isinstance(event, ev.SessionUpdated) or None,
             )
+        # Kept for the next connection only where the server has taken them.
+        self._options.update(options)
         self._settings = session_from_options(**self._options)
 
     async def _interrupt(self) -> bool:
@@ -416,8 +426,7 @@ class RealtimeSession:
 
     @property
     def _input_format(self) -> str:
-        input_format = self._protocol.session.get("audio", {}).get("input", {}).get("format") or {}
-        return str(input_format.get("type", "audio/pcm"))
+        return str(setting_at(self._protocol.session, "audio.input.format.type") or "audio/pcm")
 
     def _encoded(self, pcm: bytes) -> bytes:
         """Put a whole clip, PCM16 at 24 kHz, into the session's input format."""
@@ -444,3 +453,8 @@ def check_clip(clip: AudioClip) -> None:
         raise AudioError(f"the clip is {length_ms} ms long; the API takes {_LEAST_COMMIT_MS} ms or more")
     if clip.peak == 0.0:
         raise AudioError("the clip is silent from end to end: check the recording")
+
+
+def _turn_detection(detection: dict[str, Any] | None) -> dict[str, Any]:
+    # Unchecked: what a server has stated may hold fields that are not known here.
+    return {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
