@@ -121,7 +121,7 @@ def test_tools_go_through():
 
 def test_a_refusal_fails_the_response():
     endpoint = Endpoint(refuses=True)
-    with pytest.raises(ApiError, match="The text model tiny did not answer: .*no such model"):
+    with pytest.raises(ApiError, match=r"The text model tiny did not answer: .*no such model"):
         respond(endpoint, user("hi"))
 
 

@@ -493,7 +493,7 @@ def test_a_transcription_session_writes_down_and_does_not_answer():
         async with Client(transcription=True, ears=ScriptedEars("thank you")) as client:
             assert client.events[0]["session"]["type"] == "transcription"
             assert "output" not in client.events[0]["session"]["audio"]
-            audio = {"input": {"transcription": {"model": "gpt-live-transcribe"}}}
+            audio = {"input": {"transcription": {"model": "whisper-1"}}}
             await client.send("session.update", session={"type": "transcription", "audio": audio})
             await client.until("session.updated")
             start = len(client.events)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import RealtimeError
+from ..errors import SettingsError
 from .app import serve
 from .brains import find_brain
 from .faults import FAULTS
@@ -30,19 +30,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--faults", nargs="*", choices=FAULTS, default=(), help="what to do to clients under test")
     options = parser.parse_args(arguments)
     try:
-        brain = find_brain(options.brain, model=options.brain_model, api_key=options.brain_key)
-    except RealtimeError as error:
+        serve(
+            host=options.host,
+            port=options.port,
+            api_key=options.api_key,
+            brain=find_brain(options.brain, model=options.brain_model, api_key=options.brain_key),
+            max_sessions=options.max_sessions,
+            open_vocabulary=options.open_vocabulary,
+            with_parent=options.with_parent,
+            faults=options.faults,
+        )
+    except SettingsError as error:
         parser.error(str(error))
-    serve(
-        host=options.host,
-        port=options.port,
-        api_key=options.api_key,
-        brain=brain,
-        max_sessions=options.max_sessions,
-        open_vocabulary=options.open_vocabulary,
-        with_parent=options.with_parent,
-        faults=options.faults,
-    )
 
 
 if __name__ == "__main__":

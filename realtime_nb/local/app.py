@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
+from ..errors import SettingsError
 from .access import Access, is_loopback
 from .api_errors import ApiError
 from .brain import Brain
@@ -135,6 +136,11 @@ class LocalServer:
     ----------
     **options : ServerOptions
 
+    Raises
+    ------
+    SettingsError
+        If nothing can listen on that host and port.
+
     Examples
     --------
     >>> async def main():
@@ -147,13 +153,19 @@ class LocalServer:
         self.host = options.get("host", "127.0.0.1")
         self.api_key = options.get("api_key") or secrets.token_urlsafe(24)
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        self._socket = socket.create_server((self.host, options.get("port", 0)), family=family)
+        port = options.get("port", 0)
+        try:
+            self._socket = socket.create_server((self.host, port), family=family)
+        except (OSError, OverflowError) as error:
+            raise SettingsError(f"cannot listen on host={self.host!r}, port={port}: {error}") from error
         self._stack = contextlib.AsyncExitStack()
 
     @property
     def url(self) -> str:
         """Base URL, as OpenAI clients take it."""
-        name = f"[{self.host}]" if ":" in self.host else self.host
+        # The address that stands for all of them is none that a client could connect to everywhere.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
+        name = f"[{host}]" if ":" in host else host
         return f"http://{name}:{self._socket.getsockname()[1]}/v1"
 
     async def __aenter__(self) -> LocalServer:

@@ -15,7 +15,7 @@ from ..wire.items import Content, Item
 from .api_errors import ApiError, invalid_value, missing_parameter
 
 #: Sound and pictures kept per session; the oldest go first. Text stays.
-KEPT_BYTES = 16_000_000
+KEPT_BYTES = 8_000_000
 MAX_ITEMS = 2_000
 MAX_TEXT = 1_000_000
 PCM_BYTES_PER_MS = WIRE_SAMPLE_RATE * 2 // 1000

@@ -113,12 +113,16 @@ class Hearing:
         Raises
         ------
         ApiError
-            If the recogniser had no room for one of them.
+            If the recogniser had no room for one of them. It is raised once: the answers after that do without.
         """
         for entry in entries:
             hearing = self._hearings.get(entry.id)
             if hearing:
-                await asyncio.shield(hearing)
+                try:
+                    await asyncio.shield(hearing)
+                finally:
+                    if hearing.done():
+                        self._hearings.pop(entry.id, None)
 
     async def close(self) -> None:
         """Stop."""
@@ -132,6 +136,7 @@ class Hearing:
         try:
             part.heard = await (guess or self.guess(_at_16k(part)))
         except ApiError as error:
+            part.heard = ""
             if announce:
                 self._announce_failure(entry, error.detail())
             raise
@@ -166,10 +171,9 @@ class Hearing:
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        for item_id in [item_id for item_id, hearing in self._hearings.items() if hearing is task]:
-            # A failure is kept, so that the answer to it fails in the same words.
-            if task.cancelled() or task.exception() is None:
-                del self._hearings[item_id]
+        failed = not task.cancelled() and task.exception() is not None
+        for item_id in [item_id for item_id, hearing in self._hearings.items() if hearing is task and not failed]:
+            del self._hearings[item_id]
 
 
 def _at_16k(part: Part) -> bytes:

@@ -38,6 +38,8 @@ _VAD_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 _TRANSCRIPTION_DEFAULTS = {"model": None, "language": None, "prompt": None}
+# In transcription sessions these take turns that the client makes.
+_MODELS_WITHOUT_TURNS = ("gpt-realtime-whisper", "gpt-live-transcribe")
 _TRANSCRIPTION_VAD_FIELDS = ("type", "threshold", "prefix_padding_ms", "silence_duration_ms")
 # Parts that are replaced as a whole, with the API's defaults for what they leave out; all other objects are merged.
 _REPLACED = ("format", "tool_choice", "truncation", "tracing", "reasoning", "prompt", "voice")
@@ -166,6 +168,8 @@ class SessionSettings:
             if change.get("model", self.data["model"]) != self.data["model"]:
                 raise invalid_value("session.model", "the model of a session cannot be changed")
         data = _merged(self.data, change)
+        if self.is_transcription:
+            _check_turns(data["audio"]["input"])
         if "instructions" in data and data["instructions"] == "":
             data["instructions"] = self.default_instructions
         if voice_is_locked and _voice(data) != _voice(self.data):
@@ -261,6 +265,15 @@ def _check_transcription(change: dict[str, Any]) -> None:
     for name in turn_detection:
         if name not in _TRANSCRIPTION_VAD_FIELDS:
             raise unknown_parameter(f"session.audio.input.turn_detection.{name}")
+
+
+def _check_turns(settings: dict[str, Any]) -> None:
+    if settings["turn_detection"] and (settings["transcription"] or {}).get("model") in _MODELS_WITHOUT_TURNS:
+        raise ApiError(
+            "Turn detection is not supported for this transcription model.",
+            code="invalid_value",
+            param="session.audio.input.turn_detection",
+        )
 
 
 def _check_response(given: dict[str, Any], voices: Collection[str]) -> None:

@@ -1,0 +1,24 @@
+from realtime_nb.local import api_errors
+from realtime_nb.local.api_errors import ApiError
+from realtime_nb.wire.settings import Problem
+
+
+def test_an_error_as_an_event_and_over_http():
+    error = ApiError("No.", code="nope", param="x")
+    detail = error.detail("mine")
+    assert (detail.type, detail.code, detail.message) == ("invalid_request_error", "nope", "No.")
+    assert (detail.param, detail.event_id) == ("x", "mine")
+    assert error.body() == {"error": {"message": "No.", "type": "invalid_request_error", "param": "x", "code": "nope"}}
+    assert api_errors.overloaded("Later.").status == 429
+
+
+def test_problems_of_settings_in_the_api_s_words():
+    cases = {
+        "Unknown parameter: 'session.a.b'.": Problem("unknown_parameter", "a.b", ""),
+        "Missing required parameter: 'session.a'.": Problem("missing_required_parameter", "a", ""),
+        "Invalid value for 'session.a': too large.": Problem("invalid_value", "a", "too large"),
+        "Invalid value for 'session': no object.": Problem("invalid_value", "", "no object."),
+    }
+    for text, problem in cases.items():
+        error = api_errors.of_problem(problem, "session")
+        assert (error.message, error.code) == (text, problem.code)

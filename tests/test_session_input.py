@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+
+from local_session import Client, ScriptedEars, run, silence, spoken
+
+
+def test_recognition_begins_in_the_silence_that_ends_a_turn():
+    async def main():
+        ears = ScriptedEars("thank you")
+        async with Client(ears=ears) as client:
+            await client.append(silence(300) + spoken("Thank you.") + silence(100), pause_s=0.1)
+            assert len(ears.utterances) == 1
+            assert client.all("input_audio_buffer.speech_stopped") == []
+            await client.append(silence(500), pause_s=0.1)
+            await client.until("response.done")
+            assert len(ears.utterances) == 1
+
+    run(main())
+
+
+def test_one_long_append_holds_nobody_up():
+    async def main():
+        async with Client() as client:
+            rounds = 0
+
+            async def others():
+                nonlocal rounds
+                while True:
+                    rounds += 1
+                    await asyncio.sleep(0)
+
+            counting = asyncio.create_task(others())
+            await client.append(silence(20_000), step_ms=20_000)
+            counting.cancel()
+            assert rounds > 50
+
+    run(main())
+
+
+def test_a_commit_by_hand_takes_the_turn_under_way():
+    async def main():
+        async with Client(ears=ScriptedEars("can you tell me")) as client:
+            await client.append(silence(300) + spoken("Can you tell me a story?")[: 1000 * 48])
+            started = await client.until("input_audio_buffer.speech_started")
+            await client.send("input_audio_buffer.commit")
+            committed = await client.until("input_audio_buffer.committed")
+            assert committed["item_id"] == started["item_id"]
+            await client.until("conversation.item.done")
+            assert client.all("response.created") == []
+            length_ms = client.session.conversation.find(started["item_id"]).parts[0].duration_ms
+            assert 900 <= length_ms <= 1300
+
+    run(main())
+
+
+def test_a_clear_forgets_the_turn_under_way():
+    async def main():
+        async with Client() as client:
+            await client.append(silence(300) + spoken("Can you tell me a story?")[: 1000 * 48])
+            started = await client.until("input_audio_buffer.speech_started")
+            await client.send("input_audio_buffer.clear")
+            await client.until("input_audio_buffer.cleared")
+            await client.append(silence(2000))
+            stopped = client.all("input_audio_buffer.speech_stopped")
+            assert started["item_id"] not in [event["item_id"] for event in stopped]
+
+    run(main())
+
+
+def test_turn_detection_can_be_switched_off_and_on_in_the_middle():
+    async def main():
+        async with Client(ears=ScriptedEars("thank you")) as client:
+            await client.append(silence(1000))
+            await client.update(audio={"input": {"turn_detection": None}})
+            await client.append(spoken("Thank you.") + silence(1000))
+            assert client.all("input_audio_buffer.speech_started") == []
+            await client.update(audio={"input": {"turn_detection": {"type": "server_vad"}}})
+            before_ms = client.session._input._buffer.total_ms
+            await client.append(silence(500) + spoken("Thank you.") + silence(1000))
+            started = await client.until("input_audio_buffer.speech_started")
+            assert started["audio_start_ms"] >= before_ms
+            await client.until("response.done")
+
+    run(main())
+
+
+def test_who_begins_to_speak_stops_the_idle_timer():
+    async def main():
+        async with Client(ears=ScriptedEars("thank you")) as client:
+            turn_detection = {"type": "server_vad", "idle_timeout_ms": 5000}
+            await client.update(audio={"input": {"turn_detection": turn_detection}})
+            await client.say("hello")
+            await client.send("response.create")
+            await client.until("response.done")
+            await client.append(silence(300) + spoken("Can you tell me a story?")[: 1000 * 48])
+            await client.until("input_audio_buffer.speech_started")
+            await asyncio.sleep(60)
+            assert client.all("input_audio_buffer.timeout_triggered") == []
+
+    run(main())
+
+
+def test_who_makes_the_next_response_starts_the_idle_timer_anew():
+    async def main():
+        async with Client() as client:
+            turn_detection = {"type": "server_vad", "idle_timeout_ms": 5000}
+            await client.update(audio={"input": {"turn_detection": turn_detection}}, output_modalities=["text"])
+            for _ in range(2):
+                await client.say("hello")
+                await client.send("response.create")
+                await client.until("response.done")
+                await asyncio.sleep(4)
+            await client.until("input_audio_buffer.timeout_triggered")
+            assert len(client.all("input_audio_buffer.timeout_triggered")) == 1
+            assert client.all("response.created")[-1]["response"]["status"] == "in_progress"
+
+    run(main())
