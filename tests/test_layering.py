@@ -1,0 +1,141 @@
+"""The floors of the package: what may import what, and what each import costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import realtime_nb
+
+ROOT = Path(realtime_nb.__file__).parent
+FLOORS = {
+    0: ("errors", "record", "audio", "g711"),
+    1: ("wire", "pricing", "turns", "input_track", "item_order", "conversation"),
+    2: ("loop", "backends", "local_voice"),
+    3: ("sessions",),
+    4: ("views", "bridge"),
+    5: ("widgets",),
+    6: ("cli", ""),  # the command line, and the package itself
+}
+FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+#: The only modules that may import these, at whatever depth.
+HOMES = {
+    "librosa": {"views.spectrogram"},
+    "matplotlib": {"views.spectrogram"},
+    "PIL": {"views.spectrogram"},
+    "soundfile": {"audio"},
+    "soxr": {"audio"},
+    "nest_asyncio": {"loop"},
+    "websockets": {"sessions.transport", "bridge"},
+    "ipywebrtc": {"widgets.sources"},
+    "anywidget": {"widgets.base"},
+    "pandas": set(),
+}
+HEAVY = "librosa matplotlib pandas openai ipywidgets anywidget ipywebrtc nest_asyncio IPython".split()
+SOCKETS = ["websockets", "starlette", "uvicorn"]
+
+
+def modules():
+    return sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("*.py"))
+
+
+def name_of(module):
+    return module.removesuffix("__init__").removesuffix(".")
+
+
+def imports(module):
+    """Return all modules that a module's text imports, in full: ours as "realtime_nb.…"."""
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    package = ["realtime_nb", *module.split(".")[:-1]]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {f"{source}.{alias.name}" for alias in node.names} if not node.module else {source}
+    return found
+
+
+def room_of(name):
+    return name.split(".")[0]
+
+
+def loaded_after(names):
+    """Return what a fresh interpreter holds after importing these modules of ours."""
+    code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    return set(done.stdout.split())
+
+
+def ours(*rooms):
+    return [f"realtime_nb.{name_of(module)}" for module in modules() if room_of(module) in rooms]
+
+
+def test_every_module_has_its_floor():
+    rooms = {room_of(name_of(module)) for module in modules()}
+    assert rooms == {*FLOOR_OF, "local"}
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if room_of(module) not in ("local", "cli")])
+def test_nothing_imports_from_a_floor_above(module):
+    floor = FLOOR_OF[room_of(name_of(module))]
+    highest = 1 if room_of(module) == "views" else floor  # Views show records; they know no session.
+    for each in imports(module):
+        if each.startswith("realtime_nb"):
+            room = room_of(each.removeprefix("realtime_nb").removeprefix("."))
+            if room == room_of(name_of(module)) or (module, room) == ("local_voice", "local"):
+                continue
+            assert FLOOR_OF[room] <= highest, f"{module} is on floor {floor} and imports {each}"
+
+
+@pytest.mark.parametrize("module", [module for module in modules() if room_of(module) == "local"])
+def test_the_local_server_knows_only_the_lowest_floors(module):
+    for each in imports(module):
+        if each.startswith("realtime_nb."):
+            room = room_of(each.removeprefix("realtime_nb."))
+            assert room == "local" or FLOOR_OF[room] <= 1, f"{module} imports {each}"
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_has_one_home(library):
+    importers = {
+        name_of(module) for module in modules() if any(each.split(".")[0] == library for each in imports(module))
+    }
+    assert importers - HOMES[library] == set()
+
+
+def test_only_the_transport_is_a_client_and_only_the_bridge_a_server():
+    kinds = {
+        module: {each.split(".")[2] for each in imports(module) if each.startswith("websockets.asyncio.")}
+        for module in ("sessions.transport", "bridge")
+    }
+    assert kinds == {"sessions.transport": {"client"}, "bridge": {"server"}}
+
+
+def test_importing_the_package_loads_nothing():
+    loaded = loaded_after(["realtime_nb"])
+    assert loaded.isdisjoint([*HEAVY, *SOCKETS, "numpy", "msgspec", "soundfile", "soxr", "asyncio"])
+
+
+def test_the_lowest_floors_load_neither_sockets_nor_pictures():
+    loaded = loaded_after(ours(*FLOORS[0], *FLOORS[1]))
+    assert loaded.isdisjoint([*HEAVY, *SOCKETS])
+
+
+def test_sessions_load_no_pictures_and_no_widgets():
+    loaded = loaded_after(ours(*FLOORS[2], *FLOORS[3]))
+    assert loaded.isdisjoint([*HEAVY, "starlette", "uvicorn"])
+
+
+def test_views_load_pictures_when_the_first_is_drawn():
+    loaded = loaded_after(ours("views"))
+    assert loaded.isdisjoint([*HEAVY, *SOCKETS])
+
+
+def test_widgets_load_no_pictures():
+    loaded = loaded_after(ours("widgets"))
+    assert loaded.isdisjoint(["librosa", "matplotlib", "pandas", "openai", "nest_asyncio"])

@@ -1,0 +1,69 @@
+import inspect
+import re
+
+import pytest
+
+import realtime_nb
+
+NAMES = realtime_nb.__all__
+
+
+def public_members(kind):
+    """Return what a class defines under public names: methods, properties and classmethods."""
+    for name, value in vars(kind).items():
+        value = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+            yield name, value
+
+
+def check_docstring(name, value):
+    doc = inspect.getdoc(value)
+    assert doc, f"{name} has no docstring"
+    summary = doc.split("\n\n")[0]
+    assert summary.rstrip().endswith((".", "…", "!", "?", ":", '"')), f"{name}: the summary is no sentence: {summary!r}"
+    for heading, line in re.findall(r"^([A-Z][A-Za-z ]+)\n(-{3,})$", doc, re.MULTILINE):
+        assert len(heading) == len(line), f"{name}: {heading} is not underlined as long as it is"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_resolves_and_is_documented(name):
+    value = getattr(realtime_nb, name)
+    assert getattr(realtime_nb, name) is value
+    check_docstring(name, value)
+    if inspect.isclass(value) and value.__module__.startswith("realtime_nb"):
+        for member, function in public_members(value):
+            check_docstring(f"{name}.{member}", function)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if inspect.isfunction(getattr(realtime_nb, name))])
+def test_a_functions_parameters_are_documented(name):
+    function = getattr(realtime_nb, name)
+    doc = inspect.getdoc(function)
+    parameters = set(inspect.signature(function).parameters)
+    documented = set(re.findall(r"\w+", doc.partition("Parameters\n----------")[2].partition("\n\nReturns")[0]))
+    if len(parameters) > 1:
+        assert parameters <= documented
+
+
+def test_names_are_listed_once_and_under_their_homes():
+    assert len(set(NAMES)) == len(NAMES)
+    assert set(NAMES) == set(realtime_nb._HOMES)
+    assert set(NAMES) <= set(dir(realtime_nb))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_lives_where_it_is_said_to(name):
+    home = f"realtime_nb.{realtime_nb._HOMES[name]}"
+    assert getattr(realtime_nb, name).__module__ == home
+
+
+def test_another_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'realtime_nb' has no attribute 'RealTimeSession'"):
+        _ = realtime_nb.RealTimeSession
+
+
+def test_type_checkers_see_the_same_names():
+    source = inspect.getsource(realtime_nb)
+    block = source.partition("if TYPE_CHECKING:")[2].partition("_HOMES")[0]
+    seen = set(re.findall(r"\b[A-Za-z_]+\b", re.sub(r"from \S+ import", "", block)))
+    assert seen == set(NAMES)
