@@ -92,7 +92,7 @@ def _question(path: Path) -> AudioClip:
     """Read a file and see to it that there is something to hear."""
     from .audio import AudioClip
     from .errors import AudioError
-    from .sessions.realtime import check_clip
+    from .sessions.base import check_clip
 
     clip = AudioClip.from_file(path)
     try:

@@ -2,110 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple, Protocol, overload
-
-import msgspec
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Self
 
 from ..audio import AudioClip
 from ..backends import Backend
-from ..conversation import Conversation
+from ..errors import AudioError
 from ..loop import Pending
 from ..turns import Reply
-from ..wire import events as ev
+from .journal import EventLog, Interrupted, Journal, Listener, LoggedEvent, StateChanged
+
+__all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
 
 #: What a caller may ask with: words, or audio.
 Content = str | AudioClip
-Listener = Callable[[Any, float], None]
+
+#: The API refuses to commit less.
+_LEAST_CLIP_MS = 100
 
 
-class StateChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """A local event: the session is now ``"connecting"``, ``"open"`` or ``"closed"``, and in ``message`` why."""
+class Session(ABC):
+    """The contract of all sessions: ask, get a `Pending` reply, keep a `Conversation`.
 
-    state: str
-    message: str = ""
-    type: str = "session.state"
-
-
-class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
-    """A local event: the person interrupts by hand; speakers fall silent."""
-
-    type: str = "session.interrupted"
-
-
-class LoggedEvent(NamedTuple):
-    """One line of a session's log."""
-
-    elapsed_ms: float
-    """Since the session began to connect."""
-    direction: Literal["sent", "received", "local"]
-    event: Any
-    audio_bytes: int = 0
-    """How much audio a sent event carried; the log itself keeps none of it."""
-
-
-class EventLog:
-    """Every event of a session, both ways, in order.
-
-    Iterating gives `LoggedEvent`s. Reading is safe from any thread.
+    Every call returns at once with a `Pending`: ``await`` it in a cell, or call ``.result()`` in a script.
     """
-
-    def __init__(self) -> None:
-        self._entries: list[LoggedEvent] = []
-
-    def add(self, direction: Literal["sent", "received", "local"], event: Any, elapsed_ms: float) -> None:
-        """Append an event; audio that was sent is left out, the conversation keeps what became turns."""
-        audio_bytes = 0
-        if isinstance(event, ev.InputAudioBufferAppend):
-            audio_bytes = len(event.audio)
-            event = _SILENT_APPEND
-        self._entries.append(LoggedEvent(elapsed_ms, direction, event, audio_bytes))
-
-    @overload
-    def __getitem__(self, index: int) -> LoggedEvent: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[LoggedEvent]: ...
-    def __getitem__(self, index: int | slice) -> LoggedEvent | list[LoggedEvent]:
-        return self._entries[index]
-
-    def __iter__(self) -> Iterator[LoggedEvent]:
-        return iter(list(self._entries))
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def types(self, direction: str | None = None) -> list[str]:
-        """Return the types of all events, or of those of one direction."""
-        return [entry.event.type for entry in self if direction in (None, entry.direction)]
-
-    def __repr__(self) -> str:
-        return f"EventLog({len(self)} events)"
-
-
-_SILENT_APPEND = ev.InputAudioBufferAppend(audio=b"")
-
-
-class Session(Protocol):
-    """The contract: ask, get a `Pending` reply, keep a `Conversation`."""
 
     backend: Backend
     model: str
-    conversation: Conversation
-    log: EventLog
+
+    def __init__(self) -> None:
+        self._journal = Journal()
+        self.conversation = self._journal.conversation
+        """What was said, as records."""
+        self.log = self._journal.log
+        """Every event, both ways, with its time."""
 
     @property
+    @abstractmethod
     def state(self) -> str:
         """``"closed"``, ``"connecting"`` or ``"open"``."""
-        ...
 
+    @abstractmethod
+    def connect(self) -> Pending[None]:
+        """Open the session; does nothing where it is open."""
+
+    @abstractmethod
     def ask(self, *content: Content) -> Pending[Reply]:
         """Say or write something, and get the answer."""
-        ...
 
+    @abstractmethod
     def close(self) -> Pending[None]:
-        """End the session; its records stay."""
-        ...
+        """End the session; its records stay. Does nothing where it is closed."""
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Session time: since it began to connect."""
+        return self._journal.elapsed_ms
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every event and its session time, on the I/O thread; return how to stop that."""
-        ...
+        """Call a function with every event that is received, and with local ones, on the I/O thread.
+
+        Parameters
+        ----------
+        listener : callable
+            Takes the event and its session time in ms, after the event was folded. It must not block.
+
+        Returns
+        -------
+        stop : callable
+            Ends it.
+        """
+        return self._journal.listen(listener)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Yield every event from now on until the session is closed."""
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def pass_on(event: Any, elapsed_ms: float) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, event)
+
+        stop = self.listen(pass_on)
+        try:
+            while True:
+                event = await queue.get()
+                yield event
+                if isinstance(event, StateChanged) and event.state == "closed":
+                    return
+        finally:
+            stop()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> Self:
+        self.connect().result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close().result()
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.model!r} at {self.backend.name!r}, {self.state}, "
+            f"{len(self.conversation)} turns)"
+        )
+
+
+def check_content(content: tuple[Content, ...]) -> None:
+    """Raise where the caller stands if something cannot be asked.
+
+    Raises
+    ------
+    TypeError
+        If there is nothing, or a piece is neither `str` nor `AudioClip`.
+    AudioError
+        If a clip cannot be a spoken turn.
+    """
+    if not content:
+        raise TypeError("ask() needs something to ask: words or an AudioClip")
+    for piece in content:
+        if isinstance(piece, AudioClip):
+            check_clip(piece)
+        elif not isinstance(piece, str):
+            raise TypeError(f"cannot ask with {type(piece).__name__}: give words (str) or an AudioClip")
+
+
+def check_clip(clip: AudioClip) -> None:
+    """Raise `AudioError` for a clip that cannot be a spoken turn: too short for the API, or silent throughout."""
+    if clip.duration_s * 1000 < _LEAST_CLIP_MS:
+        length_ms = round(clip.duration_s * 1000)
+        raise AudioError(f"the clip is {length_ms} ms long; the API takes {_LEAST_CLIP_MS} ms or more")
+    if clip.peak == 0.0:
+        raise AudioError("the clip is silent from end to end: check the recording")

@@ -10,8 +10,7 @@ from ..backends import Backend
 from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, RemoteProtocolError, ServerError
 from ..wire import events as ev
 from ..wire.protocol import RealtimeProtocol, State
-from .base import StateChanged
-from .journal import Journal
+from .journal import Journal, StateChanged
 from .transport import Transport
 
 T = TypeVar("T")

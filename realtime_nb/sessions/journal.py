@@ -5,14 +5,83 @@ from __future__ import annotations
 import asyncio
 import time
 import warnings
-from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple, TypeVar, overload
+
+import msgspec
 
 from ..conversation import Conversation
 from ..errors import RealtimeError
-from .base import EventLog, Listener
+from ..wire import events as ev
 
 T = TypeVar("T")
+Listener = Callable[[Any, float], None]
+
+
+class StateChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A local event: the session is now ``"connecting"``, ``"open"`` or ``"closed"``, and in ``message`` why."""
+
+    state: str
+    message: str = ""
+    type: str = "session.state"
+
+
+class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
+    """A local event: the person interrupts by hand; speakers fall silent."""
+
+    type: str = "session.interrupted"
+
+
+class LoggedEvent(NamedTuple):
+    """One line of a session's log."""
+
+    elapsed_ms: float
+    """Since the session began to connect."""
+    direction: Literal["sent", "received", "local"]
+    event: Any
+    audio_bytes: int = 0
+    """How much audio a sent event carried; the log itself keeps none of it."""
+
+
+class EventLog:
+    """Every event of a session, both ways, in order.
+
+    Iterating gives `LoggedEvent`s. Reading is safe from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[LoggedEvent] = []
+
+    def add(self, direction: Literal["sent", "received", "local"], event: Any, elapsed_ms: float) -> None:
+        """Append an event; audio that was sent is left out, the conversation keeps what became turns."""
+        audio_bytes = 0
+        if isinstance(event, ev.InputAudioBufferAppend):
+            audio_bytes = len(event.audio)
+            event = _SILENT_APPEND
+        self._entries.append(LoggedEvent(elapsed_ms, direction, event, audio_bytes))
+
+    @overload
+    def __getitem__(self, index: int) -> LoggedEvent: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[LoggedEvent]: ...
+    def __getitem__(self, index: int | slice) -> LoggedEvent | list[LoggedEvent]:
+        return self._entries[index]
+
+    def __iter__(self) -> Iterator[LoggedEvent]:
+        return iter(list(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def types(self, direction: str | None = None) -> list[str]:
+        """Return the types of all events, or of those of one direction."""
+        return [entry.event.type for entry in self if direction in (None, entry.direction)]
+
+    def __repr__(self) -> str:
+        return f"EventLog({len(self)} events)"
+
+
+_SILENT_APPEND = ev.InputAudioBufferAppend(audio=b"")
 
 
 class Journal:

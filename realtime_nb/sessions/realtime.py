@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Callable
-from types import TracebackType
 from typing import Any, Unpack
 
 from .. import audio, g711
@@ -21,17 +19,15 @@ from ..wire.items import Content as ItemContent
 from ..wire.items import Item, ResponseOptions
 from ..wire.protocol import RealtimeProtocol
 from ..wire.settings import Options, session_from_options, setting_at
-from .base import Content, Interrupted, Listener, StateChanged
+from .base import Content, Session, check_content
 from .connection import Connection, server_error
-from .journal import Journal
+from .journal import Interrupted
 
-#: The API refuses to commit less.
-_LEAST_COMMIT_MS = 100
 #: How long `ask` waits for the person's own words after the answer is done: they may come last.
 _TRANSCRIPT_WAIT_S = 5.0
 
 
-class RealtimeSession:
+class RealtimeSession(Session):
     """A spoken conversation with a model, over one WebSocket.
 
     It connects when first used. Every call returns at once with a `Pending`: ``await`` it in a cell, or call
@@ -74,6 +70,7 @@ class RealtimeSession:
         api_key: str | None = None,
         **options: Unpack[Options],
     ):
+        super().__init__()
         self.backend = Backend.find(backend, api_key=api_key)
         self.model = model or self.backend.model
         options.setdefault("voice", self.backend.voice)
@@ -83,9 +80,6 @@ class RealtimeSession:
         notice = shutdown_notice(self.model) or shutdown_notice(self._transcription_model)
         if notice:
             warnings.warn(notice, FutureWarning, stacklevel=2)
-        self._journal = Journal()
-        self.conversation = self._journal.conversation
-        self.log = self._journal.log
         self.dropped_audio_ms = 0.0
         """Audio that came while the session was not open, and was not sent."""
         self._line = Connection(self._journal)
@@ -118,11 +112,6 @@ class RealtimeSession:
         return {"type": detection} if isinstance(detection, str) else detection
 
     @property
-    def elapsed_ms(self) -> float:
-        """Session time: since it began to connect."""
-        return self._journal.elapsed_ms
-
-    @property
     def _protocol(self) -> RealtimeProtocol:
         return self._line.protocol
 
@@ -130,9 +119,6 @@ class RealtimeSession:
     def _transcription_model(self) -> str | None:
         wanted = self._options.get("transcription")
         return wanted.get("model") if isinstance(wanted, dict) else wanted
-
-    def __repr__(self) -> str:
-        return f"RealtimeSession({self.model!r} at {self.backend.name!r}, {self.state}, {len(self.conversation)} turns)"
 
     # --- what a person does with it ---
 
@@ -169,13 +155,7 @@ class RealtimeSession:
         TypeError
             If a piece of content is neither `str` nor `AudioClip`.
         """
-        if not content:
-            raise TypeError("ask() needs something to ask: words or an AudioClip")
-        for piece in content:
-            if isinstance(piece, AudioClip):
-                check_clip(piece)
-            elif not isinstance(piece, str):
-                raise TypeError(f"cannot ask with {type(piece).__name__}: give words (str) or an AudioClip")
+        check_content(content)
         return submit(self._ask(content))
 
     def respond(self, **options: Any) -> Pending[Reply]:
@@ -264,60 +244,9 @@ class RealtimeSession:
         """Whether a response was cut off, so that what still comes of it must not be played."""
         return self._protocol.is_late(response_id)
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call a function with every event that is received, and with local ones, on the I/O thread.
-
-        Parameters
-        ----------
-        listener : callable
-            Takes the event and its session time in ms, after the event was folded. It must not block.
-
-        Returns
-        -------
-        stop : callable
-            Ends it.
-        """
-        return self._journal.listen(listener)
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        """Yield every event from now on until the session is closed."""
-        queue: asyncio.Queue[Any] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        def pass_on(event: Any, elapsed_ms: float) -> None:
-            loop.call_soon_threadsafe(queue.put_nowait, event)
-
-        stop = self.listen(pass_on)
-        try:
-            while True:
-                event = await queue.get()
-                yield event
-                if isinstance(event, StateChanged) and event.state == "closed":
-                    return
-        finally:
-            stop()
-
     def close(self) -> Pending[None]:
         """End the session; its records stay. Does nothing where it is closed."""
         return submit(self._line.close())
-
-    async def __aenter__(self) -> RealtimeSession:
-        await self.connect()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def __enter__(self) -> RealtimeSession:
-        self.connect().result()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close().result()
 
     # --- on the I/O thread ---
 
@@ -444,15 +373,6 @@ class RealtimeSession:
             self._protocol.truncate(heard.item_id, heard.played_ms)
             self._line.flush()
         self._journal.tell(heard)
-
-
-def check_clip(clip: AudioClip) -> None:
-    """Raise `AudioError` for a clip that cannot be a spoken turn: too short for the API, or silent throughout."""
-    if clip.duration_s * 1000 < _LEAST_COMMIT_MS:
-        length_ms = round(clip.duration_s * 1000)
-        raise AudioError(f"the clip is {length_ms} ms long; the API takes {_LEAST_COMMIT_MS} ms or more")
-    if clip.peak == 0.0:
-        raise AudioError("the clip is silent from end to end: check the recording")
 
 
 def _turn_detection(detection: dict[str, Any] | None) -> dict[str, Any]:
