@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from realtime_nb.local.synthesizer import Synthesizer
 
@@ -61,7 +62,7 @@ class Delays:
 
     after_speech: list[float] = field(default_factory=list)
     after_turn: list[float] = field(default_factory=list)
-    missed: int = 0
+    refused: int = 0
 
 
 async def make_loops() -> list[Loop]:
@@ -103,7 +104,6 @@ async def hold(url: str, key: str, loop: Loop, delays: Delays, until: float, mea
             if time.perf_counter() > until:
                 break
         reading.cancel()
-        delays.missed += sum(end > measure_from for end in speech_ends)
 
 
 async def read(socket, delays: Delays, speech_ends: list[float], measure_from: float) -> None:
@@ -152,7 +152,10 @@ async def measure(sessions: int, seconds: float, loops: list[Loop]) -> str:
 
         async def later(number: int) -> None:
             await asyncio.sleep(rng.uniform(0, PERIOD_MS / 1000))
-            await hold(said["url"], said["api_key"], loops[number % len(loops)], delays, until, measure_from)
+            try:
+                await hold(said["url"], said["api_key"], loops[number % len(loops)], delays, until, measure_from)
+            except InvalidStatus:
+                delays.refused += 1
 
         holding = [asyncio.create_task(later(number)) for number in range(sessions)]
         await asyncio.sleep(measure_from - time.perf_counter())
@@ -175,7 +178,7 @@ def row(sessions: int, delays: Delays, cpu: float, own_cpu: float, memory: float
 
     turns = len(delays.after_turn)
     return (
-        f"{sessions:8d} {turns:6d} {delays.missed:7d}   {quantiles(delays.after_speech)}   "
+        f"{sessions:8d} {turns:6d} {delays.refused:7d}   {quantiles(delays.after_speech)}   "
         f"{quantiles(delays.after_turn)}   {cpu:6.0f} {own_cpu:6.0f} {memory:7.0f}"
     )
 
@@ -190,7 +193,7 @@ async def main() -> None:
     print(f"{talk:.0%} talk; delays in ms; CPU in % of one core")
     print(f"{'':24}   {'after speech':^23}   {'after turn':^23}   {'server':^6} {'driver':^6} {'server':>7}")
     print(
-        f"{'sessions':8} {'turns':>6} {'missed':>7}   "
+        f"{'sessions':8} {'turns':>6} {'refused':>7}   "
         + "   ".join(f"{'p50':>7} {'p95':>7} {'max':>7}" for _ in range(2))
         + f"   {'CPU':>6} {'CPU':>6} {'MB':>7}"
     )

@@ -70,7 +70,7 @@ def test_saying_nothing_is_a_complete_response():
 
 def test_pace():
     _, client = respond(Say("word " * 40))
-    at = [time for time, event in zip(client.times, client.events, strict=True) if event["type"] == "response.done"][0]
+    at = next(time for time, event in zip(client.times, client.events, strict=True) if event["type"] == "response.done")
     assert at == pytest.approx((40 * MS_PER_WORD - BURST_MS) / PACE / 1000, abs=0.1)
 
 

@@ -98,6 +98,17 @@ REFUSED = [
     ({"tools": [{"type": "function", "name": "f", "function": {}}]}, "unknown_parameter", "session.tools[0].function"),
     ({"tools": [{"type": "function", "name": "a b"}]}, "invalid_value", "session.tools[0].name"),
     ({"tools": [{"type": "mcp", "server_label": "x"}]}, "invalid_value", "session.tools[0].type"),
+    *[
+        ({"tools": [{"type": "function", "name": "f", **odd}]}, "invalid_value", f"session.tools[0].{path}")
+        for odd, path in [
+            ({"description": 7}, "description"),
+            ({"parameters": 7}, "parameters"),
+            ({"parameters": {"properties": []}}, "parameters.properties"),
+            ({"parameters": {"required": ["a"]}}, "parameters.required"),
+            ({"parameters": {"properties": {"a": 7}}}, "parameters.properties.a"),
+            ({"parameters": {"properties": {"a": {"enum": 7}}}}, "parameters.properties.a.enum"),
+        ]
+    ],
     ({"tool_choice": "sometimes"}, "invalid_value", "session.tool_choice"),
     ({"tool_choice": {"type": "function"}}, "missing_required_parameter", "session.tool_choice.name"),
     ({"id": "sess_2"}, "unknown_parameter", "session.id"),

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from realtime_nb.local.tool_slots import fill
 
@@ -60,3 +62,20 @@ def test_numbers_are_given_out_in_order():
 def test_schemas_without_properties():
     assert fill("anything", {}) == {}
     assert fill("anything", {"properties": {"odd": True}}) == {}
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+SCHEMAS = st.dictionaries(
+    st.sampled_from(["type", "enum", "examples", "items", "default", "format"]),
+    st.sampled_from(["string", "integer", "array", "boolean", "object", ["null", "number"], []]) | VALUES,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), SCHEMAS, max_size=3), st.text(max_size=60))
+def test_no_schema_and_no_utterance_breaks_it(properties, text):
+    for schema in properties.values():
+        for name in ("enum", "examples"):
+            if not isinstance(schema.get(name, []), list):
+                del schema[name]
+    arguments = fill(text, {"properties": properties}, asked=next(iter(properties), None))
+    assert set(arguments) <= set(properties)

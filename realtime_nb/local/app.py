@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import secrets
 import signal
@@ -121,6 +122,11 @@ async def local_parts(brain: Brain | None = None, *, open_vocabulary: bool = Tru
             ears.close()
 
 
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    # uvicorn takes a WebSocket that was answered over HTTP, as the ASGI extension has it, for one forgotten.
+    return "without completing handshake" not in record.getMessage()
+
+
 class _Server(uvicorn.Server):
     """Takes no signals: whoever runs it says when it ends."""
 
@@ -173,6 +179,7 @@ class LocalServer:
         parts = await self._stack.enter_async_context(
             local_parts(options.get("brain"), open_vocabulary=options.get("open_vocabulary", True))
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_no_refusal)
         app = create_app(
             parts,
             api_key=self.api_key,

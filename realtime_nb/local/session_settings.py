@@ -313,8 +313,26 @@ def check_tools(tools: list[dict[str, Any]], path: str) -> None:
         for name in tool:
             if name not in _FUNCTION_FIELDS:
                 raise unknown_parameter(f"{at}.{name}")
-        if not isinstance(tool.get("parameters", {}), dict):
-            raise invalid_value(f"{at}.parameters", "expected a JSON schema")
+        if not isinstance(tool.get("description", ""), str):
+            raise invalid_value(f"{at}.description", "expected a string")
+        _check_schema(tool.get("parameters", {}), f"{at}.parameters")
+
+
+def _check_schema(schema: Any, path: str) -> None:
+    """Raise `ApiError` unless a tool's parameters are the JSON schema of an object, as far as a brain reads it."""
+    if not isinstance(schema, dict):
+        raise invalid_value(path, "expected a JSON schema")
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    if not isinstance(properties, dict):
+        raise invalid_value(f"{path}.properties", "expected an object")
+    if not isinstance(required, list) or not set(map(str, required)) <= set(properties):
+        raise invalid_value(f"{path}.required", "expected names of properties")
+    for name, inner in properties.items():
+        if not isinstance(inner, dict):
+            raise invalid_value(f"{path}.properties.{name}", "expected a JSON schema")
+        for list_name in ("enum", "examples"):
+            if not isinstance(inner.get(list_name, []), list):
+                raise invalid_value(f"{path}.properties.{name}.{list_name}", "expected a list")
 
 
 def check_tool_choice(choice: Any, path: str) -> None:

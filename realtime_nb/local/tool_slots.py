@@ -77,12 +77,13 @@ def _value(name: str, schema: dict[str, Any], utterance: str, numbers: list[floa
     if kind == "boolean":
         return False if _OFF.search(utterance.lower()) else True if _ON.search(utterance.lower()) else None
     if kind == "array":
-        return _values(name, schema.get("items", {}), utterance, numbers)
+        items = schema.get("items")
+        return _values(name, items if isinstance(items, dict) else {}, utterance, numbers)
     return _string(name, schema, utterance, numbers) if kind == "string" else None
 
 
 def _values(name: str, schema: dict[str, Any], utterance: str, numbers: list[float]) -> list[Any] | None:
-    if "enum" in schema:
+    if isinstance(schema.get("enum"), list):
         return _mentioned(schema["enum"], utterance) or None
     if schema.get("type") in ("integer", "number"):
         taken, numbers[:] = list(numbers), []
