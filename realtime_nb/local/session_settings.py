@@ -6,7 +6,6 @@ Source: Realtime API reference, ``session.update`` and the session object of ``s
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from ..wire.items import ResponseOptions
 from ..wire.settings import VOICES as API_VOICES
 from ..wire.settings import find_problem
 from .api_errors import ApiError, invalid_value, missing_parameter, of_problem, unknown_parameter
+from .tool_settings import check_tool_choice, check_tools
 
 LIFETIME_S = 3600
 NOTICE = "This is the local voice of realtime_nb: speech recognition and synthesis on this machine. {brain}"
@@ -43,8 +43,6 @@ _MODELS_WITHOUT_TURNS = ("gpt-realtime-whisper", "gpt-live-transcribe")
 _TRANSCRIPTION_VAD_FIELDS = ("type", "threshold", "prefix_padding_ms", "silence_duration_ms")
 # Parts that are replaced as a whole, with the API's defaults for what they leave out; all other objects are merged.
 _REPLACED = ("format", "tool_choice", "truncation", "tracing", "reasoning", "prompt", "voice")
-_FUNCTION_FIELDS = {"type", "name", "description", "parameters", "strict"}
-_FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -293,54 +291,3 @@ def _check_response(given: dict[str, Any], voices: Collection[str]) -> None:
     for key, value in metadata.items():
         if len(key) > 64 or len(value) > 512:
             raise invalid_value("response.metadata", "keys have at most 64 characters and values 512")
-
-
-def check_tools(tools: list[dict[str, Any]], path: str) -> None:
-    """Raise `ApiError` unless `tools` are functions in the flat shape of the Realtime API."""
-    for index, tool in enumerate(tools):
-        at = f"{path}[{index}]"
-        kind = tool.get("type")
-        if kind is None:
-            raise missing_parameter(f"{at}.type")
-        if kind == "mcp":
-            raise invalid_value(f"{at}.type", "this server runs no 'mcp' tools; supported values are: 'function'")
-        if kind != "function":
-            raise invalid_value(f"{at}.type", f"{kind!r} is not one of 'function', 'mcp'")
-        if "name" not in tool:
-            raise missing_parameter(f"{at}.name")
-        if not (isinstance(tool["name"], str) and _FUNCTION_NAME.fullmatch(tool["name"])):
-            raise invalid_value(f"{at}.name", "names are 1 to 64 letters, digits, '_' or '-'")
-        for name in tool:
-            if name not in _FUNCTION_FIELDS:
-                raise unknown_parameter(f"{at}.{name}")
-        if not isinstance(tool.get("description", ""), str):
-            raise invalid_value(f"{at}.description", "expected a string")
-        _check_schema(tool.get("parameters", {}), f"{at}.parameters")
-
-
-def _check_schema(schema: Any, path: str) -> None:
-    """Raise `ApiError` unless a tool's parameters are the JSON schema of an object, as far as a brain reads it."""
-    if not isinstance(schema, dict):
-        raise invalid_value(path, "expected a JSON schema")
-    properties, required = schema.get("properties", {}), schema.get("required", [])
-    if not isinstance(properties, dict):
-        raise invalid_value(f"{path}.properties", "expected an object")
-    if not isinstance(required, list) or not set(map(str, required)) <= set(properties):
-        raise invalid_value(f"{path}.required", "expected names of properties")
-    for name, inner in properties.items():
-        if not isinstance(inner, dict):
-            raise invalid_value(f"{path}.properties.{name}", "expected a JSON schema")
-        for list_name in ("enum", "examples"):
-            if not isinstance(inner.get(list_name, []), list):
-                raise invalid_value(f"{path}.properties.{name}.{list_name}", "expected a list")
-
-
-def check_tool_choice(choice: Any, path: str) -> None:
-    """Raise `ApiError` unless `choice` is one that the API has."""
-    if isinstance(choice, str):
-        if choice not in ("auto", "none", "required"):
-            raise invalid_value(path, f"{choice!r} is not one of 'auto', 'none', 'required'")
-    elif choice.get("type") != "function":
-        raise invalid_value(f"{path}.type", f"{choice.get('type')!r} is not one of 'function'")
-    elif "name" not in choice:
-        raise missing_parameter(f"{path}.name")
