@@ -256,6 +256,44 @@ def test_an_error_that_answers_something_else_changes_nothing():
     assert protocol.is_waiting(request_id)
 
 
+# --- answers ---
+
+
+def test_requests_of_a_kind_are_answered_in_order():
+    protocol = opened()
+    first, second = protocol.update({"type": "realtime"}), protocol.update({"type": "realtime"})
+    commit, clear = protocol.commit(), protocol.clear()
+    answered = []
+    for each in (
+        event("input_audio_buffer.committed", item_id="U"),
+        wire.session_updated(),
+        event("input_audio_buffer.cleared"),
+        wire.session_updated(),
+        wire.session_updated(),
+    ):
+        feed(protocol, each)
+        answered.append(protocol.answered)
+    assert answered == [commit, first, clear, second, None]
+
+
+def test_a_refused_request_is_answered_by_its_error():
+    protocol = opened()
+    first, second = protocol.update({"type": "realtime"}), protocol.update({"type": "realtime"})
+    feed(protocol, error("unknown_parameter", first))
+    assert protocol.answered == first
+    feed(protocol, wire.session_updated())
+    assert protocol.answered == second
+
+
+def test_a_servers_own_commit_answers_nothing():
+    protocol = opened()
+    commit = protocol.commit()
+    feed(protocol, *wire.spoken_turn("V")[:3])
+    assert protocol.answered is None
+    feed(protocol, event("input_audio_buffer.committed", item_id="U"))
+    assert protocol.answered == commit
+
+
 # --- cancelling ---
 
 

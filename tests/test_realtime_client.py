@@ -393,6 +393,29 @@ def test_the_output_of_a_function_is_acknowledged_by_its_own_item():
         assert session.conversation.turn("O").output == "9:10"
 
 
+def test_changes_that_overlap_are_answered_apart():
+    def script(peer):
+        peer.open()
+        first, second = peer.receive("session.update"), peer.receive("session.update")
+        assert first["session"] == {"type": "realtime", "instructions": "Be brief."}
+        peer.send(wire.session_updated())
+        error = {"type": "e", "code": "cannot_update_voice", "message": "Too late.", "event_id": second["event_id"]}
+        peer.send(event("error", error=error))
+        for item_id in ("U1", "U2"):
+            peer.receive("input_audio_buffer.commit")
+            peer.send(*wire.committed_turn(item_id))
+        peer.wait_until_gone()
+
+    with against(script) as session:
+        session.connect().result(WAIT_S)
+        first, second = session.update(instructions="Be brief."), session.update(voice="echo")
+        first.result(WAIT_S)
+        with pytest.raises(ServerError, match="Too late"):
+            second.result(WAIT_S)
+        commits = [session.commit(), session.commit()]
+        assert [commit.result(WAIT_S) for commit in commits] == ["U1", "U2"]
+
+
 # --- without any server ---------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from ..backends import Backend
 from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, RemoteProtocolError, ServerError
@@ -12,8 +12,6 @@ from ..wire import events as ev
 from ..wire.protocol import RealtimeProtocol, State
 from .journal import Journal, StateChanged
 from .transport import Transport
-
-T = TypeVar("T")
 
 #: How long a server that accepted the socket may take to open the session.
 _OPEN_WAIT_S = 20.0
@@ -131,14 +129,18 @@ class Connection:
             self.journal.note("sent", event)
             self._outbox.put_nowait(ev.encode(event))
 
-    async def acknowledged(self, event_id: str, match: Callable[[Any], T | None]) -> T:
-        """Send what is waiting, and wait for what answers it; an error that names `event_id` is raised."""
+    async def acknowledged(self, event_id: str, match: Callable[[Any], bool] | None = None) -> Any:
+        """Send what is waiting, and return the event that answers a request; an error that answers it is raised.
+
+        `match` tells the answer where the protocol does not know it.
+        """
         self.flush()
 
-        def answered(event: Any) -> T | None:
+        def answered(event: Any) -> Any:
             if isinstance(event, ev.Error) and event.error.event_id == event_id:
                 raise server_error(event)
-            return match(event)
+            found = self.protocol.answered == event_id if match is None else match(event)
+            return event if found else None
 
         return await self.journal.watch(answered)
 

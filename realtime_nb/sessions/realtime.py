@@ -256,15 +256,12 @@ class RealtimeSession(Session):
         await self._line.open(self.backend, self.model, self._settings)
 
     async def _commit(self) -> str:
-        return await self._line.acknowledged(
-            self._protocol.commit(),
-            lambda event: event.item_id if isinstance(event, ev.InputAudioBufferCommitted) else None,
-        )
+        committed: ev.InputAudioBufferCommitted = await self._line.acknowledged(self._protocol.commit())
+        return committed.item_id
 
     async def _clear(self) -> bool:
-        return await self._line.acknowledged(
-            self._protocol.clear(), lambda event: isinstance(event, ev.InputAudioBufferCleared) or None
-        )
+        await self._line.acknowledged(self._protocol.clear())
+        return True
 
     async def _ask(self, content: tuple[Content, ...]) -> Reply:
         await self._connect()
@@ -320,15 +317,12 @@ class RealtimeSession(Session):
         await self._connect()
         await self._line.acknowledged(
             self._protocol.create_item(item),
-            lambda event: (isinstance(event, ev.ConversationItemAdded) and event.item.call_id == item.call_id) or None,
+            lambda event: isinstance(event, ev.ConversationItemAdded) and event.item.call_id == item.call_id,
         )
 
     async def _update(self, options: dict[str, Any]) -> None:
         if self._line.is_open:
-            await self._line.acknowledged(
-                self._protocol.update(session_from_options(**options)),
-                lambda event: isinstance(event, ev.SessionUpdated) or None,
-            )
+            await self._line.acknowledged(self._protocol.update(session_from_options(**options)))
         # Kept for the next connection only where the server has taken them.
         self._options.update(options)
         self._settings = session_from_options(**self._options)

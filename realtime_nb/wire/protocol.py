@@ -22,6 +22,12 @@ from .settings import setting_at
 
 # The API takes up to 15 MiB of audio in one event; smaller ones let a server begin to work.
 _APPEND_BYTES = 48_000
+# What answers a request; the server takes requests in order, and answers those of a kind in order.
+_ANSWERS: dict[type[ev.ClientEvent], type[ev.ServerEvent]] = {
+    ev.SessionUpdate: ev.SessionUpdated,
+    ev.InputAudioBufferCommit: ev.InputAudioBufferCommitted,
+    ev.InputAudioBufferClear: ev.InputAudioBufferCleared,
+}
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 
@@ -46,6 +52,10 @@ class RealtimeProtocol:
         self.state = State.CONNECTING
         self.session: dict[str, Any] = {}
         """The settings in force, as the server last stated them."""
+        self.answered: str | None = None
+        """The request that the last received event answers or refuses, if any."""
+        self._unanswered: dict[type[ev.ServerEvent], deque[str]] = {answer: deque() for answer in _ANSWERS.values()}
+        self._detected: set[str] = set()
         self._settings = session
         self._outbox: list[ev.ClientEvent] = []
         self._numbers = itertools.count(1)
@@ -66,6 +76,7 @@ class RealtimeProtocol:
     def receive(self, message: str | bytes) -> ev.Event | ev.Unknown | ev.Malformed:
         """Take one server message; return what it means. Never raises on server input."""
         event = ev.decode_server(message)
+        self.answered = self._answered_by(event)
         if isinstance(event, ev.ResponseOutputAudioDelta):
             key = (event.item_id, event.content_index)
             self._received_bytes[key] = self._received_bytes.get(key, 0) + len(event.delta)
@@ -225,7 +236,24 @@ class RealtimeProtocol:
         self._check_open(what)
         event_id = self._number()
         self._outbox.append(kind(event_id=event_id, **fields))
+        if kind in _ANSWERS:
+            self._unanswered[_ANSWERS[kind]].append(event_id)
         return event_id
+
+    def _answered_by(self, event: Any) -> str | None:
+        if isinstance(event, ev.Error):
+            refused = event.error.event_id
+            for waiting in self._unanswered.values():
+                if refused is not None and refused in waiting:
+                    waiting.remove(refused)
+            return refused
+        if isinstance(event, ev.InputAudioBufferSpeechStopped | ev.InputAudioBufferTimeoutTriggered):
+            self._detected.add(event.item_id)
+        if isinstance(event, ev.InputAudioBufferCommitted) and event.item_id in self._detected:
+            self._detected.discard(event.item_id)  # The server's own commit.
+            return None
+        answered = self._unanswered.get(type(event))
+        return answered.popleft() if answered else None
 
     def _advance(self) -> None:
         """Send the next wish for a response, if the conversation is free."""
