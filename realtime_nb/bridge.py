@@ -202,6 +202,7 @@ class Road:
         self._waiting: deque[str | bytes] = deque(maxlen=_MAX_WAITING)
         self._bundle: list[str | bytes] = []
         self._bundle_timer: asyncio.TimerHandle | None = None
+        self._bundle_sent_s = 0.0
         self._loop = io_loop()
         self._door = submit(self._open()).result(timeout=10)
 
@@ -307,7 +308,9 @@ class Road:
             if urgent:
                 self._send_bundle()
             elif self._bundle_timer is None:
-                self._bundle_timer = self._loop.call_later(_BUNDLE_S, self._send_bundle)
+                # At the end of this turn of the loop, so that what comes together goes together.
+                due_s = max(self._bundle_sent_s + _BUNDLE_S, self._loop.time())
+                self._bundle_timer = self._loop.call_at(due_s, self._send_bundle)
         else:
             self._waiting.append(data)
 
@@ -315,6 +318,7 @@ class Road:
         if self._bundle_timer is not None:
             self._bundle_timer.cancel()
             self._bundle_timer = None
+        self._bundle_sent_s = self._loop.time()
         bundle, self._bundle = self._bundle, []
         buffers: list[bytes] = []
         messages: list[str | int] = []

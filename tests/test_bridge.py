@@ -199,11 +199,29 @@ def test_the_comm_carries_bundles_both_ways(road, page):
     assert road.kind == "comm"
     assert page.heard[1:] == [FRAME, {"kind": "press"}]
     page.bundles.clear()
-    road.send(FRAME)
-    road.send({"kind": "item"})
-    road.send(FRAME)
+
+    async def send_three():
+        road.send(FRAME)
+        road.send({"kind": "item"})
+        road.send(FRAME)
+
+    run(send_three())
     page.until(lambda: page.bundles)
     assert page.bundles == [({"kind": "road", "messages": [0, '{"kind": "item"}', 1]}, [FRAME.encode()] * 2)]
+
+
+def test_the_comm_sees_ten_bundles_a_second_at_most(road, page):
+    async def send_for_a_while():
+        for _ in range(60):
+            road.send(FRAME)
+            await asyncio.sleep(0.01)
+
+    road.receive_comm({"messages": [hello("comm")]}, [])
+    page.until(lambda: page.bundles)
+    page.bundles.clear()
+    run(send_for_a_while())
+    page.until(lambda: sum(len(buffers) for _, buffers in page.bundles) == 60)
+    assert 4 <= len(page.bundles) <= 9
 
 
 def test_what_is_urgent_does_not_wait_for_a_bundle(road, page):

@@ -3,12 +3,15 @@
 // model makes an engine of its own.
 
 /** @typedef {{ key: number, samples: number }} Position */
-/** @typedef {{ playing: Position | null, finished: Position[], underruns: number, audible: number, level: number }}
- *   Report */
+/** @typedef {{ playing: Position | null, finished: Position[], underruns: number, audible: number, level: number,
+ *   timeMs: number }} Report what had been rendered at `timeMs` */
 /** @typedef {{ samples: Int16Array, level: number, timeMs: number }} Captured */
 
 const WIRE_SAMPLE_RATE = 24000;
 const FRAME_MS = 20;
+// How much of an item must be there before it starts: two frames, or what the comm's bundles jitter by.
+const PREROLL_MS = 40;
+const COMM_PREROLL_MS = 160;
 
 /** What went wrong, and the way out, for the person. @param {any} error @returns {string} */
 export function inWords(error) {
@@ -47,7 +50,6 @@ export function insecure() {
  * @param {object} options
  * @param {any} options.model anywidget model with `stream` (an ipywebrtc reference or null) and `constraints`
  * @param {{ capture?: string, player?: string }} options.worklets module texts; leave out the side that is not needed
- * @param {number} [options.prerollMs] how much of an item must be there before it starts
  * @param {(frame: Captured, sampleRate: number) => void} [options.onCaptured]
  * @param {() => void} [options.onCaptureStopped] after the last frame
  * @param {(report: Report) => void} [options.onReport] about ten times a second while playing
@@ -56,7 +58,8 @@ export function insecure() {
  * @param {(reason: string) => void} [options.onCaptureEnded] the device went away by itself
  */
 export function makeAudio(options) {
-  const { model, worklets, prerollMs = 60 } = options;
+  const { model, worklets } = options;
+  let prerollMs = PREROLL_MS;
   /** @type {AudioContext | null} */
   let context = null;
   /** @type {Promise<void> | null} */
@@ -207,6 +210,11 @@ export function makeAudio(options) {
     async play({ key, samples, last }) {
       if (!player) await (modules ?? open());
       player?.port.postMessage({ key, samples, last }, [samples.buffer]);
+    },
+    /** Tell on which road the sound comes. @param {string} road */
+    setRoad(road) {
+      prerollMs = road === "comm" ? COMM_PREROLL_MS : PREROLL_MS;
+      player?.port.postMessage({ prerollMs });
     },
     flush() {
       if (player) player.port.postMessage({ flush: true });

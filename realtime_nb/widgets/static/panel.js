@@ -119,6 +119,7 @@ async function makeEngine(model, signal) {
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
       if (name === "taken" || name === "closed") stopAudio();
       if (name !== state.road) audio.tell(); // A kernel that greets us anew must know that we can play.
+      audio.setRoad(name);
       Object.assign(state, { road: name, stalled });
       changed();
     },

@@ -144,6 +144,8 @@ if ("registerProcessor" in globalThis) {
           const positions = this.queue.flush();
           this.port.postMessage({ flushed: positions, timeMs: Date.now() });
           if (positions.length) this.report();
+        } else if (data.prerollMs) {
+          this.queue.prerollSamples = Math.round((data.prerollMs * sampleRate) / 1000);
         } else this.queue.push(data.key, fromPcm16(data.samples), data.last);
       };
     }
@@ -152,7 +154,7 @@ if ("registerProcessor" in globalThis) {
       const { items, finished, underruns } = this.queue;
       const level = this.rendered ? Math.sqrt(this.energy / this.rendered) : 0;
       const playing = items.length ? { key: items[0].key, samples: items[0].played } : null;
-      this.port.postMessage({ playing, finished, underruns, audible: this.audible, level });
+      this.port.postMessage({ playing, finished, underruns, audible: this.audible, level, timeMs: Date.now() });
       this.queue.finished = [];
       this.energy = this.rendered = this.sinceReport = 0;
     }

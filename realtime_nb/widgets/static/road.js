@@ -89,6 +89,7 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
   /** @type {(string | ArrayBuffer)[]} */
   let bundle = [];
   let bundleTimer = 0;
+  let bundleSentMs = 0;
   let unanswered = 0;
   /** @type {(() => void) | null} */
   let welcomed = null;
@@ -125,6 +126,7 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
   function sendBundle() {
     clearTimeout(bundleTimer);
     bundleTimer = 0;
+    bundleSentMs = performance.now();
     const messages = bundle;
     bundle = [];
     sendComm(messages);
@@ -222,7 +224,7 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
   start();
 
   return {
-    /** Send a frame or a control. On the comm it waits up to 100 ms for company unless it is urgent.
+    /** Send a frame or a control. On the comm there are ten bundles a second, unless it is urgent.
      * @param {ArrayBuffer | Control} message */
     send(message, urgent = false) {
       const data = message instanceof ArrayBuffer ? message : JSON.stringify(message);
@@ -230,7 +232,7 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
       if (road !== "comm") return;
       bundle.push(data);
       if (urgent) sendBundle();
-      else bundleTimer ||= setTimeout(sendBundle, BUNDLE_MS);
+      else bundleTimer ||= setTimeout(sendBundle, Math.max(0, bundleSentMs + BUNDLE_MS - performance.now()));
     },
     /** Take the road back from the window that has it now. */
     retake() {

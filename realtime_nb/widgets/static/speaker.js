@@ -47,6 +47,7 @@ async function makeEngine(model, signal) {
       }
     },
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
+      audio.setRoad(name);
       Object.assign(state, { road: name, stalled });
       changed();
     },

@@ -1,0 +1,294 @@
+"""How fast sound travels between a real JupyterLab in Chromium and the kernel, on each road.
+
+Opens a notebook with a microphone and a speaker, lets the one feed the other in the kernel, and measures:
+
+* up: from when the audio thread has a frame full to when the I/O thread has it, after 10 seconds and at the end;
+* loop: from a sample in the capture worklet to the same sample in the playback worklet, through the kernel;
+* underruns of that loop in its last minute;
+* flush: from `Speaker.stop()` in the kernel to silence in the playback worklet (its fade and render quantum included).
+
+    python benchmarks/audio_road.py --roads direct comm --minutes 10
+
+The browser is driven over bare CDP: Playwright keeps CDP's network domain on, which mirrors every socket frame. Browser
+and kernel share one clock; the worklet's has a grain of 1 ms, by which "up" reads half a millisecond too high.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from websockets.sync.client import connect
+
+from realtime_nb.audio import AudioClip
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+from lab import JupyterServer
+
+SETUP = """
+import asyncio, time
+import numpy as np
+import realtime_nb as rt
+from realtime_nb.loop import submit
+
+microphone, speaker = rt.Microphone(), rt.Speaker()
+up_ms, loop_ms, underruns, captured_ms = [], [], [], {}
+on_frame, on_played, on_flushed = microphone._on_frame, speaker._handlers["played"], speaker._handlers["flushed"]
+flushed = asyncio.Event()
+samples_in = 0
+began = stop_echo = None
+
+def note_frame(frame):
+    global samples_in, began
+    now_ms = time.time() * 1000
+    began = began or now_ms
+    up_ms.append(((now_ms - began) / 1000, now_ms - frame.time_ms))
+    samples_in += len(frame.pcm) // 2
+    captured_ms[samples_in] = frame.time_ms
+    on_frame(frame)
+
+def note_played(message):
+    playing = message["playing"]
+    if playing and stop_echo:
+        samples = playing["samples"]
+        key = -(-samples // 480) * 480
+        if key in captured_ms:
+            # The frame's time is that of its last sample; this one came earlier.
+            elapsed_s = (message["timeMs"] - began) / 1000
+            loop_ms.append((elapsed_s, message["timeMs"] - (captured_ms[key] - (key - samples) / 24)))
+            underruns.append((elapsed_s, message["underruns"]))
+    on_played(message)
+
+def note_flushed(message):
+    global flushed_ms
+    flushed_ms = message["time_ms"]
+    on_flushed(message)
+    flushed.set()
+
+microphone._on_frame = note_frame
+speaker._handlers["played"], speaker._handlers["flushed"] = note_played, note_flushed
+async def echo():
+    global stop_echo, began, samples_in
+    began, samples_in = None, 0
+    up_ms.clear()
+    captured_ms.clear()
+    stop_echo = microphone.on_audio(lambda pcm: speaker.feed("echo", pcm))
+
+async def flush_delays(count):
+    tone = (8000 * np.sin(np.arange(24_000) / 10)).astype("<i2").tobytes()
+    delays = []
+    for n in range(count):
+        before = speaker.playback.audible_samples
+        speaker.feed(f"tone-{n}", tone)
+        while speaker.playback.audible_samples < before + 4800 + 97 * n % 480:
+            await asyncio.sleep(0.011)
+        flushed.clear()
+        began_ms = time.time() * 1000
+        speaker.stop()
+        await asyncio.wait_for(flushed.wait(), 5)
+        # A fade of 3 ms, which may have to wait for the next render quantum of 128 samples.
+        delays.append(flushed_ms - began_ms + 3 + 128 / 24)
+    return delays
+
+from IPython.display import display
+display(microphone, speaker)
+"""
+
+NO_SOCKETS = """
+window.WebSocket = class extends window.WebSocket {
+  constructor(url, protocols) { super(String(url).includes("/api/") ? url : "ws://127.0.0.1:9/", protocols); }
+};
+"""
+NO_LOOPBACK_PORT = """
+window.WebSocket = class extends window.WebSocket {
+  constructor(url, protocols) { super(new URL(url).port === location.port ? url : "ws://127.0.0.1:9/", protocols); }
+};
+"""
+BARRIERS = {"direct": "", "proxy": NO_LOOPBACK_PORT, "comm": NO_SOCKETS}
+
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--remote-debugging-port=0",
+]
+
+
+class Tab:
+    """One page of a Chromium of its own, over the DevTools protocol and nothing else."""
+
+    def __init__(self, folder: Path, microphone: Path):
+        self._process = subprocess.Popen(
+            [
+                shutil.which("chromium") or "chromium-browser",
+                *FLAGS,
+                f"--user-data-dir={folder}",
+                f"--use-file-for-fake-audio-capture={microphone}",
+                "about:blank",
+            ],
+            stderr=subprocess.DEVNULL,
+        )
+        port_file = folder / "DevToolsActivePort"
+        deadline = time.monotonic() + 30
+        while not (port_file.is_file() and port_file.read_text().count("\n")):
+            if time.monotonic() > deadline:
+                raise RuntimeError("Chromium did not start")
+            time.sleep(0.05)
+        port, path = port_file.read_text().splitlines()
+        self._open = contextlib.ExitStack()
+        self._socket = self._open.enter_context(connect(f"ws://127.0.0.1:{port}{path}", max_size=None))
+        self._ids = itertools.count(1)
+        self._session: str | None = None
+        target = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.call("Page.enable")
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)  # Lab's current widget is the one in focus.
+
+    def call(self, method: str, **parameters: Any) -> Any:
+        """Call a DevTools method and return its result."""
+        message = {"id": next(self._ids), "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        self._socket.send(json.dumps(message))
+        while True:
+            answer = json.loads(self._socket.recv(timeout=120))
+            if answer.get("id") == message["id"]:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']['message']}")
+                return answer["result"]
+
+    def run(self, script: str) -> Any:
+        """Evaluate JavaScript, as if the person had clicked."""
+        result = self.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+        )
+        if "exceptionDetails" in result:
+            raise RuntimeError(str(result["exceptionDetails"]))
+        return result["result"].get("value")
+
+    def until(self, script: str, timeout_s: float = 60.0) -> None:
+        """Wait until a JavaScript expression is true."""
+        deadline = time.monotonic() + timeout_s
+        while not self.run(script):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not within {timeout_s} s: {script}")
+            time.sleep(0.1)
+
+    def python(self, expression: str) -> Any:
+        """Evaluate a Python expression in the notebook's kernel."""
+        value = self.run(
+            f"""(async () => {{
+              const {{ kernel }} = jupyterapp.shell.currentWidget.context.sessionContext.session;
+              const user_expressions = {{ value: {json.dumps(f"__import__('json').dumps({expression})")} }};
+              const reply = await kernel.requestExecute({{ code: "", silent: true, user_expressions }}).done;
+              const {{ value }} = reply.content.user_expressions;
+              return value.status === "ok" ? value.data["text/plain"] : JSON.stringify(value.evalue);
+            }})()"""
+        )
+        return json.loads(value[1:-1]) if value.startswith("'") else value
+
+    def close(self) -> None:
+        """End the browser."""
+        self._open.close()
+        self._process.terminate()
+        self._process.wait(20)
+
+
+def measure(server: JupyterServer, folder: Path, microphone: Path, road: str, minutes: float) -> dict[str, Any]:
+    path = server.write(f"{road}.ipynb", SETUP)
+    tab = Tab(folder / f"chromium-{road}", microphone)
+    try:
+        if BARRIERS[road]:
+            tab.call("Page.addScriptToEvaluateOnNewDocument", source=BARRIERS[road])
+        tab.call("Page.navigate", url=f"{server.url}lab/tree/{path.name}?reset&token=secret")
+        kernel = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext?.session?.kernel"
+        tab.until(f"{kernel}?.status === 'idle'")
+        tab.run("jupyterapp.commands.execute('notebook:run-all-cells')")
+        tab.until("document.querySelectorAll('.rtnb').length === 2")
+        deadline = time.monotonic() + 30
+        while tab.python("[microphone.road, speaker.road]") != [road, road]:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the road {road} was not taken: {tab.python('[microphone.road, speaker.road]')}")
+            time.sleep(0.2)
+        # Both audio threads run before the loop is closed: what waits for a context to open would stay in the queue.
+        tab.python("speaker.play(rt.AudioClip(np.zeros(2400))).result(10)")
+        tab.run("document.querySelector('.rtnb-microphone [data-role=record]').click()")
+        tab.until("parseFloat(document.querySelector('.rtnb-microphone .rtnb-meter > span').style.width) > 5")
+        tab.python("submit(echo()).result(5)")
+        seconds = minutes * 60
+        time.sleep(seconds + 12)
+        up = tab.python(f"[x for x in up_ms if 10 <= x[0] < 20 or {seconds} <= x[0] < {seconds + 10}]")
+        loop = tab.python(f"[x for x in loop_ms if x[0] >= {seconds - 60}]")
+        underruns = tab.python(f"[x for x in underruns if x[0] >= {seconds - 60}]")
+        tab.run("document.querySelector('.rtnb-microphone [data-role=record]').click()")
+        tab.python("[stop_echo(), speaker.stop()]")
+        time.sleep(1)
+        tab.run(
+            """(async () => {
+              const { kernel } = jupyterapp.shell.currentWidget.context.sessionContext.session;
+              await kernel.requestExecute({ code: "flush_ms = await submit(flush_delays(60))" }).done;
+            })()"""
+        )
+        flush = tab.python("flush_ms")
+    finally:
+        tab.close()
+        server.stop_kernels()
+    first = [ms for at, ms in up if at < 20]
+    last = [ms for at, ms in up if at >= seconds]
+    return {
+        "up": first,
+        "up at the end": last,
+        "loop": [ms for _, ms in loop],
+        "underruns": underruns[-1][1] - underruns[0][1],
+        "flush": flush,
+    }
+
+
+def row(road: str, figures: dict[str, Any]) -> str:
+    def percentiles(name: str) -> str:
+        p50, p95, p99 = np.percentile(figures[name], [50, 95, 99])
+        return f"{p50:.1f} / {p95:.1f} / {p99:.1f}"
+
+    names = ("up", "up at the end", "loop", "flush")
+    return f"| {road} | " + " | ".join(map(percentiles, names)) + f" | {figures['underruns']} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--roads", nargs="+", choices=sorted(BARRIERS), default=["direct", "proxy", "comm"])
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long the loop runs (at least 1; default: 10)")
+    options = parser.parse_args()
+    minutes = max(1.0, options.minutes)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        t = np.arange(48_000) / 48_000
+        tone = AudioClip(0.2 * np.sin(2 * np.pi * 440 * t), 48_000).save(folder / "tone.wav")
+        server = JupyterServer(folder / "jupyter")
+        print(f"ms, p50 / p95 / p99, {minutes:g} minutes")
+        print("| road | up, after 10 s | up, at the end | loop | flush → silence | underruns in the last minute |")
+        print("|---|---|---|---|---|---|")
+        try:
+            for road in options.roads:
+                print(row(road, measure(server, folder, tone, road, minutes)), flush=True)
+        finally:
+            server.close()
+
+
+if __name__ == "__main__":
+    main()
