@@ -46,6 +46,28 @@ def test_truncation_keeps_the_words_that_had_begun(audio_end_ms, words, kept_ms)
         state.truncate("answer", 0, audio_end_ms + 1)
 
 
+def test_words_that_ran_ahead_of_the_sound_were_not_heard():
+    state = ConversationState()
+    entry = answer()
+    entry.parts[0].text = "One two three. Four five six."
+    state.add(entry)
+    state.truncate("answer", 0, 900)
+    assert entry.parts[0].text == "One two three."
+    entry.parts[0].text, entry.parts[0].words = "Nothing was spoken.", []
+    state.truncate("answer", 0, 0)
+    assert entry.parts[0].text == ""
+
+
+def test_a_sentence_that_was_spoken_is_kept_to_its_end():
+    state = ConversationState()
+    entry = answer()
+    entry.parts[0].text = "One two 3 4."
+    entry.parts[0].words, entry.parts[0].spoken = entry.parts[0].words[:2], len("One two 3 4.")
+    state.add(entry)
+    state.truncate("answer", 0, 900)
+    assert entry.parts[0].text == "One two 3 4."
+
+
 def test_truncation_of_telephone_sound():
     state = ConversationState()
     entry = answer()

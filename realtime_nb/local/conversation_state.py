@@ -15,7 +15,7 @@ from ..wire.items import Content, Item
 from .api_errors import ApiError, invalid_value, missing_parameter
 
 #: Sound and pictures kept per session; the oldest go first. Text stays.
-KEPT_BYTES = 8_000_000
+KEPT_BYTES = 4_000_000
 MAX_ITEMS = 2_000
 MAX_TEXT = 1_000_000
 PCM_BYTES_PER_MS = WIRE_SAMPLE_RATE * 2 // 1000
@@ -49,6 +49,8 @@ class Part:
     duration_ms: float = 0.0
     words: list[tuple[int, float]] = field(default_factory=list)
     """For a voice's sound: (index into the text, ms from its start) of each word."""
+    spoken: int = 0
+    """How much of the text the sound of whole sentences covers; words run ahead of it."""
     image_url: str = ""
     detail: str | None = None
 
@@ -177,9 +179,7 @@ class ConversationState:
                 code="invalid_value",
                 param="audio_end_ms",
             )
-        unheard = [index for index, start_ms in part.words if start_ms >= audio_end_ms]
-        if unheard:
-            part.text = part.text[: min(unheard)].rstrip()
+        part.text = part.text[: _heard_until(part, audio_end_ms)].rstrip()
         part.words = [word for word in part.words if word[1] < audio_end_ms]
         part.pcm = part.pcm[: audio_end_ms * part.sample_rate // 500 // 2 * 2]
         part.duration_ms = audio_end_ms
@@ -209,6 +209,19 @@ class ConversationState:
                 return
             kept -= len(part.pcm) + len(part.image_url)
             part.pcm, part.image_url = b"", ""
+
+
+def _heard_until(part: Part, audio_end_ms: float) -> int:
+    """Return how much of a voice's text had begun to be spoken at a time."""
+    unheard = [index for index, start_ms in part.words if start_ms >= audio_end_ms]
+    if unheard:
+        return min(unheard)
+    if len(part.words) == 0:
+        return part.spoken
+    # The sound ends within a sentence whose last words have no time yet.
+    last = max(index for index, _ in part.words)
+    end = re.compile(r"\S*").match(part.text, last)
+    return max(part.spoken, end.end() if end else last)
 
 
 def entry_of(item: Item, *, path: str = "item", decode_audio: Any = bytes) -> Entry:

@@ -45,7 +45,7 @@ class Door:
     max_sessions: int = 100
     lifetime_s: float = LIFETIME_S
     faults: Collection[str] = ()
-    sessions: set[RealtimeSession] = field(default_factory=set)
+    held: int = field(default=0, init=False)
 
     async def connect(self, socket: WebSocket) -> None:
         """Serve one client until it goes."""
@@ -53,6 +53,20 @@ class Door:
         if full:
             await refuse(full, socket.scope, socket.receive, socket.send)
             return
+        self.held += 1
+        try:
+            await self._hold(socket)
+        finally:
+            self.held -= 1
+
+    def _no_room(self) -> ApiError | None:
+        if self.held >= self.max_sessions:
+            return overloaded(f"This server holds {self.max_sessions} sessions at once, and has as many.")
+        if self.parts.ears.is_overloaded:
+            return overloaded("This server is too busy for another session; try again in a moment.")
+        return None
+
+    async def _hold(self, socket: WebSocket) -> None:
         offered = socket.scope.get("subprotocols", [])
         await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
         try:
@@ -64,19 +78,10 @@ class Door:
             await outbox.run(socket.send_text)
             await socket.close(POLICY_CLOSE, f"{error.type}.{error.code}")
             return
-        self.sessions.add(session)
         try:
             await self._serve(socket, session, outbox)
         finally:
-            self.sessions.discard(session)
             await session.close()
-
-    def _no_room(self) -> ApiError | None:
-        if len(self.sessions) >= self.max_sessions:
-            return overloaded(f"This server holds {self.max_sessions} sessions at once, and has as many.")
-        if self.parts.ears.is_overloaded:
-            return overloaded("This server is too busy for another session; try again in a moment.")
-        return None
 
     def _open(self, socket: WebSocket) -> tuple[RealtimeSession, Outbox]:
         """Return the session that a client asks for; raises `ApiError` if it asks for none that there is."""

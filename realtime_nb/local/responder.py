@@ -159,7 +159,7 @@ class Responder:
         say = self._say if self.ladder.settings.output_modalities == ["audio"] else self._write
         for sentence in split_sentences(action.text.strip()):
             if sentence.strip():
-                await say(self._joined(sentence))
+                await say(self._joined(sentence.strip()))
 
     def _joined(self, sentence: str) -> str:
         part = self.ladder.open_part
@@ -192,6 +192,9 @@ class Responder:
                 words = [(from_index + index, from_ms + ms) for index, ms in piece.words]
                 self.ladder.audio(piece.pcm, encode(piece.pcm), sample_rate, words)
                 self._check_length()
+        part = self.ladder.open_part
+        if part is not None:
+            part.spoken = len(part.text)
 
     async def _pace(self) -> None:
         """Wait until the next sound may be sent."""
