@@ -416,6 +416,31 @@ def test_changes_that_overlap_are_answered_apart():
         assert [commit.result(WAIT_S) for commit in commits] == ["U1", "U2"]
 
 
+def test_a_question_of_which_a_part_is_refused_raises():
+    def refuse(peer, request):
+        error = {
+            "type": "e",
+            "code": "string_above_max_length",
+            "message": "Too long.",
+            "event_id": request["event_id"],
+        }
+        peer.send(event("error", error=error))
+        peer.answer(peer.receive("response.create"))
+
+    def script(peer):
+        peer.open(MANUAL)
+        refuse(peer, peer.receive("conversation.item.create"))
+        for kind in ("clear", "append"):
+            peer.receive(f"input_audio_buffer.{kind}")
+        refuse(peer, peer.receive("input_audio_buffer.commit"))
+        peer.wait_until_gone()
+
+    with against(script) as session:
+        for question in ("What time is it?", CLIP):
+            with pytest.raises(ServerError, match="Too long"):
+                session.ask(question).result(WAIT_S)
+
+
 # --- without any server ---------------------------------------------------------------------------------------------
 
 

@@ -265,28 +265,35 @@ class RealtimeSession(Session):
 
     async def _ask(self, content: tuple[Content, ...]) -> Reply:
         await self._connect()
-        for text in (piece for piece in content if isinstance(piece, str)):
+        parts = [
             self._protocol.create_item(
                 Item(type="message", role="user", content=[ItemContent(type="input_text", text=text)])
             )
+            for text in content
+            if isinstance(text, str)
+        ]
         clips = [piece for piece in content if isinstance(piece, AudioClip)]
         if clips:
-            self._speak(audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips]))
-        reply = await self._respond(ResponseOptions())
+            parts.append(self._speak(audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips])))
+        reply = await self._respond(ResponseOptions(), *parts)
         if clips and self._transcription_model:
             await self._words_of(reply)
         return reply
 
-    def _speak(self, clip: AudioClip) -> None:
-        """Send a clip as one turn, undisturbed by turn detection and by what the microphone had sent."""
+    def _speak(self, clip: AudioClip) -> str:
+        """Send a clip as one turn, undisturbed by turn detection and by what the microphone had sent.
+
+        Returns the id of the commit.
+        """
         detection = self._protocol.turn_detection
         if detection is not None:
             self._protocol.update(_turn_detection(None))
         self._protocol.clear()
         self._protocol.append_audio(self._encoded(clip.to_pcm16()))
-        self._protocol.commit()
+        commit_id = self._protocol.commit()
         if detection is not None:
             self._protocol.update(_turn_detection(detection))
+        return commit_id
 
     async def _words_of(self, reply: Reply) -> None:
         turn = reply.asked
@@ -297,14 +304,15 @@ class RealtimeSession(Session):
         except (TimeoutError, RealtimeError):
             return  # The answer is there; the words may still be filled in later.
 
-    async def _respond(self, options: ResponseOptions) -> Reply:
+    async def _respond(self, options: ResponseOptions, *parts: str) -> Reply:
+        """Ask for a response, and wait for it; a refusal of the request, or of a part of the question, is raised."""
         await self._connect()
         request_id = self._protocol.respond(options)
         self._line.flush()
 
         def done(event: Any) -> Reply | None:
-            if isinstance(event, ev.Error) and event.error.event_id == request_id:
-                if not self._protocol.is_waiting(request_id):
+            if isinstance(event, ev.Error) and event.error.event_id in (request_id, *parts):
+                if event.error.event_id in parts or not self._protocol.is_waiting(request_id):
                     raise server_error(event)
             elif isinstance(event, ev.ResponseDone):
                 if self._protocol.request_of(event.response.id) == request_id:
