@@ -14,11 +14,11 @@ from typing import Any
 from msgspec import UNSET, Struct
 
 from .input_track import InputTrack
-from .item_order import ItemOrder
 from .record import Record
-from .turns import Part, Reply, Turn
+from .turn_index import TurnIndex
+from .turns import Reply, Turn
 from .wire import events as ev
-from .wire.items import REQUEST, Item
+from .wire.items import REQUEST
 from .wire.settings import setting_at
 
 #: How many event ids are remembered, to drop what arrives twice.
@@ -44,13 +44,9 @@ class Conversation(Record):
     def __init__(self) -> None:
         self.session: dict[str, Any] = {}
         """The settings in force, as the server last stated them."""
-        self.replies: list[Reply] = []
-        """Every response, in the order in which they began; out-of-band ones included."""
         self.errors: list[ev.Error] = []
         """Errors that the server sent."""
-        self._turns: dict[str, Turn] = {}
-        self._order = ItemOrder()
-        self._replies: dict[str, Reply] = {}
+        self._index = TurnIndex()
         self._track = InputTrack()
         self._requests: deque[tuple[str, float, bool]] = deque()
         self._seen: dict[str, None] = {}
@@ -60,28 +56,33 @@ class Conversation(Record):
     @property
     def turns(self) -> list[Turn]:
         """The items of the conversation in its own order, which is not that of arrival."""
-        return [self._turns[item_id] for item_id in self._order]
+        return [self._index.turns[item_id] for item_id in self._index.order]
+
+    @property
+    def replies(self) -> list[Reply]:
+        """Every response, in the order in which they began; out-of-band ones included."""
+        return list(self._index.replies.values())
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._index.order)
 
     def __repr__(self) -> str:
         return f"Conversation({len(self)} turns, {len(self.replies)} replies)"
 
     def turn(self, item_id: str) -> Turn | None:
         """Return the turn of an item, or `None` if no event has named it."""
-        return self._turns.get(item_id)
+        return self._index.turns.get(item_id)
 
     def reply(self, response_id: str) -> Reply | None:
         """Return the reply of a response, or `None` if no event has named it."""
-        return self._replies.get(response_id)
+        return self._index.replies.get(response_id)
 
     def received_ms(self, item_id: str, content_index: int = 0) -> float:
         """Return how many milliseconds of an item's audio have arrived."""
-        turn = self._turns.get(item_id)
+        turn = self._index.turns.get(item_id)
         part = turn.parts.get(content_index) if turn else None
         return part.audio_ms if part else 0.0
 
@@ -150,17 +151,17 @@ class Conversation(Record):
     def _create_sent(self, event: ev.ConversationItemCreate, elapsed_ms: float) -> None:
         # The server names no predecessor for what was put first, nor for what it put last.
         if event.previous_item_id == "root" and event.item.id:
-            self._item(event.item.id)
-            self._order.place_first(event.item.id)
+            self._index.item(event.item.id)
+            self._index.order.place_first(event.item.id)
 
     def _speech_started(self, event: ev.InputAudioBufferSpeechStarted, elapsed_ms: float) -> None:
-        turn = self._item(event.item_id, role="user")
+        turn = self._index.item(event.item_id, role="user")
         turn.audio_start_ms = event.audio_start_ms
-        self._place(event.item_id, None)
+        self._index.place(event.item_id, None)
         self._track.hold()
 
     def _speech_stopped(self, event: ev.InputAudioBufferSpeechStopped, elapsed_ms: float) -> None:
-        turn = self._item(event.item_id, role="user")
+        turn = self._index.item(event.item_id, role="user")
         turn.audio_end_ms = event.audio_end_ms
         silence_ms = setting_at(self.session, "audio.input.turn_detection.silence_duration_ms")
         silence_ms = silence_ms if isinstance(silence_ms, int | float) else 0
@@ -168,75 +169,76 @@ class Conversation(Record):
         turn.ended_at_ms = elapsed_ms
 
     def _timed_out(self, event: ev.InputAudioBufferTimeoutTriggered, elapsed_ms: float) -> None:
-        turn = self._item(event.item_id, role="user")
+        turn = self._index.item(event.item_id, role="user")
         turn.audio_start_ms, turn.audio_end_ms = event.audio_start_ms, event.audio_end_ms
         turn.ended_at_ms = elapsed_ms
 
     def _committed(self, event: ev.InputAudioBufferCommitted, elapsed_ms: float) -> None:
-        turn = self._item(event.item_id, role="user")
-        self._place(event.item_id, event.previous_item_id)
+        turn = self._index.item(event.item_id, role="user")
+        self._index.place(event.item_id, event.previous_item_id)
         if turn.audio_end_ms is None:
             commit = self._track.take_commit()
             if commit:
                 _, turn.audio_start_ms, turn.audio_end_ms, turn.spoken_at_ms = commit
             turn.ended_at_ms = elapsed_ms
         start_ms = self._track.turn_start_ms if turn.audio_start_ms is None else turn.audio_start_ms
-        part = self._part(turn, 0, "audio")
+        part = self._index.part(turn, 0, "audio")
         part.encoding = self._track.encoding
         part.replace_audio(self._track.cut(start_ms, turn.audio_end_ms))
         settings = setting_at(self.session, "audio.input")
         turn.is_transcribed = not isinstance(settings, dict) or settings.get("transcription", True) is not None
 
     def _item_added(self, event: ev.ConversationItemAdded, elapsed_ms: float) -> None:
-        turn = self._described(event.item)
+        turn = self._index.described(event.item)
         if turn:
-            self._place(turn.item_id, event.previous_item_id or None)
+            self._index.place(turn.item_id, event.previous_item_id or None)
 
     def _item_done(self, event: ev.ConversationItemDone, elapsed_ms: float) -> None:
         # `added` decides the place: a first answer's `done` has been seen with a null predecessor.
-        turn = self._described(event.item)
+        turn = self._index.described(event.item)
         if turn:
             turn.done = True
-            self._place(turn.item_id, event.previous_item_id or None)
+            self._index.place(turn.item_id, event.previous_item_id or None)
 
     def _item_retrieved(self, event: ev.ConversationItemRetrieved, elapsed_ms: float) -> None:
-        self._described(event.item)
+        self._index.described(event.item)
 
     def _item_deleted(self, event: ev.ConversationItemDeleted, elapsed_ms: float) -> None:
-        turn = self._turns.get(event.item_id)
+        turn = self._index.turns.get(event.item_id)
         if turn:
             turn.deleted = True
-        self._order.remove(event.item_id)
+        self._index.order.remove(event.item_id)
 
     def _item_truncated(self, event: ev.ConversationItemTruncated, elapsed_ms: float) -> None:
-        turn = self._turns.get(event.item_id)
+        turn = self._index.turns.get(event.item_id)
         if turn:
             turn.truncated_ms = event.audio_end_ms
 
     def _heard(self, event: Heard, elapsed_ms: float) -> None:
-        turn = self._turns.get(event.item_id)
+        turn = self._index.turns.get(event.item_id)
         if turn:
             turn.played_ms = max(turn.played_ms or 0, event.played_ms)
             turn.interrupted = turn.interrupted or event.stopped
 
     def _transcription_delta(self, event: ev.ConversationItemInputAudioTranscriptionDelta, elapsed_ms: float) -> None:
-        self._part(self._item(event.item_id, role="user"), event.content_index, "audio").add_text(event.delta)
+        turn = self._index.item(event.item_id, role="user")
+        self._index.part(turn, event.content_index, "audio").add_text(event.delta)
 
     def _transcription_completed(
         self, event: ev.ConversationItemInputAudioTranscriptionCompleted, elapsed_ms: float
     ) -> None:
-        turn = self._item(event.item_id, role="user")
-        self._part(turn, event.content_index, "audio").finish_text(event.transcript)
+        turn = self._index.item(event.item_id, role="user")
+        self._index.part(turn, event.content_index, "audio").finish_text(event.transcript)
         turn.transcription_usage = event.usage
         turn.transcription_model = _text(setting_at(self.session, "audio.input.transcription.model"))
 
     def _transcription_failed(self, event: ev.ConversationItemInputAudioTranscriptionFailed, elapsed_ms: float) -> None:
-        turn = self._item(event.item_id, role="user")
+        turn = self._index.item(event.item_id, role="user")
         turn.transcription_error = event.error
-        self._part(turn, event.content_index, "audio").finish_text(None)
+        self._index.part(turn, event.content_index, "audio").finish_text(None)
 
     def _response_created(self, event: ev.ResponseCreated, elapsed_ms: float) -> None:
-        reply = self._reply(event.response.id)
+        reply = self._index.reply(event.response.id)
         out_of_band = event.response.conversation_id is None
         reply.describe(event.response)
         reply.model = _text(self.session.get("model")) or reply.model
@@ -262,34 +264,34 @@ class Conversation(Record):
         return None
 
     def _response_done(self, event: ev.ResponseDone, elapsed_ms: float) -> None:
-        reply = self._reply(event.response.id)
+        reply = self._index.reply(event.response.id)
         reply.describe(event.response)
         reply.done = True
         reply.timing.mark("done", elapsed_ms)
         for index, item in enumerate(event.response.output):
-            turn = self._described(item)
+            turn = self._index.described(item)
             if turn:
                 turn.done = True
-                self._output(reply, turn, index)
+                self._index.output(reply, turn, index)
                 if reply.in_conversation:
-                    self._place(turn.item_id, None)
+                    self._index.place(turn.item_id, None)
 
     def _output_item_added(self, event: ev.ResponseOutputItemAdded, elapsed_ms: float) -> None:
-        turn = self._described(event.item)
+        turn = self._index.described(event.item)
         if turn:
-            self._output(self._reply(event.response_id), turn, event.output_index)
+            self._index.output(self._index.reply(event.response_id), turn, event.output_index)
 
     def _output_item_done(self, event: ev.ResponseOutputItemDone, elapsed_ms: float) -> None:
-        turn = self._described(event.item)
+        turn = self._index.described(event.item)
         if turn:
             turn.done = True
-            self._output(self._reply(event.response_id), turn, event.output_index)
+            self._index.output(self._index.reply(event.response_id), turn, event.output_index)
 
     def _part_described(
         self, event: ev.ResponseContentPartAdded | ev.ResponseContentPartDone, elapsed_ms: float
     ) -> None:
-        turn = self._output_turn(event)
-        part = self._part(turn, event.content_index, "audio" if "audio" in event.part.type else "text")
+        turn = self._index.output_turn(event)
+        part = self._index.part(turn, event.content_index, "audio" if "audio" in event.part.type else "text")
         if isinstance(event, ev.ResponseContentPartDone) and event.part.words:
             part.finish_text(event.part.words)
 
@@ -297,99 +299,40 @@ class Conversation(Record):
         self, event: ev.ResponseOutputTextDelta | ev.ResponseOutputAudioTranscriptDelta, elapsed_ms: float
     ) -> None:
         kind = "text" if isinstance(event, ev.ResponseOutputTextDelta) else "audio"
-        self._part(self._output_turn(event), event.content_index, kind).add_text(event.delta)
-        self._reply(event.response_id).timing.mark("first_text", elapsed_ms)
+        self._index.part(self._index.output_turn(event), event.content_index, kind).add_text(event.delta)
+        self._index.reply(event.response_id).timing.mark("first_text", elapsed_ms)
 
     def _text_done(self, event: ev.ResponseOutputTextDone, elapsed_ms: float) -> None:
-        self._part(self._output_turn(event), event.content_index, "text").finish_text(event.text)
+        self._index.part(self._index.output_turn(event), event.content_index, "text").finish_text(event.text)
 
     def _transcript_done(self, event: ev.ResponseOutputAudioTranscriptDone, elapsed_ms: float) -> None:
-        self._part(self._output_turn(event), event.content_index, "audio").finish_text(event.transcript)
+        self._index.part(self._index.output_turn(event), event.content_index, "audio").finish_text(event.transcript)
 
     def _audio_delta(self, event: ev.ResponseOutputAudioDelta, elapsed_ms: float) -> None:
-        turn = self._turns.get(event.item_id)
+        turn = self._index.turns.get(event.item_id)
         part = turn.parts.get(event.content_index) if turn else None
         if part is None or turn is None or turn.response_id is None:
-            turn = self._output_turn(event)
-            part = self._part(turn, event.content_index, "audio")
+            turn = self._index.output_turn(event)
+            part = self._index.part(turn, event.content_index, "audio")
         if not part.audio_chunks:
             part.encoding = _text(setting_at(self.session, "audio.output.format.type")) or "audio/pcm"
-            self._reply(event.response_id).timing.mark("first_audio", elapsed_ms)
+            self._index.reply(event.response_id).timing.mark("first_audio", elapsed_ms)
         part.add_audio(event.delta)
 
     def _audio_done(self, event: ev.ResponseOutputAudioDone, elapsed_ms: float) -> None:
-        self._part(self._output_turn(event), event.content_index, "audio").audio_done = True
+        self._index.part(self._index.output_turn(event), event.content_index, "audio").audio_done = True
 
     def _arguments_delta(self, event: ev.ResponseFunctionCallArgumentsDelta, elapsed_ms: float) -> None:
-        turn = self._output_turn(event)
+        turn = self._index.output_turn(event)
         if not turn.done:
             turn.arguments += event.delta
 
     def _arguments_done(self, event: ev.ResponseFunctionCallArgumentsDone, elapsed_ms: float) -> None:
-        turn = self._output_turn(event)
+        turn = self._index.output_turn(event)
         turn.arguments = event.arguments
         turn.name = event.name or turn.name
         turn.call_id = event.call_id or turn.call_id
         turn.done = True
-
-    # --- finding and making records ---
-
-    def _item(self, item_id: str, *, role: str = "", kind: str = "message") -> Turn:
-        turn = self._turns.get(item_id)
-        if turn is None:
-            turn = self._turns[item_id] = Turn(item_id=item_id, role=role, kind=kind)
-        turn.role = turn.role or role
-        return turn
-
-    def _part(self, turn: Turn, content_index: int, kind: str) -> Part:
-        part = turn.parts.get(content_index)
-        if part is None:
-            part = turn.parts[content_index] = Part(kind=kind)
-        return part
-
-    def _output_turn(self, event: Any) -> Turn:
-        """Return the turn of an event that names a response, an item and a place in the output."""
-        turn = self._turns.get(event.item_id)
-        if turn is None or turn.response_id is None:
-            turn = self._item(event.item_id, role="assistant")
-            if hasattr(event, "call_id"):
-                turn.kind, turn.role = "function_call", "assistant"
-            self._output(self._reply(event.response_id), turn, event.output_index)
-        return turn
-
-    def _output(self, reply: Reply, turn: Turn, output_index: int) -> None:
-        turn.response_id = reply.response_id
-        reply.outputs[output_index] = turn
-
-    def _reply(self, response_id: str) -> Reply:
-        reply = self._replies.get(response_id)
-        if reply is None:
-            reply = self._replies[response_id] = Reply(response_id=response_id)
-            self.replies.append(reply)
-        return reply
-
-    def _described(self, item: Item) -> Turn | None:
-        """Take what a server says of an item; texts that are already whole stay."""
-        if not isinstance(item.id, str):
-            return None
-        # The items of function calls name no role.
-        role = item.role or ("assistant" if item.type == "function_call" else "")
-        turn = self._item(item.id, role=role, kind=item.type)
-        turn.describe(item)
-        for index, content in enumerate(item.content or []):
-            if content.type in ("input_image", "image"):
-                self._part(turn, index, "image").image_url = content.image_url or ""
-                continue
-            part = self._part(turn, index, "audio" if "audio" in content.type else "text")
-            if content.words and item.status != "in_progress":
-                part.finish_text(content.words)
-            if isinstance(content.audio, bytes) and not part.audio_chunks:
-                part.add_audio(content.audio)
-        return turn
-
-    def _place(self, item_id: str, previous_item_id: str | None) -> None:
-        if not self._turns[item_id].deleted:
-            self._order.place(item_id, previous_item_id)
 
 
 def _text(value: Any) -> str | None:

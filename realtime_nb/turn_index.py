@@ -1,0 +1,82 @@
+"""Turns and replies by their ids, in the conversation's order: where the fold finds and makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .item_order import ItemOrder
+from .turns import Part, Reply, Turn
+from .wire.items import Item
+
+
+class TurnIndex:
+    """The records of one conversation while they are being made."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, Turn] = {}
+        """All turns by item id, also those that are not, or no longer, part of the conversation."""
+        self.replies: dict[str, Reply] = {}
+        """All replies by response id, in the order in which they began."""
+        self.order = ItemOrder()
+        """Item ids of the conversation."""
+
+    def item(self, item_id: str, *, role: str = "", kind: str = "message") -> Turn:
+        """Return an item's turn, made where no event has named it before."""
+        turn = self.turns.get(item_id)
+        if turn is None:
+            turn = self.turns[item_id] = Turn(item_id=item_id, role=role, kind=kind)
+        turn.role = turn.role or role
+        return turn
+
+    def part(self, turn: Turn, content_index: int, kind: str) -> Part:
+        """Return a turn's part, made where no event has named it before."""
+        part = turn.parts.get(content_index)
+        if part is None:
+            part = turn.parts[content_index] = Part(kind=kind)
+        return part
+
+    def output_turn(self, event: Any) -> Turn:
+        """Return the turn of an event that names a response, an item and a place in the output."""
+        turn = self.turns.get(event.item_id)
+        if turn is None or turn.response_id is None:
+            turn = self.item(event.item_id, role="assistant")
+            if hasattr(event, "call_id"):
+                turn.kind, turn.role = "function_call", "assistant"
+            self.output(self.reply(event.response_id), turn, event.output_index)
+        return turn
+
+    def output(self, reply: Reply, turn: Turn, output_index: int) -> None:
+        """Note that a reply made a turn."""
+        turn.response_id = reply.response_id
+        reply.outputs[output_index] = turn
+
+    def reply(self, response_id: str) -> Reply:
+        """Return a response's reply, made where no event has named it before."""
+        reply = self.replies.get(response_id)
+        if reply is None:
+            reply = self.replies[response_id] = Reply(response_id=response_id)
+        return reply
+
+    def described(self, item: Item) -> Turn | None:
+        """Take what a server says of an item; texts that are already whole stay."""
+        if not isinstance(item.id, str):
+            return None
+        # The items of function calls name no role.
+        role = item.role or ("assistant" if item.type == "function_call" else "")
+        turn = self.item(item.id, role=role, kind=item.type)
+        turn.describe(item)
+        for index, content in enumerate(item.content or []):
+            if content.type in ("input_image", "image"):
+                self.part(turn, index, "image").image_url = content.image_url or ""
+                continue
+            part = self.part(turn, index, "audio" if "audio" in content.type else "text")
+            if content.words and item.status != "in_progress":
+                part.finish_text(content.words)
+            if isinstance(content.audio, bytes) and not part.audio_chunks:
+                part.add_audio(content.audio)
+        return turn
+
+    def place(self, item_id: str, previous_item_id: str | None) -> None:
+        """Put an item in its place in the conversation, unless it was taken out."""
+        if not self.turns[item_id].deleted:
+            self.order.place(item_id, previous_item_id)
