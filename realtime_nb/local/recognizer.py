@@ -42,12 +42,13 @@ LONGEST_PIECE_S = 20.0
 
 SURE_SCORE = -45.0
 """What the conversation model reaches on 95 of 100 sentences that it expects, and on no others (measured)."""
-HURRY_QUEUE_S = 8.0
-"""Waiting audio from which decoders are hurried: about 0.2 s of work for each thread."""
+HURRY_QUEUE_S = 2.0
+"""Audio that waits or is being decoded, from which on decoders are hurried: about one utterance."""
 
 _BYTES_PER_S = 2 * SAMPLE_RATE
 _SHORTEST_BYTES = _BYTES_PER_S // 10
-_NICE = 10
+_NICE = 4
+"""Added to the threads' niceness. More would starve recognition while a notebook's cells keep the machine busy."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,8 @@ class Recognizer:
 def _be_nice() -> None:
     """Let the event loop go first. Only Linux has priorities of threads."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)
 
 
 def _pieces(pcm: bytes) -> list[bytes]:

@@ -42,7 +42,7 @@ _STARTS_AFTER = 2
 """Frames of speech in a row, 64 ms, that make a turn: clicks are shorter."""
 _LAG_MS = 32
 """How late the end of speech shows in the probabilities, at least; measured 15 to 75 ms in clean and noisy sound."""
-_TAIL_MS = 200
+_TAIL_MS = 120
 """Quiet that the recogniser still gets, since words fade out."""
 _LONGEST_BEFORE_GUESS_MS = 192
 
