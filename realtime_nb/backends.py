@@ -113,7 +113,15 @@ class Backend:
 
     @classmethod
     def at(cls, base_url: str, api_key: str | None = None) -> Backend:
-        """Return a compatible server by its address, up to and with ``/v1``; the key may be empty."""
+        """Return a compatible server.
+
+        Parameters
+        ----------
+        base_url : str
+            Its address, up to and with ``/v1``.
+        api_key : str, optional
+            By default from ``REALTIME_NB_API_KEY``; many servers need none. OpenAI's key is never sent elsewhere.
+        """
         parts = urlsplit(base_url)
         if not parts.hostname:
             raise SettingsError(f"base_url={base_url!r} has no host")
@@ -121,7 +129,7 @@ class Backend:
             _ = parts.port
         except ValueError as error:
             raise SettingsError(f"base_url={base_url!r}: {error}") from None
-        return cls(parts.hostname, base_url.rstrip("/"), _key(api_key, "OPENAI_API_KEY"))
+        return cls(parts.hostname, base_url.rstrip("/"), _key(api_key, "REALTIME_NB_API_KEY"))
 
     @classmethod
     def local(cls) -> Backend:

@@ -9,7 +9,7 @@ KEY = "sk-test-0123456789"
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch):
     for name in (
-        *("OPENAI_API_KEY", "OPENAI_BASE_URL"),
+        *("OPENAI_API_KEY", "OPENAI_BASE_URL", "REALTIME_NB_API_KEY"),
         *("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_DEPLOYMENT"),
     ):
         monkeypatch.delenv(name, raising=False)
@@ -139,3 +139,10 @@ def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(key):
         with pytest.raises(SettingsError, match="copy it again") as caught:
             make(key)
         assert key not in str(caught.value)
+
+
+def test_openais_key_is_not_sent_to_another_server(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert Backend.at("https://voice.example/v1").headers() == {}
+    monkeypatch.setenv("REALTIME_NB_API_KEY", "key-of-this-server")
+    assert Backend.at("https://voice.example/v1").headers() == {"Authorization": "Bearer key-of-this-server"}
