@@ -75,3 +75,12 @@ def test_every_field_of_an_error_is_optional():
     error = msgspec.convert({"type": None, "message": None, "code": 500}, ErrorDetail)
     assert (error.code, error.param, error.event_id) == (500, None, None)
     assert msgspec.convert({}, ErrorDetail) == ErrorDetail()
+
+
+def test_fields_that_a_server_leaves_null_are_as_good_as_absent():
+    item = msgspec.json.decode(
+        b'{"id": "item_1", "type": "message", "role": "user", "status": null, "content": null, "name": null,'
+        b' "call_id": null, "arguments": null, "output": null}',
+        type=Item,
+    )
+    assert not item.status and not item.content and not item.name

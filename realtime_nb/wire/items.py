@@ -41,13 +41,13 @@ class Item(Struct, frozen=True, kw_only=True):
 
     type: str
     id: str | UnsetType = UNSET
-    status: str | UnsetType = UNSET
-    role: str | UnsetType = UNSET
-    content: list[Content] | UnsetType = UNSET
-    name: str | UnsetType = UNSET
-    call_id: str | UnsetType = UNSET
-    arguments: str | UnsetType = UNSET
-    output: str | UnsetType = UNSET
+    status: str | UnsetType | None = UNSET
+    role: str | UnsetType | None = UNSET
+    content: list[Content] | UnsetType | None = UNSET
+    name: str | UnsetType | None = UNSET
+    call_id: str | UnsetType | None = UNSET
+    arguments: str | UnsetType | None = UNSET
+    output: str | UnsetType | None = UNSET
     phase: str | UnsetType | None = UNSET
 
 
