@@ -243,6 +243,7 @@ class Road:
         self._door.remove(self)
         self._hang_up(1000)
         self.kind = ""
+        self._hand_on({"kind": "gone"})
 
     async def serve(self, connection: ServerConnection) -> None:
         """Carry one page's socket until it closes."""

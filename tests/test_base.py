@@ -1,16 +1,18 @@
+import gc
 import json
 import threading
+import weakref
 
 import pytest
 import traitlets
 from websockets.asyncio.client import connect
 
 from realtime_nb.loop import Pending, submit
-from realtime_nb.widgets.base import STATIC, BaseWidget
+from realtime_nb.widgets.base import BaseWidget, static_text
 
 
 class Lamp(BaseWidget):
-    _esm = STATIC / "speaker.js"
+    _esm = static_text("speaker.js")
     _shared = ("on",)
     on = traitlets.Bool(False)
 
@@ -102,6 +104,16 @@ def test_bundles_from_the_comm_are_taken_and_answered_from_the_handler(lamp):
 
 async def _nothing():
     pass
+
+
+def test_a_closed_widget_is_freed():
+    lamp = Lamp()
+    gone = weakref.ref(lamp)
+    lamp.close()
+    submit(_nothing()).result(5)  # The road is shut on the I/O thread.
+    del lamp
+    gc.collect()
+    assert gone() is None
 
 
 def test_closing_shuts_the_road(lamp):

@@ -14,12 +14,21 @@ import traitlets
 
 from ..bridge import Frame, Road
 
-STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parent / "static"
 
 #: How often the upstream comm answers while bundles arrive. ipykernel 7.4 hands a comm's messages to the shell that
 #: last sent on it: by answering from inside the handler, the upstream stays on the front end's subshell and is read
 #: even while a cell blocks the main thread (ipykernel/comm/comm.py, `_reply_subshell_for`).
 _ANSWER_EVERY_S = 0.5
+
+
+def static_text(name: str) -> str:
+    """Return a module or style sheet of the widgets, as text.
+
+    Given a path, anywidget 0.11 watches the file, and the watcher keeps every widget alive for good
+    (anywidget/widget.py, ``value.changed.connect``).
+    """
+    return (_STATIC / name).read_text("utf-8")
 
 
 class Uplink(ipywidgets.Widget):
@@ -48,7 +57,7 @@ class BaseWidget(anywidget.AnyWidget):
     the I/O thread also while a cell runs, and has one order. Traits in `_shared` follow it both ways.
     """
 
-    _css = STATIC / "widgets.css"
+    _css = static_text("widgets.css")
     _parts_needed: tuple[str, ...] = ("road.js",)
     _shared: tuple[str, ...] = ()
 
@@ -76,7 +85,7 @@ class BaseWidget(anywidget.AnyWidget):
         self._page_lock = threading.RLock()
         self._road = Road(on_message=self._on_message, on_error=self._show_error, send_comm=self._send_comm)
         super().__init__(
-            _parts={name: (STATIC / name).read_text("utf-8") for name in self._parts_needed},
+            _parts={name: static_text(name) for name in self._parts_needed},
             _door=self._road.address,
             _uplink=Uplink(self._road),
             **kwargs,

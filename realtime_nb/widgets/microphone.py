@@ -15,7 +15,7 @@ from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
 from ..bridge import Frame
 from ..errors import AudioError
 from ..loop import Pending, io_loop, submit
-from .base import STATIC, BaseWidget
+from .base import BaseWidget, static_text
 from .sources import checked_stream
 
 #: Where nobody stops the microphone, `Microphone.clip` holds the last ten minutes.
@@ -77,7 +77,7 @@ class Microphone(StreamTraits, BaseWidget):
     >>> clip = await microphone.record(seconds=3)                  # doctest: +SKIP
     """
 
-    _esm = STATIC / "microphone.js"
+    _esm = static_text("microphone.js")
     _parts_needed = ("road.js", "audio.js", "capture.worklet.js")
     _shared = ("recording", "muted")
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import traitlets
 from ipywidgets import Widget
 
 from ..bridge import Frame
 from ..loop import call_soon
-from .base import STATIC, BaseWidget
+from .base import BaseWidget, static_text
 from .line import Line
 from .microphone import StreamTraits
 from .outputs import Outputs
 from .sources import checked_stream
+
+#: The panel of each session: a cell that is run again makes a new one, and the old one must let go.
+_panels: WeakKeyDictionary[Any, VoicePanel] = WeakKeyDictionary()
 
 _ENDED = "This conversation has ended. Run this cell again to talk again."
 
@@ -37,11 +41,12 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     Notes
     -----
-    Displaying it makes three outputs: the panel, the record of the conversation below it, and a picture. The last two
-    are static and are updated after each reply, so that the saved notebook reads well without a kernel.
+    A session has one panel: a second one closes the first. Displaying it makes three outputs: the panel, the record
+    of the conversation below it, and a picture. The last two are static and are updated after each reply, so that the
+    saved notebook reads well without a kernel.
     """
 
-    _esm = STATIC / "panel.js"
+    _esm = static_text("panel.js")
     _parts_needed = ("road.js", "audio.js", "capture.worklet.js", "player.worklet.js")
     _shared = ("hands_free", "muted")
 
@@ -55,6 +60,8 @@ class VoicePanel(StreamTraits, BaseWidget):
     """The session's state: "closed", "connecting" or "open". Read only."""
 
     def __init__(self, session: Any, *, stream: Widget | None = None, hands_free: bool | None = None, **kwargs: Any):
+        if previous := _panels.pop(session, None):
+            previous.close()
         self.session = session
         if hands_free is None:
             hands_free = session.turn_detection is not None
@@ -65,6 +72,7 @@ class VoicePanel(StreamTraits, BaseWidget):
         self._handlers |= self.line.handlers | {"disconnect": self._on_disconnect}
         self.set_trait("state", session.state)
         self.line.set_hands_free(hands_free)
+        _panels[session] = self
 
     @property
     def playback(self) -> Any:

@@ -13,7 +13,7 @@ import traitlets
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
 from ..bridge import Frame, Road
 from ..loop import Pending
-from .base import STATIC, BaseWidget
+from .base import BaseWidget, static_text
 
 #: Called with ``(item_id, played_ms, stopped)``.
 HeardCallback = Callable[[str, float, bool], None]
@@ -156,7 +156,7 @@ class Speaker(BaseWidget):
     >>> played_ms = await speaker.play(AudioClip.from_file("a.wav"))   # doctest: +SKIP
     """
 
-    _esm = STATIC / "speaker.js"
+    _esm = static_text("speaker.js")
     _parts_needed = ("road.js", "audio.js", "player.worklet.js")
 
     playing = traitlets.Bool(False, read_only=True)

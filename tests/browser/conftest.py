@@ -49,6 +49,18 @@ def chromium_with(playwright: Playwright, microphone: Path | None) -> Browser:
     return playwright.chromium.launch(executable_path=path, args=flags)
 
 
+#: Notes the tracks that a page opens, as `window.tracks`.
+TRACKS = """
+window.tracks = [];
+const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (constraints) => {
+  const stream = await get(constraints);
+  window.tracks.push(...stream.getTracks());
+  return stream;
+};
+"""
+
+
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as running:

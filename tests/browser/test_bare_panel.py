@@ -2,6 +2,7 @@
 
 import pytest
 from bare import until
+from conftest import TRACKS
 from playwright.sync_api import expect
 from scripted import ScriptedSession
 
@@ -21,7 +22,7 @@ def panel(session, bare):
 
 @pytest.fixture
 def page(panel, visit):
-    page = visit()
+    page = visit(TRACKS)
     until(lambda: panel.road == "direct")
     return page
 
@@ -228,3 +229,33 @@ def test_a_second_window_takes_over_and_can_give_back(page, panel, session, visi
     page.get_by_role("button", name="Talk here").click()
     expect(status(page)).to_have_text("Connected, microphone off")
     expect(status(other)).to_have_text("In use in another window")
+
+
+ENDED = "window.tracks.length > 0 && window.tracks.every((track) => track.readyState === 'ended')"
+
+
+def test_a_cell_that_is_run_again_leaves_one_panel_and_one_microphone(page, panel, session, bare):
+    connect(page, session)
+    again = VoicePanel(session)
+    page.wait_for_function(ENDED)
+    bare.started.clear()
+    page.reload()
+    assert bare.started.wait(10)
+    until(lambda: again.road == "direct")
+    assert panel.road == ""
+    expect(status(page)).to_have_text(["Connected, microphone off"])
+
+
+def test_a_panel_that_nobody_sees_lets_go_of_the_microphone(page, panel, session):
+    connect(page, session)
+    page.evaluate(f"window.models.get('{panel.model_id}').hide()")
+    page.wait_for_function(ENDED)
+    assert session.state == "open"
+
+
+def test_a_view_that_moves_does_not_cut_the_microphone(page, panel, session):
+    connect(page, session)
+    page.evaluate(f"window.models.get('{panel.model_id}').hide()")
+    page.evaluate(f"window.addView('{panel.model_id}')")
+    session.audio.clear()
+    until(lambda: len(session.audio) > 2 * 24_000 * 3)

@@ -2,8 +2,11 @@
 
 import pytest
 from bare import until
+from conftest import TRACKS
 from playwright.sync_api import expect
 
+from realtime_nb.bridge import FROM_MICROPHONE, Frame
+from realtime_nb.loop import call_soon
 from realtime_nb.widgets.microphone import Microphone
 
 NO_SOCKETS = """
@@ -45,13 +48,12 @@ def test_frames_of_the_browser_and_of_python_are_the_same(microphone, visit):
     packed = visit().evaluate(
         """async () => {
           const { packFrame, unpackFrame } = await import("/road.js");
-          const frame = { kind: 1, seq: 4294967295, sampleRate: 44100, key: 9, timeMs: 1.5, samples: Int16Array.of(1, -2) };
+          const samples = Int16Array.of(1, -2);
+          const frame = { kind: 1, seq: 4294967295, sampleRate: 44100, key: 9, timeMs: 1.5, samples };
           const back = unpackFrame(packFrame(frame));
           return { bytes: [...new Uint8Array(packFrame(frame))], back: { ...back, samples: [...back.samples] } };
         }"""
     )
-    from realtime_nb.bridge import FROM_MICROPHONE, Frame
-
     frame = Frame(b"\x01\x00\xfe\xff", 44_100, key=9, seq=2**32 - 1, time_ms=1.5, kind=FROM_MICROPHONE)
     assert bytes(packed["bytes"]) == frame.encode()
     assert packed["back"] == {
@@ -103,26 +105,15 @@ def test_a_kernel_that_does_not_answer_is_said_to_be_busy_or_gone(microphone, vi
 def test_a_lost_socket_is_opened_again(microphone, visit):
     visit()
     until(lambda: microphone.road == "direct")
-    road = microphone._road
-
-    from realtime_nb.loop import call_soon
-
-    call_soon(road._connection.transport.abort)
-    until(lambda: microphone.road == "")
-    until(lambda: microphone.road == "direct")
+    roads = []
+    microphone.observe(lambda change: roads.append(change["new"]), "road")
+    call_soon(microphone._road._connection.transport.abort)
+    until(lambda: roads == ["", "direct"])
     assert microphone.record(0.5).result(20).duration_s == 0.5
 
 
 def test_a_closed_widget_lets_go_of_the_microphone(microphone, visit):
-    page = visit(
-        """window.tracks = [];
-        const get = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-        navigator.mediaDevices.getUserMedia = async (c) => {
-          const stream = await get(c);
-          window.tracks.push(...stream.getTracks());
-          return stream;
-        };"""
-    )
+    page = visit(TRACKS)
     microphone.start()
     until(lambda: microphone.level > 0)
     microphone.close()

@@ -1,6 +1,8 @@
 // @ts-check
 // A microphone button. The engine belongs to the model, the view only shows it.
 
+const UNSEEN_MS = 2000;
+
 /** @param {string} text @returns {Promise<any>} */
 function load(text) {
   const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
@@ -92,8 +94,15 @@ async function makeEngine(model, signal) {
     toggleMuted: () => setMuted(!state.muted, true),
     retake: road.retake,
     words: () => roadPart.roadInWords(state.road, state.stalled),
-    /** @param {() => void} watch */
-    watch: (watch) => (watchers.add(watch), () => watchers.delete(watch)),
+    /** @param {() => void} watch called on every change, while a view shows the engine */
+    watch(watch) {
+      watchers.add(watch);
+      return () => {
+        watchers.delete(watch);
+        // Jupyter takes a view away to show it elsewhere; but a microphone that nobody sees must not stay open.
+        setTimeout(() => watchers.size || setRecording(false, true), UNSEEN_MS);
+      };
+    },
   };
 }
 

@@ -4,6 +4,7 @@
 
 /** @typedef {{ id: string, role: string, text: string, heard: number | null, final: boolean }} Row */
 
+const UNSEEN_MS = 2000;
 const TAIL_MS = 120; // The microphone's own delay: the last word is still on its way when the button is let go.
 
 /** @param {string} text @returns {Promise<any>} */
@@ -222,8 +223,15 @@ async function makeEngine(model, signal) {
     share,
     retake: () => road.retake(),
     roadWords: () => roadPart.roadInWords(state.road, state.stalled),
-    /** @param {() => void} watch */
-    watch: (watch) => (watchers.add(watch), () => watchers.delete(watch)),
+    /** @param {() => void} watch called on every change, while a view shows the engine */
+    watch(watch) {
+      watchers.add(watch);
+      return () => {
+        watchers.delete(watch);
+        // Jupyter takes a view away to show it elsewhere; but a microphone that nobody sees must not stay open.
+        setTimeout(() => watchers.size || stopAudio(), UNSEEN_MS);
+      };
+    },
     /** In the handler of a click: browsers let a page sound only after one. */
     connect() {
       share("error", "");
