@@ -1,0 +1,265 @@
+"""Chat Completions with audio, told in the events of the Realtime protocol.
+
+A completion, whole or in chunks, becomes the ladder of a response, so that one fold makes the records of all kinds of
+sessions. No I/O and no clock. Source: Chat Completions API reference, the completion and the chunk object.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from . import events as ev
+from .items import REQUEST, Content, Item, Response, StatusDetails
+
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+class CompletionReader:
+    """Turns one completion into the events of one response.
+
+    Every method returns the events that its input means, in order; nothing raises on what a server sends.
+
+    Parameters
+    ----------
+    response_id : str
+        Name of the response; its items are named after it.
+    request_id : str
+        The request that it answers.
+    """
+
+    def __init__(self, response_id: str, request_id: str):
+        self.response_id = response_id
+        self.audio_id: str | None = None
+        """By which the server knows the audio in later turns."""
+        self.audio_expires_at: int | None = None
+        """Unix time until which it does."""
+        self.transcript = ""
+        self._request_id = request_id
+        self._usage: Mapping[str, Any] | None = None
+        self._finish_reason = ""
+        self._kind = ""
+        self._calls: dict[int, dict[str, str]] = {}
+        self._places: list[str] = []
+        """Item ids, in the order in which they began."""
+
+    @property
+    def calls(self) -> list[dict[str, str]]:
+        """The function calls so far: ``id``, ``name`` and ``arguments``."""
+        return [self._calls[index] for index in sorted(self._calls)]
+
+    def begin(self) -> list[ev.Event]:
+        """Tell that the response has begun."""
+        return [ev.ResponseCreated(response=self._response("in_progress"))]
+
+    def chunk(self, chunk: Mapping[str, Any]) -> list[ev.Event]:
+        """Take one chunk of a streamed completion; its audio is PCM16."""
+        self._usage = chunk.get("usage") or self._usage
+        told: list[ev.Event] = []
+        for choice in chunk.get("choices") or []:
+            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+            delta = choice.get("delta") or {}
+            audio = delta.get("audio") or {}
+            told += self._audio_of(audio, audio.get("transcript"), _decoded(audio.get("data")))
+            told += self._text_of(delta.get("content") or delta.get("refusal"))
+            for call in delta.get("tool_calls") or []:
+                told += self._call_of(call.get("index", 0), call)
+        return told
+
+    def whole(self, completion: Mapping[str, Any], pcm: bytes = b"") -> list[ev.Event]:
+        """Take a completion that came in one piece, with its audio decoded to PCM16."""
+        self._usage = completion.get("usage")
+        told: list[ev.Event] = []
+        for choice in (completion.get("choices") or [])[:1]:
+            self._finish_reason = choice.get("finish_reason") or ""
+            message = choice.get("message") or {}
+            audio = message.get("audio") or {}
+            told += self._audio_of(audio, audio.get("transcript"), pcm)
+            told += self._text_of(message.get("content") or message.get("refusal"))
+            for index, call in enumerate(message.get("tool_calls") or []):
+                told += self._call_of(index, call)
+        return told
+
+    def end(self) -> list[ev.Event]:
+        """Tell that the completion is there."""
+        reason = _INCOMPLETE.get(self._finish_reason)
+        details = StatusDetails(type="incomplete", reason=reason) if reason else None
+        return self._close("incomplete" if reason else "completed", details)
+
+    def fail(self, message: str, code: str | None) -> list[ev.Event]:
+        """Tell that the completion broke off."""
+        return self._close("failed", StatusDetails(type="failed", error={"message": message, "code": code}))
+
+    def cancel(self) -> list[ev.Event]:
+        """Tell that the person stopped it."""
+        return self._close("cancelled", StatusDetails(type="cancelled", reason="client_cancelled"))
+
+    # --- inside ---
+
+    def _audio_of(self, audio: Mapping[str, Any], transcript: str | None, pcm: bytes) -> list[ev.Event]:
+        self.audio_id = audio.get("id") or self.audio_id
+        self.audio_expires_at = audio.get("expires_at") or self.audio_expires_at
+        told: list[ev.Event] = []
+        if transcript:
+            told += self._message("audio")
+            self.transcript += transcript
+            told.append(ev.ResponseOutputAudioTranscriptDelta(**self._at(), delta=transcript))
+        if pcm:
+            told += self._message("audio")
+            told.append(ev.ResponseOutputAudioDelta(**self._at(), delta=pcm))
+        return told
+
+    def _text_of(self, text: str | None) -> list[ev.Event]:
+        if not text:
+            return []
+        told = self._message("text")
+        self.transcript += text
+        return [*told, ev.ResponseOutputTextDelta(**self._at(), delta=text)]
+
+    def _call_of(self, index: int, call: Mapping[str, Any]) -> list[ev.Event]:
+        function = call.get("function") or {}
+        told: list[ev.Event] = []
+        if index not in self._calls:
+            self._calls[index] = {"id": call.get("id") or "", "name": function.get("name") or "", "arguments": ""}
+            item = self._call_item(index, "in_progress")
+            told.append(
+                ev.ResponseOutputItemAdded(
+                    response_id=self.response_id, output_index=self._place(str(item.id)), item=item
+                )
+            )
+        arguments = function.get("arguments") or ""
+        self._calls[index]["arguments"] += arguments
+        if arguments:
+            item_id = item_id_of(self.response_id, index)
+            told.append(
+                ev.ResponseFunctionCallArgumentsDelta(
+                    response_id=self.response_id,
+                    item_id=item_id,
+                    call_id=self._calls[index]["id"],
+                    output_index=self._place(item_id),
+                    delta=arguments,
+                )
+            )
+        return told
+
+    def _message(self, kind: str) -> list[ev.Event]:
+        """Begin the message, once; its first content says what it is."""
+        if self._kind:
+            return []
+        self._kind = kind
+        item = Item(id=item_id_of(self.response_id), type="message", role="assistant", status="in_progress", content=[])
+        return [
+            ev.ResponseOutputItemAdded(response_id=self.response_id, output_index=self._place(str(item.id)), item=item),
+            ev.ConversationItemAdded(item=item),
+            ev.ResponseContentPartAdded(**self._at(), part=Content(type=kind)),
+        ]
+
+    def _at(self) -> dict[str, Any]:
+        item_id = item_id_of(self.response_id)
+        return {"response_id": self.response_id, "item_id": item_id, "output_index": self._place(item_id)}
+
+    def _place(self, item_id: str) -> int:
+        if item_id not in self._places:
+            self._places.append(item_id)
+        return self._places.index(item_id)
+
+    def _call_item(self, index: int, status: str) -> Item:
+        call = self._calls[index]
+        return Item(
+            id=item_id_of(self.response_id, index),
+            type="function_call",
+            status=status,
+            name=call["name"],
+            call_id=call["id"],
+            arguments=call["arguments"] if status == "completed" else "",
+        )
+
+    def _close(self, status: str, details: StatusDetails | None) -> list[ev.Event]:
+        item_status = "completed" if status == "completed" else "incomplete"
+        told: list[ev.Event] = []
+        items: list[Item] = []
+        if self._kind:
+            spoken = self._kind == "audio"
+            content = [
+                Content(type="output_audio", transcript=self.transcript)
+                if spoken
+                else Content(type="output_text", text=self.transcript)
+            ]
+            items.append(
+                Item(
+                    id=item_id_of(self.response_id),
+                    type="message",
+                    role="assistant",
+                    status=item_status,
+                    content=content,
+                )
+            )
+            if spoken:
+                told.append(ev.ResponseOutputAudioDone(**self._at()))
+            told.append(ev.ConversationItemDone(item=items[0]))
+        for index in sorted(self._calls):
+            items.append(self._call_item(index, "completed"))
+            told.append(ev.ConversationItemAdded(item=items[-1]))
+            told.append(ev.ConversationItemDone(item=items[-1]))
+        items.sort(key=lambda item: self._place(str(item.id)))
+        response = self._response(status, details, items)
+        return [*told, ev.ResponseDone(response=response)]
+
+    def _response(self, status: str, details: StatusDetails | None = None, items: list[Item] | None = None) -> Response:
+        return Response(
+            id=self.response_id,
+            status=status,
+            status_details=details,
+            output=items or [],
+            conversation_id="chat",
+            usage=realtime_usage(self._usage),
+            metadata={REQUEST: self._request_id},
+        )
+
+
+def item_id_of(response_id: str, call: int | None = None) -> str:
+    """Return the name of a response's message, or of one of its calls."""
+    return f"{response_id}_message" if call is None else f"{response_id}_call_{call}"
+
+
+def _decoded(data: Any) -> bytes:
+    """Decode a piece of base64; each piece stands for itself. What is not base64 is no audio."""
+    try:
+        return binascii.a2b_base64(data) if data else b""
+    except (binascii.Error, TypeError, ValueError):
+        return b""
+
+
+def realtime_usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Put the usage of a completion in the shape of the Realtime API's.
+
+    Chat Completions does not say of which kind cached tokens are; only text is cached there.
+    """
+    if not usage:
+        return None
+    into = usage.get("prompt_tokens_details") or {}
+    out = usage.get("completion_tokens_details") or {}
+    audio_in, image_in = into.get("audio_tokens") or 0, into.get("image_tokens") or 0
+    text_in = into.get("text_tokens")
+    cached = into.get("cached_tokens") or 0
+    audio_out = out.get("audio_tokens") or 0
+    text_out = out.get("text_tokens")
+    prompt, completion = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+    return {
+        "total_tokens": prompt + completion,
+        "input_tokens": prompt,
+        "output_tokens": completion,
+        "input_token_details": {
+            "text_tokens": prompt - audio_in - image_in if text_in is None else text_in,
+            "audio_tokens": audio_in,
+            "image_tokens": image_in,
+            "cached_tokens": cached,
+            "cached_tokens_details": {"text_tokens": cached, "audio_tokens": 0, "image_tokens": 0},
+        },
+        "output_token_details": {
+            "text_tokens": completion - audio_out if text_out is None else text_out,
+            "audio_tokens": audio_out,
+            "reasoning_tokens": out.get("reasoning_tokens") or 0,
+        },
+    }

@@ -1,0 +1,139 @@
+"""Completions told in the Realtime protocol's events, and folded by the same fold."""
+
+import base64
+
+import pytest
+
+from realtime_nb.conversation import Conversation
+from realtime_nb.pricing import Usage
+from realtime_nb.wire import events as ev
+from realtime_nb.wire.chat import CompletionReader, realtime_usage
+
+PCM = bytes(range(0, 200, 2)) * 48
+
+
+def audio_chunk(**audio):
+    return {"choices": [{"index": 0, "delta": {"audio": audio}, "finish_reason": None}]}
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+SPOKEN = [
+    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}]},
+    audio_chunk(id="audio_1"),
+    audio_chunk(transcript="Good "),
+    audio_chunk(data=b64(PCM[:999])),  # padding in the middle: each piece is decoded for itself
+    audio_chunk(transcript="morning."),
+    audio_chunk(data=b64(PCM[999:])),
+    audio_chunk(expires_at=1_800_000_000),
+    {
+        "choices": [],
+        "usage": {
+            "prompt_tokens": 30,
+            "completion_tokens": 60,
+            "prompt_tokens_details": {"audio_tokens": 20, "text_tokens": 10, "cached_tokens": 4},
+            "completion_tokens_details": {"audio_tokens": 48, "text_tokens": 12},
+        },
+    },
+]
+
+
+def fold(chunks, ending="end"):
+    conversation, reader = Conversation(), CompletionReader("chat_1", "request_1")
+    conversation.apply(ev.ResponseCreate(event_id="request_1"), 5.0)
+    told = [*reader.begin()]
+    for chunk in chunks:
+        told += reader.chunk(chunk)
+    told += getattr(reader, ending)(*(("it broke", "server_error") if ending == "fail" else ()))
+    for elapsed_ms, event in enumerate(told):
+        conversation.apply(event, 100.0 + elapsed_ms)
+    return conversation, reader
+
+
+def test_a_spoken_answer_in_chunks_is_a_reply_with_words_sound_and_usage():
+    conversation, reader = fold(SPOKEN)
+    [reply] = conversation.replies
+    assert (reply.status, reply.transcript) == ("completed", "Good morning.")
+    assert reply.audio.to_pcm16() == PCM
+    assert reply.usage == Usage(text_in=10, audio_in=20, text_cached=4, text_out=12, audio_out=48)
+    assert reply.timing.created_ms == 95.0 and reply.timing.first_audio_ms > reply.timing.first_text_ms
+    assert [turn.text for turn in conversation] == ["Good morning."]
+    assert (reader.audio_id, reader.audio_expires_at) == ("audio_1", 1_800_000_000)
+
+
+def test_a_written_answer_has_no_sound():
+    text = [{"choices": [{"delta": {"content": word}}]} for word in ("Two ", "words.")]
+    conversation, _ = fold([*text, {"choices": [{"delta": {}, "finish_reason": "stop"}]}])
+    [reply] = conversation.replies
+    assert (reply.transcript, reply.audio, reply.usage) == ("Two words.", None, None)
+
+
+def test_calls_in_chunks_become_function_calls():
+    def calls(*calls):
+        return {"choices": [{"delta": {"tool_calls": list(calls)}}]}
+
+    conversation, reader = fold(
+        [
+            calls({"index": 0, "id": "call_a", "function": {"name": "weather", "arguments": ""}}),
+            calls({"index": 0, "function": {"arguments": '{"city":'}}),
+            calls({"index": 1, "id": "call_b", "function": {"name": "time", "arguments": "{}"}}),
+            calls({"index": 0, "function": {"arguments": ' "Paris"}'}}),
+        ]
+    )
+    [reply] = conversation.replies
+    assert [(c.name, c.call_id, c.arguments) for c in reply.function_calls] == [
+        ("weather", "call_a", '{"city": "Paris"}'),
+        ("time", "call_b", "{}"),
+    ]
+    assert [turn.kind for turn in conversation] == ["function_call", "function_call"]
+    assert reader.calls[0]["arguments"] == '{"city": "Paris"}'
+
+
+def test_an_answer_in_one_piece_is_the_same_reply():
+    reader, conversation = CompletionReader("chat_1", "request_1"), Conversation()
+    message = {"role": "assistant", "audio": {"id": "audio_1", "transcript": "Hello.", "expires_at": 9}}
+    told = [*reader.begin(), *reader.whole({"choices": [{"message": message, "finish_reason": "stop"}]}, PCM)]
+    for event in [*told, *reader.end()]:
+        conversation.apply(event, 0.0)
+    [reply] = conversation.replies
+    assert reply.transcript == "Hello." and reply.audio.to_pcm16() == PCM
+    assert reader.audio_id == "audio_1"
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "status", "reason"),
+    [
+        ("stop", "completed", ""),
+        ("length", "incomplete", "max_output_tokens"),
+        ("content_filter", "incomplete", "content_filter"),
+    ],
+)
+def test_how_an_answer_ended_is_told_in_the_realtime_apis_words(finish_reason, status, reason):
+    conversation, _ = fold([{"choices": [{"delta": {"content": "So"}, "finish_reason": finish_reason}]}])
+    assert (conversation.replies[0].status, conversation.replies[0].reason) == (status, reason)
+
+
+def test_an_answer_that_breaks_off_keeps_what_came():
+    conversation, _ = fold(SPOKEN[:4], ending="fail")
+    [reply] = conversation.replies
+    assert reply.status == "failed" and reply.error == {"message": "it broke", "code": "server_error"}
+    assert reply.transcript == "Good" and reply.audio is not None
+
+
+def test_an_answer_that_was_stopped_is_cancelled():
+    conversation, _ = fold(SPOKEN[:4], ending="cancel")
+    assert (conversation.replies[0].status, conversation.replies[0].reason) == ("cancelled", "client_cancelled")
+
+
+def test_usage_without_details_is_text():
+    usage = Usage.from_realtime(realtime_usage({"prompt_tokens": 7, "completion_tokens": 3}))
+    assert usage == Usage(text_in=7, text_out=3)
+    assert realtime_usage(None) is None
+
+
+def test_what_is_not_base64_is_no_sound():
+    conversation, _ = fold([audio_chunk(data="not base64!"), audio_chunk(transcript="Words.")])
+    assert conversation.replies[0].transcript == "Words."
+    assert conversation.replies[0].audio is None
