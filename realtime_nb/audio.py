@@ -224,14 +224,27 @@ class AudioClip(Record):
         return cls._read(io.BytesIO(path.read_bytes()), str(path))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> AudioClip:
-        """Read an audio file held in memory; formats and errors as in `from_file`."""
-        return cls._read(io.BytesIO(data), f"{len(data)} bytes")
+    def from_bytes(cls, data: bytes, *, longest_s: float = math.inf) -> AudioClip:
+        """Read an audio file held in memory; formats and errors as in `from_file`.
+
+        Parameters
+        ----------
+        data : bytes
+            The file.
+        longest_s : float, optional
+            Seconds of mono sound that may be in it; `AudioError` beyond that, before anything is decoded.
+        """
+        return cls._read(io.BytesIO(data), f"{len(data)} bytes", longest_s)
 
     @classmethod
-    def _read(cls, file: BinaryIO, name: str) -> AudioClip:
+    def _read(cls, file: BinaryIO, name: str, longest_s: float = math.inf) -> AudioClip:
         try:
-            samples, sample_rate = soundfile.read(file, dtype="float32", always_2d=True)
+            with soundfile.SoundFile(file) as opened:
+                sample_rate = opened.samplerate
+                seconds = opened.frames * opened.channels / sample_rate
+                if seconds > longest_s:
+                    raise AudioError(f"{name!r} holds {seconds:.0f} s, but at most {longest_s:.0f} s are taken")
+                samples = opened.read(dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise AudioError(
                 f"{name!r} is not audio that libsndfile can read ({error.error_string}): "

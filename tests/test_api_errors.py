@@ -22,3 +22,11 @@ def test_problems_of_settings_in_the_api_s_words():
     for text, problem in cases.items():
         error = api_errors.of_problem(problem, "session")
         assert (error.message, error.code) == (text, problem.code)
+
+
+def test_wrong_types_and_values_are_named():
+    for value, name in ((None, "null"), (True, "a boolean"), (1, "an integer"), (1.5, "a decimal"), ([], "an array")):
+        error = api_errors.invalid_type("speed", "a string", value)
+        assert error.message == f"Invalid type for 'speed': expected a string, but got {name} instead."
+    error = api_errors.unsupported_value("voice", "bob", ("ash", "echo"))
+    assert error.message == "Invalid value: 'bob'. Supported values are: 'ash', 'echo'."

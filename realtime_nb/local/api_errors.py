@@ -5,6 +5,7 @@ Codes and texts: Realtime API reference, ``error``, and what clients have report
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..wire.items import ErrorDetail
@@ -79,3 +80,29 @@ def of_problem(problem: Problem, under: str) -> ApiError:
     if problem.code == "missing_required_parameter":
         return missing_parameter(path)
     return invalid_value(path, problem.message.rstrip("."))
+
+
+def invalid_type(path: str, expected: str, value: Any) -> ApiError:
+    """Return the error for a value of another type than a parameter has, e.g. ``expected="a string"``."""
+    given = next(name for kind, name in _TYPE_NAMES if isinstance(value, kind))
+    return ApiError(
+        f"Invalid type for '{path}': expected {expected}, but got {given} instead.", code="invalid_type", param=path
+    )
+
+
+_TYPE_NAMES: tuple[tuple[type, str], ...] = (
+    (type(None), "null"),
+    (bool, "a boolean"),
+    (int, "an integer"),
+    (float, "a decimal"),
+    (str, "a string"),
+    (list, "an array"),
+    (dict, "an object"),
+    (object, "something else"),
+)
+
+
+def unsupported_value(path: str, value: Any, supported: Iterable[str]) -> ApiError:
+    """Return the error for a value that is not among those that a parameter has."""
+    known = ", ".join(f"'{name}'" for name in supported)
+    return ApiError(f"Invalid value: '{value}'. Supported values are: {known}.", code="invalid_value", param=path)

@@ -25,9 +25,10 @@ from starlette.routing import Route, WebSocketRoute
 
 from ..errors import SettingsError
 from .access import Access, is_loopback
-from .api_errors import ApiError
 from .brain import Brain
 from .ears import LocalEars
+from .http_body import not_found, wrong_method
+from .http_routes import http_routes
 from .realtime import Door
 from .realtime_session import Parts
 from .rule_brain import RuleBrain
@@ -92,17 +93,14 @@ def create_app(
         listed = [{"id": name, "object": "model", "created": 0, "owned_by": "realtime_nb"} for name in names]
         return JSONResponse({"object": "list", "data": listed})
 
-    async def not_found(request: Request, error: Exception) -> JSONResponse:
-        refusal = ApiError(f"Invalid URL ({request.method} {request.url.path})", status=404)
-        return JSONResponse(refusal.body(), status_code=404)
-
     return Starlette(
         routes=[
             *(WebSocketRoute(path, door.connect) for path in REALTIME_PATHS),
             Route("/v1/models", models),
+            *http_routes(parts),
         ],
         middleware=[Middleware(Access, api_key=api_key, loopback_only=is_loopback(host))],
-        exception_handlers={404: not_found},
+        exception_handlers={404: not_found, 405: wrong_method},
     )
 
 

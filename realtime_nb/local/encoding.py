@@ -1,0 +1,67 @@
+"""Sound between files and PCM16, for the endpoints; what takes long, so that they call it in a thread."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+
+from ..audio import WIRE_SAMPLE_RATE, AudioClip
+from ..errors import AudioError
+from .api_errors import ApiError, invalid_value
+
+#: Longest sound in a file: 25 MB can hold hours that take gigabytes once they are samples.
+LONGEST_S = 1500.0
+_RATES = range(4_000, 384_001)
+_SHORTEST_PCM = bytes(WIRE_SAMPLE_RATE // 5)  # 100 ms: some formats have no files without samples
+# A call of this length holds the interpreter for a millisecond or two; live sessions get their turn in between.
+_BASE64_AT_ONCE = 4 * 262_144
+
+
+def encode(pcm: bytes, format: str) -> bytes:
+    """Return PCM16 at 24 kHz as a file: "wav", "mp3", "flac", "opus", or "pcm" and "pcm16" as it is."""
+    if format in ("pcm", "pcm16"):
+        return pcm
+    return AudioClip.from_pcm16(pcm or _SHORTEST_PCM).encode(format)
+
+
+def refuse_aac(format: str, param: str, formats: Iterable[str]) -> None:
+    """Raise `ApiError` if a format is AAC."""
+    if format == "aac":
+        known = ", ".join(f"'{name}'" for name in formats if name != "aac")
+        raise ApiError(
+            f"Unsupported value: '{param}' does not support 'aac' on this server, which has no encoder for it. "
+            f"Supported values are: {known}.",
+            code="unsupported_value",
+            param=param,
+        )
+
+
+def decode(data: bytes, param: str) -> AudioClip:
+    """Return the sound of a file in any format that libsndfile reads.
+
+    Raises
+    ------
+    ApiError
+        If it is not audio, or longer than `LONGEST_S`.
+    """
+    try:
+        clip = AudioClip.from_bytes(data, longest_s=LONGEST_S)
+    except AudioError as error:
+        raise ApiError(
+            f"Audio file might be corrupted or unsupported: {error}", code="invalid_value", param=param
+        ) from error
+    if clip.sample_rate not in _RATES:
+        raise invalid_value(param, f"a sample rate of {clip.sample_rate} Hz is none of speech")
+    return clip
+
+
+def decode_base64(text: str, param: str) -> bytes:
+    """Return the bytes of a base64 text; raises `ApiError` if it is none."""
+    decoded = bytearray()
+    try:
+        for start in range(0, len(text), _BASE64_AT_ONCE):
+            decoded += base64.b64decode(text[start : start + _BASE64_AT_ONCE], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise invalid_value(param, "expected a base64-encoded string") from error
+    return bytes(decoded)

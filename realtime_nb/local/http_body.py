@@ -1,0 +1,128 @@
+"""Requests in, answers out: bodies up to 25 MB, read without holding up live sessions, and errors in the API's shape.
+
+The loop only collects what comes in. Whatever takes time with a large body, parsing above all, is done in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from ..errors import RealtimeError
+from .api_errors import ApiError
+from .conversation_state import new_id
+from .json_fields import Fields
+
+log = logging.getLogger(__name__)
+
+#: What the API takes, too: 25 MiB.
+LARGEST_BODY = 25 * 1024 * 1024
+# A client that is refused in the middle of its body may lose the answer with the connection, so a body that is too
+# large is read on to its end; but not for ever.
+_MOST_READ = 8 * LARGEST_BODY
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def answering(handler: Handler) -> Handler:
+    """Return an endpoint that answers with the API's errors what `handler` raises."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            response = await handler(request)
+        except ApiError as error:
+            response = refusal(error)
+        except RealtimeError as error:
+            log.warning("%s failed: %s", request.url.path, error)
+            response = refusal(ApiError(str(error), type="server_error", status=500))
+        except ClientDisconnect:
+            response = Response(status_code=499)  # nobody reads it
+        except Exception:
+            log.exception("%s failed", request.url.path)
+            message = "The server had an error while processing your request."
+            response = refusal(ApiError(message, type="server_error", status=500))
+        response.headers["x-request-id"] = new_id("req")
+        return response
+
+    return endpoint
+
+
+def refusal(error: ApiError) -> Response:
+    """Return an error as an HTTP answer."""
+    return JSONResponse(error.body(), status_code=error.status)
+
+
+async def read_body(request: Request) -> bytearray:
+    """Return the body of a request.
+
+    Raises
+    ------
+    ApiError
+        With status 413 if it is larger than `LARGEST_BODY`.
+    """
+    announced = request.headers.get("content-length", "")
+    body, size = bytearray(), int(announced) if announced.isdigit() else 0
+    if size <= _MOST_READ:
+        size = 0
+        async for piece in request.stream():
+            size += len(piece)
+            if size <= LARGEST_BODY:
+                body += piece
+            elif size > _MOST_READ:
+                break
+    if size > LARGEST_BODY:
+        raise ApiError(f"Maximum content size limit ({LARGEST_BODY}) exceeded ({size} bytes read)", status=413)
+    return body
+
+
+def require_content_type(request: Request, wanted: str) -> None:
+    """Raise `ApiError` unless a request's body is of a type."""
+    given = request.headers.get("content-type", "")
+    if given.partition(";")[0].strip().lower() != wanted:
+        raise ApiError(
+            f"Unsupported content type: '{given}'. This method only accepts '{wanted}' requests.",
+            code="unsupported_content_type",
+            status=415,
+        )
+
+
+async def read_json(request: Request) -> Fields:
+    """Return the JSON object that a request brings; raises `ApiError` if it brings something else."""
+    require_content_type(request, "application/json")
+    body = await read_body(request)
+    return await asyncio.to_thread(_parse, body)
+
+
+def _parse(body: bytearray) -> Fields:
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError(f"We could not parse the JSON body of your request: {error}.") from error
+    return Fields(data)
+
+
+async def not_found(request: Request, error: Exception) -> Response:
+    """Answer a request to an address that there is not."""
+    return refusal(ApiError(f"Invalid URL ({request.method} {request.url.path})", status=404))
+
+
+async def wrong_method(request: Request, error: Exception) -> Response:
+    """Answer a request with a method that its address does not have."""
+    message = (
+        f"Not allowed to {request.method} on {request.url.path}. "
+        "(HINT: Perhaps you meant to use a different HTTP method?)"
+    )
+    response = refusal(ApiError(message, code="method_not_supported", status=405))
+    response.headers["allow"] = (getattr(error, "headers", None) or {}).get("Allow", "")
+    return response
+
+
+def json_response(data: Any) -> Response:
+    """Return data as JSON; quick even with minutes of sound in it, but see that large data are encoded in a thread."""
+    return Response(msgspec.json.encode(data), media_type="application/json")

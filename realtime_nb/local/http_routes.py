@@ -1,0 +1,22 @@
+"""The addresses of the HTTP endpoints."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from .http_body import answering
+from .realtime_session import Parts
+from .speech import SpeechEndpoint
+
+
+def http_routes(parts: Parts) -> list[Route]:
+    """Return the routes of all endpoints.
+
+    Parameters
+    ----------
+    parts : Parts
+        Brains, voice and ears.
+    """
+    return [
+        Route("/v1/audio/speech", answering(SpeechEndpoint(parts.voice).post), methods=["POST"]),
+    ]

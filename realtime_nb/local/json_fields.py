@@ -1,0 +1,112 @@
+"""The fields of a request's JSON object, checked one by one as they are read, with the API's errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .api_errors import ApiError, invalid_type, invalid_value, missing_parameter, unsupported_value
+
+_REQUIRED = object()
+
+
+class Fields:
+    """A JSON object that knows where it stands in the request.
+
+    Parameters
+    ----------
+    data : object
+        What stands there; `ApiError` unless it is a JSON object.
+    path : str, default ""
+        Where, e.g. ``"messages[0]"``.
+
+    Notes
+    -----
+    Each method takes a field's name and what stands for it where it is missing or null; without that, it must be there.
+    """
+
+    def __init__(self, data: Any, path: str = ""):
+        if not isinstance(data, dict):
+            raise invalid_type(path or "body", "an object", data)
+        self.data: dict[str, Any] = data
+        self._path = path
+
+    def at(self, name: str) -> str:
+        """Return the path of a field."""
+        return f"{self._path}.{name}" if self._path else name
+
+    def has(self, name: str) -> bool:
+        """Whether a field is there, and not null."""
+        return self.data.get(name) is not None
+
+    def text(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Return a string."""
+        return self._typed(name, default, str, "a string")
+
+    def boolean(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Return a boolean."""
+        return self._typed(name, default, bool, "a boolean")
+
+    def one_of(self, name: str, values: Sequence[str], default: Any = _REQUIRED) -> Any:
+        """Return a string that is one of `values`."""
+        value = self.text(name, default)
+        if self.has(name) and value not in values:
+            raise unsupported_value(self.at(name), value, values)
+        return value
+
+    def number(self, name: str, default: Any = _REQUIRED, *, least: float, most: float) -> Any:
+        """Return a number within bounds."""
+        value = self._value(name, default)
+        if not self.has(name):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise invalid_type(self.at(name), "a decimal", value)
+        return self._bounded(name, value, least, most)
+
+    def integer(self, name: str, default: Any = _REQUIRED, *, least: int, most: int) -> Any:
+        """Return a whole number within bounds."""
+        value = self._value(name, default)
+        if not self.has(name):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise invalid_type(self.at(name), "an integer", value)
+        return self._bounded(name, value, least, most)
+
+    def fields(self, name: str) -> Fields:
+        """Return an object."""
+        return Fields(self._value(name, _REQUIRED), self.at(name))
+
+    def array(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Return an array."""
+        return self._typed(name, default, list, "an array")
+
+    def objects(self, name: str, default: Any = _REQUIRED) -> Iterator[Fields]:
+        """Yield the objects of an array."""
+        for index, item in enumerate(self.array(name, default)):
+            yield Fields(item, f"{self.at(name)}[{index}]")
+
+    def _value(self, name: str, default: Any) -> Any:
+        if self.has(name):
+            return self.data[name]
+        if default is _REQUIRED:
+            raise missing_parameter(self.at(name))
+        return default
+
+    def _typed(self, name: str, default: Any, kind: type, expected: str) -> Any:
+        value = self._value(name, default)
+        if self.has(name) and not isinstance(value, kind):
+            raise invalid_type(self.at(name), expected, value)
+        return value
+
+    def _bounded(self, name: str, value: float, least: float, most: float) -> float:
+        if not least <= value <= most or not math.isfinite(value):
+            raise invalid_value(self.at(name), f"expected a value from {least} to {most}, but got {value}")
+        return value
+
+
+def model_of(fields: Fields) -> str:
+    """Return the model that a request names; raises `ApiError` if it names none."""
+    if not fields.has("model") or fields.data["model"] == "":
+        raise ApiError("you must provide a model parameter", param="model")
+    return str(fields.text("model"))
