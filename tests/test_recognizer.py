@@ -202,7 +202,9 @@ def test_an_utterance_that_waits_can_be_dropped(recognizer, models, clips):
         assert all(isinstance(result, asyncio.CancelledError) for result in results)
         begun = time.perf_counter()
         assert (await recognizer.recognize(clips[0], models.base)).text == "hello how are you today"
-        return time.perf_counter() - begun
+        took_s = time.perf_counter() - begun
+        await recognizer.warm_up(models.base)  # needs both threads, so what was being decoded is done
+        return took_s
 
     assert asyncio.run(main()) < 2
     assert recognizer.queue_s == 0
