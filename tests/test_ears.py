@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from local_session import spoken
+from local_session import silence, spoken
 
 from realtime_nb.audio import Resampler
 from realtime_nb.local.api_errors import ApiError
@@ -47,3 +47,13 @@ def test_the_generic_model_listens_only_to_few(ears):
     assert not ears.hears_all
     ears.leave()
     assert ears.hears_all
+
+
+def test_words_come_with_their_times(ears):
+    async def main():
+        pcm = Resampler(24_000, 16_000).process(silence(1000) + spoken("Good morning."), last=True)
+        heard = await ears.listen(pcm)
+        assert heard.text == "good morning"
+        assert 900 < heard.words[0].start_ms < 1300
+
+    asyncio.run(main())

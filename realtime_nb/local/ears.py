@@ -7,7 +7,7 @@ from typing import Any
 
 from .api_errors import overloaded
 from .language_model import LanguageModel, LanguageModels
-from .recognizer import Recognizer
+from .recognizer import Recognition, Recognizer
 
 #: How far behind the recogniser may be; a turn that would wait longer is refused.
 LONGEST_WAIT_S = 2.0
@@ -69,7 +69,11 @@ class LocalEars:
         return await self._models.get(instructions=instructions, tools=tools, sentences=sentences)
 
     async def recognize(self, pcm: bytes, expected: LanguageModel | None = None) -> str:
-        """Return the words of an utterance.
+        """Return the words of an utterance, as `listen` does, in a line."""
+        return (await self.listen(pcm, expected)).text
+
+    async def listen(self, pcm: bytes, expected: LanguageModel | None = None) -> Recognition:
+        """Return the words of an utterance, with their times.
 
         Parameters
         ----------
@@ -86,8 +90,7 @@ class LocalEars:
         if self.is_overloaded:
             raise overloaded(f"The recogniser is {self.wait_s:.1f} s behind; try again in a moment.")
         expected = expected or await self._models.get()
-        heard = await self._recognizer.recognize(pcm, expected, open_vocabulary=self.hears_all)
-        return heard.text
+        return await self._recognizer.recognize(pcm, expected, open_vocabulary=self.hears_all)
 
     def close(self) -> None:
         """End the threads and remove the files."""

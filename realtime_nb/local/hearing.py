@@ -13,6 +13,7 @@ from ..wire.items import ErrorDetail
 from .api_errors import ApiError
 from .conversation_state import Entry, Part
 from .ladder import obfuscation
+from .recognizer import Recognition
 from .session_settings import SessionSettings
 from .usage import transcription_usage
 
@@ -43,6 +44,10 @@ class Ears(Protocol):
 
     async def recognize(self, pcm: bytes, expected: Any = None) -> str:
         """Return the words of an utterance, PCM16 at 16 kHz; raises `ApiError` when there is too much to do."""
+        ...
+
+    async def listen(self, pcm: bytes, expected: Any = None) -> Recognition:
+        """Return the words with their times."""
         ...
 
 

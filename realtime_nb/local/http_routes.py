@@ -7,6 +7,7 @@ from starlette.routing import Route
 from .http_body import answering
 from .realtime_session import Parts
 from .speech import SpeechEndpoint
+from .transcriptions import TranscriptionEndpoint
 
 
 def http_routes(parts: Parts) -> list[Route]:
@@ -17,6 +18,8 @@ def http_routes(parts: Parts) -> list[Route]:
     parts : Parts
         Brains, voice and ears.
     """
+    transcriptions = TranscriptionEndpoint(parts.ears, parts.brain)
     return [
+        Route("/v1/audio/transcriptions", answering(transcriptions.post), methods=["POST"]),
         Route("/v1/audio/speech", answering(SpeechEndpoint(parts.voice).post), methods=["POST"]),
     ]
