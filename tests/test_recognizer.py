@@ -166,17 +166,19 @@ def test_a_monologue_is_cut_where_it_is_quiet(recognizer, models, monkeypatch):
 
 
 def test_the_loop_runs_on_while_an_utterance_is_decoded(recognizer, models, clips):
-    async def main() -> float:
+    async def main() -> tuple[float, float]:
         await recognizer.warm_up(models.base)
-        job = asyncio.create_task(recognizer.recognize(b"".join(clips), models.base))
-        longest, before = 0.0, time.perf_counter()
+        begun = before = time.perf_counter()
+        job = asyncio.create_task(recognizer.recognize(b"".join(clips[:8]), models.base))
+        longest = 0.0
         while not job.done():
             await asyncio.sleep(0)
             now = time.perf_counter()
             longest, before = max(longest, now - before), now
-        return longest
+        return longest, before - begun
 
-    assert asyncio.run(main()) < 0.15  # the utterance itself takes a second
+    longest_s, whole_s = asyncio.run(main())
+    assert longest_s < 0.5 * whole_s
 
 
 def test_the_queue_is_told_in_seconds_and_empties(recognizer, models, clips):
@@ -192,21 +194,24 @@ def test_the_queue_is_told_in_seconds_and_empties(recognizer, models, clips):
     assert left_s == 0
 
 
-def test_an_utterance_that_waits_can_be_dropped(recognizer, models, clips):
-    async def main() -> float:
+def test_an_utterance_that_waits_can_be_dropped(recognizer, models, clips, monkeypatch):
+    decoded = []
+    decoder = recognizer._decoder
+    monkeypatch.setattr(recognizer, "_decoder", lambda *given, **more: decoded.append(1) or decoder(*given, **more))
+
+    async def main() -> None:
         jobs = [asyncio.create_task(recognizer.recognize(pcm, models.base)) for pcm in clips * 3]
         await asyncio.sleep(0)
         for job in jobs:
             job.cancel()
         results = await asyncio.gather(*jobs, return_exceptions=True)
         assert all(isinstance(result, asyncio.CancelledError) for result in results)
-        begun = time.perf_counter()
         assert (await recognizer.recognize(clips[0], models.base)).text == "hello how are you today"
-        took_s = time.perf_counter() - begun
+        dropped = len(jobs) + 1 - len(decoded)
+        assert dropped > len(jobs) / 2
         await recognizer.warm_up(models.base)  # needs both threads, so what was being decoded is done
-        return took_s
 
-    assert asyncio.run(main()) < 2
+    asyncio.run(main())
     assert recognizer.queue_s == 0
 
 

@@ -17,6 +17,7 @@ from realtime_nb.errors import MissingExtra, RealtimeError
 PROGRAM = Path(__file__).with_name("espeak_process.py")
 _HEADER = struct.Struct("<cII")
 _STARTS_WITHIN_S = 30
+_ENDS_WITHIN_S = 5
 
 
 class SynthesisError(RealtimeError):
@@ -51,8 +52,11 @@ class EspeakProcess:
         try:
             _, _, payload = await asyncio.wait_for(self._frame(), _STARTS_WITHIN_S)
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
-            await self.close()
+            # A kill would ask for the exit code before asyncio does, which then gets none.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), _ENDS_WITHIN_S)
             code = self._process.returncode
+            await self.close()
             raise SynthesisError(f"speech synthesis did not start; its process ended with {code}") from error
         self.sample_rate = struct.unpack("<I", payload)[0]
         self._reader = asyncio.create_task(self._read())
