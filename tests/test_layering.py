@@ -11,7 +11,7 @@ import realtime_nb
 
 ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
-    0: ("errors", "record", "audio", "g711"),
+    0: ("errors", "record", "audio", "g711", "sentences"),
     1: ("wire", "pricing", "turns", "input_track", "item_order", "turn_index", "conversation"),
     2: ("loop", "backends", "local_voice"),
     3: ("sessions",),

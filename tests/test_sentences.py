@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_nb.local.sentences import LONGEST, split_sentences, spoken
+from realtime_nb.sentences import LONGEST, split_sentences, spoken
 
 
 def cut(text: str) -> list[str]:

@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from realtime_nb.errors import MissingExtra
-from realtime_nb.local.sentences import split_sentences
+from realtime_nb.sentences import split_sentences
 
 __all__ = ["LanguageModel", "LanguageModels", "corpus_sentences", "normalize"]
 

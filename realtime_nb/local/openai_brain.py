@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .api_errors import ApiError
 from .brain import CallTool, Context, Say
 from .conversation_state import Entry
-from .sentences import split_sentences
+from ..sentences import split_sentences
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -15,7 +15,7 @@ from ..wire.items import StatusDetails
 from .api_errors import ApiError
 from .brain import Brain, CallTool, Context, Say
 from .ladder import Ladder, Status
-from .sentences import split_sentences
+from ..sentences import split_sentences
 from .synthesizer import Speech
 from .usage import OUTPUT_MS_PER_TOKEN, text_tokens
 

@@ -27,7 +27,7 @@ from types import TracebackType
 from realtime_nb.audio import Resampler
 from realtime_nb.errors import SettingsError
 from realtime_nb.local.espeak_client import EspeakProcess, ProcessEnded, SynthesisError
-from realtime_nb.local.sentences import split_sentences, spoken
+from realtime_nb.sentences import split_sentences, spoken
 
 __all__ = ["VOICES", "Speech", "SynthesisError", "Synthesizer", "Voice", "split_sentences"]
 
