@@ -11,28 +11,19 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from .input_track import InputTrack
 from .record import Record
 from .turn_index import TurnIndex
-from .turns import Reply, Turn
+from .turns import Reply, Stage, Turn
 from .wire import events as ev
 from .wire.items import REQUEST
+from .wire.local import Heard, StageDone, StageStarted
 from .wire.settings import setting_at
 
 #: How many event ids are remembered, to drop what arrives twice.
 _REMEMBERED_EVENTS = 4096
-
-
-class Heard(Struct, frozen=True, kw_only=True):
-    """The speaker's report, a local event: so much of an item's audio has been rendered."""
-
-    item_id: str
-    played_ms: int
-    stopped: bool = False
-    """Whether playback ended there, before the audio did."""
-    type: str = "playback.heard"
 
 
 class Conversation(Record):
@@ -220,6 +211,17 @@ class Conversation(Record):
             turn.played_ms = max(turn.played_ms or 0, event.played_ms)
             turn.interrupted = turn.interrupted or event.stopped
 
+    def _stage_started(self, event: StageStarted, elapsed_ms: float) -> None:
+        reply = self._index.reply(event.response_id)
+        reply.stages.setdefault(event.stage, Stage(model=event.model))
+        reply.timing.mark(f"{event.stage}.started", elapsed_ms)
+
+    def _stage_done(self, event: StageDone, elapsed_ms: float) -> None:
+        reply = self._index.reply(event.response_id)
+        stage = reply.stages.setdefault(event.stage, Stage())
+        stage.usage, stage.remark = event.usage, event.remark
+        reply.timing.mark(f"{event.stage}.done", elapsed_ms)
+
     def _transcription_delta(self, event: ev.ConversationItemInputAudioTranscriptionDelta, elapsed_ms: float) -> None:
         turn = self._index.item(event.item_id, role="user")
         self._index.part(turn, event.content_index, "audio").add_text(event.delta)
@@ -359,6 +361,8 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     ev.ConversationItemDeleted: Conversation._item_deleted,
     ev.ConversationItemTruncated: Conversation._item_truncated,
     Heard: Conversation._heard,
+    StageStarted: Conversation._stage_started,
+    StageDone: Conversation._stage_done,
     ev.ConversationItemInputAudioTranscriptionDelta: Conversation._transcription_delta,
     ev.ConversationItemInputAudioTranscriptionCompleted: Conversation._transcription_completed,
     ev.ConversationItemInputAudioTranscriptionFailed: Conversation._transcription_failed,

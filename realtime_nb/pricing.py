@@ -215,15 +215,16 @@ def cost_of(usage: Usage, model: str | None) -> Cost | None:
     )
 
 
-def transcription_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | None:
-    """Price an input transcription, which is billed apart from the reply, at its own model's price.
+def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | None:
+    """Price what is billed apart from a reply: a transcription, speech, or a step of a chain.
 
     Parameters
     ----------
     usage : mapping or None
-        As in ``…input_audio_transcription.completed``: ``{"type": "duration", "seconds": …}`` or tokens.
+        As in ``…input_audio_transcription.completed``: ``{"type": "duration", "seconds": …}`` or tokens; or
+        ``{"type": "characters", "characters": …}``.
     model : str
-        The transcription model.
+        The model that did it.
 
     Returns
     -------
@@ -239,4 +240,9 @@ def transcription_cost(usage: Mapping[str, Any] | None, model: str | None) -> Co
         if "per_minute" not in row or not _is_amount(seconds):
             return None
         return Cost(input_usd=seconds / 60 * row["per_minute"], as_of=as_of, source=row["source"])
+    if usage.get("type") == "characters":
+        characters = usage.get("characters")
+        if "per_million_characters" not in row or not _is_amount(characters):
+            return None
+        return Cost(input_usd=characters * row["per_million_characters"] / 1e6, as_of=as_of, source=row["source"])
     return cost_of(Usage.from_realtime(usage), model)

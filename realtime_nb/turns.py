@@ -176,7 +176,7 @@ class Turn(Record):
     @property
     def cost(self) -> pricing.Cost | None:
         """What writing down the person's words cost, or `None` where that is not known."""
-        return pricing.transcription_cost(self.transcription_usage, self.transcription_model)
+        return pricing.metered_cost(self.transcription_usage, self.transcription_model)
 
 
 class Timing:
@@ -224,9 +224,35 @@ class Timing:
         """The response was done."""
         return self._after_origin("done")
 
+    @property
+    def stages(self) -> dict[str, tuple[float, float | None]]:
+        """When each step of a chain began and was done, by its name; empty for other systems."""
+        return {
+            name: (at_ms - self.origin_ms, self._after_origin(f"{name}.done"))
+            for mark, at_ms in self._marks.items()
+            for name, _, what in [mark.partition(".")]
+            if what == "started"
+        }
+
     def __repr__(self) -> str:
         marks = ", ".join(f"{name}_ms={self._after_origin(name):.0f}" for name in self._marks)
         return f"Timing({marks})"
+
+
+@dataclass(eq=False)
+class Stage:
+    """What one step of a chain did for a reply."""
+
+    model: str = ""
+    usage: dict[str, Any] | None = None
+    """Tokens, ``seconds`` or ``characters``, as the step is billed."""
+    remark: str = ""
+    """What is worth knowing, e.g. that other words were spoken than were written."""
+
+    @property
+    def cost(self) -> pricing.Cost | None:
+        """What the step cost, or `None` where that is not known."""
+        return pricing.metered_cost(self.usage, self.model)
 
 
 @dataclass(eq=False, repr=False)
@@ -246,6 +272,8 @@ class Reply(Record):
     """The items that it made, by output index."""
     usage: pricing.Usage | None = None
     timing: Timing = field(default_factory=Timing)
+    stages: dict[str, Stage] = field(default_factory=dict)
+    """The steps of a chain by name, in order; empty for other systems."""
     asked: Turn | None = None
     """The person's turn that it answers."""
     in_conversation: bool = True
@@ -299,5 +327,9 @@ class Reply(Record):
 
     @property
     def cost(self) -> pricing.Cost | None:
-        """What it cost, or `None` where the model's price or the usage is not known."""
+        """What it cost, or `None` where a price or the usage is not known; for a chain, the sum of its steps."""
+        if self.stages:
+            costs = [stage.cost for stage in self.stages.values()]
+            known = [cost for cost in costs if cost is not None]
+            return sum(known, pricing.Cost()) if len(known) == len(costs) else None
         return pricing.cost_of(self.usage, self.model) if self.usage is not None else None

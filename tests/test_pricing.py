@@ -12,7 +12,7 @@ from realtime_nb.pricing import (
     format_usd,
     price_table,
     shutdown_notice,
-    transcription_cost,
+    metered_cost,
 )
 
 # A recorded turn: 2.8 s heard, 6.8 s spoken.
@@ -159,29 +159,29 @@ def test_a_dated_snapshot_costs_what_its_family_costs_unless_it_has_its_own_row(
 @pytest.mark.parametrize("model", ["local-rules", "local-script", "local-sphinx"])
 def test_the_local_voice_is_free(model):
     assert cost_of(Usage.from_realtime(RECORDED), model).total_usd == 0
-    assert transcription_cost({"type": "duration", "seconds": 60}, model).total_usd == 0
+    assert metered_cost({"type": "duration", "seconds": 60}, model).total_usd == 0
 
 
 def test_transcription_is_billed_by_its_own_model():
-    assert transcription_cost({"type": "duration", "seconds": 90}, "gpt-realtime-whisper").total_usd == pytest.approx(
+    assert metered_cost({"type": "duration", "seconds": 90}, "gpt-realtime-whisper").total_usd == pytest.approx(
         0.0255
     )
     tokens = {"type": "tokens", "input_tokens": 10, "output_tokens": 5, "input_token_details": {"audio_tokens": 10}}
-    assert transcription_cost(tokens, "gpt-realtime-whisper") is None
-    assert transcription_cost({"type": "duration", "seconds": 1}, "gpt-realtime-2.1") is None
-    assert transcription_cost(None, "gpt-realtime-whisper") is None
+    assert metered_cost(tokens, "gpt-realtime-whisper") is None
+    assert metered_cost({"type": "duration", "seconds": 1}, "gpt-realtime-2.1") is None
+    assert metered_cost(None, "gpt-realtime-whisper") is None
 
 
 @pytest.mark.parametrize("seconds", [None, "12", [], float("nan")])
 def test_an_odd_duration_has_no_price(seconds):
-    assert transcription_cost({"type": "duration", "seconds": seconds}, "gpt-realtime-whisper") is None
+    assert metered_cost({"type": "duration", "seconds": seconds}, "gpt-realtime-whisper") is None
 
 
 def test_every_row_has_a_source_and_known_fields():
     for row in price_table()["models"].values():
         assert row["source"]
         kinds = {f"{kind}_{way}" for kind in ("text", "audio", "image") for way in ("in", "cached", "out")}
-        assert set(row) <= {*kinds, "per_minute", "source", "as_of"}
+        assert set(row) <= {*kinds, "per_minute", "per_million_characters", "source", "as_of"}
 
 
 def test_a_shutdown_is_announced_with_its_date_and_what_to_use():
@@ -202,3 +202,11 @@ def test_a_shutdown_is_announced_with_its_date_and_what_to_use():
 def test_dollars_are_readable(usd, text):
     assert format_usd(usd) == text
     assert usd is None or str(Cost(output_usd=usd)) == text
+
+
+def test_speech_is_billed_by_its_characters_or_its_tokens():
+    assert metered_cost({"type": "characters", "characters": 2_000}, "tts-1").total_usd == pytest.approx(0.03)
+    tokens = {"input_token_details": {"text_tokens": 1_000}, "output_token_details": {"audio_tokens": 1_200}}
+    assert metered_cost(tokens, "gpt-4o-mini-tts").total_usd == pytest.approx(0.0006 + 0.0144)
+    assert metered_cost({"type": "characters", "characters": 9}, "gpt-4o-mini-tts") is None
+    assert metered_cost({"type": "characters", "characters": None}, "tts-1") is None

@@ -9,7 +9,6 @@ from typing import Any, Unpack
 from .. import audio, g711
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler, checked_sample_rate
 from ..backends import Backend
-from ..conversation import Heard
 from ..errors import AudioError, RealtimeError, SettingsError
 from ..loop import Pending, call_soon, submit
 from ..pricing import shutdown_notice
@@ -17,6 +16,7 @@ from ..turns import Reply
 from ..wire import events as ev
 from ..wire.items import Content as ItemContent
 from ..wire.items import Item, ResponseOptions
+from ..wire.local import Heard
 from ..wire.protocol import RealtimeProtocol
 from ..wire.settings import Options, session_from_options, setting_at
 from .base import Content, Session, check_content

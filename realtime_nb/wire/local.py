@@ -1,0 +1,37 @@
+"""Local events: what only this side of a session knows. They are logged and folded like those of the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """The speaker's report: so much of an item's audio has been rendered."""
+
+    item_id: str
+    played_ms: int
+    stopped: bool = False
+    """Whether playback ended there, before the audio did."""
+    type: str = "playback.heard"
+
+
+class StageStarted(Struct, frozen=True, kw_only=True):
+    """A step of a chain has begun to work on a response."""
+
+    response_id: str
+    stage: str
+    model: str
+    type: str = "stage.started"
+
+
+class StageDone(Struct, frozen=True, kw_only=True):
+    """A step of a chain is done with a response; ``usage`` as `realtime_nb.pricing.metered_cost` takes it."""
+
+    response_id: str
+    stage: str
+    usage: dict[str, Any] | None = None
+    remark: str = ""
+    """What the person should know of it, e.g. that other words were spoken than were written."""
+    type: str = "stage.done"
