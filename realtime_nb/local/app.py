@@ -26,7 +26,9 @@ from starlette.routing import Route, WebSocketRoute
 from ..errors import SettingsError
 from .access import Access, is_loopback
 from .brain import Brain
+from .chat_audio_store import LIFETIME_S as AUDIO_LIFETIME_S
 from .ears import LocalEars
+from .faults import with_faults
 from .http_body import not_found, wrong_method
 from .http_routes import http_routes
 from .realtime import Door
@@ -58,6 +60,8 @@ class ServerOptions(TypedDict, total=False):
     """Whether the generic model of English may listen too, while there is time; it may by default."""
     faults: Collection[str]
     """Of `realtime_nb.local.faults.FAULTS`, none by default; for tests of clients."""
+    audio_lifetime_s: float
+    """How long Chat Completions may refer to an answer by its audio id; an hour, as the API has it, by default."""
 
 
 def create_app(
@@ -68,6 +72,7 @@ def create_app(
     max_sessions: int = 100,
     faults: Collection[str] = (),
     lifetime_s: float = LIFETIME_S,
+    audio_lifetime_s: float = AUDIO_LIFETIME_S,
 ) -> Starlette:
     """Return the ASGI application.
 
@@ -85,6 +90,8 @@ def create_app(
         Of `realtime_nb.local.faults.FAULTS`; for tests of clients.
     lifetime_s : float, default 3600
         How long a session may last.
+    audio_lifetime_s : float, default 3600
+        How long Chat Completions may refer to an answer by its audio id.
     """
     door = Door(parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s)
 
@@ -97,7 +104,7 @@ def create_app(
         routes=[
             *(WebSocketRoute(path, door.connect) for path in REALTIME_PATHS),
             Route("/v1/models", models),
-            *http_routes(parts),
+            *http_routes(with_faults(parts, faults), audio_lifetime_s=audio_lifetime_s),
         ],
         middleware=[Middleware(Access, api_key=api_key, loopback_only=is_loopback(host))],
         exception_handlers={404: not_found, 405: wrong_method},
@@ -184,6 +191,7 @@ class LocalServer:
             host=self.host,
             max_sessions=options.get("max_sessions", 100),
             faults=options.get("faults", ()),
+            audio_lifetime_s=options.get("audio_lifetime_s", AUDIO_LIFETIME_S),
         )
         self._server = _Server(
             uvicorn.Config(

@@ -40,13 +40,13 @@ def answering(handler: Handler) -> Handler:
             response = refusal(error)
         except RealtimeError as error:
             log.warning("%s failed: %s", request.url.path, error)
-            response = refusal(ApiError(str(error), type="server_error", status=500))
+            response = refusal(ApiError(str(error), type="server_error"))
         except ClientDisconnect:
             response = Response(status_code=499)  # nobody reads it
         except Exception:
             log.exception("%s failed", request.url.path)
             message = "The server had an error while processing your request."
-            response = refusal(ApiError(message, type="server_error", status=500))
+            response = refusal(ApiError(message, type="server_error"))
         response.headers["x-request-id"] = new_id("req")
         return response
 
@@ -55,7 +55,9 @@ def answering(handler: Handler) -> Handler:
 
 def refusal(error: ApiError) -> Response:
     """Return an error as an HTTP answer."""
-    return JSONResponse(error.body(), status_code=error.status)
+    # What a session tells in an event says in its type whose fault it was; here the status has to.
+    status = 500 if error.type == "server_error" else error.status
+    return JSONResponse(error.body(), status_code=status)
 
 
 async def read_body(request: Request) -> bytearray:

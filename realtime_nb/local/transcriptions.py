@@ -17,8 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from .api_errors import ApiError, invalid_value, unsupported_value
 from .brain import Brain
-from .decoder import SAMPLE_RATE, Word
-from .encoding import decode
+from .decoder import Word
 from .hearing import Ears
 from .http_body import json_response, read_body, require_content_type
 from .json_fields import model_of
@@ -27,24 +26,10 @@ from .responder import deltas
 from .sse import stream
 from .subtitles import cues_of, srt, vtt
 from .usage import transcription_usage
-from .utterances import Utterance, cut_utterances
+from .utterances import Recording
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 GRANULARITIES = ("word", "segment")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What a file holds, ready to be recognised."""
-
-    duration_ms: float
-    utterances: list[Utterance]
-
-    @classmethod
-    def read(cls, data: bytes) -> Recording:
-        """Decode a file; takes up to seconds. Raises `ApiError` if it is not audio."""
-        clip = decode(data, "file")
-        return cls(clip.duration_s * 1000, cut_utterances(clip.resample(SAMPLE_RATE).samples))
 
 
 @dataclass(frozen=True)
@@ -102,7 +87,7 @@ class TranscriptionRequest:
             hints=[hint for hint in (fields.text("prompt", ""), *form.all("keywords")) if hint],
             granularities=_granularities(form, form_of_answer),
             is_stream=is_stream,
-            recording=Recording.read(form.file("file")),
+            recording=Recording.read(form.file("file"), "file"),
         )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..audio import Samples, to_pcm16
 from .decoder import SAMPLE_RATE
+from .encoding import decode
 
 #: Longer utterances are cut where they are quietest.
 LONGEST_MS = 15_000
@@ -28,6 +29,20 @@ class Utterance:
     end_ms: int
     pcm: bytes
     """PCM16 at 16 kHz."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a file holds, ready to be recognised."""
+
+    duration_ms: float
+    utterances: list[Utterance]
+
+    @classmethod
+    def read(cls, data: bytes, param: str) -> Recording:
+        """Decode a file; takes up to seconds. Raises `ApiError`, about `param`, if it is not audio."""
+        clip = decode(data, param)
+        return cls(clip.duration_s * 1000, cut_utterances(clip.resample(SAMPLE_RATE).samples))
 
 
 def cut_utterances(samples: Samples) -> list[Utterance]:
