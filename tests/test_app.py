@@ -54,11 +54,6 @@ def test_the_model_names_the_brain():
     assert "no language model" in session["notice"]
 
 
-def test_models_are_listed():
-    listed = TestClient(make_app(), base_url="http://127.0.0.1").get("/v1/models", headers=BEARER).json()["data"]
-    assert [model["id"] for model in listed] == ["local-rules", "local-script"]
-
-
 def test_unknown_addresses_are_answered_in_the_api_s_shape():
     answer = TestClient(make_app(), base_url="http://127.0.0.1").get("/v1/nothing", headers=BEARER)
     assert answer.status_code == 404

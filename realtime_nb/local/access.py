@@ -1,4 +1,4 @@
-"""Who may come in: whoever holds the server's key, from no page that pretends to be this machine.
+"""Who may come in: whoever holds the server's key, or one made with it, from no page that pretends to be this machine.
 
 Loopback is shared by all users of a host and can be reached by every page in a browser, so nothing is open without
 the key. A page whose name was rebound to 127.0.0.1 still sends its own name as Host; it is refused.
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .api_errors import ApiError
+from .ephemeral_keys import EphemeralKeys
 
 _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 
@@ -54,11 +55,14 @@ class Access:
         The key.
     loopback_only : bool
         Whether only requests to this machine's own names are answered.
+    ephemeral_keys : EphemeralKeys
+        Keys that open WebSockets as well; the application finds the one that was used under ``"ephemeral_key"``.
     """
 
-    def __init__(self, app: ASGIApp, *, api_key: str, loopback_only: bool):
+    def __init__(self, app: ASGIApp, *, api_key: str, loopback_only: bool, ephemeral_keys: EphemeralKeys):
         self._app = app
         self._key = api_key.encode()
+        self._ephemeral_keys = ephemeral_keys
         self._loopback_only = loopback_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +87,9 @@ class Access:
                 code="invalid_api_key",
                 status=401,
             )
+        if scope["type"] == "websocket" and (ephemeral := self._ephemeral_keys.find(key)):
+            scope["ephemeral_key"] = ephemeral
+            return None
         if not hmac.compare_digest(key.encode(), self._key):
             return ApiError("Incorrect API key provided.", code="invalid_api_key", status=401)
         return None

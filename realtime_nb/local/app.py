@@ -19,15 +19,14 @@ from typing import TypedDict, Unpack
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import WebSocketRoute
 
 from ..errors import SettingsError
 from .access import Access, is_loopback
 from .brain import Brain
 from .chat_audio_store import LIFETIME_S as AUDIO_LIFETIME_S
 from .ears import LocalEars
+from .ephemeral_keys import EphemeralKeys
 from .faults import with_faults
 from .http_body import not_found, wrong_method
 from .http_routes import http_routes
@@ -95,18 +94,13 @@ def create_app(
     """
     door = Door(parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s)
 
-    async def models(request: Request) -> JSONResponse:
-        names = dict.fromkeys([parts.brain.name, *parts.others])
-        listed = [{"id": name, "object": "model", "created": 0, "owned_by": "realtime_nb"} for name in names]
-        return JSONResponse({"object": "list", "data": listed})
-
+    keys = EphemeralKeys()
     return Starlette(
         routes=[
             *(WebSocketRoute(path, door.connect) for path in REALTIME_PATHS),
-            Route("/v1/models", models),
-            *http_routes(with_faults(parts, faults), audio_lifetime_s=audio_lifetime_s),
+            *http_routes(with_faults(parts, faults), keys, audio_lifetime_s=audio_lifetime_s),
         ],
-        middleware=[Middleware(Access, api_key=api_key, loopback_only=is_loopback(host))],
+        middleware=[Middleware(Access, api_key=api_key, loopback_only=is_loopback(host), ephemeral_keys=keys)],
         exception_handlers={404: not_found, 405: wrong_method},
     )
 

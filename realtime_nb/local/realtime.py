@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -14,6 +15,7 @@ from ..wire.events import Error
 from .access import refuse
 from .api_errors import ApiError, overloaded
 from .conversation_state import new_id
+from .ephemeral_keys import EphemeralKey
 from .faults import FaultyOutbox, with_faults
 from .outbox import EXPIRED, Outbox
 from .realtime_session import Parts, RealtimeSession
@@ -23,6 +25,37 @@ from .synthesizer import VOICES
 POLICY_CLOSE = 4000
 SESSION_ENDS_CLOSE = 1001
 _LAST_WORDS_S = 5.0
+
+
+def initial_settings(parts: Parts, model: str, *, session: dict[str, Any], expires_at: int = 0) -> SessionSettings:
+    """Return the settings that a session begins with.
+
+    Parameters
+    ----------
+    parts : Parts
+        What it is made of.
+    model : str
+        What was asked for.
+    session : dict
+        What was set beforehand, in the API's shape.
+    expires_at : int
+        Unix time at which the session ends.
+
+    Raises
+    ------
+    ApiError
+        If a session cannot have these settings.
+    """
+    settings = SessionSettings(
+        session_id=new_id("sess"),
+        model=model,
+        expires_at=expires_at,
+        brain=parts.brain_of(model).description,
+        transcription=session.get("type") == "transcription",
+        voices=VOICES,
+    )
+    settings.update({name: value for name, value in session.items() if name != "model"})
+    return settings
 
 
 @dataclass
@@ -86,8 +119,12 @@ class Door:
     def _open(self, socket: WebSocket) -> tuple[RealtimeSession, Outbox]:
         """Return the session that a client asks for; raises `ApiError` if it asks for none that there is."""
         query = socket.query_params
-        model = query.get("model") or query.get("deployment")
-        transcription = query.get("intent") == "transcription"
+        key: EphemeralKey | None = socket.scope.get("ephemeral_key")
+        given = key.session if key else {}
+        model = query.get("model") or query.get("deployment") or given.get("model")
+        kind = "transcription" if query.get("intent") == "transcription" else "realtime"
+        kind = given.get("type", kind)
+        transcription = kind == "transcription"
         if "realtime=v1" in socket.headers.get("openai-beta", "") or "openai-beta.realtime-v1" in (
             socket.scope.get("subprotocols", [])
         ):
@@ -103,13 +140,11 @@ class Door:
             )
         if not transcription and not model:
             raise ApiError("You must provide a model parameter.", code="missing_model", param="model")
-        settings = SessionSettings(
-            session_id=new_id("sess"),
-            model=model or "",
+        settings = initial_settings(
+            self.parts,
+            model or "",
+            session=given or {"type": kind},
             expires_at=int(time.time() + self.lifetime_s),
-            brain=self.parts.brain_of(model or "").description,
-            transcription=transcription,
-            voices=VOICES,
         )
         outbox = FaultyOutbox(self.faults) if self.faults else Outbox()
         return RealtimeSession(settings, with_faults(self.parts, self.faults), outbox), outbox
