@@ -19,11 +19,14 @@ ADDED = event(wire.item_added(wire.user_item(content=[{"type": "input_text", "te
 
 def watching(journal, *matches):
     """Return results that are on their way, once all of them are watched for."""
-    pending = [submit(journal.watch(match)) for match in matches]
+
+    async def watch(match):
+        return await journal.watch(match)
 
     async def nothing():
         return None
 
+    pending = [submit(watch(match)) for match in matches]
     submit(nothing()).result(10)
     return pending
 

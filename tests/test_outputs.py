@@ -4,6 +4,8 @@ import pytest
 
 from realtime_nb.conversation import Conversation
 from realtime_nb.widgets.outputs import Outputs
+from realtime_nb.wire.events import ResponseCreated
+from realtime_nb.wire.items import Response
 
 
 class Notebook:
@@ -52,6 +54,11 @@ def looks(monkeypatch):
     return looks
 
 
+def answer(outputs):
+    """Let there be a reply to show."""
+    outputs._record.apply(ResponseCreated(response=Response(id="resp_1")), 0.0)
+
+
 @pytest.fixture
 def errors():
     return []
@@ -77,20 +84,20 @@ def test_before_the_first_reply_the_places_are_empty(outputs, notebook):
 
 def test_the_record_and_its_picture_are_outputs_of_their_own(outputs, notebook, looks):
     outputs.show(LIVE, {})
-    outputs._record.replies.append("reply")
+    answer(outputs)
     outputs.update()
     notebook.until(lambda now: now == [LIVE, WORDS, PICTURE])
 
 
 def test_the_end_replaces_the_live_widget_only(outputs, notebook, looks):
-    outputs._record.replies.append("reply")
+    answer(outputs)
     outputs.show(LIVE, {})
     outputs.end({"text/plain": "over"})
     notebook.until(lambda now: now == [{"text/plain": "over"}, WORDS, PICTURE])
 
 
 def test_what_was_never_shown_is_not_updated(outputs, notebook, looks):
-    outputs._record.replies.append("reply")
+    answer(outputs)
     outputs.update()
     outputs.end({"text/plain": "over"})
     assert notebook.outputs == {}
@@ -98,7 +105,7 @@ def test_what_was_never_shown_is_not_updated(outputs, notebook, looks):
 
 def test_a_record_that_cannot_be_drawn_is_an_error_that_is_seen(outputs, notebook, looks, errors):
     outputs.show(LIVE, {})
-    outputs._record.replies.append("reply")
+    answer(outputs)
     looks["bundle"] = ValueError("no font")
     outputs.update()
     outputs.end({"text/plain": "over"})
@@ -108,7 +115,7 @@ def test_a_record_that_cannot_be_drawn_is_an_error_that_is_seen(outputs, noteboo
 
 def test_a_burst_of_replies_is_drawn_once_or_twice(outputs, notebook, looks, monkeypatch):
     outputs.show(LIVE, {})
-    outputs._record.replies.append("reply")
+    answer(outputs)
     drawn = []
     draw = outputs._draw
     monkeypatch.setattr(outputs, "_draw", lambda: drawn.append(1) or draw())

@@ -71,8 +71,10 @@ class Connection:
         try:
             located = await asyncio.to_thread(backend.located)
             transport = await Transport.open(located.realtime_url(model), located.headers())
+            # Before the first read: a server may hang up at once, and nothing would come any more.
+            accepted = self.journal.watch(_accepted)
             self._running = asyncio.create_task(self._run(transport))
-            await asyncio.wait_for(self.journal.watch(_accepted), _OPEN_WAIT_S)
+            await asyncio.wait_for(accepted, _OPEN_WAIT_S)
         except TimeoutError:
             error = ConnectionLost(f"{backend.name} accepted the socket but opened no session")
             await self._end(error)

@@ -140,11 +140,11 @@ class Journal:
 
         return stop
 
-    async def watch(self, match: Callable[[Any], T | None]) -> T:
-        """Wait for the first event of which `match` makes something; errors that it raises are passed on."""
+    def watch(self, match: Callable[[Any], T | None]) -> asyncio.Future[T]:
+        """Watch, from now on, for the first event of which `match` makes something; its errors are passed on."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._watches.append((match, future))
-        return await future
+        return future
 
     def give_up(self, error: RealtimeError) -> None:
         """Tell everybody who waits that nothing more will come."""
