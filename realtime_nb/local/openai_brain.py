@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..sentences import split_sentences
 from .api_errors import ApiError
 from .brain import CallTool, Context, Say
 from .conversation_state import Entry
-from ..sentences import split_sentences
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

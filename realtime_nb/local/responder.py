@@ -11,11 +11,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol
 
 from ..g711 import encode_alaw, encode_ulaw
+from ..sentences import split_sentences
 from ..wire.items import StatusDetails
 from .api_errors import ApiError
 from .brain import Brain, CallTool, Context, Say
 from .ladder import Ladder, Status
-from ..sentences import split_sentences
 from .synthesizer import Speech
 from .usage import OUTPUT_MS_PER_TOKEN, text_tokens
 

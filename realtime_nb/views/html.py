@@ -45,7 +45,8 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
         f"{escape(name)}</span><br>{escape(value)}</td>"
         for name, value in pairs
     )
-    return f'<table style="border:0;margin:6px 0;table-layout:auto"><tr style="background:transparent">{cells}</tr></table>'
+    row = f'<tr style="background:transparent">{cells}</tr>'
+    return f'<table style="border:0;margin:6px 0;table-layout:auto">{row}</table>'
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
