@@ -236,7 +236,11 @@ def test_those_who_wait_are_told_when_the_session_is_closed():
     with scripted(quiet) as address:
         line = Line(address)
         line.open().result(20)
-        pending = submit(line.journal.watch(lambda event: None))
+
+        async def wait():
+            await line.journal.watch(lambda event: None)
+
+        pending = submit(wait())
         submit(asyncio.sleep(0)).result(20)
         line.close()
         with pytest.raises(LocalProtocolError, match="closed before the answer came"):
