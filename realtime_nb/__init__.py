@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .local_voice import speak
     from .loop import Pending, run_sync
     from .pricing import Cost, Usage
+    from .sessions.cascade import CascadeSession
+    from .sessions.chat import ChatSession
     from .sessions.realtime import RealtimeSession
     from .turns import Reply, Timing, Turn
     from .views.spectrogram import spectrogram
@@ -58,6 +60,8 @@ _HOMES = {
     "run_sync": "loop",
     "Cost": "pricing",
     "Usage": "pricing",
+    "CascadeSession": "sessions.cascade",
+    "ChatSession": "sessions.chat",
     "RealtimeSession": "sessions.realtime",
     "Reply": "turns",
     "Timing": "turns",
@@ -70,6 +74,8 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "RealtimeSession",
+    "ChatSession",
+    "CascadeSession",
     "VoicePanel",
     "Microphone",
     "Speaker",

@@ -11,6 +11,7 @@ from .local_voice import local_voice
 
 #: Azure's version of the GA Realtime protocol's address.
 AZURE_API_VERSION = "2025-08-28"
+_LOCAL_CHAIN = ("local-sphinx", "local-rules", "local-espeak")
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,18 @@ class Backend:
         Address up to and with ``/v1``; empty for the local voice, which is started when first needed.
     api_key : str
         The secret.
-    model, transcription, voice : str
+    model, chat_model, transcription, voice : str
         What sessions use there unless told otherwise.
+    chain : tuple of str
+        Likewise the transcriber, the text model and the speaker of a `CascadeSession`.
     """
 
     name: str
     base_url: str = ""
     api_key: str = field(default="", repr=False)
     model: str = "gpt-realtime-2.1"
+    chat_model: str = "gpt-audio-1.5"
+    chain: tuple[str, str, str] = ("gpt-transcribe", "gpt-6-luna", "gpt-realtime-2.1-mini")
     transcription: str = "gpt-realtime-whisper"
     voice: str = "marin"
     azure: bool = False
@@ -109,7 +114,7 @@ class Backend:
         if not key:
             raise MissingKey("azure", "AZURE_OPENAI_API_KEY")
         model = deployment or os.environ.get("AZURE_OPENAI_DEPLOYMENT") or cls.model
-        return cls("azure", endpoint.rstrip("/"), key, model=model, azure=True)
+        return cls("azure", endpoint.rstrip("/"), key, model=model, chat_model=model, azure=True)
 
     @classmethod
     def at(cls, base_url: str, api_key: str | None = None) -> Backend:
@@ -134,7 +139,9 @@ class Backend:
     @classmethod
     def local(cls) -> Backend:
         """Return the voice that runs on this machine, with no key; started when a session first connects."""
-        return cls("local", model="local-rules", transcription="local-sphinx")
+        return cls(
+            "local", model="local-rules", chat_model="local-rules", transcription="local-sphinx", chain=_LOCAL_CHAIN
+        )
 
     def located(self) -> Backend:
         """Return this backend with its address and key; starts the local voice, and blocks while it does."""

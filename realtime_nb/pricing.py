@@ -235,8 +235,8 @@ def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | N
     if row is None or not usage:
         return None
     as_of = row.get("as_of", price_table()["as_of"])
-    if usage.get("type") == "duration":
-        seconds = usage.get("seconds")
+    seconds = usage.get("seconds")
+    if usage.get("type") == "duration" or ("per_minute" in row and seconds is not None):
         if "per_minute" not in row or not _is_amount(seconds):
             return None
         return Cost(input_usd=seconds / 60 * row["per_minute"], as_of=as_of, source=row["source"])

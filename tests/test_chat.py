@@ -88,7 +88,7 @@ def test_calls_in_chunks_become_function_calls():
         ("time", "call_b", "{}"),
     ]
     assert [turn.kind for turn in conversation] == ["function_call", "function_call"]
-    assert reader.calls[0]["arguments"] == '{"city": "Paris"}'
+    assert reader.tool_calls[0]["function"]["arguments"] == '{"city": "Paris"}'
 
 
 def test_an_answer_in_one_piece_is_the_same_reply():
@@ -137,3 +137,11 @@ def test_what_is_not_base64_is_no_sound():
     conversation, _ = fold([audio_chunk(data="not base64!"), audio_chunk(transcript="Words.")])
     assert conversation.replies[0].transcript == "Words."
     assert conversation.replies[0].audio is None
+
+
+def test_a_request_that_was_refused_leaves_a_failed_reply():
+    conversation, reader = Conversation(), CompletionReader("chat_1", "request_1")
+    for event in reader.fail("no credit", "insufficient_quota"):
+        conversation.apply(event, 1.0)
+    [reply] = conversation.replies
+    assert (reply.status, reply.error["code"], reply.turns) == ("failed", "insufficient_quota", [])

@@ -37,69 +37,60 @@ class CompletionReader:
         """Unix time until which it does."""
         self.transcript = ""
         self._request_id = request_id
-        self._usage: Mapping[str, Any] | None = None
+        self.usage: Mapping[str, Any] | None = None
+        """As Chat Completions counts it."""
         self._finish_reason = ""
         self._kind = ""
         self._calls: dict[int, dict[str, str]] = {}
+        self._begun = False
         self._places: list[str] = []
         """Item ids, in the order in which they began."""
 
     @property
-    def calls(self) -> list[dict[str, str]]:
-        """The function calls so far: ``id``, ``name`` and ``arguments``."""
-        return [self._calls[index] for index in sorted(self._calls)]
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The function calls so far, as a message of a later request tells them."""
+        return [
+            {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["arguments"]}}
+            for _, call in sorted(self._calls.items())
+        ]
 
     def begin(self) -> list[ev.Event]:
         """Tell that the response has begun."""
+        self._begun = True
         return [ev.ResponseCreated(response=self._response("in_progress"))]
 
     def chunk(self, chunk: Mapping[str, Any]) -> list[ev.Event]:
         """Take one chunk of a streamed completion; its audio is PCM16."""
-        self._usage = chunk.get("usage") or self._usage
+        self.usage = chunk.get("usage") or self.usage
         told: list[ev.Event] = []
         for choice in chunk.get("choices") or []:
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             delta = choice.get("delta") or {}
             audio = delta.get("audio") or {}
-            told += self._audio_of(audio, audio.get("transcript"), _decoded(audio.get("data")))
-            told += self._text_of(delta.get("content") or delta.get("refusal"))
+            self._note_audio(audio)
+            told += self.say(audio.get("transcript") or "", _decoded(audio.get("data")))
+            told += self.write(delta.get("content") or delta.get("refusal") or "")
             for call in delta.get("tool_calls") or []:
-                told += self._call_of(call.get("index", 0), call)
+                told += self.call(call)
         return told
 
     def whole(self, completion: Mapping[str, Any], pcm: bytes = b"") -> list[ev.Event]:
         """Take a completion that came in one piece, with its audio decoded to PCM16."""
-        self._usage = completion.get("usage")
+        self.usage = completion.get("usage")
         told: list[ev.Event] = []
         for choice in (completion.get("choices") or [])[:1]:
             self._finish_reason = choice.get("finish_reason") or ""
             message = choice.get("message") or {}
             audio = message.get("audio") or {}
-            told += self._audio_of(audio, audio.get("transcript"), pcm)
-            told += self._text_of(message.get("content") or message.get("refusal"))
+            self._note_audio(audio)
+            told += self.say(audio.get("transcript") or "", pcm)
+            told += self.write(message.get("content") or message.get("refusal") or "")
             for index, call in enumerate(message.get("tool_calls") or []):
-                told += self._call_of(index, call)
+                told += self.call({**call, "index": index})
         return told
 
-    def end(self) -> list[ev.Event]:
-        """Tell that the completion is there."""
-        reason = _INCOMPLETE.get(self._finish_reason)
-        details = StatusDetails(type="incomplete", reason=reason) if reason else None
-        return self._close("incomplete" if reason else "completed", details)
-
-    def fail(self, message: str, code: str | None) -> list[ev.Event]:
-        """Tell that the completion broke off."""
-        return self._close("failed", StatusDetails(type="failed", error={"message": message, "code": code}))
-
-    def cancel(self) -> list[ev.Event]:
-        """Tell that the person stopped it."""
-        return self._close("cancelled", StatusDetails(type="cancelled", reason="client_cancelled"))
-
-    # --- inside ---
-
-    def _audio_of(self, audio: Mapping[str, Any], transcript: str | None, pcm: bytes) -> list[ev.Event]:
-        self.audio_id = audio.get("id") or self.audio_id
-        self.audio_expires_at = audio.get("expires_at") or self.audio_expires_at
+    def say(self, transcript: str = "", pcm: bytes = b"") -> list[ev.Event]:
+        """Take more of a spoken answer: words, sound, or both."""
         told: list[ev.Event] = []
         if transcript:
             told += self._message("audio")
@@ -110,14 +101,17 @@ class CompletionReader:
             told.append(ev.ResponseOutputAudioDelta(**self._at(), delta=pcm))
         return told
 
-    def _text_of(self, text: str | None) -> list[ev.Event]:
+    def write(self, text: str) -> list[ev.Event]:
+        """Take more of a written answer."""
         if not text:
             return []
         told = self._message("text")
         self.transcript += text
         return [*told, ev.ResponseOutputTextDelta(**self._at(), delta=text)]
 
-    def _call_of(self, index: int, call: Mapping[str, Any]) -> list[ev.Event]:
+    def call(self, call: Mapping[str, Any]) -> list[ev.Event]:
+        """Take more of a function call, as a chunk tells it."""
+        index = call.get("index", 0)
         function = call.get("function") or {}
         told: list[ev.Event] = []
         if index not in self._calls:
@@ -142,6 +136,26 @@ class CompletionReader:
                 )
             )
         return told
+
+    def end(self) -> list[ev.Event]:
+        """Tell that the completion is there."""
+        reason = _INCOMPLETE.get(self._finish_reason)
+        details = StatusDetails(type="incomplete", reason=reason) if reason else None
+        return self._close("incomplete" if reason else "completed", details)
+
+    def fail(self, message: str, code: str | None) -> list[ev.Event]:
+        """Tell that the completion broke off, or never began."""
+        return self._close("failed", StatusDetails(type="failed", error={"message": message, "code": code}))
+
+    def cancel(self) -> list[ev.Event]:
+        """Tell that the person stopped it."""
+        return self._close("cancelled", StatusDetails(type="cancelled", reason="client_cancelled"))
+
+    # --- inside ---
+
+    def _note_audio(self, audio: Mapping[str, Any]) -> None:
+        self.audio_id = audio.get("id") or self.audio_id
+        self.audio_expires_at = audio.get("expires_at") or self.audio_expires_at
 
     def _message(self, kind: str) -> list[ev.Event]:
         """Begin the message, once; its first content says what it is."""
@@ -177,7 +191,7 @@ class CompletionReader:
 
     def _close(self, status: str, details: StatusDetails | None) -> list[ev.Event]:
         item_status = "completed" if status == "completed" else "incomplete"
-        told: list[ev.Event] = []
+        told: list[ev.Event] = [] if self._begun else self.begin()
         items: list[Item] = []
         if self._kind:
             spoken = self._kind == "audio"
@@ -213,7 +227,7 @@ class CompletionReader:
             status_details=details,
             output=items or [],
             conversation_id="chat",
-            usage=realtime_usage(self._usage),
+            usage=realtime_usage(self.usage),
             metadata={REQUEST: self._request_id},
         )
 
@@ -221,6 +235,20 @@ class CompletionReader:
 def item_id_of(response_id: str, call: int | None = None) -> str:
     """Return the name of a response's message, or of one of its calls."""
     return f"{response_id}_message" if call is None else f"{response_id}_call_{call}"
+
+
+def nested_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """Put a function in the shape that Chat Completions takes."""
+    if tool.get("type") != "function" or "function" in tool:
+        return tool
+    return {"type": "function", "function": {key: value for key, value in tool.items() if key != "type"}}
+
+
+def nested_tool_choice(choice: str | dict[str, Any]) -> str | dict[str, Any]:
+    """Put the choice of a function in the shape that Chat Completions takes."""
+    if isinstance(choice, dict) and choice.get("type") == "function" and "name" in choice:
+        return {"type": "function", "function": {"name": choice["name"]}}
+    return choice
 
 
 def _decoded(data: Any) -> bytes:

@@ -1,0 +1,246 @@
+"""`CascadeSession`: the chain of three that speech to speech replaces: transcribe, think, speak."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..audio import WIRE_SAMPLE_RATE, AudioClip
+from ..backends import Backend
+from ..pricing import shutdown_notice
+from ..sentences import split_sentences
+from ..wire import events as ev
+from ..wire.chat import CompletionReader, nested_tool
+from ..wire.local import StageDone, StageStarted
+from .base import Content
+from .http import Api
+from .realtime import RealtimeSession
+from .stages import (
+    ApiSpeaker,
+    ApiTextModel,
+    ApiTranscriber,
+    RealtimeSpeaker,
+    Speaker,
+    TextModel,
+    Took,
+    Transcriber,
+)
+from .turnwise import TurnwiseSession
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+# What the text model is told where the transcriber made out nothing.
+_NOTHING = "(The person said something, but no words could be made out.)"
+
+
+class CascadeSession(TurnwiseSession):
+    """A chain of three systems: a transcriber, a text model, a speaker.
+
+    It has the contract and the records of `RealtimeSession`. The text model gets words alone: how something was said
+    is lost. The first sentence is spoken while the rest of the answer is still being written.
+
+    Parameters
+    ----------
+    transcriber : str or Transcriber, optional
+        A model of the transcription endpoint, or an object with a ``transcribe`` method.
+    text_model : str or TextModel, optional
+        A model of Chat Completions, or an object with an ``answer`` method.
+    speaker : str or Speaker, optional
+        A model of the speech endpoint, a ``gpt-realtime…`` model, which reads out of band over a Realtime session, or
+        an object with a ``speak`` method.
+    backend : Backend or str, optional
+        As for `RealtimeSession`; it also says which three are used by default.
+    api_key : str, optional
+        By default from the environment.
+    client : openai.AsyncOpenAI or openai.AsyncAzureOpenAI, optional
+        A client to send through in place of one of our own; leave it to this session alone, and close it yourself.
+    instructions : str, optional
+        The text model's system message.
+    voice : str, optional
+        By default the backend's.
+    tools : list of dict, optional
+        Functions in the Realtime API's flat shape.
+
+    Raises
+    ------
+    MissingKey
+        If the backend needs a key and there is none.
+
+    See Also
+    --------
+    realtime_nb.sessions.stages : The protocols of the three steps.
+
+    Examples
+    --------
+    >>> session = CascadeSession(backend="local")
+    >>> reply = session.ask("Hello!").result()
+    >>> list(reply.stages)
+    ['text', 'speech']
+    >>> session.close().result()
+    """
+
+    def __init__(
+        self,
+        *,
+        transcriber: str | Transcriber | None = None,
+        text_model: str | TextModel | None = None,
+        speaker: str | Speaker | None = None,
+        backend: Backend | str | None = None,
+        api_key: str | None = None,
+        client: AsyncOpenAI | None = None,
+        instructions: str = "",
+        voice: str | None = None,
+        tools: list[dict[str, Any]] | None = None,
+    ):
+        found = Backend("openai", str(client.base_url)) if client else Backend.find(backend, api_key=api_key)
+        super().__init__(Api(found, client))
+        self.voice = voice or found.voice
+        heard = transcriber or found.chain[0]
+        thought = text_model or found.chain[1]
+        said = speaker or found.chain[2]
+        for given in (heard, thought, said):
+            if isinstance(given, str) and (notice := shutdown_notice(given)):
+                warnings.warn(notice, FutureWarning, stacklevel=2)
+        options = {"tools": [nested_tool(tool) for tool in tools]} if tools else {}
+        self._transcriber = ApiTranscriber(self._api, heard) if isinstance(heard, str) else heard
+        self._text_model = ApiTextModel(self._api, thought, **options) if isinstance(thought, str) else thought
+        self._speaker = self._speaker_of(said) if isinstance(said, str) else said
+        self.model = " → ".join(step.model for step in (self._transcriber, self._text_model, self._speaker))
+        self._instructions = instructions
+        self._messages: list[Mapping[str, Any]] = []
+        if instructions:
+            self._add_message({"role": "system", "content": instructions})
+
+    def _speaker_of(self, model: str) -> Speaker:
+        if not model.startswith("gpt-realtime"):
+            return ApiSpeaker(self._api, model, self.voice)
+
+        def connect() -> RealtimeSession:
+            return RealtimeSession(
+                model=model, backend=self.backend, voice=self.voice, transcription=None, turn_detection=None
+            )
+
+        return RealtimeSpeaker(connect, model)
+
+    def _settings(self) -> dict[str, Any]:
+        output = {"voice": self.voice, "format": {"type": "audio/pcm", "rate": WIRE_SAMPLE_RATE}}
+        return {"model": self.model, "instructions": self._instructions, "audio": {"output": output}}
+
+    def _add_message(self, message: dict[str, Any]) -> None:
+        self._messages.append(message)
+
+    async def _answer(self, content: tuple[Content, ...], reader: CompletionReader) -> None:
+        words = await self._words_of(content, reader)
+        messages = [*self._messages, *([{"role": "user", "content": words}] if content else [])]
+        self._tell("received", *reader.begin())
+        sentences: asyncio.Queue[str | None] = asyncio.Queue()
+        speaking = asyncio.create_task(self._speak(sentences, reader))
+        thinking = asyncio.create_task(self._think(messages, sentences, reader))
+        try:
+            # Whichever fails first ends the other: nobody writes on for a voice that is gone.
+            await asyncio.gather(thinking, speaking)
+        finally:
+            for task in (thinking, speaking):
+                task.cancel()
+            await asyncio.gather(thinking, speaking, return_exceptions=True)
+        answer: dict[str, Any] = {"role": "assistant", "content": reader.transcript or None}
+        if reader.tool_calls:
+            answer["tool_calls"] = reader.tool_calls
+        self._messages = [*messages, answer]
+
+    async def _words_of(self, content: tuple[Content, ...], reader: CompletionReader) -> str:
+        """Return a question in words; speech is written down first."""
+        turn = self.conversation.turns[-1] if content else None
+        told: list[str] = []
+        for index, piece in enumerate(content):
+            if isinstance(piece, str):
+                told.append(piece)
+                continue
+            assert turn is not None
+            at = {"item_id": turn.item_id, "content_index": index}
+            told.append(await self._transcribe(piece, reader.response_id, at) or _NOTHING)
+        return "\n".join(told)
+
+    async def _transcribe(self, clip: AudioClip, response_id: str, at: dict[str, Any]) -> str:
+        took = Took({})
+        words = ""
+        model = self._transcriber.model
+        self._tell("local", StageStarted(response_id=response_id, stage="transcription", model=model))
+        async for piece in self._transcriber.transcribe(clip):
+            if isinstance(piece, Took):
+                took = piece
+                continue
+            words += piece
+            self._tell("received", ev.ConversationItemInputAudioTranscriptionDelta(**at, delta=piece))
+        words = words.strip()
+        self._tell("received", ev.ConversationItemInputAudioTranscriptionCompleted(**at, transcript=words))
+        self._done(response_id, "transcription", [took])
+        return words
+
+    async def _think(
+        self, messages: list[Mapping[str, Any]], sentences: asyncio.Queue[str | None], reader: CompletionReader
+    ) -> None:
+        """Let the answer be written, and hand each sentence on as soon as it is whole."""
+        took: list[Took] = []
+        waiting = ""
+        self._tell("local", StageStarted(response_id=reader.response_id, stage="text", model=self._text_model.model))
+        async for piece in self._text_model.answer(messages):
+            if isinstance(piece, Took):
+                took.append(piece)
+            elif isinstance(piece, str):
+                self._tell("received", *reader.say(piece))
+                *whole, waiting = split_sentences(waiting + piece) or [""]
+                for sentence in whole:
+                    sentences.put_nowait(sentence)
+            else:
+                self._tell("received", *reader.call(piece.delta))
+        if waiting.strip():
+            sentences.put_nowait(waiting)
+        sentences.put_nowait(None)
+        self._done(reader.response_id, "text", took)
+
+    async def _speak(self, sentences: asyncio.Queue[str | None], reader: CompletionReader) -> None:
+        took: list[Took] = []
+        while (sentence := await sentences.get()) is not None:
+            if not took:
+                started = StageStarted(response_id=reader.response_id, stage="speech", model=self._speaker.model)
+                self._tell("local", started)
+            spoken = self._speaker.speak(sentence.strip())
+            half = b""
+            async for piece in spoken:
+                if isinstance(piece, Took):
+                    took.append(piece)
+                    continue
+                # A sample has two bytes, whatever pieces the network makes.
+                whole = len(half + piece) // 2 * 2
+                pcm, half = (half + piece)[:whole], (half + piece)[whole:]
+                self._tell("received", *reader.say(pcm=pcm))
+        if took:
+            self._done(reader.response_id, "speech", took)
+
+    def _done(self, response_id: str, stage: str, took: list[Took]) -> None:
+        remark = "; ".join(step.remark for step in took if step.remark)
+        usage = _sum([step.usage for step in took])
+        self._tell("local", StageDone(response_id=response_id, stage=stage, usage=usage, remark=remark))
+
+    async def _close(self) -> None:
+        await super()._close()
+        if isinstance(self._speaker, RealtimeSpeaker):
+            await self._speaker.close()
+
+
+def _sum(usages: list[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Add up what a step took in several requests; numbers are added, the rest is that of the first."""
+    total: dict[str, Any] = {}
+    for usage in usages:
+        for key, value in usage.items():
+            if isinstance(value, Mapping):
+                total[key] = _sum([total.get(key) or {}, value])
+            elif isinstance(value, int | float):
+                total[key] = total.get(key, 0) + value
+            else:
+                total.setdefault(key, value)
+    return total or None

@@ -1,0 +1,92 @@
+"""The official SDK behind the sessions that speak HTTP; loaded when the first one connects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..backends import Backend
+from ..errors import ConnectionLost, ServerError
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+#: Version of Azure's Chat Completions that takes and gives audio.
+_AZURE_API_VERSION = "2025-01-01-preview"
+
+
+class Api:
+    """A backend's HTTP endpoints.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where they are; with a `client` of the caller's, only its name counts.
+    client : openai.AsyncOpenAI, optional
+        What to send through in place of a client of our own.
+    """
+
+    def __init__(self, backend: Backend, client: AsyncOpenAI | None = None):
+        self.backend = backend
+        self._given = client
+        self._own: AsyncOpenAI | None = None
+        self._making = asyncio.Lock()
+
+    async def client(self) -> AsyncOpenAI:
+        """Return the client. Loading the SDK and starting the local voice take a while, off the loop."""
+        if self._given is not None:
+            return self._given
+        async with self._making:
+            if self._own is None:
+                self._own = await asyncio.to_thread(_client, self.backend)
+            return self._own
+
+    async def close(self) -> None:
+        """Close a client of our own."""
+        own, self._own = self._own, None
+        if own is not None:
+            await own.close()
+
+
+def _client(backend: Backend) -> AsyncOpenAI:
+    from openai import AsyncAzureOpenAI, AsyncOpenAI
+
+    located = backend.located()
+    if located.azure:
+        return AsyncAzureOpenAI(
+            azure_endpoint=located.base_url, api_key=located.api_key, api_version=_AZURE_API_VERSION
+        )
+    # The SDK insists on a key; servers that need none take any.
+    return AsyncOpenAI(base_url=located.base_url, api_key=located.api_key or "none")
+
+
+@asynccontextmanager
+async def told_by_sdk() -> AsyncIterator[None]:
+    """Raise what the SDK raises inside in our words; the API's code and message stay.
+
+    Raises
+    ------
+    ServerError
+        If the server answered with an error.
+    ConnectionLost
+        If it could not be reached, or the answer broke off.
+    """
+    from openai import APIConnectionError, APIError, APIStatusError
+
+    try:
+        yield
+    except APIStatusError as error:
+        body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
+        code = body.get("code") or ("invalid_api_key" if error.status_code == 401 else None)
+        raise ServerError(
+            body.get("message") or error.message,
+            code=None if code is None else str(code),
+            error_type=body.get("type"),
+            param=body.get("param"),
+        ) from error
+    except APIConnectionError as error:
+        raise ConnectionLost(f"{error.request.url.host} cannot be reached: {error.__cause__ or error}") from error
+    except APIError as error:
+        raise ServerError(error.message, code=error.code, error_type=error.type, param=error.param) from error

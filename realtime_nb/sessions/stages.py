@@ -1,0 +1,244 @@
+"""The three steps of a chain, each replaceable: a transcriber, a text model, a speaker.
+
+What a step makes comes as an async iterator: pieces as they are ready, and at the end what the step took. The steps
+here speak HTTP to a backend through the official SDK, or, for speech, over a Realtime session; anything with the same
+method will do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..audio import AudioClip
+from ..errors import ConnectionLost, ServerError
+from ..wire import events as ev
+from ..wire.chat import realtime_usage
+from .http import Api, told_by_sdk
+from .realtime import RealtimeSession
+
+# 100 ms of PCM16 at 24 kHz: little enough not to wait for.
+_PIECE_BYTES = 4_800
+
+
+@dataclass(frozen=True)
+class Took:
+    """What a step took, as `realtime_nb.pricing.metered_cost` takes it, and what the person should know of it."""
+
+    usage: Mapping[str, Any]
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A piece of a function call that a text model makes, as Chat Completions streams it."""
+
+    delta: Mapping[str, Any]
+
+
+class Transcriber(Protocol):
+    """Writes down what the person said."""
+
+    model: str
+
+    def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Took]:
+        """Yield the words, in one piece or as they are made out, and what that took."""
+        ...
+
+
+class TextModel(Protocol):
+    """Thinks of an answer."""
+
+    model: str
+
+    def answer(self, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[str | Call | Took]:
+        """Yield the answer to a conversation, in Chat Completions' shape, as it is made, and what that took."""
+        ...
+
+
+class Speaker(Protocol):
+    """Says the answer aloud."""
+
+    model: str
+
+    def speak(self, text: str) -> AsyncIterator[bytes | Took]:
+        """Yield PCM16 at 24 kHz as it is made, and what that took."""
+        ...
+
+
+class ApiTranscriber:
+    """The transcription endpoint; words come as they are made out where the model can do that."""
+
+    def __init__(self, api: Api, model: str):
+        self._api = api
+        self.model = model
+
+    async def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Took]:
+        """Yield the words of a clip, and what that took."""
+        client = await self._api.client()
+        file = ("speech.wav", io.BytesIO(await asyncio.to_thread(clip.encode, "wav")), "audio/wav")
+        create: Any = client.audio.transcriptions.create
+        async with told_by_sdk():
+            if self.model == "whisper-1":  # The one model that cannot stream.
+                answer = (await create(file=file, model=self.model)).model_dump()
+                yield answer["text"]
+                yield Took(_metered(answer.get("usage"), clip))
+                return
+            async for event in await create(file=file, model=self.model, stream=True):
+                if event.type == "transcript.text.delta":
+                    yield event.delta
+                elif event.type == "transcript.text.done":
+                    yield Took(_metered(event.model_dump().get("usage"), clip))
+
+
+class ApiTextModel:
+    """A text model by Chat Completions, streamed."""
+
+    def __init__(self, api: Api, model: str, **options: Any):
+        self._api = api
+        self.model = model
+        self._options = options
+
+    async def answer(self, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[str | Call | Took]:
+        """Yield the answer as it is made, its function calls, and what it took."""
+        client = await self._api.client()
+        create: Any = client.chat.completions.create
+        async with told_by_sdk():
+            chunks = await create(
+                model=self.model,
+                messages=list(messages),
+                stream=True,
+                stream_options={"include_usage": True},
+                **self._options,
+            )
+            async for chunk in chunks:
+                told = chunk.model_dump()
+                for choice in told.get("choices") or []:
+                    delta = choice.get("delta") or {}
+                    if delta.get("content"):
+                        yield delta["content"]
+                    for call in delta.get("tool_calls") or []:
+                        yield Call(call)
+                if usage := realtime_usage(told.get("usage")):
+                    yield Took(usage)
+
+
+class ApiSpeaker:
+    """The speech endpoint. OpenAI's models for it end on 2027-01-06; other servers go on to have it."""
+
+    def __init__(self, api: Api, model: str, voice: str):
+        self._api = api
+        self.model = model
+        self._voice = voice
+
+    async def speak(self, text: str) -> AsyncIterator[bytes | Took]:
+        """Yield a text's speech as it is made, and what that took: characters, or tokens where the server says so."""
+        client = await self._api.client()
+        # Plain audio carries no usage, and models other than tts-1 are billed by tokens.
+        by_tokens = self.model.startswith("gpt-")
+        create: Any = client.audio.speech.with_streaming_response.create
+        wanted = {"model": self.model, "voice": self._voice, "input": text, "response_format": "pcm"}
+        async with told_by_sdk(), create(**wanted, **({"stream_format": "sse"} if by_tokens else {})) as answer:
+            if by_tokens:
+                async for line in answer.iter_lines():
+                    event = json.loads(line[5:]) if line.startswith("data:") and line[5:].strip() != "[DONE]" else {}
+                    if event.get("type") == "speech.audio.delta":
+                        yield base64.b64decode(event["audio"])
+                    elif event.get("type") == "speech.audio.done":
+                        yield Took(_speech_tokens(event.get("usage") or {}))
+            else:
+                async for piece in answer.iter_bytes(_PIECE_BYTES):
+                    yield piece
+                yield Took({"type": "characters", "characters": len(text)})
+
+
+class RealtimeSpeaker:
+    """Speech by out-of-band responses of a Realtime session, which reads word for word and is checked for it.
+
+    Parameters
+    ----------
+    connect : callable
+        Returns a session with manual turns; it is opened with the first sentence, and belongs to this speaker.
+    """
+
+    def __init__(self, connect: Callable[[], RealtimeSession], model: str):
+        self._connect = connect
+        self._session: RealtimeSession | None = None
+        self.model = model
+
+    async def speak(self, text: str) -> AsyncIterator[bytes | Took]:
+        """Yield a text's speech as it is made, and what that took; a remark says where other words were spoken."""
+        if self._session is None:
+            self._session = self._connect()
+        pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+        def take(event: Any, elapsed_ms: float) -> None:
+            if isinstance(event, ev.ResponseOutputAudioDelta):
+                pieces.put_nowait(event.delta)
+
+        stop = self._session.listen(take)
+        said = self._session.respond(
+            conversation="none",
+            input=[{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}],
+            instructions="Read the user's text aloud, word for word. Add nothing and leave nothing out.",
+            output_modalities=["audio"],
+        )
+        loop = asyncio.get_running_loop()
+        said.add_done_callback(lambda _: loop.call_soon_threadsafe(pieces.put_nowait, None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            reply = await said
+        finally:
+            stop()
+            said.cancel()
+        if reply.status != "completed":
+            raise ServerError(f"the sentence was not spoken: {reply.status} {reply.reason}".strip())
+        spoken = reply.transcript
+        remark = "" if _words(spoken) == _words(text) else f"other words were spoken than written: “{spoken}”"
+        yield Took(_realtime_tokens(reply), remark)
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.lower().replace("'", "").replace("’", ""))
+
+
+def _metered(usage: Any, clip: AudioClip) -> dict[str, Any]:
+    """Return the usage of a transcription with the clip's length: some models are billed by the minute."""
+    told = {key: value for key, value in usage.items() if value is not None} if isinstance(usage, Mapping) else {}
+    return {"seconds": clip.duration_s, **told}
+
+
+def _speech_tokens(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the usage of the speech endpoint in the Realtime API's shape: text goes in, audio comes out."""
+    return {
+        "input_token_details": {"text_tokens": usage.get("input_tokens") or 0},
+        "output_token_details": {"audio_tokens": usage.get("output_tokens") or 0},
+    }
+
+
+def _realtime_tokens(reply: Any) -> dict[str, Any]:
+    usage = reply.usage
+    if usage is None:
+        raise ConnectionLost("the server did not say what the sentence took")
+    cached = {"text_tokens": usage.text_cached, "audio_tokens": usage.audio_cached}
+    return {
+        "input_token_details": {
+            "text_tokens": usage.text_in,
+            "audio_tokens": usage.audio_in,
+            "cached_tokens": usage.cached_tokens,
+            "cached_tokens_details": cached,
+        },
+        "output_token_details": {"text_tokens": usage.text_out, "audio_tokens": usage.audio_out},
+    }

@@ -1,0 +1,183 @@
+"""Sessions that take one turn at a time: a question, a request, an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from abc import abstractmethod
+from typing import Any, Literal
+
+from ..audio import WIRE_SAMPLE_RATE, AudioClip
+from ..errors import LocalProtocolError, RealtimeError
+from ..loop import Pending, submit
+from ..turns import Reply
+from ..wire import events as ev
+from ..wire.chat import CompletionReader
+from ..wire.items import Content as ItemContent
+from ..wire.items import Item
+from .base import Content, Session, check_content
+from .http import Api
+from .journal import Interrupted, StateChanged
+
+
+class TurnwiseSession(Session):
+    """What `ChatSession` and `CascadeSession` share.
+
+    A question that is asked while another one is being answered waits for its turn.
+    """
+
+    def __init__(self, api: Api) -> None:
+        super().__init__()
+        self.backend = api.backend
+        self._api = api
+        self._open = False
+        self._numbers = itertools.count(1)
+        self._turn = asyncio.Lock()
+        self._answering: asyncio.Task[Reply] | None = None
+
+    @property
+    def state(self) -> str:
+        """``"open"`` once it has been used, ``"closed"`` before and after."""
+        return "open" if self._open else "closed"
+
+    def connect(self) -> Pending[None]:
+        """Get ready; nothing is sent before the first question."""
+        return submit(self._connect())
+
+    def ask(self, *content: Content) -> Pending[Reply]:
+        """Say or write something, and get the answer.
+
+        Parameters
+        ----------
+        *content : str or AudioClip
+            Words and speech of one message.
+
+        Returns
+        -------
+        reply : Pending of Reply
+            There when the answer is whole.
+
+        Raises
+        ------
+        AudioError
+            If a clip is shorter than 100 ms, or silent from end to end.
+        TypeError
+            If a piece of content is neither `str` nor `AudioClip`.
+        """
+        check_content(content)
+        return submit(self._take_turn(content))
+
+    def respond(self) -> Pending[Reply]:
+        """Ask for an answer to the conversation as it is, e.g. after `send_function_output`."""
+        return submit(self._take_turn(()))
+
+    def send_function_output(self, call_id: str, output: str) -> Pending[None]:
+        """Answer a function call of the model's; then `respond` lets it go on."""
+        return submit(self._add_output(call_id, output))
+
+    def interrupt(self) -> Pending[bool]:
+        """Stop the answer that is being made; the result says whether there was one."""
+        return submit(self._interrupt())
+
+    def close(self) -> Pending[None]:
+        """End the session; its records stay."""
+        return submit(self._close())
+
+    # --- what the kinds of sessions differ in ---
+
+    @abstractmethod
+    def _settings(self) -> dict[str, Any]:
+        """Return what the records should know of the session, in the Realtime API's shape."""
+
+    @abstractmethod
+    async def _answer(self, content: tuple[Content, ...], reader: CompletionReader) -> None:
+        """Put a question to the model and tell the answer; remember both once it is whole."""
+
+    @abstractmethod
+    def _add_message(self, message: dict[str, Any]) -> None:
+        """Let the model know a message from the next request on."""
+
+    # --- on the I/O thread ---
+
+    async def _connect(self) -> None:
+        if self._open:
+            return
+        self._journal.begin()
+        await self._api.client()
+        self._open = True
+        self._tell("local", ev.SessionCreated(session=self._settings()), StateChanged(state="open"))
+
+    def _tell(self, direction: Literal["received", "local"], *events: Any) -> None:
+        for event in events:
+            self._journal.note(direction, event)
+            self._journal.tell(event)
+
+    async def _take_turn(self, content: tuple[Content, ...]) -> Reply:
+        await self._connect()
+        async with self._turn:
+            self._answering = asyncio.create_task(self._reply_to(content))
+            try:
+                return await asyncio.shield(self._answering)
+            except asyncio.CancelledError:
+                if self._answering.cancelled():
+                    raise LocalProtocolError("the answer was stopped before it was whole") from None
+                self._answering.cancel()  # Whoever waited for it does not want it any more.
+                await asyncio.gather(self._answering, return_exceptions=True)
+                raise
+            finally:
+                self._answering = None
+
+    async def _reply_to(self, content: tuple[Content, ...]) -> Reply:
+        response_id = self._next_id()
+        reader = CompletionReader(response_id, f"{response_id}_request")
+        self._show(content)
+        self._journal.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request"))
+        try:
+            await self._answer(content, reader)
+        except RealtimeError as error:
+            self._tell("received", *reader.fail(str(error), getattr(error, "code", None)))
+            raise
+        except asyncio.CancelledError:
+            self._tell("received", *reader.cancel())
+            raise
+        self._tell("received", *reader.end())
+        reply = self.conversation.reply(response_id)
+        assert reply is not None
+        return reply
+
+    def _next_id(self) -> str:
+        return f"turn_{next(self._numbers)}"
+
+    def _show(self, content: tuple[Content, ...]) -> None:
+        """Make the person's turn."""
+        if not content:
+            return
+        shown = [
+            ItemContent(type="input_audio", audio=piece.to_pcm16(WIRE_SAMPLE_RATE), transcript=None)
+            if isinstance(piece, AudioClip)
+            else ItemContent(type="input_text", text=piece)
+            for piece in content
+        ]
+        item = Item(id=self._next_id(), type="message", role="user", status="completed", content=shown)
+        self._tell("local", ev.ConversationItemAdded(item=item), ev.ConversationItemDone(item=item))
+
+    async def _add_output(self, call_id: str, output: str) -> None:
+        await self._connect()
+        self._add_message({"role": "tool", "tool_call_id": call_id, "content": output})
+        item = Item(id=self._next_id(), type="function_call_output", call_id=call_id, output=output)
+        self._tell("local", ev.ConversationItemAdded(item=item), ev.ConversationItemDone(item=item))
+
+    async def _interrupt(self) -> bool:
+        self._tell("local", Interrupted())
+        if self._answering is None:
+            return False
+        self._answering.cancel()
+        return True
+
+    async def _close(self) -> None:
+        if not self._open:
+            return
+        await self._interrupt()
+        self._open = False
+        await self._api.close()
+        self._tell("local", StateChanged(state="closed"))

@@ -1,0 +1,200 @@
+"""The chain on real parts: the local voice's endpoints, and steps of the caller's own."""
+
+import asyncio
+
+import pytest
+
+import realtime_nb as rt
+from realtime_nb.errors import ConnectionLost, ServerError
+from realtime_nb.sessions.cascade import CascadeSession
+from realtime_nb.sessions.stages import Call, Took
+
+
+class Writer:
+    """A text model that writes what it is given, a word at a time; it goes on when `more` is set."""
+
+    model = "writer"
+
+    def __init__(self, text, *, stop_after=None, error=None):
+        self.text = text
+        self.error = error
+        self.stop_after = stop_after
+        self.more = asyncio.Event()
+        self.messages = []
+
+    async def answer(self, messages):
+        self.messages.append(list(messages))
+        for number, word in enumerate(self.text.split(" ")):
+            if number == self.stop_after:
+                if self.error:
+                    raise self.error
+                await asyncio.wait_for(self.more.wait(), 20)
+            yield f"{word} "
+        yield Took({"input_token_details": {"text_tokens": 3}, "output_token_details": {"text_tokens": 5}})
+
+
+@pytest.fixture(scope="module")
+def question():
+    return rt.speak("What can you do?")
+
+
+@pytest.fixture
+def cascade():
+    sessions = []
+
+    def make(**options):
+        sessions.append(CascadeSession(backend="local", **options))
+        return sessions[-1]
+
+    yield make
+    for session in sessions:
+        session.close().result(10)
+
+
+def test_speech_is_written_down_thought_about_and_spoken(cascade, question):
+    writer = Writer("I can count. And I can listen.")
+    session = cascade(text_model=writer, instructions="Be brief.")
+    reply = session.ask(question).result(30)
+    assert writer.messages == [
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "what can you do"}]
+    ]
+    assert reply.asked.text == "what can you do"
+    assert reply.transcript == "I can count. And I can listen."
+    assert reply.audio.duration_s > 1.5 and reply.audio.peak > 0.05
+    assert {name: stage.model for name, stage in reply.stages.items()} == {
+        "transcription": "local-sphinx",
+        "text": "writer",
+        "speech": "local-espeak",
+    }
+    assert [turn.role for turn in session.conversation] == ["user", "assistant"]
+
+
+def test_the_first_sentence_is_spoken_before_the_second_is_written(cascade):
+    writer = Writer("This is first. This is second.", stop_after=4)
+    session = cascade(text_model=writer)
+
+    def heard(event, elapsed_ms):
+        if event.type == "response.output_audio.delta":
+            writer.more.set()  # without sound of the first sentence, the second would never be written
+
+    session.listen(heard)
+    reply = session.ask("Go on.").result(30)
+    assert reply.transcript == "This is first. This is second."
+    speech, text = reply.timing.stages["speech"], reply.timing.stages["text"]
+    assert speech[0] < text[1] <= speech[1]
+    assert reply.timing.first_audio_ms < text[1]
+
+
+def test_the_conversation_is_remembered(cascade):
+    writer = Writer("Yes.")
+    session = cascade(text_model=writer)
+    session.ask("One?").result(30)
+    session.ask("Two?").result(30)
+    assert [message["content"].strip() for message in writer.messages[-1]] == ["One?", "Yes.", "Two?"]
+
+
+def test_a_step_that_fails_ends_the_turn_and_leaves_a_failed_reply(cascade, question):
+    writer = Writer("This will break. Here it is.", stop_after=4, error=ServerError("no thoughts left", code="empty"))
+    session = cascade(text_model=writer)
+    with pytest.raises(ServerError, match="no thoughts left"):
+        session.ask(question).result(30)
+    [reply] = session.conversation.replies
+    assert (reply.status, reply.error["code"]) == ("failed", "empty")
+    assert reply.asked.text == "what can you do"
+    writer.error, writer.stop_after = None, None
+    assert session.ask("And now?").result(30).status == "completed"
+    # What got no answer is not put to the model a second time.
+    assert [message["content"] for message in writer.messages[-1]] == ["And now?"]
+
+
+def test_a_voice_that_fails_stops_the_writing(cascade):
+    class Mute:
+        model = "mute"
+
+        async def speak(self, text):
+            raise ConnectionLost("no voice")
+            yield b""
+
+    writer = Writer("This is first. This would never end.", stop_after=4)
+    session = cascade(text_model=writer, speaker=Mute())
+    with pytest.raises(ConnectionLost, match="no voice"):
+        session.ask("Speak!").result(30)
+
+
+def test_interrupting_stops_writing_and_speaking(cascade):
+    writer = Writer("This is first. This would wait.", stop_after=4)
+    session = cascade(text_model=writer)
+    spoken = asyncio.run_coroutine_threadsafe(_until(session, "response.output_audio.delta"), rt.loop.io_loop())
+    pending = session.ask("Speak!")
+    spoken.result(20)
+    assert session.interrupt().result(10) is True
+    with pytest.raises(rt.LocalProtocolError, match="stopped"):
+        pending.result(10)
+    [reply] = session.conversation.replies
+    assert (reply.status, reply.transcript) == ("cancelled", "This is first. This")
+    assert session.interrupt().result(10) is False
+
+
+async def _until(session, kind):
+    async for event in session:
+        if event.type == kind:
+            return
+
+
+def test_calls_of_functions_are_in_the_reply_and_their_outputs_go_back(cascade):
+    class Caller:
+        model = "caller"
+        messages = None
+
+        async def answer(self, messages):
+            self.messages = list(messages)
+            if messages[-1]["role"] == "tool":
+                yield "It is sunny."
+            else:
+                yield Call({"index": 0, "id": "call_1", "function": {"name": "weather", "arguments": "{}"}})
+
+    caller = Caller()
+    session = cascade(text_model=caller)
+    reply = session.ask("How is the weather?").result(30)
+    [call] = reply.function_calls
+    assert (call.name, call.call_id, reply.audio) == ("weather", "call_1", None)
+    session.send_function_output(call.call_id, "sunny").result(10)
+    assert session.respond().result(30).transcript == "It is sunny."
+    assert [message["role"] for message in caller.messages] == ["user", "assistant", "tool"]
+    assert caller.messages[1]["tool_calls"][0]["function"]["name"] == "weather"
+
+
+def test_the_cost_is_the_sum_of_the_steps_or_unknown(cascade, question):
+    assert cascade(text_model=Writer("Yes.")).ask(question).result(30).cost is None  # nobody knows a writer's price
+    priced = Writer("Yes.")
+    priced.model = "gpt-audio-1.5"
+    reply = cascade(text_model=priced).ask(question).result(30)
+    assert reply.cost.total_usd == pytest.approx((3 * 2.5 + 5 * 10) / 1e6)
+
+
+def test_pieces_that_split_a_sample_are_put_together(cascade):
+    class Odd:
+        model = "odd"
+
+        async def speak(self, text):
+            for piece in (b"\x01", b"\x02\x03", b"\x04\x05\x06"):
+                yield piece
+            yield Took({"type": "characters", "characters": len(text)})
+
+    reply = cascade(text_model=Writer("Yes."), speaker=Odd()).ask("?").result(30)
+    assert reply.audio.to_pcm16() == b"\x01\x02\x03\x04\x05\x06"
+
+
+def test_speech_over_a_realtime_session_is_checked_word_for_word(cascade):
+    """The local voice reads out of band as it is told; `gpt-realtime…` names that road."""
+    session = cascade(text_model=Writer("One sentence here. And another one there."), speaker="gpt-realtime-2.1-mini")
+    reply = session.ask("Speak!").result(30)
+    assert reply.stages["speech"].remark == ""
+    assert reply.audio.duration_s > 1.5
+    assert reply.stages["speech"].usage["output_token_details"]["audio_tokens"] > 20
+    assert reply.stages["speech"].cost.total_usd > 0
+
+
+def test_a_model_with_a_last_day_is_announced():
+    with pytest.warns(FutureWarning, match="whisper-1"):
+        CascadeSession(backend="local", transcriber="whisper-1")
