@@ -62,22 +62,18 @@ async function makeEngine(model, signal) {
   const state = newState();
   state.about = model.get("_about");
   const watchers = new Set();
-  let scheduled = false;
+  let scheduled = 0;
   let seq = 0;
   let sending = false; // While the button is held, and its tail.
   let press = 0; // Voids the tail of a button that is pressed again within it.
   let heldSince = 0;
 
-  /** Tell the views, at most once a frame. */
+  /** Tell the views, about fifteen times a second: meters need no more, and the page has sound to carry. */
   function changed() {
-    if (scheduled) return;
-    scheduled = true;
-    const draw = () => {
-      scheduled = false;
+    scheduled ||= setTimeout(() => {
+      scheduled = 0;
       watchers.forEach((watch) => watch());
-    };
-    // A hidden page gets no animation frames, but its state must not wait for one.
-    document.hidden ? setTimeout(draw, 0) : requestAnimationFrame(draw);
+    }, 60);
   }
 
   const audio = audioPart.makeAudio({

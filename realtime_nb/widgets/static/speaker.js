@@ -13,7 +13,15 @@ async function makeEngine(model, signal) {
   const [roadPart, audioPart] = await Promise.all([load(parts["road.js"]), load(parts["audio.js"])]);
   const state = { playing: false, blocked: false, level: 0, error: "", road: "", stalled: false };
   const watchers = new Set();
-  const changed = () => watchers.forEach((watch) => watch());
+  let scheduled = 0;
+
+  /** Tell the views, about fifteen times a second: meters need no more, and the page has sound to carry. */
+  function changed() {
+    scheduled ||= setTimeout(() => {
+      scheduled = 0;
+      watchers.forEach((watch) => watch());
+    }, 60);
+  }
 
   const audio = audioPart.makeAudio({
     model,
