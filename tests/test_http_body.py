@@ -59,12 +59,17 @@ def test_a_body_that_nobody_would_read_is_refused_by_its_announcement(server):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"{'a': 1}", b'{"input": "\xff"}', b"[" * 100_000, b'{"a":' * 100_000, b'{"input": "\\ud800"}'],
+    [b"", b"{", b"{'a': 1}", b'{"input": "\xff"}', b"[" * 40_000, b'{"a":' * 40_000, b'{"input": "\\ud800"}'],
 )
 def test_what_is_no_json_is_told(server, content):
     answer = post(server, content)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith("We could not parse the JSON body of your request")
+
+
+def test_a_body_of_more_values_than_a_request_has_is_refused_unparsed(server):
+    answer = post(server, b'{"input": [' + b"{}," * 1_000_000 + b"{}]}")
+    assert (answer.status_code, answer.json()["error"]["type"]) == (413, "invalid_request_error")
 
 
 @pytest.mark.parametrize("content", [b"[]", b"null", b"3", b'"text"'])

@@ -43,7 +43,7 @@ def read_messages(fields: Fields, find: Callable[[str], SpokenAnswer | None]) ->
     ApiError
         In the API's words.
     """
-    given = list(fields.objects("messages"))
+    given = fields.array("messages")
     if not given:
         raise ApiError(
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
@@ -58,7 +58,7 @@ def read_messages(fields: Fields, find: Callable[[str], SpokenAnswer | None]) ->
             param="messages",
         )
     reader = _Reader(find)
-    for message in given:
+    for message in fields.objects("messages"):
         reader.read(message)
     reader.check_answered()
     reader.messages.instructions = "\n\n".join(filter(None, reader.instructions))

@@ -18,11 +18,14 @@ from ..errors import RealtimeError
 from .api_errors import ApiError
 from .conversation_state import new_id
 from .json_fields import Fields
+from .json_scan import count_values
 
 log = logging.getLogger(__name__)
 
 #: What the API takes, too: 25 MiB.
 LARGEST_BODY = 25 * 1024 * 1024
+#: Of one JSON body; parsing that many takes 10 ms. The API's own limits of messages and tools are far below.
+MOST_VALUES = 100_000
 # A client that is refused in the middle of its body may lose the answer with the connection, so a body that is too
 # large is read on to its end; but not for ever.
 _MOST_READ = 8 * LARGEST_BODY
@@ -102,6 +105,8 @@ async def read_json(request: Request) -> Fields:
 
 
 def _parse(body: bytearray) -> Fields:
+    if count_values(body, MOST_VALUES) > MOST_VALUES:
+        raise ApiError(f"The JSON body of your request holds more than {MOST_VALUES} values.", status=413)
     try:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
