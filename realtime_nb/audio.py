@@ -232,7 +232,8 @@ class AudioClip(Record):
         data : bytes
             The file.
         longest_s : float, optional
-            Seconds of mono sound that may be in it; `AudioError` beyond that, before anything is decoded.
+            Seconds of mono sound that may be in it, at rates beyond 48 kHz accordingly less; `AudioError` beyond
+            that, before anything is decoded.
         """
         return cls._read(io.BytesIO(data), f"{len(data)} bytes", longest_s)
 
@@ -241,7 +242,7 @@ class AudioClip(Record):
         try:
             with soundfile.SoundFile(file) as opened:
                 sample_rate = opened.samplerate
-                seconds = opened.frames * opened.channels / sample_rate
+                seconds = opened.frames * opened.channels / min(sample_rate, 48_000)
                 if seconds > longest_s:
                     raise AudioError(f"{name!r} holds {seconds:.0f} s, but at most {longest_s:.0f} s are taken")
                 samples = opened.read(dtype="float32", always_2d=True)

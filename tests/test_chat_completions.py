@@ -9,10 +9,14 @@ import time
 import openai
 import pytest
 from local_http import served
-from local_session import spoken
+from local_session import ScriptedEars, SteadyVoice, spoken
+from starlette.testclient import TestClient
 
 from realtime_nb.audio import AudioClip
+from realtime_nb.local.app import create_app
 from realtime_nb.local.faults import FAILED_RESPONSE
+from realtime_nb.local.realtime_session import Parts
+from realtime_nb.local.rule_brain import RuleBrain
 
 MODEL = "gpt-audio-1.5"
 QUESTION = "What is three plus four?"
@@ -101,6 +105,16 @@ def test_the_next_turn_refers_to_what_was_said(server):
     assert first.audio.transcript.rstrip(".?!") in again.choices[0].message.audio.transcript
     spoken_tokens = len(base64.b64decode(first.audio.data)) / 4_800
     assert again.usage.prompt_tokens_details.audio_tokens == pytest.approx(spoken_tokens, abs=2)
+
+
+def test_what_was_recognised_once_is_known():
+    ears = ScriptedEars("tell me a joke", "what is three plus four")
+    app = create_app(Parts(RuleBrain(), SteadyVoice(), ears), api_key="k")
+    with TestClient(app, base_url="http://127.0.0.1", headers={"api-key": "k"}) as client:
+        for messages in ([sounded("One.")], [sounded("One."), sounded("Two.")], [sounded("Two.")]):
+            answer = client.post("/v1/chat/completions", json={"model": MODEL, "messages": messages}).json()
+    assert answer["choices"][0]["message"]["content"] == ANSWER
+    assert len(ears.utterances) == 2
 
 
 def test_an_unknown_audio_id_is_told(server):

@@ -35,6 +35,13 @@ def test_small_files_that_hold_hours_are_refused_undecoded():
         encoding.decode(hours, "file")
 
 
+def test_high_rates_take_no_more_memory(monkeypatch):
+    monkeypatch.setattr(encoding, "LONGEST_S", 1.0)
+    file = AudioClip(np.zeros(2 * 48_000, "f4"), 384_000).encode("flac")
+    with pytest.raises(ApiError, match="holds 2 s, but at most 1 s are taken"):
+        encoding.decode(file, "file")
+
+
 def test_rates_that_would_make_gigabytes_of_seconds_are_refused():
     with pytest.raises(ApiError, match="1000 Hz"):
         encoding.decode(AudioClip(np.zeros(100), 1_000).encode("wav"), "file")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import time
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
@@ -26,6 +28,9 @@ from .realtime_session import Parts
 from .responder import deltas
 from .sse import stream
 
+# Each turn brings all recordings of the conversation again; what was recognised once is known.
+_MOST_HEARD = 1_000
+
 
 class ChatEndpoint:
     """The endpoint.
@@ -41,6 +46,7 @@ class ChatEndpoint:
     def __init__(self, parts: Parts, store: ChatAudioStore):
         self._parts = parts
         self._store = store
+        self._heard: OrderedDict[tuple[bytes, int], str] = OrderedDict()
 
     async def post(self, request: Request) -> Response:
         """Answer."""
@@ -65,9 +71,16 @@ class ChatEndpoint:
         expected = await ears.expect(
             instructions=wanted.messages.instructions, tools=wanted.tools, sentences=vocabulary
         )
+        circumstances = hash((wanted.model, wanted.messages.instructions, json.dumps(wanted.tools)))
         for part, recording in wanted.messages.recordings:
-            heard = [await ears.recognize(utterance.pcm, expected) for utterance in recording.utterances]
-            part.heard = " ".join(filter(None, heard))
+            key = recording.digest, circumstances
+            if key not in self._heard:
+                heard = [await ears.recognize(utterance.pcm, expected) for utterance in recording.utterances]
+                self._heard[key] = " ".join(filter(None, heard))
+            self._heard.move_to_end(key)
+            part.heard = self._heard[key]
+            while len(self._heard) > _MOST_HEARD:
+                self._heard.popitem(last=False)
 
     def _keep(self, wanted: ChatRequest, answer: ChatAnswer) -> int | None:
         """Keep what was said, so that the next turn may refer to it."""

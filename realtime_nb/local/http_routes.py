@@ -15,6 +15,9 @@ from .realtime_session import Parts
 from .speech import SpeechEndpoint
 from .transcriptions import TranscriptionEndpoint
 
+#: OpenAI's, and Azure's.
+PREFIXES = ("/v1", "/openai/v1")
+
 
 def http_routes(parts: Parts, keys: EphemeralKeys, *, audio_lifetime_s: float = LIFETIME_S) -> list[Route]:
     """Return the routes of all endpoints.
@@ -31,14 +34,22 @@ def http_routes(parts: Parts, keys: EphemeralKeys, *, audio_lifetime_s: float = 
     chat = ChatEndpoint(parts, ChatAudioStore(lifetime_s=audio_lifetime_s))
     models = ModelsEndpoint(parts)
     posts: dict[str, Handler] = {
-        "/v1/chat/completions": chat.post,
-        "/v1/audio/transcriptions": TranscriptionEndpoint(parts.ears, parts.brain).post,
-        "/v1/audio/speech": SpeechEndpoint(parts.voice).post,
-        "/v1/realtime/client_secrets": ClientSecretEndpoint(parts, keys).post,
-        "/v1/moderations": moderations.post,
+        "/chat/completions": chat.post,
+        "/audio/transcriptions": TranscriptionEndpoint(parts.ears, parts.brain).post,
+        "/audio/speech": SpeechEndpoint(parts.voice).post,
+        "/realtime/client_secrets": ClientSecretEndpoint(parts, keys).post,
+        "/moderations": moderations.post,
     }
-    return [
-        *(Route(path, answering(handler), methods=["POST"]) for path, handler in posts.items()),
-        Route("/v1/models", answering(models.list), methods=["GET"]),
-        Route("/v1/models/{model:path}", answering(models.get), methods=["GET"]),
+    gets: dict[str, Handler] = {"/models": models.list, "/models/{model:path}": models.get}
+    routes = [
+        Route(f"{prefix}{path}", answering(handler), methods=[method])
+        for prefix in PREFIXES
+        for method, handlers in (("POST", posts), ("GET", gets))
+        for path, handler in handlers.items()
+    ]
+    # Azure's older form; its clients name the model in the body as well.
+    deployed = (path for path in posts if path.startswith(("/chat", "/audio")))
+    return routes + [
+        Route(f"/openai/deployments/{{deployment}}{path}", answering(posts[path]), methods=["POST"])
+        for path in deployed
     ]
