@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .audio import AudioClip
     from .backends import Backend
+    from .comparison import Comparison
     from .conversation import Conversation
     from .errors import (
         AudioError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .pricing import Cost, Usage
     from .sessions.cascade import CascadeSession
     from .sessions.chat import ChatSession
+    from .sessions.compare import compare
     from .sessions.realtime import RealtimeSession
     from .turns import Reply, Timing, Turn
     from .views.spectrogram import spectrogram
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "AudioClip": "audio",
     "Backend": "backends",
+    "Comparison": "comparison",
+    "compare": "sessions.compare",
     "Conversation": "conversation",
     "AudioError": "errors",
     "ConnectionLost": "errors",
@@ -81,6 +85,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Speaker",
     "AudioClip",
     "speak",
+    "compare",
+    "Comparison",
     "Conversation",
     "Turn",
     "Reply",

@@ -12,7 +12,7 @@ import realtime_nb
 ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
     0: ("errors", "record", "audio", "g711", "sentences"),
-    1: ("wire", "pricing", "turns", "input_track", "item_order", "turn_index", "conversation"),
+    1: ("wire", "pricing", "turns", "input_track", "item_order", "turn_index", "conversation", "comparison"),
     2: ("loop", "backends", "local_voice"),
     3: ("sessions",),
     4: ("views", "bridge"),
@@ -22,16 +22,17 @@ FLOORS = {
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 #: The only modules that may import these, at whatever depth.
 HOMES = {
-    "librosa": {"views.spectrogram"},
-    "matplotlib": {"views.spectrogram"},
-    "PIL": {"views.spectrogram"},
+    "librosa": {"views.spectrogram", "views.prosody"},
+    "matplotlib": {"views.spectrogram", "views.plots"},
+    "PIL": {"views.plots"},
     "soundfile": {"audio"},
     "soxr": {"audio"},
     "nest_asyncio": {"loop"},
     "websockets": {"sessions.transport", "bridge"},
     "ipywebrtc": {"widgets.sources"},
     "anywidget": {"widgets.base"},
-    "pandas": set(),
+    "pandas": {"comparison"},
+    "jiwer": {"comparison"},
 }
 HEAVY = "librosa matplotlib pandas openai ipywidgets anywidget ipywebrtc nest_asyncio IPython".split()
 SOCKETS = ["websockets", "starlette", "uvicorn"]

@@ -32,6 +32,8 @@ class Session(ABC):
 
     backend: Backend
     model: str
+    hears_sound = True
+    """Whether the model gets what was said as sound; otherwise it gets the words alone."""
 
     def __init__(self) -> None:
         self._journal = Journal()

@@ -82,6 +82,8 @@ class CascadeSession(TurnwiseSession):
     >>> session.close().result()
     """
 
+    hears_sound = False
+
     def __init__(
         self,
         *,

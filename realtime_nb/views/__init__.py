@@ -6,9 +6,11 @@ from functools import singledispatch
 from typing import Any
 
 from ..audio import AudioClip
+from ..comparison import Comparison
 from ..conversation import Conversation
 from ..turns import Reply, Turn
 from .clip import clip_bundle
+from .comparison import comparison_bundle
 from .conversation import conversation_bundle, turn_bundle
 from .html import escape
 from .reply import reply_bundle
@@ -23,7 +25,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    record : AudioClip, Turn, Reply, Conversation or Spectrogram
+    record : AudioClip, Turn, Reply, Conversation, Comparison or Spectrogram
         What to show.
 
     Returns
@@ -39,3 +41,4 @@ mimebundle.register(Turn, turn_bundle)
 mimebundle.register(Reply, reply_bundle)
 mimebundle.register(Conversation, conversation_bundle)
 mimebundle.register(Spectrogram, spectrogram_bundle)
+mimebundle.register(Comparison, comparison_bundle)

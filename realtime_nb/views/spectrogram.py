@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import threading
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,14 +16,13 @@ from ..errors import AudioError
 from ..record import Record
 from ..turns import Reply
 from .html import picture
+from .plots import BLUE, compact, quiet
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 #: Quieter than the loudest point by more than this is drawn as silence.
 _RANGE_DB = 80.0
-# Readable on white and on black alike.
-_INK = "#808080"
 # matplotlib's state and librosa's first call are not made for several threads.
 _drawing = threading.Lock()
 
@@ -135,7 +133,7 @@ def _draw(record: Spectrogram) -> bytes:
         axes.patch.set_alpha(0)
     low, high = _envelope(record.clip, 800)
     seconds = np.linspace(0, record.clip.duration_s, len(low))
-    wave.fill_between(seconds, low, high, color="#4c8bf5", linewidth=0.4)
+    wave.fill_between(seconds, low, high, color=BLUE, linewidth=0.4)
     wave.set(yticks=[], ylim=(-1, 1), xlim=(0, record.clip.duration_s))
     image = mel.pcolormesh(
         record.times_s, np.arange(len(record.frequencies_hz)), record.power_db, cmap="magma", shading="nearest"
@@ -146,24 +144,8 @@ def _draw(record: Spectrogram) -> bytes:
     mel.set(xlabel="time in s", ylabel="frequency in Hz")
     bar = figure.colorbar(image, ax=[wave, mel], format=FuncFormatter(lambda db, _: f"{db:.0f} dB"), pad=0.01)
     for axes in (wave, mel, bar.ax):
-        axes.tick_params(colors=_INK, labelsize=8)
-        axes.xaxis.label.set(color=_INK, size=9)
-        axes.yaxis.label.set(color=_INK, size=9)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-    return _compact(figure)
-
-
-def _compact(figure: Figure) -> bytes:
-    """Return the figure as a PNG with a palette, a quarter of the size: it is kept inside notebooks."""
-    from PIL import Image
-
-    figure.patch.set_alpha(0)
-    figure.canvas.draw()
-    pixels = Image.fromarray(np.asarray(figure.canvas.buffer_rgba()))  # type: ignore[attr-defined]
-    buffer = io.BytesIO()
-    pixels.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+        quiet(axes)
+    return compact(figure)
 
 
 def _envelope(clip: AudioClip, points: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -1,0 +1,112 @@
+"""The same clips through several systems."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from ..audio import AudioClip
+from ..comparison import Cell, Comparison, word_error_rate
+from ..errors import RealtimeError, SettingsError
+from ..loop import Pending, submit
+from .base import Session, check_clip
+
+
+def compare(
+    sessions: Sequence[Session] | Mapping[str, Session],
+    clips: Sequence[AudioClip | tuple[AudioClip, str]] | Mapping[str, AudioClip | tuple[AudioClip, str]],
+    *,
+    repeats: int = 1,
+) -> Pending[Comparison]:
+    """Send every clip through every session, in turn, and compare what comes back.
+
+    The sessions are used as they are: each keeps its conversation, so later answers read more, and cost more, than
+    earlier ones, in all systems alike. The order of the systems changes from clip to clip.
+
+    Parameters
+    ----------
+    sessions : sequence or mapping of Session
+        The systems; a mapping names them.
+    clips : sequence or mapping of AudioClip
+        What to ask; with the words as a reference where they are known: ``(clip, "what is said in it")``. A mapping
+        names them.
+    repeats : int, default 1
+        How often.
+
+    Returns
+    -------
+    comparison : Pending of Comparison
+        A cell that failed is a row with its error.
+
+    Raises
+    ------
+    SettingsError
+        If there is nothing to compare, or `repeats` is not positive.
+    AudioError
+        If a clip cannot be a spoken turn.
+
+    Examples
+    --------
+    >>> from realtime_nb import ChatSession, CascadeSession, speak
+    >>> systems = [ChatSession(backend="local"), CascadeSession(backend="local")]
+    >>> compare(systems, [speak("What can you do?")]).result()
+    Comparison(chat, cascade; 2 answers, 0 failed)
+    """
+    named = dict(sessions) if isinstance(sessions, Mapping) else _named(sessions)
+    if not isinstance(clips, Mapping):
+        clips = {f"clip {number}": clip for number, clip in enumerate(clips, 1)}
+    asked = {name: clip if isinstance(clip, tuple) else (clip, "") for name, clip in clips.items()}
+    if not named or not asked:
+        raise SettingsError("compare() needs at least one session and one clip")
+    if repeats < 1:
+        raise SettingsError(f"repeats={repeats} must be positive")
+    for clip, _ in asked.values():
+        check_clip(clip)
+    return submit(_compare(named, asked, repeats))
+
+
+def _named(sessions: Sequence[Session]) -> dict[str, Session]:
+    """Name systems after their kind, and number those of the same kind."""
+    kinds = [type(session).__name__.removesuffix("Session").lower() for session in sessions]
+    names = [
+        kind if kinds.count(kind) == 1 else f"{kind} {kinds[: index + 1].count(kind)}"
+        for index, kind in enumerate(kinds)
+    ]
+    return dict(zip(names, sessions, strict=True))
+
+
+async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioClip, str]], repeats: int) -> Comparison:
+    cells: list[Cell] = []
+    names = list(sessions)
+    for turn, (repeat, (clip_name, (clip, reference))) in enumerate(
+        itertools.product(range(1, repeats + 1), clips.items())
+    ):
+        for place in range(len(names)):
+            system = names[(turn + place) % len(names)]
+            cells.append(await _ask(sessions[system], system, clip_name, repeat, clip, reference))
+    order = {name: place for place, name in enumerate(names)}
+    cells.sort(key=lambda cell: order[cell.system])
+    words_only = [name for name, session in sessions.items() if not session.hears_sound]
+    return Comparison(cells, {name: clip for name, (clip, _) in clips.items()}, words_only)
+
+
+async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip: AudioClip, reference: str) -> Cell:
+    try:
+        reply = await session.ask(clip)
+    except RealtimeError as error:
+        return Cell(system=system, clip=clip_name, repeat=repeat, error=str(error))
+    heard = reply.asked.text if reply.asked else ""
+    failure = "" if reply.status == "completed" else f"{reply.status} {reply.reason or reply.error or ''}".strip()
+    return Cell(
+        system=system,
+        clip=clip_name,
+        repeat=repeat,
+        first_audio_ms=reply.timing.first_audio_ms,
+        done_ms=reply.timing.done_ms,
+        cost_usd=reply.cost.total_usd if reply.cost else None,
+        heard=heard,
+        wer=word_error_rate(reference, heard) if reference and heard else None,
+        reply=reply.transcript,
+        audio=reply.audio,
+        error=failure,
+    )

@@ -1,0 +1,100 @@
+"""A comparison: a row for each system, its distributions, and the answers side by side."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from ..comparison import Cell, Comparison
+from ..pricing import format_usd
+from . import words
+from .html import escape, picture, player, section, table
+from .plots import distributions
+from .prosody import Prosody, prosody, words_per_minute
+
+_HEADER = ("system", "answers", "first audio", "done", "cost", "word errors", "what the model got", "its own voice")
+
+
+def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison's looks."""
+    rows = [_row(comparison, system) for system in comparison.systems]
+    bundle: dict[str, Any] = {"text/plain": _text(rows)}
+    parts = [table(_HEADER, ([escape(cell) for cell in row] for row in rows))]
+    timed = {
+        "first audio in ms": {name: comparison.values(name, "first_audio_ms") for name in comparison.systems},
+        "done in ms": {name: comparison.values(name, "done_ms") for name in comparison.systems},
+    }
+    if any(found for values in timed.values() for found in values.values()):
+        png = distributions(timed)
+        bundle["image/png"] = base64.b64encode(png).decode()
+        parts.append(picture(png, "First audio and done, in ms: a dot for each answer, a bar at the median"))
+    parts.append(table(("asked", *comparison.systems), _answers(comparison)))
+    bundle["text/html"] = section(*parts, title=f"Comparison · {words.DISCLOSURE}")
+    return bundle
+
+
+def _row(comparison: Comparison, system: str) -> tuple[str, ...]:
+    cells = [cell for cell in comparison.cells if cell.system == system]
+    failed = [cell for cell in cells if cell.error]
+    costs = comparison.values(system, "cost_usd")
+    wer = comparison.values(system, "wer")
+    return (
+        system,
+        f"{len(cells) - len(failed)} of {len(cells)}" + (f"; first failure: {failed[0].error}" if failed else ""),
+        words.milliseconds(_median(comparison.values(system, "first_audio_ms"))),
+        words.milliseconds(_median(comparison.values(system, "done_ms"))),
+        format_usd(sum(costs) if costs and len(costs) == len(cells) - len(failed) else None),
+        f"{np.mean(wer):.0%}" if wer else "–",
+        _input(comparison, system),
+        _output(cells),
+    )
+
+
+def _median(values: list[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def _input(comparison: Comparison, system: str) -> str:
+    """Say what of the person's voice reached the model: all of it, or none."""
+    if system in comparison.words_only:
+        return "words alone: pitch, rate and loudness are lost"
+    return f"the sound: {_voice([prosody(clip) for clip in list(comparison.clips.values())[:3]])}"
+
+
+def _output(cells: list[Cell]) -> str:
+    spoken = [cell for cell in cells if cell.audio is not None][:3]
+    if not spoken:
+        return "–"
+    rates = [words_per_minute(cell.reply, cell.audio) for cell in spoken if cell.audio is not None]
+    known = [rate for rate in rates if rate is not None]
+    rate = f", {np.median(known):.0f} words/min" if known else ""
+    return _voice([prosody(cell.audio) for cell in spoken if cell.audio is not None]) + rate
+
+
+def _voice(measured: list[Prosody]) -> str:
+    ranges = [each.pitch_range_semitones for each in measured if each.pitch_range_semitones is not None]
+    pitch = f"pitch range {np.median(ranges):.0f} semitones, " if ranges else ""
+    return f"{pitch}loudness {np.median([each.loudness_db for each in measured]):.0f} dB"
+
+
+def _answers(comparison: Comparison) -> list[list[str]]:
+    """Return the first answer of each system to each clip, side by side."""
+    first = {(cell.clip, cell.system): cell for cell in reversed(comparison.cells)}
+    return [
+        [f"{escape(name)}<br>{player(clip)}", *(_answer(first.get((name, system))) for system in comparison.systems)]
+        for name, clip in comparison.clips.items()
+    ]
+
+
+def _answer(cell: Cell | None) -> str:
+    if cell is None:
+        return "–"
+    if cell.error:
+        return f"failed: {escape(cell.error)}"
+    return escape(cell.reply) + (f"<br>{player(cell.audio)}" if cell.audio is not None else "")
+
+
+def _text(rows: list[tuple[str, ...]]) -> str:
+    return "\n".join(", ".join(f"{name} {value}" for name, value in zip(_HEADER, row, strict=True)) for row in rows)

@@ -1,0 +1,18 @@
+import io
+
+import numpy as np
+from PIL import Image
+
+from realtime_nb.views.plots import BLUE, distributions
+
+
+def test_every_value_is_a_dot_and_empty_rows_stay():
+    png = distributions(
+        {"first audio in ms": {"one": [10.0, 200.0], "two": []}, "done in ms": {"one": [5.0], "two": []}}
+    )
+    image = Image.open(io.BytesIO(png)).convert("RGBA")
+    assert image.width > 600 and 100 < image.height < 300
+    pixels = np.asarray(image).reshape(-1, 4).astype(int)
+    blue = np.array([int(BLUE[at : at + 2], 16) for at in (1, 3, 5)])
+    assert ((np.abs(pixels[:, :3] - blue).max(axis=1) < 60) & (pixels[:, 3] > 60)).sum() > 30
+    assert pixels[0, 3] == 0  # the ground is the page's
