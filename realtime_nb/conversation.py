@@ -22,7 +22,7 @@ from .wire.items import REQUEST
 from .wire.local import Heard, StageDone, StageStarted
 from .wire.settings import setting_at
 
-#: How many event ids are remembered, to drop what arrives twice.
+#: How many event ids are remembered at least, to drop what arrives twice.
 _REMEMBERED_EVENTS = 4096
 
 
@@ -40,7 +40,8 @@ class Conversation(Record):
         self._index = TurnIndex()
         self._track = InputTrack()
         self._requests: deque[tuple[str, float, bool]] = deque()
-        self._seen: dict[str, None] = {}
+        self._seen: set[str] = set()
+        self._seen_before: set[str] = set()
 
     # --- reading ---
 
@@ -93,12 +94,12 @@ class Conversation(Record):
         fold = _FOLDS.get(kind)
         if fold is None:
             return
-        if kind in _RECEIVED and event.event_id:
-            if event.event_id in self._seen:
+        if kind in _RECEIVED and (event_id := event.event_id):
+            if event_id in self._seen or event_id in self._seen_before:
                 return
-            self._seen[event.event_id] = None
+            self._seen.add(event_id)
             if len(self._seen) > _REMEMBERED_EVENTS:
-                del self._seen[next(iter(self._seen))]
+                self._seen_before, self._seen = self._seen, set()
         fold(self, event, elapsed_ms)
 
     def _session(self, event: ev.SessionCreated | ev.SessionUpdated, elapsed_ms: float) -> None:
@@ -312,10 +313,9 @@ class Conversation(Record):
 
     def _audio_delta(self, event: ev.ResponseOutputAudioDelta, elapsed_ms: float) -> None:
         turn = self._index.turns.get(event.item_id)
-        part = turn.parts.get(event.content_index) if turn else None
-        if part is None or turn is None or turn.response_id is None:
-            turn = self._index.output_turn(event)
-            part = self._index.part(turn, event.content_index, "audio")
+        part = turn.parts.get(event.content_index) if turn is not None and turn.response_id is not None else None
+        if part is None:
+            part = self._index.part(self._index.output_turn(event), event.content_index, "audio")
         if not part.audio_chunks:
             part.encoding = _text(setting_at(self.session, "audio.output.format.type")) or "audio/pcm"
             self._index.reply(event.response_id).timing.mark("first_audio", elapsed_ms)

@@ -28,7 +28,7 @@ def decode_clip(data: bytes, encoding: str) -> AudioClip:
     return AudioClip.from_pcm16(data[: len(data) // 2 * 2])
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, slots=True)
 class Part:
     """One part of a turn: text, audio with its transcript, or an image."""
 

@@ -29,7 +29,8 @@ def player(clip: AudioClip | None) -> str:
         return f'<span style="{_MUTED}">no audio</span>'
     data = base64.b64encode(clip.encode(PLAYER_FORMAT)).decode()
     source = f"data:{MIME_TYPES[PLAYER_FORMAT]};base64,{data}"
-    return f'<audio controls preload="metadata" style="height:32px;min-width:140px;max-width:100%" src="{source}"></audio>'
+    style = "height:32px;min-width:140px;max-width:100%"
+    return f'<audio controls preload="metadata" style="{style}" src="{source}"></audio>'
 
 
 def picture(png: bytes, description: str) -> str:

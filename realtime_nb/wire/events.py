@@ -304,7 +304,7 @@ class ResponseOutputTextDone(_OutputPart, tag="response.output_text.done", kw_on
     text: str
 
 
-class ResponseOutputAudioDelta(_OutputPart, tag="response.output_audio.delta", kw_only=True, frozen=True):
+class ResponseOutputAudioDelta(_OutputPart, tag="response.output_audio.delta", kw_only=True, frozen=True, gc=False):
     """More audio, in the session's output format."""
 
     delta: bytes

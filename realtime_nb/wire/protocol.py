@@ -76,11 +76,13 @@ class RealtimeProtocol:
     def receive(self, message: str | bytes) -> ev.Event | ev.Unknown | ev.Malformed:
         """Take one server message; return what it means. Never raises on server input."""
         event = ev.decode_server(message)
-        self.answered = self._answered_by(event)
-        if isinstance(event, ev.ResponseOutputAudioDelta):
+        if type(event) is ev.ResponseOutputAudioDelta:  # Most of what comes, so first and without detours.
+            self.answered = None
             key = (event.item_id, event.content_index)
             self._received_bytes[key] = self._received_bytes.get(key, 0) + len(event.delta)
-        elif isinstance(event, ev.SessionCreated):
+            return event
+        self.answered = self._answered_by(event)
+        if isinstance(event, ev.SessionCreated):
             self.session = event.session
             if self.state is State.CONNECTING:
                 self.state = State.OPEN
