@@ -42,7 +42,7 @@ check: install
 	$(BIN)/pip install --quiet --group check --group test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	npx --yes --package typescript@5 --package @types/audioworklet --package @anywidget/types tsc --project realtime_nb/widgets/static
+	npx --yes --package typescript@5 tsc --project realtime_nb/widgets/static
 
 clean:
 	rm -rf $(VENV) .kernels build dist
