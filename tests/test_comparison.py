@@ -60,6 +60,8 @@ def test_what_a_person_sees_says_what_each_model_got_and_what_failed():
     text = bundle["text/plain"]
     assert "fast, answers 3 of 3" in text and "first audio 110 ms" in text and "cost $0.0300" in text
     assert "the sound: pitch range" in text and "words alone" in text
+    assert "300 words/min" in text  # "a b" in 0.4 s: what the person said, and what was answered is one word
+    assert "150 words/min" in text
     assert bundle["text/html"].count("<audio") == 3 + 6 and "image/png" in bundle
     assert "<img onerror" not in bundle["text/html"] and "<b>fast" not in bundle["text/html"]
 

@@ -10,9 +10,9 @@ from realtime_nb.pricing import (
     cost_of,
     find_price,
     format_usd,
+    metered_cost,
     price_table,
     shutdown_notice,
-    metered_cost,
 )
 
 # A recorded turn: 2.8 s heard, 6.8 s spoken.

@@ -15,6 +15,8 @@ from .plots import distributions
 from .prosody import Prosody, prosody, words_per_minute
 
 _HEADER = ("system", "answers", "first audio", "done", "cost", "word errors", "what the model got", "its own voice")
+#: Pitch takes a quarter of a clip's length to find; so many clips tell enough.
+_MEASURED_CLIPS = 3
 
 
 def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
@@ -60,23 +62,27 @@ def _input(comparison: Comparison, system: str) -> str:
     """Say what of the person's voice reached the model: all of it, or none."""
     if system in comparison.words_only:
         return "words alone: pitch, rate and loudness are lost"
-    return f"the sound: {_voice([prosody(clip) for clip in list(comparison.clips.values())[:3]])}"
+    # Any system that wrote the words down tells how many there were.
+    heard = {cell.clip: cell.heard for cell in comparison.cells if cell.heard}
+    measured = list(comparison.clips.items())[:_MEASURED_CLIPS]
+    rates = [words_per_minute(heard.get(name, ""), clip) for name, clip in measured]
+    return f"the sound: {_voice([prosody(clip) for _, clip in measured], rates)}"
 
 
 def _output(cells: list[Cell]) -> str:
-    spoken = [cell for cell in cells if cell.audio is not None][:3]
+    spoken = [(cell.reply, cell.audio) for cell in cells if cell.audio is not None][:_MEASURED_CLIPS]
     if not spoken:
         return "–"
-    rates = [words_per_minute(cell.reply, cell.audio) for cell in spoken if cell.audio is not None]
-    known = [rate for rate in rates if rate is not None]
-    rate = f", {np.median(known):.0f} words/min" if known else ""
-    return _voice([prosody(cell.audio) for cell in spoken if cell.audio is not None]) + rate
+    rates = [words_per_minute(reply, audio) for reply, audio in spoken]
+    return _voice([prosody(audio) for _, audio in spoken], rates)
 
 
-def _voice(measured: list[Prosody]) -> str:
+def _voice(measured: list[Prosody], rates: list[float | None]) -> str:
     ranges = [each.pitch_range_semitones for each in measured if each.pitch_range_semitones is not None]
+    known = [rate for rate in rates if rate is not None]
     pitch = f"pitch range {np.median(ranges):.0f} semitones, " if ranges else ""
-    return f"{pitch}loudness {np.median([each.loudness_db for each in measured]):.0f} dB"
+    rate = f"{np.median(known):.0f} words/min, " if known else ""
+    return f"{pitch}{rate}loudness {np.median([each.loudness_db for each in measured]):.0f} dB"
 
 
 def _answers(comparison: Comparison) -> list[list[str]]:
