@@ -149,12 +149,17 @@ class OpenNotebook:
             """async (expression) => {
               const { kernel } = window.jupyterapp.shell.currentWidget.context.sessionContext.session;
               const code = { code: "", silent: true, store_history: false, user_expressions: { value: expression } };
-              const reply = await kernel.requestExecute(code).done;
+              // A kernel can lose a reply (seen on 7.3.0, twice in some hundred notebooks): nobody may wait for ever.
+              const late = new Promise((resolve) => setTimeout(resolve, 15_000));
+              const reply = await Promise.race([kernel.requestExecute(code).done, late]);
+              if (!reply) return null;
               const { value } = reply.content.user_expressions;
               return value.status === "ok" ? value.data["text/plain"] : `"${value.ename}: ${value.evalue}"`;
             }""",
             f"__import__('json').dumps({expression})",
         )
+        if text is None:
+            raise TimeoutError(f"the kernel did not answer {expression!r}")
         # IPython shows the str that json.dumps gave, so it is quoted twice.
         return json.loads(_unquoted(text))
 
