@@ -97,12 +97,11 @@ class CascadeSession(TurnwiseSession):
         voice: str | None = None,
         tools: list[dict[str, Any]] | None = None,
     ):
-        found = Backend("openai", str(client.base_url)) if client else Backend.find(backend, api_key=api_key)
-        super().__init__(Api(found, client))
-        self.voice = voice or found.voice
-        heard = transcriber or found.chain[0]
-        thought = text_model or found.chain[1]
-        said = speaker or found.chain[2]
+        super().__init__(Api.find(backend, api_key, client))
+        self.voice = voice or self.backend.voice
+        heard = transcriber or self.backend.chain[0]
+        thought = text_model or self.backend.chain[1]
+        said = speaker or self.backend.chain[2]
         for given in (heard, thought, said):
             if isinstance(given, str) and (notice := shutdown_notice(given)):
                 warnings.warn(notice, FutureWarning, stacklevel=2)

@@ -93,10 +93,9 @@ class ChatSession(TurnwiseSession):
         tool_choice: str | dict[str, Any] | None = None,
         max_output_tokens: int | None = None,
     ):
-        found = Backend("openai", str(client.base_url)) if client else Backend.find(backend, api_key=api_key)
-        super().__init__(Api(found, client))
-        self.model = model or found.chat_model
-        self.voice = voice or found.voice
+        super().__init__(Api.find(backend, api_key, client))
+        self.model = model or self.backend.chat_model
+        self.voice = voice or self.backend.voice
         self.last_file = b""
         """The last answer's audio as the server sent it, where it came as a file."""
         if list(output_modalities) not in (["audio"], ["text"]):

@@ -34,6 +34,12 @@ class Api:
         self._own: AsyncOpenAI | None = None
         self._making = asyncio.Lock()
 
+    @classmethod
+    def find(cls, backend: Backend | str | None, api_key: str | None, client: AsyncOpenAI | None) -> Api:
+        """Return the endpoints that a session's caller means; a client of theirs decides by itself where to send."""
+        found = Backend("openai", str(client.base_url)) if client else Backend.find(backend, api_key=api_key)
+        return cls(found, client)
+
     async def client(self) -> AsyncOpenAI:
         """Return the client. Loading the SDK and starting the local voice take a while, off the loop."""
         if self._given is not None:
