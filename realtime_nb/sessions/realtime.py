@@ -6,8 +6,8 @@ import asyncio
 import warnings
 from typing import Any, Unpack
 
-from .. import audio, g711
-from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler, checked_sample_rate
+from .. import audio
+from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
 from ..backends import Backend
 from ..errors import AudioError, RealtimeError, SettingsError
 from ..loop import Pending, call_soon, submit
@@ -22,6 +22,7 @@ from ..wire.settings import Options, session_from_options, setting_at
 from .base import Content, Session, check_content
 from .connection import Connection, server_error
 from .journal import Interrupted
+from .spoken_input import SpokenInput
 
 #: How long `ask` waits for the person's own words after the answer is done: they may come last.
 _TRANSCRIPT_WAIT_S = 5.0
@@ -80,10 +81,8 @@ class RealtimeSession(Session):
         notice = shutdown_notice(self.model) or shutdown_notice(self._transcription_model)
         if notice:
             warnings.warn(notice, FutureWarning, stacklevel=2)
-        self.dropped_audio_ms = 0.0
-        """Audio that came while the session was not open, and was not sent."""
         self._line = Connection(self._journal)
-        self._resampler: Resampler | None = None
+        self._input = SpokenInput(self._line)
 
     # --- what it is ---
 
@@ -110,6 +109,11 @@ class RealtimeSession(Session):
             return self._protocol.turn_detection
         detection = self._options.get("turn_detection", "server_vad")
         return {"type": detection} if isinstance(detection, str) else detection
+
+    @property
+    def dropped_audio_ms(self) -> float:
+        """Audio that came while the session was not open, and was not sent."""
+        return self._input.dropped_ms
 
     @property
     def _protocol(self) -> RealtimeProtocol:
@@ -192,7 +196,7 @@ class RealtimeSession(Session):
         if len(pcm) % 2:
             raise AudioError(f"PCM16 has two bytes a sample, but {len(pcm)} bytes were given")
         sample_rate = checked_sample_rate(sample_rate)
-        call_soon(self._send_audio, pcm, sample_rate)
+        call_soon(self._input.send, pcm, sample_rate)
 
     def commit(self) -> Pending[str]:
         """End the person's turn by hand; the result is the turn's item id."""
@@ -252,7 +256,7 @@ class RealtimeSession(Session):
 
     async def _connect(self) -> None:
         if not self._line.is_open:
-            self._resampler = None
+            self._input.begin()
         await self._line.open(self.backend, self.model, self._settings)
 
     async def _commit(self) -> str:
@@ -274,26 +278,11 @@ class RealtimeSession(Session):
         ]
         clips = [piece for piece in content if isinstance(piece, AudioClip)]
         if clips:
-            parts.append(self._speak(audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips])))
+            parts.append(self._input.say(audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips])))
         reply = await self._respond(ResponseOptions(), *parts)
         if clips and self._transcription_model:
             await self._words_of(reply)
         return reply
-
-    def _speak(self, clip: AudioClip) -> str:
-        """Send a clip as one turn, undisturbed by turn detection and by what the microphone had sent.
-
-        Returns the id of the commit.
-        """
-        detection = self._protocol.turn_detection
-        if detection is not None:
-            self._protocol.update(_turn_detection(None))
-        self._protocol.clear()
-        self._protocol.append_audio(self._encoded(clip.to_pcm16()))
-        commit_id = self._protocol.commit()
-        if detection is not None:
-            self._protocol.update(_turn_detection(detection))
-        return commit_id
 
     async def _words_of(self, reply: Reply) -> None:
         turn = reply.asked
@@ -343,40 +332,9 @@ class RealtimeSession(Session):
         self._line.flush()
         return stopped
 
-    def _send_audio(self, pcm: bytes, sample_rate: int) -> None:
-        if not self._line.is_open:
-            self.dropped_audio_ms += len(pcm) / 2 / sample_rate * 1000
-            return
-        wire_rate = WIRE_SAMPLE_RATE if self._input_format == "audio/pcm" else 8_000
-        if self._resampler is None or (self._resampler.rate_in, self._resampler.rate_out) != (sample_rate, wire_rate):
-            self._resampler = Resampler(sample_rate, wire_rate)
-        pcm = self._resampler.process(pcm)
-        if pcm:
-            self._protocol.append_audio(self._coded(pcm))
-            self._line.flush()
-
-    @property
-    def _input_format(self) -> str:
-        return str(setting_at(self._protocol.session, "audio.input.format.type") or "audio/pcm")
-
-    def _encoded(self, pcm: bytes) -> bytes:
-        """Put a whole clip, PCM16 at 24 kHz, into the session's input format."""
-        if self._input_format != "audio/pcm":
-            pcm = Resampler(WIRE_SAMPLE_RATE, 8_000).process(pcm, last=True)
-        return self._coded(pcm)
-
-    def _coded(self, pcm: bytes) -> bytes:
-        encode = {"audio/pcmu": g711.encode_ulaw, "audio/pcma": g711.encode_alaw}.get(self._input_format)
-        return encode(pcm) if encode else pcm
-
     def _heard(self, heard: Heard) -> None:
         self._journal.note("local", heard)
         if heard.stopped and self._line.is_open and heard.played_ms < self._protocol.received_ms(heard.item_id):
             self._protocol.truncate(heard.item_id, heard.played_ms)
             self._line.flush()
         self._journal.tell(heard)
-
-
-def _turn_detection(detection: dict[str, Any] | None) -> dict[str, Any]:
-    # Unchecked: what a server has stated may hold fields that are not known here.
-    return {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}

@@ -1,0 +1,76 @@
+"""What the person says, on its way out: microphone audio and whole clips become events in the session's format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import g711
+from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
+from ..wire.protocol import RealtimeProtocol
+from ..wire.settings import setting_at
+from .connection import Connection
+
+
+class SpokenInput:
+    """The person's side of a `Connection`'s audio. Everything here runs on the I/O thread."""
+
+    def __init__(self, line: Connection):
+        self._line = line
+        self._resampler: Resampler | None = None
+        self.dropped_ms = 0.0
+        """Microphone audio that came while the line was not open, and was not sent."""
+
+    def begin(self) -> None:
+        """Forget the resampler's state: a new line begins."""
+        self._resampler = None
+
+    def send(self, pcm: bytes, sample_rate: int) -> None:
+        """Send more of a microphone's PCM16, keeping state from call to call."""
+        if not self._line.is_open:
+            self.dropped_ms += len(pcm) / 2 / sample_rate * 1000
+            return
+        wire_rate = WIRE_SAMPLE_RATE if self._format == "audio/pcm" else 8_000
+        if self._resampler is None or (self._resampler.rate_in, self._resampler.rate_out) != (sample_rate, wire_rate):
+            self._resampler = Resampler(sample_rate, wire_rate)
+        pcm = self._resampler.process(pcm)
+        if pcm:
+            self._protocol.append_audio(self._coded(pcm))
+            self._line.flush()
+
+    def say(self, clip: AudioClip) -> str:
+        """Make a clip at 24 kHz one turn, undisturbed by turn detection and by what the microphone had sent.
+
+        Returns the id of the commit.
+        """
+        detection = self._protocol.turn_detection
+        if detection is not None:
+            self._protocol.update(_turn_detection(None))
+        self._protocol.clear()
+        self._protocol.append_audio(self._encoded(clip.to_pcm16()))
+        commit_id = self._protocol.commit()
+        if detection is not None:
+            self._protocol.update(_turn_detection(detection))
+        return commit_id
+
+    @property
+    def _protocol(self) -> RealtimeProtocol:
+        return self._line.protocol
+
+    @property
+    def _format(self) -> str:
+        return str(setting_at(self._protocol.session, "audio.input.format.type") or "audio/pcm")
+
+    def _encoded(self, pcm: bytes) -> bytes:
+        """Put a whole clip, PCM16 at 24 kHz, into the session's input format."""
+        if self._format != "audio/pcm":
+            pcm = Resampler(WIRE_SAMPLE_RATE, 8_000).process(pcm, last=True)
+        return self._coded(pcm)
+
+    def _coded(self, pcm: bytes) -> bytes:
+        encode = {"audio/pcmu": g711.encode_ulaw, "audio/pcma": g711.encode_alaw}.get(self._format)
+        return encode(pcm) if encode else pcm
+
+
+def _turn_detection(detection: dict[str, Any] | None) -> dict[str, Any]:
+    # Unchecked: what a server has stated may hold fields that are not known here.
+    return {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
