@@ -19,7 +19,7 @@ from .turn_index import TurnIndex
 from .turns import Reply, Stage, Turn
 from .wire import events as ev
 from .wire.items import REQUEST
-from .wire.local import Heard, StageDone, StageStarted
+from .wire.local import Heard, StageDone, StageStarted, WordsTimed
 from .wire.settings import setting_at
 
 #: How many event ids are remembered at least, to drop what arrives twice.
@@ -158,6 +158,8 @@ class Conversation(Record):
         silence_ms = setting_at(self.session, "audio.input.turn_detection.silence_duration_ms")
         silence_ms = silence_ms if isinstance(silence_ms, int | float) else 0
         turn.spoken_at_ms = self._track.sent_at_ms(event.audio_end_ms - silence_ms)
+        if turn.spoken_at_ms is not None and turn.audio_start_ms is not None:
+            turn.began_at_ms = turn.spoken_at_ms - (event.audio_end_ms - silence_ms - turn.audio_start_ms)
         turn.ended_at_ms = elapsed_ms
 
     def _timed_out(self, event: ev.InputAudioBufferTimeoutTriggered, elapsed_ms: float) -> None:
@@ -172,6 +174,7 @@ class Conversation(Record):
             commit = self._track.take_commit()
             if commit:
                 _, turn.audio_start_ms, turn.audio_end_ms, turn.spoken_at_ms = commit
+                turn.began_at_ms = commit.elapsed_ms - (commit.end_ms - commit.start_ms)
             turn.ended_at_ms = elapsed_ms
         start_ms = self._track.turn_start_ms if turn.audio_start_ms is None else turn.audio_start_ms
         part = self._index.part(turn, 0, "audio")
@@ -209,6 +212,8 @@ class Conversation(Record):
     def _heard(self, event: Heard, elapsed_ms: float) -> None:
         turn = self._index.turns.get(event.item_id)
         if turn:
+            began_at_ms = elapsed_ms - event.played_ms
+            turn.began_at_ms = began_at_ms if turn.began_at_ms is None else min(turn.began_at_ms, began_at_ms)
             turn.played_ms = max(turn.played_ms or 0, event.played_ms)
             turn.interrupted = turn.interrupted or event.stopped
 
@@ -234,6 +239,10 @@ class Conversation(Record):
         self._index.part(turn, event.content_index, "audio").finish_text(event.transcript)
         turn.transcription_usage = event.usage
         turn.transcription_model = _text(setting_at(self.session, "audio.input.transcription.model"))
+
+    def _words_timed(self, event: WordsTimed, elapsed_ms: float) -> None:
+        turn = self._index.item(event.item_id, role="user")
+        self._index.part(turn, event.content_index, "audio").words = event.words
 
     def _transcription_failed(self, event: ev.ConversationItemInputAudioTranscriptionFailed, elapsed_ms: float) -> None:
         turn = self._index.item(event.item_id, role="user")
@@ -363,6 +372,7 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     Heard: Conversation._heard,
     StageStarted: Conversation._stage_started,
     StageDone: Conversation._stage_done,
+    WordsTimed: Conversation._words_timed,
     ev.ConversationItemInputAudioTranscriptionDelta: Conversation._transcription_delta,
     ev.ConversationItemInputAudioTranscriptionCompleted: Conversation._transcription_completed,
     ev.ConversationItemInputAudioTranscriptionFailed: Conversation._transcription_failed,

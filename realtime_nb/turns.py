@@ -12,6 +12,7 @@ from . import audio, g711, pricing
 from .audio import AudioClip
 from .record import Record
 from .wire.items import ErrorDetail, Item, Response
+from .wire.local import Word
 
 
 def bytes_per_ms(encoding: str) -> int:
@@ -40,6 +41,7 @@ class Part:
     audio_done: bool = False
     encoding: str = "audio/pcm"
     image_url: str = ""
+    words: tuple[Word, ...] = ()
 
     def add_text(self, delta: str) -> None:
         """Append words; a straggler behind the end changes nothing."""
@@ -99,6 +101,12 @@ class Turn(Record):
     """Where a spoken turn begins in all audio ever sent, padding included."""
     audio_end_ms: int | None = None
     """Where it ends there, the silence that ended it included."""
+    began_at_ms: float | None = None
+    """Session time at which its sound began; `None` where nobody can say.
+
+    For the person counted back from `spoken_at_ms` by the length of the speech; for an answer the earliest that the
+    speaker's reports allow, and `None` where no speaker reports.
+    """
     spoken_at_ms: float | None = None
     """Session time at which the last speech of the turn was sent."""
     ended_at_ms: float | None = None
@@ -137,6 +145,17 @@ class Turn(Record):
         """All that was said or written, whether heard or not."""
         words = (self.parts[index].text.strip() for index in sorted(self.parts))
         return " ".join(text for text in words if text)
+
+    @property
+    def words(self) -> list[Word]:
+        """Its words with their times in `audio`, as far as a transcriber told them; the API itself never does."""
+        found: list[Word] = []
+        before_ms = 0.0
+        for index in sorted(self.parts):
+            part = self.parts[index]
+            found += [Word(word.text, before_ms + word.start_ms, before_ms + word.end_ms) for word in part.words]
+            before_ms += part.audio_ms
+        return found
 
     @property
     def heard_text(self) -> str:

@@ -58,7 +58,7 @@ def test_speech_is_written_down_thought_about_and_spoken(cascade, question):
     assert writer.messages == [
         [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "what can you do"}]
     ]
-    assert reply.asked.text == "what can you do"
+    assert reply.asked.text == " ".join(word.text for word in reply.asked.words) == "what can you do"
     assert reply.transcript == "I can count. And I can listen."
     assert reply.audio.duration_s > 1.5 and reply.audio.peak > 0.05
     assert {name: stage.model for name, stage in reply.stages.items()} == {

@@ -10,6 +10,7 @@ from realtime_nb.conversation import Conversation, Heard
 from realtime_nb.pricing import Usage
 from realtime_nb.wire import events as ev
 from realtime_nb.wire.items import Item, ResponseOptions
+from realtime_nb.wire.local import Word, WordsTimed
 
 TEXT = "".join(WORDS)
 QUESTION = "What time is it?"
@@ -155,6 +156,34 @@ def test_a_refused_commit_leaves_its_audio_to_the_next():
     fold(conversation, *speech(300), ev.InputAudioBufferCommit(event_id="client_2"), *wire.committed_turn())
     assert conversation.turn("U").audio.duration_s == 0.4
     assert [error.error.message for error in conversation.errors] == ["Too small."]
+
+
+def test_a_spoken_turn_began_before_its_end_by_its_length():
+    conversation = folded(*speech(2_500), *wire.spoken_turn(start_ms=300, end_ms=2_000))
+    turn = conversation.turn("U")
+    # Appends pass every 10 ms; the last 500 ms are the silence that ended the turn: speech lasted from 300 to 1500.
+    assert (turn.spoken_at_ms, turn.began_at_ms) == (150.0, 150.0 - 1_200)
+
+
+def test_a_turn_ended_by_hand_began_before_its_commit_by_its_length():
+    manual = without(SESSION, "audio", "input", turn_detection=None)
+    conversation = folded(*speech(400), ev.InputAudioBufferCommit(event_id="client_1"), session=manual)
+    fold(conversation, *wire.committed_turn())
+    assert conversation.turn("U").began_at_ms == 50.0 - 400
+
+
+def test_an_answer_began_to_sound_when_the_first_report_allows():
+    conversation = folded(*wire.text_turn(), *ANSWER)
+    assert conversation.turn("A").began_at_ms is None
+    for elapsed_ms, played_ms in ((900.0, 40), (930.0, 80), (990.0, 96)):
+        conversation.apply(Heard(item_id="A", played_ms=played_ms), elapsed_ms)
+    assert conversation.turn("A").began_at_ms == 850.0
+
+
+def test_word_times_are_the_turns():
+    timed = WordsTimed(item_id="U", content_index=0, words=(Word("what", 100.0, 250.0),))
+    conversation = folded(*speech(2_500), *wire.spoken_turn(), timed)
+    assert conversation.turn("U").words == [Word("what", 100.0, 250.0)]
 
 
 def test_cleared_audio_belongs_to_no_turn():

@@ -10,6 +10,7 @@ from realtime_nb.pricing import metered_cost
 from realtime_nb.sessions.http import Api
 from realtime_nb.sessions.realtime import RealtimeSession
 from realtime_nb.sessions.stages import ApiSpeaker, ApiTextModel, ApiTranscriber, RealtimeSpeaker, Took
+from realtime_nb.wire.local import Word
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +35,18 @@ def collect(pieces):
 
 @pytest.mark.parametrize("model", ["gpt-transcribe", "whisper-1"])  # streamed, and in one piece
 def test_speech_is_written_down(api, model):
-    *words, took = collect(ApiTranscriber(api, model).transcribe(rt.speak("What can you do?")))
-    assert "".join(words).strip() == "what can you do"
+    *pieces, took = collect(ApiTranscriber(api, model).transcribe(rt.speak("What can you do?")))
+    assert "".join(piece for piece in pieces if isinstance(piece, str)).strip() == "what can you do"
     assert metered_cost(took.usage, model).total_usd > 0
+
+
+@pytest.mark.parametrize(("model", "times"), [("gpt-transcribe", False), ("whisper-1", True), ("local-sphinx", True)])
+def test_words_have_times_where_the_model_tells_them(api, model, times):
+    clip = rt.speak("What can you do?")
+    timed = [piece for piece in collect(ApiTranscriber(api, model).transcribe(clip)) if isinstance(piece, Word)]
+    assert [word.text for word in timed] == ("what can you do".split() if times else [])
+    marks = [mark for word in timed for mark in (word.start_ms, word.end_ms)]
+    assert marks == sorted(marks) and all(0 <= mark <= 1000 * clip.duration_s for mark in marks)
 
 
 def test_a_conversation_is_answered_in_words(api):

@@ -7,6 +7,7 @@ from realtime_nb import g711
 from realtime_nb.pricing import Usage
 from realtime_nb.turns import Part, Reply, Timing, Turn, bytes_per_ms, decode_clip
 from realtime_nb.wire.items import ErrorDetail, Item, Response
+from realtime_nb.wire.local import Word
 
 
 def spoken(text="one two three four", ms=1_000, **more):
@@ -99,6 +100,15 @@ def test_half_a_sample_does_not_spoil_the_next_part():
     turn.parts[0].add_audio(PCM[:481])
     turn.parts[1].add_audio(PCM[:480])
     assert turn.audio.to_pcm16() == PCM[:480] * 2
+
+
+def test_word_times_count_from_the_start_of_all_audio():
+    turn = Turn(item_id="U", role="user", parts={index: Part(kind="audio") for index in (1, 0)})
+    for part, text in ((turn.parts[0], "one"), (turn.parts[1], "two")):
+        part.add_audio(bytes(48 * 500))
+        part.words = (Word(text, 100.0, 200.0),)
+    assert turn.words == [Word("one", 100.0, 200.0), Word("two", 600.0, 700.0)]
+    assert spoken().words == []
 
 
 def test_a_turn_without_audio_has_none():

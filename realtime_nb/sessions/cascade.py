@@ -13,7 +13,7 @@ from ..pricing import shutdown_notice
 from ..sentences import split_sentences
 from ..wire import events as ev
 from ..wire.chat import CompletionReader, nested_tool
-from ..wire.local import StageDone, StageStarted
+from ..wire.local import StageDone, StageStarted, Word, WordsTimed
 from .base import Content
 from .http import Api
 from .realtime import RealtimeSession
@@ -168,16 +168,22 @@ class CascadeSession(TurnwiseSession):
     async def _transcribe(self, clip: AudioClip, response_id: str, at: dict[str, Any]) -> str:
         took = Took({})
         words = ""
+        timed: list[Word] = []
         model = self._transcriber.model
         self._tell("local", StageStarted(response_id=response_id, stage="transcription", model=model))
         async for piece in self._transcriber.transcribe(clip):
             if isinstance(piece, Took):
                 took = piece
                 continue
+            if isinstance(piece, Word):
+                timed.append(piece)
+                continue
             words += piece
             self._tell("received", ev.ConversationItemInputAudioTranscriptionDelta(**at, delta=piece))
         words = words.strip()
         self._tell("received", ev.ConversationItemInputAudioTranscriptionCompleted(**at, transcript=words))
+        if timed:
+            self._tell("local", WordsTimed(**at, words=tuple(timed)))
         self._done(response_id, "transcription", [took])
         return words
 

@@ -20,9 +20,13 @@ from ..audio import AudioClip
 from ..errors import ConnectionLost, ServerError
 from ..wire import events as ev
 from ..wire.chat import realtime_usage
+from ..wire.local import Word
 from .http import Api, told_by_sdk
 from .realtime import RealtimeSession
 
+# These say when each word was spoken, but only of a whole recording: whisper-1 cannot stream at all, and the local
+# recogniser has nothing to stream before an utterance is over.
+_TELL_TIMES = ("whisper-1", "local-sphinx")
 # 100 ms of PCM16 at 24 kHz: little enough not to wait for.
 _PIECE_BYTES = 4_800
 
@@ -47,8 +51,11 @@ class Transcriber(Protocol):
 
     model: str
 
-    def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Took]:
-        """Yield the words, in one piece or as they are made out, and what that took."""
+    def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Word | Took]:
+        """Yield the text, in one piece or as it is made out, and what that took; single words where times are known.
+
+        A `Word` adds nothing to the text; it says when something in it was spoken.
+        """
         ...
 
 
@@ -79,15 +86,18 @@ class ApiTranscriber:
         self._api = api
         self.model = model
 
-    async def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Took]:
-        """Yield the words of a clip, and what that took."""
+    async def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Word | Took]:
+        """Yield the text of a clip, its words with their times where the model tells them, and what that took."""
         client = await self._api.client()
         file = ("speech.wav", io.BytesIO(await asyncio.to_thread(clip.encode, "wav")), "audio/wav")
         create: Any = client.audio.transcriptions.create
         async with told_by_sdk():
-            if self.model == "whisper-1":  # The one model that cannot stream.
-                answer = (await create(file=file, model=self.model)).model_dump()
+            if self.model in _TELL_TIMES:
+                times = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
+                answer = (await create(file=file, model=self.model, **times)).model_dump()
                 yield answer["text"]
+                for word in answer.get("words") or []:
+                    yield Word(word["word"], 1000 * word["start"], 1000 * word["end"])
                 yield Took(_metered(answer.get("usage"), clip))
                 return
             async for event in await create(file=file, model=self.model, stream=True):

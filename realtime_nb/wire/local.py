@@ -35,3 +35,20 @@ class StageDone(Struct, frozen=True, kw_only=True):
     remark: str = ""
     """What the person should know of it, e.g. that other words were spoken than were written."""
     type: str = "stage.done"
+
+
+class Word(Struct, frozen=True):
+    """A word and where it lies in the audio that it was heard in."""
+
+    text: str
+    start_ms: float
+    end_ms: float
+
+
+class WordsTimed(Struct, frozen=True, kw_only=True):
+    """A transcriber said when each word of a part was spoken."""
+
+    item_id: str
+    content_index: int
+    words: tuple[Word, ...]
+    type: str = "transcription.words"
