@@ -1,7 +1,7 @@
 """Audio as samples and a rate, and the formats it travels in.
 
 Everything inside the package is mono. On the wire it is PCM16 at 24 kHz (Realtime API reference,
-``audio.input.format``) or G.711 at 8 kHz; in files it is whatever libsndfile reads and writes.
+``audio.input.format``) or G.711 at 8 kHz; in files it is whatever libsndfile reads and writes, or AAC.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
 
+from . import aac
 from .errors import AudioError
 from .record import Record
 
@@ -37,6 +37,7 @@ _FORMATS = {
 _CODEC_RATES = {
     "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
     "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+    "aac": aac.SAMPLE_RATES,
 }
 # libsndfile's Vorbis encoder takes what it is given at once onto the stack, and minutes of it end the process
 # (libsndfile issue 1095).
@@ -47,6 +48,7 @@ MIME_TYPES = {
     "opus": "audio/ogg",
     "ogg": "audio/ogg",
     "mp3": "audio/mpeg",
+    "aac": "audio/aac",
 }
 
 
@@ -206,7 +208,7 @@ class AudioClip(Record):
 
     @classmethod
     def from_file(cls, path: str | Path) -> AudioClip:
-        """Read an audio file in any format that libsndfile knows (WAV, FLAC, Ogg, Opus, MP3, AIFF, …).
+        """Read an audio file in any format that libsndfile knows (WAV, FLAC, Ogg, Opus, MP3, AIFF, …), or AAC (ADTS).
 
         Several channels are averaged.
 
@@ -214,6 +216,8 @@ class AudioClip(Record):
         ------
         AudioError
             If the file is missing, empty or not audio.
+        MissingExtra
+            If it is AAC, and PyAV is not installed.
         """
         path = Path(path)
         if not path.is_file():
@@ -221,7 +225,7 @@ class AudioClip(Record):
         if path.stat().st_size == 0:
             raise AudioError(f"{str(path)!r} is an empty file")
         # Without the name, by whose ending libsndfile would guess: it takes a ".raw" for samples without a header.
-        return cls._read(io.BytesIO(path.read_bytes()), str(path))
+        return cls._read(path.read_bytes(), str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, longest_s: float = math.inf) -> AudioClip:
@@ -233,14 +237,16 @@ class AudioClip(Record):
             The file.
         longest_s : float, optional
             Seconds of mono sound that may be in it, at rates beyond 48 kHz accordingly less; `AudioError` beyond
-            that, before anything is decoded.
+            that, before more is decoded.
         """
-        return cls._read(io.BytesIO(data), f"{len(data)} bytes", longest_s)
+        return cls._read(data, f"{len(data)} bytes", longest_s)
 
     @classmethod
-    def _read(cls, file: BinaryIO, name: str, longest_s: float = math.inf) -> AudioClip:
+    def _read(cls, data: bytes, name: str, longest_s: float = math.inf) -> AudioClip:
+        if aac.is_aac(data):
+            return cls(*aac.decode(data, longest_s))
         try:
-            with soundfile.SoundFile(file) as opened:
+            with soundfile.SoundFile(io.BytesIO(data)) as opened:
                 sample_rate = opened.samplerate
                 seconds = opened.frames * opened.channels / min(sample_rate, 48_000)
                 if seconds > longest_s:
@@ -249,7 +255,7 @@ class AudioClip(Record):
         except soundfile.LibsndfileError as error:
             raise AudioError(
                 f"{name!r} is not audio that libsndfile can read ({error.error_string}): "
-                "convert it to WAV, FLAC, Ogg, Opus or MP3"
+                "convert it to WAV, FLAC, Ogg, Opus, MP3 or AAC (ADTS)"
             ) from error
         if not len(samples):
             raise AudioError(f"{name!r} holds no samples")
@@ -287,19 +293,23 @@ class AudioClip(Record):
 
         Parameters
         ----------
-        format : {"wav", "flac", "opus", "ogg", "mp3"}, default "wav"
-            "opus" is Opus in an Ogg container, "ogg" Vorbis. Opus and MP3 at rates that the codec lacks are
-            resampled to the next one up, or to 48 kHz.
+        format : {"wav", "flac", "opus", "ogg", "mp3", "aac"}, default "wav"
+            "opus" is Opus in an Ogg container, "ogg" Vorbis, "aac" AAC in ADTS frames. Opus, MP3 and AAC at rates
+            that the codec lacks are resampled to the next one up, or to the highest.
 
         Raises
         ------
         AudioError
             If the format is not one of these.
+        MissingExtra
+            If it is AAC, and PyAV is not installed.
         """
-        if format not in _FORMATS:
-            raise AudioError(f"format={format!r} is not one of {', '.join(_FORMATS)}")
+        if format not in MIME_TYPES:
+            raise AudioError(f"format={format!r} is not one of {', '.join(MIME_TYPES)}")
         rates = _CODEC_RATES.get(format, (self.sample_rate,))
         clip = self.resample(next((rate for rate in rates if rate >= self.sample_rate), rates[-1]))
+        if format == "aac":
+            return aac.encode(clip.samples, clip.sample_rate)
         container, subtype = _FORMATS[format]
         buffer = io.BytesIO()
         # Scaled as on the wire, so that lossless formats give back the very PCM16 that was received.

@@ -78,7 +78,6 @@ def test_only_pcm16_streams(form):
         ({**SPOKEN, "audio": {"format": "wav"}}, "audio.voice", "missing_required_parameter"),
         ({**SPOKEN, "audio": {"voice": "bob", "format": "wav"}}, "audio.voice", "invalid_value"),
         ({**SPOKEN, "audio": {"voice": "echo", "format": "midi"}}, "audio.format", "invalid_value"),
-        ({**SPOKEN, "audio": {"voice": "echo", "format": "aac"}}, "audio.format", "unsupported_value"),
         ({"stream": "yes"}, "stream", "invalid_type"),
         ({"n": 2}, "n", "invalid_value"),
         ({"response_format": {"type": "json_object"}}, "response_format", "invalid_value"),

@@ -17,7 +17,7 @@ def test_pcm_stays_as_it_is():
     assert AudioClip.from_bytes(encoding.encode(PCM, "flac")).to_pcm16() == PCM
 
 
-@pytest.mark.parametrize("format", ["wav", "mp3", "flac", "opus"])
+@pytest.mark.parametrize("format", ["wav", "mp3", "flac", "opus", "aac"])
 def test_no_sound_is_a_file_that_can_be_read(format):
     assert encoding.decode(encoding.encode(b"", format), "file").duration_s > 0
 
@@ -26,6 +26,12 @@ def test_what_is_no_audio_is_refused():
     with pytest.raises(ApiError, match="corrupted or unsupported") as refused:
         encoding.decode(b"no audio", "file")
     assert refused.value.param == "file"
+
+
+def test_small_aac_files_that_hold_hours_are_refused_as_soon_as_that_is_known(monkeypatch):
+    monkeypatch.setattr(encoding, "LONGEST_S", 1.0)
+    with pytest.raises(ApiError, match="more than the 1 s that are taken"):
+        encoding.decode(AudioClip(np.zeros(48_000, "f4"), 24_000).encode("aac"), "file")
 
 
 def test_small_files_that_hold_hours_are_refused_undecoded():

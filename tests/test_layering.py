@@ -11,7 +11,7 @@ import realtime_nb
 
 ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
-    0: ("errors", "record", "audio", "g711", "sentences"),
+    0: ("errors", "record", "audio", "aac", "g711", "sentences"),
     1: ("wire", "pricing", "turns", "input_track", "item_order", "turn_index", "conversation", "comparison"),
     2: ("loop", "backends", "local_voice"),
     3: ("sessions",),
@@ -25,6 +25,7 @@ HOMES = {
     "librosa": {"views.spectrogram", "views.prosody"},
     "matplotlib": {"views.spectrogram", "views.plots"},
     "PIL": {"views.plots"},
+    "av": {"aac"},
     "soundfile": {"audio"},
     "soxr": {"audio"},
     "nest_asyncio": {"loop"},
@@ -34,7 +35,7 @@ HOMES = {
     "pandas": {"comparison"},
     "jiwer": {"comparison"},
 }
-HEAVY = "librosa matplotlib pandas openai ipywidgets anywidget ipywebrtc nest_asyncio IPython".split()
+HEAVY = "librosa matplotlib pandas openai ipywidgets anywidget ipywebrtc nest_asyncio IPython av".split()
 SOCKETS = ["websockets", "starlette", "uvicorn"]
 
 

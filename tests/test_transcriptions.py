@@ -100,7 +100,7 @@ def test_a_stream_brings_the_words_piece_by_piece(server, wav, format):
     assert events[-1].usage.total_tokens > 0
 
 
-@pytest.mark.parametrize("format", ["mp3", "flac", "opus", "ogg"])
+@pytest.mark.parametrize("format", ["mp3", "flac", "opus", "ogg", "aac"])
 def test_any_container_is_read_whatever_its_name(server, clip, format):
     assert transcribe(server, clip.encode(format), name="recording.bin").text == TEXT
 

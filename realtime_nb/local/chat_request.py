@@ -11,7 +11,6 @@ from .api_errors import ApiError, invalid_value, missing_parameter
 from .brain import Context
 from .chat_audio_store import SpokenAnswer
 from .chat_messages import Messages, read_messages
-from .encoding import refuse_aac
 from .json_fields import Fields, model_of
 from .speech import voice_of
 from .tool_settings import check_tool_choice, check_tools
@@ -148,7 +147,6 @@ def _output(fields: Fields, *, is_stream: bool) -> tuple[bool, str, str]:
             code="unsupported_value",
             param="audio.format",
         )
-    refuse_aac(form, "audio.format", FORMATS)
     return True, voice_of(audio), form
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..errors import AudioError
@@ -19,26 +18,14 @@ _BASE64_AT_ONCE = 4 * 262_144
 
 
 def encode(pcm: bytes, format: str) -> bytes:
-    """Return PCM16 at 24 kHz as a file: "wav", "mp3", "flac", "opus", or "pcm" and "pcm16" as it is."""
+    """Return PCM16 at 24 kHz as a file: "wav", "mp3", "flac", "opus", "aac", or "pcm" and "pcm16" as it is."""
     if format in ("pcm", "pcm16"):
         return pcm
     return AudioClip.from_pcm16(pcm or _SHORTEST_PCM).encode(format)
 
 
-def refuse_aac(format: str, param: str, formats: Iterable[str]) -> None:
-    """Raise `ApiError` if a format is AAC."""
-    if format == "aac":
-        known = ", ".join(f"'{name}'" for name in formats if name != "aac")
-        raise ApiError(
-            f"Unsupported value: '{param}' does not support 'aac' on this server, which has no encoder for it. "
-            f"Supported values are: {known}.",
-            code="unsupported_value",
-            param=param,
-        )
-
-
 def decode(data: bytes, param: str) -> AudioClip:
-    """Return the sound of a file in any format that libsndfile reads.
+    """Return the sound of a file in any format that `AudioClip` reads.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ..audio import WIRE_SAMPLE_RATE
 from .api_errors import ApiError, unsupported_value
-from .encoding import encode, refuse_aac
+from .encoding import encode
 from .http_body import read_json
 from .json_fields import Fields, model_of
 from .responder import Voice
@@ -32,6 +32,7 @@ FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 MIME_TYPES = {
     "mp3": "audio/mpeg",
     "opus": "audio/opus",
+    "aac": "audio/aac",
     "flac": "audio/flac",
     "wav": "audio/wav",
     "pcm": "audio/pcm",
@@ -61,7 +62,6 @@ class SpeechRequest:
         if len(text) > LONGEST_INPUT:
             raise _length_error("long", f"maximum length {LONGEST_INPUT}", "above_max", text)
         form = fields.one_of("response_format", FORMATS, "mp3")
-        refuse_aac(form, "response_format", FORMATS)
         return cls(
             text=text,
             voice=voice_of(fields),
