@@ -25,9 +25,15 @@ def test_it_holds_every_event_in_order():
     assert repr(log) == "EventLog(3 events)"
 
 
-def test_it_holds_how_much_audio_was_sent_and_none_of_it():
-    entry = filled()[1]
-    assert (entry.audio_bytes, entry.event.audio) == (4_800, b"")
+def test_it_lets_go_of_the_oldest_audio_when_there_is_too_much():
+    log = EventLog(kept_bytes=10_000)
+    for number in range(4):
+        log.add("sent", ev.InputAudioBufferAppend(audio=bytes([number]) * 4_000), float(number))
+        log.add("local", Interrupted(), float(number))
+    sent = [entry for entry in log if entry.direction == "sent"]
+    assert [len(entry.event.audio) for entry in sent] == [0, 0, 4_000, 4_000]
+    assert [entry.audio_bytes for entry in sent] == [4_000] * 4
+    assert log.types() == ["input_audio_buffer.append", "session.interrupted"] * 4
 
 
 def test_it_can_be_read_while_it_grows():

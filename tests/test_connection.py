@@ -68,7 +68,8 @@ def test_a_line_opens_sends_its_settings_and_closes():
         line.close()
     assert [update["session"] for update in updates] == [SETTINGS]
     assert line.states == [("connecting", ""), ("open", ""), ("closed", "")]
-    assert line.journal.log.types() == ["session.created", "session.update", "session.updated"]
+    ladder = ["session.state", "session.created", "session.update", "session.updated", "session.state", "session.state"]
+    assert line.journal.log.types() == ladder
     assert line.connection.error is None
 
 

@@ -1,5 +1,6 @@
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import wire_samples as wire
@@ -8,6 +9,7 @@ from realtime_nb.errors import ConnectionLost, LocalProtocolError
 from realtime_nb.loop import submit
 from realtime_nb.sessions.journal import Journal
 from realtime_nb.wire import events as ev
+from realtime_nb.wire.local import Interrupted
 
 
 def event(each):
@@ -126,3 +128,21 @@ def test_a_listener_that_fails_is_warned_of():
     with pytest.warns(RuntimeWarning, match=r"a listener failed on conversation\.item\.added: ZeroDivisionError"):
         journal.tell(ADDED)
     assert heard == [ADDED]
+
+
+def test_what_is_announced_is_noted_and_told():
+    journal = Journal()
+    heard = []
+    journal.listen(lambda each, elapsed_ms: heard.append(each))
+    journal.announce(Interrupted())
+    assert heard == [Interrupted()]
+    assert [(entry.direction, entry.event) for entry in journal.log] == [("local", Interrupted())]
+
+
+def test_it_knows_the_wall_time_of_its_beginning():
+    journal = Journal()
+    assert journal.began_at is None
+    journal.begin()
+    began_at = journal.began_at
+    journal.begin()
+    assert journal.began_at is began_at and datetime.now(UTC) - began_at < timedelta(minutes=1)

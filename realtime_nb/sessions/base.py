@@ -13,7 +13,8 @@ from ..backends import Backend
 from ..errors import AudioError
 from ..loop import Pending
 from ..turns import Reply
-from .journal import EventLog, Interrupted, Journal, Listener, LoggedEvent, StateChanged
+from ..wire.local import Interrupted, StateChanged
+from .journal import EventLog, Journal, Listener, LoggedEvent
 
 __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
 

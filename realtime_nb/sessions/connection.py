@@ -9,8 +9,9 @@ from typing import Any
 from ..backends import Backend
 from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, RemoteProtocolError, ServerError
 from ..wire import events as ev
+from ..wire.local import StateChanged
 from ..wire.protocol import RealtimeProtocol, State
-from .journal import Journal, StateChanged
+from .journal import Journal
 from .transport import Transport
 
 #: How long a server that accepted the socket may take to open the session.
@@ -67,7 +68,7 @@ class Connection:
         self.error = None
         self.protocol = RealtimeProtocol(settings)
         self._outbox = asyncio.Queue()
-        self.journal.tell(StateChanged(state="connecting"))
+        self.journal.announce(StateChanged(state="connecting"))
         try:
             located = await asyncio.to_thread(backend.located)
             transport = await Transport.open(located.realtime_url(model), located.headers())
@@ -85,7 +86,7 @@ class Connection:
         except BaseException:
             await self._end(None)
             raise
-        self.journal.tell(StateChanged(state="open"))
+        self.journal.announce(StateChanged(state="open"))
 
     async def _run(self, transport: Transport) -> None:
         """Read and write until the socket is gone; then everybody who waits is told."""
@@ -166,7 +167,7 @@ class Connection:
         self.protocol.connection_closed()
         self.error = error
         self.journal.give_up(error or LocalProtocolError("the session was closed before the answer came"))
-        self.journal.tell(StateChanged(state="closed", message=str(error or "")))
+        self.journal.announce(StateChanged(state="closed", message=str(error or "")))
 
 
 def _accepted(event: Any) -> bool | None:

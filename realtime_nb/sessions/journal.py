@@ -5,31 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeVar, overload
-
-import msgspec
 
 from ..conversation import Conversation
 from ..errors import RealtimeError
 from ..wire import events as ev
 
+#: How much of the audio that was sent stays in memory: an hour and a half of PCM16 at 24 kHz.
+KEPT_AUDIO_BYTES = 256 * 2**20
+
 T = TypeVar("T")
 Listener = Callable[[Any, float], None]
-
-
-class StateChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """A local event: the session is now ``"connecting"``, ``"open"`` or ``"closed"``, and in ``message`` why."""
-
-    state: str
-    message: str = ""
-    type: str = "session.state"
-
-
-class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
-    """A local event: the person interrupts by hand; speakers fall silent."""
-
-    type: str = "session.interrupted"
 
 
 class LoggedEvent(NamedTuple):
@@ -40,25 +29,38 @@ class LoggedEvent(NamedTuple):
     direction: Literal["sent", "received", "local"]
     event: Any
     audio_bytes: int = 0
-    """How much audio a sent event carried; the log itself keeps none of it."""
+    """How much audio a sent event carried; the event itself carries none any more where the log let go of it."""
 
 
 class EventLog:
     """Every event of a session, both ways, in order.
 
     Iterating gives `LoggedEvent`s. Reading is safe from any thread.
+
+    Parameters
+    ----------
+    kept_bytes : int, optional
+        How much sent audio is kept, 256 MB by default; beyond that the log lets go of the oldest. What became turns
+        stays in the conversation, and what was recorded on the disk.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, kept_bytes: int = KEPT_AUDIO_BYTES) -> None:
         self._entries: list[LoggedEvent] = []
+        self._room = kept_bytes
+        self._holding: deque[int] = deque()
 
     def add(self, direction: Literal["sent", "received", "local"], event: Any, elapsed_ms: float) -> None:
-        """Append an event; audio that was sent is left out, the conversation keeps what became turns."""
+        """Append an event."""
         audio_bytes = 0
         if isinstance(event, ev.InputAudioBufferAppend):
             audio_bytes = len(event.audio)
-            event = _SILENT_APPEND
+            self._room -= audio_bytes
+            self._holding.append(len(self._entries))
         self._entries.append(LoggedEvent(elapsed_ms, direction, event, audio_bytes))
+        while self._room < 0:
+            oldest = self._holding.popleft()
+            self._room += self._entries[oldest].audio_bytes
+            self._entries[oldest] = self._entries[oldest]._replace(event=_SILENT_APPEND)
 
     @overload
     def __getitem__(self, index: int) -> LoggedEvent: ...
@@ -94,24 +96,32 @@ class Journal:
         self.conversation = Conversation()
         self.log = EventLog()
         self.listeners: list[Listener] = []
-        self._began: float | None = None
+        self.began_at: datetime | None = None
+        """Wall time at which session time began."""
+        self._began = 0.0
         self._watches: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = []
 
     def begin(self) -> None:
         """Start the session's clock, if it does not run yet."""
-        if self._began is None:
+        if self.began_at is None:
+            self.began_at = datetime.now(UTC)
             self._began = time.perf_counter()
 
     @property
     def elapsed_ms(self) -> float:
-        """Session time."""
-        return 0.0 if self._began is None else (time.perf_counter() - self._began) * 1000
+        """Session time, to the microsecond."""
+        return 0.0 if self.began_at is None else round((time.perf_counter() - self._began) * 1000, 3)
 
     def note(self, direction: Literal["sent", "received", "local"], event: Any) -> None:
         """Log an event and fold it; what was received or is local still has to be told."""
         elapsed_ms = self.elapsed_ms
         self.log.add(direction, event, elapsed_ms)
         self.conversation.apply(event, elapsed_ms)
+
+    def announce(self, event: Any) -> None:
+        """Note a local event, and tell it."""
+        self.note("local", event)
+        self.tell(event)
 
     def tell(self, event: Any) -> None:
         """Hand an event to those who wait for one, and to the listeners."""

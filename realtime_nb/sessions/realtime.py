@@ -16,12 +16,11 @@ from ..turns import Reply
 from ..wire import events as ev
 from ..wire.items import Content as ItemContent
 from ..wire.items import Item, ResponseOptions
-from ..wire.local import Heard
+from ..wire.local import Heard, Interrupted
 from ..wire.protocol import RealtimeProtocol
 from ..wire.settings import Options, session_from_options, setting_at
 from .base import Content, Session, check_content
 from .connection import Connection, server_error
-from .journal import Interrupted
 from .spoken_input import SpokenInput
 
 #: How long `ask` waits for the person's own words after the answer is done: they may come last.
@@ -325,7 +324,7 @@ class RealtimeSession(Session):
         self._settings = session_from_options(**self._options)
 
     async def _interrupt(self) -> bool:
-        self._journal.tell(Interrupted())
+        self._journal.announce(Interrupted())
         if not self._line.is_open:
             return False
         stopped = self._protocol.cancel()

@@ -15,9 +15,9 @@ from ..wire import events as ev
 from ..wire.chat import CompletionReader
 from ..wire.items import Content as ItemContent
 from ..wire.items import Item
+from ..wire.local import Interrupted, StateChanged
 from .base import Content, Session, check_content
 from .http import Api
-from .journal import Interrupted, StateChanged
 
 
 class TurnwiseSession(Session):

@@ -7,6 +7,20 @@ from typing import Any
 from msgspec import Struct
 
 
+class StateChanged(Struct, frozen=True, kw_only=True):
+    """The session is now ``"connecting"``, ``"open"`` or ``"closed"``, and in ``message`` why."""
+
+    state: str
+    message: str = ""
+    type: str = "session.state"
+
+
+class Interrupted(Struct, frozen=True, kw_only=True):
+    """The person interrupts by hand; speakers fall silent."""
+
+    type: str = "session.interrupted"
+
+
 class Heard(Struct, frozen=True, kw_only=True):
     """The speaker's report: so much of an item's audio has been rendered."""
 
