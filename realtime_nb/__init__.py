@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .sessions.chat import ChatSession
     from .sessions.compare import compare
     from .sessions.realtime import RealtimeSession
+    from .tools import Tool, tool
     from .turns import Reply, Timing, Turn
     from .views.spectrogram import spectrogram
     from .widgets.microphone import Microphone
@@ -67,6 +68,8 @@ _HOMES = {
     "CascadeSession": "sessions.cascade",
     "ChatSession": "sessions.chat",
     "RealtimeSession": "sessions.realtime",
+    "Tool": "tools",
+    "tool": "tools",
     "Reply": "turns",
     "Timing": "turns",
     "Turn": "turns",
@@ -85,6 +88,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Speaker",
     "AudioClip",
     "speak",
+    "tool",
+    "Tool",
     "compare",
     "Comparison",
     "Conversation",

@@ -12,7 +12,10 @@ import realtime_nb
 ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
     0: ("errors", "record", "audio", "aac", "g711", "sentences"),
-    1: ("wire", "pricing", "turns", "input_track", "item_order", "turn_index", "conversation", "comparison"),
+    1: (
+        *("wire", "pricing", "turns", "input_track", "item_order", "turn_index", "conversation", "comparison"),
+        *("tools", "tool_schema"),
+    ),
     2: ("loop", "backends", "local_voice"),
     3: ("sessions",),
     4: ("views", "bridge"),
@@ -34,8 +37,13 @@ HOMES = {
     "anywidget": {"widgets.base"},
     "pandas": {"comparison"},
     "jiwer": {"comparison"},
+    "pydantic": {"tools", "tool_schema"},
+    "docstring_parser": {"tool_schema"},
 }
-HEAVY = "librosa matplotlib pandas openai ipywidgets anywidget ipywebrtc nest_asyncio IPython av".split()
+HEAVY = (
+    "librosa matplotlib pandas openai pydantic docstring_parser ipywidgets anywidget ipywebrtc nest_asyncio IPython"
+    " av"
+).split()
 SOCKETS = ["websockets", "starlette", "uvicorn"]
 
 

@@ -1,0 +1,252 @@
+"""A plain Python function as a tool: its JSON schema, a checked call, and what the model gets of the result.
+
+The schema comes from annotations and docstring, by pydantic; nothing here runs a function, waits or does I/O.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .errors import SettingsError
+from .tool_schema import arguments_of, explained, plain_schema, read_docstring
+
+#: How long a tool may take unless it says otherwise.
+TIMEOUT_S = 30.0
+#: How much of a result the model gets unless the tool says otherwise: about 4,000 tokens, read again in every turn.
+MAX_CHARS = 16_000
+# Chat Completions refuses longer descriptions; what an exception says is bounded likewise.
+_LONGEST_TEXT = 1_024
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+Approver = Callable[[Any], Any]
+
+
+class Tool:
+    """A Python function that a model may call; made by `tool`, and still to be called as the function it is."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        approve: bool | Approver | None = None,
+        timeout_s: float | None = TIMEOUT_S,
+        max_chars: int = MAX_CHARS,
+    ):
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self.name = _name_of(function) if name is None else name
+        if not _NAME.fullmatch(self.name):
+            raise SettingsError(
+                f"a tool cannot be called {self.name!r}: names are 1 to 64 letters, digits, '_' or '-'; give one with "
+                "tool(function, name=…)"
+            )
+        if timeout_s is not None and not timeout_s > 0:
+            raise SettingsError(f"timeout_s={timeout_s!r} must be positive, or None for no bound")
+        if max_chars < 1:
+            raise SettingsError(f"max_chars={max_chars!r} must be positive")
+        self.approve = approve
+        self.timeout_s = timeout_s
+        self.max_chars = max_chars
+        told, described = read_docstring(function)
+        self.description = _bounded(told) if description is None else description
+        self._signature, self._adapter = arguments_of(function, self.name, described)
+        self.parameters = plain_schema(self._adapter.json_schema())
+        """JSON schema of the arguments, an object's."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name!r})"
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The function as the API's sessions take it."""
+        told = {"description": self.description} if self.description else {}
+        return {"type": "function", "name": self.name, **told, "parameters": self.parameters}
+
+    @property
+    def is_async(self) -> bool:
+        """Whether calling it makes a coroutine."""
+        called = self.function if inspect.isroutine(self.function) else type(self.function).__call__
+        return any(inspect.iscoroutinefunction(each) for each in (self.function, called))
+
+    def bind(self, arguments: str) -> inspect.BoundArguments:
+        """Check a model's arguments.
+
+        Parameters
+        ----------
+        arguments : str
+            JSON text of an object; empty text counts as an empty one.
+
+        Returns
+        -------
+        bound : inspect.BoundArguments
+            What to call `function` with, as its annotations say.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit; the message tells the model why.
+        """
+        from pydantic import ValidationError
+
+        try:
+            checked = self._adapter.validate_json(arguments or "{}")
+        except ValidationError as error:
+            raise ValueError(explained(error)) from None
+        bound = self._signature.bind_partial()
+        bound.arguments.update(checked)
+        bound.apply_defaults()
+        return bound
+
+
+def tool(
+    function: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    approve: bool | Approver | None = None,
+    timeout_s: float | None = TIMEOUT_S,
+    max_chars: int = MAX_CHARS,
+) -> Any:
+    """Make a tool of a function, with options; `tools=[function]` does so by itself with the default ones.
+
+    Parameters
+    ----------
+    function : callable
+        Sync or async; methods and `functools.partial` too. Every parameter needs an annotation: types that pydantic
+        knows, `Literal`, `Enum`, dataclasses, ``Annotated[int, Field(ge=1)]``. The docstring, numpydoc or Google
+        style, describes the function and its parameters to the model.
+    name : str, optional
+        By default the function's own.
+    description : str, optional
+        By default the docstring's text, up to 1,024 characters of it.
+    approve : bool or callable, optional
+        Whether a person must agree to each call: `True` asks by the panel's buttons; a callable is asked instead, with
+        the call (``name``, ``arguments``, ``call_id``), and returns whether it may run. By default as the session says.
+    timeout_s : float or None, default 30
+        After so long the model is told that there was no answer. A sync function cannot be stopped: it goes on in
+        its thread, and what it returns is dropped.
+    max_chars : int, default 16000
+        How much of a result the model gets; it is told where it was cut.
+
+    Returns
+    -------
+    tool : Tool
+        To be passed in a session's `tools`. Without `function`, a decorator that makes one.
+
+    Raises
+    ------
+    SettingsError
+        If the function has a signature that no schema can describe.
+
+    Notes
+    -----
+    A result goes to the model as JSON, a `str` as it is. What an exception says goes to the model too, and from there
+    to whoever listens, never its traceback: keep secrets out of messages.
+
+    Examples
+    --------
+    >>> def order_status(number: int) -> str:
+    ...     '''Look up where an order is.
+    ...
+    ...     Parameters
+    ...     ----------
+    ...     number : int
+    ...         The order's number.
+    ...     '''
+    ...     return "on its way" if number == 7 else "unknown"
+    >>> tool(order_status, timeout_s=5).parameters["properties"]
+    {'number': {'type': 'integer', 'description': "The order's number."}}
+    """
+    made = functools.partial(
+        Tool, name=name, description=description, approve=approve, timeout_s=timeout_s, max_chars=max_chars
+    )
+    if isinstance(function, Tool):
+        raise SettingsError(f"{function.name!r} is a tool already: give its options where it is made")
+    return made if function is None else made(function)
+
+
+def read_tools(tools: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, Tool]]:
+    """Take what a caller gives as tools: functions, `Tool`s, and tools in the API's own shape.
+
+    Returns
+    -------
+    definitions : list of dict
+        All of them as the API takes them.
+    functions : dict of str to Tool
+        Those that can be run here, by name.
+
+    Raises
+    ------
+    SettingsError
+        If something is no tool, or two have one name.
+    """
+    definitions: list[dict[str, Any]] = []
+    functions: dict[str, Tool] = {}
+    for each in tools:
+        if isinstance(each, Mapping):
+            definitions.append(dict(each))
+            continue
+        if not callable(each):
+            raise SettingsError(f"{each!r} is no tool: give a function, or a dict in the API's shape")
+        made = each if isinstance(each, Tool) else Tool(each)
+        functions[made.name] = made
+        definitions.append(made.definition)
+    names = [each["name"] for each in definitions if "name" in each]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise SettingsError(f"two tools are called {twice!r}: give one another name with tool(function, name=…)")
+    return definitions, functions
+
+
+def result_text(result: Any, max_chars: int = MAX_CHARS) -> str:
+    """Return what the model gets of a result: JSON, or a `str` as it is, cut with a remark where it is too long."""
+    from pydantic_core import to_json
+
+    if isinstance(result, str):
+        text = result
+    else:
+        text = to_json(result, bytes_mode="base64", inf_nan_mode="null", fallback=_fallback).decode()
+    if len(text) > max_chars:
+        remark = f"[cut: these are the first {max_chars:,} of {len(text):,} characters; ask for less]"
+        text = f"{text[:max_chars]}\n{remark}"
+    return _sendable(text)
+
+
+def error_text(error: BaseException | str) -> str:
+    """Return what the model gets of something that went wrong: ``{"error": …}``, never a traceback."""
+    from pydantic_core import to_json
+
+    said = error if isinstance(error, str) else f"{type(error).__name__}: {error}".removesuffix(": ")
+    return to_json({"error": _bounded(_sendable(said))}).decode()
+
+
+def _sendable(text: str) -> str:
+    # Half of a surrogate pair is a Python string but no text on any wire.
+    return text.encode("utf-8", "replace").decode()
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+
+def _fallback(value: Any) -> Any:
+    """Return something that JSON has in place of what it has not: arrays and data frames are common in notebooks."""
+    if hasattr(value, "tolist"):  # numpy, and pandas' series
+        return value.tolist()
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return value.to_dict("records")
+    return str(value)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    inner = function.func if isinstance(function, functools.partial) else function
+    return str(getattr(inner, "__name__", type(inner).__name__))
