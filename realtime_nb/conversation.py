@@ -19,7 +19,7 @@ from .turn_index import TurnIndex
 from .turns import Reply, Stage, Turn
 from .wire import events as ev
 from .wire.items import REQUEST
-from .wire.local import Heard, StageDone, StageStarted, WordsTimed
+from .wire.local import AnswerFile, Heard, StageDone, StageStarted, WordsTimed
 from .wire.settings import setting_at
 
 #: How many event ids are remembered at least, to drop what arrives twice.
@@ -217,6 +217,10 @@ class Conversation(Record):
             turn.played_ms = max(turn.played_ms or 0, event.played_ms)
             turn.interrupted = turn.interrupted or event.stopped
 
+    def _answer_file(self, event: AnswerFile, elapsed_ms: float) -> None:
+        reply = self._index.reply(event.response_id)
+        reply.audio_file, reply.remark = event.data, event.remark
+
     def _stage_started(self, event: StageStarted, elapsed_ms: float) -> None:
         reply = self._index.reply(event.response_id)
         reply.stages.setdefault(event.stage, Stage(model=event.model))
@@ -370,6 +374,7 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     ev.ConversationItemDeleted: Conversation._item_deleted,
     ev.ConversationItemTruncated: Conversation._item_truncated,
     Heard: Conversation._heard,
+    AnswerFile: Conversation._answer_file,
     StageStarted: Conversation._stage_started,
     StageDone: Conversation._stage_done,
     WordsTimed: Conversation._words_timed,

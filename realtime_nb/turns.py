@@ -291,6 +291,10 @@ class Reply(Record):
     """The items that it made, by output index."""
     usage: pricing.Usage | None = None
     timing: Timing = field(default_factory=Timing)
+    audio_file: bytes = b""
+    """The audio as the server sent it, where it came as a file: `ChatSession` without streaming."""
+    remark: str = ""
+    """What is worth knowing of it, e.g. why its file could not be decoded; steps of a chain have their own."""
     stages: dict[str, Stage] = field(default_factory=dict)
     """The steps of a chain by name, in order; empty for other systems."""
     asked: Turn | None = None

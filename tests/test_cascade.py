@@ -107,6 +107,14 @@ def test_a_step_that_fails_ends_the_turn_and_leaves_a_failed_reply(cascade, ques
     assert [message["content"] for message in writer.messages[-1]] == ["And now?"]
 
 
+def test_a_step_of_the_callers_own_may_fail_in_its_own_way(cascade):
+    session = cascade(text_model=Writer("This will break.", stop_after=1, error=ZeroDivisionError("no way")))
+    with pytest.raises(ZeroDivisionError):
+        session.ask("Go on.").result(30)
+    [reply] = session.conversation.replies
+    assert (reply.status, reply.error["message"]) == ("failed", "no way")
+
+
 def test_a_voice_that_fails_stops_the_writing(cascade):
     class Mute:
         model = "mute"

@@ -1,13 +1,19 @@
 """Chat Completions with audio, against the local voice's own endpoint through the official SDK."""
 
 import json
+import sys
+import time
 
+import httpx
 import pytest
 from local_http import served
+from openai import AsyncOpenAI
 
 import realtime_nb as rt
+from realtime_nb.aac import is_aac
 from realtime_nb.errors import ConnectionLost, ServerError, SettingsError
 from realtime_nb.sessions.chat import ChatSession
+from realtime_nb.views import mimebundle
 
 WEATHER = {
     "type": "function",
@@ -52,13 +58,26 @@ def test_speech_is_answered_with_speech_as_it_is_made(chat, question):
     assert sum(kind == "response.output_audio.delta" for kind in session.log.types("received")) > 1
 
 
-@pytest.mark.parametrize("format", ["wav", "mp3", "flac", "opus", "pcm16"])
+@pytest.mark.parametrize("format", ["wav", "mp3", "flac", "opus", "aac", "pcm16"])
 def test_an_answer_in_one_piece_comes_in_every_format(chat, format):
-    session = chat(stream=False, format=format)
-    reply = session.ask("What is two plus three?").result(30)
+    reply = chat(stream=False, format=format).ask("What is two plus three?").result(30)
     assert reply.transcript == "2 plus 3 is 5."
     assert 1 < reply.audio.duration_s < 3 and reply.audio.peak > 0.05
-    assert session.last_file
+    assert reply.usage.audio_out == pytest.approx(reply.audio.duration_s * 20, abs=3) and reply.usage.text_out > 0
+    if format != "pcm16":  # which is no file
+        assert rt.AudioClip.from_bytes(reply.audio_file).duration_s == pytest.approx(reply.audio.duration_s, abs=0.01)
+    assert reply.remark == ""
+
+
+def test_a_file_that_cannot_be_decoded_is_kept_with_what_would_help(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)  # in this process alone: the local voice has one of its own
+    session = ChatSession(backend="local", stream=False, format="aac")
+    reply = session.ask("What is two plus three?").result(30)
+    session.close().result(10)
+    assert (reply.status, reply.transcript, reply.audio) == ("completed", "2 plus 3 is 5.", None)
+    assert is_aac(reply.audio_file)
+    assert "pip install 'realtime-nb[aac]'" in reply.remark
+    assert "pip install 'realtime-nb[aac]'" in mimebundle(reply)["text/plain"]
 
 
 def test_words_and_speech_make_one_message(chat, question):
@@ -69,33 +88,55 @@ def test_words_and_speech_make_one_message(chat, question):
     assert asked.text == "Listen:" and asked.audio is not None
 
 
-def test_earlier_answers_are_named_by_their_audio_until_it_expires(chat):
-    session = chat()
-    session.ask("Hello!").result(30)
-    [_, answer] = session._messages
-    assert set(answer()) == {"role", "audio"}
-    assert session.ask("What can you do?").result(30).status == "completed"
+@pytest.fixture
+def recorded(server):
+    """Give a client, and the messages of each request that it sends."""
+    sent = []
 
+    async def note(request):
+        sent.append(json.loads(request.content)["messages"])
 
-def test_an_expired_answer_is_told_in_words():
-    with served(audio_lifetime_s=5) as brief:  # less than the margin: it counts as expired at once
-        session = ChatSession(backend=brief.url, api_key=brief.api_key, model="local-rules")
-        first = session.ask("Hello!").result(30)
-        assert session._messages[1]() == {"role": "assistant", "content": first.transcript}
-        assert session.ask("What can you do?").result(30).status == "completed"
-        session.close().result(10)
-
-
-def test_an_answer_that_the_server_has_forgotten_is_told_in_words(chat):
-    session = chat()
-    session.ask("Hello!").result(30)
-    session._messages[1] = lambda: (
-        {"role": "assistant", "audio": {"id": "audio_nobody_knows"}}
-        if session._by_id
-        else {"role": "assistant", "content": "Hello!"}
+    client = AsyncOpenAI(
+        base_url=server.url, api_key=server.api_key, http_client=httpx.AsyncClient(event_hooks={"request": [note]})
     )
-    assert session.ask("What can you do?").result(30).status == "completed"
-    assert session._by_id
+    yield client, sent
+    rt.loop.submit(client.close()).result(10)
+
+
+def test_earlier_answers_are_named_by_their_audio_until_it_expires(recorded):
+    client, sent = recorded
+    session = ChatSession(client=client, model="local-rules")
+    session.ask("Hello!").result(30)
+    assert session.ask("What did you say?").result(30).status == "completed"
+    [_, answer, _] = sent[1]
+    assert set(answer) == {"role", "audio"}
+
+
+@pytest.mark.parametrize("lifetime_s", [5, 11])  # less than the margin at once; more of it goes by while it is asked
+def test_an_expired_answer_is_told_in_words(recorded, lifetime_s):
+    client, sent = recorded
+    with served(audio_lifetime_s=lifetime_s) as brief:
+        client.base_url, client.api_key = brief.url, brief.api_key
+        session = ChatSession(client=client, model="local-rules")
+        first = session.ask("Hello!").result(30)
+        deadline = time.monotonic() + 20
+        while session.ask("What can you do?").result(30) and "audio" in sent[-1][1]:
+            assert time.monotonic() < deadline
+        assert sent[-1][1] == {"role": "assistant", "content": first.transcript}
+        assert {reply.status for reply in session.conversation.replies} == {"completed"}
+
+
+def test_answers_that_the_server_has_forgotten_are_told_in_words_from_then_on(recorded):
+    client, sent = recorded
+    session = ChatSession(client=client, model="local-rules")
+    first = session.ask("Hello!").result(30)
+    with served() as another:  # as after a restart
+        client.base_url, client.api_key = another.url, another.api_key
+        assert session.ask("What can you do?").result(30).status == "completed"
+        assert session.ask("Hello!").result(30).status == "completed"
+    in_words = {"role": "assistant", "content": first.transcript}
+    assert ["audio" in messages[1] for messages in sent[1:]] == [True, False, False]
+    assert sent[2][1] == sent[3][1] == in_words and "audio" in sent[3][3]  # what it said since, it knows
 
 
 def test_functions_are_called_and_answered(chat):
@@ -122,8 +163,6 @@ def test_a_server_that_is_not_there_is_a_lost_connection(chat):
 
 
 def test_a_client_of_the_callers_is_used_and_left_open(server):
-    from openai import AsyncOpenAI
-
     client = AsyncOpenAI(base_url=server.url, api_key=server.api_key)
     session = ChatSession(client=client, model="local-rules")
     assert session.ask("Hello!").result(30).status == "completed"

@@ -47,6 +47,20 @@ def test_twenty_clips_through_three_systems_and_one_that_always_fails(systems, c
     assert comparison.words_only == {"chain", "broken"}
 
 
+def test_a_failure_of_any_kind_is_a_row(clip):
+    class Odd:
+        model = "odd"
+
+        async def answer(self, messages):
+            raise KeyError("choices")
+            yield ""
+
+    session = rt.CascadeSession(backend="local", text_model=Odd())
+    [cell] = rt.compare([session], [clip]).result(60).cells
+    assert "choices" in cell.error and cell.audio is None
+    session.close().result(10)
+
+
 def test_systems_take_turns_and_repeats_are_numbered(systems, clip):
     del systems["realtime"], systems["broken"]
     order = []

@@ -12,7 +12,8 @@ from ..backends import Backend
 from ..pricing import shutdown_notice
 from ..sentences import split_sentences
 from ..wire import events as ev
-from ..wire.chat import CompletionReader, nested_tool
+from ..wire.chat import CompletionReader
+from ..wire.chat_settings import nested_tool
 from ..wire.local import StageDone, StageStarted, Word, WordsTimed
 from .base import Content
 from .http import Api

@@ -6,25 +6,22 @@ import asyncio
 import base64
 import time
 import warnings
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
-from ..errors import AudioError, SettingsError
+from ..errors import AudioError, MissingExtra
 from ..pricing import shutdown_notice
-from ..wire.chat import CompletionReader, nested_tool, nested_tool_choice
+from ..wire.chat import CompletionReader, decode_audio
+from ..wire.chat_history import ChatHistory
+from ..wire.chat_settings import chat_settings
+from ..wire.local import AnswerFile
 from .base import Content
 from .http import Api, told_by_sdk
 from .turnwise import TurnwiseSession
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-
-#: What the API can make of an answer's audio; only the first can be streamed.
-FORMATS = ("pcm16", "wav", "mp3", "flac", "opus", "aac")
-#: Audio that expires sooner than this is told in words: the request itself takes time.
-_EXPIRY_MARGIN_S = 10.0
 
 
 class ChatSession(TurnwiseSession):
@@ -53,8 +50,8 @@ class ChatSession(TurnwiseSession):
         Whether the answer comes in pieces, as it is made.
     format : str, optional
         Of the answer's audio: ``"pcm16"`` when streaming; otherwise ``"wav"`` by default, ``"mp3"``, ``"flac"``,
-        ``"opus"``, ``"aac"`` or ``"pcm16"``. AAC cannot be decoded here: such a reply has no audio, its file is in
-        `last_file`.
+        ``"opus"``, ``"aac"`` or ``"pcm16"``. A file stays in `Reply.audio_file`. AAC needs the extra ``aac`` to be
+        decoded; without it the reply says so and has the file alone.
     tools : list of dict, optional
         Functions in the Realtime API's flat shape: ``{"type": "function", "name": …, "parameters": …}``.
     tool_choice : str or dict, optional
@@ -96,37 +93,20 @@ class ChatSession(TurnwiseSession):
         super().__init__(Api.find(backend, api_key, client))
         self.model = model or self.backend.chat_model
         self.voice = voice or self.backend.voice
-        self.last_file = b""
-        """The last answer's audio as the server sent it, where it came as a file."""
-        if list(output_modalities) not in (["audio"], ["text"]):
-            raise SettingsError(f'output_modalities={output_modalities!r} must be ["audio"] or ["text"]')
-        self._spoken = list(output_modalities) == ["audio"]
-        self._stream = stream
-        self._format = format or ("pcm16" if stream else "wav")
-        if self._format not in FORMATS:
-            raise SettingsError(f"format={format!r} is not one of {', '.join(FORMATS)}")
-        if stream and self._spoken and self._format != "pcm16":
-            raise SettingsError(f'format={format!r} cannot be streamed: take "pcm16", or stream=False')
-        self._wanted: dict[str, Any] = {"model": self.model, "modalities": ["text"]}
-        if self._spoken:
-            self._wanted |= {
-                "modalities": ["text", "audio"],
-                "audio": {"voice": self.voice, "format": self._format},
-            }
-        if tools:
-            self._wanted["tools"] = [nested_tool(tool) for tool in tools]
-            if tool_choice:
-                self._wanted["tool_choice"] = nested_tool_choice(tool_choice)
-        if max_output_tokens:
-            self._wanted["max_completion_tokens"] = max_output_tokens
-        if stream:
-            self._wanted |= {"stream": True, "stream_options": {"include_usage": True}}
+        self._wanted = chat_settings(
+            model=self.model,
+            voice=self.voice,
+            output_modalities=output_modalities,
+            stream=stream,
+            format=format,
+            tools=tools,
+            tool_choice=tool_choice,
+            max_output_tokens=max_output_tokens,
+        )
         if notice := shutdown_notice(self.model):
             warnings.warn(notice, FutureWarning, stacklevel=2)
         self._instructions = instructions
-        # Each is made anew for each request: what can be named by its audio id today cannot be tomorrow.
-        self._messages: list[Callable[[], Mapping[str, Any]]] = []
-        self._by_id = True
+        self._history = ChatHistory()
         if instructions:
             self._add_message({"role": "system", "content": instructions})
 
@@ -137,67 +117,53 @@ class ChatSession(TurnwiseSession):
         return {"model": self.model, "instructions": self._instructions, "audio": audio}
 
     def _add_message(self, message: dict[str, Any]) -> None:
-        self._messages.append(lambda: message)
+        self._history.add(message)
 
     async def _answer(self, content: tuple[Content, ...], reader: CompletionReader) -> None:
         question = [await asyncio.to_thread(_part, piece) for piece in content]
-        asked = [lambda: {"role": "user", "content": question}] if question else []
-        messages = [*self._messages, *asked]
+        asked = [{"role": "user", "content": question}] if question else []
         async with told_by_sdk():
-            completion = await self._request(messages)
+            completion = await self._request(asked)
             self._tell("received", *reader.begin())
-            if self._stream:
+            if "stream" in self._wanted:
                 async for chunk in completion:
                     self._tell("received", *reader.chunk(chunk.model_dump()))
             else:
                 whole = completion.model_dump()
-                self._tell("received", *reader.whole(whole, await asyncio.to_thread(self._decoded, whole)))
+                self._tell("received", *reader.whole(whole, await self._decoded(whole, reader.response_id)))
         # What got no answer is not put to the model a second time; the record keeps it.
-        self._messages = [*messages, *self._remembered(reader)]
+        self._history.add(*asked)
+        self._history.add_answer(reader)
 
-    async def _request(self, messages: list[Callable[[], Mapping[str, Any]]]) -> Any:
+    async def _request(self, asked: list[dict[str, Any]]) -> Any:
         """Send a request; once more, in words, if the server does not know an answer's audio any more."""
         client = await self._api.client()
         create: Any = client.chat.completions.create
+        told = self._history.messages(time.time())
         try:
-            return await create(**self._wanted, messages=[message() for message in messages])
+            return await create(**self._wanted, messages=[*told, *asked])
         except Exception as error:
-            told = [message() for message in messages]
             if not _is_about_audio(error) or not any("audio" in message for message in told):
                 raise
-            self._by_id = False
-            try:
-                return await create(**self._wanted, messages=[message() for message in messages])
-            finally:
-                self._by_id = True
+            in_words = self._history.in_words()
+            completion = await create(**self._wanted, messages=[*in_words.messages(time.time()), *asked])
+            self._history = in_words
+            return completion
 
-    def _decoded(self, completion: dict[str, Any]) -> bytes:
+    async def _decoded(self, completion: dict[str, Any], response_id: str) -> bytes:
+        """Return the PCM16 of an answer's file; the file itself is kept, with why it could not be decoded."""
         message = (completion.get("choices") or [{}])[0].get("message") or {}
-        data = (message.get("audio") or {}).get("data")
-        if not data:
-            return b""
-        self.last_file = base64.b64decode(data)
-        if self._format == "pcm16":
-            return self.last_file
+        file = await asyncio.to_thread(decode_audio, (message.get("audio") or {}).get("data"))
+        if not file or self._wanted["audio"]["format"] == "pcm16":
+            return file
+        pcm, remark = b"", ""
         try:
-            return AudioClip.from_bytes(self.last_file).to_pcm16(WIRE_SAMPLE_RATE)
-        except AudioError:
-            if self._format == "aac":
-                return b""
-            raise
-
-    def _remembered(self, reader: CompletionReader) -> list[Callable[[], Mapping[str, Any]]]:
-        """Return an answer as later requests tell it: by its audio id while that holds, then in words."""
-        audio_id, expires_at, words = reader.audio_id, reader.audio_expires_at, reader.transcript
-        calls = {"tool_calls": reader.tool_calls} if reader.tool_calls else {}
-
-        def message() -> Mapping[str, Any]:
-            holds = expires_at is None or time.time() < expires_at - _EXPIRY_MARGIN_S
-            if audio_id and holds and self._by_id:
-                return {"role": "assistant", "audio": {"id": audio_id}, **calls}
-            return {"role": "assistant", "content": words or None, **calls}
-
-        return [message] if audio_id or words or calls else []
+            clip = await asyncio.to_thread(AudioClip.from_bytes, file)
+            pcm = await asyncio.to_thread(clip.to_pcm16, WIRE_SAMPLE_RATE)
+        except (AudioError, MissingExtra) as error:
+            remark = f"the answer's sound is in its file alone: {error}"
+        self._tell("local", AnswerFile(response_id=response_id, data=file, remark=remark))
+        return pcm
 
 
 def _part(piece: Content) -> dict[str, Any]:

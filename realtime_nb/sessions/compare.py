@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ..audio import AudioClip
 from ..comparison import Cell, Comparison, word_error_rate
-from ..errors import RealtimeError, SettingsError
+from ..errors import SettingsError
 from ..loop import Pending, submit
 from .base import Session, check_clip
 
@@ -93,8 +93,8 @@ async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioCli
 async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip: AudioClip, reference: str) -> Cell:
     try:
         reply = await session.ask(clip)
-    except RealtimeError as error:
-        return Cell(system=system, clip=clip_name, repeat=repeat, error=str(error))
+    except Exception as error:  # One cell's failure, of whatever kind, must not cost the others.
+        return Cell(system=system, clip=clip_name, repeat=repeat, error=str(error) or type(error).__name__)
     heard = reply.asked.text if reply.asked else ""
     failure = "" if reply.status == "completed" else f"{reply.status} {reply.reason or reply.error or ''}".strip()
     return Cell(

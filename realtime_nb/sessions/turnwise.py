@@ -8,7 +8,7 @@ from abc import abstractmethod
 from typing import Any, Literal
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
-from ..errors import LocalProtocolError, RealtimeError
+from ..errors import LocalProtocolError
 from ..loop import Pending, submit
 from ..turns import Reply
 from ..wire import events as ev
@@ -134,8 +134,8 @@ class TurnwiseSession(Session):
         self._journal.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request"))
         try:
             await self._answer(content, reader)
-        except RealtimeError as error:
-            self._tell("received", *reader.fail(str(error), getattr(error, "code", None)))
+        except Exception as error:  # A step of a chain may be the caller's own, and fail in its own way.
+            self._tell("received", *reader.fail(str(error) or type(error).__name__, getattr(error, "code", None)))
             raise
         except asyncio.CancelledError:
             self._tell("received", *reader.cancel())

@@ -76,6 +76,11 @@ def cost(reply: Reply) -> str:
     return format_usd(reply.cost.total_usd if reply.cost else None)
 
 
+def remarks(reply: Reply) -> str:
+    """Return what is worth knowing of a reply and of its steps."""
+    return "; ".join(filter(None, [reply.remark, *(stage.remark for stage in reply.stages.values())]))
+
+
 def facts_of(reply: Reply) -> list[tuple[str, str]]:
     """Return the names and values that every view of a reply shows."""
     clip = reply.audio
@@ -86,4 +91,5 @@ def facts_of(reply: Reply) -> list[tuple[str, str]]:
         ("cost", cost(reply)),
         ("model", reply.model or "–"),
         ("status", status(reply)),
+        *([("remark", remark)] if (remark := remarks(reply)) else []),
     ]

@@ -68,7 +68,7 @@ class CompletionReader:
             delta = choice.get("delta") or {}
             audio = delta.get("audio") or {}
             self._note_audio(audio)
-            told += self.say(audio.get("transcript") or "", _decoded(audio.get("data")))
+            told += self.say(audio.get("transcript") or "", decode_audio(audio.get("data")))
             told += self.write(delta.get("content") or delta.get("refusal") or "")
             for call in delta.get("tool_calls") or []:
                 told += self.call(call)
@@ -237,21 +237,7 @@ def item_id_of(response_id: str, call: int | None = None) -> str:
     return f"{response_id}_message" if call is None else f"{response_id}_call_{call}"
 
 
-def nested_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """Put a function in the shape that Chat Completions takes."""
-    if tool.get("type") != "function" or "function" in tool:
-        return tool
-    return {"type": "function", "function": {key: value for key, value in tool.items() if key != "type"}}
-
-
-def nested_tool_choice(choice: str | dict[str, Any]) -> str | dict[str, Any]:
-    """Put the choice of a function in the shape that Chat Completions takes."""
-    if isinstance(choice, dict) and choice.get("type") == "function" and "name" in choice:
-        return {"type": "function", "function": {"name": choice["name"]}}
-    return choice
-
-
-def _decoded(data: Any) -> bytes:
+def decode_audio(data: Any) -> bytes:
     """Decode a piece of base64; each piece stands for itself. What is not base64 is no audio."""
     try:
         return binascii.a2b_base64(data) if data else b""

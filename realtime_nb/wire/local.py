@@ -31,6 +31,15 @@ class Heard(Struct, frozen=True, kw_only=True):
     type: str = "playback.heard"
 
 
+class AnswerFile(Struct, frozen=True, kw_only=True):
+    """An answer's audio came as a file; where it could not be decoded, ``remark`` says why."""
+
+    response_id: str
+    data: bytes
+    remark: str = ""
+    type: str = "answer.file"
+
+
 class StageStarted(Struct, frozen=True, kw_only=True):
     """A step of a chain has begun to work on a response."""
 
