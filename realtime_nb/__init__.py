@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .sessions.realtime import RealtimeSession
     from .tools import Tool, tool
     from .turns import Reply, Timing, Turn
+    from .views.budget import display_options
     from .views.spectrogram import spectrogram
     from .widgets.microphone import Microphone
     from .widgets.panel import VoicePanel
@@ -73,6 +74,7 @@ _HOMES = {
     "Reply": "turns",
     "Timing": "turns",
     "Turn": "turns",
+    "display_options": "views.budget",
     "spectrogram": "views.spectrogram",
     "Microphone": "widgets.microphone",
     "VoicePanel": "widgets.panel",
@@ -102,6 +104,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Pending",
     "run_sync",
     "spectrogram",
+    "display_options",
     "RealtimeError",
     "AudioError",
     "SettingsError",

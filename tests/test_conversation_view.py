@@ -1,7 +1,14 @@
+import json
+import re
+
+import numpy as np
 import record_samples as samples
+import wire_samples as wire
 
 from realtime_nb.conversation import Conversation
-from realtime_nb.views import mimebundle
+from realtime_nb.views import conversation_outputs, mimebundle
+from realtime_nb.views.budget import display_options
+from realtime_nb.wire import events as ev
 
 
 def test_a_conversation_is_a_table_of_turns():
@@ -13,9 +20,11 @@ def test_a_conversation_is_a_table_of_turns():
     assert markup.count("<audio") == 1  # No audio of the person's was sent in this one.
     for text in ("AI-generated voice", "answers", "41 in, 0 cached · 164 out", "$0.0103"):
         assert text in markup
+    assert markup.count("<img") == 1 and bundle["image/png"] in markup
     lines = bundle["text/plain"].splitlines()
-    assert lines[:2] == ["You: What time is it?", "AI voice: It is ten past nine."]
-    assert lines[2].startswith("answers 1, tokens 41 in, 0 cached · 164 out, cost $0.0103, model gpt-realtime-2.1")
+    assert lines[:2] == ["Conversation · AI-generated voice", "You: What time is it?"]
+    assert re.fullmatch(r"AI voice: It is ten past nine\. \[first audio -?\d+ ms, cost \$0\.0103\]", lines[2])
+    assert lines[3].startswith("answers 1, tokens 41 in, 0 cached · 164 out, cost $0.0103, model gpt-realtime-2.1")
 
 
 def test_nothing_in_a_conversation_is_markup():
@@ -46,3 +55,39 @@ def test_a_turn_is_a_line_and_a_player():
 def test_a_turn_that_was_cut_off_says_what_was_heard():
     answer = samples.hostile_conversation().turn("A")
     assert "interrupted" in mimebundle(answer)["text/html"]
+
+
+def test_the_record_and_the_picture_can_be_two_outputs():
+    record, picture = conversation_outputs(samples.conversation())
+    assert set(record) == {"text/plain", "text/html"} and "<img" not in record["text/html"]
+    assert set(picture) == {"text/plain", "image/png"}
+    assert picture["text/plain"] == "Spectrogram of the answers, 0.6 s"
+    assert conversation_outputs(Conversation())[1] == {}
+
+
+def test_the_newest_turns_keep_their_players_and_the_rest_is_said_to_be_left_out(monkeypatch):
+    conversation = Conversation()
+    noise = np.random.default_rng(0).integers(-9_000, 9_000, 24_000, dtype="<i2").tobytes()
+    for n in range(4):
+        words = [f"Say {n}."]
+        for event in wire.audio_answer(
+            f"A{n}", response_id=f"R{n}", previous=f"A{n - 1}" if n else None, words=words, pcm=noise
+        ):
+            conversation.apply(ev.decode_server(json.dumps(event)), 0.0)
+    whole = mimebundle(conversation)["text/html"]
+    assert whole.count("<audio") == 4 and "left out" not in whole
+    one = len(re.search('src="(data:audio[^"]+)"', whole)[1])
+    monkeypatch.setattr(display_options, "audio_mb", 2.5 * one / 1e6)
+    markup = mimebundle(conversation)["text/html"]
+    assert markup.count("<audio") == 2
+    assert markup.index("1.0 s of audio, left out") < markup.index("<audio")
+    assert "2 s of audio in 2 places left out to keep this output within" in markup
+    assert "session.conversation" in markup
+    assert all(f"Say {number}." in markup for number in range(4))
+
+
+def test_errors_are_part_of_what_happened():
+    conversation = samples.conversation()
+    error = {"type": "error", "event_id": "e9", "error": {"type": "server_error", "message": "Busy."}}
+    conversation.apply(ev.decode_server(json.dumps(error)), 0.0)
+    assert "errors 1; the last: Busy." in mimebundle(conversation)["text/plain"]

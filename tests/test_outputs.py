@@ -43,20 +43,20 @@ def notebook(monkeypatch):
 @pytest.fixture
 def looks(monkeypatch):
     """What the record looks like; may be changed by the test, or raise."""
-    looks = {"bundle": {"text/plain": "words", "text/html": "<p>words</p>", "image/png": "cGl4ZWxz"}}
+    looks = {"outputs": (WORDS, PICTURE)}
 
-    def mimebundle(record):
-        if isinstance(looks["bundle"], Exception):
-            raise looks["bundle"]
-        return looks["bundle"]
+    def conversation_outputs(conversation):
+        if isinstance(looks["outputs"], Exception):
+            raise looks["outputs"]
+        return looks["outputs"]
 
-    monkeypatch.setattr("realtime_nb.views.mimebundle", mimebundle)
+    monkeypatch.setattr("realtime_nb.views.conversation_outputs", conversation_outputs)
     return looks
 
 
 def answer(outputs):
     """Let there be a reply to show."""
-    outputs._record.apply(ResponseCreated(response=Response(id="resp_1")), 0.0)
+    outputs._conversation.apply(ResponseCreated(response=Response(id="resp_1")), 0.0)
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_what_was_never_shown_is_not_updated(outputs, notebook, looks):
 def test_a_record_that_cannot_be_drawn_is_an_error_that_is_seen(outputs, notebook, looks, errors):
     outputs.show(LIVE, {})
     answer(outputs)
-    looks["bundle"] = ValueError("no font")
+    looks["outputs"] = ValueError("no font")
     outputs.update()
     outputs.end({"text/plain": "over"})
     notebook.until(lambda now: now[0] == {"text/plain": "over"})

@@ -16,3 +16,8 @@ def test_every_value_is_a_dot_and_empty_rows_stay():
     blue = np.array([int(BLUE[at : at + 2], 16) for at in (1, 3, 5)])
     assert ((np.abs(pixels[:, :3] - blue).max(axis=1) < 60) & (pixels[:, 3] > 60)).sum() > 30
     assert pixels[0, 3] == 0  # the ground is the page's
+
+
+def test_names_with_dollars_are_names_and_letters_that_the_font_lacks_do_no_harm():
+    rows = {"$x$": [1.0], r"$\frac$ 5$": [2.0], "日本語": [3.0]}
+    assert distributions({"ms": rows}).startswith(b"\x89PNG")

@@ -11,12 +11,12 @@ from ..conversation import Conversation
 from ..turns import Reply, Turn
 from .clip import clip_bundle
 from .comparison import comparison_bundle
-from .conversation import conversation_bundle, turn_bundle
+from .conversation import conversation_bundle, conversation_outputs, turn_bundle
 from .html import escape
 from .reply import reply_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
 
-__all__ = ["escape", "mimebundle"]
+__all__ = ["conversation_outputs", "escape", "mimebundle"]
 
 
 @singledispatch

@@ -10,7 +10,8 @@ import numpy as np
 from ..comparison import Cell, Comparison
 from ..pricing import format_usd
 from . import words
-from .html import escape, picture, player, section, table
+from .budget import AudioBudget
+from .html import escape, left_out, picture, player, section, table
 from .plots import distributions
 from .prosody import Prosody, prosody, words_per_minute
 
@@ -32,7 +33,9 @@ def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
         png = distributions(timed)
         bundle["image/png"] = base64.b64encode(png).decode()
         parts.append(picture(png, "First audio and done, in ms: a dot for each answer, a bar at the median"))
-    parts.append(table(("asked", *comparison.systems), _answers(comparison)))
+    budget = AudioBudget()
+    parts.append(table(("asked", *comparison.systems), _answers(comparison, budget)))
+    parts.append(left_out(budget, 'clip.save("clip.flac") for the clips of comparison.clips and the cells\' audio'))
     bundle["text/html"] = section(*parts, title=f"Comparison · {words.DISCLOSURE}")
     return bundle
 
@@ -85,21 +88,24 @@ def _voice(measured: list[Prosody], rates: list[float | None]) -> str:
     return f"{pitch}{rate}loudness {np.median([each.loudness_db for each in measured]):.0f} dB"
 
 
-def _answers(comparison: Comparison) -> list[list[str]]:
+def _answers(comparison: Comparison, budget: AudioBudget) -> list[list[str]]:
     """Return the first answer of each system to each clip, side by side."""
     first = {(cell.clip, cell.system): cell for cell in reversed(comparison.cells)}
     return [
-        [f"{escape(name)}<br>{player(clip)}", *(_answer(first.get((name, system))) for system in comparison.systems)]
+        [
+            f"{escape(name)}<br>{player(clip, budget)}",
+            *(_answer(first.get((name, system)), budget) for system in comparison.systems),
+        ]
         for name, clip in comparison.clips.items()
     ]
 
 
-def _answer(cell: Cell | None) -> str:
+def _answer(cell: Cell | None, budget: AudioBudget) -> str:
     if cell is None:
         return "–"
     if cell.error:
         return f"failed: {escape(cell.error)}"
-    return escape(cell.reply) + (f"<br>{player(cell.audio)}" if cell.audio is not None else "")
+    return escape(cell.reply) + (f"<br>{player(cell.audio, budget)}" if cell.audio is not None else "")
 
 
 def _text(rows: list[tuple[str, ...]]) -> str:

@@ -10,48 +10,90 @@ from ..conversation import Conversation
 from ..pricing import Usage, format_usd
 from ..turns import Reply, Turn
 from . import words
-from .html import escape, facts, player, saying, section, table
+from .budget import AudioBudget, duration_s
+from .html import escape, facts, left_out, picture, player, saying, section, table
 from .spectrogram import spectrogram
+
+#: The picture shows as much of the last answers: more would be as long to draw as it would be narrow to read.
+_PICTURED_S = 120.0
+
+_HOW_TO_KEEP = 'turn.audio.save("turn.flac") for each turn of session.conversation, or session.save("folder")'
 
 
 def turn_bundle(turn: Turn) -> dict[str, Any]:
     """Return a turn's looks."""
-    line = saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn))
-    return {"text/plain": words.line(turn), "text/html": line + (player(turn.audio) if turn.audio else "")}
+    budget = AudioBudget()
+    parts = [saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn))]
+    if duration_s(turn):
+        parts += [player(turn, budget), left_out(budget, 'turn.audio.save("turn.flac")')]
+    return {"text/plain": words.line(turn), "text/html": "".join(parts)}
 
 
 def conversation_bundle(conversation: Conversation) -> dict[str, Any]:
     """Return a conversation's looks: a table of turns, and a picture of the answers' audio."""
-    bundle: dict[str, Any] = {
+    record, image = conversation_outputs(conversation)
+    if not image:
+        return record
+    png = base64.b64decode(image["image/png"])
+    markup = record["text/html"] + picture(png, image["text/plain"])
+    return record | {"text/html": markup, "image/png": image["image/png"]}
+
+
+def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a conversation's looks as two outputs: the table, and the picture, which is empty without audio.
+
+    Code hosts strip audio and pictures from HTML, but show a PNG that is an output of its own.
+    """
+    budget = AudioBudget()
+    turns = conversation.turns
+    # The newest first: who has just spoken wants to hear that again.
+    players = {turn.item_id: player(turn, budget) for turn in reversed(turns) if duration_s(turn)}
+    record = {
         "text/plain": conversation_text(conversation),
         "text/html": section(
-            table(("", "said", "first audio", "cost"), (_row(conversation, turn) for turn in conversation)),
+            table(
+                ("", "said", "first audio", "cost"),
+                (_row(conversation, turn, players.get(turn.item_id, "")) for turn in turns),
+            ),
+            left_out(budget, _HOW_TO_KEEP),
             facts(_totals(conversation)),
             title=f"Conversation · {words.DISCLOSURE}",
         ),
     }
-    clip = _answers(conversation)
-    if clip is not None:
-        bundle["image/png"] = base64.b64encode(spectrogram(clip).png).decode()
-    return bundle
+    clip, is_all = _last_answers(conversation)
+    if clip is None:
+        return record, {}
+    which = "the answers" if is_all else "the last answers"
+    image = base64.b64encode(spectrogram(clip).png).decode()
+    return record, {"image/png": image, "text/plain": f"Spectrogram of {which}, {clip.duration_s:.1f} s"}
 
 
 def conversation_text(conversation: Conversation) -> str:
     """Return a conversation in words alone."""
-    lines = [words.line(turn) for turn in conversation]
+    lines = [f"Conversation · {words.DISCLOSURE}"]
+    for turn in conversation:
+        reply = _reply_beginning_with(conversation, turn)
+        taken = ""
+        if reply:
+            taken = f" [first audio {words.milliseconds(reply.timing.first_audio_ms)}, cost {words.cost(reply)}]"
+        lines.append(words.line(turn) + taken)
     return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in _totals(conversation))])
 
 
-def _row(conversation: Conversation, turn: Turn) -> list[str]:
+def _reply_beginning_with(conversation: Conversation, turn: Turn) -> Reply | None:
     reply = conversation.reply(turn.response_id) if turn.response_id else None
-    first = reply is not None and reply.turns[:1] == [turn]
+    return reply if reply is not None and reply.turns[:1] == [turn] else None
+
+
+def _row(conversation: Conversation, turn: Turn, sound: str) -> list[str]:
+    reply = _reply_beginning_with(conversation, turn)
     remark = words.heard_remark(turn)
     said = escape(words.said(turn)) + (f"<br><small>{escape(remark)}</small>" if remark else "")
     return [
         escape(words.who(turn)),
-        said + (f"<br>{player(turn.audio)}" if turn.audio is not None else ""),
-        escape(words.milliseconds(reply.timing.first_audio_ms)) if reply and first else "",
-        escape(words.cost(reply)) if reply and first else "",
+        said + (f"<br>{sound}" if sound else ""),
+        escape(words.milliseconds(reply.timing.first_audio_ms)) if reply else "",
+        escape(words.cost(reply)) if reply else "",
     ]
 
 
@@ -60,14 +102,26 @@ def _totals(conversation: Conversation) -> list[tuple[str, str]]:
     usage = sum((reply.usage for reply in replies if reply.usage), Usage())
     costs = [reply.cost for reply in replies if reply.usage]
     total = None if None in costs else sum(cost.total_usd for cost in costs if cost)
+    errors = [error.error.message or error.error.code or "no reason given" for error in conversation.errors]
     return [
         ("answers", str(len(replies))),
         ("tokens", f"{usage.input_tokens:,} in, {usage.cached_tokens:,} cached · {usage.output_tokens:,} out"),
         ("cost", format_usd(total)),
         ("model", str(conversation.session.get("model", "–"))),
+        *([("errors", f"{len(errors)}; the last: {errors[-1]}")] if errors else []),
     ]
 
 
-def _answers(conversation: Conversation) -> AudioClip | None:
-    clips = [clip for reply in conversation.replies if (clip := reply.audio) is not None]
-    return concatenate(clips) if clips else None
+def _last_answers(conversation: Conversation) -> tuple[AudioClip | None, bool]:
+    """Return the audio of the last answers, and whether that is all of them."""
+    clips: list[AudioClip] = []
+    left_s = _PICTURED_S
+    replies = [reply for reply in reversed(conversation.replies) if duration_s(reply)]
+    for reply in replies:
+        clip = reply.audio
+        if left_s <= 0 or clip is None:
+            break
+        clips.insert(0, clip.cut(max(0.0, clip.duration_s - left_s)))
+        left_s -= clips[0].duration_s
+    whole = sum(map(duration_s, replies)) <= _PICTURED_S
+    return (concatenate(clips) if clips else None), whole

@@ -1,4 +1,4 @@
-"""The few pieces of HTML that all views are made of; the only place where text is escaped.
+"""The few pieces of HTML that all views are made of; the only place where text is escaped, for HTML and for pictures.
 
 No scripts, no style sheets, no classes: code hosts strip them. Colours are left to the page or translucent, so that
 light and dark themes both read well.
@@ -10,10 +10,8 @@ import base64
 from collections.abc import Iterable
 from html import escape as _escape
 
-from ..audio import MIME_TYPES, AudioClip
+from .budget import AudioBudget, Sound, duration_s
 
-#: Plays in every browser that a notebook front end runs in, and takes a tenth of PCM16.
-PLAYER_FORMAT = "mp3"
 _MUTED = "opacity:.72"
 _LINE = "1px solid rgba(128,128,128,.35)"
 
@@ -23,14 +21,55 @@ def escape(text: object) -> str:
     return _escape(str(text), quote=True)
 
 
-def player(clip: AudioClip | None) -> str:
-    """Return an audio element that holds the clip, compressed; a remark where there is none."""
-    if clip is None or not len(clip.samples):
+def escape_label(text: object) -> str:
+    """Make text safe as a label of a matplotlib picture, which takes what stands between dollars for mathematics."""
+    return " ".join(str(text).split()).replace("$", r"\$")
+
+
+def player(sound: Sound | None, budget: AudioBudget) -> str:
+    """Return an audio element that holds a sound, compressed; a remark where there is none or it does not fit.
+
+    Parameters
+    ----------
+    sound : AudioClip, Turn, Reply or None
+        What is played.
+    budget : AudioBudget
+        One for all players of an output; `left_out` says what it cost.
+    """
+    if sound is None or not duration_s(sound):
         return f'<span style="{_MUTED}">no audio</span>'
-    data = base64.b64encode(clip.encode(PLAYER_FORMAT)).decode()
-    source = f"data:{MIME_TYPES[PLAYER_FORMAT]};base64,{data}"
-    style = "height:32px;min-width:140px;max-width:100%"
-    return f'<audio controls preload="metadata" style="{style}" src="{source}"></audio>'
+    url, embedded_s, total_s = budget.embed(sound)
+    if not url:
+        return f'<span style="{_MUTED}">{total_s:.1f} s of audio, left out</span>'
+    style = "height:32px;width:300px;min-width:140px;max-width:100%;vertical-align:middle"
+    cut = (
+        f' <span style="{_MUTED}">the first {embedded_s:.0f} of {total_s:.0f} s</span>' if embedded_s < total_s else ""
+    )
+    # The words inside are seen where a viewer takes the element away.
+    return f'<audio controls preload="metadata" style="{style}" src="{url}">{total_s:.1f} s of audio</audio>{cut}'
+
+
+def left_out(budget: AudioBudget, where: str) -> str:
+    """Return a note on the audio that the players of an output do not hold; empty where they hold all.
+
+    Parameters
+    ----------
+    budget : AudioBudget
+        That of the players.
+    where : str
+        How to get at all of it, as text, e.g. ``clip.save("clip.mp3")``.
+    """
+    if not budget.left_out:
+        return ""
+    count = len(budget.left_out)
+    minutes, seconds = divmod(round(sum(budget.left_out)), 60)
+    length = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    what = f"{length} of audio" + (f" in {count} places" if count > 1 else "")
+    note = (
+        f"{what} left out to keep this output within {budget.limit_mb:g} MB. All of it: {where}. "
+        "To embed more, set realtime_nb.display_options.audio_mb and show this again."
+    )
+    return f'<div style="{_MUTED};font-size:85%;margin:6px 0">{escape(note)}</div>'
 
 
 def picture(png: bytes, description: str) -> str:

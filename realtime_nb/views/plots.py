@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from .html import escape_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +25,10 @@ def compact(figure: Figure) -> bytes:
     from PIL import Image
 
     figure.patch.set_alpha(0)
-    figure.canvas.draw()
+    with warnings.catch_warnings():
+        # A letter that the font lacks is drawn as a box; the words themselves stand beside the picture.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.canvas.draw()
     pixels = Image.fromarray(np.asarray(figure.canvas.buffer_rgba()))  # type: ignore[attr-defined]
     buffer = io.BytesIO()
     pixels.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
@@ -55,6 +61,7 @@ def distributions(groups: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
     from matplotlib.figure import Figure
 
     rows = list(next(iter(groups.values())))
+    names = [escape_label(name) for name in rows]
     figure = Figure(figsize=(9, 0.7 + 0.42 * len(rows)), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (label, values) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups.items(), strict=True):
@@ -64,7 +71,7 @@ def distributions(groups: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
             axes.plot(found, [height] * len(found), "o", color=BLUE, alpha=0.45, markersize=5, markeredgewidth=0)
             if found:
                 axes.plot([np.median(found)] * 2, [height - 0.3, height + 0.3], color=INK, linewidth=2)
-        axes.set(xlabel=label, yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.5, -0.5))
+        axes.set(xlabel=label, yticks=range(len(rows)), yticklabels=names, ylim=(len(rows) - 0.5, -0.5))
         axes.set_xlim(left=0)
         axes.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
         if axes is not figure.axes[0]:

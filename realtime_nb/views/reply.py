@@ -7,7 +7,8 @@ from typing import Any
 
 from ..turns import Reply
 from . import words
-from .html import facts, picture, player, saying, section
+from .budget import AudioBudget
+from .html import facts, left_out, picture, player, saying, section
 from .spectrogram import spectrogram
 
 
@@ -15,6 +16,7 @@ def reply_bundle(reply: Reply) -> dict[str, Any]:
     """Return a reply's looks; nothing in them needs a kernel or a script."""
     bundle: dict[str, Any] = {"text/plain": reply_text(reply)}
     clip = reply.audio
+    budget = AudioBudget()
     image = ""
     if clip is not None:
         png = spectrogram(clip).png
@@ -22,7 +24,8 @@ def reply_bundle(reply: Reply) -> dict[str, Any]:
         bundle["image/png"] = base64.b64encode(png).decode()
     bundle["text/html"] = section(
         *[saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn)) for turn in _turns(reply)],
-        player(clip) if clip is not None else "",
+        player(reply, budget) if clip is not None else "",
+        left_out(budget, 'reply.audio.save("answer.flac")'),
         image,
         facts(words.facts_of(reply)),
         title=words.DISCLOSURE if clip is not None else "AI-generated text",

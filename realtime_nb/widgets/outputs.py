@@ -22,14 +22,14 @@ class Outputs:
 
     Parameters
     ----------
-    record : Record
-        What is shown below the live widget, by `realtime_nb.views.mimebundle`.
+    conversation : Conversation
+        What is shown below the live widget.
     on_error : callable
         Called with what drawing the record raised.
     """
 
-    def __init__(self, record: Any, *, on_error: Callable[[Exception], None]):
-        self._record = record
+    def __init__(self, conversation: Any, *, on_error: Callable[[Exception], None]):
+        self._conversation = conversation
         self._on_error = on_error
         self._id = f"realtime-nb-{uuid.uuid4().hex}"
         self._shown = False
@@ -67,13 +67,12 @@ class Outputs:
             self._on_error(error)
 
     def _draw(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        if not self._record.replies:
+        if not self._conversation.replies:
             return _EMPTY, _EMPTY
-        from ..views import mimebundle
+        from ..views import conversation_outputs
 
-        bundle = dict(mimebundle(self._record))
-        picture = bundle.pop("image/png", None)
-        return bundle, {"image/png": picture, "text/plain": "Spectrogram"} if picture else _EMPTY
+        record, picture = conversation_outputs(self._conversation)
+        return record, picture or _EMPTY
 
     def _publish(self, bundle: dict[str, Any], display_id: str) -> None:
         from IPython.display import update_display

@@ -1,0 +1,133 @@
+"""How much audio an output may hold, and what it leaves out.
+
+MP3, because it plays wherever a notebook is opened: Safari learnt Ogg-Opus only with 18.4, of March 2025.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from ..audio import MIME_TYPES, WIRE_SAMPLE_RATE, AudioClip
+from ..errors import SettingsError
+from ..turns import Reply, Turn
+
+#: What has sound: a clip, or a record that holds one.
+Sound = AudioClip | Turn | Reply
+
+_FORMAT = "mp3"
+# Speech at 24 kHz takes about 38 kbit/s, at other rates in proportion, and base64 a third more.
+_TYPICAL_BYTES_PER_SAMPLE = 0.27
+# Less than this of a clip that does not fit is not worth a player.
+_SHORTEST_CUT_S = 1.0
+
+
+@dataclass
+class DisplayOptions:
+    """How records are shown.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> rt.display_options.audio_mb
+    4.0
+    >>> rt.display_options.audio_mb = 20     # an hour of speech in one output; 0 for none
+    >>> rt.display_options.audio_mb = 4
+    """
+
+    audio_mb: float = 4.0
+    """Megabytes of audio that one output embeds at most. Default: 4, ten minutes of speech."""
+
+    def __setattr__(self, name: str, value: float) -> None:
+        if name not in self.__annotations__:
+            raise SettingsError(f"display_options has no {name!r}: there is {', '.join(self.__annotations__)}")
+        if not (isinstance(value, int | float) and value >= 0):
+            raise SettingsError(f"{name}={value!r} must be a number of megabytes, 0 or more")
+        object.__setattr__(self, name, value)
+
+
+display_options = DisplayOptions()
+
+
+class Embedded(NamedTuple):
+    """Audio as it stands in an output."""
+
+    url: str
+    """Empty where it was left out."""
+    embedded_s: float
+    total_s: float
+
+
+class AudioBudget:
+    """What of the audio of one output still fits.
+
+    Audio is taken in the order in which it is asked for. The first clip is cut if it is too long; one that does not
+    fit behind others is left out, and so are all that come after it.
+
+    Parameters
+    ----------
+    limit_mb : float, optional
+        Megabytes of audio; by default `display_options.audio_mb`.
+    """
+
+    def __init__(self, limit_mb: float | None = None):
+        self.limit_mb = display_options.audio_mb if limit_mb is None else limit_mb
+        self.left_out: list[float] = []
+        """Seconds that are missing of each clip that was cut or left out."""
+        self._left_bytes = math.floor(self.limit_mb * 1e6)
+        self._used = False
+
+    def embed(self, sound: Sound) -> Embedded:
+        """Return a sound as a data URL, as far as it fits.
+
+        What was encoded is kept with its record, so that drawing a growing conversation again encodes only what is
+        new.
+        """
+        total_s = duration_s(sound)
+        rate = sound.sample_rate if isinstance(sound, AudioClip) else WIRE_SAMPLE_RATE
+        fits_s = self._left_bytes / (_TYPICAL_BYTES_PER_SAMPLE * rate)
+        # Pauses take next to nothing: only encoding tells, as long as that is not for nothing.
+        seconds = total_s if total_s < 2 * fits_s else fits_s
+        data = ""
+        while seconds == total_s or (seconds >= _SHORTEST_CUT_S and not self._used):
+            data = _encoded(sound, total_s, seconds)
+            if len(data) <= self._left_bytes:
+                break
+            seconds, data = 0.97 * seconds * self._left_bytes / len(data), ""
+        if not data:
+            seconds = 0.0
+        if seconds < total_s:
+            self.left_out.append(total_s - seconds)
+            self._left_bytes = 0
+        self._left_bytes -= len(data)
+        self._used = self._used or bool(data)
+        return Embedded(f"data:{MIME_TYPES[_FORMAT]};base64,{data}" if data else "", seconds, total_s)
+
+
+def duration_s(sound: Sound) -> float:
+    """Return the length of a sound in seconds, without decoding it."""
+    if isinstance(sound, AudioClip):
+        return sound.duration_s
+    turns = [sound] if isinstance(sound, Turn) else sound.turns
+    lengths_ms = (part.audio_ms for turn in turns for part in list(turn.parts.values()))
+    # A lone byte, of which an answer may begin, is no sample.
+    return sum(ms for ms in lengths_ms if ms >= 1 / 24) / 1000
+
+
+_kept: WeakKeyDictionary[Sound, tuple[float, float, str]] = WeakKeyDictionary()
+
+
+def _encoded(sound: Sound, total_s: float, seconds: float) -> str:
+    """Return the first `seconds` of a sound as base64."""
+    kept = _kept.get(sound)
+    if kept is not None and kept[:2] == (total_s, seconds):
+        return kept[2]
+    clip = sound if isinstance(sound, AudioClip) else sound.audio
+    data = ""
+    if clip is not None and len(clip.samples):
+        data = base64.b64encode((clip if seconds == total_s else clip.cut(0, seconds)).encode(_FORMAT)).decode()
+    _kept[sound] = (total_s, seconds, data)
+    return data
