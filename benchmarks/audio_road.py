@@ -33,6 +33,7 @@ from websockets.sync.client import connect
 from realtime_nb.audio import AudioClip
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+from barriers import NO_LOOPBACK_PORT, NO_SOCKETS
 from lab import JupyterServer
 
 SETUP = """
@@ -104,16 +105,6 @@ from IPython.display import display
 display(microphone, speaker)
 """
 
-NO_SOCKETS = """
-window.WebSocket = class extends window.WebSocket {
-  constructor(url, protocols) { super(String(url).includes("/api/") ? url : "ws://127.0.0.1:9/", protocols); }
-};
-"""
-NO_LOOPBACK_PORT = """
-window.WebSocket = class extends window.WebSocket {
-  constructor(url, protocols) { super(new URL(url).port === location.port ? url : "ws://127.0.0.1:9/", protocols); }
-};
-"""
 BARRIERS = {"direct": "", "proxy": NO_LOOPBACK_PORT, "comm": NO_SOCKETS}
 
 FLAGS = [

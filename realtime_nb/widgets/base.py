@@ -58,7 +58,7 @@ class BaseWidget(anywidget.AnyWidget):
     """
 
     _css = static_text("widgets.css")
-    _parts_needed: tuple[str, ...] = ("road.js",)
+    _parts_needed: tuple[str, ...] = ("road.js", "carrier.worker.js")
     _shared: tuple[str, ...] = ()
 
     _parts = traitlets.Dict().tag(sync=True)

@@ -78,7 +78,7 @@ class Microphone(StreamTraits, BaseWidget):
     """
 
     _esm = static_text("microphone.js")
-    _parts_needed = ("road.js", "audio.js", "capture.worklet.js")
+    _parts_needed = ("road.js", "carrier.worker.js", "audio.js", "capture.worklet.js")
     _shared = ("recording", "muted")
 
     recording = traitlets.Bool(False)

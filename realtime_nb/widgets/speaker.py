@@ -157,7 +157,7 @@ class Speaker(BaseWidget):
     """
 
     _esm = static_text("speaker.js")
-    _parts_needed = ("road.js", "audio.js", "player.worklet.js")
+    _parts_needed = ("road.js", "carrier.worker.js", "audio.js", "player.worklet.js")
 
     playing = traitlets.Bool(False, read_only=True)
     """Whether something sounds or waits to sound. Read only."""

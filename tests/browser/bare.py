@@ -53,6 +53,8 @@ class BarePage:
     def __init__(self) -> None:
         self.comms: dict[str, PageComm] = {}
         self.port = 0
+        self.policy = ""
+        """Content security policy of the page."""
         self.upstream_messages = 0
         self.started = threading.Event()
         """Set when all widgets of the page run. Asking the page itself would count as a gesture of the person."""
@@ -83,6 +85,8 @@ class BarePage:
         body = path.read_bytes()
         headers["Content-Length"] = str(len(body))
         headers["Connection"] = "close"
+        if self.policy:
+            headers["Content-Security-Policy"] = self.policy
         return Response(200, "OK", headers, body)
 
     async def _carry(self, connection: ServerConnection) -> None:

@@ -99,10 +99,10 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[BarePage]:
 
 @pytest.fixture
 def visit(browser: Browser, bare: BarePage) -> Iterator[Callable[..., Page]]:
-    """Open the bare page; `init` is run in it first."""
+    """Open the bare page; `init` is run in it first, `policy` is its content security policy."""
     contexts = []
 
-    def open_page(init: str = "", **options: Any) -> Page:
+    def open_page(init: str = "", policy: str = "", **options: Any) -> Page:
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
@@ -110,6 +110,7 @@ def visit(browser: Browser, bare: BarePage) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: page.complaints.append(str(error)))  # type: ignore[attr-defined]
         if init:
             page.add_init_script(init)
+        bare.policy = policy
         bare.started.clear()
         page.goto(bare.url)
         assert bare.started.wait(10)

@@ -2,18 +2,13 @@
 
 import pytest
 from bare import until
+from barriers import NO_SOCKETS
 from conftest import TRACKS
 from playwright.sync_api import expect
 
 from realtime_nb.bridge import FROM_MICROPHONE, Frame
 from realtime_nb.loop import call_soon
 from realtime_nb.widgets.microphone import Microphone
-
-NO_SOCKETS = """
-window.WebSocket = class extends window.WebSocket {
-  constructor(url, protocols) { super(String(url).endsWith("/comm") ? url : "ws://127.0.0.1:9/", protocols); }
-};
-"""
 
 #: Jupyter's own word for where it lives, on a page that is not on loopback.
 ROADS = """async ([page, baseUrl]) => {
@@ -47,7 +42,7 @@ def test_the_roads_to_try_follow_from_the_page(microphone, visit, page_url, base
 def test_frames_of_the_browser_and_of_python_are_the_same(microphone, visit):
     packed = visit().evaluate(
         """async () => {
-          const { packFrame, unpackFrame } = await import("/road.js");
+          const { packFrame, unpackFrame } = await import("/carrier.worker.js");
           const samples = Int16Array.of(1, -2);
           const frame = { kind: 1, seq: 4294967295, sampleRate: 44100, key: 9, timeMs: 1.5, samples };
           const back = unpackFrame(packFrame(frame));

@@ -1,6 +1,7 @@
 """A turn spoken while a cell blocks the kernel's main thread, on the kernels that treat comms differently."""
 
 import pytest
+from barriers import NO_SOCKETS
 from playwright.sync_api import expect
 
 # A reply that the kernel lost says nothing about the road; the test is then done once more in a notebook of its own.
@@ -34,13 +35,6 @@ BUSY = """
 began = time.time()
 time.sleep(5)
 ended = time.time()
-"""
-
-#: Sends every socket but Jupyter's own to a port where nobody listens.
-NO_SOCKETS = """
-window.WebSocket = class extends window.WebSocket {
-  constructor(url, protocols) { super(String(url).includes("/api/") ? url : "ws://127.0.0.1:9/", protocols); }
-};
 """
 
 #: Longest pause between frames while the cell slept, in seconds.

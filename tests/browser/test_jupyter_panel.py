@@ -1,6 +1,7 @@
 """What only a real front end shows: its proxy, its keys, its reloads, its other widgets."""
 
 import pytest
+from barriers import NO_LOOPBACK_PORT
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.jupyter
@@ -10,15 +11,6 @@ import realtime_nb as rt
 session = rt.RealtimeSession(backend="local")
 panel = rt.VoicePanel(session)
 panel
-"""
-
-#: As on a page whose kernel is elsewhere: the loopback port is out of reach, Jupyter's address is not.
-NO_LOOPBACK_PORT = """
-window.WebSocket = class extends window.WebSocket {
-  constructor(url, protocols) {
-    super(new URL(url).port === location.port ? url : "ws://127.0.0.1:9/", protocols);
-  }
-};
 """
 
 

@@ -1,11 +1,10 @@
 // @ts-check
 // One AudioContext with a microphone on one side and a speaker on the other. The widgets share this module; each
-// model makes an engine of its own.
+// model makes an engine of its own. Sound goes from the worklets straight to the carrier and does not pass here.
 
 /** @typedef {{ key: number, samples: number }} Position */
 /** @typedef {{ playing: Position | null, finished: Position[], underruns: number, audible: number, level: number,
  *   timeMs: number }} Report what had been rendered at `timeMs` */
-/** @typedef {{ samples: Int16Array, level: number, timeMs: number }} Captured */
 
 const WIRE_SAMPLE_RATE = 24000;
 const FRAME_MS = 20;
@@ -50,10 +49,12 @@ export function insecure() {
  * @param {object} options
  * @param {any} options.model anywidget model with `stream` (an ipywebrtc reference or null) and `constraints`
  * @param {{ capture?: string, player?: string }} options.worklets module texts; leave out the side that is not needed
- * @param {(frame: Captured, sampleRate: number) => void} [options.onCaptured]
+ * @param {(side: "capture" | "player", line: MessagePort | null) => void} options.onLine the end of a worklet's line
+ *   that the carrier gets; null when the worklet is gone
+ * @param {(level: number) => void} [options.onLevel] of the microphone, root mean square, 17 times a second
  * @param {() => void} [options.onCaptureStopped] after the last frame
  * @param {(report: Report) => void} [options.onReport] about ten times a second while playing
- * @param {(positions: Position[], timeMs: number) => void} [options.onFlushed]
+ * @param {() => void} [options.onFlushed]
  * @param {(state: { sampleRate: number, blocked: boolean }) => void} [options.onContext]
  * @param {(reason: string) => void} [options.onCaptureEnded] the device went away by itself
  */
@@ -98,16 +99,25 @@ export function makeAudio(options) {
 
   /** @param {AudioContext} made */
   function makePlayer(made) {
-    const node = new AudioWorkletNode(made, "realtime-nb-player", {
+    const node = makeNode(made, "player", {
       numberOfInputs: 0,
       outputChannelCount: [1],
       processorOptions: { prerollMs },
     });
     node.port.onmessage = ({ data }) => {
-      if (data.flushed) options.onFlushed?.(data.flushed, data.timeMs);
+      if (data.kind === "flushed") options.onFlushed?.();
       else options.onReport?.(data);
     };
     node.connect(made.destination);
+    return node;
+  }
+
+  /** @param {AudioContext} made @param {"capture" | "player"} side @param {AudioWorkletNodeOptions} nodeOptions */
+  function makeNode(made, side, nodeOptions) {
+    const node = new AudioWorkletNode(made, `realtime-nb-${side}`, nodeOptions);
+    const { port1: line, port2: far } = new MessageChannel();
+    node.port.postMessage({ line }, [line]); // A port cannot be among the options: they are cloned.
+    options.onLine(side, far);
     return node;
   }
 
@@ -132,14 +142,11 @@ export function makeAudio(options) {
     const made = /** @type {AudioContext} */ (context);
     const source = made.createMediaStreamSource(stream);
     const frameSamples = Math.round((made.sampleRate * FRAME_MS) / 1000);
-    const node = new AudioWorkletNode(made, "realtime-nb-capture", {
-      numberOfOutputs: 0,
-      processorOptions: { frameSamples },
-    });
+    const node = makeNode(made, "capture", { numberOfOutputs: 0, processorOptions: { frameSamples } });
     node.port.postMessage({ muted });
     node.port.onmessage = ({ data }) => {
-      if (data.samples) options.onCaptured?.(data, made.sampleRate);
-      else options.onCaptureStopped?.();
+      if (data.stopped) options.onCaptureStopped?.();
+      else options.onLevel?.(data.level);
     };
     source.connect(node);
     return { source, node };
@@ -187,6 +194,7 @@ export function makeAudio(options) {
   /** @param {{ keepAttempt?: boolean }} [how] */
   async function close({ keepAttempt = false } = {}) {
     if (!keepAttempt) stopCapture();
+    if (player) options.onLine("player", null);
     const closing = context;
     context = player = modules = null;
     for (const gesture of ["pointerup", "keyup"]) window.removeEventListener(gesture, resume, true);
@@ -206,19 +214,10 @@ export function makeAudio(options) {
       muted = value;
       capture?.node.port.postMessage({ muted });
     },
-    /** @param {{ key: number, samples: Int16Array, last: boolean }} frame */
-    async play({ key, samples, last }) {
-      if (!player) await (modules ?? open());
-      player?.port.postMessage({ key, samples, last }, [samples.buffer]);
-    },
     /** Tell on which road the sound comes. @param {string} road */
     setRoad(road) {
       prerollMs = road === "comm" ? COMM_PREROLL_MS : PREROLL_MS;
       player?.port.postMessage({ prerollMs });
-    },
-    flush() {
-      if (player) player.port.postMessage({ flush: true });
-      else options.onFlushed?.([], Date.now());
     },
     get capturing() {
       return capture !== null;

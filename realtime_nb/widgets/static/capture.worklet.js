@@ -43,6 +43,8 @@ export function rms(y) {
 }
 
 if ("registerProcessor" in globalThis) {
+  const LEVEL_EVERY = 3; // frames
+
   class Capture extends AudioWorkletProcessor {
     /** @param {any} options */
     constructor(options) {
@@ -50,7 +52,11 @@ if ("registerProcessor" in globalThis) {
       this.cutter = new FrameCutter(options.processorOptions.frameSamples);
       this.muted = false;
       this.stopped = false;
+      this.frames = 0;
+      /** @type {MessagePort | null} to the carrier: frames go there, and what the kernel must know in order with them */
+      this.line = null;
       this.port.onmessage = ({ data }) => {
+        if (data.line) this.line = data.line;
         if ("muted" in data) this.muted = data.muted;
         if (data.stop) this.stop();
       };
@@ -60,19 +66,22 @@ if ("registerProcessor" in globalThis) {
     stop() {
       if (this.cutter.filled) this.post(this.cutter.take());
       this.stopped = true;
+      this.line?.postMessage({ kind: "stopped" });
       this.port.postMessage({ stopped: true });
     }
 
     /** @param {Float32Array} y */
     post(y) {
       const samples = toPcm16(y);
-      this.port.postMessage({ samples, level: rms(y), timeMs: Date.now() }, [samples.buffer]);
+      this.line?.postMessage({ samples, sampleRate, timeMs: Date.now() }, [samples.buffer]);
+      // The page's meter needs no more, and the page has work of its own.
+      if (this.frames++ % LEVEL_EVERY === 0) this.port.postMessage({ level: rms(y) });
     }
 
     /** @param {Float32Array[][]} inputs */
     process([channels]) {
       if (this.stopped) return false;
-      if (!channels?.length) return true;
+      if (!channels?.length || !this.line) return true;
       const mono = channels.length === 1 ? channels[0] : mixed(channels);
       // Muted is silence, not absence: the server's voice detection needs an unbroken clock to end a turn.
       for (const frame of this.cutter.push(this.muted ? new Float32Array(mono.length) : mono)) this.post(frame);

@@ -24,19 +24,17 @@ async function makeEngine(model, signal) {
       watchers.forEach((watch) => watch());
     }, 60);
   }
-  let seq = 0;
 
   const audio = audioPart.makeAudio({
     model,
     worklets: { capture: parts["capture.worklet.js"] },
-    onCaptured(/** @type {any} */ { samples, level, timeMs }, /** @type {number} */ sampleRate) {
+    onLine: (/** @type {"capture"} */ side, /** @type {MessagePort} */ line) => road.attach(side, line),
+    onLevel(/** @type {number} */ level) {
       state.level = level;
-      road.send(roadPart.packFrame({ kind: roadPart.FROM_MICROPHONE, seq: seq++, sampleRate, key: 0, timeMs, samples }));
       changed();
     },
     onCaptureStopped() {
       state.level = 0;
-      road.send({ kind: "stopped" }, true);
       changed();
     },
     onCaptureEnded: (/** @type {string} */ reason) => (problem(reason), share("recording", false)),
@@ -45,7 +43,7 @@ async function makeEngine(model, signal) {
   const road = roadPart.openRoad({
     model,
     signal,
-    onMessage(/** @type {any} */ message) {
+    onControl(/** @type {any} */ message) {
       if (message.kind !== "shared") return;
       if (message.name === "recording") setRecording(message.value, false);
       else if (message.name === "muted") setMuted(message.value, false);

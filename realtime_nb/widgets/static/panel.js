@@ -63,13 +63,13 @@ async function makeEngine(model, signal) {
   state.about = model.get("_about");
   const watchers = new Set();
   let scheduled = 0;
-  let seq = 0;
   let sending = false; // While the button is held, and its tail.
   let press = 0; // Voids the tail of a button that is pressed again within it.
   let heldSince = 0;
 
   /** Tell the views, about fifteen times a second: meters need no more, and the page has sound to carry. */
   function changed() {
+    road.setGate(state.session === "open" && (state.hands_free || sending));
     scheduled ||= setTimeout(() => {
       scheduled = 0;
       watchers.forEach((watch) => watch());
@@ -79,11 +79,10 @@ async function makeEngine(model, signal) {
   const audio = audioPart.makeAudio({
     model,
     worklets: { capture: parts["capture.worklet.js"], player: parts["player.worklet.js"] },
-    onCaptured(/** @type {any} */ { samples, level, timeMs }, /** @type {number} */ sampleRate) {
+    onLine: (/** @type {"capture" | "player"} */ side, /** @type {MessagePort | null} */ line) => road.attach(side, line),
+    onLevel(/** @type {number} */ level) {
       state.levelIn = level;
       changed();
-      if (state.session !== "open" || !(state.hands_free || sending)) return;
-      road.send(roadPart.packFrame({ kind: roadPart.FROM_MICROPHONE, seq: seq++, sampleRate, key: 0, timeMs, samples }));
     },
     onCaptureEnded(/** @type {string} */ reason) {
       Object.assign(state, { capturing: false, levelIn: 0 });
@@ -91,12 +90,10 @@ async function makeEngine(model, signal) {
     },
     onReport(/** @type {any} */ report) {
       Object.assign(state, { playing: report.playing !== null, levelOut: report.playing ? report.level : 0 });
-      road.send({ kind: "played", ...report });
       changed();
     },
-    onFlushed(/** @type {any[]} */ positions, /** @type {number} */ timeMs) {
+    onFlushed() {
       Object.assign(state, { playing: false, levelOut: 0 });
-      road.send({ kind: "flushed", positions, time_ms: timeMs }, true);
       changed();
     },
     onContext(/** @type {{ sampleRate: number, blocked: boolean }} */ { sampleRate, blocked }) {
@@ -109,7 +106,7 @@ async function makeEngine(model, signal) {
   const road = roadPart.openRoad({
     model,
     signal,
-    onMessage(/** @type {any} */ message) {
+    onControl(/** @type {any} */ message) {
       take(message);
       changed();
     },
@@ -120,18 +117,14 @@ async function makeEngine(model, signal) {
       Object.assign(state, { road: name, stalled });
       changed();
     },
+    onWanted: () => audio.open().catch(fail),
   });
+  road.setGate(false);
   signal.addEventListener("abort", stopAudio);
 
   /** @param {any} message */
   function take(message) {
     switch (message.kind) {
-      case roadPart.FOR_SPEAKER:
-        audio.play(message).catch(fail);
-        break;
-      case "flush":
-        audio.flush();
-        break;
       case "session":
         takeSession(message);
         break;
@@ -210,6 +203,7 @@ async function makeEngine(model, signal) {
       if (press !== mine) return;
       sending = false;
       road.send({ kind: "release", held_ms }, true);
+      changed();
     }, TAIL_MS);
     changed();
   }
@@ -242,7 +236,7 @@ async function makeEngine(model, signal) {
     },
     interrupt() {
       if (state.session !== "open" || !(state.playing || state.phase === "thinking")) return;
-      audio.flush(); // Here and now; the kernel hears of it as fast as it can.
+      road.flush(); // Here and now; the kernel hears of it as fast as it can.
       road.send({ kind: "interrupt" }, true);
     },
     enableSound: () => audio.open().catch(fail),
@@ -253,7 +247,7 @@ async function makeEngine(model, signal) {
       Object.assign(state, { held: true, notice: "" });
       heldSince = performance.now();
       sending = true;
-      if (state.playing) audio.flush();
+      if (state.playing) road.flush();
       road.send({ kind: "press" }, true);
       changed();
     },
@@ -261,7 +255,7 @@ async function makeEngine(model, signal) {
     /** @param {string} text */
     say(text) {
       audio.open().catch(fail);
-      if (state.playing) audio.flush();
+      if (state.playing) road.flush();
       road.send({ kind: "say", text }, true);
     },
   };

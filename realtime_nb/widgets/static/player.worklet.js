@@ -139,24 +139,42 @@ if ("registerProcessor" in globalThis) {
       this.rendered = 0;
       this.sinceReport = 0;
       this.reportEvery = Math.round((REPORT_MS * sampleRate) / 1000);
+      /** @type {MessagePort | null} to the carrier: the kernel's sound comes by it, and the account of it goes back */
+      this.line = null;
       this.port.onmessage = ({ data }) => {
-        if (data.flush) {
-          const positions = this.queue.flush();
-          this.port.postMessage({ flushed: positions, timeMs: Date.now() });
-          if (positions.length) this.report();
-        } else if (data.prerollMs) {
-          this.queue.prerollSamples = Math.round((data.prerollMs * sampleRate) / 1000);
-        } else this.queue.push(data.key, fromPcm16(data.samples), data.last);
+        if (data.line) this.connect(data.line);
+        else this.queue.prerollSamples = Math.round((data.prerollMs * sampleRate) / 1000);
       };
+    }
+
+    /** @param {MessagePort} line */
+    connect(line) {
+      this.line = line;
+      line.onmessage = ({ data }) => {
+        if (data.flush) this.flush();
+        else this.queue.push(data.key, fromPcm16(data.samples), data.last);
+      };
+    }
+
+    flush() {
+      const positions = this.queue.flush();
+      this.tell({ kind: "flushed", positions, time_ms: Date.now() });
+      if (positions.length) this.report();
     }
 
     report() {
       const { items, finished, underruns } = this.queue;
       const level = this.rendered ? Math.sqrt(this.energy / this.rendered) : 0;
       const playing = items.length ? { key: items[0].key, samples: items[0].played } : null;
-      this.port.postMessage({ playing, finished, underruns, audible: this.audible, level, timeMs: Date.now() });
+      this.tell({ kind: "played", playing, finished, underruns, audible: this.audible, level, timeMs: Date.now() });
       this.queue.finished = [];
       this.energy = this.rendered = this.sinceReport = 0;
+    }
+
+    /** Tell the kernel and the page. @param {{ kind: string, [field: string]: any }} message */
+    tell(message) {
+      this.line?.postMessage(message);
+      this.port.postMessage(message);
     }
 
     /** @param {Float32Array[][]} _inputs @param {Float32Array[][]} outputs */

@@ -1,47 +1,16 @@
 // @ts-check
-// The browser's end of the audio road; realtime_nb/bridge.py has the other end and the layout of a frame.
+// The page's part of the audio road: which way it takes, and the controls. The sound itself does not come here, but to
+// carrier.worker.js; only the widget comm, which is the page's own, is fed from here.
 
-/** @typedef {{ kind: number, seq: number, sampleRate: number, key: number, timeMs: number, last: boolean,
- *   samples: Int16Array }} Frame */
 /** @typedef {{ kind: string, [field: string]: any }} Control */
 /** @typedef {"" | "direct" | "proxy" | "comm" | "none" | "taken" | "closed"} RoadName */
 
-export const FROM_MICROPHONE = 1;
-export const FOR_SPEAKER = 2;
-const HEADER_BYTES = 24;
 const TRY_MS = 2000;
 const RETRY_MS = 3000;
 const BUNDLE_MS = 100;
 const MAX_UNANSWERED = 20; // The kernel's handler answers twice a second while bundles arrive.
 const SUPERSEDED = 4001;
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
-/** @param {Omit<Frame, "last">} frame @returns {ArrayBuffer} */
-export function packFrame(frame) {
-  const buffer = new ArrayBuffer(HEADER_BYTES + frame.samples.byteLength);
-  const view = new DataView(buffer);
-  view.setUint8(0, frame.kind);
-  view.setUint32(4, frame.seq, true);
-  view.setUint32(8, frame.sampleRate, true);
-  view.setUint32(12, frame.key, true);
-  view.setFloat64(16, frame.timeMs, true);
-  new Int16Array(buffer, HEADER_BYTES).set(frame.samples);
-  return buffer;
-}
-
-/** @param {ArrayBuffer} buffer @returns {Frame} */
-export function unpackFrame(buffer) {
-  const view = new DataView(buffer);
-  return {
-    kind: view.getUint8(0),
-    last: view.getUint8(1) === 1,
-    seq: view.getUint32(4, true),
-    sampleRate: view.getUint32(8, true),
-    key: view.getUint32(12, true),
-    timeMs: view.getFloat64(16, true),
-    samples: new Int16Array(buffer, HEADER_BYTES),
-  };
-}
 
 /**
  * The sockets to try, best first. A page that is not on loopback must not knock on its reader's own ports.
@@ -71,30 +40,74 @@ function jupyterBaseUrl() {
 }
 
 /**
+ * Start the carrier: in a worker, or in the page if that may have none (a content security policy can forbid it).
+ * @param {string} text the module @param {AbortSignal} signal @returns {MessagePort} to speak with it, at once
+ */
+export function startCarrier(text, signal) {
+  const { port1: page, port2: carrier } = new MessageChannel();
+  const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  /** @type {Worker | null} */
+  let worker = null;
+  let settled = false;
+
+  /** @param {() => void} hand who takes the other end of the channel; what was said to it until then is kept there */
+  function settle(hand) {
+    if (settled || signal.aborted) return;
+    settled = true;
+    hand();
+  }
+  function runHere() {
+    worker?.terminate();
+    import(url).then(({ carry }) => carry(carrier));
+  }
+  try {
+    worker = new Worker(url, { type: "module" });
+    worker.onmessage = () => settle(() => worker?.postMessage({ page: carrier }, [carrier]));
+    worker.onerror = () => settle(runHere);
+    setTimeout(() => settle(runHere), TRY_MS);
+  } catch {
+    settle(runHere);
+  }
+  signal.addEventListener("abort", () => {
+    setTimeout(() => worker?.terminate(), TRY_MS); // It must still close its socket.
+    URL.revokeObjectURL(url);
+  });
+  return page;
+}
+
+/**
  * Find a road and keep one open until `signal` aborts: direct, proxy, comm, each given two seconds, then again.
  *
  * @param {object} options
- * @param {any} options.model anywidget model with the traits `_door` and `_uplink`
+ * @param {any} options.model anywidget model with the traits `_door`, `_uplink` and `_parts`
  * @param {AbortSignal} options.signal
- * @param {(message: Frame | Control) => void} options.onMessage
+ * @param {(control: Control) => void} options.onControl
  * @param {(road: RoadName, stalled: boolean) => void} options.onRoad which road is in use; `stalled`: the kernel is
  *   too busy to take what the comm sends it
+ * @param {() => void} [options.onWanted] sound came, and no player is attached
  */
-export function openRoad({ model, signal, onMessage, onRoad }) {
-  /** @type {WebSocket | null} */
-  let socket = null;
+export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
+  const carrier = startCarrier(model.get("_parts")["carrier.worker.js"], signal);
   /** @type {RoadName} */
   let road = "";
   let stalled = false;
+  let gate = true;
   /** @type {(string | ArrayBuffer)[]} */
   let bundle = [];
   let bundleTimer = 0;
   let bundleSentMs = 0;
   let unanswered = 0;
-  /** @type {(() => void) | null} */
-  let welcomed = null;
+  /** @type {((ok: boolean) => void) | null} */
+  let trying = null;
   /** @type {any} */
   let uplink = null;
+
+  carrier.onmessage = ({ data }) => {
+    if ("control" in data) take(data.control);
+    else if ("comm" in data) queue(data.comm, data.urgent);
+    else if ("lost" in data) lost(data.lost);
+    else if ("wanted" in data) onWanted?.();
+  };
 
   /** @param {RoadName} name */
   function setRoad(name, isStalled = false) {
@@ -104,12 +117,11 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
     onRoad(road, stalled);
   }
 
-  /** @param {string | ArrayBuffer} data */
-  function take(data) {
-    const message = typeof data === "string" ? JSON.parse(data) : unpackFrame(data);
-    if (message.kind === "welcome") return welcomed?.();
-    if (message.kind === "closed") return end("closed");
-    onMessage(message);
+  /** @param {Control} control */
+  function take(control) {
+    if (control.kind === "welcome") trying?.(true);
+    else if (control.kind === "closed") end("closed");
+    else onControl(control);
   }
 
   /** @param {(string | ArrayBuffer)[]} messages */
@@ -132,53 +144,34 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
     sendComm(messages);
   }
 
-  /** @param {() => void} start @param {number} ms @returns {Promise<boolean>} whether a welcome came in time */
-  function welcomeWithin(start, ms) {
+  /** On the comm there are ten bundles a second, unless one is urgent. @param {string | ArrayBuffer} data */
+  function queue(data, urgent = false) {
+    if (road !== "comm") return;
+    bundle.push(data);
+    if (urgent) sendBundle();
+    else bundleTimer ||= setTimeout(sendBundle, Math.max(0, bundleSentMs + BUNDLE_MS - performance.now()));
+  }
+
+  /** @param {() => void} start @returns {Promise<boolean>} whether a welcome came in time */
+  function welcomed(start) {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), ms);
-      welcomed = () => (clearTimeout(timer), resolve(true));
+      const timer = setTimeout(() => trying?.(false), TRY_MS);
+      trying = (ok) => {
+        clearTimeout(timer);
+        trying = null;
+        resolve(ok && !signal.aborted);
+      };
       start();
     });
   }
 
-  /** @param {{ road: "direct" | "proxy", url: string }} way @returns {Promise<boolean>} */
-  async function trySocket(way) {
-    const attempt = new WebSocket(way.url);
-    attempt.binaryType = "arraybuffer";
-    /** @type {Promise<boolean>} */
-    const failed = new Promise((resolve) => (attempt.onerror = attempt.onclose = () => resolve(false)));
-    const ok = await Promise.race([
-      failed,
-      welcomeWithin(() => {
-        attempt.onmessage = ({ data }) => take(data);
-        // A proxy accepts before it has reached the kernel, so only the kernel's welcome counts.
-        attempt.onopen = () => attempt.send(JSON.stringify({ kind: "hello", road: way.road }));
-      }, TRY_MS),
-    ]);
-    attempt.onerror = attempt.onopen = null;
-    if (!ok || signal.aborted) {
-      attempt.onclose = attempt.onmessage = null;
-      attempt.close();
-      return false;
-    }
-    socket = attempt;
-    attempt.onclose = ({ code }) => {
-      if (socket !== attempt) return;
-      socket = null;
-      if (code === SUPERSEDED) return end("taken");
-      if (signal.aborted || road === "closed") return;
-      setRoad("");
-      search();
-    };
-    setRoad(way.road);
-    return true;
-  }
-
-  async function tryComm() {
-    if (!uplink) return false;
-    const ok = await welcomeWithin(() => sendComm([JSON.stringify({ kind: "hello", road: "comm" })]), TRY_MS);
-    if (ok && !signal.aborted) setRoad("comm");
-    return ok;
+  /** @param {number} code of the socket's end */
+  function lost(code) {
+    if (trying) return trying(false);
+    if (code === SUPERSEDED) return end("taken");
+    if (road !== "direct" && road !== "proxy") return;
+    setRoad("");
+    search();
   }
 
   async function search() {
@@ -186,9 +179,13 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
       // Behind a hub the door does not know this page's origin; the comm is what it trusts to tell it.
       sendComm([JSON.stringify({ kind: "origin", origin: location.origin })]);
       for (const way of socketRoads(model.get("_door"), location, jupyterBaseUrl())) {
-        if ((await trySocket(way)) || signal.aborted) return;
+        if (await welcomed(() => carrier.postMessage({ open: way }))) return setRoad(way.road);
+        carrier.postMessage({ close: true });
+        if (signal.aborted) return;
       }
-      if ((await tryComm()) || signal.aborted) return;
+      const hello = JSON.stringify({ kind: "hello", road: "comm" });
+      if (uplink && (await welcomed(() => sendComm([hello])))) return setRoad("comm");
+      if (signal.aborted) return;
       setRoad("none");
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       if (road !== "none") return;
@@ -198,8 +195,7 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
   /** @param {"taken" | "closed"} why */
   function end(why) {
     setRoad(why);
-    socket?.close();
-    socket = null;
+    carrier.postMessage({ close: true });
   }
 
   async function start() {
@@ -212,7 +208,7 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
     });
     model.on("msg:custom", (/** @type {any} */ content, /** @type {any[]} */ buffers) => {
       if (content.kind !== "road") return;
-      for (const m of content.messages) take(typeof m === "string" ? m : copied(buffers[m]));
+      for (const m of content.messages) carrier.postMessage({ take: typeof m === "string" ? m : copied(buffers[m]) });
     });
     search();
   }
@@ -224,15 +220,21 @@ export function openRoad({ model, signal, onMessage, onRoad }) {
   start();
 
   return {
-    /** Send a frame or a control. On the comm there are ten bundles a second, unless it is urgent.
-     * @param {ArrayBuffer | Control} message */
-    send(message, urgent = false) {
-      const data = message instanceof ArrayBuffer ? message : JSON.stringify(message);
-      if (socket) return socket.send(data);
-      if (road !== "comm") return;
-      bundle.push(data);
-      if (urgent) sendBundle();
-      else bundleTimer ||= setTimeout(sendBundle, Math.max(0, bundleSentMs + BUNDLE_MS - performance.now()));
+    /** Send a control. @param {Control} control */
+    send(control, urgent = false) {
+      carrier.postMessage({ send: JSON.stringify(control), urgent });
+    },
+    /** Tie the line of a worklet to the road. @param {"capture" | "player"} side @param {MessagePort | null} line */
+    attach(side, line) {
+      carrier.postMessage({ [side]: line }, line ? [line] : []);
+    },
+    /** Let the microphone's frames go to the kernel, or drop them. @param {boolean} open */
+    setGate(open) {
+      if (open !== gate) carrier.postMessage({ gate: (gate = open) });
+    },
+    /** Silence the player, and let it tell the kernel how far it had come. */
+    flush() {
+      carrier.postMessage({ flush: true });
     },
     /** Take the road back from the window that has it now. */
     retake() {

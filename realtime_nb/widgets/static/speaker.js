@@ -26,14 +26,13 @@ async function makeEngine(model, signal) {
   const audio = audioPart.makeAudio({
     model,
     worklets: { player: parts["player.worklet.js"] },
+    onLine: (/** @type {"player"} */ side, /** @type {MessagePort | null} */ line) => road.attach(side, line),
     onReport(/** @type {any} */ report) {
       Object.assign(state, { playing: report.playing !== null, level: report.playing ? report.level : 0 });
-      road.send({ kind: "played", ...report });
       changed();
     },
-    onFlushed(/** @type {any[]} */ positions, /** @type {number} */ timeMs) {
+    onFlushed() {
       Object.assign(state, { playing: false, level: 0 });
-      road.send({ kind: "flushed", positions, time_ms: timeMs }, true);
       changed();
     },
     onContext(/** @type {{ sampleRate: number, blocked: boolean }} */ { sampleRate, blocked }) {
@@ -46,19 +45,17 @@ async function makeEngine(model, signal) {
   const road = roadPart.openRoad({
     model,
     signal,
-    onMessage(/** @type {any} */ message) {
-      if (message.kind === roadPart.FOR_SPEAKER) audio.play(message).catch(fail);
-      else if (message.kind === "flush") audio.flush();
-      else if (message.kind === "shared") {
-        state[/** @type {"error"} */ (message.name)] = message.value;
-        changed();
-      }
+    onControl(/** @type {any} */ message) {
+      if (message.kind !== "shared") return;
+      state[/** @type {"error"} */ (message.name)] = message.value;
+      changed();
     },
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
       audio.setRoad(name);
       Object.assign(state, { road: name, stalled });
       changed();
     },
+    onWanted: () => audio.open().catch(fail),
   });
   signal.addEventListener("abort", () => audio.close());
 
@@ -72,7 +69,7 @@ async function makeEngine(model, signal) {
   return {
     state,
     enable: () => audio.open().catch(fail),
-    stop: () => audio.flush(),
+    stop: () => road.flush(),
     words: () => roadPart.roadInWords(state.road, state.stalled),
     /** @param {() => void} watch */
     watch: (watch) => (watchers.add(watch), () => watchers.delete(watch)),

@@ -1,0 +1,143 @@
+// @ts-check
+// Carries sound between the socket and the audio threads, in a worker: a page that is busy does not hold it up. Where a
+// page may have no worker, this module runs in the page itself. realtime_nb/bridge.py has the layout of a frame.
+
+/** @typedef {{ kind: number, seq: number, sampleRate: number, key: number, timeMs: number, last: boolean,
+ *   samples: Int16Array }} Frame */
+/** @typedef {{ kind: string, [field: string]: any }} Control */
+
+export const FROM_MICROPHONE = 1;
+const HEADER_BYTES = 24;
+
+/** @param {Omit<Frame, "last">} frame @returns {ArrayBuffer} */
+export function packFrame(frame) {
+  const buffer = new ArrayBuffer(HEADER_BYTES + frame.samples.byteLength);
+  const view = new DataView(buffer);
+  view.setUint8(0, frame.kind);
+  view.setUint32(4, frame.seq, true);
+  view.setUint32(8, frame.sampleRate, true);
+  view.setUint32(12, frame.key, true);
+  view.setFloat64(16, frame.timeMs, true);
+  new Int16Array(buffer, HEADER_BYTES).set(frame.samples);
+  return buffer;
+}
+
+/** @param {ArrayBuffer} buffer @returns {Frame} */
+export function unpackFrame(buffer) {
+  const view = new DataView(buffer);
+  return {
+    kind: view.getUint8(0),
+    last: view.getUint8(1) === 1,
+    seq: view.getUint32(4, true),
+    sampleRate: view.getUint32(8, true),
+    key: view.getUint32(12, true),
+    timeMs: view.getFloat64(16, true),
+    samples: new Int16Array(buffer, HEADER_BYTES),
+  };
+}
+
+/**
+ * Carry for one page until its port falls silent.
+ *
+ * The page says `{ open: { url, road } }`, `{ close }`, `{ capture: port }`, `{ player: port or null }`,
+ * `{ gate: whether the microphone's frames go up }`, `{ send: text, urgent }`, `{ flush }` and `{ take: what came over the
+ * comm }`. It hears `{ control }` from the kernel, `{ lost: close code }` of a socket, `{ wanted }` when there is sound and
+ * no player, and `{ comm: text or frame, urgent }`: what goes up while no socket is open.
+ *
+ * @param {MessagePort} page
+ */
+export function carry(page) {
+  /** @type {WebSocket | null} */
+  let socket = null;
+  /** @type {MessagePort | null} */
+  let player = null;
+  /** @type {Frame[]} */
+  let early = []; // For a player that is still being made.
+  let gate = true;
+  let seq = 0;
+
+  /** @param {string | ArrayBuffer} data */
+  function send(data, urgent = false) {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(data);
+    else page.postMessage({ comm: data, urgent }, data instanceof ArrayBuffer ? [data] : []);
+  }
+
+  /** @param {{ url: string, road: string }} way */
+  function open({ url, road }) {
+    close();
+    const mine = (socket = new WebSocket(url));
+    mine.binaryType = "arraybuffer";
+    // A proxy accepts before it has reached the kernel, so only the kernel's welcome to this counts.
+    mine.onopen = () => mine.send(JSON.stringify({ kind: "hello", road }));
+    mine.onmessage = ({ data }) => take(data);
+    mine.onclose = ({ code }) => {
+      if (socket !== mine) return;
+      socket = null;
+      page.postMessage({ lost: code });
+    };
+  }
+
+  function close() {
+    const closing = socket;
+    socket = null;
+    if (!closing) return;
+    closing.onopen = closing.onmessage = null;
+    closing.close();
+  }
+
+  /** @param {string | ArrayBuffer} data what the kernel says, on whichever road */
+  function take(data) {
+    if (typeof data !== "string") return play(unpackFrame(data));
+    const control = JSON.parse(data);
+    if (control.kind === "flush") flush();
+    else page.postMessage({ control });
+  }
+
+  /** @param {Frame} frame */
+  function play(frame) {
+    const { key, samples, last } = frame;
+    if (player) return player.postMessage({ key, samples, last }, [samples.buffer]);
+    if (early.push(frame) === 1) page.postMessage({ wanted: true });
+  }
+
+  /** Silence the player at once; it says by itself how far it had come. */
+  function flush() {
+    if (player) return player.postMessage({ flush: true });
+    const positions = [...new Set(early.map(({ key }) => key))].map((key) => ({ key, samples: 0 }));
+    early = [];
+    send(JSON.stringify({ kind: "flushed", positions, time_ms: Date.now() }), true);
+  }
+
+  /** @param {MessagePort | null} port */
+  function attachPlayer(port) {
+    if (player) player.onmessage = null;
+    player = port;
+    if (!port) return;
+    port.onmessage = ({ data }) => send(JSON.stringify(data), data.kind !== "played");
+    for (const frame of early.splice(0)) play(frame);
+  }
+
+  /** @param {MessagePort} port */
+  function attachCapture(port) {
+    port.onmessage = ({ data }) => {
+      if (!data.samples) send(JSON.stringify(data), true);
+      else if (gate) send(packFrame({ kind: FROM_MICROPHONE, seq: seq++, key: 0, ...data }));
+    };
+  }
+
+  page.onmessage = ({ data }) => {
+    if ("send" in data) send(data.send, data.urgent);
+    else if ("take" in data) take(data.take);
+    else if ("flush" in data) flush();
+    else if ("gate" in data) gate = data.gate;
+    else if ("capture" in data) attachCapture(data.capture);
+    else if ("player" in data) attachPlayer(data.player);
+    else if ("open" in data) open(data.open);
+    else if ("close" in data) close();
+  };
+}
+
+if ("DedicatedWorkerGlobalScope" in globalThis) {
+  addEventListener("message", ({ data }) => carry(data.page), { once: true });
+  postMessage("ready");
+}
