@@ -19,7 +19,7 @@ from .turn_index import TurnIndex
 from .turns import Reply, Stage, Turn
 from .wire import events as ev
 from .wire.items import REQUEST
-from .wire.local import AnswerFile, Heard, StageDone, StageStarted, WordsTimed
+from .wire.local import AnswerFile, ApprovalGiven, Heard, StageDone, StageStarted, ToolDone, WordsTimed
 from .wire.settings import setting_at
 
 #: How many event ids are remembered at least, to drop what arrives twice.
@@ -232,6 +232,15 @@ class Conversation(Record):
         stage.usage, stage.remark = event.usage, event.remark
         reply.timing.mark(f"{event.stage}.done", elapsed_ms)
 
+    def _approved(self, event: ApprovalGiven, elapsed_ms: float) -> None:
+        if turn := self._index.call(event.call_id):
+            turn.approved = event.approved
+
+    def _tool_done(self, event: ToolDone, elapsed_ms: float) -> None:
+        # On the call itself, too: the item that answers it is not made where the session has ended meanwhile.
+        if turn := self._index.call(event.call_id):
+            turn.output, turn.tool_error, turn.tool_ms = event.output, event.error, event.ran_ms
+
     def _transcription_delta(self, event: ev.ConversationItemInputAudioTranscriptionDelta, elapsed_ms: float) -> None:
         turn = self._index.item(event.item_id, role="user")
         self._index.part(turn, event.content_index, "audio").add_text(event.delta)
@@ -377,6 +386,8 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     AnswerFile: Conversation._answer_file,
     StageStarted: Conversation._stage_started,
     StageDone: Conversation._stage_done,
+    ApprovalGiven: Conversation._approved,
+    ToolDone: Conversation._tool_done,
     WordsTimed: Conversation._words_timed,
     ev.ConversationItemInputAudioTranscriptionDelta: Conversation._transcription_delta,
     ev.ConversationItemInputAudioTranscriptionCompleted: Conversation._transcription_completed,

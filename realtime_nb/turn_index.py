@@ -8,6 +8,8 @@ from .item_order import ItemOrder
 from .turns import Part, Reply, Turn
 from .wire.items import Item
 
+_CALLS = ("function_call", "mcp_call", "mcp_approval_request")
+
 
 class TurnIndex:
     """The records of one conversation while they are being made."""
@@ -61,8 +63,8 @@ class TurnIndex:
         """Take what a server says of an item; texts that are already whole stay."""
         if not isinstance(item.id, str):
             return None
-        # The items of function calls name no role.
-        role = item.role or ("assistant" if item.type == "function_call" else "")
+        # The items of calls name no role.
+        role = item.role or ("assistant" if item.type in _CALLS else "")
         turn = self.item(item.id, role=role, kind=item.type)
         turn.describe(item)
         for index, content in enumerate(item.content or []):
@@ -75,6 +77,11 @@ class TurnIndex:
             if isinstance(content.audio, bytes) and not part.audio_chunks:
                 part.add_audio(content.audio)
         return turn
+
+    def call(self, call_id: str) -> Turn | None:
+        """Return the latest call of a name that only calls have, or the request for approval of that item id."""
+        calls = (turn for turn in reversed(self.turns.values()) if turn.call_id == call_id and turn.name)
+        return next(calls, None) or self.turns.get(call_id)
 
     def place(self, item_id: str, previous_item_id: str | None) -> None:
         """Put an item in its place in the conversation, unless it was taken out."""

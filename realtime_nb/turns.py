@@ -86,7 +86,8 @@ class Turn(Record):
     role: str = ""
     """``"user"``, ``"assistant"`` or ``"system"``; empty for the output of a function."""
     kind: str = "message"
-    """``"message"``, ``"function_call"`` or ``"function_call_output"``."""
+    """``"message"``, ``"function_call"``, ``"function_call_output"``, or what an MCP server did or asks:
+    ``"mcp_call"``, ``"mcp_approval_request"``, ``"mcp_approval_response"``, ``"mcp_list_tools"``."""
     status: str = ""
     """The API's: ``"in_progress"``, ``"completed"`` or ``"incomplete"``."""
     parts: dict[int, Part] = field(default_factory=dict)
@@ -95,6 +96,15 @@ class Turn(Record):
     call_id: str = ""
     arguments: str = ""
     output: str = ""
+    """What a call returned, as the model gets it: on the call as on the item that answers it."""
+    server_label: str = ""
+    """The MCP server whose tool it is."""
+    tool_ms: float | None = None
+    """How long the function of a call ran here; `None` where it did not run."""
+    tool_error: str = ""
+    """What went wrong with a call."""
+    approved: bool | None = None
+    """Whether somebody agreed to a call; `None` where nobody was asked."""
     response_id: str | None = None
     """The response that made it; `None` for what the person said."""
     audio_start_ms: int | None = None
@@ -135,6 +145,10 @@ class Turn(Record):
         self.call_id = item.call_id or self.call_id
         self.arguments = item.arguments or self.arguments
         self.output = item.output or self.output
+        self.server_label = item.server_label or self.server_label
+        self.tool_error = _reason(item.error) or self.tool_error
+        if isinstance(item.approve, bool):
+            self.approved = item.approve
 
     def __repr__(self) -> str:
         who = self.role or self.kind
@@ -196,6 +210,12 @@ class Turn(Record):
     def cost(self) -> pricing.Cost | None:
         """What writing down the person's words cost, or `None` where that is not known."""
         return pricing.metered_cost(self.transcription_usage, self.transcription_model)
+
+
+def _reason(error: Any) -> str:
+    """Return what the API says of a tool that failed: a text, or an object with a message."""
+    told = error.get("message") or error.get("type") if isinstance(error, dict) else error
+    return str(told) if told else ""
 
 
 class Timing:

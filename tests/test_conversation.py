@@ -10,7 +10,7 @@ from realtime_nb.conversation import Conversation, Heard
 from realtime_nb.pricing import Usage
 from realtime_nb.wire import events as ev
 from realtime_nb.wire.items import Item, ResponseOptions
-from realtime_nb.wire.local import Word, WordsTimed
+from realtime_nb.wire.local import ApprovalGiven, ToolDone, Word, WordsTimed
 
 TEXT = "".join(WORDS)
 QUESTION = "What time is it?"
@@ -570,6 +570,27 @@ def test_unknown_events_change_nothing(data):
     assert record(folded(*mixed)) == record(folded(*events))
 
 
+def test_a_call_keeps_what_became_of_it():
+    done = ToolDone(call_id="call_1", name="get_time", output='{"error":"no clock"}', error="no clock", ran_ms=12.0)
+    conversation = folded(*wire.text_turn(), *wire.call_answer(), ApprovalGiven(call_id="call_1", approved=True), done)
+    [call] = conversation.replies[0].function_calls
+    assert (call.approved, call.tool_ms, call.tool_error, call.output) == (True, 12.0, "no clock", done.output)
+    fold(conversation, ToolDone(call_id="unheard of", name="x", output=""))
+
+
+def test_what_an_mcp_server_does_and_asks_is_told():
+    names = {"server_label": "docs", "name": "look", "arguments": "{}"}
+    asked = {"id": "mcpr_1", "type": "mcp_approval_request", **names}
+    given = {"id": "M2", "type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    failed = {"id": "M3", "type": "mcp_call", **names, "error": {"type": "http_error", "code": 500, "message": "Down."}}
+    tools = {"id": "M0", "type": "mcp_list_tools", "server_label": "docs", "tools": [{"name": "look"}]}
+    conversation = folded(*(wire.item_done(item) for item in (tools, asked, given, failed)))
+    turns = {turn.item_id: turn for turn in conversation}
+    assert list(turns) == ["M0", "mcpr_1", "M2", "M3"]
+    assert (turns["mcpr_1"].server_label, turns["mcpr_1"].name, turns["M2"].approved) == ("docs", "look", True)
+    assert turns["M3"].tool_error == "Down."
+
+
 EVERYTHING = [
     *IN_ORDER,
     *wire.commentary_and_call("A2"),
@@ -579,6 +600,8 @@ EVERYTHING = [
     ev.ResponseCreate(event_id="client_2", response=ResponseOptions(conversation="none")),
     ev.ConversationItemCreate(item=Item(id="U", type="message"), previous_item_id="root"),
     Heard(item_id="A", played_ms=20, stopped=True),
+    ToolDone(call_id="call_1", name="get_time", output="9:10", ran_ms=1.0),
+    ApprovalGiven(call_id="call_1", approved=False),
     wire.session_created(),
     wire.session_updated(without(SESSION, "audio", "input", format={"type": "audio/pcmu"})),
     wire.item_added(wire.user_item("X"), "X"),

@@ -46,6 +46,12 @@ SERVER_SAMPLES = [
     event("input_audio_buffer.committed", item_id="U", previous_item_id=None),
     event("input_audio_buffer.cleared"),
     event("input_audio_buffer.speech_started", audio_start_ms=1460, item_id="U"),
+    event("mcp_list_tools.in_progress", item_id="M"),
+    event("mcp_list_tools.completed", item_id="M"),
+    event("mcp_list_tools.failed", item_id="M"),
+    event("response.mcp_call.in_progress", item_id="M", output_index=0),
+    event("response.mcp_call.completed", item_id="M", output_index=0),
+    event("response.mcp_call.failed", item_id="M", output_index=0),
     event("input_audio_buffer.speech_stopped", audio_end_ms=8948, item_id="U"),
     event("input_audio_buffer.timeout_triggered", audio_start_ms=0, audio_end_ms=6000, item_id="U"),
     wire.response_created(),
@@ -83,7 +89,7 @@ CLIENT_SAMPLES = [
 PASSED_THROUGH = [
     event("conversation.created", conversation={"id": "conv_1", "object": "realtime.conversation"}),
     event("output_audio_buffer.started", response_id="R"),
-    event("mcp_list_tools.completed", item_id="M"),
+    event("response.mcp_call_arguments.delta", item_id="M", delta="{"),
     {"type": "input_audio_buffer.dtmf_event_received", "event": "9", "received_at": 1},
     {"type": "response.output_smell.delta", "delta": "rose"},
 ]

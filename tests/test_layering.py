@@ -41,8 +41,7 @@ HOMES = {
     "docstring_parser": {"tool_schema"},
 }
 HEAVY = (
-    "librosa matplotlib pandas openai pydantic docstring_parser ipywidgets anywidget ipywebrtc nest_asyncio IPython"
-    " av"
+    "librosa matplotlib pandas openai pydantic docstring_parser ipywidgets anywidget ipywebrtc nest_asyncio IPython av"
 ).split()
 SOCKETS = ["websockets", "starlette", "uvicorn"]
 

@@ -39,3 +39,14 @@ def test_a_description_without_an_id_makes_nothing():
     index = TurnIndex()
     assert index.described(Item(type="message")) is None
     assert index.turns == {}
+
+
+def test_a_call_is_found_by_its_call_id_and_not_its_output():
+    index = TurnIndex()
+    call = index.described(Item(id="F", type="function_call", call_id="call_1", name="get_time"))
+    index.described(Item(id="O", type="function_call_output", call_id="call_1", output="9:10"))
+    asked = index.described(Item(id="mcpr_1", type="mcp_approval_request", name="look"))
+    assert call.role == asked.role == "assistant"
+    assert index.call("call_1") is call
+    assert index.call("mcpr_1") is asked  # Requests for approval have no other name.
+    assert index.call("call_2") is None

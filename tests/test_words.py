@@ -29,6 +29,24 @@ def turn(text="Hello.", *, ms=0, **more):
         ),
         (Turn(item_id="F", kind="function_call", name="get_time", arguments="{}"), "calls get_time: {}"),
         (Turn(item_id="O", kind="function_call_output", output="9:10"), "gets: 9:10"),
+        (
+            Turn(item_id="F", kind="function_call", name="pay", arguments="{}", tool_ms=12.4, approved=True),
+            "calls pay: {} (agreed to; ran 12 ms)",
+        ),
+        (
+            Turn(item_id="F", kind="function_call", name="pay", arguments="{}", tool_error="no money", approved=False),
+            "calls pay: {} (refused; failed: no money)",
+        ),
+        (
+            Turn(item_id="M", kind="mcp_call", name="look", arguments="{}", server_label="docs", output="found"),
+            "calls look of docs: {} → found",
+        ),
+        (
+            Turn(item_id="M", kind="mcp_approval_request", name="look", arguments="{}", server_label="docs"),
+            "asks to call look of docs: {}",
+        ),
+        (Turn(item_id="M", kind="mcp_approval_response", approved=False), "You: refused"),
+        (Turn(item_id="M", kind="mcp_list_tools", server_label="docs"), "tools of docs:"),
         (turn("one two", ms=100, interrupted=True, played_ms=50), "AI voice: one two (interrupted; heard: “one”)"),
         (
             turn("one two", ms=100, interrupted=True, played_ms=0),

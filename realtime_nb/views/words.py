@@ -8,24 +8,32 @@ from ..turns import Reply, Turn
 #: Whoever hears a voice from here must know what it is.
 DISCLOSURE = "AI-generated voice"
 
+_CALLS = {"function_call": "calls", "mcp_call": "calls", "mcp_approval_request": "asks to call"}
 _ROLES = {"user": "You", "assistant": "AI voice", "system": "System"}
 
 
 def who(turn: Turn) -> str:
     """Return the speaker of a turn."""
-    if turn.kind == "function_call":
-        return f"calls {turn.name}"
+    if turn.kind in _CALLS:
+        at = f" of {turn.server_label}" if turn.server_label else ""
+        return f"{_CALLS[turn.kind]} {turn.name}{at}"
     if turn.kind == "function_call_output":
         return "gets"
+    if turn.kind == "mcp_approval_response":
+        return "You"
+    if turn.kind == "mcp_list_tools":
+        return f"tools of {turn.server_label}"
     return _ROLES.get(turn.role, turn.role or turn.kind)
 
 
 def said(turn: Turn) -> str:
     """Return what was said in a turn, or why that is not known."""
-    if turn.kind == "function_call":
-        return turn.arguments
+    if turn.kind in _CALLS:
+        return f"{turn.arguments} → {turn.output}" if turn.kind == "mcp_call" and turn.output else turn.arguments
     if turn.kind == "function_call_output":
         return turn.output
+    if turn.kind == "mcp_approval_response":
+        return "agreed" if turn.approved else "refused"
     if turn.transcription_error is not None:
         return f"(words not made out: {turn.transcription_error.message or 'no reason given'})"
     if not turn.text and turn.role == "user" and turn.audio is not None:
@@ -34,10 +42,22 @@ def said(turn: Turn) -> str:
 
 
 def heard_remark(turn: Turn) -> str:
-    """Return what was heard of a turn that was cut off; empty for others."""
+    """Return what was heard of a turn that was cut off, or how a call went; empty for others."""
+    if turn.kind in _CALLS:
+        return _call_remark(turn)
     if turn.heard_text == turn.text:
         return ""
     return f"(interrupted; heard: “{turn.heard_text}”)" if turn.heard_text else "(interrupted before a word was heard)"
+
+
+def _call_remark(turn: Turn) -> str:
+    told = [
+        {True: "agreed to", False: "refused", None: ""}[turn.approved],
+        f"failed: {turn.tool_error}" if turn.tool_error else "",
+        f"ran {milliseconds(turn.tool_ms)}" if turn.tool_ms is not None else "",
+    ]
+    remark = "; ".join(filter(None, told))
+    return f"({remark})" if remark else ""
 
 
 def line(turn: Turn) -> str:

@@ -356,6 +356,39 @@ class ResponseFunctionCallArgumentsDone(
     name: str = ""
 
 
+class _McpListTools(ServerEvent, kw_only=True, frozen=True):
+    item_id: str
+
+
+class McpListToolsInProgress(_McpListTools, tag="mcp_list_tools.in_progress", kw_only=True, frozen=True):
+    """The server asks an MCP server for its tools."""
+
+
+class McpListToolsCompleted(_McpListTools, tag="mcp_list_tools.completed", kw_only=True, frozen=True):
+    """The tools of an MCP server are known."""
+
+
+class McpListToolsFailed(_McpListTools, tag="mcp_list_tools.failed", kw_only=True, frozen=True):
+    """An MCP server did not tell its tools."""
+
+
+class _McpCall(ServerEvent, kw_only=True, frozen=True):
+    item_id: str
+    output_index: int = 0
+
+
+class ResponseMcpCallInProgress(_McpCall, tag="response.mcp_call.in_progress", kw_only=True, frozen=True):
+    """An MCP server runs a tool."""
+
+
+class ResponseMcpCallCompleted(_McpCall, tag="response.mcp_call.completed", kw_only=True, frozen=True):
+    """An MCP server has run a tool; the item holds what it returned."""
+
+
+class ResponseMcpCallFailed(_McpCall, tag="response.mcp_call.failed", kw_only=True, frozen=True):
+    """A tool of an MCP server failed; the item says why."""
+
+
 class RateLimitsUpdated(ServerEvent, tag="rate_limits.updated", kw_only=True, frozen=True):
     """What the account may still use."""
 

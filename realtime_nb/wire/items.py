@@ -37,7 +37,7 @@ class Content(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """One entry of a conversation: a message, a function call or its output."""
+    """One entry of a conversation: a message, a function call or its output, or what an MCP server did or asks."""
 
     type: str
     id: str | UnsetType = UNSET
@@ -49,6 +49,12 @@ class Item(Struct, frozen=True, kw_only=True):
     arguments: str | UnsetType | None = UNSET
     output: str | UnsetType | None = UNSET
     phase: str | UnsetType | None = UNSET
+    server_label: str | UnsetType | None = UNSET
+    approval_request_id: str | UnsetType | None = UNSET
+    approve: bool | UnsetType | None = UNSET
+    reason: str | UnsetType | None = UNSET
+    error: Any = UNSET
+    tools: Any = UNSET
 
 
 class StatusDetails(Struct, frozen=True, kw_only=True):

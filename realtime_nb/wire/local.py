@@ -60,6 +60,49 @@ class StageDone(Struct, frozen=True, kw_only=True):
     type: str = "stage.done"
 
 
+class ToolStarted(Struct, frozen=True, kw_only=True):
+    """A function that the model has called begins to run here."""
+
+    call_id: str
+    name: str
+    type: str = "tool.started"
+
+
+class ToolDone(Struct, frozen=True, kw_only=True):
+    """A function call has its output: a result, or what went wrong."""
+
+    call_id: str
+    name: str
+    output: str
+    """What the model gets."""
+    error: str = ""
+    """What went wrong; empty for a result."""
+    ran_ms: float | None = None
+    """How long the function ran; `None` where it was not run."""
+    type: str = "tool.done"
+
+
+class ApprovalAsked(Struct, frozen=True, kw_only=True):
+    """A call waits for somebody to agree to it; ``call_id`` is the request's id for a tool of an MCP server."""
+
+    call_id: str
+    name: str
+    arguments: str
+    server_label: str = ""
+    """The MCP server that would run it; empty for a function that runs here."""
+    type: str = "tool.approval_asked"
+
+
+class ApprovalGiven(Struct, frozen=True, kw_only=True):
+    """Somebody has decided on a call, or nobody could."""
+
+    call_id: str
+    approved: bool
+    reason: str = ""
+    """Why not, where nobody said no."""
+    type: str = "tool.approval_given"
+
+
 class Word(Struct, frozen=True):
     """A word and where it lies in the audio that it was heard in."""
 
