@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ServerError,
         SettingsError,
     )
+    from .latency import Timeline, timeline
     from .local_voice import speak
     from .loop import Pending, run_sync
     from .pricing import Cost, Usage
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from .sessions.chat import ChatSession
     from .sessions.compare import compare
     from .sessions.realtime import RealtimeSession
+    from .timing import Timing
     from .tools import Tool, tool
-    from .turns import Reply, Timing, Turn
+    from .turns import Reply, Turn
     from .views.budget import display_options
     from .views.spectrogram import spectrogram
     from .widgets.microphone import Microphone
@@ -61,6 +63,8 @@ _HOMES = {
     "RemoteProtocolError": "errors",
     "ServerError": "errors",
     "SettingsError": "errors",
+    "Timeline": "latency",
+    "timeline": "latency",
     "speak": "local_voice",
     "Pending": "loop",
     "run_sync": "loop",
@@ -72,7 +76,7 @@ _HOMES = {
     "Tool": "tools",
     "tool": "tools",
     "Reply": "turns",
-    "Timing": "turns",
+    "Timing": "timing",
     "Turn": "turns",
     "display_options": "views.budget",
     "spectrogram": "views.spectrogram",
@@ -104,6 +108,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Pending",
     "run_sync",
     "spectrogram",
+    "timeline",
+    "Timeline",
     "display_options",
     "RealtimeError",
     "AudioError",

@@ -14,12 +14,13 @@ from typing import Any
 from msgspec import UNSET
 
 from .input_track import InputTrack
+from .local_folds import LOCAL_FOLDS, trace
 from .record import Record
 from .turn_index import TurnIndex
-from .turns import Reply, Stage, Turn
+from .turns import Part, Reply, Turn
 from .wire import events as ev
 from .wire.items import REQUEST
-from .wire.local import AnswerFile, ApprovalGiven, Heard, StageDone, StageStarted, ToolDone, WordsTimed
+from .wire.local import ClockAligned
 from .wire.settings import setting_at
 
 #: How many event ids are remembered at least, to drop what arrives twice.
@@ -55,6 +56,11 @@ class Conversation(Record):
         """Every response, in the order in which they began; out-of-band ones included."""
         return list(self._index.replies.values())
 
+    @property
+    def clock(self) -> ClockAligned | None:
+        """How the page's clock was last told from the kernel's; `None` without a page."""
+        return self._index.clock
+
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
 
@@ -85,8 +91,8 @@ class Conversation(Record):
 
         Parameters
         ----------
-        event : Event, Heard, Unknown or Malformed
-            Sent or received; kinds that say nothing about the conversation are passed over.
+        event : Event, Unknown, Malformed, or a local event
+            Sent, received or local; kinds that say nothing about the conversation are passed over.
         elapsed_ms : float
             When it passed, since the session began.
         """
@@ -157,7 +163,7 @@ class Conversation(Record):
         turn.audio_end_ms = event.audio_end_ms
         silence_ms = setting_at(self.session, "audio.input.turn_detection.silence_duration_ms")
         silence_ms = silence_ms if isinstance(silence_ms, int | float) else 0
-        turn.spoken_at_ms = self._track.sent_at_ms(event.audio_end_ms - silence_ms)
+        turn.spoken_at_ms, turn.frame_rest_ms = self._track.sent_at(event.audio_end_ms - silence_ms)
         if turn.spoken_at_ms is not None and turn.audio_start_ms is not None:
             turn.began_at_ms = turn.spoken_at_ms - (event.audio_end_ms - silence_ms - turn.audio_start_ms)
         turn.ended_at_ms = elapsed_ms
@@ -209,37 +215,8 @@ class Conversation(Record):
         if turn:
             turn.truncated_ms = event.audio_end_ms
 
-    def _heard(self, event: Heard, elapsed_ms: float) -> None:
-        turn = self._index.turns.get(event.item_id)
-        if turn:
-            began_at_ms = elapsed_ms - event.played_ms
-            turn.began_at_ms = began_at_ms if turn.began_at_ms is None else min(turn.began_at_ms, began_at_ms)
-            turn.played_ms = max(turn.played_ms or 0, event.played_ms)
-            turn.interrupted = turn.interrupted or event.stopped
-
-    def _answer_file(self, event: AnswerFile, elapsed_ms: float) -> None:
-        reply = self._index.reply(event.response_id)
-        reply.audio_file, reply.remark = event.data, event.remark
-
-    def _stage_started(self, event: StageStarted, elapsed_ms: float) -> None:
-        reply = self._index.reply(event.response_id)
-        reply.stages.setdefault(event.stage, Stage(model=event.model))
-        reply.timing.mark(f"{event.stage}.started", elapsed_ms)
-
-    def _stage_done(self, event: StageDone, elapsed_ms: float) -> None:
-        reply = self._index.reply(event.response_id)
-        stage = reply.stages.setdefault(event.stage, Stage())
-        stage.usage, stage.remark = event.usage, event.remark
-        reply.timing.mark(f"{event.stage}.done", elapsed_ms)
-
-    def _approved(self, event: ApprovalGiven, elapsed_ms: float) -> None:
-        if turn := self._index.call(event.call_id):
-            turn.approved = event.approved
-
-    def _tool_done(self, event: ToolDone, elapsed_ms: float) -> None:
-        # On the call itself, too: the item that answers it is not made where the session has ended meanwhile.
-        if turn := self._index.call(event.call_id):
-            turn.output, turn.tool_error, turn.tool_ms = event.output, event.error, event.ran_ms
+    def _local(self, event: Any, elapsed_ms: float) -> None:
+        LOCAL_FOLDS[type(event)](self._index, event, elapsed_ms)
 
     def _transcription_delta(self, event: ev.ConversationItemInputAudioTranscriptionDelta, elapsed_ms: float) -> None:
         turn = self._index.item(event.item_id, role="user")
@@ -252,10 +229,6 @@ class Conversation(Record):
         self._index.part(turn, event.content_index, "audio").finish_text(event.transcript)
         turn.transcription_usage = event.usage
         turn.transcription_model = _text(setting_at(self.session, "audio.input.transcription.model"))
-
-    def _words_timed(self, event: WordsTimed, elapsed_ms: float) -> None:
-        turn = self._index.item(event.item_id, role="user")
-        self._index.part(turn, event.content_index, "audio").words = event.words
 
     def _transcription_failed(self, event: ev.ConversationItemInputAudioTranscriptionFailed, elapsed_ms: float) -> None:
         turn = self._index.item(event.item_id, role="user")
@@ -280,6 +253,8 @@ class Conversation(Record):
         reply.timing.origin_ms = elapsed_ms if origin_ms is None else origin_ms
         reply.timing.mark("turn_detected", detected)
         reply.timing.mark("created", elapsed_ms)
+        if asked:
+            trace(self._index, asked, reply)
 
     def _take_request(self, request_id: Any, out_of_band: bool) -> float | None:
         for request in self._requests:
@@ -341,7 +316,17 @@ class Conversation(Record):
         if not part.audio_chunks:
             part.encoding = _text(setting_at(self.session, "audio.output.format.type")) or "audio/pcm"
             self._index.reply(event.response_id).timing.mark("first_audio", elapsed_ms)
+        if not part.is_audible:
+            self._find_sound(event, part, elapsed_ms)
         part.add_audio(event.delta)
+
+    def _find_sound(self, event: ev.ResponseOutputAudioDelta, part: Part, elapsed_ms: float) -> None:
+        timing = self._index.reply(event.response_id).timing
+        found_ms = part.find_sound(event.delta)
+        if found_ms is not None and timing.first_audio_ms is not None:
+            # Played as it comes: at its place behind the first sample, or when it came, if that was later.
+            played_ms = timing.origin_ms + timing.first_audio_ms + found_ms
+            timing.mark("audible_on_arrival", max(played_ms, elapsed_ms))
 
     def _audio_done(self, event: ev.ResponseOutputAudioDone, elapsed_ms: float) -> None:
         self._index.part(self._index.output_turn(event), event.content_index, "audio").audio_done = True
@@ -382,13 +367,7 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     ev.ConversationItemRetrieved: Conversation._item_retrieved,
     ev.ConversationItemDeleted: Conversation._item_deleted,
     ev.ConversationItemTruncated: Conversation._item_truncated,
-    Heard: Conversation._heard,
-    AnswerFile: Conversation._answer_file,
-    StageStarted: Conversation._stage_started,
-    StageDone: Conversation._stage_done,
-    ApprovalGiven: Conversation._approved,
-    ToolDone: Conversation._tool_done,
-    WordsTimed: Conversation._words_timed,
+    **dict.fromkeys(LOCAL_FOLDS, Conversation._local),
     ev.ConversationItemInputAudioTranscriptionDelta: Conversation._transcription_delta,
     ev.ConversationItemInputAudioTranscriptionCompleted: Conversation._transcription_completed,
     ev.ConversationItemInputAudioTranscriptionFailed: Conversation._transcription_failed,

@@ -90,10 +90,13 @@ class InputTrack:
         self.turn_start_ms = self.end_ms
         self._held = False
 
-    def sent_at_ms(self, position_ms: float) -> float | None:
-        """Return the session time at which the audio up to a position had been sent."""
+    def sent_at(self, position_ms: float) -> tuple[float | None, float]:
+        """Return the session time at which the audio up to a position had been sent, and how much more went with it."""
+        if not self._sent:
+            return None, 0.0
         index = bisect_left(self._sent, (position_ms, 0.0))
-        return self._sent[index][1] if index < len(self._sent) else (self._sent[-1][1] if self._sent else None)
+        end_ms, elapsed_ms = self._sent[min(index, len(self._sent) - 1)]
+        return elapsed_ms, max(0.0, end_ms - position_ms)
 
     def cut(self, start_ms: float, end_ms: float | None) -> bytes:
         """Return a turn's audio, and let go of everything before its end."""

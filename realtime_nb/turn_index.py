@@ -7,6 +7,7 @@ from typing import Any
 from .item_order import ItemOrder
 from .turns import Part, Reply, Turn
 from .wire.items import Item
+from .wire.local import ClockAligned
 
 _CALLS = ("function_call", "mcp_call", "mcp_approval_request")
 
@@ -21,6 +22,8 @@ class TurnIndex:
         """All replies by response id, in the order in which they began."""
         self.order = ItemOrder()
         """Item ids of the conversation."""
+        self.clock: ClockAligned | None = None
+        """How the page's clock was last told from the kernel's."""
 
     def item(self, item_id: str, *, role: str = "", kind: str = "message") -> Turn:
         """Return an item's turn, made where no event has named it before."""

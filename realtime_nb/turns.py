@@ -1,4 +1,4 @@
-"""The records of a conversation: what was said (`Turn`), what was answered (`Reply`), and when (`Timing`).
+"""The records of a conversation: what was said (`Turn`) and what was answered (`Reply`).
 
 They are filled in by the fold in `realtime_nb.conversation` and read by everybody else.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import audio, g711, pricing
+from . import audio, g711, pricing, timing
 from .audio import AudioClip
 from .record import Record
+from .timing import Timing
 from .wire.items import ErrorDetail, Item, Response
-from .wire.local import Word
+from .wire.local import FramePassed, Word
 
 
 def bytes_per_ms(encoding: str) -> int:
@@ -39,6 +40,8 @@ class Part:
     audio_chunks: list[bytes] = field(default_factory=list)
     audio_bytes: int = 0
     audio_done: bool = False
+    is_audible: bool = False
+    """Whether anything in it can be heard."""
     encoding: str = "audio/pcm"
     image_url: str = ""
     words: tuple[Word, ...] = ()
@@ -59,6 +62,13 @@ class Part:
         if chunk and not self.audio_done:
             self.audio_chunks.append(chunk)
             self.audio_bytes += len(chunk)
+
+    def find_sound(self, chunk: bytes) -> float | None:
+        """Return where in the part a chunk that is about to be added has its first audible sample, in ms."""
+        odd = self.audio_bytes % (2 if self.encoding == "audio/pcm" else 1)  # Half a sample came before.
+        found_ms = timing.first_audible_ms(decode_clip(chunk[odd:], self.encoding))
+        self.is_audible = found_ms is not None
+        return None if found_ms is None else self.audio_ms + found_ms
 
     def replace_audio(self, data: bytes) -> None:
         """Set the whole audio."""
@@ -119,6 +129,10 @@ class Turn(Record):
     """
     spoken_at_ms: float | None = None
     """Session time at which the last speech of the turn was sent."""
+    frame_rest_ms: float | None = None
+    """How much audio behind its last speech went in the same frame; `None` where nobody found the end of speech."""
+    passage: FramePassed | None = None
+    """How the last speech of the turn travelled; `None` where that is not known."""
     ended_at_ms: float | None = None
     """Session time at which the server said that the turn is over."""
     played_ms: int | None = None
@@ -216,66 +230,6 @@ def _reason(error: Any) -> str:
     """Return what the API says of a tool that failed: a text, or an object with a message."""
     told = error.get("message") or error.get("type") if isinstance(error, dict) else error
     return str(told) if told else ""
-
-
-class Timing:
-    """When things happened for one reply, in ms after the person had finished; `None` for what did not happen.
-
-    For a spoken turn that is when the last speech was sent to the server, before the silence by which a turn is
-    detected; for a turn ended by hand, when it was committed; otherwise when the response was asked for.
-    """
-
-    def __init__(self) -> None:
-        self.origin_ms = 0.0
-        """Session time from which the others count."""
-        self._marks: dict[str, float] = {}
-
-    def mark(self, name: str, elapsed_ms: float | None) -> None:
-        """Note the session time of something that happens once; later marks change nothing."""
-        if elapsed_ms is not None:
-            self._marks.setdefault(name, elapsed_ms)
-
-    def _after_origin(self, name: str) -> float | None:
-        return self._marks[name] - self.origin_ms if name in self._marks else None
-
-    @property
-    def turn_detected_ms(self) -> float | None:
-        """The server said that the turn is over."""
-        return self._after_origin("turn_detected")
-
-    @property
-    def created_ms(self) -> float | None:
-        """The response had begun."""
-        return self._after_origin("created")
-
-    @property
-    def first_text_ms(self) -> float | None:
-        """The first words of the answer came."""
-        return self._after_origin("first_text")
-
-    @property
-    def first_audio_ms(self) -> float | None:
-        """The first audio of the answer came; it may begin with silence."""
-        return self._after_origin("first_audio")
-
-    @property
-    def done_ms(self) -> float | None:
-        """The response was done."""
-        return self._after_origin("done")
-
-    @property
-    def stages(self) -> dict[str, tuple[float, float | None]]:
-        """When each step of a chain began and was done, by its name; empty for other systems."""
-        return {
-            name: (at_ms - self.origin_ms, self._after_origin(f"{name}.done"))
-            for mark, at_ms in self._marks.items()
-            for name, _, what in [mark.partition(".")]
-            if what == "started"
-        }
-
-    def __repr__(self) -> str:
-        marks = ", ".join(f"{name}_ms={self._after_origin(name):.0f}" for name in self._marks)
-        return f"Timing({marks})"
 
 
 @dataclass(eq=False)

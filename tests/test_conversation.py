@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_samples import PCM, SESSION, USAGE, WORDS, event, out, response_created, response_done, without
 
-from realtime_nb.conversation import Conversation, Heard
+from realtime_nb.conversation import Conversation
 from realtime_nb.pricing import Usage
 from realtime_nb.wire import events as ev
 from realtime_nb.wire.items import Item, ResponseOptions
-from realtime_nb.wire.local import ApprovalGiven, ToolDone, Word, WordsTimed
+from realtime_nb.wire.local import ApprovalGiven, Heard, ToolDone, Word, WordsTimed
 
 TEXT = "".join(WORDS)
 QUESTION = "What time is it?"

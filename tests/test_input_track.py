@@ -107,10 +107,10 @@ def test_what_was_cleared_belongs_to_no_turn():
 
 def test_it_knows_when_audio_was_sent():
     track = filled(100)
-    assert track.sent_at_ms(20) == 1_000
-    assert track.sent_at_ms(21) == 1_020
-    assert track.sent_at_ms(9_999) == 1_080
-    assert InputTrack().sent_at_ms(5) is None
+    assert track.sent_at(20) == (1_000, 0)
+    assert track.sent_at(21) == (1_020, 19)
+    assert track.sent_at(9_999) == (1_080, 0)
+    assert InputTrack().sent_at(5) == (None, 0)
 
 
 @pytest.mark.parametrize("encoding", ["audio/pcmu", "audio/pcma"])

@@ -13,8 +13,8 @@ ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
     0: ("errors", "record", "audio", "aac", "g711", "sentences"),
     1: (
-        *("wire", "pricing", "turns", "input_track", "item_order", "turn_index", "conversation", "comparison"),
-        *("tools", "tool_schema"),
+        *("wire", "pricing", "timing", "turns", "input_track", "item_order", "turn_index", "local_folds"),
+        *("conversation", "latency", "comparison", "tools", "tool_schema"),
     ),
     2: ("loop", "backends", "local_voice"),
     3: ("sessions",),
@@ -35,7 +35,7 @@ HOMES = {
     "websockets": {"sessions.transport", "bridge"},
     "ipywebrtc": {"widgets.sources"},
     "anywidget": {"widgets.base"},
-    "pandas": {"comparison"},
+    "pandas": {"comparison", "latency"},
     "jiwer": {"comparison"},
     "pydantic": {"tools", "tool_schema"},
     "docstring_parser": {"tool_schema"},

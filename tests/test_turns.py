@@ -5,7 +5,7 @@ from wire_samples import PCM, USAGE, call_item, response
 
 from realtime_nb import g711
 from realtime_nb.pricing import Usage
-from realtime_nb.turns import Part, Reply, Timing, Turn, bytes_per_ms, decode_clip
+from realtime_nb.turns import Part, Reply, Turn, bytes_per_ms, decode_clip
 from realtime_nb.wire.items import ErrorDetail, Item, Response
 from realtime_nb.wire.local import Word
 
@@ -81,6 +81,20 @@ def test_a_sample_that_is_cut_in_two_is_left_out():
 
 
 # --- turns ---
+
+
+def test_a_parts_sound_is_found_behind_its_silence():
+    part = Part(kind="audio")
+    assert part.find_sound(bytes(48 * 30)) is None
+    part.add_audio(bytes(48 * 30))
+    assert part.find_sound(bytes(48 * 10) + b"\0\x10" * 5) == 40.0
+    assert part.is_audible
+
+
+def test_half_a_sample_does_not_make_noise_of_silence():
+    part = Part(kind="audio")
+    part.add_audio(b"\x10\0\x10")  # Far below hearing; read askew, the next would be far above.
+    assert part.find_sound(b"\0\x10\0\x10\0") is None
 
 
 def test_a_turn_is_its_parts_in_order():
@@ -194,21 +208,6 @@ def test_writing_down_has_its_own_price():
     assert turn.cost is None
     turn.transcription_usage, turn.transcription_model = {"type": "duration", "seconds": 60}, "gpt-realtime-whisper"
     assert turn.cost.total_usd == pytest.approx(0.017)
-
-
-# --- timing ---
-
-
-def test_times_count_from_the_origin():
-    timing = Timing()
-    timing.origin_ms = 1_000.0
-    timing.mark("created", 1_150.0)
-    timing.mark("first_audio", 1_300.0)
-    timing.mark("first_audio", 1_400.0)
-    timing.mark("turn_detected", None)
-    assert (timing.created_ms, timing.first_audio_ms) == (150.0, 300.0)
-    assert timing.turn_detected_ms is timing.first_text_ms is timing.done_ms is None
-    assert repr(timing) == "Timing(created_ms=150, first_audio_ms=300)"
 
 
 # --- replies ---

@@ -12,6 +12,7 @@ from ..wire import events as ev
 from ..wire.local import StateChanged
 from ..wire.protocol import RealtimeProtocol, State
 from .journal import Journal
+from .passages import Passage, Passages
 from .transport import Transport
 
 #: How long a server that accepted the socket may take to open the session.
@@ -31,7 +32,8 @@ class Connection:
         self.error: RealtimeError | None = None
         self._opening: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
-        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._outbox: asyncio.Queue[tuple[str, Passage | None]] = asyncio.Queue()
+        self._passages = Passages()
 
     @property
     def is_open(self) -> bool:
@@ -68,6 +70,7 @@ class Connection:
         self.error = None
         self.protocol = RealtimeProtocol(settings)
         self._outbox = asyncio.Queue()
+        self._passages = Passages()
         self.journal.announce(StateChanged(state="connecting"))
         try:
             located = await asyncio.to_thread(backend.located)
@@ -113,24 +116,43 @@ class Connection:
     async def _write(self, transport: Transport) -> None:
         try:
             while True:
-                await transport.send(await self._outbox.get())
+                message, passage = await self._outbox.get()
+                await transport.send(message)
+                if passage is not None:
+                    passage.written_ms = self.journal.elapsed_ms
         except ConnectionLost:
             return  # The reader learns of it too, with the reason.
 
     def _take(self, message: bytes) -> None:
         event = self.protocol.receive(message)
         self.journal.note("received", event)
+        if isinstance(event, ev.InputAudioBufferSpeechStopped | ev.InputAudioBufferCommitted):
+            self._trace(event.item_id)
         error = _error_in(event)
         if error is not None and error.fatal:
             self.error = error
         self.flush()
         self.journal.tell(event)
 
-    def flush(self) -> None:
-        """Fold and log what the protocol wants to send, and hand it to the writer."""
+    def _trace(self, item_id: str) -> None:
+        """Note how the last speech of a turn that is over travelled."""
+        passed = self._passages.of(self.journal.conversation.turn(item_id))
+        if passed is not None:
+            self.journal.announce(passed)
+
+    def flush(self, *, captured_ms: float | None = None, arrived_ms: float | None = None) -> None:
+        """Fold and log what the protocol wants to send, and hand it to the writer.
+
+        The session times are those of the microphone's audio in it, where they are known.
+        """
         for event in self.protocol.events_to_send():
-            self.journal.note("sent", event)
-            self._outbox.put_nowait(ev.encode(event))
+            sent_ms = self.journal.note("sent", event)
+            passage = None
+            if isinstance(event, ev.InputAudioBufferAppend):
+                passage = self._passages.frame(sent_ms, captured_ms, arrived_ms)
+            elif isinstance(event, ev.InputAudioBufferCommit):
+                passage = self._passages.commit(sent_ms)
+            self._outbox.put_nowait((ev.encode(event), passage))
 
     async def acknowledged(self, event_id: str, match: Callable[[Any], bool] | None = None) -> Any:
         """Send what is waiting, and return the event that answers a request; an error that answers it is raised.

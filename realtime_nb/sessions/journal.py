@@ -112,11 +112,12 @@ class Journal:
         """Session time, to the microsecond."""
         return 0.0 if self.began_at is None else round((time.perf_counter() - self._began) * 1000, 3)
 
-    def note(self, direction: Literal["sent", "received", "local"], event: Any) -> None:
-        """Log an event and fold it; what was received or is local still has to be told."""
+    def note(self, direction: Literal["sent", "received", "local"], event: Any) -> float:
+        """Log an event and fold it, and return its time; what was received or is local still has to be told."""
         elapsed_ms = self.elapsed_ms
         self.log.add(direction, event, elapsed_ms)
         self.conversation.apply(event, elapsed_ms)
+        return elapsed_ms
 
     def announce(self, event: Any) -> None:
         """Note a local event, and tell it."""

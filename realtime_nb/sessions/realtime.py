@@ -175,7 +175,7 @@ class RealtimeSession(Session):
             raise SettingsError(f"{sorted(unknown)} cannot be set for one response; see respond()'s docstring")
         return submit(self._respond(ResponseOptions(**options)))
 
-    def send_audio(self, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE) -> None:
+    def send_audio(self, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, captured_ms: float | None = None) -> None:
         """Send microphone audio; returns at once, from any thread.
 
         While the session is not open the audio is dropped and counted in `dropped_audio_ms`.
@@ -186,6 +186,8 @@ class RealtimeSession(Session):
             16-bit little-endian mono PCM.
         sample_rate : int, default 24000
             In Hz; another rate is resampled, keeping state from call to call.
+        captured_ms : float, optional
+            Session time at which the last sample was captured, where that is known, for `realtime_nb.timeline`.
 
         Raises
         ------
@@ -195,7 +197,8 @@ class RealtimeSession(Session):
         if len(pcm) % 2:
             raise AudioError(f"PCM16 has two bytes a sample, but {len(pcm)} bytes were given")
         sample_rate = checked_sample_rate(sample_rate)
-        call_soon(self._input.send, pcm, sample_rate)
+        arrived_ms = None if captured_ms is None else self.elapsed_ms
+        call_soon(self._input.send, pcm, sample_rate, captured_ms, arrived_ms)
 
     def commit(self) -> Pending[str]:
         """End the person's turn by hand; the result is the turn's item id."""

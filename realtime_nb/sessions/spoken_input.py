@@ -24,8 +24,13 @@ class SpokenInput:
         """Forget the resampler's state: a new line begins."""
         self._resampler = None
 
-    def send(self, pcm: bytes, sample_rate: int) -> None:
-        """Send more of a microphone's PCM16, keeping state from call to call."""
+    def send(
+        self, pcm: bytes, sample_rate: int, captured_ms: float | None = None, arrived_ms: float | None = None
+    ) -> None:
+        """Send more of a microphone's PCM16, keeping state from call to call.
+
+        The session times say when it was captured and when it came to the kernel, where that is known.
+        """
         if not self._line.is_open:
             self.dropped_ms += len(pcm) / 2 / sample_rate * 1000
             return
@@ -35,7 +40,7 @@ class SpokenInput:
         pcm = self._resampler.process(pcm)
         if pcm:
             self._protocol.append_audio(self._coded(pcm))
-            self._line.flush()
+            self._line.flush(captured_ms=captured_ms, arrived_ms=arrived_ms)
 
     def say(self, clip: AudioClip) -> str:
         """Make a clip at 24 kHz one turn, undisturbed by turn detection and by what the microphone had sent.

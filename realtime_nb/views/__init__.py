@@ -8,6 +8,7 @@ from typing import Any
 from ..audio import AudioClip
 from ..comparison import Comparison
 from ..conversation import Conversation
+from ..latency import Timeline
 from ..turns import Reply, Turn
 from .clip import clip_bundle
 from .comparison import comparison_bundle
@@ -15,6 +16,7 @@ from .conversation import conversation_bundle, conversation_outputs, turn_bundle
 from .html import escape
 from .reply import reply_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
+from .timeline import timeline_bundle
 
 __all__ = ["conversation_outputs", "escape", "mimebundle"]
 
@@ -25,7 +27,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    record : AudioClip, Turn, Reply, Conversation, Comparison or Spectrogram
+    record : AudioClip, Turn, Reply, Conversation, Comparison, Timeline or Spectrogram
         What to show.
 
     Returns
@@ -42,3 +44,4 @@ mimebundle.register(Reply, reply_bundle)
 mimebundle.register(Conversation, conversation_bundle)
 mimebundle.register(Spectrogram, spectrogram_bundle)
 mimebundle.register(Comparison, comparison_bundle)
+mimebundle.register(Timeline, timeline_bundle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -77,4 +77,70 @@ def distributions(groups: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
         if axes is not figure.axes[0]:
             axes.set_yticklabels([])
         quiet(axes)
+    return compact(figure)
+
+
+class Bar(NamedTuple):
+    """A stretch of a row."""
+
+    start: float
+    end: float
+    colour: str
+    text: str = ""
+    """Written behind it."""
+    thin: bool = False
+    """Whether it is drawn below the others of its row."""
+
+
+def bars(rows: Sequence[tuple[str, Sequence[Bar]]], *, xlabel: str, legend: Mapping[str, str] | None = None) -> bytes:
+    """Draw rows of bars on one axis, the first row on top.
+
+    Parameters
+    ----------
+    rows : sequence of (name, bars)
+        Names are text.
+    xlabel : str
+        What the axis counts.
+    legend : mapping, optional
+        What each colour means.
+
+    Returns
+    -------
+    png : bytes
+        The picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    figure = Figure(figsize=(9, 0.8 + 0.3 * len(rows) + (0.5 if legend else 0)), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.patch.set_alpha(0)
+    ends = [bar.end for _, found in rows for bar in found]
+    scale = max([*ends, 1.0])
+    for height, (_, found) in enumerate(rows):
+        for bar in found:
+            at, size = (height + 0.36, 0.14) if bar.thin else (height, 0.56)
+            # What took a moment must still be seen.
+            width = max(bar.end - bar.start, scale / 400)
+            axes.barh(at, width, left=bar.start, height=size, color=bar.colour)
+            if bar.text:
+                axes.text(
+                    bar.start + width + scale / 120, at, bar.text, color=INK, size=8, va="center", parse_math=False
+                )
+    axes.set(
+        xlabel=xlabel,
+        ylim=(len(rows) - 0.4, -0.6),
+        xlim=(min([0.0, *(b.start for _, f in rows for b in f)]), scale * 1.1),
+    )
+    axes.set_yticks(range(len(rows)))
+    for label in axes.set_yticklabels([name for name, _ in rows]):
+        label.set_parse_math(False)  # Names are what people said: "$" is a dollar.
+    axes.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    if legend:
+        patches = [Patch(color=colour, label=name) for name, colour in legend.items()]
+        figure.legend(handles=patches, loc="outside upper center", ncols=5, frameon=False, fontsize=8, labelcolor=INK)
+    quiet(axes)
     return compact(figure)

@@ -118,3 +118,43 @@ class WordsTimed(Struct, frozen=True, kw_only=True):
     content_index: int
     words: tuple[Word, ...]
     type: str = "transcription.words"
+
+
+class ClockAligned(Struct, frozen=True, kw_only=True):
+    """The page's clock was told from the kernel's, by an exchange of their times."""
+
+    offset_ms: float
+    """How far the page's clock is ahead of the kernel's."""
+    error_ms: float
+    """What it may be off by, at most: half the round trip, and the resolution of the page's clock."""
+    round_trip_ms: float
+    """Of the quickest exchange, which counts."""
+    type: str = "clock.aligned"
+
+
+class FramePassed(Struct, frozen=True, kw_only=True):
+    """How the frame with a turn's last speech travelled, in session time; `None` for what is not known."""
+
+    item_id: str
+    captured_ms: float | None
+    """The page had it whole."""
+    arrived_ms: float | None
+    """It was on the I/O thread."""
+    sent_ms: float
+    """It, or the commit behind it, was queued for the socket: the time of its own event."""
+    written_ms: float | None
+    """The socket had taken it."""
+    type: str = "microphone.passed"
+
+
+class SoundBegan(Struct, frozen=True, kw_only=True):
+    """The page rendered an item's first sample, or its first audible one."""
+
+    item_id: str
+    rendered_ms: float
+    """Session time."""
+    latency_ms: float
+    """What the browser says that its output takes from there to the loudspeaker."""
+    audible: bool
+    """Whether the sample is louder than -60 dB of full scale."""
+    type: str = "playback.began"

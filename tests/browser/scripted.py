@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from realtime_nb.audio import to_pcm16
-from realtime_nb.conversation import Conversation, Heard
+from realtime_nb.conversation import Conversation
 from realtime_nb.loop import Pending, submit
 from realtime_nb.sessions.base import Interrupted, StateChanged
 from realtime_nb.wire import events as ev
 from realtime_nb.wire.items import Content, Item, Response
+from realtime_nb.wire.local import Heard
 
 
 class ScriptedSession:

@@ -1,0 +1,119 @@
+"""The fold of local events: what only this side knows becomes part of the records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .turn_index import TurnIndex
+from .turns import Reply, Stage, Turn
+from .wire.local import (
+    AnswerFile,
+    ApprovalGiven,
+    ClockAligned,
+    FramePassed,
+    Heard,
+    SoundBegan,
+    StageDone,
+    StageStarted,
+    ToolDone,
+    WordsTimed,
+)
+
+
+def _heard(index: TurnIndex, event: Heard, elapsed_ms: float) -> None:
+    turn = index.turns.get(event.item_id)
+    if turn:
+        _began(turn, elapsed_ms - event.played_ms)
+        turn.played_ms = max(turn.played_ms or 0, event.played_ms)
+        turn.interrupted = turn.interrupted or event.stopped
+
+
+def _began(turn: Turn, at_ms: float) -> None:
+    turn.began_at_ms = at_ms if turn.began_at_ms is None else min(turn.began_at_ms, at_ms)
+
+
+def _answer_file(index: TurnIndex, event: AnswerFile, elapsed_ms: float) -> None:
+    reply = index.reply(event.response_id)
+    reply.audio_file, reply.remark = event.data, event.remark
+
+
+def _words_timed(index: TurnIndex, event: WordsTimed, elapsed_ms: float) -> None:
+    turn = index.item(event.item_id, role="user")
+    index.part(turn, event.content_index, "audio").words = event.words
+
+
+def _approved(index: TurnIndex, event: ApprovalGiven, elapsed_ms: float) -> None:
+    if turn := index.call(event.call_id):
+        turn.approved = event.approved
+
+
+def _tool_done(index: TurnIndex, event: ToolDone, elapsed_ms: float) -> None:
+    # On the call itself, too: the item that answers it is not made where the session has ended meanwhile.
+    if turn := index.call(event.call_id):
+        turn.output, turn.tool_error, turn.tool_ms = event.output, event.error, event.ran_ms
+
+
+def _stage_started(index: TurnIndex, event: StageStarted, elapsed_ms: float) -> None:
+    reply = index.reply(event.response_id)
+    reply.stages.setdefault(event.stage, Stage(model=event.model))
+    reply.timing.mark(f"{event.stage}.started", elapsed_ms)
+
+
+def _stage_done(index: TurnIndex, event: StageDone, elapsed_ms: float) -> None:
+    reply = index.reply(event.response_id)
+    stage = reply.stages.setdefault(event.stage, Stage())
+    stage.usage, stage.remark = event.usage, event.remark
+    reply.timing.mark(f"{event.stage}.done", elapsed_ms)
+
+
+def _clock_aligned(index: TurnIndex, event: ClockAligned, elapsed_ms: float) -> None:
+    index.clock = event
+
+
+def _frame_passed(index: TurnIndex, event: FramePassed, elapsed_ms: float) -> None:
+    turn = index.item(event.item_id, role="user")
+    turn.passage = event
+    if turn.reply is not None:
+        trace(index, turn, turn.reply)
+
+
+def trace(index: TurnIndex, turn: Turn, reply: Reply) -> None:
+    """Let the reply to a spoken turn know how the turn's last speech travelled."""
+    passage, timing = turn.passage, reply.timing
+    if passage is None or timing.origin_ms != turn.spoken_at_ms:
+        return
+    if passage.captured_ms is not None:
+        timing.clock = index.clock
+        if turn.frame_rest_ms is not None:
+            timing.mark("spoken", passage.captured_ms - turn.frame_rest_ms)
+    timing.mark("captured", passage.captured_ms)
+    timing.mark("arrived", passage.arrived_ms)
+    timing.mark("written", passage.written_ms)
+
+
+def _sound_began(index: TurnIndex, event: SoundBegan, elapsed_ms: float) -> None:
+    turn = index.turns.get(event.item_id)
+    reply = index.replies.get(turn.response_id) if turn and turn.response_id else None
+    if reply is None:
+        return
+    _began(index.turns[event.item_id], event.rendered_ms)
+    reply.timing.clock = index.clock
+    reply.timing.mark("started", event.rendered_ms)
+    if event.audible:
+        reply.timing.mark("sounded", event.rendered_ms)
+        reply.timing.mark("audible", event.rendered_ms + event.latency_ms)
+
+
+LOCAL_FOLDS: dict[type, Callable[[TurnIndex, Any, float], None]] = {
+    Heard: _heard,
+    AnswerFile: _answer_file,
+    WordsTimed: _words_timed,
+    ApprovalGiven: _approved,
+    ToolDone: _tool_done,
+    StageStarted: _stage_started,
+    StageDone: _stage_done,
+    ClockAligned: _clock_aligned,
+    FramePassed: _frame_passed,
+    SoundBegan: _sound_began,
+}
