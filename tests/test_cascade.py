@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from local_http import served
+from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 import realtime_nb as rt
 from realtime_nb.errors import ConnectionLost, ServerError
@@ -201,6 +203,20 @@ def test_speech_over_a_realtime_session_is_checked_word_for_word(cascade):
     assert reply.audio.duration_s > 1.5
     assert reply.stages["speech"].usage["output_token_details"]["audio_tokens"] > 20
     assert reply.stages["speech"].cost.total_usd > 0
+
+
+@pytest.mark.parametrize("kind", [AsyncOpenAI, AsyncAzureOpenAI])
+def test_a_client_of_the_callers_serves_all_steps(question, kind):
+    with served() as server:
+        options = {"base_url": server.url}
+        if kind is AsyncAzureOpenAI:
+            options = {"azure_endpoint": server.url.removesuffix("/v1"), "api_version": "2025-01-01-preview"}
+        client = kind(api_key=server.api_key, **options)
+        session = CascadeSession(client=client, text_model="local-rules")  # and a socket to the same server for speech
+        reply = session.ask(question).result(30)
+        assert reply.audio.duration_s > 1 and reply.stages["speech"].model == "gpt-realtime-2.1-mini"
+        session.close().result(10)
+        rt.loop.submit(client.close()).result(10)
 
 
 def test_a_model_with_a_last_day_is_announced():

@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 from local_http import served
-from openai import AsyncOpenAI
+from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 import realtime_nb as rt
 from realtime_nb.aac import is_aac
@@ -162,10 +162,14 @@ def test_a_server_that_is_not_there_is_a_lost_connection(chat):
         session.ask("Hello!").result(60)
 
 
-def test_a_client_of_the_callers_is_used_and_left_open(server):
-    client = AsyncOpenAI(base_url=server.url, api_key=server.api_key)
+@pytest.mark.parametrize("kind", [AsyncOpenAI, AsyncAzureOpenAI])
+def test_a_client_of_the_callers_is_used_and_left_open(server, question, kind):
+    options = {"base_url": server.url}
+    if kind is AsyncAzureOpenAI:
+        options = {"azure_endpoint": server.url.removesuffix("/v1"), "api_version": "2025-01-01-preview"}
+    client = kind(api_key=server.api_key, **options)
     session = ChatSession(client=client, model="local-rules")
-    assert session.ask("Hello!").result(30).status == "completed"
+    assert session.ask(question).result(30).audio.duration_s > 3
     session.close().result(10)
     assert not client.is_closed()
     rt.loop.submit(client.close()).result(10)

@@ -1,7 +1,8 @@
 import pytest
 from local_http import served
+from openai import AsyncAzureOpenAI, AsyncOpenAI
 
-from realtime_nb.backends import Backend
+from realtime_nb.backends import AZURE_API_VERSION, Backend
 from realtime_nb.errors import ConnectionLost, ServerError
 from realtime_nb.loop import submit
 from realtime_nb.sessions.http import Api, told_by_sdk
@@ -49,9 +50,30 @@ def test_nobody_there_is_a_lost_connection():
         call(Api(Backend.at("http://127.0.0.1:9/v1")), lambda client: client.models.list())
 
 
-def test_azure_is_reached_by_its_own_client():
-    from openai import AsyncAzureOpenAI
+@pytest.mark.parametrize(
+    ("make", "name", "socket"),
+    [
+        (lambda: AsyncOpenAI(api_key="k"), "openai", "wss://api.openai.com/v1/realtime?model=m"),
+        (lambda: AsyncOpenAI(base_url="http://box:8000/v1", api_key="k"), "box", "ws://box:8000/v1/realtime?model=m"),
+        (
+            lambda: AsyncAzureOpenAI(azure_endpoint="https://a.openai.azure.com", api_key="k", api_version="v"),
+            "azure",
+            f"wss://a.openai.azure.com/openai/realtime?api-version={AZURE_API_VERSION}&deployment=m",
+        ),
+    ],
+)
+def test_a_callers_client_says_where_its_server_is(monkeypatch, make, name, socket):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    backend = Api.find(None, None, make()).backend
+    assert (backend.name, backend.api_key, backend.realtime_url("m")) == (name, "k", socket)
 
+
+def test_a_client_with_a_token_has_no_key():
+    client = AsyncAzureOpenAI(azure_endpoint="https://a.openai.azure.com", azure_ad_token="t", api_version="v")
+    assert Api.find(None, None, client).backend.headers() == {}
+
+
+def test_azure_is_reached_by_its_own_client():
     api = Api(Backend.azure_openai("https://name.openai.azure.com", "mine", api_key="key"))
     client = submit(api.client()).result(60)
     assert isinstance(client, AsyncAzureOpenAI) and "name.openai.azure.com" in str(client.base_url)

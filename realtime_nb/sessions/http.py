@@ -37,8 +37,7 @@ class Api:
     @classmethod
     def find(cls, backend: Backend | str | None, api_key: str | None, client: AsyncOpenAI | None) -> Api:
         """Return the endpoints that a session's caller means; a client of theirs decides by itself where to send."""
-        found = Backend("openai", str(client.base_url)) if client else Backend.find(backend, api_key=api_key)
-        return cls(found, client)
+        return cls(_backend_of(client) if client else Backend.find(backend, api_key=api_key), client)
 
     async def client(self) -> AsyncOpenAI:
         """Return the client. Loading the SDK and starting the local voice take a while, off the loop."""
@@ -54,6 +53,18 @@ class Api:
         own, self._own = self._own, None
         if own is not None:
             await own.close()
+
+
+def _backend_of(client: AsyncOpenAI) -> Backend:
+    """Return where a caller's client sends, and with which key: a chain may need a socket there, too."""
+    from openai import AsyncAzureOpenAI
+
+    address = client.base_url
+    key = "" if client.api_key.startswith("<") else client.api_key  # The SDK's placeholder beside a token.
+    if isinstance(client, AsyncAzureOpenAI):
+        return Backend("azure", f"{address.scheme}://{address.netloc.decode()}", key, azure=True)
+    name = "openai" if address.host == "api.openai.com" else address.host
+    return Backend(name, str(address).rstrip("/"), key)
 
 
 def _client(backend: Backend) -> AsyncOpenAI:
