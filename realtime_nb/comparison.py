@@ -32,6 +32,9 @@ class Cell:
     first_audio_ms: float | None = None
     done_ms: float | None = None
     cost_usd: float | None = None
+    """What the answer cost, with writing down the question where the system did; `None` where a price is not known."""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
     heard: str = ""
     """The person's words as the system wrote them down; empty where it does not."""
     wer: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .pricing import Usage
 from .turn_index import TurnIndex
 from .turns import Reply, Stage, Turn
 from .wire.local import (
@@ -64,6 +65,7 @@ def _stage_done(index: TurnIndex, event: StageDone, elapsed_ms: float) -> None:
     reply = index.reply(event.response_id)
     stage = reply.stages.setdefault(event.stage, Stage())
     stage.usage, stage.remark = event.usage, event.remark
+    reply.usage = (reply.usage or Usage()) + Usage.from_realtime(event.usage)
     reply.timing.mark(f"{event.stage}.done", elapsed_ms)
 
 

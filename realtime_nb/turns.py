@@ -264,6 +264,7 @@ class Reply(Record):
     outputs: dict[int, Turn] = field(default_factory=dict)
     """The items that it made, by output index."""
     usage: pricing.Usage | None = None
+    """Its tokens; of a chain, those of all steps, which `stages` tells apart."""
     timing: Timing = field(default_factory=Timing)
     audio_file: bytes = b""
     """The audio as the server sent it, where it came as a file: `ChatSession` without streaming."""

@@ -10,6 +10,7 @@ import realtime_nb as rt
 from realtime_nb.errors import ConnectionLost, ServerError
 from realtime_nb.sessions.cascade import CascadeSession
 from realtime_nb.sessions.stages import Call, Took
+from realtime_nb.views import mimebundle
 
 
 class Writer:
@@ -180,6 +181,13 @@ def test_the_cost_is_the_sum_of_the_steps_or_unknown(cascade, question):
     priced.model = "gpt-audio-1.5"
     reply = cascade(text_model=priced).ask(question).result(30)
     assert reply.cost.total_usd == pytest.approx((3 * 2.5 + 5 * 10) / 1e6)
+
+
+def test_tokens_are_those_of_all_steps(cascade, question):
+    session = cascade(text_model=Writer("Yes."))
+    reply = session.ask(question).result(30)
+    assert (reply.usage.input_tokens, reply.usage.output_tokens) == (3, 5)  # the others count seconds and characters
+    assert "cost unknown" in mimebundle(session.conversation)["text/plain"]
 
 
 def test_pieces_that_split_a_sample_are_put_together(cascade):

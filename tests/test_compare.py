@@ -76,6 +76,16 @@ def test_systems_take_turns_and_repeats_are_numbered(systems, clip):
     ]
 
 
+def test_writing_down_the_question_is_part_of_the_cost(clip):
+    """The local server bills transcription by a hosted model's name as that model is billed."""
+    session = rt.RealtimeSession(backend="local", transcription="gpt-realtime-whisper")
+    [cell] = rt.compare([session], [clip]).result(60).cells
+    [asked, _] = session.conversation
+    assert cell.cost_usd == asked.cost.total_usd > 0  # the answer itself is free
+    assert cell.tokens_in > 0 and cell.tokens_out > 0
+    session.close().result(10)
+
+
 def test_systems_without_a_name_get_that_of_their_kind(clip):
     pair = [rt.ChatSession(backend="local"), rt.ChatSession(backend="local", voice="echo")]
     assert rt.compare(pair, [clip]).result(60).systems == ["chat 1", "chat 2"]

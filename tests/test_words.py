@@ -1,7 +1,7 @@
 import pytest
 
 from realtime_nb.pricing import Usage
-from realtime_nb.turns import Part, Reply, Turn
+from realtime_nb.turns import Part, Reply, Stage, Turn
 from realtime_nb.views import words
 from realtime_nb.wire.items import ErrorDetail
 
@@ -91,6 +91,18 @@ def test_the_facts_of_a_reply():
         ("model", "gpt-realtime-2.1"),
         ("status", "completed"),
     ]
+
+
+def test_a_chain_tells_what_its_steps_are_billed_by():
+    reply = Reply(response_id="R", usage=Usage(text_in=40, text_out=12))
+    reply.stages = {
+        "transcription": Stage(model="m", usage={"type": "duration", "seconds": 2.0}),
+        "text": Stage(model="m", usage={"output_token_details": {"text_tokens": 12}}),
+        "speech": Stage(model="m", usage={"type": "characters", "characters": 1_054}, remark="other words"),
+    }
+    facts = dict(words.facts_of(reply))
+    assert facts["tokens"] == "40 in · 12 out · 2.0 s written down · 1,054 characters spoken"
+    assert (facts["cost"], facts["remark"]) == ("unknown", "other words")
 
 
 def test_facts_that_are_not_known_are_not_guessed():

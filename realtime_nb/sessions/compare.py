@@ -9,6 +9,7 @@ from ..audio import AudioClip
 from ..comparison import Cell, Comparison, word_error_rate
 from ..errors import SettingsError
 from ..loop import Pending, submit
+from ..turns import Reply
 from .base import Session, check_clip
 
 
@@ -103,10 +104,20 @@ async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip:
         repeat=repeat,
         first_audio_ms=reply.timing.first_audio_ms,
         done_ms=reply.timing.done_ms,
-        cost_usd=reply.cost.total_usd if reply.cost else None,
+        cost_usd=_cost_usd(reply),
+        tokens_in=reply.usage.input_tokens if reply.usage else None,
+        tokens_out=reply.usage.output_tokens if reply.usage else None,
         heard=heard,
         wer=word_error_rate(reference, heard) if reference and heard else None,
         reply=reply.transcript,
         audio=reply.audio,
         error=failure,
     )
+
+
+def _cost_usd(reply: Reply) -> float | None:
+    """Return what a reply cost, and writing down its question, which is billed apart."""
+    costs = [reply.cost]
+    if reply.asked and reply.asked.transcription_usage is not None:
+        costs.append(reply.asked.cost)
+    return None if None in costs else sum(cost.total_usd for cost in costs if cost)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,21 @@ from ..comparison import Cell, Comparison
 from ..pricing import format_usd
 from . import words
 from .budget import AudioBudget
-from .html import escape, left_out, picture, player, section, table
+from .html import escape, left_out, note, picture, player, section, table
 from .plots import distributions
 from .prosody import Prosody, prosody, words_per_minute
 
-_HEADER = ("system", "answers", "first audio", "done", "cost", "word errors", "what the model got", "its own voice")
+_HEADER = (
+    "system",
+    "answers",
+    "first audio, median",
+    "done, median",
+    "cost in all",
+    "word errors",
+    "what the model got",
+    "its own voice",
+)
+_DOTS = "A dot for each answer, a bar at the median."
 #: Pitch takes a quarter of a clip's length to find; so many clips tell enough.
 _MEASURED_CLIPS = 3
 
@@ -24,7 +35,7 @@ def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison's looks."""
     rows = [_row(comparison, system) for system in comparison.systems]
     bundle: dict[str, Any] = {"text/plain": _text(rows)}
-    parts = [table(_HEADER, ([escape(cell) for cell in row] for row in rows))]
+    parts = [table(_HEADER, ([_unbroken(escape(cell)) for cell in row] for row in rows))]
     timed = {
         "first audio in ms": {name: comparison.values(name, "first_audio_ms") for name in comparison.systems},
         "done in ms": {name: comparison.values(name, "done_ms") for name in comparison.systems},
@@ -32,7 +43,7 @@ def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
     if any(found for values in timed.values() for found in values.values()):
         png = distributions(timed)
         bundle["image/png"] = base64.b64encode(png).decode()
-        parts.append(picture(png, "First audio and done, in ms: a dot for each answer, a bar at the median"))
+        parts += [picture(png, f"First audio and done, in ms. {_DOTS}"), note(_DOTS)]
     budget = AudioBudget()
     parts.append(table(("asked", *comparison.systems), _answers(comparison, budget)))
     parts.append(left_out(budget, 'clip.save("clip.flac") for the clips of comparison.clips and the cells\' audio'))
@@ -43,22 +54,37 @@ def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
 def _row(comparison: Comparison, system: str) -> tuple[str, ...]:
     cells = [cell for cell in comparison.cells if cell.system == system]
     failed = [cell for cell in cells if cell.error]
-    costs = comparison.values(system, "cost_usd")
     wer = comparison.values(system, "wer")
     return (
         system,
         f"{len(cells) - len(failed)} of {len(cells)}" + (f"; first failure: {failed[0].error}" if failed else ""),
         words.milliseconds(_median(comparison.values(system, "first_audio_ms"))),
         words.milliseconds(_median(comparison.values(system, "done_ms"))),
-        format_usd(sum(costs) if costs and len(costs) == len(cells) - len(failed) else None),
+        _cost(cells),
         f"{np.mean(wer):.0%}" if wer else "–",
         _input(comparison, system),
         _output(cells),
     )
 
 
+def _unbroken(text: str) -> str:
+    """Keep numbers with their units, so that narrow columns stay readable."""
+    return re.sub(r"(?<=\d) (?=ms|dBFS|words|semitones)", "\N{NO-BREAK SPACE}", text)
+
+
 def _median(values: list[float]) -> float | None:
     return float(np.median(values)) if values else None
+
+
+def _cost(cells: list[Cell]) -> str:
+    """Say what a system's answers cost, or how many tokens they took where that is not known."""
+    answered = [cell for cell in cells if not cell.error]
+    costs = [cell.cost_usd for cell in answered if cell.cost_usd is not None]
+    if answered and len(costs) == len(answered):
+        return format_usd(sum(costs))
+    read = sum(cell.tokens_in or 0 for cell in answered)
+    made = sum(cell.tokens_out or 0 for cell in answered)
+    return f"unknown ({read:,} tokens in · {made:,} out)" if read or made else "unknown"
 
 
 def _input(comparison: Comparison, system: str) -> str:
@@ -85,7 +111,7 @@ def _voice(measured: list[Prosody], rates: list[float | None]) -> str:
     known = [rate for rate in rates if rate is not None]
     pitch = f"pitch range {np.median(ranges):.0f} semitones, " if ranges else ""
     rate = f"{np.median(known):.0f} words/min, " if known else ""
-    return f"{pitch}{rate}loudness {np.median([each.loudness_db for each in measured]):.0f} dB"
+    return f"{pitch}{rate}loudness {np.median([each.loudness_db for each in measured]):.0f} dBFS".replace("-", "−")
 
 
 def _answers(comparison: Comparison, budget: AudioBudget) -> list[list[str]]:

@@ -49,6 +49,11 @@ def player(sound: Sound | None, budget: AudioBudget) -> str:
     return f'<audio controls preload="metadata" style="{style}" src="{url}">{total_s:.1f} s of audio</audio>{cut}'
 
 
+def note(text: str) -> str:
+    """Return a line in small letters."""
+    return f'<div style="{_MUTED};font-size:85%;margin:6px 0">{escape(text)}</div>'
+
+
 def left_out(budget: AudioBudget, where: str) -> str:
     """Return a note on the audio that the players of an output do not hold; empty where they hold all.
 
@@ -65,11 +70,10 @@ def left_out(budget: AudioBudget, where: str) -> str:
     minutes, seconds = divmod(round(sum(budget.left_out)), 60)
     length = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     what = f"{length} of audio" + (f" in {count} places" if count > 1 else "")
-    note = (
+    return note(
         f"{what} left out to keep this output within {budget.limit_mb:g} MB. All of it: {where}. "
         "To embed more, set realtime_nb.display_options.audio_mb and show this again."
     )
-    return f'<div style="{_MUTED};font-size:85%;margin:6px 0">{escape(note)}</div>'
 
 
 def picture(png: bytes, description: str) -> str:
@@ -113,5 +117,5 @@ def saying(who: str, text: str, *, remark: str = "") -> str:
 def section(*parts: str, title: str = "") -> str:
     """Return a framed block; `title` is text, the parts are HTML."""
     heading = f'<div style="{_MUTED};font-size:85%;margin-bottom:4px">{escape(title)}</div>' if title else ""
-    style = f"border:{_LINE};border-radius:6px;padding:10px 14px;max-width:60em"
+    style = f"border:{_LINE};border-radius:6px;padding:10px 14px;max-width:60em;overflow-x:auto"
     return f'<div style="{style}">{heading}{"".join(parts)}</div>'

@@ -64,6 +64,7 @@ def distributions(groups: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
     names = [escape_label(name) for name in rows]
     figure = Figure(figsize=(9, 0.7 + 0.42 * len(rows)), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr, call-arg]  # The last tick has no neighbour.
     for axes, (label, values) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups.items(), strict=True):
         axes.patch.set_alpha(0)
         for height, name in enumerate(rows):

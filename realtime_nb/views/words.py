@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..pricing import format_usd
-from ..turns import Reply, Turn
+from ..turns import Reply, Stage, Turn
 
 #: Whoever hears a voice from here must know what it is.
 DISCLOSURE = "AI-generated voice"
@@ -88,7 +88,16 @@ def tokens(reply: Reply) -> str:
     if usage is None:
         return "–"
     cached = f", {usage.cached_tokens:,} cached" if usage.cached_tokens else ""
-    return f"{usage.input_tokens:,} in{cached} · {usage.output_tokens:,} out"
+    steps = [_metered(stage) for stage in reply.stages.values()]
+    return " · ".join([f"{usage.input_tokens:,} in{cached} · {usage.output_tokens:,} out", *filter(None, steps)])
+
+
+def _metered(stage: Stage) -> str:
+    """Return what a step is billed by where that is no tokens."""
+    usage = stage.usage or {}
+    if usage.get("type") == "duration":
+        return f"{seconds(usage.get('seconds'))} written down"
+    return f"{usage.get('characters'):,} characters spoken" if usage.get("type") == "characters" else ""
 
 
 def cost(reply: Reply) -> str:
