@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from .latency import Timeline, timeline
     from .local_voice import speak
     from .loop import Pending, run_sync
-    from .pricing import Cost, Usage
+    from .prices import use_prices
+    from .pricing import Cost
     from .sessions.cascade import CascadeSession
     from .sessions.chat import ChatSession
     from .sessions.compare import compare
     from .sessions.realtime import RealtimeSession
     from .timing import Timing
+    from .tokens import Usage
     from .tools import Tool, tool
     from .turns import Reply, Turn
     from .views.budget import display_options
@@ -68,8 +70,9 @@ _HOMES = {
     "speak": "local_voice",
     "Pending": "loop",
     "run_sync": "loop",
+    "use_prices": "prices",
     "Cost": "pricing",
-    "Usage": "pricing",
+    "Usage": "tokens",
     "CascadeSession": "sessions.cascade",
     "ChatSession": "sessions.chat",
     "RealtimeSession": "sessions.realtime",
@@ -104,6 +107,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Timing",
     "Usage",
     "Cost",
+    "use_prices",
     "Backend",
     "Pending",
     "run_sync",

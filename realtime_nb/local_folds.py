@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .pricing import Usage
+from .tokens import Usage
 from .turn_index import TurnIndex
 from .turns import Reply, Stage, Turn
 from .wire.local import (

@@ -12,6 +12,7 @@ from . import audio, g711, pricing, timing
 from .audio import AudioClip
 from .record import Record
 from .timing import Timing
+from .tokens import Usage
 from .wire.items import ErrorDetail, Item, Response
 from .wire.local import FramePassed, Word
 
@@ -263,7 +264,7 @@ class Reply(Record):
     metadata: dict[str, Any] = field(default_factory=dict)
     outputs: dict[int, Turn] = field(default_factory=dict)
     """The items that it made, by output index."""
-    usage: pricing.Usage | None = None
+    usage: Usage | None = None
     """Its tokens; of a chain, those of all steps, which `stages` tells apart."""
     timing: Timing = field(default_factory=Timing)
     audio_file: bytes = b""
@@ -287,7 +288,7 @@ class Reply(Record):
             self.reason = response.status_details.reason or ""
             self.error = response.status_details.error or None
         if response.usage is not None:
-            self.usage = pricing.Usage.from_realtime(response.usage)
+            self.usage = Usage.from_realtime(response.usage)
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {self.transcript!r})"

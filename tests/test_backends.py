@@ -31,7 +31,7 @@ def test_with_a_key_it_is_openai(monkeypatch):
 
 
 def test_the_defaults_are_models_that_stay():
-    from realtime_nb.pricing import shutdown_notice
+    from realtime_nb.prices import shutdown_notice
 
     backend = Backend.find(api_key=KEY)
     assert (backend.model, backend.transcription, backend.voice) == (

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from realtime_nb.conversation import Conversation
-from realtime_nb.pricing import Usage
+from realtime_nb.tokens import Usage
 from realtime_nb.wire import events as ev
 from realtime_nb.wire.chat import CompletionReader, realtime_usage
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from wire_samples import PCM, SESSION, USAGE, WORDS, event, out, response_created, response_done, without
 
 from realtime_nb.conversation import Conversation
-from realtime_nb.pricing import Usage
+from realtime_nb.tokens import Usage
 from realtime_nb.wire import events as ev
 from realtime_nb.wire.items import Item, ResponseOptions
 from realtime_nb.wire.local import ApprovalGiven, Heard, ToolDone, Word, WordsTimed

@@ -13,7 +13,8 @@ ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
     0: ("errors", "record", "audio", "aac", "g711", "sentences"),
     1: (
-        *("wire", "pricing", "timing", "turns", "input_track", "item_order", "turn_index", "local_folds"),
+        *("wire", "tokens", "prices", "pricing", "timing", "turns", "input_track"),
+        *("item_order", "turn_index", "local_folds"),
         *("conversation", "latency", "comparison", "tools", "tool_schema"),
     ),
     2: ("loop", "backends", "local_voice"),

@@ -1,19 +1,10 @@
-import datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_nb.pricing import (
-    Cost,
-    Usage,
-    cost_of,
-    find_price,
-    format_usd,
-    metered_cost,
-    price_table,
-    shutdown_notice,
-)
+from realtime_nb.prices import price_table
+from realtime_nb.pricing import Cost, cost_of, format_usd, metered_cost, price_tokens
+from realtime_nb.tokens import Usage
 
 # A recorded turn: 2.8 s heard, 6.8 s spoken.
 RECORDED = {
@@ -48,12 +39,6 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-
-
-def test_usage_is_read_by_kind():
-    usage = Usage.from_realtime(RECORDED)
-    assert usage == Usage(text_in=14, audio_in=27, text_out=28, audio_out=136)
-    assert (usage.input_tokens, usage.cached_tokens, usage.output_tokens) == (41, 0, 164)
 
 
 @pytest.mark.parametrize(
@@ -127,11 +112,6 @@ def test_odd_details_count_as_zero_and_never_raise(details, out):
     assert cost_of(read, "gpt-realtime-2.1").total_usd >= 0
 
 
-def test_usage_that_is_not_split_counts_as_text():
-    assert Usage.from_realtime({"input_tokens": 5, "output_tokens": 7}) == Usage(text_in=5, text_out=7)
-    assert Usage.from_realtime(None) == Usage()
-
-
 def test_usages_and_costs_add_up():
     both = Usage.from_realtime(RECORDED) + Usage.from_realtime(REFERENCE)
     assert (both.text_in, both.text_cached, both.audio_out) == (133, 64, 227)
@@ -151,11 +131,6 @@ def test_a_kind_of_token_without_a_price_is_not_guessed():
     assert cost_of(Usage(text_in=1), "gpt-realtime-whisper") is None
 
 
-def test_a_dated_snapshot_costs_what_its_family_costs_unless_it_has_its_own_row():
-    assert find_price("gpt-realtime-2025-08-28") == find_price("gpt-realtime")
-    assert find_price("gpt-4o-realtime-preview-2024-10-01")["audio_in"] == 100
-
-
 @pytest.mark.parametrize("model", ["local-rules", "local-script", "local-sphinx"])
 def test_the_local_voice_is_free(model):
     assert cost_of(Usage.from_realtime(RECORDED), model).total_usd == 0
@@ -163,9 +138,7 @@ def test_the_local_voice_is_free(model):
 
 
 def test_transcription_is_billed_by_its_own_model():
-    assert metered_cost({"type": "duration", "seconds": 90}, "gpt-realtime-whisper").total_usd == pytest.approx(
-        0.0255
-    )
+    assert metered_cost({"type": "duration", "seconds": 90}, "gpt-realtime-whisper").total_usd == pytest.approx(0.0255)
     tokens = {"type": "tokens", "input_tokens": 10, "output_tokens": 5, "input_token_details": {"audio_tokens": 10}}
     assert metered_cost(tokens, "gpt-realtime-whisper") is None
     assert metered_cost({"type": "duration", "seconds": 1}, "gpt-realtime-2.1") is None
@@ -175,24 +148,6 @@ def test_transcription_is_billed_by_its_own_model():
 @pytest.mark.parametrize("seconds", [None, "12", [], float("nan")])
 def test_an_odd_duration_has_no_price(seconds):
     assert metered_cost({"type": "duration", "seconds": seconds}, "gpt-realtime-whisper") is None
-
-
-def test_every_row_has_a_source_and_known_fields():
-    for row in price_table()["models"].values():
-        assert row["source"]
-        kinds = {f"{kind}_{way}" for kind in ("text", "audio", "image") for way in ("in", "cached", "out")}
-        assert set(row) <= {*kinds, "per_minute", "per_million_characters", "source", "as_of"}
-
-
-def test_a_shutdown_is_announced_with_its_date_and_what_to_use():
-    assert shutdown_notice("gpt-realtime") == (
-        "the model 'gpt-realtime' is shut down on 2027-01-20; use gpt-realtime-2.1 instead"
-    )
-    assert shutdown_notice("gpt-realtime-2.1") is None
-    assert shutdown_notice(None) is None
-    for row in price_table()["shutdowns"]:
-        datetime.date.fromisoformat(row["date"])
-        assert shutdown_notice(row["instead"]) is None
 
 
 @pytest.mark.parametrize(
@@ -210,3 +165,11 @@ def test_speech_is_billed_by_its_characters_or_its_tokens():
     assert metered_cost(tokens, "gpt-4o-mini-tts").total_usd == pytest.approx(0.0006 + 0.0144)
     assert metered_cost({"type": "characters", "characters": 9}, "gpt-4o-mini-tts") is None
     assert metered_cost({"type": "characters", "characters": None}, "tts-1") is None
+
+
+def test_tokens_are_priced_by_what_they_are_billed_as():
+    usage = Usage.from_realtime(REFERENCE)
+    usd = price_tokens(usage, "gpt-realtime-2.1")
+    assert sum(usd.values()) == pytest.approx(cost_of(usage, "gpt-realtime-2.1").total_usd)
+    assert usd["text_cached"] == pytest.approx(64 * 0.4 / 1e6) and usd["image_fresh"] == 0
+    assert price_tokens(usage, "gpt-9")["audio_out"] is None and price_tokens(usage, "gpt-9")["image_fresh"] == 0

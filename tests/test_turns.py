@@ -4,7 +4,7 @@ import pytest
 from wire_samples import PCM, USAGE, call_item, response
 
 from realtime_nb import g711
-from realtime_nb.pricing import Usage
+from realtime_nb.tokens import Usage
 from realtime_nb.turns import Part, Reply, Turn, bytes_per_ms, decode_clip
 from realtime_nb.wire.items import ErrorDetail, Item, Response
 from realtime_nb.wire.local import Word

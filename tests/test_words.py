@@ -1,6 +1,6 @@
 import pytest
 
-from realtime_nb.pricing import Usage
+from realtime_nb.tokens import Usage
 from realtime_nb.turns import Part, Reply, Stage, Turn
 from realtime_nb.views import words
 from realtime_nb.wire.items import ErrorDetail

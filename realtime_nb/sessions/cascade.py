@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
-from ..pricing import shutdown_notice
+from ..prices import shutdown_notice
 from ..sentences import split_sentences
 from ..wire import events as ev
 from ..wire.chat import CompletionReader

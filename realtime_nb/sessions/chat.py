@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
 from ..errors import AudioError, MissingExtra
-from ..pricing import shutdown_notice
+from ..prices import shutdown_notice
 from ..wire.chat import CompletionReader, decode_audio
 from ..wire.chat_history import ChatHistory
 from ..wire.chat_settings import chat_settings

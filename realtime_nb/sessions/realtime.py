@@ -11,7 +11,7 @@ from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
 from ..backends import Backend
 from ..errors import AudioError, RealtimeError, SettingsError
 from ..loop import Pending, call_soon, submit
-from ..pricing import shutdown_notice
+from ..prices import shutdown_notice
 from ..turns import Reply
 from ..wire import events as ev
 from ..wire.items import Content as ItemContent

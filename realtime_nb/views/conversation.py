@@ -7,7 +7,8 @@ from typing import Any
 
 from ..audio import AudioClip, concatenate
 from ..conversation import Conversation
-from ..pricing import Usage, format_usd
+from ..pricing import format_usd
+from ..tokens import Usage
 from ..turns import Reply, Turn
 from . import words
 from .budget import AudioBudget, duration_s
