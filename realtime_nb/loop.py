@@ -1,4 +1,4 @@
-"""The I/O thread: one event loop of our own, which no busy cell can stop.
+"""The I/O thread: one event loop of our own, which no busy cell can stop; and another one for coroutines of people's.
 
 Sockets live here. Public calls hand their work over with `submit` and return a `Pending`, which can be awaited in a
 cell or a coroutine and waited for in a script. `run_sync` is for people who bring coroutines of their own.
@@ -16,10 +16,29 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_lock = threading.Lock()
-_thread: threading.Thread | None = None
-_loop: asyncio.AbstractEventLoop | None = None
-_pid = 0
+
+class _LoopThread:
+    """An event loop on a thread of its own, started on first use, and afresh after a fork."""
+
+    def __init__(self, name: str):
+        self.thread: threading.Thread | None = None
+        self._name = name
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._loop = asyncio.new_event_loop()
+                self.thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
+                self.thread.start()
+            return self._loop
+
+
+_io = _LoopThread("realtime_nb-io")
+_people = _LoopThread("realtime_nb-tools")
 
 
 class Pending(Future[T]):
@@ -39,7 +58,7 @@ class Pending(Future[T]):
         timeout : float, optional
             How many seconds to wait at most; then `TimeoutError` is raised and the work goes on.
         """
-        if threading.current_thread() is _thread and not self.done():
+        if on_io_thread() and not self.done():
             raise RuntimeError("result() would stop the I/O thread that it waits for: await it instead")
         return super().result(timeout)
 
@@ -53,19 +72,17 @@ class Pending(Future[T]):
 
 def io_loop() -> asyncio.AbstractEventLoop:
     """Return the I/O thread's event loop, starting the thread on first use (and afresh after a fork)."""
-    global _thread, _loop, _pid
-    with _lock:
-        if _loop is None or _pid != os.getpid():
-            _pid = os.getpid()
-            _loop = asyncio.new_event_loop()
-            _thread = threading.Thread(target=_loop.run_forever, name="realtime_nb-io", daemon=True)
-            _thread.start()
-        return _loop
+    return _io.loop()
+
+
+def people_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop for coroutines that people bring, which may block it: no socket of ours lives there."""
+    return _people.loop()
 
 
 def on_io_thread() -> bool:
     """Whether the caller runs on the I/O thread."""
-    return threading.current_thread() is _thread
+    return threading.current_thread() is _io.thread
 
 
 def call_soon(function: Callable[..., object], *args: Any) -> None:

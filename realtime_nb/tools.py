@@ -72,12 +72,6 @@ class Tool:
         told = {"description": self.description} if self.description else {}
         return {"type": "function", "name": self.name, **told, "parameters": self.parameters}
 
-    @property
-    def is_async(self) -> bool:
-        """Whether calling it makes a coroutine."""
-        called = self.function if inspect.isroutine(self.function) else type(self.function).__call__
-        return any(inspect.iscoroutinefunction(each) for each in (self.function, called))
-
     def bind(self, arguments: str) -> inspect.BoundArguments:
         """Check a model's arguments.
 
@@ -164,8 +158,8 @@ def tool(
     ...         The order's number.
     ...     '''
     ...     return "on its way" if number == 7 else "unknown"
-    >>> tool(order_status, timeout_s=5).parameters["properties"]
-    {'number': {'type': 'integer', 'description': "The order's number."}}
+    >>> tool(order_status, timeout_s=5).parameters["properties"]["number"]
+    {'description': "The order's number.", 'type': 'integer'}
     """
     made = functools.partial(
         Tool, name=name, description=description, approve=approve, timeout_s=timeout_s, max_chars=max_chars
@@ -221,12 +215,16 @@ def result_text(result: Any, max_chars: int = MAX_CHARS) -> str:
     return _sendable(text)
 
 
-def error_text(error: BaseException | str) -> str:
-    """Return what the model gets of something that went wrong: ``{"error": …}``, never a traceback."""
+def error_words(error: BaseException) -> str:
+    """Return what an exception says, up to 1,024 characters of it; never its traceback."""
+    return _bounded(_sendable(f"{type(error).__name__}: {error}".removesuffix(": ")))
+
+
+def error_text(words: str) -> str:
+    """Return what the model gets where something went wrong: ``{"error": …}``."""
     from pydantic_core import to_json
 
-    said = error if isinstance(error, str) else f"{type(error).__name__}: {error}".removesuffix(": ")
-    return to_json({"error": _bounded(_sendable(said))}).decode()
+    return to_json({"error": _bounded(_sendable(words))}).decode()
 
 
 def _sendable(text: str) -> str:

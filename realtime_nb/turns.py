@@ -110,6 +110,8 @@ class Turn(Record):
     """What a call returned, as the model gets it: on the call as on the item that answers it."""
     server_label: str = ""
     """The MCP server whose tool it is."""
+    approval_request_id: str = ""
+    """The item that asked for approval of an MCP server's call, or that is answered."""
     tool_ms: float | None = None
     """How long the function of a call ran here; `None` where it did not run."""
     tool_error: str = ""
@@ -161,6 +163,7 @@ class Turn(Record):
         self.arguments = item.arguments or self.arguments
         self.output = item.output or self.output
         self.server_label = item.server_label or self.server_label
+        self.approval_request_id = item.approval_request_id or self.approval_request_id
         self.tool_error = _reason(item.error) or self.tool_error
         if isinstance(item.approve, bool):
             self.approved = item.approve

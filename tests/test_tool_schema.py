@@ -142,9 +142,9 @@ def test_methods_partials_and_callable_objects_are_tools():
 
     assert tool(Shop().refund).definition["description"] == "Give the money back."
     assert list(properties(Shop().refund)) == ["order"]
-    assert tool(Shop()).name == "Shop" and tool(Shop()).is_async
+    assert tool(Shop()).name == "Shop" and list(properties(Shop())) == ["order"]
     bound = tool(functools.partial(order, 7, paid=True))
-    assert (bound.name, bound.is_async) == ("order", False)
+    assert bound.name == "order"
     assert "number" not in bound.parameters["properties"]  # Given by place,
     assert "paid" not in bound.parameters["properties"]  # or by name: not the model's to say.
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from realtime_nb.errors import SettingsError
-from realtime_nb.tools import Tool, error_text, read_tools, result_text, tool
+from realtime_nb.tools import Tool, error_text, error_words, read_tools, result_text, tool
 
 PLAIN = {"type": "function", "name": "plain", "parameters": {"type": "object", "properties": {}}}
 MCP = {"type": "mcp", "server_label": "docs", "server_url": "https://example.com/mcp"}
@@ -155,7 +155,8 @@ def test_a_long_result_is_cut_and_the_model_is_told():
 
 
 def test_an_error_is_told_in_words_without_a_traceback():
-    assert json.loads(error_text(ValueError("no \ud83d such order"))) == {"error": "ValueError: no ? such order"}
-    assert json.loads(error_text(KeyError())) == {"error": "KeyError"}
+    assert error_words(ValueError("no \ud83d such order")) == "ValueError: no ? such order"
+    assert error_words(KeyError()) == "KeyError"
     assert json.loads(error_text("refused")) == {"error": "refused"}
+    assert len(error_words(ValueError("x" * 10_000))) == 1_024
     assert len(error_text("x" * 10_000)) < 1_100

@@ -11,10 +11,12 @@ from typing import Any, Self
 from ..audio import AudioClip
 from ..backends import Backend
 from ..errors import AudioError
-from ..loop import Pending
+from ..loop import Pending, call_soon
+from ..tools import Approver
 from ..turns import Reply
-from ..wire.local import Interrupted, StateChanged
+from ..wire.local import ApprovalAsked, Interrupted, StateChanged
 from .journal import EventLog, Journal, Listener, LoggedEvent
+from .tool_calls import MAX_ROUNDS, ToolCalls
 
 __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
 
@@ -36,8 +38,9 @@ class Session(ABC):
     hears_sound = True
     """Whether the model gets what was said as sound; otherwise it gets the words alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS) -> None:
         self._journal = Journal()
+        self._calls = ToolCalls(self._journal, approve=approve, max_rounds=max_tool_rounds)
         self.conversation = self._journal.conversation
         """What was said, as records."""
         self.log = self._journal.log
@@ -59,6 +62,31 @@ class Session(ABC):
     @abstractmethod
     def close(self) -> Pending[None]:
         """End the session; its records stay. Does nothing where it is closed."""
+
+    @property
+    def open_approvals(self) -> list[ApprovalAsked]:
+        """The calls that wait for somebody to agree to them: ``call_id``, ``name``, ``arguments``."""
+        return self._calls.approvals.open
+
+    def decide(self, call_id: str, approved: bool) -> None:
+        """Agree to a call of `open_approvals`, or refuse it; does nothing where it is not open any more."""
+        call_soon(self._calls.approvals.decide, call_id, approved)
+
+    def attend(self, is_there: Callable[[], bool]) -> Callable[[], None]:
+        """Say that somebody may be asked for approval; a panel does so while its page is open.
+
+        Parameters
+        ----------
+        is_there : callable
+            Takes nothing and returns whether somebody is there now. Whoever it is hears of calls by the event
+            ``tool.approval_asked``, and answers by `decide`.
+
+        Returns
+        -------
+        stop : callable
+            Ends it.
+        """
+        return self._calls.approvals.attend(is_there)
 
     @property
     def elapsed_ms(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import warnings
 from typing import Any, Unpack
 
@@ -12,6 +13,7 @@ from ..backends import Backend
 from ..errors import AudioError, RealtimeError, SettingsError
 from ..loop import Pending, call_soon, submit
 from ..prices import shutdown_notice
+from ..tools import Approver, Tool, read_tools
 from ..turns import Reply
 from ..wire import events as ev
 from ..wire.items import Content as ItemContent
@@ -22,6 +24,8 @@ from ..wire.settings import Options, session_from_options, setting_at
 from .base import Content, Session, check_content
 from .connection import Connection, server_error
 from .spoken_input import SpokenInput
+from .tool_calls import MAX_ROUNDS
+from .tool_turns import ToolTurns
 
 #: How long `ask` waits for the person's own words after the answer is done: they may come last.
 _TRANSCRIPT_WAIT_S = 5.0
@@ -42,9 +46,19 @@ class RealtimeSession(Session):
         is a key, the local voice otherwise.
     api_key : str, optional
         By default from the environment. It is never shown, logged or stored.
+    approve : bool or callable, default False
+        Whether somebody must agree to each call of a function in ``tools``, where the function's own `tool` does not
+        say. `True` asks by the panel's buttons. A callable is asked instead, in a thread of its own: it takes the call
+        (``name``, ``arguments``, ``call_id``, ``server_label``) and returns `True` to agree. Where nobody is there,
+        or nobody answers within 120 s, the model is told that the call was refused. Requests for approval of MCP
+        servers are asked about in the same way.
+    max_tool_rounds : int, default 8
+        How often the model may call tools for one question; then it has to answer in words.
     **options : Options
         Session settings by their short names: ``instructions``, ``voice``, ``turn_detection``, ``transcription``,
-        ``output_modalities``, ``tools``, …; see `realtime_nb.wire.settings.Options`.
+        ``output_modalities``, ``tools``, …; see `realtime_nb.wire.settings.Options`. Functions among the ``tools``
+        are run here when the model calls them, all calls of a response together; `ask` gives the answer that
+        follows. Tools given as dicts are the caller's to answer, by `send_function_output`, or an MCP server's.
 
     Raises
     ------
@@ -60,6 +74,15 @@ class RealtimeSession(Session):
     >>> reply.status
     'completed'
     >>> session.close().result()
+
+    With a tool (see `realtime_nb.tool` for types, time-outs and approval):
+
+    >>> def order_status(number: int) -> dict:
+    ...     "Look up where an order is."
+    ...     return {"status": "on its way", "order": number}
+    >>> with RealtimeSession(backend="local", tools=[order_status]) as session:
+    ...     session.ask("What is the status of order seven?").result().transcript
+    'The status is on its way, the order is 7.'
     """
 
     def __init__(
@@ -68,20 +91,26 @@ class RealtimeSession(Session):
         model: str | None = None,
         backend: Backend | str | None = None,
         api_key: str | None = None,
+        approve: bool | Approver = False,
+        max_tool_rounds: int = MAX_ROUNDS,
         **options: Unpack[Options],
     ):
-        super().__init__()
+        super().__init__(approve=approve, max_tool_rounds=max_tool_rounds)
         self.backend = Backend.find(backend, api_key=api_key)
         self.model = model or self.backend.model
         options.setdefault("voice", self.backend.voice)
         options.setdefault("transcription", self.backend.transcription)
         self._options: dict[str, Any] = dict(options)
-        self._settings = session_from_options(**options)
+        if options.get("tools"):
+            self._options["tools"] = self._calls.take(options["tools"])
+        self._settings = session_from_options(**self._options)
         notice = shutdown_notice(self.model) or shutdown_notice(self._transcription_model)
         if notice:
             warnings.warn(notice, FutureWarning, stacklevel=2)
         self._line = Connection(self._journal)
         self._input = SpokenInput(self._line)
+        self._turns = ToolTurns(self._line, self._calls, self._respond_once)
+        self._asking = asyncio.Lock()
 
     # --- what it is ---
 
@@ -150,6 +179,8 @@ class RealtimeSession(Session):
         -------
         reply : Pending of Reply
             There when the response is done and the words of a spoken turn are known (they may come up to 5 s later).
+            Where the model calls functions of ``tools``, it is the last one of the turn; those before it are in
+            `conversation`.
 
         Raises
         ------
@@ -225,8 +256,12 @@ class RealtimeSession(Session):
         ServerError
             If the server refuses it.
         """
-        session_from_options(**options)
-        return submit(self._update(dict(options)))
+        given: dict[str, Any] = dict(options)
+        functions: dict[str, Tool] = {}
+        if given.get("tools"):
+            given["tools"], functions = read_tools(given["tools"])
+        session_from_options(**given)
+        return submit(self._update(given, functions))
 
     def send_function_output(self, call_id: str, output: str) -> Pending[None]:
         """Answer a function call of the model's; then `respond` lets it go on."""
@@ -270,6 +305,11 @@ class RealtimeSession(Session):
         return True
 
     async def _ask(self, content: tuple[Content, ...]) -> Reply:
+        # With functions to call, a turn may take several responses: the next one waits.
+        async with self._asking if self._calls.functions else contextlib.nullcontext():
+            return await self._ask_now(content)
+
+    async def _ask_now(self, content: tuple[Content, ...]) -> Reply:
         await self._connect()
         parts = [
             self._protocol.create_item(
@@ -296,9 +336,14 @@ class RealtimeSession(Session):
             return  # The answer is there; the words may still be filled in later.
 
     async def _respond(self, options: ResponseOptions, *parts: str) -> Reply:
+        """Ask for a response, and wait for it and for what follows the tools that it calls."""
+        return await self._turns.last(await self._respond_once(options, 0, *parts))
+
+    async def _respond_once(self, options: ResponseOptions, tool_round: int, *parts: str) -> Reply:
         """Ask for a response, and wait for it; a refusal of the request, or of a part of the question, is raised."""
         await self._connect()
         request_id = self._protocol.respond(options)
+        self._turns.asked(request_id, options, tool_round)
         self._line.flush()
 
         def done(event: Any) -> Reply | None:
@@ -319,10 +364,12 @@ class RealtimeSession(Session):
             lambda event: isinstance(event, ev.ConversationItemAdded) and event.item.call_id == item.call_id,
         )
 
-    async def _update(self, options: dict[str, Any]) -> None:
+    async def _update(self, options: dict[str, Any], functions: dict[str, Tool]) -> None:
         if self._line.is_open:
             await self._line.acknowledged(self._protocol.update(session_from_options(**options)))
-        # Kept for the next connection only where the server has taken them.
+        # Kept, also for the next connection, only where the server has taken them.
+        if "tools" in options:
+            self._calls.set(options["tools"], functions)
         self._options.update(options)
         self._settings = session_from_options(**self._options)
 

@@ -7,7 +7,7 @@ Source: Realtime API reference, ``session.update``.
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, TypedDict
 
 import msgspec
@@ -128,7 +128,8 @@ class Options(TypedDict, total=False):
 
     ``turn_detection`` takes ``"server_vad"``, ``"semantic_vad"``, a dict with the API's fields, or `None` for turns
     made by hand; ``transcription`` a model's name, a dict, or `None`; ``input_format`` and ``output_format``
-    ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"``; ``output_modalities`` ``["audio"]`` or ``["text"]``.
+    ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"``; ``output_modalities`` ``["audio"]`` or ``["text"]``; ``tools``
+    functions and tools in the API's shape.
     """
 
     instructions: str
@@ -140,7 +141,7 @@ class Options(TypedDict, total=False):
     noise_reduction: str | dict[str, Any] | None
     input_format: str
     output_format: str
-    tools: list[dict[str, Any]]
+    tools: Sequence[Callable[..., Any] | dict[str, Any]]
     tool_choice: str | dict[str, Any]
     parallel_tool_calls: bool
     reasoning: dict[str, Any]
