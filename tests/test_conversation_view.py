@@ -61,7 +61,7 @@ def test_the_record_and_the_picture_can_be_two_outputs():
     record, picture = conversation_outputs(samples.conversation())
     assert set(record) == {"text/plain", "text/html"} and "<img" not in record["text/html"]
     assert set(picture) == {"text/plain", "image/png"}
-    assert picture["text/plain"] == "Spectrogram of the answers, 0.6 s"
+    assert picture["text/plain"] == "Spectrogram(mel of AI voice, 80 bands, 0.60 s)"
     assert conversation_outputs(Conversation())[1] == {}
 
 

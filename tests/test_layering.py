@@ -26,8 +26,8 @@ FLOORS = {
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 #: The only modules that may import these, at whatever depth.
 HOMES = {
-    "librosa": {"views.spectrogram", "views.prosody"},
-    "matplotlib": {"views.spectrogram", "views.plots"},
+    "librosa": {"views.transforms", "views.activity", "views.prosody"},
+    "matplotlib": {"views.spectrogram_picture", "views.plots"},
     "PIL": {"views.plots"},
     "av": {"aac"},
     "soundfile": {"audio"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ..audio import AudioClip, concatenate
 from ..conversation import Conversation
 from ..pricing import format_usd
 from ..tokens import Usage
@@ -14,8 +13,9 @@ from . import words
 from .budget import AudioBudget, duration_s
 from .html import escape, facts, left_out, picture, player, saying, section, table
 from .spectrogram import spectrogram
+from .tracks import extent_s, tracks_of
 
-#: The picture shows as much of the last answers: more would be as long to draw as it would be narrow to read.
+#: The picture shows as much of the end: more would be as long to draw as it would be narrow to read.
 _PICTURED_S = 120.0
 
 _HOW_TO_KEEP = 'turn.audio.save("turn.flac") for each turn of session.conversation, or session.save("folder")'
@@ -31,7 +31,7 @@ def turn_bundle(turn: Turn) -> dict[str, Any]:
 
 
 def conversation_bundle(conversation: Conversation) -> dict[str, Any]:
-    """Return a conversation's looks: a table of turns, and a picture of the answers' audio."""
+    """Return a conversation's looks: a table of turns, and a picture of both sides' audio."""
     record, image = conversation_outputs(conversation)
     if not image:
         return record
@@ -61,12 +61,13 @@ def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], di
             title=f"Conversation · {words.DISCLOSURE}",
         ),
     }
-    clip, is_all = _last_answers(conversation)
-    if clip is None:
+    tracks = tracks_of(conversation)
+    if not tracks:
         return record, {}
-    which = "the answers" if is_all else "the last answers"
-    image = base64.b64encode(spectrogram(clip).png).decode()
-    return record, {"image/png": image, "text/plain": f"Spectrogram of {which}, {clip.duration_s:.1f} s"}
+    start_s, stop_s = extent_s(tracks)
+    pictured = spectrogram(conversation, start_s=max(start_s, stop_s - _PICTURED_S))
+    which = "" if stop_s - start_s <= _PICTURED_S else f"; the last of {stop_s - start_s:.0f} s"
+    return record, {"image/png": base64.b64encode(pictured.png).decode(), "text/plain": f"{pictured!r}{which}"}
 
 
 def conversation_text(conversation: Conversation) -> str:
@@ -111,18 +112,3 @@ def _totals(conversation: Conversation) -> list[tuple[str, str]]:
         ("model", str(conversation.session.get("model", "–"))),
         *([("errors", f"{len(errors)}; the last: {errors[-1]}")] if errors else []),
     ]
-
-
-def _last_answers(conversation: Conversation) -> tuple[AudioClip | None, bool]:
-    """Return the audio of the last answers, and whether that is all of them."""
-    clips: list[AudioClip] = []
-    left_s = _PICTURED_S
-    replies = [reply for reply in reversed(conversation.replies) if duration_s(reply)]
-    for reply in replies:
-        clip = reply.audio
-        if left_s <= 0 or clip is None:
-            break
-        clips.insert(0, clip.cut(max(0.0, clip.duration_s - left_s)))
-        left_s -= clips[0].duration_s
-    whole = sum(map(duration_s, replies)) <= _PICTURED_S
-    return (concatenate(clips) if clips else None), whole

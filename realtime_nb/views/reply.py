@@ -19,8 +19,9 @@ def reply_bundle(reply: Reply) -> dict[str, Any]:
     budget = AudioBudget()
     image = ""
     if clip is not None:
-        png = spectrogram(clip).png
-        image = picture(png, f"Mel spectrogram of the answer, {clip.duration_s:.1f} s")
+        record = spectrogram(reply)
+        png = record.png
+        image = picture(png, repr(record))
         bundle["image/png"] = base64.b64encode(png).decode()
     bundle["text/html"] = section(
         *[saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn)) for turn in _turns(reply)],

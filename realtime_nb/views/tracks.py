@@ -1,0 +1,175 @@
+"""Who sounds when: the audio of records, laid out side by side on one clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol, TypeAlias
+
+from ..audio import AudioClip
+from ..conversation import Conversation
+from ..turns import Reply, Turn
+from .budget import duration_s
+from .words import who
+
+Source: TypeAlias = AudioClip | Turn | Reply | Conversation
+Word: TypeAlias = tuple[str, float, float]
+# The padding of a spoken turn may reach back into the one before.
+_SHARED_S = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A stretch of sound; `origin_s` is on the clock, other times count from the sound's own beginning."""
+
+    sound: AudioClip | Turn
+    origin_s: float
+    from_s: float
+    to_s: float
+    heard_s: float | None = None
+    """How much of the sound was heard before playback was stopped; `None` where it was not."""
+    words: tuple[Word, ...] = ()
+
+    @classmethod
+    def of(cls, sound: AudioClip | Turn) -> Piece | None:
+        """Return a whole sound that begins at zero; `None` where there is none. Nothing is decoded."""
+        length_s = duration_s(sound)
+        if not length_s:
+            return None
+        if isinstance(sound, AudioClip):
+            return cls(sound, 0.0, 0.0, length_s)
+        heard_ms = sound.played_ms if sound.interrupted else None
+        if sound.truncated_ms is not None:
+            heard_ms = sound.truncated_ms
+        heard_s = None if heard_ms is None or heard_ms >= 1000 * length_s else heard_ms / 1000
+        words = tuple((word.text, word.start_ms / 1000, word.end_ms / 1000) for word in sound.words)
+        return cls(sound, 0.0, 0.0, length_s, heard_s, words)
+
+    @property
+    def start_s(self) -> float:
+        """Its beginning on the clock."""
+        return self.origin_s + self.from_s
+
+    @property
+    def stop_s(self) -> float:
+        """Its end on the clock."""
+        return self.origin_s + self.to_s
+
+    @property
+    def sounds_until_s(self) -> float:
+        """Where on the clock it fell silent: its end, or where playback was stopped."""
+        return (
+            self.stop_s if self.heard_s is None else min(max(self.start_s, self.origin_s + self.heard_s), self.stop_s)
+        )
+
+    @cached_property
+    def clip(self) -> AudioClip:
+        """The stretch itself."""
+        whole = self.sound if isinstance(self.sound, AudioClip) else self.sound.audio
+        assert whole is not None  # `of` has seen that there is some.
+        return whole.cut(self.from_s, self.to_s)
+
+    @property
+    def words_on_clock(self) -> list[Word]:
+        """Its words with their times on the clock."""
+        return [
+            (text, self.origin_s + max(start_s, self.from_s), self.origin_s + min(stop_s, self.to_s))
+            for text, start_s, stop_s in self.words
+            if start_s < self.to_s and stop_s > self.from_s
+        ]
+
+    def within(self, start_s: float, stop_s: float) -> Piece | None:
+        """Return what of it lies between two times on the clock; `None` if nothing does."""
+        if start_s <= self.start_s and self.stop_s <= stop_s:
+            return self
+        from_s, to_s = max(self.from_s, start_s - self.origin_s), min(self.to_s, stop_s - self.origin_s)
+        return replace(self, from_s=from_s, to_s=to_s) if from_s < to_s else None
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """All sound of one side, in the order of time."""
+
+    name: str
+    """As a person reads it; empty where there is only one side and nobody's."""
+    pieces: list[Piece] = field(default_factory=list)
+
+
+def tracks_of(source: Source) -> list[Track]:
+    """Lay out a record's audio; sides without sound are left out.
+
+    The clock's zero is the beginning of a clip or turn, for a reply the moment from which its `Timing` counts, and
+    the session's beginning for a conversation.
+    """
+    if isinstance(source, AudioClip | Turn):
+        piece = Piece.of(source)
+        return [Track(who(source) if isinstance(source, Turn) else "", [piece])] if piece else []
+    if isinstance(source, Reply):
+        turns = [(turn, source) for turn in ([source.asked] if source.asked else []) + source.turns]
+        return _laid_out(turns, source.timing.origin_ms / 1000)
+    return _laid_out(((turn, _reply_of(turn, source)) for turn in source), 0.0)
+
+
+class HasPieces(Protocol):
+    """A track, or a side of a spectrogram."""
+
+    @property
+    def pieces(self) -> Sequence[Piece]:
+        """Stretches of sound."""
+        ...
+
+
+def extent_s(tracks: Iterable[HasPieces]) -> tuple[float, float]:
+    """Return when the first sound begins and the last one ends."""
+    pieces = [piece for track in tracks for piece in track.pieces]
+    return min(piece.start_s for piece in pieces), max(piece.stop_s for piece in pieces)
+
+
+def within(tracks: list[Track], start_s: float | None, stop_s: float | None) -> list[Track]:
+    """Return what of the tracks lies between two times on the clock; sides without any are left out."""
+    limits = (-math.inf if start_s is None else start_s, math.inf if stop_s is None else stop_s)
+    cut = [Track(track.name, [each for piece in track.pieces if (each := piece.within(*limits))]) for track in tracks]
+    return [track for track in cut if track.pieces]
+
+
+def _reply_of(turn: Turn, conversation: Conversation) -> Reply | None:
+    return conversation.reply(turn.response_id) if turn.response_id is not None else turn.reply
+
+
+def _laid_out(turns: Iterable[tuple[Turn, Reply | None]], origin_s: float) -> list[Track]:
+    """Place turns, each with the reply that answers it or that it is part of.
+
+    Clips that are asked one after another take less time than they last, and answers that no speaker plays come
+    faster than they sound. What would then lie on top of them is moved behind them, and all that follows with it.
+    """
+    tracks: dict[str, Track] = {}
+    moved_s = 0.0
+    free_s = -math.inf
+    for turn, reply in turns:
+        piece = Piece.of(turn)
+        if piece is None:
+            continue
+        track = tracks.setdefault(turn.role, Track(who(turn)))
+        earliest_s = max(free_s, track.pieces[-1].sounds_until_s - _SHARED_S) if track.pieces else free_s
+        start_s = _start_s(turn, reply, piece, otherwise_s=max(earliest_s, 0.0) - moved_s) + moved_s
+        moved_s += max(0.0, earliest_s - start_s)
+        piece = replace(piece, origin_s=max(start_s, earliest_s))
+        track.pieces.append(piece)
+        if turn.began_at_ms is None:
+            free_s = max(free_s, piece.stop_s)
+    for track in tracks.values():
+        track.pieces[:] = [replace(piece, origin_s=piece.origin_s - origin_s) for piece in track.pieces]
+    return [tracks[role] for role in sorted(tracks, key=lambda role: role == "assistant")]
+
+
+def _start_s(turn: Turn, reply: Reply | None, piece: Piece, *, otherwise_s: float) -> float:
+    """Return when a turn began to sound, on the session's clock."""
+    if turn.began_at_ms is not None:
+        return turn.began_at_ms / 1000
+    if reply is None:
+        return otherwise_s
+    if turn.role == "user":  # It was handed over whole, at the moment from which the answer is counted.
+        return reply.timing.origin_ms / 1000 - piece.stop_s
+    return (reply.timing.origin_ms + (reply.timing.first_audio_ms or 0.0)) / 1000
