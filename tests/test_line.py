@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from browser.bare import until
 from browser.scripted import ScriptedSession
@@ -8,6 +10,7 @@ from realtime_nb.loop import submit
 from realtime_nb.sessions.base import StateChanged
 from realtime_nb.widgets.line import Line
 from realtime_nb.wire import events as ev
+from realtime_nb.wire.local import ClockAligned, SoundBegan
 
 AUDIO = {"kind": "audio", "sample_rate": 24_000, "blocked": False}
 
@@ -261,3 +264,72 @@ def test_sound_in_another_rate_is_resampled(desk):
     for _ in range(50):
         desk.page(Frame(bytes(1920), 48_000, kind=FROM_MICROPHONE))
     assert len(desk.session.audio) == pytest.approx(48_000, abs=2_000)
+
+
+# --- what time it is in the page ---
+
+
+def aligned(desk, ahead_ms=0.0):
+    """Let the page come, and answer with its time until that is known."""
+    desk.do(desk.line.greet)
+    for _ in range(8):
+        asked = desk.road.controls("clock")[-1]
+        desk.page(asked | {"time_ms": time.time() * 1000 + ahead_ms})
+
+
+def test_sound_is_passed_on_with_the_session_time_of_its_capture(desk):
+    aligned(desk, ahead_ms=60_000.0)
+    captured_at_ms = time.time() * 1000 + 60_000.0 - 30
+    desk.page(Frame(b"\1\0" * 480, kind=FROM_MICROPHONE, time_ms=captured_at_ms))
+    captured_ms, came_ms = desk.session.captured[-1]
+    assert 25 < came_ms - captured_ms < 5_000
+
+
+def test_sound_of_a_page_whose_time_is_not_known_has_none(desk):
+    desk.page(Frame(b"\1\0" * 480, kind=FROM_MICROPHONE, time_ms=time.time() * 1000))
+    aligned(desk)
+    desk.page(sound(20))
+    assert [captured_ms for captured_ms, _ in desk.session.captured] == [None, None]
+
+
+def test_the_clock_is_noted_with_the_session(desk):
+    aligned(desk, ahead_ms=500.0)
+    [noted] = [event for event in desk.session.noted if isinstance(event, ClockAligned)]
+    assert abs(noted.offset_ms - 500) <= noted.error_ms
+    assert desk.session.conversation.clock == noted
+
+
+def test_a_clock_that_is_known_before_the_session_opens_is_noted_when_it_does():
+    desk = Desk()
+    aligned(desk)
+    assert desk.session.noted == []
+    desk.page({"kind": "connect"})
+    assert [type(event) for event in desk.session.noted] == [ClockAligned]
+    desk.line.hang_up()
+
+
+def test_the_page_says_when_an_answer_began_to_sound(desk):
+    aligned(desk, ahead_ms=-3_000.0)
+    desk.page(AUDIO)
+    response = desk.session.begin_answer("item-1", "Hello.", seconds=0.5)
+    page_ms = time.time() * 1000 - 3_000
+    desk.page({"kind": "began", "key": 1, "audible": False, "time_ms": page_ms, "latency_ms": 40.0})
+    desk.session.end_answer(response, "item-1", "Hello.")
+    desk.page({"kind": "played", "playing": None, "finished": [{"key": 1, "samples": 12_000}], "underruns": 0,
+               "audible": 1})  # fmt: skip
+    # It comes by way of the page, which may be busy.
+    desk.page({"kind": "began", "key": 1, "audible": True, "time_ms": page_ms + 20, "latency_ms": 40.0})
+    first, sounded = [event for event in desk.session.noted if isinstance(event, SoundBegan)]
+    assert (first.item_id, first.audible, sounded.audible) == ("item-1", False, True)
+    assert sounded.rendered_ms - first.rendered_ms == pytest.approx(20, abs=5)
+    timing = desk.session.conversation.reply(response).timing
+    assert timing.is_played and timing.first_audible_ms == pytest.approx(timing.started_ms + 60, abs=5)
+
+
+def test_sound_that_nobody_knows_or_no_clock_times_is_passed_over(desk):
+    began = {"kind": "began", "audible": True, "time_ms": time.time() * 1000, "latency_ms": 0.0}
+    desk.session.begin_answer("item-1", "Hello.", seconds=0.5)
+    desk.page(began | {"key": 1})
+    aligned(desk)
+    desk.page(began | {"key": 99})
+    assert not any(isinstance(event, SoundBegan) for event in desk.session.noted)

@@ -108,6 +108,16 @@ class Session(ABC):
         """
         return self._journal.listen(listener)
 
+    def note(self, event: Any) -> None:
+        """Take a local event into the log and the records, e.g. what a page reports; returns at once, any thread.
+
+        Parameters
+        ----------
+        event : struct of realtime_nb.wire.local
+            What happened; its times are session times.
+        """
+        call_soon(self._journal.announce, event)
+
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Yield every event from now on until the session is closed."""
         queue: asyncio.Queue[Any] = asyncio.Queue()

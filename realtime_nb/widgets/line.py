@@ -11,8 +11,10 @@ from typing import Any
 
 from .. import g711
 from ..bridge import Frame, Road
-from ..loop import io_loop
+from ..loop import call_soon, io_loop
+from ..wire.local import SoundBegan
 from .microphone import Capture
+from .page_clock import PageClock
 from .speaker import Playback
 
 #: The transcript is sent at most ten times a second, whatever the rate of the deltas.
@@ -57,12 +59,13 @@ class Line:
         on_state: Callable[[str], None],
     ):
         self.session = session
-        self.playback = Playback(road, self._heard)
+        self.playback = Playback(road, self._heard, self._began)
         self._road = road
         self._watch = watch
         self._on_reply = on_reply
         self._on_state = on_state
         self._capture = Capture()
+        self._clock = PageClock(road, self._note_clock)
         self._automatic = session.turn_detection or {"type": "server_vad"}
         self.hands_free = session.turn_detection is not None
         self._held_bytes: int | None = None
@@ -81,6 +84,8 @@ class Line:
             "say": self._say,
             "played": self.playback.on_played,
             "flushed": self.playback.on_flushed,
+            "began": self.playback.on_began,
+            "clock": self._clock.on_answer,
             "audio": self._on_audio,
             "silent": self._on_silent,
         }
@@ -88,6 +93,7 @@ class Line:
     def hang_up(self) -> None:
         """Stop following the session."""
         self._stop_listening()
+        call_soon(self._clock.stop)
 
     # --- from the page ---
 
@@ -97,10 +103,17 @@ class Line:
         if self._held_bytes is not None:
             self._held_bytes += len(pcm)
             # Behind `clear`, which is a task: a burst of frames must not be sent before it, and be forgotten by it.
-            io_loop().call_soon(self.session.send_audio, pcm)
-            return
-        if self.hands_free:
-            self.session.send_audio(pcm)
+            io_loop().call_soon(self._send_audio, pcm, frame.time_ms)
+        elif self.hands_free:
+            self._send_audio(pcm, frame.time_ms)
+
+    def _send_audio(self, pcm: bytes, page_ms: float) -> None:
+        self.session.send_audio(pcm, captured_ms=self._session_ms(page_ms) if page_ms else None)
+
+    def _session_ms(self, page_ms: float) -> float | None:
+        """Return the session time at which the page's clock said this; `None` while it is not known."""
+        ago_ms = self._clock.ago_ms(page_ms)
+        return None if ago_ms is None else self.session.elapsed_ms - ago_ms
 
     def greet(self) -> None:
         """Tell a page that has just come all that it needs to know."""
@@ -108,9 +121,11 @@ class Line:
         self._rows, self._order = {}, []
         self._send_state()
         self._send_rows()
+        self._clock.start()
 
     def lose_page(self) -> None:
         """Forget what went with the page."""
+        self._clock.stop()
         self._held_bytes = None
         self._on_silent({})
 
@@ -166,6 +181,17 @@ class Line:
         if stopped:
             self._rows_later()
 
+    def _began(self, item_id: str, page_ms: float, latency_ms: float, audible: bool) -> None:
+        rendered_ms = self._session_ms(page_ms)
+        if rendered_ms is not None:
+            self.session.note(
+                SoundBegan(item_id=item_id, rendered_ms=rendered_ms, latency_ms=latency_ms, audible=audible)
+            )
+
+    def _note_clock(self) -> None:
+        if self.session.state == "open" and (aligned := self._clock.aligned):
+            self.session.note(aligned)
+
     # --- from the session ---
 
     def _on_event(self, event: Any, elapsed_ms: float) -> None:
@@ -185,6 +211,7 @@ class Line:
         elif kind == "session.state":
             self._message = event.message
             self._on_state(event.state)
+            self._note_clock()
             if event.state == "closed":
                 self._phase = "idle"
         if kind in _PHASES:

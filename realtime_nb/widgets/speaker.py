@@ -17,6 +17,8 @@ from .base import BaseWidget, static_text
 
 #: Called with ``(item_id, played_ms, stopped)``.
 HeardCallback = Callable[[str, float, bool], None]
+#: Called with ``(item_id, time_ms, latency_ms, audible)``; the time is the page's.
+BeganCallback = Callable[[str, float, float, bool], None]
 
 #: A clip travels in pieces, so that a flush in its middle spares the road the rest.
 _PIECE_BYTES = 2 * WIRE_SAMPLE_RATE // 5
@@ -45,11 +47,16 @@ class Playback:
     on_heard : callable
         Called on the I/O thread with ``(item_id, played_ms, stopped)``: about ten times a second while an item plays,
         once when it is over, and with ``stopped=True`` when it was cut off.
+    on_began : callable, optional
+        Called on the I/O thread with ``(item_id, time_ms, latency_ms, audible)`` when the page has rendered an item's
+        first sample, and again for its first audible one.
     """
 
-    def __init__(self, road: Road, on_heard: HeardCallback):
+    def __init__(self, road: Road, on_heard: HeardCallback, on_began: BeganCallback | None = None):
         self._road = road
         self._on_heard = on_heard
+        self._on_began = on_began
+        self._names: dict[int, str] = {}
         self._items: dict[str, _Item] = {}
         self._keys = itertools.count(1)
         self._seq = itertools.count()
@@ -102,6 +109,7 @@ class Playback:
     def _add(self, item_id: str, sample_rate: int) -> _Item:
         item = _Item(item_id, next(self._keys), Resampler(sample_rate, self.sample_rate))
         self._items[item_id] = item
+        self._names[item.key] = item_id
         return item
 
     def _send(self, item: _Item, pcm: bytes, *, last: bool) -> None:
@@ -127,6 +135,12 @@ class Playback:
                 self._on_heard(item.item_id, item.played_ms(samples), False)
         if current:
             self._on_heard(current.item_id, current.played_ms(playing["samples"]), False)
+
+    def on_began(self, message: dict[str, Any]) -> None:
+        """Take the page's ``began`` report. It passes the page's own work, and may come after the item's end."""
+        item_id = self._names.get(message["key"])
+        if item_id and self._on_began:
+            self._on_began(item_id, message["time_ms"], message["latency_ms"], message["audible"])
 
     def on_flushed(self, message: dict[str, Any]) -> None:
         """Take the page's ``flushed`` report: how far each item was played that it dropped."""

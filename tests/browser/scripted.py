@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,10 @@ class ScriptedSession:
         self.audio = bytearray()
         self.late: set[str] = set()
         self.refusal: Exception | None = None
+        self.noted: list[Any] = []
+        self.captured: list[tuple[float | None, float]] = []
+        """Session time at which each piece of sound was captured, and at which it came."""
+        self._began_ms = time.perf_counter() * 1000
         self._listeners: list[Any] = []
         self._ids = iter(range(1, 1000))
 
@@ -41,7 +46,16 @@ class ScriptedSession:
     def is_late(self, response_id: str) -> bool:
         return response_id in self.late
 
-    def send_audio(self, pcm: bytes, sample_rate: int = 24_000) -> None:
+    @property
+    def elapsed_ms(self) -> float:
+        return time.perf_counter() * 1000 - self._began_ms
+
+    def note(self, event: Any) -> None:
+        self.noted.append(event)
+        self._tell(event)
+
+    def send_audio(self, pcm: bytes, sample_rate: int = 24_000, *, captured_ms: float | None = None) -> None:
+        self.captured.append((captured_ms, self.elapsed_ms))
         self.calls.append(("audio",)) if not self.calls or self.calls[-1] != ("audio",) else None
         self.audio += pcm
 
@@ -136,10 +150,13 @@ class ScriptedSession:
             ev.ConversationItemInputAudioTranscriptionCompleted(item_id=item_id, transcript=words),
         )
 
-    def begin_answer(self, item_id: str, words: str, seconds: float, previous: str | None = None) -> str:
-        """Let the server begin to answer aloud; returns the response's id."""
+    def begin_answer(
+        self, item_id: str, words: str, seconds: float, previous: str | None = None, silence: float = 0.0
+    ) -> str:
+        """Let the server begin to answer aloud, after a silence; returns the response's id."""
         response_id = f"resp-{next(self._ids)}"
         t = np.arange(round(24_000 * seconds)) / 24_000
+        sound = np.pad(0.3 * np.sin(2 * np.pi * 300 * t), (round(24_000 * silence), 0))
         at = {"response_id": response_id, "item_id": item_id}
         item = Item(type="message", id=item_id, role="assistant", status="in_progress", content=[])
         self.say(
@@ -148,7 +165,7 @@ class ScriptedSession:
             ev.ConversationItemAdded(item=item, previous_item_id=previous),
             ev.ResponseContentPartAdded(**at, part=Content(type="audio")),
             ev.ResponseOutputAudioTranscriptDelta(**at, delta=words),
-            ev.ResponseOutputAudioDelta(**at, delta=to_pcm16(0.3 * np.sin(2 * np.pi * 300 * t))),
+            ev.ResponseOutputAudioDelta(**at, delta=to_pcm16(sound)),
         )
         return response_id
 

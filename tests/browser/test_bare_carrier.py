@@ -116,6 +116,18 @@ def test_a_flush_without_a_player_drops_what_waits_and_says_that_nothing_was_hea
     assert message == {"kind": "flushed", "positions": [{"key": 1, "samples": 0}, {"key": 3, "samples": 0}]}
 
 
+def test_the_carrier_itself_says_what_time_it_is(carrier):
+    script = """
+      const before = Date.now();
+      page.postMessage({ take: JSON.stringify({ kind: "clock", sent_ms: 12.5 }) });
+      const [{ comm, urgent }] = (await said(1)).map((each) => ({ urgent: true, ...each }));
+      return { comm, between: before <= comm.time_ms && comm.time_ms <= Date.now() };
+    """
+    answer = carrier(script)
+    assert answer["between"]
+    assert answer["comm"]["kind"] == "clock" and answer["comm"]["sent_ms"] == 12.5
+
+
 def test_a_shut_gate_drops_frames_but_not_what_else_the_microphone_says(carrier):
     script = """
       const { port1: microphone, port2: line } = new MessageChannel();

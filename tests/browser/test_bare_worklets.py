@@ -106,3 +106,25 @@ def test_pcm16_goes_through_both_worklets_unchanged(queue):
       return c.toPcm16(p.fromPcm16(all)).every((s, i) => s === all[i]);
     });"""
     assert queue(script) is True
+
+
+def test_an_item_says_where_it_begins_and_where_it_begins_to_sound(queue):
+    script = """push(1, [0, 0, 0.0009, 0, 0.0011, 1, 1, 1], true); push(2, [-1, 1], true);
+      const seen = [];
+      for (let i = 0; i < 4; i++) { pull(3); seen.push(queue.beginnings.splice(0)); }
+      return seen;"""
+    assert queue(script) == [
+        [{"key": 1, "audible": False, "at": 0}],
+        [{"key": 1, "audible": True, "at": 1}],
+        [{"key": 2, "audible": False, "at": 2}, {"key": 2, "audible": True, "at": 2}],
+        [],
+    ]
+
+
+def test_silence_begins_but_never_sounds(queue):
+    script = "push(1, [0, 0, 0, 0], true); pull(9); return queue.beginnings"
+    assert queue(script) == [{"key": 1, "audible": False, "at": 0}]
+
+
+def test_what_waits_for_its_preroll_has_not_begun(queue):
+    assert queue("push(1, [1, 1, 1]); pull(9); return queue.beginnings") == []

@@ -3,11 +3,31 @@
 import pytest
 from playwright.sync_api import expect
 
+from realtime_nb.latency import STEPS
+
 pytestmark = pytest.mark.jupyter
 
 CELLS = (
     "import realtime_nb as rt\nsession = rt.RealtimeSession(backend='local')\npanel = rt.VoicePanel(session)\npanel",
 )
+
+
+WATERFALL = """[
+    [(span.name, span.start_ms, span.end_ms) for span in waterfall.steps]
+    + [waterfall.clock.offset_ms, waterfall.clock.error_ms]
+    for waterfall in rt.timeline(session.conversation).waterfalls
+][0]"""
+
+
+def check_waterfall(notebook):
+    """Every step from the microphone to the loudspeaker is known; kernel and browser share one clock here."""
+    *steps, offset_ms, error_ms = notebook.ask(" ".join(WATERFALL.split()))
+    assert abs(offset_ms) <= error_ms < 50
+    assert [name for name, _, _ in steps] == list(STEPS)
+    spans = {name: end_ms - start_ms for name, start_ms, end_ms in steps}
+    assert steps[0][1] == 0 and 0 <= spans["capture"] <= 21
+    assert all(span_ms >= -error_ms - 1 for span_ms in spans.values())
+    assert spans["turn detection"] > 300  # The server waits for 500 ms of silence, of which some was in the frames.
 
 
 @pytest.mark.parametrize("app", ["lab", "notebook"])
@@ -21,6 +41,7 @@ def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
     notebook.until("session.conversation.replies[-1].done and not panel.playback.busy")
     assert notebook.ask("panel.playback.audible_samples") > 12_000
     assert notebook.ask("panel.playback.underruns") == 0
+    check_waterfall(notebook)
     expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible(timeout=30_000)
 
     live, record, picture = notebook.save()

@@ -3,6 +3,8 @@
 // model makes an engine of its own. Sound goes from the worklets straight to the carrier and does not pass here.
 
 /** @typedef {{ key: number, samples: number }} Position */
+/** @typedef {{ kind: string, key: number, audible: boolean, time_ms: number, latency_ms: number }} Began an item's first
+ *   sample, or its first audible one, was rendered, and takes so long from there to the loudspeaker */
 /** @typedef {{ playing: Position | null, finished: Position[], underruns: number, audible: number, level: number,
  *   timeMs: number }} Report what had been rendered at `timeMs` */
 
@@ -55,6 +57,7 @@ export function insecure() {
  * @param {() => void} [options.onCaptureStopped] after the last frame
  * @param {(report: Report) => void} [options.onReport] about ten times a second while playing
  * @param {() => void} [options.onFlushed]
+ * @param {(began: Began) => void} [options.onBegan]
  * @param {(state: { sampleRate: number, blocked: boolean }) => void} [options.onContext]
  * @param {(reason: string) => void} [options.onCaptureEnded] the device went away by itself
  */
@@ -106,6 +109,7 @@ export function makeAudio(options) {
     });
     node.port.onmessage = ({ data }) => {
       if (data.kind === "flushed") options.onFlushed?.();
+      else if (data.kind === "began") options.onBegan?.({ ...data, latency_ms: latencyMs() });
       else options.onReport?.(data);
     };
     node.connect(made.destination);
@@ -119,6 +123,10 @@ export function makeAudio(options) {
     node.port.postMessage({ line }, [line]); // A port cannot be among the options: they are cloned.
     options.onLine(side, far);
     return node;
+  }
+
+  function latencyMs() {
+    return context ? 1000 * (context.baseLatency + (context.outputLatency || 0)) : 0;
   }
 
   async function resume() {
@@ -224,9 +232,6 @@ export function makeAudio(options) {
     },
     get blocked() {
       return context !== null && context.state !== "running";
-    },
-    get latencyMs() {
-      return context ? 1000 * (context.baseLatency + (context.outputLatency || 0)) : 0;
     },
   };
 }

@@ -90,6 +90,8 @@ export function carry(page) {
     if (typeof data !== "string") return play(unpackFrame(data));
     const control = JSON.parse(data);
     if (control.kind === "flush") flush();
+    // Here and not in the page, whose own work would count as the road's.
+    else if (control.kind === "clock") send(JSON.stringify({ ...control, time_ms: Date.now() }), true);
     else page.postMessage({ control });
   }
 

@@ -92,6 +92,7 @@ async function makeEngine(model, signal) {
       Object.assign(state, { playing: report.playing !== null, levelOut: report.playing ? report.level : 0 });
       changed();
     },
+    onBegan: (/** @type {any} */ began) => road.send(began),
     onFlushed() {
       Object.assign(state, { playing: false, levelOut: 0 });
       changed();

@@ -1,8 +1,13 @@
 // @ts-check
 // The speaker's side in the audio thread: one queue of items in, samples and an account of them out.
 
-/** @typedef {{ key: number, chunks: Float32Array[], queued: number, played: number, ended: boolean }} Item */
+/** @typedef {{ key: number, chunks: Float32Array[], queued: number, played: number, ended: boolean, began: boolean,
+ *   sounded: boolean }} Item */
 /** @typedef {{ key: number, samples: number }} Position */
+/** @typedef {{ key: number, audible: boolean, at: number }} Beginning where an item's first sample lies in what was
+ *   rendered, or its first audible one */
+
+const AUDIBLE = 0.001; // -60 dB of full scale; realtime_nb/timing.py has the same.
 
 /** @param {Int16Array} pcm @returns {Float32Array} scale 32768 */
 export function fromPcm16(pcm) {
@@ -28,6 +33,8 @@ export class PlayQueue {
     this.tail = new Float32Array(0);
     /** @type {Position[]} */
     this.finished = [];
+    /** @type {Beginning[]} */
+    this.beginnings = [];
   }
 
   get playing() {
@@ -40,7 +47,7 @@ export class PlayQueue {
     if (key !== 0 && key <= this.flushedKey) return;
     let item = this.items.find((i) => i.key === key);
     if (!item) {
-      item = { key, chunks: [], queued: 0, played: 0, ended: false };
+      item = { key, chunks: [], queued: 0, played: 0, ended: false, began: false, sounded: false };
       // A response cut off by the server never says that its last item ended; it must not block the next one.
       for (const earlier of this.items) earlier.ended = true;
       if (!this.items.length) this.waiting = true;
@@ -73,7 +80,9 @@ export class PlayQueue {
       const item = this.items[0];
       if (this.waiting && item.queued < this.prerollSamples && !item.ended) break;
       this.waiting = false;
+      const from = at;
       at += this.read(item, out.subarray(at));
+      if (!item.sounded) this.notice(item, out.subarray(0, at), from);
       if (item.queued) continue;
       if (item.ended) {
         this.finished.push({ key: item.key, samples: item.played });
@@ -88,6 +97,18 @@ export class PlayQueue {
     }
     out.fill(0, at);
     return at - start;
+  }
+
+  /** Note where an item begins, and where it begins to sound. @param {Item} item @param {Float32Array} y
+   * @param {number} from */
+  notice(item, y, from) {
+    if (from === y.length) return;
+    if (!item.began) this.beginnings.push({ key: item.key, audible: false, at: from });
+    item.began = true;
+    const at = y.findIndex((s, i) => i >= from && (s > AUDIBLE || s < -AUDIBLE));
+    if (at < 0) return;
+    this.beginnings.push({ key: item.key, audible: true, at });
+    item.sounded = true;
   }
 
   /** @param {Item} item @param {Float32Array} out @returns {number} */
@@ -123,7 +144,6 @@ export class PlayQueue {
 
 if ("registerProcessor" in globalThis) {
   const REPORT_MS = 100;
-  const AUDIBLE = 0.001; // -60 dB of full scale
 
   class Player extends AudioWorkletProcessor {
     /** @param {any} options */
@@ -181,6 +201,10 @@ if ("registerProcessor" in globalThis) {
     process(_inputs, [[out]]) {
       const wasPlaying = this.queue.playing;
       const n = this.queue.pull(out);
+      for (const { key, audible, at } of this.queue.beginnings.splice(0)) {
+        // The page alone knows the output's latency, and passes it on with that.
+        this.port.postMessage({ kind: "began", key, audible, time_ms: Date.now() + (1000 * at) / sampleRate });
+      }
       for (const s of out) {
         this.energy += s * s;
         if (s > AUDIBLE || s < -AUDIBLE) this.audible += 1;
