@@ -56,3 +56,8 @@ def test_the_length_is_bounded_in_the_apis_word():
 def test_what_the_api_would_not_take_is_refused(options, said):
     with pytest.raises(SettingsError, match=said):
         settings(**options)
+
+
+def test_tools_of_mcp_servers_are_refused_with_the_way_out():
+    with pytest.raises(SettingsError, match="no MCP servers: give these tools to a RealtimeSession"):
+        settings(tools=[{"type": "mcp", "server_label": "docs"}])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
 from ..prices import shutdown_notice
 from ..sentences import split_sentences
+from ..tools import Approver
 from ..wire import events as ev
 from ..wire.chat import CompletionReader
 from ..wire.chat_settings import nested_tool
@@ -22,12 +23,14 @@ from .stages import (
     ApiSpeaker,
     ApiTextModel,
     ApiTranscriber,
+    Call,
     RealtimeSpeaker,
     Speaker,
     TextModel,
     Took,
     Transcriber,
 )
+from .tool_calls import MAX_ROUNDS
 from .turnwise import TurnwiseSession
 
 if TYPE_CHECKING:
@@ -62,8 +65,14 @@ class CascadeSession(TurnwiseSession):
         The text model's system message.
     voice : str, optional
         By default the backend's.
-    tools : list of dict, optional
-        Functions in the Realtime API's flat shape.
+    tools : list, optional
+        Python functions, which are run here when the text model calls them (see `realtime_nb.tool`), or definitions in
+        the Realtime API's flat shape, whose calls the caller answers. A `TextModel` of your own is not told of them;
+        the calls that it makes are run.
+    approve : bool or callable, default False
+        Whether somebody must agree to each call; as for `RealtimeSession`.
+    max_tool_rounds : int, default 8
+        How often the model may call tools for one question; then it has to answer in words.
 
     Raises
     ------
@@ -96,9 +105,11 @@ class CascadeSession(TurnwiseSession):
         client: AsyncOpenAI | None = None,
         instructions: str = "",
         voice: str | None = None,
-        tools: list[dict[str, Any]] | None = None,
+        tools: Sequence[Callable[..., Any] | dict[str, Any]] = (),
+        approve: bool | Approver = False,
+        max_tool_rounds: int = MAX_ROUNDS,
     ):
-        super().__init__(Api.find(backend, api_key, client))
+        super().__init__(Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds)
         self.voice = voice or self.backend.voice
         heard = transcriber or self.backend.chain[0]
         thought = text_model or self.backend.chain[1]
@@ -106,7 +117,8 @@ class CascadeSession(TurnwiseSession):
         for given in (heard, thought, said):
             if isinstance(given, str) and (notice := shutdown_notice(given)):
                 warnings.warn(notice, FutureWarning, stacklevel=2)
-        options = {"tools": [nested_tool(tool) for tool in tools]} if tools else {}
+        definitions = [nested_tool(tool) for tool in self._calls.take(tools)]
+        options = {"tools": definitions} if definitions else {}
         self._transcriber = ApiTranscriber(self._api, heard) if isinstance(heard, str) else heard
         self._text_model = ApiTextModel(self._api, thought, **options) if isinstance(thought, str) else thought
         self._speaker = self._speaker_of(said) if isinstance(said, str) else said
@@ -134,13 +146,15 @@ class CascadeSession(TurnwiseSession):
     def _add_message(self, message: dict[str, Any]) -> None:
         self._messages.append(message)
 
-    async def _answer(self, content: tuple[Content, ...], reader: CompletionReader) -> None:
+    async def _answer(
+        self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
+    ) -> None:
         words = await self._words_of(content, reader)
         messages = [*self._messages, *([{"role": "user", "content": words}] if content else [])]
         self._tell("received", *reader.begin())
         sentences: asyncio.Queue[str | None] = asyncio.Queue()
         speaking = asyncio.create_task(self._speak(sentences, reader))
-        thinking = asyncio.create_task(self._think(messages, sentences, reader))
+        thinking = asyncio.create_task(self._think(self._thoughts(messages, tool_choice), sentences, reader))
         try:
             # Whichever fails first ends the other: nobody writes on for a voice that is gone.
             await asyncio.gather(thinking, speaking)
@@ -188,14 +202,20 @@ class CascadeSession(TurnwiseSession):
         self._done(response_id, "transcription", [took])
         return words
 
+    def _thoughts(self, messages: list[Mapping[str, Any]], tool_choice: str | None) -> AsyncIterator[str | Call | Took]:
+        # A text model of the caller's own has its own way with tools.
+        if tool_choice and isinstance(self._text_model, ApiTextModel):
+            return self._text_model.answer(messages, tool_choice=tool_choice)
+        return self._text_model.answer(messages)
+
     async def _think(
-        self, messages: list[Mapping[str, Any]], sentences: asyncio.Queue[str | None], reader: CompletionReader
+        self, thoughts: AsyncIterator[str | Call | Took], sentences: asyncio.Queue[str | None], reader: CompletionReader
     ) -> None:
         """Let the answer be written, and hand each sentence on as soon as it is whole."""
         took: list[Took] = []
         waiting = ""
         self._tell("local", StageStarted(response_id=reader.response_id, stage="text", model=self._text_model.model))
-        async for piece in self._text_model.answer(messages):
+        async for piece in thoughts:
             if isinstance(piece, Took):
                 took.append(piece)
             elif isinstance(piece, str):

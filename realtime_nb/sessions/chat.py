@@ -6,18 +6,21 @@ import asyncio
 import base64
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
 from ..errors import AudioError, MissingExtra
 from ..prices import shutdown_notice
+from ..tools import Approver
 from ..wire.chat import CompletionReader, decode_audio
 from ..wire.chat_history import ChatHistory
 from ..wire.chat_settings import chat_settings
 from ..wire.local import AnswerFile
 from .base import Content
 from .http import Api, told_by_sdk
+from .tool_calls import MAX_ROUNDS
 from .turnwise import TurnwiseSession
 
 if TYPE_CHECKING:
@@ -52,8 +55,13 @@ class ChatSession(TurnwiseSession):
         Of the answer's audio: ``"pcm16"`` when streaming; otherwise ``"wav"`` by default, ``"mp3"``, ``"flac"``,
         ``"opus"``, ``"aac"`` or ``"pcm16"``. A file stays in `Reply.audio_file`. AAC needs the extra ``aac`` to be
         decoded; without it the reply says so and has the file alone.
-    tools : list of dict, optional
-        Functions in the Realtime API's flat shape: ``{"type": "function", "name": …, "parameters": …}``.
+    tools : list, optional
+        Python functions, which are run here when the model calls them (see `realtime_nb.tool`), or definitions in the
+        Realtime API's flat shape, ``{"type": "function", "name": …, "parameters": …}``, whose calls the caller answers.
+    approve : bool or callable, default False
+        Whether somebody must agree to each call; as for `RealtimeSession`.
+    max_tool_rounds : int, default 8
+        How often the model may call tools for one question; then it has to answer in words.
     tool_choice : str or dict, optional
         ``"auto"``, ``"none"``, ``"required"`` or ``{"type": "function", "name": …}``.
     max_output_tokens : int, optional
@@ -86,11 +94,13 @@ class ChatSession(TurnwiseSession):
         output_modalities: list[str] | tuple[str, ...] = ("audio",),
         stream: bool = True,
         format: str | None = None,
-        tools: list[dict[str, Any]] | None = None,
+        tools: Sequence[Callable[..., Any] | dict[str, Any]] = (),
+        approve: bool | Approver = False,
+        max_tool_rounds: int = MAX_ROUNDS,
         tool_choice: str | dict[str, Any] | None = None,
         max_output_tokens: int | None = None,
     ):
-        super().__init__(Api.find(backend, api_key, client))
+        super().__init__(Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds)
         self.model = model or self.backend.chat_model
         self.voice = voice or self.backend.voice
         self._wanted = chat_settings(
@@ -99,7 +109,7 @@ class ChatSession(TurnwiseSession):
             output_modalities=output_modalities,
             stream=stream,
             format=format,
-            tools=tools,
+            tools=self._calls.take(tools),
             tool_choice=tool_choice,
             max_output_tokens=max_output_tokens,
         )
@@ -119,11 +129,13 @@ class ChatSession(TurnwiseSession):
     def _add_message(self, message: dict[str, Any]) -> None:
         self._history.add(message)
 
-    async def _answer(self, content: tuple[Content, ...], reader: CompletionReader) -> None:
+    async def _answer(
+        self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
+    ) -> None:
         question = [await asyncio.to_thread(_part, piece) for piece in content]
         asked = [{"role": "user", "content": question}] if question else []
         async with told_by_sdk():
-            completion = await self._request(asked)
+            completion = await self._request(asked, {"tool_choice": tool_choice} if tool_choice else {})
             self._tell("received", *reader.begin())
             if "stream" in self._wanted:
                 async for chunk in completion:
@@ -135,18 +147,19 @@ class ChatSession(TurnwiseSession):
         self._history.add(*asked)
         self._history.add_answer(reader)
 
-    async def _request(self, asked: list[dict[str, Any]]) -> Any:
+    async def _request(self, asked: list[dict[str, Any]], override: dict[str, Any]) -> Any:
         """Send a request; once more, in words, if the server does not know an answer's audio any more."""
         client = await self._api.client()
         create: Any = client.chat.completions.create
+        wanted = self._wanted | override
         told = self._history.messages(time.time())
         try:
-            return await create(**self._wanted, messages=[*told, *asked])
+            return await create(**wanted, messages=[*told, *asked])
         except Exception as error:
             if not _is_about_audio(error) or not any("audio" in message for message in told):
                 raise
             in_words = self._history.in_words()
-            completion = await create(**self._wanted, messages=[*in_words.messages(time.time()), *asked])
+            completion = await create(**wanted, messages=[*in_words.messages(time.time()), *asked])
             self._history = in_words
             return completion
 

@@ -115,8 +115,8 @@ class ApiTextModel:
         self.model = model
         self._options = options
 
-    async def answer(self, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[str | Call | Took]:
-        """Yield the answer as it is made, its function calls, and what it took."""
+    async def answer(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> AsyncIterator[str | Call | Took]:
+        """Yield the answer as it is made, its function calls, and what it took; `options` are for this answer alone."""
         client = await self._api.client()
         create: Any = client.chat.completions.create
         async with told_by_sdk():
@@ -125,7 +125,7 @@ class ApiTextModel:
                 messages=list(messages),
                 stream=True,
                 stream_options={"include_usage": True},
-                **self._options,
+                **self._options | options,
             )
             async for chunk in chunks:
                 told = chunk.model_dump()

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..errors import LocalProtocolError
 from ..loop import Pending, submit
-from ..turns import Reply
+from ..tools import Approver, error_text
+from ..turns import Reply, Turn
 from ..wire import events as ev
 from ..wire.chat import CompletionReader
 from ..wire.items import Content as ItemContent
@@ -18,6 +19,7 @@ from ..wire.items import Item
 from ..wire.local import Interrupted, StateChanged
 from .base import Content, Session, check_content
 from .http import Api
+from .tool_calls import MAX_ROUNDS
 
 
 class TurnwiseSession(Session):
@@ -26,8 +28,8 @@ class TurnwiseSession(Session):
     A question that is asked while another one is being answered waits for its turn.
     """
 
-    def __init__(self, api: Api) -> None:
-        super().__init__()
+    def __init__(self, api: Api, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS) -> None:
+        super().__init__(approve=approve, max_tool_rounds=max_tool_rounds)
         self.backend = api.backend
         self._api = api
         self._open = False
@@ -55,7 +57,8 @@ class TurnwiseSession(Session):
         Returns
         -------
         reply : Pending of Reply
-            There when the answer is whole.
+            There when the answer is whole. Where the model calls functions of ``tools``, it is the last one of the
+            turn; those before it are in `conversation`.
 
         Raises
         ------
@@ -90,8 +93,13 @@ class TurnwiseSession(Session):
         """Return what the records should know of the session, in the Realtime API's shape."""
 
     @abstractmethod
-    async def _answer(self, content: tuple[Content, ...], reader: CompletionReader) -> None:
-        """Put a question to the model and tell the answer; remember both once it is whole."""
+    async def _answer(
+        self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
+    ) -> None:
+        """Put a question to the model and tell the answer; remember both once it is whole.
+
+        `tool_choice`, where it is given, stands for this answer in place of the session's.
+        """
 
     @abstractmethod
     def _add_message(self, message: dict[str, Any]) -> None:
@@ -115,7 +123,7 @@ class TurnwiseSession(Session):
     async def _take_turn(self, content: tuple[Content, ...]) -> Reply:
         await self._connect()
         async with self._turn:
-            self._answering = asyncio.create_task(self._reply_to(content))
+            self._answering = asyncio.create_task(self._last_reply_to(content))
             try:
                 return await asyncio.shield(self._answering)
             except asyncio.CancelledError:
@@ -127,13 +135,45 @@ class TurnwiseSession(Session):
             finally:
                 self._answering = None
 
-    async def _reply_to(self, content: tuple[Content, ...]) -> Reply:
+    async def _last_reply_to(self, content: tuple[Content, ...]) -> Reply:
+        """Answer a question, and go on as long as the model calls functions of ours."""
+        reply = await self._reply_to(content)
+        for number in range(1, self._calls.max_rounds + 1):
+            calls = self._calls.calls_of(reply)
+            if not calls:
+                break
+            await self._run(calls)
+            if len(calls) < len(reply.function_calls):
+                break  # The others are the caller's to answer.
+            # What had to be called has been called; and at last there must be an answer in words.
+            reply = await self._reply_to((), "none" if number == self._calls.max_rounds else "auto")
+        else:
+            for call in self._calls.calls_of(reply):
+                self._note_output(call.call_id, self._calls.refuse(call, "not run: too many calls for one question"))
+        return reply
+
+    async def _run(self, calls: list[Turn]) -> None:
+        """Run calls; the model gets an output of each, also where the person does not wait for them."""
+        missing = {call.call_id: call for call in calls}
+
+        async def take(call_id: str, output: str) -> None:
+            if missing.pop(call_id, None):
+                self._note_output(call_id, output)
+
+        try:
+            await self._calls.answer_all(calls, take)
+        finally:
+            # The API takes no further message before every call has its output.
+            for call_id in list(missing):
+                await take(call_id, error_text("the person did not wait for it"))
+
+    async def _reply_to(self, content: tuple[Content, ...], tool_choice: str | None = None) -> Reply:
         response_id = self._next_id()
         reader = CompletionReader(response_id, f"{response_id}_request")
         self._show(content)
         self._journal.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request"))
         try:
-            await self._answer(content, reader)
+            await self._answer(content, reader, tool_choice)
         except Exception as error:  # A step of a chain may be the caller's own, and fail in its own way.
             self._tell("received", *reader.fail(str(error) or type(error).__name__, getattr(error, "code", None)))
             raise
@@ -163,6 +203,9 @@ class TurnwiseSession(Session):
 
     async def _add_output(self, call_id: str, output: str) -> None:
         await self._connect()
+        self._note_output(call_id, output)
+
+    def _note_output(self, call_id: str, output: str) -> None:
         self._add_message({"role": "tool", "tool_call_id": call_id, "content": output})
         item = Item(id=self._next_id(), type="function_call_output", call_id=call_id, output=output)
         self._tell("local", ev.ConversationItemAdded(item=item), ev.ConversationItemDone(item=item))

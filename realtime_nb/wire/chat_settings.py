@@ -54,7 +54,15 @@ def chat_settings(
 
 
 def nested_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """Put a function in the shape that Chat Completions takes."""
+    """Put a function in the shape that Chat Completions takes.
+
+    Raises
+    ------
+    SettingsError
+        If it is a tool of an MCP server, which that API does not reach.
+    """
+    if tool.get("type") == "mcp":
+        raise SettingsError("Chat Completions reaches no MCP servers: give these tools to a RealtimeSession")
     if tool.get("type") != "function" or "function" in tool:
         return tool
     return {"type": "function", "function": {key: value for key, value in tool.items() if key != "type"}}
