@@ -9,6 +9,7 @@ from websockets.asyncio.client import connect
 
 from realtime_nb.loop import Pending, submit
 from realtime_nb.widgets.base import BaseWidget, static_text
+from realtime_nb.widgets.microphone import Microphone
 
 
 class Lamp(BaseWidget):
@@ -120,3 +121,11 @@ def test_closing_shuts_the_road(lamp):
     lamp.close()
     with pytest.raises(Exception, match="403"):
         visit(lamp)
+
+
+def test_a_widget_that_no_kernel_makes_live_says_what_it_was():
+    widget = Microphone()
+    bundle, _ = widget._repr_mimebundle_()
+    assert bundle["text/plain"] == "Microphone: run the cell to use it"
+    assert bundle["text/html"] == "<p>Microphone: run the cell to use it</p>"
+    widget.close()

@@ -1,3 +1,6 @@
+import atexit
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -67,10 +70,13 @@ def errors():
 @pytest.fixture
 def outputs(errors):
     conversation = Conversation()
-    return Outputs(conversation, on_error=errors.append)
+    outputs = Outputs(conversation, note=OVER, on_error=errors.append)
+    yield outputs
+    atexit.unregister(outputs._at_exit)
 
 
 LIVE = {"text/plain": "panel"}
+OVER = {"text/plain": "over"}
 WORDS = {"text/plain": "words", "text/html": "<p>words</p>"}
 PICTURE = {"text/plain": "Spectrogram", "image/png": "cGl4ZWxz"}
 
@@ -92,14 +98,14 @@ def test_the_record_and_its_picture_are_outputs_of_their_own(outputs, notebook, 
 def test_the_end_replaces_the_live_widget_only(outputs, notebook, looks):
     answer(outputs)
     outputs.show(LIVE, {})
-    outputs.end({"text/plain": "over"})
-    notebook.until(lambda now: now == [{"text/plain": "over"}, WORDS, PICTURE])
+    outputs.end()
+    notebook.until(lambda now: now == [OVER, WORDS, PICTURE])
 
 
 def test_what_was_never_shown_is_not_updated(outputs, notebook, looks):
     answer(outputs)
     outputs.update()
-    outputs.end({"text/plain": "over"})
+    outputs.end()
     assert notebook.outputs == {}
 
 
@@ -108,8 +114,8 @@ def test_a_record_that_cannot_be_drawn_is_an_error_that_is_seen(outputs, noteboo
     answer(outputs)
     looks["outputs"] = ValueError("no font")
     outputs.update()
-    outputs.end({"text/plain": "over"})
-    notebook.until(lambda now: now[0] == {"text/plain": "over"})
+    outputs.end()
+    notebook.until(lambda now: now[0] == OVER)
     assert [str(error) for error in errors][:1] == ["no font"]
 
 
@@ -121,6 +127,52 @@ def test_a_burst_of_replies_is_drawn_once_or_twice(outputs, notebook, looks, mon
     monkeypatch.setattr(outputs, "_draw", lambda: drawn.append(1) or draw())
     for _ in range(50):
         outputs.update()
-    outputs.end({"text/plain": "over"})
-    notebook.until(lambda now: now == [{"text/plain": "over"}, WORDS, PICTURE])
+    outputs.end()
+    notebook.until(lambda now: now == [OVER, WORDS, PICTURE])
     assert len(drawn) < 10
+
+
+def test_a_long_record_is_drawn_less_often_but_its_end_at_once(outputs, notebook, looks, monkeypatch):
+    monkeypatch.setattr("realtime_nb.widgets.outputs._BYTES_PER_S", 0.01)
+    outputs.show(LIVE, {})
+    answer(outputs)
+    outputs.update()
+    notebook.until(lambda now: now == [LIVE, WORDS, PICTURE])
+    more = {"text/plain": "more words"}
+    looks["outputs"] = (more, PICTURE)
+    outputs.update()  # In minutes.
+    outputs.end()
+    notebook.until(lambda now: now == [OVER, more, PICTURE])
+
+
+def test_what_has_not_changed_is_not_sent_again(outputs, notebook, looks):
+    answer(outputs)
+    outputs.show(LIVE, {})
+    sent = []
+    publish = outputs._publish
+    outputs._publish = lambda bundle, display_id: sent.append(bundle) or publish(bundle, display_id)
+    looks["outputs"] = ({"text/plain": "more words"}, PICTURE)
+    outputs.end()
+    notebook.until(lambda now: now == [OVER, {"text/plain": "more words"}, PICTURE])
+    assert sent == [OVER, {"text/plain": "more words"}]
+
+
+def test_a_kernel_that_ends_leaves_the_note_and_the_record():
+    code = """
+import IPython.display
+from realtime_nb.conversation import Conversation
+from realtime_nb.widgets.outputs import Outputs
+from realtime_nb.wire.events import ResponseCreated
+from realtime_nb.wire.items import Response
+
+IPython.display.display = lambda bundle, **names: None
+IPython.display.update_display = lambda bundle, **names: print(bundle["text/plain"])
+conversation = Conversation()
+outputs = Outputs(conversation, note={"text/plain": "over"}, on_error=print)
+outputs.show({"text/plain": "panel"}, {})
+outputs._next_s = float("inf")  # The next drawing is far off.
+conversation.apply(ResponseCreated(response=Response(id="resp_1")), 0.0)
+outputs._wanted.set()
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("over\nConversation · AI-generated voice\nanswers 1")

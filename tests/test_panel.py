@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 from browser.scripted import ScriptedSession
 
@@ -75,3 +77,26 @@ def test_a_closed_panel_follows_the_session_no_longer(panel, session):
 
 async def _nothing():
     pass
+
+
+def test_a_closed_panel_leaves_a_note_in_its_output(panel, monkeypatch):
+    import IPython.display
+
+    shown = {}
+    left = threading.Event()
+
+    def put(bundle, *, display_id, **_):
+        shown[display_id] = bundle
+        if bundle.get("text/plain", "").startswith("This conversation has ended"):
+            left.set()
+
+    monkeypatch.setattr(IPython.display, "display", put)
+    monkeypatch.setattr(IPython.display, "update_display", put)
+    panel._ipython_display_()
+    live, *_ = shown.values()
+    assert "application/vnd.jupyter.widget-view+json" in live
+    assert live["text/html"] == f"<p>{panel!r}</p>"
+    panel.close()
+    assert left.wait(5)
+    note, *_ = shown.values()
+    assert note.keys() == {"text/plain", "text/html"} and "Run this cell again" in note["text/plain"]

@@ -41,7 +41,7 @@ def player(sound: Sound | None, budget: AudioBudget) -> str:
     url, embedded_s, total_s = budget.embed(sound)
     if not url:
         return f'<span style="{_MUTED}">{total_s:.1f} s of audio, left out</span>'
-    style = "height:32px;width:300px;min-width:140px;max-width:100%;vertical-align:middle"
+    style = "height:32px;width:300px;min-width:140px;max-width:100%;margin:4px 0;vertical-align:middle"
     cut = (
         f' <span style="{_MUTED}">the first {embedded_s:.0f} of {total_s:.0f} s</span>' if embedded_s < total_s else ""
     )

@@ -13,6 +13,7 @@ import ipywidgets
 import traitlets
 
 from ..bridge import Frame, Road
+from ..views.html import escape
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -91,6 +92,17 @@ class BaseWidget(anywidget.AnyWidget):
             **kwargs,
         )
         self.observe(self._tell_page, [*self._shared, "error"])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: run the cell to use it"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return the live widget, and words for where there is no kernel to make it live."""
+        shown = super()._repr_mimebundle_(**kwargs)
+        if shown is None:
+            return None  # It is closed.
+        data, metadata = shown
+        return data | {"text/plain": repr(self), "text/html": f"<p>{escape(repr(self))}</p>"}, metadata
 
     def close(self) -> None:
         """Take the widget off the page and shut its road."""

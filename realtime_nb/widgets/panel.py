@@ -51,6 +51,9 @@ class VoicePanel(StreamTraits, BaseWidget):
     _shared = ("hands_free", "muted")
 
     _about = traitlets.Dict().tag(sync=True)
+    # How many pages have loaded the panel. Outputs are found by a name that is not saved, so only the first page, in
+    # which the cell was run, can put the record anew.
+    _pages = traitlets.Int(0).tag(sync=True)
 
     hands_free = traitlets.Bool(True)
     """Whether the server finds the turns; otherwise the person holds a button. Either side may set it."""
@@ -67,7 +70,11 @@ class VoicePanel(StreamTraits, BaseWidget):
             hands_free = session.turn_detection is not None
         super().__init__(stream=checked_stream(stream), hands_free=hands_free, **kwargs)
         self._about = {"backend": session.backend.name, "model": session.model, "voice": session.voice}
-        self._outputs = Outputs(session.conversation, on_error=self._show_error)
+        self._outputs = Outputs(
+            session.conversation,
+            note={"text/plain": _ENDED, "text/html": f"<p>{_ENDED}</p>"},
+            on_error=self._show_error,
+        )
         self.line = Line(session, self._road, watch=self._watch, on_reply=self._outputs.update, on_state=self._on_state)
         self._handlers |= self.line.handlers | {"disconnect": self._on_disconnect}
         self.set_trait("state", session.state)
@@ -80,9 +87,10 @@ class VoicePanel(StreamTraits, BaseWidget):
         return self.line.playback
 
     def close(self) -> None:
-        """Take the panel off the page; the session stays as it is."""
+        """Take the panel off the page, and leave the record; the session stays as it is."""
         if line := getattr(self, "line", None):
             line.hang_up()
+            self._outputs.end()
         super().close()
 
     def _ipython_display_(self, **kwargs: Any) -> None:
@@ -90,7 +98,6 @@ class VoicePanel(StreamTraits, BaseWidget):
             print(_ENDED)
             return
         live, metadata = super()._repr_mimebundle_()
-        live["text/plain"] = repr(self)
         self._outputs.show(live, metadata)
 
     def __repr__(self) -> str:
@@ -114,7 +121,7 @@ class VoicePanel(StreamTraits, BaseWidget):
     def _on_disconnect(self, _: dict[str, Any]) -> None:
         self._watch(self.session.close())
         self._road.send({"kind": "ended"}, urgent=True)
-        self._outputs.end({"text/plain": _ENDED, "text/html": f"<p>{_ENDED}</p>"})
+        self._outputs.end()
 
     @traitlets.observe("hands_free")
     def _on_hands_free(self, change: Any) -> None:

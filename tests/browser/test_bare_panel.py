@@ -259,3 +259,23 @@ def test_a_view_that_moves_does_not_cut_the_microphone(page, panel, session):
     page.evaluate(f"window.addView('{panel.model_id}')")
     session.audio.clear()
     until(lambda: len(session.audio) > 2 * 24_000 * 3)
+
+
+def test_a_page_that_was_loaded_anew_says_that_its_record_stays_as_it_was(panel, visit):
+    first = visit()
+    expect(first.locator(".rtnb-notice")).to_be_hidden()
+    panel._pages = 1  # As the first page said.
+    second = visit()
+    expect(second.locator(".rtnb-notice")).to_contain_text("session.conversation in a new cell")
+
+
+def test_what_a_server_says_is_text_on_the_panel(page, session):
+    connect(page, session)
+    hostile = "<script>window.struck = 1</script><img src=x onerror='window.struck = 1'>"
+    session.hear("item-1", hostile)
+    response_id = session.begin_answer("item-2", hostile, 0.1, "item-1")
+    session.end_answer(response_id, "item-2", hostile)
+    expect(page.locator(".rtnb-user")).to_contain_text(hostile)
+    expect(page.locator(".rtnb-assistant")).to_contain_text(hostile)
+    assert page.locator(".rtnb-log img, .rtnb-log script").count() == 0
+    assert page.evaluate("window.struck") is None

@@ -25,6 +25,7 @@ function newState() {
     muted: false,
     error: "",
     notice: "",
+    reloaded: false,
     held: false,
     capturing: false,
     playing: false,
@@ -55,12 +56,19 @@ export function statusOf(state) {
   return { words: state.hands_free ? "Listening: just speak" : "Hold the button to talk", tone: "on" };
 }
 
+const RELOADED =
+  "This page was loaded anew, and the record below stays as it was. All of it: session.conversation in a new cell. " +
+  "To go on with a record that grows: VoicePanel(session) there.";
+
 /** @param {any} model @param {AbortSignal} signal */
 async function makeEngine(model, signal) {
   const parts = model.get("_parts");
   const [roadPart, audioPart] = await Promise.all([load(parts["road.js"]), load(parts["audio.js"])]);
   const state = newState();
   state.about = model.get("_about");
+  state.reloaded = model.get("_pages") > 0;
+  model.set("_pages", model.get("_pages") + 1);
+  model.save_changes();
   const watchers = new Set();
   let scheduled = 0;
   let sending = false; // While the button is held, and its tail.
@@ -348,8 +356,9 @@ function show(engine, el) {
     drawMeter(meters[1], state.levelOut);
     setText(find(".rtnb-error > span"), state.error);
     find(".rtnb-error").hidden = !state.error;
-    setText(find(".rtnb-notice"), state.notice);
-    find(".rtnb-notice").hidden = !state.notice;
+    const notice = state.notice || (state.reloaded ? RELOADED : "");
+    setText(find(".rtnb-notice"), notice);
+    find(".rtnb-notice").hidden = !notice;
     drawRows(find(".rtnb-log"), state);
   }
 
