@@ -84,9 +84,9 @@ def picture(png: bytes, description: str) -> str:
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """Return a one-line list of names and values; both are text."""
+    cell = "display:inline-block;text-align:left;padding:2px 18px 2px 0;border:0"
     cells = "".join(
-        f'<td style="text-align:left;padding:2px 18px 2px 0;border:0"><span style="{_MUTED};font-size:85%">'
-        f"{escape(name)}</span><br>{escape(value)}</td>"
+        f'<td style="{cell}"><span style="{_MUTED};font-size:85%">{escape(name)}</span><br>{escape(value)}</td>'
         for name, value in pairs
     )
     row = f'<tr style="background:transparent">{cells}</tr>'
@@ -96,9 +96,10 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table; header cells are text, body cells are HTML that is already safe."""
     head = "".join(f'<th style="text-align:left;padding:4px 10px;{_MUTED}">{escape(name)}</th>' for name in header)
+    style = "text-align:left;vertical-align:top;padding:6px 10px;overflow-wrap:anywhere"
     body = "".join(
         f'<tr style="background:transparent;border-top:{_LINE}">'
-        + "".join(f'<td style="text-align:left;vertical-align:top;padding:6px 10px">{cell}</td>' for cell in row)
+        + "".join(f'<td style="{style}">{cell}</td>' for cell in row)
         + "</tr>"
         for row in rows
     )
