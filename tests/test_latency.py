@@ -106,6 +106,20 @@ def test_a_session_without_a_page_knows_its_socket_the_detection_and_the_answers
     assert session.log.types("local").count("microphone.passed") == 1
 
 
+def test_a_turn_by_hand_begins_with_its_last_frame():
+    pcm = speak("What time is it?").to_pcm16()
+    with RealtimeSession(backend="local", turn_detection=None) as session:
+        for start in range(0, len(pcm), 9_600):
+            session.send_audio(pcm[start : start + 9_600], captured_ms=session.elapsed_ms - 25)
+        session.commit().result(WAIT_S)
+        reply = session.respond().result(WAIT_S)
+    [waterfall] = timeline(reply).waterfalls
+    assert [span.name for span in waterfall.steps][:3] == ["road", "kernel", "socket"]
+    assert waterfall.steps[0].duration_ms == pytest.approx(25, abs=5)
+    assert reply.timing.captured_ms == waterfall.steps[0].start_ms - (waterfall.steps[1].end_ms)
+    assert reply.timing.spoken_ms is None
+
+
 def test_the_log_folded_again_gives_the_same_timeline():
     with RealtimeSession(backend="local") as session:
         session.ask(speak("What time is it?")).result(WAIT_S)

@@ -35,6 +35,12 @@ def test_a_reply_in_words():
     )
 
 
+def test_a_moment_is_short_and_not_nought():
+    bundle = mimebundle(timeline(replied(marks=MARKS | {"arrived": 999.97})))
+    assert "kernel < 0.1 ms," in plain(bundle)
+    assert "&lt;\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}ms" in bundle["text/html"]
+
+
 def test_a_reply_is_a_picture_and_a_table_of_its_steps():
     bundle = mimebundle(timeline(replied()))
     assert all(f"<td style=\"text-align:left;vertical-align:top;padding:6px 10px\">{name}</td>" in bundle["text/html"]

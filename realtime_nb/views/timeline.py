@@ -69,7 +69,10 @@ def _line(each: Waterfall) -> str:
 
 def _ms(value: float | None) -> str:
     """Return a time span, with a decimal where it is short; its unit stays with it."""
-    text = f"{value:.1f} ms" if value is not None and abs(value) < 10 else words.milliseconds(value)
+    if value is not None and 0 < value < 0.1:
+        text = "< 0.1 ms"
+    else:
+        text = f"{value:.1f} ms" if value is not None and abs(value) < 10 else words.milliseconds(value)
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
@@ -103,8 +106,8 @@ def _steps_table(each: Waterfall) -> str:
         [
             escape(span.name),
             escape(STEPS.get(span.name, "a step of the chain")),
-            _ms(span.start_ms),
-            _ms(span.duration_ms),
+            escape(_ms(span.start_ms)),
+            escape(_ms(span.duration_ms)),
         ]
         for span in (*each.steps, *each.stages)
     ]
@@ -117,8 +120,8 @@ def _summary_table(timeline: Timeline) -> str:
             escape(name),
             escape("until the first audible sample" if name == "total" else STEPS.get(name, "a step of the chain")),
             str(len(values)),
-            _ms(percentile(values, 50)),
-            _ms(percentile(values, 95)),
+            escape(_ms(percentile(values, 50))),
+            escape(_ms(percentile(values, 95))),
         ]
         for name, values in timeline.durations().items()
     ]

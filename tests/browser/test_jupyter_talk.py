@@ -17,6 +17,9 @@ WATERFALL = """[
     + [waterfall.clock.offset_ms, waterfall.clock.error_ms]
     for waterfall in rt.timeline(session.conversation).waterfalls
 ][0]"""
+#: Whether the log tells the same when it is folded again.
+TOLD_AGAIN = """(lambda again: [again.apply(entry.event, entry.elapsed_ms) for entry in session.log] and
+    rt.timeline(again).frame.equals(rt.timeline(session.conversation).frame))(rt.Conversation())"""
 
 
 def check_waterfall(notebook):
@@ -27,6 +30,7 @@ def check_waterfall(notebook):
     spans = {name: end_ms - start_ms for name, start_ms, end_ms in steps}
     assert steps[0][1] == 0 and 0 <= spans["capture"] <= 21
     assert all(span_ms >= -error_ms - 1 for span_ms in spans.values())
+    assert notebook.ask(" ".join(TOLD_AGAIN.split()))
     assert spans["turn detection"] > 300  # The server waits for 500 ms of silence, of which some was in the frames.
 
 
