@@ -195,8 +195,8 @@ def timeline(source: Reply | Conversation) -> Timeline:
     leading silence still counts. What is not known is absent, never 0.
 
     The page's clock is told from the kernel's by exchanges as NTP makes them: the kernel asks, the page answers with
-    its time, which is taken to lie in the middle of the round trip; of several exchanges the quickest counts, and
-    they are repeated every ten seconds. ``clock.offset_ms`` is how far the page is ahead, and the error is at most
+    its time, which is taken to lie in the middle of the round trip; of eight exchanges the quickest counts, and they
+    are repeated with every turn. ``clock.offset_ms`` is how far the page is ahead, and the error is at most
     half the round trip plus the 1 ms to which browsers round their time (RFC 5905, §8).
 
     Steps of a chain (``"transcription"``, ``"text"``, ``"speech"``) run beside each other and have their own bars.

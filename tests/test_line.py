@@ -299,12 +299,20 @@ def test_the_clock_is_noted_with_the_session(desk):
     assert desk.session.conversation.clock == noted
 
 
-def test_a_clock_that_is_known_before_the_session_opens_is_noted_when_it_does():
+def test_the_page_is_asked_with_every_turn_and_left_alone_before_the_session_is_open():
     desk = Desk()
-    aligned(desk)
-    assert desk.session.noted == []
-    desk.page({"kind": "connect"})
-    assert [type(event) for event in desk.session.noted] == [ClockAligned]
+    desk.do(desk.line.greet)
+    assert desk.road.controls("clock") == []
+    asked = []
+    for do in (
+        lambda: desk.page({"kind": "connect"}),
+        lambda: desk.session.say(ev.InputAudioBufferSpeechStarted(audio_start_ms=0, item_id="item-1")),
+        lambda: desk.session.begin_answer("item-2", "Hello.", seconds=0.1),
+        lambda: desk.page({"kind": "press"}),
+    ):
+        do()
+        asked.append(len(desk.road.controls("clock")))
+    assert asked == [1, 2, 3, 4]
     desk.line.hang_up()
 
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_nb.loop import call_soon, io_loop
-from realtime_nb.widgets import page_clock
 from realtime_nb.widgets.page_clock import Exchange, PageClock, quickest
 
 delays = st.floats(0.0, 500.0)
@@ -38,16 +37,12 @@ class Page:
 
 @pytest.fixture
 def page_of():
-    pages = []
-
     def make(**options):
-        pages.append(Page(**options))
-        call_soon(pages[-1].clock.start)
-        return pages[-1]
+        page = Page(**options)
+        call_soon(page.clock.align)
+        return page
 
-    yield make
-    for page in pages:
-        call_soon(page.clock.stop)
+    return make
 
 
 @given(
@@ -79,10 +74,13 @@ def test_a_round_is_a_few_exchanges_one_after_the_other(page_of):
     assert len({message["sent_ms"] for message in page.asked}) == 8
 
 
-def test_the_page_is_asked_from_time_to_time(page_of, monkeypatch):
-    monkeypatch.setattr(page_clock, "_EVERY_S", 0.01)
+def test_a_round_is_told_anew_when_asked_for(page_of):
     page = page_of()
-    until(lambda: page.rounds > 3)
+    until(lambda: page.rounds)
+    page.ahead_ms = 10_000.0
+    call_soon(page.clock.align)
+    until(lambda: page.rounds == 2)
+    assert page.clock.aligned.offset_ms == pytest.approx(10_000, abs=page.clock.aligned.error_ms + 0.1)
 
 
 def test_before_an_answer_nothing_is_known(page_of):
@@ -91,20 +89,22 @@ def test_before_an_answer_nothing_is_known(page_of):
     assert page.clock.aligned is page.clock.ago_ms(time.time() * 1000) is None
 
 
-def test_an_answer_that_comes_too_late_does_not_count(page_of, monkeypatch):
-    monkeypatch.setattr(page_clock, "_EVERY_S", 0.01)
+def test_an_answer_that_comes_too_late_does_not_count(page_of):
     page = page_of(answers=False)
-    until(lambda: len(page.asked) > 1)
+    until(lambda: page.asked)
+    call_soon(page.clock.align)
     call_soon(page.answer, page.asked[0])
-    until(lambda: len(page.asked) > 3)
+    until(lambda: len(page.asked) == 2)
+    call_soon(page.clock.align)
+    until(lambda: len(page.asked) == 3)
     assert page.rounds == 0
 
 
-def test_a_page_that_answers_slowly_is_taken_at_its_few_words(page_of, monkeypatch):
-    monkeypatch.setattr(page_clock, "_EVERY_S", 0.05)
+def test_a_page_that_answers_slowly_is_taken_at_its_few_words(page_of):
     page = page_of(answers=False)
     until(lambda: page.asked)
-    call_soon(lambda: page.answer(page.asked[-1]))
+    call_soon(page.answer, page.asked[0])
+    call_soon(page.clock.align)
     until(lambda: page.rounds == 1)
     assert page.clock.aligned is not None
 
@@ -112,6 +112,6 @@ def test_a_page_that_answers_slowly_is_taken_at_its_few_words(page_of, monkeypat
 def test_with_the_page_its_clock_is_forgotten(page_of):
     page = page_of()
     until(lambda: page.rounds)
-    call_soon(page.clock.stop)
+    call_soon(page.clock.forget)
     until(lambda: page.clock.aligned is None)
     assert page.clock.ago_ms(0.0) is None

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import g711
 from ..bridge import Frame, Road
-from ..loop import call_soon, io_loop
+from ..loop import io_loop
 from ..wire.local import SoundBegan
 from .microphone import Capture
 from .page_clock import PageClock
@@ -30,6 +30,8 @@ _PHASES = {
     "response.created": "thinking",
     "response.done": "idle",
 }
+#: When the page's clock is told anew: early in a turn, so that its times are right at its end.
+_ALIGN_AT = ("session.state", "input_audio_buffer.speech_started", "response.created")
 
 
 class Line:
@@ -93,7 +95,6 @@ class Line:
     def hang_up(self) -> None:
         """Stop following the session."""
         self._stop_listening()
-        call_soon(self._clock.stop)
 
     # --- from the page ---
 
@@ -121,11 +122,11 @@ class Line:
         self._rows, self._order = {}, []
         self._send_state()
         self._send_rows()
-        self._clock.start()
+        self._align()
 
     def lose_page(self) -> None:
         """Forget what went with the page."""
-        self._clock.stop()
+        self._clock.forget()
         self._held_bytes = None
         self._on_silent({})
 
@@ -150,6 +151,7 @@ class Line:
         self._watch(self.session.update(turn_detection=self._automatic if hands_free else None))
 
     def _press(self, _: dict[str, Any]) -> None:
+        self._align()
         self._make_silent()
         self._watch(self.session.clear())
         self._held_bytes = 0
@@ -188,8 +190,12 @@ class Line:
                 SoundBegan(item_id=item_id, rendered_ms=rendered_ms, latency_ms=latency_ms, audible=audible)
             )
 
+    def _align(self) -> None:
+        if self.session.state == "open" and self._road.kind:
+            self._clock.align()
+
     def _note_clock(self) -> None:
-        if self.session.state == "open" and (aligned := self._clock.aligned):
+        if aligned := self._clock.aligned:
             self.session.note(aligned)
 
     # --- from the session ---
@@ -211,9 +217,10 @@ class Line:
         elif kind == "session.state":
             self._message = event.message
             self._on_state(event.state)
-            self._note_clock()
             if event.state == "closed":
                 self._phase = "idle"
+        if kind in _ALIGN_AT:
+            self._align()
         if kind in _PHASES:
             self._phase = _PHASES[kind]
             if kind == "input_audio_buffer.speech_stopped" and not self._detection.get("create_response", True):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..bridge import Road
-from ..loop import io_loop
 from ..wire.local import ClockAligned
 
 #: Of several exchanges the quickest was held up least (RFC 5905, §10: the clock filter).
 _EXCHANGES = 8
-_EVERY_S = 10.0
 #: Browsers round `Date.now()` down to this.
 _RESOLUTION_MS = 1.0
 
@@ -54,7 +51,7 @@ class PageClock:
     road : Road
         The way to the page.
     on_aligned : callable
-        Called after each round of exchanges, every ten seconds while the page is there.
+        Called after each round of exchanges.
     """
 
     def __init__(self, road: Road, on_aligned: Callable[[], None]):
@@ -62,19 +59,20 @@ class PageClock:
         self._on_aligned = on_aligned
         self._exchanges: list[Exchange] = []
         self._asked_ms: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._best: Exchange | None = None
 
-    def start(self) -> None:
-        """Ask a page that has come, now and from time to time."""
-        self.stop()
-        self._ask_again()
+    def align(self) -> None:
+        """Ask the page for its time, a few times over; clocks drift apart, so this is due with every turn.
 
-    def stop(self) -> None:
-        """Forget a page that is gone, and its clock with it."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._asked_ms = self._best = None
+        Not by a timer: on the widget comm every message makes a notebook blink, also while nobody speaks.
+        """
+        if self._exchanges:
+            self._conclude()  # The page answers slowly: what there is must do.
+        self._ask()
+
+    def forget(self) -> None:
+        """Forget a page that is gone."""
+        self._asked_ms = self._best = None
         self._exchanges = []
 
     @property
@@ -97,18 +95,12 @@ class PageClock:
     def on_answer(self, message: dict[str, Any]) -> None:
         """Take the page's answer."""
         if message["sent_ms"] != self._asked_ms:
-            return  # It comes after the next round had begun.
+            return  # It comes late: the next round has begun, or another page has come.
         self._exchanges.append(Exchange(message["sent_ms"], float(message["time_ms"]), _now_ms()))
         if len(self._exchanges) < _EXCHANGES:
             self._ask()
         else:
             self._conclude()
-
-    def _ask_again(self) -> None:
-        if self._exchanges:
-            self._conclude()  # The page answers slowly: what there is must do.
-        self._ask()
-        self._timer = io_loop().call_later(_EVERY_S, self._ask_again)
 
     def _ask(self) -> None:
         self._asked_ms = _now_ms()

@@ -96,7 +96,7 @@ def test_a_busy_page_does_not_blur_the_clock(talk):
     session, panel, page = talk()
     rounds = len(session.noted)
     page.evaluate(BUSY)
-    call_soon(panel.line._clock.start)
+    call_soon(panel.line._clock.align)
     until(lambda: [event for event in session.noted[rounds:] if isinstance(event, ClockAligned)])
     page.evaluate("() => clearInterval(window.busy)")
     assert session.conversation.clock.error_ms < 40
