@@ -146,6 +146,22 @@ def test_interrupting_stops_writing_and_speaking(cascade):
     assert session.interrupt().result(10) is False
 
 
+def test_a_sentence_that_was_interrupted_is_not_heard_in_the_next_answer(cascade):
+    writer = Writer("Once upon a time there was a very old king who lived by the sea with his seven daughters.")
+    session = cascade(text_model=writer, speaker="gpt-realtime-2.1-mini")
+    spoken = asyncio.run_coroutine_threadsafe(_until(session, "response.output_audio.delta"), rt.loop.io_loop())
+    pending = session.ask("Speak!")
+    spoken.result(20)
+    assert session.interrupt().result(10) is True
+    with pytest.raises(rt.LocalProtocolError):
+        pending.result(10)
+    writer.text = "Yes."
+    alone = rt.CascadeSession(backend="local", text_model=Writer("Yes."), speaker="gpt-realtime-2.1-mini")
+    expected = alone.ask("Speak!").result(30).audio
+    alone.close().result(10)
+    assert session.ask("Speak!").result(30).audio.duration_s == pytest.approx(expected.duration_s, abs=0.01)
+
+
 async def _until(session, kind):
     async for event in session:
         if event.type == kind:

@@ -207,12 +207,19 @@ class RealtimeSpeaker:
             reply = await said
         finally:
             stop()
-            said.cancel()
+            if not said.done():
+                self._hang_up()
         if reply.status != "completed":
             raise ServerError(f"the sentence was not spoken: {reply.status} {reply.reason}".strip())
         spoken = reply.transcript
         remark = "" if _words(spoken) == _words(text) else f"other words were spoken than written: “{spoken}”"
         yield Took(_realtime_tokens(reply), remark)
+
+    def _hang_up(self) -> None:
+        """Leave a sentence that nobody wants any more: neither pay for the rest, nor hear it in the next one."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
 
     async def close(self) -> None:
         """Hang up."""
