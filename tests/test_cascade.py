@@ -1,7 +1,9 @@
 """The chain on real parts: the local voice's endpoints, and steps of the caller's own."""
 
 import asyncio
+import json
 
+import httpx
 import pytest
 from local_http import served
 from openai import AsyncAzureOpenAI, AsyncOpenAI
@@ -241,6 +243,27 @@ def test_a_client_of_the_callers_serves_all_steps(question, kind):
         assert reply.audio.duration_s > 1 and reply.stages["speech"].model == "gpt-realtime-2.1-mini"
         session.close().result(10)
         rt.loop.submit(client.close()).result(10)
+
+
+@pytest.mark.parametrize(
+    ("options", "effort"),
+    [({}, "none"), ({"text_model": "local-rules"}, None), ({"reasoning_effort": "low"}, "low")],
+)
+def test_the_backends_own_text_model_writes_without_thinking_first(options, effort):
+    sent = []
+
+    async def note(request):
+        if request.url.path.endswith("/chat/completions"):
+            sent.append(json.loads(request.content).get("reasoning_effort"))
+
+    with served() as server:
+        http_client = httpx.AsyncClient(event_hooks={"request": [note]})
+        client = AsyncOpenAI(base_url=server.url, api_key=server.api_key, http_client=http_client)
+        session = CascadeSession(client=client, speaker="tts", **options)
+        assert session.ask("What is two plus three?").result(30).transcript == "2 plus 3 is 5."
+        session.close().result(10)
+        rt.loop.submit(client.close()).result(10)
+    assert sent == [effort]
 
 
 def test_a_model_with_a_last_day_is_announced():

@@ -5,8 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from realtime_nb.local import decoder as decoder_module
-from realtime_nb.local.decoder import CythonDecoder, RecognitionError, make_decoder
+from realtime_nb.local.decoder import RecognitionError
 from realtime_nb.local.language_model import LanguageModel, LanguageModels, normalize
 from realtime_nb.local.recognizer import Recognition, Recognizer
 from realtime_nb.local.synthesizer import Synthesizer
@@ -252,23 +251,6 @@ def test_few_decoders_are_kept(models, clips, monkeypatch):
         assert recognizer._pool.submit(lambda: len(recognizer._local.decoders)).result() == 2
     finally:
         recognizer.close()
-
-
-def test_the_binding_for_windows_hears_the_same(models, clips, monkeypatch):
-    monkeypatch.setattr(decoder_module, "_library", lambda: None)
-    decoder = make_decoder(models.base.lm_path, models.base.dictionary_path)
-    assert isinstance(decoder, CythonDecoder)
-    heard = [" ".join(word.text for word in decoder.decode(pcm).words) for pcm in clips]
-    assert word_error_rate(EXPECTED, heard) <= 0.1
-    assert decoder.decode(bytes(3200)).words == ()
-
-
-@pytest.mark.parametrize("library", [True, False])
-def test_files_that_cannot_be_read_are_an_error(monkeypatch, tmp_path, library):
-    if not library:
-        monkeypatch.setattr(decoder_module, "_library", lambda: None)
-    with pytest.raises(RecognitionError, match=r"could not load none\.lm with none\.dict"):
-        make_decoder(tmp_path / "none.lm", tmp_path / "none.dict")
 
 
 def test_a_failure_in_a_thread_reaches_the_caller(recognizer, models, clips, tmp_path):

@@ -324,17 +324,3 @@ def test_close_ends_the_process():
 def test_settings_are_checked_before_anything_is_said(options, message):
     with pytest.raises(SettingsError, match=message):
         run(lambda synthesizer: pieces_of(synthesizer, "Hello.", **options))
-
-
-def test_a_missing_extra_is_named(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(Exception, match=r"speech synthesis is not installed .*pip install 'realtime-nb\[local\]'"):
-        run(lambda synthesizer: synthesizer.synthesize("Hello.", "echo"))
-
-
-def test_a_process_that_does_not_start_is_a_clear_error(monkeypatch, tmp_path):
-    broken = tmp_path / "broken.py"
-    broken.write_text("raise SystemExit(7)")
-    monkeypatch.setattr("realtime_nb.local.espeak_client.PROGRAM", broken)
-    with pytest.raises(SynthesisError, match="did not start; its process ended with 7"):
-        run(lambda synthesizer: synthesizer.synthesize("Hello.", "echo"))

@@ -73,6 +73,9 @@ class CascadeSession(TurnwiseSession):
         Whether somebody must agree to each call; as for `RealtimeSession`.
     max_tool_rounds : int, default 8
         How often the model may call tools for one question; then it has to answer in words.
+    reasoning_effort : str, optional
+        How long the text model thinks before it writes, in its API's words. By default its own; ``"none"`` where the
+        backend's text model is used: models that think by default would keep the person waiting.
 
     Raises
     ------
@@ -108,6 +111,7 @@ class CascadeSession(TurnwiseSession):
         tools: Sequence[Callable[..., Any] | dict[str, Any]] = (),
         approve: bool | Approver = False,
         max_tool_rounds: int = MAX_ROUNDS,
+        reasoning_effort: str | None = None,
     ):
         super().__init__(Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds)
         self.voice = voice or self.backend.voice
@@ -118,7 +122,9 @@ class CascadeSession(TurnwiseSession):
             if isinstance(given, str) and (notice := shutdown_notice(given)):
                 warnings.warn(notice, FutureWarning, stacklevel=2)
         definitions = [nested_tool(tool) for tool in self._calls.take(tools)]
-        options = {"tools": definitions} if definitions else {}
+        options: dict[str, Any] = {"tools": definitions} if definitions else {}
+        if effort := reasoning_effort or ("none" if text_model is None else None):
+            options["reasoning_effort"] = effort
         self._transcriber = ApiTranscriber(self._api, heard) if isinstance(heard, str) else heard
         self._text_model = ApiTextModel(self._api, thought, **options) if isinstance(thought, str) else thought
         self._speaker = self._speaker_of(said) if isinstance(said, str) else said

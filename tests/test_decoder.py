@@ -1,0 +1,77 @@
+"""One utterance at a time, through the C library and through pocketsphinx' own binding."""
+
+import numpy as np
+import pytest
+from local_session import spoken
+
+from realtime_nb.audio import AudioClip
+from realtime_nb.local import decoder as decoder_module
+from realtime_nb.local.decoder import CDecoder, CythonDecoder, RecognitionError, make_decoder
+from realtime_nb.local.language_model import LanguageModels
+
+SENTENCES = ["What can you do?", "What is seven times eight?", "Tell me about the history of music."]
+
+
+@pytest.fixture(scope="module")
+def models():
+    models = LanguageModels()
+    yield models
+    models.close()
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [AudioClip.from_pcm16(spoken(text)).to_pcm16(16_000) for text in SENTENCES]
+
+
+@pytest.fixture(params=[CDecoder, CythonDecoder])
+def make(request, monkeypatch):
+    if request.param is CythonDecoder:
+        monkeypatch.setattr(decoder_module, "_library", lambda: None)  # as on Windows
+    elif decoder_module._library() is None:
+        pytest.skip("the extension does not export the library here")
+    return make_decoder
+
+
+def test_both_hear_the_words(make, models, clips):
+    decoder = make(models.base.lm_path, models.base.dictionary_path)
+    heard = [" ".join(word.text for word in decoder.decode(pcm).words) for pcm in clips]
+    assert heard == ["what can you do", "what is seven times eight", "tell me about the history of music"]
+
+
+def test_words_follow_each_other_inside_the_utterance(make, models, clips):
+    words = make(models.base.lm_path, models.base.dictionary_path).decode(clips[1]).words
+    edges = [edge for word in words for edge in (word.start_ms, word.end_ms)]
+    assert edges == sorted(edges) and 0 <= edges[0] and edges[-1] <= len(clips[1]) / 32 + 50
+
+
+def test_silence_and_half_a_sample_hold_no_words(make, models):
+    decoder = make(models.base.lm_path, models.base.dictionary_path)
+    for pcm in (b"", b"\0", bytes(3_200), bytes(32_001)):
+        assert decoder.decode(pcm).words == ()
+
+
+def test_it_can_be_used_again_after_anything(make, models, clips):
+    decoder = make(models.base.lm_path, models.base.dictionary_path)
+    noise = (20_000 * np.sign(np.random.default_rng(0).standard_normal(16_000))).astype("<i2").tobytes()
+    first = [word.text for word in decoder.decode(clips[0]).words]
+    decoder.decode(noise)
+    assert [word.text for word in decoder.decode(clips[0]).words] == first
+
+
+def test_the_score_is_higher_where_the_words_are_expected(make, models, clips):
+    decoder = make(models.base.lm_path, models.base.dictionary_path)
+    backwards = np.frombuffer(clips[0], "<i2")[::-1].tobytes()
+    assert decoder.decode(clips[0]).score > decoder.decode(backwards).score
+
+
+def test_a_hurried_one_hears_nearly_as_well(make, models, clips):
+    decoder = make(models.base.lm_path, models.base.dictionary_path, hurried=True)
+    heard = [word.text for pcm in clips for word in decoder.decode(pcm).words]
+    said = "what can you do what is seven times eight tell me about the history of music".split()
+    assert sum(one == other for one, other in zip(heard, said, strict=False)) >= len(said) - 2
+
+
+def test_files_that_cannot_be_read_are_an_error(make, tmp_path):
+    with pytest.raises(RecognitionError, match=r"could not load none\.lm with none\.dict"):
+        make(tmp_path / "none.lm", tmp_path / "none.dict")
