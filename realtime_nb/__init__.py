@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .backends import Backend
     from .comparison import Comparison
     from .conversation import Conversation
+    from .costs import Costs
     from .errors import (
         AudioError,
         ConnectionLost,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         ServerError,
         SettingsError,
     )
+    from .estimates import Estimate, estimate
     from .latency import Timeline, timeline
     from .local_voice import speak
     from .loop import Pending, run_sync
@@ -72,6 +74,9 @@ _HOMES = {
     "run_sync": "loop",
     "use_prices": "prices",
     "Cost": "pricing",
+    "Costs": "costs",
+    "Estimate": "estimates",
+    "estimate": "estimates",
     "Usage": "tokens",
     "CascadeSession": "sessions.cascade",
     "ChatSession": "sessions.chat",
@@ -107,6 +112,9 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Timing",
     "Usage",
     "Cost",
+    "Costs",
+    "estimate",
+    "Estimate",
     "use_prices",
     "Backend",
     "Pending",

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from .costs import Costs
 from .input_track import InputTrack
 from .local_folds import LOCAL_FOLDS, trace
 from .record import Record
@@ -83,6 +84,10 @@ class Conversation(Record):
         turn = self._index.turns.get(item_id)
         part = turn.parts.get(content_index) if turn else None
         return part.audio_ms if part else 0.0
+
+    def costs(self) -> Costs:
+        """Return what it has cost so far: a data frame with a row for each reply, totals, and other models' prices."""
+        return Costs(self.replies, list(self._index.turns.values()))
 
     # --- folding ---
 

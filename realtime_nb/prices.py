@@ -154,6 +154,11 @@ def _times(row: Mapping[str, Any], times: float) -> dict[str, Any]:
     return {key: value * times if key in _AMOUNTS else value for key, value in row.items()}
 
 
+def shutdown_date(model: str | None) -> str | None:
+    """Return the day on which a model is shut down, or `None` where none is announced."""
+    return next((row["date"] for row in price_table()["shutdowns"] if model in row["models"]), None)
+
+
 def shutdown_notice(model: str | None) -> str | None:
     """Say when a model is shut down and what takes its place, or return `None` where no date is announced."""
     for row in price_table()["shutdowns"]:

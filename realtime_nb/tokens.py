@@ -80,6 +80,11 @@ class Usage:
         return self.text_out + self.audio_out
 
     @property
+    def cached_share(self) -> float | None:
+        """How much of the input came from the cache, 0 to 1; `None` where there was no input."""
+        return self.cached_tokens / self.input_tokens if self.input_tokens else None
+
+    @property
     def tokens(self) -> dict[str, int]:
         """Tokens by what they are billed as, under the names of `BILLED`; together they are all tokens, each once."""
         fresh = {f"{kind}_fresh": getattr(self, f"{kind}_in") - getattr(self, f"{kind}_cached") for kind in _KINDS}

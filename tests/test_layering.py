@@ -15,7 +15,7 @@ FLOORS = {
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "input_track"),
         *("item_order", "turn_index", "local_folds"),
-        *("conversation", "latency", "comparison", "tools", "tool_schema"),
+        *("charges", "costs", "estimates", "conversation", "latency", "comparison", "tools", "tool_schema"),
     ),
     2: ("loop", "backends", "local_voice"),
     3: ("sessions",),
@@ -36,7 +36,7 @@ HOMES = {
     "websockets": {"sessions.transport", "bridge"},
     "ipywebrtc": {"widgets.sources"},
     "anywidget": {"widgets.base"},
-    "pandas": {"comparison", "latency"},
+    "pandas": {"comparison", "costs", "estimates", "latency"},
     "jiwer": {"comparison"},
     "pydantic": {"tools", "tool_schema"},
     "docstring_parser": {"tool_schema"},

@@ -8,11 +8,15 @@ from typing import Any
 from ..audio import AudioClip
 from ..comparison import Comparison
 from ..conversation import Conversation
+from ..costs import Costs, Elsewhere
+from ..estimates import Estimate
 from ..latency import Timeline
 from ..turns import Reply, Turn
 from .clip import clip_bundle
 from .comparison import comparison_bundle
 from .conversation import conversation_bundle, conversation_outputs, turn_bundle
+from .costs import costs_bundle, elsewhere_bundle
+from .estimate import estimate_bundle
 from .html import escape
 from .reply import reply_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
@@ -27,7 +31,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    record : AudioClip, Turn, Reply, Conversation, Comparison, Timeline or Spectrogram
+    record : AudioClip, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline or Spectrogram
         What to show.
 
     Returns
@@ -45,3 +49,6 @@ mimebundle.register(Conversation, conversation_bundle)
 mimebundle.register(Spectrogram, spectrogram_bundle)
 mimebundle.register(Comparison, comparison_bundle)
 mimebundle.register(Timeline, timeline_bundle)
+mimebundle.register(Costs, costs_bundle)
+mimebundle.register(Elsewhere, elsewhere_bundle)
+mimebundle.register(Estimate, estimate_bundle)

@@ -148,3 +148,41 @@ def bars(rows: Sequence[tuple[str, Sequence[Bar]]], *, xlabel: str, legend: Mapp
         figure.legend(handles=patches, loc="outside upper center", ncols=5, frameon=False, fontsize=8, labelcolor=INK)
     quiet(axes)
     return compact(figure)
+
+
+def columns(layers: Mapping[str, tuple[str, Sequence[float]]], *, xlabel: str, ylabel: str) -> bytes:
+    """Draw stacked columns, numbered from 1, and a legend.
+
+    Parameters
+    ----------
+    layers : mapping
+        Name → colour and a height for each column, from the ground up.
+    xlabel, ylabel : str
+        What is numbered, and what the heights are.
+
+    Returns
+    -------
+    png : bytes
+        The picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    figure = Figure(figsize=(7.5, 2.3), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.patch.set_alpha(0)
+    ground = np.zeros(max(len(heights) for _, heights in layers.values()))
+    numbers = np.arange(1, len(ground) + 1)
+    for name, (colour, heights) in layers.items():
+        axes.bar(numbers, heights, bottom=ground, color=colour, width=0.72, label=name)
+        ground = ground + np.asarray(heights)
+    axes.set(xlabel=xlabel, ylabel=ylabel, xlim=(0.4, max(len(ground), 4) + 0.6))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.grid(axis="y", color=INK, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside upper left", ncols=len(layers), frameon=False, fontsize=8, labelcolor=INK)
+    quiet(axes)
+    return compact(figure)

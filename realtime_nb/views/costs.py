@@ -1,0 +1,199 @@
+"""What a conversation cost: totals, growth from reply to reply, every reply, and other models' prices."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+from ..charges import CostRow, sum_known
+from ..costs import Costs, Elsewhere
+from ..prices import find_price, shutdown_date
+from ..pricing import format_usd
+from ..tokens import Usage
+from .html import escape, facts, note, picture, section, table
+from .plots import BLUE, columns
+
+#: More replies are too many for a table; the frame has them all.
+_SHOWN = 30
+_ASKED_LENGTH = 36
+_APART = ("transcription", "speech")
+COLOURS = {"read anew": BLUE, "read from the cache": "#9cc0ff", "made": "#e0735f", "billed apart": "#8f7ee6"}
+_HEADER = ("", "asked", "read", "cached", "made", "cost", "of it apart", "so far", "unheard")
+
+
+def costs_bundle(costs: Costs) -> dict[str, Any]:
+    """Return the looks of what a conversation cost."""
+    bundle: dict[str, Any] = {"text/plain": costs_text(costs)}
+    if not costs.rows:
+        return bundle | {"text/html": section(escape(bundle["text/plain"]), title="Costs")}
+    png = _growth(costs)
+    bundle["image/png"] = base64.b64encode(png).decode()
+    earlier = len(costs) - _SHOWN
+    more = (
+        [note(f"The first {earlier:,} of {len(costs):,} rows are left out; all are in .frame.")] if earlier > 0 else []
+    )
+    bundle["text/html"] = section(
+        facts(_totals(costs)),
+        picture(png, f"What each reply took, stacked. {_totals_text(costs)}"),
+        *more,
+        table(_HEADER, ([_unbroken(cell) for cell in _row(costs, number)] for number in _numbers(costs))),
+        *(note(remark) for remark in _remarks(costs)),
+        _elsewhere(costs.on()),
+        title="Costs",
+    )
+    return bundle
+
+
+def costs_text(costs: Costs) -> str:
+    """Return what a conversation cost in words alone."""
+    if not costs.rows:
+        return "No replies yet: nothing has been billed."
+    lines = []
+    for number in _numbers(costs):
+        _, asked, read, cached, made, cost, apart, so_far, unheard = _row(costs, number)
+        lines.append(f"{number}. {asked}: read {read} ({cached} cached), made {made}, cost {cost}")
+        lines[-1] += f"{f' ({apart} of it apart)' if apart else ''}, so far {so_far}"
+        lines[-1] += "" if unheard in ("", "–") else f", unheard {unheard}"
+    if len(lines) < len(costs):
+        lines.insert(0, f"({len(costs) - len(lines)} earlier rows are left out)")
+    return "\n".join([*lines, _totals_text(costs), *_remarks(costs), elsewhere_text(costs.on())])
+
+
+def elsewhere_bundle(elsewhere: Elsewhere) -> dict[str, Any]:
+    """Return the looks of what a session would have cost with other models."""
+    return {"text/plain": elsewhere_text(elsewhere), "text/html": section(_elsewhere(elsewhere), title="Costs")}
+
+
+def elsewhere_text(elsewhere: Elsewhere) -> str:
+    """Return what a session would have cost elsewhere in words alone."""
+    return "\n".join(
+        f"this session on {model} would cost {usd}{f' ({remark})' if remark else ''}"
+        for model, usd, _, remark in _elsewhere_rows(elsewhere)
+    )
+
+
+def _elsewhere(elsewhere: Elsewhere) -> str:
+    rows = [[_unbroken(cell) for cell in row] for row in _elsewhere_rows(elsewhere)]
+    return table(("this session on", "would cost", "times", ""), rows) + note(
+        "For the same tokens, as often cached; what is billed apart stays as it was."
+    )
+
+
+def _elsewhere_rows(elsewhere: Elsewhere) -> Iterable[tuple[str, str, str, str]]:
+    for model, usd in elsewhere.totals_usd.items():
+        price, times = find_price(model), elsewhere.times(model)
+        if price is None:
+            remark = "no price is known"
+        elif usd is None:
+            chain = any(row.is_chain for row in elsewhere.costs.rows)
+            remark = "a chain's tokens are those of three models" if chain else "it has no price for what was used"
+        else:
+            dated = f"prices of {price['as_of']}" if price["as_of"] else price["source"]
+            ends = shutdown_date(model)
+            remark = f"{dated}; shut down on {ends}" if ends else dated
+        yield model, format_usd(usd), _times(times), remark
+
+
+def _times(times: float | None) -> str:
+    return "–" if times is None else f"× {times:,.0f}" if times >= 10 else f"× {times:.2f}"
+
+
+def _numbers(costs: Costs) -> range:
+    return range(max(1, len(costs) - _SHOWN + 1), len(costs) + 1)
+
+
+def _row(costs: Costs, number: int) -> tuple[str, ...]:
+    row = costs.rows[number - 1]
+    asked = row.asked or "–"
+    asked = asked if len(asked) <= _ASKED_LENGTH else f"{asked[: _ASKED_LENGTH - 1]}…"
+    state = "" if row.status in ("completed", "") else f" ({row.status})"
+    return (
+        str(number),
+        asked + state,
+        _kinds(row.usage, "fresh", "cached"),
+        _percent(row.usage.cached_share),
+        _kinds(row.usage, "out"),
+        format_usd(row.cost_usd) if row.is_reported else "not told",
+        _apart(row),
+        format_usd(costs.cumulative_usd[number - 1]),
+        _unheard(row),
+    )
+
+
+def _kinds(usage: Usage, *ways: str) -> str:
+    """Return tokens by kind: "14 text, 27 audio"."""
+    tokens = usage.tokens
+    found = {kind: sum(tokens.get(f"{kind}_{way}", 0) for way in ways) for kind in ("text", "audio", "image")}
+    return ", ".join(f"{count:,} {kind}" for kind, count in found.items() if count) or "–"
+
+
+def _apart(row: CostRow) -> str:
+    usd = sum_known(row.usd(what) for what in _APART)
+    return "" if usd == 0 else format_usd(usd)
+
+
+def _unbroken(text: str) -> str:
+    """Return text as HTML that breaks lines at commas alone, unless it is long."""
+    return escape(
+        text if len(text) > 30 else text.replace(", ", ",\t").replace(" ", "\N{NO-BREAK SPACE}").expandtabs(1)
+    )
+
+
+def _unheard(row: CostRow) -> str:
+    if row.unheard_ms is None:
+        return "–"
+    return f"{row.unheard_ms / 1000:.1f} s, {format_usd(row.wasted_usd)}" if row.unheard_ms else ""
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _totals(costs: Costs) -> list[tuple[str, str]]:
+    usage = costs.usage
+    apart = any(charge.what != "reply" for row in costs.rows for charge in row.charges)
+    return [
+        ("cost", format_usd(costs.total_usd)),
+        *([("of it billed apart", format_usd(costs.apart_usd))] if apart else []),
+        ("read", f"{usage.input_tokens:,} tokens"),
+        ("from the cache", _percent(costs.cached_share)),
+        ("made", f"{usage.output_tokens:,} tokens"),
+        ("unheard", "not known" if costs.wasted_usd is None else format_usd(costs.wasted_usd)),
+        ("model", ", ".join(dict.fromkeys(row.model for row in costs.rows if row.model)) or "–"),
+    ]
+
+
+def _totals_text(costs: Costs) -> str:
+    return ", ".join(f"{name} {value}" for name, value in _totals(costs))
+
+
+def _remarks(costs: Costs) -> list[str]:
+    known = [charge.cost for row in costs.rows for charge in row.charges if charge.cost is not None]
+    dates = sorted({cost.as_of for cost in known if cost.as_of and cost.total_usd})
+    prices = f"Prices of {', '.join(dates)}." if dates else ""
+    apart = {what: sum_known(row.usd(what) for row in costs.rows) for what in _APART}
+    billed = ", ".join(f"{what} {format_usd(usd)}" for what, usd in apart.items() if usd != 0)
+    lines = [
+        prices,
+        f"Billed apart: {billed}." if billed else "",
+        *(f"{each[0].upper()}{each[1:]}." for each in costs.remarks),
+    ]
+    return [line for line in lines if line]
+
+
+def _growth(costs: Costs) -> bytes:
+    """Draw dollars where all are known and the replies cost any, tokens otherwise."""
+    if costs.total_usd and costs.apart_usd != costs.total_usd:
+        amounts = [{**row.by_kind_usd, "apart": sum_known(row.usd(what) for what in _APART)} for row in costs.rows]
+        label = "US dollars"
+    else:
+        amounts = [{**row.usage.tokens} for row in costs.rows]
+        label = "tokens"
+    ways = {"read anew": "fresh", "read from the cache": "cached", "made": "out", "billed apart": "apart"}
+    layers = {
+        name: (COLOURS[name], [sum(v or 0 for k, v in each.items() if k.endswith(way)) for each in amounts])
+        for name, way in ways.items()
+    }
+    used = {name: layer for name, layer in layers.items() if any(layer[1])} or {"made": layers["made"]}
+    return columns(used, xlabel="reply", ylabel=label)
