@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .views.spectrogram import spectrogram
     from .widgets.microphone import Microphone
     from .widgets.panel import VoicePanel
+    from .widgets.scope import Scope
     from .widgets.speaker import Speaker
 
 _HOMES = {
@@ -90,6 +91,7 @@ _HOMES = {
     "spectrogram": "views.spectrogram",
     "Microphone": "widgets.microphone",
     "VoicePanel": "widgets.panel",
+    "Scope": "widgets.scope",
     "Speaker": "widgets.speaker",
 }
 
@@ -100,6 +102,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "VoicePanel",
     "Microphone",
     "Speaker",
+    "Scope",
     "AudioClip",
     "speak",
     "tool",

@@ -51,14 +51,19 @@ class Uplink(ipywidgets.Widget):
             self.send({"kind": "taken"})
 
 
-class BaseWidget(anywidget.AnyWidget):
+class StyledWidget(anywidget.AnyWidget):
+    """A widget with a JavaScript module of its own that looks like the others."""
+
+    _css = static_text("widgets.css")
+
+
+class BaseWidget(StyledWidget):
     """A widget with an audio road.
 
     The page and the kernel keep each other's state by controls on the road, not by synced traits: the road reaches
     the I/O thread also while a cell runs, and has one order. Traits in `_shared` follow it both ways.
     """
 
-    _css = static_text("widgets.css")
     _parts_needed: tuple[str, ...] = ("road.js", "carrier.worker.js")
     _shared: tuple[str, ...] = ()
 

@@ -8,6 +8,10 @@
 /** @typedef {{ playing: Position | null, finished: Position[], underruns: number, audible: number, level: number,
  *   timeMs: number }} Report what had been rendered at `timeMs` */
 
+/** Where a `Scope` of its own finds the taps of other widgets' engines: a module's text runs once for each widget, so
+ * they have no variable in common. @type {Map<string, () => { capture?: AnalyserNode | null, player?: AnalyserNode | null }>} */
+const tapsOfPage = (/** @type {any} */ (globalThis)[Symbol.for("realtime-nb.taps")] ??= new Map());
+
 const WIRE_SAMPLE_RATE = 24000;
 const FRAME_MS = 20;
 // How much of an item must be there before it starts: two frames, or what the comm's bundles jitter by.
@@ -50,6 +54,7 @@ export function insecure() {
 /**
  * @param {object} options
  * @param {any} options.model anywidget model with `stream` (an ipywebrtc reference or null) and `constraints`
+ * @param {AbortSignal} options.signal ends it
  * @param {{ capture?: string, player?: string }} options.worklets module texts; leave out the side that is not needed
  * @param {(side: "capture" | "player", line: MessagePort | null) => void} options.onLine the end of a worklet's line
  *   that the carrier gets; null when the worklet is gone
@@ -70,7 +75,10 @@ export function makeAudio(options) {
   let modules = null;
   /** @type {AudioWorkletNode | null} */
   let player = null;
-  /** @type {{ source: AudioNode, node: AudioWorkletNode, stream: MediaStream, own: boolean } | null} */
+  /** @type {AnalyserNode | null} */
+  let playerTap = null;
+  /** @type {{ source: AudioNode, node: AudioWorkletNode, analyser: AnalyserNode, stream: MediaStream, own: boolean }
+   *   | null} */
   let capture = null;
   let attempt = 0; // Voids a getUserMedia whose answer comes after stop().
   let muted = false;
@@ -113,6 +121,7 @@ export function makeAudio(options) {
       else options.onReport?.(data);
     };
     node.connect(made.destination);
+    playerTap = makeTap(node);
     return node;
   }
 
@@ -157,7 +166,22 @@ export function makeAudio(options) {
       else options.onLevel?.(data.level);
     };
     source.connect(node);
-    return { source, node };
+    return { source, node, analyser: makeTap(source) };
+  }
+
+  /** What sounds, for the eye: nobody pays for it until it is read. @param {AudioNode} node @returns {AnalyserNode} */
+  function makeTap(node) {
+    const analyser = new AnalyserNode(node.context, { fftSize: 2048, smoothingTimeConstant: 0 });
+    node.connect(analyser);
+    return analyser;
+  }
+
+  /** @returns {{ capture?: AnalyserNode | null, player?: AnalyserNode | null }} */
+  function taps() {
+    return {
+      ...(worklets.capture ? { capture: muted ? null : (capture?.analyser ?? null) } : {}),
+      ...(worklets.player ? { player: playerTap } : {}),
+    };
   }
 
   /** @returns {Promise<boolean>} whether it runs; false if stop() came first */
@@ -204,15 +228,23 @@ export function makeAudio(options) {
     if (!keepAttempt) stopCapture();
     if (player) options.onLine("player", null);
     const closing = context;
-    context = player = modules = null;
+    context = player = playerTap = modules = null;
     for (const gesture of ["pointerup", "keyup"]) window.removeEventListener(gesture, resume, true);
     if (closing) closing.onstatechange = null;
     await closing?.close().catch(() => {});
   }
 
+  const { token } = model.get("_door");
+  tapsOfPage.set(token, taps);
+  options.signal.addEventListener("abort", () => {
+    tapsOfPage.delete(token);
+    close();
+  });
+
   return {
     open,
     resume,
+    taps,
     tell,
     startCapture,
     stopCapture,

@@ -27,6 +27,7 @@ async function makeEngine(model, signal) {
 
   const audio = audioPart.makeAudio({
     model,
+    signal,
     worklets: { capture: parts["capture.worklet.js"] },
     onLine: (/** @type {"capture"} */ side, /** @type {MessagePort} */ line) => road.attach(side, line),
     onLevel(/** @type {number} */ level) {
@@ -55,7 +56,6 @@ async function makeEngine(model, signal) {
       changed();
     },
   });
-  signal.addEventListener("abort", () => audio.close());
 
   /** @param {"recording" | "muted" | "error"} name @param {any} value */
   function share(name, value) {

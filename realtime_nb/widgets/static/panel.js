@@ -63,7 +63,9 @@ const RELOADED =
 /** @param {any} model @param {AbortSignal} signal */
 async function makeEngine(model, signal) {
   const parts = model.get("_parts");
-  const [roadPart, audioPart] = await Promise.all([load(parts["road.js"]), load(parts["audio.js"])]);
+  const [roadPart, audioPart, scopePart] = await Promise.all(
+    ["road.js", "audio.js", "scope.js"].map((name) => load(parts[name])),
+  );
   const state = newState();
   state.about = model.get("_about");
   state.reloaded = model.get("_pages") > 0;
@@ -86,6 +88,7 @@ async function makeEngine(model, signal) {
 
   const audio = audioPart.makeAudio({
     model,
+    signal,
     worklets: { capture: parts["capture.worklet.js"], player: parts["player.worklet.js"] },
     onLine: (/** @type {"capture" | "player"} */ side, /** @type {MessagePort | null} */ line) => road.attach(side, line),
     onLevel(/** @type {number} */ level) {
@@ -248,6 +251,8 @@ async function makeEngine(model, signal) {
       road.flush(); // Here and now; the kernel hears of it as fast as it can.
       road.send({ kind: "interrupt" }, true);
     },
+    /** @param {HTMLElement} host */
+    showScope: (host) => scopePart.showScope(host, audio.taps),
     enableSound: () => audio.open().catch(fail),
     hold() {
       if (state.held || state.hands_free || state.session !== "open") return;
@@ -297,6 +302,7 @@ const HTML = `
     <span>AI</span><span class="rtnb-meter" role="meter" aria-label="Level of the AI's voice" aria-valuemin="0"
       aria-valuemax="100"><span></span></span>
   </div>
+  <details class="rtnb-scope"><summary>Sound</summary></details>
   <div class="rtnb-error" role="alert" hidden><span></span>
     <button type="button" class="rtnb-close" aria-label="Dismiss this message">×</button></div>
   <div class="rtnb-notice" role="status" hidden></div>
@@ -359,6 +365,7 @@ function show(engine, el) {
     const notice = state.notice || (state.reloaded ? RELOADED : "");
     setText(find(".rtnb-notice"), notice);
     find(".rtnb-notice").hidden = !notice;
+    find(".rtnb-scope").hidden = !open;
     drawRows(find(".rtnb-log"), state);
   }
 
@@ -384,9 +391,13 @@ function show(engine, el) {
     input.disabled = find("form button").disabled = !reached;
   }
   draw();
+  const scope = find(".rtnb-scope");
+  scope.open = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const hideScope = engine.showScope(scope);
   const unwatch = engine.watch(draw);
   return () => {
     unwatch();
+    hideScope();
     engine.letGo();
     root.remove();
   };

@@ -25,6 +25,7 @@ async function makeEngine(model, signal) {
 
   const audio = audioPart.makeAudio({
     model,
+    signal,
     worklets: { player: parts["player.worklet.js"] },
     onLine: (/** @type {"player"} */ side, /** @type {MessagePort | null} */ line) => road.attach(side, line),
     onReport(/** @type {any} */ report) {
@@ -57,7 +58,6 @@ async function makeEngine(model, signal) {
     },
     onWanted: () => audio.open().catch(fail),
   });
-  signal.addEventListener("abort", () => audio.close());
 
   /** @param {any} error */
   function fail(error) {
