@@ -33,6 +33,7 @@ def test_no_text_gets_out_of_its_place(text):
         html.saying(text, text, remark=text),
         html.section(title=text),
         html.picture(b"png", text),
+        html.unbroken(text),
     ):
         assert set(re.findall(r"<(\w+)", markup)) <= {
             "div",

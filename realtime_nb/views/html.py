@@ -76,6 +76,11 @@ def left_out(budget: AudioBudget, where: str) -> str:
     )
 
 
+def unbroken(text: str) -> str:
+    """Return a text that stays on one line, e.g. a figure with its unit in a narrow cell."""
+    return f'<span style="white-space:nowrap">{escape(text)}</span>'
+
+
 def picture(png: bytes, description: str) -> str:
     """Return an image element that holds a PNG; `description` is read out by screen readers."""
     data = base64.b64encode(png).decode()

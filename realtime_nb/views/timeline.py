@@ -7,7 +7,7 @@ from typing import Any
 
 from ..latency import STEPS, Timeline, Waterfall, percentile
 from . import words
-from .html import escape, facts, picture, section, table
+from .html import escape, facts, picture, section, table, unbroken
 from .plots import BLUE, INK, Bar, bars
 
 #: What happens here and in the page is green or purple, what the server does is yellow or blue.
@@ -68,12 +68,10 @@ def _line(each: Waterfall) -> str:
 
 
 def _ms(value: float | None) -> str:
-    """Return a time span, with a decimal where it is short; its unit stays with it."""
+    """Return a time span, with a decimal where it is short."""
     if value is not None and 0 < value < 0.1:
-        text = "< 0.1 ms"
-    else:
-        text = f"{value:.1f} ms" if value is not None and abs(value) < 10 else words.milliseconds(value)
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
+        return "< 0.1 ms"
+    return f"{value:.1f} ms" if value is not None and abs(value) < 10 else words.milliseconds(value)
 
 
 def _totals(timeline: Timeline) -> list[tuple[str, str]]:
@@ -104,10 +102,10 @@ def _remarks(timeline: Timeline) -> list[str]:
 def _steps_table(each: Waterfall) -> str:
     rows = [
         [
-            escape(span.name),
+            unbroken(span.name),
             escape(STEPS.get(span.name, "a step of the chain")),
-            escape(_ms(span.start_ms)),
-            escape(_ms(span.duration_ms)),
+            unbroken(_ms(span.start_ms)),
+            unbroken(_ms(span.duration_ms)),
         ]
         for span in (*each.steps, *each.stages)
     ]
@@ -117,11 +115,11 @@ def _steps_table(each: Waterfall) -> str:
 def _summary_table(timeline: Timeline) -> str:
     rows = [
         [
-            escape(name),
+            unbroken(name),
             escape("until the first audible sample" if name == "total" else STEPS.get(name, "a step of the chain")),
             str(len(values)),
-            escape(_ms(percentile(values, 50))),
-            escape(_ms(percentile(values, 95))),
+            unbroken(_ms(percentile(values, 50))),
+            unbroken(_ms(percentile(values, 95))),
         ]
         for name, values in timeline.durations().items()
     ]
