@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         MissingExtra,
         MissingKey,
         RealtimeError,
+        RecordingError,
         RemoteProtocolError,
         ServerError,
         SettingsError,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from .loop import Pending, run_sync
     from .prices import use_prices
     from .pricing import Cost
+    from .recording.difference import diff
+    from .recording.recording import Recording
     from .sessions.cascade import CascadeSession
     from .sessions.chat import ChatSession
     from .sessions.compare import compare
@@ -65,6 +68,7 @@ _HOMES = {
     "MissingExtra": "errors",
     "MissingKey": "errors",
     "RealtimeError": "errors",
+    "RecordingError": "errors",
     "RemoteProtocolError": "errors",
     "ServerError": "errors",
     "SettingsError": "errors",
@@ -79,6 +83,8 @@ _HOMES = {
     "Estimate": "estimates",
     "estimate": "estimates",
     "Usage": "tokens",
+    "diff": "recording.difference",
+    "Recording": "recording.recording",
     "CascadeSession": "sessions.cascade",
     "ChatSession": "sessions.chat",
     "RealtimeSession": "sessions.realtime",
@@ -109,6 +115,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Tool",
     "compare",
     "Comparison",
+    "Recording",
+    "diff",
     "Conversation",
     "Turn",
     "Reply",
@@ -129,6 +137,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "RealtimeError",
     "AudioError",
     "SettingsError",
+    "RecordingError",
     "MissingKey",
     "MissingExtra",
     "LocalProtocolError",

@@ -4,6 +4,7 @@
 
   * `AudioError` (also a `ValueError`): samples, rates or files that cannot be used.
   * `SettingsError` (also a `ValueError`): a session setting that no server would take.
+  * `RecordingError` (also a `ValueError`): a folder or file that is no recording, or that one cannot be written to.
   * `MissingKey`: a backend needs an API key and none was given.
   * `MissingExtra`: an optional part of the package is not installed.
   * `LocalProtocolError`: the caller did what the session's state does not allow.
@@ -29,6 +30,10 @@ class AudioError(RealtimeError, ValueError):
 
 class SettingsError(RealtimeError, ValueError):
     """A session setting that no server would take."""
+
+
+class RecordingError(RealtimeError, ValueError):
+    """A folder or file that is no recording, or that one cannot be written to."""
 
 
 class MissingKey(RealtimeError):

@@ -11,6 +11,7 @@ from realtime_nb.errors import (
     MissingExtra,
     MissingKey,
     RealtimeError,
+    RecordingError,
     RemoteProtocolError,
     ServerError,
     SettingsError,
@@ -18,6 +19,7 @@ from realtime_nb.errors import (
 
 TEXTS = [
     (AudioError("sample_rate=0 must be positive and whole"), "sample_rate=0 must be positive and whole"),
+    (RecordingError("'notes' is no recording"), "'notes' is no recording"),
     (SettingsError("speed=9 is not between 0.25 and 1.5"), "speed=9 is not between 0.25 and 1.5"),
     (
         MissingKey("openai", "OPENAI_API_KEY"),
@@ -72,6 +74,7 @@ def test_every_error_has_a_line_in_the_table():
 def test_bad_audio_and_bad_settings_are_value_errors():
     assert issubclass(AudioError, ValueError)
     assert issubclass(SettingsError, ValueError)
+    assert issubclass(RecordingError, ValueError)
 
 
 @pytest.mark.parametrize("code", sorted(ServerError.FATAL))

@@ -16,6 +16,7 @@ FLOORS = {
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "input_track"),
         *("item_order", "turn_index", "local_folds"),
         *("charges", "costs", "estimates", "conversation", "latency", "comparison", "tools", "tool_schema"),
+        "recording",
     ),
     2: ("loop", "backends", "local_voice"),
     3: ("sessions",),
@@ -26,17 +27,20 @@ FLOORS = {
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 #: The only modules that may import these, at whatever depth.
 HOMES = {
-    "librosa": {"views.transforms", "views.activity", "views.prosody"},
+    "librosa": {"views.transforms", "views.activity", "views.prosody", "recording.mix"},
     "matplotlib": {"views.spectrogram_picture", "views.plots"},
     "PIL": {"views.plots"},
     "av": {"aac"},
-    "soundfile": {"audio"},
+    "soundfile": {"audio", "recording.track_files"},
     "soxr": {"audio"},
     "nest_asyncio": {"loop"},
     "websockets": {"sessions.transport", "bridge"},
     "ipywebrtc": {"widgets.sources"},
     "anywidget": {"widgets.base"},
-    "pandas": {"comparison", "costs", "estimates", "latency"},
+    "pandas": {
+        *("comparison", "costs", "estimates", "latency"),
+        *("recording.frames", "recording.difference", "recording.recording"),
+    },
     "jiwer": {"comparison"},
     "pydantic": {"tools", "tool_schema"},
     "docstring_parser": {"tool_schema"},

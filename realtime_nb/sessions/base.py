@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
 from ..audio import AudioClip
-from ..backends import Backend
+from ..conversation import Conversation
 from ..errors import AudioError
-from ..loop import Pending, call_soon
+from ..loop import Pending, call_soon, submit
 from ..tools import Approver
 from ..turns import Reply
 from ..wire.local import ApprovalAsked, Interrupted, StateChanged
 from .journal import EventLog, Journal, Listener, LoggedEvent
+from .recorded import RecordedSession
 from .tool_calls import MAX_ROUNDS, ToolCalls
 
 __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
@@ -27,14 +28,12 @@ Content = str | AudioClip
 _LEAST_CLIP_MS = 100
 
 
-class Session(ABC):
+class Session(RecordedSession):
     """The contract of all sessions: ask, get a `Pending` reply, keep a `Conversation`.
 
     Every call returns at once with a `Pending`: ``await`` it in a cell, or call ``.result()`` in a script.
     """
 
-    backend: Backend
-    model: str
     hears_sound = True
     """Whether the model gets what was said as sound; otherwise it gets the words alone."""
 
@@ -59,9 +58,23 @@ class Session(ABC):
     def ask(self, *content: Content) -> Pending[Reply]:
         """Say or write something, and get the answer."""
 
-    @abstractmethod
-    def close(self) -> Pending[None]:
-        """End the session; its records stay. Does nothing where it is closed."""
+    def ask_each(self, questions: Iterable[tuple[Content, ...]]) -> Pending[Conversation]:
+        """Ask one thing after the other; the result is the conversation.
+
+        Parameters
+        ----------
+        questions : iterable of tuple
+            What `ask` takes, for each.
+        """
+        asked = [tuple(question) for question in questions]
+        for question in asked:
+            check_content(question)
+        return submit(self._ask_each(asked))
+
+    async def _ask_each(self, questions: list[tuple[Content, ...]]) -> Conversation:
+        for question in questions:
+            await self.ask(*question)
+        return self.conversation
 
     @property
     def open_approvals(self) -> list[ApprovalAsked]:

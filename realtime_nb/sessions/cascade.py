@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
@@ -76,6 +77,8 @@ class CascadeSession(TurnwiseSession):
     reasoning_effort : str, optional
         How long the text model thinks before it writes, in its API's words. By default its own; ``"none"`` where the
         backend's text model is used: models that think by default would keep the person waiting.
+    recording : str or Path, optional
+        A folder into which the session is written while it goes on, as by `record_to`.
 
     Raises
     ------
@@ -112,6 +115,7 @@ class CascadeSession(TurnwiseSession):
         approve: bool | Approver = False,
         max_tool_rounds: int = MAX_ROUNDS,
         reasoning_effort: str | None = None,
+        recording: str | Path | None = None,
     ):
         super().__init__(Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds)
         self.voice = voice or self.backend.voice
@@ -133,6 +137,8 @@ class CascadeSession(TurnwiseSession):
         self._messages: list[Mapping[str, Any]] = []
         if instructions:
             self._add_message({"role": "system", "content": instructions})
+        if recording is not None:
+            self.record_to(recording)
 
     def _speaker_of(self, model: str) -> Speaker:
         if not model.startswith("gpt-realtime"):

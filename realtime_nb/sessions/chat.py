@@ -7,6 +7,7 @@ import base64
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
@@ -66,6 +67,8 @@ class ChatSession(TurnwiseSession):
         ``"auto"``, ``"none"``, ``"required"`` or ``{"type": "function", "name": …}``.
     max_output_tokens : int, optional
         Bound on each answer.
+    recording : str or Path, optional
+        A folder into which the session is written while it goes on, as by `record_to`.
 
     Raises
     ------
@@ -99,6 +102,7 @@ class ChatSession(TurnwiseSession):
         max_tool_rounds: int = MAX_ROUNDS,
         tool_choice: str | dict[str, Any] | None = None,
         max_output_tokens: int | None = None,
+        recording: str | Path | None = None,
     ):
         super().__init__(Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds)
         self.model = model or self.backend.chat_model
@@ -119,6 +123,8 @@ class ChatSession(TurnwiseSession):
         self._history = ChatHistory()
         if instructions:
             self._add_message({"role": "system", "content": instructions})
+        if recording is not None:
+            self.record_to(recording)
 
     def _settings(self) -> dict[str, Any]:
         output = {"voice": self.voice, "format": {"type": "audio/pcm", "rate": WIRE_SAMPLE_RATE}}

@@ -39,6 +39,12 @@ class Api:
         """Return the endpoints that a session's caller means; a client of theirs decides by itself where to send."""
         return cls(_backend_of(client) if client else Backend.find(backend, api_key=api_key), client)
 
+    @property
+    def secrets(self) -> list[str]:
+        """The key of a client of the caller's."""
+        key = getattr(self._given, "api_key", None)
+        return [key] if isinstance(key, str) else []
+
     async def client(self) -> AsyncOpenAI:
         """Return the client. Loading the SDK and starting the local voice take a while, off the loop."""
         if self._given is not None:

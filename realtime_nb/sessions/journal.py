@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 from ..conversation import Conversation
 from ..errors import RealtimeError
+from ..recording.recorder import Recorder
 from ..wire import events as ev
 
 #: How much of the audio that was sent stays in memory: an hour and a half of PCM16 at 24 kHz.
@@ -96,6 +97,8 @@ class Journal:
         self.conversation = Conversation()
         self.log = EventLog()
         self.listeners: list[Listener] = []
+        self.recorder: Recorder | None = None
+        """Who writes it all down, where somebody does."""
         self.began_at: datetime | None = None
         """Wall time at which session time began."""
         self._began = 0.0
@@ -117,6 +120,8 @@ class Journal:
         elapsed_ms = self.elapsed_ms
         self.log.add(direction, event, elapsed_ms)
         self.conversation.apply(event, elapsed_ms)
+        if self.recorder is not None:
+            self.recorder.wake()
         return elapsed_ms
 
     def announce(self, event: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
+from pathlib import Path
 from typing import Any, Unpack
 
 from .. import audio
@@ -54,6 +55,8 @@ class RealtimeSession(Session):
         servers are asked about in the same way.
     max_tool_rounds : int, default 8
         How often the model may call tools for one question; then it has to answer in words.
+    recording : str or Path, optional
+        A folder into which the session is written while it goes on, as by `record_to`.
     **options : Options
         Session settings by their short names: ``instructions``, ``voice``, ``turn_detection``, ``transcription``,
         ``output_modalities``, ``tools``, …; see `realtime_nb.wire.settings.Options`. Functions among the ``tools``
@@ -93,6 +96,7 @@ class RealtimeSession(Session):
         api_key: str | None = None,
         approve: bool | Approver = False,
         max_tool_rounds: int = MAX_ROUNDS,
+        recording: str | Path | None = None,
         **options: Unpack[Options],
     ):
         super().__init__(approve=approve, max_tool_rounds=max_tool_rounds)
@@ -111,6 +115,8 @@ class RealtimeSession(Session):
         self._input = SpokenInput(self._line)
         self._turns = ToolTurns(self._line, self._calls, self._respond_once)
         self._asking = asyncio.Lock()
+        if recording is not None:
+            self.record_to(recording)
 
     # --- what it is ---
 
@@ -285,11 +291,10 @@ class RealtimeSession(Session):
         """Whether a response was cut off, so that what still comes of it must not be played."""
         return self._protocol.is_late(response_id)
 
-    def close(self) -> Pending[None]:
-        """End the session; its records stay. Does nothing where it is closed."""
-        return submit(self._line.close())
-
     # --- on the I/O thread ---
+
+    async def _close(self) -> None:
+        await self._line.close()
 
     async def _connect(self) -> None:
         if not self._line.is_open:

@@ -82,10 +82,6 @@ class TurnwiseSession(Session):
         """Stop the answer that is being made; the result says whether there was one."""
         return submit(self._interrupt())
 
-    def close(self) -> Pending[None]:
-        """End the session; its records stay."""
-        return submit(self._close())
-
     # --- what the kinds of sessions differ in ---
 
     @abstractmethod
@@ -104,6 +100,9 @@ class TurnwiseSession(Session):
     @abstractmethod
     def _add_message(self, message: dict[str, Any]) -> None:
         """Let the model know a message from the next request on."""
+
+    def _secrets(self) -> tuple[str, ...]:
+        return (*super()._secrets(), *self._api.secrets)
 
     # --- on the I/O thread ---
 

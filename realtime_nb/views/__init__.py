@@ -11,13 +11,18 @@ from ..conversation import Conversation
 from ..costs import Costs, Elsewhere
 from ..estimates import Estimate
 from ..latency import Timeline
+from ..recording.difference import Difference
+from ..recording.recording import Recording
+from ..recording.replay import Replay
 from ..turns import Reply, Turn
 from .clip import clip_bundle
 from .comparison import comparison_bundle
 from .conversation import conversation_bundle, conversation_outputs, turn_bundle
 from .costs import costs_bundle, elsewhere_bundle
+from .difference import difference_bundle
 from .estimate import estimate_bundle
 from .html import escape
+from .recording import recording_bundle, replay_bundle
 from .reply import reply_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
 from .timeline import timeline_bundle
@@ -31,7 +36,8 @@ def mimebundle(record: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    record : AudioClip, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline or Spectrogram
+    record : AudioClip, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
+        Recording, Replay, Difference or Spectrogram
         What to show.
 
     Returns
@@ -52,3 +58,6 @@ mimebundle.register(Timeline, timeline_bundle)
 mimebundle.register(Costs, costs_bundle)
 mimebundle.register(Elsewhere, elsewhere_bundle)
 mimebundle.register(Estimate, estimate_bundle)
+mimebundle.register(Recording, recording_bundle)
+mimebundle.register(Replay, replay_bundle)
+mimebundle.register(Difference, difference_bundle)

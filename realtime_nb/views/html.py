@@ -120,6 +120,11 @@ def saying(who: str, text: str, *, remark: str = "") -> str:
     return f'<div style="margin:4px 0"><strong>{escape(who)}</strong>&ensp;{words}{note}</div>'
 
 
+def marked(text: str) -> str:
+    """Return text on a coloured ground."""
+    return f'<span style="background:rgba(76,139,245,.28);border-radius:3px">{escape(text)}</span>'
+
+
 def section(*parts: str, title: str = "") -> str:
     """Return a framed block; `title` is text, the parts are HTML."""
     heading = f'<div style="{_MUTED};font-size:85%;margin-bottom:4px">{escape(title)}</div>' if title else ""

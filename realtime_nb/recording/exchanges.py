@@ -1,0 +1,81 @@
+"""A conversation as questions and what came of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..audio import AudioClip
+from ..conversation import Conversation
+from ..turns import Reply, Turn
+
+#: The API refuses to commit less.
+_LEAST_CLIP_S = 0.1
+
+
+@dataclass(eq=False)
+class Exchange:
+    """What the person said in one go, and all that was answered."""
+
+    asked: list[Turn] = field(default_factory=list)
+    answered: list[Turn] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+
+    @property
+    def question(self) -> str:
+        """The person's words."""
+        return " ".join(turn.text for turn in self.asked if turn.text)
+
+    @property
+    def answer(self) -> str:
+        """The model's words."""
+        return " ".join(turn.text for turn in self.answered if turn.text)
+
+    @property
+    def first_audio_ms(self) -> float | None:
+        """When the first audio of the answer came, after the question."""
+        return self.replies[0].timing.first_audio_ms if self.replies else None
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the answer cost; `None` where that is not known."""
+        costs = [reply.cost for reply in self.replies]
+        return sum(cost.total_usd for cost in costs if cost) if costs and None not in costs else None
+
+
+def exchanges_of(conversation: Conversation) -> list[Exchange]:
+    """Cut a conversation before each question."""
+    found: list[Exchange] = []
+    for turn in conversation:
+        if turn.role == "user":
+            if not found or found[-1].answered:
+                found.append(Exchange())
+            found[-1].asked.append(turn)
+            continue
+        if turn.role == "system":
+            continue
+        if not found:
+            found.append(Exchange())  # The model spoke first.
+        found[-1].answered.append(turn)
+        reply = conversation.reply(turn.response_id) if turn.response_id else None
+        if reply is not None and reply not in found[-1].replies:
+            found[-1].replies.append(reply)
+    return found
+
+
+def questions_in(conversation: Conversation) -> list[tuple[str | AudioClip, ...]]:
+    """Return what was asked, each question as `ask` takes it: sound where there is sound, else words."""
+    questions = (tuple(_pieces(exchange.asked)) for exchange in exchanges_of(conversation))
+    return [question for question in questions if question]
+
+
+def _pieces(turns: list[Turn]) -> list[str | AudioClip]:
+    pieces: list[str | AudioClip] = []
+    for turn in turns:
+        for index in sorted(turn.parts):
+            part = turn.parts[index]
+            clip = part.clip
+            if clip is not None and clip.duration_s >= _LEAST_CLIP_S and clip.peak:
+                pieces.append(clip)
+            elif part.text.strip():
+                pieces.append(part.text)
+    return pieces

@@ -1,0 +1,183 @@
+"""Reading a recording, whatever became of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from ..errors import RecordingError
+from ..timing import AUDIBLE
+from .lines import Line, Reference, decode_event
+from .manifest import EVENTS, FORMAT, NAME, TRACKS, VERSION
+from .samples import from_samples, rate_of, silence
+from .track_files import TrackReader
+
+_read_lines = msgspec.json.Decoder(Line).decode_lines
+_read_line = msgspec.json.Decoder(Line).decode
+
+
+class Entry(NamedTuple):
+    """An event of a recording."""
+
+    elapsed_ms: float
+    direction: str
+    event: Any
+
+
+class Folder:
+    """A recording's folder, opened; nothing in it is changed.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+
+    Raises
+    ------
+    RecordingError
+        If it is no recording, or one of a later version.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.remarks: list[str] = []
+        """What is wrong with it, and what was made of that."""
+        try:
+            data = (path / EVENTS).read_bytes()
+        except OSError as error:
+            raise RecordingError(f"{str(path)!r} is no recording: {EVENTS} cannot be read ({error.strerror})") from None
+        self.manifest = self._manifest()
+        self.lines, self._texts = self._parsed(data)
+        self._check(data)
+        self._tracks: dict[str, TrackReader] = {}
+
+    # --- the files ---
+
+    def _manifest(self) -> dict[str, Any]:
+        try:
+            manifest = json.loads((self.path / NAME).read_bytes())
+        except OSError:
+            self.remarks.append(f"{NAME} is missing: versions, backend and wall time are not known")
+            return {}
+        except ValueError as error:
+            self.remarks.append(f"{NAME} cannot be read ({error}): versions, backend and wall time are not known")
+            return {}
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise RecordingError(f"{str(self.path)!r} is no recording of realtime_nb: its {NAME} says nothing of one")
+        if manifest.get("version", 0) > VERSION:
+            raise RecordingError(
+                f"{str(self.path)!r} was written by realtime_nb {manifest.get('versions', {}).get('realtime_nb')}, in "
+                f"a format that this version does not know: update realtime_nb"
+            )
+        self.remarks += manifest.get("remarks", [])
+        return manifest
+
+    def _parsed(self, data: bytes) -> tuple[list[Line], list[bytes]]:
+        if data and not data.endswith(b"\n"):
+            # The process ended in the middle of a line.
+            data, _, rest = data.rpartition(b"\n")
+            try:
+                _read_line(rest)
+            except msgspec.MsgspecError:
+                self.remarks.append(f"the last line of {EVENTS} is not whole: the recording ends before it")
+            else:
+                data = data + b"\n" + rest if data else rest
+        texts = data.splitlines()
+        try:
+            return _read_lines(data), [text for text in texts if text.strip()]
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return self._salvaged(texts)
+
+    def _salvaged(self, texts: list[bytes]) -> tuple[list[Line], list[bytes]]:
+        """Read the lines that can be read."""
+        lines, good = [], []
+        for text in texts:
+            try:
+                lines.append(_read_line(text))
+                good.append(text)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                continue
+        if not lines:
+            raise RecordingError(f"{str(self.path)!r} is no recording: no line of its {EVENTS} can be read")
+        self.remarks.append(f"{len(texts) - len(lines)} of {len(texts)} lines of {EVENTS} cannot be read: left out")
+        return lines, good
+
+    def _check(self, data: bytes) -> None:
+        if not self.manifest:
+            return
+        if not self.manifest.get("complete"):
+            length_s = self.lines[-1].elapsed_ms / 1000 if self.lines else 0.0
+            self.remarks.append(f"the session was not closed, or goes on: the recording ends after {length_s:.1f} s")
+            return
+        sealed = self.manifest.get("files", {}).get(EVENTS)
+        if sealed and sealed != hashlib.sha256(data).hexdigest():
+            self.remarks.append(f"{EVENTS} is not as it was written")
+
+    # --- what is in it ---
+
+    def track(self, name: str) -> TrackReader | None:
+        """Return a track, or `None` where the session had no such sound."""
+        if name not in self._tracks:
+            encodings = (
+                reference.encoding
+                for line in self.lines
+                if line.audio is not UNSET
+                for reference in line.audio.values()
+                if reference.track == name and reference.data is None
+            )
+            encoding = next(encodings, None)
+            if encoding is None:
+                return None
+            track = self._tracks[name] = TrackReader(self.path, name, rate_of(encoding))
+            if track.remark:
+                self.remarks.append(track.remark)
+        return self._tracks[name]
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every event as it passed, with its audio."""
+        for name in TRACKS:
+            if (track := self.track(name)) is not None:
+                _ = track.whole
+        for line, text in zip(self.lines, self._texts, strict=True):
+            yield Entry(line.elapsed_ms, line.direction, decode_event(line, text, self._payload))
+
+    def outline(self) -> Iterator[Entry]:
+        """Yield every event, with silence in place of most of the sound, which takes long to read.
+
+        Of every item of the model's, the sound is there up to the first chunk that can be heard.
+        """
+        begun: set[Any] = set()
+        for line, text in zip(self.lines, self._texts, strict=True):
+
+            def payload(reference: Reference, item_id: Any = line.event.item_id) -> bytes:
+                if reference.data is not None:
+                    return base64.b64decode(reference.data)
+                if item_id is UNSET or item_id in begun:
+                    return silence(reference.samples, reference.encoding)
+                data, peak = self._heard(reference)
+                if peak > AUDIBLE * 32768:
+                    begun.add(item_id)
+                return data
+
+            yield Entry(line.elapsed_ms, line.direction, decode_event(line, text, payload))
+
+    def _payload(self, reference: Reference) -> bytes:
+        if reference.data is not None:
+            return base64.b64decode(reference.data)
+        track = self.track(reference.track)
+        assert track is not None
+        return from_samples(track.read(reference.start_sample, reference.samples), reference.encoding)
+
+    def _heard(self, reference: Reference) -> tuple[bytes, int]:
+        track = self.track(reference.track)
+        assert track is not None
+        samples = track.read(reference.start_sample, reference.samples)
+        peak = int(abs(samples.astype("i4")).max(initial=0))
+        return from_samples(samples, reference.encoding), peak

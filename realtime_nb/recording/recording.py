@@ -1,0 +1,256 @@
+"""`Recording`: a session that was written down, as records and data frames."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..audio import AudioClip
+from ..conversation import Conversation
+from ..errors import RecordingError
+from ..record import Record
+from ..turns import Turn
+from . import frames
+from .exchanges import questions_in
+from .manifest import TRACKS
+from .mix import as_heard
+from .rawlog import write_raw_log
+from .reader import Entry, Folder
+from .replay import Replay, make_replay
+from .spans import Piece, find_mentions, find_spans, length_s
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Asks(Protocol):
+    """A session, as far as it is needed to ask again."""
+
+    def ask_each(self, questions: list[tuple[str | AudioClip, ...]]) -> Any:
+        """Ask one after the other; returns a `Pending` conversation."""
+
+
+class Recording(Record):
+    """A session as data: both voices, every event with its time, and the records that follow from them.
+
+    Made by ``session.record_to(path)``, ``session.save(path)`` or ``RealtimeSession(recording=path)``.
+
+    Examples
+    --------
+    >>> session = RealtimeSession(backend="local")                 # doctest: +SKIP
+    >>> session.ask("Hello!").result()                             # doctest: +SKIP
+    >>> session.save("lesson-1")                                   # doctest: +SKIP
+    >>> Recording.load("lesson-1").replay(speed=1.5)               # doctest: +SKIP
+
+    Notes
+    -----
+    A folder with ``manifest.json`` (what made it, the settings, wall time, hashes), ``events.jsonl`` (every event, its
+    audio replaced by references into the tracks), ``user.flac`` and ``assistant.flac`` (all that was generated). Both
+    tracks share one clock: session time, which waits for clips that were sent faster than they sound.
+    """
+
+    def __init__(self, folder: Folder, *, source: Path | None = None):
+        self._folder = folder
+        self.path = source or folder.path
+        """Where it was loaded from."""
+        self.manifest = folder.manifest
+        """What is known of it: versions, backend, model, settings, clock, hashes."""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recording:
+        """Load a recording; quickly, for the sound is read when it is first needed.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder, or a raw log: a file with one JSON event a line, as OpenAI's API sends them, bare or with a
+            time (``timestamp``, ``time``, ``ts``, ``elapsed_ms``, …; ISO 8601, or a number of s or ms) and a
+            direction (``direction``, ``source``, …), beside the event or around it.
+
+        Returns
+        -------
+        recording : Recording
+            What is missing or damaged is told in `remarks`.
+
+        Raises
+        ------
+        RecordingError
+            If it is no recording.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise RecordingError(f"{str(path)!r} is not there")
+        if path.is_dir():
+            return cls(Folder(path))
+        folder = Path(tempfile.mkdtemp(prefix="realtime_nb-"))
+        try:
+            write_raw_log(path, folder)
+            recording = cls(Folder(folder), source=path)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        weakref.finalize(recording, shutil.rmtree, folder, ignore_errors=True)
+        return recording
+
+    @property
+    def model(self) -> str:
+        """The model, as the server or, where that said nothing, the session named it."""
+        return str(self._outline.session.get("model") or self.manifest.get("model") or "")
+
+    @property
+    def said(self) -> list[tuple[float, Turn]]:
+        """Each turn, and where it begins on the tracks' clock, in seconds."""
+        starts = self._starts
+        return sorted(((starts.get(turn.item_id, 0.0), turn) for turn in self._outline), key=lambda each: each[0])
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was missing or damaged, and what was made of it."""
+        return list(self._folder.remarks)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield every event as it passed: ``elapsed_ms``, ``direction``, ``event``."""
+        return self._folder.entries()
+
+    def __len__(self) -> int:
+        return len(self._folder.lines)
+
+    def __repr__(self) -> str:
+        return f"Recording({self.path.name!r}, {self.duration_s:.1f} s, {len(self)} events)"
+
+    # --- records ---
+
+    @cached_property
+    def conversation(self) -> Conversation:
+        """What was said, the same records as live: the events are folded again."""
+        return _folded(self._folder.entries())
+
+    @cached_property
+    def _outline(self) -> Conversation:
+        """The same records with hardly any sound, sooner there."""
+        if "conversation" in self.__dict__:
+            return self.conversation
+        return _folded(self._folder.outline())
+
+    @cached_property
+    def _spans(self) -> dict[str, list[Piece]]:
+        return find_spans(self._folder.lines, self._outline)
+
+    @cached_property
+    def duration_s(self) -> float:
+        """Length on the tracks' clock, in seconds: until the last event, or the last sound."""
+        return length_s(self._folder.lines)
+
+    # --- data frames ---
+
+    @cached_property
+    def events(self) -> pandas.DataFrame:
+        """A row for each event: ``elapsed_ms``, ``direction``, ``type``, ids, text, and where its audio lies."""
+        return frames.events_frame(self._folder.lines)
+
+    @cached_property
+    def turns(self) -> pandas.DataFrame:
+        """A row for each turn: who, what, what was heard of it, when on the tracks' clock."""
+        return frames.turns_frame(self._outline, self._spans, self._rates)
+
+    @cached_property
+    def usage(self) -> pandas.DataFrame:
+        """A row for each reply: its tokens by kind, and dollars."""
+        return frames.usage_frame(self._outline)
+
+    @cached_property
+    def latency(self) -> pandas.DataFrame:
+        """A row for each reply: `Timing`, in ms after the person had finished."""
+        return frames.latency_frame(self._outline)
+
+    # --- sound ---
+
+    @property
+    def _rates(self) -> dict[str, int]:
+        tracks = ((name, self._folder.track(name)) for name in TRACKS)
+        return {name: track.rate for name, track in tracks if track is not None}
+
+    @property
+    def user(self) -> AudioClip | None:
+        """The person's side, on the tracks' clock; `None` where there is no sound."""
+        return self._clip("user")
+
+    @property
+    def assistant(self) -> AudioClip | None:
+        """The model's side as generated, what nobody heard included."""
+        return self._clip("assistant")
+
+    @cached_property
+    def heard(self) -> AudioClip | None:
+        """The model's side as it was heard, on the tracks' clock."""
+        track = self._folder.track("assistant")
+        return None if track is None else as_heard(track.whole, track.rate, self._spans, self._outline)
+
+    def _clip(self, name: str) -> AudioClip | None:
+        track = self._folder.track(name)
+        return None if track is None else AudioClip.from_pcm16(track.whole.tobytes(), track.rate)
+
+    # --- again ---
+
+    def replay(self, *, speed: float = 1.0) -> Replay:
+        """Play both sides as they were heard, with the pauses that there were.
+
+        Parameters
+        ----------
+        speed : float, default 1.0
+            Between 0.25 and 4; the pitch stays.
+
+        Returns
+        -------
+        replay : Replay
+            Shown as one player, and the words with their times.
+        """
+        return make_replay(self, speed)
+
+    @property
+    def _starts(self) -> dict[str, float]:
+        """Where each item begins on the tracks' clock, in seconds."""
+        rates = self._rates
+        sounding = {
+            item_id: pieces[0].at_sample / rates[pieces[0].track] for item_id, pieces in self._spans.items() if pieces
+        }
+        return find_mentions(self._folder.lines) | sounding
+
+    def ask_again(self, session: Asks) -> Any:
+        """Ask another session all that was asked in this one, in the same order: the same sound, the same words.
+
+        Parameters
+        ----------
+        session : RealtimeSession, ChatSession or CascadeSession
+            With another model, voice or instructions. What was spoken is sent as turns of the same length.
+
+        Returns
+        -------
+        conversation : Pending of Conversation
+            The session's; `diff` shows it beside this recording.
+
+        Raises
+        ------
+        RecordingError
+            If nothing was asked.
+
+        See Also
+        --------
+        RealtimeSession.stream : Let another turn detection find the turns: ``session.stream(recording.user)``.
+        """
+        questions = questions_in(self.conversation)
+        if not questions:
+            raise RecordingError(f"nothing was asked in {self.path.name!r}")
+        return session.ask_each(questions)
+
+
+def _folded(entries: Iterator[Entry]) -> Conversation:
+    conversation = Conversation()
+    for entry in entries:
+        conversation.apply(entry.event, entry.elapsed_ms)
+    return conversation

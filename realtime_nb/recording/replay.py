@@ -1,0 +1,57 @@
+"""A recording, to be heard again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..audio import AudioClip
+from ..errors import AudioError
+from ..record import Record
+from ..turns import Turn
+from .mix import mix, stretch
+
+if TYPE_CHECKING:
+    from .recording import Recording
+
+_SLOWEST, _FASTEST = 0.25, 4.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Replay(Record):
+    """Both sides of a recording in one clip, and what is said when.
+
+    Parameters
+    ----------
+    name : str
+        Of the recording.
+    clip : AudioClip
+        Both sides as they were heard.
+    turns : list of (float, Turn)
+        What is said, and where it begins in the clip, in seconds.
+    speed : float
+        How much faster than it was.
+    """
+
+    name: str
+    clip: AudioClip
+    turns: list[tuple[float, Turn]]
+    speed: float = 1.0
+
+    def __repr__(self) -> str:
+        speed = f" at {self.speed:g} times the speed" if self.speed != 1.0 else ""
+        return f"Replay({self.name!r}, {self.clip.duration_s:.1f} s{speed}, {len(self.turns)} turns)"
+
+
+def make_replay(recording: Recording, speed: float) -> Replay:
+    """Lay both sides over each other at a speed, and find when each turn is said.
+
+    Raises
+    ------
+    AudioError
+        If the speed is out of range.
+    """
+    if not _SLOWEST <= speed <= _FASTEST:
+        raise AudioError(f"speed={speed!r} must be between {_SLOWEST} and {_FASTEST}")
+    clip = stretch(mix(recording.user, recording.heard), speed)
+    return Replay(recording.path.name, clip, [(start_s / speed, turn) for start_s, turn in recording.said], speed)

@@ -1,0 +1,55 @@
+"""Audio as it is on the wire, and as 16-bit samples on a track, without loss either way."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import g711
+from ..audio import WIRE_SAMPLE_RATE
+
+Samples16 = npt.NDArray[np.int16]
+
+_EVERY_BYTE = bytes(range(256))
+
+
+def _levels(decoded: bytes) -> Samples16:
+    return np.frombuffer(decoded, "<i2").astype(np.int16)
+
+
+_LEVELS = {
+    "audio/pcmu": _levels(g711.decode_ulaw(_EVERY_BYTE)),
+    "audio/pcma": _levels(g711.decode_alaw(_EVERY_BYTE)),
+}
+# Mu-law has two zeros; on a track the negative one is -1, where no other level is.
+_LEVELS["audio/pcmu"][0x7F] = -1
+_ORDERS = {encoding: np.argsort(levels) for encoding, levels in _LEVELS.items()}
+
+
+def rate_of(encoding: str) -> int:
+    """Return the sample rate of a wire format, in Hz; formats that are not known count as PCM16."""
+    return 8_000 if encoding in _LEVELS else WIRE_SAMPLE_RATE
+
+
+def to_samples(data: bytes, encoding: str) -> Samples16 | None:
+    """Return what is on the wire as samples; `None` where it is no whole number of them."""
+    levels = _LEVELS.get(encoding)
+    if levels is not None:
+        return levels[np.frombuffer(data, np.uint8)]
+    return None if len(data) % 2 else np.frombuffer(data, "<i2").astype(np.int16, copy=False)
+
+
+def from_samples(samples: Samples16, encoding: str) -> bytes:
+    """Return samples as they were on the wire: the inverse of `to_samples`."""
+    levels = _LEVELS.get(encoding)
+    if levels is None:
+        return samples.astype("<i2", copy=False).tobytes()
+    order = _ORDERS[encoding]
+    at = np.searchsorted(levels, samples, sorter=order)
+    return order[np.minimum(at, 255)].astype(np.uint8).tobytes()
+
+
+def silence(samples: int, encoding: str) -> bytes:
+    """Return so many silent samples as they would be on the wire."""
+    zero = {"audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}.get(encoding, b"\0\0")
+    return zero * samples

@@ -1,0 +1,125 @@
+"""Where the sound of a session goes while it is written: two tracks, and a reference for each payload."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from ..wire import events as ev
+from ..wire.local import Heard
+from ..wire.settings import setting_at
+from .layout import Layout
+from .lines import Reference, take_audio
+from .samples import rate_of, to_samples
+from .track_files import TrackWriter
+
+#: What of an event goes to a track. Elsewhere audio would be there a second time, and stays inside the event.
+_ON_TRACK = (
+    ev.InputAudioBufferAppend,
+    ev.ResponseOutputAudioDelta,
+    ev.ConversationItemCreate,
+    ev.ConversationItemAdded,
+    ev.ConversationItemDone,
+)
+_FORMATS = {"user": "audio.input.format.type", "assistant": "audio.output.format.type"}
+
+
+class Sound:
+    """Takes the audio out of events and lays it on tracks.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the tracks are.
+    """
+
+    def __init__(self, folder: Path):
+        self.items: dict[str, dict[str, Any]] = {}
+        """What the model said, by item: where it lies, and how much of it was heard."""
+        self.rates: dict[str, int] = {}
+        """Of each track that there is; the first sound decides."""
+        self._folder = folder
+        self._layout = Layout()
+        self._writers: dict[str, TrackWriter] = {}
+        self._encodings = dict.fromkeys(_FORMATS, "audio/pcm")
+        self._known: dict[bytes, Reference] = {}
+
+    @property
+    def wait_ms(self) -> float:
+        """How far the tracks' clock is ahead of session time."""
+        return round(self._layout.wait_ms, 3)
+
+    def note(self, event: Any, elapsed_ms: float) -> None:
+        """Take an event into account before its sound is taken."""
+        self._layout.note(event, elapsed_ms)
+        if isinstance(event, ev.SessionCreated | ev.SessionUpdated):
+            for track, path in _FORMATS.items():
+                encoding = setting_at(event.session, path)
+                self._encodings[track] = encoding if isinstance(encoding, str) else "audio/pcm"
+        elif isinstance(event, Heard) and event.item_id in self.items:
+            item = self.items[event.item_id]
+            item["played_ms"] = max(item["played_ms"] or 0, event.played_ms)
+            item["interrupted"] = item["interrupted"] or event.stopped
+
+    def take(self, event: Any, tree: dict[str, Any], elapsed_ms: float) -> dict[str, Reference]:
+        """Take the audio out of an event's JSON; return where it is now, by JSON Pointer."""
+        if not isinstance(event, _ON_TRACK):
+            return {}
+        return {
+            pointer: self._stored(event, owner.pop(key), elapsed_ms) for pointer, owner, key in list(take_audio(tree))
+        }
+
+    def _stored(self, event: Any, data: bytes, elapsed_ms: float) -> Reference:
+        if isinstance(event, ev.ResponseOutputAudioDelta):
+            return self._placed("assistant", data, elapsed_ms, event.item_id)
+        if isinstance(event, ev.InputAudioBufferAppend):
+            return self._placed("user", data, elapsed_ms, "")
+        # An item comes again when it is done.
+        if data not in self._known:
+            track = "assistant" if event.item.role == "assistant" else "user"
+            self._known[data] = self._placed(track, data, elapsed_ms, event.item.id or "")
+        return self._known[data]
+
+    def _placed(self, track: str, data: bytes, elapsed_ms: float, item_id: str) -> Reference:
+        encoding = self._encodings[track]
+        samples = to_samples(data, encoding)
+        rate = self.rates.get(track, rate_of(encoding))
+        if samples is None or rate != rate_of(encoding):
+            # Half a sample, or a rate that the track does not have: kept, though not heard.
+            text = base64.b64encode(data).decode()
+            return Reference(track=track, start_sample=0, samples=0, encoding=encoding, data=text)
+        if track not in self._writers:
+            self.rates[track] = rate
+            self._writers[track] = TrackWriter(self._folder, track, rate)
+        if track == "user":
+            place = self._layout.place_user(len(samples), rate, elapsed_ms)
+        else:
+            place = self._layout.place_assistant(len(samples), rate, elapsed_ms, item_id)
+            item = self.items.setdefault(item_id, {**place._asdict(), "played_ms": None, "interrupted": False})
+            item["samples"] = item.get("samples", 0) + len(samples)
+        self._writers[track].write(place.start_sample, samples)
+        moved = place.at_sample != place.start_sample
+        return Reference(
+            track=track,
+            start_sample=place.start_sample,
+            samples=len(samples),
+            encoding=encoding,
+            at_sample=place.at_sample if moved else None,
+        )
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        for writer in self._writers.values():
+            writer.flush()
+
+    def abandon(self) -> None:
+        """Let go of the tracks as they are."""
+        for writer in self._writers.values():
+            writer.abandon()
+
+    def close(self) -> None:
+        """Finish the tracks; more sound goes on with them."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}

@@ -1,0 +1,135 @@
+"""Which item lies where on the tracks."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from msgspec import UNSET
+
+from ..conversation import Conversation
+from .lines import Line
+from .samples import rate_of
+
+
+class Piece(NamedTuple):
+    """A stretch of a track."""
+
+    track: str
+    start_sample: int
+    """Where it lies."""
+    at_sample: int
+    """Where it sounded."""
+    samples: int
+
+
+class _Heard:
+    """What one server has heard: the person's audio as it counts it, and where that lies."""
+
+    def __init__(self) -> None:
+        self._ends_ms: list[float] = []
+        self._pieces: list[tuple[Piece, int]] = []
+
+    def append(self, piece: Piece, rate: int) -> None:
+        before_ms = self._ends_ms[-1] if self._ends_ms else 0.0
+        last = self._pieces[-1] if self._pieces else None
+        if last and last[1] == rate and last[0].start_sample + last[0].samples == piece.start_sample:
+            self._pieces[-1] = (last[0]._replace(samples=last[0].samples + piece.samples), rate)
+            self._ends_ms.pop()
+        else:
+            self._pieces.append((piece, rate))
+        self._ends_ms.append(before_ms + piece.samples / rate * 1000)
+
+    def cut(self, start_ms: float, end_ms: float) -> list[Piece]:
+        """Return where a stretch of what was heard lies."""
+        found = []
+        for index in range(bisect_left(self._ends_ms, start_ms), len(self._pieces)):
+            piece, rate = self._pieces[index]
+            from_ms = self._ends_ms[index] - piece.samples / rate * 1000
+            first = max(0, round((start_ms - from_ms) * rate / 1000))
+            last = min(piece.samples, round((end_ms - from_ms) * rate / 1000))
+            if last > first:
+                found.append(Piece("user", piece.start_sample + first, piece.at_sample + first, last - first))
+            if self._ends_ms[index] >= end_ms:
+                break
+        return found
+
+
+def find_spans(lines: Iterable[Line], conversation: Conversation) -> dict[str, list[Piece]]:
+    """Return the pieces of sound of each item, in order.
+
+    Parameters
+    ----------
+    lines : iterable of Line
+        Of a recording.
+    conversation : Conversation
+        What they come to.
+    """
+    spans: dict[str, list[Piece]] = {}
+    heard = _Heard()
+    for line in lines:
+        row = line.event
+        if row.type == "session.created":
+            heard = _Heard()
+        elif row.type == "input_audio_buffer.committed":
+            turn = conversation.turn(row.item_id)
+            if turn is not None and turn.audio_end_ms is not None:
+                spans[turn.item_id] = heard.cut(turn.audio_start_ms or 0, turn.audio_end_ms)
+        for pointer, reference in (line.audio or {}).items():
+            if reference.data is not None:
+                continue
+            at = reference.start_sample if reference.at_sample is None else reference.at_sample
+            piece = Piece(reference.track, reference.start_sample, at, reference.samples)
+            if pointer == "/audio":
+                heard.append(piece, rate_of(reference.encoding))
+                continue
+            item_id = _item_id(row.item_id, row.item)
+            if item_id is not None:
+                _join(spans.setdefault(item_id, []), piece)
+    return spans
+
+
+def _item_id(item_id: Any, item: Any) -> str | None:
+    if item is not UNSET and isinstance(item, dict):
+        item_id = item.get("id")
+    return item_id if isinstance(item_id, str) else None
+
+
+def _join(pieces: list[Piece], piece: Piece) -> None:
+    """Add a piece where it is new; an item's audio comes again when it is done."""
+    if piece in pieces:
+        return
+    if pieces:
+        last = pieces[-1]
+        follows = last.start_sample + last.samples == piece.start_sample
+        if follows and last.at_sample + last.samples == piece.at_sample and last.track == piece.track:
+            pieces[-1] = last._replace(samples=last.samples + piece.samples)
+            return
+        if last.start_sample <= piece.start_sample < last.start_sample + last.samples:
+            return
+    pieces.append(piece)
+
+
+def find_mentions(lines: Iterable[Line]) -> dict[str, float]:
+    """Return when each item was first named, in seconds of the tracks' clock."""
+    found: dict[str, float] = {}
+    wait_ms = 0.0
+    for line in lines:
+        item_id = _item_id(line.event.item_id, line.event.item)
+        if item_id is not None and item_id not in found:
+            found[item_id] = (line.elapsed_ms + wait_ms) / 1000
+        wait_ms = wait_ms if line.wait_ms is UNSET else line.wait_ms
+    return found
+
+
+def length_s(lines: Iterable[Line]) -> float:
+    """Return where the last event or the last sound ends, in seconds of the tracks' clock."""
+    last_s = wait_ms = 0.0
+    for line in lines:
+        wait_ms = wait_ms if line.wait_ms is UNSET else line.wait_ms
+        last_s = max(last_s, (line.elapsed_ms + wait_ms) / 1000)
+        for reference in (line.audio or {}).values():
+            end = reference.samples + (reference.start_sample if reference.at_sample is None else reference.at_sample)
+            last_s = max(last_s, end / rate_of(reference.encoding))
+    return last_s

@@ -1,0 +1,119 @@
+"""What a session does to be written down."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from ..backends import Backend
+from ..errors import LocalProtocolError
+from ..loop import Pending, submit
+from ..recording.manifest import About
+from ..recording.recorder import Recorder
+from ..recording.recording import Recording
+from ..recording.writer import Writer, claim
+from .journal import EventLog, Journal
+
+
+class RecordedSession(ABC):
+    """A session's life on the disk, and its end, when what was written is sealed."""
+
+    backend: Backend
+    model: str
+    log: EventLog
+    _journal: Journal
+
+    @abstractmethod
+    async def _close(self) -> None:
+        """End the session, on the I/O thread."""
+
+    def close(self) -> Pending[None]:
+        """End the session; its records stay. Does nothing where it is closed.
+
+        Where it is recorded, the recording is whole when the result is there.
+        """
+        return submit(self._end())
+
+    async def _end(self) -> None:
+        await self._close()
+        if self._journal.recorder is not None:
+            await asyncio.to_thread(self._journal.recorder.wait)
+
+    def record_to(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the session into a folder while it goes on, from its beginning on, whenever this is called.
+
+        Writing never holds the session up; a kernel that is killed loses less than the last second.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder, for `Recording.load`.
+        overwrite : bool, default False
+            Whether a recording that is there may be replaced.
+
+        Returns
+        -------
+        path : Path
+            The folder.
+
+        Raises
+        ------
+        RecordingError
+            If the folder cannot be written to, or holds something else.
+        LocalProtocolError
+            If the session is recorded already.
+        """
+        if self._journal.recorder is not None:
+            raise LocalProtocolError(f"the session is recorded already, to {str(self._journal.recorder.folder)!r}")
+        folder = claim(Path(path), overwrite=overwrite)
+        recorder = Recorder(self.log, folder, self._about)
+        self._journal.recorder = recorder
+        if len(self.log):
+            recorder.wake()
+        return folder
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Recording:
+        """Write all that has happened so far into a folder.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        overwrite : bool, default False
+            Whether a recording that is there may be replaced.
+
+        Returns
+        -------
+        recording : Recording
+            As `Recording.load` returns it. Of sent audio the session keeps an hour and a half in memory; what is
+            older is silence here, unless the session was recorded as it went.
+
+        Raises
+        ------
+        RecordingError
+            If the folder cannot be written to, or holds something else.
+        LocalProtocolError
+            If nothing has happened yet.
+        """
+        if not len(self.log):
+            raise LocalProtocolError("there is nothing to save: the session was never open")
+        writer = Writer(claim(Path(path), overwrite=overwrite), self._about())
+        for elapsed_ms, direction, event, audio_bytes in self.log:
+            writer.add(elapsed_ms, direction, event, audio_bytes)
+        writer.finish()
+        return Recording.load(path)
+
+    def _about(self) -> About:
+        return About(
+            session=type(self).__name__,
+            model=self.model,
+            backend=self.backend.name,
+            url=self.backend.base_url,
+            began_at=self._journal.began_at,
+            secrets=self._secrets(),
+        )
+
+    def _secrets(self) -> tuple[str, ...]:
+        """Return what must never be written down."""
+        return (self.backend.api_key,)

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import soundfile
+
+from realtime_nb.recording.track_files import TrackReader, TrackWriter
+
+NOISE = np.random.default_rng(0).integers(-3_000, 3_000, 200_000).astype(np.int16)
+
+
+@pytest.fixture
+def written(tmp_path):
+    writer = TrackWriter(tmp_path, "user", 24_000)
+    writer.write(0, NOISE[:1_000])
+    writer.write(150_000, NOISE)
+    writer.flush()
+    yield writer
+    writer.abandon()
+
+
+EXPECTED = np.concatenate([NOISE[:1_000], np.zeros(149_000, np.int16), NOISE])
+
+
+def check(folder):
+    reader = TrackReader(folder, "user", 24_000)
+    assert reader.remark == ""
+    assert np.array_equal(reader.read(500, 1_000), EXPECTED[500:1_500])
+    assert np.array_equal(reader.read(349_900, 1_000), np.pad(EXPECTED[349_900:], (0, 900)))
+    assert not reader.read(400_000, 10).any()
+    assert np.array_equal(reader.whole, EXPECTED)
+    assert np.array_equal(reader.read(500, 1_000), EXPECTED[500:1_500])
+
+
+def test_a_track_is_read_while_it_grows(written, tmp_path):
+    check(tmp_path)
+
+
+def test_a_finished_track_is_one_flac_file(written, tmp_path):
+    written.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["user.flac"]
+    check(tmp_path)
+    assert soundfile.info(tmp_path / "user.flac").samplerate == 24_000
+
+
+def test_a_finished_track_goes_on(written, tmp_path):
+    written.close()
+    writer = TrackWriter(tmp_path, "user", 24_000)
+    assert writer.samples == len(EXPECTED)
+    writer.write(writer.samples, NOISE[:5])
+    writer.close()
+    assert np.array_equal(TrackReader(tmp_path, "user", 1).whole, np.concatenate([EXPECTED, NOISE[:5]]))
+
+
+def test_a_missing_file_is_silence_and_told(tmp_path):
+    reader = TrackReader(tmp_path, "user", 24_000)
+    assert reader.remark == "user.flac is missing: its sound is silence here"
+    assert not reader.read(10, 5).any() and len(reader.read(10, 5)) == 5
+
+
+@pytest.mark.parametrize("kept", [10, 200_000])
+def test_a_damaged_file_is_silence_where_it_is_damaged_and_told(written, tmp_path, kept):
+    written.close()
+    path = tmp_path / "user.flac"
+    path.write_bytes(path.read_bytes()[:kept])
+    reader = TrackReader(tmp_path, "user", 24_000)
+    assert len(reader.read(0, len(EXPECTED))) == len(EXPECTED)
+    _ = reader.whole
+    assert "user.flac" in reader.remark
