@@ -94,14 +94,14 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
         f'<td style="{cell}"><span style="{_MUTED};font-size:85%">{escape(name)}</span><br>{escape(value)}</td>'
         for name, value in pairs
     )
-    row = f'<tr style="background:transparent">{cells}</tr>'
+    row = f'<tr style="background:transparent;text-align:left">{cells}</tr>'
     return f'<table style="border:0;margin:6px 0;table-layout:auto">{row}</table>'
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table; header cells are text, body cells are HTML that is already safe."""
     head = "".join(f'<th style="text-align:left;padding:4px 10px;{_MUTED}">{escape(name)}</th>' for name in header)
-    style = "text-align:left;vertical-align:top;padding:6px 10px;overflow-wrap:anywhere"
+    style = "text-align:left;vertical-align:top;padding:6px 10px;overflow-wrap:break-word"
     body = "".join(
         f'<tr style="background:transparent;border-top:{_LINE}">'
         + "".join(f'<td style="{style}">{cell}</td>' for cell in row)
