@@ -1,0 +1,63 @@
+"""What is left of a conversation in the file, however the panel came to its end."""
+
+import pytest
+from nbconvert import HTMLExporter
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.jupyter
+
+CELL = "import realtime_nb as rt\nsession = rt.RealtimeSession(backend='local')\npanel = rt.VoicePanel(session)\npanel"
+
+
+@pytest.fixture
+def talked(open_notebook):
+    """A notebook in which one question was answered, and its record drawn."""
+    notebook = open_notebook(CELL)
+    notebook.run_all()
+    notebook.panel.get_by_text("Hold to talk").first.click()
+    notebook.panel.get_by_role("button", name="Connect", exact=True).click()
+    expect(notebook.panel.get_by_role("button", name="Disconnect")).to_be_visible(timeout=30_000)
+    ask(notebook, "What is two plus three?")
+    expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible(timeout=30_000)
+    return notebook
+
+
+def ask(notebook, question):
+    notebook.panel.get_by_label("Type a message").fill(question)
+    notebook.page.keyboard.press("Enter")
+    notebook.until("[reply.done for reply in session.conversation.replies] == [True]")
+
+
+def test_a_kernel_that_is_shut_down_leaves_a_record_that_reads_without_scripts(talked, browser, tmp_path):
+    talked.page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()",
+    )
+    expect(talked.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible(timeout=30_000)
+    note, record, picture = talked.save()
+    assert note["data"].keys() == {"text/plain", "text/html"}
+    assert "What is two plus three?" in "".join(record["data"]["text/plain"])
+    assert len(picture["data"]["image/png"]) > 1000
+
+    page = browser.new_context(java_script_enabled=False, offline=True).new_page()
+    (tmp_path / "saved.html").write_text(HTMLExporter().from_filename(str(talked.path))[0], "utf-8")
+    page.goto((tmp_path / "saved.html").as_uri(), wait_until="domcontentloaded")
+    expect(page.get_by_text("2 plus 3 is 5.")).to_be_visible()
+    expect(page.locator("audio")).to_be_visible()
+    expect(page.locator(".jp-OutputArea img")).to_be_visible()
+    page.context.close()
+
+
+def test_a_page_that_was_loaded_anew_says_where_the_rest_of_the_record_is(talked):
+    expect(talked.panel.locator(".rtnb-notice")).to_be_hidden()
+    talked.until("panel._pages == 1")
+    talked.save()
+    talked.reload()
+    expect(talked.panel.locator(".rtnb-notice")).to_contain_text("session.conversation", timeout=30_000)
+
+
+def test_a_panel_that_is_closed_leaves_its_record(talked):
+    talked.ask("panel.close()")
+    expect(talked.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible(timeout=30_000)
+    note, record, _ = talked.save()
+    assert note["data"].keys() == {"text/plain", "text/html"}
+    assert "2 plus 3 is 5." in "".join(record["data"]["text/html"])
