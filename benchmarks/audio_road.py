@@ -83,7 +83,7 @@ async def echo():
     began, samples_in = None, 0
     up_ms.clear()
     captured_ms.clear()
-    stop_echo = microphone.on_audio(lambda pcm: speaker.feed("echo", pcm))
+    stop_echo = microphone.on_audio(lambda pcm: speaker.feed("echo", pcm, live=True))
 
 async def flush_delays(count):
     tone = (8000 * np.sin(np.arange(24_000) / 10)).astype("<i2").tobytes()

@@ -12,7 +12,7 @@ Messages are the same on all three. Controls are JSON objects with a ``kind``, s
 offset type meaning
 ====== ==== ===========================================================================
 0      u8   kind: 1 from the microphone, 2 for the speaker
-1      u8   1 in the last frame of an item, else 0
+1      u8   flags: 1 in the last frame of an item, 2 in an item that is made as it is played
 2      u16  reserved, 0
 4      u32  seq: counts the frames of one direction
 8      u32  sample_rate in Hz
@@ -76,10 +76,12 @@ class Frame:
     time_ms: float = 0.0
     kind: int = FOR_SPEAKER
     last: bool = False
+    live: bool = False
 
     def encode(self) -> bytes:
         """Return the frame as bytes."""
-        return _HEADER.pack(self.kind, self.last, 0, self.seq, self.sample_rate, self.key, self.time_ms) + self.pcm
+        flags = self.last | self.live << 1
+        return _HEADER.pack(self.kind, flags, 0, self.seq, self.sample_rate, self.key, self.time_ms) + self.pcm
 
     @classmethod
     def decode(cls, data: bytes) -> Frame:
@@ -92,10 +94,10 @@ class Frame:
         """
         if len(data) < _HEADER.size or len(data) % 2:
             raise RemoteProtocolError(f"{len(data)} bytes are no audio frame")
-        kind, last, _, seq, sample_rate, key, time_ms = _HEADER.unpack_from(data)
+        kind, flags, _, seq, sample_rate, key, time_ms = _HEADER.unpack_from(data)
         if kind not in (FROM_MICROPHONE, FOR_SPEAKER) or sample_rate == 0:
             raise RemoteProtocolError(f"no audio frame: kind={kind}, sample_rate={sample_rate}")
-        return cls(data[_HEADER.size :], sample_rate, key, seq, time_ms, kind, bool(last))
+        return cls(data[_HEADER.size :], sample_rate, key, seq, time_ms, kind, bool(flags & 1), bool(flags & 2))
 
 
 def encode_message(message: Frame | dict[str, Any]) -> str | bytes:

@@ -74,6 +74,7 @@ def run(coroutine):
         time_ms=st.floats(allow_nan=False),
         kind=st.sampled_from([FROM_MICROPHONE, FOR_SPEAKER]),
         last=st.booleans(),
+        live=st.booleans(),
     )
 )
 def test_a_frame_survives_the_road(frame):

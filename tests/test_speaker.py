@@ -45,6 +45,13 @@ def at(key, samples):
     return {"key": key, "samples": samples}
 
 
+def test_an_item_that_is_live_says_so_in_every_frame(playback, road):
+    playback.feed("call", SECOND, live=True)
+    playback.feed("answer", SECOND)
+    playback.end("call")
+    assert [(f.key, f.live) for f in road.frames] == [(1, True), (2, False), (1, True)]
+
+
 def test_items_are_told_apart_by_growing_keys(playback, road):
     playback.feed("a", b"\1\0")
     playback.feed("b", b"\2\0")

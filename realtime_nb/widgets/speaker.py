@@ -29,6 +29,7 @@ class _Item:
     item_id: str
     key: int
     resampler: Resampler
+    live: bool = False
     ended: bool = False
 
     def played_ms(self, samples: int) -> float:
@@ -68,15 +69,15 @@ class Playback:
         self.underruns = 0
         self.audible_samples = 0
 
-    def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE) -> None:
-        """Queue more of an item: PCM16 mono at `sample_rate` Hz. Any thread.
+    def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, live: bool = False) -> None:
+        """Queue more of an item: PCM16 mono at `sample_rate` Hz. Any thread; see `Speaker.feed`.
 
         What comes for an item after it was cut off stays unheard.
         """
         with self._lock:
             if item_id in self._cut:
                 return
-            item = self._items.get(item_id) or self._add(item_id, sample_rate)
+            item = self._items.get(item_id) or self._add(item_id, sample_rate, live)
             if item.resampler.rate_in != sample_rate:
                 item.resampler = Resampler(sample_rate, item.resampler.rate_out)
             self._send(item, item.resampler.process(pcm), last=False)
@@ -106,15 +107,16 @@ class Playback:
             self._items.clear()
             self.playing = ""
 
-    def _add(self, item_id: str, sample_rate: int) -> _Item:
-        item = _Item(item_id, next(self._keys), Resampler(sample_rate, self.sample_rate))
+    def _add(self, item_id: str, sample_rate: int, live: bool) -> _Item:
+        item = _Item(item_id, next(self._keys), Resampler(sample_rate, self.sample_rate), live)
         self._items[item_id] = item
         self._names[item.key] = item_id
         return item
 
     def _send(self, item: _Item, pcm: bytes, *, last: bool) -> None:
         if pcm or last:
-            self._road.send(Frame(pcm, item.resampler.rate_out, item.key, next(self._seq), last=last))
+            frame = Frame(pcm, item.resampler.rate_out, item.key, next(self._seq), last=last, live=item.live)
+            self._road.send(frame)
 
     def _item(self, key: int) -> _Item | None:
         return next((item for item in self._items.values() if item.key == key), None)
@@ -210,9 +212,23 @@ class Speaker(BaseWidget):
         self.playback.end(item_id)
         return done
 
-    def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE) -> None:
-        """Queue more of an item: PCM16 mono, as soon as it is there; the page holds it until its time."""
-        self.playback.feed(item_id, pcm, sample_rate)
+    def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, live: bool = False) -> None:
+        """Queue more of an item, as soon as it is there; the page holds it until its time. Returns at once.
+
+        Parameters
+        ----------
+        item_id : str
+            Name of the item; one item plays after the other.
+        pcm : bytes
+            Mono PCM16.
+        sample_rate : int, default 24000
+            Of `pcm`, in Hz.
+        live : bool, default False
+            Whether the item is made as it is played, like an echo or a call. After a gap it catches up: what has been
+            waiting in the page for 3 s, unneeded, is left out and counts as played. Otherwise every sample is heard,
+            however late.
+        """
+        self.playback.feed(item_id, pcm, sample_rate, live=live)
 
     def end(self, item_id: str) -> None:
         """Say that an item is complete."""

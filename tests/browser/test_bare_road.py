@@ -54,6 +54,7 @@ def test_frames_of_the_browser_and_of_python_are_the_same(microphone, visit):
     assert packed["back"] == {
         "kind": 1,
         "last": False,
+        "live": False,
         "seq": 2**32 - 1,
         "sampleRate": 44_100,
         "key": 9,

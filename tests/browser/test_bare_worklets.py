@@ -4,9 +4,9 @@ import pytest
 
 QUEUE = """async (script) => {
   const { PlayQueue } = await import("/player.worklet.js");
-  const queue = new PlayQueue({ prerollSamples: 4, fadeSamples: 4 });
+  const queue = new PlayQueue({ prerollSamples: 4, fadeSamples: 4, watchSamples: 8 });
   const pull = (n) => { const out = new Float32Array(n).fill(9); queue.pull(out); return [...out]; };
-  const push = (key, samples, last = false) => queue.push(key, Float32Array.from(samples), last);
+  const push = (key, samples, last = false, live = false) => queue.push(key, Float32Array.from(samples), last, live);
   return new Function("queue", "pull", "push", script)(queue, pull, push);
 }"""
 
@@ -128,3 +128,46 @@ def test_silence_begins_but_never_sounds(queue):
 
 def test_what_waits_for_its_preroll_has_not_begun(queue):
     assert queue("push(1, [1, 1, 1]); pull(9); return queue.beginnings") == []
+
+
+#: Sixteen samples are there before the first is pulled, then as many come as go: half of that is never needed.
+LATE = """
+  const all = [];
+  let next = 0;
+  const more = (n) => push(1, Array.from({ length: n }, () => ++next), false, live);
+  more(16);
+  if (live) pull(1); // It is held back by a quarter of the pre-roll.
+  for (let i = 0; i < 6; i++) { all.push(...pull(4)); more(4); }
+  const [{ queued, played }] = queue.items;
+  return { all, queued, played, behind: next - played };
+"""
+
+
+def test_a_live_item_leaves_out_what_it_does_not_need_and_counts_it_as_played(queue):
+    heard = queue("const live = true;" + LATE)
+    # 12 were the least that was queued, 3 may stay: 9 are left out, and 4 are faded over.
+    assert heard["all"][:8] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert heard["all"][8:12] == [9 + 9 * step / 4 + n for n, step in enumerate((1, 2, 3, 4))]
+    assert heard["all"][12:] == list(range(22, 34))
+    assert heard["played"] == 33
+    assert heard["queued"] == heard["behind"] == 7
+
+
+def test_an_item_that_is_not_live_is_heard_whole_however_late(queue):
+    heard = queue("const live = false;" + LATE)
+    assert heard["all"] == list(range(1, 25))
+    assert heard["queued"] == heard["behind"] == 16
+
+
+def test_a_live_item_that_is_on_time_is_heard_whole(queue):
+    script = """let all = []; push(1, [1, 2, 3, 4], false, true);
+      for (let i = 0; i < 20; i++) { all.push(...pull(2)); push(1, [5 + 2 * i, 6 + 2 * i]); }
+      return all"""
+    # The two zeros are the quarter of the pre-roll by which it is held back, rendered whole.
+    assert queue(script) == [0, 0, *range(1, 39)]
+
+
+def test_a_live_item_that_ran_dry_is_held_back_again(queue):
+    script = """push(1, [8, 8, 8, 8], false, true); pull(1); pull(9); push(1, [8, 8, 8, 8]);
+      return [pull(1), pull(2), queue.underruns]"""
+    assert queue(script) == [[0], [8, 8], 1]

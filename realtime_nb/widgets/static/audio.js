@@ -14,6 +14,9 @@ const tapsOfPage = (/** @type {any} */ (globalThis)[Symbol.for("realtime-nb.taps
 
 const WIRE_SAMPLE_RATE = 24000;
 const FRAME_MS = 20;
+// What the device may hold back. "interactive" is 10 ms in Chromium, two render quanta at a time, by which frames come 10
+// to 30 ms apart; with one at a time they come 16 to 21 ms apart, and the queue needs the less in hand.
+const LATENCY_S = 0.005;
 // How much of an item must be there before it starts: two frames, or what the comm's bundles jitter by.
 const PREROLL_MS = 40;
 const COMM_PREROLL_MS = 160;
@@ -98,7 +101,7 @@ export function makeAudio(options) {
   function open(sampleRate = WIRE_SAMPLE_RATE) {
     if (context) return resume();
     if (insecure()) return Promise.reject(new Error(insecure()));
-    const made = new AudioContext({ sampleRate: sampleRate || undefined, latencyHint: "interactive" });
+    const made = new AudioContext({ sampleRate: sampleRate || undefined, latencyHint: LATENCY_S });
     context = made;
     made.onstatechange = tell;
     modules = Promise.all(Object.values(worklets).map((text) => addModule(made, text))).then(() => {

@@ -3,13 +3,13 @@
 // page may have no worker, this module runs in the page itself. realtime_nb/bridge.py has the layout of a frame.
 
 /** @typedef {{ kind: number, seq: number, sampleRate: number, key: number, timeMs: number, last: boolean,
- *   samples: Int16Array }} Frame */
+ *   live: boolean, samples: Int16Array }} Frame */
 /** @typedef {{ kind: string, [field: string]: any }} Control */
 
 export const FROM_MICROPHONE = 1;
 const HEADER_BYTES = 24;
 
-/** @param {Omit<Frame, "last">} frame @returns {ArrayBuffer} */
+/** @param {Omit<Frame, "last" | "live">} frame @returns {ArrayBuffer} */
 export function packFrame(frame) {
   const buffer = new ArrayBuffer(HEADER_BYTES + frame.samples.byteLength);
   const view = new DataView(buffer);
@@ -27,7 +27,8 @@ export function unpackFrame(buffer) {
   const view = new DataView(buffer);
   return {
     kind: view.getUint8(0),
-    last: view.getUint8(1) === 1,
+    last: (view.getUint8(1) & 1) !== 0,
+    live: (view.getUint8(1) & 2) !== 0,
     seq: view.getUint32(4, true),
     sampleRate: view.getUint32(8, true),
     key: view.getUint32(12, true),
@@ -97,8 +98,8 @@ export function carry(page) {
 
   /** @param {Frame} frame */
   function play(frame) {
-    const { key, samples, last } = frame;
-    if (player) return player.postMessage({ key, samples, last }, [samples.buffer]);
+    const { key, samples, last, live } = frame;
+    if (player) return player.postMessage({ key, samples, last, live }, [samples.buffer]);
     if (early.push(frame) === 1) page.postMessage({ wanted: true });
   }
 

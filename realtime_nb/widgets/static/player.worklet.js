@@ -1,12 +1,17 @@
 // @ts-check
 // The speaker's side in the audio thread: one queue of items in, samples and an account of them out.
 
-/** @typedef {{ key: number, chunks: Float32Array[], queued: number, played: number, ended: boolean, began: boolean,
- *   sounded: boolean }} Item */
+/**
+ * A piece of sound with a name. `played` counts what is behind us, `queued` what is to come; `floor` is the least that
+ * was queued when more came, within the last `watched` samples; `held` how long it waits though its pre-roll is there.
+ * @typedef {{ key: number, chunks: Float32Array[], queued: number, played: number, ended: boolean, live: boolean,
+ *   began: boolean, sounded: boolean, floor: number, watched: number, held: number }} Item
+ */
 /** @typedef {{ key: number, samples: number }} Position */
 /** @typedef {{ key: number, audible: boolean, at: number }} Beginning where an item's first sample lies in what was
  *   rendered, or its first audible one */
 
+const UNWATCHED = { floor: Infinity, watched: 0, held: 0 };
 const AUDIBLE = 0.001; // -60 dB of full scale; realtime_nb/timing.py has the same.
 
 /** @param {Int16Array} pcm @returns {Float32Array} scale 32768 */
@@ -20,10 +25,11 @@ export function fromPcm16(pcm) {
  * Counts what it really rendered. Where playing has to stop short, it fades instead of clicking.
  */
 export class PlayQueue {
-  /** @param {{ prerollSamples: number, fadeSamples: number }} options */
-  constructor({ prerollSamples, fadeSamples }) {
+  /** @param {{ prerollSamples: number, fadeSamples: number, watchSamples: number }} options */
+  constructor({ prerollSamples, fadeSamples, watchSamples }) {
     this.prerollSamples = prerollSamples;
     this.fadeSamples = fadeSamples;
+    this.watchSamples = watchSamples;
     /** @type {Item[]} */
     this.items = [];
     this.waiting = true;
@@ -41,13 +47,13 @@ export class PlayQueue {
     return this.items.length > 0;
   }
 
-  /** @param {number} key @param {Float32Array} y @param {boolean} last */
-  push(key, y, last) {
+  /** @param {number} key @param {Float32Array} y @param {boolean} last @param {boolean} live made as it is played */
+  push(key, y, last, live) {
     // What was on its way when the person interrupted stays unheard.
     if (key !== 0 && key <= this.flushedKey) return;
     let item = this.items.find((i) => i.key === key);
     if (!item) {
-      item = { key, chunks: [], queued: 0, played: 0, ended: false, began: false, sounded: false };
+      item = { key, chunks: [], queued: 0, played: 0, ended: false, live, began: false, sounded: false, ...UNWATCHED };
       // A response cut off by the server never says that its last item ended; it must not block the next one.
       for (const earlier of this.items) earlier.ended = true;
       if (!this.items.length) this.waiting = true;
@@ -56,6 +62,33 @@ export class PlayQueue {
     if (y.length) item.chunks.push(y);
     item.queued += y.length;
     item.ended ||= last;
+    if (item.live && item === this.items[0] && !this.waiting) this.keepUp(item, y.length);
+  }
+
+  /**
+   * Let a live item not stay late for good: each gap leaves it with more in the queue than it needs. What has long
+   * been there unused is left out, but for three quarters of a pre-roll; it counts as played.
+   * @param {Item} item @param {number} arrived samples, the last of its queue
+   */
+  keepUp(item, arrived) {
+    item.floor = Math.min(item.floor, item.queued - arrived);
+    item.watched += arrived;
+    if (item.watched < this.watchSamples) return;
+    if (item.floor > this.prerollSamples) this.skip(item, Math.floor(item.floor - 0.75 * this.prerollSamples));
+    item.floor = Infinity;
+    item.watched = 0;
+  }
+
+  /** Leave out the next `n` samples, with a cross-fade. @param {Item} item @param {number} n */
+  skip(item, n) {
+    const faded = new Float32Array(Math.min(this.fadeSamples, n));
+    const left = new Float32Array(n);
+    this.read(item, left);
+    this.read(item, faded);
+    faded.forEach((s, i) => (faded[i] = left[i] + ((s - left[i]) * (i + 1)) / faded.length));
+    item.chunks.unshift(faded);
+    item.queued += faded.length;
+    item.played -= faded.length;
   }
 
   /** Drop everything queued, with a fade. @returns {Position[]} how far each unfinished item was played */
@@ -78,7 +111,7 @@ export class PlayQueue {
     const start = at;
     while (at < out.length && this.items.length) {
       const item = this.items[0];
-      if (this.waiting && item.queued < this.prerollSamples && !item.ended) break;
+      if (this.waiting && !this.isReady(item, out.length - at)) break;
       this.waiting = false;
       const from = at;
       at += this.read(item, out.subarray(at));
@@ -91,6 +124,7 @@ export class PlayQueue {
       }
       this.underruns += 1;
       this.waiting = true; // Gather a pre-roll again rather than stutter.
+      Object.assign(item, UNWATCHED);
       this.fadeFrom(at ? out[at - 1] : 0);
       at += this.pullTail(out.subarray(at));
       return at - start;
@@ -109,6 +143,18 @@ export class PlayQueue {
     if (at < 0) return;
     this.beginnings.push({ key: item.key, audible: true, at });
     item.sounded = true;
+  }
+
+  /** Whether an item that waits may begin. @param {Item} item @param {number} silence to be rendered if it may not */
+  isReady(item, silence) {
+    if (item.ended) return true;
+    if (item.queued < this.prerollSamples) return false;
+    // What is made as it is played comes no faster than it goes: it gets by with what it has when it begins.
+    if (item.live && item.held < this.prerollSamples / 4) {
+      item.held += silence;
+      return false;
+    }
+    return true;
   }
 
   /** @param {Item} item @param {Float32Array} out @returns {number} */
@@ -144,6 +190,7 @@ export class PlayQueue {
 
 if ("registerProcessor" in globalThis) {
   const REPORT_MS = 100;
+  const WATCH_S = 3;
 
   class Player extends AudioWorkletProcessor {
     /** @param {any} options */
@@ -153,6 +200,7 @@ if ("registerProcessor" in globalThis) {
       this.queue = new PlayQueue({
         prerollSamples: Math.round((prerollMs * sampleRate) / 1000),
         fadeSamples: Math.round(sampleRate * 0.003),
+        watchSamples: WATCH_S * sampleRate,
       });
       this.audible = 0;
       this.energy = 0;
@@ -172,7 +220,7 @@ if ("registerProcessor" in globalThis) {
       this.line = line;
       line.onmessage = ({ data }) => {
         if (data.flush) this.flush();
-        else this.queue.push(data.key, fromPcm16(data.samples), data.last);
+        else this.queue.push(data.key, fromPcm16(data.samples), data.last, data.live);
       };
     }
 
