@@ -34,6 +34,10 @@ def turn(text="Hello.", *, ms=0, **more):
             "calls pay: {} (agreed to; ran 12 ms)",
         ),
         (
+            Turn(item_id="F", kind="function_call", name="pay", arguments="{}", tool_ms=0.4),
+            "calls pay: {} (ran under 1 ms)",
+        ),
+        (
             Turn(item_id="F", kind="function_call", name="pay", arguments="{}", tool_error="no money", approved=False),
             "calls pay: {} (refused; failed: no money)",
         ),

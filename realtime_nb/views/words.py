@@ -54,7 +54,7 @@ def _call_remark(turn: Turn) -> str:
     told = [
         {True: "agreed to", False: "refused", None: ""}[turn.approved],
         f"failed: {turn.tool_error}" if turn.tool_error else "",
-        f"ran {milliseconds(turn.tool_ms)}" if turn.tool_ms is not None else "",
+        "" if turn.tool_ms is None else f"ran {milliseconds(turn.tool_ms) if turn.tool_ms >= 1 else 'under 1 ms'}",
     ]
     remark = "; ".join(filter(None, told))
     return f"({remark})" if remark else ""

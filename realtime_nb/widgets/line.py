@@ -15,7 +15,9 @@ from ..loop import io_loop
 from ..wire.local import SoundBegan
 from .microphone import Capture
 from .page_clock import PageClock
+from .rows import row_of
 from .speaker import Playback
+from .tool_desk import ToolDesk
 
 #: The transcript is sent at most ten times a second, whatever the rate of the deltas.
 _ROWS_EVERY_S = 0.1
@@ -66,6 +68,7 @@ class Line:
         self._watch = watch
         self._on_reply = on_reply
         self._on_state = on_state
+        self._tools = ToolDesk(session, road)
         self._capture = Capture()
         self._clock = PageClock(road, self._note_clock)
         self._automatic = session.turn_detection or {"type": "server_vad"}
@@ -90,11 +93,13 @@ class Line:
             "clock": self._clock.on_answer,
             "audio": self._on_audio,
             "silent": self._on_silent,
+            **self._tools.handlers,
         }
 
     def hang_up(self) -> None:
         """Stop following the session."""
         self._stop_listening()
+        self._tools.leave()
 
     # --- from the page ---
 
@@ -121,6 +126,7 @@ class Line:
         self.lose_page()  # Whatever an earlier one had queued went with it.
         self._rows, self._order = {}, []
         self._send_state()
+        self._tools.tell()
         self._send_rows()
         self._align()
 
@@ -175,7 +181,7 @@ class Line:
         self._watch(self.session.ask(str(message["text"])))
 
     def _make_silent(self) -> None:
-        if self.playback.busy or self._phase == "thinking":
+        if self.playback.busy or self._phase == "thinking" or self._tools.busy:
             self._watch(self.session.interrupt())  # Its local event silences the page.
 
     def _heard(self, item_id: str, played_ms: float, stopped: bool) -> None:
@@ -202,6 +208,7 @@ class Line:
 
     def _on_event(self, event: Any, elapsed_ms: float) -> None:
         kind = event.type
+        self._tools.on_event(event)
         if kind == "response.output_audio.delta":
             self._play(event)
         elif kind == "response.output_audio.done":
@@ -283,21 +290,3 @@ class Line:
         if changed or order != self._order:
             self._rows, self._order = rows, order
             self._road.send({"kind": "turns", "order": order, "rows": changed})
-
-
-def row_of(turn: Any) -> dict[str, Any]:
-    """Return a turn as the page shows it; ``heard`` is the number of characters heard before a cut."""
-    if turn.kind == "function_call":
-        text, role = f"{turn.name}({turn.arguments})", "tool"
-    elif turn.kind == "function_call_output":
-        text, role = turn.output, "tool"
-    else:
-        text, role = turn.text, turn.role
-    cut = turn.interrupted and role == "assistant"
-    return {
-        "id": turn.item_id,
-        "role": role,
-        "text": text,
-        "heard": len(turn.heard_text) if cut else None,
-        "final": bool(turn.is_final),
-    }

@@ -47,7 +47,10 @@ class VoicePanel(StreamTraits, BaseWidget):
     """
 
     _esm = static_text("panel.js")
-    _parts_needed = ("road.js", "carrier.worker.js", "audio.js", "scope.js", "capture.worklet.js", "player.worklet.js")
+    _parts_needed = (
+        *("road.js", "carrier.worker.js", "audio.js", "scope.js", "asks.js"),
+        *("capture.worklet.js", "player.worklet.js"),
+    )
     _shared = ("hands_free", "muted")
 
     _about = traitlets.Dict().tag(sync=True)

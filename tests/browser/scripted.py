@@ -15,7 +15,7 @@ from realtime_nb.loop import Pending, submit
 from realtime_nb.sessions.base import Interrupted, StateChanged
 from realtime_nb.wire import events as ev
 from realtime_nb.wire.items import Content, Item, Response
-from realtime_nb.wire.local import Heard
+from realtime_nb.wire.local import ApprovalAsked, ApprovalGiven, Heard
 
 
 class ScriptedSession:
@@ -31,6 +31,8 @@ class ScriptedSession:
         self.late: set[str] = set()
         self.refusal: Exception | None = None
         self.noted: list[Any] = []
+        self.asks: dict[str, ApprovalAsked] = {}
+        self.attending: list[Any] = []
         self.captured: list[tuple[float | None, float]] = []
         """Session time at which each piece of sound was captured, and at which it came."""
         self._began_ms = time.perf_counter() * 1000
@@ -38,6 +40,19 @@ class ScriptedSession:
         self._ids = iter(range(1, 1000))
 
     # --- what widgets call ---
+
+    @property
+    def open_approvals(self) -> list[ApprovalAsked]:
+        return list(self.asks.values())
+
+    def attend(self, is_there: Any) -> Any:
+        self.attending.append(is_there)
+        return lambda: self.attending.remove(is_there) if is_there in self.attending else None
+
+    def decide(self, call_id: str, approved: bool) -> None:
+        if self.asks.pop(call_id, None):
+            self.calls.append(("decide", call_id, approved))
+            self._tell(ApprovalGiven(call_id=call_id, approved=approved))
 
     def listen(self, listener: Any) -> Any:
         self._listeners.append(listener)
@@ -136,6 +151,12 @@ class ScriptedSession:
 
         submit(tell())
         assert told.wait(5)
+
+    def ask_for_approval(self, call_id: str, name: str, arguments: str, server_label: str = "") -> None:
+        """Let a call wait for somebody's approval."""
+        asked = ApprovalAsked(call_id=call_id, name=name, arguments=arguments, server_label=server_label)
+        self.asks[call_id] = asked
+        self.say(asked)
 
     def hear(self, item_id: str, words: str, previous: str | None = None) -> None:
         """Let the server hear a spoken turn."""

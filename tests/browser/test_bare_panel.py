@@ -8,6 +8,7 @@ from scripted import ScriptedSession
 
 from realtime_nb.errors import ServerError
 from realtime_nb.widgets.panel import VoicePanel
+from realtime_nb.wire.local import ToolDone, ToolStarted
 
 
 @pytest.fixture
@@ -279,3 +280,42 @@ def test_what_a_server_says_is_text_on_the_panel(page, session):
     expect(page.locator(".rtnb-assistant")).to_contain_text(hostile)
     assert page.locator(".rtnb-log img, .rtnb-log script").count() == 0
     assert page.evaluate("window.struck") is None
+
+
+def test_a_tool_that_runs_is_told(page, panel, session):
+    connect(page, session)
+    session.say(ToolStarted(call_id="call_1", name="order_status"))
+    expect(status(page)).to_have_text("Thinking… (running order_status)")
+    page.get_by_role("button", name="Interrupt").click()
+    until(lambda: "interrupt" in session.names())
+    session.say(ToolDone(call_id="call_1", name="order_status", output="{}"))
+    expect(status(page)).to_have_text("Listening: just speak")
+
+
+@pytest.mark.parametrize(("button", "approved"), [("Allow", True), ("Refuse", False)])
+def test_the_person_is_asked_for_approval(page, panel, session, button, approved):
+    connect(page, session)
+    hostile = '{"usd": "<img src=x onerror=alert(1)>"}'
+    session.ask_for_approval("call_1", "refund<b>", hostile)
+    session.ask_for_approval("call_2", "look", "{}", server_label="docs")
+    expect(status(page)).to_have_text("The AI waits for your approval")
+    first, second = page.locator(".rtnb-ask").all()
+    expect(first.locator("code")).to_have_text("refund<b>")
+    expect(first.locator("pre")).to_have_text(hostile)
+    assert first.locator("img").count() == first.locator("b").count() == 0
+    expect(second.locator("div").first).to_have_text("The AI asks to run look of the server docs")
+    first.get_by_role("button", name=button).click()
+    until(lambda: ("decide", "call_1", approved) in session.calls)
+    expect(page.locator(".rtnb-ask")).to_have_count(1)
+    expect(page.locator(".rtnb-ask code")).to_have_text("look")
+
+
+def test_a_page_that_comes_later_is_asked_too(session, bare, visit):
+    panel = VoicePanel(session)
+    session.state = "open"
+    session.ask_for_approval("call_1", "refund", "{}")
+    page = visit(TRACKS)
+    until(lambda: panel.road == "direct")
+    page.locator(".rtnb-ask").get_by_role("button", name="Allow").press("Enter")
+    until(lambda: ("decide", "call_1", True) in session.calls)
+    expect(page.locator(".rtnb-asks")).to_be_hidden()

@@ -33,6 +33,8 @@ function newState() {
     levelIn: 0,
     levelOut: 0,
     ended: false,
+    running: /** @type {string[]} */ ([]),
+    asks: /** @type {import("./asks.js").Ask[]} */ ([]),
     order: /** @type {string[]} */ ([]),
     rows: /** @type {Map<string, Row>} */ (new Map()),
   };
@@ -50,6 +52,8 @@ export function statusOf(state) {
   if (state.session !== "open") return { words: state.message || "Not connected", tone: "off" };
   if (state.playing) return { words: state.blocked ? "Sound is blocked" : "The AI is speaking", tone: "speak" };
   if (state.phase === "hearing" || state.held) return { words: "Listening to you", tone: "hear" };
+  if (state.asks.length) return { words: "The AI waits for your approval", tone: "wait" };
+  if (state.running.length) return { words: `Thinking… (running ${state.running.join(", ")})`, tone: "wait" };
   if (state.phase === "thinking") return { words: "Thinking…", tone: "wait" };
   if (!state.capturing) return { words: "Connected, microphone off", tone: "on" };
   if (state.muted) return { words: "Connected, microphone muted", tone: "on" };
@@ -60,12 +64,16 @@ const RELOADED =
   "This page was loaded anew, and the record below stays as it was. All of it: session.conversation in a new cell. " +
   "To go on with a record that grows: VoicePanel(session) there.";
 
+/** Whether there is something to stop. @param {State} state */
+function isBusy(state) {
+  return state.playing || state.phase === "thinking" || state.running.length > 0 || state.asks.length > 0;
+}
+
 /** @param {any} model @param {AbortSignal} signal */
 async function makeEngine(model, signal) {
   const parts = model.get("_parts");
-  const [roadPart, audioPart, scopePart] = await Promise.all(
-    ["road.js", "audio.js", "scope.js"].map((name) => load(parts[name])),
-  );
+  const names = ["road.js", "audio.js", "scope.js", "asks.js"];
+  const [roadPart, audioPart, scopePart, asksPart] = await Promise.all(names.map((name) => load(parts[name])));
   const state = newState();
   state.about = model.get("_about");
   state.reloaded = model.get("_pages") > 0;
@@ -142,6 +150,9 @@ async function makeEngine(model, signal) {
         break;
       case "turns":
         takeTurns(message);
+        break;
+      case "tools":
+        Object.assign(state, { running: message.running, asks: message.asks });
         break;
       case "shared":
         set(message.name, message.value);
@@ -247,7 +258,7 @@ async function makeEngine(model, signal) {
       changed();
     },
     interrupt() {
-      if (state.session !== "open" || !(state.playing || state.phase === "thinking")) return;
+      if (state.session !== "open" || !isBusy(state)) return;
       road.flush(); // Here and now; the kernel hears of it as fast as it can.
       road.send({ kind: "interrupt" }, true);
     },
@@ -266,6 +277,13 @@ async function makeEngine(model, signal) {
       changed();
     },
     letGo,
+    drawAsks: asksPart.drawAsks,
+    /** @param {string} call_id @param {boolean} approved */
+    decide(call_id, approved) {
+      state.asks = state.asks.filter((ask) => ask.call_id !== call_id);
+      road.send({ kind: "decide", call_id, approved }, true);
+      changed();
+    },
     /** @param {string} text */
     say(text) {
       audio.open().catch(fail);
@@ -306,6 +324,7 @@ const HTML = `
   <div class="rtnb-error" role="alert" hidden><span></span>
     <button type="button" class="rtnb-close" aria-label="Dismiss this message">×</button></div>
   <div class="rtnb-notice" role="status" hidden></div>
+  <div class="rtnb-asks" role="alert" hidden></div>
   <div class="rtnb-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
   <form class="rtnb-form">
     <input type="text" class="rtnb-input" aria-label="Type a message" placeholder="Type a message" autocomplete="off">
@@ -366,6 +385,7 @@ function show(engine, el) {
     setText(find(".rtnb-notice"), notice);
     find(".rtnb-notice").hidden = !notice;
     find(".rtnb-scope").hidden = !open;
+    engine.drawAsks(find(".rtnb-asks"), state.asks, engine.decide);
     drawRows(find(".rtnb-log"), state);
   }
 
@@ -380,7 +400,7 @@ function show(engine, el) {
     setText(part("mute"), state.muted ? "Unmute" : "Mute");
     part("mute").setAttribute("aria-pressed", String(state.muted));
     part("interrupt").hidden = !open;
-    part("interrupt").disabled = !(state.playing || state.phase === "thinking");
+    part("interrupt").disabled = !isBusy(state);
     for (const radio of radios) {
       radio.checked = (radio.value === "free") === state.hands_free;
       radio.disabled = !reached;

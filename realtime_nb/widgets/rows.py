@@ -1,0 +1,38 @@
+"""Turns as the page shows them, a row each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..views import words
+from .tool_desk import bounded
+
+#: A row holds so much of a call or its output; the record holds all.
+_LONGEST_ROW = 1_000
+
+
+def row_of(turn: Any) -> dict[str, Any]:
+    """Return a turn as the page shows it; ``heard`` is the number of characters heard before a cut."""
+    if turn.kind != "message":
+        text, role = _tool_row(turn), "tool"
+    else:
+        text, role = turn.text, turn.role
+    cut = turn.interrupted and role == "assistant"
+    return {
+        "id": turn.item_id,
+        "role": role,
+        "text": text,
+        "heard": len(turn.heard_text) if cut else None,
+        "final": bool(turn.is_final),
+    }
+
+
+def _tool_row(turn: Any) -> str:
+    """Return what the page shows of a call, its output, or what an MCP server did or asks."""
+    if turn.kind == "function_call":
+        text = f"{turn.name}({turn.arguments})"
+    elif turn.kind == "function_call_output":
+        text = turn.output
+    else:
+        text = f"{words.who(turn)}: {words.said(turn)}"
+    return f"{bounded(text, _LONGEST_ROW)} {words.heard_remark(turn)}".rstrip()

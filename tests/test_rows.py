@@ -1,0 +1,31 @@
+import pytest
+
+from realtime_nb.turns import Part, Turn
+from realtime_nb.widgets.rows import row_of
+
+
+@pytest.mark.parametrize(
+    ("turn", "text"),
+    [
+        (Turn(item_id="F", kind="function_call", name="pay", arguments="{}"), "pay({})"),
+        (
+            Turn(item_id="F", kind="function_call", name="pay", tool_ms=3.0, tool_error="broke"),
+            "pay() (failed: broke; ran 3 ms)",
+        ),
+        (Turn(item_id="O", kind="function_call_output", output="paid"), "paid"),
+        (Turn(item_id="O", kind="function_call_output", output="x" * 2_000), "x" * 1_000 + "… (2,000 characters)"),
+        (Turn(item_id="M", kind="mcp_approval_response", approved=True), "You: agreed"),
+        (
+            Turn(item_id="M", kind="mcp_call", name="look", arguments="{}", server_label="docs"),
+            "calls look of docs: {}",
+        ),
+    ],
+)
+def test_calls_have_rows_of_their_own(turn, text):
+    row = row_of(turn)
+    assert (row["role"], row["text"], row["heard"]) == ("tool", text, None)
+
+
+def test_what_is_said_has_rows_as_ever():
+    row = row_of(Turn(item_id="U", role="user", parts={0: Part(kind="text", text="Hello.", text_done=True)}))
+    assert (row["role"], row["text"]) == ("user", "Hello.")
