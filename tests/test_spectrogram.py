@@ -6,9 +6,11 @@ import pytest
 import record_samples as samples
 from PIL import Image
 
+import realtime_nb as rt
 from realtime_nb.audio import AudioClip
 from realtime_nb.conversation import Conversation
 from realtime_nb.errors import AudioError
+from realtime_nb.sessions.realtime import RealtimeSession
 from realtime_nb.turns import Reply
 from realtime_nb.views import mimebundle
 from realtime_nb.views.spectrogram import spectrogram
@@ -151,8 +153,28 @@ def test_without_audio_there_is_nothing_to_draw(source):
         spectrogram(source)
 
 
+def test_of_a_session_its_conversation_is_drawn():
+    session = RealtimeSession(backend="local")
+    session.conversation._index = samples.conversation()._index
+    record = spectrogram(session)
+    assert np.array_equal(record.power_db, spectrogram(session.conversation).power_db)
+
+
+def test_a_recording_looks_as_its_session_did(tmp_path):
+    session = RealtimeSession(backend="local")
+    session.ask(rt.speak("What is two plus three?")).result(30)
+    session.close().result(10)
+    session.save(tmp_path / "sum")
+    live, loaded = spectrogram(session), spectrogram(rt.Recording.load(tmp_path / "sum"))
+    assert [side.name for side in loaded.sides] == ["You", "AI voice"]
+    assert loaded.power_db.shape == live.power_db.shape
+    assert np.abs(loaded.power_db - live.power_db).max() < 0.1
+
+
 def test_other_things_have_no_spectrogram():
-    with pytest.raises(TypeError, match="no spectrogram of ndarray: give a clip, turn, reply or conversation"):
+    with pytest.raises(
+        TypeError, match="no spectrogram of ndarray: give a clip, turn, reply, conversation or recording"
+    ):
         spectrogram(np.zeros(100))
 
 

@@ -140,3 +140,9 @@ def test_a_person_who_interrupts_lies_beside_the_answer():
         origin_ms=4_200,
     )
     assert places(Talk(first, second)) == {"You": [(1.0, 2.0), (3.2, 4.2)], "AI voice": [(2.5, 7.5), (4.9, 5.9)]}
+
+
+def test_the_model_never_speaks_over_itself():
+    first = reply(None, turn("A1", "assistant", 1_000, began_at_ms=2_000.0, played_ms=1_000), origin_ms=1_500)
+    second = reply(None, turn("A2", "assistant", 1_000, began_at_ms=2_400.0, played_ms=1_000), origin_ms=2_300)
+    assert places(Talk(first, second)) == {"AI voice": [(2.0, 3.0), (3.0, 4.0)]}

@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..audio import AudioClip
+from ..conversation import Conversation
 from ..errors import AudioError
 from ..record import Record
+from ..turns import Reply, Turn
 from .activity import Span, speech_spans
 from .html import picture
 from .tracks import Piece, Source, Track, Word, extent_s, tracks_of, within
@@ -130,8 +133,8 @@ def spectrogram(
 
     Parameters
     ----------
-    source : AudioClip, Turn, Reply or Conversation
-        What to analyse.
+    source : AudioClip, Turn, Reply, Conversation or Recording
+        What to analyse; of a recording or a session, or whatever else has a ``conversation``, that.
     kind : {"mel", "stft", "cqt", "vqt"}, default "mel"
         How frequencies are divided: on the mel scale (Slaney's), evenly, or in equal parts of an octave, with windows
         of constant quality (`librosa.cqt`) or shorter ones for low frequencies (`librosa.vqt`).
@@ -165,8 +168,10 @@ def spectrogram(
     --------
     realtime_nb.views.activity.speech_spans : What is marked as speech, and what that does not mean.
     """
-    if not isinstance(source, get_args(Source)):
-        raise TypeError(f"there is no spectrogram of {type(source).__name__}: give a clip, turn, reply or conversation")
+    if not isinstance(source, AudioClip | Turn | Reply | Conversation) and not hasattr(source, "conversation"):
+        raise TypeError(
+            f"there is no spectrogram of {type(source).__name__}: give a clip, turn, reply, conversation or recording"
+        )
     sounding = tracks_of(source)
     if not sounding:
         raise AudioError("there is no audio to draw")

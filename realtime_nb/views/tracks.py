@@ -14,7 +14,17 @@ from ..turns import Reply, Turn
 from .budget import duration_s
 from .words import who
 
-Source: TypeAlias = AudioClip | Turn | Reply | Conversation
+
+class HasConversation(Protocol):
+    """A session or a recording."""
+
+    @property
+    def conversation(self) -> Conversation:
+        """What was said."""
+        ...
+
+
+Source: TypeAlias = AudioClip | Turn | Reply | Conversation | HasConversation
 Word: TypeAlias = tuple[str, float, float]
 # The padding of a spoken turn may reach back into the one before.
 _SHARED_S = 1.0
@@ -109,7 +119,8 @@ def tracks_of(source: Source) -> list[Track]:
     if isinstance(source, Reply):
         turns = [(turn, source) for turn in ([source.asked] if source.asked else []) + source.turns]
         return _laid_out(turns, source.timing.origin_ms / 1000)
-    return _laid_out(((turn, _reply_of(turn, source)) for turn in source), 0.0)
+    conversation = source if isinstance(source, Conversation) else source.conversation
+    return _laid_out(((turn, _reply_of(turn, conversation)) for turn in conversation), 0.0)
 
 
 class HasPieces(Protocol):
@@ -152,7 +163,8 @@ def _laid_out(turns: Iterable[tuple[Turn, Reply | None]], origin_s: float) -> li
         if piece is None:
             continue
         track = tracks.setdefault(turn.role, Track(who(turn)))
-        earliest_s = max(free_s, track.pieces[-1].sounds_until_s - _SHARED_S) if track.pieces else free_s
+        shared_s = _SHARED_S if turn.role == "user" else 0.0
+        earliest_s = max(free_s, track.pieces[-1].sounds_until_s - shared_s) if track.pieces else free_s
         start_s = _start_s(turn, reply, piece, otherwise_s=max(earliest_s, 0.0) - moved_s) + moved_s
         moved_s += max(0.0, earliest_s - start_s)
         piece = replace(piece, origin_s=max(start_s, earliest_s))

@@ -63,6 +63,27 @@ def test_a_reload_of_the_page_does_not_cut_the_line(open_notebook):
     assert notebook.ask("panel.playback.audible_samples") > 12_000
 
 
+def test_a_scope_of_its_own_shows_what_another_widget_plays(open_notebook):
+    notebook = open_notebook(
+        """
+import realtime_nb as rt
+speaker = rt.Speaker()
+speaker
+""",
+        "rt.Scope(speaker)",
+    )
+    notebook.run_all()
+    notebook.until("speaker.road")
+    notebook.page.locator(".rtnb-speaker").click()
+    canvas = notebook.page.locator(".rtnb-scope canvas")
+    expect(canvas).to_have_count(1)
+    empty = canvas.evaluate("canvas => canvas.toDataURL()")
+    notebook.ask("speaker.play(rt.speak('What can you do?')) and None")
+    notebook.page.wait_for_function(
+        "empty => document.querySelector('.rtnb-scope canvas').toDataURL() !== empty", arg=empty, timeout=20_000
+    )
+
+
 def test_a_stream_of_ipywebrtc_is_a_source(open_notebook):
     notebook = open_notebook(
         """
