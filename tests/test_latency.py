@@ -7,6 +7,7 @@ from realtime_nb.audio import AudioClip
 from realtime_nb.conversation import Conversation
 from realtime_nb.latency import STEPS, Timeline, Waterfall, timeline
 from realtime_nb.local_voice import speak
+from realtime_nb.recording.recording import Recording
 from realtime_nb.sessions.cascade import CascadeSession
 from realtime_nb.sessions.realtime import RealtimeSession
 from realtime_nb.turns import Part, Reply, Turn
@@ -129,6 +130,16 @@ def test_the_log_folded_again_gives_the_same_timeline():
         again.apply(entry.event, entry.elapsed_ms)
     assert timeline(again).frame.equals(timeline(session.conversation).frame)
     assert len(timeline(again).waterfalls) == 2
+
+
+def test_a_saved_session_shows_the_same_timeline(tmp_path):
+    with RealtimeSession(backend="local") as session:
+        session.ask(speak("What time is it?")).result(WAIT_S)
+    session.save(tmp_path / "kept")
+    kept = timeline(Recording.load(tmp_path / "kept").conversation).frame
+    live = timeline(session.conversation).frame
+    assert list(kept["step"]) == list(live["step"])
+    assert np.allclose(kept["duration_ms"], live["duration_ms"], atol=0.01)
 
 
 def test_a_chain_shows_its_steps():

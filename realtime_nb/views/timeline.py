@@ -101,29 +101,23 @@ def _remarks(timeline: Timeline) -> list[str]:
 
 def _steps_table(each: Waterfall) -> str:
     rows = [
-        [
-            unbroken(span.name),
-            escape(STEPS.get(span.name, "a step of the chain")),
-            unbroken(_ms(span.start_ms)),
-            unbroken(_ms(span.duration_ms)),
-        ]
+        [_step(span.name), unbroken(_ms(span.start_ms)), unbroken(_ms(span.duration_ms))]
         for span in (*each.steps, *each.stages)
     ]
-    return table(("step", "what it is", "begins at", "takes"), rows)
+    return table(("step", "begins at", "takes"), rows)
 
 
 def _summary_table(timeline: Timeline) -> str:
     rows = [
-        [
-            unbroken(name),
-            escape("until the first audible sample" if name == "total" else STEPS.get(name, "a step of the chain")),
-            str(len(values)),
-            unbroken(_ms(percentile(values, 50))),
-            unbroken(_ms(percentile(values, 95))),
-        ]
+        [_step(name), str(len(values)), unbroken(_ms(percentile(values, 50))), unbroken(_ms(percentile(values, 95)))]
         for name, values in timeline.durations().items()
     ]
-    return table(("step", "what it is", "answers", "p50", "p95"), rows)
+    return table(("step", "answers", "p50", "p95"), rows)
+
+
+def _step(name: str) -> str:
+    what = "until the first audible sample" if name == "total" else STEPS.get(name, "a step of the chain")
+    return f"{escape(name)}<br><small>{escape(what)}</small>"
 
 
 def _waterfall(each: Waterfall) -> bytes:
