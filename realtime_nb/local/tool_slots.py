@@ -55,12 +55,22 @@ def fill(utterance: str, parameters: dict[str, Any], *, asked: str | None = None
     for name, schema in parameters.get("properties", {}).items():
         if not isinstance(schema, dict):
             continue
+        schema = _of_one_kind(schema)
         value = _value(name, schema, utterance, numbers)
         if value is None and name == asked and schema.get("type", "string") == "string" and "enum" not in schema:
             value = _as_name(name, _FILLERS.sub("", utterance.strip()).strip()) or None
         if value is not None:
             arguments[name] = value
     return arguments
+
+
+def _of_one_kind(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that may be of several kinds, as optional parameters are, as the first that is not null."""
+    kinds = schema.get("anyOf")
+    if not isinstance(kinds, list):
+        return schema
+    kind = next((each for each in kinds if isinstance(each, dict) and each.get("type") != "null"), {})
+    return {**schema, **kind}
 
 
 def _value(name: str, schema: dict[str, Any], utterance: str, numbers: list[float]) -> Any:
