@@ -41,6 +41,8 @@ class CostRow:
     unheard_ms: float | None
     """How much of its audio was made but not heard; `None` where nobody told what was played."""
     audio_ms: float
+    calls: str = ""
+    """Names of the functions that it calls."""
 
     def of(self, what: str) -> list[Charge]:
         """Return the charges of a kind."""
@@ -139,6 +141,7 @@ def reply_row(reply: Reply) -> CostRow:
         charges=tuple(_charges(reply)),
         unheard_ms=unheard_ms,
         audio_ms=audio_ms,
+        calls=", ".join(turn.name for turn in reply.turns if turn.kind in ("function_call", "mcp_call")),
     )
 
 

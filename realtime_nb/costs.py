@@ -55,8 +55,9 @@ class Costs(Record):
     def frame(self) -> pandas.DataFrame:
         """A data frame with a row for each reply.
 
-        Columns: ``response_id``, ``asked``, ``model``, ``status``; for each of ``text_fresh``, ``text_cached``,
-        ``audio_fresh``, ``audio_cached``, ``image_fresh``, ``image_cached``, ``text_out`` and ``audio_out``
+        Columns: ``response_id``, ``asked``, ``calls`` (the functions called), ``model``, ``status``; for each of
+        ``text_fresh``, ``text_cached``, ``audio_fresh``, ``audio_cached``, ``image_fresh``, ``image_cached``,
+        ``text_out`` and ``audio_out``
         ``…_tokens`` and ``…_usd``, which hold each token and each dollar of the reply once; ``transcription_usd`` and
         ``speech_usd``, billed apart; ``cost_usd``, the sum; ``cumulative_usd``; ``cached_share`` of the input, 0 to 1;
         ``unheard_ms`` and ``wasted_usd``.
@@ -192,6 +193,7 @@ def _columns(row: CostRow) -> dict[str, Any]:
     return {
         "response_id": row.response_id,
         "asked": row.asked,
+        "calls": row.calls,
         "model": row.model,
         "status": row.status,
         **{f"{name}_tokens": tokens[name] for name in BILLED},
@@ -206,7 +208,7 @@ def _columns(row: CostRow) -> dict[str, Any]:
 
 
 _COLUMNS = [
-    *("response_id", "asked", "model", "status"),
+    *("response_id", "asked", "calls", "model", "status"),
     *(f"{name}_tokens" for name in BILLED),
     *(f"{name}_usd" for name in BILLED),
     *("transcription_usd", "speech_usd", "cost_usd", "cumulative_usd", "cached_share", "unheard_ms", "wasted_usd"),

@@ -94,6 +94,12 @@ def test_a_turn_that_got_no_reply_has_a_row_of_its_own():
     assert lonely.costs().total_usd == pytest.approx(costs.total_usd)  # It was written down all the same.
 
 
+def test_a_reply_that_calls_a_function_names_it():
+    costs = fold(*wire.text_turn(), *wire.call_answer()).costs()
+    assert list(costs["calls"]) == ["get_time"]
+    assert "What time is it? → get_time" in mimebundle(costs)["text/plain"]
+
+
 def test_what_was_made_but_not_heard_is_wasted():
     costs = three_turns().costs()
     assert list(costs["unheard_ms"])[:2] == [0, 72]

@@ -56,6 +56,7 @@ class ToolTurns:
         self._calls = calls
         self._respond = respond
         self._person = 0
+        self._spoken: set[str] = set()
         self._asked: dict[str, tuple[ResponseOptions, int]] = {}
         self._begun: dict[str, int] = {}
         self._rounds: dict[str, _Round] = {}
@@ -64,7 +65,7 @@ class ToolTurns:
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.ResponseCreated: self._on_created,
             ev.ResponseDone: self._on_done,
-            ev.InputAudioBufferSpeechStarted: self._on_person,
+            ev.InputAudioBufferSpeechStarted: self._on_speech,
             ev.ConversationItemAdded: self._on_item,
             ev.ResponseMcpCallCompleted: self._on_mcp_done,
             ev.ResponseMcpCallFailed: self._on_mcp_done,
@@ -92,8 +93,13 @@ class ToolTurns:
     def _on_created(self, event: ev.ResponseCreated) -> None:
         self._begun[event.response.id] = self._person
 
+    def _on_speech(self, event: ev.InputAudioBufferSpeechStarted) -> None:
+        self._spoken.add(event.item_id)
+        self._on_person(event)
+
     def _on_item(self, event: ev.ConversationItemAdded) -> None:
-        if event.item.role == "user":
+        # What was spoken is a turn of the person's since the first word, not anew when it is written down.
+        if event.item.role == "user" and event.item.id not in self._spoken:
             self._on_person(event)
 
     def _on_person(self, event: Any) -> None:

@@ -107,6 +107,8 @@ def _row(costs: Costs, number: int) -> tuple[str, ...]:
     row = costs.rows[number - 1]
     asked = row.asked or "–"
     asked = asked if len(asked) <= _ASKED_LENGTH else f"{asked[: _ASKED_LENGTH - 1]}…"
+    if row.calls:
+        asked += f" → {row.calls[:_ASKED_LENGTH]}"
     state = "" if row.status in ("completed", "") else f" ({row.status})"
     return (
         str(number),
