@@ -206,3 +206,8 @@ def test_calls_of_names_that_the_caller_keeps_are_the_callers():
 def test_no_rounds_are_too_few():
     with pytest.raises(SettingsError, match="max_tool_rounds=0 must be 1 or more"):
         ToolCalls(Journal(), max_rounds=0)
+
+
+def test_no_tools_may_be_said_in_either_way():
+    calls = ToolCalls(Journal())
+    assert calls.take(None) == calls.take([]) == [] and calls.functions == {}

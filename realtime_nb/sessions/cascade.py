@@ -111,7 +111,7 @@ class CascadeSession(TurnwiseSession):
         client: AsyncOpenAI | None = None,
         instructions: str = "",
         voice: str | None = None,
-        tools: Sequence[Callable[..., Any] | dict[str, Any]] = (),
+        tools: Sequence[Callable[..., Any] | dict[str, Any]] | None = None,
         approve: bool | Approver = False,
         max_tool_rounds: int = MAX_ROUNDS,
         reasoning_effort: str | None = None,

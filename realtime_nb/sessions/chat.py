@@ -97,7 +97,7 @@ class ChatSession(TurnwiseSession):
         output_modalities: list[str] | tuple[str, ...] = ("audio",),
         stream: bool = True,
         format: str | None = None,
-        tools: Sequence[Callable[..., Any] | dict[str, Any]] = (),
+        tools: Sequence[Callable[..., Any] | dict[str, Any]] | None = None,
         approve: bool | Approver = False,
         max_tool_rounds: int = MAX_ROUNDS,
         tool_choice: str | dict[str, Any] | None = None,

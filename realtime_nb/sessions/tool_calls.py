@@ -44,9 +44,9 @@ class ToolCalls:
         self._running: set[asyncio.Task[None]] = set()
         self._by_hand: set[str] = set()
 
-    def take(self, tools: Sequence[Any]) -> list[dict[str, Any]]:
+    def take(self, tools: Sequence[Any] | None) -> list[dict[str, Any]]:
         """Replace the tools by functions, `Tool`s and tools in the API's shape; return all in the API's shape."""
-        definitions, functions = read_tools(tools)
+        definitions, functions = read_tools(tools or ())
         self.set(definitions, functions)
         return definitions
 
