@@ -238,10 +238,6 @@ class Recording(Record):
         ------
         RecordingError
             If nothing was asked.
-
-        See Also
-        --------
-        RealtimeSession.stream : Let another turn detection find the turns: ``session.stream(recording.user)``.
         """
         questions = questions_in(self.conversation)
         if not questions:

@@ -10,7 +10,7 @@ from ..recording.replay import Replay
 from ..turns import Turn
 from . import words
 from .budget import AudioBudget
-from .html import escape, facts, left_out, note, player, section, table
+from .html import escape, facts, left_out, note, player, section, table, unbroken
 
 #: More turns than this are not shown of a recording; its frame and its replay have all.
 _SHOWN_TURNS = 200
@@ -75,7 +75,7 @@ def _table(turns: Iterable[tuple[float, Turn]]) -> str:
     for start_s, turn in turns:
         remark = words.heard_remark(turn)
         said = escape(words.said(turn)) + (f"<br><small>{escape(remark)}</small>" if remark else "")
-        rows.append([escape(_clock(start_s)), escape(words.who(turn)), said])
+        rows.append([unbroken(_clock(start_s)), unbroken(words.who(turn)), said])
     return table(("at", "", "said"), rows)
 
 
