@@ -24,7 +24,7 @@ def test_a_conversation_is_a_table_of_turns():
     lines = bundle["text/plain"].splitlines()
     assert lines[:2] == ["Conversation · AI-generated voice", "You: What time is it?"]
     assert re.fullmatch(r"AI voice: It is ten past nine\. \[first audio -?\d+ ms, cost \$0\.0103\]", lines[2])
-    assert lines[3].startswith("answers 1, tokens 41 in, 0 cached · 164 out, cost $0.0103, model gpt-realtime-2.1")
+    assert lines[3].startswith("answers 1, tokens 41 in, 0 cached · 164 out, cost $0.0111, $0.00085 of it apart")
 
 
 def test_nothing_in_a_conversation_is_markup():

@@ -102,13 +102,13 @@ def _row(conversation: Conversation, turn: Turn, sound: str) -> list[str]:
 def _totals(conversation: Conversation) -> list[tuple[str, str]]:
     replies: list[Reply] = conversation.replies
     usage = sum((reply.usage for reply in replies if reply.usage), Usage())
-    costs = [reply.cost for reply in replies if reply.usage]
-    total = None if None in costs else sum(cost.total_usd for cost in costs if cost)
+    costs = conversation.costs()
+    apart = f", {format_usd(costs.apart_usd)} of it apart" if costs.apart_usd else ""
     errors = [error.error.message or error.error.code or "no reason given" for error in conversation.errors]
     return [
         ("answers", str(len(replies))),
         ("tokens", f"{usage.input_tokens:,} in, {usage.cached_tokens:,} cached · {usage.output_tokens:,} out"),
-        ("cost", format_usd(total)),
+        ("cost", format_usd(costs.total_usd) + apart),
         ("model", str(conversation.session.get("model", "–"))),
         *([("errors", f"{len(errors)}; the last: {errors[-1]}")] if errors else []),
     ]
