@@ -32,6 +32,8 @@ class Reference(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     encoding: str = "audio/pcm"
     at_sample: int | None = None
     """Where it sounded on the tracks' clock, if not where it lies."""
+    audible_at: int | None = None
+    """Where its first audible sample is, in the first chunk of an item that has one."""
     data: str | None = None
     """The payload itself, base64, where the track cannot give it back."""
 

@@ -13,10 +13,9 @@ import msgspec
 from msgspec import UNSET
 
 from ..errors import RecordingError
-from ..timing import AUDIBLE
 from .lines import Line, Reference, decode_event
 from .manifest import EVENTS, FORMAT, NAME, TRACKS, VERSION
-from .samples import from_samples, rate_of, silence
+from .samples import click, from_samples, rate_of, silence
 from .track_files import TrackReader
 
 _read_lines = msgspec.json.Decoder(Line).decode_lines
@@ -149,24 +148,12 @@ class Folder:
             yield Entry(line.elapsed_ms, line.direction, decode_event(line, text, self._payload))
 
     def outline(self) -> Iterator[Entry]:
-        """Yield every event, with silence in place of most of the sound, which takes long to read.
+        """Yield every event, with silence in place of the sound, which takes long to read.
 
-        Of every item of the model's, the sound is there up to the first chunk that can be heard.
+        Of every item of the model's, a click tells where its first audible sample is.
         """
-        begun: set[Any] = set()
         for line, text in zip(self.lines, self._texts, strict=True):
-
-            def payload(reference: Reference, item_id: Any = line.event.item_id) -> bytes:
-                if reference.data is not None:
-                    return base64.b64decode(reference.data)
-                if item_id is UNSET or item_id in begun:
-                    return silence(reference.samples, reference.encoding)
-                data, peak = self._heard(reference)
-                if peak > AUDIBLE * 32768:
-                    begun.add(item_id)
-                return data
-
-            yield Entry(line.elapsed_ms, line.direction, decode_event(line, text, payload))
+            yield Entry(line.elapsed_ms, line.direction, decode_event(line, text, _outlined))
 
     def _payload(self, reference: Reference) -> bytes:
         if reference.data is not None:
@@ -175,9 +162,10 @@ class Folder:
         assert track is not None
         return from_samples(track.read(reference.start_sample, reference.samples), reference.encoding)
 
-    def _heard(self, reference: Reference) -> tuple[bytes, int]:
-        track = self.track(reference.track)
-        assert track is not None
-        samples = track.read(reference.start_sample, reference.samples)
-        peak = int(abs(samples.astype("i4")).max(initial=0))
-        return from_samples(samples, reference.encoding), peak
+
+def _outlined(reference: Reference) -> bytes:
+    if reference.data is not None:
+        return base64.b64decode(reference.data)
+    if reference.audible_at is not None:
+        return click(reference.samples, reference.encoding, reference.audible_at)
+    return silence(reference.samples, reference.encoding)

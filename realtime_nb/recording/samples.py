@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
 from .. import g711
 from ..audio import WIRE_SAMPLE_RATE
+from ..timing import AUDIBLE
 
 Samples16 = npt.NDArray[np.int16]
 
+_CLICK = 8_000
 _EVERY_BYTE = bytes(range(256))
 
 
@@ -49,6 +53,20 @@ def from_samples(samples: Samples16, encoding: str) -> bytes:
     return order[np.minimum(at, 255)].astype(np.uint8).tobytes()
 
 
+def first_audible(samples: Samples16) -> int | None:
+    """Return where the first sample is that can be heard."""
+    loud = np.abs(samples.astype(np.int32)) > AUDIBLE * 32768
+    return int(loud.argmax()) if loud.any() else None
+
+
+def click(samples: int, encoding: str, at_sample: int) -> bytes:
+    """Return so many samples as they would be on the wire, of which one alone can be heard."""
+    levels = np.zeros(samples, np.int16)
+    levels[at_sample] = _CLICK
+    return from_samples(levels, encoding)
+
+
+@lru_cache(maxsize=64)
 def silence(samples: int, encoding: str) -> bytes:
     """Return so many silent samples as they would be on the wire."""
     zero = {"audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}.get(encoding, b"\0\0")

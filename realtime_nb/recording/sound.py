@@ -11,7 +11,7 @@ from ..wire.local import Heard
 from ..wire.settings import setting_at
 from .layout import Layout
 from .lines import Reference, take_audio
-from .samples import rate_of, to_samples
+from .samples import first_audible, rate_of, to_samples
 from .track_files import TrackWriter
 
 #: What of an event goes to a track. Elsewhere audio would be there a second time, and stays inside the event.
@@ -43,6 +43,7 @@ class Sound:
         self._layout = Layout()
         self._writers: dict[str, TrackWriter] = {}
         self._encodings = dict.fromkeys(_FORMATS, "audio/pcm")
+        self._audible: set[str] = set()
         self._known: dict[bytes, Reference] = {}
 
     @property
@@ -99,6 +100,11 @@ class Sound:
             item = self.items.setdefault(item_id, {**place._asdict(), "played_ms": None, "interrupted": False})
             item["samples"] = item.get("samples", 0) + len(samples)
         self._writers[track].write(place.start_sample, samples)
+        audible_at = None
+        if track == "assistant" and item_id not in self._audible:
+            audible_at = first_audible(samples)
+            if audible_at is not None:
+                self._audible.add(item_id)
         moved = place.at_sample != place.start_sample
         return Reference(
             track=track,
@@ -106,6 +112,7 @@ class Sound:
             samples=len(samples),
             encoding=encoding,
             at_sample=place.at_sample if moved else None,
+            audible_at=audible_at,
         )
 
     def flush(self) -> None:

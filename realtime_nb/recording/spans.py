@@ -29,28 +29,28 @@ class _Heard:
 
     def __init__(self) -> None:
         self._ends_ms: list[float] = []
-        self._pieces: list[tuple[Piece, int]] = []
+        self._runs: list[list[int]] = []
+        """Of each stretch: where it begins on the track, how many samples, and how many a second."""
 
-    def append(self, piece: Piece, rate: int) -> None:
-        before_ms = self._ends_ms[-1] if self._ends_ms else 0.0
-        last = self._pieces[-1] if self._pieces else None
-        if last and last[1] == rate and last[0].start_sample + last[0].samples == piece.start_sample:
-            self._pieces[-1] = (last[0]._replace(samples=last[0].samples + piece.samples), rate)
-            self._ends_ms.pop()
+    def append(self, start: int, samples: int, rate: int) -> None:
+        runs = self._runs
+        if runs and runs[-1][0] + runs[-1][1] == start and runs[-1][2] == rate:
+            runs[-1][1] += samples
+            self._ends_ms[-1] += samples / rate * 1000
         else:
-            self._pieces.append((piece, rate))
-        self._ends_ms.append(before_ms + piece.samples / rate * 1000)
+            runs.append([start, samples, rate])
+            self._ends_ms.append((self._ends_ms[-1] if self._ends_ms else 0.0) + samples / rate * 1000)
 
     def cut(self, start_ms: float, end_ms: float) -> list[Piece]:
         """Return where a stretch of what was heard lies."""
         found = []
-        for index in range(bisect_left(self._ends_ms, start_ms), len(self._pieces)):
-            piece, rate = self._pieces[index]
-            from_ms = self._ends_ms[index] - piece.samples / rate * 1000
+        for index in range(bisect_left(self._ends_ms, start_ms), len(self._runs)):
+            start, samples, rate = self._runs[index]
+            from_ms = self._ends_ms[index] - samples / rate * 1000
             first = max(0, round((start_ms - from_ms) * rate / 1000))
-            last = min(piece.samples, round((end_ms - from_ms) * rate / 1000))
+            last = min(samples, round((end_ms - from_ms) * rate / 1000))
             if last > first:
-                found.append(Piece("user", piece.start_sample + first, piece.at_sample + first, last - first))
+                found.append(Piece("user", start + first, start + first, last - first))
             if self._ends_ms[index] >= end_ms:
                 break
         return found
@@ -76,14 +76,16 @@ def find_spans(lines: Iterable[Line], conversation: Conversation) -> dict[str, l
             turn = conversation.turn(row.item_id)
             if turn is not None and turn.audio_end_ms is not None:
                 spans[turn.item_id] = heard.cut(turn.audio_start_ms or 0, turn.audio_end_ms)
-        for pointer, reference in (line.audio or {}).items():
+        if line.audio is UNSET:
+            continue
+        for pointer, reference in line.audio.items():
             if reference.data is not None:
+                continue
+            if pointer == "/audio":
+                heard.append(reference.start_sample, reference.samples, rate_of(reference.encoding))
                 continue
             at = reference.start_sample if reference.at_sample is None else reference.at_sample
             piece = Piece(reference.track, reference.start_sample, at, reference.samples)
-            if pointer == "/audio":
-                heard.append(piece, rate_of(reference.encoding))
-                continue
             item_id = _item_id(row.item_id, row.item)
             if item_id is not None:
                 _join(spans.setdefault(item_id, []), piece)
