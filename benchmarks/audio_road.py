@@ -3,7 +3,8 @@
 Opens a notebook with a microphone and a speaker, lets the one feed the other in the kernel, and measures:
 
 * up: from when the audio thread has a frame full to when the I/O thread has it, after 10 seconds and at the end;
-* loop: from a sample in the capture worklet to the same sample in the playback worklet, through the kernel;
+* loop: from a sample in the capture worklet to the same sample in the playback worklet, through the kernel; the echo
+  is a live item, so what waits in the page for 3 s, unneeded, is left out;
 * underruns of that loop in its last minute;
 * flush: from `Speaker.stop()` in the kernel to silence in the playback worklet (its fade and render quantum included).
 
