@@ -5,7 +5,7 @@ Opens a notebook with a microphone and a speaker, lets the one feed the other in
 * up: from when the audio thread has a frame full to when the I/O thread has it, after 10 seconds and at the end;
 * loop: from a sample in the capture worklet to the same sample in the playback worklet, through the kernel; the echo
   is a live item, so what waits in the page for 3 s, unneeded, is left out;
-* underruns of that loop in its last minute;
+* underruns of that loop in its last minute, and how much of it was left out there to catch up, ms;
 * flush: from `Speaker.stop()` in the kernel to silence in the playback worklet (its fade and render quantum included).
 
     python benchmarks/audio_road.py --roads direct comm --minutes 10
@@ -44,7 +44,7 @@ import realtime_nb as rt
 from realtime_nb.loop import submit
 
 microphone, speaker = rt.Microphone(), rt.Speaker()
-up_ms, loop_ms, underruns, captured_ms = [], [], [], {}
+up_ms, loop_ms, gaps, captured_ms = [], [], [], {}
 on_frame, on_played, on_flushed = microphone._on_frame, speaker._handlers["played"], speaker._handlers["flushed"]
 flushed = asyncio.Event()
 samples_in = 0
@@ -68,7 +68,7 @@ def note_played(message):
             # The frame's time is that of its last sample; this one came earlier.
             elapsed_s = (message["timeMs"] - began) / 1000
             loop_ms.append((elapsed_s, message["timeMs"] - (captured_ms[key] - (key - samples) / 24)))
-            underruns.append((elapsed_s, message["underruns"]))
+            gaps.append((elapsed_s, message["underruns"], message["leftOut"] / 24))
     on_played(message)
 
 def note_flushed(message):
@@ -227,7 +227,7 @@ def measure(server: JupyterServer, folder: Path, microphone: Path, road: str, mi
         time.sleep(seconds + 12)
         up = tab.python(f"[x for x in up_ms if 10 <= x[0] < 20 or {seconds} <= x[0] < {seconds + 10}]")
         loop = tab.python(f"[x for x in loop_ms if x[0] >= {seconds - 60}]")
-        underruns = tab.python(f"[x for x in underruns if x[0] >= {seconds - 60}]")
+        gaps = tab.python(f"[x for x in gaps if x[0] >= {seconds - 60}]")
         tab.run("document.querySelector('.rtnb-microphone [data-role=record]').click()")
         tab.python("[stop_echo(), speaker.stop()]")
         time.sleep(1)
@@ -247,7 +247,8 @@ def measure(server: JupyterServer, folder: Path, microphone: Path, road: str, mi
         "up": first,
         "up at the end": last,
         "loop": [ms for _, ms in loop],
-        "underruns": underruns[-1][1] - underruns[0][1],
+        "underruns": gaps[-1][1] - gaps[0][1],
+        "left out": gaps[-1][2] - gaps[0][2],
         "flush": flush,
     }
 
@@ -258,7 +259,7 @@ def row(road: str, figures: dict[str, Any]) -> str:
         return f"{p50:.1f} / {p95:.1f} / {p99:.1f}"
 
     names = ("up", "up at the end", "loop", "flush")
-    return f"| {road} | " + " | ".join(map(percentiles, names)) + f" | {figures['underruns']} |"
+    return f"| {road} | " + " | ".join(map(percentiles, names)) + f" | {figures['underruns']} | {figures['left out']:.0f} |"
 
 
 def main() -> None:
@@ -273,8 +274,8 @@ def main() -> None:
         tone = AudioClip(0.2 * np.sin(2 * np.pi * 440 * t), 48_000).save(folder / "tone.wav")
         server = JupyterServer(folder / "jupyter")
         print(f"ms, p50 / p95 / p99, {minutes:g} minutes")
-        print("| road | up, after 10 s | up, at the end | loop | flush → silence | underruns in the last minute |")
-        print("|---|---|---|---|---|---|")
+        print("| road | up, after 10 s | up, at the end | loop | flush → silence | underruns in the last minute | left out |")
+        print("|---|---|---|---|---|---|---|")
         try:
             for road in options.roads:
                 print(row(road, measure(server, folder, tone, road, minutes)), flush=True)

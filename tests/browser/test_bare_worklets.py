@@ -139,7 +139,7 @@ LATE = """
   if (live) pull(1); // It is held back by a quarter of the pre-roll.
   for (let i = 0; i < 6; i++) { all.push(...pull(4)); more(4); }
   const [{ queued, played }] = queue.items;
-  return { all, queued, played, behind: next - played };
+  return { all, queued, played, behind: next - played, leftOut: queue.leftOut };
 """
 
 
@@ -151,12 +151,14 @@ def test_a_live_item_leaves_out_what_it_does_not_need_and_counts_it_as_played(qu
     assert heard["all"][12:] == list(range(22, 34))
     assert heard["played"] == 33
     assert heard["queued"] == heard["behind"] == 7
+    assert heard["leftOut"] == 9
 
 
 def test_an_item_that_is_not_live_is_heard_whole_however_late(queue):
     heard = queue("const live = false;" + LATE)
     assert heard["all"] == list(range(1, 25))
     assert heard["queued"] == heard["behind"] == 16
+    assert heard["leftOut"] == 0
 
 
 def test_a_live_item_that_is_on_time_is_heard_whole(queue):

@@ -5,8 +5,8 @@
 /** @typedef {{ key: number, samples: number }} Position */
 /** @typedef {{ kind: string, key: number, audible: boolean, time_ms: number, latency_ms: number }} Began an item's first
  *   sample, or its first audible one, was rendered, and takes so long from there to the loudspeaker */
-/** @typedef {{ playing: Position | null, finished: Position[], underruns: number, audible: number, level: number,
- *   timeMs: number }} Report what had been rendered at `timeMs` */
+/** @typedef {{ playing: Position | null, finished: Position[], underruns: number, leftOut: number, audible: number,
+ *   level: number, timeMs: number }} Report what had been rendered at `timeMs` */
 
 /** Where a `Scope` of its own finds the taps of other widgets' engines: a module's text runs once for each widget, so
  * they have no variable in common. @type {Map<string, () => { capture?: AnalyserNode | null, player?: AnalyserNode | null }>} */

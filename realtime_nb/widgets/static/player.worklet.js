@@ -34,6 +34,7 @@ export class PlayQueue {
     this.items = [];
     this.waiting = true;
     this.underruns = 0;
+    this.leftOut = 0; // samples of live items
     this.flushedKey = 0;
     /** @type {Float32Array} */
     this.tail = new Float32Array(0);
@@ -83,6 +84,7 @@ export class PlayQueue {
   skip(item, n) {
     const faded = new Float32Array(Math.min(this.fadeSamples, n));
     const left = new Float32Array(n);
+    this.leftOut += n;
     this.read(item, left);
     this.read(item, faded);
     faded.forEach((s, i) => (faded[i] = left[i] + ((s - left[i]) * (i + 1)) / faded.length));
@@ -231,10 +233,10 @@ if ("registerProcessor" in globalThis) {
     }
 
     report() {
-      const { items, finished, underruns } = this.queue;
+      const { items, finished, underruns, leftOut } = this.queue;
       const level = this.rendered ? Math.sqrt(this.energy / this.rendered) : 0;
       const playing = items.length ? { key: items[0].key, samples: items[0].played } : null;
-      this.tell({ kind: "played", playing, finished, underruns, audible: this.audible, level, timeMs: Date.now() });
+      this.tell({ kind: "played", playing, finished, underruns, leftOut, audible: this.audible, level, timeMs: Date.now() });
       this.queue.finished = [];
       this.energy = this.rendered = this.sinceReport = 0;
     }
