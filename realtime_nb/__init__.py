@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         LocalProtocolError,
         MissingExtra,
         MissingKey,
+        PictureError,
         RealtimeError,
         RecordingError,
         RemoteProtocolError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .latency import Timeline, timeline
     from .local_voice import speak
     from .loop import Pending, run_sync
+    from .pictures import Picture
     from .prices import use_prices
     from .pricing import Cost
     from .recording.difference import diff
@@ -67,6 +69,7 @@ _HOMES = {
     "LocalProtocolError": "errors",
     "MissingExtra": "errors",
     "MissingKey": "errors",
+    "PictureError": "errors",
     "RealtimeError": "errors",
     "RecordingError": "errors",
     "RemoteProtocolError": "errors",
@@ -75,6 +78,7 @@ _HOMES = {
     "Timeline": "latency",
     "timeline": "latency",
     "speak": "local_voice",
+    "Picture": "pictures",
     "Pending": "loop",
     "run_sync": "loop",
     "use_prices": "prices",
@@ -110,6 +114,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Speaker",
     "Scope",
     "AudioClip",
+    "Picture",
     "speak",
     "tool",
     "Tool",
@@ -136,6 +141,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "display_options",
     "RealtimeError",
     "AudioError",
+    "PictureError",
     "SettingsError",
     "RecordingError",
     "MissingKey",

@@ -152,6 +152,8 @@ class Conversation(Record):
         self._requests.append((event.event_id or "", elapsed_ms, out_of_band))
 
     def _create_sent(self, event: ev.ConversationItemCreate, elapsed_ms: float) -> None:
+        if event.item.id and any(part.type == "input_image" for part in event.item.content or ()):
+            self._index.described(event.item)  # A server need not send pictures back.
         # The server names no predecessor for what was put first, nor for what it put last.
         if event.previous_item_id == "root" and event.item.id:
             self._index.item(event.item.id)

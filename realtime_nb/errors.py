@@ -3,6 +3,7 @@
 * `RealtimeError`: everything below.
 
   * `AudioError` (also a `ValueError`): samples, rates or files that cannot be used.
+  * `PictureError` (also a `ValueError`): arrays or files that are no picture, or a model that takes none.
   * `SettingsError` (also a `ValueError`): a session setting that no server would take.
   * `RecordingError` (also a `ValueError`): a folder or file that is no recording, or that one cannot be written to.
   * `MissingKey`: a backend needs an API key and none was given.
@@ -26,6 +27,10 @@ class RealtimeError(Exception):
 
 class AudioError(RealtimeError, ValueError):
     """Audio that cannot be used: a bad rate, a bad shape, an unreadable file."""
+
+
+class PictureError(RealtimeError, ValueError):
+    """A picture that cannot be used: a bad shape, an unreadable file, a model that takes none."""
 
 
 class SettingsError(RealtimeError, ValueError):

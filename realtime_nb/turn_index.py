@@ -72,7 +72,10 @@ class TurnIndex:
         turn.describe(item)
         for index, content in enumerate(item.content or []):
             if content.type in ("input_image", "image"):
-                self.part(turn, index, "image").image_url = content.image_url or ""
+                part = self.part(turn, index, "image")
+                # A server need not send a picture back; what was sent is kept.
+                part.image_url = content.image_url or part.image_url
+                part.detail = content.detail or part.detail
                 continue
             part = self.part(turn, index, "audio" if "audio" in content.type else "text")
             if content.words and item.status != "in_progress":

@@ -5,11 +5,14 @@ They are filled in by the fold in `realtime_nb.conversation` and read by everybo
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import audio, g711, pricing, timing
 from .audio import AudioClip
+from .errors import PictureError
+from .pictures import Picture
 from .record import Record
 from .timing import Timing
 from .tokens import Usage
@@ -45,6 +48,9 @@ class Part:
     """Whether anything in it can be heard."""
     encoding: str = "audio/pcm"
     image_url: str = ""
+    detail: str = "auto"
+    """How closely the model looks at an image."""
+    _shown: tuple[str, Picture | None] = ("", None)
     words: tuple[Word, ...] = ()
 
     def add_text(self, delta: str) -> None:
@@ -81,6 +87,15 @@ class Part:
     def audio_ms(self) -> float:
         """How much audio there is."""
         return self.audio_bytes / bytes_per_ms(self.encoding)
+
+    @property
+    def picture(self) -> Picture | None:
+        """The image, or `None` where there is none, or none that can be read."""
+        if self._shown[0] != self.image_url:
+            self._shown = (self.image_url, None)
+            with contextlib.suppress(PictureError):
+                self._shown = (self.image_url, Picture.from_url(self.image_url, detail=self.detail))
+        return self._shown[1]
 
     @property
     def clip(self) -> AudioClip | None:
@@ -209,6 +224,12 @@ class Turn(Record):
         """All audio of the turn, or `None`."""
         clips = [clip for index in sorted(self.parts) if (clip := self.parts[index].clip) is not None]
         return audio.concatenate(clips) if clips else None
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """The pictures that the person showed, in order; those that cannot be read are passed over."""
+        shown = (self.parts[index].picture for index in sorted(self.parts))
+        return [picture for picture in shown if picture is not None]
 
     @property
     def is_speaking(self) -> bool:

@@ -30,7 +30,10 @@ def test_roles_become_instructions_and_items():
         {"role": "assistant", "audio": {"id": "audio_1"}},
         {
             "role": "user",
-            "content": [{"type": "text", "text": "Look:"}, {"type": "image_url", "image_url": {"url": "u"}}],
+            "content": [
+                {"type": "text", "text": "Look:"},
+                {"type": "image_url", "image_url": {"url": "https://a.b/c.png"}},
+            ],
         },
         {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
         find={"audio_1": said}.get,
@@ -44,7 +47,7 @@ def test_roles_become_instructions_and_items():
     ]
     spoken = found.entries[1].parts[0]
     assert (spoken.type, spoken.duration_ms) == ("output_audio", 700.0)
-    assert found.entries[2].parts[1].image_url == "u"
+    assert found.entries[2].parts[1].image_url == "https://a.b/c.png"
 
 
 def test_calls_and_their_results():
@@ -74,6 +77,10 @@ def test_sound_waits_to_be_recognised():
         ([{"role": "user", "content": 3}], "messages[0].content"),
         ([{"role": "user", "content": [{"type": "smell"}]}], "messages[0].content[0].type"),
         ([{"role": "system", "content": [{"type": "image_url"}]}], "messages[0].content[0].type"),
+        (
+            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]}],
+            "messages[0].content[0].image_url.url",
+        ),
         ([{"role": "assistant"}], "messages[0].content"),
         ([{"role": "assistant", "audio": {}}], "messages[0].audio.id"),
         ([{"role": "assistant", "audio": {"id": "audio_x"}}], "messages[0].audio.id"),

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
 from realtime_nb.local import conversation_state
 from realtime_nb.local.api_errors import ApiError
 from realtime_nb.local.conversation_state import ConversationState, Entry, Part, entry_of
+from realtime_nb.pictures import Picture
 from realtime_nb.wire.items import Item
+
+PICTURE = Picture.of(np.zeros((3, 4), np.uint8)).url
 
 
 def message(item_id, **part):
@@ -114,7 +118,7 @@ def test_the_oldest_items_are_let_go(monkeypatch):
         {
             "type": "message",
             "role": "user",
-            "content": [{"type": "input_image", "image_url": "data:image/png;base64,", "detail": "low"}],
+            "content": [{"type": "input_image", "image_url": PICTURE, "detail": "low"}],
         },
     ],
 )
@@ -138,6 +142,18 @@ def test_sound_in_an_item_is_kept_but_not_sent_back():
         ({"type": "message", "role": "robot", "content": []}, "item.role"),
         ({"type": "message", "role": "user", "content": [{"type": "input_audio"}]}, "item.content[0].audio"),
         ({"type": "message", "role": "user", "content": [{"type": "input_image"}]}, "item.content[0].image_url"),
+        (
+            {
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_image", "image_url": PICTURE, "detail": "fine"}],
+            },
+            "item.content[0].detail",
+        ),
+        (
+            {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "https://a.b/c.png"}]},
+            "item.content[0].image_url",
+        ),
         ({"type": "function_call", "arguments": "{}"}, "item.name"),
         ({"type": "function_call_output", "output": "x"}, "item.call_id"),
         (

@@ -10,6 +10,7 @@ from realtime_nb.errors import (
     LocalProtocolError,
     MissingExtra,
     MissingKey,
+    PictureError,
     RealtimeError,
     RecordingError,
     RemoteProtocolError,
@@ -20,6 +21,7 @@ from realtime_nb.errors import (
 TEXTS = [
     (AudioError("sample_rate=0 must be positive and whole"), "sample_rate=0 must be positive and whole"),
     (RecordingError("'notes' is no recording"), "'notes' is no recording"),
+    (PictureError("an array of int64 is no picture"), "an array of int64 is no picture"),
     (SettingsError("speed=9 is not between 0.25 and 1.5"), "speed=9 is not between 0.25 and 1.5"),
     (
         MissingKey("openai", "OPENAI_API_KEY"),
@@ -73,7 +75,7 @@ def test_every_error_has_a_line_in_the_table():
 
 def test_bad_audio_and_bad_settings_are_value_errors():
     assert issubclass(AudioError, ValueError)
-    assert issubclass(SettingsError, ValueError)
+    assert issubclass(SettingsError, ValueError) and issubclass(PictureError, ValueError)
     assert issubclass(RecordingError, ValueError)
 
 

@@ -11,7 +11,7 @@ import realtime_nb
 
 ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
-    0: ("errors", "record", "audio", "aac", "g711", "sentences"),
+    0: ("errors", "record", "audio", "aac", "g711", "sentences", "pictures"),
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "input_track"),
         *("item_order", "turn_index", "local_folds"),
@@ -29,7 +29,7 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 HOMES = {
     "librosa": {"views.transforms", "views.activity", "views.prosody", "recording.mix"},
     "matplotlib": {"views.spectrogram_picture", "views.plots"},
-    "PIL": {"views.plots"},
+    "PIL": {"pictures", "views.plots"},
     "av": {"aac"},
     "soundfile": {"audio", "recording.track_files"},
     "soxr": {"audio"},

@@ -1,5 +1,7 @@
+import numpy as np
 import pytest
 
+from realtime_nb.pictures import Picture
 from realtime_nb.turns import Part, Turn
 from realtime_nb.widgets.rows import row_of
 
@@ -29,3 +31,9 @@ def test_calls_have_rows_of_their_own(turn, text):
 def test_what_is_said_has_rows_as_ever():
     row = row_of(Turn(item_id="U", role="user", parts={0: Part(kind="text", text="Hello.", text_done=True)}))
     assert (row["role"], row["text"]) == ("user", "Hello.")
+
+
+def test_a_picture_is_told_of():
+    url = Picture.of(np.zeros((3, 4), np.uint8)).url
+    parts = {0: Part(kind="text", text="Look:", text_done=True), 1: Part(kind="image", image_url=url)}
+    assert row_of(Turn(item_id="U", role="user", parts=parts))["text"] == "Look: [picture, 4 × 3]"

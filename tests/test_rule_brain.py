@@ -123,7 +123,7 @@ def test_when_there_is_nothing_to_answer():
     silent.is_silence = True
     assert says(silent) == "Are you still there?"
     picture = Entry("item_1", "message", role="user", parts=[Part("input_image", image_url="data:image/png;base64,")])
-    assert "cannot see" in says(picture)
+    assert "cannot open it" in says(picture)
 
 
 def test_what_was_said_before_is_known():

@@ -38,8 +38,8 @@ def test_settings_items_and_pictures_count():
     assert unit_of_settings(settings.for_response()).text == 10
     answer = Entry("a", "message", role="assistant", parts=[Part("output_audio", text="x" * 8, duration_ms=1000)])
     assert (unit_of_entry(answer).text, unit_of_entry(answer).audio) == (2, 10)
-    picture = Entry("p", "message", role="user", parts=[Part("input_image", image_url="data:")])
-    assert unit_of_entry(picture).image == 85
+    picture = Entry("p", "message", role="user", parts=[Part("input_image", image_tokens=765)])
+    assert unit_of_entry(picture).image == 765
     call = Entry("c", "function_call", name="f" * 4, arguments="{}  ")
     assert unit_of_entry(call).text == 2
 

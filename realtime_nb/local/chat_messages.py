@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..pictures import picture_tokens
 from .api_errors import ApiError, invalid_type, invalid_value, unsupported_value
 from .chat_audio_store import SpokenAnswer
-from .conversation_state import Entry, Part, new_id
+from .conversation_state import Entry, Part, new_id, picture_part
 from .encoding import decode_base64
 from .json_fields import Fields
 from .utterances import Recording
@@ -113,7 +114,11 @@ class _Reader:
             return Part("input_text", part.text("text"))
         if kind == "image_url":
             image = part.fields("image_url")
-            return Part("input_image", image_url=image.text("url"), detail=image.text("detail", None))
+            url, detail = image.text("url"), image.text("detail", None)
+            if url.startswith(("http://", "https://")):
+                # Only a text model behind this server would fetch it; how large it is nobody here knows.
+                return Part("input_image", image_url=url, detail=detail, image_tokens=picture_tokens(1, 1, "low"))
+            return picture_part(url, detail, image.at("url"))
         sound = part.fields("input_audio")
         sound.one_of("format", _SPEECH_FORMATS)
         where = sound.at("data")

@@ -11,6 +11,8 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
+from ..errors import PictureError
+from ..pictures import DETAILS, Picture
 from ..wire.items import Content, Item
 from .api_errors import ApiError, invalid_value, missing_parameter
 
@@ -53,6 +55,8 @@ class Part:
     """How much of the text the sound of whole sentences covers; words run ahead of it."""
     image_url: str = ""
     detail: str | None = None
+    image_tokens: int = 0
+    """What a picture is read as, also when it was let go."""
 
     @property
     def said(self) -> str:
@@ -282,9 +286,8 @@ def _fill_message(entry: Entry, item: Item, path: str, decode_audio: Any) -> Non
 
 def _part_of(content: Content, at: str, decode_audio: Any) -> Part:
     if content.type == "input_image":
-        url = _required(content.image_url, f"{at}.image_url")
         detail = content.detail if isinstance(content.detail, str) else None
-        return Part(content.type, image_url=url, detail=detail)
+        return picture_part(_required(content.image_url, f"{at}.image_url"), detail, f"{at}.image_url")
     if content.type != "input_audio":
         return Part(content.type, text=_required(content.text, f"{at}.text"))
     if not isinstance(content.audio, bytes):
@@ -292,6 +295,21 @@ def _part_of(content: Content, at: str, decode_audio: Any) -> Part:
     pcm = decode_audio(content.audio)
     text = content.transcript if isinstance(content.transcript, str) else ""
     return Part(content.type, text=text, pcm=pcm, duration_ms=len(pcm) / PCM_BYTES_PER_MS)
+
+
+def picture_part(url: str, detail: str | None, at: str) -> Part:
+    """Make a part of a picture in a data URL; raises `ApiError` if there is none in it."""
+    if detail not in (None, *DETAILS):
+        raise invalid_value(at.replace("image_url", "detail"), f"'{detail}' is not one of {_quoted(DETAILS)}")
+    try:
+        picture = Picture.from_url(url, detail=detail or "auto")
+    except PictureError as error:
+        raise ApiError(
+            f"Invalid '{at}': {error}. This server takes pictures as base64 data URLs and fetches none.",
+            code="invalid_image_url",
+            param=at,
+        ) from None
+    return Part("input_image", image_url=url, detail=detail, image_tokens=picture.tokens)
 
 
 def _required(value: Any, path: str) -> str:

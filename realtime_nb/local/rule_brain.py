@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 from . import rules
 from .brain import CallTool, Context, Say
 from .conversation_state import Entry
+from .picture_rules import asks_about_pictures, describe, last_shown, shown_since_answer
 from .tool_matching import Wish, answered, split_words, wish
 
 _VERBATIM = re.compile(
@@ -66,7 +68,8 @@ class RuleBrain:
             else:
                 yield CallTool(wanted.tool["name"], wanted.arguments)
             return
-        yield Say(_chat(context))
+        # Decoding a large picture takes a second, in which other sessions want to be heard.
+        yield Say(await asyncio.to_thread(_chat, context) if _shown(context) else _chat(context))
 
 
 def _told(context: Context) -> str | None:
@@ -154,6 +157,10 @@ def _wish(entries: Sequence[Entry], tools: Sequence[dict[str, Any]], required: s
     return wanted
 
 
+def _shown(context: Context) -> bool:
+    return any(part.type == "input_image" for entry in context.entries for part in entry.parts)
+
+
 def _chat(context: Context) -> str:
     if context.is_silence:
         return "Are you still there?"
@@ -161,15 +168,19 @@ def _chat(context: Context) -> str:
     last = context.last
     if last is None or last.role != "user":
         return "Hello! I am the local voice. Say something, or ask me what I can do."
+    shown = shown_since_answer(context.entries)
+    if shown and (not said or asks_about_pictures(said)):
+        return describe(shown)
     if not said:
-        if any(part.type == "input_image" for part in last.parts):
-            return "I got your picture, but I cannot see: there is no model here that could."
         return "I heard you, but I could not make out any words."
     messages = [entry for entry in context.entries if entry.role in ("user", "assistant")]
     said_before = next((entry.said for entry in reversed(messages) if entry.role == "assistant"), "")
     heard = [entry.said for entry in messages if entry.role == "user" and entry.said]
     before = heard[-2] if len(heard) > 1 else ""
-    return rules.answer(said, said_before=said_before, heard_before=before) or _echo(said)
+    answer = rules.answer(said, said_before=said_before, heard_before=before)
+    if answer is None and (shown or asks_about_pictures(said)) and (found := shown or last_shown(context.entries)):
+        return describe(found)
+    return answer or _echo(said)
 
 
 def _echo(said: str) -> str:

@@ -1,8 +1,9 @@
 """What a response took, in the API's tokens, by the published rules of thumb.
 
 Sound counts 1 token per 100 ms where it is read and 1 per 50 ms where it is spoken (Realtime API costs guide); text
-is taken as four characters a token. Every response reads the whole conversation anew; a prefix that the last one
-read too is cached, from 1,024 tokens on and in steps of 64 (prompt caching guide).
+is taken as four characters a token, a picture as `realtime_nb.pictures.picture_tokens` says. Every response reads the
+whole conversation anew; a prefix that the last one read too is cached, from 1,024 tokens on and in steps of 64 (prompt
+caching guide).
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from .session_settings import ResponseSettings
 INPUT_MS_PER_TOKEN = 100
 OUTPUT_MS_PER_TOKEN = 50
 CHARACTERS_PER_TOKEN = 4
-TOKENS_PER_IMAGE = 85  # the price of a picture at low detail; there is no published rule for this API
 CONTEXT_TOKENS = 28_672
 _CACHED_FROM, _CACHED_STEP = 1024, 64
 
@@ -60,7 +60,7 @@ def unit_of_entry(entry: Entry) -> Unit:
         audio += math.ceil(part.duration_ms / INPUT_MS_PER_TOKEN)
         # A person's sound is read as sound alone; of a voice's answer the words are read as well.
         text += 0 if part.type == "input_audio" else text_tokens(part.text)
-        image += TOKENS_PER_IMAGE if part.type == "input_image" else 0
+        image += part.image_tokens
     return Unit((entry.id, entry.revision, entry.status), text, audio, image)
 
 

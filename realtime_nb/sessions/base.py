@@ -12,6 +12,7 @@ from ..audio import AudioClip
 from ..conversation import Conversation
 from ..errors import AudioError
 from ..loop import Pending, call_soon, submit
+from ..pictures import Picture, is_picture
 from ..tools import Approver
 from ..turns import Reply
 from ..wire.local import ApprovalAsked, Interrupted, StateChanged
@@ -21,8 +22,8 @@ from .tool_calls import MAX_ROUNDS, ToolCalls
 
 __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
 
-#: What a caller may ask with: words, or audio.
-Content = str | AudioClip
+#: What a question is made of: words, speech, and pictures.
+Content = str | AudioClip | Picture
 
 #: The API refuses to commit less.
 _LEAST_CLIP_MS = 100
@@ -55,10 +56,10 @@ class Session(RecordedSession):
         """Open the session; does nothing where it is open."""
 
     @abstractmethod
-    def ask(self, *content: Content) -> Pending[Reply]:
-        """Say or write something, and get the answer."""
+    def ask(self, *content: Any) -> Pending[Reply]:
+        """Say, write or show something, and get the answer."""
 
-    def ask_each(self, questions: Iterable[tuple[Content, ...]]) -> Pending[Conversation]:
+    def ask_each(self, questions: Iterable[tuple[Any, ...]]) -> Pending[Conversation]:
         """Ask one thing after the other; the result is the conversation.
 
         Parameters
@@ -66,9 +67,7 @@ class Session(RecordedSession):
         questions : iterable of tuple
             What `ask` takes, for each.
         """
-        asked = [tuple(question) for question in questions]
-        for question in asked:
-            check_content(question)
+        asked = [checked_content(tuple(question)) for question in questions]
         return submit(self._ask_each(asked))
 
     async def _ask_each(self, questions: list[tuple[Content, ...]]) -> Conversation:
@@ -174,23 +173,36 @@ class Session(RecordedSession):
         )
 
 
-def check_content(content: tuple[Content, ...]) -> None:
-    """Raise where the caller stands if something cannot be asked.
+def checked_content(content: tuple[Any, ...]) -> tuple[Content, ...]:
+    """Return what a caller asks with, pictures in the form in which they are sent.
 
     Raises
     ------
     TypeError
-        If there is nothing, or a piece is neither `str` nor `AudioClip`.
+        If there is nothing, or a piece is neither words, an `AudioClip` nor a picture.
     AudioError
         If a clip cannot be a spoken turn.
+    PictureError
+        If a picture cannot be read, or is none.
     """
     if not content:
-        raise TypeError("ask() needs something to ask: words or an AudioClip")
-    for piece in content:
-        if isinstance(piece, AudioClip):
-            check_clip(piece)
-        elif not isinstance(piece, str):
-            raise TypeError(f"cannot ask with {type(piece).__name__}: give words (str) or an AudioClip")
+        raise TypeError("ask() needs something to ask: words, an AudioClip or a picture")
+    return tuple(_checked_piece(piece) for piece in content)
+
+
+def _checked_piece(piece: Any) -> Content:
+    if isinstance(piece, AudioClip):
+        check_clip(piece)
+        return piece
+    if isinstance(piece, str):
+        return piece
+    if is_picture(piece):
+        # Here and now: matplotlib may be used by one thread alone, and an array may change.
+        return Picture.of(piece)
+    raise TypeError(
+        f"cannot ask with {type(piece).__name__}: give words (str), an AudioClip, or a picture: a Picture, a PIL "
+        "image, an array, a pathlib.Path or a matplotlib figure"
+    )
 
 
 def check_clip(clip: AudioClip) -> None:

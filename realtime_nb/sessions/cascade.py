@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
+from ..errors import PictureError
+from ..pictures import Picture
 from ..prices import shutdown_notice
 from ..sentences import split_sentences
 from ..tools import Approver
@@ -18,6 +20,7 @@ from ..wire.chat import CompletionReader
 from ..wire.chat_settings import nested_tool
 from ..wire.local import StageDone, StageStarted, Word, WordsTimed
 from .base import Content
+from .content import message_part
 from .http import Api
 from .realtime import RealtimeSession
 from .stages import (
@@ -155,14 +158,21 @@ class CascadeSession(TurnwiseSession):
         output = {"voice": self.voice, "format": {"type": "audio/pcm", "rate": WIRE_SAMPLE_RATE}}
         return {"model": self.model, "instructions": self._instructions, "audio": {"output": output}}
 
+    def _check_sees(self) -> None:
+        if not getattr(self._text_model, "sees", False):
+            raise PictureError(
+                f"the text model {self._text_model.model} does not say that it takes pictures: give it sees = True if "
+                "it does, which are then parts of a message as Chat Completions has them"
+            )
+
     def _add_message(self, message: dict[str, Any]) -> None:
         self._messages.append(message)
 
     async def _answer(
         self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
     ) -> None:
-        words = await self._words_of(content, reader)
-        messages = [*self._messages, *([{"role": "user", "content": words}] if content else [])]
+        asked = await self._written(content, reader)
+        messages = [*self._messages, *([{"role": "user", "content": asked}] if content else [])]
         self._tell("received", *reader.begin())
         sentences: asyncio.Queue[str | None] = asyncio.Queue()
         speaking = asyncio.create_task(self._speak(sentences, reader))
@@ -179,18 +189,20 @@ class CascadeSession(TurnwiseSession):
             answer["tool_calls"] = reader.tool_calls
         self._messages = [*messages, answer]
 
-    async def _words_of(self, content: tuple[Content, ...], reader: CompletionReader) -> str:
-        """Return a question in words; speech is written down first."""
+    async def _written(self, content: tuple[Content, ...], reader: CompletionReader) -> str | list[dict[str, Any]]:
+        """Return a question as the text model gets it, speech written down: words alone, or parts with pictures."""
         turn = self.conversation.turns[-1] if content else None
-        told: list[str] = []
+        told: list[str | Picture] = []
         for index, piece in enumerate(content):
-            if isinstance(piece, str):
+            if not isinstance(piece, AudioClip):
                 told.append(piece)
                 continue
             assert turn is not None
             at = {"item_id": turn.item_id, "content_index": index}
             told.append(await self._transcribe(piece, reader.response_id, at) or _NOTHING)
-        return "\n".join(told)
+        if any(isinstance(piece, Picture) for piece in told):
+            return [message_part(piece) for piece in told]
+        return "\n".join(str(piece) for piece in told)
 
     async def _transcribe(self, clip: AudioClip, response_id: str, at: dict[str, Any]) -> str:
         took = Took({})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
-from ..errors import AudioError, MissingExtra
+from ..errors import AudioError, MissingExtra, PictureError
 from ..prices import shutdown_notice
 from ..tools import Approver
 from ..wire.chat import CompletionReader, decode_audio
@@ -20,6 +19,7 @@ from ..wire.chat_history import ChatHistory
 from ..wire.chat_settings import chat_settings
 from ..wire.local import AnswerFile
 from .base import Content
+from .content import message_part
 from .http import Api, told_by_sdk
 from .tool_calls import MAX_ROUNDS
 from .turnwise import TurnwiseSession
@@ -132,13 +132,21 @@ class ChatSession(TurnwiseSession):
         audio = {"output": output, "input": {"transcription": None}}
         return {"model": self.model, "instructions": self._instructions, "audio": audio}
 
+    def _check_sees(self) -> None:
+        # The server says of these: "This model does not support image_url content."
+        if self.model.startswith("gpt-audio") or "-audio-preview" in self.model:
+            raise PictureError(
+                f"{self.model} hears but takes no pictures: ask with RealtimeSession or CascadeSession, or give "
+                'ChatSession a model that sees, with output_modalities=["text"]'
+            )
+
     def _add_message(self, message: dict[str, Any]) -> None:
         self._history.add(message)
 
     async def _answer(
         self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
     ) -> None:
-        question = [await asyncio.to_thread(_part, piece) for piece in content]
+        question = [await asyncio.to_thread(message_part, piece) for piece in content]
         asked = [{"role": "user", "content": question}] if question else []
         async with told_by_sdk():
             completion = await self._request(asked, {"tool_choice": tool_choice} if tool_choice else {})
@@ -183,14 +191,6 @@ class ChatSession(TurnwiseSession):
             remark = f"the answer's sound is in its file alone: {error}"
         self._tell("local", AnswerFile(response_id=response_id, data=file, remark=remark))
         return pcm
-
-
-def _part(piece: Content) -> dict[str, Any]:
-    """Return a piece of a question as Chat Completions takes it."""
-    if isinstance(piece, str):
-        return {"type": "text", "text": piece}
-    data = base64.b64encode(piece.encode("wav")).decode()
-    return {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
 
 
 def _is_about_audio(error: Exception) -> bool:

@@ -17,13 +17,13 @@ from ..prices import shutdown_notice
 from ..tools import Approver, Tool, read_tools
 from ..turns import Reply
 from ..wire import events as ev
-from ..wire.items import Content as ItemContent
 from ..wire.items import Item, ResponseOptions
 from ..wire.local import Heard, Interrupted
 from ..wire.protocol import RealtimeProtocol
 from ..wire.settings import Options, session_from_options, setting_at
-from .base import Content, Session, check_content
+from .base import Content, Session, checked_content
 from .connection import Connection, server_error
+from .content import message_item
 from .spoken_input import SpokenInput
 from .tool_calls import MAX_ROUNDS
 from .tool_turns import ToolTurns
@@ -172,14 +172,15 @@ class RealtimeSession(Session):
         """
         return submit(self._connect())
 
-    def ask(self, *content: Content) -> Pending[Reply]:
-        """Say or write something, and get the answer.
+    def ask(self, *content: Any) -> Pending[Reply]:
+        """Say, write or show something, and get the answer.
 
         Parameters
         ----------
-        *content : str or AudioClip
-            Words, or speech, which makes one spoken turn, whatever the turn detection; several are put to the model
-            together. Speech is sent as fast as the socket takes it.
+        *content : str, AudioClip or picture
+            Words, speech, and pictures: whatever `Picture.of` takes, e.g. a `Picture`, a PIL image, an array, a
+            `pathlib.Path` or a matplotlib figure. Words and pictures make one written turn, in their order; speech
+            makes one spoken turn behind it, whatever the turn detection, and is sent as fast as the socket takes it.
 
         Returns
         -------
@@ -192,11 +193,12 @@ class RealtimeSession(Session):
         ------
         AudioError
             If a clip is shorter than the 100 ms that the API takes, or silent from end to end.
+        PictureError
+            If a picture cannot be read.
         TypeError
-            If a piece of content is neither `str` nor `AudioClip`.
+            If a piece of content is nothing that can be said, written or shown.
         """
-        check_content(content)
-        return submit(self._ask(content))
+        return submit(self._ask(checked_content(content)))
 
     def respond(self, **options: Any) -> Pending[Reply]:
         """Ask for a response to the conversation as it is.
@@ -316,13 +318,8 @@ class RealtimeSession(Session):
 
     async def _ask_now(self, content: tuple[Content, ...]) -> Reply:
         await self._connect()
-        parts = [
-            self._protocol.create_item(
-                Item(type="message", role="user", content=[ItemContent(type="input_text", text=text)])
-            )
-            for text in content
-            if isinstance(text, str)
-        ]
+        written = [piece for piece in content if not isinstance(piece, AudioClip)]
+        parts = [self._protocol.create_item(message_item(written))] if written else []
         clips = [piece for piece in content if isinstance(piece, AudioClip)]
         if clips:
             parts.append(self._input.say(audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips])))

@@ -60,7 +60,11 @@ class Transcriber(Protocol):
 
 
 class TextModel(Protocol):
-    """Thinks of an answer."""
+    """Thinks of an answer.
+
+    One that takes pictures says so by an attribute ``sees = True``: they are parts of a user's message, as Chat
+    Completions has them.
+    """
 
     model: str
 
@@ -109,6 +113,9 @@ class ApiTranscriber:
 
 class ApiTextModel:
     """A text model by Chat Completions, streamed."""
+
+    sees = True
+    """Pictures go to it; a server whose model takes none says so."""
 
     def __init__(self, api: Api, model: str, **options: Any):
         self._api = api

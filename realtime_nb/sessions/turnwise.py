@@ -7,17 +7,17 @@ import itertools
 from abc import abstractmethod
 from typing import Any, Literal
 
-from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..errors import LocalProtocolError
 from ..loop import Pending, submit
+from ..pictures import Picture
 from ..tools import Approver, error_text
 from ..turns import Reply, Turn
 from ..wire import events as ev
 from ..wire.chat import CompletionReader
-from ..wire.items import Content as ItemContent
 from ..wire.items import Item
 from ..wire.local import Interrupted, StateChanged
-from .base import Content, Session, check_content
+from .base import Content, Session, checked_content
+from .content import item_content
 from .http import Api
 from .tool_calls import MAX_ROUNDS
 
@@ -46,13 +46,14 @@ class TurnwiseSession(Session):
         """Get ready; nothing is sent before the first question."""
         return submit(self._connect())
 
-    def ask(self, *content: Content) -> Pending[Reply]:
-        """Say or write something, and get the answer.
+    def ask(self, *content: Any) -> Pending[Reply]:
+        """Say, write or show something, and get the answer.
 
         Parameters
         ----------
-        *content : str or AudioClip
-            Words and speech of one message.
+        *content : str, AudioClip or picture
+            Words, speech and pictures of one message, in their order; a picture is whatever `Picture.of` takes, e.g.
+            a `Picture`, a PIL image, an array, a `pathlib.Path` or a matplotlib figure.
 
         Returns
         -------
@@ -64,11 +65,15 @@ class TurnwiseSession(Session):
         ------
         AudioError
             If a clip is shorter than 100 ms, or silent from end to end.
+        PictureError
+            If a picture cannot be read, or the model takes none.
         TypeError
-            If a piece of content is neither `str` nor `AudioClip`.
+            If a piece of content is nothing that can be said, written or shown.
         """
-        check_content(content)
-        return submit(self._take_turn(content))
+        checked = checked_content(content)
+        if any(isinstance(piece, Picture) for piece in checked):
+            self._check_sees()
+        return submit(self._take_turn(checked))
 
     def respond(self) -> Pending[Reply]:
         """Ask for an answer to the conversation as it is, e.g. after `send_function_output`."""
@@ -96,6 +101,10 @@ class TurnwiseSession(Session):
 
         `tool_choice`, where it is given, stands for this answer in place of the session's.
         """
+
+    @abstractmethod
+    def _check_sees(self) -> None:
+        """Raise `PictureError` where the model is known to take no pictures."""
 
     @abstractmethod
     def _add_message(self, message: dict[str, Any]) -> None:
@@ -191,12 +200,7 @@ class TurnwiseSession(Session):
         """Make the person's turn."""
         if not content:
             return
-        shown = [
-            ItemContent(type="input_audio", audio=piece.to_pcm16(WIRE_SAMPLE_RATE), transcript=None)
-            if isinstance(piece, AudioClip)
-            else ItemContent(type="input_text", text=piece)
-            for piece in content
-        ]
+        shown = [item_content(piece) for piece in content]
         item = Item(id=self._next_id(), type="message", role="user", status="completed", content=shown)
         self._tell("local", ev.ConversationItemAdded(item=item), ev.ConversationItemDone(item=item))
 

@@ -11,6 +11,7 @@ from ..conversation import Conversation
 from ..costs import Costs, Elsewhere
 from ..estimates import Estimate
 from ..latency import Timeline
+from ..pictures import Picture
 from ..recording.difference import Difference
 from ..recording.recording import Recording
 from ..recording.replay import Replay
@@ -22,6 +23,7 @@ from .costs import costs_bundle, elsewhere_bundle
 from .difference import difference_bundle
 from .estimate import estimate_bundle
 from .html import escape
+from .picture import picture_bundle
 from .recording import recording_bundle, replay_bundle
 from .reply import reply_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
@@ -36,7 +38,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    record : AudioClip, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
+    record : AudioClip, Picture, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
         Recording, Replay, Difference or Spectrogram
         What to show.
 
@@ -49,6 +51,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
 
 
 mimebundle.register(AudioClip, clip_bundle)
+mimebundle.register(Picture, picture_bundle)
 mimebundle.register(Turn, turn_bundle)
 mimebundle.register(Reply, reply_bundle)
 mimebundle.register(Conversation, conversation_bundle)

@@ -1,4 +1,4 @@
-"""How much audio an output may hold, and what it leaves out.
+"""How much audio an output may hold, with the pictures between, and what it leaves out.
 
 MP3, because it plays wherever a notebook is opened: Safari learnt Ogg-Opus only with 18.4, of March 2025.
 """
@@ -39,7 +39,7 @@ class DisplayOptions:
     """
 
     audio_mb: float = 4.0
-    """Megabytes of audio that one output embeds at most. Default: 4, ten minutes of speech."""
+    """Megabytes of audio, and of small pictures, that one output embeds at most. Default: 4, ten minutes of speech."""
 
     def __setattr__(self, name: str, value: float) -> None:
         if name not in self.__annotations__:
@@ -105,6 +105,12 @@ class AudioBudget:
         self._left_bytes -= len(data)
         self._used = self._used or bool(data)
         return Embedded(f"data:{MIME_TYPES[_FORMAT]};base64,{data}" if data else "", seconds, total_s)
+
+    def take(self, size: int) -> bool:
+        """Make room for something that is no sound, of a size in bytes; returns whether it fits."""
+        fits = size <= self._left_bytes
+        self._left_bytes -= size if fits else 0
+        return fits
 
 
 def duration_s(sound: Sound) -> float:

@@ -12,6 +12,7 @@ from ..turns import Reply, Turn
 from . import words
 from .budget import AudioBudget, duration_s
 from .html import escape, facts, left_out, picture, player, saying, section, table
+from .picture import thumbnails
 from .spectrogram import spectrogram
 from .tracks import extent_s, tracks_of
 
@@ -25,6 +26,7 @@ def turn_bundle(turn: Turn) -> dict[str, Any]:
     """Return a turn's looks."""
     budget = AudioBudget()
     parts = [saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn))]
+    parts.append(thumbnails(turn.pictures, budget))
     if duration_s(turn):
         parts += [player(turn, budget), left_out(budget, 'turn.audio.save("turn.flac")')]
     return {"text/plain": words.line(turn), "text/html": "".join(parts)}
@@ -49,12 +51,13 @@ def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], di
     turns = conversation.turns
     # The newest first: who has just spoken wants to hear that again.
     players = {turn.item_id: player(turn, budget) for turn in reversed(turns) if duration_s(turn)}
+    shown = {turn.item_id: thumbnails(turn.pictures, budget) for turn in reversed(turns)}
     record = {
         "text/plain": conversation_text(conversation),
         "text/html": section(
             table(
                 ("", "said", "first audio", "cost"),
-                (_row(conversation, turn, players.get(turn.item_id, "")) for turn in turns),
+                (_row(conversation, turn, shown[turn.item_id], players.get(turn.item_id, "")) for turn in turns),
             ),
             left_out(budget, _HOW_TO_KEEP),
             facts(_totals(conversation)),
@@ -87,13 +90,13 @@ def _reply_beginning_with(conversation: Conversation, turn: Turn) -> Reply | Non
     return reply if reply is not None and reply.turns[:1] == [turn] else None
 
 
-def _row(conversation: Conversation, turn: Turn, sound: str) -> list[str]:
+def _row(conversation: Conversation, turn: Turn, *embedded: str) -> list[str]:
     reply = _reply_beginning_with(conversation, turn)
     remark = words.heard_remark(turn)
     said = escape(words.said(turn)) + (f"<br><small>{escape(remark)}</small>" if remark else "")
     return [
         escape(words.who(turn)),
-        said + (f"<br>{sound}" if sound else ""),
+        "<br>".join([said, *filter(None, embedded)]),
         escape(words.milliseconds(reply.timing.first_audio_ms)) if reply else "",
         escape(words.cost(reply)) if reply else "",
     ]

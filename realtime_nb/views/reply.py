@@ -9,6 +9,7 @@ from ..turns import Reply
 from . import words
 from .budget import AudioBudget
 from .html import facts, left_out, picture, player, saying, section
+from .picture import thumbnails
 from .spectrogram import spectrogram
 
 
@@ -24,7 +25,11 @@ def reply_bundle(reply: Reply) -> dict[str, Any]:
         image = picture(png, repr(record))
         bundle["image/png"] = base64.b64encode(png).decode()
     bundle["text/html"] = section(
-        *[saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn)) for turn in _turns(reply)],
+        *[
+            saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn))
+            + thumbnails(turn.pictures, budget)
+            for turn in _turns(reply)
+        ],
         player(reply, budget) if clip is not None else "",
         left_out(budget, 'reply.audio.save("answer.flac")'),
         image,

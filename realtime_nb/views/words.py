@@ -38,7 +38,16 @@ def said(turn: Turn) -> str:
         return f"(words not made out: {turn.transcription_error.message or 'no reason given'})"
     if not turn.text and turn.role == "user" and turn.audio is not None:
         return "(words not known)"
-    return turn.text
+    return " ".join(filter(None, [turn.text, shown(turn)]))
+
+
+def shown(turn: Turn) -> str:
+    """Return in words that pictures were shown; empty where none were."""
+    return " ".join(
+        f"[picture, {part.picture.width} × {part.picture.height}]" if part.picture else "[picture that cannot be read]"
+        for _, part in sorted(turn.parts.items())
+        if part.kind == "image"
+    )
 
 
 def heard_remark(turn: Turn) -> str:

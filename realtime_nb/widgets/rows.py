@@ -16,7 +16,7 @@ def row_of(turn: Any) -> dict[str, Any]:
     if turn.kind != "message":
         text, role = _tool_row(turn), "tool"
     else:
-        text, role = turn.text, turn.role
+        text, role = " ".join(filter(None, [turn.text, words.shown(turn)])), turn.role
     cut = turn.interrupted and role == "assistant"
     return {
         "id": turn.item_id,
