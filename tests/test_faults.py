@@ -90,3 +90,15 @@ def test_the_session_expires_after_a_response():
             assert closed.value.code == 1001
 
     asyncio.run(main())
+
+
+def test_the_session_expires_after_as_many_responses_as_it_is_told():
+    async def main():
+        async with Socket(make_app(lifetime_turns=2), PATH, BEARER) as socket:
+            for _ in range(2):
+                await begin_a_story(socket)
+                socket.send("response.cancel")
+                await socket.until("response.done")
+            assert (await socket.until("error"))["error"]["code"] == "session_expired"
+
+    asyncio.run(main())

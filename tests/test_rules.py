@@ -51,6 +51,13 @@ def test_what_was_said_before():
     assert answer("repeat that", said_before="Hello!") == "Hello!"
 
 
+def test_a_name_is_found_in_what_was_said():
+    said = ["My name is Ada.", "What time is it?", "What is my name?"]
+    assert answer(said[0], all_heard=said[:1]).startswith("Hello, Ada.")
+    assert answer(said[2], all_heard=said) == "You said that your name is Ada."
+    assert answer(said[2], all_heard=said[1:]) == "You have not told me your name."
+
+
 def test_answers_by_chance_and_by_the_clock():
     assert answer("tell me a joke") in JOKES
     assert answer("flip a coin") in ("It is heads.", "It is tails.")

@@ -28,7 +28,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes or the parent ends")
     parser.add_argument("--faults", nargs="*", choices=FAULTS, default=(), help="what to do to clients under test")
+    parser.add_argument("--lifetime-s", type=float, help="how long a session may last (default: an hour)")
+    parser.add_argument("--lifetime-turns", type=int, help="after how many responses a session expires")
     options = parser.parse_args(arguments)
+    lifetime = {
+        name: value for name in ("lifetime_s", "lifetime_turns") if (value := getattr(options, name)) is not None
+    }
     try:
         serve(
             host=options.host,
@@ -39,6 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
             open_vocabulary=options.open_vocabulary,
             with_parent=options.with_parent,
             faults=options.faults,
+            **lifetime,
         )
     except SettingsError as error:
         parser.error(str(error))

@@ -59,6 +59,10 @@ class ServerOptions(TypedDict, total=False):
     """Whether the generic model of English may listen too, while there is time; it may by default."""
     faults: Collection[str]
     """Of `realtime_nb.local.faults.FAULTS`, none by default; for tests of clients."""
+    lifetime_s: float
+    """How long a Realtime session may last; an hour, as the API has it, by default."""
+    lifetime_turns: int
+    """After how many responses a Realtime session expires, whatever its time; by default none."""
     audio_lifetime_s: float
     """How long Chat Completions may refer to an answer by its audio id; an hour, as the API has it, by default."""
 
@@ -71,6 +75,7 @@ def create_app(
     max_sessions: int = 100,
     faults: Collection[str] = (),
     lifetime_s: float = LIFETIME_S,
+    lifetime_turns: int | None = None,
     audio_lifetime_s: float = AUDIO_LIFETIME_S,
 ) -> Starlette:
     """Return the ASGI application.
@@ -89,11 +94,12 @@ def create_app(
         Of `realtime_nb.local.faults.FAULTS`; for tests of clients.
     lifetime_s : float, default 3600
         How long a session may last.
+    lifetime_turns : int, optional
+        After how many responses a session expires, whatever its time.
     audio_lifetime_s : float, default 3600
         How long Chat Completions may refer to an answer by its audio id.
     """
-    door = Door(parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s)
-
+    door = Door(parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s, lifetime_turns=lifetime_turns)
     keys = EphemeralKeys()
     return Starlette(
         routes=[
@@ -185,6 +191,8 @@ class LocalServer:
             host=self.host,
             max_sessions=options.get("max_sessions", 100),
             faults=options.get("faults", ()),
+            lifetime_s=options.get("lifetime_s", LIFETIME_S),
+            lifetime_turns=options.get("lifetime_turns"),
             audio_lifetime_s=options.get("audio_lifetime_s", AUDIO_LIFETIME_S),
         )
         self._server = _Server(

@@ -42,11 +42,14 @@ class FaultyOutbox(Outbox):
     ----------
     faults : collection of str
         Of `FAULTS`.
+    lifetime_turns : int, optional
+        After so many responses the session expires; with the fault `SESSION_EXPIRED` after the first.
     """
 
-    def __init__(self, faults: Collection[str]):
+    def __init__(self, faults: Collection[str], *, lifetime_turns: int | None = None):
         super().__init__()
         self._faults = faults
+        self._turns_left = 1 if SESSION_EXPIRED in faults and lifetime_turns is None else lifetime_turns
         self._held: list[events.ServerEvent | dict[str, Any]] = []
         self._last: dict[type[Any], _Delta] = {}
         self._audio_deltas = 0
@@ -77,8 +80,10 @@ class FaultyOutbox(Outbox):
             for delta in self._last.values():
                 if delta.response_id == event.response.id:
                     super().put(msgspec.structs.replace(delta))
-        if SESSION_EXPIRED in self._faults:
-            self.expire()
+        if self._turns_left is not None:
+            self._turns_left -= 1
+            if self._turns_left <= 0:
+                self.expire()
 
 
 class _FailingBrain:

@@ -70,6 +70,8 @@ class Door:
         How many there may be at once.
     lifetime_s : float, default 3600
         How long one may last.
+    lifetime_turns : int, optional
+        After how many responses one expires, whatever its time.
     faults : collection of str
         Of `realtime_nb.local.faults.FAULTS`; for tests of clients.
     """
@@ -77,6 +79,7 @@ class Door:
     parts: Parts
     max_sessions: int = 100
     lifetime_s: float = LIFETIME_S
+    lifetime_turns: int | None = None
     faults: Collection[str] = ()
     held: int = field(default=0, init=False)
 
@@ -146,7 +149,8 @@ class Door:
             session=given or {"type": kind},
             expires_at=int(time.time() + self.lifetime_s),
         )
-        outbox = FaultyOutbox(self.faults) if self.faults else Outbox()
+        is_faulty = bool(self.faults) or self.lifetime_turns is not None
+        outbox = FaultyOutbox(self.faults, lifetime_turns=self.lifetime_turns) if is_faulty else Outbox()
         return RealtimeSession(settings, with_faults(self.parts, self.faults), outbox), outbox
 
     async def _serve(self, socket: WebSocket, session: RealtimeSession, outbox: Outbox) -> None:

@@ -46,6 +46,7 @@ class RuleBrain:
         "spell the word hello",
         "repeat after me",
         "what did i say",
+        "what is my name",
         "what time is it",
         "are you a human",
     )
@@ -177,7 +178,7 @@ def _chat(context: Context) -> str:
     said_before = next((entry.said for entry in reversed(messages) if entry.role == "assistant"), "")
     heard = [entry.said for entry in messages if entry.role == "user" and entry.said]
     before = heard[-2] if len(heard) > 1 else ""
-    answer = rules.answer(said, said_before=said_before, heard_before=before)
+    answer = rules.answer(said, said_before=said_before, heard_before=before, all_heard=heard)
     if answer is None and (shown or asks_about_pictures(said)) and (found := shown or last_shown(context.entries)):
         return describe(found)
     return answer or _echo(said)

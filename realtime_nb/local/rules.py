@@ -9,7 +9,7 @@ import datetime
 import operator
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .numbers import in_words, numbers_in
@@ -30,8 +30,8 @@ JOKES = (
     "What do you call a robot that takes the long way around? R two detour.",
 )
 ABILITIES = (
-    "I can do sums, count, spell words, tell the time, tell a story, repeat after you, and call the tools of your "
-    "session. I am made of rules: there is no language model here."
+    "I can do sums, count, spell words, tell the time, tell a story, repeat after you, remember your name, and "
+    "call the tools of your session. I am made of rules: there is no language model here."
 )
 MOST_TO_COUNT = 100
 #: Characters of an utterance that are looked at.
@@ -57,6 +57,9 @@ _NUMBER_WORD = (
 _NUMBER = rf"(?:-?\d+(?:\.\d+)?|\b{_NUMBER_WORD}(?:(?:\s+|-){_NUMBER_WORD})*)"
 
 
+_MY_NAME = re.compile(r"\bmy name is ([\w'-]+)", re.I)
+
+
 @dataclass(frozen=True)
 class Heard:
     """What a rule may look at."""
@@ -69,6 +72,8 @@ class Heard:
     """The last answer."""
     heard_before: str = ""
     """What the person said before."""
+    all_heard: Sequence[str] = ()
+    """All that the person has said, oldest first, this included."""
 
     def as_said(self, group: int) -> str:
         """Return a group of the match with the capitals that the person wrote."""
@@ -128,6 +133,22 @@ def _spell(heard: Heard) -> str:
     return f"{word.capitalize()}: {', '.join(letter.upper() for letter in word if letter.isalnum())}."
 
 
+def _remember(heard: Heard) -> str:
+    return f"Hello, {_titled(heard.as_said(1))}. I shall remember your name as long as we talk."
+
+
+def _name_of(heard: Heard) -> str:
+    """Look for a name in what was said: the rules have no memory but the conversation."""
+    for text in reversed(heard.all_heard[:-1]):
+        if found := _MY_NAME.search(text[:LONGEST]):
+            return f"You said that your name is {_titled(found.group(1))}."
+    return "You have not told me your name."
+
+
+def _titled(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
 def _as_sentence(text: str) -> str:
     text = text.strip().strip("\"'“”")
     return text if text[-1:] in ".?!" else f"{text[:1].upper()}{text[1:]}."
@@ -150,6 +171,8 @@ def _rules() -> Iterator[tuple[str, Answer]]:
             else (f"I said: {heard.said_before}" if heard.said_before else "I have not said anything yet.")
         ),
     )
+    yield r"\bwhat(?:'s| is) my name\b|\bdo you (?:know|remember) my name\b|\bwho am i\b", _name_of
+    yield _MY_NAME.pattern, _remember
     yield (
         r"^(?:(?:can you |please )?(?:repeat that|say (?:that |it )?again)|again|pardon)\b",
         lambda heard: heard.said_before or "I have not said anything yet.",
@@ -181,7 +204,7 @@ def _rules() -> Iterator[tuple[str, Answer]]:
 RULES: tuple[tuple[re.Pattern[str], Answer], ...] = tuple((re.compile(pattern), answer) for pattern, answer in _rules())
 
 
-def answer(text: str, *, said_before: str = "", heard_before: str = "") -> str | None:
+def answer(text: str, *, said_before: str = "", heard_before: str = "", all_heard: Sequence[str] = ()) -> str | None:
     """Return what the first rule that fits says, or `None` if none does.
 
     Parameters
@@ -190,11 +213,13 @@ def answer(text: str, *, said_before: str = "", heard_before: str = "") -> str |
         What was said.
     said_before, heard_before : str
         The last answer, and what the person said before.
+    all_heard : sequence of str
+        All that the person has said, oldest first, `text` included.
     """
     text = text[:LONGEST]
     plain = re.sub(r"\s+", " ", text.lower()).strip().rstrip(".?!")
     for pattern, says in RULES:
         match = pattern.search(plain)
         if match:
-            return says if isinstance(says, str) else says(Heard(text, match, said_before, heard_before))
+            return says if isinstance(says, str) else says(Heard(text, match, said_before, heard_before, all_heard))
     return None
