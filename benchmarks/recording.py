@@ -23,7 +23,7 @@ from realtime_nb.recording.writer import Writer, claim
 from realtime_nb.wire import events as ev
 
 MINUTES = 60
-ROUNDS = 7
+ROUNDS = 5
 FRAME_MS, ANSWER_EVERY_MS, ANSWER_MS, DELTA_MS = 20, 10_000, 5_000, 200
 SETTINGS = {"model": "gpt-realtime-2.1", "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from msgspec import UNSET
 
 from ..conversation import Conversation
@@ -25,33 +26,39 @@ def events_frame(lines: Sequence[Line]) -> pandas.DataFrame:
     import pandas
 
     rows = [line.event for line in lines]
-    references = [next(iter(line.audio.values())) if line.audio else None for line in lines]
-    frame = pandas.DataFrame(
+    references = [None if line.audio is UNSET else next(iter(line.audio.values()), None) for line in lines]
+    silent = np.array([each is None for each in references], dtype=bool)
+    starts = np.array([0 if each is None else each.start_sample for each in references], dtype=np.int64)
+    samples = np.array([np.nan if each is None else each.samples for each in references], dtype=float)
+    narrow = np.array([each is not None and each.encoding != "audio/pcm" for each in references], dtype=bool)
+    per_ms = np.where(narrow, rate_of("audio/pcmu"), rate_of("audio/pcm")) / 1000
+
+    def column(values: list[Any]) -> pandas.Series:
+        return pandas.Series(values, dtype=object)
+
+    return pandas.DataFrame(
         {
-            "elapsed_ms": [line.elapsed_ms for line in lines],
-            "direction": pandas.Categorical([line.direction for line in lines]),
-            "type": pandas.Categorical([row.type for row in rows]),
-            "event_id": _column([row.event_id for row in rows]),
-            "item_id": _column([row.item_id for row in rows]),
-            "response_id": _column([row.response_id for row in rows]),
-            "text": _column([_text(row.delta, row.text, row.transcript) for row in rows]),
-            "audio_ms": [each.samples / rate_of(each.encoding) * 1000 if each else None for each in references],
-            "track": pandas.Categorical([each.track if each else None for each in references]),
-            "start_sample": pandas.array([each.start_sample if each else None for each in references], dtype="Int64"),
+            "elapsed_ms": np.array([line.elapsed_ms for line in lines], dtype=float),
+            "direction": _categories([line.direction for line in lines]),
+            "type": _categories([row.type for row in rows]),
+            "event_id": column([row.event_id for row in rows]),
+            "item_id": column([row.item_id for row in rows]),
+            "response_id": column([row.response_id for row in rows]),
+            "text": column([row.delta or row.text or row.transcript for row in rows]),
+            "audio_ms": samples / per_ms,
+            "track": _categories([None if each is None else each.track for each in references]),
+            "start_sample": pandas.arrays.IntegerArray(starts, silent),
         }
     )
-    return frame
 
 
-def _column(values: list[Any]) -> Any:
-    """Return texts as a column; most are the same, or not there."""
+def _categories(values: list[str | None]) -> pandas.Categorical:
+    """Return texts as categories, of which there are few."""
     import pandas
 
-    return pandas.Series([value if isinstance(value, str) else None for value in values], dtype=object)
-
-
-def _text(*candidates: Any) -> Any:
-    return next((each for each in candidates if each is not UNSET), None)
+    names = [name for name in dict.fromkeys(values) if name is not None]
+    codes: dict[str | None, int] = {name: code for code, name in enumerate(names)} | {None: -1}
+    return pandas.Categorical.from_codes([codes[value] for value in values], categories=names)
 
 
 def turns_frame(conversation: Conversation, spans: dict[str, list[Piece]], rates: dict[str, int]) -> pandas.DataFrame:

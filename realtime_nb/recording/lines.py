@@ -42,15 +42,15 @@ class Row(Struct, gc=False):
     """What the common events hold, whatever else is in them."""
 
     type: str
-    event_id: Any = UNSET
-    item_id: Any = UNSET
-    response_id: Any = UNSET
-    output_index: Any = UNSET
-    content_index: Any = UNSET
-    delta: Any = UNSET
-    text: Any = UNSET
-    transcript: Any = UNSET
-    item: Any = UNSET
+    event_id: Any = None
+    item_id: Any = None
+    response_id: Any = None
+    output_index: Any = None
+    content_index: Any = None
+    delta: Any = None
+    text: Any = None
+    transcript: Any = None
+    item: Any = None
 
 
 class Line(Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -122,9 +122,9 @@ def decode_event(line: Line, text: bytes | memoryview, payload: Payload) -> Any:
     payload : callable
         Takes a `Reference` and returns the audio there.
     """
-    row, references = line.event, line.audio or {}
+    row, references = line.event, {} if line.audio is UNSET else line.audio
     if row.type == _APPEND and line.direction == "sent" and "/audio" in references:
-        return ev.InputAudioBufferAppend(audio=payload(references["/audio"]), event_id=row.event_id)
+        return ev.InputAudioBufferAppend(audio=payload(references["/audio"]), event_id=row.event_id or UNSET)
     if row.type == _DELTA and line.direction == "received" and "/delta" in references:
         return ev.ResponseOutputAudioDelta(
             event_id=row.event_id or "",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +16,30 @@ import msgspec
 from msgspec import UNSET
 
 from ..errors import RecordingError
+from ..wire import events as ev
 from .lines import Line, Reference, decode_event
 from .manifest import EVENTS, FORMAT, NAME, TRACKS, VERSION
 from .samples import click, from_samples, rate_of, silence
 from .track_files import TrackReader
 
+_APPEND = "input_audio_buffer.append"
 _read_lines = msgspec.json.Decoder(Line).decode_lines
 _read_line = msgspec.json.Decoder(Line).decode
+
+
+@contextmanager
+def many_records() -> Iterator[None]:
+    """Let hundreds of thousands of records be made at once.
+
+    None of them holds itself, so that the collector, which looks for such, finds nothing and takes half the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Entry(NamedTuple):
@@ -53,7 +73,8 @@ class Folder:
         except OSError as error:
             raise RecordingError(f"{str(path)!r} is no recording: {EVENTS} cannot be read ({error.strerror})") from None
         self.manifest = self._manifest()
-        self.lines, self._texts = self._parsed(data)
+        with many_records():
+            self.lines, self._texts = self._parsed(data)
         self._check(data)
         self._tracks: dict[str, TrackReader] = {}
 
@@ -153,6 +174,12 @@ class Folder:
         Of every item of the model's, a click tells where its first audible sample is.
         """
         for line, text in zip(self.lines, self._texts, strict=True):
+            if line.event.type == _APPEND and line.event.event_id is None and line.audio is not UNSET:
+                # Nearly all lines are of this kind, and nearly all of these are alike.
+                reference = line.audio.get("/audio")
+                if reference is not None and reference.data is None:
+                    yield Entry(line.elapsed_ms, "sent", _silent_append(reference.samples, reference.encoding))
+                    continue
             yield Entry(line.elapsed_ms, line.direction, decode_event(line, text, _outlined))
 
     def _payload(self, reference: Reference) -> bytes:
@@ -161,6 +188,11 @@ class Folder:
         track = self.track(reference.track)
         assert track is not None
         return from_samples(track.read(reference.start_sample, reference.samples), reference.encoding)
+
+
+@lru_cache(maxsize=64)
+def _silent_append(samples: int, encoding: str) -> ev.InputAudioBufferAppend:
+    return ev.InputAudioBufferAppend(audio=silence(samples, encoding))
 
 
 def _outlined(reference: Reference) -> bytes:

@@ -20,7 +20,7 @@ from .exchanges import questions_in
 from .manifest import TRACKS
 from .mix import as_heard
 from .rawlog import write_raw_log
-from .reader import Entry, Folder
+from .reader import Entry, Folder, many_records
 from .replay import Replay, make_replay
 from .spans import Piece, find_mentions, find_spans, length_s
 
@@ -151,7 +151,8 @@ class Recording(Record):
     @cached_property
     def events(self) -> pandas.DataFrame:
         """A row for each event: ``elapsed_ms``, ``direction``, ``type``, ids, text, and where its audio lies."""
-        return frames.events_frame(self._folder.lines)
+        with many_records():
+            return frames.events_frame(self._folder.lines)
 
     @cached_property
     def turns(self) -> pandas.DataFrame:
@@ -247,6 +248,7 @@ class Recording(Record):
 
 def _folded(entries: Iterator[Entry]) -> Conversation:
     conversation = Conversation()
-    for entry in entries:
-        conversation.apply(entry.event, entry.elapsed_ms)
+    with many_records():
+        for entry in entries:
+            conversation.apply(entry.event, entry.elapsed_ms)
     return conversation

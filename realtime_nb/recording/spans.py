@@ -93,7 +93,7 @@ def find_spans(lines: Iterable[Line], conversation: Conversation) -> dict[str, l
 
 
 def _item_id(item_id: Any, item: Any) -> str | None:
-    if item is not UNSET and isinstance(item, dict):
+    if isinstance(item, dict):
         item_id = item.get("id")
     return item_id if isinstance(item_id, str) else None
 
