@@ -220,7 +220,8 @@ class Conversation(Record):
     def _item_truncated(self, event: ev.ConversationItemTruncated, elapsed_ms: float) -> None:
         turn = self._index.turns.get(event.item_id)
         if turn:
-            turn.truncated_ms = event.audio_end_ms
+            before = [part.audio_ms for index, part in turn.parts.items() if index < event.content_index]
+            turn.truncated_ms = round(sum(before)) + event.audio_end_ms
 
     def _local(self, event: Any, elapsed_ms: float) -> None:
         LOCAL_FOLDS[type(event)](self._index, event, elapsed_ms)

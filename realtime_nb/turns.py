@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import audio, g711, pricing, timing
+from . import audio, g711, heard, pricing, timing
 from .audio import AudioClip
 from .errors import PictureError
 from .pictures import Picture
@@ -208,16 +208,19 @@ class Turn(Record):
     def heard_text(self) -> str:
         """The part of `text` that was heard: all of it unless playback was stopped.
 
-        Cut by played time at the end of a word; words are taken to be spread evenly over the audio.
+        Cut by played time at the end of a word; words whose times nobody told are taken to be spread evenly.
         """
-        total_ms = sum(part.audio_ms for part in self.parts.values())
-        played_ms = self.truncated_ms if self.truncated_ms is not None else self.played_ms
-        if (not self.interrupted and self.truncated_ms is None) or played_ms is None or not total_ms:
+        played_ms = self.heard_ms
+        if played_ms is None or not any(part.audio_ms for part in self.parts.values()):
             return self.text
-        cut = round(len(self.text) * min(1.0, played_ms / total_ms))
-        if cut >= len(self.text) or self.text[cut].isspace() or self.text[cut - 1 : cut].isspace():
-            return self.text[:cut].rstrip()
-        return "".join(self.text[:cut].rsplit(maxsplit=1)[:-1]).rstrip()
+        return heard.heard_text([self.parts[index] for index in sorted(self.parts)], played_ms)
+
+    @property
+    def heard_ms(self) -> float | None:
+        """How much of its audio was heard, where playback was stopped before the end; `None` where it was not."""
+        if self.truncated_ms is not None:
+            return self.truncated_ms
+        return self.played_ms if self.interrupted else None
 
     @property
     def audio(self) -> AudioClip | None:

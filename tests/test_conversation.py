@@ -280,6 +280,13 @@ def test_barge_in():
     assert conversation.reply("R2").asked is conversation.turn("U2")
 
 
+def test_a_cut_in_a_later_part_counts_from_the_beginning_of_the_item():
+    deltas = [*wire.audio_deltas(bytes(48 * 100)), *wire.audio_deltas(bytes(48 * 100), content_index=1)]
+    truncated = event("conversation.item.truncated", item_id="A", content_index=1, audio_end_ms=30)
+    conversation = folded(*wire.text_turn(), *deltas, truncated)
+    assert conversation.turn("A").truncated_ms == conversation.turn("A").heard_ms == 130
+
+
 def test_stragglers_after_a_cancel_change_no_words():
     cut = wire.audio_answer(status="cancelled")
     late = [

@@ -13,7 +13,7 @@ ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
     0: ("errors", "record", "audio", "aac", "g711", "sentences", "pictures"),
     1: (
-        *("wire", "tokens", "prices", "pricing", "timing", "turns", "input_track"),
+        *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
         *("item_order", "turn_index", "local_folds"),
         *("charges", "costs", "estimates", "conversation", "latency", "comparison", "tools", "tool_schema"),
         "recording",

@@ -420,6 +420,24 @@ def test_parts_are_counted_apart():
     assert (protocol.received_ms("A"), protocol.received_ms("A", 1)) == (20, 100)
 
 
+@pytest.mark.parametrize(
+    ("played_ms", "cut"), [(15, (0, 15)), (20, (0, 20)), (20.4, (0, 20)), (50, (1, 30)), (500, (1, 100))]
+)
+def test_the_part_in_which_playback_stopped_is_cut(played_ms, cut):
+    protocol = opened()
+    feed(protocol, *wire.audio_deltas(bytes(960)), *wire.audio_deltas(bytes(4800), content_index=1))
+    assert protocol.truncate("A", played_ms) == cut[1]
+    [truncate] = protocol.events_to_send()
+    assert (truncate.content_index, truncate.audio_end_ms) == cut
+
+
+def test_several_items_of_a_response_are_cut_each_for_itself():
+    protocol = opened()
+    feed(protocol, *wire.audio_deltas(bytes(960)), *wire.audio_deltas(bytes(4800), item_id="B"))
+    assert [protocol.truncate("B", 40), protocol.truncate("C", 0)] == [40, None]
+    assert [each.item_id for each in protocol.events_to_send()] == ["B"]
+
+
 # --- what a server may send ---
 
 

@@ -144,6 +144,27 @@ def test_a_speaker_that_was_stopped_tells_the_server_once(local):
     assert local.log.types("sent").count("conversation.item.truncate") == 1
 
 
+def test_an_answer_that_is_still_being_made_is_cut_though_all_that_came_was_played(local):
+    begun, stop = waiter(local, lambda event: event.type == "response.output_audio.delta")
+    truncated, stop_too = waiter(local, lambda event: event.type == "conversation.item.truncated")
+    answer = []
+
+    def cut(event, elapsed_ms):
+        # On the I/O thread, before anything else can come.
+        if event.type == "response.output_audio.delta" and not answer:
+            answer.append(event.item_id)
+            local.heard(event.item_id, int(local.conversation.received_ms(event.item_id)), stopped=True)
+
+    local.listen(cut)
+    pending = local.ask("Count from one to twenty, please.")
+    assert begun.wait(WAIT_S) and truncated.wait(WAIT_S)
+    stop(), stop_too()
+    pending.result(WAIT_S)
+    turn = local.conversation.turn(answer[0])
+    assert 0 < turn.truncated_ms < turn.audio.duration_s * 1000
+    assert turn.text.startswith(turn.heard_text) and turn.heard_text != turn.text
+
+
 def test_an_answer_that_was_played_to_the_end_is_not_cut(local):
     reply = local.ask("Hello!").result(WAIT_S)
     [turn] = reply.turns

@@ -37,3 +37,10 @@ def test_a_picture_is_told_of():
     url = Picture.of(np.zeros((3, 4), np.uint8)).url
     parts = {0: Part(kind="text", text="Look:", text_done=True), 1: Part(kind="image", image_url=url)}
     assert row_of(Turn(item_id="U", role="user", parts=parts))["text"] == "Look: [picture, 4 × 3]"
+
+
+def test_what_was_heard_is_counted_as_the_page_counts():
+    part = Part(kind="audio", text="👍 one two", text_done=True)
+    part.add_audio(bytes(48_000))
+    row = row_of(Turn(item_id="A", role="assistant", parts={0: part}, interrupted=True, played_ms=600))
+    assert part.text.encode("utf-16-le")[: 2 * row["heard"]].decode("utf-16-le") == "👍 one"

@@ -51,10 +51,8 @@ def as_heard(track: Samples16, rate: int, spans: Mapping[str, list[Piece]], conv
 
 def _heard_samples(turn: Turn | None, rate: int) -> int | None:
     """Return how much of an item was heard; `None` for all."""
-    if turn is None or not (turn.interrupted or turn.truncated_ms is not None):
-        return None
-    played_ms = turn.truncated_ms if turn.truncated_ms is not None else turn.played_ms
-    return None if played_ms is None else round(played_ms * rate / 1000)
+    heard_ms = turn.heard_ms if turn is not None else None
+    return None if heard_ms is None else round(heard_ms * rate / 1000)
 
 
 def mix(one: AudioClip | None, other: AudioClip | None) -> AudioClip:

@@ -385,7 +385,15 @@ class RealtimeSession(Session):
 
     def _heard(self, heard: Heard) -> None:
         self._journal.note("local", heard)
-        if heard.stopped and self._line.is_open and heard.played_ms < self._protocol.received_ms(heard.item_id):
+        if heard.stopped and self._line.is_open and self._is_cut(heard):
             self._protocol.truncate(heard.item_id, heard.played_ms)
             self._line.flush()
         self._journal.tell(heard)
+
+    def _is_cut(self, heard: Heard) -> bool:
+        """Whether the server has more of an item than was played."""
+        turn = self.conversation.turn(heard.item_id)
+        if turn is None:
+            return False
+        # What is being made goes on where the server is, whatever has come from there.
+        return not turn.done or heard.played_ms < sum(part.audio_ms for part in turn.parts.values())

@@ -50,9 +50,7 @@ class Piece:
             return None
         if isinstance(sound, AudioClip):
             return cls(sound, 0.0, 0.0, length_s)
-        heard_ms = sound.played_ms if sound.interrupted else None
-        if sound.truncated_ms is not None:
-            heard_ms = sound.truncated_ms
+        heard_ms = sound.heard_ms
         heard_s = None if heard_ms is None or heard_ms >= 1000 * length_s else heard_ms / 1000
         words = tuple((word.text, word.start_ms / 1000, word.end_ms / 1000) for word in sound.words)
         return cls(sound, 0.0, 0.0, length_s, heard_s, words)

@@ -12,7 +12,7 @@ _LONGEST_ROW = 1_000
 
 
 def row_of(turn: Any) -> dict[str, Any]:
-    """Return a turn as the page shows it; ``heard`` is the number of characters heard before a cut."""
+    """Return a turn as the page shows it; ``heard`` is how much was heard before a cut, counted as JavaScript does."""
     if turn.kind != "message":
         text, role = _tool_row(turn), "tool"
     else:
@@ -22,7 +22,7 @@ def row_of(turn: Any) -> dict[str, Any]:
         "id": turn.item_id,
         "role": role,
         "text": text,
-        "heard": len(turn.heard_text) if cut else None,
+        "heard": len(turn.heard_text.encode("utf-16-le")) // 2 if cut else None,
         "final": bool(turn.is_final),
     }
 

@@ -173,17 +173,25 @@ class RealtimeProtocol:
         self._cancel_wish = self._asked is not None
         return self._cancel_wish
 
-    def truncate(self, item_id: str, played_ms: float, *, content_index: int = 0) -> int | None:
+    def truncate(self, item_id: str, played_ms: float) -> int | None:
         """Tell the server how much of an answer was heard.
+
+        Parameters
+        ----------
+        item_id : str
+            The answer's item; of several items of one response each is cut for itself.
+        played_ms : float
+            Since the item's beginning. Of several audio parts, which are played one after the other, the one in which
+            it lies is cut.
 
         Returns
         -------
         audio_end_ms : int or None
-            ``min(played, received)``; `None` where nothing is sent: nothing was played, or the item was cut before.
+            ``min(played, received)``, counted from the beginning of the part; `None` where nothing is sent: nothing
+            was played (the API refuses to cut at 0), or the item was cut before.
         """
         self._check_open("truncate an answer")
-        received_ms = self.received_ms(item_id, content_index)
-        audio_end_ms = int(min(played_ms, received_ms))
+        content_index, audio_end_ms = self._place_in(item_id, played_ms)
         if audio_end_ms <= 0 or item_id in self._cut:
             return None
         self._cut.add(item_id)
@@ -195,6 +203,17 @@ class RealtimeProtocol:
             audio_end_ms=audio_end_ms,
         )
         return audio_end_ms
+
+    def _place_in(self, item_id: str, played_ms: float) -> tuple[int, int]:
+        """Return the last part of an item that was played, and how many whole ms of it."""
+        place = (0, 0)
+        for index in sorted(index for item, index in self._received_bytes if item == item_id):
+            received_ms = self.received_ms(item_id, index)
+            if (part_ms := int(min(played_ms, received_ms))) <= 0:
+                break
+            place = (index, part_ms)
+            played_ms -= received_ms
+        return place
 
     def is_late(self, response_id: str) -> bool:
         """Whether a response was cut off, so that what still comes of it must not be played."""
