@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .prices import find_price
+from .record import Record
 from .tokens import Usage, is_amount
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class Cost(Record):
     """US dollars, by what they were spent on.
 
     ``input_usd`` is for fresh input tokens, ``cached_usd`` for those from the cache; ``as_of`` and ``source`` say

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from .audio import AudioClip
+from .record import Record
 from .wire.local import ClockAligned
 
 #: Sound: louder than -60 dB of full scale, as the page counts it too (player.worklet.js).
@@ -38,7 +39,7 @@ def first_audible_ms(clip: AudioClip) -> float | None:
     return float(loud.argmax()) * 1000 / clip.sample_rate if loud.any() else None
 
 
-class Timing:
+class Timing(Record):
     """When things happened for one reply, in ms after the person had finished; `None` for what is not known.
 
     For a spoken turn that is when the last speech was sent to the server, before the silence by which a turn is

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeGuard
 
+from .record import Record
+
 _KINDS = ("text", "audio", "image")
 #: What tokens are billed as: read anew, read from the cache, or made.
 BILLED = (
@@ -21,7 +23,7 @@ BILLED = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Usage:
+class Usage(Record):
     """Tokens of one reply, or of several added up.
 
     Cached tokens are part of the input tokens of their kind, not on top of them; audio and text are apart.

@@ -261,7 +261,7 @@ def _reason(error: Any) -> str:
 
 
 @dataclass(eq=False)
-class Stage:
+class Stage(Record):
     """What one step of a chain did for a reply."""
 
     model: str = ""

@@ -12,10 +12,14 @@ from ..costs import Costs, Elsewhere
 from ..estimates import Estimate
 from ..latency import Timeline
 from ..pictures import Picture
+from ..pricing import Cost
 from ..recording.difference import Difference
 from ..recording.recording import Recording
 from ..recording.replay import Replay
-from ..turns import Reply, Turn
+from ..timing import Timing
+from ..tokens import Usage
+from ..turns import Reply, Stage, Turn
+from .amounts import cost_bundle, stage_bundle, timing_bundle, usage_bundle
 from .clip import clip_bundle
 from .comparison import comparison_bundle
 from .conversation import conversation_bundle, conversation_outputs, turn_bundle
@@ -39,7 +43,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
     Parameters
     ----------
     record : AudioClip, Picture, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
-        Recording, Replay, Difference or Spectrogram
+        Recording, Replay, Difference, Spectrogram, Usage, Cost, Timing or Stage
         What to show.
 
     Returns
@@ -58,6 +62,10 @@ mimebundle.register(Conversation, conversation_bundle)
 mimebundle.register(Spectrogram, spectrogram_bundle)
 mimebundle.register(Comparison, comparison_bundle)
 mimebundle.register(Timeline, timeline_bundle)
+mimebundle.register(Usage, usage_bundle)
+mimebundle.register(Cost, cost_bundle)
+mimebundle.register(Timing, timing_bundle)
+mimebundle.register(Stage, stage_bundle)
 mimebundle.register(Costs, costs_bundle)
 mimebundle.register(Elsewhere, elsewhere_bundle)
 mimebundle.register(Estimate, estimate_bundle)
