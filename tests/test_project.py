@@ -26,7 +26,8 @@ def no_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
-def test_the_readme_runs_from_top_to_bottom(capsys):
+def test_the_readme_runs_from_top_to_bottom(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = {}
     for block in PYTHON_BLOCKS:
         exec(compile(block, "README.md", "exec"), names)
