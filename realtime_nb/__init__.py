@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .costs import Costs
     from .errors import (
         AudioError,
+        BudgetReached,
         ConnectionLost,
         LocalProtocolError,
         MissingExtra,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     )
     from .estimates import Estimate, estimate
     from .latency import Timeline, timeline
+    from .limiter import Limiter
     from .local_voice import speak
     from .loop import Pending, run_sync
     from .pictures import Picture
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from .pricing import Cost
     from .recording.difference import diff
     from .recording.recording import Recording
+    from .sessions.bounds import bounds
     from .sessions.cascade import CascadeSession
     from .sessions.chat import ChatSession
     from .sessions.compare import compare
@@ -65,6 +68,7 @@ _HOMES = {
     "compare": "sessions.compare",
     "Conversation": "conversation",
     "AudioError": "errors",
+    "BudgetReached": "errors",
     "ConnectionLost": "errors",
     "LocalProtocolError": "errors",
     "MissingExtra": "errors",
@@ -75,6 +79,7 @@ _HOMES = {
     "RemoteProtocolError": "errors",
     "ServerError": "errors",
     "SettingsError": "errors",
+    "Limiter": "limiter",
     "Timeline": "latency",
     "timeline": "latency",
     "speak": "local_voice",
@@ -89,6 +94,7 @@ _HOMES = {
     "Usage": "tokens",
     "diff": "recording.difference",
     "Recording": "recording.recording",
+    "bounds": "sessions.bounds",
     "CascadeSession": "sessions.cascade",
     "ChatSession": "sessions.chat",
     "RealtimeSession": "sessions.realtime",
@@ -132,6 +138,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "estimate",
     "Estimate",
     "use_prices",
+    "bounds",
+    "Limiter",
     "Backend",
     "Pending",
     "run_sync",
@@ -150,6 +158,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "RemoteProtocolError",
     "ServerError",
     "ConnectionLost",
+    "BudgetReached",
 ]
 
 

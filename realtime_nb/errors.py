@@ -12,6 +12,8 @@
   * `RemoteProtocolError`: the server sent something that the protocol does not know how to read.
   * `ServerError`: the server answered with an error of its own (`code`, `message`, `param`, `event_id`).
   * `ConnectionLost`: the socket could not be opened or went away.
+  * `BudgetReached`: a bound on dollars or minutes is reached, so that nothing more is asked.
+  * `InputFlagged`: a guard did not let a question through.
 
 Facts are attributes; the text is made in `__str__`. No message holds a key or audio.
 """
@@ -113,6 +115,8 @@ class ServerError(RealtimeError):
         The client event that the error answers.
     advice : str, optional
         What the person can do about it.
+    retry_after_s : float, optional
+        Seconds after which the server says that it may be asked again.
     """
 
     #: Codes after which a session is over and a retry is useless, with the way out.
@@ -134,6 +138,7 @@ class ServerError(RealtimeError):
         param: str | None = None,
         event_id: str | None = None,
         advice: str | None = None,
+        retry_after_s: float | None = None,
     ):
         super().__init__(message)
         self.message = message
@@ -141,7 +146,20 @@ class ServerError(RealtimeError):
         self.error_type = error_type
         self.param = param
         self.event_id = event_id
+        self.retry_after_s = retry_after_s
         self.advice = advice if advice is not None else self.FATAL.get(code or "")
+
+    #: Codes of a refusal that time heals.
+    RATE_LIMITS: ClassVar[tuple[str, ...]] = (
+        "rate_limit_exceeded",
+        "inference_rate_limit_exceeded",
+        "too_many_requests",
+    )
+
+    @property
+    def is_rate_limit(self) -> bool:
+        """Whether the server had too much to do, for this key or at all, and may be asked again later."""
+        return self.code in self.RATE_LIMITS
 
     @property
     def fatal(self) -> bool:
@@ -173,3 +191,40 @@ class ConnectionLost(RealtimeError):
 
     def __str__(self) -> str:
         return f"{self.reason} (close code {self.code})" if self.code is not None else self.reason
+
+
+class BudgetReached(RealtimeError):
+    """A bound on dollars or minutes is reached, so that nothing more is asked; the records are whole.
+
+    Parameters
+    ----------
+    bound : str
+        ``"max_usd"``, ``"max_minutes"`` or ``"idle_minutes"``.
+    reason : str
+        What was used of what, and the way out.
+    """
+
+    def __init__(self, bound: str, reason: str):
+        super().__init__(bound, reason)
+        self.bound = bound
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"stopped: {self.reason}"
+
+
+class InputFlagged(RealtimeError):
+    """A guard did not let a question through; it stays in the records, and no model has answered it.
+
+    Parameters
+    ----------
+    reason : str
+        What the guard said.
+    """
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"not answered: the guard flagged what was asked ({self.reason})"

@@ -8,8 +8,10 @@ from scripted_server import refusal, scripted
 
 from realtime_nb.backends import Backend
 from realtime_nb.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError, ServerError
+from realtime_nb.limiter import Limiter
 from realtime_nb.loop import io_loop, submit
 from realtime_nb.sessions.connection import Connection
+from realtime_nb.sessions.gate import Gate
 from realtime_nb.sessions.journal import Journal
 
 SETTINGS = {"type": "realtime", "instructions": "Be brief."}
@@ -22,7 +24,7 @@ class Line:
         self.journal = Journal()
         self.events = []
         self.journal.listen(lambda event, elapsed_ms: self.events.append(event))
-        self.connection = Connection(self.journal)
+        self.connection = Connection(self.journal, Gate(self.journal, Limiter))
         self.backend = Backend.at(address)
 
     def open(self):

@@ -6,7 +6,9 @@ import pytest
 from realtime_nb import errors
 from realtime_nb.errors import (
     AudioError,
+    BudgetReached,
     ConnectionLost,
+    InputFlagged,
     LocalProtocolError,
     MissingExtra,
     MissingKey,
@@ -59,6 +61,8 @@ TEXTS = [
     ),
     (ServerError("Slow down.", code="slow", advice="wait a minute"), "Slow down. [slow]: wait a minute"),
     (ConnectionLost("api.example cannot be reached"), "api.example cannot be reached"),
+    (BudgetReached("max_usd", "all is spent; raise max_usd"), "stopped: all is spent; raise max_usd"),
+    (InputFlagged("violence"), "not answered: the guard flagged what was asked (violence)"),
     (ConnectionLost("the connection broke off", code=1006), "the connection broke off (close code 1006)"),
 ]
 

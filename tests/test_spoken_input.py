@@ -3,7 +3,9 @@ import pytest
 import wire_samples as wire
 
 from realtime_nb.audio import AudioClip
+from realtime_nb.limiter import Limiter
 from realtime_nb.sessions.connection import Connection
+from realtime_nb.sessions.gate import Gate
 from realtime_nb.sessions.journal import Journal
 from realtime_nb.sessions.spoken_input import SpokenInput
 from realtime_nb.wire.protocol import RealtimeProtocol
@@ -14,7 +16,7 @@ MANUAL = wire.without(wire.SESSION, "audio", "input", turn_detection=None)
 
 def opened(session=wire.SESSION):
     """Return the input of a line that is open, and what the line has sent."""
-    line = Connection(Journal())
+    line = Connection(journal := Journal(), Gate(journal, Limiter))
     line.protocol = RealtimeProtocol()
     line.protocol.receive(wire.texts([wire.event("session.created", session=session)])[0])
     return SpokenInput(line), line
@@ -25,7 +27,7 @@ def sent_bytes(line):
 
 
 def test_audio_before_the_line_is_open_is_counted_and_not_kept():
-    line = Connection(Journal())
+    line = Connection(journal := Journal(), Gate(journal, Limiter))
     spoken = SpokenInput(line)
     spoken.send(bytes(9_600), 48_000)
     assert spoken.dropped_ms == 100.0

@@ -10,15 +10,19 @@ from typing import Any, Self
 
 from ..audio import AudioClip
 from ..conversation import Conversation
-from ..errors import AudioError
+from ..errors import AudioError, BudgetReached
+from ..limiter import Limiter
 from ..loop import Pending, call_soon, submit
 from ..pictures import Picture, is_picture
 from ..tools import Approver
 from ..turns import Reply
 from ..wire.local import ApprovalAsked, Interrupted, StateChanged
+from .bounds import SessionBounds, bounds, check_priced
+from .gate import Gate
 from .journal import EventLog, Journal, Listener, LoggedEvent
 from .recorded import RecordedSession
 from .tool_calls import MAX_ROUNDS, ToolCalls
+from .watch import Watch
 
 __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
 
@@ -38,13 +42,39 @@ class Session(RecordedSession):
     hears_sound = True
     """Whether the model gets what was said as sound; otherwise it gets the words alone."""
 
-    def __init__(self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS) -> None:
+    def __init__(
+        self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS, **bound_options: Any
+    ) -> None:
         self._journal = Journal()
+        self.bounds = SessionBounds(**bound_options)
+        """What it may spend and how long it may last, and what it has used."""
+        self._watch = Watch(self._journal, self.bounds, self._halt)
+        self._gate = Gate(self._journal, lambda: self.bounds.limiter or bounds.limiter)
         self._calls = ToolCalls(self._journal, approve=approve, max_rounds=max_tool_rounds)
         self.conversation = self._journal.conversation
         """What was said, as records."""
         self.log = self._journal.log
         """Every event, both ways, with its time."""
+
+    @abstractmethod
+    async def _halt(self, error: BudgetReached) -> None:
+        """Cut the answer that is being made and close the session, on the I/O thread; whoever waits gets `error`."""
+
+    def _bill(self, *models: str | None) -> None:
+        """Note what the session is billed by; raise where a bound on dollars cannot be kept."""
+        self._watch.models = [model for model in models if model]
+        check_priced(self.bounds, "max_usd", self._watch.models)
+
+    async def _admit(self) -> None:
+        """Wait until another answer may be asked for; raise where a bound is reached."""
+        self._watch.check()
+        await self._gate.admit(self.backend, self.model)
+        self._watch.check()
+
+    def be_part(self) -> None:
+        """Let another session, to which this one belongs, count and wait for both."""
+        self._watch.kernel = None
+        self.bounds.limiter = Limiter()
 
     @property
     @abstractmethod

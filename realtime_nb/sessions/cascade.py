@@ -6,7 +6,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
@@ -20,6 +20,7 @@ from ..wire.chat import CompletionReader
 from ..wire.chat_settings import nested_tool
 from ..wire.local import StageDone, StageStarted, Word, WordsTimed
 from .base import Content
+from .bounds import BoundOptions
 from .content import message_part
 from .http import Api
 from .realtime import RealtimeSession
@@ -82,6 +83,8 @@ class CascadeSession(TurnwiseSession):
         backend's text model is used: models that think by default would keep the person waiting.
     recording : str or Path, optional
         A folder into which the session is written while it goes on, as by `record_to`.
+    **bound_options : BoundOptions
+        ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see `realtime_nb.sessions.bounds.BoundOptions`.
 
     Raises
     ------
@@ -119,8 +122,11 @@ class CascadeSession(TurnwiseSession):
         max_tool_rounds: int = MAX_ROUNDS,
         reasoning_effort: str | None = None,
         recording: str | Path | None = None,
+        **bound_options: Unpack[BoundOptions],
     ):
-        super().__init__(Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds)
+        super().__init__(
+            Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds, **bound_options
+        )
         self.voice = voice or self.backend.voice
         heard = transcriber or self.backend.chain[0]
         thought = text_model or self.backend.chain[1]
@@ -135,7 +141,9 @@ class CascadeSession(TurnwiseSession):
         self._transcriber = ApiTranscriber(self._api, heard) if isinstance(heard, str) else heard
         self._text_model = ApiTextModel(self._api, thought, **options) if isinstance(thought, str) else thought
         self._speaker = self._speaker_of(said) if isinstance(said, str) else said
-        self.model = " → ".join(step.model for step in (self._transcriber, self._text_model, self._speaker))
+        models = [step.model for step in (self._transcriber, self._text_model, self._speaker)]
+        self.model = " → ".join(models)
+        self._bill(*models)
         self._instructions = instructions
         self._messages: list[Mapping[str, Any]] = []
         if instructions:
@@ -148,9 +156,11 @@ class CascadeSession(TurnwiseSession):
             return ApiSpeaker(self._api, model, self.voice)
 
         def connect() -> RealtimeSession:
-            return RealtimeSession(
+            session = RealtimeSession(
                 model=model, backend=self.backend, voice=self.voice, transcription=None, turn_detection=None
             )
+            session.be_part()
+            return session
 
         return RealtimeSpeaker(connect, model)
 

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
@@ -19,6 +19,7 @@ from ..wire.chat_history import ChatHistory
 from ..wire.chat_settings import chat_settings
 from ..wire.local import AnswerFile
 from .base import Content
+from .bounds import BoundOptions
 from .content import message_part
 from .http import Api, told_by_sdk
 from .tool_calls import MAX_ROUNDS
@@ -69,6 +70,8 @@ class ChatSession(TurnwiseSession):
         Bound on each answer.
     recording : str or Path, optional
         A folder into which the session is written while it goes on, as by `record_to`.
+    **bound_options : BoundOptions
+        ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see `realtime_nb.sessions.bounds.BoundOptions`.
 
     Raises
     ------
@@ -103,10 +106,14 @@ class ChatSession(TurnwiseSession):
         tool_choice: str | dict[str, Any] | None = None,
         max_output_tokens: int | None = None,
         recording: str | Path | None = None,
+        **bound_options: Unpack[BoundOptions],
     ):
-        super().__init__(Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds)
+        super().__init__(
+            Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds, **bound_options
+        )
         self.model = model or self.backend.chat_model
         self.voice = voice or self.backend.voice
+        self._bill(self.model)
         self._wanted = chat_settings(
             model=self.model,
             voice=self.voice,

@@ -11,6 +11,7 @@ from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, RemotePr
 from ..wire import events as ev
 from ..wire.local import StateChanged
 from ..wire.protocol import RealtimeProtocol, State
+from .gate import Gate
 from .journal import Journal
 from .passages import Passage, Passages
 from .transport import Transport
@@ -25,8 +26,9 @@ class Connection:
     It can be opened again after it was closed; conversation and log go on.
     """
 
-    def __init__(self, journal: Journal):
+    def __init__(self, journal: Journal, gate: Gate):
         self.journal = journal
+        self._gate = gate
         self.protocol = RealtimeProtocol()
         self.protocol.connection_closed()
         self.error: RealtimeError | None = None
@@ -73,8 +75,9 @@ class Connection:
         self._passages = Passages()
         self.journal.announce(StateChanged(state="connecting"))
         try:
+            await self._gate.enter(backend)
             located = await asyncio.to_thread(backend.located)
-            transport = await Transport.open(located.realtime_url(model), located.headers())
+            transport = await self._reach(backend, located, model)
             # Before the first read: a server may hang up at once, and nothing would come any more.
             accepted = self.journal.watch(_accepted)
             self._running = asyncio.create_task(self._run(transport))
@@ -90,6 +93,16 @@ class Connection:
             await self._end(None)
             raise
         self.journal.announce(StateChanged(state="open"))
+
+    async def _reach(self, backend: Backend, located: Backend, model: str) -> Transport:
+        """Connect; a server that has too much to do is asked again later."""
+        while True:
+            await self._gate.admit(backend, model)
+            try:
+                return await Transport.open(located.realtime_url(model), located.headers())
+            except ServerError as error:
+                if not self._gate.refuses(error):
+                    raise
 
     async def _run(self, transport: Transport) -> None:
         """Read and write until the socket is gone; then everybody who waits is told."""
@@ -169,12 +182,12 @@ class Connection:
 
         return await self.journal.watch(answered)
 
-    async def close(self) -> None:
-        """Hang up; does nothing where the line is closed."""
+    async def close(self, error: RealtimeError | None = None) -> None:
+        """Hang up, because of an error where one is given; does nothing where the line is closed."""
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
-        await self._end(None)
+        await self._end(error)
 
     async def _end(self, error: RealtimeError | None) -> None:
         running, self._running = self._running, None
@@ -187,6 +200,7 @@ class Connection:
         if self.protocol.state is State.CLOSED:
             return
         self.protocol.connection_closed()
+        self._gate.leave()
         self.error = error
         self.journal.give_up(error or LocalProtocolError("the session was closed before the answer came"))
         self.journal.announce(StateChanged(state="closed", message=str(error or "")))

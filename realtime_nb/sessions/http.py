@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends import Backend
 from ..errors import ConnectionLost, ServerError
+from .gate import Gate
+from .transport import retry_after_s
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 #: Version of Azure's Chat Completions that takes and gives audio.
 _AZURE_API_VERSION = "2025-01-01-preview"
@@ -32,6 +34,8 @@ class Api:
         self.backend = backend
         self._given = client
         self._own: AsyncOpenAI | None = None
+        self.gate: Gate | None = None
+        """Who lets requests of our own client wait that the server refused because there were too many."""
         self._making = asyncio.Lock()
 
     @classmethod
@@ -51,7 +55,7 @@ class Api:
             return self._given
         async with self._making:
             if self._own is None:
-                self._own = await asyncio.to_thread(_client, self.backend)
+                self._own = await asyncio.to_thread(_client, self.backend, self.gate)
             return self._own
 
     async def close(self) -> None:
@@ -73,16 +77,47 @@ def _backend_of(client: AsyncOpenAI) -> Backend:
     return Backend(name, str(address).rstrip("/"), key)
 
 
-def _client(backend: Backend) -> AsyncOpenAI:
+def _client(backend: Backend, gate: Gate | None) -> AsyncOpenAI:
     from openai import AsyncAzureOpenAI, AsyncOpenAI
 
     located = backend.located()
+    http_client = None if gate is None else _patient(gate)
     if located.azure:
         return AsyncAzureOpenAI(
-            azure_endpoint=located.base_url, api_key=located.api_key, api_version=_AZURE_API_VERSION
+            azure_endpoint=located.base_url,
+            api_key=located.api_key,
+            api_version=_AZURE_API_VERSION,
+            http_client=http_client,
         )
     # The SDK insists on a key; servers that need none take any.
-    return AsyncOpenAI(base_url=located.base_url, api_key=located.api_key or "none")
+    return AsyncOpenAI(base_url=located.base_url, api_key=located.api_key or "none", http_client=http_client)
+
+
+def _patient(gate: Gate) -> DefaultAsyncHttpxClient:
+    """Return what the SDK sends through: what is refused because there was too much waits, and is sent again.
+
+    The SDK itself would give up after its second attempt, and tell nobody that it waits.
+    """
+    from openai import DefaultAsyncHttpxClient
+
+    class Patient(DefaultAsyncHttpxClient):
+        async def send(self, request: Any, **options: Any) -> Any:
+            while True:
+                answer = await super().send(request, **options)
+                if answer.status_code != 429:
+                    return answer
+                await answer.aread()
+                try:
+                    code = answer.json()["error"]["code"]
+                except (ValueError, KeyError, TypeError):
+                    code = None
+                wait_s = retry_after_s(answer.headers.get("Retry-After"))
+                error = ServerError("", code=str(code or "too_many_requests"), retry_after_s=wait_s)
+                if not gate.refuses(error):
+                    return answer
+                await gate.admit_again()
+
+    return Patient()
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from .. import audio
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
 from ..backends import Backend
-from ..errors import AudioError, RealtimeError, SettingsError
+from ..errors import AudioError, BudgetReached, RealtimeError, ServerError, SettingsError
 from ..loop import Pending, call_soon, submit
 from ..prices import shutdown_notice
 from ..tools import Approver, Tool, read_tools
@@ -22,6 +22,7 @@ from ..wire.local import Heard, Interrupted
 from ..wire.protocol import RealtimeProtocol
 from ..wire.settings import Options, session_from_options, setting_at
 from .base import Content, Session, checked_content
+from .bounds import BoundOptions, taken_apart
 from .connection import Connection, server_error
 from .content import message_item
 from .spoken_input import SpokenInput
@@ -30,6 +31,12 @@ from .tool_turns import ToolTurns
 
 #: How long `ask` waits for the person's own words after the answer is done: they may come last.
 _TRANSCRIPT_WAIT_S = 5.0
+#: How long a session that is stopped waits for the end of the answer that it has cut.
+_LAST_WORD_WAIT_S = 2.0
+
+
+class RealtimeOptions(Options, BoundOptions, total=False):
+    """What a session takes by its short names: its settings, and its bounds."""
 
 
 class RealtimeSession(Session):
@@ -62,6 +69,8 @@ class RealtimeSession(Session):
         ``output_modalities``, ``tools``, …; see `realtime_nb.wire.settings.Options`. Functions among the ``tools``
         are run here when the model calls them, all calls of a response together; `ask` gives the answer that
         follows. Tools given as dicts are the caller's to answer, by `send_function_output`, or an MCP server's.
+        And bounds: ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
+        `realtime_nb.sessions.bounds.BoundOptions`.
 
     Raises
     ------
@@ -97,21 +106,23 @@ class RealtimeSession(Session):
         approve: bool | Approver = False,
         max_tool_rounds: int = MAX_ROUNDS,
         recording: str | Path | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[RealtimeOptions],
     ):
-        super().__init__(approve=approve, max_tool_rounds=max_tool_rounds)
+        bound_options, given = taken_apart(options)
+        super().__init__(approve=approve, max_tool_rounds=max_tool_rounds, **bound_options)
         self.backend = Backend.find(backend, api_key=api_key)
         self.model = model or self.backend.model
-        options.setdefault("voice", self.backend.voice)
-        options.setdefault("transcription", self.backend.transcription)
-        self._options: dict[str, Any] = dict(options)
-        if options.get("tools"):
-            self._options["tools"] = self._calls.take(options["tools"])
+        given.setdefault("voice", self.backend.voice)
+        given.setdefault("transcription", self.backend.transcription)
+        self._options = given
+        if given.get("tools"):
+            self._options["tools"] = self._calls.take(given["tools"])
         self._settings = session_from_options(**self._options)
         notice = shutdown_notice(self.model) or shutdown_notice(self._transcription_model)
         if notice:
             warnings.warn(notice, FutureWarning, stacklevel=2)
-        self._line = Connection(self._journal)
+        self._bill(self.model, self._transcription_model)
+        self._line = Connection(self._journal, self._gate)
         self._input = SpokenInput(self._line)
         self._turns = ToolTurns(self._line, self._calls, self._respond_once)
         self._asking = asyncio.Lock()
@@ -298,8 +309,18 @@ class RealtimeSession(Session):
     async def _close(self) -> None:
         await self._line.close()
 
+    async def _halt(self, error: BudgetReached) -> None:
+        active = self._protocol.active_response_id
+        if self._line.is_open and self._protocol.cancel() and active:
+            done = self._journal.watch(lambda event: event if _is_end_of(event, active) else None)
+            self._line.flush()
+            with contextlib.suppress(TimeoutError, RealtimeError):
+                await asyncio.wait_for(done, _LAST_WORD_WAIT_S)  # So that what it took is known.
+        await self._line.close(error)
+
     async def _connect(self) -> None:
         if not self._line.is_open:
+            self._watch.check()
             self._input.begin()
         await self._line.open(self.backend, self.model, self._settings)
 
@@ -342,8 +363,22 @@ class RealtimeSession(Session):
         return await self._turns.last(await self._respond_once(options, 0, *parts))
 
     async def _respond_once(self, options: ResponseOptions, tool_round: int, *parts: str) -> Reply:
+        """Ask for a response, and wait for it; a server that has too much to do is asked again later."""
+        while True:
+            await self._connect()
+            await self._admit()
+            try:
+                reply = await self._respond_now(options, tool_round, *parts)
+            except ServerError as error:
+                if error.event_id in parts or not self._gate.refuses(error):
+                    raise
+            else:
+                if not self._gate.is_refused(reply):
+                    return reply
+            parts = ()  # The server has them.
+
+    async def _respond_now(self, options: ResponseOptions, tool_round: int, *parts: str) -> Reply:
         """Ask for a response, and wait for it; a refusal of the request, or of a part of the question, is raised."""
-        await self._connect()
         request_id = self._protocol.respond(options)
         self._turns.asked(request_id, options, tool_round)
         self._line.flush()
@@ -397,3 +432,7 @@ class RealtimeSession(Session):
             return False
         # What is being made goes on where the server is, whatever has come from there.
         return not turn.done or heard.played_ms < sum(part.audio_ms for part in turn.parts.values())
+
+
+def _is_end_of(event: Any, response_id: str) -> bool:
+    return isinstance(event, ev.ResponseDone) and event.response.id == response_id

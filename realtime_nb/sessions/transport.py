@@ -90,6 +90,14 @@ def _closed(error: ConnectionClosed) -> ConnectionLost:
     return ConnectionLost(frame.reason or "the server closed the connection", code=frame.code)
 
 
+def retry_after_s(header: str | None) -> float | None:
+    """Return how many seconds a server asks to wait; `None` where it does not say, or names a date."""
+    try:
+        return max(0.0, float(header or ""))
+    except ValueError:
+        return None
+
+
 def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
     """Turn an HTTP answer that is no upgrade into the API's error."""
     status = error.response.status_code
@@ -100,11 +108,15 @@ def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
             code=detail.get("code") or ("invalid_api_key" if status == 401 else None),
             error_type=detail.get("type"),
             param=detail.get("param"),
+            retry_after_s=retry_after_s(error.response.headers.get("Retry-After")),
         )
     except (msgspec.DecodeError, KeyError, TypeError):
         pass
     if status in (401, 403):
         return ServerError(f"{host} refused the key (HTTP {status})", code="invalid_api_key")
+    if status == 429:
+        wait_s = retry_after_s(error.response.headers.get("Retry-After"))
+        return ServerError(f"{host} has too much to do (HTTP 429)", code="too_many_requests", retry_after_s=wait_s)
     if status == 404:
         return ConnectionLost(f"{host} has no Realtime endpoint at this address (HTTP 404): check base_url and model")
     return ConnectionLost(f"{host} answered HTTP {status}")

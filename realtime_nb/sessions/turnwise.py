@@ -7,7 +7,7 @@ import itertools
 from abc import abstractmethod
 from typing import Any, Literal
 
-from ..errors import LocalProtocolError
+from ..errors import BudgetReached, LocalProtocolError
 from ..loop import Pending, submit
 from ..pictures import Picture
 from ..tools import Approver, error_text
@@ -28,14 +28,18 @@ class TurnwiseSession(Session):
     A question that is asked while another one is being answered waits for its turn.
     """
 
-    def __init__(self, api: Api, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS) -> None:
-        super().__init__(approve=approve, max_tool_rounds=max_tool_rounds)
+    def __init__(
+        self, api: Api, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS, **bound_options: Any
+    ) -> None:
+        super().__init__(approve=approve, max_tool_rounds=max_tool_rounds, **bound_options)
         self.backend = api.backend
         self._api = api
         self._open = False
         self._numbers = itertools.count(1)
         self._turn = asyncio.Lock()
         self._answering: asyncio.Task[Reply] | None = None
+        self._halted: BudgetReached | None = None
+        api.gate = self._gate
 
     @property
     def state(self) -> str:
@@ -118,8 +122,10 @@ class TurnwiseSession(Session):
     async def _connect(self) -> None:
         if self._open:
             return
+        self._watch.check()
         self._journal.begin()
         await self._api.client()
+        self._halted = None
         self._open = True
         self._tell("local", ev.SessionCreated(session=self._settings()), StateChanged(state="open"))
 
@@ -136,7 +142,7 @@ class TurnwiseSession(Session):
                 return await asyncio.shield(self._answering)
             except asyncio.CancelledError:
                 if self._answering.cancelled():
-                    raise LocalProtocolError("the answer was stopped before it was whole") from None
+                    raise self._halted or LocalProtocolError("the answer was stopped before it was whole") from None
                 self._answering.cancel()  # Whoever waited for it does not want it any more.
                 await asyncio.gather(self._answering, return_exceptions=True)
                 raise
@@ -176,6 +182,15 @@ class TurnwiseSession(Session):
                 await take(call_id, error_text("the person did not wait for it"))
 
     async def _reply_to(self, content: tuple[Content, ...], tool_choice: str | None = None) -> Reply:
+        """Answer a question, when it is this session's turn to ask the server."""
+        await self._admit()
+        await self._gate.enter(self.backend)
+        try:
+            return await self._reply_now(content, tool_choice)
+        finally:
+            self._gate.leave()
+
+    async def _reply_now(self, content: tuple[Content, ...], tool_choice: str | None) -> Reply:
         response_id = self._next_id()
         reader = CompletionReader(response_id, f"{response_id}_request")
         self._show(content)
@@ -220,10 +235,20 @@ class TurnwiseSession(Session):
         self._answering.cancel()
         return True
 
+    async def _halt(self, error: BudgetReached) -> None:
+        self._halted = error
+        if self._answering is not None:
+            self._answering.cancel()
+            await asyncio.gather(self._answering, return_exceptions=True)
+        await self._end_with(str(error))
+
     async def _close(self) -> None:
-        if not self._open:
-            return
-        await self._interrupt()
-        self._open = False
-        await self._api.close()
-        self._tell("local", StateChanged(state="closed"))
+        if self._open:
+            await self._interrupt()
+            await self._end_with("")
+
+    async def _end_with(self, message: str) -> None:
+        if self._open:
+            self._open = False
+            await self._api.close()
+            self._tell("local", StateChanged(state="closed", message=message))

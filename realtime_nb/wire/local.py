@@ -158,3 +158,20 @@ class SoundBegan(Struct, frozen=True, kw_only=True):
     audible: bool
     """Whether the sample is louder than -60 dB of full scale."""
     type: str = "playback.began"
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """The session waits for a server that has too much to do, and why; with no message it waits no more."""
+
+    message: str
+    type: str = "session.waiting"
+
+
+class BudgetStopped(Struct, frozen=True, kw_only=True):
+    """A bound is reached: what is being said is cut, and the session closes."""
+
+    bound: str
+    """``"max_usd"``, ``"max_minutes"`` or ``"idle_minutes"``."""
+    reason: str
+    """What was used of what, and how to go on."""
+    type: str = "budget.stopped"

@@ -1,0 +1,89 @@
+"""A session's way through the limiter: a place at its server, and its turn to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from ..backends import Backend
+from ..errors import ServerError
+from ..limiter import Limiter
+from ..turns import Reply
+from ..wire import events as ev
+from ..wire.local import Waiting
+from .journal import Journal
+
+
+class Gate:
+    """One session's doorkeeper; it shows in the journal why the session waits. It lives on the I/O thread.
+
+    Parameters
+    ----------
+    journal : Journal
+        Where waiting is told, and where the server's limits are read.
+    limiter : callable
+        Returns the limiter that holds now.
+    """
+
+    def __init__(self, journal: Journal, limiter: Callable[[], Limiter]):
+        self._journal = journal
+        self._limiter = limiter
+        self._place: tuple[Limiter, Hashable] | None = None
+        self._model: tuple[Limiter, Hashable] | None = None
+        journal.listen(self._on_event)
+
+    async def enter(self, backend: Backend) -> None:
+        """Take a place at a server; wait where all are taken."""
+        limiter, key = self._limiter(), _server_key(backend)
+        await limiter.enter(key, self._on_wait)
+        self._place = limiter, key
+
+    def leave(self) -> None:
+        """Give the place back; does nothing without one."""
+        place, self._place = self._place, None
+        if place is not None:
+            limiter, key = place
+            limiter.leave(key)
+
+    async def admit(self, backend: Backend, model: str) -> None:
+        """Wait until the server is likely to let another request through."""
+        limiter, key = self._model = self._limiter(), (*_server_key(backend), model)
+        usage = next((reply.usage for reply in reversed(self._journal.conversation.replies) if reply.usage), None)
+        # The conversation is read again each time, so that the last answer says about what the next one takes.
+        await limiter.admit(key, usage.input_tokens + usage.output_tokens if usage else 0, self._on_wait)
+
+    async def admit_again(self) -> None:
+        """Wait until what was refused is likely to be let through; its tokens are counted already."""
+        if self._model is not None:
+            limiter, key = self._model
+            await limiter.admit(key, 0, self._on_wait)
+
+    def is_refused(self, reply: Reply) -> bool:
+        """Whether a reply failed because there were too many requests; the next one will wait."""
+        error = reply.error or {}
+        return reply.status == "failed" and self.refuses(ServerError("", code=str(error.get("code") or "")))
+
+    def refuses(self, error: ServerError) -> bool:
+        """Whether an error says that there were too many requests; the next one will wait."""
+        if error.is_rate_limit and self._model is not None:
+            limiter, key = self._model
+            limiter.refused(key, error.retry_after_s)
+        return error.is_rate_limit
+
+    def _on_wait(self, why: str) -> None:
+        self._journal.announce(Waiting(message=why))
+
+    def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        if self._model is None:
+            return
+        limiter, key = self._model
+        if isinstance(event, ev.RateLimitsUpdated):
+            for row in event.rate_limits:
+                if row.name == "tokens" and None not in (row.limit, row.remaining):
+                    limiter.told(key, row.limit or 0, row.remaining or 0, row.reset_seconds or 0.0)
+        elif isinstance(event, ev.ResponseDone) and event.response.status == "completed":
+            limiter.accepted(key)
+
+
+def _server_key(backend: Backend) -> tuple[Hashable, ...]:
+    return backend.name, backend.base_url, hash(backend.api_key)
