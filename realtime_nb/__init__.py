@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from .tools import Tool, tool
     from .turns import Reply, Turn
     from .views.budget import display_options
+    from .views.practice import Practice, practice
+    from .views.prosody import Prosody, prosody
     from .views.spectrogram import spectrogram
     from .widgets.microphone import Microphone
     from .widgets.panel import VoicePanel
@@ -104,6 +106,10 @@ _HOMES = {
     "Timing": "timing",
     "Turn": "turns",
     "display_options": "views.budget",
+    "Practice": "views.practice",
+    "practice": "views.practice",
+    "Prosody": "views.prosody",
+    "prosody": "views.prosody",
     "spectrogram": "views.spectrogram",
     "Microphone": "widgets.microphone",
     "VoicePanel": "widgets.panel",
@@ -146,6 +152,10 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "spectrogram",
     "timeline",
     "Timeline",
+    "prosody",
+    "Prosody",
+    "practice",
+    "Practice",
     "display_options",
     "RealtimeError",
     "AudioError",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -147,17 +146,3 @@ class Comparison(Record):
     def __repr__(self) -> str:
         failed = sum(bool(cell.error) for cell in self.cells)
         return f"Comparison({', '.join(self.systems)}; {len(self.cells)} answers, {failed} failed)"
-
-
-def word_error_rate(reference: str, heard: str) -> float:
-    """Return the word error rate: substitutions, deletions and insertions over the words of the reference.
-
-    Case and punctuation do not count. By `jiwer`.
-    """
-    import jiwer
-
-    return float(jiwer.wer(_plain(reference), _plain(heard)))
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"[\w']+", text.lower()))

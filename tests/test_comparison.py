@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from realtime_nb.audio import AudioClip
-from realtime_nb.comparison import Cell, Comparison, word_error_rate
+from realtime_nb.comparison import Cell, Comparison
 from realtime_nb.errors import SettingsError
 from realtime_nb.views import mimebundle
 
@@ -80,16 +80,3 @@ def test_a_comparison_in_which_everything_failed_still_shows():
     bundle = mimebundle(failed)
     assert "0 of 1; first failure: no" in bundle["text/plain"] and "cost in all unknown" in bundle["text/plain"]
     assert "image/png" not in bundle
-
-
-@pytest.mark.parametrize(
-    ("reference", "heard", "rate"),
-    [
-        ("What can you do?", "what can you do", 0.0),
-        ("one two three four", "one too three", 0.5),
-        ("yes", "yes it is", 2.0),
-        ("It's fine.", "its fine", 0.5),
-    ],
-)
-def test_word_errors_are_counted_without_case_and_punctuation(reference, heard, rate):
-    assert word_error_rate(reference, heard) == pytest.approx(rate)

@@ -15,7 +15,8 @@ FLOORS = {
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
         *("item_order", "turn_index", "local_folds"),
-        *("charges", "costs", "estimates", "conversation", "latency", "comparison", "tools", "tool_schema"),
+        *("charges", "costs", "estimates", "conversation", "latency", "alignment", "comparison"),
+        *("tools", "tool_schema"),
         *("limits", "allowance"),
         "recording",
     ),
@@ -41,8 +42,9 @@ HOMES = {
     "pandas": {
         *("comparison", "costs", "estimates", "latency"),
         *("recording.frames", "recording.difference", "recording.recording"),
+        "views.practice",
     },
-    "jiwer": {"comparison"},
+    "jiwer": {"alignment"},
     "pydantic": {"tools", "tool_schema"},
     "docstring_parser": {"tool_schema"},
 }

@@ -29,6 +29,13 @@ def test_silence_has_no_pitch():
     assert measured.pitch_hz is None and measured.pitch_range_semitones is None and measured.loudness_db <= -100
 
 
+def test_a_contour_goes_around_its_own_middle():
+    low, high = prosody(glide(100, 200)), prosody(glide(200, 400))
+    shapes = [voice.contour_semitones[np.isfinite(voice.contour_semitones)] for voice in (low, high)]
+    assert np.median(shapes[0]) == pytest.approx(0, abs=0.1) and np.median(shapes[1]) == pytest.approx(0, abs=0.1)
+    assert low.times_s.shape == low.fundamental_hz.shape and np.diff(low.times_s) == pytest.approx(0.02)
+
+
 def test_rate_counts_words_over_the_whole_length():
     assert words_per_minute("one two three", glide(100, 110)) == pytest.approx(120)
     assert words_per_minute("", glide(100, 110)) is None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+from ..alignment import word_error_rate
 from ..audio import AudioClip
-from ..comparison import Cell, Comparison, word_error_rate
+from ..comparison import Cell, Comparison
 from ..errors import SettingsError
 from ..loop import Pending, submit
 from ..turns import Reply

@@ -28,6 +28,7 @@ from .difference import difference_bundle
 from .estimate import estimate_bundle
 from .html import escape
 from .picture import picture_bundle
+from .practice import Practice, practice_bundle
 from .recording import recording_bundle, replay_bundle
 from .reply import reply_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
@@ -43,7 +44,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
     Parameters
     ----------
     record : AudioClip, Picture, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
-        Recording, Replay, Difference, Spectrogram, Usage, Cost, Timing or Stage
+        Recording, Replay, Difference, Practice, Spectrogram, Usage, Cost, Timing or Stage
         What to show.
 
     Returns
@@ -72,3 +73,4 @@ mimebundle.register(Estimate, estimate_bundle)
 mimebundle.register(Recording, recording_bundle)
 mimebundle.register(Replay, replay_bundle)
 mimebundle.register(Difference, difference_bundle)
+mimebundle.register(Practice, practice_bundle)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .html import escape_label
 
@@ -185,5 +186,39 @@ def columns(layers: Mapping[str, tuple[str, Sequence[float]]], *, xlabel: str, y
     axes.grid(axis="y", color=INK, alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     figure.legend(loc="outside upper left", ncols=len(layers), frameon=False, fontsize=8, labelcolor=INK)
+    quiet(axes)
+    return compact(figure)
+
+
+def curves(
+    lines: Mapping[str, tuple[str, npt.NDArray[np.floating], npt.NDArray[np.floating]]], *, xlabel: str, ylabel: str
+) -> bytes:
+    """Draw lines on one pair of axes, and a legend.
+
+    Parameters
+    ----------
+    lines : mapping
+        Name → colour, x and y; a line is interrupted where y is NaN.
+    xlabel, ylabel : str
+        What the axes are.
+
+    Returns
+    -------
+    png : bytes
+        The picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 2.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.patch.set_alpha(0)
+    for name, (colour, x, y) in lines.items():
+        axes.plot(x, y, color=colour, linewidth=2.4, solid_capstyle="round", label=escape_label(name))
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_xlim(left=0)
+    axes.grid(color=INK, alpha=0.25, linewidth=0.6)
+    figure.legend(loc="outside upper left", ncols=len(lines), frameon=False, fontsize=8, labelcolor=INK)
     quiet(axes)
     return compact(figure)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from ..audio import AudioClip
 
 # Speaking voices, from a low man's to a child's.
 _LOWEST_HZ, _HIGHEST_HZ = 65.0, 450.0
 _SAMPLE_RATE = 16_000
+_HOP = 320
 #: Longer clips are measured at their beginning; pitch takes a quarter of their length to find.
 _MEASURED_S = 10.0
 
@@ -25,6 +27,16 @@ class Prosody:
     """From the 5th to the 95th percentile of the fundamental."""
     loudness_db: float
     """Root mean square of the louder half of 32 ms frames, relative to full scale."""
+    times_s: npt.NDArray[np.floating] = field(compare=False, repr=False)
+    """Where in the clip `fundamental_hz` was measured, every 20 ms."""
+    fundamental_hz: npt.NDArray[np.floating] = field(compare=False, repr=False)
+    """The contour of the pitch; NaN where nothing is voiced."""
+
+    @property
+    def contour_semitones(self) -> npt.NDArray[np.floating]:
+        """The contour above and below its own median, so that a high and a low voice lie on one line."""
+        semitones: npt.NDArray[np.floating] = 12 * np.log2(self.fundamental_hz / (self.pitch_hz or 1.0))
+        return semitones
 
 
 def prosody(clip: AudioClip) -> Prosody:
@@ -40,6 +52,13 @@ def prosody(clip: AudioClip) -> Prosody:
     measured : Prosody
         Pitch by probabilistic YIN (`librosa.pyin`, 65 to 450 Hz; Mauch & Dixon 2014), loudness by
         `librosa.feature.rms`.
+
+    Examples
+    --------
+    >>> from realtime_nb import speak
+    >>> measured = prosody(speak("What time is it?"))
+    >>> measured.fundamental_hz.shape == measured.times_s.shape
+    True
     """
     import librosa
 
@@ -48,13 +67,14 @@ def prosody(clip: AudioClip) -> Prosody:
     loud = np.sort(rms)[len(rms) // 2 :]
     loudness_db = 20 * np.log10(max(float(np.sqrt(np.mean(loud**2))), 1e-6))
     pitch, _, _ = librosa.pyin(
-        samples, sr=_SAMPLE_RATE, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ, frame_length=1024, hop_length=320
+        samples, sr=_SAMPLE_RATE, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ, frame_length=1024, hop_length=_HOP
     )
+    times_s = np.arange(len(pitch)) * _HOP / _SAMPLE_RATE
     voiced = pitch[np.isfinite(pitch)]
     if not len(voiced):
-        return Prosody(None, None, loudness_db)
+        return Prosody(None, None, loudness_db, times_s, pitch)
     low, middle, high = np.percentile(voiced, (5, 50, 95))
-    return Prosody(float(middle), float(12 * np.log2(high / low)), loudness_db)
+    return Prosody(float(middle), float(12 * np.log2(high / low)), loudness_db, times_s, pitch)
 
 
 def words_per_minute(text: str, clip: AudioClip) -> float | None:
