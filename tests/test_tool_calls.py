@@ -22,10 +22,12 @@ class Desk:
         self.calls = ToolCalls(self.journal, **options)
         self.definitions = self.calls.take(tools)
         self.told, self.sent = [], []
+        self.has_sent = threading.Event()
         self.journal.listen(lambda event, elapsed_ms: self.told.append(event))
 
     async def _send(self, call_id, output):
         self.sent.append((call_id, output))
+        self.has_sent.set()
 
     def answer(self, *calls):
         """Answer calls, given as name and arguments; return the outputs in the order of the calls."""
@@ -72,8 +74,7 @@ def test_calls_of_one_response_run_together():
 
 
 def test_an_output_is_sent_as_soon_as_it_is_there():
-    gate = threading.Event()
-    desk = Desk(tool(lambda: gate.wait(WAIT_S), name="slow"), tool(lambda: gate.set(), name="quick"))
+    desk = Desk(tool(lambda: desk.has_sent.wait(WAIT_S), name="slow"), tool(lambda: "there", name="quick"))
     desk.answer(("slow",), ("quick",))
     assert [call_id for call_id, _ in desk.sent] == ["call_1", "call_0"]
 
