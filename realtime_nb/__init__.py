@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from .views.practice import Practice, practice
     from .views.prosody import Prosody, prosody
     from .views.spectrogram import spectrogram
+    from .watched import Watch
+    from .widgets.camera import Camera
     from .widgets.microphone import Microphone
     from .widgets.panel import VoicePanel
     from .widgets.scope import Scope
@@ -111,6 +113,8 @@ _HOMES = {
     "Prosody": "views.prosody",
     "prosody": "views.prosody",
     "spectrogram": "views.spectrogram",
+    "Watch": "watched",
+    "Camera": "widgets.camera",
     "Microphone": "widgets.microphone",
     "VoicePanel": "widgets.panel",
     "Scope": "widgets.scope",
@@ -125,6 +129,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Microphone",
     "Speaker",
     "Scope",
+    "Camera",
+    "Watch",
     "AudioClip",
     "Picture",
     "speak",

@@ -6,19 +6,20 @@ through jupyter-server-proxy where the kernel is elsewhere, and where no socket 
 the widget comm in bundles. The browser chooses, and says in its ``hello`` which road it took.
 
 Messages are the same on all three. Controls are JSON objects with a ``kind``, sent as text. Audio is binary, one
-`Frame` a message, little-endian:
+`Frame` a message, and so is a camera's `Shot`; little-endian:
 
 ====== ==== ===========================================================================
 offset type meaning
 ====== ==== ===========================================================================
-0      u8   kind: 1 from the microphone, 2 for the speaker
+0      u8   kind: 1 from the microphone, 2 for the speaker, 3 from the camera
 1      u8   flags: 1 in the last frame of an item, 2 in an item that is made as it is played
 2      u16  reserved, 0
 4      u32  seq: counts the frames of one direction
-8      u32  sample_rate in Hz
-12     u32  key: number of the item that the audio belongs to (0: none), named by an ``item`` control before
-16     f64  time_ms: when the last sample was captured, ms since the epoch (0: unknown)
-24     i16… mono PCM16
+8      u32  sample_rate in Hz; of a picture 0
+12     u32  key: number of the item that the audio belongs to (0: none), named by an ``item`` control before; or of the
+            ``snap`` control that a picture answers (0: the person took it)
+16     f64  time_ms: when the last sample, or the picture, was captured, ms since the epoch (0: unknown)
+24     i16… mono PCM16; or the bytes of a JPEG file
 ====== ==== ===========================================================================
 
 Nothing is acknowledged per frame, so latency cannot pile up on round trips. On the comm a bundle is
@@ -50,10 +51,11 @@ from .loop import call_soon, io_loop, submit
 
 FROM_MICROPHONE = 1
 FOR_SPEAKER = 2
+FROM_CAMERA = 3
 
 _HEADER = struct.Struct("<BBHIIId")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-#: A page sends 20 ms frames and short texts; larger messages are not ours.
+#: A page sends 20 ms frames, short texts, and pictures of at most 2048 pixels; larger messages are not ours.
 _MAX_MESSAGE_BYTES = 4 * 2**20
 #: Messages kept for a page that is not there yet; an hour of 100 ms frames.
 _MAX_WAITING = 36_000
@@ -100,13 +102,38 @@ class Frame:
         return cls(data[_HEADER.size :], sample_rate, key, seq, time_ms, kind, bool(flags & 1), bool(flags & 2))
 
 
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture on its way from the page."""
+
+    data: bytes
+    """A JPEG file."""
+    key: int = 0
+    seq: int = 0
+    time_ms: float = 0.0
+
+    @classmethod
+    def decode(cls, data: bytes) -> Shot:
+        """Read a picture's message; raise `RemoteProtocolError` if it is too short for one."""
+        if len(data) <= _HEADER.size:
+            raise RemoteProtocolError(f"{len(data)} bytes are no picture")
+        _, _, _, seq, _, key, time_ms = _HEADER.unpack_from(data)
+        return cls(data[_HEADER.size :], key, seq, time_ms)
+
+
+#: What comes from a page.
+Message = Frame | Shot | dict[str, Any]
+
+
 def encode_message(message: Frame | dict[str, Any]) -> str | bytes:
     """Return a message as it travels: text for a control, bytes for audio."""
     return message.encode() if isinstance(message, Frame) else json.dumps(message)
 
 
-def decode_message(data: str | bytes) -> Frame | dict[str, Any]:
-    """Read a message; raise `RemoteProtocolError` if it is neither a frame nor a control."""
+def decode_message(data: str | bytes) -> Message:
+    """Read a message; raise `RemoteProtocolError` if it is neither a frame, a picture nor a control."""
+    if isinstance(data, bytes) and data[:1] == bytes([FROM_CAMERA]):
+        return Shot.decode(data)
     if isinstance(data, bytes):
         return Frame.decode(data)
     try:
@@ -175,8 +202,8 @@ class Road:
     Parameters
     ----------
     on_message : callable
-        Called on the I/O thread with each `Frame` or control from the page. The page's ``hello`` comes first, again
-        after each reload, when `kind` already names the road; ``gone`` is the road's own word for a lost page.
+        Called on the I/O thread with each `Frame`, `Shot` or control from the page. The page's ``hello`` comes first,
+        again after each reload, when `kind` already names the road; ``gone`` is the road's own word for a lost page.
     on_error : callable
         Called with what `on_message` raised, or with the `RemoteProtocolError` of a message that was none.
     send_comm : callable, optional
@@ -190,7 +217,7 @@ class Road:
     def __init__(
         self,
         *,
-        on_message: Callable[[Frame | dict[str, Any]], None],
+        on_message: Callable[[Message], None],
         on_error: Callable[[Exception], None],
         send_comm: Callable[[dict[str, Any], list[bytes]], None] | None = None,
     ):
@@ -281,7 +308,7 @@ class Road:
         else:
             self._hand_on(message)
 
-    def _hand_on(self, message: Frame | dict[str, Any]) -> None:
+    def _hand_on(self, message: Message) -> None:
         try:
             self._on_message(message)
         except Exception as error:

@@ -248,7 +248,7 @@ class Conversation(Record):
         out_of_band = event.response.conversation_id is None
         reply.describe(event.response)
         reply.model = _text(self.session.get("model")) or reply.model
-        asked = next((turn for turn in reversed(self.turns) if turn.role == "user" and not turn.is_speaking), None)
+        asked = self._last_asked()
         origin_ms = self._take_request(reply.metadata.get(REQUEST), out_of_band)
         if not out_of_band:
             reply.asked = asked
@@ -263,6 +263,19 @@ class Conversation(Record):
         reply.timing.mark("created", elapsed_ms)
         if asked:
             trace(self._index, asked, reply)
+
+    def _last_asked(self) -> Turn | None:
+        """Return what the person said last; a picture alone counts where nothing was said beside it."""
+        found = None
+        for turn in reversed(self.turns):
+            if turn.role == "assistant" and found is not None:
+                return found
+            if turn.role != "user" or turn.is_speaking:
+                continue
+            if not turn.parts or any(part.kind != "image" for part in turn.parts.values()):
+                return turn if found is None or turn.reply is None else found
+            found = found or turn
+        return found
 
     def _take_request(self, request_id: Any, out_of_band: bool) -> float | None:
         for request in self._requests:

@@ -130,10 +130,21 @@ class Picture(Record):
             data = binascii.a2b_base64(url[head.end() :])
         except ValueError:
             raise PictureError("a data URL whose base64 is broken") from None
-        if data.startswith((b"\x89PNG", b"\xff\xd8")):
-            image = _read(data, "a data URL")
-            return cls(data, image.width, image.height, detail)
-        return cls.of(data, detail=detail)
+        return cls.from_bytes(data, detail=detail)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, detail: str = "auto") -> Picture:
+        """Take a PNG or JPEG file as it is, whatever its size; other files as in `of`.
+
+        Raises
+        ------
+        PictureError
+            If it is no picture.
+        """
+        if not data.startswith((b"\x89PNG", b"\xff\xd8")):
+            return cls.of(data, detail=detail)
+        image = _read(data, f"{len(data)} bytes")
+        return cls(data, image.width, image.height, detail)
 
     @property
     def mime_type(self) -> str:

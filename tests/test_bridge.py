@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from realtime_nb.bridge import FOR_SPEAKER, FROM_MICROPHONE, Frame, Road, decode_message, encode_message
+from realtime_nb.bridge import FOR_SPEAKER, FROM_MICROPHONE, Frame, Road, Shot, decode_message, encode_message
 from realtime_nb.errors import RemoteProtocolError
 from realtime_nb.loop import submit
 
@@ -284,3 +284,10 @@ def test_a_closed_road_lets_nobody_in(road):
 
 def test_the_token_is_in_no_repr(road):
     assert road.token not in repr(road)
+
+
+def test_a_picture_is_told_from_sound_by_its_first_byte():
+    header = struct.pack("<BBHIIId", 3, 0, 0, 7, 0, 9, 1.5)
+    assert decode_message(header + b"odd") == Shot(b"odd", key=9, seq=7, time_ms=1.5)
+    with pytest.raises(RemoteProtocolError, match="24 bytes are no picture"):
+        decode_message(header)

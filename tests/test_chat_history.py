@@ -47,3 +47,13 @@ def test_an_answer_of_nothing_leaves_no_message():
     history = ChatHistory()
     history.add_answer(CompletionReader("chat_1", "request_1"))
     assert history.messages(0.0) == []
+
+
+def test_a_message_can_be_taken_back_but_not_its_like():
+    history = ChatHistory()
+    first, second = {"role": "user", "content": "A picture"}, {"role": "user", "content": "A picture"}
+    history.add(first, second)
+    history.drop(second)
+    assert [message is first for message in history.messages(0.0)] == [True]
+    history.drop(second)
+    assert len(history.messages(0.0)) == 1

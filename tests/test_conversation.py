@@ -1,5 +1,6 @@
 import json
 
+import msgspec
 import pytest
 import wire_samples as wire
 from hypothesis import given
@@ -372,6 +373,33 @@ def test_an_image_has_its_place_among_the_words():
     [turn] = conversation
     assert turn.parts[0].image_url.startswith("data:image/png")
     assert (turn.text, turn.is_final) == ("What?", True)
+
+
+IMAGE = [{"type": "input_image", "image_url": "data:image/png;base64,AA=="}]
+
+
+def image_turn(item_id, previous=None):
+    item = wire.user_item(item_id, content=IMAGE)
+    return [wire.item_added(item, previous), wire.item_done(item, previous)]
+
+
+def test_a_picture_is_kept_as_it_was_sent_where_the_server_does_not_send_it_back():
+    sent = {"type": "message", "role": "user", "id": "U", "content": IMAGE}
+    create = msgspec.convert({"type": "conversation.item.create", "item": sent}, ev.ConversationItemCreate)
+    bare = wire.user_item("U", content=[{"type": "input_image"}])
+    conversation = folded(create, wire.item_added(bare), wire.item_done(bare))
+    [turn] = conversation
+    assert turn.parts[0].image_url == IMAGE[0]["image_url"]
+
+
+def test_a_picture_that_is_shown_beside_a_question_is_not_what_is_answered():
+    conversation = folded(*wire.text_turn(), *image_turn("P", "U"), response_created())
+    assert conversation.replies[0].asked is conversation.turn("U")
+
+
+def test_a_picture_alone_is_answered():
+    conversation = folded(*wire.text_turn(), *ANSWER, *image_turn("P", "A"), response_created("resp_2"))
+    assert conversation.replies[-1].asked is conversation.turn("P")
 
 
 def test_words_that_cannot_be_made_out_end_the_wait():

@@ -16,7 +16,7 @@ FLOORS = {
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
         *("item_order", "turn_index", "local_folds"),
         *("charges", "costs", "estimates", "conversation", "latency", "alignment", "comparison"),
-        *("tools", "tool_schema"),
+        *("watched", "tools", "tool_schema"),
         *("limits", "allowance"),
         "recording",
     ),

@@ -20,9 +20,9 @@ from ..wire.local import ApprovalAsked, Interrupted, StateChanged
 from .bounds import SessionBounds, bounds, check_priced
 from .gate import Gate
 from .journal import EventLog, Journal, Listener, LoggedEvent
-from .recorded import RecordedSession
 from .tool_calls import MAX_ROUNDS, ToolCalls
 from .watch import Watch
+from .watching import WatchingSession
 
 __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
 
@@ -33,7 +33,7 @@ Content = str | AudioClip | Picture
 _LEAST_CLIP_MS = 100
 
 
-class Session(RecordedSession):
+class Session(WatchingSession):
     """The contract of all sessions: ask, get a `Pending` reply, keep a `Conversation`.
 
     Every call returns at once with a `Pending`: ``await`` it in a cell, or call ``.result()`` in a script.

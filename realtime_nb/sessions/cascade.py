@@ -178,6 +178,9 @@ class CascadeSession(TurnwiseSession):
     def _add_message(self, message: dict[str, Any]) -> None:
         self._messages.append(message)
 
+    def _drop_message(self, message: dict[str, Any]) -> None:
+        self._messages = [each for each in self._messages if each is not message]
+
     async def _answer(
         self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
     ) -> None:

@@ -150,6 +150,9 @@ class ChatSession(TurnwiseSession):
     def _add_message(self, message: dict[str, Any]) -> None:
         self._history.add(message)
 
+    def _drop_message(self, message: dict[str, Any]) -> None:
+        self._history.drop(message)
+
     async def _answer(
         self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
     ) -> None:

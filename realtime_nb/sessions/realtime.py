@@ -13,6 +13,7 @@ from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
 from ..backends import Backend
 from ..errors import AudioError, BudgetReached, RealtimeError, ServerError, SettingsError
 from ..loop import Pending, call_soon, submit
+from ..pictures import Picture
 from ..prices import shutdown_notice
 from ..tools import Approver, Tool, read_tools
 from ..turns import Reply
@@ -396,9 +397,26 @@ class RealtimeSession(Session):
 
     async def _create_item(self, item: Item) -> None:
         await self._connect()
+
+        def is_added(event: Any) -> bool:
+            if not isinstance(event, ev.ConversationItemAdded):
+                return False
+            return event.item.id == item.id if item.id else event.item.call_id == item.call_id
+
+        await self._line.acknowledged(self._protocol.create_item(item), is_added)
+
+    def _check_sees(self) -> None:
+        """Every model of this API takes pictures; a server whose model does not says so."""
+
+    async def _show_frame(self, frame: Picture) -> Any:
+        item = message_item([frame])
+        await self._create_item(item)
+        return item.id
+
+    async def _take_back(self, shown: Any) -> None:
         await self._line.acknowledged(
-            self._protocol.create_item(item),
-            lambda event: isinstance(event, ev.ConversationItemAdded) and event.item.call_id == item.call_id,
+            self._protocol.delete_item(shown),
+            lambda event: isinstance(event, ev.ConversationItemDeleted) and event.item_id == shown,
         )
 
     async def _update(self, options: dict[str, Any], functions: dict[str, Tool]) -> None:

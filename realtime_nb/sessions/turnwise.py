@@ -17,7 +17,7 @@ from ..wire.chat import CompletionReader
 from ..wire.items import Item
 from ..wire.local import Interrupted, StateChanged
 from .base import Content, Session, checked_content
-from .content import item_content
+from .content import item_content, message_part
 from .http import Api
 from .tool_calls import MAX_ROUNDS
 
@@ -107,12 +107,12 @@ class TurnwiseSession(Session):
         """
 
     @abstractmethod
-    def _check_sees(self) -> None:
-        """Raise `PictureError` where the model is known to take no pictures."""
-
-    @abstractmethod
     def _add_message(self, message: dict[str, Any]) -> None:
         """Let the model know a message from the next request on."""
+
+    @abstractmethod
+    def _drop_message(self, message: dict[str, Any]) -> None:
+        """Tell the model a message no longer."""
 
     def _secrets(self) -> tuple[str, ...]:
         return (*super()._secrets(), *self._api.secrets)
@@ -211,13 +211,27 @@ class TurnwiseSession(Session):
     def _next_id(self) -> str:
         return f"turn_{next(self._numbers)}"
 
-    def _show(self, content: tuple[Content, ...]) -> None:
-        """Make the person's turn."""
+    async def _show_frame(self, frame: Picture) -> Any:
+        await self._connect()
+        async with self._turn:  # An answer that is being made goes by the messages of before.
+            message = {"role": "user", "content": [message_part(frame)]}
+            self._add_message(message)
+            return self._show((frame,)), message
+
+    async def _take_back(self, shown: Any) -> None:
+        item_id, message = shown
+        async with self._turn:
+            self._drop_message(message)
+            self._tell("local", ev.ConversationItemDeleted(item_id=item_id))
+
+    def _show(self, content: tuple[Content, ...]) -> str:
+        """Make the person's turn; return its item id, or nothing where there is no content."""
         if not content:
-            return
+            return ""
         shown = [item_content(piece) for piece in content]
         item = Item(id=self._next_id(), type="message", role="user", status="completed", content=shown)
         self._tell("local", ev.ConversationItemAdded(item=item), ev.ConversationItemDone(item=item))
+        return str(item.id)
 
     async def _add_output(self, call_id: str, output: str) -> None:
         await self._connect()

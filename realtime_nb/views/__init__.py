@@ -19,6 +19,7 @@ from ..recording.replay import Replay
 from ..timing import Timing
 from ..tokens import Usage
 from ..turns import Reply, Stage, Turn
+from ..watched import Watch
 from .amounts import cost_bundle, stage_bundle, timing_bundle, usage_bundle
 from .clip import clip_bundle
 from .comparison import comparison_bundle
@@ -33,6 +34,7 @@ from .recording import recording_bundle, replay_bundle
 from .reply import reply_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
 from .timeline import timeline_bundle
+from .watched import watch_bundle
 
 __all__ = ["conversation_outputs", "escape", "mimebundle"]
 
@@ -43,7 +45,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    record : AudioClip, Picture, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
+    record : AudioClip, Picture, Watch, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
         Recording, Replay, Difference, Practice, Spectrogram, Usage, Cost, Timing or Stage
         What to show.
 
@@ -57,6 +59,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
 
 mimebundle.register(AudioClip, clip_bundle)
 mimebundle.register(Picture, picture_bundle)
+mimebundle.register(Watch, watch_bundle)
 mimebundle.register(Turn, turn_bundle)
 mimebundle.register(Reply, reply_bundle)
 mimebundle.register(Conversation, conversation_bundle)

@@ -12,7 +12,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from ..bridge import Frame, Road
+from ..bridge import Frame, Message, Road, Shot
 from ..views.html import escape
 
 _STATIC = Path(__file__).parent / "static"
@@ -120,14 +120,19 @@ class BaseWidget(StyledWidget):
     def _send_comm(self, content: dict[str, Any], buffers: list[bytes]) -> None:
         self.send(content, buffers)
 
-    def _on_message(self, message: Frame | dict[str, Any]) -> None:
+    def _on_message(self, message: Message) -> None:
         if isinstance(message, Frame):
             self._on_frame(message)
+        elif isinstance(message, Shot):
+            self._on_shot(message)
         elif handler := self._handlers.get(message["kind"]):
             handler(message)
 
     def _on_frame(self, frame: Frame) -> None:
         """Take audio from the page; on the I/O thread."""
+
+    def _on_shot(self, shot: Shot) -> None:
+        """Take a picture from the page; on the I/O thread."""
 
     def _on_hello(self, message: dict[str, Any]) -> None:
         self.set_trait("road", self._road.kind)

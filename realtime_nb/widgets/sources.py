@@ -1,4 +1,4 @@
-"""Media streams of ipywebrtc as sources of sound: the one place that imports it."""
+"""Media streams of ipywebrtc as sources of sound and pictures: the one place that imports it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipywidgets import Widget
 
 
 def checked_stream(stream: Any) -> Widget | None:
-    """Return an ipywebrtc stream widget, or `None` for the browser's own microphone.
+    """Return an ipywebrtc stream widget, or `None` for the browser's own microphone or camera.
 
     Parameters
     ----------
@@ -28,6 +28,6 @@ def checked_stream(stream: Any) -> Widget | None:
     if not isinstance(stream, MediaStream):
         raise TypeError(
             f"stream={stream!r} is not an ipywebrtc media stream: pass a CameraStream, AudioStream or VideoStream, "
-            "or leave it out to use the browser's microphone"
+            "or leave it out to use the browser's own microphone or camera"
         )
     return stream

@@ -38,6 +38,10 @@ class ChatHistory:
         """Append messages that are always told in the same way."""
         self._entries += messages
 
+    def drop(self, message: Mapping[str, Any]) -> None:
+        """Take out a message, the very one that was added; does nothing where it is not there."""
+        self._entries = [entry for entry in self._entries if entry is not message]
+
     def add_answer(self, reader: CompletionReader) -> None:
         """Append the model's answer; nothing if it is empty."""
         answer = _Answer(reader.transcript, reader.tool_calls, reader.audio_id, reader.audio_expires_at)

@@ -41,7 +41,7 @@ export function unpackFrame(buffer) {
  * Carry for one page until its port falls silent.
  *
  * The page says `{ open: { url, road } }`, `{ close }`, `{ capture: port }`, `{ player: port or null }`,
- * `{ gate: whether the microphone's frames go up }`, `{ send: text, urgent }`, `{ flush }` and `{ take: what came over the
+ * `{ gate: whether the microphone's frames go up }`, `{ send: text or picture, urgent }`, `{ flush }` and `{ take: what came over the
  * comm }`. It hears `{ control }` from the kernel, `{ lost: close code }` of a socket, `{ wanted }` when there is sound and
  * no player, and `{ comm: text or frame, urgent }`: what goes up while no socket is open.
  *

@@ -224,6 +224,10 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
     send(control, urgent = false) {
       carrier.postMessage({ send: JSON.stringify(control), urgent });
     },
+    /** Send a binary message at once; its buffer is given away. @param {ArrayBuffer} data */
+    sendBytes(data) {
+      carrier.postMessage({ send: data, urgent: true }, [data]);
+    },
     /** Tie the line of a worklet to the road. @param {"capture" | "player"} side @param {MessagePort | null} line */
     attach(side, line) {
       carrier.postMessage({ [side]: line }, line ? [line] : []);

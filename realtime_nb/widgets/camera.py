@@ -1,0 +1,147 @@
+"""A camera whose pictures reach Python when it asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import traitlets
+from ipywidgets import Widget, widget_serialization
+
+from ..bridge import Shot
+from ..errors import PictureError
+from ..loop import Pending, call_soon, submit
+from ..pictures import MAX_SIDE, Picture
+from .base import BaseWidget, static_text
+from .sources import checked_stream
+
+#: What a page may be asked for, so that a picture stays one message on the road.
+_LARGEST_SIDE = 2048
+#: Enough for every detail that a model is told; the page scales pictures down further.
+DEFAULT_CONSTRAINTS = {"width": {"ideal": 1280}, "height": {"ideal": 720}}
+
+
+class Camera(BaseWidget):
+    """A camera in the page: a preview, and pictures for Python.
+
+    Parameters
+    ----------
+    stream : ipywebrtc.MediaStream, optional
+        Where the pictures come from, e.g. a ``CameraStream``, a ``VideoStream`` of a file or a ``WidgetStream``; the
+        browser's own camera by default. A stream is never stopped from here.
+    source : {"camera", "screen"}, default "camera"
+        Without a `stream`: the browser's camera, or a screen or window, which the person picks after a click on the
+        widget's button; browsers let nobody else start that.
+    constraints : dict, optional
+        Video constraints of `getUserMedia`, e.g. ``{"facingMode": "environment"}``. By default 1280 × 720 if possible.
+
+    Examples
+    --------
+    >>> camera = Camera()                                          # doctest: +SKIP
+    >>> camera                                                     # shows the preview; in a later cell:
+    >>> picture = await camera.snapshot()                          # doctest: +SKIP
+    >>> await session.ask("What do I hold in my hand?", picture)   # doctest: +SKIP
+    >>> watch = session.watch(camera, every_s=2)                   # doctest: +SKIP
+    """
+
+    _esm = static_text("camera.js")
+    _shared = ("active",)
+
+    stream = traitlets.Instance(Widget, allow_none=True).tag(sync=True, **widget_serialization)
+    """An ipywebrtc stream widget, or `None` for the browser's own camera. Default: `None`."""
+    source = traitlets.Enum(("camera", "screen"), "camera").tag(sync=True)
+    """What the browser films where there is no `stream`: "camera" or "screen". Default: "camera"."""
+    constraints = traitlets.Dict(DEFAULT_CONSTRAINTS).tag(sync=True)
+    """Video constraints of `getUserMedia`. Default: 1280 × 720 if possible. A `stream` brings its own."""
+    active = traitlets.Bool(False)
+    """Whether the camera is open. Either side may set it. Default: `False`."""
+
+    def __init__(self, stream: Widget | None = None, **kwargs: Any):
+        self._numbers = itertools.count(1)
+        self._wanted: dict[int, tuple[dict[str, Any], asyncio.Future[Picture]]] = {}
+        self._picture: Picture | None = None
+        super().__init__(stream=checked_stream(stream), **kwargs)
+        self._handlers["no_picture"] = self._on_no_picture
+
+    @traitlets.validate("stream")
+    def _check_stream(self, proposal: Any) -> Widget | None:
+        return checked_stream(proposal["value"])
+
+    @property
+    def picture(self) -> Picture | None:
+        """The last picture that was taken, by `snapshot` or by the widget's button; `None` before the first."""
+        return self._picture
+
+    def start(self) -> None:
+        """Open the camera. Returns at once."""
+        self.error = ""
+        self.active = True
+
+    def stop(self) -> None:
+        """Close the camera. Returns at once."""
+        self.active = False
+
+    def snapshot(self, *, max_side: int = MAX_SIDE, detail: str = "auto", timeout_s: float = 30.0) -> Pending:
+        """Take a picture; a camera that is closed is opened for it, and closed again.
+
+        Parameters
+        ----------
+        max_side : int, default 1024
+            The page scales a longer side down to it; at most 2048.
+        detail : {"auto", "low", "high"}, default "auto"
+            How closely the model is to look.
+        timeout_s : float, default 30
+            How long to wait for page, person and camera.
+
+        Returns
+        -------
+        picture : Pending[Picture]
+            Await it, or call ``.result()``. Fails with `PictureError`, in words, if the browser gives none.
+        """
+        if not 1 <= max_side <= _LARGEST_SIDE:
+            raise PictureError(f"max_side={max_side} must be between 1 and {_LARGEST_SIDE} pixels")
+        return submit(self._snapshot(max_side, detail, timeout_s))
+
+    async def _snapshot(self, max_side: int, detail: str, timeout_s: float) -> Picture:
+        key = next(self._numbers)
+        request = {"kind": "snap", "key": key, "max_side": max_side, "detail": detail}
+        taken: asyncio.Future[Picture] = asyncio.get_running_loop().create_future()
+        self._wanted[key] = (request, taken)
+        if self._road.kind:  # A page that comes later is asked when it says hello.
+            self._road.send(request, urgent=True)
+        try:
+            return await asyncio.wait_for(taken, timeout_s)
+        except TimeoutError:
+            why = "nobody answered the browser's question" if self._road.kind else "show the camera in a cell first"
+            raise PictureError(f"no picture within {timeout_s:g} s: {why}") from None
+        finally:
+            self._wanted.pop(key, None)
+
+    def close(self) -> None:
+        """Take the camera off the page; snapshots that wait fail."""
+        if getattr(self, "_wanted", None):
+            call_soon(self._fail_all)
+        super().close()
+
+    def _fail_all(self) -> None:
+        for _, taken in self._wanted.values():
+            if not taken.done():
+                taken.set_exception(PictureError("the camera was taken off the page"))
+
+    def _on_hello(self, message: dict[str, Any]) -> None:
+        super()._on_hello(message)
+        for request, _ in self._wanted.values():
+            self._road.send(request, urgent=True)
+
+    def _on_shot(self, shot: Shot) -> None:
+        request, taken = self._wanted.get(shot.key, ({}, None))
+        picture = Picture.from_bytes(shot.data, detail=request.get("detail", "auto"))
+        self._picture = picture
+        if taken is not None and not taken.done():
+            taken.set_result(picture)
+
+    def _on_no_picture(self, message: dict[str, Any]) -> None:
+        _, taken = self._wanted.get(message["key"], ({}, None))
+        if taken is not None and not taken.done():
+            taken.set_exception(PictureError(str(message["text"])))
