@@ -269,6 +269,7 @@ class Line:
                 "state": session.state,
                 "message": self._message,
                 "phase": self._phase,
+                "yields": self._detection.get("interrupt_response", True),
                 "backend": session.backend.name,
                 "model": session.model,
                 "voice": session.voice,

@@ -33,6 +33,9 @@ class VoicePanel(StreamTraits, BaseWidget):
         Where the person's sound comes from; the browser's microphone by default.
     hands_free : bool, optional
         Whether the server finds the turns. By default as the session's `turn_detection` says.
+    half_duplex : bool, default False
+        Whether the microphone sends silence while the voice plays: for loudspeakers that the browser's echo
+        cancellation cannot cope with.
 
     Examples
     --------
@@ -44,14 +47,19 @@ class VoicePanel(StreamTraits, BaseWidget):
     A session has one panel: a second one closes the first. Displaying it makes three outputs: the panel, the record
     of the conversation below it, and a picture. The last two are static and are updated after each reply, so that the
     saved notebook reads well without a kernel.
+
+    Hands-free, the person may speak over the voice. A sound of 80 ms that is louder than the room and than the voice's
+    echo pauses playback in the page at once. When the server confirms that it is speech, the answer is dropped there,
+    and the record keeps what was heard; otherwise playback goes on 0.4 s behind the last sound, 4 s at most after the
+    first: a cough costs nothing. The Interrupt button and the Escape key stop the answer by hand.
     """
 
     _esm = static_text("panel.js")
     _parts_needed = (
         *("road.js", "carrier.worker.js", "audio.js", "scope.js", "asks.js"),
-        *("capture.worklet.js", "player.worklet.js"),
+        *("floor.worklet.js", "capture.worklet.js", "player.worklet.js"),
     )
-    _shared = ("hands_free", "muted")
+    _shared = ("hands_free", "half_duplex", "muted")
 
     _about = traitlets.Dict().tag(sync=True)
     # How many pages have loaded the panel. Outputs are found by a name that is not saved, so only the first page, in
@@ -60,6 +68,9 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     hands_free = traitlets.Bool(True)
     """Whether the server finds the turns; otherwise the person holds a button. Either side may set it."""
+    half_duplex = traitlets.Bool(False)
+    """Whether the microphone sends silence while the voice plays, so that it cannot hear itself; the Interrupt button
+    and the Escape key still stop it. Hands-free only. Either side may set it. Default: `False`."""
     muted = traitlets.Bool(False)
     """Whether the microphone sends silence. Either side may set it. Default: `False`."""
     state = traitlets.Unicode("closed", read_only=True)

@@ -67,6 +67,8 @@ class Playback:
         self.playing = ""
         """Item that the page plays now; empty in silence."""
         self.underruns = 0
+        self.holds = 0
+        """How often the page paused the answer by itself, because the person made a sound."""
         self.audible_samples = 0
 
     def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, live: bool = False) -> None:
@@ -124,6 +126,7 @@ class Playback:
     def on_played(self, message: dict[str, Any]) -> None:
         """Take the page's ``played`` report: where it is, what it finished, and its counters."""
         self.underruns, self.audible_samples = message["underruns"], message["audible"]
+        self.holds = message.get("holds", 0)
         playing = message["playing"]
         with self._lock:
             finished = [(self._item(p["key"]), p["samples"]) for p in message["finished"]]

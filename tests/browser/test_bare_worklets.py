@@ -173,3 +173,24 @@ def test_a_live_item_that_ran_dry_is_held_back_again(queue):
     script = """push(1, [8, 8, 8, 8], false, true); pull(1); pull(9); push(1, [8, 8, 8, 8]);
       return [pull(1), pull(2), queue.underruns]"""
     assert queue(script) == [[0], [8, 8], 1]
+
+
+def test_a_pause_fades_keeps_all_and_goes_on_where_it_was(queue):
+    script = """push(1, [8, 8, 8, 8, 8, 8, 8, 8, 8, 8], true);
+      const before = pull(2); queue.hold(); queue.hold(); const paused = pull(7); const at = queue.items[0].played;
+      queue.resume(); return { before, paused, at, after: pull(9), holds: queue.holds, finished: queue.finished };"""
+    assert queue(script) == {
+        "before": [8, 8],
+        "paused": [6, 4, 2, 0, 0, 0, 0],
+        "at": 2,
+        "after": [2, 4, 6, 8, 8, 8, 8, 8, 0],
+        "holds": 1,
+        "finished": [{"key": 1, "samples": 10}],
+    }
+
+
+def test_what_is_dropped_in_a_pause_stays_silent_and_the_next_item_plays(queue):
+    script = """push(1, [8, 8, 8, 8, 8, 8], true); pull(2); queue.hold(); pull(6);
+      const positions = queue.flush(); const silence = pull(4); push(2, [5, 5], true);
+      return { positions, silence, next: pull(2) };"""
+    assert queue(script) == {"positions": [{"key": 1, "samples": 2}], "silence": [0, 0, 0, 0], "next": [5, 5]}

@@ -5,8 +5,10 @@
 /** @typedef {{ key: number, samples: number }} Position */
 /** @typedef {{ kind: string, key: number, audible: boolean, time_ms: number, latency_ms: number }} Began an item's first
  *   sample, or its first audible one, was rendered, and takes so long from there to the loudspeaker */
-/** @typedef {{ playing: Position | null, finished: Position[], underruns: number, leftOut: number, audible: number,
- *   level: number, timeMs: number }} Report what had been rendered at `timeMs` */
+/** @typedef {{ playing: Position | null, finished: Position[], held: boolean, underruns: number, leftOut: number,
+ *   holds: number, audible: number, level: number, timeMs: number }} Report what had been rendered at `timeMs` */
+/** @typedef {{ yields: boolean, halfDuplex: boolean }} Rules whether a sound of the person's pauses the answer, and
+ *   whether the microphone is silent while it sounds */
 
 /** Where a `Scope` of its own finds the taps of other widgets' engines: a module's text runs once for each widget, so
  * they have no variable in common. @type {Map<string, () => { capture?: AnalyserNode | null, player?: AnalyserNode | null }>} */
@@ -58,7 +60,8 @@ export function insecure() {
  * @param {object} options
  * @param {any} options.model anywidget model with `stream` (an ipywebrtc reference or null) and `constraints`
  * @param {AbortSignal} options.signal ends it
- * @param {{ capture?: string, player?: string }} options.worklets module texts; leave out the side that is not needed
+ * @param {{ capture?: string, player?: string, floor?: string }} options.worklets module texts; leave out the side that
+ *   is not needed
  * @param {(side: "capture" | "player", line: MessagePort | null) => void} options.onLine the end of a worklet's line
  *   that the carrier gets; null when the worklet is gone
  * @param {(level: number) => void} [options.onLevel] of the microphone, root mean square, 17 times a second
@@ -85,6 +88,8 @@ export function makeAudio(options) {
   let capture = null;
   let attempt = 0; // Voids a getUserMedia whose answer comes after stop().
   let muted = false;
+  /** @type {Rules} */
+  let rules = { yields: false, halfDuplex: false };
 
   function tell() {
     if (!context) return;
@@ -163,7 +168,7 @@ export function makeAudio(options) {
     const source = made.createMediaStreamSource(stream);
     const frameSamples = Math.round((made.sampleRate * FRAME_MS) / 1000);
     const node = makeNode(made, "capture", { numberOfOutputs: 0, processorOptions: { frameSamples } });
-    node.port.postMessage({ muted });
+    node.port.postMessage({ muted, floor: rules });
     node.port.onmessage = ({ data }) => {
       if (data.stopped) options.onCaptureStopped?.();
       else options.onLevel?.(data.level);
@@ -256,6 +261,12 @@ export function makeAudio(options) {
     setMuted(value) {
       muted = value;
       capture?.node.port.postMessage({ muted });
+    },
+    /** @param {Rules} asked needs the worklet `floor` */
+    setRules(asked) {
+      if (asked.yields === rules.yields && asked.halfDuplex === rules.halfDuplex) return;
+      rules = asked;
+      capture?.node.port.postMessage({ floor: rules });
     },
     /** Tell on which road the sound comes. @param {string} road */
     setRoad(road) {

@@ -58,8 +58,14 @@ if ("registerProcessor" in globalThis) {
       this.port.onmessage = ({ data }) => {
         if (data.line) this.line = data.line;
         if ("muted" in data) this.muted = data.muted;
+        if (data.floor) Object.assign(this.floor ?? {}, data.floor);
         if (data.stop) this.stop();
       };
+    }
+
+    /** Who says when the answer pauses and when this side is silent; nobody in a microphone without a speaker. */
+    get floor() {
+      return /** @type {any} */ (globalThis)[Symbol.for("realtime-nb.floor")];
     }
 
     /** Send what is left of the last frame; nothing follows it. */
@@ -84,7 +90,10 @@ if ("registerProcessor" in globalThis) {
       if (!channels?.length || !this.line) return true;
       const mono = channels.length === 1 ? channels[0] : mixed(channels);
       // Muted is silence, not absence: the server's voice detection needs an unbroken clock to end a turn.
-      for (const frame of this.cutter.push(this.muted ? new Float32Array(mono.length) : mono)) this.post(frame);
+      for (const frame of this.cutter.push(this.muted ? new Float32Array(mono.length) : mono)) {
+        this.floor?.hear(rms(frame));
+        this.post(this.floor?.mutes ? frame.fill(0) : frame);
+      }
       return true;
     }
   }

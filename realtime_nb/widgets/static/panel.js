@@ -22,6 +22,8 @@ function newState() {
     phase: "idle",
     about: { backend: "", model: "", voice: "" },
     hands_free: true,
+    half_duplex: false,
+    yields: true,
     muted: false,
     error: "",
     notice: "",
@@ -29,6 +31,7 @@ function newState() {
     held: false,
     capturing: false,
     playing: false,
+    paused: false,
     blocked: false,
     levelIn: 0,
     levelOut: 0,
@@ -50,7 +53,9 @@ export function statusOf(state) {
   if (state.road === "") return { words: "Looking for the kernel…", tone: "wait" };
   if (state.session === "connecting") return { words: "Connecting…", tone: "wait" };
   if (state.session !== "open") return { words: state.message || "Not connected", tone: "off" };
-  if (state.playing) return { words: state.blocked ? "Sound is blocked" : "The AI is speaking", tone: "speak" };
+  if (state.playing && state.blocked) return { words: "Sound is blocked", tone: "speak" };
+  if (state.playing && state.paused) return { words: "Paused: is that you?", tone: "hear" };
+  if (state.playing) return { words: "The AI is speaking", tone: "speak" };
   if (state.phase === "hearing" || state.held) return { words: "Listening to you", tone: "hear" };
   if (state.asks.length) return { words: "The AI waits for your approval", tone: "wait" };
   if (state.running.length) return { words: `Thinking… (running ${state.running.join(", ")})`, tone: "wait" };
@@ -88,6 +93,7 @@ async function makeEngine(model, signal) {
   /** Tell the views, about fifteen times a second: meters need no more, and the page has sound to carry. */
   function changed() {
     road.setGate(state.session === "open" && (state.hands_free || sending));
+    audio.setRules({ yields: state.hands_free && state.yields, halfDuplex: state.hands_free && state.half_duplex });
     scheduled ||= setTimeout(() => {
       scheduled = 0;
       watchers.forEach((watch) => watch());
@@ -97,7 +103,11 @@ async function makeEngine(model, signal) {
   const audio = audioPart.makeAudio({
     model,
     signal,
-    worklets: { capture: parts["capture.worklet.js"], player: parts["player.worklet.js"] },
+    worklets: {
+      floor: parts["floor.worklet.js"],
+      capture: parts["capture.worklet.js"],
+      player: parts["player.worklet.js"],
+    },
     onLine: (/** @type {"capture" | "player"} */ side, /** @type {MessagePort | null} */ line) => road.attach(side, line),
     onLevel(/** @type {number} */ level) {
       state.levelIn = level;
@@ -108,7 +118,8 @@ async function makeEngine(model, signal) {
       problem(reason);
     },
     onReport(/** @type {any} */ report) {
-      Object.assign(state, { playing: report.playing !== null, levelOut: report.playing ? report.level : 0 });
+      const playing = report.playing !== null;
+      Object.assign(state, { playing, paused: report.held, levelOut: playing ? report.level : 0 });
       changed();
     },
     onBegan: (/** @type {any} */ began) => road.send(began),
@@ -168,9 +179,9 @@ async function makeEngine(model, signal) {
   }
 
   /** @param {any} message */
-  function takeSession({ state: session, message, phase, backend, model: name, voice }) {
+  function takeSession({ state: session, message, phase, yields, backend, model: name, voice }) {
     if (session === "closed" && state.session !== "closed") stopAudio();
-    Object.assign(state, { session, message, phase, about: { backend, model: name, voice } });
+    Object.assign(state, { session, message, phase, yields, about: { backend, model: name, voice } });
   }
 
   /** @param {{ order: string[], rows: Row[] }} turns */
@@ -179,7 +190,7 @@ async function makeEngine(model, signal) {
     state.order = order;
   }
 
-  /** @param {"hands_free" | "muted" | "error"} name @param {any} value */
+  /** @param {"hands_free" | "half_duplex" | "muted" | "error"} name @param {any} value */
   function share(name, value) {
     set(name, value);
     road.send({ kind: "shared", name, value }, true);
@@ -310,6 +321,9 @@ const HTML = `
       <label><input type="radio" value="free"><span>Hands-free</span></label>
       <label><input type="radio" value="hold"><span>Hold to talk</span></label>
     </fieldset>
+    <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
+Then you interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
+      Mute me while the AI speaks</label>
   </div>
   <button type="button" class="rtnb-button rtnb-hold" data-role="hold" aria-keyshortcuts="Space">
     Hold to talk <kbd>Space</kbd></button>
@@ -357,6 +371,7 @@ function show(engine, el) {
   part("mute").onclick = () => engine.share("muted", !state.muted);
   part("interrupt").onclick = engine.interrupt;
   part("enable").onclick = engine.enableSound;
+  part("half").onchange = () => engine.share("half_duplex", part("half").checked);
   find(".rtnb-close").onclick = () => engine.share("error", "");
   holdWith(part("hold"), engine);
   keys(root, part("hold"), engine);
@@ -405,6 +420,9 @@ function show(engine, el) {
       radio.checked = (radio.value === "free") === state.hands_free;
       radio.disabled = !reached;
     }
+    part("half").checked = state.half_duplex;
+    part("half").parentElement.hidden = !state.hands_free;
+    part("half").disabled = !reached;
     part("hold").hidden = state.hands_free || !open;
     part("hold").setAttribute("aria-pressed", String(state.held));
     part("enable").hidden = !(state.blocked && open);

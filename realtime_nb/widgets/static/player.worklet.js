@@ -36,6 +36,8 @@ export class PlayQueue {
     this.underruns = 0;
     this.leftOut = 0; // samples of live items
     this.flushedKey = 0;
+    this.held = false;
+    this.holds = 0;
     /** @type {Float32Array} */
     this.tail = new Float32Array(0);
     /** @type {Position[]} */
@@ -93,10 +95,36 @@ export class PlayQueue {
     item.played -= faded.length;
   }
 
+  /** Pause, with a fade; nothing is dropped, and what was faded is played again. */
+  hold() {
+    if (this.held) return;
+    this.held = true;
+    this.holds += 1;
+    this.tail = this.ahead().map((s, i, y) => s * (1 - (i + 1) / y.length));
+  }
+
+  /** Go on where it was paused. */
+  resume() {
+    this.held = false;
+    this.ahead().forEach((s, i, y) => (y[i] = (s * (i + 1)) / y.length));
+  }
+
+  /** @returns {Float32Array} the next samples for a fade, which stay in the queue */
+  ahead() {
+    const item = this.items[0];
+    if (!item || this.waiting) return new Float32Array(0);
+    const y = new Float32Array(Math.min(this.fadeSamples, item.queued));
+    this.read(item, y);
+    item.chunks.unshift(y);
+    item.queued += y.length;
+    item.played -= y.length;
+    return y;
+  }
+
   /** Drop everything queued, with a fade. @returns {Position[]} how far each unfinished item was played */
   flush() {
     const item = this.items[0];
-    if (item && !this.waiting) {
+    if (item && !this.waiting && !this.held) {
       const faded = new Float32Array(Math.min(this.fadeSamples, item.queued));
       this.read(item, faded);
       this.tail = faded.map((s, i) => s * (1 - (i + 1) / faded.length));
@@ -104,6 +132,7 @@ export class PlayQueue {
     const positions = this.items.map(({ key, played }) => ({ key, samples: played }));
     this.flushedKey = this.items.reduce((key, i) => Math.max(key, i.key), this.flushedKey);
     this.items = [];
+    this.held = false;
     return positions;
   }
 
@@ -111,7 +140,7 @@ export class PlayQueue {
   pull(out) {
     let at = this.pullTail(out);
     const start = at;
-    while (at < out.length && this.items.length) {
+    while (at < out.length && this.items.length && !this.held) {
       const item = this.items[0];
       if (this.waiting && !this.isReady(item, out.length - at)) break;
       this.waiting = false;
@@ -205,6 +234,7 @@ if ("registerProcessor" in globalThis) {
         watchSamples: WATCH_S * sampleRate,
       });
       this.audible = 0;
+      this.wasHeld = false;
       this.energy = 0;
       this.rendered = 0;
       this.sinceReport = 0;
@@ -233,10 +263,11 @@ if ("registerProcessor" in globalThis) {
     }
 
     report() {
-      const { items, finished, underruns, leftOut } = this.queue;
+      const { items, finished, underruns, leftOut, held, holds } = this.queue;
       const level = this.rendered ? Math.sqrt(this.energy / this.rendered) : 0;
       const playing = items.length ? { key: items[0].key, samples: items[0].played } : null;
-      this.tell({ kind: "played", playing, finished, underruns, leftOut, audible: this.audible, level, timeMs: Date.now() });
+      const counters = { underruns, leftOut, holds, audible: this.audible };
+      this.tell({ kind: "played", playing, finished, held, ...counters, level, timeMs: Date.now() });
       this.queue.finished = [];
       this.energy = this.rendered = this.sinceReport = 0;
     }
@@ -247,6 +278,15 @@ if ("registerProcessor" in globalThis) {
       this.port.postMessage(message);
     }
 
+    /** Let it be known what sounds to those who say when to pause; there is nobody in a speaker without a microphone.
+     * @param {Float32Array} out @param {number} n */
+    rule(out, n) {
+      const floor = /** @type {any} */ (globalThis)[Symbol.for("realtime-nb.floor")];
+      if (!floor) return;
+      floor.queue = this.queue;
+      floor.rendered(out, n);
+    }
+
     /** @param {Float32Array[][]} _inputs @param {Float32Array[][]} outputs */
     process(_inputs, [[out]]) {
       const wasPlaying = this.queue.playing;
@@ -255,14 +295,16 @@ if ("registerProcessor" in globalThis) {
         // The page alone knows the output's latency, and passes it on with that.
         this.port.postMessage({ kind: "began", key, audible, time_ms: Date.now() + (1000 * at) / sampleRate });
       }
+      this.rule(out, n);
       for (const s of out) {
         this.energy += s * s;
         if (s > AUDIBLE || s < -AUDIBLE) this.audible += 1;
       }
       this.rendered += out.length;
       this.sinceReport += n;
-      const stopped = wasPlaying && !this.queue.playing;
-      if (stopped || this.queue.finished.length || this.sinceReport >= this.reportEvery) this.report();
+      const changed = (wasPlaying && !this.queue.playing) || this.wasHeld !== this.queue.held;
+      this.wasHeld = this.queue.held;
+      if (changed || this.queue.finished.length || this.sinceReport >= this.reportEvery) this.report();
       return true;
     }
   }

@@ -1,0 +1,132 @@
+"""Speaking over the answer in a real browser: what the audio thread counts, with a server that is the test."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bare import until
+from conftest import TRACKS, chromium_with
+from playwright.sync_api import expect
+from scripted import ScriptedSession
+
+from realtime_nb.audio import AudioClip
+from realtime_nb.widgets.panel import VoicePanel
+
+#: Of the samples of the scripted answer, a sine, so many are not next to zero.
+AUDIBLE = 78 / 80
+WORDS = "one two three four five six seven eight nine ten"
+
+
+@pytest.fixture(scope="session")
+def coughing_browser(playwright, tmp_path_factory):
+    """Chromium whose microphone hears 3 s of next to nothing, a burst of 250 ms, and next to nothing again."""
+    rng = np.random.default_rng(1)
+    samples = 0.0005 * rng.standard_normal(48_000 * 6)
+    samples[48_000 * 3 : 48_000 * 3 + 12_000] += 0.3 * rng.standard_normal(12_000)
+    file = AudioClip(samples, 48_000).save(tmp_path_factory.mktemp("audio") / "cough.wav")
+    running = chromium_with(playwright, Path(file))
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def browser(coughing_browser):
+    return coughing_browser
+
+
+@pytest.fixture
+def session():
+    return ScriptedSession()
+
+
+@pytest.fixture
+def panel(session, bare):
+    # The browser's own processing would take the burst, or all of it, for noise.
+    off = dict.fromkeys(("echoCancellation", "noiseSuppression", "autoGainControl"), False)
+    return VoicePanel(session, constraints=off)
+
+
+@pytest.fixture
+def page(panel, visit):
+    page = visit(TRACKS)
+    until(lambda: panel.road == "direct")
+    page.get_by_role("button", name="Connect", exact=True).click()
+    return page
+
+
+def status(page):
+    return page.locator("[data-role=status]")
+
+
+def test_a_cough_pauses_the_answer_and_loses_none_of_it(page, panel, session):
+    response = session.begin_answer("item-1", WORDS, seconds=5)
+    session.end_answer(response, "item-1", WORDS)
+    expect(status(page)).to_have_text("Paused: is that you?")
+    expect(status(page)).to_have_text("The AI is speaking")
+    until(lambda: not panel.playback.busy)
+    assert panel.playback.holds == 1
+    turn = session.conversation.turn("item-1")
+    assert (turn.played_ms, turn.interrupted, turn.heard_text) == (5000, False, WORDS)
+    assert panel.playback.audible_samples == pytest.approx(120_000 * AUDIBLE, rel=0.005)
+
+
+def test_speech_that_the_server_confirms_ends_the_answer_where_it_paused(page, panel, session):
+    session.begin_answer("item-1", WORDS, seconds=20)
+    until(lambda: panel.playback.holds)
+    audible = panel.playback.audible_samples
+    session.hear("item-2", "Stop!", previous="item-1")
+    until(lambda: "stopped" in session.names())
+    _, _, played_ms = next(call for call in session.calls if call[0] == "stopped")
+    # Nothing was rendered between the pause and its confirmation but the fade.
+    until(lambda: panel.playback.audible_samples >= audible)
+    assert played_ms == pytest.approx(panel.playback.audible_samples / AUDIBLE / 24, abs=60)
+    turn = session.conversation.turn("item-1")
+    assert turn.interrupted and WORDS.startswith(turn.heard_text)
+
+
+def test_a_kernel_that_hears_nothing_for_a_while_does_not_keep_the_answer_going(page, panel, session, bare):
+    """As on the comm, where a cell that blocks holds every message."""
+    session.begin_answer("item-1", WORDS, seconds=20)
+    until(lambda: panel.playback.playing)
+    handlers, panel._handlers = panel._handlers, {}
+    on_frame, panel.line.on_frame = panel.line.on_frame, lambda frame: None
+    expect(status(page)).to_have_text("Paused: is that you?")
+    panel._handlers, panel.line.on_frame = handlers, on_frame
+    until(lambda: panel.playback.holds)
+
+
+def test_where_the_voice_talks_on_nothing_pauses_it(page, panel, session):
+    session.turn_detection = {"type": "server_vad", "interrupt_response": False}
+    session.hear("item-0", "Hm.")  # The page is told with every state.
+    response = session.begin_answer("item-1", WORDS, seconds=5)
+    session.end_answer(response, "item-1", WORDS)
+    until(lambda: not panel.playback.busy)
+    assert panel.playback.holds == 0
+
+
+def test_half_duplex_keeps_the_microphone_silent_while_the_answer_plays(page, panel, session):
+    page.get_by_label("Mute me while the AI speaks").check()
+    until(lambda: panel.half_duplex)
+    until(lambda: any(session.audio[-960:]))
+    response = session.begin_answer("item-1", WORDS, seconds=4)
+    session.end_answer(response, "item-1", WORDS)
+    until(lambda: panel.playback.playing)
+    until(lambda: session.audio[-960:] and not any(session.audio[-960:]))
+    start = len(session.audio)
+    until(lambda: not panel.playback.busy)
+    sent = np.frombuffer(session.audio[start:-960], "<i2")
+    assert len(sent) > 48_000 and not np.flatnonzero(sent).tolist()  # The burst, too.
+    assert panel.playback.holds == 0
+    until(lambda: any(session.audio[-960:]))
+
+
+def test_half_duplex_can_be_asked_for_in_python_and_has_no_part_in_holding_the_button(bare, visit, session):
+    panel = VoicePanel(session, half_duplex=True)
+    page = visit(TRACKS)
+    until(lambda: panel.road == "direct")
+    switch = page.get_by_label("Mute me while the AI speaks")
+    expect(switch).to_be_checked()
+    panel.half_duplex = False
+    expect(switch).not_to_be_checked()
+    panel.hands_free = False
+    expect(switch).to_be_hidden()
