@@ -17,6 +17,7 @@ from .costs import Costs
 from .input_track import InputTrack
 from .local_folds import LOCAL_FOLDS, trace
 from .record import Record
+from .seams import Seam, settings_text
 from .turn_index import TurnIndex
 from .turns import Part, Reply, Turn
 from .wire import events as ev
@@ -39,6 +40,7 @@ class Conversation(Record):
         """The settings in force, as the server last stated them."""
         self.errors: list[ev.Error] = []
         """Errors that the server sent."""
+        self._updated: dict[str, Any] = {}
         self._index = TurnIndex()
         self._track = InputTrack()
         self._requests: deque[tuple[str, float, bool]] = deque()
@@ -56,6 +58,11 @@ class Conversation(Record):
     def replies(self) -> list[Reply]:
         """Every response, in the order in which they began; out-of-band ones included."""
         return list(self._index.replies.values())
+
+    @property
+    def seams(self) -> list[Seam]:
+        """Where it went on in another session of the server's, or with other instructions or tools."""
+        return list(self._index.seams)
 
     @property
     def clock(self) -> ClockAligned | None:
@@ -114,14 +121,18 @@ class Conversation(Record):
         fold(self, event, elapsed_ms)
 
     def _session(self, event: ev.SessionCreated | ev.SessionUpdated, elapsed_ms: float) -> None:
-        self.session = event.session
+        before, self.session = self._updated, event.session
         encoding = _text(setting_at(self.session, "audio.input.format.type")) or "audio/pcm"
         if isinstance(event, ev.SessionCreated):
             # A server counts from its own beginning: after a reconnection, nothing of before is in its buffer.
             self._track = InputTrack(encoding)
             self._requests.clear()
-        elif encoding != self._track.encoding:
-            self._track = InputTrack(encoding, start_ms=self._track.end_ms)
+        else:
+            self._updated = event.session
+            if before and len(self) and (text := settings_text(before, event.session)):
+                self._index.seam(elapsed_ms, text)
+            if encoding != self._track.encoding:
+                self._track = InputTrack(encoding, start_ms=self._track.end_ms)
         self._turn_detection(event, elapsed_ms)
 
     def _turn_detection(
@@ -152,11 +163,10 @@ class Conversation(Record):
         self._requests.append((event.event_id or "", elapsed_ms, out_of_band))
 
     def _create_sent(self, event: ev.ConversationItemCreate, elapsed_ms: float) -> None:
-        if event.item.id and any(part.type == "input_image" for part in event.item.content or ()):
-            self._index.described(event.item)  # A server need not send pictures back.
+        if event.item.id:
+            self._index.sent(event.item, self._track.encoding)
         # The server names no predecessor for what was put first, nor for what it put last.
         if event.previous_item_id == "root" and event.item.id:
-            self._index.item(event.item.id)
             self._index.order.place_first(event.item.id)
 
     def _speech_started(self, event: ev.InputAudioBufferSpeechStarted, elapsed_ms: float) -> None:

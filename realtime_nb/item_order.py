@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class ItemOrder:
@@ -16,6 +16,7 @@ class ItemOrder:
         self._ids: list[str] = []
         self._previous: dict[str, str | None] = {}
         self._waiting: dict[str, list[str]] = {}
+        self._unknown: set[str] = set()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids.copy())
@@ -25,6 +26,15 @@ class ItemOrder:
 
     def __contains__(self, item_id: object) -> bool:
         return item_id in self._ids
+
+    @property
+    def last(self) -> str | None:
+        """The last item, if there is one."""
+        return self._ids[-1] if self._ids else None
+
+    def forget(self, item_ids: Iterable[str]) -> None:
+        """Note that the server knows these no more: what it puts behind one of the others comes behind them, too."""
+        self._unknown = set(item_ids)
 
     def place_first(self, item_id: str) -> None:
         """Put an item before all others, for good."""
@@ -65,5 +75,7 @@ class ItemOrder:
             return  # A circle: somebody is wrong.
         del self._ids[start:stop]
         at = self._ids.index(previous) + 1
+        while at < len(self._ids) and self._ids[at] in self._unknown:
+            at += 1
         self._ids[at:at] = block
         self._previous[item_id] = previous

@@ -5,21 +5,59 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .seams import renewal_text
 from .tokens import Usage
 from .turn_index import TurnIndex
 from .turns import Reply, Stage, Turn
+from .wire.items import ErrorDetail
 from .wire.local import (
     AnswerFile,
     ApprovalGiven,
     ClockAligned,
     FramePassed,
     Heard,
+    SessionRenewed,
     SoundBegan,
     StageDone,
     StageStarted,
+    StateChanged,
     ToolDone,
+    TurnEdited,
     WordsTimed,
 )
+
+#: Why a reply is incomplete that a session's end has cut.
+CONNECTION_LOST = "connection_lost"
+
+
+def _state_changed(index: TurnIndex, event: StateChanged, elapsed_ms: float) -> None:
+    """End what hangs: nothing more will come of it."""
+    if event.state == "open":
+        return
+    for turn in index.turns.values():
+        if turn.is_speaking:
+            turn.ended_at_ms = elapsed_ms
+            turn.transcription_error = ErrorDetail(message="the session ended before it was said to the end")
+            index.lost += 1
+    for reply in index.replies.values():
+        if not reply.done:
+            reply.done, reply.status, reply.reason = True, "incomplete", CONNECTION_LOST
+            index.lost += 1
+            for turn in reply.turns:
+                turn.done = True
+                turn.status = turn.status if turn.status == "completed" else "incomplete"
+
+
+def _renewed(index: TurnIndex, event: SessionRenewed, elapsed_ms: float) -> None:
+    index.order.forget(event.left_out)
+    index.seam(elapsed_ms, renewal_text(event, index.lost))
+    index.lost = 0
+
+
+def _edited(index: TurnIndex, event: TurnEdited, elapsed_ms: float) -> None:
+    old = index.turns.get(event.replaced_id)
+    if old is not None:
+        index.item(event.item_id, role=old.role).edited_from = old
 
 
 def _heard(index: TurnIndex, event: Heard, elapsed_ms: float) -> None:
@@ -118,4 +156,7 @@ LOCAL_FOLDS: dict[type, Callable[[TurnIndex, Any, float], None]] = {
     ClockAligned: _clock_aligned,
     FramePassed: _frame_passed,
     SoundBegan: _sound_began,
+    StateChanged: _state_changed,
+    SessionRenewed: _renewed,
+    TurnEdited: _edited,
 }

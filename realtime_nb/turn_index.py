@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .item_order import ItemOrder
+from .seams import Seam
 from .turns import Part, Reply, Turn
 from .wire.items import Item
 from .wire.local import ClockAligned
@@ -24,6 +25,11 @@ class TurnIndex:
         """Item ids of the conversation."""
         self.clock: ClockAligned | None = None
         """How the page's clock was last told from the kernel's."""
+        self.seams: list[Seam] = []
+        """Where the conversation went on under other conditions."""
+        self.lost = 0
+        """What was being said when the line broke off, since the last seam."""
+        self._ours: set[str] = set()
 
     def item(self, item_id: str, *, role: str = "", kind: str = "message") -> Turn:
         """Return an item's turn, made where no event has named it before."""
@@ -62,10 +68,24 @@ class TurnIndex:
             reply = self.replies[response_id] = Reply(response_id=response_id)
         return reply
 
+    def sent(self, item: Item, encoding: str) -> None:
+        """Take an item that goes out; one that is there already is only told again, to another session."""
+        assert isinstance(item.id, str)
+        if item.id not in self.turns and (turn := self.described(item)) is not None:
+            for part in turn.parts.values():
+                part.encoding = encoding
+        self._ours.add(item.id)
+
+    def seam(self, elapsed_ms: float, text: str) -> None:
+        """Note that the conversation goes on under other conditions behind its last item."""
+        self.seams.append(Seam(elapsed_ms, self.order.last, text))
+
     def described(self, item: Item) -> Turn | None:
         """Take what a server says of an item; texts that are already whole stay."""
         if not isinstance(item.id, str):
             return None
+        if item.id in self._ours and item.id in self.turns:
+            return self.turns[item.id]  # A server need not send back what it was sent.
         # The items of calls name no role.
         role = item.role or ("assistant" if item.type in _CALLS else "")
         turn = self.item(item.id, role=role, kind=item.type)

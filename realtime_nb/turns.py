@@ -166,6 +166,9 @@ class Turn(Record):
     transcription_error: ErrorDetail | None = None
     done: bool = False
     deleted: bool = False
+    """Whether it was taken out of the conversation."""
+    edited_from: Turn | None = None
+    """The turn whose place it took, as it was before it was edited."""
     reply: Reply | None = None
     """The first reply to it, for a turn of the person's."""
 

@@ -14,7 +14,7 @@ FLOORS = {
     0: ("errors", "record", "audio", "aac", "g711", "sentences", "pictures"),
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
-        *("item_order", "turn_index", "local_folds"),
+        *("item_order", "turn_index", "seams", "history", "local_folds"),
         *("charges", "costs", "estimates", "conversation", "latency", "alignment", "comparison"),
         *("watched", "tools", "tool_schema"),
         *("limits", "allowance"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from ..backends import Backend
@@ -36,6 +36,22 @@ class Connection:
         self._running: asyncio.Task[None] | None = None
         self._outbox: asyncio.Queue[tuple[str, Passage | None]] = asyncio.Queue()
         self._passages = Passages()
+        self._mending = False
+        self._leaving: set[asyncio.Task[None]] = set()
+        self.on_open: Callable[[], Awaitable[None]] | None = None
+        """Called when the server has taken the settings; the line is open for others when it is done."""
+        self.on_lost: Callable[[RealtimeError], Callable[[], Awaitable[None]] | None] | None = None
+        """Called when the line broke off; returns what opens it again, or `None`."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the line is open, and nobody is about to change that."""
+        return self.is_open and self._opening is None
+
+    @property
+    def is_mending(self) -> bool:
+        """Whether another line is about to take the place of one that was open."""
+        return self._mending
 
     @property
     def is_open(self) -> bool:
@@ -45,16 +61,21 @@ class Connection:
     @property
     def state(self) -> str:
         """``"closed"``, ``"connecting"`` or ``"open"``."""
-        return self.protocol.state.value
+        return "connecting" if self._mending else self.protocol.state.value
 
     async def open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
         """Open the line where it is not open; several callers share one attempt."""
         if self.is_open and self._opening is None:
             return
         if self._opening is None:
-            self._opening = asyncio.create_task(self._open(backend, model, settings))
-            self._opening.add_done_callback(self._opened)
+            self._begin(self._open(backend, model, settings))
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait while the line is being opened; raise what it fails with."""
         opening = self._opening
+        if opening is None:
+            return
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -62,18 +83,57 @@ class Connection:
                 raise LocalProtocolError("the session was closed before it was open") from None
             raise
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._opening = asyncio.create_task(work)
+        self._opening.add_done_callback(self._opened)
+
     def _opened(self, task: asyncio.Task[None]) -> None:
-        self._opening = None
+        if self._opening is task:
+            self._opening = None
         if not task.cancelled():
             task.exception()  # Those who wait for it have it; nobody else needs to hear of it.
 
     async def _open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
+        await self.attempt(backend, model, settings)
+        self._opening = None
+        self.journal.announce(StateChanged(state="open"))
+
+    def renew(self, heal: Callable[[], Awaitable[None]]) -> None:
+        """Let another line take the place of this one."""
+        self._mending = True
+        self._begin(self._mend(heal))
+
+    async def _mend(self, heal: Callable[[], Awaitable[None]]) -> None:
+        """Open the line again; where that fails, it is closed."""
+        if self._running is not None:
+            # Nobody waits for the old server to say goodbye.
+            self._running.cancel()
+            self._leaving.add(self._running)
+            self._running.add_done_callback(self._leaving.discard)
+            self._running = None
+            self._closed(None)
+        error: RealtimeError | None = None
+        try:
+            await heal()
+        except BaseException as failure:
+            error = failure if isinstance(failure, RealtimeError) else None
+            self._mending = False
+            self.error = error
+            self.journal.announce(StateChanged(state="closed", message=str(error or "")))
+            raise
+        self._mending = False
+        self._opening = None
+        self.journal.announce(StateChanged(state="open"))
+
+    async def attempt(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
+        """Try once to open the line."""
         self.journal.begin()
         self.error = None
         self.protocol = RealtimeProtocol(settings)
         self._outbox = asyncio.Queue()
         self._passages = Passages()
-        self.journal.announce(StateChanged(state="connecting"))
+        if not self._mending:
+            self.journal.announce(StateChanged(state="connecting"))
         try:
             await self._gate.enter(backend)
             located = await asyncio.to_thread(backend.located)
@@ -81,18 +141,21 @@ class Connection:
             # Before the first read: a server may hang up at once, and nothing would come any more.
             accepted = self.journal.watch(_accepted)
             self._running = asyncio.create_task(self._run(transport))
-            await asyncio.wait_for(accepted, _OPEN_WAIT_S)
-        except TimeoutError:
-            error = ConnectionLost(f"{backend.name} accepted the socket but opened no session")
-            await self._end(error)
-            raise error from None
+            await self._accepted(accepted, backend)
+            if self.on_open is not None:
+                await self.on_open()
         except RealtimeError as error:
             await self._end(error)
             raise
         except BaseException:
             await self._end(None)
             raise
-        self.journal.announce(StateChanged(state="open"))
+
+    async def _accepted(self, accepted: asyncio.Future[bool], backend: Backend) -> None:
+        try:
+            await asyncio.wait_for(accepted, _OPEN_WAIT_S)
+        except TimeoutError:
+            raise ConnectionLost(f"{backend.name} accepted the socket but opened no session") from None
 
     async def _reach(self, backend: Backend, located: Backend, model: str) -> Transport:
         """Connect; a server that has too much to do is asked again later."""
@@ -202,8 +265,14 @@ class Connection:
         self.protocol.connection_closed()
         self._gate.leave()
         self.error = error
-        self.journal.give_up(error or LocalProtocolError("the session was closed before the answer came"))
-        self.journal.announce(StateChanged(state="closed", message=str(error or "")))
+        heal = self.on_lost(error) if self.on_lost and error is not None and self._opening is None else None
+        if heal is not None:
+            self._running = None  # Its task, which is ending, is this one.
+            self.renew(heal)
+        if error is not None or not self._mending:
+            self.journal.give_up(error or LocalProtocolError("the session was closed before the answer came"))
+        if heal is not None or not self._mending:
+            self.journal.announce(StateChanged(state=self.state, message=str(error or "")))
 
 
 def _accepted(event: Any) -> bool | None:

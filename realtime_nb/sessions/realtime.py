@@ -12,6 +12,7 @@ from .. import audio
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
 from ..backends import Backend
 from ..errors import AudioError, BudgetReached, RealtimeError, ServerError, SettingsError
+from ..history import History
 from ..loop import Pending, call_soon, submit
 from ..pictures import Picture
 from ..prices import shutdown_notice
@@ -26,6 +27,7 @@ from .base import Content, Session, checked_content
 from .bounds import BoundOptions, taken_apart
 from .connection import Connection, server_error
 from .content import message_item
+from .renewal import Renewal
 from .spoken_input import SpokenInput
 from .tool_calls import MAX_ROUNDS
 from .tool_turns import ToolTurns
@@ -65,6 +67,21 @@ class RealtimeSession(Session):
         How often the model may call tools for one question; then it has to answer in words.
     recording : str or Path, optional
         A folder into which the session is written while it goes on, as by `record_to`.
+    history : list, Conversation or Recording, optional
+        What was said before: messages (``{"role": "user", "content": "Hello"}``, contents as words, clips, or parts),
+        pairs of role and content, or the records of another session. The person's sound is told as sound where it is
+        kept, the model's answers are told in words: the API takes no sound of the model's from a client.
+    restore : bool, default True
+        Whether the conversation goes on when the connection ends, as it does after 60 minutes (at Azure 30), or when
+        it breaks off: another one is opened, with growing waits, and told the history, and turns stay the same turns.
+        Told are words, pictures and calls with their outputs; of the person's sound the words, where they are known;
+        of an interrupted answer what was heard; not what MCP servers did. Nothing is tried again after an error that
+        would only come again, such as a bad key. An answer that is cut by the end is lost, and whoever waits for it
+        gets the error. `conversation.seams` says where it happened.
+    rotate_minutes : float, optional
+        Age at which a connection is renewed in this way before its time, at a moment at which nobody speaks, nothing
+        is made and nothing is played. By default 55, or eleven twelfths of its time where that is less; `None` waits
+        for its end.
     **options : Options
         Session settings by their short names: ``instructions``, ``voice``, ``turn_detection``, ``transcription``,
         ``output_modalities``, ``tools``, …; see `realtime_nb.wire.settings.Options`. Functions among the ``tools``
@@ -107,6 +124,9 @@ class RealtimeSession(Session):
         approve: bool | Approver = False,
         max_tool_rounds: int = MAX_ROUNDS,
         recording: str | Path | None = None,
+        history: Any = None,
+        restore: bool = True,
+        rotate_minutes: float | None = 55.0,
         **options: Unpack[RealtimeOptions],
     ):
         bound_options, given = taken_apart(options)
@@ -126,7 +146,13 @@ class RealtimeSession(Session):
         self._line = Connection(self._journal, self._gate)
         self._input = SpokenInput(self._line)
         self._turns = ToolTurns(self._line, self._calls, self._respond_once)
+        self._renewal = Renewal(
+            self._line, self._input, self._turns, self._attempt, restore=restore, rotate_minutes=rotate_minutes
+        )
         self._asking = asyncio.Lock()
+        for item in History.of(history).items:
+            self._journal.note("local", ev.ConversationItemAdded(item=item))
+            self._journal.note("local", ev.ConversationItemDone(item=item))
         if recording is not None:
             self.record_to(recording)
 
@@ -325,11 +351,16 @@ class RealtimeSession(Session):
             self._input.begin()
         await self._line.open(self.backend, self.model, self._settings)
 
+    async def _attempt(self) -> None:
+        await self._line.attempt(self.backend, self.model, self._settings)
+
     async def _commit(self) -> str:
+        await self._line.settled()
         committed: ev.InputAudioBufferCommitted = await self._line.acknowledged(self._protocol.commit())
         return committed.item_id
 
     async def _clear(self) -> bool:
+        await self._line.settled()
         await self._line.acknowledged(self._protocol.clear())
         return True
 
@@ -420,6 +451,7 @@ class RealtimeSession(Session):
         )
 
     async def _update(self, options: dict[str, Any], functions: dict[str, Tool]) -> None:
+        await self._line.settled()
         if self._line.is_open:
             await self._line.acknowledged(self._protocol.update(session_from_options(**options)))
         # Kept, also for the next connection, only where the server has taken them.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from .. import g711
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
+from ..wire.local import StateChanged
 from ..wire.protocol import RealtimeProtocol
 from ..wire.settings import setting_at
 from .connection import Connection
+
+#: So much of the microphone's audio waits while one line takes the place of another.
+MOST_HELD_MS = 15_000.0
 
 
 class SpokenInput:
@@ -20,9 +25,31 @@ class SpokenInput:
         self.dropped_ms = 0.0
         """Microphone audio that came while the line was not open, and was not sent."""
 
+        self._held: deque[tuple[bytes, int, float | None, float | None]] = deque()
+        self._held_ms = 0.0
+        line.journal.listen(self._on_event)
+
     def begin(self) -> None:
         """Forget the resampler's state: a new line begins."""
         self._resampler = None
+
+    def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        """Send what was said while one line took the place of another, or let it go with the line."""
+        if not isinstance(event, StateChanged) or event.state == "connecting":
+            return
+        held, self._held, self._held_ms = self._held, deque(), 0.0
+        self.begin()
+        for frame in held:
+            self.send(*frame)
+
+    def _hold(self, pcm: bytes, sample_rate: int, captured_ms: float | None, arrived_ms: float | None) -> None:
+        """Keep the latest audio until the next line is open."""
+        self._held.append((pcm, sample_rate, captured_ms, arrived_ms))
+        self._held_ms += _length_ms(pcm, sample_rate)
+        while self._held_ms > MOST_HELD_MS:
+            oldest, rate, *_ = self._held.popleft()
+            self._held_ms -= _length_ms(oldest, rate)
+            self.dropped_ms += _length_ms(oldest, rate)
 
     def send(
         self, pcm: bytes, sample_rate: int, captured_ms: float | None = None, arrived_ms: float | None = None
@@ -31,8 +58,11 @@ class SpokenInput:
 
         The session times say when it was captured and when it came to the kernel, where that is known.
         """
+        if self._line.is_mending:
+            self._hold(pcm, sample_rate, captured_ms, arrived_ms)
+            return
         if not self._line.is_open:
-            self.dropped_ms += len(pcm) / 2 / sample_rate * 1000
+            self.dropped_ms += _length_ms(pcm, sample_rate)
             return
         wire_rate = WIRE_SAMPLE_RATE if self._format == "audio/pcm" else 8_000
         if self._resampler is None or (self._resampler.rate_in, self._resampler.rate_out) != (sample_rate, wire_rate):
@@ -51,7 +81,7 @@ class SpokenInput:
         if detection is not None:
             self._protocol.update(_turn_detection(None))
         self._protocol.clear()
-        self._protocol.append_audio(self._encoded(clip.to_pcm16()))
+        self._protocol.append_audio(self.encoded(clip))
         commit_id = self._protocol.commit()
         if detection is not None:
             self._protocol.update(_turn_detection(detection))
@@ -65,8 +95,9 @@ class SpokenInput:
     def _format(self) -> str:
         return str(setting_at(self._protocol.session, "audio.input.format.type") or "audio/pcm")
 
-    def _encoded(self, pcm: bytes) -> bytes:
-        """Put a whole clip, PCM16 at 24 kHz, into the session's input format."""
+    def encoded(self, clip: AudioClip) -> bytes:
+        """Put a whole clip into the session's input format."""
+        pcm = clip.resample(WIRE_SAMPLE_RATE).to_pcm16()
         if self._format != "audio/pcm":
             pcm = Resampler(WIRE_SAMPLE_RATE, 8_000).process(pcm, last=True)
         return self._coded(pcm)
@@ -74,6 +105,10 @@ class SpokenInput:
     def _coded(self, pcm: bytes) -> bytes:
         encode = {"audio/pcmu": g711.encode_ulaw, "audio/pcma": g711.encode_alaw}.get(self._format)
         return encode(pcm) if encode else pcm
+
+
+def _length_ms(pcm: bytes, sample_rate: int) -> float:
+    return len(pcm) / 2 / sample_rate * 1000
 
 
 def _turn_detection(detection: dict[str, Any] | None) -> dict[str, Any]:

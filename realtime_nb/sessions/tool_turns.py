@@ -74,6 +74,11 @@ class ToolTurns:
         }
         line.journal.listen(self._on_event)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls are on their way to the next response."""
+        return bool(self._tasks)
+
     def asked(self, request_id: str, options: ResponseOptions, number: int) -> None:
         """Note with which options, and in which round, a response was asked for."""
         self._asked[request_id] = options, number

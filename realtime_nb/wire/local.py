@@ -21,6 +21,33 @@ class Interrupted(Struct, frozen=True, kw_only=True):
     type: str = "session.interrupted"
 
 
+class SessionRenewed(Struct, frozen=True, kw_only=True):
+    """Another session of the server's goes on with the conversation: what came before was told to it, as far as can be.
+
+    Items keep their ids, so that turns stay the same turns.
+    """
+
+    reason: str
+    """``"rotated"`` before the old one's time was over, ``"restored"`` after it broke off, ``"reopened"`` by hand."""
+    carried: int
+    """How many items were told to it."""
+    left_out: list[str] = []
+    """The items of the conversation that it does not know."""
+    age_ms: float | None = None
+    """How long the old one was open."""
+    message: str = ""
+    """Why the old one ended, where it did not end in peace."""
+    type: str = "session.renewed"
+
+
+class TurnEdited(Struct, frozen=True, kw_only=True):
+    """An item takes the place of another one, which was taken out."""
+
+    item_id: str
+    replaced_id: str
+    type: str = "turn.edited"
+
+
 class Heard(Struct, frozen=True, kw_only=True):
     """The speaker's report: so much of an item's audio has been rendered."""
 

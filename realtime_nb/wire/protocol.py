@@ -68,6 +68,8 @@ class RealtimeProtocol:
         self._blocked = False
         self._cancel_wish = False
         self._late: set[str] = set()
+        self._beside: set[str] = set()
+        self._buffered = False
         self._received_bytes: dict[tuple[str, int], int] = {}
         self._cut: set[str] = set()
 
@@ -116,16 +118,21 @@ class RealtimeProtocol:
     def append_audio(self, audio: bytes) -> None:
         """Send audio in the session's input format."""
         self._check_open("send audio")
+        self._buffered = True
         for start in range(0, len(audio), _APPEND_BYTES):
             self._outbox.append(ev.InputAudioBufferAppend(audio=audio[start : start + _APPEND_BYTES]))
 
     def commit(self) -> str:
         """Make the buffered audio a turn; return the event's id."""
-        return self._send(ev.InputAudioBufferCommit, "commit audio")
+        event_id = self._send(ev.InputAudioBufferCommit, "commit audio")
+        self._buffered = False
+        return event_id
 
     def clear(self) -> str:
         """Forget the buffered audio; return the event's id."""
-        return self._send(ev.InputAudioBufferClear, "clear audio")
+        event_id = self._send(ev.InputAudioBufferClear, "clear audio")
+        self._buffered = False
+        return event_id
 
     def update(self, session: dict[str, Any]) -> str:
         """Change settings, given in the API's own shape; return the event's id."""
@@ -157,6 +164,7 @@ class RealtimeProtocol:
         wish = ev.ResponseCreate(event_id=request_id, response=options)
         if options.conversation == "none":
             self._outbox.append(wish)
+            self._beside.add(request_id)
         else:
             self._wishes.append(wish)
             self._advance()
@@ -239,6 +247,12 @@ class RealtimeProtocol:
         return self._active
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked for, made, or waiting in the buffer for a turn to be ended by hand."""
+        waiting = self._wishes or self._asked or self._active or self._beside or any(self._unanswered.values())
+        return not waiting and not (self._buffered and self.turn_detection is None)
+
+    @property
     def turn_detection(self) -> dict[str, Any] | None:
         """The turn detection in force; `None` where turns are ended by hand."""
         detection = setting_at(self.session, "audio.input.turn_detection")
@@ -303,6 +317,7 @@ class RealtimeProtocol:
     def _response_done(self, event: ev.ResponseDone) -> None:
         if event.response.id == self._active:
             self._active = None
+        self._beside.discard(self._requests.get(event.response.id, ""))
         self._blocked = False
         self._advance()
 
@@ -313,6 +328,7 @@ class RealtimeProtocol:
             self._late.add(self._active)
 
     def _refused(self, event: ev.Error) -> None:
+        self._beside.discard(event.error.event_id or "")
         if self._guess and event.error.event_id == self._guess[1].event_id:
             # What was taken for the answer was a response of the server's own.
             response_id, self._asked = self._guess

@@ -1,0 +1,204 @@
+"""How a session outlives its connections: a new one is told the history, and the conversation goes on.
+
+Source: Realtime API: sessions end after 60 minutes (30 at Azure) with ``session_expired`` and close code 1001; nothing
+is resumed by the server. ``session.update`` does not extend a session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..errors import ConnectionLost, RealtimeError, ServerError, SettingsError
+from ..history import items_of
+from ..wire import events as ev
+from ..wire.items import Item
+from ..wire.local import SessionRenewed, StateChanged
+from .connection import Connection
+from .spoken_input import SpokenInput
+from .tool_turns import ToolTurns
+
+#: Close codes after which the same server may be asked again; policy (1008, 4000) and a peaceful end (1000) are not.
+_PASSING_CODES = frozenset((1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015))
+#: Waits before the attempts to restore, in seconds; each varies by a quarter, so that not all come at once.
+_WAITS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+#: A connection that was of use, or lasted so long, starts the count of attempts anew.
+_STEADY_MS = 60_000.0
+#: The share of a session's life after which it is renewed at the latest: 55 of 60 minutes.
+_SHARE = 11 / 12
+#: For so long nothing may have happened when a session is renewed; and how often that is looked at.
+_QUIET_MS = 1_000.0
+_LOOK_EVERY_S = 0.25
+#: How long a server may take to confirm the history.
+_CARRY_WAIT_S = 20.0
+_SILENT_EVENTS = (ev.RateLimitsUpdated, StateChanged)
+
+
+class Renewal:
+    """Renews a connection before its time is over, restores it when it broke off, and tells it what was said.
+
+    Everything here runs on the I/O thread, but for being made.
+
+    Parameters
+    ----------
+    line : Connection
+        What to keep going.
+    spoken : SpokenInput
+        The microphone's way, which waits meanwhile.
+    turns : ToolTurns
+        Who may be busy with calls.
+    attempt : callable
+        Opens the line once.
+    restore : bool
+        Whether history is carried, and a line that broke off is opened again.
+    rotate_minutes : float or None
+        Age at which a connection is renewed; `None` for never.
+    """
+
+    def __init__(
+        self,
+        line: Connection,
+        spoken: SpokenInput,
+        turns: ToolTurns,
+        attempt: Callable[[], Awaitable[None]],
+        *,
+        restore: bool,
+        rotate_minutes: float | None,
+    ):
+        if rotate_minutes is not None and rotate_minutes <= 0:
+            raise SettingsError(f"rotate_minutes={rotate_minutes!r} must be positive, or None for never")
+        self._line = line
+        self._journal = line.journal
+        self._spoken = spoken
+        self._turns = turns
+        self._attempt = attempt
+        self._restore = restore
+        self._rotate_minutes = rotate_minutes
+        self._began_ms: float | None = None
+        self._busy_ms = 0.0
+        self._tries = 0
+        self._reason = ""
+        self._message = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self.in_words: set[str] = set()
+        """The person's spoken items that the server knows by their words alone."""
+        line.on_open, line.on_lost = self._carry, self._healing
+        self._journal.listen(self._on_event)
+
+    # --- when ---
+
+    def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        if not isinstance(event, _SILENT_EVENTS):
+            self._busy_ms = elapsed_ms
+        if isinstance(event, ev.ResponseDone):
+            self._tries = 0
+        elif isinstance(event, StateChanged) and event.state != "open" and self._timer is not None:
+            self._timer.cancel()
+
+    def _due_in_s(self) -> float | None:
+        """Return when the connection has to be renewed."""
+        if not self._restore or self._rotate_minutes is None:
+            return None
+        ends_at = self._line.protocol.session.get("expires_at")
+        left_s = ends_at - time.time() if isinstance(ends_at, int | float) else 0.0
+        due_s = self._rotate_minutes * 60
+        # A server's clock may be wrong by more than a session lasts.
+        return min(due_s, left_s * _SHARE) if left_s > 0 else due_s
+
+    def _look(self) -> None:
+        """Renew the connection if nobody would notice."""
+        if self._line.is_ready and self._is_quiet():
+            self._reason, self._message = "rotated", ""
+            self._line.renew(self._attempt)
+        else:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
+
+    def _is_quiet(self) -> bool:
+        since_ms = self._journal.elapsed_ms - self._busy_ms
+        speaks = any(turn.is_speaking for turn in self._journal.conversation)
+        return since_ms >= _QUIET_MS and self._line.protocol.is_idle and not speaks and not self._turns.is_busy
+
+    def _healing(self, error: RealtimeError) -> Callable[[], Awaitable[None]] | None:
+        """Return what opens a line again that broke off; `None` where that is of no use."""
+        if not self._restore or not _is_passing(error):
+            return None
+        if self._began_ms is not None and self._journal.elapsed_ms - self._began_ms > _STEADY_MS:
+            self._tries = 0
+        if self._tries >= len(_WAITS_S):
+            return None
+        self._reason, self._message = "restored", str(error)
+        return self._heal
+
+    async def _heal(self) -> None:
+        while True:
+            wait_s = _WAITS_S[self._tries] * random.uniform(0.75, 1.25)
+            self._tries += 1
+            await asyncio.sleep(wait_s)
+            try:
+                return await self._attempt()
+            except RealtimeError as error:
+                if not _is_passing(error, opening=True) or self._tries >= len(_WAITS_S):
+                    raise
+
+    # --- what is told to the new one ---
+
+    async def _carry(self) -> None:
+        """Tell a line that has just been opened what was said before."""
+        is_first, age_ms = self._began_ms is None, self._age_ms()
+        reason, message = self._reason or "reopened", self._message
+        turns = self._journal.conversation.turns
+        told: list[Item] = []
+        if is_first or self._restore:
+            told = items_of(turns, with_sound=is_first, encode=self._spoken.encoded)
+            told = await self._confirmed(told)
+        self.in_words = {item.id for item in told if isinstance(item.id, str) and _is_written(item)}
+        if not is_first and turns:
+            known = {item.id for item in told}
+            left_out = [turn.item_id for turn in turns if turn.item_id not in known]
+            self._journal.announce(
+                SessionRenewed(reason=reason, carried=len(told), left_out=left_out, age_ms=age_ms, message=message)
+            )
+        self._reason = self._message = ""
+        self._began_ms = self._busy_ms = self._journal.elapsed_ms
+        if (due_s := self._due_in_s()) is not None:
+            self._timer = asyncio.get_running_loop().call_later(due_s, self._look)
+
+    def _age_ms(self) -> float | None:
+        return None if self._began_ms is None else self._journal.elapsed_ms - self._began_ms
+
+    async def _confirmed(self, items: list[Item]) -> list[Item]:
+        """Create items, and return those that the server took."""
+        waiting = {self._line.protocol.create_item(item): item for item in items}
+        taken: set[str] = set()
+
+        def confirmed(event: Any) -> bool | None:
+            if isinstance(event, ev.Error):
+                waiting.pop(event.error.event_id or "", None)
+            elif isinstance(event, ev.ConversationItemAdded) and isinstance(event.item.id, str):
+                taken.add(event.item.id)
+            return all(item.id in taken for item in waiting.values()) or None
+
+        if not waiting:
+            return []
+        watch = self._journal.watch(confirmed)
+        self._line.flush()
+        try:
+            await asyncio.wait_for(watch, _CARRY_WAIT_S)
+        except TimeoutError:
+            pass  # What was not confirmed counts as left out.
+        return [item for item in items if item.id in taken]
+
+
+def _is_written(item: Item) -> bool:
+    return item.role == "user" and all(part.type != "input_audio" for part in item.content or ())
+
+
+def _is_passing(error: RealtimeError, *, opening: bool = False) -> bool:
+    """Whether it may help to connect again."""
+    if isinstance(error, ServerError):
+        return error.code == "session_expired"
+    # While a line is opened, a server that cannot be reached has no code.
+    return isinstance(error, ConnectionLost) and (error.code in _PASSING_CODES or (opening and error.code is None))
