@@ -67,6 +67,16 @@ def word_error_rate(reference: str, heard: str) -> float:
     return float(jiwer.wer(_plain(reference), _plain(heard)))
 
 
+def character_error_rate(reference: str, heard: str) -> float:
+    """Return the character error rate: the same over the characters of the reference, spaces between words included.
+
+    Case and punctuation do not count. By `jiwer`.
+    """
+    import jiwer
+
+    return float(jiwer.cer(_plain(reference), _plain(heard)))
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"[\w']+", text.replace("’", "'"))
 

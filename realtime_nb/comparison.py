@@ -11,6 +11,7 @@ import numpy as np
 
 from .audio import AudioClip
 from .errors import SettingsError
+from .paired import paired_difference
 from .record import Record
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 #: What is compared, as named in the frame.
 MEASURES = ("first_audio_ms", "done_ms", "cost_usd", "wer")
-_RESAMPLES = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,13 +135,10 @@ class Comparison(Record):
             for name in (system, baseline)
         }
         pairs = of[system].keys() & of[baseline].keys()
-        if system == baseline or len(pairs) < 2:
+        if system == baseline:
             return None, None, None
-        differences = np.array([of[system][pair] - of[baseline][pair] for pair in sorted(pairs)])
-        random = np.random.default_rng(seed)
-        means = random.choice(differences, (_RESAMPLES, len(differences))).mean(axis=1)
-        low, high = np.percentile(means, (2.5, 97.5))
-        return float(differences.mean()), float(low), float(high)
+        found = paired_difference([of[system][pair] - of[baseline][pair] for pair in sorted(pairs)], seed)
+        return (None, None, None) if found is None else (found.mean, found.low, found.high)
 
     def __repr__(self) -> str:
         failed = sum(bool(cell.error) for cell in self.cells)

@@ -1,6 +1,6 @@
 import pytest
 
-from realtime_nb.alignment import WordMatch, align, word_error_rate
+from realtime_nb.alignment import WordMatch, align, character_error_rate, word_error_rate
 
 
 def verdicts(wanted, heard):
@@ -47,3 +47,8 @@ def test_texts_without_words_are_taken(wanted, heard, matches):
 )
 def test_word_errors_are_counted_without_case_and_punctuation(reference, heard, rate):
     assert word_error_rate(reference, heard) == pytest.approx(rate)
+
+
+def test_character_errors_are_counted_over_the_characters_of_the_reference():
+    assert character_error_rate("Two plus three.", "two plus tree") == pytest.approx(1 / 14)
+    assert character_error_rate("Yes!", "yes") == 0.0

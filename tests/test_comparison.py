@@ -39,17 +39,6 @@ def test_differences_are_paired():
     assert np.isnan(summary.loc[("fast", "first_audio_ms")]["difference"])
 
 
-def test_the_interval_is_that_of_scipys_bootstrap():
-    scipy_stats = pytest.importorskip("scipy.stats")
-    random = np.random.default_rng(1)
-    first, second = random.normal(100, 10, 40), random.normal(130, 20, 40)
-    row = comparison(first, second).summary().set_index(["system", "measure"]).loc[("slow", "first_audio_ms")]
-    theirs = scipy_stats.bootstrap(
-        (second - first,), np.mean, method="percentile", n_resamples=2_000, rng=np.random.default_rng(0)
-    ).confidence_interval
-    assert (row["low"], row["high"]) == pytest.approx((theirs.low, theirs.high), abs=0.7)
-
-
 def test_a_system_that_is_not_there_cannot_be_the_baseline():
     with pytest.raises(SettingsError, match="'third' is not one of fast, slow"):
         comparison().summary(baseline="third")

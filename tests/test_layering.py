@@ -15,7 +15,7 @@ FLOORS = {
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
         *("item_order", "turn_index", "seams", "history", "local_folds"),
-        *("charges", "costs", "estimates", "conversation", "latency", "alignment", "comparison"),
+        *("charges", "costs", "estimates", "conversation", "latency", "alignment", "paired", "comparison"),
         *("watched", "tools", "tool_schema"),
         *("limits", "allowance"),
         "recording",
