@@ -20,7 +20,7 @@ class Difference(NamedTuple):
     """Upper end of the 95 % interval."""
     effect: float | None
     """The mean over the standard deviation of the differences; `None` where they do not differ from each other."""
-    count: int
+    pairs: int
     """How many pairs there are."""
 
 

@@ -23,7 +23,7 @@ FLOORS = {
     2: ("loop", "backends", "local_voice", "limiter"),
     3: ("sessions",),
     4: ("views", "bridge"),
-    5: ("widgets",),
+    5: ("widgets", "experiments"),
     6: ("cli", ""),  # the command line, and the package itself
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
@@ -41,6 +41,7 @@ HOMES = {
     "anywidget": {"widgets.base"},
     "pandas": {
         *("comparison", "costs", "estimates", "latency"),
+        *("experiments.datasets", "experiments.results"),
         *("recording.frames", "recording.difference", "recording.recording"),
         "views.practice",
     },
@@ -151,6 +152,11 @@ def test_sessions_load_no_pictures_and_no_widgets():
 def test_views_load_pictures_when_the_first_is_drawn():
     loaded = loaded_after(ours("views"))
     assert loaded.isdisjoint([*HEAVY, *SOCKETS])
+
+
+def test_experiments_load_no_pictures_and_no_widgets():
+    loaded = loaded_after(ours("experiments"))
+    assert loaded.isdisjoint([*HEAVY, "scipy", "tqdm", "starlette", "uvicorn"])
 
 
 def test_widgets_load_no_pictures():

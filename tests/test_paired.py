@@ -12,7 +12,7 @@ def test_the_interval_is_that_of_scipys_bootstrap():
         (differences,), np.mean, method="percentile", n_resamples=2_000, rng=np.random.default_rng(0)
     ).confidence_interval
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.7)
-    assert found.mean == pytest.approx(differences.mean()) and found.count == 40
+    assert found.mean == pytest.approx(differences.mean()) and found.pairs == 40
 
 
 def test_the_effect_size_is_that_of_the_paired_t_test():

@@ -1,0 +1,331 @@
+"""What may happen to speech on its way: noise, babble, rooms, telephones, distance, haste.
+
+A condition takes a clip and a source of chance and returns another clip of the same rate. Its text is its name in
+results. A pipeline is several of them, one after the other.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from .. import g711
+from ..audio import AudioClip, Samples
+from ..errors import SettingsError
+from ..local_voice import speak
+from ..recording.mix import stretch
+
+#: What speech is in a telephone, in Hz. Source: ITU-T G.712, 300 to 3,400 Hz.
+_TELEPHONE_BAND_HZ = (300.0, 3_400.0)
+#: Harvard sentences, list 1 (IEEE 1969), for the voices of babble.
+_BABBLE = (
+    "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background.",
+    "It's easy to tell the depth of a well. These days a chicken leg is a rare dish.",
+    "Rice is often served in round bowls. The juice of lemons makes fine punch.",
+    "The box was thrown beside the parked truck. The hogs were fed chopped corn and garbage.",
+    "Four hours of steady work faced us. A large size in stockings is hard to sell.",
+)
+_BABBLE_VOICES = ("alloy", "onyx", "coral", "ash", "sage", "verse", "shimmer", "cedar")
+
+
+class Condition(Protocol):
+    """Something that happens to a clip; ``str(condition)`` names it."""
+
+    def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
+        """Return what becomes of a clip, at its rate; all chance is taken from `random`."""
+
+
+#: Conditions, one after the other.
+Pipeline = tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise, so many dB below the clip.
+
+    Parameters
+    ----------
+    snr_db : float
+        ``10 · log10(P_clip / P_noise)``, both mean powers over the whole clip.
+    color : {"white", "pink"}, default "white"
+        White has the same power at all frequencies, pink in all octaves from 20 Hz on, as much of what surrounds us.
+
+    Notes
+    -----
+    Where the sum is louder than full scale all of it is made quieter, which leaves the ratio.
+    """
+
+    snr_db: float
+    color: str = "white"
+
+    def __post_init__(self) -> None:
+        _check_finite("snr_db", self.snr_db)
+        if self.color not in ("white", "pink"):
+            raise SettingsError(f'color={self.color!r} is not "white" or "pink"')
+
+    def __str__(self) -> str:
+        return f"{'' if self.color == 'white' else 'pink '}noise {self.snr_db:g} dB"
+
+    def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
+        """Add it."""
+        noise = random.standard_normal(len(clip.samples))
+        if self.color == "pink":
+            spectrum, hertz = np.fft.rfft(noise), np.fft.rfftfreq(len(noise), 1 / clip.sample_rate)
+            noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(hertz, 20.0)), len(noise))
+        return _added(clip, noise, self.snr_db)
+
+
+@dataclass(frozen=True)
+class Babble:
+    """Other people, talking all at once, so many dB below the clip.
+
+    Parameters
+    ----------
+    snr_db : float
+        As of `Noise`.
+    talkers : int, default 4
+        How many, 1 to 8: voices of the local synthesiser, which say sentences of the Harvard lists, each from another
+        place on.
+    """
+
+    snr_db: float
+    talkers: int = 4
+
+    def __post_init__(self) -> None:
+        _check_finite("snr_db", self.snr_db)
+        if not 1 <= self.talkers <= len(_BABBLE_VOICES):
+            raise SettingsError(f"talkers={self.talkers} is not between 1 and {len(_BABBLE_VOICES)}")
+
+    def __str__(self) -> str:
+        return f"babble {self.snr_db:g} dB, {self.talkers} talkers"
+
+    def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
+        """Add it."""
+        babble = np.zeros(len(clip.samples))
+        for number in range(self.talkers):
+            said = _talker(number).resample(clip.sample_rate).samples
+            start = int(random.integers(len(said)))
+            babble += np.resize(np.roll(said, -start), len(babble)) / np.sqrt(np.mean(np.square(said)))
+        return _added(clip, babble, self.snr_db)
+
+
+@functools.lru_cache(maxsize=len(_BABBLE_VOICES))
+def _talker(number: int) -> AudioClip:
+    return speak(_BABBLE[number % len(_BABBLE)], voice=_BABBLE_VOICES[number])
+
+
+@dataclass(frozen=True)
+class Reverberation:
+    """A room.
+
+    Parameters
+    ----------
+    t60_s : float
+        How long sound takes to fall by 60 dB, in seconds; the clip gets longer by that. A living room has about 0.5,
+        a church 3 and more.
+    direct_db : float, default 0.0
+        Power of the direct sound over that of all echoes, in dB; the farther the talker, the lower.
+
+    Notes
+    -----
+    The room's response is white noise under an exponential that falls by 60 dB in `t60_s` (Polack 1988); the speech
+    keeps its mean power.
+    """
+
+    t60_s: float
+    direct_db: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.t60_s <= 20:
+            raise SettingsError(f"t60_s={self.t60_s} is not between 0.01 and 20")
+        _check_finite("direct_db", self.direct_db)
+
+    def __str__(self) -> str:
+        return f"reverberation {self.t60_s:g} s" + (f", direct {self.direct_db:g} dB" if self.direct_db else "")
+
+    def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
+        """Play the clip in it."""
+        from scipy.signal import fftconvolve
+
+        time_s = np.arange(1, max(2, round(self.t60_s * clip.sample_rate))) / clip.sample_rate
+        tail = random.standard_normal(len(time_s)) * 10 ** (-3 * time_s / self.t60_s)
+        tail *= 10 ** (-self.direct_db / 20) / np.sqrt(np.sum(np.square(tail)))
+        wet = fftconvolve(clip.samples.astype(float), np.concatenate([[1.0], tail]))
+        energy = float(np.sum(np.square(wet)))
+        before = float(np.sum(np.square(clip.samples, dtype=float)))
+        return _clip(wet * math.sqrt(before / energy) if energy else wet, clip.sample_rate)
+
+
+@dataclass(frozen=True)
+class Telephone:
+    """A telephone line: 300 to 3,400 Hz, 8 kHz, 8 bits a sample (ITU-T G.711, G.712).
+
+    Parameters
+    ----------
+    law : {"ulaw", "alaw"}, default "ulaw"
+        America's and Japan's, or everybody else's.
+    """
+
+    law: str = "ulaw"
+
+    def __post_init__(self) -> None:
+        if self.law not in ("ulaw", "alaw"):
+            raise SettingsError(f'law={self.law!r} is not "ulaw" or "alaw"')
+
+    def __str__(self) -> str:
+        return "telephone" if self.law == "ulaw" else "telephone A-law"
+
+    def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
+        """Send the clip over it."""
+        from scipy.signal import butter, sosfilt
+
+        narrow = clip.resample(8_000)
+        band = butter(4, _TELEPHONE_BAND_HZ, "bandpass", fs=8_000, output="sos")
+        pcm = _clip(sosfilt(band, narrow.samples), 8_000).to_pcm16()
+        heard = (
+            g711.decode_ulaw(g711.encode_ulaw(pcm)) if self.law == "ulaw" else g711.decode_alaw(g711.encode_alaw(pcm))
+        )
+        return AudioClip.from_pcm16(heard, 8_000).resample(clip.sample_rate)
+
+
+@dataclass(frozen=True)
+class Level:
+    """Another loudness.
+
+    Parameters
+    ----------
+    dbfs : float
+        Mean power of the whole clip, in dB of that of a full-scale square wave; below 0. What is louder than full
+        scale is cut off, as a converter does.
+    """
+
+    dbfs: float
+
+    def __post_init__(self) -> None:
+        if not -120 <= self.dbfs <= 0:
+            raise SettingsError(f"dbfs={self.dbfs} is not between -120 and 0")
+
+    def __str__(self) -> str:
+        return f"level {self.dbfs:g} dBFS"
+
+    def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
+        """Make the clip so loud."""
+        gain = 10 ** (self.dbfs / 20) / max(math.sqrt(_power(clip.samples)), 1e-9)
+        return AudioClip(np.clip(clip.samples * np.float32(gain), -1.0, 1.0), clip.sample_rate)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Another speed, at the same pitch.
+
+    Parameters
+    ----------
+    factor : float
+        0.25 to 4; more is faster.
+    """
+
+    factor: float
+
+    def __post_init__(self) -> None:
+        if not 0.25 <= self.factor <= 4:
+            raise SettingsError(f"factor={self.factor} is not between 0.25 and 4")
+
+    def __str__(self) -> str:
+        return f"speed {self.factor:g}"
+
+    def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
+        """Make the clip so fast (a phase vocoder, by librosa)."""
+        return stretch(clip, self.factor)
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """A microphone that is driven too hard.
+
+    Parameters
+    ----------
+    drive_db : float
+        How far the loudest sample would be above what the converter takes, in dB; all beyond is cut off.
+    """
+
+    drive_db: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.drive_db <= 60:
+            raise SettingsError(f"drive_db={self.drive_db} is not between 0 and 60")
+
+    def __str__(self) -> str:
+        return f"clipping {self.drive_db:g} dB"
+
+    def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
+        """Cut the clip's peaks off, and let the rest be as loud as it was."""
+        most = clip.peak * 10 ** (-self.drive_db / 20)
+        return AudioClip(np.clip(clip.samples, -most, most), clip.sample_rate)
+
+
+def named_pipelines(
+    conditions: Mapping[str, Condition | Sequence[Condition]] | Sequence[Condition | Sequence[Condition]] | None,
+) -> dict[str, Pipeline]:
+    """Return pipelines by name; those without one are called after what they do.
+
+    Raises
+    ------
+    SettingsError
+        If there is none, two have the same name, or one holds what is no condition.
+    """
+    if conditions is None:
+        return {"clean": ()}
+    if isinstance(conditions, Mapping):
+        named = [(name, _pipeline(steps)) for name, steps in conditions.items()]
+    else:
+        named = [(describe(pipeline), pipeline) for pipeline in map(_pipeline, conditions)]
+    if not named or len({name for name, _ in named}) < len(named):
+        raise SettingsError(f"conditions={[name for name, _ in named]} must be one or more, each with its own name")
+    return dict(named)
+
+
+def _pipeline(steps: Condition | Sequence[Condition]) -> Pipeline:
+    pipeline = tuple(steps) if isinstance(steps, Sequence) else (steps,)
+    for step in pipeline:
+        if not callable(getattr(step, "apply", None)):
+            raise SettingsError(f"{step!r} is no condition: it has no method apply(clip, random)")
+    return pipeline
+
+
+def describe(pipeline: Pipeline) -> str:
+    """Say what a pipeline does, step by step."""
+    return " + ".join(map(str, pipeline)) or "clean"
+
+
+def apply_conditions(pipeline: Pipeline, clip: AudioClip, seed: int) -> AudioClip:
+    """Return what becomes of a clip.
+
+    Each step has chance of its own, by the seed and its place, so that a clip meets the same noise at every level.
+    """
+    for place, step in enumerate(pipeline):
+        clip = step.apply(clip, np.random.default_rng([seed, place]))
+    return clip
+
+
+def _added(clip: AudioClip, noise: np.ndarray, snr_db: float) -> AudioClip:
+    gain = math.sqrt(_power(clip.samples) / max(_power(noise), 1e-30)) * 10 ** (-snr_db / 20)
+    return _clip(clip.samples + gain * noise, clip.sample_rate)
+
+
+def _clip(samples: np.ndarray, sample_rate: int) -> AudioClip:
+    """Make a clip of samples, quieter where they are louder than full scale."""
+    return AudioClip((samples / max(1.0, float(np.abs(samples).max(initial=0.0)))).astype(np.float32), sample_rate)
+
+
+def _power(samples: np.ndarray | Samples) -> float:
+    return float(np.mean(np.square(samples, dtype=float))) if len(samples) else 0.0
+
+
+def _check_finite(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise SettingsError(f"{name}={value} is not finite")

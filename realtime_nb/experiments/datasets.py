@@ -1,0 +1,266 @@
+"""What is asked in an experiment: rows of speech, the words in it, and what should come of it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..audio import AudioClip
+from ..errors import SettingsError
+from ..local_voice import speak
+from ..recording.recording import Recording
+from ..wire.settings import VOICES
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Says a text: a voice of the local synthesiser, or a function from words to a clip, e.g. another speech model.
+Speaker = str | Callable[[str], AudioClip]
+
+#: Voices of the local synthesiser.
+SPEAKERS = (*VOICES, "fable", "onyx", "nova")
+_AUDIO_FILES = frozenset(".wav .flac .ogg .opus .mp3 .aac .aif .aiff".split())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Example:
+    """One row of a `Dataset`: something to ask, and what should come of it."""
+
+    example_id: str
+    text: str = ""
+    """The words in it, as a reference; empty where nobody wrote them down."""
+    source: AudioClip | Path | None = None
+    """The sound, or the file that holds it; `None` where `speaker` says `text`."""
+    speaker: Speaker = "echo"
+    tool_call: str | None = None
+    """The tool that should be called; empty where none should be, `None` where that is not graded."""
+    tool_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What the call's arguments should hold."""
+    tags: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Whatever else was in its row, for graders."""
+
+    def clip(self) -> AudioClip:
+        """Return the sound: read, or spoken, when it is asked for."""
+        if isinstance(self.source, AudioClip):
+            return self.source
+        if self.source is not None:
+            return AudioClip.from_file(self.source)
+        return _spoken(self.text, self.speaker)
+
+    @property
+    def digest(self) -> str:
+        """A hash of what is asked, by which a run that is resumed knows the row again."""
+        hashed = hashlib.sha256(repr((self.text, self.tool_call, sorted(self.tool_arguments.items()))).encode())
+        if isinstance(self.source, AudioClip):
+            hashed.update(self.source.to_pcm16())
+        elif self.source is not None:
+            hashed.update(self.source.read_bytes() if self.source.is_file() else b"missing")
+        else:
+            hashed.update(_speaker_name(self.speaker).encode())
+        return hashed.hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=64)
+def _spoken(text: str, speaker: Speaker) -> AudioClip:
+    return speak(text, voice=speaker) if isinstance(speaker, str) else speaker(text)
+
+
+def _speaker_name(speaker: Speaker) -> str:
+    return speaker if isinstance(speaker, str) else getattr(speaker, "__qualname__", type(speaker).__qualname__)
+
+
+class Dataset(Sequence[Example]):
+    """Rows of speech to ask with, of which each has its own id.
+
+    Parameters
+    ----------
+    examples : iterable of Example
+        The rows.
+    name : str, default "dataset"
+        What it is called in results.
+
+    Raises
+    ------
+    SettingsError
+        If there is no row, or two have the same id.
+
+    Examples
+    --------
+    >>> Dataset.from_texts(["What can you do?", "What time is it?"], speaker="nova")
+    Dataset('texts', 2 examples)
+    """
+
+    def __init__(self, examples: Iterable[Example], *, name: str = "dataset"):
+        self._examples = tuple(examples)
+        self.name = name
+        if not self._examples:
+            raise SettingsError(f"the dataset {name!r} holds no examples")
+        seen: set[str] = set()
+        for example in self._examples:
+            if example.example_id in seen:
+                raise SettingsError(f"the dataset {name!r} holds example_id={example.example_id!r} more than once")
+            seen.add(example.example_id)
+
+    @classmethod
+    def from_texts(
+        cls, texts: Iterable[str] | Mapping[str, str], *, speaker: Speaker = "echo", name: str = "texts"
+    ) -> Dataset:
+        """Make a dataset of sentences that are spoken when they are needed.
+
+        Parameters
+        ----------
+        texts : iterable of str, or mapping of str to str
+            The sentences; a mapping names them.
+        speaker : str or callable, default "echo"
+            A voice of the local synthesiser, see `realtime_nb.speak`; or a function that takes the words and returns
+            an `AudioClip`.
+        name : str, default "texts"
+            What the dataset is called.
+        """
+        named = texts if isinstance(texts, Mapping) else {f"text_{n:03d}": text for n, text in enumerate(texts, 1)}
+        for example_id, text in named.items():
+            if not isinstance(text, str) or not text.strip():
+                raise SettingsError(f"{example_id}: {text!r} is no text to be spoken")
+        return cls((Example(example_id=key, text=text, speaker=speaker) for key, text in named.items()), name=name)
+
+    @classmethod
+    def from_csv(cls, path: str | Path, *, speaker: Speaker = "echo") -> Dataset:
+        """Read a dataset from a CSV file, e.g. one of the OpenAI cookbook's realtime evals.
+
+        Parameters
+        ----------
+        path : str or Path
+            Columns: ``example_id``; ``user_text`` (what is said, or a reference of what is said in the file);
+            ``audio_path`` (optional, relative to the CSV file; rows without one are spoken); ``speaker`` (optional, a
+            voice of the local synthesiser); ``gt_tool_call`` (optional column; the tool that should be called, empty
+            for none); ``gt_tool_call_arg`` (optional, a JSON object: what its arguments should hold); ``tags``
+            (optional, with semicolons between them). Other columns go to `Example.fields`.
+        speaker : str or callable, default "echo"
+            Who says rows that name nobody; as in `from_texts`.
+
+        Raises
+        ------
+        SettingsError
+            If the file cannot be read, or a line of it; the message says which.
+
+        Notes
+        -----
+        Format: OpenAI cookbook, ``examples/evals/realtime_evals``, crawl and walk harness.
+        """
+        from .tables import read_csv
+
+        path = Path(path)
+        return cls(read_csv(path, speaker), name=path.stem)
+
+    @classmethod
+    def from_folder(cls, path: str | Path, pattern: str = "**/*") -> Dataset:
+        """Make a dataset of a folder's audio files.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder. Where there is a file of the same name that ends in ``.txt``, it holds the words. Files in a
+            folder within it get that folder's name as a tag.
+        pattern : str, default "**/*"
+            Which files; of these, those that end like audio.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise SettingsError(f"{str(path)!r} is not a folder")
+        files = sorted(each for each in path.glob(pattern) if each.suffix.lower() in _AUDIO_FILES and each.is_file())
+        if not files:
+            raise SettingsError(f"{str(path)!r} holds no audio files that match {pattern!r}")
+        return cls((_of_file(file, path, files) for file in files), name=path.resolve().name)
+
+    @classmethod
+    def from_recordings(cls, recordings: Iterable[Recording | str | Path], *, name: str = "recordings") -> Dataset:
+        """Make a dataset of what people said in recordings, turn by turn.
+
+        Parameters
+        ----------
+        recordings : iterable of Recording, str or Path
+            What `Recording.load` takes or returns. The reference of a turn is what the transcriber wrote down at the
+            time; check it where it matters.
+        name : str, default "recordings"
+            What the dataset is called.
+        """
+        loaded = (each if isinstance(each, Recording) else Recording.load(each) for each in recordings)
+        return cls((example for recording in loaded for example in _spoken_in(recording)), name=name)
+
+    @property
+    def frame(self) -> pandas.DataFrame:
+        """A data frame with a row for each example; their sound is not loaded."""
+        import pandas
+
+        return pandas.DataFrame(
+            [
+                {
+                    "example_id": each.example_id,
+                    "text": each.text,
+                    "source": _source_name(each),
+                    "tool_call": each.tool_call,
+                    "tool_arguments": dict(each.tool_arguments),
+                    "tags": each.tags,
+                }
+                | dict(each.fields)
+                for each in self
+            ]
+        )
+
+    def where(self, keep: Callable[[Example], bool]) -> Dataset:
+        """Return the examples of which a function says so, e.g. ``where(lambda each: "short" in each.tags)``."""
+        return Dataset((each for each in self if keep(each)), name=self.name)
+
+    def sample(self, count: int, *, seed: int = 0) -> Dataset:
+        """Return so many of the examples, by chance and in their order; all where there are fewer."""
+        chosen = sorted(random.Random(seed).sample(range(len(self)), min(count, len(self))))
+        return Dataset((self[index] for index in chosen), name=self.name)
+
+    def spoken_by(self, speaker: Speaker) -> Dataset:
+        """Return the same, spoken by another speaker; rows that have sound of their own keep it."""
+        return Dataset((replace(each, speaker=speaker) for each in self), name=self.name)
+
+    def __getitem__(self, index: Any) -> Any:
+        return Dataset(self._examples[index], name=self.name) if isinstance(index, slice) else self._examples[index]
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self._examples)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {len(self)} example{'s' if len(self) > 1 else ''})"
+
+
+def _source_name(example: Example) -> str:
+    if isinstance(example.source, AudioClip):
+        return "sound"
+    return str(example.source) if example.source else f"spoken by {_speaker_name(example.speaker)}"
+
+
+def _spoken_in(recording: Recording) -> Iterator[Example]:
+    asked = (turn for turn in recording.conversation if turn.role == "user")
+    heard = ((turn, clip) for turn in asked if (clip := turn.audio) is not None and clip.peak)
+    for number, (turn, clip) in enumerate(heard, 1):
+        name = recording.path.stem
+        yield Example(example_id=f"{name}_{number:03d}", text=turn.text, source=clip, tags=(name,))
+
+
+def _of_file(file: Path, folder: Path, files: Sequence[Path]) -> Example:
+    words = file.with_suffix(".txt")
+    inside = file.relative_to(folder)
+    # Two files may differ in their endings alone.
+    twins = sum(other.with_suffix("") == file.with_suffix("") for other in files)
+    return Example(
+        example_id=(inside if twins > 1 else inside.with_suffix("")).as_posix(),
+        text=" ".join(words.read_text("utf-8").split()) if words.is_file() else "",
+        source=file,
+        tags=inside.parts[:-1],
+    )

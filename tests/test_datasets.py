@@ -1,0 +1,110 @@
+"""Datasets of texts, folders and recordings."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import realtime_nb as rt
+from realtime_nb.audio import AudioClip
+from realtime_nb.errors import AudioError, SettingsError
+from realtime_nb.experiments import Dataset, Example
+
+
+def hum(text):
+    return AudioClip(np.full(2_400 * len(text.split()), 0.1))
+
+
+def test_texts_are_spoken_when_they_are_needed_and_by_whom_one_says():
+    asked = []
+
+    def speaker(text):
+        asked.append(text)
+        return hum(text)
+
+    dataset = Dataset.from_texts(["What can you do?", "Hello."], speaker=speaker)
+    assert asked == []
+    assert dataset[0].clip().duration_s == pytest.approx(0.4) and asked == ["What can you do?"]
+    assert dataset[0].clip() is dataset[0].clip() and len(asked) == 1
+    assert [each.example_id for each in dataset] == ["text_001", "text_002"]
+
+
+def test_the_local_synthesiser_speaks_by_default():
+    low, high = (Dataset.from_texts({"a": "Yes."}).spoken_by(voice)[0].clip() for voice in ("onyx", "shimmer"))
+    assert low.duration_s > 0.3 and not np.array_equal(low.samples, high.samples)
+
+
+def test_a_folder_gives_its_files_with_the_words_beside_them(tmp_path):
+    (tmp_path / "loud").mkdir()
+    hum("one").save(tmp_path / "loud" / "a.wav")
+    hum("one two").save(tmp_path / "b.flac")
+    hum("one two three").save(tmp_path / "b.wav")
+    (tmp_path / "loud" / "a.txt").write_text("What time\nis it?\n")
+    dataset = Dataset.from_folder(tmp_path)
+    assert [each.example_id for each in dataset] == ["b.flac", "b.wav", "loud/a"]
+    assert dataset[2].text == "What time is it?" and dataset[2].tags == ("loud",)
+    assert dataset[1].clip().duration_s == pytest.approx(0.3)
+    assert len(Dataset.from_folder(tmp_path, "*.wav")) == 1
+
+
+def test_what_people_said_in_recordings_can_be_asked_again(tmp_path):
+    clip = rt.speak("What can you do?")
+    with rt.RealtimeSession(backend="local", recording=tmp_path / "talk") as session:
+        session.ask(clip).result(30)
+        session.ask("Written, not spoken.").result(30)
+    [example] = Dataset.from_recordings([tmp_path / "talk"])
+    assert example.example_id == "talk_001" and "what can you do" in example.text.lower()
+    assert example.clip().duration_s == pytest.approx(clip.duration_s, abs=0.05)
+
+
+def test_a_dataset_can_be_cut_and_looked_at():
+    dataset = Dataset(
+        [Example(example_id=str(n), text="x", tags=("odd",) if n % 2 else (), fields={"n": str(n)}) for n in range(10)],
+        name="numbers",
+    )
+    assert len(dataset[2:5]) == 3 and dataset[2:5].name == "numbers"
+    assert [each.example_id for each in dataset.where(lambda each: "odd" in each.tags)] == list("13579")
+    drawn = [each.example_id for each in dataset.sample(4, seed=3)]
+    assert drawn == sorted(drawn) and drawn == [each.example_id for each in dataset.sample(4, seed=3)]
+    assert len(dataset.sample(99)) == 10
+    assert list(dataset.frame["n"]) == list("0123456789") and "spoken by echo" in set(dataset.frame["source"])
+    assert repr(dataset) == "Dataset('numbers', 10 examples)"
+
+
+def test_an_example_is_known_again_by_what_it_asks(tmp_path):
+    text = Example(example_id="a", text="Hello")
+    assert text.digest == pickle.loads(pickle.dumps(text)).digest
+    file = hum("one").save(tmp_path / "one.wav")
+    others = [
+        Example(example_id="a", text="Hallo"),
+        Example(example_id="a", text="Hello", speaker="nova"),
+        Example(example_id="a", text="Hello", tool_call=""),
+        Example(example_id="a", text="Hello", source=hum("one")),
+        Example(example_id="a", text="Hello", source=file),
+    ]
+    assert len({each.digest for each in [text, *others]}) == 6
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dataset([]), "holds no examples"),
+        (lambda: Dataset([Example(example_id="a"), Example(example_id="a")]), "'a' more than once"),
+        (lambda: Dataset.from_texts(["Hi", " "]), "text_002: ' ' is no text"),
+        (lambda: Dataset.from_folder("/nowhere"), "'/nowhere' is not a folder"),
+    ],
+)
+def test_what_is_no_dataset_says_so(make, message):
+    with pytest.raises(SettingsError, match=message):
+        make()
+
+
+def test_a_folder_without_audio_says_so(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(SettingsError, match="holds no audio files"):
+        Dataset.from_folder(tmp_path)
+
+
+def test_a_file_that_is_gone_fails_when_it_is_read(tmp_path):
+    with pytest.raises(AudioError, match=r"gone\.wav"):
+        Example(example_id="a", source=tmp_path / "gone.wav").clip()
