@@ -259,7 +259,8 @@ def row(road: str, figures: dict[str, Any]) -> str:
         return f"{p50:.1f} / {p95:.1f} / {p99:.1f}"
 
     names = ("up", "up at the end", "loop", "flush")
-    return f"| {road} | " + " | ".join(map(percentiles, names)) + f" | {figures['underruns']} | {figures['left out']:.0f} |"
+    counted = f"{figures['underruns']} | {figures['left out']:.0f}"
+    return f"| {road} | {' | '.join(map(percentiles, names))} | {counted} |"
 
 
 def main() -> None:
@@ -274,7 +275,8 @@ def main() -> None:
         tone = AudioClip(0.2 * np.sin(2 * np.pi * 440 * t), 48_000).save(folder / "tone.wav")
         server = JupyterServer(folder / "jupyter")
         print(f"ms, p50 / p95 / p99, {minutes:g} minutes")
-        print("| road | up, after 10 s | up, at the end | loop | flush → silence | underruns in the last minute | left out |")
+        heads = "up, after 10 s | up, at the end | loop | flush → silence | underruns in the last minute | left out"
+        print(f"| road | {heads} |")
         print("|---|---|---|---|---|---|---|")
         try:
             for road in options.roads:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import UNSET
 
 from .costs import Costs
-from .input_track import InputTrack
+from .input_track import InputTrack, SentFrames
 from .local_folds import LOCAL_FOLDS, trace
 from .record import Record
 from .seams import Seam, settings_text
@@ -150,6 +150,9 @@ class Conversation(Record):
 
     def _appended(self, event: ev.InputAudioBufferAppend, elapsed_ms: float) -> None:
         self._track.append(event.audio, elapsed_ms)
+
+    def _frames_appended(self, event: SentFrames, elapsed_ms: float) -> None:
+        self._track.extend(event.audio, event.times_ms)
 
     def _commit_sent(self, event: ev.InputAudioBufferCommit, elapsed_ms: float) -> None:
         self._track.mark_commit(event.event_id or "", elapsed_ms)
@@ -385,6 +388,7 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     ev.Error: Conversation._error,
     ev.SessionUpdate: Conversation._turn_detection,
     ev.InputAudioBufferAppend: Conversation._appended,
+    SentFrames: Conversation._frames_appended,
     ev.InputAudioBufferCommit: Conversation._commit_sent,
     ev.InputAudioBufferClear: Conversation._clear_sent,
     ev.ConversationItemCreate: Conversation._create_sent,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .turns import bytes_per_ms
@@ -20,6 +21,15 @@ class Commit(NamedTuple):
     end_ms: int
     elapsed_ms: float
     """Session time at which it was committed."""
+
+
+class SentFrames(NamedTuple):
+    """A microphone's frames that were sent one after the other, as one event: the fold is the same, and sooner done."""
+
+    audio: bytes
+    """Of all frames, which are equally long."""
+    times_ms: Sequence[float]
+    """When each was sent."""
 
 
 class InputTrack:
@@ -55,11 +65,35 @@ class InputTrack:
 
     def append(self, data: bytes, elapsed_ms: float) -> None:
         """Add audio that was sent at a session time."""
-        self._data += data
-        self._sent.append((self.end_ms, elapsed_ms))
-        needed = self._held or self.manual or self._commits
-        if not needed and len(self._data) > 2 * _KEPT_MS * self._bytes_per_ms:
-            self._forget(self.end_ms - _KEPT_MS)
+        self.extend(data, (elapsed_ms,))
+
+    def extend(self, data: bytes, times_ms: Sequence[float]) -> None:
+        """Add as many equal pieces as there are times: the same as to append one after the other."""
+        size, at = len(data) // len(times_ms), 0
+        while at < len(times_ms):
+            count = self._room(size, len(times_ms) - at)
+            end = self._start + len(self._data)
+            ends_ms = ((end + number * size) / self._bytes_per_ms for number in range(1, count + 1))
+            self._sent.extend(zip(ends_ms, times_ms[at : at + count], strict=True))
+            self._data += data[at * size : (at + count) * size]
+            at += count
+            if not self._is_needed and len(self._data) > self._most:
+                self._forget(self.end_ms - _KEPT_MS)
+
+    @property
+    def _most(self) -> int:
+        """How many bytes are kept at most while nobody speaks."""
+        return 2 * _KEPT_MS * self._bytes_per_ms
+
+    @property
+    def _is_needed(self) -> bool:
+        return self._held or self.manual or bool(self._commits)
+
+    def _room(self, size: int, wanted: int) -> int:
+        """Return how many pieces can be added until something is to be forgotten."""
+        if self._is_needed:
+            return wanted
+        return min(wanted, max(0, self._most - len(self._data)) // max(1, size) + 1)
 
     def hold(self) -> None:
         """Keep everything from here on: a turn has begun."""

@@ -136,3 +136,28 @@ def test_the_end_is_all_that_was_ever_appended(steps):
         if cut:
             assert len(track.cut(total - ms, total)) == 8 * ms
         assert track.end_ms == total
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3_000), st.integers(0, 50), st.sampled_from("-hmcx")), max_size=8),
+    st.booleans(),
+)
+def test_pieces_at_once_are_the_same_as_one_after_the_other(runs, manual):
+    one, other = InputTrack("audio/pcmu"), InputTrack("audio/pcmu")
+    one.manual = other.manual = manual
+    for number, (count, size_ms, then) in enumerate(runs):
+        data = bytes((number + index) % 256 for index in range(count * size_ms * 8))
+        times = [1_000.0 * number + index for index in range(count)]
+        for index, at_ms in enumerate(times):
+            one.append(data[index * size_ms * 8 : (index + 1) * size_ms * 8], at_ms)
+        other.extend(data, times)
+        for track in (one, other):
+            if then == "h":
+                track.hold()
+            elif then == "m":
+                track.mark_commit(f"{number}", 0.0)
+            elif then == "c":
+                track.cut(track.end_ms - 500, track.end_ms)
+            elif then == "x":
+                track.clear()
+        assert vars(one) == vars(other)

@@ -107,6 +107,23 @@ def test_a_reordered_and_doubled_log_is_the_same_as_live(tmp_path_factory, rando
     assert without_audio(outline) == without_audio(live)
 
 
+def test_frames_between_which_much_happens_are_folded_as_one_by_one(tmp_path):
+    times = [20.0 * number for number in range(1, 4_501)]  # More than the fold keeps while nobody speaks.
+    entries = [("sent", ev.InputAudioBufferAppend(audio=bytes([number % 200, 1]) * 480)) for number in range(4_500)]
+    timed = [(at_ms, *entry) for at_ms, entry in zip(times, entries, strict=True)]
+    for at_ms, start_ms, name in ((40_000, 39_000, "U"), (88_000, 86_000, "U2")):
+        ladder = wire.spoken_turn(name, None, start_ms=start_ms, end_ms=at_ms - 500)
+        timed += [(at_ms, "received", ev.decode_server(json.dumps(each))) for each in ladder]
+    timed.sort(key=lambda entry: entry[0])
+    recording = write(tmp_path / "r", timed)
+    assert max(run.length for run in recording._folder.runs) > 1_000
+    assert snapshot(recording.conversation) == snapshot(folded(timed))
+    assert recording.conversation.turn("U2").audio.duration_s == 1.5
+    assert list(recording.events["elapsed_ms"]) == [entry[0] for entry in timed]
+    assert list(recording.events["start_sample"].dropna()) == [480 * number for number in range(4_500)]
+    assert set(recording.events["audio_ms"].dropna()) == {20.0}
+
+
 def without_audio(value):
     if isinstance(value, dict):
         return {key: without_audio(each) for key, each in value.items() if key != "audio_chunks"}

@@ -13,7 +13,8 @@ from ..conversation import Conversation
 from ..timing import Timing
 from ..tokens import Usage
 from ..turns import Reply, Turn
-from .lines import Line
+from .lines import Line, Reference
+from .runs import Run
 from .samples import rate_of
 from .spans import Piece
 
@@ -21,44 +22,64 @@ if TYPE_CHECKING:
     import pandas
 
 
-def events_frame(lines: Sequence[Line]) -> pandas.DataFrame:
-    """Return a row for each event."""
+def events_frame(lines: Sequence[Line], runs: Sequence[Run]) -> pandas.DataFrame:
+    """Return a row for each event.
+
+    Parameters
+    ----------
+    lines : sequence of Line
+        The events.
+    runs : sequence of Run
+        The same, with the microphone's frames gathered; what these have in common is looked up once.
+    """
     import pandas
 
-    rows = [line.event for line in lines]
-    references = [None if line.audio is UNSET else next(iter(line.audio.values()), None) for line in lines]
+    counts = np.array([run.length for run in runs], dtype=np.int64)
+    rows = [run.line.event for run in runs]
+    references = [_reference(run.line) for run in runs]
     silent = np.array([each is None for each in references], dtype=bool)
     starts = np.array([0 if each is None else each.start_sample for each in references], dtype=np.int64)
-    samples = np.array([np.nan if each is None else each.samples for each in references], dtype=float)
+    samples = np.array([0 if each is None else each.samples for each in references], dtype=np.int64) // counts
     narrow = np.array([each is not None and each.encoding != "audio/pcm" for each in references], dtype=bool)
     per_ms = np.where(narrow, rate_of("audio/pcmu"), rate_of("audio/pcm")) / 1000
 
-    def column(values: list[Any]) -> pandas.Series:
-        return pandas.Series(values, dtype=object)
+    def spread(values: np.ndarray) -> np.ndarray:
+        return np.repeat(values, counts)
 
+    def column(values: list[Any]) -> pandas.Series:
+        held = np.empty(len(values), dtype=object)
+        held[:] = values
+        return pandas.Series(spread(held), dtype=object)
+
+    number = np.arange(len(lines)) - spread(np.cumsum(counts) - counts)
     return pandas.DataFrame(
         {
             "elapsed_ms": np.array([line.elapsed_ms for line in lines], dtype=float),
-            "direction": _categories([line.direction for line in lines]),
-            "type": _categories([row.type for row in rows]),
+            "direction": _categories([run.line.direction for run in runs], counts),
+            "type": _categories([row.type for row in rows], counts),
             "event_id": column([row.event_id for row in rows]),
             "item_id": column([row.item_id for row in rows]),
             "response_id": column([row.response_id for row in rows]),
             "text": column([row.delta or row.text or row.transcript for row in rows]),
-            "audio_ms": samples / per_ms,
-            "track": _categories([None if each is None else each.track for each in references]),
-            "start_sample": pandas.arrays.IntegerArray(starts, silent),
+            "audio_ms": spread(np.where(silent, np.nan, samples / per_ms)),
+            "track": _categories([None if each is None else each.track for each in references], counts),
+            "start_sample": pandas.arrays.IntegerArray(spread(starts) + number * spread(samples), spread(silent)),
         }
     )
 
 
-def _categories(values: list[str | None]) -> pandas.Categorical:
-    """Return texts as categories, of which there are few."""
+def _reference(line: Line) -> Reference | None:
+    return None if line.audio is UNSET else next(iter(line.audio.values()), None)
+
+
+def _categories(values: list[str | None], counts: np.ndarray) -> pandas.Categorical:
+    """Return texts as categories, of which there are few, each as often as it counts."""
     import pandas
 
     names = [name for name in dict.fromkeys(values) if name is not None]
     codes: dict[str | None, int] = {name: code for code, name in enumerate(names)} | {None: -1}
-    return pandas.Categorical.from_codes([codes[value] for value in values], categories=names)
+    spread = np.repeat(np.array([codes[value] for value in values], dtype=np.int64), counts)
+    return pandas.Categorical.from_codes(spread, categories=names)
 
 
 def turns_frame(conversation: Conversation, spans: dict[str, list[Piece]], rates: dict[str, int]) -> pandas.DataFrame:

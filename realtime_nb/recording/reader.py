@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,13 +16,13 @@ import msgspec
 from msgspec import UNSET
 
 from ..errors import RecordingError
-from ..wire import events as ev
-from .lines import Line, Reference, decode_event
+from ..input_track import SentFrames
+from .lines import Line, Payload, Reference, decode_event
 from .manifest import EVENTS, FORMAT, NAME, TRACKS, VERSION
+from .runs import Run, gather
 from .samples import click, from_samples, rate_of, silence
 from .track_files import TrackReader
 
-_APPEND = "input_audio_buffer.append"
 _read_lines = msgspec.json.Decoder(Line).decode_lines
 _read_line = msgspec.json.Decoder(Line).decode
 
@@ -142,12 +142,18 @@ class Folder:
 
     # --- what is in it ---
 
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The lines, with the microphone's frames gathered."""
+        with many_records():
+            return gather(self.lines)
+
     def track(self, name: str) -> TrackReader | None:
         """Return a track, or `None` where the session had no such sound."""
         if name not in self._tracks:
             encodings = (
                 reference.encoding
-                for line in self.lines
+                for line, _, _ in self.runs
                 if line.audio is not UNSET
                 for reference in line.audio.values()
                 if reference.track == name and reference.data is None
@@ -162,25 +168,35 @@ class Folder:
 
     def entries(self) -> Iterator[Entry]:
         """Yield every event as it passed, with its audio."""
-        for name in TRACKS:
-            if (track := self.track(name)) is not None:
-                _ = track.whole
+        self._read_tracks()
         for line, text in zip(self.lines, self._texts, strict=True):
             yield Entry(line.elapsed_ms, line.direction, decode_event(line, text, self._payload))
 
+    def gathered(self) -> Iterator[Entry]:
+        """Yield what comes to the same records as every event, with its audio."""
+        self._read_tracks()
+        return self._gathered(self._payload)
+
     def outline(self) -> Iterator[Entry]:
-        """Yield every event, with silence in place of the sound, which takes long to read.
+        """Yield what comes to the same records, with silence in place of the sound, which takes long to read.
 
         Of every item of the model's, a click tells where its first audible sample is.
         """
-        for line, text in zip(self.lines, self._texts, strict=True):
-            if line.event.type == _APPEND and line.event.event_id is None and line.audio is not UNSET:
-                # Nearly all lines are of this kind, and nearly all of these are alike.
-                reference = line.audio.get("/audio")
-                if reference is not None and reference.data is None:
-                    yield Entry(line.elapsed_ms, "sent", _silent_append(reference.samples, reference.encoding))
-                    continue
-            yield Entry(line.elapsed_ms, line.direction, decode_event(line, text, _outlined))
+        return self._gathered(_outlined)
+
+    def _gathered(self, payload: Payload) -> Iterator[Entry]:
+        for line, first, count in self.runs:
+            if count == 1:
+                yield Entry(line.elapsed_ms, line.direction, decode_event(line, self._texts[first], payload))
+                continue
+            (reference,) = (line.audio or {}).values()
+            times_ms = [each.elapsed_ms for each in self.lines[first : first + count]]
+            yield Entry(line.elapsed_ms, line.direction, SentFrames(payload(reference), times_ms))
+
+    def _read_tracks(self) -> None:
+        for name in TRACKS:
+            if (track := self.track(name)) is not None:
+                _ = track.whole
 
     def _payload(self, reference: Reference) -> bytes:
         if reference.data is not None:
@@ -188,11 +204,6 @@ class Folder:
         track = self.track(reference.track)
         assert track is not None
         return from_samples(track.read(reference.start_sample, reference.samples), reference.encoding)
-
-
-@lru_cache(maxsize=64)
-def _silent_append(samples: int, encoding: str) -> ev.InputAudioBufferAppend:
-    return ev.InputAudioBufferAppend(audio=silence(samples, encoding))
 
 
 def _outlined(reference: Reference) -> bytes:

@@ -17,6 +17,7 @@ from ..record import Record
 from ..turns import Turn
 from . import frames
 from .exchanges import questions_in
+from .lines import Line
 from .manifest import TRACKS
 from .mix import as_heard
 from .rawlog import write_raw_log
@@ -128,7 +129,7 @@ class Recording(Record):
     @cached_property
     def conversation(self) -> Conversation:
         """What was said, the same records as live: the events are folded again."""
-        return _folded(self._folder.entries())
+        return _folded(self._folder.gathered())
 
     @cached_property
     def _outline(self) -> Conversation:
@@ -137,14 +138,18 @@ class Recording(Record):
             return self.conversation
         return _folded(self._folder.outline())
 
+    @property
+    def _lines(self) -> Iterator[Line]:
+        return (run.line for run in self._folder.runs)
+
     @cached_property
     def _spans(self) -> dict[str, list[Piece]]:
-        return find_spans(self._folder.lines, self._outline)
+        return find_spans(self._lines, self._outline)
 
     @cached_property
     def duration_s(self) -> float:
         """Length on the tracks' clock, in seconds: until the last event, or the last sound."""
-        return length_s(self._folder.lines)
+        return length_s(self._lines)
 
     # --- data frames ---
 
@@ -152,7 +157,7 @@ class Recording(Record):
     def events(self) -> pandas.DataFrame:
         """A row for each event: ``elapsed_ms``, ``direction``, ``type``, ids, text, and where its audio lies."""
         with many_records():
-            return frames.events_frame(self._folder.lines)
+            return frames.events_frame(self._folder.lines, self._folder.runs)
 
     @cached_property
     def turns(self) -> pandas.DataFrame:
@@ -220,7 +225,7 @@ class Recording(Record):
         sounding = {
             item_id: pieces[0].at_sample / rates[pieces[0].track] for item_id, pieces in self._spans.items() if pieces
         }
-        return find_mentions(self._folder.lines) | sounding
+        return find_mentions(self._lines) | sounding
 
     def ask_again(self, session: Asks) -> Any:
         """Ask another session all that was asked in this one, in the same order: the same sound, the same words.
