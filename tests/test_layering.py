@@ -11,7 +11,7 @@ import realtime_nb
 
 ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
-    0: ("errors", "record", "audio", "aac", "g711", "sentences", "pictures"),
+    0: ("errors", "record", "audio", "aac", "g711", "sentences", "imaging", "pictures"),
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
         *("item_order", "turn_index", "seams", "history", "local_folds"),
@@ -31,7 +31,7 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 HOMES = {
     "librosa": {"views.transforms", "views.activity", "views.prosody", "recording.mix"},
     "matplotlib": {"views.spectrogram_picture", "views.plots"},
-    "PIL": {"pictures", "views.plots"},
+    "PIL": {"imaging", "pictures", "views.plots"},
     "av": {"aac"},
     "soundfile": {"audio", "recording.track_files"},
     "soxr": {"audio"},
