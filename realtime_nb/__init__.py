@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         AudioError,
         BudgetReached,
         ConnectionLost,
+        InputFlagged,
         LocalProtocolError,
         MissingExtra,
         MissingKey,
@@ -74,6 +75,7 @@ _HOMES = {
     "AudioError": "errors",
     "BudgetReached": "errors",
     "ConnectionLost": "errors",
+    "InputFlagged": "errors",
     "LocalProtocolError": "errors",
     "MissingExtra": "errors",
     "MissingKey": "errors",
@@ -175,6 +177,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "ServerError",
     "ConnectionLost",
     "BudgetReached",
+    "InputFlagged",
 ]
 
 

@@ -228,6 +228,9 @@ class Conversation(Record):
         turn = self._index.turns.get(event.item_id)
         if turn:
             turn.deleted = True
+            reply = self._index.replies.get(turn.response_id or "")
+            if turn.flagged or (reply is not None and reply.flagged):
+                return  # The model shall forget it; the record shows what happened.
         self._index.order.remove(event.item_id)
 
     def _item_truncated(self, event: ev.ConversationItemTruncated, elapsed_ms: float) -> None:

@@ -14,6 +14,7 @@ from .wire.local import (
     AnswerFile,
     ApprovalGiven,
     ClockAligned,
+    Flagged,
     FramePassed,
     Heard,
     SessionRenewed,
@@ -107,6 +108,13 @@ def _stage_done(index: TurnIndex, event: StageDone, elapsed_ms: float) -> None:
     reply.timing.mark(f"{event.stage}.done", elapsed_ms)
 
 
+def _flagged(index: TurnIndex, event: Flagged, elapsed_ms: float) -> None:
+    if event.item_id:
+        index.item(event.item_id).flagged = event.reason
+    if event.response_id:
+        index.reply(event.response_id).flagged = event.reason
+
+
 def _clock_aligned(index: TurnIndex, event: ClockAligned, elapsed_ms: float) -> None:
     index.clock = event
 
@@ -153,6 +161,7 @@ LOCAL_FOLDS: dict[type, Callable[[TurnIndex, Any, float], None]] = {
     ToolDone: _tool_done,
     StageStarted: _stage_started,
     StageDone: _stage_done,
+    Flagged: _flagged,
     ClockAligned: _clock_aligned,
     FramePassed: _frame_passed,
     SoundBegan: _sound_began,

@@ -164,6 +164,8 @@ class Turn(Record):
     transcription_usage: dict[str, Any] | None = None
     transcription_model: str | None = None
     transcription_error: ErrorDetail | None = None
+    flagged: str = ""
+    """Why a guard did not let it through; empty for what it did."""
     done: bool = False
     deleted: bool = False
     """Whether it was taken out of the conversation."""
@@ -305,6 +307,8 @@ class Reply(Record):
     """The steps of a chain by name, in order; empty for other systems."""
     asked: Turn | None = None
     """The person's turn that it answers."""
+    flagged: str = ""
+    """Why a guard cut it off, or did not let through what it answers; empty otherwise."""
     in_conversation: bool = True
     """False for an out-of-band response, which leaves no trace in the conversation."""
     done: bool = False

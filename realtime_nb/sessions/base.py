@@ -19,6 +19,9 @@ from ..turns import Reply
 from ..wire.local import ApprovalAsked, Interrupted, StateChanged
 from .bounds import SessionBounds, bounds, check_priced
 from .gate import Gate
+from .guard import make_judge
+from .guarding import Guarding
+from .http import Api
 from .journal import EventLog, Journal, Listener, LoggedEvent
 from .tool_calls import MAX_ROUNDS, ToolCalls
 from .watch import Watch
@@ -46,6 +49,8 @@ class Session(WatchingSession):
         self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS, **bound_options: Any
     ) -> None:
         self._journal = Journal()
+        self._guard = bound_options.pop("guard", None)
+        self._guarding = Guarding(self._journal, None, cut=self._cut)
         self.bounds = SessionBounds(**bound_options)
         """What it may spend and how long it may last, and what it has used."""
         self._watch = Watch(self._journal, self.bounds, self._halt)
@@ -59,6 +64,24 @@ class Session(WatchingSession):
     @abstractmethod
     async def _halt(self, error: BudgetReached) -> None:
         """Cut the answer that is being made and close the session, on the I/O thread; whoever waits gets `error`."""
+
+    @abstractmethod
+    def _cut(self, response_id: str) -> None:
+        """Stop a response that a guard has flagged, on the I/O thread."""
+
+    def _refuse(self, item_id: str, response_id: str) -> None:
+        """Let the model forget a spoken turn that a guard has flagged, and what it has begun to answer."""
+        return
+
+    def _guard_by(self, api: Api) -> None:
+        """Put what is said to the guard, where there is one; its endpoint is one of `api`."""
+        if self._guard is not None:
+            judge = make_judge(self._guard, api)
+            self._guarding = Guarding(self._journal, judge, cut=self._cut, refuse=self._refuse)
+
+    def is_held(self, response_id: str) -> bool:
+        """Whether an answer must not sound yet, because a guard still judges what it answers."""
+        return self._guarding.is_held(response_id)
 
     def _bill(self, *models: str | None) -> None:
         """Note what the session is billed by; raise where a bound on dollars cannot be kept."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from ..errors import SettingsError
 from ..limiter import Limiter
 from ..limits import Limits
 from ..prices import find_price
+from .guard import GuardFunction
 
 
 class BoundOptions(TypedDict, total=False):
@@ -17,8 +18,21 @@ class BoundOptions(TypedDict, total=False):
     ``max_usd`` US dollars may be spent, ``max_minutes`` minutes may the session be open, and after ``idle_minutes``
     minutes without speech, question or playback it closes; see `realtime_nb.bounds` for all sessions together.
     ``limiter`` bounds sessions at once and tokens per minute, in place of that of `realtime_nb.bounds`.
+
+    ``guard`` judges what both sides say: a function, sync or async, that takes a text and ``"user"`` or
+    ``"assistant"``, and returns `None` or `False`, or the reason why the text is flagged; or ``"moderation"``, the
+    backend's moderation endpoint. A question that is flagged is not answered: `InputFlagged` is raised, and a spoken
+    one is deleted from the model's context. An answer is read as it comes, in pieces of a sentence at most; where it
+    is flagged it is cut off in mid-speech, and `Reply.flagged` says why. The records keep all of it. A guard that
+    fails, or takes longer than 5 s for a piece, has flagged that piece.
+
+    Where the server finds the turns it begins to answer before the person's words are written down and judged. The
+    panel holds the sound of such an answer until they are; a flagged one is stopped and never heard, but what was
+    made of it is billed. With ``turn_detection={"type": "server_vad", "create_response": False}`` nothing is made
+    before you ask for it by ``respond``, which waits for the guard.
     """
 
+    guard: GuardFunction | Literal["moderation"] | None
     max_usd: float | None
     max_minutes: float | None
     idle_minutes: float | None

@@ -84,7 +84,8 @@ class CascadeSession(TurnwiseSession):
     recording : str or Path, optional
         A folder into which the session is written while it goes on, as by `record_to`.
     **bound_options : BoundOptions
-        ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see `realtime_nb.sessions.bounds.BoundOptions`.
+        ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
+        `realtime_nb.sessions.bounds.BoundOptions`.
 
     Raises
     ------
@@ -197,6 +198,7 @@ class CascadeSession(TurnwiseSession):
             for task in (thinking, speaking):
                 task.cancel()
             await asyncio.gather(thinking, speaking, return_exceptions=True)
+        await self._guarding.settled(reader.response_id)
         answer: dict[str, Any] = {"role": "assistant", "content": reader.transcript or None}
         if reader.tool_calls:
             answer["tool_calls"] = reader.tool_calls
@@ -213,6 +215,7 @@ class CascadeSession(TurnwiseSession):
             assert turn is not None
             at = {"item_id": turn.item_id, "content_index": index}
             told.append(await self._transcribe(piece, reader.response_id, at) or _NOTHING)
+        await self._judged("\n".join(piece for piece in told if isinstance(piece, str)), reader.response_id)
         if any(isinstance(piece, Picture) for piece in told):
             return [message_part(piece) for piece in told]
         return "\n".join(str(piece) for piece in told)

@@ -14,6 +14,7 @@ from ..backends import Backend
 from ..errors import AudioError, MissingExtra, PictureError
 from ..prices import shutdown_notice
 from ..tools import Approver
+from ..wire import events as ev
 from ..wire.chat import CompletionReader, decode_audio
 from ..wire.chat_history import ChatHistory
 from ..wire.chat_settings import chat_settings
@@ -22,6 +23,7 @@ from .base import Content
 from .bounds import BoundOptions
 from .content import message_part
 from .http import Api, told_by_sdk
+from .stages import ApiTranscriber, Took
 from .tool_calls import MAX_ROUNDS
 from .turnwise import TurnwiseSession
 
@@ -71,7 +73,9 @@ class ChatSession(TurnwiseSession):
     recording : str or Path, optional
         A folder into which the session is written while it goes on, as by `record_to`.
     **bound_options : BoundOptions
-        ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see `realtime_nb.sessions.bounds.BoundOptions`.
+        ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
+        `realtime_nb.sessions.bounds.BoundOptions`.
+        For a guard, speech is written down first, by the backend's transcriber.
 
     Raises
     ------
@@ -113,7 +117,8 @@ class ChatSession(TurnwiseSession):
         )
         self.model = model or self.backend.chat_model
         self.voice = voice or self.backend.voice
-        self._bill(self.model)
+        self._transcriber = self.backend.chain[0]
+        self._bill(self.model, self._transcriber if self._guarding.is_on else None)
         self._wanted = chat_settings(
             model=self.model,
             voice=self.voice,
@@ -135,8 +140,9 @@ class ChatSession(TurnwiseSession):
 
     def _settings(self) -> dict[str, Any]:
         output = {"voice": self.voice, "format": {"type": "audio/pcm", "rate": WIRE_SAMPLE_RATE}}
-        # Nobody writes down what the person says here: the model hears it.
-        audio = {"output": output, "input": {"transcription": None}}
+        # The model hears what the person says; nobody writes it down, unless a guard has to read it.
+        transcription = {"model": self._transcriber} if self._guarding.is_on else None
+        audio = {"output": output, "input": {"transcription": transcription}}
         return {"model": self.model, "instructions": self._instructions, "audio": audio}
 
     def _check_sees(self) -> None:
@@ -156,6 +162,8 @@ class ChatSession(TurnwiseSession):
     async def _answer(
         self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
     ) -> None:
+        if self._guarding.is_on and content:
+            await self._judged(await self._written(content), reader.response_id)
         question = [await asyncio.to_thread(message_part, piece) for piece in content]
         asked = [{"role": "user", "content": question}] if question else []
         async with told_by_sdk():
@@ -167,9 +175,30 @@ class ChatSession(TurnwiseSession):
             else:
                 whole = completion.model_dump()
                 self._tell("received", *reader.whole(whole, await self._decoded(whole, reader.response_id)))
+        await self._guarding.settled(reader.response_id)
         # What got no answer is not put to the model a second time; the record keeps it.
         self._history.add(*asked)
         self._history.add_answer(reader)
+
+    async def _written(self, content: tuple[Content, ...]) -> str:
+        """Return a question in words for the guard; speech is written down by the backend's transcriber."""
+        told: list[str] = []
+        item_id = self.conversation.turns[-1].item_id
+        for index, piece in enumerate(content):
+            if isinstance(piece, str):
+                told.append(piece)
+            elif isinstance(piece, AudioClip):
+                words: str = ""
+                usage: dict[str, Any] = {}
+                async for each in ApiTranscriber(self._api, self._transcriber).transcribe(piece):
+                    words += each if isinstance(each, str) else ""
+                    usage = dict(each.usage) if isinstance(each, Took) else usage
+                written = ev.ConversationItemInputAudioTranscriptionCompleted(
+                    item_id=item_id, content_index=index, transcript=words.strip(), usage=usage
+                )
+                self._tell("received", written)
+                told.append(words)
+        return "\n".join(told)
 
     async def _request(self, asked: list[dict[str, Any]], override: dict[str, Any]) -> Any:
         """Send a request; once more, in words, if the server does not know an answer's audio any more."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 from .. import audio
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
 from ..backends import Backend
-from ..errors import AudioError, BudgetReached, RealtimeError, ServerError, SettingsError
+from ..errors import AudioError, BudgetReached, InputFlagged, RealtimeError, ServerError, SettingsError
 from ..history import History
 from ..loop import Pending, call_soon, submit
 from ..pictures import Picture
@@ -27,6 +28,7 @@ from .base import Content, Session, checked_content
 from .bounds import BoundOptions, taken_apart
 from .connection import Connection, server_error
 from .content import message_item
+from .http import Api
 from .renewal import Renewal
 from .spoken_input import SpokenInput
 from .tool_calls import MAX_ROUNDS
@@ -87,7 +89,7 @@ class RealtimeSession(Session):
         ``output_modalities``, ``tools``, …; see `realtime_nb.wire.settings.Options`. Functions among the ``tools``
         are run here when the model calls them, all calls of a response together; `ask` gives the answer that
         follows. Tools given as dicts are the caller's to answer, by `send_function_output`, or an MCP server's.
-        And bounds: ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
+        And bounds: ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
         `realtime_nb.sessions.bounds.BoundOptions`.
 
     Raises
@@ -143,6 +145,10 @@ class RealtimeSession(Session):
         if notice:
             warnings.warn(notice, FutureWarning, stacklevel=2)
         self._bill(self.model, self._transcription_model)
+        if self._guard is not None and self._transcription_model is None:
+            raise SettingsError("guard=… needs the person's words in writing: transcription=None gives none")
+        self._guard_api = Api(self.backend)
+        self._guard_by(self._guard_api)
         self._line = Connection(self._journal, self._gate)
         self._input = SpokenInput(self._line)
         self._turns = ToolTurns(self._line, self._calls, self._respond_once)
@@ -150,6 +156,7 @@ class RealtimeSession(Session):
             self._line, self._input, self._turns, self._attempt, restore=restore, rotate_minutes=rotate_minutes
         )
         self._asking = asyncio.Lock()
+        self._forgetting: set[asyncio.Task[None]] = set()
         for item in History.of(history).items:
             self._journal.note("local", ev.ConversationItemAdded(item=item))
             self._journal.note("local", ev.ConversationItemDone(item=item))
@@ -329,12 +336,13 @@ class RealtimeSession(Session):
 
     def is_late(self, response_id: str) -> bool:
         """Whether a response was cut off, so that what still comes of it must not be played."""
-        return self._protocol.is_late(response_id)
+        return self._protocol.is_late(response_id) or self._guarding.is_flagged(response_id)
 
     # --- on the I/O thread ---
 
     async def _close(self) -> None:
         await self._line.close()
+        await self._guard_api.close()
 
     async def _halt(self, error: BudgetReached) -> None:
         active = self._protocol.active_response_id
@@ -344,6 +352,7 @@ class RealtimeSession(Session):
             with contextlib.suppress(TimeoutError, RealtimeError):
                 await asyncio.wait_for(done, _LAST_WORD_WAIT_S)  # So that what it took is known.
         await self._line.close(error)
+        await self._guard_api.close()
 
     async def _connect(self) -> None:
         if not self._line.is_open:
@@ -372,14 +381,27 @@ class RealtimeSession(Session):
     async def _ask_now(self, content: tuple[Content, ...]) -> Reply:
         await self._connect()
         written = [piece for piece in content if not isinstance(piece, AudioClip)]
-        parts = [self._protocol.create_item(message_item(written))] if written else []
+        parts = [self._protocol.create_item(await self._let_through(written))] if written else []
         clips = [piece for piece in content if isinstance(piece, AudioClip)]
         if clips:
             parts.append(self._input.say(audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips])))
+            await self._judged(*parts)
         reply = await self._respond(ResponseOptions(), *parts)
         if clips and self._transcription_model:
             await self._words_of(reply)
         return reply
+
+    async def _let_through(self, written: Sequence[Content]) -> Item:
+        """Return what is written as an item; where the guard flags it, the record alone gets it."""
+        item = message_item(written)
+        try:
+            words = "\n".join(piece for piece in written if isinstance(piece, str))
+            await self._guarding.question(words, str(item.id))
+        except InputFlagged:
+            self._journal.announce(ev.ConversationItemAdded(item=item))
+            self._journal.announce(ev.ConversationItemDone(item=item))
+            raise
+        return item
 
     async def _words_of(self, reply: Reply) -> None:
         turn = reply.asked
@@ -392,6 +414,9 @@ class RealtimeSession(Session):
 
     async def _respond(self, options: ResponseOptions, *parts: str) -> Reply:
         """Ask for a response, and wait for it and for what follows the tools that it calls."""
+        if not parts and options.conversation != "none":
+            await self._connect()
+            await self._judged()
         return await self._turns.last(await self._respond_once(options, 0, *parts))
 
     async def _respond_once(self, options: ResponseOptions, tool_round: int, *parts: str) -> Reply:
@@ -406,8 +431,46 @@ class RealtimeSession(Session):
                     raise
             else:
                 if not self._gate.is_refused(reply):
+                    await self._guarding.settled(reply.response_id)
                     return reply
             parts = ()  # The server has them.
+
+    async def _judged(self, *parts: str) -> None:
+        """Wait until the guard has judged what the person has said; the server has to take that first."""
+        if not self._guarding.is_on:
+            return
+        self._line.flush()
+
+        def committed(event: Any) -> bool | None:
+            if isinstance(event, ev.Error) and event.error.event_id in parts:
+                raise server_error(event)
+            return None if self._protocol.is_committing else True
+
+        if self._protocol.is_committing:
+            await self._journal.watch(committed)
+        await self._guarding.heard()
+
+    def _cut(self, response_id: str) -> None:
+        reply = self.conversation.reply(response_id)
+        if self._line.is_open and reply is not None and not reply.done:
+            self._protocol.cut(response_id)
+            self._line.flush()
+
+    def _refuse(self, item_id: str, response_id: str) -> None:
+        task = asyncio.create_task(self._forget(item_id, response_id))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+
+    async def _forget(self, item_id: str, response_id: str) -> None:
+        """Delete a turn from the model's context, and with it what was made to answer it."""
+        reply = self.conversation.reply(response_id)
+        with contextlib.suppress(RealtimeError):
+            if reply is not None and not reply.done:
+                await self._journal.watch(lambda event: reply.done or None)
+            for turn in (*(reply.turns if reply else ()), self.conversation.turn(item_id)):
+                if turn is not None and not turn.deleted:
+                    self._protocol.delete_item(turn.item_id)
+            self._line.flush()
 
     async def _respond_now(self, options: ResponseOptions, tool_round: int, *parts: str) -> Reply:
         """Ask for a response, and wait for it; a refusal of the request, or of a part of the question, is raised."""

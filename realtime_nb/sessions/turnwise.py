@@ -7,7 +7,7 @@ import itertools
 from abc import abstractmethod
 from typing import Any, Literal
 
-from ..errors import BudgetReached, LocalProtocolError
+from ..errors import BudgetReached, InputFlagged, LocalProtocolError
 from ..loop import Pending, submit
 from ..pictures import Picture
 from ..tools import Approver, error_text
@@ -38,7 +38,9 @@ class TurnwiseSession(Session):
         self._numbers = itertools.count(1)
         self._turn = asyncio.Lock()
         self._answering: asyncio.Task[Reply] | None = None
+        self._making: asyncio.Task[None] | None = None
         self._halted: BudgetReached | None = None
+        self._guard_by(api)
         api.gate = self._gate
 
     @property
@@ -195,15 +197,22 @@ class TurnwiseSession(Session):
         reader = CompletionReader(response_id, f"{response_id}_request")
         self._show(content)
         self._journal.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request"))
+        self._making = asyncio.create_task(self._answer(content, reader, tool_choice))
         try:
-            await self._answer(content, reader, tool_choice)
+            await self._making
+        except InputFlagged:
+            self._tell("received", *reader.cancel())
+            raise
         except Exception as error:  # A step of a chain may be the caller's own, and fail in its own way.
             self._tell("received", *reader.fail(str(error) or type(error).__name__, getattr(error, "code", None)))
             raise
         except asyncio.CancelledError:
             self._tell("received", *reader.cancel())
-            raise
-        self._tell("received", *reader.end())
+            task = asyncio.current_task()
+            if not self._guarding.is_flagged(response_id) or (task and task.cancelling()):
+                raise
+        else:
+            self._tell("received", *reader.end())
         reply = self.conversation.reply(response_id)
         assert reply is not None
         return reply
@@ -248,6 +257,16 @@ class TurnwiseSession(Session):
             return False
         self._answering.cancel()
         return True
+
+    def _cut(self, response_id: str) -> None:
+        reply = self.conversation.reply(response_id)
+        if self._making is not None and reply is not None and not reply.done:
+            self._making.cancel()
+
+    async def _judged(self, words: str, response_id: str) -> None:
+        """Put a question to the guard before the model gets it."""
+        asked = next((turn for turn in reversed(self.conversation.turns) if turn.role == "user"), None)
+        await self._guarding.question(words, asked.item_id if asked else "", response_id)
 
     async def _halt(self, error: BudgetReached) -> None:
         self._halted = error

@@ -54,6 +54,10 @@ def heard_remark(turn: Turn) -> str:
     """Return what was heard of a turn that was cut off, or how a call went; empty for others."""
     if turn.kind in _CALLS:
         return _call_remark(turn)
+    return " ".join(filter(None, [f"(flagged: {turn.flagged})" if turn.flagged else "", _cut_remark(turn)]))
+
+
+def _cut_remark(turn: Turn) -> str:
     if turn.heard_text == turn.text:
         return ""
     return f"(interrupted; heard: “{turn.heard_text}”)" if turn.heard_text else "(interrupted before a word was heard)"
@@ -116,7 +120,8 @@ def cost(reply: Reply) -> str:
 
 def remarks(reply: Reply) -> str:
     """Return what is worth knowing of a reply and of its steps."""
-    return "; ".join(filter(None, [reply.remark, *(stage.remark for stage in reply.stages.values())]))
+    flagged = f"flagged: {reply.flagged}" if reply.flagged else ""
+    return "; ".join(filter(None, [flagged, reply.remark, *(stage.remark for stage in reply.stages.values())]))
 
 
 def facts_of(reply: Reply) -> list[tuple[str, str]]:

@@ -202,3 +202,23 @@ class BudgetStopped(Struct, frozen=True, kw_only=True):
     reason: str
     """What was used of what, and how to go on."""
     type: str = "budget.stopped"
+
+
+class Flagged(Struct, frozen=True, kw_only=True):
+    """A guard did not let something through, or failed to judge it: it is not answered, or is cut off."""
+
+    side: str
+    """``"user"`` or ``"assistant"``: whose words they are."""
+    reason: str
+    item_id: str = ""
+    """The item that the words are in."""
+    response_id: str = ""
+    """The response that they are in, or that answered them."""
+    type: str = "guard.flagged"
+
+
+class Passed(Struct, frozen=True, kw_only=True):
+    """A guard has let through what the person said; what answers it may sound."""
+
+    item_id: str
+    type: str = "guard.passed"

@@ -181,6 +181,12 @@ class RealtimeProtocol:
         self._cancel_wish = self._asked is not None
         return self._cancel_wish
 
+    def cut(self, response_id: str) -> None:
+        """Drop what still comes of a response, and stop it if it is being made, in the conversation or beside it."""
+        if response_id not in self._late:
+            self._late.add(response_id)
+            self._send(ev.ResponseCancel, "cancel a response", response_id=response_id)
+
     def truncate(self, item_id: str, played_ms: float) -> int | None:
         """Tell the server how much of an answer was heard.
 
@@ -240,6 +246,11 @@ class RealtimeProtocol:
         """Whether a request for a response has not gone out yet, or has not been answered."""
         waiting = [wish.event_id for wish in self._wishes]
         return request_id in waiting or (self._asked is not None and self._asked.event_id == request_id)
+
+    @property
+    def is_committing(self) -> bool:
+        """Whether a commit has not been answered yet."""
+        return bool(self._unanswered[ev.InputAudioBufferCommitted])
 
     @property
     def active_response_id(self) -> str | None:
