@@ -50,6 +50,8 @@ def items_of(
 
 
 def _item_of(turn: Turn, with_sound: bool, encode: Callable[[AudioClip], bytes]) -> Item | None:
+    if turn.flagged or turn.deleted:
+        return None  # What the model was made to forget is not told anew.
     if turn.kind == "function_call":
         arguments = turn.arguments or "{}"
         return Item(id=turn.item_id, type=turn.kind, name=turn.name, call_id=turn.call_id, arguments=arguments)

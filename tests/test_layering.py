@@ -17,7 +17,7 @@ FLOORS = {
         *("item_order", "turn_index", "seams", "history", "local_folds"),
         *("charges", "costs", "estimates", "conversation", "latency", "alignment", "paired", "comparison"),
         *("watched", "tools", "tool_schema"),
-        *("limits", "allowance"),
+        *("limits", "allowance", "guard_window"),
         "recording",
     ),
     2: ("loop", "backends", "local_voice", "limiter"),

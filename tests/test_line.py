@@ -10,7 +10,7 @@ from realtime_nb.loop import submit
 from realtime_nb.sessions.base import StateChanged
 from realtime_nb.widgets.line import Line
 from realtime_nb.wire import events as ev
-from realtime_nb.wire.local import ClockAligned, SoundBegan
+from realtime_nb.wire.local import BudgetStopped, ClockAligned, Flagged, Passed, SoundBegan, Waiting
 
 AUDIO = {"kind": "audio", "sample_rate": 24_000, "blocked": False}
 
@@ -251,6 +251,47 @@ def test_many_deltas_are_few_updates_and_only_of_what_changed(desk):
     updates = desk.road.controls("turns")
     assert len(updates) <= 20
     assert {row["id"] for update in updates for row in update["rows"]} == {"item-2"}
+
+
+@pytest.mark.parametrize("flagged", [False, True])
+def test_an_answer_sounds_when_the_guard_has_let_through_what_it_answers(desk, flagged):
+    desk.page(AUDIO)
+    desk.session.held.add("resp-1")
+    response = desk.session.begin_answer("item-1", "Hello.", seconds=0.1)
+    desk.session.held = {response}
+    desk.road.sent.clear()
+    desk.session.say(ev.ResponseOutputAudioDelta(response_id=response, item_id="item-1", delta=bytes(4800)))
+    desk.session.say(ev.ResponseOutputAudioDone(response_id=response, item_id="item-1"))
+    assert desk.road.frames == []
+    desk.session.held.clear()
+    if flagged:
+        desk.session.late.add(response)
+        desk.session.say(Flagged(side="user", item_id="item-0", response_id=response, reason="no"))
+        assert sum(len(frame.pcm) for frame in desk.road.frames) == 0
+    else:
+        desk.session.say(Passed(item_id="item-0"))
+        assert sum(len(frame.pcm) for frame in desk.road.frames) >= 4800
+        assert desk.road.frames[-1].last
+
+
+def test_a_flagged_answer_and_a_budget_that_is_spent_silence_the_page(desk):
+    desk.page(AUDIO)
+    desk.session.begin_answer("item-1", "Hello.", seconds=0.1)
+    desk.session.say(Flagged(side="assistant", item_id="item-1", response_id="resp-1", reason="no"))
+    assert len(desk.road.controls("flush")) == 1
+    desk.session.say(BudgetStopped(bound="max_usd", reason="all is spent"))
+    assert len(desk.road.controls("flush")) == 2
+
+
+def test_the_page_is_told_why_a_session_waits_and_what_it_has_used(desk):
+    desk.session.bounds.max_usd = 2.0
+    desk.session.bounds._spent_usd = 0.5
+    desk.session.say(Waiting(message="Waiting for a free session"))
+    assert desk.road.controls("session")[-1]["waiting"] == "Waiting for a free session"
+    account = desk.road.controls("account")[-1]
+    assert (account["spent"], account["spent_share"]) == ("$0.5000 of $2.00", 0.25)
+    desk.session.say(Waiting(message=""))
+    assert desk.road.controls("session")[-1]["waiting"] == ""
 
 
 def test_silence_after_hanging_up(desk):

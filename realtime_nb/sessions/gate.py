@@ -33,7 +33,9 @@ class Gate:
         journal.listen(self._on_event)
 
     async def enter(self, backend: Backend) -> None:
-        """Take a place at a server; wait where all are taken."""
+        """Take a place at a server, if there is none yet; wait where all are taken."""
+        if self._place is not None:
+            return
         limiter, key = self._limiter(), _server_key(backend)
         await limiter.enter(key, self._on_wait)
         self._place = limiter, key

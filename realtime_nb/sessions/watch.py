@@ -98,6 +98,8 @@ class Watch:
             self._count()
 
     def _open(self, elapsed_ms: float) -> None:
+        if self._opened_ms is not None:
+            return  # Another line took the place of one that broke off.
         self._opened_ms, self._before_minutes = elapsed_ms, self.own.minutes
         if self.kernel is not None:
             self.kernel.opened(self.own)

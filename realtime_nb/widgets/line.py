@@ -13,6 +13,7 @@ from .. import g711
 from ..bridge import Frame, Road
 from ..loop import io_loop
 from ..wire.local import SoundBegan
+from .account import Account
 from .microphone import Capture
 from .page_clock import PageClock
 from .rows import row_of
@@ -32,6 +33,7 @@ _PHASES = {
     "response.created": "thinking",
     "response.done": "idle",
 }
+_SOUND = ("response.output_audio.delta", "response.output_audio.done")
 #: When the page's clock is told anew: early in a turn, so that its times are right at its end.
 _ALIGN_AT = ("session.state", "input_audio_buffer.speech_started", "response.created")
 
@@ -77,6 +79,10 @@ class Line:
         self._page_plays = False
         self._phase = "idle"
         self._message = ""
+        self._waiting = ""
+        self._account = Account(session)
+        self._told: dict[str, Any] = {}
+        self._held: list[Any] = []
         self._rows: dict[str, dict[str, Any]] = {}
         self._order: list[str] = []
         self._rows_timer: asyncio.TimerHandle | None = None
@@ -124,7 +130,7 @@ class Line:
     def greet(self) -> None:
         """Tell a page that has just come all that it needs to know."""
         self.lose_page()  # Whatever an earlier one had queued went with it.
-        self._rows, self._order = {}, []
+        self._rows, self._order, self._told = {}, [], {}
         self._send_state()
         self._tools.tell()
         self._send_rows()
@@ -209,14 +215,17 @@ class Line:
     def _on_event(self, event: Any, elapsed_ms: float) -> None:
         kind = event.type
         self._tools.on_event(event)
-        if kind == "response.output_audio.delta":
-            self._play(event)
-        elif kind == "response.output_audio.done":
-            self.playback.end(event.item_id)
+        self._account.on_event(event)
+        if kind in _SOUND:
+            self._sound(event)
         elif kind == "input_audio_buffer.speech_started":
             self._barge_in()
-        elif kind == "session.interrupted":
+        elif kind in ("session.interrupted", "budget.stopped"):
             self.playback.flush()
+        elif kind in ("guard.passed", "guard.flagged"):
+            self._on_verdict(event)
+        elif kind == "session.waiting":
+            self._waiting = event.message
         elif kind == "response.done":
             for item in event.response.output:
                 self.playback.end(item.id)
@@ -226,6 +235,7 @@ class Line:
             self._on_state(event.state)
             if event.state == "closed":
                 self._phase = "idle"
+                self._held.clear()
         if kind in _ALIGN_AT:
             self._align()
         if kind in _PHASES:
@@ -236,6 +246,22 @@ class Line:
             self._send_state()
         if not kind.startswith(("response.output_audio.", "session.", "rate_limits.")):
             self._rows_later()
+
+    def _sound(self, event: Any) -> None:
+        """Play an answer, or keep it while a guard still judges what it answers."""
+        if self._held or self.session.is_held(event.response_id):
+            self._held.append(event)
+        elif event.type == "response.output_audio.delta":
+            self._play(event)
+        else:
+            self.playback.end(event.item_id)
+
+    def _on_verdict(self, event: Any) -> None:
+        if event.type == "guard.flagged" and event.side == "assistant":
+            self.playback.flush()
+        held, self._held = self._held, []
+        for each in held:
+            self._sound(each)
 
     def _play(self, event: Any) -> None:
         # A page whose person has not turned its sound on stays silent, e.g. while a cell asks by itself.
@@ -268,6 +294,7 @@ class Line:
                 "kind": "session",
                 "state": session.state,
                 "message": self._message,
+                "waiting": self._waiting,
                 "phase": self._phase,
                 "yields": self._detection.get("interrupt_response", True),
                 "backend": session.backend.name,
@@ -276,6 +303,13 @@ class Line:
             },
             urgent=True,
         )
+        self._send_account()
+
+    def _send_account(self) -> None:
+        told = self._account.message()
+        if self._road.kind and told != self._told:
+            self._told = told
+            self._road.send(told)
 
     def _rows_later(self) -> None:
         if self._rows_timer is None:
@@ -285,6 +319,7 @@ class Line:
         self._rows_timer = None
         if not self._road.kind:
             return  # The next page gets them all in `greet`.
+        self._send_account()
         rows = {turn.item_id: row_of(turn) for turn in self.session.conversation.turns}
         order = list(rows)
         changed = [row for item_id, row in rows.items() if self._rows.get(item_id) != row]

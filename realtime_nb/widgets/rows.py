@@ -24,6 +24,7 @@ def row_of(turn: Any) -> dict[str, Any]:
         "text": text,
         "heard": len(turn.heard_text.encode("utf-16-le")) // 2 if cut else None,
         "final": bool(turn.is_final),
+        "flagged": turn.flagged,
     }
 
 

@@ -13,6 +13,7 @@ from realtime_nb.audio import to_pcm16
 from realtime_nb.conversation import Conversation
 from realtime_nb.loop import Pending, submit
 from realtime_nb.sessions.base import Interrupted, StateChanged
+from realtime_nb.sessions.bounds import SessionBounds
 from realtime_nb.wire import events as ev
 from realtime_nb.wire.items import Content, Item, Response
 from realtime_nb.wire.local import ApprovalAsked, ApprovalGiven, Heard
@@ -29,6 +30,8 @@ class ScriptedSession:
         self.calls: list[tuple[Any, ...]] = []
         self.audio = bytearray()
         self.late: set[str] = set()
+        self.held: set[str] = set()
+        self.bounds = SessionBounds()
         self.refusal: Exception | None = None
         self.noted: list[Any] = []
         self.asks: dict[str, ApprovalAsked] = {}
@@ -60,6 +63,9 @@ class ScriptedSession:
 
     def is_late(self, response_id: str) -> bool:
         return response_id in self.late
+
+    def is_held(self, response_id: str) -> bool:
+        return response_id in self.held
 
     @property
     def elapsed_ms(self) -> float:

@@ -2,7 +2,10 @@
 // The panel to talk with a voice model. The engine belongs to the model, views only show it. What people and models
 // say is hostile text: it reaches the page through `textContent` alone.
 
-/** @typedef {{ id: string, role: string, text: string, heard: number | null, final: boolean }} Row */
+/** @typedef {{ id: string, role: string, text: string, heard: number | null, final: boolean, flagged: string }} Row */
+
+/** @typedef {{ spent: string, spent_share: number | null, minutes: number, max_minutes: number | null, cached: string,
+ *   at: number }} Account what was used; `at` is when the page heard of it */
 
 const UNSEEN_MS = 2000;
 const TAIL_MS = 120; // The microphone's own delay: the last word is still on its way when the button is let go.
@@ -19,6 +22,8 @@ function newState() {
     stalled: false,
     session: "closed",
     message: "",
+    waiting: "",
+    account: /** @type {Account} */ ({ spent: "", spent_share: null, minutes: 0, max_minutes: null, cached: "", at: 0 }),
     phase: "idle",
     about: { backend: "", model: "", voice: "" },
     hands_free: true,
@@ -51,8 +56,9 @@ export function statusOf(state) {
   if (state.road === "taken") return { words: "In use in another window", tone: "off" };
   if (state.road === "closed") return { words: "Closed. Run this cell again to talk again.", tone: "off" };
   if (state.road === "") return { words: "Looking for the kernel…", tone: "wait" };
-  if (state.session === "connecting") return { words: "Connecting…", tone: "wait" };
+  if (state.session === "connecting") return { words: state.waiting || "Connecting…", tone: "wait" };
   if (state.session !== "open") return { words: state.message || "Not connected", tone: "off" };
+  if (state.waiting) return { words: state.waiting, tone: "wait" };
   if (state.playing && state.blocked) return { words: "Sound is blocked", tone: "speak" };
   if (state.playing && state.paused) return { words: "Paused: is that you?", tone: "hear" };
   if (state.playing) return { words: "The AI is speaking", tone: "speak" };
@@ -162,6 +168,9 @@ async function makeEngine(model, signal) {
       case "turns":
         takeTurns(message);
         break;
+      case "account":
+        state.account = { ...message, at: performance.now() };
+        break;
       case "tools":
         Object.assign(state, { running: message.running, asks: message.asks });
         break;
@@ -179,9 +188,9 @@ async function makeEngine(model, signal) {
   }
 
   /** @param {any} message */
-  function takeSession({ state: session, message, phase, yields, backend, model: name, voice }) {
+  function takeSession({ state: session, message, waiting, phase, yields, backend, model: name, voice }) {
     if (session === "closed" && state.session !== "closed") stopAudio();
-    Object.assign(state, { session, message, phase, yields, about: { backend, model: name, voice } });
+    Object.assign(state, { session, message, waiting, phase, yields, about: { backend, model: name, voice } });
   }
 
   /** @param {{ order: string[], rows: Row[] }} turns */
@@ -310,6 +319,11 @@ const HTML = `
     <span class="rtnb-ai">You are talking to an AI</span>
   </div>
   <div class="rtnb-facts" data-role="facts"></div>
+  <div class="rtnb-account" hidden>
+    <span class="rtnb-facts" data-role="account"></span>
+    <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="spent"><span></span></span>
+    <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="time"><span></span></span>
+  </div>
   <div class="rtnb-row">
     <button type="button" class="rtnb-button rtnb-primary" data-role="connect"></button>
     <button type="button" class="rtnb-button" data-role="disconnect">Disconnect</button>
@@ -359,7 +373,7 @@ function show(engine, el) {
   el.append(root);
   const find = (/** @type {string} */ selector) => /** @type {any} */ (root.querySelector(selector));
   const part = (/** @type {string} */ role) => find(`[data-role=${role}]`);
-  const meters = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".rtnb-meter")]);
+  const meters = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".rtnb-levels .rtnb-meter")]);
   const radios = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll("input[type=radio]")]);
   const group = `rtnb-mode-${++views}`;
   for (const radio of radios) {
@@ -391,6 +405,7 @@ function show(engine, el) {
     root.dataset.tone = tone;
     const { backend, model, voice } = state.about;
     setText(part("facts"), [backend, model, `voice ${voice}`, engine.roadWords()].join("  ·  "));
+    drawAccount(find(".rtnb-account"), state);
     drawButtons(open, reached);
     drawMeter(meters[0], state.muted ? 0 : state.levelIn);
     drawMeter(meters[1], state.levelOut);
@@ -487,6 +502,30 @@ function drawMeter(meter, level) {
   /** @type {HTMLElement} */ (meter.firstElementChild).style.width = `${percent}%`;
 }
 
+/** What was used, and how full each bound is. @param {HTMLElement} node @param {State} state */
+function drawAccount(node, { account, session }) {
+  const since = session === "open" ? (performance.now() - account.at) / 60_000 : 0;
+  const minutes = account.minutes + since;
+  const { spent, spent_share, max_minutes, cached } = account;
+  node.hidden = !account.at || (minutes === 0 && spent_share === null && max_minutes === null);
+  const clock = `${Math.floor(minutes)}:${String(Math.floor((minutes % 1) * 60)).padStart(2, "0")}`;
+  const time = max_minutes === null ? clock : `${clock} of ${+max_minutes.toFixed(2)} min`;
+  setText(node.querySelector("[data-role=account]"), [`spent ${spent}`, time, cached].filter(Boolean).join("  ·  "));
+  drawBound(node.querySelector("[data-role=spent]"), spent_share, `Spent ${spent}`);
+  drawBound(node.querySelector("[data-role=time]"), max_minutes && minutes / max_minutes, `Time ${time}`);
+}
+
+/** @param {any} meter @param {number | null} share @param {string} words */
+function drawBound(meter, share, words) {
+  meter.hidden = share === null;
+  const percent = Math.round(Math.min(1, share ?? 0) * 100);
+  meter.setAttribute("aria-valuenow", String(percent));
+  meter.setAttribute("aria-label", words);
+  meter.title = words;
+  meter.classList.toggle("rtnb-nearly", percent >= 80);
+  meter.firstElementChild.style.width = `${percent}%`;
+}
+
 /** @param {HTMLElement} log @param {State} state */
 function drawRows(log, state) {
   const following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
@@ -509,7 +548,7 @@ function drawRows(log, state) {
 function newRow(id) {
   const node = document.createElement("div");
   node.dataset.id = id;
-  node.innerHTML = `<span class="rtnb-who"></span><span class="rtnb-text"><span></span><s></s></span>`;
+  node.innerHTML = `<span class="rtnb-who"></span><span class="rtnb-text"><span></span><s></s><em></em></span>`;
   return node;
 }
 
@@ -529,6 +568,7 @@ function drawRow(node, row) {
   const unheard = /** @type {HTMLElement} */ (text.children[1]);
   setText(unheard, row.text.slice(heard));
   unheard.title = "Not heard: interrupted here";
+  setText(text.children[2], row.flagged && ` Flagged: ${row.flagged}`);
 }
 
 export default () => {

@@ -1,0 +1,52 @@
+"""What a session may use, in the panel with the local voice; its prices are simulated."""
+
+import pytest
+from bare import until
+from playwright.sync_api import expect
+
+import realtime_nb as rt
+from realtime_nb.widgets.panel import VoicePanel
+
+
+@pytest.fixture
+def prices():
+    rt.use_prices({"local-rules": {"audio_out": 200, "text_in": 0, "text_cached": 0, "text_out": 0, "audio_in": 0}})
+    yield
+    rt.use_prices(None)
+
+
+def panel_of(visit, session):
+    panel = VoicePanel(session)
+    page = visit()
+    until(lambda: panel.road == "direct")
+    return page
+
+
+def say(page, text):
+    page.get_by_label("Type a message").fill(text)
+    page.get_by_role("button", name="Send").click()
+
+
+def test_the_bar_fills_and_the_session_says_why_it_stops_and_how_to_go_on(prices, bare, visit):
+    with rt.RealtimeSession(backend="local", turn_detection=None, transcription=None, max_usd=0.01) as session:
+        page = panel_of(visit, session)
+        say(page, "What is two plus three?")
+        bar = page.get_by_role("meter", name="Spent")
+        expect(bar).to_be_visible()
+        expect(bar).not_to_have_attribute("aria-valuenow", "0")
+        expect(page.locator("[data-role=account]")).to_contain_text("of $0.0100")
+        say(page, "Tell me a story.")
+        expect(page.locator("[data-role=status]")).to_contain_text(
+            "to go on, raise session.bounds.max_usd and connect again", timeout=20_000
+        )
+        expect(bar).to_have_attribute("aria-valuenow", "100")
+
+
+def test_a_flagged_answer_says_so_in_its_row(bare, visit):
+    def guard(text, side):
+        return "no sums" if side == "assistant" else None
+
+    with rt.RealtimeSession(backend="local", turn_detection=None, guard=guard) as session:
+        page = panel_of(visit, session)
+        say(page, "What is two plus three?")
+        expect(page.locator(".rtnb-assistant em")).to_have_text(" Flagged: no sums", timeout=15_000)
