@@ -19,6 +19,20 @@ import realtime_nb as rt
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+#: What notebooks print where they show what they are about.
+TOLD = {
+    "04_interruptions": (
+        r"sent +conversation.item.truncate +(\d+)\n(?:.*\n)*.*received +conversation.item.truncated +\1\n",
+        r"said:  (Once upon a time .*)\nheard: Once upon a time there was a small microphone",
+        r"cancelled: Once",
+    ),
+    "05_customer_support": (
+        r"where is order seven → The item is desk lamp, the status is on its way\.",
+        r"refund\(7\) agreed\.\n",
+        r"refund\(9\) refused\.\n",
+        r"stopped: \$0\.01\d+ of \$0\.0100 are spent",
+    ),
+}
 PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 
@@ -49,6 +63,9 @@ def test_a_notebook_runs_without_key_and_browser(path, tmp_path):
     html = "".join("".join(data.get("text/html", "")) for data in shown)
     assert "<audio controls" in html and "data:audio/mpeg;base64," in html
     assert any("image/png" in data for data in shown)
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    for told in TOLD.get(path.stem, ()):
+        assert re.search(told, printed), printed
 
 
 def test_the_tutor_hears_the_mistakes_and_goes_on_where_the_last_session_stopped(tmp_path):

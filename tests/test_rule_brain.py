@@ -75,6 +75,7 @@ def test_somebody_who_does_not_answer_the_question_is_answered():
         ('{"windSpeed": {"value": 5, "unit": "m/s"}}', "The wind speed value is 5, the wind speed unit is m/s."),
         ('{"lamp_on": true}', "The lamp on is yes."),
         ('{"error": "no such city"}', "That did not work: no such city."),
+        ('{"error": "LookupError: there is no order 2."}', "That did not work: there is no order 2."),
         ('["milk", "eggs"]', "Milk, eggs."),
         ("{}", "It is done."),
         ("", "It is done."),

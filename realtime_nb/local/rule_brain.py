@@ -26,6 +26,8 @@ _SAY_AFTER_COLON = re.compile(_SAY + r"\s*:\s*(\S.*)$", re.I | re.S)
 _SAY_PLAIN = re.compile(
     r"^\s*(?:please\s+)?(?:say|repeat)(?:\s+(?:exactly|only|just|the following|this))*\s+(\S.*)$", re.I | re.S
 )
+# A tool that raised is told of by its exception, whose class nobody wants to hear.
+_EXCEPTION = re.compile(r"^\w*(?:Error|Exception): ")
 _LONGEST_CHAIN = 6
 _MOST_FACTS = 8
 _LONGEST_ECHO = 500
@@ -105,7 +107,7 @@ def in_words(output: str) -> str:
     except ValueError:
         data = output
     if isinstance(data, dict) and data.get("error"):
-        return f"That did not work: {_value(data['error'])}."
+        return f"That did not work: {_EXCEPTION.sub('', _value(data['error'])).rstrip('.')}."
     if isinstance(data, dict):
         facts = [f"{_name(name)} is {_value(value)}" for name, value in _flat(data)][:_MOST_FACTS]
         return f"The {', the '.join(facts)}." if facts else "It is done."
