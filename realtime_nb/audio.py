@@ -180,6 +180,8 @@ class AudioClip(Record):
         Full scale 1.0; kept as float32.
     sample_rate : int, default 24000
         In Hz.
+    comment : str, optional
+        What files of it say in their metadata, e.g. that an AI made the voice; AAC has no place for it.
 
     Raises
     ------
@@ -196,6 +198,7 @@ class AudioClip(Record):
 
     samples: Samples
     sample_rate: int = WIRE_SAMPLE_RATE
+    comment: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sample_rate", checked_sample_rate(self.sample_rate))
@@ -276,13 +279,13 @@ class AudioClip(Record):
         sample_rate = checked_sample_rate(sample_rate)
         if sample_rate == self.sample_rate:
             return self
-        return AudioClip(soxr.resample(self.samples, self.sample_rate, sample_rate), sample_rate)
+        return AudioClip(soxr.resample(self.samples, self.sample_rate, sample_rate), sample_rate, self.comment)
 
     def cut(self, start_s: float = 0.0, stop_s: float | None = None) -> AudioClip:
         """Return the part from `start_s` to `stop_s` seconds, as far as the clip reaches."""
         start = max(0, round(start_s * self.sample_rate))
         stop = len(self.samples) if stop_s is None else max(start, round(stop_s * self.sample_rate))
-        return AudioClip(self.samples[start:stop], self.sample_rate)
+        return AudioClip(self.samples[start:stop], self.sample_rate, self.comment)
 
     def to_pcm16(self, sample_rate: int | None = None) -> bytes:
         """Return 16-bit little-endian PCM, resampled to `sample_rate` Hz where one is given."""
@@ -319,6 +322,8 @@ class AudioClip(Record):
         with soundfile.SoundFile(
             buffer, "w", clip.sample_rate, 1, subtype=subtype, format=container, compression_level=level
         ) as file:
+            if self.comment:
+                file.comment = self.comment
             for start in range(0, len(samples), _ENCODED_AT_ONCE):
                 file.write(samples[start : start + _ENCODED_AT_ONCE])
         return buffer.getvalue()
@@ -338,4 +343,5 @@ def concatenate(clips: list[AudioClip]) -> AudioClip:
     if not clips:
         raise AudioError("there is no clip to join")
     rate = clips[0].sample_rate
-    return AudioClip(np.concatenate([clip.resample(rate).samples for clip in clips]), rate)
+    comment = next((clip.comment for clip in clips if clip.comment), "")
+    return AudioClip(np.concatenate([clip.resample(rate).samples for clip in clips]), rate, comment)

@@ -6,7 +6,7 @@ They are filled in by the fold in `realtime_nb.conversation` and read by everybo
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import audio, g711, heard, pricing, timing
@@ -18,6 +18,9 @@ from .timing import Timing
 from .tokens import Usage
 from .wire.items import ErrorDetail, Item, Response
 from .wire.local import FramePassed, Word
+
+#: What files of a model's voice say of themselves.
+PROVENANCE = "AI-generated voice"
 
 
 def bytes_per_ms(encoding: str) -> int:
@@ -231,7 +234,10 @@ class Turn(Record):
     def audio(self) -> AudioClip | None:
         """All audio of the turn, or `None`."""
         clips = [clip for index in sorted(self.parts) if (clip := self.parts[index].clip) is not None]
-        return audio.concatenate(clips) if clips else None
+        if not clips:
+            return None
+        whole = audio.concatenate(clips)
+        return replace(whole, comment=PROVENANCE) if self.role == "assistant" else whole
 
     @property
     def pictures(self) -> list[Picture]:

@@ -247,3 +247,11 @@ def test_a_stream_that_has_ended_starts_afresh():
     resampler = Resampler(48_000, 24_000)
     pcm = tone(0.1, 48_000).to_pcm16()
     assert resampler.process(pcm, last=True) == resampler.process(pcm, last=True)
+
+
+@pytest.mark.parametrize("format", ["wav", "flac", "ogg", "opus", "mp3"])
+def test_a_comment_goes_into_the_file_and_through_what_is_made_of_the_clip(format):
+    clip = AudioClip(np.zeros(24_000), comment="AI-generated voice")
+    made = concatenate([clip.cut(0.0, 0.5), clip.resample(16_000)])
+    with soundfile.SoundFile(io.BytesIO(made.encode(format))) as file:
+        assert file.comment == "AI-generated voice"

@@ -135,3 +135,20 @@ def test_what_was_recorded_of_a_stopped_session_is_whole(tmp_path):
     recording = rt.Recording.load(tmp_path / "stopped")
     assert recording.manifest["complete"]
     assert recording.conversation.replies[0].transcript == session.conversation.replies[0].transcript
+
+
+def test_a_change_that_empties_the_cache_is_warned_of_once_and_only_where_there_is_one():
+    with rt.RealtimeSession(backend="local", instructions="Be brief.") as session:
+        session.update(instructions="Be kind.").result()
+        session.ask("word " * 1200).result(timeout=60)
+        with pytest.warns(UserWarning, match="empties the server's cache: the next answer reads about 1,") as warned:
+            session.update(instructions="Be brief.").result()
+            session.update(instructions="Be kind.").result()
+        assert len(warned) == 1
+        assert warned[0].filename == __file__
+
+
+def test_a_saved_answer_says_that_an_ai_made_the_voice():
+    with rt.RealtimeSession(backend="local") as session:
+        reply = session.ask("What is two plus three?").result(timeout=60)
+    assert reply.audio.comment == "AI-generated voice"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
@@ -32,6 +33,8 @@ __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Ses
 #: What a question is made of: words, speech, and pictures.
 Content = str | AudioClip | Picture
 
+#: Source: prompt caching; shorter beginnings are not cached.
+_LEAST_CACHED_TOKENS = 1_024
 #: The API refuses to commit less.
 _LEAST_CLIP_MS = 100
 
@@ -49,6 +52,7 @@ class Session(WatchingSession):
         self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS, **bound_options: Any
     ) -> None:
         self._journal = Journal()
+        self._warned_of_cache = False
         self._guard = bound_options.pop("guard", None)
         self._guarding = Guarding(self._journal, None, cut=self._cut)
         self.bounds = SessionBounds(**bound_options)
@@ -82,6 +86,23 @@ class Session(WatchingSession):
     def is_held(self, response_id: str) -> bool:
         """Whether an answer must not sound yet, because a guard still judges what it answers."""
         return self._guarding.is_held(response_id)
+
+    def warn_of_cache(self, what: str) -> None:
+        """Warn, once, that the server's cache is lost, where there is one; whoever calls this is named.
+
+        A server caches what it has read from the beginning on, 1,024 tokens or more: instructions, tools, then items.
+        Whatever changes there is read anew, and all that follows it.
+        """
+        read = next((reply.usage for reply in reversed(self.conversation.replies) if reply.usage), None)
+        if read is None or read.input_tokens < _LEAST_CACHED_TOKENS or self._warned_of_cache:
+            return
+        self._warned_of_cache = True
+        warnings.warn(
+            f"{what} in the middle of a session empties the server's cache: the next answer reads about "
+            f"{read.input_tokens:,} tokens anew, at the full price",
+            UserWarning,
+            stacklevel=3,
+        )
 
     def _bill(self, *models: str | None) -> None:
         """Note what the session is billed by; raise where a bound on dollars cannot be kept."""

@@ -314,6 +314,8 @@ class RealtimeSession(Session):
         if given.get("tools"):
             given["tools"], functions = read_tools(given["tools"])
         session_from_options(**given)
+        if "instructions" in given or "tools" in given:
+            self.warn_of_cache("changing instructions or tools")
         return submit(self._update(given, functions))
 
     def send_function_output(self, call_id: str, output: str) -> Pending[None]:
