@@ -146,3 +146,17 @@ def test_a_recording_tells_what_was_flagged(tmp_path, story):
     with rt.RealtimeSession(backend="local", guard=of(word), recording=tmp_path / "cut") as session:
         session.ask(STORY).result(timeout=60)
     assert rt.Recording.load(tmp_path / "cut").conversation.replies[0].flagged == f"it says {word}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_reply_says_aloud_that_the_voice_is_an_ai_where_that_is_wished_for(kind):
+    with kind(backend="local", disclose="spoken") as session:
+        reply = session.ask("What is two plus three?").result(timeout=60)
+        first, second = session.conversation.replies
+        assert first.transcript == "You are talking to an AI. The voice that you hear is computer-generated."
+        assert first.audio.duration_s > 2
+        assert second is reply
+        session.ask("What time is it?").result(timeout=60)
+        assert len(session.conversation.replies) == 3
+    with pytest.raises(rt.SettingsError, match="disclose='loud'"):
+        kind(backend="local", disclose="loud")

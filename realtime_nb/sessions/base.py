@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from ..audio import AudioClip
 from ..conversation import Conversation
-from ..errors import AudioError, BudgetReached
+from ..errors import AudioError, BudgetReached, SettingsError
 from ..limiter import Limiter
 from ..loop import Pending, call_soon, submit
 from ..pictures import Picture, is_picture
@@ -33,6 +33,8 @@ __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Ses
 #: What a question is made of: words, speech, and pictures.
 Content = str | AudioClip | Picture
 
+#: What is said aloud first, where that is wished for.
+DISCLOSURE = "You are talking to an AI. The voice that you hear is computer-generated."
 #: Source: prompt caching; shorter beginnings are not cached.
 _LEAST_CACHED_TOKENS = 1_024
 #: The API refuses to commit less.
@@ -54,6 +56,10 @@ class Session(WatchingSession):
         self._journal = Journal()
         self._warned_of_cache = False
         self._guard = bound_options.pop("guard", None)
+        disclose = bound_options.pop("disclose", None)
+        if disclose not in (None, "spoken"):
+            raise SettingsError(f'disclose={disclose!r} must be "spoken", or None for the panel and the records alone')
+        self._to_disclose = DISCLOSURE if disclose else ""
         self._guarding = Guarding(self._journal, None, cut=self._cut)
         self.bounds = SessionBounds(**bound_options)
         """What it may spend and how long it may last, and what it has used."""

@@ -30,8 +30,14 @@ class BoundOptions(TypedDict, total=False):
     panel holds the sound of such an answer until they are; a flagged one is stopped and never heard, but what was
     made of it is billed. With ``turn_detection={"type": "server_vad", "create_response": False}`` nothing is made
     before you ask for it by ``respond``, which waits for the guard.
+
+    ``disclose="spoken"`` lets the first reply say aloud that the voice is an AI, before anything else is answered. A
+    chain reads the fixed words; the other models are told to say exactly those, which they may fail to, and a person
+    who speaks meanwhile interrupts them: `Conversation.replies` shows what was said. The panel and the records say it
+    in any case.
     """
 
+    disclose: Literal["spoken"] | None
     guard: GuardFunction | Literal["moderation"] | None
     max_usd: float | None
     max_minutes: float | None

@@ -204,6 +204,14 @@ class CascadeSession(TurnwiseSession):
             answer["tool_calls"] = reader.tool_calls
         self._messages = [*messages, answer]
 
+    async def _recite(self, text: str, reader: CompletionReader) -> None:
+        self._tell("received", *reader.begin(), *reader.say(text))
+        sentences: asyncio.Queue[str | None] = asyncio.Queue()
+        for sentence in (*split_sentences(text), None):
+            sentences.put_nowait(sentence)
+        await self._speak(sentences, reader)
+        self._add_message({"role": "assistant", "content": text})
+
     async def _written(self, content: tuple[Content, ...], reader: CompletionReader) -> str | list[dict[str, Any]]:
         """Return a question as the text model gets it, speech written down: words alone, or parts with pictures."""
         turn = self.conversation.turns[-1] if content else None

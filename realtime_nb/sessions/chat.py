@@ -166,8 +166,20 @@ class ChatSession(TurnwiseSession):
             await self._judged(await self._written(content), reader.response_id)
         question = [await asyncio.to_thread(message_part, piece) for piece in content]
         asked = [{"role": "user", "content": question}] if question else []
+        await self._ask_model(asked, reader, {"tool_choice": tool_choice} if tool_choice else {})
+        await self._guarding.settled(reader.response_id)
+        # What got no answer is not put to the model a second time; the record keeps it.
+        self._history.add(*asked)
+        self._history.add_answer(reader)
+
+    async def _recite(self, text: str, reader: CompletionReader) -> None:
+        await self._ask_model([{"role": "system", "content": f'Say exactly: "{text}"'}], reader, {})
+        self._history.add_answer(reader)
+
+    async def _ask_model(self, asked: list[dict[str, Any]], reader: CompletionReader, override: dict[str, Any]) -> None:
+        """Send a request, and tell the answer as it comes."""
         async with told_by_sdk():
-            completion = await self._request(asked, {"tool_choice": tool_choice} if tool_choice else {})
+            completion = await self._request(asked, override)
             self._tell("received", *reader.begin())
             if "stream" in self._wanted:
                 async for chunk in completion:
@@ -175,10 +187,6 @@ class ChatSession(TurnwiseSession):
             else:
                 whole = completion.model_dump()
                 self._tell("received", *reader.whole(whole, await self._decoded(whole, reader.response_id)))
-        await self._guarding.settled(reader.response_id)
-        # What got no answer is not put to the model a second time; the record keeps it.
-        self._history.add(*asked)
-        self._history.add_answer(reader)
 
     async def _written(self, content: tuple[Content, ...]) -> str:
         """Return a question in words for the guard; speech is written down by the backend's transcriber."""

@@ -361,6 +361,12 @@ class RealtimeSession(Session):
             self._watch.check()
             self._input.begin()
         await self._line.open(self.backend, self.model, self._settings)
+        if text := self._to_disclose:
+            self._to_disclose = ""
+            options = ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none")
+            # Others wait for it: a conversation has one response at a time.
+            self._turns.asked(self._protocol.respond(options), options, 0)
+            self._line.flush()
 
     async def _attempt(self) -> None:
         await self._line.attempt(self.backend, self.model, self._settings)

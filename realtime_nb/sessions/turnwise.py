@@ -109,6 +109,10 @@ class TurnwiseSession(Session):
         """
 
     @abstractmethod
+    async def _recite(self, text: str, reader: CompletionReader) -> None:
+        """Say given words, and tell that as an answer."""
+
+    @abstractmethod
     def _add_message(self, message: dict[str, Any]) -> None:
         """Let the model know a message from the next request on."""
 
@@ -153,6 +157,9 @@ class TurnwiseSession(Session):
 
     async def _last_reply_to(self, content: tuple[Content, ...]) -> Reply:
         """Answer a question, and go on as long as the model calls functions of ours."""
+        if text := self._to_disclose:
+            self._to_disclose = ""
+            await self._reply_to((), recite=text)
         reply = await self._reply_to(content)
         for number in range(1, self._calls.max_rounds + 1):
             calls = self._calls.calls_of(reply)
@@ -183,21 +190,24 @@ class TurnwiseSession(Session):
             for call_id in list(missing):
                 await take(call_id, error_text("the person did not wait for it"))
 
-    async def _reply_to(self, content: tuple[Content, ...], tool_choice: str | None = None) -> Reply:
+    async def _reply_to(
+        self, content: tuple[Content, ...], tool_choice: str | None = None, *, recite: str = ""
+    ) -> Reply:
         """Answer a question, when it is this session's turn to ask the server."""
         await self._admit()
         await self._gate.enter(self.backend)
         try:
-            return await self._reply_now(content, tool_choice)
+            return await self._reply_now(content, tool_choice, recite)
         finally:
             self._gate.leave()
 
-    async def _reply_now(self, content: tuple[Content, ...], tool_choice: str | None) -> Reply:
+    async def _reply_now(self, content: tuple[Content, ...], tool_choice: str | None, recite: str) -> Reply:
         response_id = self._next_id()
         reader = CompletionReader(response_id, f"{response_id}_request")
         self._show(content)
         self._journal.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request"))
-        self._making = asyncio.create_task(self._answer(content, reader, tool_choice))
+        work = self._recite(recite, reader) if recite else self._answer(content, reader, tool_choice)
+        self._making = asyncio.create_task(work)
         try:
             await self._making
         except InputFlagged:
