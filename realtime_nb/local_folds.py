@@ -14,6 +14,7 @@ from .wire.local import (
     AnswerFile,
     ApprovalGiven,
     ClockAligned,
+    EchoHeard,
     Flagged,
     FramePassed,
     Heard,
@@ -71,6 +72,11 @@ def _heard(index: TurnIndex, event: Heard, elapsed_ms: float) -> None:
 
 def _began(turn: Turn, at_ms: float) -> None:
     turn.began_at_ms = at_ms if turn.began_at_ms is None else min(turn.began_at_ms, at_ms)
+
+
+def _echo_heard(index: TurnIndex, event: EchoHeard, elapsed_ms: float) -> None:
+    if turn := index.turns.get(event.item_id):
+        turn.echoed = True
 
 
 def _answer_file(index: TurnIndex, event: AnswerFile, elapsed_ms: float) -> None:
@@ -155,6 +161,7 @@ def _sound_began(index: TurnIndex, event: SoundBegan, elapsed_ms: float) -> None
 
 LOCAL_FOLDS: dict[type, Callable[[TurnIndex, Any, float], None]] = {
     Heard: _heard,
+    EchoHeard: _echo_heard,
     AnswerFile: _answer_file,
     WordsTimed: _words_timed,
     ApprovalGiven: _approved,

@@ -160,6 +160,8 @@ class Turn(Record):
     """How much of its audio was rendered; `None` where no speaker reports it."""
     interrupted: bool = False
     """Whether playback was stopped before the end."""
+    echoed: bool = False
+    """Whether it was stopped by its own echo in the microphone."""
     truncated_ms: int | None = None
     """Where the server cut it to what was heard."""
     is_transcribed: bool = True

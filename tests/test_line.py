@@ -166,7 +166,7 @@ def test_speech_into_the_answer_silences_it_and_the_cut_is_reported(desk):
     desk.session.begin_answer("item-1", "Hello.", seconds=5)
     desk.session.say(ev.InputAudioBufferSpeechStarted(audio_start_ms=0, item_id="item-2"))
     assert desk.road.controls("flush")
-    desk.page({"kind": "flushed", "positions": [{"key": 1, "samples": 24_000}]})
+    desk.page({"kind": "flushed", "positions": [{"key": 1, "samples": 24_000}], "time_ms": 1.0})
     assert desk.session.calls[-1] == ("stopped", "item-1", 1000)
 
 

@@ -60,7 +60,8 @@ def heard_remark(turn: Turn) -> str:
 def _cut_remark(turn: Turn) -> str:
     if turn.heard_text == turn.text:
         return ""
-    return f"(interrupted; heard: “{turn.heard_text}”)" if turn.heard_text else "(interrupted before a word was heard)"
+    how = "interrupted by its own echo" if turn.echoed else "interrupted"
+    return f"({how}; heard: “{turn.heard_text}”)" if turn.heard_text else f"({how} before a word was heard)"
 
 
 def _call_remark(turn: Turn) -> str:

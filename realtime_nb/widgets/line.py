@@ -14,6 +14,7 @@ from ..bridge import Frame, Road
 from ..loop import io_loop
 from ..wire.local import SoundBegan
 from .account import Account
+from .echo import EchoWatch
 from .microphone import Capture
 from .page_clock import PageClock
 from .rows import row_of
@@ -72,6 +73,7 @@ class Line:
         self._on_state = on_state
         self._tools = ToolDesk(session, road)
         self._capture = Capture()
+        self._echo = EchoWatch(session, road)
         self._clock = PageClock(road, self._note_clock)
         self._automatic = session.turn_detection or {"type": "server_vad"}
         self.hands_free = session.turn_detection is not None
@@ -93,8 +95,8 @@ class Line:
             "release": self._release,
             "interrupt": self._interrupt,
             "say": self._say,
-            "played": self.playback.on_played,
-            "flushed": self.playback.on_flushed,
+            "played": self._on_played,
+            "flushed": self._on_flushed,
             "began": self.playback.on_began,
             "clock": self._clock.on_answer,
             "audio": self._on_audio,
@@ -112,6 +114,7 @@ class Line:
     def on_frame(self, frame: Frame) -> None:
         """Pass the microphone on while its owner has the floor."""
         pcm = self._capture.take(frame)
+        self._echo.hear(pcm, frame.time_ms)
         if self._held_bytes is not None:
             self._held_bytes += len(pcm)
             # Behind `clear`, which is a task: a burst of frames must not be sent before it, and be forgotten by it.
@@ -190,10 +193,19 @@ class Line:
         if self.playback.busy or self._phase == "thinking" or self._tools.busy:
             self._watch(self.session.interrupt())  # Its local event silences the page.
 
+    def _on_played(self, message: dict[str, Any]) -> None:
+        self._echo.on_played(message)
+        self.playback.on_played(message)
+
+    def _on_flushed(self, message: dict[str, Any]) -> None:
+        self._echo.on_flushed(message)
+        self.playback.on_flushed(message)
+
     def _heard(self, item_id: str, played_ms: float, stopped: bool) -> None:
         self.session.heard(item_id, round(played_ms), stopped=stopped)
         if stopped:
             self._rows_later()
+            self._echo.judge(item_id, played_ms)
 
     def _began(self, item_id: str, page_ms: float, latency_ms: float, audible: bool) -> None:
         rendered_ms = self._session_ms(page_ms)
@@ -283,6 +295,7 @@ class Line:
     def _barge_in(self) -> None:
         # The server cancels the response by itself, unless it was told to talk on.
         if self._detection.get("interrupt_response", True) and self.playback.busy:
+            self._echo.suspect()
             self.playback.flush()
 
     # --- what the page shows ---

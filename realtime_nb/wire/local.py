@@ -58,6 +58,17 @@ class Heard(Struct, frozen=True, kw_only=True):
     type: str = "playback.heard"
 
 
+class EchoHeard(Struct, frozen=True, kw_only=True):
+    """What interrupted an answer was the answer itself, come back through the microphone."""
+
+    item_id: str
+    likeness: float
+    """Of microphone and answer, 0.0 to 1.0."""
+    delay_ms: float
+    """From the page's output to its input."""
+    type: str = "playback.echoed"
+
+
 class AnswerFile(Struct, frozen=True, kw_only=True):
     """An answer's audio came as a file; where it could not be decoded, ``remark`` says why."""
 

@@ -9,8 +9,11 @@ from conftest import TRACKS, chromium_with
 from playwright.sync_api import expect
 from scripted import ScriptedSession
 
+import realtime_nb as rt
 from realtime_nb.audio import AudioClip
 from realtime_nb.widgets.panel import VoicePanel
+from realtime_nb.wire import events as ev
+from realtime_nb.wire.local import EchoHeard
 
 #: Of the samples of the scripted answer, a sine, so many are not next to zero.
 AUDIBLE = 78 / 80
@@ -130,3 +133,41 @@ def test_half_duplex_can_be_asked_for_in_python_and_has_no_part_in_holding_the_b
     expect(switch).not_to_be_checked()
     panel.hands_free = False
     expect(switch).to_be_hidden()
+
+
+#: The microphone hears what the page plays, 80 ms later and 10 dB softer, as from loudspeakers in a small room.
+ECHO = """
+const connect = AudioNode.prototype.connect;
+let ear;
+AudioNode.prototype.connect = function (target, ...rest) {
+  if (target === this.context.destination) {
+    ear = this.context.createMediaStreamDestination();
+    const air = new DelayNode(this.context, { delayTime: 0.08 });
+    const far = new GainNode(this.context, { gain: 0.3 });
+    [this, air, far].reduce((from, to) => (connect.call(from, to), to));
+    connect.call(far, ear);
+  }
+  return connect.call(this, target, ...rest);
+};
+navigator.mediaDevices.getUserMedia = async () => ear.stream;
+"""
+
+
+def test_a_voice_that_hears_itself_is_told_what_to_do(bare, visit, session):
+    panel = VoicePanel(session)
+    page = visit(ECHO)
+    until(lambda: panel.road == "direct")
+    page.get_by_role("button", name="Connect", exact=True).click()
+    until(lambda: session.audio)
+    clip = rt.speak("I can tell you the time, add numbers, and answer questions about orders.")
+    response = session.begin_answer("item-1", WORDS, seconds=0.0)
+    session.say(ev.ResponseOutputAudioDelta(response_id=response, item_id="item-1", delta=clip.to_pcm16()))
+    until(lambda: (session.conversation.turn("item-1").played_ms or 0) > 1500)
+    assert panel.playback.holds == 0  # Its own echo is no reason to pause.
+    session.hear("item-2", "I can tell you", previous="item-1")
+    expect(page.locator(".rtnb-notice")).to_contain_text("The AI interrupted itself")
+    [echo] = [event for event in session.noted if isinstance(event, EchoHeard)]
+    assert echo.item_id == "item-1" and echo.likeness > 0.7
+    assert session.conversation.turn("item-1").echoed
+    page.get_by_label("Mute me while the AI speaks").check()
+    expect(page.locator(".rtnb-notice")).to_be_hidden()

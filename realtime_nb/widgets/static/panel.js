@@ -385,7 +385,10 @@ function show(engine, el) {
   part("mute").onclick = () => engine.share("muted", !state.muted);
   part("interrupt").onclick = engine.interrupt;
   part("enable").onclick = engine.enableSound;
-  part("half").onchange = () => engine.share("half_duplex", part("half").checked);
+  part("half").onchange = () => {
+    state.notice = ""; // What it said may be this very thing to do.
+    engine.share("half_duplex", part("half").checked);
+  };
   find(".rtnb-close").onclick = () => engine.share("error", "");
   holdWith(part("hold"), engine);
   keys(root, part("hold"), engine);
