@@ -30,6 +30,8 @@ TOLD = {
         r"where is order seven → The item is desk lamp, the status is on its way\.",
         r"refund\(7\) agreed\.\n",
         r"refund\(9\) refused\.\n",
+        r"flagged: an internal note",
+        r"not answered: the guard flagged what was asked \(card numbers are not for this line\)",
         r"stopped: \$0\.01\d+ of \$0\.0100 are spent",
     ),
 }
