@@ -125,10 +125,10 @@ def visit(browser: Browser, bare: BarePage) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture(scope="session")
 def spoken_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seconds of silence, a spoken sentence, and silence: once through, by Chromium's fake microphone."""
+    """Silence until a slow machine has connected, a spoken sentence, silence: once, by Chromium's fake microphone."""
     sentence = rt.speak("What time is it?").resample(48_000)
     silence = np.zeros(3 * 48_000, np.float32)
-    samples = np.concatenate([silence, sentence.samples, silence, silence])
+    samples = np.concatenate([silence, silence, sentence.samples, silence, silence])
     return AudioClip(samples, 48_000).save(tmp_path_factory.mktemp("audio") / "spoken.wav")
 
 
