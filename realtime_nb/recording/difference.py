@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import pandas
 
 
+#: Share of common words from which on two questions count as the same.
+_CLOSE = 0.5
+
+
 @dataclass(frozen=True, eq=False)
 class Pair:
     """The same question in both conversations; `None` where one has no such question."""
@@ -69,7 +73,7 @@ def diff(a: Recording | Conversation, b: Recording | Conversation) -> Difference
     """Show two conversations side by side, question by question.
 
     Where both have as many questions, as after `Recording.ask_again`, they are taken in order; otherwise by what was
-    asked.
+    asked, whose words may differ a little: other turn detection cuts other turns.
 
     Parameters
     ----------
@@ -119,13 +123,30 @@ def _paired(one: list[Exchange], other: list[Exchange]) -> list[Pair]:
     left_keys, right_keys = ([" ".join(_words(each.question)) for each in side] for side in (one, other))
     pairs: list[Pair] = []
     for kind, a, b, c, d in SequenceMatcher(None, left_keys, right_keys, autojunk=False).get_opcodes():
-        left: list[Exchange | None] = [*one[a:b]]
-        right: list[Exchange | None] = [*other[c:d]]
         if kind == "equal":
-            pairs += [Pair(*pair) for pair in zip(left, right, strict=True)]
+            pairs += [Pair(*pair) for pair in zip(one[a:b], other[c:d], strict=True)]
         else:
-            pairs += [Pair(each, None) for each in left] + [Pair(None, each) for each in right]
+            pairs += _paired_roughly(one[a:b], other[c:d])
     return pairs
+
+
+def _paired_roughly(one: list[Exchange], other: list[Exchange]) -> list[Pair]:
+    """Pair questions that share most words, in order: one may be heard otherwise, or cut into two."""
+    pairs: list[Pair] = []
+    for left in one:
+        asked = _words(left.question)
+        found = (index for index, right in enumerate(other) if _are_close(asked, _words(right.question)))
+        index = next(found, None)
+        if index is None:
+            pairs.append(Pair(left, None))
+            continue
+        pairs += [Pair(None, right) for right in other[:index]] + [Pair(left, other[index])]
+        other = other[index + 1 :]
+    return pairs + [Pair(None, right) for right in other]
+
+
+def _are_close(one: list[str], other: list[str]) -> bool:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= _CLOSE
 
 
 def _words(text: str | None) -> list[str]:

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..audio import AudioClip
 from ..conversation import Conversation
@@ -34,6 +34,14 @@ class Asks(Protocol):
 
     def ask_each(self, questions: list[tuple[str | AudioClip, ...]]) -> Any:
         """Ask one after the other; returns a `Pending` conversation."""
+
+
+@runtime_checkable
+class Listens(Protocol):
+    """A session that finds turns in sound."""
+
+    def listen_to(self, clip: AudioClip, *, speed: float = 1.0) -> Any:
+        """Send a clip as an open microphone would; returns a `Pending` conversation."""
 
 
 class Recording(Record):
@@ -227,13 +235,19 @@ class Recording(Record):
         }
         return find_mentions(self._lines) | sounding
 
-    def ask_again(self, session: Asks) -> Any:
+    def ask_again(self, session: Asks, *, live: bool = False, speed: float = 1.0) -> Any:
         """Ask another session all that was asked in this one, in the same order: the same sound, the same words.
 
         Parameters
         ----------
         session : RealtimeSession, ChatSession or CascadeSession
-            With another model, voice or instructions. What was spoken is sent as turns of the same length.
+            With another model, voice, instructions or turn detection.
+        live : bool, default False
+            Whether the session's turn detection is to find the turns: the person's side is then sent from beginning to
+            end with its pauses, as by an open microphone, to a `RealtimeSession`. What was typed is not asked.
+            Otherwise every turn that was spoken is sent as a turn of the same length.
+        speed : float, default 1.0
+            How much faster than it sounds it is sent live; see `RealtimeSession.listen_to`.
 
         Returns
         -------
@@ -244,11 +258,27 @@ class Recording(Record):
         ------
         RecordingError
             If nothing was asked.
+        TypeError
+            If `live` is asked of a session that takes whole turns.
+        SettingsError
+            If `live` is asked of a session without turn detection, or the speed is out of range.
         """
+        if live:
+            return self._ask_live(session, speed)
         questions = questions_in(self.conversation)
         if not questions:
             raise RecordingError(f"nothing was asked in {self.path.name!r}")
         return session.ask_each(questions)
+
+    def _ask_live(self, session: Asks, speed: float) -> Any:
+        if not isinstance(session, Listens):
+            raise TypeError(
+                f"live=True takes a RealtimeSession, which finds turns itself, not {type(session).__name__}"
+            )
+        clip = self.user
+        if clip is None:
+            raise RecordingError(f"nothing was spoken in {self.path.name!r}")
+        return session.listen_to(clip, speed=speed)
 
 
 def _folded(entries: Iterator[Entry]) -> Conversation:

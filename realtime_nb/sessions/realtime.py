@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from .. import audio
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
 from ..backends import Backend
+from ..conversation import Conversation
 from ..errors import AudioError, BudgetReached, InputFlagged, RealtimeError, ServerError, SettingsError
 from ..history import History
 from ..loop import Pending, call_soon, submit
@@ -29,6 +30,7 @@ from .bounds import BoundOptions, taken_apart
 from .connection import Connection, server_error
 from .content import message_item
 from .http import Api
+from .open_microphone import send_live
 from .renewal import Renewal
 from .spoken_input import SpokenInput
 from .tool_calls import MAX_ROUNDS
@@ -36,6 +38,8 @@ from .tool_turns import ToolTurns
 
 #: How long `ask` waits for the person's own words after the answer is done: they may come last.
 _TRANSCRIPT_WAIT_S = 5.0
+#: How much slower and faster than it sounds a clip is sent.
+_SLOWEST, _FASTEST = 0.1, 20.0
 #: How long a session that is stopped waits for the end of the answer that it has cut.
 _LAST_WORD_WAIT_S = 2.0
 
@@ -284,6 +288,39 @@ class RealtimeSession(Session):
         arrived_ms = None if captured_ms is None else self.elapsed_ms
         call_soon(self._input.send, pcm, sample_rate, captured_ms, arrived_ms)
 
+    def listen_to(self, clip: AudioClip, *, speed: float = 1.0) -> Pending[Conversation]:
+        """Send a clip as an open microphone would, so that turn detection finds the turns in it.
+
+        Silence follows it until the last turn is answered. Where somebody speaks into an answer, that is cut off where
+        it had come to, as if it were played while the clip goes on.
+
+        Parameters
+        ----------
+        clip : AudioClip
+            What the microphone hears.
+        speed : float, default 1.0
+            How much faster it is sent than it sounds, 0.1 to 20. Pauses are measured by what is sent, so that the turns
+            are the same; but answers come in their own time, and so later in the clip. With the local voice they are
+            cut off in nearly the same places up to 4, and are not there yet at 8.
+
+        Returns
+        -------
+        conversation : Pending of Conversation
+            The session's.
+
+        Raises
+        ------
+        SettingsError
+            If turns are ended by hand, or the speed is out of range.
+        ConnectionLost
+            If the session ends meanwhile.
+        """
+        if not _SLOWEST <= speed <= _FASTEST:
+            raise SettingsError(f"speed={speed!r} must be between {_SLOWEST} and {_FASTEST}")
+        if self.turn_detection is None:
+            raise SettingsError("turn_detection=None finds no turns in a clip: set 'server_vad', or ask() turn by turn")
+        return submit(self._listen_to(clip, speed))
+
     def commit(self) -> Pending[str]:
         """End the person's turn by hand; the result is the turn's item id."""
         return submit(self._commit())
@@ -370,6 +407,11 @@ class RealtimeSession(Session):
 
     async def _attempt(self) -> None:
         await self._line.attempt(self.backend, self.model, self._settings)
+
+    async def _listen_to(self, clip: AudioClip, speed: float) -> Conversation:
+        await self._connect()
+        await send_live(self, clip, speed)
+        return self.conversation
 
     async def _commit(self) -> str:
         await self._line.settled()
