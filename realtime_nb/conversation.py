@@ -127,9 +127,11 @@ class Conversation(Record):
             # A server counts from its own beginning: after a reconnection, nothing of before is in its buffer.
             self._track = InputTrack(encoding)
             self._requests.clear()
+            # Until it is told the settings, another session of the server's has its own.
+            self._updated = before or event.session
         else:
             self._updated = event.session
-            if before and len(self) and (text := settings_text(before, event.session)):
+            if before and self._index.replies and (text := settings_text(before, event.session)):
                 self._index.seam(elapsed_ms, text)
             if encoding != self._track.encoding:
                 self._track = InputTrack(encoding, start_ms=self._track.end_ms)
@@ -271,7 +273,7 @@ class Conversation(Record):
             if asked and asked.spoken_at_ms is not None and asked.reply is None:
                 # A spoken turn is measured from the end of speech, whoever asked for the response.
                 origin_ms = asked.spoken_at_ms
-            if asked and asked.reply is None:
+            if asked and (asked.reply is None or asked.reply.is_removed or not asked.reply.outputs):
                 asked.reply = reply
         detected = asked.ended_at_ms if asked and origin_ms == asked.spoken_at_ms else None
         reply.timing.origin_ms = elapsed_ms if origin_ms is None else origin_ms

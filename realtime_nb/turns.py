@@ -341,6 +341,11 @@ class Reply(Record):
         return [self.outputs[index] for index in sorted(self.outputs)]
 
     @property
+    def is_removed(self) -> bool:
+        """Whether all that it said was taken out of the conversation, e.g. because its question was asked again."""
+        return bool(self.outputs) and all(turn.deleted for turn in self.outputs.values())
+
+    @property
     def transcript(self) -> str:
         """All that the model said or wrote, whether heard or not."""
         return " ".join(turn.text for turn in self.turns if turn.text)

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from . import rules
+from .aside_rules import remark_on
 from .brain import CallTool, Context, Say
 from .conversation_state import Entry
 from .picture_rules import asks_about_pictures, describe, last_shown, shown_since_answer
@@ -55,7 +56,7 @@ class RuleBrain:
 
     async def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
         """Answer."""
-        told = _told(context)
+        told = _told(context) or _aside(context)
         if told:
             yield Say(told)
             return
@@ -87,6 +88,14 @@ def _told(context: Context) -> str | None:
     instructions = own if own is not None else context.instructions
     found = _SAY_QUOTED.match(instructions) or _SAY_AFTER_COLON.match(instructions) or plain
     return found.group(1).strip() if found else None
+
+
+def _aside(context: Context) -> str | None:
+    """Return a remark about the conversation, where one is asked for: in instructions of its own, or as a last line."""
+    if context.own_instructions is not None:
+        return remark_on(context.own_instructions, context.entries)
+    last = context.last
+    return remark_on(last.said, context.entries[:-1]) if last is not None and last.role == "user" else None
 
 
 def _results(entries: Sequence[Entry]) -> list[str]:

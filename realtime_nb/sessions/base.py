@@ -25,6 +25,7 @@ from .guarding import Guarding
 from .http import Api
 from .journal import EventLog, Journal, Listener, LoggedEvent
 from .tool_calls import MAX_ROUNDS, ToolCalls
+from .turn_control import TurnControl
 from .watch import Watch
 from .watching import WatchingSession
 
@@ -41,7 +42,7 @@ _LEAST_CACHED_TOKENS = 1_024
 _LEAST_CLIP_MS = 100
 
 
-class Session(WatchingSession):
+class Session(TurnControl, WatchingSession):
     """The contract of all sessions: ask, get a `Pending` reply, keep a `Conversation`.
 
     Every call returns at once with a `Pending`: ``await`` it in a cell, or call ``.result()`` in a script.

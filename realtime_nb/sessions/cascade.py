@@ -83,6 +83,8 @@ class CascadeSession(TurnwiseSession):
         backend's text model is used: models that think by default would keep the person waiting.
     recording : str or Path, optional
         A folder into which the session is written while it goes on, as by `record_to`.
+    history : list, Conversation or Recording, optional
+        What was said before, as for `RealtimeSession`.
     **bound_options : BoundOptions
         ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
         `realtime_nb.sessions.bounds.BoundOptions`.
@@ -123,6 +125,7 @@ class CascadeSession(TurnwiseSession):
         max_tool_rounds: int = MAX_ROUNDS,
         reasoning_effort: str | None = None,
         recording: str | Path | None = None,
+        history: Any = None,
         **bound_options: Unpack[BoundOptions],
     ):
         super().__init__(
@@ -149,6 +152,7 @@ class CascadeSession(TurnwiseSession):
         self._messages: list[Mapping[str, Any]] = []
         if instructions:
             self._add_message({"role": "system", "content": instructions})
+        self._begin_with(history)
         if recording is not None:
             self.record_to(recording)
 
@@ -167,7 +171,8 @@ class CascadeSession(TurnwiseSession):
 
     def _settings(self) -> dict[str, Any]:
         output = {"voice": self.voice, "format": {"type": "audio/pcm", "rate": WIRE_SAMPLE_RATE}}
-        return {"model": self.model, "instructions": self._instructions, "audio": {"output": output}}
+        about = {"model": self.model, "instructions": self._instructions, "audio": {"output": output}}
+        return about | self._about_tools()
 
     def _check_sees(self) -> None:
         if not getattr(self._text_model, "sees", False):
@@ -175,6 +180,19 @@ class CascadeSession(TurnwiseSession):
                 f"the text model {self._text_model.model} does not say that it takes pictures: give it sees = True if "
                 "it does, which are then parts of a message as Chat Completions has them"
             )
+
+    def _restate(self, messages: list[dict[str, Any]]) -> None:
+        instructions = [{"role": "system", "content": self._instructions}] if self._instructions else []
+        self._messages = [*instructions, *messages]
+
+    def _offer(self, definitions: list[dict[str, Any]]) -> None:
+        if isinstance(self._text_model, ApiTextModel):
+            self._text_model = self._text_model.with_options(tools=[nested_tool(tool) for tool in definitions] or None)
+
+    def _remarker(self, *, has_sound: bool, max_output_tokens: int) -> TextModel:
+        if not isinstance(self._text_model, ApiTextModel):
+            return self._text_model
+        return self._text_model.with_options(tools=None, max_completion_tokens=max_output_tokens)
 
     def _add_message(self, message: dict[str, Any]) -> None:
         self._messages.append(message)

@@ -17,13 +17,13 @@ from ..tools import Approver
 from ..wire import events as ev
 from ..wire.chat import CompletionReader, decode_audio
 from ..wire.chat_history import ChatHistory
-from ..wire.chat_settings import chat_settings
+from ..wire.chat_settings import chat_settings, nested_tool
 from ..wire.local import AnswerFile
 from .base import Content
 from .bounds import BoundOptions
 from .content import message_part
 from .http import Api, told_by_sdk
-from .stages import ApiTranscriber, Took
+from .stages import ApiTextModel, ApiTranscriber, TextModel, Took
 from .tool_calls import MAX_ROUNDS
 from .turnwise import TurnwiseSession
 
@@ -72,6 +72,8 @@ class ChatSession(TurnwiseSession):
         Bound on each answer.
     recording : str or Path, optional
         A folder into which the session is written while it goes on, as by `record_to`.
+    history : list, Conversation or Recording, optional
+        What was said before, as for `RealtimeSession`.
     **bound_options : BoundOptions
         ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
         `realtime_nb.sessions.bounds.BoundOptions`.
@@ -110,6 +112,7 @@ class ChatSession(TurnwiseSession):
         tool_choice: str | dict[str, Any] | None = None,
         max_output_tokens: int | None = None,
         recording: str | Path | None = None,
+        history: Any = None,
         **bound_options: Unpack[BoundOptions],
     ):
         super().__init__(
@@ -135,6 +138,7 @@ class ChatSession(TurnwiseSession):
         self._history = ChatHistory()
         if instructions:
             self._add_message({"role": "system", "content": instructions})
+        self._begin_with(history)
         if recording is not None:
             self.record_to(recording)
 
@@ -143,7 +147,7 @@ class ChatSession(TurnwiseSession):
         # The model hears what the person says; nobody writes it down, unless a guard has to read it.
         transcription = {"model": self._transcriber} if self._guarding.is_on else None
         audio = {"output": output, "input": {"transcription": transcription}}
-        return {"model": self.model, "instructions": self._instructions, "audio": audio}
+        return {"model": self.model, "instructions": self._instructions, "audio": audio, **self._about_tools()}
 
     def _check_sees(self) -> None:
         # The server says of these: "This model does not support image_url content."
@@ -152,6 +156,23 @@ class ChatSession(TurnwiseSession):
                 f"{self.model} hears but takes no pictures: ask with RealtimeSession or CascadeSession, or give "
                 'ChatSession a model that sees, with output_modalities=["text"]'
             )
+
+    def _restate(self, messages: list[dict[str, Any]]) -> None:
+        self._history = ChatHistory()
+        if self._instructions:
+            self._history.add({"role": "system", "content": self._instructions})
+        self._history.add(*messages)
+
+    def _offer(self, definitions: list[dict[str, Any]]) -> None:
+        self._wanted = {name: value for name, value in self._wanted.items() if name not in ("tools", "tool_choice")}
+        if definitions:
+            self._wanted["tools"] = [nested_tool(tool) for tool in definitions]
+
+    def _remarker(self, *, has_sound: bool, max_output_tokens: int) -> TextModel:
+        hears = self.model.startswith("gpt-audio") or "-audio-preview" in self.model
+        # "This model requires that either input content or output modality contain audio."
+        model = self.backend.chain[1] if hears and not has_sound else self.model
+        return ApiTextModel(self._api, model, modalities=["text"], max_completion_tokens=max_output_tokens)
 
     def _add_message(self, message: dict[str, Any]) -> None:
         self._history.add(message)

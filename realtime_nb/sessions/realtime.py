@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from msgspec import UNSET
+
 from .. import audio
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
 from ..backends import Backend
@@ -19,7 +21,7 @@ from ..loop import Pending, call_soon, submit
 from ..pictures import Picture
 from ..prices import shutdown_notice
 from ..tools import Approver, Tool, read_tools
-from ..turns import Reply
+from ..turns import Reply, Turn
 from ..wire import events as ev
 from ..wire.items import Item, ResponseOptions
 from ..wire.local import Heard, Interrupted
@@ -30,6 +32,7 @@ from .bounds import BoundOptions, taken_apart
 from .connection import Connection, server_error
 from .content import message_item
 from .http import Api
+from .item_control import ItemControl
 from .open_microphone import send_live
 from .renewal import Renewal
 from .spoken_input import SpokenInput
@@ -159,6 +162,7 @@ class RealtimeSession(Session):
         self._renewal = Renewal(
             self._line, self._input, self._turns, self._attempt, restore=restore, rotate_minutes=rotate_minutes
         )
+        self._items = ItemControl(self._line, self._input, self._renewal)
         self._asking = asyncio.Lock()
         self._forgetting: set[asyncio.Task[None]] = set()
         for item in History.of(history).items:
@@ -538,6 +542,32 @@ class RealtimeSession(Session):
             return None
 
         return await self._journal.watch(done)
+
+    async def _delete(self, turns: list[Turn]) -> None:
+        await self._connect()
+        await self._items.delete(turns)
+
+    async def _edit(self, turn: Turn, text: str) -> Turn:
+        await self._connect()
+        return await self._items.edit(turn, text)
+
+    async def _rerun(self, turn: Turn) -> Reply:
+        await self._connect()
+        self._journal.announce(Interrupted())  # What still sounds is an answer that is taken out.
+        await self._items.ask_anew(turn)
+        return await self._respond(ResponseOptions())
+
+    async def _aside(self, prompt: str, about: list[Turn] | None, max_output_tokens: int) -> Reply:
+        options = ResponseOptions(
+            conversation="none",
+            instructions=prompt,
+            input=UNSET if about is None else [{"type": "item_reference", "id": turn.item_id} for turn in about],
+            output_modalities=["text"],
+            tools=[],
+            tool_choice="none",
+            max_output_tokens=max_output_tokens,
+        )
+        return await self._respond_once(options, 0)
 
     async def _create_item(self, item: Item) -> None:
         await self._connect()

@@ -84,7 +84,9 @@ class Renewal:
         self._message = ""
         self._timer: asyncio.TimerHandle | None = None
         self.in_words: set[str] = set()
-        """The person's spoken items that the server knows by their words alone."""
+        """The person's items that the server was told in words."""
+        self.unknown: set[str] = set()
+        """Items of the record that the server was not told."""
         line.on_open, line.on_lost = self._carry, self._healing
         self._journal.listen(self._on_event)
 
@@ -155,9 +157,10 @@ class Renewal:
             told = items_of(turns, with_sound=is_first, encode=self._spoken.encoded)
             told = await self._confirmed(told)
         self.in_words = {item.id for item in told if isinstance(item.id, str) and _is_written(item)}
+        known = {item.id for item in told}
+        left_out = [turn.item_id for turn in turns if turn.item_id not in known]
+        self.unknown = set(left_out)
         if not is_first and turns:
-            known = {item.id for item in told}
-            left_out = [turn.item_id for turn in turns if turn.item_id not in known]
             self._journal.announce(
                 SessionRenewed(reason=reason, carried=len(told), left_out=left_out, age_ms=age_ms, message=message)
             )

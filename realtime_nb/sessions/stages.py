@@ -122,6 +122,11 @@ class ApiTextModel:
         self.model = model
         self._options = options
 
+    def with_options(self, **options: Any) -> ApiTextModel:
+        """Return the same model with other options; `None` takes one away."""
+        changed = self._options | options
+        return ApiTextModel(self._api, self.model, **{name: each for name, each in changed.items() if each is not None})
+
     async def answer(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> AsyncIterator[str | Call | Took]:
         """Yield the answer as it is made, its function calls, and what it took; `options` are for this answer alone."""
         client = await self._api.client()

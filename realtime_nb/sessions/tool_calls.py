@@ -40,6 +40,8 @@ class ToolCalls:
         self.approvals = Approvals(journal, approve)
         self.functions: dict[str, Tool] = {}
         """Those that run here, by name."""
+        self.definitions: list[dict[str, Any]] = []
+        """All tools, in the API's shape."""
         self._journal = journal
         self._running: set[asyncio.Task[None]] = set()
         self._by_hand: set[str] = set()
@@ -53,6 +55,7 @@ class ToolCalls:
     def set(self, definitions: Sequence[dict[str, Any]], functions: dict[str, Tool]) -> None:
         """Replace the tools, by what `read_tools` has returned."""
         self.functions = functions
+        self.definitions = list(definitions)
         self._by_hand = {str(each.get("name")) for each in definitions} - functions.keys()
 
     def calls_of(self, reply: Reply, by_hand: Sequence[dict[str, Any]] = ()) -> list[Turn]:

@@ -16,13 +16,14 @@ from ..wire import events as ev
 from ..wire.chat import CompletionReader
 from ..wire.items import Item
 from ..wire.local import Interrupted, StateChanged
-from .base import Content, Session, checked_content
+from .base import Content, checked_content
 from .content import item_content, message_part
 from .http import Api
+from .message_control import MessageControl
 from .tool_calls import MAX_ROUNDS
 
 
-class TurnwiseSession(Session):
+class TurnwiseSession(MessageControl):
     """What `ChatSession` and `CascadeSession` share.
 
     A question that is asked while another one is being answered waits for its turn.

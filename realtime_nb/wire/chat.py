@@ -27,9 +27,12 @@ class CompletionReader:
         Name of the response; its items are named after it.
     request_id : str
         The request that it answers.
+    in_conversation : bool, default True
+        Whether its items enter the conversation.
     """
 
-    def __init__(self, response_id: str, request_id: str):
+    def __init__(self, response_id: str, request_id: str, *, in_conversation: bool = True):
+        self._in_conversation = in_conversation
         self.response_id = response_id
         self.audio_id: str | None = None
         """By which the server knows the audio in later turns."""
@@ -165,7 +168,7 @@ class CompletionReader:
         item = Item(id=item_id_of(self.response_id), type="message", role="assistant", status="in_progress", content=[])
         return [
             ev.ResponseOutputItemAdded(response_id=self.response_id, output_index=self._place(str(item.id)), item=item),
-            ev.ConversationItemAdded(item=item),
+            *([ev.ConversationItemAdded(item=item)] if self._in_conversation else []),
             ev.ResponseContentPartAdded(**self._at(), part=Content(type=kind)),
         ]
 
@@ -211,7 +214,8 @@ class CompletionReader:
             )
             if spoken:
                 told.append(ev.ResponseOutputAudioDone(**self._at()))
-            told.append(ev.ConversationItemDone(item=items[0]))
+            if self._in_conversation:
+                told.append(ev.ConversationItemDone(item=items[0]))
         for index in sorted(self._calls):
             items.append(self._call_item(index, "completed"))
             told.append(ev.ConversationItemAdded(item=items[-1]))
@@ -226,7 +230,7 @@ class CompletionReader:
             status=status,
             status_details=details,
             output=items or [],
-            conversation_id="chat",
+            conversation_id="chat" if self._in_conversation else None,
             usage=realtime_usage(self.usage),
             metadata={REQUEST: self._request_id},
         )

@@ -144,7 +144,9 @@ class RealtimeProtocol:
 
     def delete_item(self, item_id: str) -> str:
         """Take an item out of the conversation; return the event's id."""
-        return self._send(ev.ConversationItemDelete, "delete an item", item_id=item_id)
+        event_id = self._send(ev.ConversationItemDelete, "delete an item", item_id=item_id)
+        self._cut.add(item_id)  # Whatever was heard of it, it cannot be truncated any more.
+        return event_id
 
     def retrieve_item(self, item_id: str) -> str:
         """Ask for an item as the server holds it; return the event's id."""
