@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .wire.local import SessionRenewed
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
 
 
 @dataclass(frozen=True)
@@ -47,3 +50,16 @@ def _names(session: dict[str, Any]) -> list[str]:
 
 def _span(ms: float) -> str:
     return f"{ms / 60_000:.0f} min" if ms >= 60_000 else f"{ms / 1000:.0f} s"
+
+
+def seams_by_place(conversation: Conversation) -> dict[str | None, list[Seam]]:
+    """Return the seams by the item behind which they lie; `None` is before the first.
+
+    A seam whose item was taken out lies behind the last one.
+    """
+    order = [turn.item_id for turn in conversation]
+    found: dict[str | None, list[Seam]] = {}
+    for seam in conversation.seams:
+        at = seam.item_id if seam.item_id in (None, *order) else next(reversed(order), None)
+        found.setdefault(at, []).append(seam)
+    return found

@@ -85,7 +85,7 @@ def test_a_spoken_turn_that_was_carried_in_words_is_asked_again_by_its_sound():
         assert again.asked.edited_from is first.asked
         assert again.asked.text == first.asked.text and again.transcript == first.transcript
         sent = [entry.event.item for entry in session.log if entry.event.type == "conversation.item.create"]
-        assert [part.type for part in sent[-1].content] == ["input_audio"]
+        assert ["input_audio"] in [[part.type for part in item.content] for item in sent]
 
 
 def test_an_aside_reads_the_conversation_and_does_not_enter_it(session):

@@ -1,6 +1,11 @@
 import pytest
+import wire_samples as wire
 
-from realtime_nb.seams import renewal_text, settings_text
+from realtime_nb.conversation import Conversation
+from realtime_nb.seams import renewal_text, seams_by_place, settings_text
+from realtime_nb.views.conversation import conversation_bundle
+from realtime_nb.widgets.rows import rows_of
+from realtime_nb.wire import events as ev
 from realtime_nb.wire.local import SessionRenewed
 
 
@@ -27,3 +32,21 @@ def test_changed_settings_in_words():
     assert settings_text(before, before | {"tools": []}) == "tools now: none"
     other = {"instructions": "", "tools": [{"type": "mcp", "server_label": "shop"}]}
     assert settings_text(before, other) == "instructions changed, tools now: shop"
+
+
+def test_a_seam_is_shown_where_it_lies():
+    conversation = Conversation()
+    for each in (wire.session_created(), *wire.text_turn("U"), *wire.text_answer()):
+        conversation.apply(ev.decode_server(wire.texts([each])[0]), 1.0)
+    conversation.apply(SessionRenewed(reason="rotated", carried=2, age_ms=3_480_000), 2.0)
+    for each in wire.text_turn("V", "And <now>?", "A"):
+        conversation.apply(ev.decode_server(wire.texts([each])[0]), 3.0)
+    [seam] = seams_by_place(conversation)["A"]
+    assert list(rows_of(conversation)) == ["U", "A", "seam_2.0", "V"]
+    shown = conversation_bundle(conversation)
+    line = "— session renewed after 58 min, history carried —"
+    assert seam.text in line and line in shown["text/html"]
+    assert shown["text/plain"].splitlines()[3] == line
+    deleted = ev.decode_server(wire.texts([wire.event("conversation.item.deleted", item_id="A")])[0])
+    conversation.apply(deleted, 4.0)
+    assert list(rows_of(conversation)) == ["U", "V", "seam_2.0"]

@@ -19,6 +19,9 @@ class Control(TurnControl):
     def take(self, event):
         self.conversation.apply(event, 0.0)
 
+    def warn_of_cache(self, what):
+        """There is no cache."""
+
     async def _delete(self, turns):
         return turns
 

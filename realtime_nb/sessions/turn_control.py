@@ -39,6 +39,7 @@ class TurnControl(ABC):
         The model must read everything behind it anew: cached tokens are lost from there on.
         """
         self._check(turn)
+        self.warn_of_cache("deleting a turn")
         return submit(self._delete(with_partners(self.conversation, [turn])))
 
     def edit(self, turn: Turn, text: str) -> Pending[Turn]:
@@ -66,6 +67,7 @@ class TurnControl(ABC):
             raise LocalProtocolError(f"{turn!r} is no message: only what was said can be edited")
         if not text.strip():
             raise SettingsError("text is empty: delete(turn) takes a turn out")
+        self.warn_of_cache("editing a turn")
         return submit(self._edit(turn, text))
 
     def rerun(self, what: Turn | Reply) -> Pending[Reply]:
@@ -126,6 +128,10 @@ class TurnControl(ABC):
         return submit(self._aside(prompt, None if about is None else list(about), max_output_tokens))
 
     # --- what the kinds of sessions differ in ---
+
+    @abstractmethod
+    def warn_of_cache(self, what: str) -> None:
+        """Warn, once, that the server's cache is lost, where there is one."""
 
     @abstractmethod
     async def _delete(self, turns: list[Turn]) -> None:

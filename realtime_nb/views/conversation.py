@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from typing import Any
 
 from ..conversation import Conversation
 from ..pricing import format_usd
+from ..seams import Seam, seams_by_place
 from ..tokens import Usage
 from ..turns import Reply, Turn
 from . import words
@@ -57,7 +59,7 @@ def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], di
         "text/html": section(
             table(
                 ("", "said", "first audio", "cost"),
-                (_row(conversation, turn, shown[turn.item_id], players.get(turn.item_id, "")) for turn in turns),
+                _rows(conversation, shown, players),
             ),
             left_out(budget, _HOW_TO_KEEP),
             facts(_totals(conversation)),
@@ -76,18 +78,34 @@ def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], di
 def conversation_text(conversation: Conversation) -> str:
     """Return a conversation in words alone."""
     lines = [f"Conversation · {words.DISCLOSURE}"]
+    seams = seams_by_place(conversation)
+    lines += map(words.seam, seams.get(None, ()))
     for turn in conversation:
         reply = _reply_beginning_with(conversation, turn)
         taken = ""
         if reply:
             taken = f" [first audio {words.milliseconds(reply.timing.first_audio_ms)}, cost {words.cost(reply)}]"
         lines.append(words.line(turn) + taken)
+        lines += map(words.seam, seams.get(turn.item_id, ()))
     return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in _totals(conversation))])
 
 
 def _reply_beginning_with(conversation: Conversation, turn: Turn) -> Reply | None:
     reply = conversation.reply(turn.response_id) if turn.response_id else None
     return reply if reply is not None and reply.turns[:1] == [turn] else None
+
+
+def _rows(conversation: Conversation, shown: dict[str, str], players: dict[str, str]) -> Iterator[list[str]]:
+    seams = seams_by_place(conversation)
+    yield from map(_seam_row, seams.get(None, ()))
+    for turn in conversation:
+        # What was said since the pictures and players were made comes next time.
+        yield _row(conversation, turn, shown.get(turn.item_id, ""), players.get(turn.item_id, ""))
+        yield from map(_seam_row, seams.get(turn.item_id, ()))
+
+
+def _seam_row(seam: Seam) -> list[str]:
+    return ["", f"<small>{escape(words.seam(seam))}</small>", "", ""]
 
 
 def _row(conversation: Conversation, turn: Turn, *embedded: str) -> list[str]:

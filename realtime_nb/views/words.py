@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..pricing import format_usd
+from ..seams import Seam
 from ..turns import Reply, Stage, Turn
 
 #: Whoever hears a voice from here must know what it is.
@@ -54,7 +55,14 @@ def heard_remark(turn: Turn) -> str:
     """Return what was heard of a turn that was cut off, or how a call went; empty for others."""
     if turn.kind in _CALLS:
         return _call_remark(turn)
-    return " ".join(filter(None, [f"(flagged: {turn.flagged})" if turn.flagged else "", _cut_remark(turn)]))
+    return " ".join(
+        filter(None, [f"(flagged: {turn.flagged})" if turn.flagged else "", _cut_remark(turn), _edit_remark(turn)])
+    )
+
+
+def _edit_remark(turn: Turn) -> str:
+    before = turn.edited_from
+    return f"(edited; before: “{said(before)}”)" if before is not None and said(before) != said(turn) else ""
 
 
 def _cut_remark(turn: Turn) -> str:
@@ -72,6 +80,11 @@ def _call_remark(turn: Turn) -> str:
     ]
     remark = "; ".join(filter(None, told))
     return f"({remark})" if remark else ""
+
+
+def seam(seam: Seam) -> str:
+    """Return what happened between two turns, as a line of dialogue."""
+    return f"— {seam.text} —"
 
 
 def line(turn: Turn) -> str:

@@ -17,7 +17,7 @@ from .account import Account
 from .echo import EchoWatch
 from .microphone import Capture
 from .page_clock import PageClock
-from .rows import row_of
+from .rows import rows_of
 from .speaker import Playback
 from .tool_desk import ToolDesk
 
@@ -333,7 +333,7 @@ class Line:
         if not self._road.kind:
             return  # The next page gets them all in `greet`.
         self._send_account()
-        rows = {turn.item_id: row_of(turn) for turn in self.session.conversation.turns}
+        rows = rows_of(self.session.conversation)
         order = list(rows)
         changed = [row for item_id, row in rows.items() if self._rows.get(item_id) != row]
         if changed or order != self._order:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..seams import Seam, seams_by_place
 from ..views import words
 from .tool_desk import bounded
 
@@ -26,6 +27,21 @@ def row_of(turn: Any) -> dict[str, Any]:
         "final": bool(turn.is_final),
         "flagged": turn.flagged,
     }
+
+
+def rows_of(conversation: Any) -> dict[str, dict[str, Any]]:
+    """Return all rows by their ids: turns, and where the conversation went on under other conditions."""
+    seams = seams_by_place(conversation)
+    rows = {row["id"]: row for row in map(_seam_row, seams.get(None, ()))}
+    for turn in conversation.turns:
+        rows[turn.item_id] = row_of(turn)
+        rows |= {row["id"]: row for row in map(_seam_row, seams.get(turn.item_id, ()))}
+    return rows
+
+
+def _seam_row(seam: Seam) -> dict[str, Any]:
+    row_id = f"seam_{seam.elapsed_ms}"
+    return {"id": row_id, "role": "seam", "text": words.seam(seam), "heard": None, "final": True, "flagged": ""}
 
 
 def _tool_row(turn: Any) -> str:

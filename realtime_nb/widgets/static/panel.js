@@ -555,7 +555,7 @@ function newRow(id) {
   return node;
 }
 
-const WHO = { user: "You", assistant: "AI", tool: "Tool", system: "System" };
+const WHO = { user: "You", assistant: "AI", tool: "Tool", system: "System", seam: "" };
 
 /** @param {HTMLElement} node @param {Row} row */
 function drawRow(node, row) {
