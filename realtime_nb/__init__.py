@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         SettingsError,
     )
     from .estimates import Estimate, estimate
+    from .experiments.datasets import Dataset
+    from .experiments.results import Results
+    from .experiments.running import run
     from .latency import Timeline, timeline
     from .limiter import Limiter
     from .local_voice import speak
@@ -97,6 +100,9 @@ _HOMES = {
     "Costs": "costs",
     "Estimate": "estimates",
     "estimate": "estimates",
+    "Dataset": "experiments.datasets",
+    "Results": "experiments.results",
+    "run": "experiments.running",
     "Usage": "tokens",
     "diff": "recording.difference",
     "Recording": "recording.recording",
@@ -140,6 +146,9 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Tool",
     "compare",
     "Comparison",
+    "Dataset",
+    "run",
+    "Results",
     "Recording",
     "diff",
     "Conversation",

@@ -18,7 +18,8 @@ _LOCAL_CHAIN = ("local-sphinx", "local-rules", "local-espeak")
 class Backend:
     """A server that speaks the Realtime protocol.
 
-    Make one with `Backend.find`, or with `openai`, `azure`, `at` or `local`. The key is never shown.
+    Make one with `Backend.find`, or with `openai`, `azure`, `at` or `local`. The key is never shown, nor pickled: where
+    a backend is sent, the key is read from the environment there.
 
     Parameters
     ----------
@@ -142,6 +143,22 @@ class Backend:
         return cls(
             "local", model="local-rules", chat_model="local-rules", transcription="local-sphinx", chain=_LOCAL_CHAIN
         )
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what may be sent elsewhere: not the key, nor where this machine's local voice is."""
+        return self.__dict__ | {"api_key": ""} | ({"base_url": ""} if self.name == "local" else {})
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Take it over there, with the key of that environment."""
+        variable = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY", "local": ""}
+        key = _key(None, variable.get(str(state["name"]), "REALTIME_NB_API_KEY"))
+        self.__dict__.update(state | {"api_key": key})
+
+    def __copy__(self) -> Backend:
+        return self  # Nothing in it changes.
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Backend:
+        return self
 
     def located(self) -> Backend:
         """Return this backend with its address and key; starts the local voice, and blocks while it does."""

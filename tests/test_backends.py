@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import pytest
 
 from realtime_nb.backends import Backend
@@ -146,3 +149,31 @@ def test_openais_key_is_not_sent_to_another_server(monkeypatch):
     assert Backend.at("https://voice.example/v1").headers() == {}
     monkeypatch.setenv("REALTIME_NB_API_KEY", "key-of-this-server")
     assert Backend.at("https://voice.example/v1").headers() == {"Authorization": "Bearer key-of-this-server"}
+
+
+def test_a_pickled_backend_holds_no_key_and_takes_that_of_where_it_comes(monkeypatch):
+    sent = {
+        name: pickle.dumps(make(KEY))
+        for name, make in (
+            ("OPENAI_API_KEY", Backend.openai),
+            ("AZURE_OPENAI_API_KEY", lambda key: Backend.azure_openai("https://x.openai.azure.com", api_key=key)),
+            ("REALTIME_NB_API_KEY", lambda key: Backend.at("http://host/v1", key)),
+        )
+    }
+    for variable, data in sent.items():
+        assert KEY.encode() not in data
+        monkeypatch.delenv(variable, raising=False)
+        assert pickle.loads(data).api_key == ""
+        monkeypatch.setenv(variable, f"key of {variable}")
+        assert pickle.loads(data).api_key == f"key of {variable}"
+
+
+def test_a_pickled_local_backend_is_that_of_where_it_comes():
+    here = Backend("local", base_url="http://127.0.0.1:1/v1", api_key=KEY)
+    there = pickle.loads(pickle.dumps(here))
+    assert (there.base_url, there.api_key) == ("", "") and there.name == "local"
+
+
+def test_a_copied_backend_keeps_its_key():
+    backend = Backend.at("http://host/v1", KEY)
+    assert copy.copy(backend).api_key == copy.deepcopy([backend])[0].api_key == KEY

@@ -1,16 +1,29 @@
 """Experiments: clips, conditions and systems; what came of each; and how sure one may be of the difference."""
 
-from .conditions import Babble, Clipping, Level, Noise, Reverberation, Speed, Telephone
+from .conditions import Babble, Clipping, Condition, Level, Noise, Reverberation, Speed, Telephone
 from .datasets import Dataset, Example
+from .forecast import Forecast, forecast
+from .graders import Answer, Keywords, Pattern, ToolCall
+from .results import Results
+from .running import run
 
 __all__ = [
+    "Answer",
     "Babble",
     "Clipping",
+    "Condition",
     "Dataset",
     "Example",
+    "Forecast",
+    "Keywords",
     "Level",
     "Noise",
+    "Pattern",
+    "Results",
     "Reverberation",
     "Speed",
     "Telephone",
+    "ToolCall",
+    "forecast",
+    "run",
 ]

@@ -1,0 +1,164 @@
+"""One question, once, to one system under one condition: the work that an executor is given, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..audio import AudioClip
+from ..errors import RealtimeError
+from ..limiter import Limiter
+from ..sessions.base import Session
+from .conditions import Pipeline, apply_conditions
+from .datasets import Example
+from .graders import Grader, grade_tool_calls
+from .metrics import answer_of, measure
+
+#: Makes a session; called once for each cell.
+Factory = Callable[[], Session]
+
+_CLOSE_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a worker needs to know. It can be sent to another process, and holds no key."""
+
+    cell_id: str
+    system: str
+    factory: Factory
+    example: Example
+    condition: str
+    pipeline: Pipeline
+    repeat: int
+    seed: int
+    """Of the clip's conditions: the same for all systems and repeats."""
+    graders: Mapping[str, Grader]
+    timeout_s: float
+    limiter: Limiter | None = None
+    """Only where the worker is a thread of this process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of it: a row of the results, and the files that belong to it, by their paths in the folder."""
+
+    row: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def run_cell(work: Work) -> Outcome:
+    """Ask the question; a failure of whatever kind is a row with its stage and its error."""
+    attempt = _Attempt(work)
+    try:
+        attempt.run()
+    except Exception as error:
+        attempt.fail(type(error).__name__, str(error) or type(error).__name__)
+    finally:
+        attempt.close()
+    return Outcome(row=attempt.row, files=attempt.files)
+
+
+@dataclass
+class _Attempt:
+    work: Work
+    row: dict[str, Any] = field(init=False)
+    files: dict[str, bytes] = field(default_factory=dict)
+    session: Session | None = None
+    stage: str = "input"
+
+    def __post_init__(self) -> None:
+        work, example = self.work, self.work.example
+        self.row = {
+            "cell_id": work.cell_id,
+            "example_id": example.example_id,
+            "system": work.system,
+            "condition": work.condition,
+            "repeat": work.repeat,
+            "input_seed": work.seed,
+            "tags": ";".join(example.tags),
+            "user_text": example.text,
+            "gt_tool_call": example.tool_call,
+            "gt_tool_call_arg": json.dumps(dict(example.tool_arguments), ensure_ascii=False)
+            if example.tool_call
+            else "",
+            "status": "completed",
+            "failure_stage": "",
+            "error_type": "",
+            "error_message": "",
+        }
+
+    def run(self) -> None:
+        work = self.work
+        clip = apply_conditions(work.pipeline, work.example.clip(), work.seed)
+        self._keep("input_audio_path", f"audio/{work.cell_id}/input.wav", clip)
+        self.stage = "session"
+        self.session = session = work.factory()
+        self.row["model"] = session.model
+        if work.limiter is not None:
+            session.bounds.limiter = work.limiter
+        self.stage = "connect"
+        session.connect().result(work.timeout_s)
+        self.stage = "response"
+        reply = session.ask(clip).result(work.timeout_s)
+        if reply.status != "completed":
+            self.fail(reply.status, f"{reply.reason or reply.error or 'no reason was given'}")
+        self._grade(clip)
+
+    def _grade(self, clip: AudioClip) -> None:
+        assert self.session is not None
+        answer = answer_of(self.session.conversation, self.work.example)
+        self.row |= measure(answer, clip)
+        if answer.audio is not None:
+            self._keep("output_audio_path", f"audio/{self.work.cell_id}/output.wav", answer.audio)
+        if self.row["status"] != "completed":
+            return
+        self.stage = "grade"
+        self.row |= grade_tool_calls(answer.example, answer.tool_calls)
+        for name, grader in self.work.graders.items():
+            graded = grader(answer)
+            value, reason = graded if isinstance(graded, tuple) else (graded, "")
+            self.row[f"grade_{name}"] = float(value)
+            if reason:
+                self.row[f"reason_{name}"] = reason
+
+    def fail(self, kind: str, message: str) -> None:
+        self.row |= {"status": "failed", "failure_stage": self.stage, "error_type": kind, "error_message": message}
+
+    def close(self) -> None:
+        """End the session, and keep what passed in it."""
+        session = self.session
+        if session is None:
+            return
+        with suppress(Exception):  # What came of the question is known.
+            session.close().result(_CLOSE_TIMEOUT_S)
+        if not len(session.log):
+            return
+        try:
+            with tempfile.TemporaryDirectory(prefix="realtime_nb-cell-") as folder:
+                session.save(Path(folder) / "recording")
+                self._take(Path(folder) / "recording")
+        except (OSError, RealtimeError) as error:
+            self.row["recording_error"] = str(error)
+
+    def _take(self, recording: Path) -> None:
+        for file in sorted(recording.iterdir()):
+            self.files[f"recordings/{self.work.cell_id}/{file.name}"] = file.read_bytes()
+        self.files[f"events/{self.work.cell_id}.jsonl"] = (recording / "events.jsonl").read_bytes()
+        self.row["event_log_path"] = f"events/{self.work.cell_id}.jsonl"
+
+    def _keep(self, column: str, path: str, clip: AudioClip) -> None:
+        self.files[path] = clip.encode("wav")
+        self.row[column] = path
+
+
+def plain_value(value: Any) -> Any:
+    """Return a value of a row as JSON has it."""
+    return value.item() if isinstance(value, np.generic) else str(value)

@@ -1,0 +1,176 @@
+"""A run on the disk: written while it goes on, so that whatever ends it, what was paid for is there.
+
+``rows.jsonl`` gets a line for each cell as soon as it is done, after the cell's files; ``results.csv`` and
+``summary.json`` are made of it at the end. The layout is the OpenAI cookbook's (``examples/evals/realtime_evals``),
+with ``recordings/`` beside it, of which each is what `Recording.load` takes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ..errors import SettingsError
+from .cells import Outcome, plain_value
+from .metrics import MEASURES
+
+_ABOUT, _ROWS, _TABLE, _SUMMARY = "run.json", "rows.jsonl", "results.csv", "summary.json"
+
+
+class RunFolder:
+    """The folder of a run.
+
+    Parameters
+    ----------
+    path : Path
+        Where.
+    about : dict
+        What the run is: ``seed``, ``cells`` (ids in order), ``examples`` (digests by id), ``conditions`` (by name).
+    resume : bool
+        Whether to go on with a run that is there.
+
+    Raises
+    ------
+    SettingsError
+        If there is a run and it must not be gone on with, or it is another one; or the folder cannot be written to.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any], *, resume: bool):
+        self.path = path
+        self.about = about
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                self._check_same(resume)
+            _write(path / _ABOUT, json.dumps(about, ensure_ascii=False, indent=1).encode())
+            self.rows = read_rows(path)
+            self._lines: IO[bytes] = self._opened()
+        except OSError as error:
+            raise SettingsError(f"out={str(path)!r} cannot be written to: {error.strerror or error}") from error
+
+    def _check_same(self, resume: bool) -> None:
+        if not (self.path / _ABOUT).is_file():
+            raise SettingsError(f"out={str(self.path)!r} holds other files: choose a new folder")
+        if not resume:
+            raise SettingsError(
+                f"out={str(self.path)!r} holds a run: go on with it by resume=True, or choose a new folder"
+            )
+        before = read_about(self.path)
+        if before["seed"] != self.about["seed"]:
+            raise SettingsError(
+                f"seed={self.about['seed']} is not that of the run in {str(self.path)!r}, {before['seed']}"
+            )
+        for kind in ("examples", "conditions"):
+            for name, what in self.about[kind].items():
+                if before[kind].get(name, what) != what:
+                    raise SettingsError(
+                        f"{kind.removesuffix('s')} {name!r} is not what it was in {str(self.path)!r}: "
+                        "choose a new folder"
+                    )
+
+    def _opened(self) -> IO[bytes]:
+        """Open the lines for more, without one that was cut off in the middle."""
+        file = (self.path / _ROWS).open("ab")
+        whole = (self.path / _ROWS).read_bytes().rfind(b"\n") + 1
+        file.truncate(whole)
+        return file
+
+    def add(self, outcome: Outcome) -> None:
+        """Write what came of a cell: its files, then its row."""
+        for name, data in outcome.files.items():
+            target = self.path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        self.rows.append(outcome.row)
+        self._lines.write(json.dumps(outcome.row, ensure_ascii=False, default=plain_value).encode() + b"\n")
+        self._lines.flush()
+
+    def close(self) -> None:
+        """Write no more."""
+        self._lines.close()
+
+    def finish(self, stopped: str) -> None:
+        """Write the table and the summary; `stopped` says why the run ended before all was done."""
+        self.close()
+        rows = in_order(self.rows, self.about["cells"])
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        table = io.StringIO()
+        writer = csv.DictWriter(table, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        _write(self.path / _TABLE, table.getvalue().encode())
+        _write(self.path / _SUMMARY, json.dumps(summary_of(rows) | {"stopped": stopped}, indent=1).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(data)
+    os.replace(part, path)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Return what a run is."""
+    try:
+        about: dict[str, Any] = json.loads((path / _ABOUT).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{str(path)!r} holds no run: {error}") from None
+    return about
+
+
+def read_stopped(path: Path) -> str:
+    """Return why a run ended before all was done, where it is known."""
+    try:
+        return str(json.loads((path / _SUMMARY).read_text("utf-8"))["stopped"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows that are whole, one for each cell: the latest."""
+    file = path / _ROWS
+    lines = file.read_bytes().split(b"\n")[:-1] if file.is_file() else []
+    rows = (json.loads(line) for line in lines)
+    return list({row["cell_id"]: row for row in rows}.values())
+
+
+def in_order(rows: list[dict[str, Any]], cells: list[str]) -> list[dict[str, Any]]:
+    """Return rows in the order of the grid, whatever came first."""
+    place = {cell_id: index for index, cell_id in enumerate(cells)}
+    return sorted(rows, key=lambda row: place.get(row["cell_id"], len(place)))
+
+
+def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return totals, and of each system what its measures come to."""
+    known = [row["cost_usd"] for row in rows if row.get("cost_usd") is not None]
+    return {
+        "total_examples": len(rows),
+        "failed_examples": sum(row["status"] == "failed" for row in rows),
+        "cost_usd": sum(known),
+        "systems": {
+            system: _measures([row for row in rows if row["system"] == system])
+            for system in dict.fromkeys(row["system"] for row in rows)
+        },
+    }
+
+
+def _measures(rows: list[dict[str, Any]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name in measures_of(rows):
+        values = [row[name] for row in rows if row.get(name) is not None]
+        if values:
+            p50, p95 = np.percentile(values, (50, 95))
+            found |= {f"{name}_mean": float(np.mean(values)), f"{name}_p50": float(p50), f"{name}_p95": float(p95)}
+    return found
+
+
+def measures_of(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the measures that rows have, grades included."""
+    grades = dict.fromkeys(name for row in rows for name in row if name.startswith("grade_"))
+    return [name for name in (*grades, *MEASURES) if any(row.get(name) is not None for row in rows)]

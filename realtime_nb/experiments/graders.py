@@ -1,0 +1,192 @@
+"""Whether an answer is right: words in it, tools called, or whatever a function says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ..audio import AudioClip
+from ..conversation import Conversation
+from ..errors import SettingsError
+from .datasets import Example
+
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_ADDRESS_WORDS = {
+    **{"st": "street", "ave": "avenue", "blvd": "boulevard", "rd": "road", "dr": "drive", "ln": "lane", "ct": "court"},
+    **{"tx": "texas", "ca": "california", "ny": "new york", "wa": "washington"},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """A call that a model made."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    """Empty where what it sent is not a JSON object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a grader gets."""
+
+    example: Example
+    text: str
+    """All that was said or written in answer."""
+    heard: str
+    """The person's words, as the system wrote them down."""
+    tool_calls: Sequence[ToolCall]
+    audio: AudioClip | None
+    conversation: Conversation
+
+
+#: Takes an answer and returns how good it is: true or false, or a number; or that and why, in words.
+Grader = Callable[[Answer], bool | float | tuple[bool | float, str]]
+
+
+@dataclass(frozen=True)
+class Keywords:
+    """The share of words or phrases that are in the answer; case and punctuation do not count.
+
+    Parameters
+    ----------
+    *words : str
+        What should be there. Without any, the example's ``expected_keywords`` field, with semicolons between them.
+    """
+
+    words: tuple[str, ...]
+
+    def __init__(self, *words: str):
+        object.__setattr__(self, "words", words)
+
+    def __call__(self, answer: Answer) -> tuple[float, str]:
+        """Return the share, and what is missing."""
+        wanted = self.words or tuple(
+            filter(None, map(str.strip, answer.example.fields.get("expected_keywords", "").split(";")))
+        )
+        if not wanted:
+            raise SettingsError("Keywords() has no words, and the example no field expected_keywords")
+        said = f" {_plain(answer.text)} "
+        missing = [word for word in wanted if f" {_plain(word)} " not in said]
+        return 1 - len(missing) / len(wanted), f"missing: {', '.join(missing)}" if missing else ""
+
+    def __str__(self) -> str:
+        return "keywords"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Whether a regular expression is found in the answer; case does not count.
+
+    Parameters
+    ----------
+    expression : str
+        As `re.search` takes it.
+    """
+
+    expression: str
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.expression)
+        except re.error as error:
+            raise SettingsError(f"expression={self.expression!r} is no regular expression: {error}") from None
+
+    def __call__(self, answer: Answer) -> bool:
+        """Return whether it is."""
+        return re.search(self.expression, answer.text, re.IGNORECASE) is not None
+
+    def __str__(self) -> str:
+        return "pattern"
+
+
+def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str, Grader]:
+    """Return graders by name; those without one are called after what they are."""
+    named = (
+        list(graders.items())
+        if isinstance(graders, Mapping)
+        else [(getattr(each, "__name__", str(each)), each) for each in graders]
+    )
+    for name, grader in named:
+        if not callable(grader):
+            raise SettingsError(f"the grader {name!r} cannot be called: it must take an Answer")
+    if len({name for name, _ in named}) < len(named):
+        raise SettingsError(f"graders={[name for name, _ in named]} must each have a name of its own: give a mapping")
+    return dict(named)
+
+
+def grade_tool_calls(example: Example, calls: Sequence[ToolCall]) -> dict[str, Any]:
+    """Compare the calls that were made with the one that should have been.
+
+    Returns
+    -------
+    grades : dict
+        ``tool_call_correctness`` (1 where the expected tool was called, once and nothing else; or none where none was
+        expected), ``tool_call_arg_correctness`` (1 where a call of it holds the expected arguments), and the call that
+        was compared, ``pred_tool_call`` and ``pred_tool_call_arg``. Empty where nothing is expected or ruled out.
+
+    Notes
+    -----
+    The rules are the OpenAI cookbook's (``examples/evals/realtime_evals/shared/graders.py``): more arguments than
+    expected are allowed; texts are compared without case and punctuation, ``order_id`` without spaces too,
+    ``new_address`` with its abbreviations spelled out; a number equals its text; lists may be longer than expected.
+    """
+    if example.tool_call is None:
+        return {}
+    of_name = [call for call in calls if call.name == example.tool_call]
+    holding = [call for call in of_name if holds_arguments(example.tool_arguments, call.arguments)]
+    if example.tool_call:
+        names_right, arguments_right = Counter(call.name for call in calls) == {example.tool_call: 1}, bool(holding)
+    else:
+        names_right = arguments_right = not calls
+    compared = next(iter([*holding, *of_name, *calls]), None)
+    return {
+        "tool_call_correctness": int(names_right),
+        "tool_call_arg_correctness": int(arguments_right),
+        "pred_tool_call": compared.name if compared else "",
+        "pred_tool_call_arg": json.dumps(compared.arguments, ensure_ascii=False) if compared else "",
+    }
+
+
+def holds_arguments(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> bool:
+    """Whether a call's arguments hold the expected ones, by the cookbook's rules; see `grade_tool_calls`."""
+    return all(name in actual and _same(value, actual[name], name) for name, value in expected.items())
+
+
+def _same(expected: Any, actual: Any, name: str = "") -> bool:
+    if expected is None or actual is None or isinstance(expected, bool) or isinstance(actual, bool):
+        return expected is actual
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        return holds_arguments(expected, actual)
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) <= len(actual) and all(map(_same, expected, actual))
+    if isinstance(expected, int | float) or isinstance(actual, int | float):
+        number = _number(expected)
+        return number is not None and number == _number(actual)
+    if isinstance(expected, str) and isinstance(actual, str):
+        return _comparable(expected, name) == _comparable(actual, name)
+    return False
+
+
+def _number(value: Any) -> Decimal | None:
+    if isinstance(value, int | float):
+        return Decimal(repr(value))
+    return Decimal(value) if isinstance(value, str) and _JSON_NUMBER.fullmatch(value) else None
+
+
+def _comparable(text: str, name: str) -> str:
+    plain = _plain(text)
+    if name == "order_id":
+        return plain.replace(" ", "")
+    if name == "new_address":
+        return " ".join(_ADDRESS_WORDS.get(word, word) for word in plain.split())
+    return plain
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[^\w\s]", " ", text.lower()).split())

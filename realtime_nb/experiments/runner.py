@@ -1,0 +1,131 @@
+"""Work that is handed out a few cells at a time, within a budget, under a bar."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import suppress
+from typing import Any
+
+from ..pricing import format_usd
+from .cells import Outcome, Work, run_cell
+from .folder import RunFolder
+from .forecast import Forecast
+
+
+class Budget:
+    """What may be spent, and what was."""
+
+    def __init__(self, max_usd: float | None, expected: Forecast):
+        self.spent_usd: float = 0.0
+        self._max_usd = max_usd
+        self._dearest_usd = 0.0
+        self._expected_usd = expected.dearest_cell_usd
+        self._is_known = True
+
+    def take(self, row: dict[str, Any]) -> None:
+        """Count what a cell cost."""
+        cost_usd = row.get("cost_usd")
+        if cost_usd is None:
+            self._is_known &= "cost_usd" not in row
+            return
+        self.spent_usd += cost_usd
+        self._dearest_usd = max(self._dearest_usd, cost_usd)
+
+    def refusal(self, under_way: int) -> str:
+        """Return why nothing more may be asked; empty where it may."""
+        if self._max_usd is None:
+            return ""
+        if not self._is_known:
+            return "max_usd cannot be kept: a price is not known; give it by realtime_nb.use_prices"
+        next_usd = (under_way + 1) * (self._dearest_usd or self._expected_usd)
+        if self.spent_usd + next_usd <= self._max_usd:
+            return ""
+        return f"max_usd={self._max_usd:g}: {format_usd(self.spent_usd)} are spent"
+
+
+class Bar:
+    """How far it is."""
+
+    def __init__(self, total: int, done: int, expected: Forecast, *, shown: bool):
+        from tqdm.auto import tqdm
+
+        if shown:
+            tqdm.write(str(expected))
+        self._bar = tqdm(total=total, initial=done, unit="answer", disable=not shown)
+        self._failed = 0
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def add(self, row: dict[str, Any], spent_usd: float) -> None:
+        """Note that a cell is done."""
+        self._failed += row["status"] == "failed"
+        self._bar.set_postfix_str(f"{format_usd(spent_usd)}, {self._failed} failed", refresh=False)
+        self._bar.update()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.write(text)
+
+
+class Runner:
+    """Hands work to an executor, a few cells at a time, and takes what comes back."""
+
+    def __init__(self, folder: RunFolder, bar: Bar, budget: Budget, concurrency: int):
+        self._folder = folder
+        self._bar = bar
+        self._budget = budget
+        self._concurrency = concurrency
+        self._under_way: set[Future[Outcome]] = set()
+
+    def on(self, executor: Executor | None, todo: Iterable[Work]) -> str | BaseException:
+        """Run all cells; return why it ended before, a `BaseException` where that must be raised."""
+        own = ThreadPoolExecutor(self._concurrency, "realtime_nb-cell") if executor is None else None
+        stopped: str | BaseException = ""
+        try:
+            stopped = self._work(own or executor, deque(todo))
+        except BaseException as error:
+            stopped = error
+            self._rescue(isinstance(error, KeyboardInterrupt))
+        finally:
+            if own is not None:
+                own.shutdown(wait=False, cancel_futures=True)
+            self._folder.finish(stopped if isinstance(stopped, str) else type(stopped).__name__)
+        return stopped
+
+    def _work(self, executor: Executor | None, todo: deque[Work]) -> str:
+        assert executor is not None
+        while todo or self._under_way:
+            refusal = ""
+            while todo and len(self._under_way) < self._concurrency:
+                refusal = self._budget.refusal(len(self._under_way))
+                if refusal:
+                    break
+                self._under_way.add(executor.submit(run_cell, todo.popleft()))
+            if not self._under_way:
+                return refusal
+            self._take(wait(self._under_way, return_when=FIRST_COMPLETED).done)
+        return ""
+
+    def _take(self, done: Iterable[Future[Outcome]]) -> None:
+        """Write down what came back; what the executor itself failed to do is raised, after that."""
+        for future in sorted(done, key=lambda each: each.exception() is not None):
+            self._under_way.discard(future)
+            outcome = future.result()
+            self._folder.add(outcome)
+            self._budget.take(outcome.row)
+            self._bar.add(outcome.row, self._budget.spent_usd)
+
+    def _rescue(self, waits: bool) -> None:
+        """Take what is under way, which is paid for: all of it, or what is there already."""
+        running = {future for future in self._under_way if not future.cancel()}
+        if waits and running:
+            self._bar.say(f"Waiting for {len(running)} answers that are under way. Interrupt again to drop them.")
+        with suppress(BaseException):  # The first one is raised.
+            for future in as_completed(running, timeout=None if waits else 0):
+                self._take([future])

@@ -1,0 +1,150 @@
+"""The grid of systems, conditions, examples and repeats, run on any executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingsError
+from ..limiter import Limiter
+from ..sessions.base import Session
+from .cells import Factory, Work
+from .conditions import Condition, Pipeline, describe, named_pipelines
+from .datasets import Dataset
+from .folder import RunFolder
+from .forecast import Forecast, forecast
+from .graders import Grader, named_graders
+from .grid import check_can_be_sent, make_grid
+from .results import Results
+from .runner import Bar, Budget, Runner
+
+
+def run(
+    dataset: Dataset,
+    systems: Mapping[str, Factory],
+    *,
+    conditions: Mapping[str, Condition | Sequence[Condition]] | Sequence[Condition | Sequence[Condition]] | None = None,
+    graders: Mapping[str, Grader] | Iterable[Grader] = (),
+    repeats: int = 1,
+    executor: Executor | None = None,
+    concurrency: int = 8,
+    limiter: Limiter | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    resume: bool = False,
+    max_usd: float | None = None,
+    timeout_s: float = 120.0,
+    progress: bool = True,
+) -> Results:
+    """Ask every system every example, under every condition, so many times; and write down what comes of it.
+
+    Each question gets a session of its own. Rows and recordings are on the disk as soon as they are there. Ctrl-C
+    asks nothing more and waits for what is under way; a second one does not wait.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What is asked.
+    systems : mapping of str to callable
+        What makes a session of any kind, by name, e.g. ``{"realtime": rt.RealtimeSession, "chat": rt.ChatSession}``
+        or ``functools.partial(rt.RealtimeSession, voice="cedar")``.
+    conditions : mapping or sequence, optional
+        Conditions, or sequences of them, by name; without names they are called after what they do. An empty sequence
+        leaves clips as they are. By default that alone.
+    graders : mapping or iterable of callable, optional
+        Take an `Answer` and return how good it is; columns ``grade_NAME``. Tool calls are graded by what the dataset
+        says of them.
+    repeats : int, default 1
+        How often.
+    executor : concurrent.futures.Executor, optional
+        Where the work is done: threads by default. Workers of another process get what makes the session, not its
+        key: that is read there, from their environment.
+    concurrency : int, default 8
+        How many questions are under way at once, on whatever executor.
+    limiter : Limiter, optional
+        Bounds sessions and tokens per minute at the servers, in place of that of `realtime_nb.bounds`; for threads.
+    seed : int, default 0
+        Of the conditions. A clip is the same for all systems and repeats.
+    out : str or Path, optional
+        The folder; by default ``results/`` and the time.
+    resume : bool, default False
+        Whether to go on with the run in `out`: what is there is not asked again. The grid may have grown.
+    max_usd : float, optional
+        US dollars that this call may spend. Nothing is asked that would exceed them if it took as much as the dearest
+        answer so far, or as the estimate where there is none yet.
+    timeout_s : float, default 120.0
+        How long an answer may take.
+    progress : bool, default True
+        Whether to print an estimate and a bar: cost so far, failures, time left.
+
+    Returns
+    -------
+    results : Results
+        A cell that failed is a row with its stage (``input``, ``session``, ``connect``, ``response``, ``grade``) and
+        its error.
+
+    Raises
+    ------
+    SettingsError
+        If there is nothing to run, `out` holds something else, or a system cannot be sent to the executor's workers.
+
+    Notes
+    -----
+    The folder has the layout of the OpenAI cookbook's realtime evals: ``results.csv``, ``summary.json``,
+    ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`.
+    """
+    pipelines, named = named_pipelines(conditions), named_graders(graders)
+    _check(systems, repeats=repeats, concurrency=concurrency, timeout_s=timeout_s, max_usd=max_usd)
+    expected = forecast(dataset, systems, conditions=len(pipelines), repeats=repeats)
+    make = partial(Work, graders=named, timeout_s=timeout_s, limiter=limiter)
+    grid = list(make_grid(dataset, systems, pipelines, repeats, seed, make))
+    if executor is not None and not isinstance(executor, ThreadPoolExecutor):
+        check_can_be_sent(grid[0], systems, executor)
+    path = Path(out) if out is not None else Path("results") / f"{datetime.now():%Y%m%d_%H%M%S}"
+    folder = RunFolder(path, _about(dataset, systems, pipelines, grid, seed, expected), resume=resume)
+    done = {row["cell_id"] for row in folder.rows}
+    todo = [work for work in grid if work.cell_id not in done]
+    with Bar(len(grid), len(done), expected, shown=progress) as bar:
+        stopped = Runner(folder, bar, Budget(max_usd, expected), concurrency).on(executor, todo)
+    if isinstance(stopped, BaseException):
+        raise stopped
+    return Results(path)
+
+
+def _check(systems: Mapping[str, Factory], *, max_usd: float | None, **numbers: float) -> None:
+    if not systems:
+        raise SettingsError("systems={} must hold at least one")
+    for name, factory in systems.items():
+        if isinstance(factory, Session) or not callable(factory):
+            raise SettingsError(f"systems[{name!r}] must make a session when it is called, e.g. lambda: ChatSession()")
+    for name, number in numbers.items():
+        if number <= 0:
+            raise SettingsError(f"{name}={number} must be positive")
+    if max_usd is not None and max_usd < 0:
+        raise SettingsError(f"max_usd={max_usd} must not be negative")
+
+
+def _about(
+    dataset: Dataset,
+    systems: Mapping[str, Factory],
+    pipelines: Mapping[str, Pipeline],
+    grid: list[Work],
+    seed: int,
+    expected: Forecast,
+) -> dict[str, Any]:
+    return {
+        "dataset": dataset.name,
+        "seed": seed,
+        "systems": list(systems),
+        "conditions": {name: describe(pipeline) for name, pipeline in pipelines.items()},
+        "examples": {example.example_id: example.digest for example in dataset},
+        "estimate_usd": expected.total_usd,
+        "began_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "libraries": {name: version(name) for name in ("numpy", "scipy", "soxr", "jiwer")},
+        "cells": [work.cell_id for work in grid],
+    }

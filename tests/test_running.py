@@ -1,0 +1,234 @@
+"""Whole runs, on the local voice."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+import pytest
+
+import realtime_nb as rt
+from realtime_nb.experiments import Dataset, Example, Keywords, Noise, Results, Telephone, run
+from realtime_nb.local_voice import local_voice
+
+LOCAL = partial(rt.RealtimeSession, backend="local")
+QUESTIONS = ["What can you do?", "What is two plus three?", "What is three plus two?"]
+
+
+def order_status(order_id: str) -> dict:
+    """Look up where an order is."""
+    return {"status": "on its way"}
+
+
+def quiet(*args, **options):
+    return run(*args, progress=False, **options)
+
+
+def settled(results):
+    """Return what must not depend on when a question was asked."""
+    return [
+        {name: value for name, value in row.items() if not name.startswith(("latency_", "turn_gap", "output_s"))}
+        for row in results.rows
+    ]
+
+
+def test_the_cookbooks_rows_through_three_systems_under_two_conditions(tmp_path, capsys):
+    path = tmp_path / "data.csv"
+    path.write_text(
+        "example_id,user_text,gt_tool_call,gt_tool_call_arg\n"
+        'cs_001,What is the status of order seven?,order_status,"{""order_id"": 7}"\n'
+        "cs_002,What can you do?,,\n"
+    )
+    systems = {
+        "realtime": partial(LOCAL, tools=[order_status]),
+        "chat": partial(rt.ChatSession, backend="local", tools=[order_status]),
+        "chain": partial(rt.CascadeSession, backend="local", tools=[order_status]),
+    }
+    results = run(
+        Dataset.from_csv(path), systems, conditions=[(), Telephone()], graders=[Keywords("order")], out=tmp_path / "out"
+    )
+    assert (len(results), results.failed, results.missing, results.cost_usd) == (12, [], 0, 0.0)
+    frame = results.frame
+    clean = frame[frame.condition == "clean"]
+    assert set(clean.tool_call_correctness) == set(clean.tool_call_arg_correctness) == {1}
+    assert (frame.latency_first_audio_ms <= frame.latency_first_audible_ms).all()
+    assert (frame.turn_gap_ms >= frame.latency_first_audible_ms).all()
+    assert clean[clean.system == "realtime"].wer.max() <= 0.2 and clean[clean.system == "chat"].wer.isna().all()
+    printed = capsys.readouterr()
+    assert "12 answers, about $0, and what is not known beforehand: chain" in printed.out
+    assert "12/12" in printed.err and "$0, 0 failed" in printed.err
+
+
+def test_the_folder_has_the_cookbooks_layout_and_each_answers_own_record(tmp_path):
+    results = quiet(Dataset.from_texts({"q": QUESTIONS[1]}), {"realtime": LOCAL}, out=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("run.json", "rows.jsonl", "results.csv", "summary.json", "events", "audio", "recordings")
+    }
+    [row] = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert row["example_id"] == "q" and row["status"] == "completed" and float(row["output_s"]) > 0.5
+    for column, suffix in (("input_audio_path", "input.wav"), ("output_audio_path", "output.wav")):
+        assert row[column] == f"audio/{row['cell_id']}/{suffix}"
+        assert rt.AudioClip.from_file(tmp_path / row[column]).duration_s > 0.5
+    events = [json.loads(line)["event"]["type"] for line in (tmp_path / row["event_log_path"]).read_text().splitlines()]
+    assert "session.created" in events and "response.done" in events
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["total_examples"], summary["failed_examples"], summary["stopped"]) == (1, 0, "")
+    assert summary["systems"]["realtime"]["latency_first_audio_ms_p50"] > 0
+    reply = results.show(0)
+    assert reply.transcript == row["assistant_text"] and reply.audio.duration_s == float(row["output_s"])
+    assert results.show(row["cell_id"]).transcript == reply.transcript
+
+
+SCRIPT = """
+import sys
+from functools import partial
+import realtime_nb as rt
+from realtime_nb.experiments import Dataset, Noise, run
+
+def make():
+    print("asked", flush=True)
+    return rt.RealtimeSession(backend="local")
+
+run(Dataset.from_texts({questions!r}), {{"realtime": make}}, conditions=[Noise(25)], repeats=2, concurrency=2,
+    seed=5, out=sys.argv[1], progress=False)
+"""
+
+
+def test_killed_in_mid_run_and_resumed_gives_the_rows_of_an_unbroken_run(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(questions=QUESTIONS))
+    with subprocess.Popen([sys.executable, script, tmp_path / "killed"], stdout=subprocess.PIPE, text=True) as process:
+        for _ in range(5):  # One for the estimate; the fourth question begins when two are written down.
+            assert process.stdout.readline() == "asked\n"
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait(10) == -signal.SIGKILL
+    before = Results.load(tmp_path / "killed")
+    assert 2 <= len(before) < 6 and before.missing == 6 - len(before)
+    with (tmp_path / "killed" / "rows.jsonl").open("ab") as lines:
+        lines.write(b'{"cell_id": "cut off in the mid')
+    kept = {row["cell_id"]: row for row in before.rows}
+    options = {"conditions": [Noise(25)], "repeats": 2, "concurrency": 2, "seed": 5}
+    dataset = Dataset.from_texts(QUESTIONS)
+    resumed = quiet(dataset, {"realtime": LOCAL}, out=tmp_path / "killed", resume=True, **options)
+    unbroken = quiet(dataset, {"realtime": LOCAL}, out=tmp_path / "unbroken", **options)
+    assert settled(resumed) == settled(unbroken) and resumed.missing == 0
+    # The synthesiser cuts what it says into samples by when they come: a few more or less.
+    lengths_s = [[row["output_s"] for row in each.rows] for each in (resumed, unbroken)]
+    assert lengths_s[0] == pytest.approx(lengths_s[1], abs=0.005)
+    assert all(row == kept.get(row["cell_id"], row) for row in resumed.rows)  # what was there was not asked again
+    for row in unbroken.rows:
+        sound = [(tmp_path / name / row["input_audio_path"]).read_bytes() for name in ("killed", "unbroken")]
+        assert sound[0] == sound[1]
+
+
+def test_a_failure_is_a_row_with_its_stage_and_error(tmp_path):
+    def refused():
+        return rt.RealtimeSession(backend="http://127.0.0.1:9/v1")
+
+    def unmade():
+        raise KeyError("no such voice")
+
+    def silent(answer):
+        raise ValueError("cannot grade")
+
+    dataset = Dataset(
+        [Example(example_id="ok", text=QUESTIONS[0]), Example(example_id="gone", source=tmp_path / "x.wav")]
+    )
+    systems = {"local": LOCAL, "refused": refused, "unmade": unmade}
+    results = quiet(dataset, systems, graders=[silent], out=tmp_path / "out")
+    found = {(row["example_id"], row["system"]): (row["failure_stage"], row["error_type"]) for row in results.failed}
+    assert found == {
+        ("ok", "local"): ("grade", "ValueError"),
+        ("ok", "refused"): ("connect", "ConnectionLost"),
+        ("ok", "unmade"): ("session", "KeyError"),
+        ("gone", "local"): ("input", "AudioError"),
+        ("gone", "refused"): ("input", "AudioError"),
+        ("gone", "unmade"): ("input", "AudioError"),
+    }
+    by_cell = {row["cell_id"]: row for row in results.rows}
+    assert by_cell["ok__local__clean__1"]["assistant_text"]  # the answer is kept
+    with pytest.raises(rt.SettingsError, match="no such voice"):
+        results.show("ok__unmade__clean__1")
+
+
+def test_a_question_that_takes_too_long_is_a_row(tmp_path):
+    class Slow:
+        model = "slow"
+
+        async def answer(self, messages):
+            import asyncio
+
+            await asyncio.Event().wait()
+            yield ""
+
+    slow = partial(rt.CascadeSession, backend="local", text_model=Slow())
+    with slow():  # What is loaded once takes longer.
+        pass
+    results = quiet(Dataset.from_texts(QUESTIONS[:1]), {"slow": slow}, timeout_s=5.0, out=tmp_path)
+    assert [(row["failure_stage"], row["error_type"]) for row in results.failed] == [("response", "TimeoutError")]
+
+
+def test_a_budget_stops_the_run_cleanly_and_a_higher_one_goes_on(tmp_path):
+    billed = partial(LOCAL, transcription="gpt-realtime-whisper")  # the local server bills it as the hosted one does
+    dataset = Dataset.from_texts(QUESTIONS)
+    one = quiet(dataset[1:2], {"billed": billed}, out=tmp_path / "one").cost_usd
+    options = {"out": tmp_path / "out", "concurrency": 1}
+    results = quiet(dataset, {"billed": billed}, max_usd=2.2 * one, **options)
+    assert 0 < results.cost_usd <= 2.2 * one and 1 <= len(results) < 3
+    assert results.stopped.startswith("max_usd=") and f"{results.missing} missing" in repr(results)
+    rest = quiet(dataset, {"billed": billed}, resume=True, **options)
+    assert (rest.missing, rest.stopped) == (0, "")
+
+
+def test_processes_read_the_key_from_their_own_environment(tmp_path, monkeypatch):
+    base_url, key = local_voice.address()
+    monkeypatch.setenv("REALTIME_NB_API_KEY", key)
+    there = partial(
+        rt.RealtimeSession, backend=rt.Backend.at(base_url), model="local-rules", transcription="local-sphinx"
+    )
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        results = quiet(Dataset.from_texts(QUESTIONS[:2]), {"there": there}, executor=processes, out=tmp_path)
+        assert results.failed == [] and len(results) == 2
+        with pytest.raises(rt.SettingsError, match=r"systems\['there'\] holds a key, which is not sent"):
+            quiet(Dataset.from_texts(["Hi"]), {"there": partial(there, api_key=key)}, executor=processes)
+        with pytest.raises(rt.SettingsError, match="cannot be sent to another process"):
+            quiet(Dataset.from_texts(["Hi"]), {"there": lambda: there()}, executor=processes)
+        with pytest.raises(rt.SettingsError, match="limiter="):
+            quiet(Dataset.from_texts(["Hi"]), {"there": there}, executor=processes, limiter=rt.Limiter())
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert key.encode() not in written
+
+
+def test_a_limiter_is_never_exceeded(tmp_path):
+    limiter = rt.Limiter(max_sessions=2)
+    most = []
+
+    def make():
+        session = LOCAL()
+        session.listen(lambda event, elapsed_ms: most.append(limiter.open))
+        return session
+
+    with ThreadPoolExecutor(6) as threads:
+        results = quiet(
+            Dataset.from_texts(QUESTIONS * 2), {"one": make}, executor=threads, limiter=limiter, out=tmp_path
+        )
+    assert len(results) == 6 and results.failed == [] and max(most) == 2
+
+
+def test_what_cannot_be_run_raises_where_the_caller_stands(tmp_path):
+    dataset = Dataset.from_texts({"a": "Hi", "A": "Hi"})
+    with pytest.raises(rt.SettingsError, match="too much alike"):
+        quiet(dataset, {"x": LOCAL}, out=tmp_path)
+    dataset = dataset[:1]
+    with pytest.raises(rt.SettingsError, match="at least one"):
+        quiet(dataset, {}, out=tmp_path)
+    with LOCAL() as session, pytest.raises(rt.SettingsError, match=r"systems\['x'\] must make a session"):
+        quiet(dataset, {"x": session}, out=tmp_path)
+    for wrong in ({"repeats": 0}, {"concurrency": 0}, {"timeout_s": 0}, {"max_usd": -1}):
+        with pytest.raises(rt.SettingsError, match=f"{next(iter(wrong))}="):
+            quiet(dataset, {"x": LOCAL}, out=tmp_path, **wrong)
