@@ -478,3 +478,17 @@ def test_no_order_of_events_and_calls_breaks_it(steps):
         for each in protocol.events_to_send():
             assert ev.decode_client(ev.encode(each)) == each
     assert protocol.state is State.OPEN
+
+
+def test_an_error_without_a_name_does_not_block_the_responses_that_wait():
+    protocol = RealtimeProtocol()
+    protocol.receive(json.dumps(wire.session_created()))
+    first, second = protocol.respond(), protocol.respond()
+    assert [each.event_id for each in protocol.events_to_send()] == [first]
+    unrelated = {"type": "invalid_request_error", "code": "invalid_value", "message": "No.", "param": "audio_end_ms"}
+    protocol.receive(json.dumps(wire.event("error", error=unrelated)))
+    assert protocol.events_to_send() == []
+    failed = {"type": "server_error", "message": "The server had an error.", "code": None}
+    event = protocol.receive(json.dumps(wire.event("error", error=failed)))
+    assert event.error.event_id == first == protocol.answered
+    assert [each.event_id for each in protocol.events_to_send()] == [second]

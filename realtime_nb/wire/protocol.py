@@ -83,6 +83,8 @@ class RealtimeProtocol:
             key = (event.item_id, event.content_index)
             self._received_bytes[key] = self._received_bytes.get(key, 0) + len(event.delta)
             return event
+        if isinstance(event, ev.Error):
+            event = self._named(event)
         self.answered = self._answered_by(event)
         if isinstance(event, ev.SessionCreated):
             self.session = event.session
@@ -318,6 +320,8 @@ class RealtimeProtocol:
         self._echoes |= request_id is not None
         by_itself = request_id is None and self._echoes
         if self._asked is None or by_itself or request_id not in (None, self._asked.event_id):
+            if request_id is not None:
+                self._requests[event.response.id] = str(request_id)
             return
         # A server that never echoes metadata answers what was asked last.
         self._requests[event.response.id] = str(self._asked.event_id)
@@ -339,6 +343,22 @@ class RealtimeProtocol:
         if self._active is not None and detection and detection.get("interrupt_response", True):
             # The server cancels by itself; what it had sent before arrives late.
             self._late.add(self._active)
+
+    def _named(self, event: ev.Error) -> ev.Error:
+        """Say which request an error refuses that names none, where it can only be the one for a response.
+
+        Otherwise the next one would wait for its answer for ever.
+        """
+        error = event.error
+        is_refusal = (
+            error.code == "conversation_already_has_active_response"
+            or (error.param or "").startswith("response")
+            or (error.type == "server_error" and error.code is None)
+        )
+        if error.event_id is not None or self._asked is None or not is_refusal:
+            return event
+        named = msgspec.structs.replace(error, event_id=self._asked.event_id)
+        return msgspec.structs.replace(event, error=named)
 
     def _refused(self, event: ev.Error) -> None:
         self._beside.discard(event.error.event_id or "")
