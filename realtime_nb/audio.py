@@ -316,17 +316,26 @@ class AudioClip(Record):
         container, subtype = _FORMATS[format]
         buffer = io.BytesIO()
         # Scaled as on the wire, so that lossless formats give back the very PCM16 that was received.
-        samples = np.frombuffer(clip.to_pcm16(), "<i2") if subtype == "PCM_16" else clip.samples
+        channels = clip._channels
+        samples: npt.NDArray[np.generic] = channels
+        if subtype == "PCM_16":
+            samples = np.frombuffer(to_pcm16(channels.ravel()), "<i2").reshape(channels.shape)
+        count = 1 if channels.ndim == 1 else channels.shape[1]
         # About 40 kbit/s, in which speech sounds as it did; libsndfile's own default takes half as much again.
         level = 0.8 if format == "mp3" else None
         with soundfile.SoundFile(
-            buffer, "w", clip.sample_rate, 1, subtype=subtype, format=container, compression_level=level
+            buffer, "w", clip.sample_rate, count, subtype=subtype, format=container, compression_level=level
         ) as file:
             if self.comment:
                 file.comment = self.comment
             for start in range(0, len(samples), _ENCODED_AT_ONCE):
                 file.write(samples[start : start + _ENCODED_AT_ONCE])
         return buffer.getvalue()
+
+    @property
+    def _channels(self) -> Samples:
+        """What is in a file: the samples, or a column of them for each channel."""
+        return self.samples
 
     def save(self, path: str | Path) -> Path:
         """Write the clip to a file; the ending names the format, as in `encode`. Returns the path."""

@@ -54,29 +54,36 @@ def _parser() -> argparse.ArgumentParser:
     )
     talk.add_argument("--model", help="default: the backend's")
     talk.add_argument("--voice", help="default: the backend's")
-    talk.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where replies go (default: here)")
+    talk.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where replies go, and a recording of the whole session, DIR/recording (default: replies alone, here)",
+    )
     talk.add_argument("--json", action="store_true", help="print one JSON object a file")
     commands.add_parser("serve", add_help=False, help="run the local voice server (options: realtime-nb serve --help)")
     return parser
 
 
 def _talk(options: argparse.Namespace) -> int:
-    from .errors import AudioError, MissingExtra, MissingKey, RealtimeError, SettingsError
+    from .errors import AudioError, MissingExtra, MissingKey, RealtimeError, RecordingError, SettingsError
     from .sessions.realtime import RealtimeSession
 
     try:
         # All files are read before the first one is sent: nothing is spent on a list that cannot be finished.
         clips = [_question(path) for path in options.files]
-        options.out.mkdir(parents=True, exist_ok=True)
         session = RealtimeSession(
-            backend=options.backend, model=options.model, **({"voice": options.voice} if options.voice else {})
+            backend=options.backend,
+            model=options.model,
+            recording=_recording(options.out) if options.out else None,
+            **({"voice": options.voice} if options.voice else {}),
         )
         with session:
             finished = [
                 _turn(session, path, clip, options, target)
                 for path, clip, target in zip(options.files, clips, _targets(options), strict=True)
             ]
-    except (AudioError, SettingsError, MissingKey, MissingExtra, OSError) as error:
+    except (AudioError, SettingsError, RecordingError, MissingKey, MissingExtra, OSError) as error:
         return _fail(error, 2)
     except RealtimeError as error:
         return _fail(error, 1)
@@ -102,13 +109,22 @@ def _question(path: Path) -> AudioClip:
     return clip
 
 
+def _recording(folder: Path) -> Path:
+    """Return where the session is written to; one that is there already stays."""
+    target, number = folder / "recording", 2
+    while target.exists():
+        target, number = folder / f"recording-{number}", number + 1
+    return target
+
+
 def _targets(options: argparse.Namespace) -> list[Path]:
     """Return where each reply's audio goes; files of the same name get numbers."""
     targets: list[Path] = []
+    folder = options.out or Path()
     for path in options.files:
-        target, number = options.out / f"{path.stem}-reply.wav", 2
+        target, number = folder / f"{path.stem}-reply.wav", 2
         while target in targets:
-            target, number = options.out / f"{path.stem}-reply-{number}.wav", number + 1
+            target, number = folder / f"{path.stem}-reply-{number}.wav", number + 1
         targets.append(target)
     return targets
 

@@ -34,7 +34,10 @@ def test_each_file_is_a_spoken_turn_and_each_reply_is_kept(questions, tmp_path, 
         assert turn["usage"]["audio_in"] > 0 and turn["usage"]["audio_out"] > 0
         clip = rt.AudioClip.from_file(turn["audio"])
         assert clip.duration_s == pytest.approx(turn["reply_s"], abs=0.01) and clip.peak > 0.01
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["first-reply.wav", "second-reply.wav"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first-reply.wav", "recording", "second-reply.wav"]
+    recording = rt.Recording.load(tmp_path / "recording")
+    assert recording.manifest["complete"] and not recording.remarks
+    assert [turn.role for turn in recording.conversation] == ["user", "assistant"] * 2
 
 
 def test_people_read_what_was_heard_said_taken_and_paid(questions, tmp_path, capsys):
@@ -55,7 +58,10 @@ def test_files_of_the_same_name_get_replies_of_their_own(questions, tmp_path, ca
     again = tmp_path / "first.flac"
     rt.AudioClip.from_file(questions / "first.wav").save(again)
     assert main(["talk", str(questions / "first.wav"), str(again), "--out", str(tmp_path / "out")]) == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["first-reply-2.wav", "first-reply.wav"]
+    names = ["first-reply-2.wav", "first-reply.wav", "recording"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert main(["talk", str(again), "--out", str(tmp_path / "out")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [*names, "recording-2"]
 
 
 def _missing(path):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..audio import AudioClip
+from ..audio import AudioClip, Samples
 from ..conversation import Conversation
 from ..turns import Turn
 from .samples import Samples16
@@ -55,17 +56,48 @@ def _heard_samples(turn: Turn | None, rate: int) -> int | None:
     return None if heard_ms is None else round(heard_ms * rate / 1000)
 
 
-def mix(one: AudioClip | None, other: AudioClip | None) -> AudioClip:
-    """Lay two clips over each other, at the higher one's rate."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Sides(AudioClip):
+    """Two voices in one clip: in files the person is left and the model right; ``samples`` are both together.
+
+    Parameters
+    ----------
+    left, right : AudioClip
+        Of the same rate.
+    """
+
+    left: AudioClip = field(kw_only=True)
+    right: AudioClip = field(kw_only=True)
+
+    def resample(self, sample_rate: int) -> Sides:
+        """Return the clip at another sample rate."""
+        return _beside(self.left.resample(sample_rate), self.right.resample(sample_rate))
+
+    def cut(self, start_s: float = 0.0, stop_s: float | None = None) -> Sides:
+        """Return the part from `start_s` to `stop_s` seconds, as far as the clip reaches."""
+        return _beside(self.left.cut(start_s, stop_s), self.right.cut(start_s, stop_s))
+
+    @property
+    def _channels(self) -> Samples:
+        return np.stack([self.left.samples, self.right.samples], axis=1)
+
+
+def beside(one: AudioClip | None, other: AudioClip | None) -> AudioClip:
+    """Put two clips beside each other, at the higher one's rate; where there is but one, it is alone."""
     clips = [clip for clip in (one, other) if clip is not None]
-    if not clips:
-        return AudioClip(np.zeros(0, np.float32))
+    if len(clips) < 2:
+        return clips[0] if clips else AudioClip(np.zeros(0, np.float32))
     rate = max(clip.sample_rate for clip in clips)
-    samples = [clip.resample(rate).samples for clip in clips]
-    mixed = np.zeros(max(map(len, samples)), np.float32)
-    for each in samples:
-        mixed[: len(each)] += each
-    return AudioClip(np.clip(mixed, -1.0, 1.0), rate)
+    left, right = (clip.resample(rate) for clip in clips)
+    return _beside(left, right)
+
+
+def _beside(left: AudioClip, right: AudioClip) -> Sides:
+    length = max(len(left.samples), len(right.samples))
+    filled = [np.pad(clip.samples, (0, length - len(clip.samples))) for clip in (left, right)]
+    rate = left.sample_rate
+    both = np.clip(filled[0] + filled[1], -1.0, 1.0)
+    return Sides(both, rate, left=AudioClip(filled[0], rate), right=AudioClip(filled[1], rate))
 
 
 def stretch(clip: AudioClip, speed: float) -> AudioClip:
@@ -78,6 +110,8 @@ def stretch(clip: AudioClip, speed: float) -> AudioClip:
     """
     if speed == 1.0 or not len(clip.samples):
         return clip
+    if isinstance(clip, Sides):
+        return _beside(stretch(clip.left, speed), stretch(clip.right, speed))
     import librosa
 
     blocks = []

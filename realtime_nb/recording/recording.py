@@ -222,7 +222,7 @@ class Recording(Record):
         Returns
         -------
         replay : Replay
-            Shown as one player, and the words with their times.
+            Shown as one player, the person left and the model right, and the words with their times.
         """
         return make_replay(self, speed)
 

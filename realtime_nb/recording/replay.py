@@ -9,7 +9,7 @@ from ..audio import AudioClip
 from ..errors import AudioError
 from ..record import Record
 from ..turns import Turn
-from .mix import mix, stretch
+from .mix import beside, stretch
 
 if TYPE_CHECKING:
     from .recording import Recording
@@ -26,7 +26,7 @@ class Replay(Record):
     name : str
         Of the recording.
     clip : AudioClip
-        Both sides as they were heard.
+        Both sides as they were heard, the person left and the model right; a single side is mono.
     turns : list of (float, Turn)
         What is said, and where it begins in the clip, in seconds.
     speed : float
@@ -44,7 +44,7 @@ class Replay(Record):
 
 
 def make_replay(recording: Recording, speed: float) -> Replay:
-    """Lay both sides over each other at a speed, and find when each turn is said.
+    """Put both sides beside each other at a speed, and find when each turn is said.
 
     Raises
     ------
@@ -53,5 +53,5 @@ def make_replay(recording: Recording, speed: float) -> Replay:
     """
     if not _SLOWEST <= speed <= _FASTEST:
         raise AudioError(f"speed={speed!r} must be between {_SLOWEST} and {_FASTEST}")
-    clip = stretch(mix(recording.user, recording.heard), speed)
+    clip = stretch(beside(recording.user, recording.heard), speed)
     return Replay(recording.path.name, clip, [(start_s / speed, turn) for start_s, turn in recording.said], speed)
