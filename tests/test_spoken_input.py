@@ -60,3 +60,11 @@ def test_a_clip_where_turns_are_made_by_hand_changes_no_settings():
     spoken.say(AudioClip(np.full(4_800, 0.5, np.float32)))
     line.flush()
     assert "session.update" not in line.journal.log.types()
+
+
+def test_a_line_that_has_stalled_takes_no_more_of_the_microphone():
+    spoken, line = opened()  # Nobody writes to its socket.
+    for _ in range(200):
+        spoken.send(bytes(48_000), 24_000)  # 1 s
+    assert line.waiting_bytes < 4_100_000
+    assert spoken.dropped_ms == pytest.approx(200_000 - sent_bytes(line) / 48, abs=1) and spoken.dropped_ms > 100_000

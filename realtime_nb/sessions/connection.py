@@ -36,6 +36,8 @@ class Connection:
         self._running: asyncio.Task[None] | None = None
         self._outbox: asyncio.Queue[tuple[str, Passage | None]] = asyncio.Queue()
         self._passages = Passages()
+        self.waiting_bytes = 0
+        """How much the socket has not taken yet."""
         self._mending = False
         self._leaving: set[asyncio.Task[None]] = set()
         self.on_open: Callable[[], Awaitable[None]] | None = None
@@ -131,6 +133,7 @@ class Connection:
         self.error = None
         self.protocol = RealtimeProtocol(settings)
         self._outbox = asyncio.Queue()
+        self.waiting_bytes = 0
         self._passages = Passages()
         if not self._mending:
             self.journal.announce(StateChanged(state="connecting"))
@@ -194,6 +197,7 @@ class Connection:
             while True:
                 message, passage = await self._outbox.get()
                 await transport.send(message)
+                self.waiting_bytes -= len(message)
                 if passage is not None:
                     passage.written_ms = self.journal.elapsed_ms
         except ConnectionLost:
@@ -228,7 +232,9 @@ class Connection:
                 passage = self._passages.frame(sent_ms, captured_ms, arrived_ms)
             elif isinstance(event, ev.InputAudioBufferCommit):
                 passage = self._passages.commit(sent_ms)
-            self._outbox.put_nowait((ev.encode(event), passage))
+            message = ev.encode(event)
+            self.waiting_bytes += len(message)
+            self._outbox.put_nowait((message, passage))
 
     async def acknowledged(self, event_id: str, match: Callable[[Any], bool] | None = None) -> Any:
         """Send what is waiting, and return the event that answers a request; an error that answers it is raised.

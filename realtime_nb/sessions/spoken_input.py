@@ -14,6 +14,8 @@ from .connection import Connection
 
 #: So much of the microphone's audio waits while one line takes the place of another.
 MOST_HELD_MS = 15_000.0
+#: A line that has stalled with a minute of audio in front of it takes no more of the microphone's.
+MOST_WAITING_BYTES = 4_000_000
 
 
 class SpokenInput:
@@ -61,7 +63,7 @@ class SpokenInput:
         if self._line.is_mending:
             self._hold(pcm, sample_rate, captured_ms, arrived_ms)
             return
-        if not self._line.is_open:
+        if not self._line.is_open or self._line.waiting_bytes > MOST_WAITING_BYTES:
             self.dropped_ms += _length_ms(pcm, sample_rate)
             return
         wire_rate = WIRE_SAMPLE_RATE if self._format == "audio/pcm" else 8_000
