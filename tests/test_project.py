@@ -88,6 +88,11 @@ def test_a_notebook_is_committed_without_outputs_and_says_who_answers(path):
     assert "local voice" in notebook.cells[0].source and "OPENAI_API_KEY" in notebook.cells[0].source
 
 
+def test_the_readme_lists_every_notebook():
+    listed = re.findall(r"\]\(notebooks/(\w+)\.ipynb\)", (ROOT / "README.md").read_text("utf-8"))
+    assert listed == [path.stem for path in NOTEBOOKS]
+
+
 def test_the_changelog_begins_with_this_version():
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     assert re.search(r"^## \[(.+?)\]", text, re.MULTILINE).group(1) == rt.__version__
