@@ -362,7 +362,7 @@ def test_a_clip_is_one_turn_whatever_the_turn_detection():
 
 
 def test_the_words_of_a_clip_are_waited_for_no_longer_than_they_may_take(monkeypatch):
-    monkeypatch.setattr("realtime_nb.sessions.realtime._TRANSCRIPT_WAIT_S", 0.05)
+    monkeypatch.setattr("realtime_nb.sessions.answers._TRANSCRIPT_WAIT_S", 0.05)
 
     def script(peer):
         peer.open(MANUAL)

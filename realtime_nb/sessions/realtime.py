@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 from msgspec import UNSET
 
-from .. import audio
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
 from ..backends import Backend
 from ..conversation import Conversation
-from ..errors import AudioError, BudgetReached, InputFlagged, RealtimeError, ServerError, SettingsError
+from ..errors import AudioError, BudgetReached, RealtimeError, SettingsError
 from ..history import History
 from ..loop import Pending, call_soon, submit
 from ..pictures import Picture
@@ -27,9 +25,10 @@ from ..wire.items import Item, ResponseOptions
 from ..wire.local import Heard, Interrupted
 from ..wire.protocol import RealtimeProtocol
 from ..wire.settings import Options, session_from_options, setting_at
+from .answers import Answers
 from .base import Content, Session, checked_content
 from .bounds import BoundOptions, taken_apart
-from .connection import Connection, server_error
+from .connection import Connection
 from .content import message_item
 from .http import Api
 from .item_control import ItemControl
@@ -37,10 +36,7 @@ from .open_microphone import send_live
 from .renewal import Renewal
 from .spoken_input import SpokenInput
 from .tool_calls import MAX_ROUNDS
-from .tool_turns import ToolTurns
 
-#: How long `ask` waits for the person's own words after the answer is done: they may come last.
-_TRANSCRIPT_WAIT_S = 5.0
 #: How much slower and faster than it sounds a clip is sent.
 _SLOWEST, _FASTEST = 0.1, 20.0
 #: How long a session that is stopped waits for the end of the answer that it has cut.
@@ -158,13 +154,20 @@ class RealtimeSession(Session):
         self._guard_by(self._guard_api)
         self._line = Connection(self._journal, self._gate)
         self._input = SpokenInput(self._line)
-        self._turns = ToolTurns(self._line, self._calls, self._respond_once)
+        self._answers = Answers(
+            self._line,
+            self._input,
+            self._calls,
+            self._guarding,
+            self._gate,
+            connect=self._connect,
+            admit=self._admit,
+            writes_down=lambda: self._transcription_model is not None,
+        )
         self._renewal = Renewal(
-            self._line, self._input, self._turns, self._attempt, restore=restore, rotate_minutes=rotate_minutes
+            self._line, self._input, self._answers.turns, self._attempt, restore=restore, rotate_minutes=rotate_minutes
         )
         self._items = ItemControl(self._line, self._input, self._renewal)
-        self._asking = asyncio.Lock()
-        self._forgetting: set[asyncio.Task[None]] = set()
         for item in History.of(history).items:
             self._journal.note("local", ev.ConversationItemAdded(item=item))
             self._journal.note("local", ev.ConversationItemDone(item=item))
@@ -265,7 +268,7 @@ class RealtimeSession(Session):
         unknown = set(options) - set(ResponseOptions.__struct_fields__)
         if unknown:
             raise SettingsError(f"{sorted(unknown)} cannot be set for one response; see respond()'s docstring")
-        return submit(self._respond(ResponseOptions(**options)))
+        return submit(self._answers.respond(ResponseOptions(**options)))
 
     def send_audio(self, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, captured_ms: float | None = None) -> None:
         """Send microphone audio; returns at once, from any thread.
@@ -406,8 +409,11 @@ class RealtimeSession(Session):
             self._to_disclose = ""
             options = ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none")
             # Others wait for it: a conversation has one response at a time.
-            self._turns.asked(self._protocol.respond(options), options, 0)
+            self._answers.turns.asked(self._protocol.respond(options), options, 0)
             self._line.flush()
+
+    async def _ask(self, content: tuple[Content, ...]) -> Reply:
+        return await self._answers.ask(content)
 
     async def _attempt(self) -> None:
         await self._line.attempt(self.backend, self.model, self._settings)
@@ -427,121 +433,11 @@ class RealtimeSession(Session):
         await self._line.acknowledged(self._protocol.clear())
         return True
 
-    async def _ask(self, content: tuple[Content, ...]) -> Reply:
-        # With functions to call, a turn may take several responses: the next one waits.
-        async with self._asking if self._calls.functions else contextlib.nullcontext():
-            return await self._ask_now(content)
-
-    async def _ask_now(self, content: tuple[Content, ...]) -> Reply:
-        await self._connect()
-        written = [piece for piece in content if not isinstance(piece, AudioClip)]
-        parts = [self._protocol.create_item(await self._let_through(written))] if written else []
-        clips = [piece for piece in content if isinstance(piece, AudioClip)]
-        if clips:
-            parts.append(self._input.say(audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips])))
-            await self._judged(*parts)
-        reply = await self._respond(ResponseOptions(), *parts)
-        if clips and self._transcription_model:
-            await self._words_of(reply)
-        return reply
-
-    async def _let_through(self, written: Sequence[Content]) -> Item:
-        """Return what is written as an item; where the guard flags it, the record alone gets it."""
-        item = message_item(written)
-        try:
-            words = "\n".join(piece for piece in written if isinstance(piece, str))
-            await self._guarding.question(words, str(item.id))
-        except InputFlagged:
-            self._journal.announce(ev.ConversationItemAdded(item=item))
-            self._journal.announce(ev.ConversationItemDone(item=item))
-            raise
-        return item
-
-    async def _words_of(self, reply: Reply) -> None:
-        turn = reply.asked
-        if turn is None or turn.is_final:
-            return
-        try:
-            await asyncio.wait_for(self._journal.watch(lambda event: turn.is_final or None), _TRANSCRIPT_WAIT_S)
-        except (TimeoutError, RealtimeError):
-            return  # The answer is there; the words may still be filled in later.
-
-    async def _respond(self, options: ResponseOptions, *parts: str) -> Reply:
-        """Ask for a response, and wait for it and for what follows the tools that it calls."""
-        if not parts and options.conversation != "none":
-            await self._connect()
-            await self._judged()
-        return await self._turns.last(await self._respond_once(options, 0, *parts))
-
-    async def _respond_once(self, options: ResponseOptions, tool_round: int, *parts: str) -> Reply:
-        """Ask for a response, and wait for it; a server that has too much to do is asked again later."""
-        while True:
-            await self._connect()
-            await self._admit()
-            try:
-                reply = await self._respond_now(options, tool_round, *parts)
-            except ServerError as error:
-                if error.event_id in parts or not self._gate.refuses(error):
-                    raise
-            else:
-                if not self._gate.is_refused(reply):
-                    await self._guarding.settled(reply.response_id)
-                    return reply
-            parts = ()  # The server has them.
-
-    async def _judged(self, *parts: str) -> None:
-        """Wait until the guard has judged what the person has said; the server has to take that first."""
-        if not self._guarding.is_on:
-            return
-        self._line.flush()
-
-        def committed(event: Any) -> bool | None:
-            if isinstance(event, ev.Error) and event.error.event_id in parts:
-                raise server_error(event)
-            return None if self._protocol.is_committing else True
-
-        if self._protocol.is_committing:
-            await self._journal.watch(committed)
-        await self._guarding.heard()
-
     def _cut(self, response_id: str) -> None:
-        reply = self.conversation.reply(response_id)
-        if self._line.is_open and reply is not None and not reply.done:
-            self._protocol.cut(response_id)
-            self._line.flush()
+        self._answers.cut(response_id)
 
     def _refuse(self, item_id: str, response_id: str) -> None:
-        task = asyncio.create_task(self._forget(item_id, response_id))
-        self._forgetting.add(task)
-        task.add_done_callback(self._forgetting.discard)
-
-    async def _forget(self, item_id: str, response_id: str) -> None:
-        """Delete a turn from the model's context, and with it what was made to answer it."""
-        reply = self.conversation.reply(response_id)
-        with contextlib.suppress(RealtimeError):
-            if reply is not None and not reply.done:
-                await self._journal.watch(lambda event: reply.done or None)
-            for turn in (*(reply.turns if reply else ()), self.conversation.turn(item_id)):
-                if turn is not None and not turn.deleted:
-                    self._protocol.delete_item(turn.item_id)
-            self._line.flush()
-
-    async def _respond_now(self, options: ResponseOptions, tool_round: int, *parts: str) -> Reply:
-        """Ask for a response, and wait for it; a refusal of the request, or of a part of the question, is raised."""
-        request_id = self._protocol.respond(options)
-        self._turns.asked(request_id, options, tool_round)
-        self._line.flush()
-
-        def done(event: Any) -> Reply | None:
-            if isinstance(event, ev.Error) and event.error.event_id in (request_id, *parts):
-                if event.error.event_id in parts or not self._protocol.is_waiting(request_id):
-                    raise server_error(event)
-            elif isinstance(event, ev.ResponseDone):
-                if self._protocol.request_of(event.response.id) == request_id:
-                    return self.conversation.reply(event.response.id)
-            return None
-
-        return await self._journal.watch(done)
+        self._answers.forget(item_id, response_id)
 
     async def _delete(self, turns: list[Turn]) -> None:
         await self._connect()
@@ -555,7 +451,7 @@ class RealtimeSession(Session):
         await self._connect()
         self._journal.announce(Interrupted())  # What still sounds is an answer that is taken out.
         await self._items.ask_anew(turn)
-        return await self._respond(ResponseOptions())
+        return await self._answers.respond(ResponseOptions())
 
     async def _aside(self, prompt: str, about: list[Turn] | None, max_output_tokens: int) -> Reply:
         options = ResponseOptions(
@@ -567,7 +463,7 @@ class RealtimeSession(Session):
             tool_choice="none",
             max_output_tokens=max_output_tokens,
         )
-        return await self._respond_once(options, 0)
+        return await self._answers.once(options, 0)
 
     async def _create_item(self, item: Item) -> None:
         await self._connect()
