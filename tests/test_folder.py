@@ -9,7 +9,13 @@ from realtime_nb.errors import SettingsError
 from realtime_nb.experiments.cells import Outcome
 from realtime_nb.experiments.folder import RunFolder, read_about, read_rows, read_stopped
 
-ABOUT = {"seed": 0, "cells": ["a", "b"], "examples": {"a": "1", "b": "2"}, "conditions": {"clean": "clean"}}
+ABOUT = {
+    "seed": 0,
+    "systems": ["one"],
+    "cells": ["a", "b"],
+    "examples": {"a": "1", "b": "2"},
+    "conditions": {"clean": "clean"},
+}
 
 
 def outcome(cell_id, **row):
@@ -58,7 +64,13 @@ def test_a_run_is_not_written_over_or_mixed_with_another(tmp_path):
         opened(tmp_path, resume=True, examples={"a": "other"})
     with pytest.raises(SettingsError, match="condition 'clean' is not what it was"):
         opened(tmp_path, resume=True, conditions={"clean": "noise 3 dB"})
-    opened(tmp_path, resume=True, examples={"a": "1", "c": "3"}).close()  # it may grow
+    opened(tmp_path, resume=True, examples={"a": "1", "c": "3"}, systems=["two"], cells=["c"]).close()  # it may grow
+    about = read_about(tmp_path)
+    assert (about["systems"], about["cells"], list(about["examples"])) == (
+        ["one", "two"],
+        ["a", "b", "c"],
+        ["a", "b", "c"],
+    )
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):

@@ -21,7 +21,7 @@ def results(path, values, *, repeats=1, extra=()):
         for repeat in range(1, repeats + 1)
     ]
     rows += extra
-    about = {"seed": 0, "cells": [row["cell_id"] for row in rows], "examples": {}, "conditions": {}}
+    about = {"seed": 0, "systems": [], "cells": [row["cell_id"] for row in rows], "examples": {}, "conditions": {}}
     folder = RunFolder(path, about, resume=False)
     for row in reversed(rows):
         folder.add(Outcome(row=row, files={}))

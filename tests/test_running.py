@@ -85,13 +85,14 @@ def test_the_folder_has_the_cookbooks_layout_and_each_answers_own_record(tmp_pat
 
 
 SCRIPT = """
+import os
 import sys
 from functools import partial
 import realtime_nb as rt
 from realtime_nb.experiments import Dataset, Noise, run
 
 def make():
-    print("asked", flush=True)
+    os.write(1, b"asked\\n")  # Whole, whatever other threads write.
     return rt.RealtimeSession(backend="local")
 
 run(Dataset.from_texts({questions!r}), {{"realtime": make}}, conditions=[Noise(25)], repeats=2, concurrency=2,

@@ -31,7 +31,8 @@ class RunFolder:
     path : Path
         Where.
     about : dict
-        What the run is: ``seed``, ``cells`` (ids in order), ``examples`` (digests by id), ``conditions`` (by name).
+        What the run is: ``seed``, ``systems``, ``cells`` (ids in order), ``examples`` (digests by id), ``conditions``
+        (by name). Of a run that is gone on with, what it was before is added.
     resume : bool
         Whether to go on with a run that is there.
 
@@ -73,6 +74,10 @@ class RunFolder:
                         f"{kind.removesuffix('s')} {name!r} is not what it was in {str(self.path)!r}: "
                         "choose a new folder"
                     )
+        for kind in ("examples", "conditions"):
+            self.about[kind] = before[kind] | self.about[kind]
+        for kind in ("systems", "cells"):
+            self.about[kind] = list(dict.fromkeys([*before[kind], *self.about[kind]]))
 
     def _opened(self) -> IO[bytes]:
         """Open the lines for more, without one that was cut off in the middle."""

@@ -200,6 +200,11 @@ class Results:
         conversation = Recording.load(folder).conversation
         return conversation.replies[-1] if conversation.replies else conversation
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from .look import results_bundle  # Whoever prints nothing needs no views.
+
+        return results_bundle(self)
+
     def __len__(self) -> int:
         return len(self.rows)
 

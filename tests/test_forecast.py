@@ -1,0 +1,41 @@
+"""What a run will cost, before anything is spent."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import realtime_nb as rt
+from realtime_nb.audio import AudioClip
+from realtime_nb.experiments import Dataset, Example, forecast
+
+HOSTED = partial(rt.RealtimeSession, backend="http://127.0.0.1:9/v1", model="gpt-realtime-2.1")
+
+
+def test_it_is_that_of_as_many_conversations_of_one_turn():
+    clips = [Example(example_id=str(n), source=AudioClip(np.full(24_000 * 6, 0.1))) for n in range(3)]
+    found = forecast(Dataset(clips), {"hosted": HOSTED}, conditions=2, repeats=5)
+    one = rt.estimate(6 / 60, 8 / 60, "gpt-realtime-2.1", turns=1).total_usd
+    assert found.cells == 30 and found.total_usd == pytest.approx(30 * one)
+    assert found.dearest_cell_usd == pytest.approx(one)
+    assert str(found).startswith("30 answers, about $")
+
+
+def test_texts_are_taken_to_be_spoken_at_150_words_a_minute_and_are_not_spoken():
+    def never(text):
+        raise AssertionError("spoken")
+
+    found = forecast(Dataset.from_texts(["one two three four five"], speaker=never), {"hosted": HOSTED})
+    assert found.total_usd == pytest.approx(rt.estimate(2 / 60, 8 / 60, "gpt-realtime-2.1", turns=1).total_usd)
+
+
+def test_what_cannot_be_told_is_named(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    systems = {
+        "local": partial(rt.RealtimeSession, backend="local"),
+        "chain": partial(rt.CascadeSession, backend="local"),
+        "no key": partial(rt.ChatSession, backend="openai"),
+    }
+    found = forecast(Dataset.from_texts(["Hi"]), systems)
+    assert found.usd == {"local": 0.0, "chain": None, "no key": None} and found.total_usd is None
+    assert "what is not known beforehand: chain, no key" in str(found)
