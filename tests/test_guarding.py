@@ -156,6 +156,8 @@ def test_the_first_reply_says_aloud_that_the_voice_is_an_ai_where_that_is_wished
         assert first.transcript == "You are talking to an AI. The voice that you hear is computer-generated."
         assert first.audio.duration_s > 2
         assert second is reply
+        assert reply.transcript == "2 plus 3 is 5."
+        assert [turn.role for turn in session.conversation] == ["assistant", "user", "assistant"]
         session.ask("What time is it?").result(timeout=60)
         assert len(session.conversation.replies) == 3
     with pytest.raises(rt.SettingsError, match="disclose='loud'"):

@@ -407,10 +407,8 @@ class RealtimeSession(Session):
         await self._line.open(self.backend, self.model, self._settings)
         if text := self._to_disclose:
             self._to_disclose = ""
-            options = ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none")
-            # Others wait for it: a conversation has one response at a time.
-            self._answers.turns.asked(self._protocol.respond(options), options, 0)
-            self._line.flush()
+            # Before anything is asked: behind a question it would stand in the place of the answer.
+            await self._answers.once(ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none"), 0)
 
     async def _ask(self, content: tuple[Content, ...]) -> Reply:
         return await self._answers.ask(content)
