@@ -11,7 +11,7 @@ from realtime_nb.widgets.panel import VoicePanel
 from realtime_nb.widgets.scope import Scope
 from realtime_nb.widgets.speaker import Speaker
 
-#: Counts the frames of each canvas, and times them.
+#: Counts the frames of each canvas, and times them; benchmarks/scope.py has how many there are in a second.
 FRAMES = """
 window.frames_ms = new Map();
 const put = CanvasRenderingContext2D.prototype.putImageData;
@@ -37,18 +37,11 @@ def tone(seconds, hz=440.0):
     return AudioClip(0.3 * np.sin(2 * np.pi * hz * t), 24_000)
 
 
-def frames_a_second(page, selector, count=60):
-    """Wait for so many more frames, and return how many there were in a second."""
+def wait_for_frames(page, selector, count=20):
+    """Wait until so many more frames are drawn."""
     had = page.evaluate("window.frames", selector)
     page.wait_for_function(
         "([selector, wanted]) => window.frames(selector) >= wanted", arg=[selector, had + count], timeout=20_000
-    )
-    return page.evaluate(
-        """([selector, had, count]) => {
-          const times = window.frames_ms.get(document.querySelector(selector)).slice(had, had + count);
-          return (1000 * (times.length - 1)) / (times[times.length - 1] - times[0]);
-        }""",
-        [selector, had, count],
     )
 
 
@@ -70,9 +63,9 @@ def page(scope, speaker, visit):
     return page
 
 
-def test_what_is_played_is_drawn_at_its_height_and_speed(page, speaker):
+def test_what_is_played_is_drawn_at_its_height(page, speaker):
     playing = speaker.play(tone(6.0, hz=3_000))
-    assert frames_a_second(page, ".rtnb-lane-player canvas") >= 25
+    wait_for_frames(page, ".rtnb-lane-player canvas")
     high = page.evaluate(BRIGHT, ".rtnb-lane-player canvas")
     speaker.stop()
     playing.result(10)
@@ -106,15 +99,15 @@ def test_the_kernel_hears_nothing_of_it(page, speaker, scope, bare):
 
 def test_a_kernel_that_is_busy_stops_no_frame(page, speaker, bare):
     speaker.play(tone(8.0))
-    frames_a_second(page, ".rtnb-lane-player canvas", 10)
+    wait_for_frames(page, ".rtnb-lane-player canvas", 10)
     bare.block()
-    assert frames_a_second(page, ".rtnb-lane-player canvas") >= 25
+    wait_for_frames(page, ".rtnb-lane-player canvas")
     bare.unblock()
 
 
 def test_a_view_that_goes_away_draws_no_more(page, speaker, scope):
     speaker.play(tone(8.0))
-    frames_a_second(page, ".rtnb-lane-player canvas", 10)
+    wait_for_frames(page, ".rtnb-lane-player canvas", 10)
     page.evaluate(
         "(id) => { window.canvas = document.querySelector('canvas'); models.get(id).hide(); }", scope.model_id
     )
@@ -143,7 +136,7 @@ def test_a_microphone_is_drawn_and_when_muted_it_is_silence(bare, visit):
     page.get_by_role("button", name="Record").click()
     canvas = ".rtnb-lane-capture canvas"
     page.wait_for_function(f"() => ({BRIGHT})('{canvas}').length > 0", timeout=20_000)
-    assert frames_a_second(page, canvas) >= 25
+    wait_for_frames(page, canvas)
     page.get_by_role("button", name="Mute").click()
     page.wait_for_function(f"() => !({BRIGHT})('{canvas}').length", timeout=20_000)
     scope.close()
@@ -164,5 +157,5 @@ def test_the_panel_shows_both_sides_unless_nothing_may_move(bare, visit, reduced
     session.begin_answer("item-2", "Good morning to you.", seconds=6.0)
     for side in ("capture", "player"):
         page.wait_for_function(f"() => ({BRIGHT})('.rtnb-lane-{side} canvas').length > 0", timeout=20_000)
-        assert frames_a_second(page, f".rtnb-lane-{side} canvas", 30) >= 25
+        wait_for_frames(page, f".rtnb-lane-{side} canvas", 30)
     assert page.locator(".rtnb-lane > span").all_text_contents() == ["You", "AI"]

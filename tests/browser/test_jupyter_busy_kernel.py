@@ -46,7 +46,7 @@ def speak_while_busy(notebook):
     notebook.run_cell(0)
     panel = notebook.panel
     panel.get_by_role("button", name="Turn on microphone").click()
-    notebook.until("len(frames) > 50")
+    notebook.until("len(frames) > 200")  # Four of the six seconds before the sentence.
     notebook.run_cell(1)
     expect(panel.locator(".rtnb-user")).to_contain_text("what time is it", timeout=30_000)
     expect(panel.locator(".rtnb-assistant")).to_contain_text("clock", timeout=15_000)
