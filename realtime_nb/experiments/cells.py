@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..audio import AudioClip
 from ..errors import RealtimeError
 from ..limiter import Limiter
 from ..sessions.base import Session
-from .conditions import Pipeline, apply_conditions
+from .conditions import Pipeline
 from .datasets import Example
-from .graders import Grader, grade_tool_calls
-from .metrics import answer_of, measure
+from .graders import Grader
+from .questions import Question, question_of
 
 #: Makes a session; called once for each cell.
 Factory = Callable[[], Session]
@@ -97,8 +96,9 @@ class _Attempt:
 
     def run(self) -> None:
         work = self.work
-        clip = apply_conditions(work.pipeline, work.example.clip(), work.seed)
-        self._keep("input_audio_path", f"audio/{work.cell_id}/input.wav", clip)
+        question = question_of(work.example, work.pipeline, work.seed)
+        question.prepare()
+        self._keep_sounds(question)
         self.stage = "session"
         self.session = session = work.factory()
         self.row["model"] = session.model
@@ -107,21 +107,20 @@ class _Attempt:
         self.stage = "connect"
         session.connect().result(work.timeout_s)
         self.stage = "response"
-        reply = session.ask(clip).result(work.timeout_s)
-        if reply.status != "completed":
-            self.fail(reply.status, f"{reply.reason or reply.error or 'no reason was given'}")
-        self._grade(clip)
+        try:
+            question.put(session, work.timeout_s)
+        finally:
+            self._keep_sounds(question)
+        if question.failure is not None:
+            self.fail(*question.failure)
+        self.row |= question.measures()
+        if self.row["status"] == "completed":
+            self._grade(question)
 
-    def _grade(self, clip: AudioClip) -> None:
-        assert self.session is not None
-        answer = answer_of(self.session.conversation, self.work.example)
-        self.row |= measure(answer, clip)
-        if answer.audio is not None:
-            self._keep("output_audio_path", f"audio/{self.work.cell_id}/output.wav", answer.audio)
-        if self.row["status"] != "completed":
-            return
+    def _grade(self, question: Question) -> None:
         self.stage = "grade"
-        self.row |= grade_tool_calls(answer.example, answer.tool_calls)
+        self.row |= question.grades()
+        answer = question.answer()
         for name, grader in self.work.graders.items():
             graded = grader(answer)
             value, reason = graded if isinstance(graded, tuple) else (graded, "")
@@ -154,9 +153,12 @@ class _Attempt:
         self.files[f"events/{self.work.cell_id}.jsonl"] = (recording / "events.jsonl").read_bytes()
         self.row["event_log_path"] = f"events/{self.work.cell_id}.jsonl"
 
-    def _keep(self, column: str, path: str, clip: AudioClip) -> None:
-        self.files[path] = clip.encode("wav")
-        self.row[column] = path
+    def _keep_sounds(self, question: Question) -> None:
+        for name, clip in question.sounds().items():
+            if clip is not None:
+                path = f"audio/{self.work.cell_id}/{name}.wav"
+                self.files[path] = clip.encode("wav")
+                self.row[f"{name}_audio_path"] = path
 
 
 def plain_value(value: Any) -> Any:
