@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .experiments.datasets import Dataset
     from .experiments.results import Results
     from .experiments.running import run
+    from .intonation import Prosody, prosody
     from .latency import Timeline, timeline
     from .limiter import Limiter
     from .local_voice import speak
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
     from .turns import Reply, Turn
     from .views.budget import display_options
     from .views.practice import Practice, practice
-    from .views.prosody import Prosody, prosody
     from .views.spectrogram import spectrogram
     from .watched import Watch
     from .widgets.camera import Camera
@@ -118,8 +118,8 @@ _HOMES = {
     "display_options": "views.budget",
     "Practice": "views.practice",
     "practice": "views.practice",
-    "Prosody": "views.prosody",
-    "prosody": "views.prosody",
+    "Prosody": "intonation",
+    "prosody": "intonation",
     "spectrogram": "views.spectrogram",
     "Watch": "watched",
     "Camera": "widgets.camera",

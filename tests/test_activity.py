@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import realtime_nb as rt
+from realtime_nb.activity import speech_spans
 from realtime_nb.audio import AudioClip
-from realtime_nb.views.activity import speech_spans
 
 
 def sound(*stretches, rate=24_000, noise_db=-90.0):

@@ -16,6 +16,7 @@ FLOORS = {
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
         *("item_order", "turn_index", "seams", "history", "local_folds"),
         *("charges", "costs", "estimates", "conversation", "latency", "alignment", "paired", "comparison"),
+        *("activity", "intonation"),
         *("watched", "tools", "tool_schema"),
         *("limits", "allowance", "guard_window"),
         "recording",
@@ -29,7 +30,7 @@ FLOORS = {
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 #: The only modules that may import these, at whatever depth.
 HOMES = {
-    "librosa": {"views.transforms", "views.activity", "views.prosody", "recording.mix"},
+    "librosa": {"views.transforms", "activity", "intonation", "recording.mix"},
     "matplotlib": {"views.spectrogram_picture", "views.plots"},
     "PIL": {"imaging", "pictures", "views.plots"},
     "av": {"aac"},

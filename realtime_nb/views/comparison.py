@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..comparison import Cell, Comparison
+from ..intonation import Prosody, prosody, words_per_minute
 from ..pricing import format_usd
 from . import words
 from .budget import AudioBudget
 from .html import escape, left_out, note, picture, player, section, table
 from .plots import distributions
-from .prosody import Prosody, prosody, words_per_minute
 
 _HEADER = (
     "system",

@@ -7,17 +7,17 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..activity import speech_spans
 from ..alignment import WordMatch, align
 from ..audio import AudioClip
 from ..errors import AudioError, SettingsError
+from ..intonation import Prosody, prosody, words_per_minute
 from ..record import Record
 from ..turns import Reply, Turn
 from . import words
-from .activity import speech_spans
 from .budget import AudioBudget
 from .html import escape, facts, left_out, picture, player, section, table
 from .plots import BLUE, curves
-from .prosody import Prosody, prosody, words_per_minute
 
 if TYPE_CHECKING:
     import pandas

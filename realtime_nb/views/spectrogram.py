@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..activity import Span, speech_spans
 from ..audio import AudioClip
 from ..conversation import Conversation
 from ..errors import AudioError
 from ..record import Record
 from ..turns import Reply, Turn
-from .activity import Span, speech_spans
 from .html import picture
 from .tracks import Piece, Source, Track, Word, extent_s, tracks_of, within
 from .transforms import Kind, Transform
@@ -40,7 +40,7 @@ class Side:
     pieces: tuple[Piece, ...]
     """What was analysed."""
     speech_s: tuple[Span, ...]
-    """Where it is loud enough to be speech, as start and end; see `realtime_nb.views.activity.speech_spans`."""
+    """Where it is loud enough to be speech, as start and end; see `realtime_nb.activity.speech_spans`."""
     words: tuple[Word, ...]
     """Words as text, start and end, as far as somebody told their times."""
     unheard_s: tuple[Span, ...]
@@ -166,7 +166,7 @@ def spectrogram(
 
     See Also
     --------
-    realtime_nb.views.activity.speech_spans : What is marked as speech, and what that does not mean.
+    realtime_nb.activity.speech_spans : What is marked as speech, and what that does not mean.
     """
     if not isinstance(source, AudioClip | Turn | Reply | Conversation) and not hasattr(source, "conversation"):
         raise TypeError(

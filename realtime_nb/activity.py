@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..audio import AudioClip
+from .audio import AudioClip
 
 Span = tuple[float, float]
 

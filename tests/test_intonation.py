@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from realtime_nb.audio import AudioClip
-from realtime_nb.views.prosody import prosody, words_per_minute
+from realtime_nb.intonation import prosody, words_per_minute
 
 
 def glide(low_hz, high_hz, seconds=1.5, peak=0.5):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import AudioClip
+from .audio import AudioClip
 
 # Speaking voices, from a low man's to a child's.
 _LOWEST_HZ, _HIGHEST_HZ = 65.0, 450.0
