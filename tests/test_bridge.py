@@ -2,6 +2,7 @@ import asyncio
 import json
 import struct
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -220,9 +221,12 @@ def test_the_comm_sees_ten_bundles_a_second_at_most(road, page):
     road.receive_comm({"messages": [hello("comm")]}, [])
     page.until(lambda: page.bundles)
     page.bundles.clear()
+    began_s = time.monotonic()
     run(send_for_a_while())
     page.until(lambda: sum(len(buffers) for _, buffers in page.bundles) == 60)
-    assert 4 <= len(page.bundles) <= 9
+    elapsed_s = time.monotonic() - began_s
+    # A loaded machine takes longer to send; ten a second stay ten a second. The first one may go at once.
+    assert 4 <= len(page.bundles) <= 2 + 10 * elapsed_s
 
 
 def test_what_is_urgent_does_not_wait_for_a_bundle(road, page):
