@@ -10,11 +10,11 @@ LAB_ARGS ?=
 PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: lab test install check clean benchmarks
+.PHONY: lab test install check screenshots clean
 
 lab: install
 	$(BIN)/jupyter lab $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser) \
-	  $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/01_talk.ipynb $(LAB_ARGS)
+	  $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
 
 test: $(VENV)/test.stamp
 	@tests/ensure_chromium.sh
@@ -45,6 +45,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	npx --yes --package typescript@5 tsc --project realtime_nb/widgets/static
+
+# The README's pictures, anew: JupyterLab in Chromium, talked to by our own voice.
+screenshots: $(VENV)/test.stamp
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf $(VENV) .kernels build dist

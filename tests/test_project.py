@@ -1,4 +1,4 @@
-"""What the repository promises as a whole: README, notebooks, wheel, versions."""
+"""What the repository promises as a whole: notebooks, wheel, versions."""
 
 import csv
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from nbclient import NotebookClient
 
 import realtime_nb as rt
@@ -35,21 +36,11 @@ TOLD = {
         r"stopped: \$0\.01\d+ of \$0\.0100 are spent",
     ),
 }
-PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
 def no_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-
-def test_the_readme_runs_from_top_to_bottom(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for block in PYTHON_BLOCKS:
-        exec(compile(block, "README.md", "exec"), names)
-    assert "what can you do →" in capsys.readouterr().out
-    names["session"].close().result(10)
 
 
 def executed(path, folder):
@@ -88,14 +79,18 @@ def test_a_notebook_is_committed_without_outputs_and_says_who_answers(path):
     assert "local voice" in notebook.cells[0].source and "OPENAI_API_KEY" in notebook.cells[0].source
 
 
-def test_the_readme_lists_every_notebook():
-    listed = re.findall(r"\]\(notebooks/(\w+)\.ipynb\)", (ROOT / "README.md").read_text("utf-8"))
-    assert listed == [path.stem for path in NOTEBOOKS]
-
-
 def test_the_changelog_begins_with_this_version():
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     assert re.search(r"^## \[(.+?)\]", text, re.MULTILINE).group(1) == rt.__version__
+
+
+def test_the_citation_is_of_this_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert cited["version"] == rt.__version__
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert (cited["license"], cited["repository-code"]) == (project["license"], project["urls"]["Homepage"])
+    # Required by the format, version 1.2.0.
+    assert cited["cff-version"] == "1.2.0" and cited["message"] and cited["title"] and cited["authors"]
 
 
 def test_binder_installs_the_package_the_local_voice_and_the_proxy():
