@@ -17,7 +17,7 @@ from ..loop import Pending, call_soon, submit
 from ..pictures import Picture, is_picture
 from ..tools import Approver
 from ..turns import Reply
-from ..wire.local import ApprovalAsked, Interrupted, StateChanged
+from ..wire.local import ApprovalAsked, Heard, Interrupted, StateChanged
 from .bounds import SessionBounds, bounds, check_priced
 from .gate import Gate
 from .guard import make_judge
@@ -210,6 +210,20 @@ class Session(TurnControl, WatchingSession):
             What happened; its times are session times.
         """
         call_soon(self._journal.announce, event)
+
+    def heard(self, item_id: str, played_ms: int, *, stopped: bool = False) -> None:
+        """Take a speaker's report: so much of an item's audio has been rendered.
+
+        Parameters
+        ----------
+        item_id : str
+            The item.
+        played_ms : int
+            Since its beginning.
+        stopped : bool, default False
+            Whether playback was cut off there.
+        """
+        self.note(Heard(item_id=item_id, played_ms=int(played_ms), stopped=stopped))
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Yield every event from now on until the session is closed."""

@@ -201,6 +201,11 @@ class RealtimeSession(Session):
         return {"type": detection} if isinstance(detection, str) else detection
 
     @property
+    def is_answering(self) -> bool:
+        """Whether an answer is being made, or a function runs whose output the next one waits for."""
+        return self._answers.turns.is_busy or any(not reply.done for reply in self.conversation.replies)
+
+    @property
     def dropped_audio_ms(self) -> float:
         """Audio that came while the session was not open, and was not sent."""
         return self._input.dropped_ms
@@ -295,7 +300,7 @@ class RealtimeSession(Session):
         arrived_ms = None if captured_ms is None else self.elapsed_ms
         call_soon(self._input.send, pcm, sample_rate, captured_ms, arrived_ms)
 
-    def listen_to(self, clip: AudioClip, *, speed: float = 1.0) -> Pending[Conversation]:
+    def listen_to(self, clip: AudioClip, *, speed: float = 1.0, hears_out: bool = False) -> Pending[Conversation]:
         """Send a clip as an open microphone would, so that turn detection finds the turns in it.
 
         Silence follows it until the last turn is answered. Where somebody speaks into an answer, that is cut off where
@@ -309,6 +314,9 @@ class RealtimeSession(Session):
             How much faster it is sent than it sounds, 0.1 to 20. Pauses are measured by what is sent, so that the turns
             are the same; but answers come in their own time, and so later in the clip. With the local voice they are
             cut off in nearly the same places up to 4, and are not there yet at 8.
+        hears_out : bool, default False
+            Whether the silence goes on until the last answer would have been played to its end; by default until it
+            is made.
 
         Returns
         -------
@@ -326,7 +334,7 @@ class RealtimeSession(Session):
             raise SettingsError(f"speed={speed!r} must be between {_SLOWEST} and {_FASTEST}")
         if self.turn_detection is None:
             raise SettingsError("turn_detection=None finds no turns in a clip: set 'server_vad', or ask() turn by turn")
-        return submit(self._listen_to(clip, speed))
+        return submit(self._listen_to(clip, speed, hears_out))
 
     def commit(self) -> Pending[str]:
         """End the person's turn by hand; the result is the turn's item id."""
@@ -367,17 +375,7 @@ class RealtimeSession(Session):
         return submit(self._create_item(Item(type="function_call_output", call_id=call_id, output=output)))
 
     def heard(self, item_id: str, played_ms: int, *, stopped: bool = False) -> None:
-        """Take a speaker's report: so much of an item's audio has been rendered.
-
-        Parameters
-        ----------
-        item_id : str
-            The item.
-        played_ms : int
-            Since its beginning.
-        stopped : bool, default False
-            Whether playback was cut off there; the server is then told, so that the model knows what was heard.
-        """
+        """Take a speaker's report, as `Session.heard`; the server is told where playback was cut off."""
         call_soon(self._heard, Heard(item_id=item_id, played_ms=int(played_ms), stopped=stopped))
 
     def is_late(self, response_id: str) -> bool:
@@ -416,9 +414,9 @@ class RealtimeSession(Session):
     async def _attempt(self) -> None:
         await self._line.attempt(self.backend, self.model, self._settings)
 
-    async def _listen_to(self, clip: AudioClip, speed: float) -> Conversation:
+    async def _listen_to(self, clip: AudioClip, speed: float, hears_out: bool) -> Conversation:
         await self._connect()
-        await send_live(self, clip, speed)
+        await send_live(self, clip, speed, hears_out=hears_out)
         return self.conversation
 
     async def _commit(self) -> str:
