@@ -37,6 +37,10 @@ def settled(results):
     ]
 
 
+def length(answer):
+    return {"words": len(answer.text.split()), "audio_s": answer.audio.duration_s}
+
+
 def test_the_cookbooks_rows_through_three_systems_under_two_conditions(tmp_path, capsys):
     path = tmp_path / "data.csv"
     path.write_text(
@@ -49,15 +53,15 @@ def test_the_cookbooks_rows_through_three_systems_under_two_conditions(tmp_path,
         "chat": partial(rt.ChatSession, backend="local", tools=[order_status]),
         "chain": partial(rt.CascadeSession, backend="local", tools=[order_status]),
     }
-    results = run(
-        Dataset.from_csv(path), systems, conditions=[(), Telephone()], graders=[Keywords("order")], out=tmp_path / "out"
-    )
+    graders = [Keywords("order"), length]
+    results = run(Dataset.from_csv(path), systems, conditions=[(), Telephone()], graders=graders, out=tmp_path / "out")
     assert (len(results), results.failed, results.missing, results.cost_usd) == (12, [], 0, 0.0)
     frame = results.frame
     clean = frame[frame.condition == "clean"]
     assert set(clean.tool_call_correctness) == set(clean.tool_call_arg_correctness) == {1}
     assert (frame.latency_first_audio_ms <= frame.latency_first_audible_ms).all()
     assert (frame.turn_gap_ms >= frame.latency_first_audible_ms).all()
+    assert (frame.length_words > 0).all() and (frame.length_audio_s == frame.output_s).all()
     assert clean[clean.system == "realtime"].wer.max() <= 0.2 and clean[clean.system == "chat"].wer.isna().all()
     printed = capsys.readouterr()
     assert "12 answers, about $0, and what is not known beforehand: chain" in printed.out

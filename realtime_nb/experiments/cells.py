@@ -123,6 +123,9 @@ class _Attempt:
         answer = question.answer()
         for name, grader in self.work.graders.items():
             graded = grader(answer)
+            if isinstance(graded, Mapping):
+                self.row |= {f"{name}_{column}": value for column, value in graded.items()}
+                continue
             value, reason = graded if isinstance(graded, tuple) else (graded, "")
             self.row[f"grade_{name}"] = float(value)
             if reason:

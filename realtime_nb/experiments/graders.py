@@ -45,8 +45,9 @@ class Answer:
     conversation: Conversation
 
 
-#: Takes an answer and returns how good it is: true or false, or a number; or that and why, in words.
-Grader = Callable[[Answer], bool | float | tuple[bool | float, str]]
+#: Takes an answer and returns how good it is: true or false, or a number; or that and why, in words; or several
+#: measures by name, each of which becomes a column, ``GRADER_NAME``.
+Grader = Callable[[Answer], bool | float | tuple[bool | float, str] | Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ def run(
         Conditions, or sequences of them, by name; without names they are called after what they do. An empty sequence
         leaves clips as they are. By default that alone.
     graders : mapping or iterable of callable, optional
-        Take an `Answer` and return how good it is; columns ``grade_NAME``. Tool calls are graded by what the dataset
-        says of them.
+        Take an `Answer` and return how good it is; columns ``grade_NAME``; or a mapping of measures, columns
+        ``NAME_MEASURE``. Tool calls are graded by what the dataset says of them.
     repeats : int, default 1
         How often.
     executor : concurrent.futures.Executor, optional
