@@ -36,7 +36,8 @@ def test_what_is_said_has_rows_as_ever():
 def test_a_picture_is_told_of():
     url = Picture.of(np.zeros((3, 4), np.uint8)).url
     parts = {0: Part(kind="text", text="Look:", text_done=True), 1: Part(kind="image", image_url=url)}
-    assert row_of(Turn(item_id="U", role="user", parts=parts))["text"] == "Look: [picture, 4 × 3]"
+    row = row_of(Turn(item_id="U", role="user", parts=parts))
+    assert (row["text"], row["pictures"]) == ("Look:", [{"words": "[picture, 4 × 3]"}])
 
 
 def test_what_was_heard_is_counted_as_the_page_counts():
@@ -44,3 +45,43 @@ def test_what_was_heard_is_counted_as_the_page_counts():
     part.add_audio(bytes(48_000))
     row = row_of(Turn(item_id="A", role="assistant", parts={0: part}, interrupted=True, played_ms=600))
     assert part.text.encode("utf-16-le")[: 2 * row["heard"]].decode("utf-16-le") == "👍 one"
+
+
+def said(text="Hello.", role="user", **fields):
+    return Turn(item_id="T", role=role, parts={0: Part(kind="text", text=text, text_done=True)}, **fields)
+
+
+@pytest.mark.parametrize(
+    ("turn", "choices"),
+    [
+        (said(), ["edit", "rerun", "delete"]),
+        (said(role="assistant", response_id="R", done=True), ["edit", "rerun", "delete"]),
+        (said(role="assistant", response_id="R"), []),  # It is being spoken.
+        (said(audio_start_ms=0), []),  # The person still speaks.
+        (said(role="system"), ["edit", "delete"]),
+        # Its words are still being made out; its sound can be asked again.
+        (Turn(item_id="T", role="user", parts={0: Part(kind="audio")}), ["rerun", "delete"]),
+        (Turn(item_id="T", kind="function_call", response_id="R", done=True), []),  # It runs.
+        (Turn(item_id="T", kind="function_call", response_id="R", done=True, output="{}"), ["delete"]),
+        (Turn(item_id="T", kind="function_call_output", output="{}"), ["delete"]),
+        (Turn(item_id="T", kind="mcp_call", server_label="docs", output="{}"), []),
+    ],
+)
+def test_what_can_be_done_with_a_turn_is_offered(turn, choices):
+    assert row_of(turn, was_asked=True)["choices"] == choices
+
+
+def test_an_answer_to_nothing_is_not_asked_for_again():
+    assert row_of(said(role="assistant", done=True))["choices"] == ["edit", "delete"]
+
+
+def test_a_picture_without_words_has_none_to_edit():
+    part = Part(kind="image", image_url=Picture.of(np.zeros((3, 4), np.uint8)).url)
+    assert row_of(Turn(item_id="U", role="user", parts={0: part}))["choices"] == ["rerun", "delete"]
+
+
+def test_what_was_edited_tells_what_stood_there():
+    before = said("Helo.")
+    before.item_id = "B"
+    row = row_of(said(edited_from=before))
+    assert (row["was"], row["before"]) == ("B", "Helo.")

@@ -95,20 +95,23 @@ class Session(TurnControl, WatchingSession):
         return self._guarding.is_held(response_id)
 
     def warn_of_cache(self, what: str) -> None:
-        """Warn, once, that the server's cache is lost, where there is one; whoever calls this is named.
+        """Warn, once, that the server's cache is lost, where there is one; whoever calls this is named."""
+        if remark := self.cache_remark(what):
+            warnings.warn(remark, UserWarning, stacklevel=3)
+
+    def cache_remark(self, what: str) -> str:
+        """Return, once, that the server's cache is lost by doing something; empty where nothing is, and from then on.
 
         A server caches what it has read from the beginning on, 1,024 tokens or more: instructions, tools, then items.
         Whatever changes there is read anew, and all that follows it.
         """
         read = next((reply.usage for reply in reversed(self.conversation.replies) if reply.usage), None)
         if read is None or read.input_tokens < _LEAST_CACHED_TOKENS or self._warned_of_cache:
-            return
+            return ""
         self._warned_of_cache = True
-        warnings.warn(
+        return (
             f"{what} in the middle of a session empties the server's cache: the next answer reads about "
-            f"{read.input_tokens:,} tokens anew, at the full price",
-            UserWarning,
-            stacklevel=3,
+            f"{read.input_tokens:,} tokens anew, at the full price"
         )
 
     def _bill(self, *models: str | None) -> None:

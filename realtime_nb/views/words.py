@@ -44,11 +44,16 @@ def said(turn: Turn) -> str:
 
 def shown(turn: Turn) -> str:
     """Return in words that pictures were shown; empty where none were."""
-    return " ".join(
+    return " ".join(shown_each(turn))
+
+
+def shown_each(turn: Turn) -> list[str]:
+    """Return each picture that was shown, in words."""
+    return [
         f"[picture, {part.picture.width} × {part.picture.height}]" if part.picture else "[picture that cannot be read]"
         for _, part in sorted(turn.parts.items())
         if part.kind == "image"
-    )
+    ]
 
 
 def heard_remark(turn: Turn) -> str:

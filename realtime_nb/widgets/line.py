@@ -20,6 +20,7 @@ from .page_clock import PageClock
 from .rows import rows_of
 from .speaker import Playback
 from .tool_desk import ToolDesk
+from .turn_desk import TurnDesk
 
 #: The transcript is sent at most ten times a second, whatever the rate of the deltas.
 _ROWS_EVERY_S = 0.1
@@ -102,6 +103,7 @@ class Line:
             "audio": self._on_audio,
             "silent": self._on_silent,
             **self._tools.handlers,
+            **TurnDesk(session, road, watch).handlers,
         }
 
     def hang_up(self) -> None:

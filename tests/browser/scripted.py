@@ -139,6 +139,18 @@ class ScriptedSession:
         """What was called, in order; runs of audio count once."""
         return [call[0] for call in self.calls]
 
+    def cache_remark(self, what: str) -> str:
+        return ""
+
+    def edit(self, turn: Any, text: str) -> Pending[Any]:
+        return self._called("edit", turn.item_id, text)
+
+    def rerun(self, turn: Any) -> Pending[Any]:
+        return self._called("rerun", turn.item_id)
+
+    def delete(self, turn: Any) -> Pending[Any]:
+        return self._called("delete", turn.item_id)
+
     # --- what the test says ---
 
     def _tell(self, event: Any) -> None:

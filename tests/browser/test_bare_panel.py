@@ -299,6 +299,7 @@ def test_the_person_is_asked_for_approval(page, panel, session, button, approved
     session.ask_for_approval("call_1", "refund<b>", hostile)
     session.ask_for_approval("call_2", "look", "{}", server_label="docs")
     expect(status(page)).to_have_text("The AI waits for your approval")
+    expect(page.locator(".rtnb-ask")).to_have_count(2)
     first, second = page.locator(".rtnb-ask").all()
     expect(first.locator("code")).to_have_text("refund<b>")
     expect(first.locator("pre")).to_have_text(hostile)

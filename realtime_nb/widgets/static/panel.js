@@ -2,7 +2,7 @@
 // The panel to talk with a voice model. The engine belongs to the model, views only show it. What people and models
 // say is hostile text: it reaches the page through `textContent` alone.
 
-/** @typedef {{ id: string, role: string, text: string, heard: number | null, final: boolean, flagged: string }} Row */
+/** @typedef {import("./transcript.js").Row} Row */
 
 /** @typedef {{ spent: string, spent_share: number | null, minutes: number, max_minutes: number | null, cached: string,
  *   at: number }} Account what was used; `at` is when the page heard of it */
@@ -45,6 +45,7 @@ function newState() {
     asks: /** @type {import("./asks.js").Ask[]} */ ([]),
     order: /** @type {string[]} */ ([]),
     rows: /** @type {Map<string, Row>} */ (new Map()),
+    changing: /** @type {Set<string>} */ (new Set()),
   };
 }
 /** @typedef {ReturnType<typeof newState>} State */
@@ -83,8 +84,10 @@ function isBusy(state) {
 /** @param {any} model @param {AbortSignal} signal */
 async function makeEngine(model, signal) {
   const parts = model.get("_parts");
-  const names = ["road.js", "audio.js", "scope.js", "asks.js"];
-  const [roadPart, audioPart, scopePart, asksPart] = await Promise.all(names.map((name) => load(parts[name])));
+  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js"];
+  const [roadPart, audioPart, scopePart, asksPart, transcriptPart] = await Promise.all(
+    names.map((name) => load(parts[name])),
+  );
   const state = newState();
   state.about = model.get("_about");
   state.reloaded = model.get("_pages") > 0;
@@ -168,6 +171,9 @@ async function makeEngine(model, signal) {
       case "turns":
         takeTurns(message);
         break;
+      case "changed":
+        state.changing.delete(message.id);
+        break;
       case "account":
         state.account = { ...message, at: performance.now() };
         break;
@@ -217,6 +223,32 @@ async function makeEngine(model, signal) {
     state.error = text;
     road.send({ kind: "problem", text }, true);
     changed();
+  }
+
+  /** @param {string} id @param {string} text @param {boolean} again whether it is asked again, too */
+  function edit(id, text, again) {
+    if (again && state.playing) road.flush();
+    change(id, { kind: "edit", text, again });
+  }
+
+  /** @param {string} id */
+  function takeOut(id) {
+    change(id, { kind: "delete" });
+  }
+
+  /** @param {string} id @param {object} message */
+  function change(id, message) {
+    share("error", "");
+    state.changing.add(id);
+    road.send({ ...message, id }, true);
+    changed();
+  }
+
+  /** @param {string} id */
+  function rerun(id) {
+    share("error", "");
+    if (state.playing) road.flush();
+    road.send({ kind: "rerun", id }, true);
   }
 
   const fail = (/** @type {any} */ error) => problem(audioPart.inWords(error));
@@ -297,6 +329,8 @@ async function makeEngine(model, signal) {
       changed();
     },
     letGo,
+    /** @param {HTMLElement} log */
+    makeTranscript: (log) => transcriptPart.makeTranscript(log, { edit, rerun, delete: takeOut }),
     drawAsks: asksPart.drawAsks,
     /** @param {string} call_id @param {boolean} approved */
     decide(call_id, approved) {
@@ -400,6 +434,8 @@ function show(engine, el) {
     input.value = "";
   };
 
+  const drawTurns = engine.makeTranscript(find(".rtnb-log"));
+
   function draw() {
     const open = state.session === "open" && !state.ended;
     const reached = ["direct", "proxy", "comm"].includes(state.road) && !state.ended;
@@ -419,7 +455,7 @@ function show(engine, el) {
     find(".rtnb-notice").hidden = !notice;
     find(".rtnb-scope").hidden = !open;
     engine.drawAsks(find(".rtnb-asks"), state.asks, engine.decide);
-    drawRows(find(".rtnb-log"), state);
+    drawTurns(state, open);
   }
 
   /** @param {boolean} open @param {boolean} reached */
@@ -472,7 +508,7 @@ function holdWith(button, engine) {
 /** @param {HTMLElement} root @param {HTMLElement} holdButton @param {any} engine */
 function keys(root, holdButton, engine) {
   const native = (/** @type {KeyboardEvent} */ { target }) =>
-    target !== holdButton && /** @type {HTMLElement} */ (target).closest("button, input");
+    target !== holdButton && /** @type {HTMLElement} */ (target).closest("button, input, textarea");
   root.onkeydown = (event) => {
     // Jupyter's own keys (a, b, x, d d …) must not act on the notebook while one talks; Ctrl+S still saves.
     if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
@@ -513,7 +549,8 @@ function drawAccount(node, { account, session }) {
   node.hidden = !account.at || (minutes === 0 && spent_share === null && max_minutes === null);
   const clock = `${Math.floor(minutes)}:${String(Math.floor((minutes % 1) * 60)).padStart(2, "0")}`;
   const time = max_minutes === null ? clock : `${clock} of ${+max_minutes.toFixed(2)} min`;
-  setText(node.querySelector("[data-role=account]"), [`spent ${spent}`, time, cached].filter(Boolean).join("  ·  "));
+  const words = /** @type {Element} */ (node.querySelector("[data-role=account]"));
+  setText(words, [`spent ${spent}`, time, cached].filter(Boolean).join("  ·  "));
   drawBound(node.querySelector("[data-role=spent]"), spent_share, `Spent ${spent}`);
   drawBound(node.querySelector("[data-role=time]"), max_minutes && minutes / max_minutes, `Time ${time}`);
 }
@@ -527,51 +564,6 @@ function drawBound(meter, share, words) {
   meter.title = words;
   meter.classList.toggle("rtnb-nearly", percent >= 80);
   meter.firstElementChild.style.width = `${percent}%`;
-}
-
-/** @param {HTMLElement} log @param {State} state */
-function drawRows(log, state) {
-  const following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  const present = new Map([...log.children].map((child) => [/** @type {HTMLElement} */ (child).dataset.id, child]));
-  let at = log.firstElementChild;
-  for (const id of state.order) {
-    const row = state.rows.get(id);
-    if (!row) continue;
-    const node = /** @type {HTMLElement} */ (present.get(id) ?? newRow(id));
-    present.delete(id);
-    drawRow(node, row);
-    if (node === at) at = at.nextElementSibling;
-    else log.insertBefore(node, at);
-  }
-  present.forEach((node) => node.remove());
-  if (following) log.scrollTop = log.scrollHeight;
-}
-
-/** @param {string} id */
-function newRow(id) {
-  const node = document.createElement("div");
-  node.dataset.id = id;
-  node.innerHTML = `<span class="rtnb-who"></span><span class="rtnb-text"><span></span><s></s><em></em></span>`;
-  return node;
-}
-
-const WHO = { user: "You", assistant: "AI", tool: "Tool", system: "System", seam: "" };
-
-/** @param {HTMLElement} node @param {Row} row */
-function drawRow(node, row) {
-  const drawn = JSON.stringify(row);
-  if (node.dataset.drawn === drawn) return;
-  node.dataset.drawn = drawn;
-  node.className = `rtnb-turn rtnb-${row.role in WHO ? row.role : "system"}`;
-  node.setAttribute("aria-busy", String(!row.final));
-  const [who, text] = node.children;
-  const heard = row.heard ?? row.text.length;
-  setText(who, WHO[/** @type {"user"} */ (row.role)] ?? row.role);
-  setText(text.children[0], row.text.slice(0, heard) || (row.text || row.final ? "" : "…"));
-  const unheard = /** @type {HTMLElement} */ (text.children[1]);
-  setText(unheard, row.text.slice(heard));
-  unheard.title = "Not heard: interrupted here";
-  setText(text.children[2], row.flagged && ` Flagged: ${row.flagged}`);
 }
 
 export default () => {

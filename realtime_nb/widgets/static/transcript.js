@@ -1,0 +1,276 @@
+// @ts-check
+// What was said, turn by turn, as the panel shows it, and what the person can do with a turn: edit it, ask it again,
+// take it out. Words of people and models are hostile text, which reaches the page through `textContent` alone.
+//
+// A screen reader is told of a turn once, when its words are final: until then its row is not live, and then its line
+// is put in anew. The buttons of all turns are one stop of the Tab key; the arrow keys go on from there.
+
+/** @typedef {"edit" | "rerun" | "delete"} Choice */
+/** @typedef {{ id: string, role: string, text: string, heard: number | null, final: boolean, flagged: string,
+ *   was: string, before: string, pictures: { words: string }[], choices: Choice[] }} Row `was` and `before` are the id
+ *   and the words of the turn in whose place it stands */
+/** @typedef {{ edit: (id: string, text: string, again: boolean) => void, rerun: (id: string) => void,
+ *   delete: (id: string) => void }} Act */
+/** @typedef {{ order: string[], rows: Map<string, Row>, changing: Set<string> }} Turns `changing` has those that the
+ *   kernel is busy with */
+
+const WHO = { user: "You", assistant: "AI", tool: "Tool", system: "System", seam: "" };
+const LONGEST_NAME = 40;
+const PATHS = {
+  edit: "M2 14l.7-3.4L11 2.3 13.7 5 5.4 13.3z",
+  rerun: "M13 3v4H9M13 7A5.5 5.5 0 1 0 13.5 9.5",
+  delete: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.7 9h5.6l.7-9M7 7v4M9 7v4",
+};
+
+/** What a button does. @param {Choice} choice @param {Row} row */
+function wordsOf(choice, { role }) {
+  if (choice === "edit") return "Edit these words";
+  if (choice === "delete") return role === "tool" ? "Take out this call and its output" : "Take out this turn";
+  return `${role === "user" ? "Ask again" : "Answer again"}: all that follows is taken out`;
+}
+
+/**
+ * Make a log a transcript.
+ * @param {HTMLElement} log @param {Act} act
+ * @returns {(turns: Turns, open: boolean) => void} shows turns as they are now; `open` is whether they can be changed
+ */
+export function makeTranscript(log, act) {
+  let current = ""; // The turn whose buttons the Tab key reaches.
+
+  log.addEventListener("focusin", ({ target }) => {
+    const row = rowOf(target);
+    if (!row || row.dataset.id === current) return;
+    current = row.dataset.id ?? "";
+    reach(log, current);
+  });
+  log.addEventListener("keydown", (event) => {
+    const button = /** @type {HTMLElement} */ (event.target);
+    if (!button.closest(".rtnb-choices")) return;
+    const next = neighbour(log, button, event.key);
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  });
+
+  return (turns, open) => {
+    const following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    const present = new Map([...log.children].map((child) => [/** @type {HTMLElement} */ (child).dataset.id, child]));
+    let at = log.firstElementChild;
+    for (const id of turns.order) {
+      const row = turns.rows.get(id);
+      if (!row) continue;
+      const node = /** @type {HTMLElement} */ (present.get(id) ?? newRow(id));
+      present.delete(id);
+      drawRow(node, row, act);
+      drawChanging(node, open, turns.changing.has(id));
+      if (node === at) at = at.nextElementSibling;
+      else log.insertBefore(node, at);
+    }
+    const left = [...present.values()].find((node) => node.contains(document.activeElement));
+    const heir = left && heirOf(/** @type {HTMLElement} */ (left), turns);
+    present.forEach((node) => node.remove());
+    reach(log, current);
+    if (left) (heir?.isConnected && heir.querySelector("button") ? heir.querySelector("button") : log)?.focus();
+    if (following) log.scrollTop = log.scrollHeight;
+  };
+}
+
+/** @param {EventTarget | null} target @returns {HTMLElement | null} */
+const rowOf = (target) => /** @type {HTMLElement} */ (target).closest(".rtnb-turn");
+
+/** Who gets the focus of a turn that is gone: what stands in its place, or the next.
+ * @param {HTMLElement} node @param {Turns} turns @returns {HTMLElement | null} */
+function heirOf(node, { rows, order }) {
+  const log = /** @type {HTMLElement} */ (node.parentElement);
+  const id = order.find((each) => rows.get(each)?.was === node.dataset.id);
+  const find = (/** @type {Element | null} */ each) => /** @type {HTMLElement | null} */ (each);
+  if (id) return find([...log.children].find((each) => find(each)?.dataset.id === id) ?? null);
+  return find(node.nextElementSibling ?? node.previousElementSibling);
+}
+
+/** Let the Tab key reach the buttons of one turn: the current one, or the last. @param {HTMLElement} log
+ * @param {string} current */
+function reach(log, current) {
+  const boxes = /** @type {HTMLElement[]} */ ([...log.querySelectorAll(".rtnb-choices:not([hidden])")]);
+  const chosen = boxes.find((box) => rowOf(box)?.dataset.id === current) ?? boxes.at(-1);
+  for (const box of boxes) {
+    const buttons = /** @type {HTMLButtonElement[]} */ ([...box.children]);
+    const focused = buttons.indexOf(/** @type {any} */ (document.activeElement));
+    buttons.forEach((button, place) => (button.tabIndex = box === chosen && place === Math.max(0, focused) ? 0 : -1));
+  }
+}
+
+/** Where an arrow key leads from a button: left and right along a turn's, up and down to another turn's.
+ * @param {HTMLElement} log @param {HTMLElement} button @param {string} key @returns {HTMLElement | undefined} */
+function neighbour(log, button, key) {
+  const box = /** @type {HTMLElement} */ (button.parentElement);
+  const buttons = /** @type {HTMLElement[]} */ ([...box.children]);
+  const boxes = [...log.querySelectorAll(".rtnb-choices:not([hidden])")];
+  const at = boxes.indexOf(box);
+  const lead = (/** @type {Element | undefined} */ other) =>
+    /** @type {HTMLElement | undefined} */ (
+      other?.querySelector(`[data-choice=${button.dataset.choice}]`) ?? other?.firstElementChild ?? undefined
+    );
+  switch (key) {
+    case "ArrowLeft":
+      return buttons.at(buttons.indexOf(button) - 1);
+    case "ArrowRight":
+      return buttons[(buttons.indexOf(button) + 1) % buttons.length];
+    case "ArrowUp":
+      return lead(boxes[at - 1]);
+    case "ArrowDown":
+      return lead(boxes[at + 1]);
+    case "Home":
+      return lead(boxes[0]);
+    case "End":
+      return lead(boxes.at(-1));
+  }
+}
+
+/** @param {string} id */
+function newRow(id) {
+  const node = document.createElement("div");
+  node.dataset.id = id;
+  node.setAttribute("aria-live", "off");
+  node.append(newLine(), document.createElement("div"));
+  const choices = /** @type {HTMLElement} */ (node.lastElementChild);
+  choices.className = "rtnb-choices";
+  choices.setAttribute("role", "toolbar");
+  choices.setAttribute("aria-live", "off");
+  return node;
+}
+
+function newLine() {
+  const line = document.createElement("div");
+  line.className = "rtnb-line";
+  line.innerHTML = `<span class="rtnb-who"></span><div class="rtnb-text"><span></span><s></s><em></em><small></small></div>`;
+  return line;
+}
+
+/** @param {HTMLElement} node @param {Row} row @param {Act} act */
+function drawRow(node, row, act) {
+  const drawn = JSON.stringify(row);
+  if (node.dataset.drawn === drawn) return;
+  node.dataset.drawn = drawn;
+  node.className = `rtnb-turn rtnb-${row.role in WHO ? row.role : "system"}`;
+  node.setAttribute("aria-busy", String(!row.final));
+  if (row.final && node.hasAttribute("aria-live")) {
+    const line = newLine();
+    drawLine(line, row);
+    node.removeAttribute("aria-live");
+    node.firstElementChild?.replaceWith(line);
+  } else drawLine(/** @type {Element} */ (node.firstElementChild), row);
+  drawChoices(node, row, act);
+}
+
+/** @param {Element} line @param {Row} row */
+function drawLine(line, row) {
+  const [who, text] = line.children;
+  const [heardText, unheardText, flagged, quiet] = /** @type {HTMLElement[]} */ ([...text.children]);
+  const heard = row.heard ?? row.text.length;
+  const pictures = row.pictures.map((picture) => picture.words).join(" ");
+  setText(who, WHO[/** @type {"user"} */ (row.role)] ?? row.role);
+  setText(heardText, row.text.slice(0, heard) || (row.text || row.final || pictures ? "" : "…"));
+  setText(unheardText, row.text.slice(heard));
+  unheardText.title = "Not heard: interrupted here";
+  setText(flagged, row.flagged && ` Flagged: ${row.flagged}`);
+  setText(quiet, [pictures, row.was && "(edited)"].filter(Boolean).join(" "));
+  quiet.title = row.before && `Before: ${row.before}`;
+}
+
+/** @param {HTMLElement} node @param {Row} row @param {Act} act */
+function drawChoices(node, row, act) {
+  const box = /** @type {HTMLElement} */ (node.children[1]);
+  const name = row.text.length > LONGEST_NAME ? `${row.text.slice(0, LONGEST_NAME)}…` : row.text;
+  box.setAttribute("aria-label", `Change ${WHO[/** @type {"user"} */ (row.role)] ?? row.role}: ${name}`);
+  const wanted = row.choices.join(" ");
+  if (box.dataset.choices !== wanted) {
+    box.dataset.choices = wanted;
+    box.replaceChildren(...row.choices.map(newChoice));
+  }
+  row.choices.forEach((choice, place) => {
+    const button = /** @type {HTMLButtonElement} */ (box.children[place]);
+    button.title = wordsOf(choice, row);
+    button.setAttribute("aria-label", button.title);
+    button.onclick = () => (choice === "edit" ? edit(node, row, act) : act[choice](row.id));
+  });
+}
+
+/** @param {Choice} choice */
+function newChoice(choice) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "rtnb-choice";
+  button.dataset.choice = choice;
+  button.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${PATHS[choice]}"/></svg>`;
+  return button;
+}
+
+/** What cannot be changed now offers nothing; what is being changed waits. @param {HTMLElement} node
+ * @param {boolean} open @param {boolean} changing */
+function drawChanging(node, open, changing) {
+  const form = /** @type {HTMLFormElement | null} */ (node.querySelector("form"));
+  const choices = /** @type {HTMLElement} */ (node.children[1]);
+  choices.hidden = !open || !choices.childElementCount || form !== null;
+  node.classList.toggle("rtnb-changing", changing);
+  const fieldset = form?.querySelector("fieldset");
+  if (!fieldset || fieldset.disabled === changing) return;
+  fieldset.disabled = changing;
+  if (!changing) form?.querySelector("textarea")?.focus(); // The kernel refused: the words are still there.
+}
+
+/** Open a turn's words for the person to change. @param {HTMLElement} node @param {Row} row @param {Act} act */
+function edit(node, row, act) {
+  const choices = /** @type {HTMLElement} */ (node.children[1]);
+  const form = document.createElement("form");
+  form.className = "rtnb-edit";
+  form.setAttribute("aria-live", "off");
+  form.dataset.lmSuppressShortcuts = "true"; // Ctrl+Enter must not run the cell.
+  form.innerHTML = `
+    <fieldset><textarea class="rtnb-input" rows="2"></textarea>
+      <div class="rtnb-row">
+        <button type="submit" class="rtnb-button rtnb-primary"></button>
+        <button type="button" class="rtnb-button" data-role="save">Save only</button>
+        <button type="button" class="rtnb-button" data-role="cancel">Cancel</button>
+      </div></fieldset>`;
+  const find = (/** @type {string} */ selector) => /** @type {any} */ (form.querySelector(selector));
+  const words = /** @type {HTMLTextAreaElement} */ (find("textarea"));
+  const asks = row.choices.includes("rerun") && row.role === "user";
+  words.setAttribute("aria-label", row.role === "user" ? "What you said" : "What was said");
+  words.value = row.text;
+  find("[type=submit]").textContent = asks ? "Save and ask again" : "Save";
+  find("[data-role=save]").hidden = !asks;
+  const close = () => {
+    form.remove();
+    choices.hidden = false;
+    /** @type {HTMLElement | null} */ (choices.querySelector("[data-choice=edit]"))?.focus();
+  };
+  const save = (/** @type {boolean} */ again) => {
+    if (!words.value.trim()) return words.focus(); // To take it out is another button.
+    if (words.value.trim() === row.text && !again) return close();
+    act.edit(row.id, words.value.trim(), again);
+    find("fieldset").disabled = true;
+  };
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    save(asks);
+  };
+  find("[data-role=save]").onclick = () => save(false);
+  find("[data-role=cancel]").onclick = close;
+  form.onkeydown = (event) => {
+    if (event.key === "Escape") close();
+    else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save(asks);
+    else return;
+    event.preventDefault();
+    event.stopPropagation(); // Nor does Escape interrupt the answer, nor Jupyter hear of it.
+  };
+  node.append(form);
+  choices.hidden = true;
+  words.focus();
+  words.setSelectionRange(words.value.length, words.value.length);
+}
+
+/** Screen readers speak each change, so only changes are written. @param {Element} node @param {string} text */
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}

@@ -1,0 +1,113 @@
+"""What the person does with single turns on the page: edit them, ask them again, take them out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ..bridge import Road
+from ..errors import LocalProtocolError
+from ..loop import io_loop, submit
+from ..turns import Turn
+
+#: How long an answer that was interrupted may take to end.
+_END_WAIT_S = 5.0
+
+
+class TurnDesk:
+    """A page's hand on the turns of a session. Everything here runs on the I/O thread.
+
+    Parameters
+    ----------
+    session : Session
+        Whose turns.
+    road : Road
+        The way to the page.
+    watch : callable
+        Takes each `Pending` that nobody waits for, to show its error.
+    """
+
+    def __init__(self, session: Any, road: Road, watch: Callable[[Any], None]):
+        self._session = session
+        self._road = road
+        self._watch = watch
+        self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "edit": self._on_edit,
+            "rerun": self._on_rerun,
+            "delete": self._on_delete,
+        }
+
+    def _on_edit(self, message: dict[str, Any]) -> None:
+        self._remark("editing a turn")
+        self._do(message, self._edit(message["id"], str(message["text"]), message["again"] is True))
+
+    def _on_rerun(self, message: dict[str, Any]) -> None:
+        self._do(message, self._rerun(message["id"]))
+
+    def _on_delete(self, message: dict[str, Any]) -> None:
+        self._remark("deleting a turn")
+        self._do(message, self._delete(message["id"]))
+
+    def _do(self, message: dict[str, Any], work: Coroutine[Any, Any, None]) -> None:
+        async def run() -> None:
+            try:
+                await work
+            finally:
+                # Whatever came of it: the page has marked the turn as being changed.
+                self._tell_changed(message["id"])
+
+        self._watch(submit(run()))
+
+    def _tell_changed(self, item_id: str) -> None:
+        self._road.send({"kind": "changed", "id": item_id}, urgent=True)
+
+    def _remark(self, what: str) -> None:
+        # A warning on this thread would be read by nobody.
+        if remark := self._session.cache_remark(what):
+            self._road.send({"kind": "notice", "text": remark}, urgent=True)
+
+    async def _edit(self, item_id: str, text: str, again: bool) -> None:
+        if again:
+            await self._silence()
+        new = await self._session.edit(self._turn(item_id), text)
+        if again:
+            await self._session.rerun(new)
+
+    async def _rerun(self, item_id: str) -> None:
+        turn = self._turn(item_id)
+        await self._silence()
+        await self._session.rerun(turn)
+
+    async def _delete(self, item_id: str) -> None:
+        await self._session.delete(self._turn(item_id))
+
+    def _turn(self, item_id: str) -> Turn:
+        turn = self._session.conversation.turn(str(item_id))
+        if turn is None:
+            raise LocalProtocolError(f"there is no turn {item_id!r} in this conversation any more")
+        return turn
+
+    @property
+    def _answering(self) -> bool:
+        return any(not reply.done and reply.in_conversation for reply in self._session.conversation.replies)
+
+    async def _silence(self) -> None:
+        """Stop the answer that is being made, and wait for its end: nothing can be asked again before."""
+        ended: asyncio.Future[None] = io_loop().create_future()
+
+        def look(event: Any, elapsed_ms: float) -> None:
+            if event.type == "response.done" and not self._answering and not ended.done():
+                ended.set_result(None)
+
+        stop_listening = self._session.listen(look)
+        try:
+            await self._session.interrupt()
+            if self._answering:
+                await asyncio.wait_for(ended, _END_WAIT_S)
+        except TimeoutError:
+            raise LocalProtocolError(
+                f"the answer that was interrupted has not ended within {_END_WAIT_S:g} s"
+            ) from None
+        finally:
+            stop_listening()

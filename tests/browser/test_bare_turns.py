@@ -1,0 +1,193 @@
+"""Turns in the panel's transcript: changed by buttons and keys, and read out once."""
+
+import pytest
+from bare import until
+from playwright.sync_api import expect
+from scripted import ScriptedSession
+
+import realtime_nb as rt
+from realtime_nb.errors import ServerError
+from realtime_nb.widgets.panel import VoicePanel
+from realtime_nb.wire import events as ev
+
+#: What a screen reader would speak of the log: text that is put into it where the nearest `aria-live` is not off.
+READER = """
+window.spoken = [];
+const isLive = (node) => node.closest("[aria-live]")?.getAttribute("aria-live") === "polite";
+new MutationObserver((changes) => {
+  for (const { type, target, addedNodes } of changes) {
+    for (const node of type === "childList" ? addedNodes : [target]) {
+      const element = node.nodeType === Node.TEXT_NODE ? node.parentElement : node;
+      if (node.textContent && element?.closest?.(".rtnb-log") && isLive(element)) window.spoken.push(node.textContent);
+    }
+  }
+}).observe(document, { subtree: true, childList: true, characterData: true });
+"""
+
+
+@pytest.fixture
+def scripted(bare, visit):
+    """A panel with two turns, the first of a person's, on a session that notes what it is asked."""
+    session = ScriptedSession()
+    panel = VoicePanel(session)
+    page = visit(READER)
+    until(lambda: panel.road == "direct")
+    session.connect().result(5)
+    session.hear("item-1", "Good morning!")
+    response = session.begin_answer("item-2", "Good evening.", seconds=0.1, previous="item-1")
+    session.end_answer(response, "item-2", "Good evening.")
+    expect(page.locator(".rtnb-turn")).to_have_text(["YouGood morning!", "AIGood evening."])
+    return page, session
+
+
+@pytest.fixture
+def live(bare, visit):
+    """A panel on the local voice; the microphone stays closed."""
+    with rt.RealtimeSession(backend="local", turn_detection=None) as session:
+        panel = VoicePanel(session)
+        page = visit()
+        until(lambda: panel.road == "direct")
+        say(page, "What is two plus three?")
+        expect(turns(page)).to_have_text(["YouWhat is two plus three?", "AI2 plus 3 is 5."], timeout=15_000)
+        until(lambda: session.conversation.replies[-1].done)
+        yield page, session
+
+
+def say(page, text):
+    page.get_by_label("Type a message").fill(text)
+    page.get_by_role("button", name="Send").click()
+
+
+def turns(page):
+    return page.locator(".rtnb-turn")
+
+
+def press(page, place, choice):
+    turns(page).nth(place).locator(f"[data-choice={choice}]").click()
+
+
+def test_a_question_is_edited_and_asked_again(live):
+    page, session = live
+    press(page, 0, "edit")
+    words = page.get_by_label("What you said")
+    expect(words).to_be_focused()
+    expect(words).to_have_value("What is two plus three?")
+    words.fill("What is two plus five?")
+    page.get_by_role("button", name="Save and ask again").click()
+    expect(turns(page)).to_have_text(["YouWhat is two plus five?(edited)", "AI2 plus 5 is 7."], timeout=15_000)
+    expect(turns(page).first.locator("small")).to_have_attribute("title", "Before: What is two plus three?")
+    assert [turn.text for turn in session.conversation] == ["What is two plus five?", "2 plus 5 is 7."]
+
+
+def test_an_answer_is_edited_asked_for_again_and_taken_out(live):
+    page, session = live
+    press(page, 1, "edit")
+    page.get_by_label("What was said").fill("Five it is.")
+    page.keyboard.press("Control+Enter")
+    expect(turns(page).nth(1)).to_have_text("AIFive it is.(edited)")
+    expect(turns(page).nth(1).locator("[data-choice=edit]")).to_be_focused()
+    press(page, 1, "rerun")
+    expect(turns(page).nth(1)).to_have_text("AI2 plus 3 is 5.", timeout=15_000)
+    until(lambda: session.conversation.replies[-1].done)
+    press(page, 1, "delete")
+    expect(turns(page)).to_have_text(["YouWhat is two plus three?"])
+    expect(turns(page).first.locator("[data-choice=edit]")).to_be_focused()
+    press(page, 0, "delete")
+    expect(turns(page)).to_have_count(0)
+    expect(page.locator(".rtnb-log")).to_be_focused()
+    assert len(session.conversation) == 0
+
+
+def test_asking_again_stops_the_answer_that_is_being_made(live):
+    page, session = live
+    say(page, "Tell me a story.")
+    until(lambda: len(session.conversation.replies) == 2 and not session.conversation.replies[-1].done)
+    press(page, 2, "edit")
+    page.get_by_label("What you said").fill("What is one plus one?")
+    page.keyboard.press("Control+Enter")
+    expect(turns(page).nth(3)).to_have_text("AI1 plus 1 is 2.", timeout=15_000)
+    expect(page.locator(".rtnb-error")).to_be_hidden()
+    assert session.conversation.replies[1].status == "cancelled"
+
+
+def test_all_of_it_goes_by_keys(scripted):
+    page, session = scripted
+    page.locator(".rtnb-log").focus()
+    page.keyboard.press("Tab")
+    expect(turns(page).nth(1).locator("[data-choice=edit]")).to_be_focused()  # One stop for all turns: the last.
+    page.keyboard.press("ArrowUp")
+    expect(turns(page).nth(0).locator("[data-choice=edit]")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(turns(page).nth(0).locator("[data-choice=delete]")).to_be_focused()
+    page.keyboard.press("End")
+    expect(turns(page).nth(1).locator("[data-choice=delete]")).to_be_focused()
+    page.keyboard.press("Home")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Type a message")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(turns(page).nth(0).locator("[data-choice=delete]")).to_be_focused()
+    page.keyboard.press("Enter")
+    until(lambda: ("delete", "item-1") in session.calls)
+
+
+def test_escape_leaves_the_words_as_they_were_and_stops_no_answer(scripted):
+    page, session = scripted
+    press(page, 0, "edit")
+    words = page.get_by_label("What you said")
+    words.fill("x y")
+    words.press("Space")
+    words.press("Escape")
+    expect(words).to_have_count(0)
+    expect(turns(page).nth(0).locator("[data-choice=edit]")).to_be_focused()
+    assert {"edit", "interrupt", "clear"}.isdisjoint(session.names())
+
+
+def test_what_the_server_refuses_is_said_and_the_new_words_are_not_lost(scripted):
+    page, session = scripted
+    session.refusal = ServerError("item is too long", code="invalid_value")
+    press(page, 0, "edit")
+    words = page.get_by_label("What you said")
+    words.fill("Very long words")
+    page.get_by_role("button", name="Save only").click()
+    expect(page.locator(".rtnb-error")).to_contain_text("item is too long")
+    expect(words).to_have_value("Very long words")
+    expect(words).to_be_enabled()
+    expect(words).to_be_focused()
+
+
+def test_what_cannot_be_done_is_not_offered(scripted):
+    page, session = scripted
+    choices = lambda: page.locator(".rtnb-choices:visible").evaluate_all(  # noqa: E731
+        "boxes => boxes.map((box) => [...box.children].map((button) => button.dataset.choice))"
+    )
+    assert choices() == [["edit", "rerun", "delete"]] * 2
+    session.begin_answer("item-4", "I am still", seconds=0.1, previous="item-2")
+    expect(turns(page)).to_have_count(3)
+    assert choices() == [["edit", "rerun", "delete"]] * 2
+    session.close().result(5)
+    expect(page.locator(".rtnb-choices:visible")).to_have_count(0)
+
+
+def test_a_reader_is_told_of_each_turn_once_and_of_no_delta(scripted):
+    page, session = scripted
+    page.evaluate("window.spoken.length = 0")
+    response = session.begin_answer("item-4", "", seconds=0.1, previous="item-2")
+    at = {"response_id": response, "item_id": "item-4"}
+    for word in ("one ", "two ", "three "):
+        session.say(ev.ResponseOutputAudioTranscriptDelta(**at, delta=word))
+        expect(turns(page).nth(2)).to_contain_text(word.strip())
+    assert page.evaluate("window.spoken") == []
+    session.end_answer(response, "item-4", "one two three")
+    expect(turns(page).nth(2)).to_have_attribute("aria-busy", "false")
+    assert page.evaluate("window.spoken") == ["AIone two three"]
+
+
+def test_words_that_are_edited_are_text_whatever_they_are(scripted):
+    page, session = scripted
+    hostile = "</textarea><img src=x onerror='window.struck = 1'>"
+    session.hear("item-3", hostile, previous="item-2")
+    expect(turns(page).nth(2)).to_contain_text(hostile)
+    press(page, 2, "edit")
+    expect(page.get_by_label("What you said")).to_have_value(hostile)
+    assert page.evaluate("window.struck") is None
