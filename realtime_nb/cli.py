@@ -1,7 +1,7 @@
 """``realtime-nb``: the package from a terminal.
 
-``realtime-nb talk FILE…`` sends spoken questions and keeps the answers; ``realtime-nb serve`` runs the local voice
-server for other programs.
+``realtime-nb lab`` opens the tutorials; ``realtime-nb talk FILE…`` sends spoken questions and keeps the answers;
+``realtime-nb serve`` runs the local voice server for other programs.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         serve(rest)
         return 0
+    if options.command == "lab":
+        return _lab(options, rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return _talk(options)
@@ -61,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
         help="where replies go, and a recording of the whole session, DIR/recording (default: replies alone, here)",
     )
     talk.add_argument("--json", action="store_true", help="print one JSON object a file")
+    lab = commands.add_parser(
+        "lab",
+        help="open JupyterLab on the tutorials",
+        description="Put the tutorials into a folder and open JupyterLab on the first one. What is there already stays "
+        "as it is. All other options are JupyterLab's, e.g. --port 9000.",
+    )
+    lab.add_argument(
+        "--folder", type=Path, default=Path("tutorials"), metavar="DIR", help="where they go (default: ./tutorials)"
+    )
     commands.add_parser("serve", add_help=False, help="run the local voice server (options: realtime-nb serve --help)")
     return parser
 
@@ -88,6 +99,17 @@ def _talk(options: argparse.Namespace) -> int:
     except RealtimeError as error:
         return _fail(error, 1)
     return 0 if all(finished) else 1
+
+
+def _lab(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    from .cli_lab import lab
+    from .errors import MissingExtra
+
+    try:
+        lab(options.folder, rest)
+    except (MissingExtra, OSError) as error:
+        return _fail(error, 2)
+    return 0
 
 
 def _fail(error: Exception, code: int) -> int:
