@@ -13,8 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: lab test install check screenshots clean
 
 lab: install
-	$(BIN)/jupyter lab $(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),,--no-browser) \
-	  $(if $(filter 0,$(shell id -u)),--allow-root) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
+	$(BIN)/realtime-nb lab --folder notebooks $(LAB_ARGS)
 
 test: $(VENV)/test.stamp
 	@tests/ensure_chromium.sh

@@ -72,3 +72,7 @@ def test_jupyterlab_opens_on_the_first_tutorial(tmp_path):
     finally:
         server.terminate()
         server.communicate(timeout=30)
+
+
+def test_the_first_tutorial_is_there():
+    assert TUTORIALS[0] == FIRST
