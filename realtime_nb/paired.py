@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-_RESAMPLES = 2_000
+#: Of each bootstrap.
+RESAMPLES = 2_000
 
 
 class Difference(NamedTuple):
@@ -47,7 +48,7 @@ def paired_difference(differences: Sequence[float], seed: int = 0) -> Difference
     values = np.asarray(differences, float)
     if len(values) < 2:
         return None
-    means = np.random.default_rng(seed).choice(values, (_RESAMPLES, len(values))).mean(axis=1)
+    means = np.random.default_rng(seed).choice(values, (RESAMPLES, len(values))).mean(axis=1)
     low, high = np.percentile(means, (2.5, 97.5))
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     # What is left of equal differences after rounding is no spread.

@@ -31,7 +31,7 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 #: The only modules that may import these, at whatever depth.
 HOMES = {
     "librosa": {"views.transforms", "activity", "intonation", "recording.mix"},
-    "matplotlib": {"views.spectrogram_picture", "views.plots"},
+    "matplotlib": {"views.spectrogram_picture", "views.plots", "views.interval_plot"},
     "PIL": {"imaging", "pictures", "views.plots"},
     "av": {"aac"},
     "soundfile": {"audio", "recording.track_files"},
@@ -42,7 +42,7 @@ HOMES = {
     "anywidget": {"widgets.base"},
     "pandas": {
         *("comparison", "costs", "estimates", "latency"),
-        *("experiments.datasets", "experiments.results"),
+        *("experiments.datasets", "experiments.results", "experiments.plotting"),
         *("recording.frames", "recording.difference", "recording.recording"),
         "views.practice",
     },

@@ -40,6 +40,7 @@ def test_differences_are_paired_by_example_and_have_their_interval_and_effect(tm
     assert row["low"] == pytest.approx(expected.low, abs=3) and row["high"] == pytest.approx(expected.high, abs=3)
     assert (row["mean"], row["count"]) == pytest.approx(((fast + more).mean(), 12))
     assert row["p95"] == pytest.approx(np.percentile(fast + more, 95))
+    assert row["mean_low"] < row["mean"] < row["mean_high"]
     assert np.isnan(summary.loc[("fast", "latency_first_audio_ms")]["difference"])
 
 

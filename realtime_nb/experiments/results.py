@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..conversation import Conversation
 from ..errors import SettingsError
-from ..paired import paired_difference
 from ..pricing import format_usd
 from ..recording.recording import Recording
 from ..turns import Reply
 from .folder import in_order, measures_of, read_about, read_rows, read_stopped
+from .plotting import Plots
+from .summaries import difference_of, summarise
 
 if TYPE_CHECKING:
     import pandas
-
-_FACTORS = ("system", "condition", "repeat", "example_id")
 
 
 class Results:
@@ -91,9 +90,10 @@ class Results:
         Returns
         -------
         summary : pandas.DataFrame
-            A row for each group and measure: ``count``, ``mean``, ``median``, ``p95``; ``difference`` to the group
-            that differs in the first column alone, its 95 % interval ``low`` and ``high``, effect size ``effect``,
-            and ``pairs``, the number of examples in it.
+            A row for each group and measure, in the order of the run: ``count``; ``mean`` and its 95 % interval
+            ``mean_low`` and ``mean_high``; ``median``, ``p95``; ``difference`` of the mean to the group that differs in
+            the first column alone, its 95 % interval ``low`` and ``high``, effect size ``effect``, and ``pairs``, the
+            number of examples in it. Where answers failed, ``completed`` is the share that did not.
 
         Raises
         ------
@@ -104,40 +104,17 @@ class Results:
         -----
         Paired by example, condition and repeat, as far as they are not what is compared; differences within an
         example are averaged first, because repeats and conditions of one clip do not tell about other clips. Interval
-        (percentile bootstrap over examples) and effect size (*d_z*): see `realtime_nb.paired`.
+        (percentile bootstrap over examples) and effect size (*d_z*): see `realtime_nb.paired`; the mean's interval:
+        `realtime_nb.experiments.intervals`. Nothing is corrected for the number of comparisons.
         """
         import pandas
 
-        columns = [by] if isinstance(by, str) else list(by)
-        self._check_columns(columns)
-        levels = list(dict.fromkeys(row.get(columns[0]) for row in self.rows))
-        reference = levels[0] if baseline is None else baseline
-        if reference not in levels:
-            raise SettingsError(f"baseline={baseline!r} is not one of {', '.join(map(str, levels))}")
-        groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-        for row in self.rows:
-            groups.setdefault(tuple(row.get(name) for name in columns), []).append(row)
-        found = []
-        for key, rows in groups.items():
-            base = groups.get((reference, *key[1:]), []) if key[0] != reference else []
-            paired_by = [name for name in _FACTORS if name not in columns]
-            for measure in measures_of(rows):
-                values = pandas.Series([row[measure] for row in rows if row.get(measure) is not None], dtype=float)
-                found.append(
-                    dict(zip(columns, key, strict=True))
-                    | {"measure": measure, "count": len(values), "mean": values.mean(), "median": values.median()}
-                    | {"p95": values.quantile(0.95)}
-                    | _difference(rows, base, measure, paired_by, seed)
-                )
-        return pandas.DataFrame(found)
+        return pandas.DataFrame(summarise(self.rows, self.about, by, baseline=baseline, seed=seed))
 
-    def _check_columns(self, columns: list[str]) -> None:
-        known = dict.fromkeys(name for row in self.rows for name in row)
-        unknown = [name for name in columns if name not in known]
-        if unknown or not columns or not self.rows:
-            raise SettingsError(
-                f"by={columns} must name columns of the results: {', '.join(known) or 'there are none'}"
-            )
+    @property
+    def plot(self) -> Plots:
+        """Pictures that one could print: ``plot.latency()``, ``plot.cost()``, ``plot.grades()``."""
+        return Plots(self)
 
     def compare(self, other: Results, *, seed: int = 0) -> pandas.DataFrame:
         """Compare with another run: the same examples, conditions and systems, on another day or with other settings.
@@ -166,7 +143,7 @@ class Results:
                     pandas.Series([row[measure] for row in rows if row.get(measure) is not None], dtype=float).mean()
                     for rows in (ours, theirs)
                 ]
-                difference = _difference(theirs, ours, measure, ["example_id", "condition", "repeat"], seed)
+                difference = difference_of(theirs, ours, measure, ["example_id", "condition", "repeat"], seed)
                 found.append(
                     {"system": system, "measure": measure, "mean": means[0], "other_mean": means[1]} | difference
                 )
@@ -213,25 +190,3 @@ class Results:
         missing = f", {self.missing} missing" if self.missing else ""
         stopped = f"; stopped: {self.stopped}" if self.stopped else ""
         return f"Results({str(self.path)!r}: {len(self)} answers, {len(self.failed)} failed{missing}, {cost}{stopped})"
-
-
-def _difference(
-    rows: list[dict[str, Any]], base: list[dict[str, Any]], measure: str, paired_by: list[str], seed: int
-) -> dict[str, float | int | None]:
-    """Return how far rows are from a baseline's, paired."""
-    ours, theirs = ({tuple(row[name] for name in paired_by): row for row in each} for each in (rows, base))
-    by_example: dict[Any, list[float]] = {}
-    for key in sorted(ours.keys() & theirs.keys(), key=str):
-        values = ours[key].get(measure), theirs[key].get(measure)
-        if values[0] is not None and values[1] is not None:
-            by_example.setdefault(ours[key]["example_id"], []).append(values[0] - values[1])
-    found = paired_difference([sum(each) / len(each) for each in by_example.values()], seed)
-    if found is None:
-        return {"difference": None, "low": None, "high": None, "effect": None, "pairs": len(by_example)}
-    return {
-        "difference": found.mean,
-        "low": found.low,
-        "high": found.high,
-        "effect": found.effect,
-        "pairs": found.pairs,
-    }

@@ -1,0 +1,288 @@
+"""Results as pictures that one could print: ``results.plot.latency()``, ``.cost()``, ``.grades()``."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SettingsError
+from ..paired import RESAMPLES
+from .groups import by_example, graded, grouped, is_binary, label_of, measured, named_columns
+from .intervals import Interval, Statistic, interval_of
+
+if TYPE_CHECKING:
+    import pandas
+
+    from ..views.interval_plot import Panel
+    from .results import Results
+
+_BY = ("system", "condition")
+_FORMATS = ("pdf", "svg", "png")
+
+
+class Plots:
+    """The pictures of `Results`, in ``results.plot``.
+
+    Examples
+    --------
+    >>> results = Results.load("results/monday")                                        # doctest: +SKIP
+    >>> results.plot.latency()                                                          # doctest: +SKIP
+    >>> results.plot.grades().save("grades.pdf")                                        # doctest: +SKIP
+    """
+
+    def __init__(self, results: Results):
+        self._results = results
+
+    def latency(
+        self, measure: str = "latency_first_audible_ms", *, by: str | Sequence[str] = _BY, seed: int = 0
+    ) -> Plot:
+        """Draw how long answers take: each of them, the medians with 95 % intervals, the 95th percentiles.
+
+        Parameters
+        ----------
+        measure : str, default "latency_first_audible_ms"
+            A measure of time, e.g. ``"latency_response_done_ms"`` or ``"turn_gap_ms"``.
+        by : str or sequence of str, default ("system", "condition")
+            One or two columns: rows, and colours within them.
+        seed : int, default 0
+            Of the resampling.
+
+        Returns
+        -------
+        plot : Plot
+
+        Raises
+        ------
+        SettingsError
+            If there is no such measure or column.
+        """
+        return Plot(self._results, [measure], by, "median", dots=True, seed=seed)
+
+    def cost(self, measure: str = "cost_usd", *, by: str | Sequence[str] = _BY, seed: int = 0) -> Plot:
+        """Draw what answers cost: each of them, the means with 95 % intervals, the 95th percentiles.
+
+        Where all of them are free, as the local voice is, the tokens that they took.
+
+        Parameters
+        ----------
+        measure : str, default "cost_usd"
+            Or ``"cost_per_minute_usd"``.
+        by, seed
+            As in `latency`.
+
+        Returns
+        -------
+        plot : Plot
+
+        Raises
+        ------
+        SettingsError
+            If there is no such measure or column, or no price is known.
+        """
+        rows = self._results.rows
+        if measure == "cost_usd" and rows and all(row.get(measure) is None for row in rows):
+            raise SettingsError("no answer's price is known: give prices by realtime_nb.use_prices, and run again")
+        is_free = not any(row.get(measure) for row in rows)
+        measures = [name for name in ("input_tokens", "output_tokens") if is_free and name in measured(rows)]
+        return Plot(self._results, measures or [measure], by, "mean", dots=True, seed=seed)
+
+    def grades(self, *measures: str, by: str | Sequence[str] = _BY, seed: int = 0) -> Plot:
+        """Draw how good answers are: means with 95 % intervals.
+
+        Parameters
+        ----------
+        *measures : str
+            Which; by default all grades, whether tools and arguments are right, word errors, and the share that was
+            answered where some failed.
+        by, seed
+            As in `latency`.
+
+        Returns
+        -------
+        plot : Plot
+
+        Raises
+        ------
+        SettingsError
+            If there is no such measure or column, or nothing was graded.
+        """
+        found = list(measures) or graded(self._results.rows)
+        if not found:
+            raise SettingsError("nothing was graded: run with graders=, or with texts to compare with what was heard")
+        return Plot(self._results, found, by, "mean", dots=False, seed=seed)
+
+
+class Plot:
+    """A picture of results, which shows itself in a notebook; made by `Plots`."""
+
+    def __init__(
+        self,
+        results: Results,
+        measures: Sequence[str],
+        by: str | Sequence[str],
+        statistic: Statistic,
+        *,
+        dots: bool,
+        seed: int,
+    ):
+        self.measures = list(measures)
+        """What is drawn, from left to right."""
+        self.by = named_columns(by, results.rows)
+        """The columns that make rows and colours."""
+        if len(self.by) > 2:
+            raise SettingsError(f"by={self.by} must name one or two columns: rows, and colours within them")
+        known = measured(results.rows)
+        for measure in measures:
+            if measure not in known and measure != "completed":
+                raise SettingsError(
+                    f"measure={measure!r} is not one of {', '.join(known) or 'any: nothing was measured'}"
+                )
+        self.statistic: Statistic = statistic
+        """``"mean"`` or ``"median"``."""
+        self._dots = dots
+        self._seed = seed
+        self._binary = {measure: is_binary(results.rows, measure) for measure in self.measures}
+        groups = grouped(results.rows, self.by, results.about)
+        self._values = {
+            (key, measure): by_example(rows, measure) for measure in self.measures for key, rows in groups.items()
+        }
+
+    @cached_property
+    def _intervals(self) -> dict[tuple[tuple[Any, ...], str], Interval | None]:
+        return {
+            group: interval_of(values, self.statistic, is_binary=self._binary[group[1]], seed=self._seed)
+            for group, values in self._values.items()
+        }
+
+    @property
+    def frame(self) -> pandas.DataFrame:
+        """What is drawn: a row for each group and measure, with ``low`` and ``high``, the ends of the 95 % interval."""
+        import pandas
+
+        return pandas.DataFrame(
+            dict(zip(self.by, key, strict=True))
+            | {"measure": measure, "examples": len(values), "answers": sum(map(len, values))}
+            | {self.statistic: found.center if found else None}
+            | {"low": found.low if found else None, "high": found.high if found else None}
+            | ({"p95": _tail(values)} if self._dots else {})
+            for (key, measure), values in self._values.items()
+            for found in [self._intervals[key, measure]]
+        )
+
+    @property
+    def caption(self) -> str:
+        """What the signs mean and how the intervals were made, for beneath the picture."""
+        examples = max((len(values) for values in self._values.values()), default=0)
+        what = f"its 95 % interval over {examples} example{'s' if examples != 1 else ''}"
+        how = f"percentile bootstrap over examples, {RESAMPLES:,} resamples, seed {self._seed}"
+        if any(self._binary.values()):
+            how += "; Wilson’s where answers are right or wrong"
+        dots, tick = ("Dot: an answer. ", " Tick: 95th percentile.") if self._dots else ("", "")
+        return f"{dots}Marker: {self.statistic}; line: {what} ({how}).{tick}"
+
+    @property
+    def description(self) -> str:
+        """The picture in words and numbers, for those who cannot see it."""
+        lines = []
+        for (key, measure), found in self._intervals.items():
+            who = " · ".join(map(str, key))
+            if found is None:
+                lines.append(f"{label_of(measure)}: {who} –")
+                continue
+            span = "" if found.low is None else f" [{found.low:,.4g}, {found.high:,.4g}]"
+            lines.append(f"{label_of(measure)}: {who} {found.center:,.4g}{span}")
+        return "\n".join(lines)
+
+    @property
+    def figure(self) -> Any:
+        """The picture as a `matplotlib.figure.Figure`, in black on white, to change before it is saved."""
+        return self._drawn(ink="black")
+
+    def save(self, path: str | Path, *, width_mm: float = 183.0, dpi: int = 300) -> Path:
+        """Write the picture in black on white, for print; the same results give the same file.
+
+        Parameters
+        ----------
+        path : str or Path
+            Ends in ``.pdf`` or ``.svg`` (drawn, sharp at any size), or ``.png``.
+        width_mm : float, default 183.0
+            The figure's width: a journal's page. A column has about 89.
+        dpi : int, default 300
+            Dots per inch of a PNG.
+
+        Returns
+        -------
+        path : Path
+
+        Raises
+        ------
+        SettingsError
+            If the name ends otherwise, or the width is not one that can be drawn.
+        """
+        from ..views.interval_plot import to_bytes
+
+        path = Path(path)
+        kind = path.suffix.lower().removeprefix(".")
+        if kind not in _FORMATS:
+            raise SettingsError(f"{path.name!r} must end in .{', .'.join(_FORMATS)}")
+        if not 40 <= width_mm <= 2_000:
+            raise SettingsError(f"width_mm={width_mm} is not between 40 and 2000")
+        path.write_bytes(to_bytes(self._drawn(ink="black", width_mm=width_mm), kind, dpi=dpi))
+        return path
+
+    def to_svg(self) -> str:
+        """Return the picture as an SVG element in the ink of the page that it is put into."""
+        from ..views.interval_plot import to_inline_svg
+
+        return to_inline_svg(self._drawn(ink=""), self.description)
+
+    def _drawn(self, **options: Any) -> Any:
+        from ..views.interval_plot import draw
+
+        return draw([self._panel(measure) for measure in self.measures], **options)
+
+    def _panel(self, measure: str) -> Panel:
+        from ..views.interval_plot import Mark, Panel
+
+        marks = []
+        for (key, name), values in self._values.items():
+            if name != measure:
+                continue
+            found = self._intervals[key, name]
+            who, series = str(key[0]), str(key[1]) if len(key) > 1 else ""
+            center, low, high = (found.center, found.low, found.high) if found else (None, None, None)
+            dots = [value for each in values for value in each] if self._dots else ()
+            marks.append(Mark(who, series, center, low, high, _tail(values) if self._dots else None, dots))
+        return Panel(label_of(measure), marks, 1.0 if self._is_share(measure) else None)
+
+    def _is_share(self, measure: str) -> bool:
+        pooled = [
+            value for (_, name), each in self._values.items() if name == measure for found in each for value in found
+        ]
+        is_graded = measure.endswith("_correctness") or measure.startswith(("grade_", "completed"))
+        return is_graded and all(0 <= value <= 1 for value in pooled)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from ..views.html import note, picture, section
+        from ..views.interval_plot import to_small_png
+        from ..views.plots import INK
+
+        png = to_small_png(self._drawn(ink=INK))
+        return {
+            "text/plain": f"{self.description}\n{self.caption}",
+            "text/html": section(picture(png, self.description), note(self.caption)),
+            "image/png": base64.b64encode(png).decode(),
+        }
+
+    def __repr__(self) -> str:
+        return f"Plot({', '.join(self.measures)} by {', '.join(self.by)})"
+
+
+def _tail(values: Sequence[Sequence[float]]) -> float | None:
+    import numpy as np
+
+    pooled = [value for each in values for value in each]
+    return float(np.percentile(pooled, 95)) if pooled else None
