@@ -228,10 +228,10 @@ class Conversation(Record):
 
     def _item_deleted(self, event: ev.ConversationItemDeleted, elapsed_ms: float) -> None:
         turn = self._index.turns.get(event.item_id)
-        if turn:
+        if turn and not turn.deleted:
             turn.deleted = True
             reply = self._index.replies.get(turn.response_id or "")
-            if turn.flagged or (reply is not None and reply.flagged):
+            if turn.flagged or (reply is not None and reply.flagged) or turn.heard_ms == 0:
                 return  # The model shall forget it; the record shows what happened.
         self._index.order.remove(event.item_id)
 

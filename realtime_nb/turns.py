@@ -173,7 +173,10 @@ class Turn(Record):
     """Why a guard did not let it through; empty for what it did."""
     done: bool = False
     deleted: bool = False
-    """Whether it was taken out of the conversation."""
+    """Whether it was taken out of what the model reads.
+
+    A turn that was flagged, or an answer of which nothing was heard, stays among the turns of the record.
+    """
     edited_from: Turn | None = None
     """The turn whose place it took, as it was before it was edited."""
     reply: Reply | None = None
@@ -221,6 +224,9 @@ class Turn(Record):
         Cut by played time at the end of a word; words whose times nobody told are taken to be spread evenly.
         """
         played_ms = self.heard_ms
+        is_spoken = any(part.kind == "audio" for part in self.parts.values())
+        if is_spoken and played_ms == 0:
+            return ""  # Also where no sound came: words run ahead of it.
         if played_ms is None or not any(part.audio_ms for part in self.parts.values()):
             return self.text
         return heard.heard_text([self.parts[index] for index in sorted(self.parts)], played_ms)

@@ -6,7 +6,7 @@ from browser.scripted import ScriptedSession
 
 from realtime_nb.bridge import FROM_MICROPHONE, Frame
 from realtime_nb.g711 import encode_ulaw
-from realtime_nb.loop import submit
+from realtime_nb.loop import io_loop, submit
 from realtime_nb.sessions.base import StateChanged
 from realtime_nb.widgets.line import Line
 from realtime_nb.wire import events as ev
@@ -144,6 +144,18 @@ def test_what_comes_late_of_a_cancelled_answer_is_not_played(desk):
     assert not desk.road.frames
 
 
+def test_of_what_was_cut_off_before_its_sound_came_nothing_was_heard(desk):
+    response = desk.session.begin_answer("A", "Hello.", 0.1)
+    desk.session.late.add(response)
+    desk.session.end_answer(response, "A", "Hello.", status="cancelled")
+    assert "stopped" not in desk.session.names()  # The page says how much of it it played.
+    desk.session.late.add("resp-2")
+    response = desk.session.begin_answer("B", "Hello.", 0.1)
+    desk.session.end_answer(response, "B", "Hello.", status="cancelled")
+    assert ("stopped", "B", 0) in desk.session.calls
+    assert desk.session.conversation.turn("B").heard_text == ""
+
+
 def test_a_page_whose_sound_is_off_stays_silent(desk):
     desk.page({"kind": "silent"})
     desk.session.begin_answer("item-1", "Hello.", seconds=0.5)
@@ -200,6 +212,22 @@ def test_typed_words_interrupt_and_are_asked(desk):
     desk.session.begin_answer("item-1", "Hello.", seconds=5)
     desk.page({"kind": "say", "text": "No, wait."})
     assert desk.session.calls[-2:] == [("interrupt",), ("ask", "No, wait.")]
+
+
+def test_typed_words_are_asked_behind_the_account_of_what_they_cut_off(desk):
+    desk.session.begin_answer("item-1", "Hello.", seconds=5)
+    send = desk.road.send
+
+    def answer(message, *, urgent=False):
+        send(message, urgent=urgent)
+        if isinstance(message, dict) and message["kind"] == "flush":
+            # As a page does, later.
+            flushed = {"kind": "flushed", "positions": [{"key": 1, "samples": 2_400}], "time_ms": 0}
+            io_loop().call_later(0.05, desk.line.handlers["flushed"], flushed)
+
+    desk.road.send = answer
+    desk.page({"kind": "say", "text": "No, wait."})
+    assert desk.session.calls[-3:] == [("interrupt",), ("stopped", "item-1", 100), ("ask", "No, wait.")]
 
 
 def test_the_page_is_told_who_is_at_it(desk):

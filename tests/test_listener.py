@@ -51,3 +51,15 @@ def test_what_is_interrupted_by_hand_was_heard_up_to_there_and_the_next_answer_b
     chat.ask("What can you do?").result(WAIT_S)
     assert listener.played[-1].start_ms == 700
     stop()
+
+
+def test_what_is_interrupted_before_its_sound_came_was_not_heard_and_is_forgotten():
+    with rt.RealtimeSession(backend="local") as session:
+        stop = [session.listen(Listener(session).on_event)]
+        stop.append(session.listen(lambda event, _: event.type == "response.output_item.added" and session.interrupt()))
+        reply = session.ask("Tell me a story.").result(WAIT_S)
+        stop.pop()()
+        [turn] = reply.turns
+        assert session.ask("What did you say?").result(WAIT_S).transcript == "I have not said anything yet."
+        assert turn.deleted and turn in session.conversation and turn.text and turn.heard_text == ""
+        stop.pop()()

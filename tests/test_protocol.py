@@ -406,6 +406,45 @@ def test_an_answer_of_which_nothing_was_played_is_left_alone(played_ms):
     assert protocol.truncate("A", 50) == 50
 
 
+def test_an_answer_of_which_nothing_was_heard_is_deleted_once():
+    protocol = opened()
+    feed(protocol, *wire.audio_answer())
+    protocol.forget("A", "R")
+    protocol.forget("A", "R")
+    assert [(each.type, each.item_id) for each in protocol.events_to_send()] == [("conversation.item.delete", "A")]
+    assert protocol.truncate("A", 50) is None
+
+
+def test_what_is_still_being_made_is_forgotten_when_it_is_over_and_before_the_next_is_asked_for():
+    protocol = opened()
+    answer(protocol, protocol.respond())
+    sent(protocol)
+    protocol.cancel()
+    protocol.respond()
+    protocol.forget("A", "R")
+    protocol.forget("B", "R")
+    protocol.forget("A", "R")
+    assert [kind for kind, _ in sent(protocol)] == ["response.cancel"]
+    feed(protocol, response_done(status="cancelled"))
+    went_out = [(each.type, getattr(each, "item_id", "")) for each in protocol.events_to_send()]
+    deletes = [("conversation.item.delete", "A"), ("conversation.item.delete", "B")]
+    assert went_out == [*deletes, ("response.create", "")]
+
+
+def test_what_is_still_being_made_is_cut_when_it_is_over():
+    protocol = opened()
+    answer(protocol, protocol.respond())
+    feed(protocol, *wire.audio_deltas(bytes(9600)))
+    sent(protocol)
+    assert protocol.truncate("A", 70, "R") == 70
+    assert protocol.truncate("A", 90, "R") is None
+    protocol.cancel()
+    assert [kind for kind, _ in sent(protocol)] == ["response.cancel"]
+    feed(protocol, response_done(status="cancelled"))
+    [truncate] = protocol.events_to_send()
+    assert (truncate.type, truncate.audio_end_ms) == ("conversation.item.truncate", 70)
+
+
 def test_an_item_without_audio_is_left_alone():
     protocol = opened()
     feed(protocol, *wire.text_answer())

@@ -144,6 +144,80 @@ def test_a_speaker_that_was_stopped_tells_the_server_once(local):
     assert local.log.types("sent").count("conversation.item.truncate") == 1
 
 
+def test_an_answer_of_which_nothing_was_heard_is_forgotten_and_stays_in_the_record(local):
+    local.ask("Count to three.").result(WAIT_S)
+    unheard = local.ask("Say good evening.").result(WAIT_S)
+    [turn] = unheard.turns
+    deleted, stop = waiter(local, lambda event: event.type == "conversation.item.deleted")
+    local.heard(turn.item_id, 0, stopped=True)
+    local.heard(turn.item_id, 0, stopped=True)
+    assert deleted.wait(WAIT_S)
+    stop()
+    assert local.ask("What did you say?").result(WAIT_S).transcript == "I said: One, two, three."
+    assert turn in local.conversation and turn.deleted
+    assert (turn.text, turn.heard_text, unheard.heard_transcript) == ("Good evening.", "", "")
+    assert local.log.types("sent").count("conversation.item.delete") == 1 and not local.conversation.errors
+    assert "interrupted before a word was heard" in str(turn._repr_mimebundle_()["text/plain"])
+    # The person may still take it out of the record, and ask again.
+    again = local.rerun(unheard).result(WAIT_S)
+    assert again.transcript == "Good evening." and turn not in local.conversation and not local.conversation.errors
+
+
+def test_an_answer_that_is_interrupted_before_its_first_sample_is_forgotten_when_it_is_over(local):
+    added, stop = waiter(local, lambda event: event.type == "response.output_item.added")
+    asked = []
+
+    def cut(event, elapsed_ms):
+        if event.type == "response.output_item.added" and not asked:
+            asked.append(event.item.id)
+            local.interrupt()
+            local.heard(event.item.id, 0, stopped=True)
+
+    stop_too = local.listen(cut)
+    pending = local.ask("Count from one to twenty, please.")
+    assert added.wait(WAIT_S)
+    assert pending.result(WAIT_S).status == "cancelled"
+    stop(), stop_too()
+    assert local.ask("What did you say?").result(WAIT_S).transcript == "I have not said anything yet."
+    assert not local.conversation.errors
+
+
+def test_of_several_answers_in_a_response_each_is_cut_forgotten_or_left_for_itself():
+    """As gpt-realtime-2 makes them: a remark, a call, and more; all came before the first was heard to its end."""
+
+    def script(peer):
+        peer.open()
+        request = peer.read_text_question()
+        first = wire.audio_answer("A", response_id="R")[1:-2]
+        second = wire.audio_answer("B", response_id="R", previous="A")[1:-2]
+        third = wire.audio_answer("C", response_id="R", previous="B")[1:-2]
+        items = [wire.spoken_item(item_id, "".join(wire.WORDS), "completed") for item_id in "ABC"]
+        peer.send(wire.response_created("R", metadata=request["response"]["metadata"]))
+        for index, each in enumerate((first, second, third)):
+            peer.send(*(one | {"output_index": index} if "output_index" in one else one for one in each))
+        peer.send(wire.response_done("R", output=items, metadata=request["response"]["metadata"]))
+        told = [peer.receive("conversation.item.truncate", "conversation.item.delete") for _ in range(2)]
+        assert [(each["type"], each["item_id"]) for each in told] == [
+            ("conversation.item.truncate", "B"),
+            ("conversation.item.delete", "C"),
+        ]
+        assert told[0]["audio_end_ms"] == 20
+        peer.send(event("conversation.item.truncated", item_id="B", content_index=0, audio_end_ms=20))
+        peer.send(event("conversation.item.deleted", item_id="C"))
+
+    with against(script) as session:
+        reply = session.ask("Hello!").result(WAIT_S)
+        deleted, _ = waiter(session, lambda event: event.type == "conversation.item.deleted")
+        first, second, third = reply.turns
+        session.heard("A", round(first.audio.duration_s * 1000))
+        session.heard("B", 20, stopped=True)
+        session.heard("C", 0, stopped=True)
+        assert deleted.wait(WAIT_S)
+        assert first.heard_text == first.text and third.heard_text == ""
+        assert second.text.startswith(second.heard_text) and second.heard_text != second.text
+        assert [turn.item_id for turn in session.conversation][-3:] == ["A", "B", "C"]
+
+
 def test_an_answer_that_is_still_being_made_is_cut_though_all_that_came_was_played(local):
     begun, stop = waiter(local, lambda event: event.type == "response.output_audio.delta")
     truncated, stop_too = waiter(local, lambda event: event.type == "conversation.item.truncated")

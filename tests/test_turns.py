@@ -154,7 +154,11 @@ def test_lines_are_heard_like_words():
 def test_all_is_heard_unless_playback_was_stopped():
     assert spoken(played_ms=100).heard_text == "one two three four"
     assert spoken(interrupted=True).heard_text == "one two three four"
-    assert spoken(ms=0, interrupted=True, played_ms=0).heard_text == "one two three four"
+    assert spoken(ms=0, interrupted=True, played_ms=9).heard_text == "one two three four"
+
+
+def test_nothing_is_heard_of_what_was_stopped_before_its_sound_came():
+    assert spoken(ms=0, interrupted=True, played_ms=0).heard_text == ""
 
 
 def test_what_the_server_cut_counts_before_what_was_played():

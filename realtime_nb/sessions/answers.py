@@ -126,7 +126,7 @@ class Answers:
                 await self._journal.watch(lambda event: reply.done or None)
             for turn in (*(reply.turns if reply else ()), conversation.turn(item_id)):
                 if turn is not None and not turn.deleted:
-                    self._line.protocol.delete_item(turn.item_id)
+                    self._line.protocol.forget(turn.item_id)
             self._line.flush()
 
     async def _ask(self, content: tuple[Content, ...]) -> Reply:

@@ -43,11 +43,12 @@ class ItemControl:
 
     async def delete(self, turns: Sequence[Turn]) -> None:
         """Take items out, the last first."""
-        await asyncio.gather(*(self._delete(turn.item_id) for turn in reversed(turns)))
+        await asyncio.gather(*(self._delete(turn) for turn in reversed(turns)))
 
-    async def _delete(self, item_id: str) -> None:
+    async def _delete(self, turn: Turn) -> None:
+        item_id = turn.item_id
         try:
-            if item_id in self._renewal.unknown:
+            if not self._has(turn):
                 raise ServerError("", code="item_delete_invalid_item_id")
             await self._line.acknowledged(
                 self._line.protocol.delete_item(item_id),
@@ -70,14 +71,18 @@ class ItemControl:
         content = [*shown, Content(type=kind, text=text)]
         return await self._replace(turn, Item(id=new_item_id(), type="message", role=turn.role, content=content))
 
+    def _has(self, turn: Turn) -> bool:
+        """Whether the server has a turn's item; it may have forgotten it, while the record keeps it."""
+        return not turn.deleted and self._renewal.knows(turn.item_id)
+
     async def ask_anew(self, turn: Turn) -> None:
         """Take out what follows an item, and see to it that the server has it as it was said."""
-        await self.delete(following(self._line.journal.conversation, turn))
         items = items_of([turn], with_sound=True, encode=self._spoken.encoded)
         if not items:
             raise LocalProtocolError(f"{turn!r} holds nothing that could be asked again")
+        await self.delete(following(self._line.journal.conversation, turn))
         item = items[0]
-        known = turn.item_id not in self._renewal.unknown
+        known = self._has(turn)
         is_spoken = any(part.type == "input_audio" for part in item.content or ())
         if not known or (is_spoken and turn.item_id in self._renewal.in_words):
             fields: dict[str, Any] = {name: getattr(item, name) for name in item.__struct_fields__}
@@ -90,7 +95,7 @@ class ItemControl:
             create_id, lambda event: isinstance(event, ev.ConversationItemAdded) and event.item.id == item.id
         )
         journal.announce(TurnEdited(item_id=str(item.id), replaced_id=turn.item_id))
-        await self._delete(turn.item_id)
+        await self._delete(turn)
         new = journal.conversation.turn(str(item.id))
         assert new is not None
         return new
@@ -99,6 +104,6 @@ class ItemControl:
         """Return the item behind which a turn's stand-in comes: the turn, or the last before it that the server has."""
         turns = self._line.journal.conversation.turns
         for each in reversed(turns[: turns.index(turn) + 1]):
-            if each.item_id not in self._renewal.unknown:
+            if self._has(each):
                 return each.item_id
         return "root" if len(turns) > 1 else UNSET

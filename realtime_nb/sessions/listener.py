@@ -8,6 +8,7 @@ from typing import Any
 from ..timing import first_audible_ms
 from ..turns import bytes_per_ms, decode_clip
 from ..wire import events as ev
+from ..wire.items import Response
 from ..wire.local import Interrupted
 from ..wire.settings import setting_at
 from .base import Session
@@ -73,6 +74,8 @@ class Listener:
                 self._stop()
         elif isinstance(event, Interrupted):
             self._stop()
+        elif isinstance(event, ev.ResponseDone) and event.response.id in self._silenced:
+            self._drop(event.response)
 
     def _play(self, event: ev.ResponseOutputAudioDelta) -> None:
         turn = self._session.conversation.turn(event.item_id)
@@ -96,3 +99,10 @@ class Listener:
                 each.stopped_ms = each.end_ms = self.now_ms
                 self._silenced.add(each.item_id)
                 self._session.heard(each.item_id, round(each.stopped_ms - each.start_ms), stopped=True)
+
+    def _drop(self, response: Response) -> None:
+        """Tell of what was silenced before its sound came: nothing was heard of it."""
+        had = {each.item_id for each in self.played}
+        for item in response.output:
+            if item.is_spoken and isinstance(item.id, str) and item.id not in had:
+                self._session.heard(item.id, 0, stopped=True)

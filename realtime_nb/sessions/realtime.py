@@ -505,18 +505,22 @@ class RealtimeSession(Session):
 
     def _heard(self, heard: Heard) -> None:
         self._journal.note("local", heard)
-        if heard.stopped and self._line.is_open and self._is_cut(heard):
-            self._protocol.truncate(heard.item_id, heard.played_ms)
+        if heard.stopped and self._line.is_open and self._renewal.knows(heard.item_id):
+            self._tell_heard(heard)
             self._line.flush()
         self._journal.tell(heard)
 
-    def _is_cut(self, heard: Heard) -> bool:
-        """Whether the server has more of an item than was played."""
+    def _tell_heard(self, heard: Heard) -> None:
+        """Tell the server where an answer was cut off, so that the model knows what was heard of it."""
         turn = self.conversation.turn(heard.item_id)
-        if turn is None:
-            return False
+        reply = self.conversation.reply((turn and turn.response_id) or "")
+        if turn is None or (reply is not None and not reply.in_conversation):
+            return
+        if heard.played_ms <= 0:
+            self._protocol.forget(turn.item_id, turn.response_id)
         # What is being made goes on where the server is, whatever has come from there.
-        return not turn.done or heard.played_ms < sum(part.audio_ms for part in turn.parts.values())
+        elif not turn.done or heard.played_ms < sum(part.audio_ms for part in turn.parts.values()):
+            self._protocol.truncate(turn.item_id, heard.played_ms, turn.response_id)
 
 
 def _is_end_of(event: Any, response_id: str) -> bool:

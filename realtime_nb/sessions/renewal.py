@@ -90,6 +90,10 @@ class Renewal:
         line.on_open, line.on_lost = self._carry, self._healing
         self._journal.listen(self._on_event)
 
+    def knows(self, item_id: str) -> bool:
+        """Whether the server has an item, or was told it."""
+        return item_id not in self.unknown
+
     # --- when ---
 
     def _on_event(self, event: Any, elapsed_ms: float) -> None:

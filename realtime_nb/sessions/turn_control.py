@@ -125,6 +125,8 @@ class TurnControl(ABC):
             about = [about]
         for turn in about or ():
             self._check(turn)
+            if turn.deleted:
+                raise LocalProtocolError(f"{turn!r} was taken out of what the model reads; the record alone has it")
         return submit(self._aside(prompt, None if about is None else list(about), max_output_tokens))
 
     # --- what the kinds of sessions differ in ---
@@ -156,7 +158,7 @@ class TurnControl(ABC):
             raise TypeError(f"{type(turn).__name__} is no Turn: take one from session.conversation")
         if self.conversation.turn(turn.item_id) is not turn:
             raise LocalProtocolError(f"{turn!r} is not of this session: take one from session.conversation")
-        if turn.deleted:
+        if turn.deleted and turn not in self.conversation:
             raise LocalProtocolError(f"{turn!r} was taken out before")
         if turn.is_speaking or (turn.response_id is not None and not turn.done):
             raise LocalProtocolError(f"{turn!r} is still being spoken: wait for its end, or interrupt() it first")

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import g711
 from ..bridge import Frame, Road
-from ..loop import io_loop
+from ..loop import io_loop, submit
 from ..wire.local import SoundBegan
 from .account import Account
 from .echo import EchoWatch
@@ -188,11 +188,22 @@ class Line:
         self._make_silent()
 
     def _say(self, message: dict[str, Any]) -> None:
-        self._make_silent()
-        self._watch(self.session.ask(str(message["text"])))
+        self._watch(submit(self._ask(str(message["text"]))))
+
+    async def _ask(self, text: str) -> None:
+        """Ask in writing, behind the page's account of the answer that it cuts off: the model must know that, too."""
+        if self._may_sound:
+            await self.session.interrupt()
+            await self.playback.accounted()
+        await self.session.ask(text)
+
+    @property
+    def _may_sound(self) -> bool:
+        """Whether something sounds, or soon will."""
+        return self.playback.busy or self._phase == "thinking" or self._tools.busy
 
     def _make_silent(self) -> None:
-        if self.playback.busy or self._phase == "thinking" or self._tools.busy:
+        if self._may_sound:
             self._watch(self.session.interrupt())  # Its local event silences the page.
 
     def _on_played(self, message: dict[str, Any]) -> None:
@@ -241,8 +252,7 @@ class Line:
         elif kind == "session.waiting":
             self._waiting = event.message
         elif kind == "response.done":
-            for item in event.response.output:
-                self.playback.end(item.id)
+            self._made(event.response)
             self._on_reply()
         elif kind == "session.state":
             self._message = event.message
@@ -289,6 +299,14 @@ class Line:
         else:
             decode = g711.decode_ulaw if encoding == "audio/pcmu" else g711.decode_alaw
             self.playback.feed(event.item_id, decode(event.delta), sample_rate=8_000)
+
+    def _made(self, response: Any) -> None:
+        """Note that a response is done; nobody heard what was cut off before it came to the page."""
+        never = self._page_plays and self.session.is_late(response.id)
+        for item in response.output:
+            self.playback.end(item.id)
+            if never and item.is_spoken and not self.playback.has_had(item.id):
+                self._heard(item.id, 0, True)
 
     @property
     def _detection(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable
@@ -22,6 +24,8 @@ BeganCallback = Callable[[str, float, float, bool], None]
 
 #: A clip travels in pieces, so that a flush in its middle spares the road the rest.
 _PIECE_BYTES = 2 * WIRE_SAMPLE_RATE // 5
+#: How long a question waits for the page's account of what it cuts off.
+_ACCOUNT_WAIT_S = 0.5
 
 
 @dataclass(slots=True)
@@ -58,11 +62,14 @@ class Playback:
         self._on_heard = on_heard
         self._on_began = on_began
         self._names: dict[int, str] = {}
+        self._had: set[str] = set()
         self._items: dict[str, _Item] = {}
         self._keys = itertools.count(1)
         self._seq = itertools.count()
         self._lock = threading.Lock()
         self._cut: set[str] = set()
+        self._accounted = asyncio.Event()
+        self._accounted.set()
         self.sample_rate = WIRE_SAMPLE_RATE
         self.playing = ""
         """Item that the page plays now; empty in silence."""
@@ -96,7 +103,18 @@ class Playback:
         """Silence the page at once; `on_heard` follows for each item that was cut off. Any thread."""
         with self._lock:
             self._cut.update(self._items)
+            if self._items:
+                self._accounted.clear()
         self._road.send({"kind": "flush"}, urgent=True)
+
+    async def accounted(self) -> None:
+        """Wait until the page has said how far it played what was flushed; half a second at most. I/O thread only."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._accounted.wait(), _ACCOUNT_WAIT_S)
+
+    def has_had(self, item_id: str) -> bool:
+        """Whether anything of an item was sent to a page."""
+        return item_id in self._had
 
     @property
     def busy(self) -> bool:
@@ -108,11 +126,13 @@ class Playback:
         with self._lock:
             self._items.clear()
             self.playing = ""
+            self._accounted.set()
 
     def _add(self, item_id: str, sample_rate: int, live: bool) -> _Item:
         item = _Item(item_id, next(self._keys), Resampler(sample_rate, self.sample_rate), live)
         self._items[item_id] = item
         self._names[item.key] = item_id
+        self._had.add(item_id)
         return item
 
     def _send(self, item: _Item, pcm: bytes, *, last: bool) -> None:
@@ -159,6 +179,7 @@ class Playback:
         for item, samples in flushed:
             if item:
                 self._on_heard(item.item_id, item.played_ms(samples), True)
+        self._accounted.set()
 
     def on_audio(self, message: dict[str, Any]) -> None:
         """Take the page's ``audio`` control: the rate of its context."""

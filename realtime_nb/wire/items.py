@@ -56,6 +56,11 @@ class Item(Struct, frozen=True, kw_only=True):
     error: Any = UNSET
     tools: Any = UNSET
 
+    @property
+    def is_spoken(self) -> bool:
+        """Whether it is something that the model says aloud."""
+        return self.role == "assistant" and any("audio" in part.type for part in self.content or ())
+
 
 class StatusDetails(Struct, frozen=True, kw_only=True):
     """Why a response did not complete: ``reason`` for cancelled and incomplete ones, ``error`` for failed ones."""

@@ -72,6 +72,8 @@ class RealtimeProtocol:
         self._buffered = False
         self._received_bytes: dict[tuple[str, int], int] = {}
         self._cut: set[str] = set()
+        self._deleted: set[str] = set()
+        self._behind: list[ev.ClientEvent] = []
 
     # --- what the server sent ---
 
@@ -108,6 +110,7 @@ class RealtimeProtocol:
         """Note that the socket is gone: nothing more can be sent."""
         self.state = State.CLOSED
         self._outbox.clear()
+        self._behind.clear()
         self._wishes.clear()
 
     def events_to_send(self) -> list[ev.ClientEvent]:
@@ -148,7 +151,20 @@ class RealtimeProtocol:
         """Take an item out of the conversation; return the event's id."""
         event_id = self._send(ev.ConversationItemDelete, "delete an item", item_id=item_id)
         self._cut.add(item_id)  # Whatever was heard of it, it cannot be truncated any more.
+        self._deleted.add(item_id)
         return event_id
+
+    def forget(self, item_id: str, response_id: str | None = None) -> None:
+        """Take an item out, once; one of a response that is still being made when that is over.
+
+        For answers of which nothing was heard: the API refuses to truncate at 0 ms, and what stays in the conversation
+        the model takes for heard.
+        """
+        self._check_open("delete an item")
+        if item_id in self._deleted:
+            return
+        self.delete_item(item_id)
+        self._hold_back(response_id)
 
     def retrieve_item(self, item_id: str) -> str:
         """Ask for an item as the server holds it; return the event's id."""
@@ -191,8 +207,8 @@ class RealtimeProtocol:
             self._late.add(response_id)
             self._send(ev.ResponseCancel, "cancel a response", response_id=response_id)
 
-    def truncate(self, item_id: str, played_ms: float) -> int | None:
-        """Tell the server how much of an answer was heard.
+    def truncate(self, item_id: str, played_ms: float, response_id: str | None = None) -> int | None:
+        """Tell the server how much of an answer was heard; of one that is still being made when that is over.
 
         Parameters
         ----------
@@ -201,12 +217,14 @@ class RealtimeProtocol:
         played_ms : float
             Since the item's beginning. Of several audio parts, which are played one after the other, the one in which
             it lies is cut.
+        response_id : str, optional
+            The response that made it.
 
         Returns
         -------
         audio_end_ms : int or None
             ``min(played, received)``, counted from the beginning of the part; `None` where nothing is sent: nothing
-            was played (the API refuses to cut at 0), or the item was cut before.
+            was played (the API refuses to cut at 0; see `forget`), or the item was cut before.
         """
         self._check_open("truncate an answer")
         content_index, audio_end_ms = self._place_in(item_id, played_ms)
@@ -220,7 +238,13 @@ class RealtimeProtocol:
             content_index=content_index,
             audio_end_ms=audio_end_ms,
         )
+        self._hold_back(response_id)
         return audio_end_ms
+
+    def _hold_back(self, response_id: str | None) -> None:
+        """Let what was just to be sent wait for the end of a response: until then its items still grow."""
+        if response_id is not None and response_id == self._active:
+            self._behind.append(self._outbox.pop())
 
     def _place_in(self, item_id: str, played_ms: float) -> tuple[int, int]:
         """Return the last part of an item that was played, and how many whole ms of it."""
@@ -334,6 +358,8 @@ class RealtimeProtocol:
     def _response_done(self, event: ev.ResponseDone) -> None:
         if event.response.id == self._active:
             self._active = None
+            self._outbox += self._behind  # Before the next one is asked for, which reads what is left.
+            self._behind = []
         self._beside.discard(self._requests.get(event.response.id, ""))
         self._blocked = False
         self._advance()

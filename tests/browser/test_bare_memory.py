@@ -1,0 +1,72 @@
+"""What the local voice remembers of answers that the person did not hear to the end, with a page that plays them."""
+
+import pytest
+from bare import until
+from conftest import TRACKS
+from playwright.sync_api import expect
+
+import realtime_nb as rt
+from realtime_nb.local.rules import STORY
+from realtime_nb.widgets.panel import VoicePanel
+
+
+@pytest.fixture
+def session():
+    # Hold-to-talk: the fake microphone's tone must not take turns.
+    session = rt.RealtimeSession(backend="local", turn_detection=None)
+    yield session
+    session.close().result(10)
+
+
+@pytest.fixture
+def panel(session, bare):
+    return VoicePanel(session)
+
+
+@pytest.fixture
+def page(panel, visit):
+    page = visit(TRACKS)
+    until(lambda: panel.road == "direct")
+    page.get_by_role("button", name="Connect", exact=True).click()
+    until(lambda: panel.line._page_plays)
+    return page
+
+
+def say(page, text):
+    page.get_by_label("Type a message").fill(text)
+    page.get_by_role("button", name="Send").click()
+
+
+def answer(session, number):
+    """Return an answer as soon as it is there."""
+    until(lambda: len(session.conversation.replies) > number and session.conversation.replies[number].done, 15)
+    return session.conversation.replies[number]
+
+
+def test_an_answer_of_which_nobody_heard_anything_is_forgotten_and_stays_on_the_panel(page, panel, session):
+    say(page, "Say good evening.")
+    answer(session, 0)
+    until(lambda: not panel.playback.busy)
+    stop = session.listen(lambda event, _: event.type == "response.output_item.added" and session.interrupt())
+    say(page, "Tell me a story.")
+    unheard = answer(session, 1)
+    stop()
+    assert unheard.turns[0].played_ms == 0
+    say(page, "What did you say?")
+    assert answer(session, 2).transcript == "I said: Good evening."
+    assert unheard.turns[0] in session.conversation and not session.conversation.errors
+    expect(page.locator(".rtnb-turn")).to_have_count(6)
+
+
+def test_words_typed_into_an_answer_are_asked_of_a_model_that_knows_where_it_was_cut_off(page, panel, session):
+    say(page, "Tell me a story.")
+    until(
+        lambda: session.conversation.replies and (session.conversation.replies[0].turns[0].played_ms or 0) > 2_000, 15
+    )
+    say(page, "What did you say?")
+    said = answer(session, 1).transcript.removeprefix("I said: ")
+    cut = session.conversation.replies[0].turns[0]
+    assert cut.truncated_ms == cut.played_ms and STORY.startswith(cut.heard_text)
+    # The server cuts where words begin, the record by time alone.
+    assert STORY.startswith(said) and abs(len(said) - len(cut.heard_text)) <= 20 < len(said)
+    assert len(cut.text) > len(said) + 20
