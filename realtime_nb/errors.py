@@ -156,10 +156,19 @@ class ServerError(RealtimeError):
         "too_many_requests",
     )
 
+    #: Codes by which servers say that there is too much to do at all.
+    OVERLOADS: ClassVar[tuple[str, ...]] = ("overloaded", "server_is_overloaded", "service_unavailable", "slow_down")
+
     @property
     def is_rate_limit(self) -> bool:
         """Whether the server had too much to do, for this key or at all, and may be asked again later."""
         return self.code in self.RATE_LIMITS
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the server had too much to do, or was at fault itself, so that the same may be asked again later."""
+        at_fault = "server_error" in (self.code, self.error_type) or self.code in self.OVERLOADS
+        return not self.fatal and (self.is_rate_limit or at_fault)
 
     @property
     def fatal(self) -> bool:
@@ -183,6 +192,9 @@ class ConnectionLost(RealtimeError):
     code : int, optional
         The WebSocket close code.
     """
+
+    #: Close codes after which the same server may be asked again; not those of policy (1008, 4000), or of peace (1000).
+    PASSING: ClassVar[frozenset[int]] = frozenset((1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015))
 
     def __init__(self, reason: str, *, code: int | None = None):
         super().__init__(reason)

@@ -6,14 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 
 import pytest
+from local_http import served
 
 import realtime_nb as rt
 from realtime_nb.experiments import Dataset, Example, Keywords, Noise, Results, Telephone, run
+from realtime_nb.local.access import Access
 from realtime_nb.local_voice import local_voice
 
 LOCAL = partial(rt.RealtimeSession, backend="local")
@@ -27,6 +31,11 @@ def order_status(order_id: str) -> dict:
 
 def quiet(*args, **options):
     return run(*args, progress=False, **options)
+
+
+def there_at(server):
+    """Return a server of the local kind as one at an address."""
+    return replace(rt.Backend.local(), name="127.0.0.1", base_url=server.url)
 
 
 def settled(results):
@@ -145,7 +154,7 @@ def test_a_failure_is_a_row_with_its_stage_and_error(tmp_path):
         [Example(example_id="ok", text=QUESTIONS[0]), Example(example_id="gone", source=tmp_path / "x.wav")]
     )
     systems = {"local": LOCAL, "refused": refused, "unmade": unmade}
-    results = quiet(dataset, systems, graders=[silent], out=tmp_path / "out")
+    results = quiet(dataset, systems, graders=[silent], retries=0, out=tmp_path / "out")
     found = {(row["example_id"], row["system"]): (row["failure_stage"], row["error_type"]) for row in results.failed}
     assert found == {
         ("ok", "local"): ("grade", "ValueError"),
@@ -209,20 +218,70 @@ def test_processes_read_the_key_from_their_own_environment(tmp_path, monkeypatch
     assert key.encode() not in written
 
 
-def test_a_limiter_is_never_exceeded(tmp_path):
-    limiter = rt.Limiter(max_sessions=2)
-    most = []
+def test_a_limiter_of_three_is_never_exceeded_at_the_server(tmp_path, monkeypatch):
+    at_once, most, kinds = Counter(), Counter(), Counter()
+    serve = Access.__call__
 
-    def make():
-        session = LOCAL()
-        session.listen(lambda event, elapsed_ms: most.append(limiter.open))
-        return session
+    async def counted(self, scope, receive, send):
+        """Count what the server's own door lets in: sockets and requests."""
+        kinds[scope["type"]] += 1
+        at_once["all"] += 1
+        most["all"] = max(most["all"], at_once["all"])
+        try:
+            await serve(self, scope, receive, send)
+        finally:
+            at_once["all"] -= 1
 
-    with ThreadPoolExecutor(6) as threads:
+    monkeypatch.setattr(Access, "__call__", counted)
+    with served() as server, ThreadPoolExecutor(6) as threads:
+        there = {"backend": there_at(server), "api_key": server.api_key}
+        systems = {"realtime": partial(rt.RealtimeSession, **there), "chat": partial(rt.ChatSession, **there)}
         results = quiet(
-            Dataset.from_texts(QUESTIONS * 2), {"one": make}, executor=threads, limiter=limiter, out=tmp_path
+            Dataset.from_texts(QUESTIONS[1:] * 3),
+            systems,
+            executor=threads,
+            limiter=rt.Limiter(max_sessions=3),
+            out=tmp_path,
         )
-    assert len(results) == 6 and results.failed == [] and max(most) == 2
+    assert len(results) == 12 and results.failed == []
+    assert most["all"] == 3 and kinds["websocket"] == 6 and kinds["http"] >= 6
+
+
+def test_what_a_broken_connection_cost_is_asked_again_and_counted(tmp_path):
+    def make():
+        made.append(None)
+        server = broken if len(made) == 2 else sound  # The first one is for the estimate.
+        return billed(backend=there_at(server), api_key=server.api_key)
+
+    made = []
+    billed = partial(rt.RealtimeSession, transcription="gpt-realtime-whisper")
+    with served() as sound, served(faults=["disconnect"]) as broken:
+        results = quiet(Dataset.from_texts(["What can you do?"]), {"one": make}, out=tmp_path / "again")
+        [row] = results.rows
+        assert row["status"] == "completed" and row["attempts"] == 2 and row["assistant_text"]
+        assert row["retried_errors"].startswith("response: ConnectionLost: ")
+        assert 0 < row["retried_cost_usd"] < row["cost_usd"] == results.cost_usd
+        made.clear()
+        [row] = quiet(Dataset.from_texts(["What can you do?"]), {"one": make}, retries=0, out=tmp_path / "once").rows
+        assert (row["failure_stage"], row["error_type"], row["attempts"]) == ("response", "ConnectionLost", 1)
+        assert row["cost_usd"] > 0
+
+
+def test_an_answer_that_failed_at_the_server_is_asked_again_as_often_as_is_wished(tmp_path):
+    with served(faults=["failed_response"]) as server:
+        there = partial(rt.RealtimeSession, backend=there_at(server), api_key=server.api_key)
+        [row] = quiet(Dataset.from_texts(QUESTIONS[1:2]), {"one": there}, retries=1, out=tmp_path).rows
+    assert (row["status"], row["failure_stage"], row["error_type"], row["attempts"]) == (
+        *("failed", "response", "failed"),
+        2,
+    )
+    assert "The server had an error" in row["error_message"] and "The server had an error" in row["retried_errors"]
+
+
+def test_a_key_that_is_refused_is_not_tried_twice(tmp_path):
+    there = partial(rt.RealtimeSession, backend=local_voice.address()[0], api_key="wrong")
+    [row] = quiet(Dataset.from_texts(QUESTIONS[:1]), {"one": there}, out=tmp_path).rows
+    assert (row["failure_stage"], row["error_type"], row["attempts"]) == ("connect", "ServerError", 1)
 
 
 def test_what_cannot_be_run_raises_where_the_caller_stands(tmp_path):
@@ -234,6 +293,6 @@ def test_what_cannot_be_run_raises_where_the_caller_stands(tmp_path):
         quiet(dataset, {}, out=tmp_path)
     with LOCAL() as session, pytest.raises(rt.SettingsError, match=r"systems\['x'\] must make a session"):
         quiet(dataset, {"x": session}, out=tmp_path)
-    for wrong in ({"repeats": 0}, {"concurrency": 0}, {"timeout_s": 0}, {"max_usd": -1}):
+    for wrong in ({"repeats": 0}, {"concurrency": 0}, {"timeout_s": 0}, {"max_usd": -1}, {"retries": -1}):
         with pytest.raises(rt.SettingsError, match=f"{next(iter(wrong))}="):
             quiet(dataset, {"x": LOCAL}, out=tmp_path, **wrong)

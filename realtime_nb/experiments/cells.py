@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RealtimeError
+from ..errors import RealtimeError, ServerError
 from ..limiter import Limiter
 from ..sessions.base import Session
 from .conditions import Pipeline
 from .datasets import Example
 from .graders import Grader
 from .questions import Question, question_of
+from .retrying import after, may_pass, wait_s
 
 #: Makes a session; called once for each cell.
 Factory = Callable[[], Session]
@@ -41,6 +43,10 @@ class Work:
     """Of the clip's conditions: the same for all systems and repeats."""
     graders: Mapping[str, Grader]
     timeout_s: float
+    live: bool = False
+    """Whether the question is said, and the answer heard, as fast as they sound."""
+    retries: int = 2
+    """How often at most it is asked again where that may help."""
     limiter: Limiter | None = None
     """Only where the worker is a thread of this process."""
 
@@ -54,15 +60,27 @@ class Outcome:
 
 
 def run_cell(work: Work) -> Outcome:
-    """Ask the question; a failure of whatever kind is a row with its stage and its error."""
-    attempt = _Attempt(work)
-    try:
-        attempt.run()
-    except Exception as error:
-        attempt.fail(type(error).__name__, str(error) or type(error).__name__)
-    finally:
-        attempt.close()
-    return Outcome(row=attempt.row, files=attempt.files)
+    """Ask the question, and again where that may help; a failure of whatever kind is a row with its stage and error."""
+    earlier: list[dict[str, Any]] = []
+    while True:
+        attempt = _Attempt(work)
+        try:
+            attempt.run()
+        except Exception as error:
+            attempt.fail(type(error).__name__, str(error) or type(error).__name__, error)
+        finally:
+            attempt.close()
+        if len(earlier) >= work.retries or not may_pass(attempt.error):
+            return Outcome(row=after(attempt.row, earlier), files=attempt.files)
+        earlier.append(attempt.row)
+        time.sleep(wait_s(len(earlier), attempt.error))
+
+
+def lost_cell(work: Work, error: Exception) -> Outcome:
+    """Return what is known of a cell of which the worker gave nothing back: a row that says so."""
+    attempt = _Attempt(work, stage="worker")
+    attempt.fail(type(error).__name__, str(error) or type(error).__name__, error)
+    return Outcome(row=after(attempt.row, ()), files={})
 
 
 @dataclass
@@ -72,6 +90,8 @@ class _Attempt:
     files: dict[str, bytes] = field(default_factory=dict)
     session: Session | None = None
     stage: str = "input"
+    error: Exception | None = None
+    """What it failed with, where it may be asked again for it."""
 
     def __post_init__(self) -> None:
         work, example = self.work, self.work.example
@@ -96,7 +116,7 @@ class _Attempt:
 
     def run(self) -> None:
         work = self.work
-        question = question_of(work.example, work.pipeline, work.seed)
+        question = question_of(work.example, work.pipeline, work.seed, live=work.live)
         question.prepare()
         self._keep_sounds(question)
         self.stage = "session"
@@ -112,7 +132,7 @@ class _Attempt:
         finally:
             self._keep_sounds(question)
         if question.failure is not None:
-            self.fail(*question.failure)
+            self.fail(*question.failure, _error_in(session))
         self.row |= question.measures()
         if self.row["status"] == "completed":
             self._grade(question)
@@ -131,7 +151,8 @@ class _Attempt:
             if reason:
                 self.row[f"reason_{name}"] = reason
 
-    def fail(self, kind: str, message: str) -> None:
+    def fail(self, kind: str, message: str, error: Exception | None = None) -> None:
+        self.error = error if self.stage != "grade" else None  # The answer is there; it is not asked for again.
         self.row |= {"status": "failed", "failure_stage": self.stage, "error_type": kind, "error_message": message}
 
     def close(self) -> None:
@@ -141,6 +162,8 @@ class _Attempt:
             return
         with suppress(Exception):  # What came of the question is known.
             session.close().result(_CLOSE_TIMEOUT_S)
+        # Also of an answer that never came to its end.
+        self.row.setdefault("cost_usd", session.bounds.spent_usd)
         if not len(session.log):
             return
         try:
@@ -162,6 +185,15 @@ class _Attempt:
                 path = f"audio/{self.work.cell_id}/{name}.wav"
                 self.files[path] = clip.encode("wav")
                 self.row[f"{name}_audio_path"] = path
+
+
+def _error_in(session: Session) -> ServerError | None:
+    """Return what the server says of the last answer, where that failed, as an exception; `None` otherwise."""
+    reply = session.conversation.replies[-1] if session.conversation.replies else None
+    if reply is None or reply.status != "failed" or not reply.error:
+        return None
+    kind, code = (None if reply.error.get(name) is None else str(reply.error[name]) for name in ("type", "code"))
+    return ServerError(str(reply.error.get("message") or ""), code=code, error_type=kind)
 
 
 def plain_value(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..audio import AudioClip
 from ..sessions.base import Session
+from .asking import ask
 from .conditions import Pipeline, apply_conditions
 from .datasets import Example
 from .graders import Answer, grade_tool_calls
@@ -44,17 +45,17 @@ class Question(Protocol):
         ...
 
 
-def question_of(example: Example, pipeline: Pipeline, seed: int) -> Question:
+def question_of(example: Example, pipeline: Pipeline, seed: int, *, live: bool = False) -> Question:
     """Return what asks an example under a condition."""
-    return SpokenQuestion(example, pipeline, seed)
+    return SpokenQuestion(example, pipeline, seed, live=live)
 
 
 class SpokenQuestion:
     """One clip, and its answer."""
 
-    def __init__(self, example: Example, pipeline: Pipeline, seed: int):
+    def __init__(self, example: Example, pipeline: Pipeline, seed: int, *, live: bool = False):
         self.failure: tuple[str, str] | None = None
-        self._example, self._pipeline, self._seed = example, pipeline, seed
+        self._example, self._pipeline, self._seed, self._live = example, pipeline, seed, live
         self._clip: AudioClip | None = None
         self._answer: Answer | None = None
 
@@ -65,7 +66,7 @@ class SpokenQuestion:
     def put(self, session: Session, timeout_s: float) -> None:
         """Ask it."""
         assert self._clip is not None
-        reply = session.ask(self._clip).result(timeout_s)
+        reply = ask(session, self._clip, live=self._live, timeout_s=timeout_s)
         if reply.status != "completed":
             self.failure = reply.status, f"{reply.reason or reply.error or 'no reason was given'}"
         self._answer = answer_of(session.conversation, self._example)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+    wait,
+)
 from contextlib import suppress
 from typing import Any
 
 from ..pricing import format_usd
-from .cells import Outcome, Work, run_cell
+from .cells import Outcome, Work, lost_cell, run_cell
 from .folder import RunFolder
 from .forecast import Forecast
 
@@ -81,7 +91,7 @@ class Runner:
         self._bar = bar
         self._budget = budget
         self._concurrency = concurrency
-        self._under_way: set[Future[Outcome]] = set()
+        self._under_way: dict[Future[Outcome], Work] = {}
 
     def on(self, executor: Executor | None, todo: Iterable[Work]) -> str | BaseException:
         """Run all cells; return why it ended before, a `BaseException` where that must be raised."""
@@ -91,7 +101,7 @@ class Runner:
             stopped = self._work(own or executor, deque(todo))
         except BaseException as error:
             stopped = error
-            self._rescue(isinstance(error, KeyboardInterrupt))
+            self._rescue(own or executor, waits=isinstance(error, KeyboardInterrupt))
         finally:
             if own is not None:
                 own.shutdown(wait=False, cancel_futures=True)
@@ -106,26 +116,43 @@ class Runner:
                 refusal = self._budget.refusal(len(self._under_way))
                 if refusal:
                     break
-                self._under_way.add(executor.submit(run_cell, todo.popleft()))
+                work = todo.popleft()
+                self._under_way[executor.submit(run_cell, work)] = work
             if not self._under_way:
                 return refusal
             self._take(wait(self._under_way, return_when=FIRST_COMPLETED).done)
         return ""
 
     def _take(self, done: Iterable[Future[Outcome]]) -> None:
-        """Write down what came back; what the executor itself failed to do is raised, after that."""
-        for future in sorted(done, key=lambda each: each.exception() is not None):
-            self._under_way.discard(future)
-            outcome = future.result()
+        """Write down what came back; that there is no executor any more is raised after that."""
+        for future in sorted(done, key=_is_over):
+            work = self._under_way.pop(future)
+            try:
+                outcome = future.result()
+            except (BrokenExecutor, CancelledError) as error:
+                error.add_note("The executor is gone. What was answered is kept: run(…, resume=True) with another one.")
+                raise
+            except Exception as error:
+                outcome = lost_cell(work, error)
             self._folder.add(outcome)
             self._budget.take(outcome.row)
             self._bar.add(outcome.row, self._budget.spent_usd)
 
-    def _rescue(self, waits: bool) -> None:
+    def _rescue(self, executor: Executor | None, *, waits: bool) -> None:
         """Take what is under way, which is paid for: all of it, or what is there already."""
-        running = {future for future in self._under_way if not future.cancel()}
+        # Others, Dask's among them, cannot tell what has begun from what has not, and would cancel both.
+        tells = isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor)
+        running = {future for future in self._under_way if not (tells and future.cancel())}
         if waits and running:
             self._bar.say(f"Waiting for {len(running)} answers that are under way. Interrupt again to drop them.")
         with suppress(BaseException):  # The first one is raised.
             for future in as_completed(running, timeout=None if waits else 0):
-                self._take([future])
+                with suppress(BrokenExecutor, CancelledError):
+                    self._take([future])
+        for future in running:
+            future.cancel()
+
+
+def _is_over(future: Future[Outcome]) -> bool:
+    """Whether a future tells that its executor is gone."""
+    return future.cancelled() or isinstance(future.exception(), BrokenExecutor)

@@ -39,6 +39,8 @@ def run(
     resume: bool = False,
     max_usd: float | None = None,
     timeout_s: float = 120.0,
+    retries: int = 2,
+    live: bool = False,
     progress: bool = True,
 ) -> Results:
     """Ask every system every example, under every condition, so many times; and write down what comes of it.
@@ -79,6 +81,13 @@ def run(
         answer so far, or as the estimate where there is none yet.
     timeout_s : float, default 120.0
         How long an answer may take.
+    retries : int, default 2
+        How often at most a question is asked again, in another session, where that may help: a connection was lost, a
+        server had too much to do or was at fault. Columns ``attempts``, ``retried_errors`` and ``retried_cost_usd``,
+        which is part of ``cost_usd``.
+    live : bool, default False
+        Whether questions are said as fast as they sound, to an open microphone where a session has turn detection, and
+        answers are heard out as fast as they sound. By default a clip is sent at once, as a turn of its own.
     progress : bool, default True
         Whether to print an estimate and a bar: cost so far, failures, time left.
 
@@ -99,9 +108,15 @@ def run(
     ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`.
     """
     pipelines, named = named_pipelines(conditions), named_graders(graders)
-    _check(systems, repeats=repeats, concurrency=concurrency, timeout_s=timeout_s, max_usd=max_usd)
+    _check(
+        systems,
+        {"max_usd": max_usd or 0.0, "retries": retries},
+        repeats=repeats,
+        concurrency=concurrency,
+        timeout_s=timeout_s,
+    )
     expected = forecast(dataset, systems, conditions=len(pipelines), repeats=repeats)
-    make = partial(Work, graders=named, timeout_s=timeout_s, limiter=limiter)
+    make = partial(Work, graders=named, timeout_s=timeout_s, retries=retries, live=live, limiter=limiter)
     grid = list(make_grid(dataset, systems, pipelines, repeats, seed, make))
     if executor is not None and not isinstance(executor, ThreadPoolExecutor):
         check_can_be_sent(grid[0], systems, executor)
@@ -116,17 +131,18 @@ def run(
     return Results(path)
 
 
-def _check(systems: Mapping[str, Factory], *, max_usd: float | None, **numbers: float) -> None:
+def _check(systems: Mapping[str, Factory], not_negative: Mapping[str, float], **positive: float) -> None:
     if not systems:
         raise SettingsError("systems={} must hold at least one")
     for name, factory in systems.items():
         if isinstance(factory, Session) or not callable(factory):
             raise SettingsError(f"systems[{name!r}] must make a session when it is called, e.g. lambda: ChatSession()")
-    for name, number in numbers.items():
+    for name, number in positive.items():
         if number <= 0:
             raise SettingsError(f"{name}={number} must be positive")
-    if max_usd is not None and max_usd < 0:
-        raise SettingsError(f"max_usd={max_usd} must not be negative")
+    for name, number in not_negative.items():
+        if number < 0:
+            raise SettingsError(f"{name}={number} must not be negative")
 
 
 def _about(

@@ -141,7 +141,7 @@ async def told_by_sdk() -> AsyncIterator[None]:
         raise ServerError(
             body.get("message") or error.message,
             code=None if code is None else str(code),
-            error_type=body.get("type"),
+            error_type=body.get("type") or ("server_error" if error.status_code >= 500 else None),
             param=body.get("param"),
         ) from error
     except APIConnectionError as error:

@@ -21,8 +21,6 @@ from .connection import Connection
 from .spoken_input import SpokenInput
 from .tool_turns import ToolTurns
 
-#: Close codes after which the same server may be asked again; policy (1008, 4000) and a peaceful end (1000) are not.
-_PASSING_CODES = frozenset((1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015))
 #: Waits before the attempts to restore, in seconds; each varies by a quarter, so that not all come at once.
 _WAITS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 #: A connection that was of use, or lasted so long, starts the count of attempts anew.
@@ -208,4 +206,4 @@ def _is_passing(error: RealtimeError, *, opening: bool = False) -> bool:
     if isinstance(error, ServerError):
         return error.code == "session_expired"
     # While a line is opened, a server that cannot be reached has no code.
-    return isinstance(error, ConnectionLost) and (error.code in _PASSING_CODES or (opening and error.code is None))
+    return isinstance(error, ConnectionLost) and (error.code in error.PASSING or (opening and error.code is None))

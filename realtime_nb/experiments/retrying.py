@@ -1,0 +1,54 @@
+"""What may be asked again because time may heal it, and what a row says of that."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ConnectionLost, ServerError
+
+#: How long to wait before a question is asked again, in seconds: doubled each time; and at most, whatever is asked for.
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+
+
+def may_pass(error: Exception | None) -> bool:
+    """Whether it may help to ask the same again in another session.
+
+    So it is where a connection was lost, a server had too much to do or was at fault, or a session's time was over;
+    not where a request was flagged, refused or cannot be read, nor where an answer took too long.
+    """
+    if isinstance(error, ServerError):
+        return error.is_passing or error.code == "session_expired"
+    # A server that cannot be reached has no code.
+    return isinstance(error, ConnectionLost) and (error.code is None or error.code in error.PASSING)
+
+
+def wait_s(attempts: int, error: Exception | None) -> float:
+    """Return how long to wait after so many attempts; a server's own word counts."""
+    asked_s = getattr(error, "retry_after_s", None) or 0.0
+    # They do not all come at once.
+    own_s = _FIRST_WAIT_S * 2 ** (attempts - 1) * random.uniform(0.75, 1.25)
+    return float(min(_LONGEST_WAIT_S, max(asked_s, own_s)))
+
+
+def after(row: dict[str, Any], earlier: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return a row with what was tried for it before: ``attempts``, and what those cost and why they failed.
+
+    ``cost_usd`` is what all of them cost, ``retried_cost_usd`` what the earlier ones did, and ``retried_errors`` says
+    what became of them.
+    """
+    attempts = row.get("attempts", 1) + sum(each.get("attempts", 1) for each in earlier)
+    if not earlier:
+        return row | {"attempts": attempts}
+    before = [each.get("cost_usd", 0.0) for each in earlier]
+    before_usd = None if None in before else sum(before)
+    own_usd = row.get("cost_usd", 0.0)
+    retried = [before_usd, row.get("retried_cost_usd", 0.0)]
+    errors = [f"{each['failure_stage']}: {each['error_type']}: {each['error_message']}" for each in earlier]
+    return row | {
+        "attempts": attempts,
+        "cost_usd": None if None in (before_usd, own_usd) else before_usd + own_usd,
+        "retried_cost_usd": None if None in retried else sum(retried),
+        "retried_errors": "; ".join([*errors, *filter(None, [row.get("retried_errors")])]),
+    }
