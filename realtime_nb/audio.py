@@ -221,6 +221,13 @@ class AudioClip(Record):
             If the file is missing, empty or not audio.
         MissingExtra
             If it is AAC, and PyAV is not installed.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> path = rt.speak("What can you do?").save("question.flac")
+        >>> rt.AudioClip.from_file(path).sample_rate
+        24000
         """
         path = Path(path)
         if not path.is_file():
@@ -338,7 +345,15 @@ class AudioClip(Record):
         return self.samples
 
     def save(self, path: str | Path) -> Path:
-        """Write the clip to a file; the ending names the format, as in `encode`. Returns the path."""
+        """Write the clip to a file; the ending names the format, as in `encode`. Returns the path.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> clip = rt.speak("What can you do?")
+        >>> [clip.save(f"question{suffix}").suffix for suffix in (".wav", ".flac", ".mp3")]
+        ['.wav', '.flac', '.mp3']
+        """
         path = Path(path)
         path.write_bytes(self.encode(path.suffix.lstrip(".").lower()))
         return path

@@ -33,6 +33,14 @@ class Backend:
         What sessions use there unless told otherwise.
     chain : tuple of str
         Likewise the transcriber, the text model and the speaker of a `CascadeSession`.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> rt.Backend.find("local").model
+    'local-rules'
+    >>> rt.Backend.at("https://voice.example.org/v1", api_key="secret").base_url      # the key is nowhere shown
+    'https://voice.example.org/v1'
     """
 
     name: str
@@ -69,6 +77,14 @@ class Backend:
             If the backend needs a key and there is none.
         SettingsError
             If the name is not known.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> rt.Backend.find().name              # with no key in the environment
+        'local'
+        >>> rt.Backend.find("http://127.0.0.1:8080/v1").name
+        '127.0.0.1'
         """
         if isinstance(backend, Backend):
             return replace(backend, api_key=api_key.strip()) if api_key else backend

@@ -54,6 +54,16 @@ class Comparison(Record):
         What was asked, by name.
     words_only : collection of str
         Systems whose model got words alone.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> systems = [rt.RealtimeSession(backend="local"), rt.ChatSession(backend="local")]
+    >>> comparison = rt.compare(systems, {"sum": rt.speak("What is two plus three?")}).result()
+    >>> list(comparison.frame["reply"])
+    ['2 plus 3 is 5.', '2 plus 3 is 5.']
+    >>> for system in systems:
+    ...     system.close().result()
     """
 
     def __init__(self, cells: Sequence[Cell], clips: Mapping[str, AudioClip], words_only: Iterable[str] = ()):

@@ -33,6 +33,16 @@ class Conversation(Record):
     """What was said in a session, in order.
 
     Iterating gives the turns. `apply` is called by the session; reading is safe from any thread.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session:
+    ...     reply = session.ask("What is two plus three?").result()
+    >>> [(turn.role, turn.text) for turn in session.conversation]
+    [('user', 'What is two plus three?'), ('assistant', '2 plus 3 is 5.')]
+    >>> session.conversation.costs().total_usd
+    0.0
     """
 
     def __init__(self) -> None:
@@ -93,7 +103,16 @@ class Conversation(Record):
         return part.audio_ms if part else 0.0
 
     def costs(self) -> Costs:
-        """Return what it has cost so far: a data frame with a row for each reply, totals, and other models' prices."""
+        """Return what it has cost so far: a data frame with a row for each reply, totals, and other models' prices.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> with rt.RealtimeSession(backend="local") as session:
+        ...     reply = session.ask("Hello!").result()
+        >>> session.conversation.costs().total_usd
+        0.0
+        """
         return Costs(self.replies, list(self._index.turns.values()))
 
     # --- folding ---

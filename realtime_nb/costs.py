@@ -44,6 +44,17 @@ class Costs(Record):
     Wasted is what was made but not heard: ``audio_out_usd · unheard_ms / audio_ms`` (for a chain ``speech_usd``), with
     ``unheard_ms`` from where the server cut the turn, or from where playback was stopped. Where no speaker told what
     was played, it is not known.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session:
+    ...     reply = session.ask("Hello!").result()
+    >>> costs = session.conversation.costs()
+    >>> costs.total_usd, len(costs.frame)
+    (0.0, 1)
+    >>> costs.on("gpt-realtime-2.1")["gpt-realtime-2.1"] > 0       # what it would have cost there
+    True
     """
 
     def __init__(self, replies: Sequence[Reply], turns: Sequence[Turn]):

@@ -24,23 +24,73 @@ from typing import ClassVar
 
 
 class RealtimeError(Exception):
-    """Base of all errors that this package raises."""
+    """Base of all errors that this package raises.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> try:
+    ...     rt.RealtimeSession(backend="somewhere")
+    ... except rt.RealtimeError as error:
+    ...     print(error)
+    backend='somewhere' is not "openai", "azure", "local" or the address of a server
+    """
 
 
 class AudioError(RealtimeError, ValueError):
-    """Audio that cannot be used: a bad rate, a bad shape, an unreadable file."""
+    """Audio that cannot be used: a bad rate, a bad shape, an unreadable file.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> try:
+    ...     rt.AudioClip([0.0, 0.1], sample_rate=0)
+    ... except rt.AudioError as error:
+    ...     print(error)
+    sample_rate=0 must be positive and whole
+    """
 
 
 class PictureError(RealtimeError, ValueError):
-    """A picture that cannot be used: a bad shape, an unreadable file, a model that takes none."""
+    """A picture that cannot be used: a bad shape, an unreadable file, a model that takes none.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> try:
+    ...     rt.Picture.of(b"no picture")
+    ... except rt.PictureError as error:
+    ...     print(error)
+    10 bytes holds no PNG, JPEG, WebP or GIF
+    """
 
 
 class SettingsError(RealtimeError, ValueError):
-    """A session setting that no server would take."""
+    """A session setting that no server would take.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> try:
+    ...     rt.RealtimeSession(backend="local", speed=9)
+    ... except rt.SettingsError as error:
+    ...     print(error)
+    audio.output.speed: 9 is not between 0.25 and 1.5
+    """
 
 
 class RecordingError(RealtimeError, ValueError):
-    """A folder or file that is no recording, or that one cannot be written to."""
+    """A folder or file that is no recording, or that one cannot be written to.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> try:
+    ...     rt.Recording.load("nowhere")
+    ... except rt.RecordingError as error:
+    ...     print(error)
+    'nowhere' is not there
+    """
 
 
 class MissingKey(RealtimeError):
@@ -52,6 +102,13 @@ class MissingKey(RealtimeError):
         Name of the backend, e.g. ``"openai"``.
     variable : str
         Environment variable that would hold the key.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> print(rt.MissingKey("openai", "OPENAI_API_KEY"))
+    the openai backend needs an API key: set OPENAI_API_KEY, pass api_key=…,
+    or talk to the local voice with backend="local"
     """
 
     def __init__(self, backend: str, variable: str):
@@ -77,6 +134,12 @@ class MissingExtra(RealtimeError):
         The extra that brings it.
     reason : str, optional
         What the import said.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> print(rt.MissingExtra("the local voice", "local"))
+    the local voice is not installed: run  pip install 'realtime-nb[local]'
     """
 
     def __init__(self, what: str, extra: str, reason: str = ""):
@@ -91,11 +154,29 @@ class MissingExtra(RealtimeError):
 
 
 class LocalProtocolError(RealtimeError):
-    """The caller asked for something that the session's state does not allow; nothing was changed."""
+    """The caller asked for something that the session's state does not allow; nothing was changed.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> try:
+    ...     rt.RealtimeSession(backend="local").commit().result()
+    ... except rt.LocalProtocolError as error:
+    ...     print(error)
+    cannot commit audio while the session is closed
+    """
 
 
 class RemoteProtocolError(RealtimeError):
-    """The server sent something that cannot be read as an event."""
+    """The server sent something that cannot be read as an event.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> error = rt.RemoteProtocolError("3 bytes are no audio frame")
+    >>> isinstance(error, rt.RealtimeError)
+    True
+    """
 
 
 class ServerError(RealtimeError):
@@ -117,6 +198,15 @@ class ServerError(RealtimeError):
         What the person can do about it.
     retry_after_s : float, optional
         Seconds after which the server says that it may be asked again.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> error = rt.ServerError("Incorrect API key provided", code="invalid_api_key")
+    >>> print(error)
+    Incorrect API key provided [invalid_api_key]: check the key (OPENAI_API_KEY, or api_key=…); it was refused
+    >>> error.fatal
+    True
     """
 
     #: Codes after which a session is over and a retry is useless, with the way out.
@@ -191,6 +281,15 @@ class ConnectionLost(RealtimeError):
         What happened, with the way out where one is known.
     code : int, optional
         The WebSocket close code.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> try:
+    ...     rt.RealtimeSession(backend="http://127.0.0.1:9/v1").connect().result()
+    ... except rt.ConnectionLost as error:
+    ...     print(str(error).partition(":")[0])
+    127.0.0.1
     """
 
     #: Close codes after which the same server may be asked again; not those of policy (1008, 4000), or of peace (1000).
@@ -214,6 +313,19 @@ class BudgetReached(RealtimeError):
         ``"max_usd"``, ``"max_minutes"`` or ``"idle_minutes"``.
     reason : str
         What was used of what, and the way out.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> rt.use_prices({"local-rules": {"like": "gpt-realtime-2.1"}})        # let the local voice cost something
+    >>> session = rt.RealtimeSession(backend="local", max_usd=0.0001)
+    >>> try:
+    ...     reply = session.ask("Tell me a story.").result()
+    ...     reply = session.ask("And another one.").result()
+    ... except rt.BudgetReached as error:
+    ...     print(error.bound)
+    max_usd
+    >>> rt.use_prices(None)
     """
 
     def __init__(self, bound: str, reason: str):
@@ -232,6 +344,18 @@ class InputFlagged(RealtimeError):
     ----------
     reason : str
         What the guard said.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> def guard(text, side):
+    ...     return "a card number" if "card number" in text else None
+    >>> with rt.RealtimeSession(backend="local", guard=guard) as session:
+    ...     try:
+    ...         session.ask("My card number is four two.").result()
+    ...     except rt.InputFlagged as error:
+    ...         print(error)
+    not answered: the guard flagged what was asked (a card number)
     """
 
     def __init__(self, reason: str):

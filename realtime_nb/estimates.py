@@ -26,7 +26,15 @@ CACHED_FROM = 1_024
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate(Record):
-    """What a conversation of so many turns will cost; made by `estimate`."""
+    """What a conversation of so many turns will cost; made by `estimate`.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> estimate = rt.estimate(minutes_in=5, minutes_out=5, model="gpt-realtime-2.1", turns=20)
+    >>> f"${estimate.total_usd:.2f} to ${estimate.uncached_usd:.2f}"
+    '$0.76 to $3.30'
+    """
 
     model: str
     minutes_in: float

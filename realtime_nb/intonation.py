@@ -19,7 +19,15 @@ _MEASURED_S = 10.0
 
 @dataclass(frozen=True)
 class Prosody:
-    """How a clip sounds."""
+    """How a clip sounds.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> measured = rt.prosody(rt.speak("What can you do?"))
+    >>> 60 < measured.pitch_hz < 400
+    True
+    """
 
     pitch_hz: float | None
     """Median of the fundamental; `None` where nothing is voiced."""

@@ -88,6 +88,15 @@ class Timeline(Record):
     ----------
     waterfalls : sequence of Waterfall
         One for each reply.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session:
+    ...     reply = session.ask(rt.speak("What time is it?")).result()
+    >>> timeline = rt.timeline(session.conversation)
+    >>> list(timeline.summary["step"])
+    ['socket', 'turn detection', 'model first byte', 'leading silence', 'total']
     """
 
     def __init__(self, waterfalls: Sequence[Waterfall]):

@@ -45,6 +45,15 @@ class Pending(Future[T]):
     """A result that is on its way: ``await`` it, or call ``.result()`` to wait for it.
 
     It is a `concurrent.futures.Future`; cancelling it stops the work.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> session = rt.RealtimeSession(backend="local")
+    >>> pending = session.ask("Hello!")                # returns at once; in a cell: await session.ask("Hello!")
+    >>> pending.result(timeout=30).status
+    'completed'
+    >>> session.close().result()
     """
 
     def __await__(self) -> Generator[Any, None, T]:

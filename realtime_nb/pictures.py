@@ -52,7 +52,7 @@ class Picture(Record):
     >>> import numpy as np
     >>> picture = Picture.of(np.zeros((300, 400, 3), np.uint8))
     >>> picture
-    Picture(400 × 300, PNG, 1.0 kB)
+    Picture(400 × 300, PNG, ... kB)
     >>> session = RealtimeSession(backend="local")
     >>> print(session.ask("What is this?", picture).result().transcript)
     Your picture is 400 by 300 pixels and all black. I only measure colours: nothing here sees things or reads text.
@@ -94,6 +94,14 @@ class Picture(Record):
         ------
         PictureError
             If there is no picture in it: a shape, type, value or file that is none.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import realtime_nb as rt
+        >>> picture = rt.Picture.of(np.zeros((300, 400, 3), np.uint8), max_side=200)
+        >>> picture.width, picture.height
+        (200, 150)
         """
         _check_detail(detail)
         if max_side < 1:

@@ -17,6 +17,13 @@ class Cost(Record):
 
     ``input_usd`` is for fresh input tokens, ``cached_usd`` for those from the cache; ``as_of`` and ``source`` say
     where the prices come from.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> cost = rt.Cost(input_usd=0.02, cached_usd=0.0, output_usd=0.08, as_of="2026-11-22", source="an example")
+    >>> print(cost, cost.total_usd)
+    $0.1000 0.1
     """
 
     input_usd: float = 0.0

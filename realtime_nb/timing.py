@@ -45,6 +45,14 @@ class Timing(Record):
     For a spoken turn that is when the last speech was sent to the server, before the silence by which a turn is
     detected; for a turn ended by hand, when it was committed; otherwise when the response was asked for. What came
     before that is negative.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session:
+    ...     timing = session.ask(rt.speak("What time is it?")).result().timing
+    >>> timing.created_ms <= timing.first_audio_ms <= timing.done_ms
+    True
     """
 
     def __init__(self) -> None:

@@ -28,6 +28,15 @@ class Usage(Record):
 
     Cached tokens are part of the input tokens of their kind, not on top of them; audio and text are apart.
     Source: Realtime API reference, ``response.done``, ``response.usage``.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> first, second = rt.Usage(audio_in=600, audio_out=1200), rt.Usage(audio_in=900, audio_cached=300)
+    >>> (first + second).input_tokens
+    1500
+    >>> second.cached_share
+    0.3333333333333333
     """
 
     text_in: int = 0

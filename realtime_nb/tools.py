@@ -26,7 +26,20 @@ Approver = Callable[[Any], Any]
 
 
 class Tool:
-    """A Python function that a model may call; made by `tool`, and still to be called as the function it is."""
+    """A Python function that a model may call; made by `tool`, and still to be called as the function it is.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> def add(a: int, b: int) -> int:
+    ...     "Add two numbers."
+    ...     return a + b
+    >>> adder = rt.tool(add, approve=True)
+    >>> adder(2, 3)
+    5
+    >>> adder.definition["parameters"]["required"]
+    ['a', 'b']
+    """
 
     def __init__(
         self,

@@ -109,7 +109,18 @@ class Part:
 
 @dataclass(eq=False, repr=False)
 class Turn(Record):
-    """One item of the conversation: what somebody said, a function call, or its output."""
+    """One item of the conversation: what somebody said, a function call, or its output.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session:
+    ...     reply = session.ask(rt.speak("What can you do?")).result()
+    >>> session.conversation.turns[0]
+    Turn(user, 'what can you do')
+    >>> session.conversation.turns[0].audio.duration_s > 1
+    True
+    """
 
     item_id: str
     role: str = ""
@@ -297,7 +308,18 @@ class Stage(Record):
 
 @dataclass(eq=False, repr=False)
 class Reply(Record):
-    """One answer of the model: words, audio, calls, and what it took."""
+    """One answer of the model: words, audio, calls, and what it took.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session:
+    ...     reply = session.ask(rt.speak("What is two plus three?")).result()
+    >>> reply.asked.text, reply.transcript, reply.status
+    ('what is two plus three', '2 plus 3 is 5.', 'completed')
+    >>> reply.audio.sample_rate, reply.usage.audio_out > 0, reply.cost.total_usd
+    (24000, True, 0.0)
+    """
 
     response_id: str
     status: str = "in_progress"

@@ -21,6 +21,15 @@ class Watch(Record):
         That gets the pictures.
     every_s, min_change, max_frames, keep
         As `Session.watch` was told.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import realtime_nb as rt
+    >>> session = rt.RealtimeSession(backend="local")
+    >>> watch = session.watch(lambda: np.zeros((48, 64, 3), np.uint8), every_s=5)
+    >>> watch.stop()
+    >>> session.close().result()
     """
 
     def __init__(self, *, model: str, every_s: float, min_change: float, max_frames: int, keep: int | None):

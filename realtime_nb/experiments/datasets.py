@@ -122,6 +122,12 @@ class Dataset(Sequence[Example]):
             an `AudioClip`.
         name : str, default "texts"
             What the dataset is called.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> rt.Dataset.from_texts(["What time is it?", "What can you do?"])
+        Dataset('texts', 2 examples)
         """
         named = texts if isinstance(texts, Mapping) else {f"text_{n:03d}": text for n, text in enumerate(texts, 1)}
         for example_id, text in named.items():
@@ -131,7 +137,7 @@ class Dataset(Sequence[Example]):
 
     @classmethod
     def from_csv(cls, path: str | Path, *, speaker: Speaker = "echo") -> Dataset:
-        """Read a dataset from a CSV file, e.g. one of the OpenAI cookbook's realtime evals.
+        r"""Read a dataset from a CSV file, e.g. one of the OpenAI cookbook's realtime evals.
 
         Parameters
         ----------
@@ -152,6 +158,15 @@ class Dataset(Sequence[Example]):
         Notes
         -----
         Format: OpenAI cookbook, ``examples/evals/realtime_evals``, crawl and walk harness.
+
+        Examples
+        --------
+        >>> import pathlib
+        >>> import realtime_nb as rt
+        >>> path = pathlib.Path("questions.csv")
+        >>> _ = path.write_text("example_id,user_text\nclock,What time is it?\n")
+        >>> rt.Dataset.from_csv(path)
+        Dataset('questions', 1 example)
         """
         from .tables import read_csv
 
@@ -169,6 +184,15 @@ class Dataset(Sequence[Example]):
             folder within it get that folder's name as a tag.
         pattern : str, default "**/*"
             Which files; of these, those that end like audio.
+
+        Examples
+        --------
+        >>> import pathlib
+        >>> import realtime_nb as rt
+        >>> pathlib.Path("clips").mkdir()
+        >>> _ = rt.speak("What time is it?").save("clips/clock.wav")
+        >>> rt.Dataset.from_folder("clips")
+        Dataset('clips', 1 example)
         """
         path = Path(path)
         if not path.is_dir():

@@ -24,9 +24,15 @@ class Results:
 
     Examples
     --------
-    >>> results = Results.load("results/monday")                                        # doctest: +SKIP
-    >>> results.summary(by=("system", "condition"))                                     # doctest: +SKIP
-    >>> results.show(results.frame.query("wer > 0.5").index[0])                         # doctest: +SKIP
+    >>> import functools
+    >>> import realtime_nb as rt
+    >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+    >>> _ = rt.run(rt.Dataset.from_texts(["What time is it?"]), systems, out="results/tuesday", progress=False)
+    >>> results = rt.Results.load("results/tuesday")
+    >>> results
+    Results('results/tuesday': 1 answers, 0 failed, $0)
+    >>> results.show(results.frame.index[0]).asked.text
+    'what time is it'
     """
 
     def __init__(self, path: str | Path):
@@ -47,6 +53,15 @@ class Results:
         ------
         SettingsError
             If there is no run in it.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import realtime_nb as rt
+        >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+        >>> _ = rt.run(rt.Dataset.from_texts(["What time is it?"]), systems, out="results/monday", progress=False)
+        >>> rt.Results.load("results/monday")
+        Results('results/monday': 1 answers, 0 failed, $0)
         """
         return cls(path)
 
@@ -106,6 +121,17 @@ class Results:
         example are averaged first, because repeats and conditions of one clip do not tell about other clips. Interval
         (percentile bootstrap over examples) and effect size (*d_z*): see `realtime_nb.paired`; the mean's interval:
         `realtime_nb.experiments.intervals`. Nothing is corrected for the number of comparisons.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import realtime_nb as rt
+        >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+        >>> texts = ["What time is it?", "What can you do?"]
+        >>> results = rt.run(rt.Dataset.from_texts(texts), systems, out="results/friday", progress=False)
+        >>> summary = results.summary(by="system")
+        >>> summary[summary["measure"] == "wer"][["count", "mean"]].to_numpy().tolist()
+        [[2.0, 0.0]]
         """
         import pandas
 

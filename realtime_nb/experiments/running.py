@@ -106,6 +106,16 @@ def run(
     -----
     The folder has the layout of the OpenAI cookbook's realtime evals: ``results.csv``, ``summary.json``,
     ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`.
+
+    Examples
+    --------
+    >>> import functools
+    >>> import realtime_nb as rt
+    >>> questions = rt.Dataset.from_texts(["What time is it?", "What can you do?"])
+    >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+    >>> results = rt.run(questions, systems, out="results/monday", progress=False)
+    >>> list(results.frame["heard"])
+    ['what time is it', 'what can you do']
     """
     pipelines, named = named_pipelines(conditions), named_graders(graders)
     _check(

@@ -92,8 +92,13 @@ def diff(a: Recording | Conversation, b: Recording | Conversation) -> Difference
 
     Examples
     --------
-    >>> again = Recording.load("lesson-1").ask_again(ChatSession()).result()    # doctest: +SKIP
-    >>> diff(Recording.load("lesson-1"), again)                                  # doctest: +SKIP
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session, rt.ChatSession(backend="local") as other:
+    ...     reply = session.ask(rt.speak("What is two plus three?")).result()
+    ...     recording = session.save("lesson-2")
+    ...     again = recording.ask_again(other).result()
+    >>> rt.diff(recording, again).frame["same_words"].tolist()
+    [True]
     """
     one, other = _conversation(a), _conversation(b)
     names = _name(a, one), _name(b, other)

@@ -51,10 +51,15 @@ class Recording(Record):
 
     Examples
     --------
-    >>> session = RealtimeSession(backend="local")                 # doctest: +SKIP
-    >>> session.ask("Hello!").result()                             # doctest: +SKIP
-    >>> session.save("lesson-1")                                   # doctest: +SKIP
-    >>> Recording.load("lesson-1").replay(speed=1.5)               # doctest: +SKIP
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session:
+    ...     reply = session.ask("What is two plus three?").result()
+    ...     path = session.save("lesson-1")
+    >>> recording = rt.Recording.load("lesson-1")
+    >>> recording.conversation.replies[0].transcript
+    '2 plus 3 is 5.'
+    >>> recording.replay(speed=1.5)
+    Replay('lesson-1', ... s at 1.5 times the speed, 2 turns)
 
     Notes
     -----
@@ -90,6 +95,15 @@ class Recording(Record):
         ------
         RecordingError
             If it is no recording.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> with rt.RealtimeSession(backend="local") as session:
+        ...     reply = session.ask("Hello!").result()
+        ...     _ = session.save("lesson-5")
+        >>> len(rt.Recording.load("lesson-5").conversation)
+        2
         """
         path = Path(path)
         if not path.exists():
@@ -223,6 +237,15 @@ class Recording(Record):
         -------
         replay : Replay
             Shown as one player, the person left and the model right, and the words with their times.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> with rt.RealtimeSession(backend="local") as session:
+        ...     reply = session.ask(rt.speak("What time is it?")).result()
+        ...     recording = session.save("lesson-6")
+        >>> recording.replay(speed=2)
+        Replay('lesson-6', ... s at 2... times the speed, 2 turns)
         """
         return make_replay(self, speed)
 
@@ -262,6 +285,15 @@ class Recording(Record):
             If `live` is asked of a session that takes whole turns.
         SettingsError
             If `live` is asked of a session without turn detection, or the speed is out of range.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> with rt.RealtimeSession(backend="local") as session, rt.ChatSession(backend="local") as other:
+        ...     reply = session.ask(rt.speak("What is two plus three?")).result()
+        ...     again = session.save("lesson-7").ask_again(other).result()
+        >>> again.replies[0].transcript
+        '2 plus 3 is 5.'
         """
         if live:
             return self._ask_live(session, speed)

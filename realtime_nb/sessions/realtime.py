@@ -258,6 +258,15 @@ class RealtimeSession(Session):
             If a picture cannot be read.
         TypeError
             If a piece of content is nothing that can be said, written or shown.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> session = rt.RealtimeSession(backend="local")
+        >>> reply = session.ask(rt.speak("What is two plus three?")).result()      # in a cell: await session.ask(…)
+        >>> reply.transcript
+        '2 plus 3 is 5.'
+        >>> session.close().result()
         """
         return submit(self._ask(checked_content(content)))
 
@@ -269,6 +278,13 @@ class RealtimeSession(Session):
         **options
             Overrides for this response, by the API's names: ``instructions``, ``output_modalities``, ``metadata``,
             ``conversation="none"``, ``input``, ``tools``, ``tool_choice``, ``max_output_tokens``, ….
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> with rt.RealtimeSession(backend="local") as session:
+        ...     print(session.respond(instructions='Say "Welcome!"').result().transcript)
+        Welcome!
         """
         unknown = set(options) - set(ResponseOptions.__struct_fields__)
         if unknown:
@@ -360,6 +376,14 @@ class RealtimeSession(Session):
             If a setting is unknown, or none that the API takes.
         ServerError
             If the server refuses it.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> with rt.RealtimeSession(backend="local") as session:
+        ...     session.update(turn_detection={"type": "semantic_vad", "eagerness": "low"}).result()
+        ...     session.turn_detection["type"]
+        'semantic_vad'
         """
         given: dict[str, Any] = dict(options)
         functions: dict[str, Tool] = {}

@@ -63,6 +63,16 @@ class RecordedSession(ABC):
             If the folder cannot be written to, or holds something else.
         LocalProtocolError
             If the session is recorded already.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> session = rt.RealtimeSession(backend="local")
+        >>> _ = session.record_to("lesson-3")
+        >>> reply = session.ask("Hello!").result()
+        >>> session.close().result()
+        >>> rt.Recording.load("lesson-3").conversation.replies[0].status
+        'completed'
         """
         if self._journal.recorder is not None:
             raise LocalProtocolError(f"the session is recorded already, to {str(self._journal.recorder.folder)!r}")
@@ -95,6 +105,15 @@ class RecordedSession(ABC):
             If the folder cannot be written to, or holds something else.
         LocalProtocolError
             If nothing has happened yet.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> with rt.RealtimeSession(backend="local") as session:
+        ...     reply = session.ask("Hello!").result()
+        ...     recording = session.save("lesson-4")
+        >>> recording
+        Recording('lesson-4', ... s, ... events)
         """
         if not len(self.log):
             raise LocalProtocolError("there is nothing to save: the session was never open")

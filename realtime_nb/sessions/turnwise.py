@@ -76,6 +76,14 @@ class TurnwiseSession(MessageControl):
             If a picture cannot be read, or the model takes none.
         TypeError
             If a piece of content is nothing that can be said, written or shown.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> session = rt.ChatSession(backend="local")
+        >>> session.ask("What is two plus three?").result().transcript         # in a cell: await session.ask(…)
+        '2 plus 3 is 5.'
+        >>> session.close().result()
         """
         checked = checked_content(content)
         if any(isinstance(piece, Picture) for piece in checked):

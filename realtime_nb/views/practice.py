@@ -28,7 +28,17 @@ _VERDICTS = {"right": "✓ right", "other": "✗ another word", "missing": "✗ 
 
 @dataclass(frozen=True, eq=False)
 class Practice(Record):
-    """One attempt at a sentence, beside the model's."""
+    """One attempt at a sentence, beside the model's.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as tutor:
+    ...     model = tutor.respond(instructions='Say "What can you do?"').result()
+    ...     attempt = tutor.ask(rt.speak("What can you do?", voice="onyx")).result()
+    >>> rt.practice("What can you do?", attempt.asked, model).accuracy
+    1.0
+    """
 
     wanted: str
     """The sentence."""

@@ -167,6 +167,12 @@ def spectrogram(
     See Also
     --------
     realtime_nb.activity.speech_spans : What is marked as speech, and what that does not mean.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> rt.spectrogram(rt.speak("What can you do?"))
+    Spectrogram(mel, 80 bands, ... s)
     """
     if not isinstance(source, AudioClip | Turn | Reply | Conversation) and not hasattr(source, "conversation"):
         raise TypeError(

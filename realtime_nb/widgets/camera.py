@@ -38,11 +38,13 @@ class Camera(BaseWidget):
 
     Examples
     --------
-    >>> camera = Camera()                                          # doctest: +SKIP
-    >>> camera                                                     # shows the preview; in a later cell:
-    >>> picture = await camera.snapshot()                          # doctest: +SKIP
-    >>> await session.ask("What do I hold in my hand?", picture)   # doctest: +SKIP
-    >>> watch = session.watch(camera, every_s=2)                   # doctest: +SKIP
+    >>> import realtime_nb as rt
+    >>> camera = rt.Camera()
+    >>> camera                              # as a cell's last line it shows the preview
+    Camera: run the cell to use it
+
+    In later cells, when the page is there: ``picture = await camera.snapshot()``, then
+    ``await session.ask("What do I hold in my hand?", picture)``; or ``session.watch(camera, every_s=2)``.
     """
 
     _esm = static_text("camera.js")

@@ -72,9 +72,12 @@ class Microphone(StreamTraits, BaseWidget):
 
     Examples
     --------
-    >>> microphone = Microphone()                                  # doctest: +SKIP
-    >>> microphone                                                 # shows the button; in a later cell:
-    >>> clip = await microphone.record(seconds=3)                  # doctest: +SKIP
+    >>> import realtime_nb as rt
+    >>> microphone = rt.Microphone()
+    >>> microphone                          # as a cell's last line it shows the button
+    Microphone: run the cell to use it
+
+    In a later cell, when the page is there: ``clip = await microphone.record(seconds=3)``.
     """
 
     _esm = static_text("microphone.js")

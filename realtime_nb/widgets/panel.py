@@ -39,8 +39,10 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     Examples
     --------
-    >>> session = RealtimeSession()                                # doctest: +SKIP
-    >>> VoicePanel(session)                                        # doctest: +SKIP
+    >>> import realtime_nb as rt
+    >>> session = rt.RealtimeSession(backend="local")
+    >>> rt.VoicePanel(session)              # as a cell's last line it shows the panel
+    VoicePanel(local, model=local-rules, voice=marin): run the cell to talk
 
     Notes
     -----

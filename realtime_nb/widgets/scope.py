@@ -35,8 +35,9 @@ class Scope(StyledWidget):
 
     Examples
     --------
-    >>> microphone = Microphone()                                  # doctest: +SKIP
-    >>> Scope(microphone)                                          # doctest: +SKIP
+    >>> import realtime_nb as rt
+    >>> rt.Scope(rt.Microphone())
+    Scope(Microphone): a live picture of sound, run the cell to see it
     """
 
     _esm = static_text("scope.js")

@@ -191,9 +191,12 @@ class Speaker(BaseWidget):
 
     Examples
     --------
-    >>> speaker = Speaker()                                        # doctest: +SKIP
-    >>> speaker                                                    # shows it; in a later cell:
-    >>> played_ms = await speaker.play(AudioClip.from_file("a.wav"))   # doctest: +SKIP
+    >>> import realtime_nb as rt
+    >>> speaker = rt.Speaker()
+    >>> speaker                             # as a cell's last line it shows itself
+    Speaker: run the cell to use it
+
+    In a later cell, when the page is there: ``played_ms = await speaker.play(rt.speak("Hello!"))``.
     """
 
     _esm = static_text("speaker.js")
