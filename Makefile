@@ -17,6 +17,7 @@ lab: install
 
 test: $(VENV)/test.stamp
 	@tests/ensure_chromium.sh
+	@tests/ensure_axe.sh
 	@# Two files at once, for most tests wait; those in a browser by themselves, for they tell early from late.
 	$(BIN)/pytest -m 'not browser and not jupyter' --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 	$(BIN)/pytest -m 'browser or jupyter' $(PYTEST_ARGS)

@@ -95,12 +95,16 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
         for name, value in pairs
     )
     row = f'<tr style="background:transparent;text-align:left">{cells}</tr>'
-    return f'<table style="border:0;margin:6px 0;table-layout:auto">{row}</table>'
+    return f'<table role="presentation" style="border:0;margin:6px 0;table-layout:auto">{row}</table>'
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table; header cells are text, body cells are HTML that is already safe."""
-    head = "".join(f'<th style="text-align:left;padding:4px 10px;{_MUTED}">{escape(name)}</th>' for name in header)
+    # A column without a name has a plain cell: screen readers would announce an empty header with each of its cells.
+    cells = (("th", name) if name else ("td", "") for name in header)
+    head = "".join(
+        f'<{tag} style="text-align:left;padding:4px 10px;{_MUTED}">{escape(name)}</{tag}>' for tag, name in cells
+    )
     style = "text-align:left;vertical-align:top;padding:6px 10px;overflow-wrap:break-word"
     body = "".join(
         f'<tr style="background:transparent;border-top:{_LINE}">'

@@ -1,5 +1,6 @@
 """A saved notebook without kernel and without scripts: what a reader of the file still sees and hears."""
 
+import axe
 import nbformat
 import numpy as np
 import pytest
@@ -7,7 +8,13 @@ import record_samples as samples
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from playwright.sync_api import expect
+from test_difference import talk
+from test_look import results
+from test_recording_view import recorded
+from test_timeline import several
+from test_watched import watch
 
+import realtime_nb as rt
 from realtime_nb.audio import AudioClip
 from realtime_nb.comparison import Cell, Comparison
 from realtime_nb.views import conversation_outputs, mimebundle
@@ -19,10 +26,10 @@ def read(browser, tmp_path):
     """Save a notebook, convert the file as `jupyter nbconvert --to html` does, and open it; no network."""
     contexts = []
 
-    def open_page(bundles, **options):
+    def open_page(bundles, theme="light", **options):
         cell = new_code_cell("conversation", outputs=[new_output("display_data", data=dict(b)) for b in bundles])
         nbformat.write(new_notebook(cells=[cell]), tmp_path / "saved.ipynb")
-        markup, _ = HTMLExporter().from_filename(str(tmp_path / "saved.ipynb"))
+        markup, _ = HTMLExporter(theme=theme).from_filename(str(tmp_path / "saved.ipynb"))
         (tmp_path / "saved.html").write_text(markup, "utf-8")
         context = browser.new_context(offline=True, **options)
         contexts.append(context)
@@ -95,3 +102,44 @@ def test_nothing_that_was_said_is_markup(read, scripts):
 def test_a_record_fits_a_narrow_page(read, scheme):
     page = read([mimebundle(samples.conversation())], viewport={"width": 400, "height": 800}, color_scheme=scheme)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 400
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """One of each record, as a notebook saves it."""
+    conversation = samples.conversation()
+    hostile = samples.hostile_conversation()
+    reply = conversation.replies[0]
+    recording = recorded(tmp_path_factory.mktemp("recording"))
+    spoken = rt.speak("How is the weather?")
+    records = {
+        "conversation": conversation,
+        "what happened": hostile,
+        "turn": hostile.turns[1],
+        "reply": reply,
+        "usage": reply.usage,
+        "cost": reply.cost,
+        "timing": reply.timing,
+        "clip": AudioClip(np.sin(np.arange(36_000) / 9)),
+        "picture": watch(1).frames[0],
+        "watch": watch(8, problem="no picture"),
+        "spectrogram": spectrogram(reply),
+        "costs": conversation.costs(),
+        "elsewhere": conversation.costs().on(),
+        "estimate": rt.estimate(5, 5),
+        "timeline": several(3),
+        "comparison": comparison(),
+        "difference": rt.diff(talk(("Hi", "Hello.")), talk(("Hey", "Hello there."))),
+        "recording": recording,
+        "replay": recording.replay(),
+        "practice": rt.practice("How is the weather?", spoken, spoken, heard="how was the weather"),
+        "results": results(tmp_path_factory.mktemp("results")),
+    }
+    return {name: record._repr_mimebundle_() for name, record in records.items()}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_record(read, bundles, theme):
+    page = read(bundles.values(), theme)
+    assert page.locator(".jp-OutputArea-output").count() == len(bundles)
+    assert "\n".join(axe.faults(page, ".jp-OutputArea")) == ""

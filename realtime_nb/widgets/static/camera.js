@@ -275,7 +275,7 @@ function show(engine, el) {
     const { active, stream, error: text, taken: count } = engine.state;
     const screen = engine.isScreen();
     toggle.textContent = active ? (screen ? "■ Stop sharing" : "■ Camera off") : screen ? "● Share screen" : "● Camera on";
-    toggle.setAttribute("aria-pressed", String(active));
+    toggle.classList.toggle("rtnb-on", active);
     take.disabled = screen && !stream;
     taken.textContent = count ? `${count} picture${count > 1 ? "s" : ""} taken` : "";
     if (preview.srcObject !== stream) {

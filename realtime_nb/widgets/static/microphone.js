@@ -133,8 +133,8 @@ function show(engine, el) {
   function draw() {
     const { recording, muted, level, error: text } = engine.state;
     record.textContent = recording ? "■ Stop" : "● Record";
-    record.setAttribute("aria-pressed", String(recording));
-    mute.setAttribute("aria-pressed", String(muted));
+    record.setAttribute("aria-label", recording ? "Stop recording" : "Record");
+    mute.classList.toggle("rtnb-on", muted);
     mute.textContent = muted ? "Unmute" : "Mute";
     bar.style.width = `${Math.min(100, Math.sqrt(level) * 140)}%`;
     road.textContent = engine.words();

@@ -373,7 +373,8 @@ const HTML = `
 Then you interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
       Mute me while the AI speaks</label>
   </div>
-  <button type="button" class="rtnb-button rtnb-hold" data-role="hold" aria-keyshortcuts="Space">
+  <button type="button" class="rtnb-button rtnb-hold" data-role="hold" aria-keyshortcuts="Space"
+    title="Hold it, or the space bar, while you speak. Enter begins, and ends.">
     Hold to talk <kbd>Space</kbd></button>
   <button type="button" class="rtnb-button rtnb-primary rtnb-wide" data-role="enable">Click to enable sound</button>
   <div class="rtnb-levels">
@@ -427,7 +428,7 @@ function show(engine, el) {
   holdWith(part("hold"), engine);
   keys(root, part("hold"), engine);
   const input = find(".rtnb-input");
-  find("form").onsubmit = (/** @type {Event} */ event) => {
+  find(".rtnb-form").onsubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (!input.value.trim()) return;
     engine.say(input.value);
@@ -467,7 +468,7 @@ function show(engine, el) {
     part("disconnect").hidden = !open;
     part("mute").hidden = !(open && state.capturing);
     setText(part("mute"), state.muted ? "Unmute" : "Mute");
-    part("mute").setAttribute("aria-pressed", String(state.muted));
+    part("mute").classList.toggle("rtnb-on", state.muted);
     part("interrupt").hidden = !open;
     part("interrupt").disabled = !isBusy(state);
     for (const radio of radios) {
@@ -475,12 +476,13 @@ function show(engine, el) {
       radio.disabled = !reached;
     }
     part("half").checked = state.half_duplex;
-    part("half").parentElement.hidden = !state.hands_free;
+    part("half").parentElement.hidden = !state.hands_free || state.ended;
+    find(".rtnb-modes").hidden = find(".rtnb-levels").hidden = find("form.rtnb-form").hidden = state.ended;
     part("half").disabled = !reached;
     part("hold").hidden = state.hands_free || !open;
     part("hold").setAttribute("aria-pressed", String(state.held));
     part("enable").hidden = !(state.blocked && open);
-    input.disabled = find("form button").disabled = !reached;
+    input.disabled = find(".rtnb-form button").disabled = !reached;
   }
   draw();
   const scope = find(".rtnb-scope");
@@ -503,6 +505,12 @@ function holdWith(button, engine) {
   };
   button.onpointerup = button.onpointercancel = button.onlostpointercapture = engine.letGo;
   button.oncontextmenu = (event) => event.preventDefault(); // A long touch is talking, not a menu.
+  button.onclick = ({ detail }) => {
+    // Of a key or a screen reader, which cannot hold: it begins, and the next one ends. Pointers have done it by now.
+    if (detail) return;
+    if (button.getAttribute("aria-pressed") === "true") engine.letGo();
+    else engine.hold();
+  };
 }
 
 /** @param {HTMLElement} root @param {HTMLElement} holdButton @param {any} engine */

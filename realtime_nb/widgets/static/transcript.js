@@ -224,6 +224,7 @@ function edit(node, row, act) {
   const choices = /** @type {HTMLElement} */ (node.children[1]);
   const form = document.createElement("form");
   form.className = "rtnb-edit";
+  form.tabIndex = -1;
   form.setAttribute("aria-live", "off");
   form.dataset.lmSuppressShortcuts = "true"; // Ctrl+Enter must not run the cell.
   form.innerHTML = `
@@ -249,6 +250,7 @@ function edit(node, row, act) {
     if (!words.value.trim()) return words.focus(); // To take it out is another button.
     if (words.value.trim() === row.text && !again) return close();
     act.edit(row.id, words.value.trim(), again);
+    form.focus(); // What is disabled loses the focus, and the page its place.
     find("fieldset").disabled = true;
   };
   form.onsubmit = (event) => {
