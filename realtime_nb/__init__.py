@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from .estimates import Estimate, estimate
     from .experiments.datasets import Dataset
+    from .experiments.replayed_turns import compare_turn_detection
     from .experiments.results import Results
     from .experiments.running import run
     from .intonation import Prosody, prosody
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from .timing import Timing
     from .tokens import Usage
     from .tools import Tool, tool
+    from .turn_comparison import TurnDetectionComparison
     from .turns import Reply, Turn
     from .views.budget import display_options
     from .views.practice import Practice, practice
@@ -101,6 +103,7 @@ _HOMES = {
     "Estimate": "estimates",
     "estimate": "estimates",
     "Dataset": "experiments.datasets",
+    "compare_turn_detection": "experiments.replayed_turns",
     "Results": "experiments.results",
     "run": "experiments.running",
     "Usage": "tokens",
@@ -112,6 +115,7 @@ _HOMES = {
     "RealtimeSession": "sessions.realtime",
     "Tool": "tools",
     "tool": "tools",
+    "TurnDetectionComparison": "turn_comparison",
     "Reply": "turns",
     "Timing": "timing",
     "Turn": "turns",
@@ -149,6 +153,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Dataset",
     "run",
     "Results",
+    "compare_turn_detection",
+    "TurnDetectionComparison",
     "Recording",
     "diff",
     "Conversation",

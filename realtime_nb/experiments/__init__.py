@@ -4,6 +4,7 @@ from .conditions import Babble, Clipping, Condition, Level, Noise, Reverberation
 from .datasets import Dataset, Example
 from .forecast import Forecast, forecast
 from .graders import Answer, Keywords, Pattern, ToolCall
+from .replayed_turns import compare_turn_detection
 from .results import Results
 from .running import run
 
@@ -24,6 +25,7 @@ __all__ = [
     "Speed",
     "Telephone",
     "ToolCall",
+    "compare_turn_detection",
     "forecast",
     "run",
 ]

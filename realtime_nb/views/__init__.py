@@ -18,6 +18,7 @@ from ..recording.recording import Recording
 from ..recording.replay import Replay
 from ..timing import Timing
 from ..tokens import Usage
+from ..turn_comparison import TurnDetectionComparison
 from ..turns import Reply, Stage, Turn
 from ..watched import Watch
 from .amounts import cost_bundle, stage_bundle, timing_bundle, usage_bundle
@@ -34,6 +35,7 @@ from .recording import recording_bundle, replay_bundle
 from .reply import reply_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
 from .timeline import timeline_bundle
+from .turn_comparison import turn_comparison_bundle
 from .watched import watch_bundle
 
 __all__ = ["conversation_outputs", "escape", "mimebundle"]
@@ -46,7 +48,8 @@ def mimebundle(record: Any) -> dict[str, Any]:
     Parameters
     ----------
     record : AudioClip, Picture, Watch, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
-        Recording, Replay, Difference, Practice, Spectrogram, Usage, Cost, Timing or Stage
+        Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, Usage, Cost, Timing or
+        Stage
         What to show.
 
     Returns
@@ -77,3 +80,4 @@ mimebundle.register(Recording, recording_bundle)
 mimebundle.register(Replay, replay_bundle)
 mimebundle.register(Difference, difference_bundle)
 mimebundle.register(Practice, practice_bundle)
+mimebundle.register(TurnDetectionComparison, turn_comparison_bundle)

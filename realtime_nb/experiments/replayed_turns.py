@@ -1,0 +1,279 @@
+"""What other turn detection would have made of a sound: the local server's detector, offline, under any settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from ..activity import speech_spans
+from ..audio import AudioClip
+from ..errors import AudioError, SettingsError
+from ..local.speech_edges import speech_of
+from ..local.turn_replay import HeardSound
+from ..recording.recording import Recording
+from ..turn_comparison import Listened, TurnDetectionComparison
+from ..turn_cuts import FoundTurn, Span, SpokenTurn, match, spoken_turns
+from ..wire.settings import session_from_options, setting_at
+from .datasets import Dataset
+from .recognised import Recognised
+from .results import Results
+
+#: What `compare_turn_detection` listens to.
+Source = AudioClip | Recording | Dataset | Results | Mapping[str, AudioClip] | Sequence[AudioClip]
+#: Where turns are, in seconds: start and end of each, pauses inside included.
+Labels = Sequence[tuple[float, float]]
+
+_SILENCES = tuple({"silence_duration_ms": silence_ms} for silence_ms in (200, 300, 500, 700, 1000))
+_RECORDED = "recorded"
+_SAME_SETTINGS = "recorded settings"
+
+
+def compare_turn_detection(
+    source: Source,
+    turn_detection: Mapping[str, Any] | Sequence[Any] = _SILENCES,
+    *,
+    turns: Labels | Mapping[str, Labels] | Literal["recorded"] | None = None,
+    baseline: str | None = None,
+    pause_ms: float = 1000.0,
+) -> TurnDetectionComparison:
+    """Tell where other turn detection would have cut a sound: what it wins in time, and what it clips.
+
+    Nothing is sent anywhere: the local server's turn detection listens to the sound again, many times faster than it
+    sounds.
+
+    Parameters
+    ----------
+    source : AudioClip, Recording, Dataset, Results, or several clips
+        What is listened to: a clip; the person's side of a recording; each clip of a dataset; what was sent in each
+        cell of a run, conditions included; or clips in a sequence or by name.
+    turn_detection : mapping or sequence
+        Settings as a session takes them, with names or without: ``"server_vad"``, ``"semantic_vad"``, or mappings of
+        the API's fields, such as ``{"silence_duration_ms": 300, "threshold": 0.6, "prefix_padding_ms": 200}`` or
+        ``{"type": "semantic_vad", "eagerness": "high"}``. By default, silences of 200 to 1000 ms.
+    turns : sequence of (float, float), mapping, or "recorded", optional
+        Where the turns really are, in seconds: start and end of each, pauses inside included; by the clip's name where
+        there are several. ``"recorded"`` are a recording's turns as they were cut then. By default they are found: see
+        Notes.
+    baseline : str, optional
+        The setting against which time is won or lost; by default that of the recording, else the first.
+    pause_ms : float, default 1000.0
+        Longest pause within a turn, where turns are found: after a longer one the person is taken to begin anew.
+
+    Returns
+    -------
+    comparison : TurnDetectionComparison
+        ``.frame`` has a row for each setting and turn, ``.summary()`` one for each setting; a notebook shows the
+        waveform with each setting's turns, and what is won against what is clipped.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is none that the API takes, or `turns` does not fit the source.
+    AudioError
+        If nobody speaks.
+    MissingExtra
+        If the extra ``local`` is not installed.
+
+    Notes
+    -----
+    OpenAI's own detector is another: it may cut elsewhere, and ``threshold`` need not mean the same in both. What a
+    pause of a certain length does to a turn is plain arithmetic, and holds for both.
+
+    Speech is what the Silero network (version 5) takes for it at 0.5, with its edges moved to those of loudness
+    (`realtime_nb.activity`), at most 400 ms back and 250 ms on. Turns are stretches of speech that pauses up to
+    `pause_ms` hold together; in a dataset, and in results, each clip is one turn. Where the sound is noisy, or much
+    depends on it, give labels. ``semantic_vad`` waits by the words so far, which the local recogniser writes
+    down; here it takes no time for that. What ``eagerness`` does here: see `realtime_nb.local.turn_detection`.
+
+    A recording's ``"recorded"`` turns are those that its own server cut: their times contain the network's, and it is
+    from ``"recorded settings"``, the same settings in the detector here, that others are told apart.
+
+    Silence is taken to follow the sound. Nobody answers in it: a person who was cut off in reality may have spoken
+    differently from then on.
+
+    Examples
+    --------
+    >>> from realtime_nb import speak
+    >>> settings = [{"silence_duration_ms": 500}, {"silence_duration_ms": 300}]
+    >>> found = compare_turn_detection(speak("What time is it?"), settings)
+    >>> found.frame["outcome"].tolist()
+    ['whole', 'whole']
+    >>> abs(found.summary()["gained_p50_ms"][1] - 200) <= 32  # a frame
+    True
+    """
+    settings = _named(turn_detection)
+    if not pause_ms >= 0:
+        raise SettingsError(f"pause_ms={pause_ms} must not be negative")
+    recording = source if isinstance(source, Recording) else None
+    session = recording.conversation.session if recording else {}
+    used = setting_at(session, "audio.input.turn_detection")
+    recorded = _recorded_turns(recording) if recording and used else []
+    if used and _SAME_SETTINGS not in settings:
+        settings = {_SAME_SETTINGS: used} | settings
+    clips = _clips(source)
+    labels = _labels(turns, clips, recorded)
+    with Recognised(session) as hear:
+        sounds, engine = [], ""
+        for name, clip in clips.items():
+            heard = HeardSound(clip.to_pcm16(24_000))
+            engine = heard.engine
+            loud = [(start_s * 1000, end_s * 1000) for start_s, end_s in speech_spans(clip)]
+            longest_ms = math.inf if isinstance(source, Dataset | Results) else pause_ms
+            spoken = _spoken(speech_of(heard.probabilities, loud), labels.get(name), longest_ms)
+            found = {each: heard.turns(given, hear=_ears(given, hear)) for each, given in settings.items()}
+            found = ({_RECORDED: recorded} if recorded else {}) | found
+            cuts = {each: match(spoken, cut) for each, cut in found.items()}
+            sounds.append(Listened(name, clip, tuple(spoken), cuts))
+    if not any(sound.spoken for sound in sounds):
+        raise AudioError(f"nobody speaks in {source!r}")
+    return TurnDetectionComparison(
+        sounds,
+        ({_RECORDED: used or {}} if recorded else {}) | settings,
+        baseline=baseline or next(iter(settings)),
+        reference=_reference(source, turns, pause_ms),
+        engine=engine,
+        recorded=_RECORDED if recorded else "",
+    )
+
+
+def _ears(given: Mapping[str, Any], hear: Callable[[bytes], str]) -> Callable[[bytes], str] | None:
+    """Return what writes down the words, where the setting goes by them: it is most of the work then."""
+    return hear if given["type"] == "semantic_vad" else None
+
+
+def _named(turn_detection: Mapping[str, Any] | Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+    """Return settings as the API has them, by name."""
+    if isinstance(turn_detection, str) or not turn_detection:
+        raise SettingsError(
+            f"turn_detection={turn_detection!r} must hold settings, e.g. [{{'silence_duration_ms': 300}}]"
+        )
+    if isinstance(turn_detection, Mapping):
+        return {name: _checked(given) for name, given in turn_detection.items()}
+    return {_name(given): _checked(given) for given in turn_detection}
+
+
+def _name(given: Any) -> str:
+    if not isinstance(given, Mapping):
+        return str(given)
+    fields = [f"{name}={value}" for name, value in given.items() if name != "type"]
+    return ", ".join(fields if fields and _type(given) == "server_vad" else [_type(given), *fields])
+
+
+def _type(given: Mapping[str, Any]) -> str:
+    return str(given.get("type", "semantic_vad" if "eagerness" in given else "server_vad"))
+
+
+def _checked(given: Any) -> Mapping[str, Any]:
+    if given is None:
+        raise SettingsError("turn_detection=None finds no turns: give 'server_vad', 'semantic_vad' or a mapping")
+    wanted = {"type": _type(given), **given} if isinstance(given, Mapping) else given
+    session = session_from_options(turn_detection=wanted)
+    found: dict[str, Any] = session["audio"]["input"]["turn_detection"]
+    for name in ("prefix_padding_ms", "silence_duration_ms"):
+        if found.get(name, 0) < 0:
+            raise SettingsError(f"{name}={found[name]} must not be negative")
+    return found
+
+
+def _clips(source: Source) -> dict[str, AudioClip]:
+    """Return what is listened to, by name."""
+    if isinstance(source, AudioClip):
+        return {"clip": source}
+    if isinstance(source, Recording):
+        if source.user is None:
+            raise AudioError(f"nothing was spoken in {source!r}")
+        return {source.path.name: source.user}
+    if isinstance(source, Dataset):
+        return {example.example_id: example.clip() for example in source}
+    if isinstance(source, Results):
+        return _inputs(source)
+    clips: dict[str, Any] = {}
+    if isinstance(source, Mapping):
+        clips = dict(source)
+    elif isinstance(source, list | tuple):
+        clips = {f"clip {number}": clip for number, clip in enumerate(source, 1)}
+    if not clips or not all(isinstance(clip, AudioClip) for clip in clips.values()):
+        raise TypeError(f"source={source!r} is no AudioClip, Recording, Dataset or Results, and no clips")
+    return clips
+
+
+def _inputs(results: Results) -> dict[str, AudioClip]:
+    """Return what was sent: the same for all systems and repeats."""
+    files = {
+        (row["example_id"], row["condition"]): row["input_audio_path"]
+        for row in results.rows
+        if row.get("input_audio_path")
+    }
+    if not files:
+        raise SettingsError(f"there is no input audio in {str(results.path)!r}")
+    several = len({condition for _, condition in files}) > 1
+    return {
+        f"{example_id} · {condition}" if several else str(example_id): AudioClip.from_file(results.path / file)
+        for (example_id, condition), file in files.items()
+    }
+
+
+def _recorded_turns(recording: Recording) -> list[FoundTurn]:
+    """Return the turns that the recorded server cut, on the track's clock."""
+    found = []
+    for start_s, turn in recording.said:
+        if turn.role != "user" or turn.audio_start_ms is None or turn.audio_end_ms is None:
+            continue
+        start_ms = start_s * 1000
+        end_ms = start_ms + turn.audio_end_ms - turn.audio_start_ms
+        timed = turn.ended_at_ms is not None and turn.began_at_ms is not None
+        # Sound that was sent faster than it sounds is over before it ends.
+        after_ms = turn.ended_at_ms - turn.began_at_ms if timed else 0.0  # type: ignore[operator]
+        found.append(FoundTurn(start_ms, end_ms, math.nan, max(end_ms, start_ms + after_ms)))
+    return found
+
+
+def _labels(
+    turns: Labels | Mapping[str, Labels] | Literal["recorded"] | None,
+    clips: Mapping[str, AudioClip],
+    recorded: Sequence[FoundTurn],
+) -> dict[str, list[Span]]:
+    """Return where turns are said to be, in ms, by the clip's name."""
+    if turns is None:
+        return {}
+    if turns == "recorded":
+        if not recorded:
+            raise SettingsError("turns='recorded' takes a recording whose turns a server has cut")
+        return {name: [(turn.start_ms, turn.end_ms) for turn in recorded] for name in clips}
+    named = turns if isinstance(turns, Mapping) else {next(iter(clips)): turns}
+    if not isinstance(turns, Mapping) and len(clips) > 1:
+        raise SettingsError(f"turns must be a mapping, by the names of the clips: {', '.join(clips)}")
+    found = {}
+    for name, spans in named.items():
+        if name not in clips:
+            raise SettingsError(f"turns[{name!r}] is of no clip; there are {', '.join(clips)}")
+        found[name] = [(float(start_s) * 1000, float(end_s) * 1000) for start_s, end_s in spans]
+        times = [time for span in found[name] for time in span]
+        if times != sorted(times) or any(start == end for start, end in found[name]):
+            raise SettingsError(f"turns of {name!r} must be pairs of start and end in seconds, in order: {spans!r}")
+    return found
+
+
+def _spoken(speech: Sequence[Span], labels: Sequence[Span] | None, pause_ms: float) -> list[SpokenTurn]:
+    """Return the turns: as labelled, with the pauses that were found in them; or as pauses part them."""
+    if labels is None:
+        return spoken_turns(speech, pause_ms=pause_ms)
+    turns = []
+    for start_ms, end_ms in labels:
+        cut = ((max(start, start_ms), min(end, end_ms)) for start, end in speech)
+        inside = [(start, end) for start, end in cut if start < end]
+        edges = [(start_ms, inside[0][1]), *inside[1:]] if inside else [(start_ms, end_ms)]
+        edges[-1] = (edges[-1][0], end_ms)
+        turns.append(SpokenTurn(tuple(edges)))
+    return turns
+
+
+def _reference(source: Source, turns: Any, pause_ms: float) -> str:
+    if turns == "recorded":
+        return "the turns as they were recorded"
+    if turns is not None:
+        return "the turns as they were given"
+    if isinstance(source, Dataset | Results):
+        return "each clip is one turn"
+    return f"speech with pauses up to {pause_ms:,.0f} ms is one turn"
