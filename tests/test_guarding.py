@@ -20,6 +20,10 @@ def of(word, wanted="assistant"):
     return guard
 
 
+async def until(session, match):
+    await session._journal.watch(lambda event: match(event) or None)
+
+
 def flags(session):
     return [entry.event for entry in session.log if isinstance(entry.event, Flagged)]
 
@@ -88,9 +92,6 @@ def test_what_the_server_answers_by_itself_is_held_until_the_words_are_judged_an
         if side == "user":
             verdict.wait(timeout=4)
         return "not that" if side == "user" else None
-
-    async def until(session, match):
-        await session._journal.watch(lambda event: match(event) or None)
 
     with rt.RealtimeSession(backend="local", guard=guard) as session:
         deltas = submit(until(session, lambda event: event.type == "response.output_audio.delta"))
@@ -162,3 +163,46 @@ def test_the_first_reply_says_aloud_that_the_voice_is_an_ai_where_that_is_wished
         assert len(session.conversation.replies) == 3
     with pytest.raises(rt.SettingsError, match="disclose='loud'"):
         kind(backend="local", disclose="loud")
+
+
+def test_without_answers_of_the_servers_own_nothing_is_made_of_what_is_flagged():
+    detection = {"type": "server_vad", "create_response": False}
+    with rt.RealtimeSession(backend="local", guard=of("time", "user"), turn_detection=detection) as session:
+        answers = []
+
+        def answer(event, elapsed_ms):
+            if event.type == "guard.passed":
+                answers.append(session.respond())
+
+        session.listen(answer)
+        verdict = submit(until(session, lambda event: event.type.startswith("guard.")))
+        session.send_audio(rt.speak("What time is it?").to_pcm16() + bytes(48_000))
+        verdict.result(timeout=30)
+        with pytest.raises(rt.InputFlagged, match="it says time"):
+            session.respond().result(timeout=30)
+        assert not answers and not session.conversation.replies
+        assert "response.create" not in session.log.types("sent")
+        verdict = submit(until(session, lambda event: event.type.startswith("guard.")))
+        session.send_audio(rt.speak("What is two plus three?").to_pcm16() + bytes(48_000))
+        verdict.result(timeout=30)
+        (pending,) = answers
+        assert pending.result(timeout=30).transcript == "2 plus 3 is 5."
+        flagged, passed = (turn for turn in session.conversation if turn.role == "user")
+        assert (flagged.flagged, flagged.reply, flagged.deleted) == ("it says time", None, True)
+        assert (passed.flagged, passed.reply.flagged) == ("", "")
+        assert len(session.conversation.replies) == 1 and not session.conversation.errors
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_aside_is_judged_like_any_answer_before_it_is_handed_out(kind):
+    with kind(backend="local", guard=of("ada")) as session:
+        session.ask("My name is Grace.").result(timeout=60)
+        assert session.aside("Summarise what was said.").result(timeout=60).flagged == ""
+    with kind(backend="local", guard=of("grace")) as session:
+        session.ask("What time is it?").result(timeout=60)
+        session.edit(session.conversation.turns[0], "My name is Grace.").result(timeout=60)
+        reply = session.aside("Summarise what was said.").result(timeout=60)
+        assert reply.flagged == "it says grace" and not reply.in_conversation
+        (flag,) = flags(session)
+        assert (flag.side, flag.response_id) == ("assistant", reply.response_id)
+        assert session.ask("What is two plus three?").result(timeout=60).flagged == ""

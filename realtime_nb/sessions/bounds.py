@@ -29,7 +29,9 @@ class BoundOptions(TypedDict, total=False):
     Where the server finds the turns it begins to answer before the person's words are written down and judged. The
     panel holds the sound of such an answer until they are; a flagged one is stopped and never heard, but what was
     made of it is billed. With ``turn_detection={"type": "server_vad", "create_response": False}`` nothing is made
-    before you ask for it by ``respond``, which waits for the guard.
+    before you ask for it by ``respond``, which waits for the guard. To answer hands-free all that it lets through, let
+    the session do so at its word:
+    ``session.listen(lambda event, elapsed_ms: event.type == "guard.passed" and session.respond())``.
 
     ``disclose="spoken"`` lets the first reply say aloud that the voice is an AI, before anything else is answered. A
     chain reads the fixed words; the other models are told to say exactly those, which they may fail to, and a person

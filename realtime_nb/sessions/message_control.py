@@ -168,6 +168,7 @@ class MessageControl(Session):
                 self._journal.note("received", event)
                 self._journal.tell(event)
             raise
+        await self._guarding.settled(response_id)
         reply = self.conversation.reply(response_id)
         assert reply is not None
         return reply

@@ -112,7 +112,7 @@ class TurnControl(ABC):
         -------
         reply : Pending of Reply
             In text; ``reply.transcript`` has it. It calls no tools. It is among ``conversation.replies``, for it costs
-            something, and none of its words among the turns.
+            something, and none of its words among the turns. Where a guard flags it, ``reply.flagged`` says why.
 
         Raises
         ------
