@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bare import until
+from barriers import NO_SOCKETS
 from conftest import TRACKS, chromium_with
 from playwright.sync_api import expect
 from scripted import ScriptedSession
@@ -17,6 +18,8 @@ from realtime_nb.wire.local import EchoHeard
 
 #: Of the samples of the scripted answer, a sine, so many are not next to zero.
 AUDIBLE = 78 / 80
+#: The browser's own processing would take the burst, or all of it, for noise.
+OFF = dict.fromkeys(("echoCancellation", "noiseSuppression", "autoGainControl"), False)
 WORDS = "one two three four five six seven eight nine ten"
 
 
@@ -44,9 +47,7 @@ def session():
 
 @pytest.fixture
 def panel(session, bare):
-    # The browser's own processing would take the burst, or all of it, for noise.
-    off = dict.fromkeys(("echoCancellation", "noiseSuppression", "autoGainControl"), False)
-    return VoicePanel(session, constraints=off)
+    return VoicePanel(session, constraints=OFF)
 
 
 @pytest.fixture
@@ -96,6 +97,28 @@ def test_a_kernel_that_hears_nothing_for_a_while_does_not_keep_the_answer_going(
     expect(status(page)).to_have_text("Paused: is that you?")
     panel._handlers, panel.line.on_frame = handlers, on_frame
     until(lambda: panel.playback.holds)
+
+
+def test_on_the_comm_of_a_kernel_whose_cell_runs_the_answer_pauses_and_ends_where_it_paused(bare, visit, session):
+    """No message reaches the kernel meanwhile, and the server's word comes when the cell ends."""
+    panel = VoicePanel(session, constraints=OFF)
+    page = visit(TRACKS + NO_SOCKETS)
+    until(lambda: panel.road == "comm")
+    page.get_by_role("button", name="Connect", exact=True).click()
+    until(lambda: session.audio)
+    session.begin_answer("item-1", WORDS, seconds=20)
+    expect(status(page)).to_have_text("The AI is speaking")
+    until(lambda: panel.playback.playing)
+    bare.block()
+    expect(status(page)).to_have_text("Paused: is that you?")
+    assert panel.playback.holds == 0  # Nobody has told the kernel.
+    bare.unblock()
+    session.hear("item-2", "Stop!", previous="item-1")
+    until(lambda: "stopped" in session.names())
+    _, _, played_ms = next(call for call in session.calls if call[0] == "stopped")
+    assert panel.playback.holds == 1
+    until(lambda: panel.playback.audible_samples / AUDIBLE / 24 >= played_ms - 60)
+    assert played_ms == pytest.approx(panel.playback.audible_samples / AUDIBLE / 24, abs=60)
 
 
 def test_where_the_voice_talks_on_nothing_pauses_it(page, panel, session):
