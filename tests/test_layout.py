@@ -42,6 +42,12 @@ def test_the_clock_waits_until_a_clip_is_over():
     assert assistant(layout, 1_000, 700) == (3_700, 3_700)  # 200 ms behind the end of the question
 
 
+def test_the_pieces_of_a_clip_join():
+    layout = Layout()
+    first = layout.place_user(24_000, 24_000, 1_000.0)
+    assert layout.place_user(24_000, 24_000, 1_000.3).start_sample == first.start_sample + 24_000
+
+
 def test_an_item_begins_where_it_arrived_and_goes_on_at_its_end():
     layout = Layout()
     assert assistant(layout, 1_000, 2_000) == (2_000, 2_000)

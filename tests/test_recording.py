@@ -7,6 +7,7 @@ import wire_samples as wire
 from hypothesis import given
 from hypothesis import strategies as st
 from recordings import folded, snapshot, write
+from test_renewal import local_server, told
 
 import realtime_nb as rt
 from realtime_nb.wire import events as ev
@@ -214,3 +215,27 @@ def test_a_path_that_is_not_there_is_told(tmp_path):
 
 def test_it_says_in_a_line_what_it_is(recording):
     assert repr(recording) == f"Recording('talk', {recording.duration_s:.1f} s, {len(recording)} events)"
+
+
+def loud_s(clip):
+    """Return how many seconds of a clip can be heard."""
+    return np.count_nonzero(np.abs(clip.samples) > 0.001) / clip.sample_rate
+
+
+@pytest.mark.parametrize("transcription", [None, "local-sphinx"])
+def test_what_is_told_again_to_another_server_or_asked_again_was_said_once(transcription, tmp_path):
+    said = rt.speak("What is two plus three?")
+    options = {"transcription": transcription, "output_modalities": ["text"], "recording": tmp_path / "r"}
+    with local_server(lifetime_turns=1) as server, rt.RealtimeSession(**server, **options) as session:
+        renewed = told(session, "session.renewed")
+        session.ask(said).result(WAIT_S)
+        assert renewed.wait(WAIT_S)
+        again = session.rerun(session.conversation.replies[0]).result(WAIT_S)
+        assert again.transcript == "2 plus 3 is 5."
+        sent = [entry.event.item for entry in session.log if entry.event.type == "conversation.item.create"]
+        assert any(part.type == "input_audio" for item in sent for part in item.content)
+    recording = rt.Recording.load(tmp_path / "r")
+    assert loud_s(recording.user) == pytest.approx(loud_s(said), rel=0.02)
+    [asked] = [turn for turn in recording.conversation if turn.role == "user"]
+    assert asked.audio.to_pcm16() == again.asked.audio.to_pcm16()
+    assert recording.conversation.replies[-1].asked is asked

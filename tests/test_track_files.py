@@ -34,6 +34,16 @@ def test_a_track_is_read_while_it_grows(written, tmp_path):
     check(tmp_path)
 
 
+def test_a_piece_that_it_holds_is_found_and_no_other(written):
+    piece = NOISE[20_000:80_000].copy()
+    assert written.find(piece) == 170_000
+    assert written.find(NOISE[:1_000]) in (0, 150_000)
+    piece[-2] += 1
+    assert written.find(piece) is None
+    assert written.find(np.zeros(500, np.int16)) is None
+    assert written.find(np.tile(NOISE, 3)) is None
+
+
 def test_a_finished_track_is_one_flac_file(written, tmp_path):
     written.close()
     assert [path.name for path in tmp_path.iterdir()] == ["user.flac"]

@@ -60,10 +60,10 @@ class Layout:
         end_ms = self._end_ms("user", rate)
         if length_ms > _CLIP_MS:
             self._let_finish(elapsed_ms)
-            start_ms = max(end_ms, elapsed_ms + self.wait_ms)
+            start_ms = elapsed_ms + self.wait_ms
         else:
             start_ms = elapsed_ms + self.wait_ms - length_ms
-            start_ms = end_ms if start_ms - end_ms <= _JITTER_MS else start_ms
+        start_ms = end_ms if start_ms - end_ms <= _JITTER_MS else start_ms
         start = self._store("user", start_ms, samples)
         self._wait_until((start + samples) / rate * 1000, elapsed_ms)
         return Place(start, start)

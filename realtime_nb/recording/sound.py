@@ -79,8 +79,20 @@ class Sound:
         # An item comes again when it is done.
         if data not in self._known:
             track = "assistant" if event.item.role == "assistant" else "user"
-            self._known[data] = self._placed(track, data, elapsed_ms, event.item.id or "")
+            found = self._found(data) if track == "user" else None
+            self._known[data] = found or self._placed(track, data, elapsed_ms, event.item.id or "")
         return self._known[data]
+
+    def _found(self, data: bytes) -> Reference | None:
+        """Return where the person has said it already: a turn that is asked again, or told to another server."""
+        encoding = self._encodings["user"]
+        samples = to_samples(data, encoding)
+        if samples is None or self.rates.get("user") != rate_of(encoding):
+            return None
+        start = self._writer("user").find(samples)
+        if start is None:
+            return None
+        return Reference(track="user", start_sample=start, samples=len(samples), encoding=encoding)
 
     def _placed(self, track: str, data: bytes, elapsed_ms: float, item_id: str) -> Reference:
         encoding = self._encodings[track]
@@ -90,16 +102,15 @@ class Sound:
             # Half a sample, or a rate that the track does not have: kept, though not heard.
             text = base64.b64encode(data).decode()
             return Reference(track=track, start_sample=0, samples=0, encoding=encoding, data=text)
-        if track not in self._writers:
-            self.rates[track] = rate
-            self._writers[track] = TrackWriter(self._folder, track, rate)
+        self.rates[track] = rate
+        writer = self._writer(track)
         if track == "user":
             place = self._layout.place_user(len(samples), rate, elapsed_ms)
         else:
             place = self._layout.place_assistant(len(samples), rate, elapsed_ms, item_id)
             item = self.items.setdefault(item_id, {**place._asdict(), "played_ms": None, "interrupted": False})
             item["samples"] = item.get("samples", 0) + len(samples)
-        self._writers[track].write(place.start_sample, samples)
+        writer.write(place.start_sample, samples)
         audible_at = None
         if track == "assistant" and item_id not in self._audible:
             audible_at = first_audible(samples)
@@ -114,6 +125,12 @@ class Sound:
             at_sample=place.at_sample if moved else None,
             audible_at=audible_at,
         )
+
+    def _writer(self, track: str) -> TrackWriter:
+        """Return who writes a track; one that was closed goes on."""
+        if track not in self._writers:
+            self._writers[track] = TrackWriter(self._folder, track, self.rates[track])
+        return self._writers[track]
 
     def flush(self) -> None:
         """Hand everything to the operating system."""
