@@ -1,14 +1,8 @@
-"""What the repository promises as a whole: notebooks, wheel, versions."""
+"""What the repository promises as a whole: notebooks and versions."""
 
 import csv
-import os
 import re
-import subprocess
-import sys
-import sysconfig
 import tomllib
-import venv
-import zipfile
 from pathlib import Path
 
 import nbformat
@@ -99,37 +93,3 @@ def test_binder_installs_the_package_the_local_voice_and_the_proxy():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert any(name.startswith("jupyter-server-proxy") for name in extras["lab"])
     assert re.fullmatch(r"python-3\.\d+\n", (ROOT / "binder" / "runtime.txt").read_text())
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True, timeout=100)
-    return next(folder.glob("*.whl"))
-
-
-def test_the_wheel_holds_all_that_is_not_code(wheel):
-    names = set(zipfile.ZipFile(wheel).namelist())
-    package = ROOT / "realtime_nb"
-    for path in package.rglob("*"):
-        if path.is_file() and "__pycache__" not in path.parts:
-            assert f"realtime_nb/{path.relative_to(package).as_posix()}" in names
-
-
-def test_the_wheel_plays_its_part_in_another_environment(wheel, tmp_path):
-    venv.create(tmp_path / "venv", with_pip=False)
-    python = next((tmp_path / "venv").glob("[bS]*/python*"))
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
-    subprocess.run(install, check=True, timeout=60)
-    # The dependencies are lent from here: files that lead to this checkout are not read from PYTHONPATH.
-    environment = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
-    script = (
-        "import realtime_nb as rt, sys; assert 'site-packages' in rt.__file__, rt.__file__\n"
-        "session = rt.RealtimeSession()\n"
-        "print(session.ask('Hello!').result(30).status); session.close().result(10)"
-    )
-    done = subprocess.run(
-        [str(python), "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
-    assert done.stdout.strip() == "completed", done.stderr

@@ -28,9 +28,13 @@ class Plots:
 
     Examples
     --------
-    >>> results = Results.load("results/monday")                                        # doctest: +SKIP
-    >>> results.plot.latency()                                                          # doctest: +SKIP
-    >>> results.plot.grades().save("grades.pdf")                                        # doctest: +SKIP
+    >>> import functools
+    >>> import realtime_nb as rt
+    >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+    >>> texts = ["What time is it?", "What can you do?"]
+    >>> results = rt.run(rt.Dataset.from_texts(texts), systems, out="results/monday", progress=False)
+    >>> results.plot.latency().save("latency.pdf").name
+    'latency.pdf'
     """
 
     def __init__(self, results: Results):
