@@ -50,6 +50,8 @@ HOMES = {
         "views.practice",
     },
     "jiwer": {"alignment"},
+    "distributed": {"experiments.sending"},
+    "cloudpickle": {"experiments.sending"},
     "pydantic": {"tools", "tool_schema"},
     "docstring_parser": {"tool_schema"},
 }

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -208,7 +209,7 @@ def test_processes_read_the_key_from_their_own_environment(tmp_path, monkeypatch
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
         results = quiet(Dataset.from_texts(QUESTIONS[:2]), {"there": there}, executor=processes, out=tmp_path)
         assert results.failed == [] and len(results) == 2
-        with pytest.raises(rt.SettingsError, match=r"systems\['there'\] holds a key, which is not sent"):
+        with pytest.raises(rt.SettingsError, match=r"systems\['there'\], .* hold a key, which is not sent"):
             quiet(Dataset.from_texts(["Hi"]), {"there": partial(there, api_key=key)}, executor=processes)
         with pytest.raises(rt.SettingsError, match="cannot be sent to another process"):
             quiet(Dataset.from_texts(["Hi"]), {"there": lambda: there()}, executor=processes)
@@ -265,6 +266,41 @@ def test_what_a_broken_connection_cost_is_asked_again_and_counted(tmp_path):
         [row] = quiet(Dataset.from_texts(["What can you do?"]), {"one": make}, retries=0, out=tmp_path / "once").rows
         assert (row["failure_stage"], row["error_type"], row["attempts"]) == ("response", "ConnectionLost", 1)
         assert row["cost_usd"] > 0
+
+
+def test_what_failed_is_asked_again_in_a_later_run_where_that_is_wished(tmp_path):
+    is_up = []
+
+    def make():
+        backend = rt.Backend.local() if is_up else "http://127.0.0.1:9/v1"
+        return rt.RealtimeSession(backend=backend, transcription="gpt-realtime-whisper")
+
+    dataset = Dataset.from_texts(QUESTIONS[1:])
+    options = {"retries": 0, "out": tmp_path}
+    assert len(quiet(dataset, {"one": make}, **options).failed) == 2
+    is_up.append(True)
+    assert len(quiet(dataset, {"one": make}, resume=True, **options).failed) == 2  # What is there is not asked again.
+    results = quiet(dataset, {"one": make}, resume="failed", **options)
+    assert (len(results), results.failed, results.missing) == (2, [], 0)
+    assert [row["attempts"] for row in results.rows] == [2, 2]
+    assert all(row["retried_errors"].startswith("connect: ConnectionLost") for row in results.rows)
+    assert len(list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))) == 2
+
+
+def exit_now(answer):
+    os._exit(1)
+
+
+def test_a_pool_of_which_a_process_dies_ends_the_run_and_another_goes_on(tmp_path):
+    dataset, options = Dataset.from_texts(QUESTIONS[1:]), {"concurrency": 1, "out": tmp_path}
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        quiet(dataset[:1], {"one": LOCAL}, executor=processes, **options)
+        with pytest.raises(BrokenProcessPool) as raised:
+            quiet(dataset, {"one": LOCAL}, graders=[exit_now], executor=processes, resume=True, **options)
+    assert "run(…, resume=True)" in raised.value.__notes__[0]
+    kept = Results.load(tmp_path)
+    assert (len(kept), kept.missing, kept.stopped) == (1, 1, "BrokenProcessPool")
+    assert quiet(dataset, {"one": LOCAL}, resume=True, **options).missing == 0
 
 
 def test_an_answer_that_failed_at_the_server_is_asked_again_as_often_as_is_wished(tmp_path):

@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import SettingsError
 from .cells import Outcome, plain_value
 from .metrics import MEASURES
+from .retrying import after
 
 _ABOUT, _ROWS, _TABLE, _SUMMARY = "run.json", "rows.jsonl", "results.csv", "summary.json"
 
@@ -50,7 +51,7 @@ class RunFolder:
             if any(path.iterdir()):
                 self._check_same(resume)
             _write(path / _ABOUT, json.dumps(about, ensure_ascii=False, indent=1).encode())
-            self.rows = read_rows(path)
+            self._rows = {row["cell_id"]: row for row in read_rows(path)}
             self._lines: IO[bytes] = self._opened()
         except OSError as error:
             raise SettingsError(f"out={str(path)!r} cannot be written to: {error.strerror or error}") from error
@@ -86,14 +87,21 @@ class RunFolder:
         file.truncate(whole)
         return file
 
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What came of each cell so far: of one that was tried in several runs the latest."""
+        return list(self._rows.values())
+
     def add(self, outcome: Outcome) -> None:
-        """Write what came of a cell: its files, then its row."""
+        """Write what came of a cell: its files, then its row, which knows of those of earlier runs."""
+        earlier = self._rows.get(outcome.row["cell_id"])
+        row = outcome.row if earlier is None else after(outcome.row, [earlier])
         for name, data in outcome.files.items():
             target = self.path / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-        self.rows.append(outcome.row)
-        self._lines.write(json.dumps(outcome.row, ensure_ascii=False, default=plain_value).encode() + b"\n")
+        self._rows[row["cell_id"]] = row
+        self._lines.write(json.dumps(row, ensure_ascii=False, default=plain_value).encode() + b"\n")
         self._lines.flush()
 
     def close(self) -> None:

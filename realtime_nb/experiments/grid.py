@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor
-from functools import partial
 
 from ..errors import SettingsError
 from .cells import Factory, Work
@@ -54,20 +51,3 @@ def _file_name(name: str) -> str:
 
 def _seed(seed: int, example_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}|{example_id}".encode()).digest()[:4])
-
-
-def check_can_be_sent(work: Work, systems: Mapping[str, Factory], executor: Executor) -> None:
-    """Raise where work cannot be sent to other processes, or would take a key along."""
-    if work.limiter is not None:
-        raise SettingsError("limiter= bounds threads of this process: leave it out for another executor")
-    for name, factory in systems.items():
-        if isinstance(factory, partial) and factory.keywords.get("api_key"):
-            raise SettingsError(f"systems[{name!r}] holds a key, which is not sent: set it in the workers' environment")
-        if isinstance(executor, ProcessPoolExecutor):
-            try:
-                pickle.dumps((factory, work.graders, work.example, work.pipeline))
-            except Exception as error:
-                raise SettingsError(
-                    f"systems[{name!r}], the graders or the speaker cannot be sent to another process ({error}): "
-                    "define them at the top of a module, or use functools.partial"
-                ) from None

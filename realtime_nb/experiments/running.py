@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import SettingsError
 from ..limiter import Limiter
@@ -19,9 +19,10 @@ from .datasets import Dataset
 from .folder import RunFolder
 from .forecast import Forecast, forecast
 from .graders import Grader, named_graders
-from .grid import check_can_be_sent, make_grid
+from .grid import make_grid
 from .results import Results
 from .runner import Bar, Budget, Runner
+from .sending import check_can_be_sent
 
 
 def run(
@@ -36,7 +37,7 @@ def run(
     limiter: Limiter | None = None,
     seed: int = 0,
     out: str | Path | None = None,
-    resume: bool = False,
+    resume: bool | Literal["failed"] = False,
     max_usd: float | None = None,
     timeout_s: float = 120.0,
     retries: int = 2,
@@ -64,18 +65,22 @@ def run(
     repeats : int, default 1
         How often.
     executor : concurrent.futures.Executor, optional
-        Where the work is done: threads by default. Workers of another process get what makes the session, not its
-        key: that is read there, from their environment.
+        Where the work is done: threads by default; processes; or a Dask cluster, ``client.get_executor()``. Workers
+        of another process get what makes the session, not its key: that is read there, from their environment. See
+        the notes.
     concurrency : int, default 8
         How many questions are under way at once, on whatever executor.
     limiter : Limiter, optional
-        Bounds sessions and tokens per minute at the servers, in place of that of `realtime_nb.bounds`; for threads.
+        Bounds sessions and tokens per minute at the servers, in place of that of `realtime_nb.bounds`; for threads of
+        this process alone. Elsewhere each worker has its own `realtime_nb.bounds`, and `concurrency` is what bounds
+        all of them together.
     seed : int, default 0
         Of the conditions. A clip is the same for all systems and repeats.
     out : str or Path, optional
         The folder; by default ``results/`` and the time.
-    resume : bool, default False
-        Whether to go on with the run in `out`: what is there is not asked again. The grid may have grown.
+    resume : bool or "failed", default False
+        Whether to go on with the run in `out`: what is there is not asked again. The grid may have grown. ``"failed"``
+        asks what failed again, too.
     max_usd : float, optional
         US dollars that this call may spend. Nothing is asked that would exceed them if it took as much as the dearest
         answer so far, or as the estimate where there is none yet.
@@ -94,8 +99,8 @@ def run(
     Returns
     -------
     results : Results
-        A cell that failed is a row with its stage (``input``, ``session``, ``connect``, ``response``, ``grade``) and
-        its error.
+        A cell that failed is a row with its stage (``input``, ``session``, ``connect``, ``response``, ``grade``, or
+        ``worker``, where the executor lost it) and its error.
 
     Raises
     ------
@@ -106,6 +111,14 @@ def run(
     -----
     The folder has the layout of the OpenAI cookbook's realtime evals: ``results.csv``, ``summary.json``,
     ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`.
+
+    On other processes: systems, graders and speakers are pickled, so that they have to be importable there
+    (`functools.partial` of a session's class is; Dask also takes functions of a notebook). Clips that a dataset names
+    by their files are read there. Work that would take a key along is refused. On a Dask cluster with TLS a key may be
+    sent encrypted: ``client.register_plugin(Environ({"OPENAI_API_KEY": key}))``, of
+    ``distributed.diagnostics.plugin``. Where a Dask worker dies, its questions are asked again by another one, at most
+    three times; what a dead worker has spent on them is not known, and not in the row. A pool of processes of which
+    one dies is broken: the run ends, and goes on by ``resume``.
 
     Examples
     --------
@@ -129,10 +142,11 @@ def run(
     make = partial(Work, graders=named, timeout_s=timeout_s, retries=retries, live=live, limiter=limiter)
     grid = list(make_grid(dataset, systems, pipelines, repeats, seed, make))
     if executor is not None and not isinstance(executor, ThreadPoolExecutor):
-        check_can_be_sent(grid[0], systems, executor)
+        for work in grid[: len(systems)]:
+            check_can_be_sent(work, executor)
     path = Path(out) if out is not None else Path("results") / f"{datetime.now():%Y%m%d_%H%M%S}"
-    folder = RunFolder(path, _about(dataset, systems, pipelines, grid, seed, expected), resume=resume)
-    done = {row["cell_id"] for row in folder.rows}
+    folder = RunFolder(path, _about(dataset, systems, pipelines, grid, seed, expected), resume=bool(resume))
+    done = {row["cell_id"] for row in folder.rows if resume != "failed" or row["status"] != "failed"}
     todo = [work for work in grid if work.cell_id not in done]
     with Bar(len(grid), len(done), expected, shown=progress) as bar:
         stopped = Runner(folder, bar, Budget(max_usd, expected), concurrency).on(executor, todo)

@@ -38,6 +38,10 @@ class Secrets:
         # As they are inside JSON.
         self._known = [json.dumps(secret)[1:-1].encode() for secret in found if len(secret) >= _SHORTEST]
 
+    def are_in(self, data: bytes) -> bool:
+        """Whether one of those that are known is in there, as it is."""
+        return any(secret in data for secret in self._known)
+
     def hide(self, text: bytes) -> bytes:
         """Return JSON text without the secrets that are known or look like one."""
         for secret in self._known:
