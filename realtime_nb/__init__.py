@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .comparison import Comparison
     from .conversation import Conversation
     from .costs import Costs
+    from .diagnosis.doctor import doctor
     from .errors import (
         AudioError,
         BudgetReached,
@@ -100,6 +101,7 @@ _HOMES = {
     "use_prices": "prices",
     "Cost": "pricing",
     "Costs": "costs",
+    "doctor": "diagnosis.doctor",
     "Estimate": "estimates",
     "estimate": "estimates",
     "Dataset": "experiments.datasets",
@@ -157,6 +159,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "TurnDetectionComparison",
     "Recording",
     "diff",
+    "doctor",
     "Conversation",
     "Turn",
     "Reply",

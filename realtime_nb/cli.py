@@ -1,7 +1,7 @@
 """``realtime-nb``: the package from a terminal.
 
 ``realtime-nb lab`` opens the tutorials; ``realtime-nb talk FILE…`` sends spoken questions and keeps the answers;
-``realtime-nb serve`` runs the local voice server for other programs.
+``realtime-nb doctor`` looks at the set-up; ``realtime-nb serve`` runs the local voice server for other programs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__
+from . import __version__, cli_doctor
 
 if TYPE_CHECKING:
     from .audio import AudioClip
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _lab(options, rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if options.command == "doctor":
+        return cli_doctor.run(options)
     return _talk(options)
 
 
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument(
         "--folder", type=Path, default=Path("tutorials"), metavar="DIR", help="where they go (default: ./tutorials)"
     )
+    cli_doctor.add_command(commands)
     commands.add_parser("serve", add_help=False, help="run the local voice server (options: realtime-nb serve --help)")
     return parser
 

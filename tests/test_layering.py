@@ -15,6 +15,7 @@ FLOORS = {
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
         *("item_order", "turn_index", "seams", "history", "local_folds"),
+        "checkup",
         *("charges", "costs", "estimates", "conversation", "latency", "alignment", "paired", "comparison"),
         *("activity", "intonation", "turn_cuts", "turn_comparison"),
         *("watched", "tools", "tool_schema"),
@@ -24,8 +25,8 @@ FLOORS = {
     2: ("loop", "backends", "local_voice", "limiter"),
     3: ("sessions",),
     4: ("views", "bridge"),
-    5: ("widgets", "experiments"),
-    6: ("cli", "cli_lab", ""),  # the command line, and the package itself
+    5: ("widgets", "diagnosis", "experiments"),
+    6: ("cli", "cli_lab", "cli_doctor", ""),  # the command line, and the package itself
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 #: The only modules that may import these, at whatever depth.

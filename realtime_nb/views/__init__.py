@@ -6,6 +6,7 @@ from functools import singledispatch
 from typing import Any
 
 from ..audio import AudioClip
+from ..checkup import Checkup
 from ..comparison import Comparison
 from ..conversation import Conversation
 from ..costs import Costs, Elsewhere
@@ -22,6 +23,7 @@ from ..turn_comparison import TurnDetectionComparison
 from ..turns import Reply, Stage, Turn
 from ..watched import Watch
 from .amounts import cost_bundle, stage_bundle, timing_bundle, usage_bundle
+from .checkup import checkup_bundle
 from .clip import clip_bundle
 from .comparison import comparison_bundle
 from .conversation import conversation_bundle, conversation_outputs, turn_bundle
@@ -48,8 +50,8 @@ def mimebundle(record: Any) -> dict[str, Any]:
     Parameters
     ----------
     record : AudioClip, Picture, Watch, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
-        Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, Usage, Cost, Timing or
-        Stage
+        Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, Usage, Cost, Timing, Stage
+        or Checkup
         What to show.
 
     Returns
@@ -81,3 +83,4 @@ mimebundle.register(Replay, replay_bundle)
 mimebundle.register(Difference, difference_bundle)
 mimebundle.register(Practice, practice_bundle)
 mimebundle.register(TurnDetectionComparison, turn_comparison_bundle)
+mimebundle.register(Checkup, checkup_bundle)

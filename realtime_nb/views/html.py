@@ -129,6 +129,15 @@ def marked(text: str) -> str:
     return f'<span style="background:rgba(76,139,245,.28);border-radius:3px">{escape(text)}</span>'
 
 
+_TONES = {"good": "46,125,50", "warn": "210,130,0", "bad": "198,40,40"}
+
+
+def badge(text: str, tone: str) -> str:
+    """Return a few words on the ground of a tone: "good", "warn" or "bad"."""
+    style = f"background:rgba({_TONES[tone]},.28);border-radius:3px;padding:1px 6px;white-space:nowrap"
+    return f'<span style="{style}">{escape(text)}</span>'
+
+
 def section(*parts: str, title: str = "") -> str:
     """Return a framed block; `title` is text, the parts are HTML."""
     heading = f'<div style="{_MUTED};font-size:85%;margin-bottom:4px">{escape(title)}</div>' if title else ""

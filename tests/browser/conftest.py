@@ -34,12 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
 
 
-def chromium_with(playwright: Playwright, microphone: Path | None) -> Browser:
-    """Start Chromium; its microphone plays a file over and over, or there is none."""
+def chromium_with(playwright: Playwright, microphone: Path | None, *more: str) -> Browser:
+    """Start Chromium; its microphone plays a file over and over, or there is none. `more` are flags."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.fail("Chromium is missing: run  make test  (it installs it), or  apt-get install chromium")
-    flags = [*QUIET_FLAGS]
+    flags = [*QUIET_FLAGS, *more]
     if microphone is not None:
         flags += [
             "--use-fake-device-for-media-stream",

@@ -1,0 +1,156 @@
+"""`doctor`: look at everything that a conversation needs, and say what to do about what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..backends import Backend
+from ..checkup import Check, Checkup
+from ..loop import Pending, submit
+from ..record import Record
+from .diagnose import diagnose
+from .facts import Facts
+from .local_parts import try_parts
+from .machine import look_around, running_kernel
+from .servers import ask_http, ask_local, ask_realtime, find_server
+
+if TYPE_CHECKING:
+    from ..widgets.doctor import CheckPanel
+
+
+def doctor(backend: Backend | str | None = None, *, api_key: str | None = None) -> Doctor:
+    """Look at everything that a conversation needs: packages, kernel, page, microphone, speaker, voices.
+
+    In a notebook cell, the lines come one by one, with buttons for what needs a click: two seconds of the microphone,
+    and a short tone. They stay in the notebook as a table, which can be pasted into an issue. Elsewhere, and in
+    ``realtime-nb doctor``, what needs a browser is left out.
+
+    Parameters
+    ----------
+    backend : Backend, str or None
+        The server that is asked, as for `RealtimeSession`: by default OpenAI where there is a key, else the local
+        voice. Its endpoint gets one real request, and one Realtime session is opened and closed; neither costs
+        anything.
+    api_key : str, optional
+        The secret, where it is not in the environment. It is sent to the backend, and shown nowhere.
+
+    Returns
+    -------
+    doctor : Doctor
+        With `checks`, `ok` and a text. Returns at once, and never waits for the microphone.
+
+    Examples
+    --------
+    >>> found = doctor("local")
+    >>> found.ok
+    True
+    >>> [check.state for check in found.checks if check.name == "espeak-ng"]
+    ['ok']
+    """
+    return Doctor(backend, api_key)
+
+
+class Doctor(Record):
+    """What `doctor` returns: what was found so far, and what is still to come.
+
+    `checks`, `ok` and the text wait for what needs no browser, some seconds; what the page tells is added as it comes.
+    """
+
+    def __init__(self, backend: Backend | str | None = None, api_key: str | None = None):
+        self._facts = Facts(machine=look_around())
+        self._panel: CheckPanel | None = None
+        self._listeners: list[Callable[[Checkup], None]] = []
+        self.finished: Pending[Checkup] = submit(self._examine(backend, api_key))
+        """What needs no browser: await it, or call ``.result()``."""
+
+    @property
+    def checkup(self) -> Checkup:
+        """What was found so far, as a record; waits for nothing."""
+        return diagnose(self._facts)
+
+    @property
+    def checks(self) -> list[Check]:
+        """The lines, in order, each with `name`, `state`, `said` and `fix`."""
+        return list(self._whole().checks)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is broken; warnings are no harm."""
+        return self._whole().ok
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the lines as JSON has them."""
+        return self._whole().to_dict()
+
+    def listen(self, callback: Callable[[Checkup], None]) -> None:
+        """Call `callback(checkup)` on the I/O thread whenever a line comes."""
+        self._listeners.append(callback)
+
+    def __repr__(self) -> str:
+        from ..views.checkup import checkup_text
+
+        return checkup_text(self._whole())
+
+    def open_panel(self) -> CheckPanel:
+        """Return a widget with buttons for what needs a click, as it is shown in a cell; an earlier one is closed."""
+        from ..widgets.doctor import CheckPanel
+
+        if self._panel is not None:
+            self._panel.finish()
+        kernel = running_kernel()
+        self._panel = CheckPanel(lambda: self.checkup, self._know, kernel.io_loop.add_callback if kernel else None)
+        return self._panel
+
+    def _whole(self) -> Checkup:
+        self.finished.result()
+        return self.checkup
+
+    def _ipython_display_(self, **kwargs: Any) -> None:
+        if running_kernel() is None:
+            print(self)
+            return
+        self.open_panel()._ipython_display_()
+        # A notebook that is run without anybody looking keeps these lines, too.
+        with contextlib.suppress(Exception):  # It is among the lines.
+            self.finished.result()
+
+    def _know(self, name: str, fact: Any) -> None:
+        """Add a fact; on the I/O thread."""
+        self._facts = replace(self._facts, **{name: fact})
+        checkup = self.checkup
+        if self._panel is not None:
+            self._panel.update()
+        for callback in list(self._listeners):
+            callback(checkup)
+        clicked = [check.state for check in checkup.checks if check.name in ("microphone", "speaker")]
+        if self._panel is not None and name in ("heard", "played") and clicked == ["ok", "ok"]:
+            self._panel.finish()  # There is nothing left to click.
+
+    async def _examine(self, backend: Backend | str | None, api_key: str | None) -> Checkup:
+        works = {"the local voice": self._try_parts(), "the backend": self._ask(backend, api_key)}
+        results = await asyncio.gather(*works.values(), return_exceptions=True)
+        for name, result in zip(works, results, strict=True):
+            if isinstance(result, Exception):
+                problem = f"looking at {name} failed: {type(result).__name__}: {result}"
+                self._know("problems", (*self._facts.problems, problem))
+        return self.checkup
+
+    async def _try_parts(self) -> None:
+        async for part in try_parts():
+            self._know("parts", (*self._facts.parts, part))
+
+    async def _ask(self, backend: Backend | str | None, api_key: str | None) -> None:
+        found, server = await asyncio.to_thread(find_server, backend, api_key)
+        self._know("server", server)
+        if found is None:
+            return
+        local = server.name == "local"
+        (http, clock), realtime = await asyncio.gather(
+            ask_http(found), ask_local(found) if local else ask_realtime(found)
+        )
+        # The local voice shares this machine's clock.
+        self._know("server", replace(server, http=http, realtime=realtime, clock=None if local else clock))

@@ -1,0 +1,60 @@
+"""Facts of a set-up where all is well, for tests that break one thing in it."""
+
+from dataclasses import replace
+
+from realtime_nb.diagnosis.diagnose import diagnose
+from realtime_nb.diagnosis.facts import Answer, Clock, Comm, Facts, Heard, Kernel, Machine, Page, Part, Played, Server
+
+HEALTHY = Facts(
+    machine=Machine(
+        python="3.12.4",
+        system="Linux x86_64",
+        packages={"realtime-nb": "0.1.0", "jupyterlab": "4.6.6", "ipywebrtc": "0.6.0"},
+        kernel=Kernel("7.4.0", subshells=True),
+    ),
+    page=Page(
+        app="JupyterLab",
+        app_version="4.6.6",
+        browser="Chrome 156",
+        origin="http://localhost:8888",
+        permission="granted",
+        microphones=1,
+        speakers=1,
+        ipywebrtc=True,
+        road="direct",
+    ),
+    comm=Comm(8, 8, "subshell-1"),
+    heard=Heard(device="Headset", duration_s=2.0, level=0.2, sample_rate=24_000),
+    played=Played(sent=14_400, rendered=14_400, audible=14_316, heard=True),
+    page_clock=Clock(0.3, 0.6),
+    parts=tuple(Part(name, said="did its work", took_ms=20) for name in ("espeak-ng", "webrtcvad", "silero")),
+    server=Server(
+        "openai",
+        "gpt-realtime-2.1",
+        "api.openai.com",
+        keyed=True,
+        http=Answer(took_ms=120),
+        realtime=Answer(took_ms=300),
+        clock=Clock(200, 600),
+    ),
+)
+
+
+def broken(fact, **fields):
+    """Return the healthy facts with some fields of one of them changed."""
+    return replace(HEALTHY, **{fact: replace(getattr(HEALTHY, fact), **fields)})
+
+
+def line(facts, name):
+    """Return the one line of this name."""
+    (found,) = [check for check in diagnose(facts).checks if check.name == name]
+    return found
+
+
+def check_line(facts, name, state, said, fix):
+    """Assert what a line says, and that what is not ok says what to do."""
+    found = line(facts, name)
+    assert found.state == state, found
+    assert said in found.said, found
+    assert fix in found.fix, found
+    assert bool(found.fix) or state == "ok"
