@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,23 +60,61 @@ def align(wanted: str, heard: str) -> list[WordMatch]:
 
 
 def word_error_rate(reference: str, heard: str) -> float:
-    """Return the word error rate: substitutions, deletions and insertions over the words of the reference.
-
-    Case and punctuation do not count. By `jiwer`.
-    """
-    import jiwer
-
-    return float(jiwer.wer(_plain(reference), _plain(heard)))
+    """Return the word error rate of English words; see `error_rates`."""
+    return error_rates([(reference, heard, "en")])[0]
 
 
 def character_error_rate(reference: str, heard: str) -> float:
-    """Return the character error rate: the same over the characters of the reference, spaces between words included.
+    """Return the character error rate of English words; see `error_rates`."""
+    return error_rates([(reference, heard, "en")])[1]
 
-    Case and punctuation do not count. By `jiwer`.
+
+def error_rates(pairs: Sequence[tuple[str, str, str]]) -> tuple[float, float]:
+    """Return the word error rate and the character error rate of what was heard.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str, str)
+        References, what was heard of each, and their languages, as ISO 639 has them.
+
+    Returns
+    -------
+    word_error_rate, character_error_rate : float
+        ``(S + D + I) / N``: substitutions, deletions and insertions over the words of all references, or over their
+        characters, spaces between words included. May be above 1; 1 where nothing was heard.
+
+    Notes
+    -----
+    By `jiwer`, after Whisper's normaliser (`whisper_normalizer`; Radford et al. 2022, appendix C): case, punctuation
+    and fillers ("um") do not count; in English, neither do contractions, British spelling, and whether numbers are
+    words or digits. Where nothing is left of the references, every word that was heard is one too many for one.
     """
     import jiwer
 
-    return float(jiwer.cer(_plain(reference), _plain(heard)))
+    plain = [(_normal(reference, language), _normal(heard, language)) for reference, heard, language in pairs]
+    counted = [pair for pair in plain if pair[0]]
+    extra = [heard for reference, heard in plain if not reference and heard]
+    if not counted:
+        return float(sum(len(heard.split()) for heard in extra)), float(sum(map(len, extra)))
+    references, heard = zip(*counted, strict=True)
+    words, characters = (
+        jiwer.process_words(list(references), list(heard)),
+        jiwer.process_characters(list(references), list(heard)),
+    )
+    return float(words.wer), float(characters.cer)
+
+
+@functools.cache
+def _normaliser(is_english: bool) -> Callable[[str], str]:
+    from whisper_normalizer.basic import BasicTextNormalizer
+    from whisper_normalizer.english import EnglishTextNormalizer
+
+    normaliser: Callable[[str], str] = EnglishTextNormalizer() if is_english else BasicTextNormalizer()
+    return normaliser
+
+
+def _normal(text: str, language: str) -> str:
+    return " ".join(_normaliser(language.lower().partition("-")[0] == "en")(text).split())
 
 
 def _words(text: str) -> list[str]:

@@ -39,6 +39,12 @@ def first_audible_ms(clip: AudioClip) -> float | None:
     return float(loud.argmax()) * 1000 / clip.sample_rate if loud.any() else None
 
 
+def silence_at_end_ms(clip: AudioClip) -> float:
+    """Return how long a clip is below -60 dB of full scale at its end; all of it where it is silent throughout."""
+    loud = np.flatnonzero(np.abs(clip.samples) > AUDIBLE)
+    return (len(clip.samples) - (int(loud[-1]) + 1 if len(loud) else 0)) * 1000 / clip.sample_rate
+
+
 class Timing(Record):
     """When things happened for one reply, in ms after the person had finished; `None` for what is not known.
 

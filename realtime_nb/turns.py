@@ -279,6 +279,12 @@ class Turn(Record):
         return bool(self.parts) and all(part.text_done or part.kind == "image" for part in self.parts.values())
 
     @property
+    def is_written_down(self) -> bool:
+        """Whether somebody has written down what was said aloud in it, be it nothing."""
+        spoken = [part for part in self.parts.values() if part.kind == "audio"]
+        return self.transcription_error is None and bool(spoken) and all(part.text_done for part in spoken)
+
+    @property
     def cost(self) -> pricing.Cost | None:
         """What writing down the person's words cost, or `None` where that is not known."""
         return pricing.metered_cost(self.transcription_usage, self.transcription_model)

@@ -1,6 +1,6 @@
 import pytest
 
-from realtime_nb.alignment import WordMatch, align, character_error_rate, word_error_rate
+from realtime_nb.alignment import WordMatch, align, character_error_rate, error_rates, word_error_rate
 
 
 def verdicts(wanted, heard):
@@ -40,15 +40,27 @@ def test_texts_without_words_are_taken(wanted, heard, matches):
     ("reference", "heard", "rate"),
     [
         ("What can you do?", "what can you do", 0.0),
-        ("one two three four", "one too three", 0.5),
+        ("the rain in Spain", "the reign in", 0.5),
         ("yes", "yes it is", 2.0),
-        ("It's fine.", "its fine", 0.5),
+        ("It's fine.", "it is fine", 0.0),
+        ("Order seven, in colour.", "um, order 7 in color", 0.0),
+        ("Yes.", "", 1.0),
     ],
 )
-def test_word_errors_are_counted_without_case_and_punctuation(reference, heard, rate):
+def test_word_errors_are_counted_by_whispers_rules(reference, heard, rate):
     assert word_error_rate(reference, heard) == pytest.approx(rate)
 
 
 def test_character_errors_are_counted_over_the_characters_of_the_reference():
-    assert character_error_rate("Two plus three.", "two plus tree") == pytest.approx(1 / 14)
+    assert character_error_rate("Birds can fly.", "birds can fry") == pytest.approx(1 / 13)
     assert character_error_rate("Yes!", "yes") == 0.0
+
+
+def test_errors_in_several_texts_are_counted_together_each_by_its_languages_rules():
+    pairs = [("the rain in Spain", "the reign in", "en"), ("Über", "uber", "de-AT"), ("a b c d", "a b c d", "en")]
+    assert error_rates(pairs)[0] == pytest.approx(3 / 9)
+
+
+def test_where_nothing_is_left_of_the_reference_every_word_is_one_too_many():
+    assert error_rates([("Mhm.", "for example", "en")])[0] == 2.0
+    assert error_rates([("Mhm.", "", "en"), ("yes", "yes", "en")]) == (0.0, 0.0)

@@ -7,7 +7,7 @@ import pytest
 
 import realtime_nb as rt
 from realtime_nb.audio import AudioClip
-from realtime_nb.experiments import Dataset, Example, forecast
+from realtime_nb.experiments import Dataset, Example, RuleUser, Scenario, forecast
 
 HOSTED = partial(rt.RealtimeSession, backend="http://127.0.0.1:9/v1", model="gpt-realtime-2.1")
 
@@ -39,3 +39,18 @@ def test_what_cannot_be_told_is_named(monkeypatch):
     found = forecast(Dataset.from_texts(["Hi"]), systems)
     assert found.usd == {"local": 0.0, "chain": None, "no key": None} and found.total_usd is None
     assert "what is not known beforehand: chain, no key" in str(found)
+
+
+def test_conversations_are_as_long_as_they_may_be():
+    script = ["What can you do?"] * 3
+    user = RuleUser([], opening="What can you do?")
+    one, three, simulated = (
+        forecast(Dataset(examples), {"hosted": HOSTED}).total_usd
+        for examples in (
+            [Example(example_id="a", text=script[0])],
+            [Scenario(example_id="a", turns=script)],
+            [Scenario(example_id="a", user=user, max_turns=6)],
+        )
+    )
+    # Each turn reads all that was said before.
+    assert 3 * one < three < 9 * one and simulated > 2 * three

@@ -6,7 +6,8 @@ import pytest
 import realtime_nb as rt
 from realtime_nb.audio import AudioClip
 from realtime_nb.experiments import Example
-from realtime_nb.experiments.metrics import answer_of, measure, silence_at_end_ms
+from realtime_nb.experiments.metrics import answer_of, cost_per_task_usd, measure, spent_usd
+from realtime_nb.timing import silence_at_end_ms
 
 
 def test_silence_at_the_end_is_what_comes_after_the_last_audible_sample():
@@ -41,3 +42,28 @@ def test_an_answer_with_a_tool_is_measured_from_the_question_to_the_last_word():
     assert row["cost_per_minute_usd"] == pytest.approx(row["cost_usd"] / minutes)
     assert row["output_tokens"] == first.usage.output_tokens + last.usage.output_tokens
     assert 0 <= row["cer"] <= row["wer"] < 0.5
+
+
+def test_who_wrote_down_nothing_was_wrong_in_everything_and_who_does_not_write_in_nothing():
+    noise = AudioClip(0.2 * np.random.default_rng(0).standard_normal(24_000).clip(-1, 1))
+    example = Example(example_id="a", text="What can you do?")
+    rows = []
+    for session in (rt.CascadeSession(backend="local"), rt.ChatSession(backend="local")):
+        with session:
+            session.ask(noise).result(30)
+            rows.append(measure(answer_of(session.conversation, example), noise))
+    chain, chat = rows
+    assert (chain["heard"], chain["wer"], chain["cer"]) == ("", 1.0, 1.0)
+    assert (chat["heard"], chat["wer"], chat["cer"]) == ("", None, None)
+
+
+def test_cost_per_task_shares_what_all_tasks_cost_among_those_that_came_out_right():
+    rows = [{"cost_usd": 0.02, "task_success": right} for right in (1, 0, 1, 0)]
+    assert cost_per_task_usd([*rows, {"cost_usd": 9.0}]) == pytest.approx(0.04)
+    assert cost_per_task_usd(rows[1:2]) is None and cost_per_task_usd([]) is None
+    assert cost_per_task_usd([*rows, {"cost_usd": None, "task_success": 1}]) is None
+
+
+def test_who_measures_is_paid_too():
+    assert spent_usd({"cost_usd": 0.5, "judge_cost_usd": 0.25, "user_cost_usd": 0.25, "wer": 9}) == 1.0
+    assert spent_usd({"cost_usd": 0.5, "judge_cost_usd": None}) is None and spent_usd({}) == 0.0

@@ -3,10 +3,11 @@
 from .conditions import Babble, Clipping, Condition, Level, Noise, Reverberation, Speed, Telephone
 from .datasets import Dataset, Example
 from .forecast import Forecast, forecast
-from .graders import Answer, Keywords, Pattern, ToolCall
+from .graders import Answer, Grade, Keywords, Pattern, ToolCall
 from .replayed_turns import compare_turn_detection
 from .results import Results
 from .running import run
+from .scenarios import Next, RuleUser, Said, Scenario, UserTurn
 
 __all__ = [
     "Answer",
@@ -16,15 +17,21 @@ __all__ = [
     "Dataset",
     "Example",
     "Forecast",
+    "Grade",
     "Keywords",
     "Level",
+    "Next",
     "Noise",
     "Pattern",
     "Results",
     "Reverberation",
+    "RuleUser",
+    "Said",
+    "Scenario",
     "Speed",
     "Telephone",
     "ToolCall",
+    "UserTurn",
     "compare_turn_detection",
     "forecast",
     "run",

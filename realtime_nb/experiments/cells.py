@@ -18,7 +18,7 @@ from ..limiter import Limiter
 from ..sessions.base import Session
 from .conditions import Pipeline
 from .datasets import Example
-from .graders import Grader
+from .graders import Grader, graded
 from .questions import Question, question_of
 from .retrying import after, may_pass, wait_s
 
@@ -129,27 +129,25 @@ class _Attempt:
         self.stage = "response"
         try:
             question.put(session, work.timeout_s)
-        finally:
-            self._keep_sounds(question)
+        except Exception:
+            with suppress(Exception):  # It may still go on, and cost more.
+                self._keep_sounds(question)
+                self.row |= {name: it for name, it in question.measures().items() if not name.startswith("cost_")}
+            raise
+        self._keep_sounds(question)
+        self.row |= question.measures()
         if question.failure is not None:
             self.fail(*question.failure, _error_in(session))
-        self.row |= question.measures()
         if self.row["status"] == "completed":
             self._grade(question)
 
     def _grade(self, question: Question) -> None:
         self.stage = "grade"
         self.row |= question.grades()
-        answer = question.answer()
-        for name, grader in self.work.graders.items():
-            graded = grader(answer)
-            if isinstance(graded, Mapping):
-                self.row |= {f"{name}_{column}": value for column, value in graded.items()}
-                continue
-            value, reason = graded if isinstance(graded, tuple) else (graded, "")
-            self.row[f"grade_{name}"] = float(value)
-            if reason:
-                self.row[f"reason_{name}"] = reason
+        columns, error = graded(question.answer(), self.work.graders)
+        self.row |= columns
+        if error is not None:
+            raise error
 
     def fail(self, kind: str, message: str, error: Exception | None = None) -> None:
         self.error = error if self.stage != "grade" else None  # The answer is there; it is not asked for again.

@@ -19,6 +19,8 @@ from ..wire.settings import VOICES
 if TYPE_CHECKING:
     import pandas
 
+    from .scenarios import Scenario, UserTurn
+
 #: Says a text: a voice of the local synthesiser, or a function from words to a clip, e.g. another speech model.
 Speaker = str | Callable[[str], AudioClip]
 
@@ -42,28 +44,51 @@ class Example:
     tool_arguments: Mapping[str, Any] = field(default_factory=dict)
     """What the call's arguments should hold."""
     tags: tuple[str, ...] = ()
+    language: str = "en"
+    """Of the words, as ISO 639 has it: in English, error rates take "seven" for "7" and "colour" for "color"."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """Whatever else was in its row, for graders."""
 
+    @property
+    def most_turns(self) -> int:
+        """How often the person speaks in it, at most."""
+        return 1
+
     def clip(self) -> AudioClip:
         """Return the sound: read, or spoken, when it is asked for."""
-        if isinstance(self.source, AudioClip):
-            return self.source
-        if self.source is not None:
-            return AudioClip.from_file(self.source)
-        return _spoken(self.text, self.speaker)
+        return clip_of(self.text, self.source, self.speaker)
 
     @property
     def digest(self) -> str:
         """A hash of what is asked, by which a run that is resumed knows the row again."""
-        hashed = hashlib.sha256(repr((self.text, self.tool_call, sorted(self.tool_arguments.items()))).encode())
-        if isinstance(self.source, AudioClip):
-            hashed.update(self.source.to_pcm16())
-        elif self.source is not None:
-            hashed.update(self.source.read_bytes() if self.source.is_file() else b"missing")
-        else:
-            hashed.update(_speaker_name(self.speaker).encode())
-        return hashed.hexdigest()[:16]
+        return digest_of(self.text, self.source, self.speaker, self.tool_call, self.tool_arguments)
+
+
+def clip_of(text: str, source: AudioClip | Path | None, speaker: Speaker) -> AudioClip:
+    """Return what is said: the sound that there is, or the words, spoken."""
+    if isinstance(source, AudioClip):
+        return source
+    if source is not None:
+        return AudioClip.from_file(source)
+    return _spoken(text, speaker)
+
+
+def digest_of(
+    text: str,
+    source: AudioClip | Path | None,
+    speaker: Speaker,
+    tool_call: str | None,
+    tool_arguments: Mapping[str, Any],
+) -> str:
+    """Return a hash of what is said, and of what should come of it."""
+    hashed = hashlib.sha256(repr((text, tool_call, sorted(tool_arguments.items()))).encode())
+    if isinstance(source, AudioClip):
+        hashed.update(source.to_pcm16())
+    elif source is not None:
+        hashed.update(source.read_bytes() if source.is_file() else b"missing")
+    else:
+        hashed.update(_speaker_name(speaker).encode())
+    return hashed.hexdigest()[:16]
 
 
 @functools.lru_cache(maxsize=64)
@@ -146,7 +171,8 @@ class Dataset(Sequence[Example]):
             ``audio_path`` (optional, relative to the CSV file; rows without one are spoken); ``speaker`` (optional, a
             voice of the local synthesiser); ``gt_tool_call`` (optional column; the tool that should be called, empty
             for none); ``gt_tool_call_arg`` (optional, a JSON object: what its arguments should hold); ``tags``
-            (optional, with semicolons between them). Other columns go to `Example.fields`.
+            (optional, with semicolons between them); ``language``
+            (optional, ``en`` by default). Other columns go to `Example.fields`.
         speaker : str or callable, default "echo"
             Who says rows that name nobody; as in `from_texts`.
 
@@ -216,6 +242,39 @@ class Dataset(Sequence[Example]):
         """
         loaded = (each if isinstance(each, Recording) else Recording.load(each) for each in recordings)
         return cls((example for recording in loaded for example in _spoken_in(recording)), name=name)
+
+    @classmethod
+    def from_scenarios(
+        cls,
+        scenarios: Mapping[str, Sequence[UserTurn | str]] | Iterable[Scenario | Sequence[UserTurn | str]],
+        *,
+        speaker: Speaker = "echo",
+        name: str = "scenarios",
+    ) -> Dataset:
+        """Make a dataset of conversations of several turns.
+
+        Parameters
+        ----------
+        scenarios : iterable or mapping
+            Each a `Scenario`, or what is said in it: a sequence of words and `UserTurn`s; a mapping names these.
+        speaker : str or callable, default "echo"
+            Who says sequences; as in `from_texts`. A `Scenario` has a speaker of its own.
+        name : str, default "scenarios"
+            What the dataset is called.
+
+        Raises
+        ------
+        SettingsError
+            If one is no scenario.
+
+        Examples
+        --------
+        >>> Dataset.from_scenarios({"sums": ["What is two plus three?", "And what is my name?"]})
+        Dataset('scenarios', 1 example)
+        """
+        from .scenarios import read_scenarios
+
+        return cls(read_scenarios(scenarios, speaker), name=name)
 
     @property
     def frame(self) -> pandas.DataFrame:

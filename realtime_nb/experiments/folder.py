@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import SettingsError
 from .cells import Outcome, plain_value
-from .metrics import MEASURES
+from .metrics import MEASURES, cost_per_task_usd, spent_usd
 from .retrying import after
 
 _ABOUT, _ROWS, _TABLE, _SUMMARY = "run.json", "rows.jsonl", "results.csv", "summary.json"
@@ -161,7 +161,7 @@ def in_order(rows: list[dict[str, Any]], cells: list[str]) -> list[dict[str, Any
 
 def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return totals, and of each system what its measures come to."""
-    known = [row["cost_usd"] for row in rows if row.get("cost_usd") is not None]
+    known = [cost_usd for row in rows if (cost_usd := spent_usd(row)) is not None]
     return {
         "total_examples": len(rows),
         "failed_examples": sum(row["status"] == "failed" for row in rows),
@@ -180,6 +180,8 @@ def _measures(rows: list[dict[str, Any]]) -> dict[str, float]:
         if values:
             p50, p95 = np.percentile(values, (50, 95))
             found |= {f"{name}_mean": float(np.mean(values)), f"{name}_p50": float(p50), f"{name}_p95": float(p95)}
+    if (per_task_usd := cost_per_task_usd(rows)) is not None:
+        found["cost_per_task_usd"] = per_task_usd
     return found
 
 

@@ -11,11 +11,14 @@ from ..estimates import estimate
 from ..pricing import format_usd
 from ..sessions.base import Session
 from .datasets import Dataset, Example
+from .scenarios import Scenario
 
 #: How long an answer is taken to be.
 ANSWER_S = 8.0
 #: How fast people speak, for texts that are not spoken yet. Source: about 150 words a minute in conversation.
 _WORDS_PER_S = 2.5
+#: How long a turn is taken to be that a simulated user has yet to think of.
+_UNKNOWN_TURN_S = 4.0
 _MEASURED = 20
 
 
@@ -67,22 +70,23 @@ def forecast(
     -------
     forecast : Forecast
         By `realtime_nb.estimate`, for answers of 8 s. Writing down the question is billed apart and not in it, nor
-        are calls of tools.
+        are calls of tools, judges, and what a simulated user thinks with; whose conversations are taken to be as long
+        as they may be.
     """
-    question_s = _mean_length_s(dataset)
+    measured = list(islice(dataset, _MEASURED))
+    question_s = sum(map(_length_s, measured)) / len(measured)
+    turns = max(1, round(sum(example.most_turns for example in measured) / len(measured)))
     each = len(dataset) * conditions * repeats
-    usd = {name: _each_usd(factory, question_s) for name, factory in systems.items()}
+    usd = {name: _each_usd(factory, question_s, turns) for name, factory in systems.items()}
     return Forecast(
         cells=each * len(systems), usd={name: None if one is None else one * each for name, one in usd.items()}
     )
 
 
-def _mean_length_s(dataset: Dataset) -> float:
-    lengths = [_length_s(example) for example in islice(dataset, _MEASURED)]
-    return sum(lengths) / len(lengths)
-
-
 def _length_s(example: Example) -> float:
+    if isinstance(example, Scenario):
+        unknown_s = (example.most_turns - len(example.script)) * _UNKNOWN_TURN_S
+        return len(example.text.split()) / _WORDS_PER_S + unknown_s
     if example.source is None:
         return len(example.text.split()) / _WORDS_PER_S
     try:
@@ -91,10 +95,10 @@ def _length_s(example: Example) -> float:
         return 0.0
 
 
-def _each_usd(factory: Callable[[], Session], question_s: float) -> float | None:
+def _each_usd(factory: Callable[[], Session], question_s: float, turns: int) -> float | None:
     try:
         model = factory().model
-        return estimate(question_s / 60, ANSWER_S / 60, model, turns=1).total_usd
+        return estimate(question_s / 60, turns * ANSWER_S / 60, model, turns=turns).total_usd
     except SettingsError:
         return None
     except Exception:  # Workers may have what is not here, e.g. the key; where they have not, their rows say so.

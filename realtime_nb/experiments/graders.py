@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from ..audio import AudioClip
 from ..conversation import Conversation
-from ..errors import SettingsError
+from ..errors import RealtimeError, SettingsError
+from ..turns import Reply
 from .datasets import Example
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
@@ -45,9 +46,36 @@ class Answer:
     conversation: Conversation
 
 
-#: Takes an answer and returns how good it is: true or false, or a number; or that and why, in words; or several
-#: measures by name, each of which becomes a column, ``GRADER_NAME``.
-Grader = Callable[[Answer], bool | float | tuple[bool | float, str] | Mapping[str, float | None]]
+@dataclass(frozen=True)
+class Grade:
+    """What a grader says, where that cost something."""
+
+    value: bool | float
+    reason: str = ""
+    """Why, in words."""
+    cost_usd: float | None = 0.0
+    """Of the grading; `None` where that is not known."""
+
+
+class GradingError(RealtimeError):
+    """A grader that came to no grade.
+
+    Parameters
+    ----------
+    message : str
+        What went wrong.
+    cost_usd : float, optional
+        What it cost all the same; `None` where that is not known.
+    """
+
+    def __init__(self, message: str, cost_usd: float | None = 0.0):
+        super().__init__(message)
+        self.cost_usd = cost_usd
+
+
+#: Takes an answer and returns how good it is: true or false, or a number; or that and why, in words; or that and what
+#: it cost; or several measures by name, each of which becomes a column, ``GRADER_NAME``.
+Grader = Callable[[Answer], bool | float | tuple[bool | float, str] | Grade | Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)
@@ -72,8 +100,7 @@ class Keywords:
         )
         if not wanted:
             raise SettingsError("Keywords() has no words, and the example no field expected_keywords")
-        said = f" {_plain(answer.text)} "
-        missing = [word for word in wanted if f" {_plain(word)} " not in said]
+        missing = keywords_missing(wanted, answer.text)
         return 1 - len(missing) / len(wanted), f"missing: {', '.join(missing)}" if missing else ""
 
     def __str__(self) -> str:
@@ -121,7 +148,75 @@ def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str,
     return dict(named)
 
 
-def grade_tool_calls(example: Example, calls: Sequence[ToolCall]) -> dict[str, Any]:
+def graded(answer: Answer, graders: Mapping[str, Grader]) -> tuple[dict[str, Any], Exception | None]:
+    """Let all graders look at an answer.
+
+    Returns
+    -------
+    columns : dict
+        ``grade_NAME`` and ``reason_NAME``, or the measures of a grader that has several; ``judge_cost_usd``, where
+        grading costs something.
+    error : Exception or None
+        The first that was raised; the other graders have graded all the same.
+    """
+    columns: dict[str, Any] = {}
+    costs: list[float | None] = []
+    failed: Exception | None = None
+    for name, grader in graders.items():
+        try:
+            found = grader(answer)
+        except Exception as error:
+            failed = failed or error
+            costs.append(getattr(error, "cost_usd", 0.0))
+            continue
+        if isinstance(found, Mapping):
+            columns |= {f"{name}_{column}": value for column, value in found.items()}
+            continue
+        grade = found if isinstance(found, Grade) else Grade(*found) if isinstance(found, tuple) else Grade(found)
+        columns[f"grade_{name}"] = float(grade.value)
+        if grade.reason:
+            columns[f"reason_{name}"] = grade.reason
+        costs.append(grade.cost_usd)
+    if any(cost_usd != 0.0 for cost_usd in costs):
+        columns["judge_cost_usd"] = None if None in costs else sum(filter(None, costs))
+    return columns, failed
+
+
+def keywords_missing(wanted: Sequence[str], text: str) -> list[str]:
+    """Return the words and phrases that are not in a text; case and punctuation do not count."""
+    said = f" {_plain(text)} "
+    return [word for word in wanted if f" {_plain(word)} " not in said]
+
+
+def tool_calls_of(replies: Iterable[Reply]) -> list[ToolCall]:
+    """Return the calls that replies make, in order."""
+    calls = (turn for reply in replies for turn in reply.function_calls)
+    return [ToolCall(name=call.name, arguments=_arguments(call.arguments)) for call in calls]
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+class Expecting(Protocol):
+    """What says which call there should be: an `Example`, or a turn of a scenario."""
+
+    @property
+    def tool_call(self) -> str | None:
+        """The tool; empty where none should be called, `None` where that is not graded."""
+        ...
+
+    @property
+    def tool_arguments(self) -> Mapping[str, Any]:
+        """What its arguments should hold."""
+        ...
+
+
+def grade_tool_calls(example: Expecting, calls: Sequence[ToolCall]) -> dict[str, Any]:
     """Compare the calls that were made with the one that should have been.
 
     Returns

@@ -12,6 +12,7 @@ from ..pricing import format_usd
 from ..recording.recording import Recording
 from ..turns import Reply
 from .folder import in_order, measures_of, read_about, read_rows, read_stopped
+from .metrics import spent_usd
 from .plotting import Plots
 from .summaries import difference_of, summarise
 
@@ -77,9 +78,10 @@ class Results:
 
     @property
     def cost_usd(self) -> float | None:
-        """What it cost; `None` where an answer's price is not known."""
-        answered = [row["cost_usd"] for row in self.rows if "cost_usd" in row]
-        return None if None in answered else sum(answered)
+        """What it cost, judges and simulated users included; `None` where an answer's price is not known."""
+        spent = [spent_usd(row) for row in self.rows]
+        known = [cost_usd for cost_usd in spent if cost_usd is not None]
+        return sum(known) if len(known) == len(spent) else None
 
     @property
     def frame(self) -> pandas.DataFrame:

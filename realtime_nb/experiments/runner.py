@@ -22,6 +22,7 @@ from ..pricing import format_usd
 from .cells import Outcome, Work, lost_cell, run_cell
 from .folder import RunFolder
 from .forecast import Forecast
+from .metrics import spent_usd
 
 
 class Budget:
@@ -35,10 +36,10 @@ class Budget:
         self._is_known = True
 
     def take(self, row: dict[str, Any]) -> None:
-        """Count what a cell cost."""
-        cost_usd = row.get("cost_usd")
+        """Count what a cell cost, judges and simulated users included."""
+        cost_usd = spent_usd(row)
         if cost_usd is None:
-            self._is_known &= "cost_usd" not in row
+            self._is_known = False
             return
         self.spent_usd += cost_usd
         self._dearest_usd = max(self._dearest_usd, cost_usd)

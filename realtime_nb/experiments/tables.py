@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import SettingsError
 from .datasets import SPEAKERS, Example, Speaker
 
-_KNOWN = frozenset("example_id user_text audio_path speaker gt_tool_call gt_tool_call_arg tags".split())
+_KNOWN = frozenset("example_id user_text audio_path speaker gt_tool_call gt_tool_call_arg tags language".split())
 
 
 def read_csv(path: Path, speaker: Speaker) -> Iterator[Example]:
@@ -66,6 +66,7 @@ def _example(row: dict[Any, Any], path: Path, speaker: Speaker, line: int) -> Ex
         tool_call=values.get("gt_tool_call"),
         tool_arguments=_arguments(values.get("gt_tool_call_arg", ""), path, line),
         tags=tuple(tag.strip() for tag in values.get("tags", "").split(";") if tag.strip()),
+        language=values.get("language") or "en",
         fields={name: value for name, value in values.items() if name not in _KNOWN},
     )
 

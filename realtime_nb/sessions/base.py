@@ -143,6 +143,10 @@ class Session(TurnControl, WatchingSession):
     def ask(self, *content: Any) -> Pending[Reply]:
         """Say, write or show something, and get the answer."""
 
+    @abstractmethod
+    def interrupt(self) -> Pending[bool]:
+        """Stop the answer that is being made or played; the result says whether one was being made."""
+
     def ask_each(self, questions: Iterable[tuple[Any, ...]]) -> Pending[Conversation]:
         """Ask one thing after the other; the result is the conversation.
 

@@ -98,6 +98,7 @@ async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip:
     except Exception as error:  # One cell's failure, of whatever kind, must not cost the others.
         return Cell(system=system, clip=clip_name, repeat=repeat, error=str(error) or type(error).__name__)
     heard = reply.asked.text if reply.asked else ""
+    written = reply.asked is not None and reply.asked.is_written_down
     failure = "" if reply.status == "completed" else f"{reply.status} {reply.reason or reply.error or ''}".strip()
     return Cell(
         system=system,
@@ -109,7 +110,7 @@ async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip:
         tokens_in=reply.usage.input_tokens if reply.usage else None,
         tokens_out=reply.usage.output_tokens if reply.usage else None,
         heard=heard,
-        wer=word_error_rate(reference, heard) if reference and heard else None,
+        wer=word_error_rate(reference, heard) if reference and written else None,
         reply=reply.transcript,
         audio=reply.audio,
         error=failure,

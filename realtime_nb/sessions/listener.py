@@ -53,7 +53,12 @@ class Listener:
     @property
     def is_playing(self) -> bool:
         """Whether an answer sounds now, or will before anything else is made."""
-        return any(each.stopped_ms is None and each.end_ms > self.now_ms for each in self.played)
+        return any(each.end_ms > self.now_ms for each in self.played)
+
+    @property
+    def sounding(self) -> Sounding | None:
+        """What sounds now."""
+        return next((each for each in self.played if each.start_ms <= self.now_ms < each.end_ms), None)
 
     def advance(self, now_ms: float) -> None:
         """Let time go by, and tell the session what has been played to its end."""
@@ -94,7 +99,7 @@ class Listener:
         """Fall silent; nothing that is still made of these answers will be heard."""
         self._silenced |= {reply.response_id for reply in self._session.conversation.replies if not reply.done}
         for each in self.played:
-            if each.stopped_ms is None and each.end_ms > self.now_ms:
+            if each.end_ms > self.now_ms:
                 each.start_ms = min(each.start_ms, self.now_ms)
                 each.stopped_ms = each.end_ms = self.now_ms
                 self._silenced.add(each.item_id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..errors import ConnectionLost
+from ..turns import Turn
 from .listener import Listener
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ _FRAME_MS = 20
 _FRAME_BYTES = 2 * WIRE_SAMPLE_RATE * _FRAME_MS // 1000
 #: Silence that follows the clip: more than ends a turn (`semantic_vad` waits for 8 s at most), and until all is over.
 _MORE_SILENCE_MS, _LONGEST_PAUSE_MS, _LONGEST_WAIT_MS = 1_000, 8_000, 60_000
+#: A turn is not answered any more after so long, e.g. because another answer was being made when it ended.
+_LONGEST_UNANSWERED_MS = 10_000
 
 
 class OpenMicrophone:
@@ -36,6 +39,7 @@ class OpenMicrophone:
         self._session = session
         self._to_say = bytearray()
         self._due_s = 0.0
+        self._busy_ms = 0.0
 
     async def __aenter__(self) -> Self:
         self._due_s = asyncio.get_running_loop().time()
@@ -77,6 +81,8 @@ class OpenMicrophone:
             raise self._session.error or ConnectionLost("the session was closed before all was said")
         self._session.send_audio(frame)
         self.listener.advance(self.now_ms + _FRAME_MS)
+        if self._is_busy:
+            self._busy_ms = self.now_ms
 
     @property
     def closing_ms(self) -> float:
@@ -87,14 +93,18 @@ class OpenMicrophone:
     @property
     def goes_on(self) -> bool:
         """Whether something is not over yet that soon will be: a turn, its words, its answer, or a call's output."""
-        session = self._session
-        asked = [turn for turn in session.conversation if turn.role == "user"]
-        if any(turn.is_speaking or not turn.is_final for turn in asked):
-            return True
-        if session.is_answering:
-            return True
-        is_answered = (session.turn_detection or {}).get("create_response") is not False
-        return bool(asked) and is_answered and asked[-1].reply is None
+        is_answered = (self._session.turn_detection or {}).get("create_response") is not False
+        is_waiting = is_answered and self.now_ms - self._busy_ms < _LONGEST_UNANSWERED_MS
+        asked = self._asked
+        return self._is_busy or (bool(asked) and asked[-1].reply is None and is_waiting)
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._session.is_answering or any(turn.is_speaking or not turn.is_final for turn in self._asked)
+
+    @property
+    def _asked(self) -> list[Turn]:
+        return [turn for turn in self._session.conversation if turn.role == "user"]
 
 
 async def send_live(session: RealtimeSession, clip: AudioClip, speed: float, *, hears_out: bool) -> None:
