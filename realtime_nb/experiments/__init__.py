@@ -4,10 +4,12 @@ from .conditions import Babble, Clipping, Condition, Level, Noise, Reverberation
 from .datasets import Dataset, Example
 from .forecast import Forecast, forecast
 from .graders import Answer, Grade, Keywords, Pattern, ToolCall
+from .judge import Judge
 from .replayed_turns import compare_turn_detection
 from .results import Results
 from .running import run
 from .scenarios import Next, RuleUser, Said, Scenario, UserTurn
+from .simulated_user import SimulatedUser
 
 __all__ = [
     "Answer",
@@ -18,6 +20,7 @@ __all__ = [
     "Example",
     "Forecast",
     "Grade",
+    "Judge",
     "Keywords",
     "Level",
     "Next",
@@ -28,6 +31,7 @@ __all__ = [
     "RuleUser",
     "Said",
     "Scenario",
+    "SimulatedUser",
     "Speed",
     "Telephone",
     "ToolCall",
