@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import realtime_nb as rt
-from realtime_nb.experiments import Dataset, RuleUser, Scenario, UserTurn, run
+from realtime_nb.experiments import Dataset, Results, RuleUser, Scenario, UserTurn, run
 
 LOCAL = partial(rt.RealtimeSession, backend="local")
 BY_HAND = partial(LOCAL, turn_detection=None)
@@ -28,7 +28,7 @@ def order_status(order_id: str) -> dict:
 
 def rows_of(dataset, systems, out, **options):
     results = run(dataset, systems, out=out, progress=False, **options)
-    assert results.failed == []
+    assert results.failed == [] and results.cost_usd == 0.0
     return {(row["example_id"], row["system"]): row for row in results.rows}
 
 
@@ -91,6 +91,14 @@ def test_a_script_is_asked_turn_by_turn_in_one_session_and_each_turn_is_measured
         assert row["wer"] < 0.2 and turns[1]["heard"]
     else:
         assert row["wer"] is None
+
+
+def test_the_record_of_a_scenario_is_its_conversation(scripted):
+    rows, out = scripted
+    row = rows["script", "realtime"]
+    shown = Results.load(out).show(row["cell_id"])
+    assert [turn.text for turn in shown if turn.role == "user"] == [each["heard"] for each in turns_of(row)]
+    assert len(shown.replies) == 4  # One of them calls the tool.
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -188,7 +188,7 @@ class Results:
         Returns
         -------
         record : Reply or Conversation
-            The last reply; the conversation where there was none.
+            The last reply; the conversation of a scenario, or where there was no reply.
 
         Raises
         ------
@@ -203,7 +203,8 @@ class Results:
             why = found[0]["error_message"] or "its recording is not there"
             raise SettingsError(f"there is nothing to show of {found[0]['cell_id']}: {why}")
         conversation = Recording.load(folder).conversation
-        return conversation.replies[-1] if conversation.replies else conversation
+        is_scenario = "turn_measures" in found[0]
+        return conversation.replies[-1] if conversation.replies and not is_scenario else conversation
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from .look import results_bundle  # Whoever prints nothing needs no views.
