@@ -3,8 +3,10 @@ import threading
 import pytest
 from browser.scripted import ScriptedSession
 
+from realtime_nb.errors import SettingsError
 from realtime_nb.loop import submit
 from realtime_nb.sessions.base import StateChanged
+from realtime_nb.widgets.camera import Camera
 from realtime_nb.widgets.panel import VoicePanel
 
 
@@ -100,3 +102,21 @@ def test_a_closed_panel_leaves_a_note_in_its_output(panel, monkeypatch):
     assert left.wait(5)
     note, *_ = shown.values()
     assert note.keys() == {"text/plain", "text/html"} and "Run this cell again" in note["text/plain"]
+
+
+def test_it_takes_a_camera_or_a_stream_to_make_one_of(session):
+    from ipywebrtc import VideoStream
+    from ipywidgets import Video
+
+    camera, stream = Camera(), VideoStream(video=Video())
+    assert VoicePanel(session, camera=camera).camera is camera
+    assert VoicePanel(session, camera=stream).camera.stream is stream
+    assert VoicePanel(session).camera is None
+
+
+def test_what_is_no_camera_is_refused_and_leaves_the_panel_that_is_there(panel, session):
+    with pytest.raises(TypeError, match="is not an ipywebrtc media stream"):
+        VoicePanel(session, camera="webcam")
+    with pytest.raises(SettingsError, match="watch_every_s=0 must be a positive number"):
+        VoicePanel(session, watch_every_s=0)
+    assert panel.comm is not None

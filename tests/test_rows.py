@@ -37,7 +37,7 @@ def test_a_picture_is_told_of():
     url = Picture.of(np.zeros((3, 4), np.uint8)).url
     parts = {0: Part(kind="text", text="Look:", text_done=True), 1: Part(kind="image", image_url=url)}
     row = row_of(Turn(item_id="U", role="user", parts=parts))
-    assert (row["text"], row["pictures"]) == ("Look:", [{"words": "[picture, 4 × 3]"}])
+    assert (row["text"], row["pictures"]) == ("Look:", [{"words": "[picture, 4 × 3]", "url": "", "cost": ""}])
 
 
 def test_what_was_heard_is_counted_as_the_page_counts():

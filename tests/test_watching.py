@@ -1,5 +1,6 @@
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -128,3 +129,20 @@ def test_what_cannot_be_watched_is_refused_at_once():
         with pytest.raises(SettingsError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
             session.watch(Film(), **wrong)
     assert session.state == "closed"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pictures_are_shown_without_an_answer_and_the_next_answer_has_seen_them(kind):
+    with kind(backend="local") as session:
+        session.show(np.full((48, 64, 3), (0, 0, 200), np.uint8), np.zeros((30, 40), np.uint8)).result(20)
+        assert session.conversation.replies == []
+        assert [turn.pictures[0].width for turn in session.conversation] == [64, 40]
+        assert "2 pictures" in session.ask("What do you see?").result(20).transcript
+
+
+def test_nothing_to_show_is_an_error_where_the_caller_stands():
+    session = RealtimeSession(backend="local")
+    with pytest.raises(TypeError, match="needs a picture"):
+        session.show()
+    with pytest.raises(PictureError, match="no-such-file"):
+        session.show(Path("no-such-file.png"))

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from ..errors import RealtimeError, SettingsError
-from ..loop import io_loop, submit
+from ..loop import Pending, io_loop, submit
 from ..pictures import Picture
 from ..watched import Watch
 from ..wire.local import StateChanged
@@ -113,6 +113,40 @@ class WatchingSession(RecordedSession):
         watch._on_stop = watcher.stop
         submit(watcher.run(camera if isinstance(camera, TakesSnapshots) else None))
         return watch
+
+    def show(self, *pictures: Any) -> Pending[None]:
+        """Put pictures into the conversation and ask nothing; the next answer has seen them.
+
+        Parameters
+        ----------
+        *pictures
+            Whatever `Picture.of` takes.
+
+        Raises
+        ------
+        TypeError
+            If there is none.
+        PictureError
+            If one cannot be read, or the model is known to take no pictures.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> session = RealtimeSession(backend="local")
+        >>> session.show(np.full((48, 64, 3), (0, 0, 200), np.uint8)).result()
+        >>> print(session.ask("What do you see?").result().transcript)
+        Your picture is 64 by 48 pixels and all blue. I only measure colours: nothing here sees things or reads text.
+        >>> session.close().result()
+        """
+        if not pictures:
+            raise TypeError("show() needs a picture to show")
+        self._check_sees()
+        # Here and now: matplotlib may be used by one thread alone, and an array may change.
+        return submit(self._show_all([Picture.of(picture) for picture in pictures]))
+
+    async def _show_all(self, pictures: list[Picture]) -> None:
+        for picture in pictures:
+            await self._show_frame(picture)
 
     @abstractmethod
     def _check_sees(self) -> None:

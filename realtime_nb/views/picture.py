@@ -20,9 +20,16 @@ _kept: WeakKeyDictionary[Picture, Picture] = WeakKeyDictionary()
 
 def picture_bundle(picture: Picture) -> dict[str, Any]:
     """Return a picture's looks: at most 480 pixels wide or high."""
-    small = _small(picture, _ALONE_PX)
-    data = base64.b64encode(small.data).decode()
-    return {"text/plain": repr(picture), "text/html": _element(small, repr(picture)), small.mime_type: data}
+    shown = _small(picture, _ALONE_PX)
+    data = base64.b64encode(shown.data).decode()
+    return {"text/plain": repr(picture), "text/html": _element(shown, repr(picture)), shown.mime_type: data}
+
+
+def small(picture: Picture) -> Picture:
+    """Return a picture as it stands beside words: at most 160 pixels wide or high."""
+    if picture not in _kept:
+        _kept[picture] = _small(picture, _BESIDE_WORDS_PX)
+    return _kept[picture]
 
 
 def thumbnails(pictures: Iterable[Picture], budget: AudioBudget) -> str:
@@ -30,11 +37,9 @@ def thumbnails(pictures: Iterable[Picture], budget: AudioBudget) -> str:
     drawn = []
     left_out = 0
     for picture in pictures:
-        if picture not in _kept:
-            _kept[picture] = _small(picture, _BESIDE_WORDS_PX)
-        small = _kept[picture]
-        if budget.take(len(small.data) * 4 // 3):
-            drawn.append(_element(small, repr(picture)))
+        shown = small(picture)
+        if budget.take(len(shown.data) * 4 // 3):
+            drawn.append(_element(shown, repr(picture)))
         else:
             left_out += 1
     remark = f"{left_out} picture{'s' if left_out > 1 else ''} left out"

@@ -14,11 +14,14 @@ from ..bridge import Frame, Road
 from ..loop import io_loop, submit
 from ..wire.local import SoundBegan
 from .account import Account
+from .camera import Camera
+from .camera_desk import CameraDesk
 from .echo import EchoWatch
 from .microphone import Capture
 from .page_clock import PageClock
 from .rows import rows_of
 from .speaker import Playback
+from .thumbnails import Thumbnails
 from .tool_desk import ToolDesk
 from .turn_desk import TurnDesk
 
@@ -55,6 +58,10 @@ class Line:
         Called after each finished reply.
     on_state : callable
         Called with the session's state whenever it changes.
+    camera : Camera, optional
+        What the person can show pictures with.
+    watch_every_s : float, default 2.0
+        Seconds from one look to the next while the camera is watched.
     """
 
     def __init__(
@@ -65,6 +72,8 @@ class Line:
         watch: Callable[[Any], None],
         on_reply: Callable[[], None],
         on_state: Callable[[str], None],
+        camera: Camera | None = None,
+        watch_every_s: float = 2.0,
     ):
         self.session = session
         self.playback = Playback(road, self._heard, self._began)
@@ -73,6 +82,10 @@ class Line:
         self._on_reply = on_reply
         self._on_state = on_state
         self._tools = ToolDesk(session, road)
+        self._camera = camera and CameraDesk(
+            session, road, camera, watch_every_s, watch=watch, make_silent=self._make_silent
+        )
+        self._thumbnails = Thumbnails(lambda: session.model, self._rows_later)
         self._capture = Capture()
         self._echo = EchoWatch(session, road)
         self._clock = PageClock(road, self._note_clock)
@@ -104,12 +117,15 @@ class Line:
             "silent": self._on_silent,
             **self._tools.handlers,
             **TurnDesk(session, road, watch).handlers,
+            **(self._camera.handlers if self._camera else {}),
         }
 
     def hang_up(self) -> None:
         """Stop following the session."""
         self._stop_listening()
         self._tools.leave()
+        if self._camera:
+            self._camera.leave()
 
     # --- from the page ---
 
@@ -138,6 +154,8 @@ class Line:
         self._rows, self._order, self._told = {}, [], {}
         self._send_state()
         self._tools.tell()
+        if self._camera:
+            self._camera.tell()
         self._send_rows()
         self._align()
 
@@ -353,7 +371,7 @@ class Line:
         if not self._road.kind:
             return  # The next page gets them all in `greet`.
         self._send_account()
-        rows = rows_of(self.session.conversation)
+        rows = rows_of(self.session.conversation, self._thumbnails.of)
         order = list(rows)
         changed = [row for item_id, row in rows.items() if self._rows.get(item_id) != row]
         if changed or order != self._order:

@@ -6,11 +6,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import traitlets
-from ipywidgets import Widget
+from ipywidgets import Widget, widget_serialization
 
 from ..bridge import Frame
+from ..errors import SettingsError
 from ..loop import call_soon
 from .base import BaseWidget, static_text
+from .camera import Camera
 from .line import Line
 from .microphone import StreamTraits
 from .outputs import Outputs
@@ -33,6 +35,11 @@ class VoicePanel(StreamTraits, BaseWidget):
         Where the person's sound comes from; the browser's microphone by default.
     hands_free : bool, optional
         Whether the server finds the turns. By default as the session's `turn_detection` says.
+    camera : Camera or ipywebrtc.MediaStream, optional
+        What the person can show the AI pictures with: a picture at the press of a button, or one every few seconds.
+        The panel has no camera by default.
+    watch_every_s : float, default 2.0
+        Seconds from one look to the next, while the camera keeps showing.
     half_duplex : bool, default False
         Whether the microphone sends silence while the voice plays: for loudspeakers that the browser's echo
         cancellation cannot cope with.
@@ -43,6 +50,12 @@ class VoicePanel(StreamTraits, BaseWidget):
     >>> session = rt.RealtimeSession(backend="local")
     >>> rt.VoicePanel(session)              # as a cell's last line it shows the panel
     VoicePanel(local, model=local-rules, voice=marin): run the cell to talk
+
+    With a camera, to show what one talks about:
+
+    >>> panel = rt.VoicePanel(session, camera=rt.Camera())
+    >>> panel.camera
+    Camera: run the cell to use it
 
     Notes
     -----
@@ -58,7 +71,7 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     _esm = static_text("panel.js")
     _parts_needed = (
-        *("road.js", "carrier.worker.js", "audio.js", "scope.js", "asks.js", "transcript.js"),
+        *("road.js", "carrier.worker.js", "audio.js", "scope.js", "asks.js", "transcript.js", "seeing.js"),
         *("floor.worklet.js", "capture.worklet.js", "player.worklet.js"),
     )
     _shared = ("hands_free", "half_duplex", "muted")
@@ -73,25 +86,48 @@ class VoicePanel(StreamTraits, BaseWidget):
     half_duplex = traitlets.Bool(False)
     """Whether the microphone sends silence while the voice plays, so that it cannot hear itself; the Interrupt button
     and the Escape key still stop it. Hands-free only. Either side may set it. Default: `False`."""
+    camera = traitlets.Instance(Camera, allow_none=True, read_only=True).tag(sync=True, **widget_serialization)
+    """The camera that the person can show pictures with, or `None`. Read only."""
     muted = traitlets.Bool(False)
     """Whether the microphone sends silence. Either side may set it. Default: `False`."""
     state = traitlets.Unicode("closed", read_only=True)
     """The session's state: "closed", "connecting" or "open". Read only."""
 
-    def __init__(self, session: Any, *, stream: Widget | None = None, hands_free: bool | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        session: Any,
+        *,
+        stream: Widget | None = None,
+        camera: Widget | None = None,
+        watch_every_s: float = 2.0,
+        hands_free: bool | None = None,
+        **kwargs: Any,
+    ):
+        if not watch_every_s > 0:
+            raise SettingsError(f"watch_every_s={watch_every_s} must be a positive number of seconds")
+        camera = _checked_camera(camera)
         if previous := _panels.pop(session, None):
             previous.close()
         self.session = session
         if hands_free is None:
             hands_free = session.turn_detection is not None
         super().__init__(stream=checked_stream(stream), hands_free=hands_free, **kwargs)
+        self.set_trait("camera", camera)
         self._about = {"backend": session.backend.name, "model": session.model, "voice": session.voice}
         self._outputs = Outputs(
             session.conversation,
             note={"text/plain": _ENDED, "text/html": f"<p>{_ENDED}</p>"},
             on_error=self._show_error,
         )
-        self.line = Line(session, self._road, watch=self._watch, on_reply=self._outputs.update, on_state=self._on_state)
+        self.line = Line(
+            session,
+            self._road,
+            watch=self._watch,
+            on_reply=self._outputs.update,
+            on_state=self._on_state,
+            camera=camera,
+            watch_every_s=watch_every_s,
+        )
         self._handlers |= self.line.handlers | {"disconnect": self._on_disconnect}
         self.set_trait("state", session.state)
         self.line.set_hands_free(hands_free)
@@ -143,3 +179,8 @@ class VoicePanel(StreamTraits, BaseWidget):
     def _on_hands_free(self, change: Any) -> None:
         if line := getattr(self, "line", None):
             call_soon(line.set_hands_free, change["new"])
+
+
+def _checked_camera(camera: Any) -> Camera | None:
+    """Return the camera of a panel; a stream of ipywebrtc's is made one."""
+    return camera if camera is None or isinstance(camera, Camera) else Camera(camera)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..seams import Seam, seams_by_place
 from ..views import words
+from .thumbnails import in_words
 from .tool_desk import bounded
 
 #: A row holds so much of a call or its output; the record holds all.
@@ -13,7 +15,9 @@ _LONGEST_ROW = 1_000
 _EDITABLE = ("user", "assistant", "system")
 
 
-def row_of(turn: Any, *, was_asked: bool = False) -> dict[str, Any]:
+def row_of(
+    turn: Any, *, was_asked: bool = False, pictures: Callable[[Any], list[dict[str, str]]] = in_words
+) -> dict[str, Any]:
     """Return a turn as the page shows it.
 
     Parameters
@@ -22,6 +26,8 @@ def row_of(turn: Any, *, was_asked: bool = False) -> dict[str, Any]:
         Of a conversation.
     was_asked : bool, default False
         Whether the person said something before it.
+    pictures : callable, optional
+        Returns how a turn's pictures are shown; see `Thumbnails.of`. By default in words.
 
     Returns
     -------
@@ -41,19 +47,19 @@ def row_of(turn: Any, *, was_asked: bool = False) -> dict[str, Any]:
         "flagged": turn.flagged,
         "was": before.item_id if before else "",
         "before": bounded(words.said(before), _LONGEST_ROW) if before else "",
-        "pictures": [{"words": each} for each in words.shown_each(turn)] if is_said else [],
+        "pictures": pictures(turn) if is_said else [],
         "choices": _choices(turn, was_asked=was_asked),
     }
 
 
-def rows_of(conversation: Any) -> dict[str, dict[str, Any]]:
+def rows_of(conversation: Any, pictures: Callable[[Any], list[dict[str, str]]]) -> dict[str, dict[str, Any]]:
     """Return all rows by their ids: turns, and where the conversation went on under other conditions."""
     seams = seams_by_place(conversation)
     rows = {row["id"]: row for row in map(_seam_row, seams.get(None, ()))}
     was_asked = False
     for turn in conversation.turns:
         was_asked = was_asked or turn.role == "user"
-        rows[turn.item_id] = row_of(turn, was_asked=was_asked)
+        rows[turn.item_id] = row_of(turn, was_asked=was_asked, pictures=pictures)
         rows |= {row["id"]: row for row in map(_seam_row, seams.get(turn.item_id, ()))}
     return rows
 

@@ -139,6 +139,9 @@ class ScriptedSession:
         """What was called, in order; runs of audio count once."""
         return [call[0] for call in self.calls]
 
+    def show(self, *pictures: Any) -> Pending[Any]:
+        return self._called("show", *pictures)
+
     def cache_remark(self, what: str) -> str:
         return ""
 

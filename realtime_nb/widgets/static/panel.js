@@ -43,6 +43,7 @@ function newState() {
     ended: false,
     running: /** @type {string[]} */ ([]),
     asks: /** @type {import("./asks.js").Ask[]} */ ([]),
+    seeing: /** @type {import("./seeing.js").Seeing} */ ({ taking: false, watching: false, every_s: 2, told: "" }),
     order: /** @type {string[]} */ ([]),
     rows: /** @type {Map<string, Row>} */ (new Map()),
     changing: /** @type {Set<string>} */ (new Set()),
@@ -84,8 +85,8 @@ function isBusy(state) {
 /** @param {any} model @param {AbortSignal} signal */
 async function makeEngine(model, signal) {
   const parts = model.get("_parts");
-  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js"];
-  const [roadPart, audioPart, scopePart, asksPart, transcriptPart] = await Promise.all(
+  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js", "seeing.js"];
+  const [roadPart, audioPart, scopePart, asksPart, transcriptPart, seeingPart] = await Promise.all(
     names.map((name) => load(parts[name])),
   );
   const state = newState();
@@ -179,6 +180,9 @@ async function makeEngine(model, signal) {
         break;
       case "tools":
         Object.assign(state, { running: message.running, asks: message.asks });
+        break;
+      case "camera":
+        state.seeing = message;
         break;
       case "shared":
         set(message.name, message.value);
@@ -331,6 +335,30 @@ async function makeEngine(model, signal) {
     letGo,
     /** @param {HTMLElement} log */
     makeTranscript: (log) => transcriptPart.makeTranscript(log, { edit, rerun, delete: takeOut }),
+    /**
+     * @param {HTMLElement} box @param {any} host @param {() => string} typed takes what is typed
+     * @param {AbortSignal} viewSignal
+     * @returns {((seeing: object, reached: boolean) => void) | null} null where the panel has no camera
+     */
+    makeSeeing(box, host, typed, viewSignal) {
+      if (!model.get("camera")) return null;
+      const reference = String(model.get("camera")).replace(/^IPY_MODEL_/, "anywidget:");
+      const act = {
+        show: () => road.send({ kind: "show_picture" }, true),
+        ask() {
+          audio.open().catch(fail);
+          road.send({ kind: "ask_picture", text: typed() }, true);
+        },
+        /** @param {boolean} on */
+        watch(on) {
+          state.seeing = { ...state.seeing, watching: on };
+          road.send({ kind: "watch", on }, true);
+        },
+      };
+      return seeingPart.makeSeeing(box, act, async (/** @type {HTMLElement} */ el) =>
+        (await host.getWidget(reference)).render({ el, signal: viewSignal }),
+      );
+    },
     drawAsks: asksPart.drawAsks,
     /** @param {string} call_id @param {boolean} approved */
     decide(call_id, approved) {
@@ -384,6 +412,7 @@ Then you interrupt it with the button or the Escape key."><input type="checkbox"
       aria-valuemax="100"><span></span></span>
   </div>
   <details class="rtnb-scope"><summary>Sound</summary></details>
+  <details class="rtnb-seeing" open hidden></details>
   <div class="rtnb-error" role="alert" hidden><span></span>
     <button type="button" class="rtnb-close" aria-label="Dismiss this message">×</button></div>
   <div class="rtnb-notice" role="status" hidden></div>
@@ -396,8 +425,8 @@ Then you interrupt it with the button or the Escape key."><input type="checkbox"
 
 let views = 0;
 
-/** @param {any} engine @param {HTMLElement} el */
-function show(engine, el) {
+/** @param {any} engine @param {HTMLElement} el @param {any} host finds other widgets */
+function show(engine, el, host) {
   /** @type {State} */
   const state = engine.state;
   const root = document.createElement("section");
@@ -430,12 +459,18 @@ function show(engine, el) {
   const input = find(".rtnb-input");
   find(".rtnb-form").onsubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (!input.value.trim()) return;
-    engine.say(input.value);
-    input.value = "";
+    if (input.value.trim()) engine.say(typed());
   };
 
   const drawTurns = engine.makeTranscript(find(".rtnb-log"));
+  const gone = new AbortController();
+  const drawSeeing = engine.makeSeeing(find(".rtnb-seeing"), host, typed, gone.signal);
+
+  function typed() {
+    const text = input.value;
+    input.value = "";
+    return text;
+  }
 
   function draw() {
     const open = state.session === "open" && !state.ended;
@@ -455,6 +490,8 @@ function show(engine, el) {
     setText(find(".rtnb-notice"), notice);
     find(".rtnb-notice").hidden = !notice;
     find(".rtnb-scope").hidden = !open;
+    find(".rtnb-seeing").hidden = !drawSeeing || state.ended;
+    drawSeeing?.(state.seeing, reached);
     engine.drawAsks(find(".rtnb-asks"), state.asks, engine.decide);
     drawTurns(state, open);
   }
@@ -492,6 +529,7 @@ function show(engine, el) {
   return () => {
     unwatch();
     hideScope();
+    gone.abort();
     engine.letGo();
     root.remove();
   };
@@ -583,9 +621,9 @@ export default () => {
       engine = makeEngine(model, signal);
       await engine;
     },
-    /** @param {{ el: HTMLElement }} context */
-    async render({ el }) {
-      return show(await engine, el);
+    /** @param {{ el: HTMLElement, host: any }} context */
+    async render({ el, host }) {
+      return show(await engine, el, host);
     },
   };
 };

@@ -7,7 +7,7 @@
 
 /** @typedef {"edit" | "rerun" | "delete"} Choice */
 /** @typedef {{ id: string, role: string, text: string, heard: number | null, final: boolean, flagged: string,
- *   was: string, before: string, pictures: { words: string }[], choices: Choice[] }} Row `was` and `before` are the id
+ *   was: string, before: string, pictures: { words: string, url: string, cost: string }[], choices: Choice[] }} Row `was` and `before` are the id
  *   and the words of the turn in whose place it stands */
 /** @typedef {{ edit: (id: string, text: string, again: boolean) => void, rerun: (id: string) => void,
  *   delete: (id: string) => void }} Act */
@@ -143,7 +143,7 @@ function newRow(id) {
 function newLine() {
   const line = document.createElement("div");
   line.className = "rtnb-line";
-  line.innerHTML = `<span class="rtnb-who"></span><div class="rtnb-text"><span></span><s></s><em></em><small></small></div>`;
+  line.innerHTML = `<span class="rtnb-who"></span><div class="rtnb-text"><span></span><s></s><em></em><small></small><div class="rtnb-shown"></div></div>`;
   return line;
 }
 
@@ -166,16 +166,30 @@ function drawRow(node, row, act) {
 /** @param {Element} line @param {Row} row */
 function drawLine(line, row) {
   const [who, text] = line.children;
-  const [heardText, unheardText, flagged, quiet] = /** @type {HTMLElement[]} */ ([...text.children]);
+  const [heardText, unheardText, flagged, quiet, shown] = /** @type {HTMLElement[]} */ ([...text.children]);
   const heard = row.heard ?? row.text.length;
-  const pictures = row.pictures.map((picture) => picture.words).join(" ");
+  const pictures = row.pictures.filter(({ url }) => !url).map(({ words }) => words).join(" ");
   setText(who, WHO[/** @type {"user"} */ (row.role)] ?? row.role);
-  setText(heardText, row.text.slice(0, heard) || (row.text || row.final || pictures ? "" : "…"));
+  setText(heardText, row.text.slice(0, heard) || (row.text || row.final || row.pictures.length ? "" : "…"));
   setText(unheardText, row.text.slice(heard));
   unheardText.title = "Not heard: interrupted here";
   setText(flagged, row.flagged && ` Flagged: ${row.flagged}`);
   setText(quiet, [pictures, row.was && "(edited)"].filter(Boolean).join(" "));
   quiet.title = row.before && `Before: ${row.before}`;
+  drawPictures(shown, row.pictures.filter(({ url }) => url));
+}
+
+/** @param {HTMLElement} box @param {{ words: string, url: string, cost: string }[]} pictures */
+function drawPictures(box, pictures) {
+  if (box.childElementCount === pictures.length) return; // Pictures of a turn never change.
+  box.replaceChildren(
+    ...pictures.map(({ words, url, cost }) => {
+      const figure = document.createElement("figure");
+      const image = Object.assign(document.createElement("img"), { src: url, alt: words });
+      figure.append(image, Object.assign(document.createElement("figcaption"), { textContent: cost }));
+      return figure;
+    }),
+  );
 }
 
 /** @param {HTMLElement} node @param {Row} row @param {Act} act */
