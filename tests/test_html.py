@@ -48,7 +48,13 @@ def test_no_text_gets_out_of_its_place(text):
             "br",
             "img",
         }
-        assert set(re.findall(r'\s(\w+)="', re.sub(r'"[^"]*"', '""', markup))) <= {"style", "alt", "src", "role"}
+        assert set(re.findall(r'\s(\w+)="', re.sub(r'"[^"]*"', '""', markup))) <= {
+            "style",
+            "alt",
+            "src",
+            "role",
+            "tabindex",
+        }
 
 
 def test_a_player_holds_the_clip_compressed():

@@ -84,3 +84,20 @@ def test_that_the_cache_is_lost_is_said_once_to_the_person(desk, monkeypatch):
     (notice,) = desk.road.controls("notice")
     assert "editing a turn in the middle of a session empties the server's cache" in notice["text"]
     assert "about 2,000 tokens" in notice["text"]
+
+
+def aside(desk, text):
+    desk.page("aside", "", text=text)
+    return desk.road.controls("aside")[-1]
+
+
+def test_an_aside_is_answered_and_not_part_of_the_conversation(desk):
+    told = aside(desk, "Give this conversation a title.")
+    assert told["answer"] == "What is two plus three"
+    assert told["cost"] == "Not part of the conversation; cost $0"
+    assert words(desk) == ["What is two plus three?", "2 plus 3 is 5."]
+
+
+def test_an_aside_that_fails_is_an_error_and_the_page_waits_no_longer(desk):
+    assert "prompt is empty" in str(desk.page("aside", "", text=" "))
+    assert desk.road.controls("aside") == [{"kind": "aside", "asked": "", "answer": "", "cost": ""}]

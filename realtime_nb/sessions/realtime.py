@@ -193,6 +193,18 @@ class RealtimeSession(Session):
         return voice if isinstance(voice, str) else str(voice.get("id", voice))
 
     @property
+    def instructions(self) -> str:
+        """What the model is told to be and do, as the server confirmed it once the session is open."""
+        told = setting_at(self._protocol.session, "instructions") or self._options.get("instructions")
+        return told if isinstance(told, str) else ""
+
+    @property
+    def tool_names(self) -> list[str]:
+        """The tools that the model may call; of an MCP server its label."""
+        given = (tool.get("name") or tool.get("server_label") or tool.get("type") for tool in self._calls.definitions)
+        return [str(name) for name in given]
+
+    @property
     def turn_detection(self) -> dict[str, Any] | None:
         """The turn detection in force; `None` where turns are ended by hand."""
         if self._protocol.session:

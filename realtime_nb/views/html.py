@@ -142,4 +142,6 @@ def section(*parts: str, title: str = "") -> str:
     """Return a framed block; `title` is text, the parts are HTML."""
     heading = f'<div style="{_MUTED};font-size:85%;margin-bottom:4px">{escape(title)}</div>' if title else ""
     style = f"border:{_LINE};border-radius:6px;padding:10px 14px;max-width:60em;overflow-x:auto"
-    return f'<div style="{style}">{heading}{"".join(parts)}</div>'
+    # On a narrow page it scrolls sideways, which must be possible by keys: so it can be focused.
+    name = f' aria-label="{escape(title)}"' if title else ""
+    return f'<div role="group" tabindex="0"{name} style="{style}">{heading}{"".join(parts)}</div>'

@@ -150,7 +150,7 @@ class EchoWatch:
             self._session.note(
                 EchoHeard(item_id=item_id, likeness=round(echo.likeness, 3), delay_ms=round(echo.delay_ms))
             )
-            self._road.send({"kind": "notice", "text": NOTICE}, urgent=True)
+            self._road.send({"kind": "notice", "text": NOTICE, "fix": "half_duplex"}, urgent=True)
 
     def _look(self, answer: AudioClip, played_ms: float) -> Echo | None:
         length_ms = min(played_ms, _LONGEST_MS)

@@ -17,6 +17,7 @@ from .account import Account
 from .camera import Camera
 from .camera_desk import CameraDesk
 from .echo import EchoWatch
+from .guide_desk import GuideDesk
 from .microphone import Capture
 from .page_clock import PageClock
 from .rows import rows_of
@@ -85,6 +86,7 @@ class Line:
         self._camera = camera and CameraDesk(
             session, road, camera, watch_every_s, watch=watch, make_silent=self._make_silent
         )
+        self._guide = GuideDesk(session, road, watch)
         self._thumbnails = Thumbnails(lambda: session.model, self._rows_later)
         self._capture = Capture()
         self._echo = EchoWatch(session, road)
@@ -117,6 +119,7 @@ class Line:
             "silent": self._on_silent,
             **self._tools.handlers,
             **TurnDesk(session, road, watch).handlers,
+            **self._guide.handlers,
             **(self._camera.handlers if self._camera else {}),
         }
 
@@ -154,6 +157,7 @@ class Line:
         self._rows, self._order, self._told = {}, [], {}
         self._send_state()
         self._tools.tell()
+        self._guide.tell(anew=True)
         if self._camera:
             self._camera.tell()
         self._send_rows()
@@ -259,6 +263,7 @@ class Line:
         kind = event.type
         self._tools.on_event(event)
         self._account.on_event(event)
+        self._guide.on_event(event)
         if kind in _SOUND:
             self._sound(event)
         elif kind == "input_audio_buffer.speech_started":

@@ -1,4 +1,4 @@
-"""What the person does with single turns on the page: edit them, ask them again, take them out."""
+"""What the person does with turns on the page: edit them, ask them again, take them out, ask about them aside."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from ..bridge import Road
 from ..errors import LocalProtocolError
 from ..loop import io_loop, submit
 from ..turns import Turn
+from ..views import words
+from .tool_desk import bounded
 
 #: How long an answer that was interrupted may take to end.
 _END_WAIT_S = 5.0
+_LONGEST_ASIDE = 10_000
 
 
 class TurnDesk:
@@ -36,18 +39,22 @@ class TurnDesk:
             "edit": self._on_edit,
             "rerun": self._on_rerun,
             "delete": self._on_delete,
+            "aside": self._on_aside,
         }
 
     def _on_edit(self, message: dict[str, Any]) -> None:
-        self._remark("editing a turn")
+        tell_of_cache(self._session, self._road, "editing a turn")
         self._do(message, self._edit(message["id"], str(message["text"]), message["again"] is True))
 
     def _on_rerun(self, message: dict[str, Any]) -> None:
         self._do(message, self._rerun(message["id"]))
 
     def _on_delete(self, message: dict[str, Any]) -> None:
-        self._remark("deleting a turn")
+        tell_of_cache(self._session, self._road, "deleting a turn")
         self._do(message, self._delete(message["id"]))
+
+    def _on_aside(self, message: dict[str, Any]) -> None:
+        self._watch(submit(self._aside(str(message["text"]))))
 
     def _do(self, message: dict[str, Any], work: Coroutine[Any, Any, None]) -> None:
         async def run() -> None:
@@ -61,11 +68,6 @@ class TurnDesk:
 
     def _tell_changed(self, item_id: str) -> None:
         self._road.send({"kind": "changed", "id": item_id}, urgent=True)
-
-    def _remark(self, what: str) -> None:
-        # A warning on this thread would be read by nobody.
-        if remark := self._session.cache_remark(what):
-            self._road.send({"kind": "notice", "text": remark}, urgent=True)
 
     async def _edit(self, item_id: str, text: str, again: bool) -> None:
         if again:
@@ -81,6 +83,16 @@ class TurnDesk:
 
     async def _delete(self, item_id: str) -> None:
         await self._session.delete(self._turn(item_id))
+
+    async def _aside(self, prompt: str) -> None:
+        answer: dict[str, Any] = {"asked": "", "answer": "", "cost": ""}  # None came.
+        try:
+            reply = await self._session.aside(prompt)
+            said = bounded(reply.transcript, _LONGEST_ASIDE) or f"No answer: {words.status(reply)}"
+            cost = f"Not part of the conversation; cost {words.cost(reply)}"
+            answer = {"asked": prompt, "answer": said, "cost": cost}
+        finally:
+            self._road.send({"kind": "aside", **answer}, urgent=True)
 
     def _turn(self, item_id: str) -> Turn:
         turn = self._session.conversation.turn(str(item_id))
@@ -111,3 +123,9 @@ class TurnDesk:
             ) from None
         finally:
             stop_listening()
+
+
+def tell_of_cache(session: Any, road: Road, what: str) -> None:
+    """Show, once, that doing something loses the server's cache: a warning on this thread would be read by nobody."""
+    if remark := session.cache_remark(what):
+        road.send({"kind": "notice", "text": remark}, urgent=True)

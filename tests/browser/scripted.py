@@ -26,6 +26,7 @@ class ScriptedSession:
         self.backend = SimpleNamespace(name="scripted")
         self.model, self.voice, self.state = "model-1", "marin", "closed"
         self.turn_detection = turn_detection
+        self.instructions, self.tool_names = "Be brief.", ["order_status", "refund"]
         self.conversation = Conversation()
         self.calls: list[tuple[Any, ...]] = []
         self.audio = bytearray()

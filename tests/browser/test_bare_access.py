@@ -99,10 +99,17 @@ def asking_for_approval(talk):
     expect(talk.page.locator(".rtnb-ask")).to_be_visible()
 
 
-def with_an_error_and_a_notice(talk):
+def with_an_error_a_notice_and_an_aside(talk):
     listening(talk)
     talk.panel.error = "ServerError: the server says no (invalid_value)"
-    talk.panel._road.send({"kind": "notice", "text": "Hold the button while you speak, then let go."}, urgent=True)
+    notice = {"kind": "notice", "text": "The AI interrupted itself: use headphones.", "fix": "half_duplex"}
+    talk.panel._road.send(notice, urgent=True)
+    aside = {
+        "asked": "Give this a title.",
+        "answer": "Order 1234",
+        "cost": "Not part of the conversation; cost $0.0012",
+    }
+    talk.panel._road.send({"kind": "aside", **aside}, urgent=True)
     expect(talk.page.locator(".rtnb-error")).to_be_visible()
 
 
@@ -112,10 +119,16 @@ def by_hand_and_muted(talk):
     expect(talk.page.locator("[data-role=hold]")).to_be_visible()
 
 
+def changing_its_instructions(talk):
+    listening(talk)
+    talk.page.get_by_text("Instructions and tools").click()
+    expect(talk.page.get_by_label("Instructions", exact=True)).to_have_value("Be brief.")
+
+
 def editing(talk):
     listening(talk)
     talk.page.locator("[data-choice=edit]").first.click()
-    expect(talk.page.locator("textarea")).to_be_focused()
+    expect(talk.page.get_by_label("What you said")).to_be_focused()
 
 
 def waiting_with_bounds(talk):
@@ -136,8 +149,9 @@ STATES = [
     speaking,
     running_a_tool,
     asking_for_approval,
-    with_an_error_and_a_notice,
+    with_an_error_a_notice_and_an_aside,
     by_hand_and_muted,
+    changing_its_instructions,
     editing,
     waiting_with_bounds,
     ended,
@@ -231,6 +245,7 @@ def test_every_control_of_the_panel_is_reached_by_the_tab_key_and_has_a_name(tal
         reached.append(talk.page.evaluate(NAME))
     for name in [
         *["Disconnect", "Mute", "Interrupt", "Hands-free", "Mute me while the AI speaks", "Sound", "Conversation"],
+        "Instructions and tools",
         *["Edit these words", "Type a message", "Send"],
     ]:
         assert name in reached, reached

@@ -320,3 +320,36 @@ def test_a_page_that_comes_later_is_asked_too(session, bare, visit):
     page.locator(".rtnb-ask").get_by_role("button", name="Allow").press("Enter")
     until(lambda: ("decide", "call_1", True) in session.calls)
     expect(page.locator(".rtnb-asks")).to_be_hidden()
+
+
+def test_the_way_out_of_an_echo_is_one_click_away(page, panel, session):
+    connect(page, session)
+    panel._road.send({"kind": "notice", "text": "The AI interrupted itself.", "fix": "half_duplex"}, urgent=True)
+    page.get_by_role("button", name="Mute me then").click()
+    until(lambda: panel.half_duplex)
+    expect(page.get_by_label("Mute me while the AI speaks")).to_be_checked()
+    expect(page.locator(".rtnb-notice")).to_be_hidden()
+
+
+def test_a_notice_can_be_put_away(page, panel, session):
+    connect(page, session)
+    panel._road.send({"kind": "notice", "text": "Hold the button while you speak."}, urgent=True)
+    expect(page.locator(".rtnb-notice")).to_be_visible()
+    expect(page.get_by_role("button", name="Mute me then")).to_be_hidden()
+    page.get_by_label("Dismiss this notice").click()
+    expect(page.locator(".rtnb-notice")).to_be_hidden()
+
+
+def test_instructions_are_changed_between_turns_and_what_is_being_written_stays(page, panel, session):
+    connect(page, session)
+    page.get_by_text("Instructions and tools").click()
+    words = page.get_by_label("Instructions", exact=True)
+    expect(words).to_have_value("Be brief.")
+    expect(page.locator(".rtnb-guide")).to_contain_text("Tools: order_status, refund")
+    expect(page.get_by_role("button", name="Apply")).to_be_disabled()
+    words.fill("Speak like a pirate.")
+    session.instructions = "Be kind."
+    panel.line.greet()
+    expect(words).to_have_value("Speak like a pirate.")
+    page.get_by_role("button", name="Apply").click()
+    until(lambda: ("update", {"instructions": "Speak like a pirate."}) in session.calls)

@@ -183,6 +183,19 @@ def test_a_reader_is_told_of_each_turn_once_and_of_no_delta(scripted):
     assert page.evaluate("window.spoken") == ["AIone two three"]
 
 
+def test_an_aside_is_shown_apart_and_can_be_put_away(live):
+    page, _ = live
+    page.get_by_label("Type a message").fill("Give this conversation a title.")
+    page.get_by_role("button", name="Aside").click()
+    box = page.locator("[data-role=aside]")
+    expect(box.locator("div > div")).to_have_text("What is two plus three", timeout=15_000)
+    expect(box).to_contain_text("Aside: Give this conversation a title.")
+    expect(box).to_contain_text("Not part of the conversation; cost $0")
+    expect(turns(page)).to_have_count(2)
+    page.get_by_label("Dismiss this aside").click()
+    expect(box).to_be_hidden()
+
+
 def test_words_that_are_edited_are_text_whatever_they_are(scripted):
     page, session = scripted
     hostile = "</textarea><img src=x onerror='window.struck = 1'>"

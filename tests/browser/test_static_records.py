@@ -139,7 +139,10 @@ def bundles(tmp_path_factory):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_in_any_record(read, bundles, theme):
+def test_axe_finds_nothing_in_any_record_however_narrow_the_page(read, bundles, theme):
     page = read(bundles.values(), theme)
     assert page.locator(".jp-OutputArea-output").count() == len(bundles)
     assert "\n".join(axe.faults(page, ".jp-OutputArea")) == ""
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert "\n".join(axe.faults(page, ".jp-OutputArea")) == ""
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 320

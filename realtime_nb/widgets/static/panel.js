@@ -7,6 +7,8 @@
 /** @typedef {{ spent: string, spent_share: number | null, minutes: number, max_minutes: number | null, cached: string,
  *   at: number }} Account what was used; `at` is when the page heard of it */
 
+/** @typedef {{ asked: string, answer: string, cost: string }} Aside an answer that is not part of the conversation */
+
 const UNSEEN_MS = 2000;
 const TAIL_MS = 120; // The microphone's own delay: the last word is still on its way when the button is let go.
 
@@ -32,6 +34,8 @@ function newState() {
     muted: false,
     error: "",
     notice: "",
+    fix: "", // What a click on the notice would switch on.
+    aside: /** @type {Aside | null} */ (null),
     reloaded: false,
     held: false,
     capturing: false,
@@ -43,6 +47,7 @@ function newState() {
     ended: false,
     running: /** @type {string[]} */ ([]),
     asks: /** @type {import("./asks.js").Ask[]} */ ([]),
+    guide: /** @type {import("./guide.js").Guide} */ ({ instructions: "", tools: [] }),
     seeing: /** @type {import("./seeing.js").Seeing} */ ({ taking: false, watching: false, every_s: 2, told: "" }),
     order: /** @type {string[]} */ ([]),
     rows: /** @type {Map<string, Row>} */ (new Map()),
@@ -85,8 +90,8 @@ function isBusy(state) {
 /** @param {any} model @param {AbortSignal} signal */
 async function makeEngine(model, signal) {
   const parts = model.get("_parts");
-  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js", "seeing.js"];
-  const [roadPart, audioPart, scopePart, asksPart, transcriptPart, seeingPart] = await Promise.all(
+  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js", "seeing.js", "guide.js"];
+  const [roadPart, audioPart, scopePart, asksPart, transcriptPart, seeingPart, guidePart] = await Promise.all(
     names.map((name) => load(parts[name])),
   );
   const state = newState();
@@ -181,6 +186,9 @@ async function makeEngine(model, signal) {
       case "tools":
         Object.assign(state, { running: message.running, asks: message.asks });
         break;
+      case "guide":
+        state.guide = message;
+        break;
       case "camera":
         state.seeing = message;
         break;
@@ -188,7 +196,10 @@ async function makeEngine(model, signal) {
         set(message.name, message.value);
         break;
       case "notice":
-        state.notice = message.text;
+        Object.assign(state, { notice: message.text, fix: message.fix ?? "" });
+        break;
+      case "aside":
+        state.aside = message.asked ? message : null;
         break;
       case "ended":
         state.ended = true;
@@ -359,11 +370,24 @@ async function makeEngine(model, signal) {
         (await host.getWidget(reference)).render({ el, signal: viewSignal }),
       );
     },
+    /** @param {HTMLElement} box */
+    makeGuide: (box) => guidePart.makeGuide(box, (/** @type {string} */ text) => road.send({ kind: "instruct", text }, true)),
     drawAsks: asksPart.drawAsks,
     /** @param {string} call_id @param {boolean} approved */
     decide(call_id, approved) {
       state.asks = state.asks.filter((ask) => ask.call_id !== call_id);
       road.send({ kind: "decide", call_id, approved }, true);
+      changed();
+    },
+    /** @param {string} text */
+    askAside(text) {
+      share("error", "");
+      state.aside = { asked: text, answer: "…", cost: "" };
+      road.send({ kind: "aside", text }, true);
+      changed();
+    },
+    dismiss: (/** @type {"aside" | "notice"} */ what) => {
+      Object.assign(state, what === "aside" ? { aside: null } : { notice: "", reloaded: false });
       changed();
     },
     /** @param {string} text */
@@ -413,14 +437,22 @@ Then you interrupt it with the button or the Escape key."><input type="checkbox"
   </div>
   <details class="rtnb-scope"><summary>Sound</summary></details>
   <details class="rtnb-seeing" open hidden></details>
+  <details class="rtnb-guide"></details>
   <div class="rtnb-error" role="alert" hidden><span></span>
     <button type="button" class="rtnb-close" aria-label="Dismiss this message">×</button></div>
-  <div class="rtnb-notice" role="status" hidden></div>
+  <div class="rtnb-note" hidden><span class="rtnb-notice" role="status"></span>
+    <button type="button" class="rtnb-button" data-role="fix">Mute me then</button>
+    <button type="button" class="rtnb-close" data-role="noticed" aria-label="Dismiss this notice">×</button></div>
   <div class="rtnb-asks" role="alert" hidden></div>
   <div class="rtnb-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
+  <div class="rtnb-note" data-role="aside" hidden>
+    <div role="status"><em></em><div></div><small></small></div>
+    <button type="button" class="rtnb-close" aria-label="Dismiss this aside">×</button></div>
   <form class="rtnb-form">
     <input type="text" class="rtnb-input" aria-label="Type a message" placeholder="Type a message" autocomplete="off">
     <button type="submit" class="rtnb-button">Send</button>
+    <button type="button" class="rtnb-button" data-role="ask-aside"
+      title="Ask about the conversation, e.g. for a title or a summary; the answer is not part of it">Aside</button>
   </form>`;
 
 let views = 0;
@@ -453,7 +485,14 @@ function show(engine, el, host) {
     state.notice = ""; // What it said may be this very thing to do.
     engine.share("half_duplex", part("half").checked);
   };
-  find(".rtnb-close").onclick = () => engine.share("error", "");
+  find(".rtnb-error .rtnb-close").onclick = () => engine.share("error", "");
+  part("noticed").onclick = () => engine.dismiss("notice");
+  part("aside").querySelector("button").onclick = () => engine.dismiss("aside");
+  part("fix").onclick = () => {
+    engine.dismiss("notice");
+    engine.share("half_duplex", true);
+  };
+  part("ask-aside").onclick = () => (input.value.trim() ? engine.askAside(typed()) : input.focus());
   holdWith(part("hold"), engine);
   keys(root, part("hold"), engine);
   const input = find(".rtnb-input");
@@ -463,6 +502,7 @@ function show(engine, el, host) {
   };
 
   const drawTurns = engine.makeTranscript(find(".rtnb-log"));
+  const drawGuide = engine.makeGuide(find(".rtnb-guide"));
   const gone = new AbortController();
   const drawSeeing = engine.makeSeeing(find(".rtnb-seeing"), host, typed, gone.signal);
 
@@ -488,10 +528,14 @@ function show(engine, el, host) {
     find(".rtnb-error").hidden = !state.error;
     const notice = state.notice || (state.reloaded ? RELOADED : "");
     setText(find(".rtnb-notice"), notice);
-    find(".rtnb-notice").hidden = !notice;
+    find(".rtnb-note").hidden = !notice;
+    part("fix").hidden = state.fix !== "half_duplex" || state.half_duplex || !state.notice;
+    drawAside(part("aside"), state.aside);
     find(".rtnb-scope").hidden = !open;
     find(".rtnb-seeing").hidden = !drawSeeing || state.ended;
     drawSeeing?.(state.seeing, reached);
+    find(".rtnb-guide").hidden = state.ended;
+    drawGuide(state.guide, reached);
     engine.drawAsks(find(".rtnb-asks"), state.asks, engine.decide);
     drawTurns(state, open);
   }
@@ -519,7 +563,7 @@ function show(engine, el, host) {
     part("hold").hidden = state.hands_free || !open;
     part("hold").setAttribute("aria-pressed", String(state.held));
     part("enable").hidden = !(state.blocked && open);
-    input.disabled = find(".rtnb-form button").disabled = !reached;
+    for (const each of [input, ...find(".rtnb-form").querySelectorAll("button")]) each.disabled = !reached;
   }
   draw();
   const scope = find(".rtnb-scope");
@@ -572,6 +616,15 @@ function keys(root, holdButton, engine) {
   root.addEventListener("focusout", (event) => {
     if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) engine.letGo();
   });
+}
+
+/** @param {HTMLElement} box @param {Aside | null} aside */
+function drawAside(box, aside) {
+  const [asked, answer, cost] = /** @type {HTMLElement} */ (box.firstElementChild).children;
+  box.hidden = !aside;
+  setText(asked, aside ? `Aside: ${aside.asked}` : "");
+  setText(answer, aside?.answer ?? "");
+  setText(cost, aside?.cost ?? "");
 }
 
 /** Screen readers speak each change, so only changes are written. @param {Element} node @param {string} text */

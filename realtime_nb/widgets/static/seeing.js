@@ -21,10 +21,10 @@ export function makeSeeing(box, act, drawCamera) {
         title="Takes a picture and asks about it, with what is typed below">Ask about it</button>
       <label class="rtnb-switch"><input type="checkbox" data-role="watch"><span></span></label>
     </div>
-    <div class="rtnb-quiet" role="status"></div>`;
+    <div class="rtnb-quiet" data-role="told" aria-live="polite"></div>`;
   const find = (/** @type {string} */ selector) => /** @type {any} */ (box.querySelector(selector));
   const [show, ask, watch] = ["show", "ask", "watch"].map((role) => find(`[data-role=${role}]`));
-  const told = find("[role=status]");
+  const told = find("[data-role=told]");
   show.onclick = act.show;
   ask.onclick = act.ask;
   watch.onchange = () => act.watch(watch.checked);
@@ -39,6 +39,7 @@ export function makeSeeing(box, act, drawCamera) {
     const words = `Keep showing, every ${seeing.every_s} s`;
     if (watch.nextElementSibling.textContent !== words) watch.nextElementSibling.textContent = words;
     const text = seeing.taking ? "Taking a picture…" : seeing.told;
+    told.setAttribute("aria-live", seeing.watching ? "off" : "polite"); // A reader would count every picture.
     if (told.textContent !== text) told.textContent = text;
   };
 }
