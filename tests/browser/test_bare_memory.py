@@ -70,3 +70,25 @@ def test_words_typed_into_an_answer_are_asked_of_a_model_that_knows_where_it_was
     # The server cuts where words begin, the record by time alone.
     assert STORY.startswith(said) and abs(len(said) - len(cut.heard_text)) <= 20 < len(said)
     assert len(cut.text) > len(said) + 20
+
+
+def test_holding_the_button_silences_the_answer_and_what_is_said_into_it_is_a_turn(page, panel, session):
+    say(page, "Tell me a story.")
+    until(lambda: session.conversation.replies and (session.conversation.replies[0].turns[0].played_ms or 0) > 1_500, 15)
+    page.locator("[data-role=hold]").hover()
+    page.mouse.down()
+    until(lambda: not panel.playback.busy)
+    audible = panel.playback.audible_samples
+    start_ms = session.elapsed_ms
+    until(lambda: session.elapsed_ms > start_ms + 600)
+    assert panel.playback.audible_samples <= audible + 2_400  # Nothing sounds while it is held, but the fade.
+    page.mouse.up()
+    reply = answer(session, 1)
+    story, asked = session.conversation.replies[0].turns[0], reply.asked
+    truncates = [entry.event for entry in session.log if entry.event.type == "conversation.item.truncate"]
+    assert [(each.item_id, each.audio_end_ms) for each in truncates] == [(story.item_id, story.truncated_ms)]
+    assert story.truncated_ms == story.played_ms
+    # Of the story a little is silence.
+    assert audible / 24 <= story.truncated_ms + 60
+    assert STORY.startswith(story.heard_text) and 10 < len(story.heard_text) < len(story.text)
+    assert asked.role == "user" and asked.audio.duration_s >= 0.5 and not session.conversation.errors
