@@ -22,7 +22,7 @@ from .turn_index import TurnIndex
 from .turns import Part, Reply, Turn
 from .wire import events as ev
 from .wire.items import REQUEST
-from .wire.local import ClockAligned
+from .wire.local import ClockAligned, SessionRenewed
 from .wire.settings import setting_at
 
 #: How many event ids are remembered at least, to drop what arrives twice.
@@ -260,6 +260,11 @@ class Conversation(Record):
             before = [part.audio_ms for index, part in turn.parts.items() if index < event.content_index]
             turn.truncated_ms = round(sum(before)) + event.audio_end_ms
 
+    def _renewed(self, event: SessionRenewed, elapsed_ms: float) -> None:
+        # The end that every session comes to is no error where the conversation goes on: the seam tells of it.
+        self.errors = [error for error in self.errors if error.error.code != "session_expired"]
+        self._local(event, elapsed_ms)
+
     def _local(self, event: Any, elapsed_ms: float) -> None:
         LOCAL_FOLDS[type(event)](self._index, event, elapsed_ms)
 
@@ -427,6 +432,7 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     ev.ConversationItemDeleted: Conversation._item_deleted,
     ev.ConversationItemTruncated: Conversation._item_truncated,
     **dict.fromkeys(LOCAL_FOLDS, Conversation._local),
+    SessionRenewed: Conversation._renewed,
     ev.ConversationItemInputAudioTranscriptionDelta: Conversation._transcription_delta,
     ev.ConversationItemInputAudioTranscriptionCompleted: Conversation._transcription_completed,
     ev.ConversationItemInputAudioTranscriptionFailed: Conversation._transcription_failed,

@@ -70,6 +70,9 @@ class Limiter:
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise SettingsError(f"max_sessions={count!r} must be a whole number of at least 1")
         self._max_sessions = count
+        for server in list(self._servers.values()):
+            for place in list(server.waiting)[:1]:
+                place.get_loop().call_soon_threadsafe(self._fill, server)
 
     @property
     def open(self) -> int:
@@ -109,6 +112,10 @@ class Limiter:
         """Give a place back; whoever waits longest takes it."""
         server = self._servers[server_key]
         server.open -= 1
+        self._fill(server)
+
+    def _fill(self, server: _Server) -> None:
+        """Give places that are free to those who wait."""
         while server.waiting and server.open < self.max_sessions:
             place = server.waiting.popleft()
             if not place.done():

@@ -61,6 +61,20 @@ def test_whoever_waits_longest_is_next_and_is_told_why_it_waits():
     asyncio.run(main())
 
 
+def test_raising_the_bound_lets_in_who_waits_from_any_thread():
+    async def main():
+        limiter = Limiter(max_sessions=1)
+        order, said, tasks = await visitors(limiter, 4)
+        await asyncio.to_thread(setattr, limiter, "max_sessions", 3)
+        await asyncio.wait_for(asyncio.gather(*tasks[:3]), 5)
+        assert order == [0, 1, 2] and (limiter.open, limiter.waiting) == (3, 1)
+        limiter.max_sessions = 4
+        await asyncio.wait_for(tasks[3], 5)
+        assert said[-3:] == ["", "", ""]
+
+    asyncio.run(main())
+
+
 def test_who_gives_up_waiting_keeps_no_place():
     async def main():
         limiter = Limiter(max_sessions=1)

@@ -6,6 +6,7 @@ import wire_samples as wire
 from scripted_server import refusal, scripted
 
 from realtime_nb.errors import ConnectionLost, ServerError, SettingsError
+from realtime_nb.limiter import Limiter
 from realtime_nb.local.app import LocalServer
 from realtime_nb.local_voice import speak
 from realtime_nb.loop import submit
@@ -68,6 +69,7 @@ def test_a_session_that_expires_after_two_turns_goes_on_with_its_memory():
         [seam] = session.conversation.seams
         assert seam.item_id == before[-1].item_id
         assert seam.text.startswith("session restored after ") and seam.text.endswith(", history carried")
+        assert not session.conversation.errors
         assert session.state == "open" and session.error is None
         assert session.log.types("received").count("session.created") == 2
 
@@ -94,6 +96,22 @@ def test_a_session_is_renewed_at_a_quiet_moment_before_its_time():
         assert session.ask("What is my name?").result(WAIT_S).transcript == "You said that your name is Ada."
         assert session.conversation.seams[0].text.startswith("session renewed after 1 s, history carried")
         assert "closed" not in states
+
+
+@pytest.mark.parametrize("life", [{"lifetime_turns": 1}, {"lifetime_s": 2.0}])
+def test_a_session_that_is_renewed_keeps_its_place_whoever_waits_for_one(life):
+    limiter = Limiter(max_sessions=1)
+    with local_server(**life) as server, RealtimeSession(**server, **TEXT, limiter=limiter) as session:
+        other = RealtimeSession(**server, **TEXT, limiter=limiter)
+        waiting = other.connect()
+        renewed = told(session, "session.renewed")
+        session.ask("My name is Ada.").result(WAIT_S)
+        assert renewed.wait(WAIT_S)
+        assert (limiter.open, limiter.waiting) == (1, 1)
+        session.close().result(WAIT_S)
+        waiting.result(WAIT_S)
+        other.close().result(WAIT_S)
+        assert (limiter.open, limiter.waiting) == (0, 0)
 
 
 def test_a_server_that_ends_sessions_early_says_when_to_renew():

@@ -120,6 +120,7 @@ class Connection:
         except BaseException as failure:
             error = failure if isinstance(failure, RealtimeError) else None
             self._mending = False
+            self._gate.leave()
             self.error = error
             self.journal.announce(StateChanged(state="closed", message=str(error or "")))
             raise
@@ -269,9 +270,10 @@ class Connection:
         if self.protocol.state is State.CLOSED:
             return
         self.protocol.connection_closed()
-        self._gate.leave()
         self.error = error
         heal = self.on_lost(error) if self.on_lost and error is not None and self._opening is None else None
+        if heal is None and not self._mending:
+            self._gate.leave()  # A line that another one replaces keeps its place, however many wait for one.
         if heal is not None:
             self._running = None  # Its task, which is ending, is this one.
             self.renew(heal)
