@@ -255,3 +255,12 @@ def test_a_comment_goes_into_the_file_and_through_what_is_made_of_the_clip(forma
     made = concatenate([clip.cut(0.0, 0.5), clip.resample(16_000)])
     with soundfile.SoundFile(io.BytesIO(made.encode(format))) as file:
         assert file.comment == "AI-generated voice"
+
+
+def test_a_comment_costs_an_mp3_file_no_sample():
+    samples = np.zeros(24_000, np.float32)
+    samples[12_000:12_010] = 0.9
+    plain, signed = (AudioClip(samples, 24_000, comment).encode("mp3") for comment in ("", "AI-generated voice"))
+    assert b"AI-generated voice" in signed
+    assert np.array_equal(AudioClip.from_bytes(signed).samples, AudioClip.from_bytes(plain).samples)
+    assert len(AudioClip.from_bytes(signed).samples) == 24_000
