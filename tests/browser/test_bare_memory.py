@@ -43,6 +43,11 @@ def answer(session, number):
     return session.conversation.replies[number]
 
 
+def play(session, played_ms):
+    """Return when so much of the first answer was played."""
+    until(lambda: (replies := session.conversation.replies) and (replies[0].turns[0].played_ms or 0) > played_ms, 15)
+
+
 def test_an_answer_of_which_nobody_heard_anything_is_forgotten_and_stays_on_the_panel(page, panel, session):
     say(page, "Say good evening.")
     answer(session, 0)
@@ -60,9 +65,7 @@ def test_an_answer_of_which_nobody_heard_anything_is_forgotten_and_stays_on_the_
 
 def test_words_typed_into_an_answer_are_asked_of_a_model_that_knows_where_it_was_cut_off(page, panel, session):
     say(page, "Tell me a story.")
-    until(
-        lambda: session.conversation.replies and (session.conversation.replies[0].turns[0].played_ms or 0) > 2_000, 15
-    )
+    play(session, 2_000)
     say(page, "What did you say?")
     said = answer(session, 1).transcript.removeprefix("I said: ")
     cut = session.conversation.replies[0].turns[0]
@@ -74,7 +77,7 @@ def test_words_typed_into_an_answer_are_asked_of_a_model_that_knows_where_it_was
 
 def test_holding_the_button_silences_the_answer_and_what_is_said_into_it_is_a_turn(page, panel, session):
     say(page, "Tell me a story.")
-    until(lambda: session.conversation.replies and (session.conversation.replies[0].turns[0].played_ms or 0) > 1_500, 15)
+    play(session, 1_500)
     page.locator("[data-role=hold]").hover()
     page.mouse.down()
     until(lambda: not panel.playback.busy)
