@@ -302,6 +302,21 @@ def test_an_answer_sounds_when_the_guard_has_let_through_what_it_answers(desk, f
         assert desk.road.frames[-1].last
 
 
+@pytest.mark.parametrize("how", ["button", "speech"])
+def test_an_answer_that_waits_for_the_guard_is_interrupted_too(desk, how):
+    desk.page(AUDIO)
+    desk.session.held.add("resp-1")
+    response = desk.session.begin_answer("item-1", "Hello.", seconds=0.1)
+    desk.session.end_answer(response, "item-1", "Hello.")
+    desk.page({"kind": "interrupt"}) if how == "button" else desk.session.hear("item-2", "No.")
+    assert ("stopped", "item-1", 0) in desk.session.calls
+    desk.session.held.clear()
+    desk.session.say(
+        Passed(item_id="item-0"), ev.ResponseOutputAudioDelta(response_id=response, item_id="item-1", delta=bytes(960))
+    )
+    assert desk.road.frames == [] and desk.session.names().count("stopped") == 1
+
+
 def test_a_flagged_answer_and_a_budget_that_is_spent_silence_the_page(desk):
     desk.page(AUDIO)
     desk.session.begin_answer("item-1", "Hello.", seconds=0.1)

@@ -421,8 +421,10 @@ def test_what_is_still_being_made_is_forgotten_when_it_is_over_and_before_the_ne
     sent(protocol)
     protocol.cancel()
     protocol.respond()
+    feed(protocol, wire.item_added(wire.spoken_item("A"), "U"), wire.item_added(wire.spoken_item("B"), "A"))
     protocol.forget("A", "R")
     protocol.forget("B", "R")
+    protocol.forget("never added", "R")
     protocol.forget("A", "R")
     assert [kind for kind, _ in sent(protocol)] == ["response.cancel"]
     feed(protocol, response_done(status="cancelled"))
@@ -434,7 +436,7 @@ def test_what_is_still_being_made_is_forgotten_when_it_is_over_and_before_the_ne
 def test_what_is_still_being_made_is_cut_when_it_is_over():
     protocol = opened()
     answer(protocol, protocol.respond())
-    feed(protocol, *wire.audio_deltas(bytes(9600)))
+    feed(protocol, wire.item_added(wire.spoken_item("A"), "U"), *wire.audio_deltas(bytes(9600)))
     sent(protocol)
     assert protocol.truncate("A", 70, "R") == 70
     assert protocol.truncate("A", 90, "R") is None

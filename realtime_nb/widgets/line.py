@@ -222,7 +222,7 @@ class Line:
     @property
     def _may_sound(self) -> bool:
         """Whether something sounds, or soon will."""
-        return self.playback.busy or self._phase == "thinking" or self._tools.busy
+        return self.playback.busy or bool(self._held) or self._phase == "thinking" or self._tools.busy
 
     def _make_silent(self) -> None:
         if self._may_sound:
@@ -269,7 +269,7 @@ class Line:
         elif kind == "input_audio_buffer.speech_started":
             self._barge_in()
         elif kind in ("session.interrupted", "budget.stopped"):
-            self.playback.flush()
+            self._fall_silent()
         elif kind in ("guard.passed", "guard.flagged"):
             self._on_verdict(event)
         elif kind == "session.waiting":
@@ -337,9 +337,18 @@ class Line:
 
     def _barge_in(self) -> None:
         # The server cancels the response by itself, unless it was told to talk on.
-        if self._detection.get("interrupt_response", True) and self.playback.busy:
+        if self._detection.get("interrupt_response", True) and (self.playback.busy or self._held):
             self._echo.suspect()
-            self.playback.flush()
+            self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        """Drop what sounds, and what waited for a guard's word to sound: nobody heard anything of that."""
+        self.playback.flush()
+        held, self._held = self._held, []
+        for item_id in dict.fromkeys(event.item_id for event in held):
+            if not self.playback.has_had(item_id):
+                self.playback.refuse(item_id)
+                self._heard(item_id, 0, True)
 
     # --- what the page shows ---
 

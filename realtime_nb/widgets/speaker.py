@@ -112,8 +112,14 @@ class Playback:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._accounted.wait(), _ACCOUNT_WAIT_S)
 
+    def refuse(self, item_id: str) -> None:
+        """Take nothing of an item, whatever comes."""
+        with self._lock:
+            self._cut.add(item_id)
+            self._had.add(item_id)
+
     def has_had(self, item_id: str) -> bool:
-        """Whether anything of an item was sent to a page."""
+        """Whether anything of an item was sent to a page, or refused."""
         return item_id in self._had
 
     @property

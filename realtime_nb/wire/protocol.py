@@ -72,6 +72,7 @@ class RealtimeProtocol:
         self._buffered = False
         self._received_bytes: dict[tuple[str, int], int] = {}
         self._cut: set[str] = set()
+        self._items: set[Any] = set()
         self._deleted: set[str] = set()
         self._behind: list[ev.ClientEvent] = []
 
@@ -100,6 +101,8 @@ class RealtimeProtocol:
             self._response_created(event)
         elif isinstance(event, ev.ResponseDone):
             self._response_done(event)
+        elif isinstance(event, ev.ConversationItemAdded):
+            self._items.add(event.item.id)
         elif isinstance(event, ev.InputAudioBufferSpeechStarted):
             self._speech_started()
         elif isinstance(event, ev.Error):
@@ -358,11 +361,16 @@ class RealtimeProtocol:
     def _response_done(self, event: ev.ResponseDone) -> None:
         if event.response.id == self._active:
             self._active = None
-            self._outbox += self._behind  # Before the next one is asked for, which reads what is left.
+            # Before the next one is asked for, which reads what is left. What never came into the conversation, because
+            # the response was over before, is not there to be deleted.
+            self._outbox += [each for each in self._behind if not self._is_in_vain(each)]
             self._behind = []
         self._beside.discard(self._requests.get(event.response.id, ""))
         self._blocked = False
         self._advance()
+
+    def _is_in_vain(self, event: ev.ClientEvent) -> bool:
+        return isinstance(event, ev.ConversationItemDelete) and event.item_id not in self._items
 
     def _speech_started(self) -> None:
         detection = self.turn_detection
