@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -59,6 +60,13 @@ def test_it_gets_the_criterion_apart_from_what_it_grades():
         "conversation": [],
     }
     assert pickle.loads(pickle.dumps(judge)) == judge and str(judge) == "sum"
+
+
+def test_examples_may_have_criteria_of_their_own():
+    example = Example(example_id="a", fields={"rubric": "It sings."})
+    with scripted_text(RIGHT) as endpoint:
+        Judge(model=PRICED, backend=endpoint.url)(replace(answer(), example=example))
+        assert "It sings." in endpoint.requests[0]["messages"][0]["content"]
 
 
 def test_what_cannot_be_read_is_asked_for_again_and_both_are_paid():
@@ -126,8 +134,8 @@ def test_a_judge_that_talks_nonsense_is_a_failure_in_the_stage_grade(tmp_path):
 
 def test_what_cannot_judge_says_so_where_it_is_made(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(SettingsError, match="rubric is empty"):
-        Judge(" ")
+    with pytest.raises(SettingsError, match=r"Judge\(\) has no rubric"):
+        Judge(" ")(answer())
     with pytest.raises(SettingsError, match="backend='opnai' is not"):
         Judge("polite", backend="opnai")
     Judge("polite", backend="openai")  # Its key may be where it works.

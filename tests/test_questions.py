@@ -109,6 +109,12 @@ def test_a_user_by_rules_hears_the_answers_and_goes_on_until_it_has_nothing_to_s
     assert "user_cost_usd" not in scripted[0]["user", system]
 
 
+def test_a_simulated_user_does_not_cut_in(tmp_path):
+    dataset = Dataset([Scenario(example_id="a", user=lambda talk: UserTurn("Wait.", at_ms=100))])
+    [row] = run(dataset, {"x": LOCAL}, out=tmp_path, progress=False).failed
+    assert row["error_type"] == "SettingsError" and "at_ms=100 is for scripts" in row["error_message"]
+
+
 def test_conditions_apply_to_every_turn_and_noise_is_another_one_for_each(tmp_path):
     asked = []
 

@@ -19,6 +19,7 @@ from ..wire.settings import VOICES
 if TYPE_CHECKING:
     import pandas
 
+    from ..backends import Backend
     from .scenarios import Scenario, UserTurn
 
 #: Says a text: a voice of the local synthesiser, or a function from words to a clip, e.g. another speech model.
@@ -275,6 +276,42 @@ class Dataset(Sequence[Example]):
         from .scenarios import read_scenarios
 
         return cls(read_scenarios(scenarios, speaker), name=name)
+
+    @classmethod
+    def from_simulations(
+        cls,
+        path: str | Path,
+        *,
+        model: str | None = None,
+        backend: Backend | str | None = None,
+        speaker: Speaker | None = None,
+    ) -> Dataset:
+        """Read simulations of the OpenAI cookbook's realtime evals: scenarios with a `SimulatedUser`.
+
+        Parameters
+        ----------
+        path : str or Path
+            The index (CSV: ``simulation_id``, ``simulation_path``, ``enabled``, ``max_turns_override``), or one
+            simulation (JSON).
+        model, backend : optional
+            Who plays the person, as for `SimulatedUser`: a text model, other than there, whose words a speaker says.
+        speaker : str or callable, optional
+            Who that is; by default the simulation's voice.
+
+        Raises
+        ------
+        SettingsError
+            If a file cannot be read, or is no simulation.
+
+        Notes
+        -----
+        The criteria for the whole conversation are in the field ``rubric``, which a `Judge` takes; what tools should
+        return, ``tool_mocks``, is in a field as well: give your systems functions that do so.
+        """
+        from .simulations import read_simulations
+
+        path = Path(path)
+        return cls(read_simulations(path, speaker, {"model": model, "backend": backend}), name=path.stem)
 
     @property
     def frame(self) -> pandas.DataFrame:

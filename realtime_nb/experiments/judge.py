@@ -42,8 +42,9 @@ class Judge:
 
     Parameters
     ----------
-    rubric : str
-        The criterion, in words; one judge for each is fairer than one for many.
+    rubric : str, default ""
+        The criterion, in words; one judge for each is fairer than one for many. Without one, the example's ``rubric``
+        field, e.g. a column of its CSV file.
     model : str, optional
         By default the text model of the backend's chain.
     backend : Backend or str, optional
@@ -57,9 +58,9 @@ class Judge:
     Raises
     ------
     SettingsError
-        If there is no criterion.
+        If the backend is not known; when it grades, if there is no criterion.
     GradingError
-        When it grades: if it gives no verdict that can be read, twice. That is a failure in the stage ``grade``.
+        When it grades, if it gives no verdict that can be read, twice. That is a failure in the stage ``grade``.
 
     Notes
     -----
@@ -76,7 +77,7 @@ class Judge:
     'polite'
     """
 
-    rubric: str
+    rubric: str = ""
     _: KW_ONLY
     model: str | None = None
     backend: Backend | str | None = None
@@ -84,16 +85,17 @@ class Judge:
     timeout_s: float = 60.0
 
     def __post_init__(self) -> None:
-        if not self.rubric.strip():
-            raise SettingsError("rubric is empty: say what an answer must be like")
         if isinstance(self.backend, str):
             with suppress(MissingKey):  # It may be where the work is done.
                 Backend.find(self.backend)  # A name that nobody knows is told of at once.
 
     def __call__(self, answer: Answer) -> Grade:
         """Return the verdict."""
+        rubric = self.rubric.strip() or answer.example.fields.get("rubric", "").strip()
+        if not rubric:
+            raise SettingsError("Judge() has no rubric, and the example no field rubric: what must an answer be like?")
         messages: list[dict[str, str]] = [
-            {"role": "system", "content": _INSTRUCTIONS.format(rubric=self.rubric.strip())},
+            {"role": "system", "content": _INSTRUCTIONS.format(rubric=rubric)},
             {"role": "user", "content": json.dumps(_told(answer), ensure_ascii=False)},
         ]
         costs: list[float | None] = []

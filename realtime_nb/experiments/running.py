@@ -110,7 +110,8 @@ def run(
     Notes
     -----
     The folder has the layout of the OpenAI cookbook's realtime evals: ``results.csv``, ``summary.json``,
-    ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`.
+    ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`. What is measured,
+    by which formula and after whom: `realtime_nb.experiments.metrics`.
 
     On other processes: systems, graders and speakers are pickled, so that they have to be importable there
     (`functools.partial` of a session's class is; Dask also takes functions of a notebook). Clips that a dataset names

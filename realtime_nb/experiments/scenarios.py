@@ -191,7 +191,7 @@ class Scenario(Example):
     when the answer is there. Otherwise everything takes as long as it sounds: a `RealtimeSession` with turn detection
     hears an open microphone, and its answers are heard out as they would be played. Other sessions do not hear while
     they speak: there the person presses stop at ``at_ms`` (`Session.interrupt`) and then says the turn, and does not
-    say backchannels.
+    say backchannels. Conditions happen to what is said, not to the silence between it.
 
     Examples
     --------

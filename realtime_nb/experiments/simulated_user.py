@@ -33,6 +33,8 @@ class SimulatedUser:
         What the person wants, in words.
     persona : str, default "an ordinary customer"
         Who it is, and the facts that it knows.
+    instructions : str, optional
+        What to tell the model in place of all that, of `persona`, `goal` and `stop`.
     opening : str, optional
         What it says first, so that all conversations begin alike; by default the model thinks of it.
     model : str, optional
@@ -68,6 +70,7 @@ class SimulatedUser:
 
     goal: str
     persona: str = "an ordinary customer"
+    instructions: str = ""
     opening: str = ""
     model: str | None = None
     backend: Backend | str | None = None
@@ -85,14 +88,14 @@ class SimulatedUser:
         """Return what to say next."""
         if not talk and self.opening:
             return Next(self.opening)
-        system = _INSTRUCTIONS.format(persona=self.persona, goal=self.goal, stop=self.stop)
+        told = _INSTRUCTIONS.format(persona=self.persona, goal=self.goal, stop=self.stop)
         # To the model that plays the person, the person is the assistant.
         sides = {"user": "assistant", "assistant": "user"}
         said = [{"role": sides[each.role], "content": each.text} for each in talk]
         if not said or said[-1]["role"] == "assistant":
             said.append({"role": "user", "content": _BEGIN if not said else "(Silence.)"})
         written = write(
-            [{"role": "system", "content": system}, *said],
+            [{"role": "system", "content": self.instructions or told}, *said],
             model=self.model,
             backend=self.backend,
             timeout_s=self.timeout_s,

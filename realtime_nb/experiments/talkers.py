@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..audio import AudioClip
+from ..errors import SettingsError
 from ..loop import submit
 from ..sessions.base import Session
 from ..sessions.listener import Sounding
@@ -80,6 +81,8 @@ class Talker:
         words, cost_usd = said if isinstance(said, Next) else (said, 0.0)
         spent_usd = self.talk.user_cost_usd
         self.talk.user_cost_usd = None if spent_usd is None or cost_usd is None else spent_usd + cost_usd
+        if isinstance(words, UserTurn) and words.at_ms is not None:
+            raise SettingsError(f"at_ms={words.at_ms:g} is for scripts: a simulated user waits for the answer's end")
         if words is None or isinstance(words, UserTurn):
             return words
         if not isinstance(words, str):
