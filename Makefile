@@ -10,7 +10,7 @@ LAB_ARGS ?=
 PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: lab test install check screenshots clean
+.PHONY: lab test install check screenshots gallery clean
 
 lab: install
 	$(BIN)/realtime-nb lab --folder notebooks $(LAB_ARGS)
@@ -49,6 +49,10 @@ check: install
 # The README's pictures, anew: JupyterLab in Chromium, talked to by our own voice.
 screenshots: $(VENV)/test.stamp
 	$(BIN)/python docs/screenshots.py
+
+# The tutorials, executed, as pages that play without a kernel or a network: build/gallery/index.html
+gallery: $(VENV)/test.stamp
+	$(BIN)/python docs/gallery.py
 
 clean:
 	rm -rf $(VENV) .kernels build dist
