@@ -175,16 +175,23 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
   }
 
   async function search() {
+    let heard = false; // Whether the kernel knew this page's origin when the sockets were tried.
     while (!signal.aborted) {
       // Behind a hub the door does not know this page's origin; the comm is what it trusts to tell it.
       sendComm([JSON.stringify({ kind: "origin", origin: location.origin })]);
-      for (const way of socketRoads(model.get("_door"), location, jupyterBaseUrl())) {
+      const ways = socketRoads(model.get("_door"), location, jupyterBaseUrl());
+      for (const way of ways) {
         if (await welcomed(() => carrier.postMessage({ open: way }))) return setRoad(way.road);
         carrier.postMessage({ close: true });
         if (signal.aborted) return;
       }
       const hello = JSON.stringify({ kind: "hello", road: "comm" });
-      if (uplink && (await welcomed(() => sendComm([hello])))) return setRoad("comm");
+      if (uplink && (await welcomed(() => sendComm([hello])))) {
+        if (heard || ways[0]?.road !== "proxy") return setRoad("comm");
+        // A kernel that was busy with a cell has read the origin only now, and its door was shut to a hub's page.
+        heard = true;
+        continue;
+      }
       if (signal.aborted) return;
       setRoad("none");
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
