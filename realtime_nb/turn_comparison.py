@@ -54,6 +54,14 @@ class TurnDetectionComparison(Record):
         What told speech from the rest: ``"silero"`` or ``"webrtc"``.
     recorded : str, optional
         The setting under whose name there are the cuts of the server that was recorded, not of the one here.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> settings = {"patient": {"silence_duration_ms": 800}, "quick": {"silence_duration_ms": 200}}
+    >>> found = rt.compare_turn_detection(rt.speak("What time is it?"), settings)
+    >>> found.frame["outcome"].tolist()
+    ['whole', 'whole']
     """
 
     def __init__(

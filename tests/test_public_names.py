@@ -1,3 +1,4 @@
+import doctest
 import inspect
 import re
 
@@ -6,6 +7,29 @@ import pytest
 import realtime_nb
 
 NAMES = realtime_nb.__all__
+#: What a reader calls most, beside the names themselves.
+METHODS = [
+    "AudioClip.from_file",
+    "AudioClip.save",
+    "Backend.find",
+    "ChatSession.ask",
+    "Conversation.costs",
+    "Dataset.from_csv",
+    "Dataset.from_folder",
+    "Dataset.from_texts",
+    "Picture.of",
+    "RealtimeSession.ask",
+    "RealtimeSession.record_to",
+    "RealtimeSession.respond",
+    "RealtimeSession.save",
+    "RealtimeSession.update",
+    "RealtimeSession.watch",
+    "Recording.ask_again",
+    "Recording.load",
+    "Recording.replay",
+    "Results.load",
+    "Results.summary",
+]
 
 
 def public_members(kind):
@@ -43,6 +67,19 @@ def test_a_functions_parameters_are_documented(name):
     documented = set(re.findall(r"\w+", doc.partition("Parameters\n----------")[2].partition("\n\nReturns")[0]))
     if len(parameters) > 1:
         assert parameters <= documented
+
+
+def reached(path):
+    value = realtime_nb
+    for name in path.split("."):
+        value = getattr(value, name)
+    # An instance is documented by its class.
+    return value if callable(value) else type(value)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *METHODS])
+def test_a_public_name_has_an_example(name):
+    assert doctest.DocTestParser().get_examples(inspect.getdoc(reached(name)) or ""), f"{name} has no example"
 
 
 def test_names_are_listed_once_and_under_their_homes():
