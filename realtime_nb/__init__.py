@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .views.budget import display_options
     from .views.practice import Practice, practice
     from .views.spectrogram import spectrogram
+    from .voice_measures import VoiceMeasures, measure_voice, measure_voices
     from .watched import Watch
     from .widgets.camera import Camera
     from .widgets.microphone import Microphone
@@ -127,6 +128,9 @@ _HOMES = {
     "Prosody": "intonation",
     "prosody": "intonation",
     "spectrogram": "views.spectrogram",
+    "measure_voice": "voice_measures",
+    "measure_voices": "voice_measures",
+    "VoiceMeasures": "voice_measures",
     "Watch": "watched",
     "Camera": "widgets.camera",
     "Microphone": "widgets.microphone",
@@ -180,6 +184,9 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "Timeline",
     "prosody",
     "Prosody",
+    "measure_voice",
+    "measure_voices",
+    "VoiceMeasures",
     "practice",
     "Practice",
     "display_options",

@@ -10,6 +10,7 @@ from .results import Results
 from .running import run
 from .scenarios import Next, RuleUser, Said, Scenario, UserTurn
 from .simulated_user import SimulatedUser
+from .voice import Voice
 
 __all__ = [
     "Answer",
@@ -36,6 +37,7 @@ __all__ = [
     "Telephone",
     "ToolCall",
     "UserTurn",
+    "Voice",
     "compare_turn_detection",
     "forecast",
     "run",

@@ -30,6 +30,8 @@
 ``heard_fraction``                Of the audio that was made, how much was heard: ``Σ heard_ms / Σ audio_ms`` over the
                                   answers of which somebody told.
 ``wasted_usd``                    What the rest cost; see `realtime_nb.Costs`.
+``voice_pitch_hz``, …             How answers sound, with `Voice` among the graders; formulas and sources in
+                                  `realtime_nb.measure_voice`.
 ================================= =====================================================================================
 
 Where a button is pressed to interrupt, nobody yields: there are no such figures. Sources: τ-Voice, arXiv 2603.13686;
@@ -47,6 +49,7 @@ from ..audio import AudioClip, concatenate
 from ..conversation import Conversation
 from ..timing import silence_at_end_ms
 from ..turns import Reply, Turn
+from ..voice_measures import COLUMNS
 from .datasets import Example
 from .graders import Answer, ToolCall, tool_calls_of
 
@@ -56,6 +59,7 @@ MEASURES = (
     *("latency_first_audio_ms", "latency_first_audible_ms", "latency_response_done_ms", "turn_gap_ms"),
     *("response_rate", "interruption_stop_ms", "yield_rate", "false_barge_in_rate", "heard_fraction"),
     *("cost_usd", "cost_per_minute_usd", "wasted_usd", "output_s", "input_tokens", "output_tokens"),
+    *(f"voice_{column}" for column in COLUMNS),
 )
 #: What a cell spends: on the system that is measured, and on those who measure it.
 _SPENT = ("cost_usd", "judge_cost_usd", "user_cost_usd")

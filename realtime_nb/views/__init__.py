@@ -21,6 +21,7 @@ from ..timing import Timing
 from ..tokens import Usage
 from ..turn_comparison import TurnDetectionComparison
 from ..turns import Reply, Stage, Turn
+from ..voice_measures import VoiceMeasures
 from ..watched import Watch
 from .amounts import cost_bundle, stage_bundle, timing_bundle, usage_bundle
 from .checkup import checkup_bundle
@@ -38,6 +39,7 @@ from .reply import reply_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
 from .timeline import timeline_bundle
 from .turn_comparison import turn_comparison_bundle
+from .voice_measures import voice_measures_bundle
 from .watched import watch_bundle
 
 __all__ = ["conversation_outputs", "escape", "mimebundle"]
@@ -84,3 +86,4 @@ mimebundle.register(Difference, difference_bundle)
 mimebundle.register(Practice, practice_bundle)
 mimebundle.register(TurnDetectionComparison, turn_comparison_bundle)
 mimebundle.register(Checkup, checkup_bundle)
+mimebundle.register(VoiceMeasures, voice_measures_bundle)

@@ -1,0 +1,223 @@
+"""How a voice sounds, in numbers: pitch, rate, loudness, and how good listeners would find it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .activity import speech_spans
+from .audio import AudioClip
+from .conversation import Conversation
+from .errors import AudioError, MissingExtra
+from .intonation import Prosody, prosody
+from .record import Record
+from .turns import Reply, Turn
+
+if TYPE_CHECKING:
+    import pandas
+
+_LOUDNESS_RATE = 48_000
+_GATING_BLOCK_S = 0.4
+_MOS_RATE = 16_000
+#: A word whose syllables can be counted: English letters, no digits.
+_COUNTABLE = re.compile(r"[a-z]+(?:['’-][a-z]+)*", re.IGNORECASE)
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceMeasures(Record):
+    """How a voice sounds; made by `measure_voice`, which says how each figure is found."""
+
+    duration_s: float
+    """Length of the clip."""
+    pitch_hz: float | None
+    """Median of the fundamental; `None` where nothing is voiced."""
+    pitch_sd_semitones: float | None
+    """Standard deviation of the fundamental: about 1 is monotonous, 3 lively."""
+    pitch_range_semitones: float | None
+    """From its 5th to its 95th percentile."""
+    words_per_minute: float | None
+    """From the first to the last sound, pauses included; `None` where no words are known."""
+    syllables_per_s: float | None
+    """Likewise, for English words."""
+    pause_share: float | None
+    """How much of the time from the first to the last sound is pauses of 200 ms or longer, 0 to 1."""
+    loudness_lufs: float | None
+    """Integrated loudness; `None` for clips below 0.4 s, and for silence."""
+    dnsmos_ovrl: float | None = None
+    """Overall quality, 1 to 5; `None` where it was not asked for."""
+    dnsmos_sig: float | None = None
+    """How little the speech itself is distorted, 1 to 5."""
+    dnsmos_bak: float | None = None
+    """How little the background disturbs, 1 to 5."""
+    dnsmos_p808: float | None = None
+    """Overall quality by another network, 1 to 5."""
+    prosody: Prosody | None = field(default=None, compare=False, repr=False)
+    """The pitch over time."""
+
+    @property
+    def columns(self) -> dict[str, float | None]:
+        """All figures by name."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
+
+#: The figures of `VoiceMeasures`, in order.
+COLUMNS = tuple(each.name for each in fields(VoiceMeasures) if each.name != "prosody")
+
+
+def measure_voice(source: AudioClip | Turn | Reply, *, text: str | None = None, dnsmos: bool = False) -> VoiceMeasures:
+    """Measure how a voice sounds.
+
+    Parameters
+    ----------
+    source : AudioClip, Turn or Reply
+        Speech.
+    text : str, optional
+        Its words; by default those of the turn or reply. A clip has none.
+    dnsmos : bool, default False
+        Whether to estimate what listeners would say; needs the extra ``mos``, and a tenth of the clip's length.
+
+    Returns
+    -------
+    measures : VoiceMeasures
+        A notebook shows them as a table, with the pitch over time.
+
+    Raises
+    ------
+    AudioError
+        If there is no sound.
+    MissingExtra
+        If DNSMOS is asked for and not installed.
+
+    Notes
+    -----
+    *Pitch*: the fundamental *f*, every 20 ms by probabilistic YIN within 65 to 450 Hz (Mauch & Dixon 2014; see
+    `prosody`), of the first 10 s. ``pitch_hz`` is its median *m*; semitones are 12 log2 (*f* / *m*), of which
+    ``pitch_sd_semitones`` is the standard deviation and ``pitch_range_semitones`` the 95th less the 5th percentile.
+
+    *Rate*: words, and syllables (``syllapy``: a dictionary of English, and rules for other words), over the time from
+    the first to the last sound (`realtime_nb.activity`), pauses included: the *speech rate*. Words whose syllables
+    cannot be counted, such as numbers, count as long as the others; where most are such, the rate is not known.
+
+    *Loudness*: ITU-R BS.1770-4, annex 1, one channel: K-weighted mean square over blocks of 400 ms, gated at -70 LUFS
+    and at 10 LU below the mean (``pyloudnorm``, at 48 kHz, for which the standard gives its filters). A sine of 997 Hz
+    at full scale has -3.01 LUFS.
+
+    *DNSMOS*: what listeners would say, on scales from 1 (bad) to 5 (excellent), estimated by networks that were
+    trained on the answers of many: P.835's ``sig``, ``bak`` and ``ovrl`` (Reddy, Gopal & Cutler 2022) and P.808's
+    overall quality (Reddy, Gopal & Cutler 2021); means over windows of 9 s, every second, at 16 kHz. Shorter clips are
+    repeated until they fill one. They were made for noise suppressors: compare versions of the same voice, not
+    voices.
+
+    Examples
+    --------
+    >>> from realtime_nb import speak
+    >>> measured = measure_voice(speak("What time is it?"), text="What time is it?")
+    >>> 60 < measured.pitch_hz < 150, 2 < measured.syllables_per_s < 8
+    (True, True)
+    """
+    clip = source if isinstance(source, AudioClip) else source.audio
+    if clip is None or not len(clip.samples):
+        raise AudioError(f"there is no sound to measure in {source!r}")
+    if text is None:
+        text = "" if isinstance(source, AudioClip) else source.transcript if isinstance(source, Reply) else source.text
+    spans = speech_spans(clip)
+    spoken_s = spans[-1][1] - spans[0][0] if spans else 0.0
+    voice = prosody(clip)
+    words = _WORD.findall(text)
+    semitones = voice.contour_semitones[np.isfinite(voice.contour_semitones)] if voice.pitch_hz else np.empty(0)
+    syllables = _count_syllables(words)
+    quality = _dnsmos(clip)._asdict() if dnsmos else {}
+    return VoiceMeasures(
+        duration_s=clip.duration_s,
+        pitch_hz=voice.pitch_hz,
+        pitch_sd_semitones=float(semitones.std()) if len(semitones) else None,
+        pitch_range_semitones=voice.pitch_range_semitones,
+        words_per_minute=len(words) / spoken_s * 60 if words and spoken_s else None,
+        syllables_per_s=syllables / spoken_s if syllables and spoken_s else None,
+        pause_share=1 - sum(end - start for start, end in spans) / spoken_s if spoken_s else None,
+        loudness_lufs=_loudness_lufs(clip),
+        prosody=voice,
+        **{f"dnsmos_{name}": value for name, value in quality.items()},
+    )
+
+
+def measure_voices(
+    source: Conversation | Iterable[Reply | Turn | AudioClip], *, dnsmos: bool = False
+) -> pandas.DataFrame:
+    """Measure several voices.
+
+    Parameters
+    ----------
+    source : Conversation, or iterable of Reply, Turn or AudioClip
+        Of a conversation, the replies.
+    dnsmos : bool, default False
+        As for `measure_voice`, which says how each figure is found.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        A row for each that has sound: ``number`` (from 1, as they came), ``text``, and the figures of `VoiceMeasures`.
+    """
+    import pandas
+
+    rows = []
+    for number, each in enumerate(source.replies if isinstance(source, Conversation) else source, 1):
+        clip = each if isinstance(each, AudioClip) else each.audio
+        if clip is None or not len(clip.samples):
+            continue
+        text = "" if isinstance(each, AudioClip) else each.transcript if isinstance(each, Reply) else each.text
+        rows.append({"number": number, "text": text} | measure_voice(clip, text=text, dnsmos=dnsmos).columns)
+    return pandas.DataFrame(rows, columns=["number", "text", *COLUMNS])
+
+
+def check_dnsmos() -> None:
+    """Raise `MissingExtra` unless DNSMOS can be computed."""
+    missing = [name for name in ("speechmos", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra("DNSMOS", "mos", f"there is no {' and no '.join(missing)}")
+
+
+def _count_syllables(words: list[str]) -> float | None:
+    """Return how many syllables words have; those that cannot be counted are as long as the others."""
+    import syllapy
+
+    counted = [syllapy.count(word.replace("’", "'")) for word in words if _COUNTABLE.fullmatch(word)]
+    if 2 * len(counted) <= len(words):
+        return None
+    return float(sum(counted) / len(counted) * len(words))
+
+
+def _loudness_lufs(clip: AudioClip) -> float | None:
+    if clip.duration_s < _GATING_BLOCK_S:
+        return None
+    from pyloudnorm import Meter
+
+    # The filters of this class are the standard's to within 0.001 dB; the default's are not.
+    meter = Meter(_LOUDNESS_RATE, filter_class="DeMan", block_size=_GATING_BLOCK_S)
+    samples = clip.resample(_LOUDNESS_RATE).samples.astype(np.float64)
+    # Resampling may leave a sample less than a block.
+    samples = np.pad(samples, (0, max(0, round(_GATING_BLOCK_S * _LOUDNESS_RATE) - len(samples))))
+    loudness = float(meter.integrated_loudness(samples))
+    return loudness if np.isfinite(loudness) else None
+
+
+class _Dnsmos(NamedTuple):
+    ovrl: float
+    sig: float
+    bak: float
+    p808: float
+
+
+def _dnsmos(clip: AudioClip) -> _Dnsmos:
+    check_dnsmos()
+    from speechmos import dnsmos
+
+    samples = np.clip(clip.resample(_MOS_RATE).samples, -1.0, 1.0)
+    found: dict[str, Any] = dnsmos.run(samples, _MOS_RATE)
+    return _Dnsmos(*(float(found[f"{name}_mos"]) for name in _Dnsmos._fields))
