@@ -1,5 +1,6 @@
 """What the page tells of itself, with each fault as a browser really has it."""
 
+import axe
 import pytest
 from bare import until
 from conftest import chromium_with
@@ -49,6 +50,7 @@ def test_two_seconds_are_heard_and_a_tone_is_counted_and_confirmed(found, visit)
 
     button(page, "Check speaker").click()
     expect(page.get_by_text("Did you hear the tone?")).to_be_visible()
+    assert "\n".join(axe.faults_in_each_theme(page, "#main")) == ""
     assert "speaker" not in [check.name for check in found.checkup.checks]
     assert [text.split()[0] for text in found.checkup.unchecked] == ["speaker"]
     button(page, "No").click()

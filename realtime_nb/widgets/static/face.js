@@ -1,0 +1,298 @@
+// @ts-check
+// How the panel looks: one view of an engine, which is in panel.js. What people and models say is hostile text: it
+// reaches the page through `textContent` alone.
+
+/** @typedef {import("./panel.js").State} State */
+/** @typedef {import("./panel.js").Aside} Aside */
+
+const RELOADED =
+  "This page was loaded anew, and the record below stays as it was. All of it: session.conversation in a new cell. " +
+  "To go on with a record that grows: VoicePanel(session) there.";
+
+const HTML = `
+  <div class="rtnb-head">
+    <span class="rtnb-status" role="status"><span class="rtnb-dot"></span><span data-role="status"></span></span>
+    <span class="rtnb-ai">You are talking to an AI</span>
+  </div>
+  <div class="rtnb-facts" data-role="facts"></div>
+  <div class="rtnb-account" hidden>
+    <span class="rtnb-facts" data-role="account"></span>
+    <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="spent"><span></span></span>
+    <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="time"><span></span></span>
+  </div>
+  <div class="rtnb-row">
+    <button type="button" class="rtnb-button rtnb-primary" data-role="connect"></button>
+    <button type="button" class="rtnb-button" data-role="disconnect">Disconnect</button>
+    <button type="button" class="rtnb-button" data-role="mute">Mute</button>
+    <button type="button" class="rtnb-button" data-role="interrupt" aria-keyshortcuts="Escape"
+      title="Stop the AI's answer (Escape)">Interrupt</button>
+    <fieldset class="rtnb-modes">
+      <legend class="rtnb-hidden">How to take turns</legend>
+      <label><input type="radio" value="free"><span>Hands-free</span></label>
+      <label><input type="radio" value="hold"><span>Hold to talk</span></label>
+    </fieldset>
+    <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
+Then you interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
+      Mute me while the AI speaks</label>
+  </div>
+  <button type="button" class="rtnb-button rtnb-hold" data-role="hold" aria-keyshortcuts="Space"
+    title="Hold it, or the space bar, while you speak. Enter begins, and ends.">
+    Hold to talk <kbd>Space</kbd></button>
+  <button type="button" class="rtnb-button rtnb-primary rtnb-wide" data-role="enable">Click to enable sound</button>
+  <div class="rtnb-levels">
+    <span>You</span><span class="rtnb-meter" role="meter" aria-label="Your microphone's level" aria-valuemin="0"
+      aria-valuemax="100"><span></span></span>
+    <span>AI</span><span class="rtnb-meter" role="meter" aria-label="Level of the AI's voice" aria-valuemin="0"
+      aria-valuemax="100"><span></span></span>
+  </div>
+  <details class="rtnb-scope"><summary>Sound</summary></details>
+  <details class="rtnb-seeing" open hidden></details>
+  <details class="rtnb-guide"></details>
+  <div class="rtnb-error" role="alert" hidden><span></span>
+    <button type="button" class="rtnb-close" aria-label="Dismiss this message">×</button></div>
+  <div class="rtnb-note" hidden><span class="rtnb-notice" role="status"></span>
+    <button type="button" class="rtnb-button" data-role="fix">Mute me then</button>
+    <button type="button" class="rtnb-close" data-role="noticed" aria-label="Dismiss this notice">×</button></div>
+  <div class="rtnb-asks" role="alert" hidden></div>
+  <div class="rtnb-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
+  <div class="rtnb-note" data-role="aside" hidden>
+    <div role="status"><em></em><div></div><small></small></div>
+    <button type="button" class="rtnb-close" aria-label="Dismiss this aside">×</button></div>
+  <form class="rtnb-form">
+    <input type="text" class="rtnb-input" aria-label="Type a message" placeholder="Type a message" autocomplete="off">
+    <button type="submit" class="rtnb-button">Send</button>
+    <button type="button" class="rtnb-button" data-role="ask-aside"
+      title="Ask about the conversation, e.g. for a title or a summary; the answer is not part of it">Aside</button>
+  </form>`;
+
+let views = 0;
+
+/** @param {any} engine @param {HTMLElement} el @param {any} host finds other widgets */
+export function show(engine, el, host) {
+  /** @type {State} */
+  const state = engine.state;
+  const root = document.createElement("section");
+  root.className = "rtnb rtnb-panel";
+  root.setAttribute("aria-label", "Voice panel");
+  root.tabIndex = -1;
+  root.innerHTML = HTML;
+  el.append(root);
+  const find = (/** @type {string} */ selector) => /** @type {any} */ (root.querySelector(selector));
+  const part = (/** @type {string} */ role) => find(`[data-role=${role}]`);
+  const meters = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".rtnb-levels .rtnb-meter")]);
+  const radios = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll("input[type=radio]")]);
+  const group = `rtnb-mode-${++views}`;
+  for (const radio of radios) {
+    radio.name = group;
+    radio.onchange = () => engine.share("hands_free", radio.value === "free");
+  }
+  part("connect").onclick = () => (state.road === "taken" ? engine.retake() : engine.connect());
+  part("disconnect").onclick = engine.disconnect;
+  part("mute").onclick = () => engine.share("muted", !state.muted);
+  part("interrupt").onclick = engine.interrupt;
+  part("enable").onclick = engine.enableSound;
+  part("half").onchange = () => {
+    state.notice = ""; // What it said may be this very thing to do.
+    engine.share("half_duplex", part("half").checked);
+  };
+  find(".rtnb-error .rtnb-close").onclick = () => engine.share("error", "");
+  part("noticed").onclick = () => engine.dismiss("notice");
+  part("aside").querySelector("button").onclick = () => engine.dismiss("aside");
+  part("fix").onclick = () => {
+    engine.dismiss("notice");
+    engine.share("half_duplex", true);
+  };
+  part("ask-aside").onclick = () => (input.value.trim() ? engine.askAside(typed()) : input.focus());
+  holdWith(part("hold"), engine);
+  keys(root, part("hold"), engine);
+  const input = find(".rtnb-input");
+  find(".rtnb-form").onsubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (input.value.trim()) engine.say(typed());
+  };
+
+  const drawTurns = engine.makeTranscript(find(".rtnb-log"));
+  const drawGuide = engine.makeGuide(find(".rtnb-guide"));
+  const gone = new AbortController();
+  const drawSeeing = engine.makeSeeing(find(".rtnb-seeing"), host, typed, gone.signal);
+
+  function typed() {
+    const text = input.value;
+    input.value = "";
+    return text;
+  }
+
+  function draw() {
+    const open = state.session === "open" && !state.ended;
+    const reached = ["direct", "proxy", "comm"].includes(state.road) && !state.ended;
+    const { words, tone } = statusOf(state);
+    setText(part("status"), words);
+    root.dataset.tone = tone;
+    const { backend, model, voice } = state.about;
+    setText(part("facts"), [backend, model, `voice ${voice}`, engine.roadWords()].join("  ·  "));
+    drawAccount(find(".rtnb-account"), state);
+    drawButtons(open, reached);
+    drawMeter(meters[0], state.muted ? 0 : state.levelIn);
+    drawMeter(meters[1], state.levelOut);
+    setText(find(".rtnb-error > span"), state.error);
+    find(".rtnb-error").hidden = !state.error;
+    const notice = state.notice || (state.reloaded ? RELOADED : "");
+    setText(find(".rtnb-notice"), notice);
+    find(".rtnb-note").hidden = !notice;
+    part("fix").hidden = state.fix !== "half_duplex" || state.half_duplex || !state.notice;
+    drawAside(part("aside"), state.aside);
+    find(".rtnb-scope").hidden = !open;
+    find(".rtnb-seeing").hidden = !drawSeeing || state.ended;
+    drawSeeing?.(state.seeing, reached);
+    find(".rtnb-guide").hidden = state.ended;
+    drawGuide(state.guide, reached);
+    engine.drawAsks(find(".rtnb-asks"), state.asks, engine.decide);
+    drawTurns(state, open);
+  }
+
+  /** @param {boolean} open @param {boolean} reached */
+  function drawButtons(open, reached) {
+    const connect = part("connect");
+    connect.hidden = state.ended || (open && state.capturing);
+    connect.disabled = !(reached || state.road === "taken") || state.session === "connecting";
+    setText(connect, state.road === "taken" ? "Talk here" : open ? "Turn on microphone" : "Connect");
+    part("disconnect").hidden = !open;
+    part("mute").hidden = !(open && state.capturing);
+    setText(part("mute"), state.muted ? "Unmute" : "Mute");
+    part("mute").classList.toggle("rtnb-on", state.muted);
+    part("interrupt").hidden = !open;
+    part("interrupt").disabled = !engine.isBusy();
+    for (const radio of radios) {
+      radio.checked = (radio.value === "free") === state.hands_free;
+      radio.disabled = !reached;
+    }
+    part("half").checked = state.half_duplex;
+    part("half").parentElement.hidden = !state.hands_free || state.ended;
+    find(".rtnb-modes").hidden = find(".rtnb-levels").hidden = find("form.rtnb-form").hidden = state.ended;
+    part("half").disabled = !reached;
+    part("hold").hidden = state.hands_free || !open;
+    part("hold").setAttribute("aria-pressed", String(state.held));
+    part("enable").hidden = !(state.blocked && open);
+    for (const each of [input, ...find(".rtnb-form").querySelectorAll("button")]) each.disabled = !reached;
+  }
+  draw();
+  const scope = find(".rtnb-scope");
+  scope.open = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const hideScope = engine.showScope(scope);
+  const unwatch = engine.watch(draw);
+  return () => {
+    unwatch();
+    hideScope();
+    gone.abort();
+    engine.letGo();
+    root.remove();
+  };
+}
+
+/** @param {HTMLElement} button @param {any} engine */
+function holdWith(button, engine) {
+  button.onpointerdown = (event) => {
+    button.setPointerCapture(event.pointerId);
+    engine.hold();
+  };
+  button.onpointerup = button.onpointercancel = button.onlostpointercapture = engine.letGo;
+  button.oncontextmenu = (event) => event.preventDefault(); // A long touch is talking, not a menu.
+  button.onclick = ({ detail }) => {
+    // Of a key or a screen reader, which cannot hold: it begins, and the next one ends. Pointers have done it by now.
+    if (detail) return;
+    if (button.getAttribute("aria-pressed") === "true") engine.letGo();
+    else engine.hold();
+  };
+}
+
+/** @param {HTMLElement} root @param {HTMLElement} holdButton @param {any} engine */
+function keys(root, holdButton, engine) {
+  const native = (/** @type {KeyboardEvent} */ { target }) =>
+    target !== holdButton && /** @type {HTMLElement} */ (target).closest("button, input, textarea");
+  root.onkeydown = (event) => {
+    // Jupyter's own keys (a, b, x, d d …) must not act on the notebook while one talks; Ctrl+S still saves.
+    if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+    if (event.key === "Escape") engine.interrupt();
+    else if (event.key === " " && !native(event)) {
+      event.preventDefault(); // Or the page scrolls.
+      if (!event.repeat) engine.hold();
+    }
+  };
+  root.onkeyup = (event) => {
+    if (event.key !== " " || native(event)) return;
+    event.preventDefault();
+    engine.letGo();
+  };
+  root.addEventListener("focusout", (event) => {
+    if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) engine.letGo();
+  });
+}
+
+/** @param {HTMLElement} box @param {Aside | null} aside */
+function drawAside(box, aside) {
+  const [asked, answer, cost] = /** @type {HTMLElement} */ (box.firstElementChild).children;
+  box.hidden = !aside;
+  setText(asked, aside ? `Aside: ${aside.asked}` : "");
+  setText(answer, aside?.answer ?? "");
+  setText(cost, aside?.cost ?? "");
+}
+
+/** Screen readers speak each change, so only changes are written. @param {Element} node @param {string} text */
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** @param {HTMLElement} meter @param {number} level root mean square */
+function drawMeter(meter, level) {
+  // Square root: speech at -30 dB should move the bar visibly.
+  const percent = Math.round(Math.min(100, Math.sqrt(level) * 160));
+  meter.setAttribute("aria-valuenow", String(percent));
+  /** @type {HTMLElement} */ (meter.firstElementChild).style.width = `${percent}%`;
+}
+
+/** What was used, and how full each bound is. @param {HTMLElement} node @param {State} state */
+function drawAccount(node, { account, session }) {
+  const since = session === "open" ? (performance.now() - account.at) / 60_000 : 0;
+  const minutes = account.minutes + since;
+  const { spent, spent_share, max_minutes, cached } = account;
+  node.hidden = !account.at || (minutes === 0 && spent_share === null && max_minutes === null);
+  const clock = `${Math.floor(minutes)}:${String(Math.floor((minutes % 1) * 60)).padStart(2, "0")}`;
+  const time = max_minutes === null ? clock : `${clock} of ${+max_minutes.toFixed(2)} min`;
+  const words = /** @type {Element} */ (node.querySelector("[data-role=account]"));
+  setText(words, [`spent ${spent}`, time, cached].filter(Boolean).join("  ·  "));
+  drawBound(node.querySelector("[data-role=spent]"), spent_share, `Spent ${spent}`);
+  drawBound(node.querySelector("[data-role=time]"), max_minutes && minutes / max_minutes, `Time ${time}`);
+}
+
+/** @param {any} meter @param {number | null} share @param {string} words */
+function drawBound(meter, share, words) {
+  meter.hidden = share === null;
+  const percent = Math.round(Math.min(1, share ?? 0) * 100);
+  meter.setAttribute("aria-valuenow", String(percent));
+  meter.setAttribute("aria-label", words);
+  meter.title = words;
+  meter.classList.toggle("rtnb-nearly", percent >= 80);
+  meter.firstElementChild.style.width = `${percent}%`;
+}
+
+/** What is going on, in a few words. @param {State} state @returns {{ words: string, tone: string }} */
+export function statusOf(state) {
+  if (state.ended) return { words: "This conversation has ended. Run this cell again to talk again.", tone: "off" };
+  if (state.road === "none") return { words: "No kernel: it is busy or gone", tone: "bad" };
+  if (state.road === "taken") return { words: "In use in another window", tone: "off" };
+  if (state.road === "closed") return { words: "Closed. Run this cell again to talk again.", tone: "off" };
+  if (state.road === "") return { words: "Looking for the kernel…", tone: "wait" };
+  if (state.session === "connecting") return { words: state.waiting || "Connecting…", tone: "wait" };
+  if (state.session !== "open") return { words: state.message || "Not connected", tone: "off" };
+  if (state.waiting) return { words: state.waiting, tone: "wait" };
+  if (state.playing && state.blocked) return { words: "Sound is blocked", tone: "speak" };
+  if (state.playing && state.paused) return { words: "Paused: is that you?", tone: "hear" };
+  if (state.playing) return { words: "The AI is speaking", tone: "speak" };
+  if (state.phase === "hearing" || state.held) return { words: "Listening to you", tone: "hear" };
+  if (state.asks.length) return { words: "The AI waits for your approval", tone: "wait" };
+  if (state.running.length) return { words: `Thinking… (running ${state.running.join(", ")})`, tone: "wait" };
+  if (state.phase === "thinking") return { words: "Thinking…", tone: "wait" };
+  if (!state.capturing) return { words: "Connected, microphone off", tone: "on" };
+  if (state.muted) return { words: "Connected, microphone muted", tone: "on" };
+  return { words: state.hands_free ? "Listening: just speak" : "Hold the button to talk", tone: "on" };
+}
