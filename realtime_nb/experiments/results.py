@@ -15,6 +15,7 @@ from .folder import in_order, measures_of, read_about, read_rows, read_stopped
 from .metrics import spent_usd
 from .plotting import Plots
 from .summaries import difference_of, summarise
+from .tabling import tabulate
 
 if TYPE_CHECKING:
     import pandas
@@ -176,6 +177,90 @@ class Results:
                     {"system": system, "measure": measure, "mean": means[0], "other_mean": means[1]} | difference
                 )
         return pandas.DataFrame(found)
+
+    def table(
+        self, *measures: str, by: str | Sequence[str] = ("system", "condition"), seed: int = 0
+    ) -> pandas.DataFrame:
+        """Return a table that one could print: a line for each group, each figure with its 95 % interval.
+
+        Parameters
+        ----------
+        *measures : str
+            Which; by default what was graded, word errors, the first audible sample and the cost. Measures of time are
+            told by their median and 95th percentile, others by their mean.
+        by : str or sequence of str, default ("system", "condition")
+            Columns that make the lines.
+        seed : int, default 0
+            Of the resampling.
+
+        Returns
+        -------
+        table : pandas.DataFrame
+            All text, e.g. ``532 [393, 610]``; its ``to_csv``, ``to_html``, ``to_latex`` write it down. The numbers
+            themselves: `summary`.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such column.
+        """
+        import pandas
+
+        headings, lines = tabulate(self.rows, self.about, by, measures, seed=seed)
+        columns = 1 if isinstance(by, str) else len(by)
+        return pandas.DataFrame(lines, columns=headings).set_index(headings[:columns])
+
+    def report(
+        self,
+        path: str | Path | None = None,
+        *,
+        title: str | None = None,
+        examples: int = 5,
+        audio_mb: float = 6.0,
+        seed: int = 0,
+    ) -> Path:
+        """Write it all as one page of HTML that stands alone: it needs no network, no scripts, and prints well.
+
+        What was run, with its settings, versions and prices' dates; sums and differences with intervals; pictures; what
+        failed; some answers to be listened to; all answers; and what may not be concluded.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The file; by default ``report.html`` in the run's folder.
+        title : str, optional
+            By default the dataset's name and the day.
+        examples : int, default 5
+            How many examples, taken by chance, can be listened to, with the answers of all systems.
+        audio_mb : float, default 6.0
+            Megabytes of sound in the page at most; it says what is left out.
+        seed : int, default 0
+            Of the resampling and of the choice of examples.
+
+        Returns
+        -------
+        path : Path
+            The file.
+
+        Raises
+        ------
+        SettingsError
+            If the file cannot be written, or a number is negative.
+        """
+        from .report import make_report  # Whoever prints nothing needs no views.
+
+        for name, number in {"examples": examples, "audio_mb": audio_mb}.items():
+            if number < 0:
+                raise SettingsError(f"{name}={number} must be at least 0")
+        day = str(self.about.get("began_at", ""))[:10]
+        title = f"{self.about.get('dataset', 'results')}, {day}" if title is None else title
+        target = self.path / "report.html" if path is None else Path(path)
+        html = make_report(self, title=title, examples=examples, audio_mb=audio_mb, seed=seed)
+        try:
+            target.write_text(html, "utf-8")
+        except OSError as error:
+            raise SettingsError(f"path={str(target)!r} cannot be written: {error.strerror or error}") from error
+        return target
 
     def show(self, row: int | str) -> Reply | Conversation:
         """Return an answer's own record, as its session had it: it plays, reads, and says what it took.
