@@ -1,7 +1,8 @@
 """``realtime-nb``: the package from a terminal.
 
 ``realtime-nb lab`` opens the tutorials; ``realtime-nb talk FILE…`` sends spoken questions and keeps the answers;
-``realtime-nb doctor`` looks at the set-up; ``realtime-nb serve`` runs the local voice server for other programs.
+``realtime-nb eval DATA.csv --out DIR`` runs an experiment; ``realtime-nb doctor`` looks at the set-up;
+``realtime-nb serve`` runs the local voice server for other programs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, cli_doctor
+from . import __version__, cli_doctor, cli_eval
 
 if TYPE_CHECKING:
     from .audio import AudioClip
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code: 0, 1 where the server failed, 2 where what was given cannot be used."""
+    """Run a command; return the exit code: 0, 1 where the server failed, 2 where what was given cannot be used.
+
+    ``eval`` has 130, too, for being interrupted.
+    """
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if options.command == "serve":
@@ -37,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "doctor":
         return cli_doctor.run(options)
+    if options.command == "eval":
+        return cli_eval.run(options)
     return _talk(options)
 
 
@@ -65,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where replies go, and a recording of the whole session, DIR/recording (default: replies alone, here)",
     )
     talk.add_argument("--json", action="store_true", help="print one JSON object a file")
+    cli_eval.add_command(commands)
     lab = commands.add_parser(
         "lab",
         help="open JupyterLab on the tutorials",

@@ -26,7 +26,7 @@ FLOORS = {
     3: ("sessions",),
     4: ("views", "bridge"),
     5: ("widgets", "diagnosis", "experiments"),
-    6: ("cli", "cli_lab", "cli_doctor", ""),  # the command line, and the package itself
+    6: ("cli", "cli_doctor", "cli_eval", "cli_lab", ""),  # the command line, and the package itself
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 #: The only modules that may import these, at whatever depth.
