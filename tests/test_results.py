@@ -72,7 +72,7 @@ def test_groups_of_several_columns_are_compared_within_the_others(tmp_path):
 def test_two_runs_are_compared_system_by_system(tmp_path):
     before = results(tmp_path / "a", {("one", "clean"): [100, 200, 300], ("gone", "clean"): [1, 2, 3]})
     after = results(tmp_path / "b", {("one", "clean"): [90, 180, 270]})
-    compared = before.compare(after).set_index(["system", "measure"])
+    compared = before.compare(after).frame.set_index(["system", "measure"])
     row = compared.loc[("one", "latency_first_audio_ms")]
     assert (row["mean"], row["other_mean"], row["difference"], row["pairs"]) == (200, 180, -20, 3)
     assert np.isnan(compared.loc[("gone", "latency_first_audio_ms")]["difference"])

@@ -12,9 +12,12 @@ from ..pricing import format_usd
 from ..views import words
 from ..views.html import escape, note, picture, section, table, unbroken
 from ..views.plots import distributions
+from .groups import label_of
+from .tabling import format_difference, format_value
 
 if TYPE_CHECKING:
     from .results import Results
+    from .run_comparison import RunComparison
 
 _HEADER = ("system", "condition", "answers", "first audible, median (p95)", "word errors", "tools right", "cost")
 #: So many failures are told one by one.
@@ -51,6 +54,40 @@ def results_bundle(results: Results) -> dict[str, Any]:
         )
     parts += [note(line) for line in _remarks(results)]
     bundle["text/html"] = section(*parts, title=f"Results · {len(results)} answers · {words.DISCLOSURE}")
+    return bundle
+
+
+def run_comparison_bundle(comparison: RunComparison) -> dict[str, Any]:
+    """Return the looks of two runs beside each other."""
+    header = (*comparison.by, "measure", "here", "there", "difference", "effect size d_z", "pairs")
+    rows = [
+        (
+            *(str(row[name]) for name in comparison.by),
+            label_of(row["measure"]),
+            *(format_value(row[name], row["measure"]) for name in ("mean", "other_mean")),
+            format_difference(row["difference"], row["low"], row["high"], row["measure"]),
+            "–" if row["effect"] is None else f"{row['effect']:+.2f}".replace("-", "−"),
+            str(row["pairs"]),
+        )
+        for row in comparison.main_rows
+    ]
+    remarks = comparison.remarks
+    lines = [repr(comparison), *(", ".join(map(" ".join, zip(header, row, strict=True))) for row in rows), *remarks]
+    bundle: dict[str, Any] = {"text/plain": "\n".join(lines)}
+    parts = [note("No example was answered in both: there is nothing to compare.")]
+    if rows:
+        plot = comparison.plot
+        png = plot.to_png()
+        bundle["image/png"] = base64.b64encode(png).decode()
+        parts = [
+            table(header, ([unbroken(cell) for cell in row] for row in rows)),
+            picture(png, plot.description),
+            note(f"{plot.caption} Where an interval holds 0, these examples do not tell the runs apart."),
+        ]
+    parts += [note(remark) for remark in remarks]
+    bundle["text/html"] = section(
+        *parts, title=f"{comparison.results.path} → {comparison.other.path} · {words.DISCLOSURE}"
+    )
     return bundle
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError
 from ..paired import RESAMPLES
+from .drawing import Drawing
 from .groups import by_example, graded, grouped, is_binary, label_of, measured, named_columns
 from .intervals import Interval, Statistic, interval_of
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from .results import Results
 
 _BY = ("system", "condition")
-_FORMATS = ("pdf", "svg", "png")
 
 
 class Plots:
@@ -119,7 +117,7 @@ class Plots:
         return Plot(self._results, found, by, "mean", dots=False, seed=seed)
 
 
-class Plot:
+class Plot(Drawing):
     """A picture of results, which shows itself in a notebook; made by `Plots`."""
 
     def __init__(
@@ -200,53 +198,8 @@ class Plot:
             lines.append(f"{label_of(measure)}: {who} {found.center:,.4g}{span}")
         return "\n".join(lines)
 
-    @property
-    def figure(self) -> Any:
-        """The picture as a `matplotlib.figure.Figure`, in black on white, to change before it is saved."""
-        return self._drawn(ink="black")
-
-    def save(self, path: str | Path, *, width_mm: float = 183.0, dpi: int = 300) -> Path:
-        """Write the picture in black on white, for print; the same results give the same file.
-
-        Parameters
-        ----------
-        path : str or Path
-            Ends in ``.pdf`` or ``.svg`` (drawn, sharp at any size), or ``.png``.
-        width_mm : float, default 183.0
-            The figure's width: a journal's page. A column has about 89.
-        dpi : int, default 300
-            Dots per inch of a PNG.
-
-        Returns
-        -------
-        path : Path
-
-        Raises
-        ------
-        SettingsError
-            If the name ends otherwise, or the width is not one that can be drawn.
-        """
-        from ..views.interval_plot import to_bytes
-
-        path = Path(path)
-        kind = path.suffix.lower().removeprefix(".")
-        if kind not in _FORMATS:
-            raise SettingsError(f"{path.name!r} must end in .{', .'.join(_FORMATS)}")
-        if not 40 <= width_mm <= 2_000:
-            raise SettingsError(f"width_mm={width_mm} is not between 40 and 2000")
-        path.write_bytes(to_bytes(self._drawn(ink="black", width_mm=width_mm), kind, dpi=dpi))
-        return path
-
-    def to_svg(self) -> str:
-        """Return the picture as an SVG element in the ink of the page that it is put into."""
-        from ..views.interval_plot import to_inline_svg
-
-        return to_inline_svg(self._drawn(ink=""), self.description)
-
-    def _drawn(self, **options: Any) -> Any:
-        from ..views.interval_plot import draw
-
-        return draw([self._panel(measure) for measure in self.measures], **options)
+    def _panels(self) -> list[Panel]:
+        return [self._panel(measure) for measure in self.measures]
 
     def _panel(self, measure: str) -> Panel:
         from ..views.interval_plot import Mark, Panel
@@ -268,18 +221,6 @@ class Plot:
         ]
         is_graded = measure.endswith("_correctness") or measure.startswith(("grade_", "completed"))
         return is_graded and all(0 <= value <= 1 for value in pooled)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from ..views.html import note, picture, section
-        from ..views.interval_plot import to_small_png
-        from ..views.plots import INK
-
-        png = to_small_png(self._drawn(ink=INK))
-        return {
-            "text/plain": f"{self.description}\n{self.caption}",
-            "text/html": section(picture(png, self.description), note(self.caption)),
-            "image/png": base64.b64encode(png).decode(),
-        }
 
     def __repr__(self) -> str:
         return f"Plot({', '.join(self.measures)} by {', '.join(self.by)})"

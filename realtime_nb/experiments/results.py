@@ -11,10 +11,11 @@ from ..errors import SettingsError
 from ..pricing import format_usd
 from ..recording.recording import Recording
 from ..turns import Reply
-from .folder import in_order, measures_of, read_about, read_rows, read_stopped
+from .folder import in_order, read_about, read_rows, read_stopped
 from .metrics import spent_usd
 from .plotting import Plots
-from .summaries import difference_of, summarise
+from .run_comparison import RunComparison
+from .summaries import summarise
 from .tabling import tabulate
 
 if TYPE_CHECKING:
@@ -145,38 +146,31 @@ class Results:
         """Pictures that one could print: ``plot.latency()``, ``plot.cost()``, ``plot.grades()``."""
         return Plots(self)
 
-    def compare(self, other: Results, *, seed: int = 0) -> pandas.DataFrame:
+    def compare(self, other: Results, *, by: str | Sequence[str] = "system", seed: int = 0) -> RunComparison:
         """Compare with another run: the same examples, conditions and systems, on another day or with other settings.
 
         Parameters
         ----------
         other : Results
             What is compared with this.
+        by : str or sequence of str, default "system"
+            Columns that make the groups, e.g. ``("system", "condition")``.
         seed : int, default 0
             Of the resampling.
 
         Returns
         -------
-        comparison : pandas.DataFrame
-            A row for each system and measure that both have: ``difference`` (the other's less this one's), ``low``,
-            ``high``, ``effect``, ``pairs``, as in `summary`; ``mean`` here, and ``other_mean`` there.
-        """
-        import pandas
+        comparison : RunComparison
+            Differences (the other's less this one's) of what both have, with intervals and effect sizes, as its
+            ``frame``, as a picture (``plot``), and what else is not the same (``remarks``). Examples and conditions
+            that are not what they were are left out.
 
-        found = []
-        for system in dict.fromkeys(row["system"] for row in self.rows):
-            ours = [row for row in self.rows if row["system"] == system]
-            theirs = [row for row in other.rows if row["system"] == system]
-            for measure in measures_of(ours):
-                means = [
-                    pandas.Series([row[measure] for row in rows if row.get(measure) is not None], dtype=float).mean()
-                    for rows in (ours, theirs)
-                ]
-                difference = difference_of(theirs, ours, measure, ["example_id", "condition", "repeat"], seed)
-                found.append(
-                    {"system": system, "measure": measure, "mean": means[0], "other_mean": means[1]} | difference
-                )
-        return pandas.DataFrame(found)
+        Raises
+        ------
+        SettingsError
+            If there is no such column.
+        """
+        return RunComparison(self, other, by, seed=seed)
 
     def table(
         self, *measures: str, by: str | Sequence[str] = ("system", "condition"), seed: int = 0

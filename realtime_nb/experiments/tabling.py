@@ -91,7 +91,8 @@ def tabulate(
 def _cells(values: list[list[float]], measure: str, is_binary: bool, seed: int) -> list[str]:
     by_median = measure.endswith(_BY_MEDIAN)
     found = interval_of(values, "median" if by_median else "mean", is_binary=is_binary, seed=seed)
-    text = format_interval(found.center, found.low, found.high, measure) if found else "–"
+    shown_as = "completed" if is_binary else measure  # Right or wrong: a share.
+    text = format_interval(found.center, found.low, found.high, shown_as) if found else "–"
     if not by_median:
         return [text]
     return [text, format_value(float(np.percentile(np.concatenate(values), 95)), measure) if values else "–"]

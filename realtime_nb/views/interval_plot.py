@@ -57,6 +57,8 @@ class Panel(NamedTuple):
     marks: Sequence[Mark]
     highest: float | None = None
     """Where the axis ends, where that is known; it begins at 0, or below where there are such values."""
+    is_difference: bool = False
+    """Whether 0 is what all is measured against: it has a line, and is not the axis' end."""
 
 
 def draw(panels: Sequence[Panel], *, ink: str = "black", width_mm: float = WIDTH_MM) -> Figure:
@@ -161,7 +163,9 @@ def _dress(axes: Axes, panel: Panel, names: Sequence[str], ink: str) -> None:
     axes.set_yticklabels([textwrap.fill(escape_label(name), _NAME_LENGTH) or "–" for name in names])
     axes.set_ylim(len(names) - 0.45, -0.55)
     lowest = min((each for mark in panel.marks for each in (mark.low, *mark.dots) if each is not None), default=0.0)
-    if lowest >= 0:
+    if panel.is_difference:
+        axes.axvline(0, color=ink, linewidth=0.9, zorder=1)
+    elif lowest >= 0:
         axes.set_xlim(left=0)
     if panel.highest is not None:
         axes.set_xlim(right=panel.highest)
