@@ -24,8 +24,8 @@ _DESCRIPTION = """\
 Ask each system each question of a dataset, under each condition; print a table, and keep everything in a folder:
 results.csv, summary.json, report.html, recordings. An estimate of the cost is printed before anything is spent."""
 _EPILOG = """\
-exit codes: 0 all is answered; 1 answers failed or are still to be asked, which --resume does; 2 what was given cannot
-be used, and nothing was asked; 130 interrupted, what was answered is kept.
+exit codes: 0 all is answered; 1 answers failed (--retry-failed asks again) or are still to be asked (--resume does);
+2 what was given cannot be used, and nothing was asked; 130 interrupted, what was answered is kept.
 
 conditions: clean, telephone, telephone-alaw, noise:SNR_DB, pink:SNR_DB, babble:SNR_DB, reverberation:T60_S,
 level:DBFS, speed:FACTOR; one after the other with +, as in noise:10+telephone.
@@ -60,6 +60,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="how often (default: 1)")
     parser.add_argument("--max-usd", type=float, metavar="USD", help="what may be spent")
     parser.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    parser.add_argument("--retry-failed", action="store_true", help="as --resume, and ask again what failed")
     parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="questions at once (default: 8)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the conditions (default: 0)")
     parser.add_argument(
@@ -126,7 +127,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         concurrency=options.concurrency,
         seed=options.seed,
         out=options.out,
-        resume=options.resume,
+        resume="failed" if options.retry_failed else options.resume,
         max_usd=options.max_usd,
         live=options.live,
         progress=shows_bar,
@@ -145,9 +146,10 @@ def _dataset(path: Path) -> Dataset:
 def _check_folder(options: argparse.Namespace) -> None:
     """Say in the terminal's words what `run` would say in Python's."""
     is_run = (options.out / "run.json").is_file()
-    if is_run and not options.resume and not options.dry_run:
+    resumes = options.resume or options.retry_failed
+    if is_run and not resumes and not options.dry_run:
         raise SettingsError(f"{str(options.out)!r} holds a run: go on with it by --resume, or choose another --out")
-    if options.resume and not is_run:
+    if resumes and not is_run:
         print(f"note: {str(options.out)!r} holds no run to go on with: this one begins", file=sys.stderr)
 
 
@@ -285,6 +287,8 @@ def _words(results: Results, report: Path) -> str:
         told.append(f"failed  {row['cell_id']} ({row['failure_stage']}): {row['error_message']}")
     if len(results.failed) > 5:
         told.append(f"failed  {len(results.failed) - 5} more: see results.csv")
+    if results.failed:
+        told.append("        --retry-failed asks them again")
     if results.missing:
         why = f" ({results.stopped})" if results.stopped else ""
         told.append(f"missing {results.missing} answers{why}: go on by --resume")

@@ -82,7 +82,10 @@ def test_what_failed_is_told_and_ends_with_1(data, tmp_path, capsys):
     backend = ["--backend", "http://127.0.0.1:9/v1", "--max-usd", "5"]
     assert main(["eval", data, "--out", str(tmp_path / "out"), *backend]) == 1
     out = capsys.readouterr().out
-    assert "failed  q1__realtime__clean__1 (" in out and "0 of 2" in out
+    assert "failed  q1__realtime__clean__1 (" in out and "0 of 2" in out and "--retry-failed asks them again" in out
+    again = ["--backend", "local", "--retry-failed", "--json"]
+    assert main(["eval", data, "--out", str(tmp_path / "out"), *again]) == 0
+    assert json.loads(capsys.readouterr().out)["failed_examples"] == 0
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,8 @@ def interval_of(
     center = float(pooled.mean() if statistic == "mean" else np.median(pooled))
     if len(found) < 2:
         return Interval(center, None, None, len(found))
-    means = [float(np.mean(each)) for each in found]
-    if is_binary and statistic == "mean" and all(mean in (0.0, 1.0) for mean in means):
-        return Interval(center, *_wilson(sum(means), len(means)), len(means))
+    if is_binary and statistic == "mean" and all(min(each) == max(each) for each in found):
+        return Interval(center, *_wilson(sum(each[0] for each in found), len(found)), len(found))
     low, high = np.percentile(_resampled(found, statistic, seed), (2.5, 97.5))
     return Interval(center, float(low), float(high), len(found))
 

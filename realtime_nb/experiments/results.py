@@ -169,6 +169,17 @@ class Results:
         ------
         SettingsError
             If there is no such column.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import realtime_nb as rt
+        >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+        >>> texts = rt.Dataset.from_texts(["What time is it?"])
+        >>> results = rt.run(texts, systems, out="results/before", progress=False)
+        >>> again = rt.run(texts, systems, out="results/after", progress=False)
+        >>> results.compare(again)
+        RunComparison('results/before' → 'results/after': 1 pairs)
         """
         return RunComparison(self, other, by, seed=seed)
 
@@ -197,6 +208,16 @@ class Results:
         ------
         SettingsError
             If there is no such column.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import realtime_nb as rt
+        >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+        >>> texts = rt.Dataset.from_texts(["What time is it?"])
+        >>> results = rt.run(texts, systems, out="results/table", progress=False)
+        >>> print(results.table("wer").to_csv().splitlines()[1])
+        realtime,clean,1 of 1,0%
         """
         import pandas
 
@@ -240,6 +261,16 @@ class Results:
         ------
         SettingsError
             If the file cannot be written, or a number is negative.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import realtime_nb as rt
+        >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+        >>> texts = rt.Dataset.from_texts(["What time is it?"])
+        >>> results = rt.run(texts, systems, out="results/report", progress=False)
+        >>> results.report().name
+        'report.html'
         """
         from .report import make_report  # Whoever prints nothing needs no views.
 
