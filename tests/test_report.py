@@ -65,7 +65,9 @@ def test_it_says_what_was_run_and_with_what(spoken):
 def test_it_has_sums_differences_pictures_and_players(spoken):
     page = page_of(spoken)
     assert re.search(r"first audible sample, ms after the question, median", page.words)
-    assert "difference to realtime" in page.words and "effect size" in page.words
+    assert (
+        "difference to realtime" in page.words and "difference to clean" in page.words and "effect size" in page.words
+    )
     assert page.tags.count("figure") == 3 == page.tags.count("svg")
     assert page.tags.count("audio") == 2 * 2 * 3  # Two examples under two conditions: asked, and answered twice.
     assert page.words.count("2 plus 3 is 5.") == 8  # Once to be listened to, once among all.

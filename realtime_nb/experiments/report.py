@@ -13,7 +13,7 @@ from ..views.html import escape, facts, note, table, unbroken
 from ..views.page import bullets, figure, notice, page, paragraph, wide
 from .caveats import caveats
 from .conditions import describe
-from .groups import label_of
+from .groups import grouped, label_of
 from .listening import all_answers, sample
 from .plotting import Plot
 from .provenance import Made, made_with
@@ -114,29 +114,33 @@ def _sums(results: Results, seed: int) -> str:
 
 
 def _differences(results: Results, seed: int) -> str:
-    """Lay each system beside the first, on the same examples, condition by condition."""
-    if len({row["system"] for row in results.rows}) < 2:
+    """Lay systems beside the first one, and conditions beside the first one, on the same examples."""
+    return "".join(_differences_by(results, by, seed) for by in (("system", "condition"), ("condition", "system")))
+
+
+def _differences_by(results: Results, by: tuple[str, str], seed: int) -> str:
+    levels = list(dict.fromkeys(key[0] for key in grouped(results.rows, by, results.about))) if results.rows else []
+    if len(levels) < 2:
         return ""
     wanted = main_measures(results.rows)
     found = [
         row
-        for row in summarise(results.rows, results.about, ("system", "condition"), seed=seed)
+        for row in summarise(results.rows, results.about, by, seed=seed)
         if row["measure"] in wanted and row["difference"] is not None
     ]
     if not found:
-        return paragraph("No two systems answered the same two examples: nothing can be paired.")
-    base = next(system for system in results.about["systems"] if any(row["system"] == system for row in results.rows))
+        return paragraph(f"No two {by[0]}s have two answered examples in common: nothing can be paired.")
     lines = [
         [
             escape(label_of(row["measure"])),
-            *(escape(str(row[name])) for name in ("system", "condition")),
+            *(escape(str(row[name])) for name in by),
             unbroken(format_difference(row["difference"], row["low"], row["high"], row["measure"])),
             "–" if row["effect"] is None else f"{row['effect']:+.2f}".replace("-", "−"),
             str(row["pairs"]),
         ]
         for row in sorted(found, key=lambda row: wanted.index(row["measure"]))
     ]
-    header = ("measure", "system", "condition", f"difference to {base}", "effect size d_z", "pairs")
+    header = ("measure", *by, f"difference to {levels[0]}", "effect size d_z", "pairs")
     holding = sum(not row["low"] <= 0 <= row["high"] for row in found)
     return wide(table(header, lines)) + note(
         f"Means of differences on the same examples, with 95 % intervals (paired bootstrap). {holding} of {len(found)} "
