@@ -2,7 +2,16 @@ import pytest
 from result_folders import graded_rows
 
 from realtime_nb.errors import SettingsError
-from realtime_nb.experiments.groups import by_example, graded, grouped, is_binary, label_of, measured, named_columns
+from realtime_nb.experiments.groups import (
+    by_example,
+    graded,
+    grouped,
+    is_binary,
+    is_share,
+    label_of,
+    measured,
+    named_columns,
+)
 
 ABOUT = {"systems": ["quick", "slow"], "conditions": {"clean": "", "telephone": ""}}
 
@@ -35,10 +44,17 @@ def test_the_share_answered_counts_where_something_failed():
     assert graded([*rows, {"status": "failed"}]) == ["completed", "wer"]
 
 
+def test_shares_are_told_in_percent_and_grades_in_their_own_scale():
+    told = {name: is_share(name) for name in ("wer", "task_success", "yield_rate", "grade_polite", "cost_usd")}
+    assert told == {"wer": True, "task_success": True, "yield_rate": True, "grade_polite": False, "cost_usd": False}
+
+
 @pytest.mark.parametrize(
     ("measure", "label"),
     [
         ("grade_is_polite", "is polite"),
+        ("yield_rate", "interruptions yielded to"),
+        ("voice_pitch_hz", "voice pitch, Hz"),
         ("stop_time_ms", "stop time, ms"),
         ("pitch_hz", "pitch, Hz"),
         ("cost_usd", "cost of an answer, US$"),

@@ -20,6 +20,14 @@ _LABELS = {
     "task_success": "tasks that came out right",
     "tool_call_correctness": "right tool called",
     "tool_call_arg_correctness": "right arguments",
+    "task_success": "task done",
+    "keywords_found": "keywords found",
+    "response_rate": "turns answered",
+    "yield_rate": "interruptions yielded to",
+    "false_barge_in_rate": "stopped by backchannels",
+    "interruption_stop_ms": "silent after an interruption, ms",
+    "heard_fraction": "share of the answers heard",
+    "wasted_usd": "cost of what was not heard, US$",
     "latency_first_audio_ms": "first audio, ms after the question",
     "latency_first_audible_ms": "first audible sample, ms after the question",
     "latency_response_done_ms": "answer complete, ms after the question",
@@ -35,6 +43,12 @@ _LABELS = {
     "cost_per_minute_usd": "cost of a minute of talk, US$",
     "output_s": "length of the answer, s",
 }
+#: Measures that say how good answers are, beside grades; all are shares, but for word errors, which may exceed 1.
+_QUALITIES = (
+    *("completed", "wer", "task_success", "tool_call_correctness", "tool_call_arg_correctness", "keywords_found"),
+    *("response_rate", "yield_rate", "false_barge_in_rate"),
+)
+_SHARES = {*_QUALITIES, "cer", "heard_fraction"}
 _UNITS = {"_ms": "ms", "_usd": "US$", "_s": "s", "_hz": "Hz", "_db": "dB", "_wpm": "words/min"}
 
 
@@ -87,14 +101,18 @@ def measured(rows: list[Row]) -> list[str]:
 
 def is_binary(rows: Iterable[Row], measure: str) -> bool:
     """Return whether a measure is a grade, and everywhere 0 or 1."""
-    is_grade = measure == "completed" or measure.startswith("grade_") or measure.endswith("_correctness")
+    is_grade = measure.startswith("grade_") or (measure in _QUALITIES and measure != "wer")
     return is_grade and all(value_of(row, measure) in (None, 0.0, 1.0) for row in rows)
+
+
+def is_share(measure: str) -> bool:
+    """Return whether a measure is told in percent; grades are not, unless all are right or wrong."""
+    return measure in _SHARES
 
 
 def graded(rows: list[Row]) -> list[str]:
     """Return the measures that say how good answers are: grades, what is right, word errors."""
-    is_graded = ("grade_", "completed", "wer")
-    return [name for name in measured(rows) if name.startswith(is_graded) or name.endswith("_correctness")]
+    return [name for name in measured(rows) if name.startswith("grade_") or name in _QUALITIES]
 
 
 def label_of(measure: str) -> str:

@@ -13,7 +13,7 @@ from ..views import words
 from ..views.budget import AudioBudget
 from ..views.html import escape, note, player, saying, table, unbroken
 from ..views.page import wide
-from .groups import Row, label_of, value_of
+from .groups import Row, graded, label_of, value_of
 from .tabling import LATENCY, format_value
 
 if TYPE_CHECKING:
@@ -86,10 +86,9 @@ def _short(text: str) -> str:
 
 
 def _grades(row: Row) -> str:
-    names = [name for name in row if name.startswith("grade_") or name.endswith("_correctness")]
     told = []
-    for name in names:
-        if row[name] is not None:
+    for name in graded([row]):
+        if name not in ("completed", "wer"):  # They stand beside it.
             reason = row.get(f"reason_{name.removeprefix('grade_')}", "")
             told.append(f"{label_of(name)} {format_value(row[name], name)}{f' ({reason})' if reason else ''}")
     return "<br>".join(map(escape, told)) or "–"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SettingsError
 from ..paired import RESAMPLES
 from .drawing import Drawing
-from .groups import by_example, graded, grouped, is_binary, label_of, measured, named_columns
+from .groups import by_example, graded, grouped, is_binary, is_share, label_of, measured, named_columns
 from .intervals import Interval, Statistic, interval_of
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class Plot(Drawing):
         pooled = [
             value for (_, name), each in self._values.items() if name == measure for found in each for value in found
         ]
-        is_graded = measure.endswith("_correctness") or measure.startswith(("grade_", "completed"))
+        is_graded = measure.startswith("grade_") or (is_share(measure) and measure not in ("wer", "cer"))
         return is_graded and all(0 <= value <= 1 for value in pooled)
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..pricing import format_usd
-from .groups import Row, by_example, graded, grouped, is_binary, label_of, measured, named_columns
+from .groups import Row, by_example, graded, grouped, is_binary, is_share, label_of, measured, named_columns
 from .intervals import interval_of
 
 LATENCY = "latency_first_audible_ms"
@@ -23,11 +23,6 @@ def main_measures(rows: list[Row]) -> list[str]:
     found = [name for name in [*graded(rows), LATENCY] if name in known and name != "completed"]
     # Where everything is free, as the local voice is, a cost tells nothing.
     return [*found, COST] if any(row.get(COST) for row in rows) else found
-
-
-def is_share(measure: str) -> bool:
-    """Return whether a measure is shown in percent."""
-    return measure in ("completed", "wer", "cer") or measure.endswith("_correctness")
 
 
 def format_value(value: float | None, measure: str) -> str:
