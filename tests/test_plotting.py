@@ -28,6 +28,18 @@ def test_latency_has_a_median_with_its_interval_for_each_system_and_condition_in
     assert list(frame.examples) == list(frame.answers) == [12] * 4
 
 
+def test_answers_that_are_far_out_make_the_axis_logarithmic_which_is_said(found, tmp_path):
+    [axes] = found.plot.latency().figure.axes
+    assert axes.get_xscale() == "linear" and axes.get_xlim()[0] == 0
+    rows = graded_rows()
+    rows[0]["latency_first_audible_ms"] = 60_000.0
+    plot = write_results(tmp_path, rows).plot.latency()
+    [axes] = plot.figure.axes
+    plot.figure.canvas.draw()
+    assert axes.get_xscale() == "log" and plot.caption.endswith("Logarithmic axis.")
+    assert {"500", "10,000"} <= {label.get_text() for label in axes.get_xticklabels()}
+
+
 def test_cost_has_means_and_where_all_is_free_the_tokens(found, tmp_path):
     frame = found.plot.cost().frame
     assert set(frame.measure) == {"cost_usd"} and frame["mean"][0] == pytest.approx(0.002 + 5.5e-5)

@@ -71,7 +71,7 @@ def test_it_has_sums_differences_pictures_and_players(spoken):
     assert page.tags.count("figure") == 3 == page.tags.count("svg")
     assert page.tags.count("audio") == 2 * 2 * 3  # Two examples under two conditions: asked, and answered twice.
     assert page.words.count("2 plus 3 is 5.") == 8  # Once to be listened to, once among all.
-    assert "keywords 0.00 (missing: 5)" in page.words
+    assert "keywords 0 (missing: 5)" in page.words
     assert "answered by the local voice" in page.words and "2 examples are few" in page.words
 
 

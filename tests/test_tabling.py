@@ -40,6 +40,11 @@ def test_what_is_free_has_no_column_of_costs(tmp_path):
         (0.0005, "cost_usd", "$0.00050"),
         (2.345, "output_s", "2.35"),
         (0.5, "grade_keywords", "0.50"),
+        (-0.004, "wer", "0%"),
+        (-0.001, "grade_keywords", "0.00"),
+        (-0.4, "turn_gap_ms", "0"),
+        (-0.01, "wer", "-1%"),
+        (-10.0, "turn_gap_ms", "-10"),
     ],
 )
 def test_a_value_is_written_as_its_unit_asks(value, measure, text):

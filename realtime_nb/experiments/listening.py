@@ -14,7 +14,7 @@ from ..views.budget import AudioBudget
 from ..views.html import escape, note, player, saying, table, unbroken
 from ..views.page import wide
 from .groups import Row, graded, label_of, value_of
-from .tabling import LATENCY, format_value
+from .tabling import LATENCY
 
 if TYPE_CHECKING:
     from .results import Results
@@ -90,7 +90,7 @@ def _grades(row: Row) -> str:
     for name in graded([row]):
         if name not in ("completed", "wer"):  # They stand beside it.
             reason = row.get(f"reason_{name.removeprefix('grade_')}", "")
-            told.append(f"{label_of(name)} {format_value(row[name], name)}{f' ({reason})' if reason else ''}")
+            told.append(f"{label_of(name)} {row[name]:.3g}{f' ({reason})' if reason else ''}")
     return "<br>".join(map(escape, told)) or "–"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import SettingsError
 from ..paired import RESAMPLES
 from .drawing import Drawing
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from .results import Results
 
 _BY = ("system", "condition")
+#: Times the median: answers that took longer than this ask for a logarithmic axis.
+_FAR_OUT = 10
 
 
 class Plots:
@@ -183,7 +187,8 @@ class Plot(Drawing):
         if any(self._binary.values()):
             how += "; Wilson’s where answers are right or wrong"
         dots, tick = ("Dot: an answer. ", " Tick: 95th percentile.") if self._dots else ("", "")
-        return f"{dots}Marker: {self.statistic}; line: {what} ({how}).{tick}"
+        axis = " Logarithmic axis." if any(map(self._is_log, self.measures)) else ""
+        return f"{dots}Marker: {self.statistic}; line: {what} ({how}).{tick}{axis}"
 
     @property
     def description(self) -> str:
@@ -213,21 +218,27 @@ class Plot(Drawing):
             center, low, high = (found.center, found.low, found.high) if found else (None, None, None)
             dots = [value for each in values for value in each] if self._dots else ()
             marks.append(Mark(who, series, center, low, high, _tail(values) if self._dots else None, dots))
-        return Panel(label_of(measure), marks, 1.0 if self._is_share(measure) else None)
+        highest = 1.0 if self._is_share(measure) else None
+        return Panel(label_of(measure), marks, highest, is_log=self._is_log(measure))
+
+    def _is_log(self, measure: str) -> bool:
+        """Whether some answers are so far out that the others could not be told apart."""
+        pooled = self._pooled(measure)
+        return self._dots and bool(pooled) and min(pooled) > 0 and max(pooled) > _FAR_OUT * float(np.median(pooled))
 
     def _is_share(self, measure: str) -> bool:
-        pooled = [
+        is_graded = measure.startswith("grade_") or (is_share(measure) and measure not in ("wer", "cer"))
+        return is_graded and all(0 <= value <= 1 for value in self._pooled(measure))
+
+    def _pooled(self, measure: str) -> list[float]:
+        return [
             value for (_, name), each in self._values.items() if name == measure for found in each for value in found
         ]
-        is_graded = measure.startswith("grade_") or (is_share(measure) and measure not in ("wer", "cer"))
-        return is_graded and all(0 <= value <= 1 for value in pooled)
 
     def __repr__(self) -> str:
         return f"Plot({', '.join(self.measures)} by {', '.join(self.by)})"
 
 
 def _tail(values: Sequence[Sequence[float]]) -> float | None:
-    import numpy as np
-
     pooled = [value for each in values for value in each]
     return float(np.percentile(pooled, 95)) if pooled else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,10 @@ def format_value(value: float | None, measure: str) -> str:
     """Write a measure's value, without the unit that its heading has."""
     if value is None or np.isnan(value):
         return "–"
+    return re.sub(r"^-(\D*0\D?0*\D?)$", r"\1", _written(value, measure))  # What is rounded to nothing has no sign.
+
+
+def _written(value: float, measure: str) -> str:
     if is_share(measure):
         return f"{value:.0%}"
     if measure.endswith("_usd"):

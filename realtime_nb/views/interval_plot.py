@@ -57,6 +57,8 @@ class Panel(NamedTuple):
     marks: Sequence[Mark]
     highest: float | None = None
     """Where the axis ends, where that is known; it begins at 0, or below where there are such values."""
+    is_log: bool = False
+    """Whether equal steps are equal ratios; all values are above 0 then."""
     is_difference: bool = False
     """Whether 0 is what all is measured against: it has a line, and is not the axis' end."""
 
@@ -158,12 +160,19 @@ def _draw_panel(axes: Axes, panel: Panel, names: Sequence[str], series: Sequence
 
 
 def _dress(axes: Axes, panel: Panel, names: Sequence[str], ink: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     axes.patch.set_alpha(0)
     axes.set_yticks(range(len(names)))
     axes.set_yticklabels([textwrap.fill(escape_label(name), _NAME_LENGTH) or "–" for name in names])
     axes.set_ylim(len(names) - 0.45, -0.55)
     lowest = min((each for mark in panel.marks for each in (mark.low, *mark.dots) if each is not None), default=0.0)
-    if panel.is_difference:
+    if panel.is_log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+    elif panel.is_difference:
         axes.axvline(0, color=ink, linewidth=0.9, zorder=1)
     elif lowest >= 0:
         axes.set_xlim(left=0)
