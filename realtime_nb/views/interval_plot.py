@@ -28,6 +28,7 @@ _MM_PER_INCH = 25.4
 _NAME_LENGTH = 22
 _LETTERS_PER_MM = 0.5
 _NARROWEST_PANEL_MM = 55
+_WIDE_PANEL_MM = 120
 #: More dots than these are a picture inside a vector file, for the file's sake.
 _VECTOR_DOTS = 1_500
 #: SVG's own word for the ink of the text around it; matplotlib has no such colour, so this one stands for it.
@@ -91,7 +92,7 @@ def draw(panels: Sequence[Panel], *, ink: str = "black", width_mm: float = WIDTH
     for index, axes in enumerate(grid.flat):
         if index < len(panels):
             _draw_panel(axes, panels[index], names, series)
-            _dress(axes, panels[index], names, ink or _PAGE_INK)
+            _dress(axes, panels[index], names, ink or _PAGE_INK, width_mm / across)
             label = textwrap.fill(escape_label(panels[index].label), round(_LETTERS_PER_MM * width_mm / across))
             axes.set_xlabel(label, color=ink or _PAGE_INK, size=8.5)
         else:
@@ -159,7 +160,7 @@ def _draw_panel(axes: Axes, panel: Panel, names: Sequence[str], series: Sequence
         )
 
 
-def _dress(axes: Axes, panel: Panel, names: Sequence[str], ink: str) -> None:
+def _dress(axes: Axes, panel: Panel, names: Sequence[str], ink: str, panel_mm: float) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axes.patch.set_alpha(0)
@@ -169,7 +170,7 @@ def _dress(axes: Axes, panel: Panel, names: Sequence[str], ink: str) -> None:
     lowest = min((each for mark in panel.marks for each in (mark.low, *mark.dots) if each is not None), default=0.0)
     if panel.is_log:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if panel_mm > _WIDE_PANEL_MM else (1, 3)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axes.xaxis.set_minor_locator(NullLocator())
     elif panel.is_difference:
