@@ -10,32 +10,6 @@ import pytest
 import realtime_nb
 
 NAMES = realtime_nb.__all__
-#: What a reader calls most, beside the names themselves.
-METHODS = [
-    "AudioClip.from_file",
-    "AudioClip.save",
-    "Backend.find",
-    "ChatSession.ask",
-    "Conversation.costs",
-    "Dataset.from_csv",
-    "Dataset.from_folder",
-    "Dataset.from_texts",
-    "Picture.of",
-    "RealtimeSession.ask",
-    "RealtimeSession.record_to",
-    "RealtimeSession.respond",
-    "RealtimeSession.save",
-    "RealtimeSession.update",
-    "RealtimeSession.watch",
-    "Recording.ask_again",
-    "Recording.load",
-    "Recording.replay",
-    "Results.compare",
-    "Results.load",
-    "Results.report",
-    "Results.summary",
-    "Results.table",
-]
 ROOT = Path(realtime_nb.__file__).parent
 MODULES = sorted(
     ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")

@@ -29,6 +29,10 @@ TOLD = {
         r"not answered: the guard flagged what was asked \(card numbers are not for this line\)",
         r"stopped: \$0\.01\d+ of \$0\.0100 are spent",
     ),
+    "07_experiments": (
+        r"180 answers, about \$0, and what is not known beforehand: cascade",
+        r"Open results/\d+_\d+/report\.html",
+    ),
 }
 
 

@@ -28,7 +28,10 @@ METHODS = [
     "Recording.load",
     "Recording.replay",
     "Results.load",
+    "Results.compare",
+    "Results.report",
     "Results.summary",
+    "Results.table",
 ]
 
 
