@@ -18,6 +18,7 @@ import soxr
 
 from . import aac
 from .errors import AudioError
+from .paths import missing
 from .record import Record
 
 #: Rate of PCM16 on the Realtime wire, in Hz.
@@ -50,6 +51,21 @@ MIME_TYPES = {
     "mp3": "audio/mpeg",
     "aac": "audio/aac",
 }
+
+
+def check_is_clip(value: object) -> None:
+    """Raise `TypeError` for what is no clip, with the way to one."""
+    if isinstance(value, str | Path):
+        kind = "text" if isinstance(value, str) else "path"
+        file = f"AudioClip.from_file({str(value)!r})"
+        raise TypeError(f"{str(value)!r} is a {kind}, not a clip: give {file}, or speak(…) for words")
+    if not isinstance(value, AudioClip):
+        raise TypeError(f"{type(value).__name__} is not a clip: give an AudioClip")
+
+
+def is_sound_file(path: Path) -> bool:
+    """Whether a path leads to a file that calls itself a sound."""
+    return path.suffix.lower().lstrip(".") in MIME_TYPES and path.is_file()
 
 
 def to_pcm16(y: npt.NDArray[np.floating]) -> bytes:
@@ -231,9 +247,9 @@ class AudioClip(Record):
         """
         path = Path(path)
         if not path.is_file():
-            raise AudioError(f"{str(path)!r} is not a file")
+            raise AudioError(missing(path))
         if path.stat().st_size == 0:
-            raise AudioError(f"{str(path)!r} is an empty file")
+            raise AudioError(f"{str(path)!r} is an empty file: record or export it again")
         # Without the name, by whose ending libsndfile would guess: it takes a ".raw" for samples without a header.
         return cls._read(path.read_bytes(), str(path))
 

@@ -98,7 +98,9 @@ class Backend:
             return cls.azure_openai(api_key=api_key)
         if urlsplit(backend).scheme in ("http", "https", "ws", "wss"):
             return cls.at(backend, api_key)
-        raise SettingsError(f'backend={backend!r} is not "openai", "azure", "local" or the address of a server')
+        raise SettingsError(
+            f'backend={backend!r} is not known: give "openai", "azure", "local" or an address that begins with https://'
+        )
 
     @classmethod
     def openai(cls, api_key: str | None = None) -> Backend:

@@ -237,7 +237,14 @@ class ServerError(RealtimeError):
         self.param = param
         self.event_id = event_id
         self.retry_after_s = retry_after_s
-        self.advice = advice if advice is not None else self.FATAL.get(code or "")
+        self.advice = advice if advice is not None else self._known_advice()
+
+    def _known_advice(self) -> str | None:
+        if self.code == "model_not_found":
+            return "choose a model that this server has and this account may use (model=…)"
+        if (self.param or "").endswith("voice"):
+            return "choose another voice (voice=…)"
+        return self.FATAL.get(self.code or "")
 
     #: Codes of a refusal that time heals.
     RATE_LIMITS: ClassVar[tuple[str, ...]] = (

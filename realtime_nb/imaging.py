@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import PictureError
+from .paths import missing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,7 +52,7 @@ def opened(source: Any, max_side: int) -> Image:
         return _image_of_array(source)
     if isinstance(source, Path | bytes):
         if isinstance(source, Path) and not source.is_file():
-            raise PictureError(f"{str(source)!r} is not a file")
+            raise PictureError(missing(source))
         data = source if isinstance(source, bytes) else source.read_bytes()
         image = read(data, f"{len(data)} bytes" if isinstance(source, bytes) else repr(str(source)))
         image.draft(None, (2 * max_side, 2 * max_side))  # JPEG is decoded at about the size that is needed.

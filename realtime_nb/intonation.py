@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from .audio import AudioClip
+from .audio import AudioClip, check_is_clip
 
 # Speaking voices, from a low man's to a child's.
 _LOWEST_HZ, _HIGHEST_HZ = 65.0, 450.0
@@ -70,6 +70,7 @@ def prosody(clip: AudioClip) -> Prosody:
     """
     import librosa
 
+    check_is_clip(clip)
     samples = clip.cut(0, _MEASURED_S).resample(_SAMPLE_RATE).samples
     rms = librosa.feature.rms(y=samples, frame_length=512, hop_length=512)[0]
     loud = np.sort(rms)[len(rms) // 2 :]

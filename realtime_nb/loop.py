@@ -71,6 +71,12 @@ class Pending(Future[T]):
             raise RuntimeError("result() would stop the I/O thread that it waits for: await it instead")
         return super().result(timeout)
 
+    def __getattr__(self, name: str) -> Any:
+        # Who forgets to await asks the promise for what the result has.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(f"a result that was not waited for has no {name!r}: await it, or call .result(), first")
+
     def __repr__(self) -> str:
         if not self.done():
             return "<Pending: not there yet; await it, or call .result()>"

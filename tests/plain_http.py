@@ -23,6 +23,7 @@ def plain(answers, *, ahead_s=0.0):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answer = answers.get(self.path.partition("?")[0], (404, "not here"))
             if answer is None:
                 ended.wait(30)
@@ -34,6 +35,8 @@ def plain(answers, *, ahead_s=0.0):
             self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body.encode())
+
+        do_POST = do_GET
 
         def date_time_string(self, timestamp=None):
             return super().date_time_string(time.time() + ahead_s)

@@ -105,7 +105,7 @@ def test_pcm16_may_be_any_bytes(kind):
         (lambda: AudioClip.from_bytes(tone(0.0).encode("wav")), "holds no samples"),
         (lambda: AudioClip.from_bytes(tone().encode("wav"), longest_s=0.001), "at most 0 s are taken"),
         (lambda: AudioClip.from_file("/no/such.wav"), "'/no/such.wav' is not a file"),
-        (lambda: AudioClip.from_file("/"), "'/' is not a file"),
+        (lambda: AudioClip.from_file("/"), "'/' is a folder, not a file"),
     ],
 )
 def test_bad_input_is_named(call, said):

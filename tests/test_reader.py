@@ -71,7 +71,7 @@ def test_a_changed_file_is_told(folder):
 
 
 def test_a_folder_of_something_else_is_no_recording(tmp_path):
-    with pytest.raises(rt.RecordingError, match=r"is no recording: events\.jsonl cannot be read"):
+    with pytest.raises(rt.RecordingError, match=r"is no recording, as events\.jsonl cannot be read"):
         rt.Recording.load(tmp_path)
     (tmp_path / "events.jsonl").write_text('{"type": "click"}\n{"type": "move"}\n')
     with pytest.raises(rt.RecordingError, match=r"no line of its events\.jsonl can be read"):

@@ -316,7 +316,7 @@ def test_close_ends_the_process():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"voice": "bob"}, "voice='bob' is not one of alloy, ash"),
+        ({"voice": "bob"}, "voice='bob' is not known: choose one of alloy, ash"),
         ({"voice": "echo", "speed": 0}, "speed=0 must be positive"),
         ({"voice": "echo", "speed": float("nan")}, "speed=nan must be positive"),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
+from ..paths import missing
 from .datasets import SPEAKERS, Example, Speaker
 
 _KNOWN = frozenset("example_id user_text audio_path speaker gt_tool_call gt_tool_call_arg tags language".split())
@@ -20,12 +21,16 @@ def read_csv(path: Path, speaker: Speaker) -> Iterator[Example]:
         # With the mark that spreadsheets put in front.
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{str(path)!r} cannot be read as a CSV file in UTF-8: {error}") from None
+        if not path.is_file():
+            raise SettingsError(missing(path)) from None
+        problem = f"{str(path)!r} cannot be read as a CSV file in UTF-8 ({error})"
+        raise SettingsError(f"{problem}: save it as CSV with UTF-8 in the program that made it") from None
     rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
     columns = rows.fieldnames or []
     for either in (("example_id",), ("user_text", "audio_path")):
         if not {*either} & {*columns}:
-            raise _error(path, 1, f"there is no column {' or '.join(either)} among {', '.join(columns) or 'none'}")
+            absent, known = " or ".join(either), ", ".join(columns) or "none"
+            raise _error(path, 1, f"there is no column {absent} among {known}: add it, or rename what is meant")
     lines: dict[str, int] = {}
     try:
         for row in rows:

@@ -168,7 +168,10 @@ class LocalServer:
         try:
             self._socket = socket.create_server((self.host, port), family=family)
         except (OSError, OverflowError) as error:
-            raise SettingsError(f"cannot listen on host={self.host!r}, port={port}: {error}") from error
+            reason = error.strerror.partition(" (")[0] if isinstance(error, OSError) and error.strerror else error
+            raise SettingsError(
+                f"cannot listen on host={self.host!r}, port={port} ({reason}): choose another port, or 0 for a free one"
+            ) from error
         self._stack = contextlib.AsyncExitStack()
 
     @property

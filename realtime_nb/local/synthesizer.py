@@ -254,6 +254,6 @@ class Synthesizer:
 
 def _check(voice: str, speed: float) -> None:
     if voice not in VOICES:
-        raise SettingsError(f"voice={voice!r} is not one of {', '.join(VOICES)}")
+        raise SettingsError(f"voice={voice!r} is not known: choose one of {', '.join(VOICES)}")
     if not speed > 0:
         raise SettingsError(f"speed={speed!r} must be positive")

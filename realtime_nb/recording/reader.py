@@ -71,7 +71,10 @@ class Folder:
         try:
             data = (path / EVENTS).read_bytes()
         except OSError as error:
-            raise RecordingError(f"{str(path)!r} is no recording: {EVENTS} cannot be read ({error.strerror})") from None
+            raise RecordingError(
+                f"{str(path)!r} is no recording, as {EVENTS} cannot be read ({error.strerror}): give the folder that "
+                "save() or recording=… has written"
+            ) from None
         self.manifest = self._manifest()
         with many_records():
             self.lines, self._texts = self._parsed(data)

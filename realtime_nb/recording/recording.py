@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from ..audio import AudioClip
 from ..conversation import Conversation
 from ..errors import RecordingError
+from ..paths import missing
 from ..record import Record
 from ..turns import Turn
 from . import frames
@@ -107,7 +108,7 @@ class Recording(Record):
         """
         path = Path(path)
         if not path.exists():
-            raise RecordingError(f"{str(path)!r} is not there")
+            raise RecordingError(missing(path, "is not there"))
         if path.is_dir():
             return cls(Folder(path))
         folder = Path(tempfile.mkdtemp(prefix="realtime_nb-"))

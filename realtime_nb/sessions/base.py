@@ -6,10 +6,11 @@ import asyncio
 import warnings
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..audio import AudioClip
+from ..audio import AudioClip, check_is_clip, is_sound_file
 from ..conversation import Conversation
 from ..errors import AudioError, BudgetReached, SettingsError
 from ..limiter import Limiter
@@ -296,6 +297,8 @@ def _checked_piece(piece: Any) -> Content:
     if isinstance(piece, AudioClip):
         check_clip(piece)
         return piece
+    if isinstance(piece, str | Path) and _names_sound(piece):
+        check_is_clip(piece)  # As words, a name would be answered as if somebody had said it.
     if isinstance(piece, str):
         return piece
     if is_picture(piece):
@@ -307,10 +310,21 @@ def _checked_piece(piece: Any) -> Content:
     )
 
 
+def _names_sound(piece: str | Path) -> bool:
+    """Whether somebody means a file that is there, not its name."""
+    try:
+        return is_sound_file(Path(piece))
+    except (OSError, ValueError):
+        return False  # Words can be longer than any path, and hold what none may.
+
+
 def check_clip(clip: AudioClip) -> None:
     """Raise `AudioError` for a clip that cannot be a spoken turn: too short for the API, or silent throughout."""
+    check_is_clip(clip)
     if clip.duration_s * 1000 < _LEAST_CLIP_MS:
         length_ms = round(clip.duration_s * 1000)
-        raise AudioError(f"the clip is {length_ms} ms long; the API takes {_LEAST_CLIP_MS} ms or more")
+        raise AudioError(
+            f"the clip is {length_ms} ms long: record or load more, as the API takes {_LEAST_CLIP_MS} ms or more"
+        )
     if clip.peak == 0.0:
-        raise AudioError("the clip is silent from end to end: check the recording")
+        raise AudioError("the clip is silent from end to end: check the file, or run realtime_nb.doctor()")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..backends import Backend
 from ..errors import ConnectionLost, ServerError
 from .gate import Gate
-from .transport import retry_after_s
+from .transport import LOOK, retry_after_s
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
@@ -145,6 +145,7 @@ async def told_by_sdk() -> AsyncIterator[None]:
             param=body.get("param"),
         ) from error
     except APIConnectionError as error:
-        raise ConnectionLost(f"{error.request.url.host} cannot be reached: {error.__cause__ or error}") from error
+        host, reason = error.request.url.netloc.decode(), error.__cause__ or error
+        raise ConnectionLost(f"{host} cannot be reached ({reason}): {LOOK}") from error
     except APIError as error:
         raise ServerError(error.message, code=error.code, error_type=error.type, param=error.param) from error

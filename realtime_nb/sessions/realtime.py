@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from msgspec import UNSET
 
-from ..audio import WIRE_SAMPLE_RATE, AudioClip, checked_sample_rate
+from ..audio import WIRE_SAMPLE_RATE, AudioClip, check_is_clip, checked_sample_rate
 from ..backends import Backend
 from ..conversation import Conversation
 from ..errors import AudioError, BudgetReached, RealtimeError, SettingsError
@@ -358,6 +358,7 @@ class RealtimeSession(Session):
         ConnectionLost
             If the session ends meanwhile.
         """
+        check_is_clip(clip)
         if not _SLOWEST <= speed <= _FASTEST:
             raise SettingsError(f"speed={speed!r} must be between {_SLOWEST} and {_FASTEST}")
         if self.turn_detection is None:

@@ -15,6 +15,8 @@ from ..errors import ConnectionLost, RealtimeError, ServerError
 
 #: How long the server may take to accept the socket.
 OPEN_TIMEOUT_S = 15.0
+#: What to do about a server that is not there.
+LOOK = "check the address and the network, or let realtime_nb.doctor() look"
 
 
 class Transport:
@@ -48,9 +50,9 @@ class Transport:
         except InvalidStatus as error:
             raise _refusal(error, host) from error
         except TimeoutError as error:
-            raise ConnectionLost(f"{host} did not answer within {OPEN_TIMEOUT_S:.0f} s") from error
+            raise ConnectionLost(f"{host} did not answer within {OPEN_TIMEOUT_S:.0f} s: {LOOK}") from error
         except (OSError, ValueError, WebSocketException) as error:
-            raise ConnectionLost(f"{host} cannot be reached: {error}") from error
+            raise ConnectionLost(f"{host} cannot be reached ({error}): {LOOK}") from error
         return cls(socket)
 
     async def send(self, message: str) -> None:

@@ -107,6 +107,9 @@ class VoicePanel(StreamTraits, BaseWidget):
         if not watch_every_s > 0:
             raise SettingsError(f"watch_every_s={watch_every_s} must be a positive number of seconds")
         camera = _checked_camera(camera)
+        if not hasattr(session, "send_audio"):
+            kind = type(session).__name__
+            raise TypeError(f"{kind} takes no sound while it is spoken: give a RealtimeSession, or ask turn by turn")
         if previous := _panels.pop(session, None):
             previous.close()
         self.session = session

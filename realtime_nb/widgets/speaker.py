@@ -12,7 +12,7 @@ from typing import Any
 
 import traitlets
 
-from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
+from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler, check_is_clip
 from ..bridge import Frame, Road
 from ..loop import Pending
 from .base import BaseWidget, static_text
@@ -235,6 +235,7 @@ class Speaker(BaseWidget):
         played_ms : Pending[float]
             How much of it was rendered, when it is over or was cut off by `stop`.
         """
+        check_is_clip(clip)
         item_id = f"clip-{next(self._clips)}"
         pcm = clip.to_pcm16()
         self._waiting[item_id] = done = Pending()

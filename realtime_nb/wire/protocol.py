@@ -304,7 +304,8 @@ class RealtimeProtocol:
 
     def _check_open(self, what: str) -> None:
         if self.state is not State.OPEN:
-            raise LocalProtocolError(f"cannot {what} while the session is {self.state.value}")
+            way = "connect it first" if self.state is State.CLOSED else "wait until connect() is done"
+            raise LocalProtocolError(f"cannot {what} while the session is {self.state.value}: {way}")
 
     def _number(self) -> str:
         return f"client_{next(self._numbers)}"

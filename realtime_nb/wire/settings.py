@@ -196,7 +196,7 @@ def session_from_options(**options: Any) -> dict[str, Any]:
     session: dict[str, Any] = {"type": "realtime"}
     for name, value in options.items():
         if name not in Options.__annotations__:
-            raise SettingsError(f"{name!r} is not a session setting; there are {', '.join(Options.__annotations__)}")
+            raise SettingsError(f"{name!r} is not a session setting: choose among {', '.join(Options.__annotations__)}")
         if name.endswith("_format"):
             if not (isinstance(value, str) and value in _FORMATS):
                 raise SettingsError(f"{name}={value!r} is not one of {', '.join(_FORMATS)}")

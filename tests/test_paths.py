@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pytest
+
+from realtime_nb.paths import missing
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "question.wav").write_bytes(b"")
+    return tmp_path
+
+
+def test_a_name_that_is_much_alike_is_offered():
+    assert missing(Path("questoin.wav")) == "'questoin.wav' is not a file: give 'question.wav', if that is meant"
+
+
+def test_where_nothing_is_alike_the_folder_is_named(folder):
+    said = missing(Path("other.flac"), "is not there")
+    assert said.startswith("'other.flac' is not there: check its name") and repr(str(folder.resolve())) in said
+
+
+def test_where_the_folder_is_missing_the_beginning_of_paths_is_named(folder):
+    assert missing(Path("audio/question.wav")).endswith(f"check its folder; paths begin in {str(folder)!r}")
+
+
+def test_a_folder_is_no_file(folder):
+    assert missing(folder) == f"{str(folder)!r} is a folder, not a file: give the path of a file in it"
