@@ -14,6 +14,7 @@ from typing import IO
 from .audio import AudioClip
 from .errors import ConnectionLost, MissingExtra, SettingsError
 from .loop import submit
+from .progress import Progress
 
 #: How long the server may take to say where it is.
 START_TIMEOUT_S = 30.0
@@ -87,7 +88,8 @@ class LocalVoice:
             # Ctrl-C in a terminal is meant for the person's program.
             start_new_session=True,
         )
-        line = self._first_line()
+        with Progress("start the local voice"):
+            line = self._first_line()
         try:
             said = json.loads(line)
             self._address = (said["url"], said["api_key"])

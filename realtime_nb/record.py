@@ -9,10 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from .progress import Progress
+
 
 class Record:
     """Something that a notebook shows as static text, HTML and pictures."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle: dict[str, Any] = import_module("realtime_nb.views").mimebundle(self)
+        # The first picture takes librosa a while, and an hour's conversation holds many players.
+        with Progress(f"draw {type(self).__name__}"):
+            bundle: dict[str, Any] = import_module("realtime_nb.views").mimebundle(self)
         return bundle

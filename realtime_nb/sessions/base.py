@@ -16,6 +16,7 @@ from ..errors import AudioError, BudgetReached, SettingsError
 from ..limiter import Limiter
 from ..loop import Pending, call_soon, submit
 from ..pictures import Picture, is_picture
+from ..progress import Progress
 from ..tools import Approver
 from ..turns import Reply
 from ..wire.local import ApprovalAsked, Heard, Interrupted, StateChanged
@@ -160,8 +161,10 @@ class Session(TurnControl, WatchingSession):
         return submit(self._ask_each(asked))
 
     async def _ask_each(self, questions: list[tuple[Content, ...]]) -> Conversation:
-        for question in questions:
-            await self.ask(*question)
+        with Progress("ask", len(questions), "questions") as progress:
+            for question in questions:
+                await self.ask(*question)
+                progress.add()
         return self.conversation
 
     @property

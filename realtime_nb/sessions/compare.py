@@ -10,6 +10,7 @@ from ..audio import AudioClip
 from ..comparison import Cell, Comparison
 from ..errors import SettingsError
 from ..loop import Pending, submit
+from ..progress import Progress
 from ..turns import Reply
 from .base import Session, check_clip
 
@@ -80,12 +81,13 @@ def _named(sessions: Sequence[Session]) -> dict[str, Session]:
 async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioClip, str]], repeats: int) -> Comparison:
     cells: list[Cell] = []
     names = list(sessions)
-    for turn, (repeat, (clip_name, (clip, reference))) in enumerate(
-        itertools.product(range(1, repeats + 1), clips.items())
-    ):
-        for place in range(len(names)):
-            system = names[(turn + place) % len(names)]
-            cells.append(await _ask(sessions[system], system, clip_name, repeat, clip, reference))
+    rounds = list(itertools.product(range(1, repeats + 1), clips.items()))
+    with Progress("compare", len(rounds) * len(names), "answers") as progress:
+        for turn, (repeat, (clip_name, (clip, reference))) in enumerate(rounds):
+            for place in range(len(names)):
+                system = names[(turn + place) % len(names)]
+                cells.append(await _ask(sessions[system], system, clip_name, repeat, clip, reference))
+                progress.add()
     order = {name: place for place, name in enumerate(names)}
     cells.sort(key=lambda cell: order[cell.system])
     words_only = [name for name, session in sessions.items() if not session.hears_sound]

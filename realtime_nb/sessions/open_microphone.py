@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..errors import ConnectionLost
+from ..progress import Progress
 from ..turns import Turn
 from .listener import Listener
 
@@ -129,10 +130,12 @@ async def send_live(session: RealtimeSession, clip: AudioClip, speed: float, *, 
     async with OpenMicrophone(session) as microphone:
         microphone.say(clip)
         end_ms = clip.duration_s * 1000 + microphone.closing_ms
-        while (
-            microphone.now_ms < end_ms
-            or (microphone.goes_on and microphone.now_ms < end_ms + _LONGEST_WAIT_MS)
-            or (hears_out and microphone.listener.is_playing)
-        ):
-            # Nobody needs to hurry through silence that waits for an answer.
-            await microphone.step(speed if microphone.now_ms < end_ms else 1.0)
+        with Progress("listen", clip.duration_s, "s") as progress:
+            while (
+                microphone.now_ms < end_ms
+                or (microphone.goes_on and microphone.now_ms < end_ms + _LONGEST_WAIT_MS)
+                or (hears_out and microphone.listener.is_playing)
+            ):
+                # Nobody needs to hurry through silence that waits for an answer.
+                await microphone.step(speed if microphone.now_ms < end_ms else 1.0)
+                progress.add(_FRAME_MS / 1000)

@@ -17,6 +17,7 @@ from ..activity import Span, speech_spans
 from ..audio import AudioClip
 from ..conversation import Conversation
 from ..errors import AudioError
+from ..progress import Progress
 from ..record import Record
 from ..turns import Reply, Turn
 from .html import picture
@@ -195,7 +196,7 @@ def spectrogram(
     if not range_db > 0:
         raise AudioError(f"range_db={range_db} must be positive")
     told = _told_words(words, sounding)
-    with _drawing:
+    with _drawing, Progress("analyse"):
         return _analyse(tracks, transform, range_db, told)
 
 
