@@ -13,7 +13,7 @@ from ..errors import ConnectionLost, MissingExtra, RealtimeError, ServerError
 from ..recording.secrecy import Secrets
 from ..sessions.http import Api, told_by_sdk
 from ..sessions.realtime import RealtimeSession
-from ..sessions.transport import Transport
+from ..sessions.transport import LOOK, Transport
 from ..wire.events import Error, SessionCreated, decode_server
 from .facts import Answer, Clock, Server
 
@@ -107,7 +107,7 @@ async def _answer(backend: Backend, ask: Callable[[], Awaitable[str]], timeout_s
     except TimeoutError:
         error, code = f"no answer within {timeout_s:g} s", "unreachable"
     except ConnectionLost as lost:
-        error, code = str(lost), "unreachable"
+        error, code = str(lost).removesuffix(f": {LOOK}"), "unreachable"
     except ServerError as refused:
         error, code = refused.message, refused.code or "refused"
     except (RealtimeError, OSError, ValueError) as fault:
