@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 import time
+import uuid
 from types import TracebackType
 from typing import Any
 
@@ -73,18 +74,39 @@ class Progress:
         from tqdm import tqdm
 
         form = _NO_BAR if self._total is None else _BAR
+        # In a cell each bar has an output of its own; in a terminal, one goes below the other.
+        place = 0 if isinstance(self._stream, _CellLine) else None
         columns, lines = shutil.get_terminal_size()  # Some terminals say that they have none of either.
         total = None if self._total is None else round(self._total)
         options = {"desc": self._what, "total": total, "unit": self._unit, "bar_format": form, "leave": False}
-        with tqdm(**options, file=self._stream, ncols=columns, nrows=lines) as bar:
+        with tqdm(**options, file=self._stream, position=place, ncols=columns, nrows=lines) as bar:
             bar.start_t -= time.monotonic() - self._began_s
             while not self._over.wait(_EVERY_S):
                 bar.n = round(self._done if self._total is None else min(self._done, self._total))
                 bar.refresh()
 
 
+class _CellLine:
+    """A line in a cell's output that is written over and over, as a file; nothing is left of it in the notebook."""
+
+    def __init__(self) -> None:
+        self._display_id = f"realtime-nb-{uuid.uuid4().hex}"
+        self._text = ""
+        self._is_there = False
+
+    def write(self, text: str) -> None:
+        self._text = text.replace("\r", "").rstrip()
+
+    def flush(self) -> None:
+        from IPython.display import display, update_display
+
+        show: Any = update_display if self._is_there else display
+        self._is_there = True
+        show({"text/plain": self._text}, raw=True, display_id=self._display_id)
+
+
 def _stream() -> Any:
     """Return where a bar may be drawn: a cell's output, or a terminal."""
-    if "ipykernel" in sys.modules and hasattr(sys.stdout, "parent_header"):
-        return sys.stdout
+    if getattr(sys.stdout, "parent_header", None) is not None and "ipykernel" in sys.modules:
+        return _CellLine()
     return sys.stderr if sys.stderr is not None and sys.stderr.isatty() else None

@@ -31,6 +31,11 @@ def test_a_terminal_is_told_where_the_rest_is_looked_at():
     assert "kernel" not in [check.name for check in checkup.checks]
 
 
+def test_colab_is_told_what_its_widgets_need():
+    facts = replace(broken("machine", place="colab"), page=None)
+    assert "enable_custom_widget_manager()" in diagnose(facts).unchecked[0]
+
+
 def test_what_needs_a_click_is_named_until_it_is_done():
     facts = replace(HEALTHY, heard=None, played=None)
     assert [text.split()[0] for text in diagnose(facts).unchecked] == ["microphone", "speaker"]

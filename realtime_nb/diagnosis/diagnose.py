@@ -13,6 +13,10 @@ _NO_PAGE = (
     "page, microphone and speaker (the page has not answered; if no buttons show above, install realtime-nb, "
     "ipywidgets and anywidget where Jupyter itself runs, too, and reload the page)"
 )
+_NO_PAGE_IN_COLAB = (
+    "page, microphone and speaker (the page has not answered; if no buttons show above, run  from google.colab import "
+    "output; output.enable_custom_widget_manager()  and this cell again)"
+)
 _CLICK = "{} (click the button above)"
 
 
@@ -36,7 +40,9 @@ def diagnose(facts: Facts) -> Checkup:
 
 def _unchecked(facts: Facts) -> Iterator[str]:
     if facts.page is None:
-        yield _NO_PAGE if facts.machine is None or facts.machine.kernel else _TERMINAL
+        is_colab = facts.machine is not None and facts.machine.place == "colab"
+        in_kernel = facts.machine is None or facts.machine.kernel is not None
+        yield _NO_PAGE_IN_COLAB if is_colab else _NO_PAGE if in_kernel else _TERMINAL
         return
     if facts.page.secure and facts.page.allowed:
         if facts.heard is None:
