@@ -234,9 +234,11 @@ class CheckPanel(BaseWidget):
 
     def _give_up(self, number: int) -> None:
         if number == self._tones and self._playback.busy:
+            self._playback.flush()  # It must not sound later, when nobody expects it.
             self._playback.forget()
             problem = f"The page played no tone within {_TONE_WITHIN_S:g} s. Reload it, and try again."
             self._tell("played", Played(error=problem))
+            self._road.send({"kind": "no_sound", "text": problem}, urgent=True)
 
     def _on_no_speaker(self, message: dict[str, Any]) -> None:
         self._tell("played", Played(error=str(message["text"])))

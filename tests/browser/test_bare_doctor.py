@@ -157,3 +157,18 @@ def test_done_takes_the_buttons_away(found, visit):
     page = visit()
     button(page, "Done").click()
     until(lambda: found._panel.comm is None)
+
+
+def test_a_page_whose_sound_stands_still_is_given_up(found, visit, monkeypatch):
+    monkeypatch.setattr("realtime_nb.widgets.doctor._TONE_WITHIN_S", 1.0)
+    page = visit(
+        """window.AudioContext = class extends AudioContext {
+          constructor(options) { super(options); this.suspend(); }
+          resume() { return new Promise(() => {}); }
+        };"""
+    )
+    button(page, "Check speaker").click()
+    silent = line(found, "speaker")
+    assert silent.state == "broken" and silent.said == "The page played no tone within 1 s"
+    assert silent.fix == "reload it, and try again"
+    expect(button(page, "Check speaker")).to_be_enabled()

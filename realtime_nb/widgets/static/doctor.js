@@ -90,6 +90,7 @@ async function makeEngine(model, signal) {
     onControl(/** @type {any} */ message) {
       if (message.kind === "state") state.text = message.text;
       else if (message.kind === "did_you_hear") Object.assign(state, { busy: "", question: true });
+      else if (message.kind === "no_sound") Object.assign(state, { busy: "", error: message.text });
       else if (message.kind === "probe") probe(message.count, message.every_ms);
       else if (message.kind === "shared" && message.name === "error") state.error = message.value;
       changed();
