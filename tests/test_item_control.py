@@ -1,6 +1,7 @@
 import pytest
 from test_renewal import TEXT, WAIT_S, local_server, told, words
 
+from realtime_nb.errors import LocalProtocolError
 from realtime_nb.local_voice import speak
 from realtime_nb.sessions.realtime import RealtimeSession
 
@@ -98,3 +99,20 @@ def test_an_aside_reads_the_conversation_and_does_not_enter_it(session):
     label = session.aside('Classify the conversation: is it about "sums" or "joke"?').result(WAIT_S)
     assert label.transcript == "joke"
     assert words(session) == before and title.usage.output_tokens > 0
+
+
+def test_an_answer_that_the_model_forgot_because_nobody_heard_it_can_still_be_edited_and_taken_out(server):
+    with RealtimeSession(**server) as session:
+        [reply] = ask(session, "Say good evening.")
+        [unheard] = reply.turns
+        deleted = told(session, "conversation.item.deleted")
+        session.heard(unheard.item_id, 0, stopped=True)
+        assert deleted.wait(WAIT_S) and unheard in session.conversation
+        with pytest.raises(LocalProtocolError, match="the record alone has it"):
+            session.aside("Summarise what was said.", about=unheard)
+        edited = session.edit(unheard, "Good night.").result(WAIT_S)
+        assert words(session) == [("user", "Say good evening."), ("assistant", "Good night.")]
+        assert edited.edited_from is unheard
+        assert ask(session, "What did you say?")[0].transcript == "I said: Good night."
+        session.delete(edited).result(WAIT_S)
+        assert edited not in session.conversation and not session.conversation.errors
