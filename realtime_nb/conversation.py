@@ -16,10 +16,11 @@ from msgspec import UNSET
 from .costs import Costs
 from .input_track import InputTrack, SentFrames
 from .local_folds import LOCAL_FOLDS, trace
+from .output_folds import OUTPUT_FOLDS
 from .record import Record
 from .seams import Seam, settings_text
 from .turn_index import TurnIndex
-from .turns import Part, Reply, Turn
+from .turns import Reply, Turn
 from .wire import events as ev
 from .wire.items import REQUEST
 from .wire.local import ClockAligned, SessionRenewed
@@ -142,6 +143,7 @@ class Conversation(Record):
     def _session(self, event: ev.SessionCreated | ev.SessionUpdated, elapsed_ms: float) -> None:
         before, self.session = self._updated, event.session
         encoding = _text(setting_at(self.session, "audio.input.format.type")) or "audio/pcm"
+        self._index.output_encoding = _text(setting_at(self.session, "audio.output.format.type")) or "audio/pcm"
         if isinstance(event, ev.SessionCreated):
             # A server counts from its own beginning: after a reconnection, nothing of before is in its buffer.
             self._track = InputTrack(encoding)
@@ -339,72 +341,10 @@ class Conversation(Record):
                 if reply.in_conversation:
                     self._index.place(turn.item_id, None)
 
-    def _output_item_added(self, event: ev.ResponseOutputItemAdded, elapsed_ms: float) -> None:
-        turn = self._index.described(event.item)
-        if turn:
-            self._index.output(self._index.reply(event.response_id), turn, event.output_index)
 
-    def _output_item_done(self, event: ev.ResponseOutputItemDone, elapsed_ms: float) -> None:
-        turn = self._index.described(event.item)
-        if turn:
-            turn.done = True
-            self._index.output(self._index.reply(event.response_id), turn, event.output_index)
-
-    def _part_described(
-        self, event: ev.ResponseContentPartAdded | ev.ResponseContentPartDone, elapsed_ms: float
-    ) -> None:
-        turn = self._index.output_turn(event)
-        part = self._index.part(turn, event.content_index, "audio" if "audio" in event.part.type else "text")
-        if isinstance(event, ev.ResponseContentPartDone) and event.part.words:
-            part.finish_text(event.part.words)
-
-    def _text_delta(
-        self, event: ev.ResponseOutputTextDelta | ev.ResponseOutputAudioTranscriptDelta, elapsed_ms: float
-    ) -> None:
-        kind = "text" if isinstance(event, ev.ResponseOutputTextDelta) else "audio"
-        self._index.part(self._index.output_turn(event), event.content_index, kind).add_text(event.delta)
-        self._index.reply(event.response_id).timing.mark("first_text", elapsed_ms)
-
-    def _text_done(self, event: ev.ResponseOutputTextDone, elapsed_ms: float) -> None:
-        self._index.part(self._index.output_turn(event), event.content_index, "text").finish_text(event.text)
-
-    def _transcript_done(self, event: ev.ResponseOutputAudioTranscriptDone, elapsed_ms: float) -> None:
-        self._index.part(self._index.output_turn(event), event.content_index, "audio").finish_text(event.transcript)
-
-    def _audio_delta(self, event: ev.ResponseOutputAudioDelta, elapsed_ms: float) -> None:
-        turn = self._index.turns.get(event.item_id)
-        part = turn.parts.get(event.content_index) if turn is not None and turn.response_id is not None else None
-        if part is None:
-            part = self._index.part(self._index.output_turn(event), event.content_index, "audio")
-        if not part.audio_chunks:
-            part.encoding = _text(setting_at(self.session, "audio.output.format.type")) or "audio/pcm"
-            self._index.reply(event.response_id).timing.mark("first_audio", elapsed_ms)
-        if not part.is_audible:
-            self._find_sound(event, part, elapsed_ms)
-        part.add_audio(event.delta)
-
-    def _find_sound(self, event: ev.ResponseOutputAudioDelta, part: Part, elapsed_ms: float) -> None:
-        timing = self._index.reply(event.response_id).timing
-        found_ms = part.find_sound(event.delta)
-        if found_ms is not None and timing.first_audio_ms is not None:
-            # Played as it comes: at its place behind the first sample, or when it came, if that was later.
-            played_ms = timing.origin_ms + timing.first_audio_ms + found_ms
-            timing.mark("audible_on_arrival", max(played_ms, elapsed_ms))
-
-    def _audio_done(self, event: ev.ResponseOutputAudioDone, elapsed_ms: float) -> None:
-        self._index.part(self._index.output_turn(event), event.content_index, "audio").audio_done = True
-
-    def _arguments_delta(self, event: ev.ResponseFunctionCallArgumentsDelta, elapsed_ms: float) -> None:
-        turn = self._index.output_turn(event)
-        if not turn.done:
-            turn.arguments += event.delta
-
-    def _arguments_done(self, event: ev.ResponseFunctionCallArgumentsDone, elapsed_ms: float) -> None:
-        turn = self._index.output_turn(event)
-        turn.arguments = event.arguments
-        turn.name = event.name or turn.name
-        turn.call_id = event.call_id or turn.call_id
-        turn.done = True
+def _of_index(fold: Callable[[TurnIndex, Any, float], None]) -> Callable[[Conversation, Any, float], None]:
+    """Return a fold of turns and replies as one of their conversation."""
+    return lambda conversation, event, elapsed_ms: fold(conversation._index, event, elapsed_ms)
 
 
 def _text(value: Any) -> str | None:
@@ -432,23 +372,12 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     ev.ConversationItemDeleted: Conversation._item_deleted,
     ev.ConversationItemTruncated: Conversation._item_truncated,
     **dict.fromkeys(LOCAL_FOLDS, Conversation._local),
+    **{kind: _of_index(fold) for kind, fold in OUTPUT_FOLDS.items()},
     SessionRenewed: Conversation._renewed,
     ev.ConversationItemInputAudioTranscriptionDelta: Conversation._transcription_delta,
     ev.ConversationItemInputAudioTranscriptionCompleted: Conversation._transcription_completed,
     ev.ConversationItemInputAudioTranscriptionFailed: Conversation._transcription_failed,
     ev.ResponseCreated: Conversation._response_created,
     ev.ResponseDone: Conversation._response_done,
-    ev.ResponseOutputItemAdded: Conversation._output_item_added,
-    ev.ResponseOutputItemDone: Conversation._output_item_done,
-    ev.ResponseContentPartAdded: Conversation._part_described,
-    ev.ResponseContentPartDone: Conversation._part_described,
-    ev.ResponseOutputTextDelta: Conversation._text_delta,
-    ev.ResponseOutputTextDone: Conversation._text_done,
-    ev.ResponseOutputAudioDelta: Conversation._audio_delta,
-    ev.ResponseOutputAudioDone: Conversation._audio_done,
-    ev.ResponseOutputAudioTranscriptDelta: Conversation._text_delta,
-    ev.ResponseOutputAudioTranscriptDone: Conversation._transcript_done,
-    ev.ResponseFunctionCallArgumentsDelta: Conversation._arguments_delta,
-    ev.ResponseFunctionCallArgumentsDone: Conversation._arguments_done,
 }
 _RECEIVED = frozenset(ev.SERVER_EVENTS.values())

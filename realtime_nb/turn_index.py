@@ -23,6 +23,8 @@ class TurnIndex:
         """All replies by response id, in the order in which they began."""
         self.order = ItemOrder()
         """Item ids of the conversation."""
+        self.output_encoding = "audio/pcm"
+        """The format in which the model's sound comes."""
         self.clock: ClockAligned | None = None
         """How the page's clock was last told from the kernel's."""
         self.seams: list[Seam] = []

@@ -14,7 +14,7 @@ FLOORS = {
     0: ("errors", "record", "paths", "progress", "audio", "aac", "g711", "sentences", "imaging", "pictures"),
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
-        *("item_order", "turn_index", "seams", "history", "local_folds"),
+        *("item_order", "turn_index", "seams", "history", "output_folds", "local_folds"),
         "checkup",
         *("charges", "costs", "estimates", "conversation", "latency", "alignment", "paired", "comparison"),
         *("activity", "intonation", "turn_cuts", "turn_comparison", "voice_measures"),
