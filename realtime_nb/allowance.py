@@ -28,9 +28,14 @@ class Allowance:
         self._told_at, self._full_at = now, now + max(0.0, reset_s)
 
     def refused(self, now: float, retry_after_s: float | None = None) -> float:
-        """Note a refusal; return for how many seconds nothing should be asked."""
-        pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._refusals)
-        self._refusals += 1
+        """Note a refusal; return for how many seconds nothing should be asked.
+
+        Of many who asked at once all are refused, which is one refusal: only one after the pause makes the next longer.
+        """
+        pause_s = 0.0
+        if now >= self._paused_until:
+            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._refusals)
+            self._refusals += 1
         if retry_after_s is not None:
             pause_s = max(0.0, retry_after_s)
         self._paused_until = max(self._paused_until, now + pause_s)

@@ -96,6 +96,12 @@ def to_pcm16(y: npt.NDArray[np.floating]) -> bytes:
     return bytes(np.clip(np.rint(y * 32768.0), -32768, 32767).astype("<i2").tobytes())
 
 
+def _check_pcm16(pcm: bytes | bytearray | memoryview) -> None:
+    length = memoryview(pcm).nbytes
+    if length % 2:
+        raise AudioError(f"PCM16 has two bytes a sample, but {length} bytes were given")
+
+
 def from_pcm16(pcm: bytes | bytearray | memoryview) -> Samples:
     """Decode 16-bit little-endian PCM.
 
@@ -114,9 +120,7 @@ def from_pcm16(pcm: bytes | bytearray | memoryview) -> Samples:
     AudioError
         If the length is odd.
     """
-    length = memoryview(pcm).nbytes
-    if length % 2:
-        raise AudioError(f"PCM16 has two bytes a sample, but {length} bytes were given")
+    _check_pcm16(pcm)
     return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768.0)
 
 
@@ -177,10 +181,10 @@ class Resampler:
         AudioError
             If the length is odd.
         """
-        samples = from_pcm16(pcm)
-        if self._stream is None:
+        _check_pcm16(pcm)
+        if self._stream is None:  # The usual case of a live microphone, fifty times a second.
             return bytes(pcm)
-        out = self._stream.resample_chunk(samples, last=last)
+        out = self._stream.resample_chunk(from_pcm16(pcm), last=last)
         if last:
             self._stream.clear()
         return to_pcm16(out)

@@ -65,7 +65,9 @@ class InputTrack:
 
     def append(self, data: bytes, elapsed_ms: float) -> None:
         """Add audio that was sent at a session time."""
-        self.extend(data, (elapsed_ms,))
+        self._data += data
+        self._sent.append((self.end_ms, elapsed_ms))
+        self._forget_what_is_too_much()
 
     def extend(self, data: bytes, times_ms: Sequence[float]) -> None:
         """Add as many equal pieces as there are times: the same as to append one after the other."""
@@ -77,8 +79,11 @@ class InputTrack:
             self._sent.extend(zip(ends_ms, times_ms[at : at + count], strict=True))
             self._data += data[at * size : (at + count) * size]
             at += count
-            if not self._is_needed and len(self._data) > self._most:
-                self._forget(self.end_ms - _KEPT_MS)
+            self._forget_what_is_too_much()
+
+    def _forget_what_is_too_much(self) -> None:
+        if not self._is_needed and len(self._data) > self._most:
+            self._forget(self.end_ms - _KEPT_MS)
 
     @property
     def _most(self) -> int:

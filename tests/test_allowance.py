@@ -50,6 +50,13 @@ def test_pauses_after_refusals_grow_until_one_goes_through():
     assert allowance.refused(9000.0) == 1
 
 
+def test_many_that_are_refused_at_once_are_one_refusal():
+    allowance = Allowance()
+    assert [allowance.refused(0.001 * n) for n in range(40)] == pytest.approx([1 - 0.001 * n for n in range(40)])
+    pauses = [allowance.refused(1.0 + 0.001 * n) for n in range(40)]
+    assert pauses[0] == 2 and allowance.wait_s(0, 2.0) == 1
+
+
 def test_a_server_that_says_how_long_to_wait_is_taken_at_its_word():
     allowance = Allowance()
     assert allowance.refused(0.0, retry_after_s=7) == 7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,6 +27,9 @@ from .retrying import after, may_pass, wait_s
 Factory = Callable[[], Session]
 
 _CLOSE_TIMEOUT_S = 10.0
+#: Cells of a process measure and write one after the other: many threads that compute would keep the I/O thread, which
+#: has live sessions to serve, from the interpreter for tens of milliseconds.
+_COMPUTING = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +139,8 @@ class _Attempt:
                 self.row |= {name: it for name, it in question.measures().items() if not name.startswith("cost_")}
             raise
         self._keep_sounds(question)
-        self.row |= question.measures()
+        with _COMPUTING:
+            self.row |= question.measures()
         if question.failure is not None:
             self.fail(*question.failure, _error_in(session))
         if self.row["status"] == "completed":
@@ -165,7 +170,7 @@ class _Attempt:
         if not len(session.log):
             return
         try:
-            with tempfile.TemporaryDirectory(prefix="realtime_nb-cell-") as folder:
+            with _COMPUTING, tempfile.TemporaryDirectory(prefix="realtime_nb-cell-") as folder:
                 session.save(Path(folder) / "recording")
                 self._take(Path(folder) / "recording")
         except (OSError, RealtimeError) as error:

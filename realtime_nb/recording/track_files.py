@@ -42,6 +42,7 @@ class TrackWriter:
         earlier = self._unpack()
         self._flac = soundfile.SoundFile(self._flac_path, "w", rate, 1, subtype="PCM_16", format="FLAC")
         self._pcm = self._pcm_path.open("ab")
+        self._unencoded = bytearray()
         while self.samples < earlier:
             block = np.fromfile(self._pcm_path, "<i2", _BLOCK, offset=2 * self.samples)
             self._flac.write(block)
@@ -80,11 +81,19 @@ class TrackWriter:
         return next(same, None)
 
     def _add(self, samples: Samples16) -> None:
-        self._pcm.write(samples.astype("<i2", copy=False).tobytes())
-        # libsndfile's encoder takes what it is given at once onto the stack.
-        for start in range(0, len(samples), _BLOCK):
-            self._flac.write(samples[start : start + _BLOCK])
+        data = samples.astype("<i2", copy=False).tobytes()
+        self._pcm.write(data)
+        self._unencoded += data
+        # A microphone's frames are encoded many at a time: a call costs more than a frame.
+        while len(self._unencoded) >= 2 * _BLOCK:
+            self._encode()
         self.samples += len(samples)
+
+    def _encode(self) -> None:
+        """Encode a block of what waits; libsndfile's encoder takes what it is given at once onto the stack."""
+        block = bytes(self._unencoded[: 2 * _BLOCK])
+        del self._unencoded[: 2 * _BLOCK]
+        self._flac.write(np.frombuffer(block, "<i2"))
 
     def flush(self) -> None:
         """Hand everything to the operating system: from here on it survives the process."""
@@ -92,6 +101,7 @@ class TrackWriter:
 
     def close(self) -> None:
         """Finish the FLAC file."""
+        self._encode()
         self._pcm.close()
         self._flac.close()
         self._pcm_path.unlink()

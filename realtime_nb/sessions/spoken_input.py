@@ -16,6 +16,7 @@ from .connection import Connection
 MOST_HELD_MS = 15_000.0
 #: A line that has stalled with a minute of audio in front of it takes no more of the microphone's.
 MOST_WAITING_BYTES = 4_000_000
+_ENCODERS = {"audio/pcmu": g711.encode_ulaw, "audio/pcma": g711.encode_alaw}
 
 
 class SpokenInput:
@@ -66,12 +67,13 @@ class SpokenInput:
         if not self._line.is_open or self._line.waiting_bytes > MOST_WAITING_BYTES:
             self.dropped_ms += _length_ms(pcm, sample_rate)
             return
-        wire_rate = WIRE_SAMPLE_RATE if self._format == "audio/pcm" else 8_000
+        encoding = self._format
+        wire_rate = WIRE_SAMPLE_RATE if encoding == "audio/pcm" else 8_000
         if self._resampler is None or (self._resampler.rate_in, self._resampler.rate_out) != (sample_rate, wire_rate):
             self._resampler = Resampler(sample_rate, wire_rate)
         pcm = self._resampler.process(pcm)
         if pcm:
-            self._protocol.append_audio(self._coded(pcm))
+            self._protocol.append_audio(_coded(pcm, encoding))
             self._line.flush(captured_ms=captured_ms, arrived_ms=arrived_ms)
 
     def say(self, clip: AudioClip) -> str:
@@ -102,11 +104,12 @@ class SpokenInput:
         pcm = clip.resample(WIRE_SAMPLE_RATE).to_pcm16()
         if self._format != "audio/pcm":
             pcm = Resampler(WIRE_SAMPLE_RATE, 8_000).process(pcm, last=True)
-        return self._coded(pcm)
+        return _coded(pcm, self._format)
 
-    def _coded(self, pcm: bytes) -> bytes:
-        encode = {"audio/pcmu": g711.encode_ulaw, "audio/pcma": g711.encode_alaw}.get(self._format)
-        return encode(pcm) if encode else pcm
+
+def _coded(pcm: bytes, encoding: str) -> bytes:
+    encode = _ENCODERS.get(encoding)
+    return encode(pcm) if encode else pcm
 
 
 def _length_ms(pcm: bytes, sample_rate: int) -> float:
