@@ -2,10 +2,12 @@
 
 import csv
 import json
+import sys
 
+import pandas
 import pytest
 
-from realtime_nb.errors import SettingsError
+from realtime_nb.errors import MissingExtra, SettingsError
 from realtime_nb.experiments.cells import Outcome
 from realtime_nb.experiments.folder import RunFolder, read_about, read_rows, read_stopped
 
@@ -23,8 +25,8 @@ def outcome(cell_id, **row):
     return Outcome(row=row, files={f"audio/{cell_id}/input.wav": b"RIFF"})
 
 
-def opened(path, *, resume=False, **changes):
-    return RunFolder(path, ABOUT | changes, resume=resume)
+def opened(path, *, resume=False, table="csv", **changes):
+    return RunFolder(path, ABOUT | changes, resume=resume, table=table)
 
 
 def test_a_row_is_there_as_soon_as_it_is_added(tmp_path):
@@ -71,6 +73,41 @@ def test_a_run_is_not_written_over_or_mixed_with_another(tmp_path):
         ["a", "b", "c"],
         ["a", "b", "c"],
     )
+
+
+def test_the_table_may_be_parquet_which_keeps_types(tmp_path):
+    opened(tmp_path, table="csv").finish("")
+    assert (tmp_path / "results.csv").exists()
+    folder = opened(tmp_path, resume=True, table="parquet")
+    folder.add(outcome("b", wer=0.25, tool_calls="[]"))
+    folder.add(outcome("a", reason_x="07", wer=None))
+    folder.finish("")
+    assert not (tmp_path / "results.csv").exists()
+    frame = pandas.read_parquet(tmp_path / "results.parquet")
+    assert list(frame.cell_id) == ["a", "b"] and frame.wer.dtype == float and frame.wer[1] == 0.25
+    assert frame.reason_x[0] == "07" and pandas.isna(frame.reason_x[1])
+
+
+def test_a_table_that_cannot_be_written_is_refused_before_anything_is_asked(tmp_path, monkeypatch):
+    with pytest.raises(SettingsError, match="table='xlsx' is neither 'csv' nor 'parquet'"):
+        opened(tmp_path / "out", table="xlsx")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtra, match=r"realtime-nb\[parquet\]"):
+        opened(tmp_path / "out", table="parquet")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cell_that_is_tried_in_a_later_run_knows_of_the_earlier_one(tmp_path):
+    folder = opened(tmp_path)
+    broken = {"status": "failed", "failure_stage": "connect", "error_type": "ConnectionLost", "error_message": "gone"}
+    folder.add(outcome("a", attempts=3, **broken))
+    folder.finish("")
+    folder = opened(tmp_path, resume=True)
+    folder.add(outcome("a", attempts=1))
+    folder.finish("")
+    [row] = read_rows(tmp_path)
+    assert (row["status"], row["attempts"], row["cost_usd"], row["retried_cost_usd"]) == ("completed", 4, 1.0, 0.5)
+    assert json.loads((tmp_path / "summary.json").read_text())["cost_usd"] == 1.0
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):

@@ -46,7 +46,8 @@ HOMES = {
     "anywidget": {"widgets.base"},
     "pandas": {
         *("comparison", "costs", "estimates", "latency", "turn_comparison"),
-        *("experiments.datasets", "experiments.results", "experiments.plotting", "experiments.run_comparison"),
+        *("experiments.datasets", "experiments.folder", "experiments.results", "experiments.plotting"),
+        "experiments.run_comparison",
         *("recording.frames", "recording.difference", "recording.recording"),
         *("views.practice", "voice_measures"),
     },

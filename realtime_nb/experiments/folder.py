@@ -1,13 +1,14 @@
 """A run on the disk: written while it goes on, so that whatever ends it, what was paid for is there.
 
-``rows.jsonl`` gets a line for each cell as soon as it is done, after the cell's files; ``results.csv`` and
-``summary.json`` are made of it at the end. The layout is the OpenAI cookbook's (``examples/evals/realtime_evals``),
-with ``recordings/`` beside it, of which each is what `Recording.load` takes.
+``rows.jsonl`` gets a line for each cell as soon as it is done, after the cell's files; ``results.csv``, or
+``results.parquet``, and ``summary.json`` are made of it at the end. The layout is the OpenAI cookbook's
+(``examples/evals/realtime_evals``), with ``recordings/`` beside it, of which each is what `Recording.load` takes.
 """
 
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -16,12 +17,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import SettingsError
+from ..errors import MissingExtra, SettingsError
 from .cells import Outcome, plain_value
 from .metrics import MEASURES, cost_per_task_usd, spent_usd
 from .retrying import after
 
-_ABOUT, _ROWS, _TABLE, _SUMMARY = "run.json", "rows.jsonl", "results.csv", "summary.json"
+_ABOUT, _ROWS, _SUMMARY = "run.json", "rows.jsonl", "summary.json"
+_TABLES = ("csv", "parquet")
 
 
 class RunFolder:
@@ -36,16 +38,21 @@ class RunFolder:
         (by name). Of a run that is gone on with, what it was before is added.
     resume : bool
         Whether to go on with a run that is there.
+    table : {"csv", "parquet"}, default "csv"
+        Format of the table at the end.
 
     Raises
     ------
     SettingsError
         If there is a run and it must not be gone on with, or it is another one; or the folder cannot be written to.
+    MissingExtra
+        If nothing is installed that writes that table.
     """
 
-    def __init__(self, path: Path, about: dict[str, Any], *, resume: bool):
+    def __init__(self, path: Path, about: dict[str, Any], *, resume: bool, table: str = "csv"):
         self.path = path
         self.about = about
+        self._table = _checked_table(table)
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
@@ -112,13 +119,34 @@ class RunFolder:
         """Write the table and the summary; `stopped` says why the run ended before all was done."""
         self.close()
         rows = in_order(self.rows, self.about["cells"])
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        table = io.StringIO()
-        writer = csv.DictWriter(table, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-        _write(self.path / _TABLE, table.getvalue().encode())
+        for kind in _TABLES:
+            (self.path / f"results.{kind}").unlink(missing_ok=True)  # Of an earlier run, perhaps in the other format.
+        _write(self.path / f"results.{self._table}", _csv(rows) if self._table == "csv" else _parquet(rows))
         _write(self.path / _SUMMARY, json.dumps(summary_of(rows) | {"stopped": stopped}, indent=1).encode())
+
+
+def _checked_table(table: str) -> str:
+    if table not in _TABLES:
+        raise SettingsError(f"table={table!r} is neither 'csv' nor 'parquet'")
+    if table == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise MissingExtra("table='parquet'", "parquet", "No module named 'pyarrow'")
+    return table
+
+
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, dict.fromkeys(name for row in rows for name in row))
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue().encode()
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    import pandas
+
+    table = io.BytesIO()
+    pandas.DataFrame(rows).to_parquet(table, engine="pyarrow", index=False)
+    return table.getvalue()
 
 
 def _write(path: Path, data: bytes) -> None:

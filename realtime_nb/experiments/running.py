@@ -42,6 +42,7 @@ def run(
     timeout_s: float = 120.0,
     retries: int = 2,
     live: bool = False,
+    table: Literal["csv", "parquet"] = "csv",
     progress: bool = True,
 ) -> Results:
     """Ask every system every example, under every condition, so many times; and write down what comes of it.
@@ -93,6 +94,8 @@ def run(
     live : bool, default False
         Whether questions are said as fast as they sound, to an open microphone where a session has turn detection, and
         answers are heard out as fast as they sound. By default a clip is sent at once, as a turn of its own.
+    table : {"csv", "parquet"}, default "csv"
+        Format of the table in `out`. Parquet keeps the columns' types; it needs the extra ``parquet``.
     progress : bool, default True
         Whether to print an estimate and a bar: cost so far, failures, time left.
 
@@ -106,6 +109,8 @@ def run(
     ------
     SettingsError
         If there is nothing to run, `out` holds something else, or a system cannot be sent to the executor's workers.
+    MissingExtra
+        If `table` is one that nothing installed can write.
 
     Notes
     -----
@@ -146,7 +151,9 @@ def run(
         for work in grid[: len(systems)]:
             check_can_be_sent(work, executor)
     path = Path(out) if out is not None else Path("results") / f"{datetime.now():%Y%m%d_%H%M%S}"
-    folder = RunFolder(path, _about(dataset, systems, pipelines, grid, seed, expected), resume=bool(resume))
+    folder = RunFolder(
+        path, _about(dataset, systems, pipelines, grid, seed, expected), resume=bool(resume), table=table
+    )
     done = {row["cell_id"] for row in folder.rows if resume != "failed" or row["status"] != "failed"}
     todo = [work for work in grid if work.cell_id not in done]
     with Bar(len(grid), len(done), expected, shown=progress) as bar:
