@@ -35,6 +35,17 @@ def test_a_row_for_each_system_and_condition_and_a_picture(tmp_path):
     assert "<b>quick" not in html and "<img onerror" not in html and "&lt;img onerror" in html
 
 
+def test_scenarios_show_what_came_of_interruptions_where_there_were_some(tmp_path):
+    found = results(tmp_path)
+    assert "yielded" not in found._repr_mimebundle_()["text/plain"]
+    for row in found.rows[:2]:
+        row |= {"task_success": 1, "yield_rate": 0.5, "interruption_stop_ms": 310.4, "heard_fraction": 0.25}
+    found.rows[1] |= {"task_success": 0, "interruption_stop_ms": 290.0}
+    text = found._repr_mimebundle_()["text/plain"]
+    assert "tasks right 50%, yielded 50%, silent after, median 300 ms, heard 25%, polite 1.00" in text
+    assert "tasks right –, yielded –, silent after, median –, heard –" in text and "false barge-ins" not in text
+
+
 def test_what_failed_and_what_is_missing_is_told(tmp_path):
     html = results(tmp_path)._repr_mimebundle_()["text/html"]
     assert html.count("failed (connect)") == 5 and "2 more failed: see results.failed" in html

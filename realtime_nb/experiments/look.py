@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from .run_comparison import RunComparison
 
 _HEADER = ("system", "condition", "answers", "first audible, median (p95)", "word errors", "tools right", "cost")
+#: What scenarios have beside that, where they have it.
+_SCENARIO = {
+    "task_success": "tasks right",
+    "yield_rate": "yielded",
+    "interruption_stop_ms": "silent after, median",
+    "false_barge_in_rate": "false barge-ins",
+    "heard_fraction": "heard",
+}
 #: So many failures are told one by one.
 _TOLD = 5
 
@@ -27,13 +35,14 @@ _TOLD = 5
 def results_bundle(results: Results) -> dict[str, Any]:
     """Return the looks of results."""
     grades = list(dict.fromkeys(name for row in results.rows for name in row if name.startswith("grade_")))
-    header = (*_HEADER, *(name.removeprefix("grade_") for name in grades))
+    more = [name for name in _SCENARIO if _values(results.rows, name)]
+    header = (*_HEADER, *(_SCENARIO[name] for name in more), *(name.removeprefix("grade_") for name in grades))
     order = results.about["systems"], list(results.about["conditions"])
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {group: [] for group in product(*order)}
     for row in results.rows:
         groups.setdefault((row["system"], row["condition"]), []).append(row)
     groups = {group: found for group, found in groups.items() if found}
-    rows = [_row(*group, found, grades) for group, found in groups.items()]
+    rows = [_row(*group, found, more, grades) for group, found in groups.items()]
     lines = [repr(results), *(", ".join(map(" ".join, zip(header, row, strict=True))) for row in rows)]
     bundle: dict[str, Any] = {"text/plain": "\n".join(lines)}
     parts = [
@@ -91,7 +100,9 @@ def run_comparison_bundle(comparison: RunComparison) -> dict[str, Any]:
     return bundle
 
 
-def _row(system: str, condition: str, rows: list[dict[str, Any]], grades: list[str]) -> tuple[str, ...]:
+def _row(
+    system: str, condition: str, rows: list[dict[str, Any]], more: list[str], grades: list[str]
+) -> tuple[str, ...]:
     answered = sum(row["status"] == "completed" for row in rows)
     times = _values(rows, "latency_first_audible_ms")
     latency = f"{np.median(times):,.0f} ({np.percentile(times, 95):,.0f}) ms" if times else "–"
@@ -104,8 +115,14 @@ def _row(system: str, condition: str, rows: list[dict[str, Any]], grades: list[s
         _share(rows, "wer"),
         _share(rows, "tool_call_correctness", "tool_call_arg_correctness"),
         "unknown" if None in costs else format_usd(sum(costs)),
+        *(_median_ms(rows, name) if name.endswith("_ms") else _share(rows, name) for name in more),
         *(f"{np.mean(values):.2f}" if (values := _values(rows, name)) else "–" for name in grades),
     )
+
+
+def _median_ms(rows: list[dict[str, Any]], name: str) -> str:
+    values = _values(rows, name)
+    return f"{np.median(values):,.0f} ms" if values else "–"
 
 
 def _values(rows: list[dict[str, Any]], name: str) -> list[float]:
