@@ -85,6 +85,29 @@ def test_a_response_that_the_server_refuses_for_its_rate_limit_is_asked_for_agai
         assert waits(session) == ["Waiting about 1 s: the server's rate limit", ""]
 
 
+def test_all_who_ask_one_model_wait_for_the_tokens_that_its_server_says_are_left():
+    """The first answer took 205 tokens, and the server says that 0 of 1,000 are left: they are back in 2 s."""
+    limits = {"name": "tokens", "limit": 1_000, "remaining": 0, "reset_seconds": 2.0}
+
+    def script(peer):
+        peer.open()
+        peer.answer(peer.read_text_question())
+        peer.send(wire.event("rate_limits.updated", rate_limits=[limits | {"name": "requests"}, limits]))
+        peer.answer(peer.read_text_question(), item_id="B", response_id="R2")
+        peer.wait_until_gone()
+
+    limiter = rt.Limiter()
+    with scripted(script) as address, rt.RealtimeSession(backend=address, limiter=limiter) as session:
+        told = threading.Event()
+        session.listen(
+            lambda event, _: event.type == "rate_limits.updated" and len(event.rate_limits) > 1 and told.set()
+        )
+        session.ask("One?").result(timeout=20)
+        assert told.wait(timeout=20)
+        assert session.ask("Two?").result(timeout=20).status == "completed"
+        assert waits(session) == ["Waiting about 1 s: the server's rate limit", ""]
+
+
 def test_a_server_that_has_no_room_for_a_session_is_tried_again_when_it_says():
     tried = []
 

@@ -10,6 +10,7 @@ from realtime_nb.limiter import Limiter
 from realtime_nb.local.app import LocalServer
 from realtime_nb.local_voice import speak
 from realtime_nb.loop import submit
+from realtime_nb.recording.recording import Recording
 from realtime_nb.sessions import renewal
 from realtime_nb.sessions.realtime import RealtimeSession
 
@@ -265,6 +266,20 @@ def test_a_session_begins_with_a_history():
         with RealtimeSession(**server, **TEXT, history=session) as other:
             assert other.ask("What is my name?").result(WAIT_S).transcript.endswith("Ada.")
             assert not {turn.item_id for turn in other.conversation} & {turn.item_id for turn in session.conversation}
+
+
+def test_a_session_begins_with_what_was_recorded(tmp_path):
+    with local_server() as server:
+        with RealtimeSession(**server, **TEXT, recording=tmp_path / "r") as session:
+            session.ask("My name is Ada.").result(WAIT_S)
+            session.ask(speak("What can you do?")).result(WAIT_S)
+        recording = Recording.load(tmp_path / "r")
+        with RealtimeSession(**server, **TEXT, history=recording) as other:
+            assert "what can you do" in other.ask("What did I say?").result(WAIT_S).transcript.lower()
+            assert other.ask("What is my name?").result(WAIT_S).transcript.endswith("Ada.")
+            told_again = other.conversation.turns[2]
+            assert told_again.audio.to_pcm16() == recording.conversation.turns[2].audio.to_pcm16()
+            assert not other.conversation.errors
 
 
 def test_pictures_and_calls_are_carried():
