@@ -218,7 +218,8 @@ class TurnDetectionComparison(Record):
 
     def __repr__(self) -> str:
         turns = sum(len(sound.spoken) for sound in self.sounds)
-        return f"TurnDetectionComparison({len(self.settings)} settings, {turns} turns, baseline {self.baseline!r})"
+        counts = f"{len(self.settings)} settings, {turns} turn{'s' if turns > 1 else ''}"
+        return f"TurnDetectionComparison({counts}, baseline {self.baseline!r})"
 
 
 def _most_clipped(sound: Listened) -> tuple[float, float]:

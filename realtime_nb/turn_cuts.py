@@ -5,6 +5,7 @@ Pure arithmetic on spans of one clock, in ms.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -149,13 +150,16 @@ def match(spoken: Sequence[SpokenTurn], found: Sequence[FoundTurn]) -> list[Cut]
         One for each spoken turn, and one for each false start, in the order of time. A found turn is part of a spoken
         one where they share 64 ms of speech, or all there is.
     """
-    holds = [
-        [index for index, turn in enumerate(spoken) if _shared_ms(turn, each) >= min(_SHARED_MS, turn.speech_ms)]
-        for each in found
-    ]
+    starts, ends = [turn.start_ms for turn in spoken], [turn.end_ms for turn in spoken]
+    holds: list[list[int]] = []
+    pieces: list[list[int]] = [[] for _ in spoken]
+    for number, each in enumerate(found):
+        near = range(bisect_right(ends, each.start_ms), bisect_left(starts, each.end_ms))
+        holds.append([i for i in near if _shared_ms(spoken[i], each) >= min(_SHARED_MS, spoken[i].speech_ms)])
+        for index in holds[-1]:
+            pieces[index].append(number)
     cuts = []
-    for index, turn in enumerate(spoken):
-        mine = [number for number, held in enumerate(holds) if index in held]
+    for index, (turn, mine) in enumerate(zip(spoken, pieces, strict=True)):
         cuts.append(
             Cut(
                 turn,

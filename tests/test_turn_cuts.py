@@ -1,6 +1,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from realtime_nb.turn_cuts import FoundTurn, SpokenTurn, match, spoken_turns
 
@@ -60,3 +62,30 @@ def test_padding_that_touches_a_word_does_not_make_a_turn_part_of_it(overlap_ms,
     cuts = match([spoken((0.0, 1000.0))], [found(0.0, 900.0), found(1000.0 - overlap_ms, 3000.0)])
     assert (len(cuts[0].found) == 2) is is_part
     assert len(cuts) == (1 if is_part else 2)
+
+
+def one_after_the_other(lengths):
+    """Return spans, each a gap and a length behind the last."""
+    at, spans = 0.0, []
+    for gap, length in lengths:
+        spans.append((at + gap, at + gap + length))
+        at = spans[-1][1]
+    return spans
+
+
+lengths = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 900)), max_size=8)
+
+
+@given(lengths, lengths)
+def test_a_found_turn_is_part_of_every_spoken_one_that_it_shares_speech_with(speech, turns):
+    said, cut = [spoken(span) for span in one_after_the_other(speech)], [found(*s) for s in one_after_the_other(turns)]
+    cuts = match(said, cut)
+    assert [each.spoken for each in cuts if each.spoken] == said
+    for each in cuts:
+        if each.spoken:
+            start, end = each.spoken.start_ms, each.spoken.end_ms
+            shared = [min(end, turn.end_ms) - max(start, turn.start_ms) for turn in cut]
+            assert list(each.found) == [t for t, ms in zip(cut, shared, strict=True) if ms >= min(64, end - start)]
+            assert each.clipped_ms >= each.lost_ms - 1e-6 or each.is_split
+    held = {turn for each in cuts if each.spoken for turn in each.found}
+    assert [each.found[0] for each in cuts if each.is_false_start] == [turn for turn in cut if turn not in held]

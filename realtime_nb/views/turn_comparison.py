@@ -23,6 +23,7 @@ def turn_comparison_bundle(comparison: TurnDetectionComparison) -> dict[str, Any
     points = [None if row["latency_p50_ms"] is None else (row["latency_p50_ms"], row["clipped_share"]) for row in sums]
     png = draw(comparison, points)
     remarks = _remarks(comparison)
+    turns = sum(len(sound.spoken) for sound in comparison.sounds)
     lines = [repr(comparison), *(_line(row) for row in rows), *remarks]
     return {
         "text/plain": "\n".join(lines),
@@ -30,7 +31,7 @@ def turn_comparison_bundle(comparison: TurnDetectionComparison) -> dict[str, Any
             picture(png, "Waveform, each setting's turns, and what is waited against what is clipped; see the table."),
             table(_HEADER, ([escape(row[0]), *(unbroken(cell) for cell in row[1:])] for row in rows)),
             *(note(remark) for remark in remarks),
-            title=f"Turn detection · {sum(len(sound.spoken) for sound in comparison.sounds)} turns",
+            title=f"Turn detection · {turns} turn{'s' if turns > 1 else ''}",
         ),
         "image/png": base64.b64encode(png).decode(),
     }

@@ -63,7 +63,8 @@ def _figure(comparison: TurnDetectionComparison, points: Sequence[tuple[float, f
     _fill(rows, 0, speech, _SPEECH)
     for height, name in enumerate(comparison.settings, 1):
         for cut in sound.cuts[name]:
-            _draw_cut(rows, height, cut)
+            if _is_between(cut, start_s * 1000, stop_s * 1000):
+                _draw_cut(rows, height, cut)
     rows.set(xlim=(start_s, stop_s), ylim=(len(names) + 0.6, -0.6), xlabel="s", yticks=range(len(names) + 1))
     for label in rows.set_yticklabels(["speech", *names]):
         label.set_parse_math(False)
@@ -91,6 +92,13 @@ def _legend(has_false_starts: bool) -> list[Artist]:
         Patch(color=_CLIPPED, label="clipped"),
     ]
     return [*handles, Patch(color=_FALSE_START, alpha=_PALE, label="false start")] if has_false_starts else handles
+
+
+def _is_between(cut: Cut, start_ms: float, stop_ms: float) -> bool:
+    """Whether something of it is to be seen."""
+    times = [time for turn in cut.found for time in (turn.start_ms, turn.ended_at_ms)]
+    times += [cut.spoken.start_ms, cut.spoken.end_ms] if cut.spoken else []
+    return min(times) < stop_ms and max(times) > start_ms
 
 
 def _draw_wave(axes: Axes, clip: AudioClip, start_s: float, stop_s: float) -> None:
