@@ -11,6 +11,7 @@ from realtime_nb.experiments.groups import (
     label_of,
     measured,
     named_columns,
+    value_of,
 )
 
 ABOUT = {"systems": ["quick", "slow"], "conditions": {"clean": "", "telephone": ""}}
@@ -31,6 +32,14 @@ def test_groups_come_in_the_order_of_the_run_and_others_as_they_appear():
 def test_values_of_one_example_stay_together():
     rows = [{"example_id": "a", "wer": 0.0}, {"example_id": "b", "wer": None}, {"example_id": "a", "wer": 1}]
     assert by_example(rows, "wer") == [[0.0, 1.0]]
+
+
+def test_of_what_failed_only_its_cost_counts():
+    row = {"example_id": "a", "status": "failed", "wer": 0.0, "latency_first_audio_ms": 5.0, "cost_usd": 0.1}
+    assert [value_of(row, name) for name in ("completed", "wer", "latency_first_audio_ms", "cost_usd")] == [
+        *(0.0, None, None, 0.1)
+    ]
+    assert by_example([row, row | {"status": "completed", "wer": 1.0}], "wer") == [[1.0]]
 
 
 def test_a_grade_is_binary_where_all_are_right_or_wrong_and_word_errors_never_are():

@@ -29,8 +29,8 @@ def caveats(results: Results, made: Mapping[str, Made]) -> Iterator[str]:
     failed = len(results.failed)
     if failed:
         yield (
-            f"{failed} answers failed and are in no mean but that of what was answered: a system that fails on hard "
-            "examples looks better by it. Compare on the pairs."
+            f"{failed} answers failed and are in no mean but those of what was answered and of the cost: a system that "
+            "fails on hard examples looks better by it. Compare on the pairs."
         )
     examples = len({row["example_id"] for row in results.rows})
     if examples < _FEW:

@@ -13,7 +13,7 @@ from ..views import words
 from ..views.budget import AudioBudget
 from ..views.html import escape, note, player, saying, table, unbroken
 from ..views.page import wide
-from .groups import Row, graded, label_of, value_of
+from .groups import Row, graded, label_of
 from .tabling import LATENCY
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _example(results: Results, example_id: str, budget: AudioBudget) -> str:
                 escape(row["system"]),
                 f"{_answer(row)}<br>{_player(results.path, row.get('output_audio_path'), budget)}",
                 escape(row.get("heard") or "–"),
-                unbroken(words.milliseconds(value_of(row, LATENCY))),
+                unbroken(words.milliseconds(row.get(LATENCY))),
                 _grades(row),
             ]
             for row in of_condition
@@ -76,9 +76,11 @@ def _player(folder: Path, path: str | None, budget: AudioBudget) -> str:
 
 
 def _answer(row: Row) -> str:
-    if row["status"] != "completed":
-        return f"failed ({escape(row['failure_stage'])}): {escape(row['error_message'])}"
-    return escape(_short(row.get("assistant_text", ""))) or "(no words)"
+    said = escape(_short(row.get("assistant_text") or ""))
+    if row["status"] == "completed":
+        return said or "(no words)"
+    failure = f"failed ({escape(row['failure_stage'])}): {escape(row['error_message'])}"
+    return f"{said}<br>{failure}" if said else failure
 
 
 def _short(text: str) -> str:
@@ -105,7 +107,7 @@ def all_answers(results: Results) -> str:
             str(row["repeat"]),
             escape(_short(row.get("user_text", ""))),
             _answer(row),
-            unbroken(words.milliseconds(value_of(row, LATENCY))),
+            unbroken(words.milliseconds(row.get(LATENCY))),
             unbroken(format_usd(row["cost_usd"]) if "cost_usd" in row else "–"),
             _grades(row),
         ]

@@ -108,8 +108,8 @@ def _sums(results: Results, seed: int) -> str:
         return paragraph("There are no answers yet.")
     headings, lines = tabulate(results.rows, results.about, ("system", "condition"), seed=seed)
     return wide(table(headings, ([unbroken(cell) for cell in line] for line in lines))) + note(
-        "In brackets: 95 % intervals over examples; none where all answers are the same. What failed is in no mean. "
-        "How the intervals were made is said beneath the pictures."
+        "In brackets: 95 % intervals over examples; none where all answers are the same. What failed is in no mean but "
+        "that of the cost. How the intervals were made is said beneath the pictures."
     )
 
 

@@ -112,7 +112,8 @@ class Results:
             A row for each group and measure, in the order of the run: ``count``; ``mean`` and its 95 % interval
             ``mean_low`` and ``mean_high``; ``median``, ``p95``; ``difference`` of the mean to the group that differs in
             the first column alone, its 95 % interval ``low`` and ``high``, effect size ``effect``, and ``pairs``, the
-            number of examples in it. Where answers failed, ``completed`` is the share that did not.
+            number of examples in it. Where answers failed, ``completed`` is the share that did not; their cost counts,
+            and nothing else of them.
 
         Raises
         ------
