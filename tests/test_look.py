@@ -28,8 +28,12 @@ def results(path, *, latency_ms=500.0, failed=7):
 def test_a_row_for_each_system_and_condition_and_a_picture(tmp_path):
     bundle = results(tmp_path)._repr_mimebundle_()
     text, html = bundle["text/plain"], bundle["text/html"]
-    assert "system slow, condition clean, answers 3 of 10, first audible, median (p95) 508 (509) ms" in text
-    assert "word errors 10%, tools right 50%, cost $0.0100, polite 1.00" in text
+    assert (
+        "system slow, condition clean, answered 3 of 10, polite 100% [44, 100], word errors in what was heard 10%"
+        in text
+    )
+    assert "first audible sample, ms after the question, median 508 [507, 509], 95th percentile 509" in text
+    assert "cost in all $0.00300" in text and "Marker: median" in html
     assert text.index("slow,") < text.index("quick")  # as they were given
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert "<b>quick" not in html and "<img onerror" not in html and "&lt;img onerror" in html
@@ -42,8 +46,9 @@ def test_scenarios_show_what_came_of_interruptions_where_there_were_some(tmp_pat
         row |= {"task_success": 1, "yield_rate": 0.5, "interruption_stop_ms": 310.4, "heard_fraction": 0.25}
     found.rows[1] |= {"task_success": 0, "interruption_stop_ms": 290.0}
     text = found._repr_mimebundle_()["text/plain"]
-    assert "tasks right 50%, yielded 50%, silent after, median 300 ms, heard 25%, polite 1.00" in text
-    assert "tasks right –, yielded –, silent after, median –, heard –" in text and "false barge-ins" not in text
+    assert "tasks that came out right 50% [9, 91]" in text and "interruptions yielded to 50%" in text
+    assert "silent after an interruption, ms, median 300 [290, 310]" in text
+    assert "share of the audio that was heard 25%" in text and "backchannels" not in text
 
 
 def test_what_failed_and_what_is_missing_is_told(tmp_path):
@@ -54,4 +59,4 @@ def test_what_failed_and_what_is_missing_is_told(tmp_path):
 
 def test_results_without_an_answer_still_show(tmp_path):
     bundle = results(tmp_path, latency_ms=None)._repr_mimebundle_()
-    assert "image/png" not in bundle and "median (p95) –" in bundle["text/plain"]
+    assert "image/png" not in bundle and "first audible" not in bundle["text/plain"]

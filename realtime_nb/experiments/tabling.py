@@ -14,6 +14,7 @@ from .intervals import interval_of
 
 LATENCY = "latency_first_audible_ms"
 COST = "cost_usd"
+_OF_CONVERSATIONS = ("interruption_stop_ms", "heard_fraction")
 #: Measures of time are told by their median, since a few slow answers carry their mean away.
 _BY_MEDIAN = ("_ms",)
 
@@ -21,7 +22,7 @@ _BY_MEDIAN = ("_ms",)
 def main_measures(rows: list[Row]) -> list[str]:
     """Return what a table shows unless told otherwise: what was graded, the first audible sample, the cost."""
     known = measured(rows)
-    found = [name for name in [*graded(rows), LATENCY] if name in known and name != "completed"]
+    found = [name for name in [*graded(rows), LATENCY, *_OF_CONVERSATIONS] if name in known and name != "completed"]
     # Where everything is free, as the local voice is, a cost tells nothing.
     return [*found, COST] if any(row.get(COST) for row in rows) else found
 
