@@ -14,7 +14,8 @@ class Desk:
         self.session = session
         self.road = RoadToNowhere()
         self.pendings = []
-        self.desk = TurnDesk(session, self.road, self.pendings.append)
+        self.playing = ""
+        self.desk = TurnDesk(session, self.road, self.pendings.append, lambda: self.playing)
 
     def page(self, kind, item_id, **fields):
         """Let the page ask for something, and wait until it is done; return what went wrong."""
@@ -101,3 +102,14 @@ def test_an_aside_is_answered_and_not_part_of_the_conversation(desk):
 def test_an_aside_that_fails_is_an_error_and_the_page_waits_no_longer(desk):
     assert "prompt is empty" in str(desk.page("aside", "", text=" "))
     assert desk.road.controls("aside") == [{"kind": "aside", "asked": "", "answer": "", "cost": ""}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "interrupted"), [("delete", 1, True), ("edit", 1, True), ("delete", 0, False)]
+)
+def test_what_is_taken_out_while_it_sounds_is_heard_no_further(desk, kind, place, interrupted):
+    desk.playing = desk.session.conversation.turns[1].item_id
+    heard = []
+    desk.session.listen(lambda event, _: heard.append(event.type))
+    assert desk.page(kind, desk.session.conversation.turns[place].item_id, text="Five.", again=False) is None
+    assert ("session.interrupted" in heard) is interrupted

@@ -118,7 +118,7 @@ class Line:
             "audio": self._on_audio,
             "silent": self._on_silent,
             **self._tools.handlers,
-            **TurnDesk(session, road, watch).handlers,
+            **TurnDesk(session, road, watch, lambda: self.playback.playing).handlers,
             **self._guide.handlers,
             **(self._camera.handlers if self._camera else {}),
         }

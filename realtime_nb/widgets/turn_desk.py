@@ -29,12 +29,15 @@ class TurnDesk:
         The way to the page.
     watch : callable
         Takes each `Pending` that nobody waits for, to show its error.
+    playing : callable
+        Returns the id of the item that sounds now, or nothing.
     """
 
-    def __init__(self, session: Any, road: Road, watch: Callable[[Any], None]):
+    def __init__(self, session: Any, road: Road, watch: Callable[[Any], None], playing: Callable[[], str]):
         self._session = session
         self._road = road
         self._watch = watch
+        self._playing = playing
         self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "edit": self._on_edit,
             "rerun": self._on_rerun,
@@ -70,9 +73,12 @@ class TurnDesk:
         self._road.send({"kind": "changed", "id": item_id}, urgent=True)
 
     async def _edit(self, item_id: str, text: str, again: bool) -> None:
+        turn = self._turn(item_id)
         if again:
             await self._silence()
-        new = await self._session.edit(self._turn(item_id), text)
+        else:
+            await self._hush(turn)
+        new = await self._session.edit(turn, text)
         if again:
             await self._session.rerun(new)
 
@@ -82,7 +88,9 @@ class TurnDesk:
         await self._session.rerun(turn)
 
     async def _delete(self, item_id: str) -> None:
-        await self._session.delete(self._turn(item_id))
+        turn = self._turn(item_id)
+        await self._hush(turn)
+        await self._session.delete(turn)
 
     async def _aside(self, prompt: str) -> None:
         answer: dict[str, Any] = {"asked": "", "answer": "", "cost": ""}  # None came.
@@ -99,6 +107,11 @@ class TurnDesk:
         if turn is None:
             raise LocalProtocolError(f"there is no turn {item_id!r} in this conversation any more")
         return turn
+
+    async def _hush(self, turn: Turn) -> None:
+        """Stop a turn that still sounds: what is taken out must not be heard on."""
+        if self._playing() == turn.item_id:
+            await self._session.interrupt()
 
     @property
     def _answering(self) -> bool:

@@ -81,6 +81,15 @@ def test_it_keeps_showing_until_the_switch_is_off_and_tells_what_that_costs(pane
     assert session.conversation.replies == []
 
 
+def test_a_panel_that_nobody_sees_looks_no_more(panel, session, visit):
+    page = opened(panel, visit)
+    page.get_by_label("Keep showing").check()
+    expect(page.locator(".rtnb-shown img")).not_to_have_count(0)
+    page.evaluate(f"window.models.get('{panel.model_id}').hide()")
+    until(lambda: not panel.line._camera._watches[-1].is_running)
+    page.wait_for_function("window.tracks.length && window.tracks.every((track) => track.readyState === 'ended')")
+
+
 def test_a_camera_that_is_refused_says_so_once(panel, visit):
     page = opened(panel, visit, FAILING.replace("NAME", "NotAllowedError"))
     page.get_by_role("button", name="Show to the AI").click()

@@ -249,6 +249,11 @@ async function makeEngine(model, signal) {
     Object.assign(state, { capturing: false, playing: false, blocked: false, levelIn: 0, levelOut: 0 });
   }
 
+  function leave() {
+    stopAudio();
+    if (state.seeing.watching) road.send({ kind: "watch", on: false }, true);
+  }
+
   async function openMicrophone() {
     try {
       state.capturing = await audio.startCapture();
@@ -284,8 +289,8 @@ async function makeEngine(model, signal) {
       watchers.add(watch);
       return () => {
         watchers.delete(watch);
-        // Jupyter takes a view away to show it elsewhere; but a microphone that nobody sees must not stay open.
-        setTimeout(() => watchers.size || stopAudio(), UNSEEN_MS);
+        // Jupyter takes a view away to show it elsewhere; but what nobody sees must neither hear nor see.
+        setTimeout(() => watchers.size || leave(), UNSEEN_MS);
       };
     },
     /** In the handler of a click: browsers let a page sound only after one. */
