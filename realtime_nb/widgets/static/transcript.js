@@ -22,6 +22,9 @@ const PATHS = {
   delete: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.7 9h5.6l.7-9M7 7v4M9 7v4",
 };
 
+/** What was drawn into a node last. @type {WeakMap<Node, Row>} */
+const drawn = new WeakMap();
+
 /** What a button does. @param {Choice} choice @param {Row} row */
 function wordsOf(choice, { role }) {
   if (choice === "edit") return "Edit these words";
@@ -149,9 +152,8 @@ function newLine() {
 
 /** @param {HTMLElement} node @param {Row} row @param {Act} act */
 function drawRow(node, row, act) {
-  const drawn = JSON.stringify(row);
-  if (node.dataset.drawn === drawn) return;
-  node.dataset.drawn = drawn;
+  if (drawn.get(node) === row) return; // A row that changes comes anew.
+  drawn.set(node, row);
   node.className = `rtnb-turn rtnb-${row.role in WHO ? row.role : "system"}`;
   node.setAttribute("aria-busy", String(!row.final));
   if (row.final && node.hasAttribute("aria-live")) {
