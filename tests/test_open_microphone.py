@@ -57,6 +57,19 @@ def test_an_answer_that_is_spoken_into_was_heard_up_to_there(two_sentences):
     assert second.status == "completed" and not second.turns[-1].interrupted
 
 
+def test_a_turn_that_the_server_will_not_answer_is_not_waited_for():
+    parts = [rt.speak("Count to twenty."), silence(PAUSE_S), rt.speak("What time is it?")]
+    clip = rt.AudioClip(np.concatenate([part.resample(24_000).samples for part in parts]))
+    deaf = vad(300) | {"interrupt_response": False}
+    with rt.RealtimeSession(backend="local", turn_detection=deaf) as session:
+        conversation = session.listen_to(clip, speed=4).result(WAIT_S)
+        ended_ms = session.elapsed_ms
+    first, second = asked(conversation)
+    # An answer was being made when it ended.
+    assert second.reply is None and first.reply.status == "completed"
+    assert ended_ms - first.reply.timing.origin_ms - first.reply.timing.done_ms < 5_000
+
+
 def test_by_hand_no_turns_are_found(recording):
     session = rt.RealtimeSession(backend="local", turn_detection=None)
     with pytest.raises(rt.SettingsError, match="turn_detection=None finds no turns in a clip"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..errors import ConnectionLost
 from ..progress import Progress
 from ..turns import Turn
+from ..wire import events as ev
 from .listener import Listener
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ _FRAME_MS = 20
 _FRAME_BYTES = 2 * WIRE_SAMPLE_RATE * _FRAME_MS // 1000
 #: Silence that follows the clip: more than ends a turn (`semantic_vad` waits for 8 s at most), and until all is over.
 _MORE_SILENCE_MS, _LONGEST_PAUSE_MS, _LONGEST_WAIT_MS = 1_000, 8_000, 60_000
-#: A turn is not answered any more after so long, e.g. because another answer was being made when it ended.
+#: A turn is not answered any more after so long.
 _LONGEST_UNANSWERED_MS = 10_000
+#: Nor is one that ended while another answer was being made, where speech does not stop that: a server says so at once.
+_REFUSED = "conversation_already_has_active_response"
 
 
 class OpenMicrophone:
@@ -41,14 +44,20 @@ class OpenMicrophone:
         self._to_say = bytearray()
         self._due_s = 0.0
         self._busy_ms = 0.0
+        self._unanswered: set[str] = set()
 
     async def __aenter__(self) -> Self:
         self._due_s = asyncio.get_running_loop().time()
-        self._stop = self._session.listen(self.listener.on_event)
+        self._stop = self._session.listen(self._on_event)
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self._stop()
+
+    def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        self.listener.on_event(event, elapsed_ms)
+        if isinstance(event, ev.Error) and event.error.code == _REFUSED and not event.error.event_id and self._asked:
+            self._unanswered.add(self._asked[-1].item_id)
 
     @property
     def now_ms(self) -> float:
@@ -96,8 +105,9 @@ class OpenMicrophone:
         """Whether something is not over yet that soon will be: a turn, its words, its answer, or a call's output."""
         is_answered = (self._session.turn_detection or {}).get("create_response") is not False
         is_waiting = is_answered and self.now_ms - self._busy_ms < _LONGEST_UNANSWERED_MS
-        asked = self._asked
-        return self._is_busy or (bool(asked) and asked[-1].reply is None and is_waiting)
+        last = self._asked[-1] if self._asked else None
+        is_open = last is not None and last.reply is None and last.item_id not in self._unanswered
+        return self._is_busy or (is_open and is_waiting)
 
     @property
     def _is_busy(self) -> bool:
