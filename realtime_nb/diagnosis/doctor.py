@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ..backends import Backend
 from ..checkup import Check, Checkup
 from ..loop import Pending, submit
-from ..record import Record
 from .diagnose import diagnose
 from .facts import Facts
 from .local_parts import try_parts
@@ -54,7 +53,7 @@ def doctor(backend: Backend | str | None = None, *, api_key: str | None = None) 
     return Doctor(backend, api_key)
 
 
-class Doctor(Record):
+class Doctor:
     """What `doctor` returns: what was found so far, and what is still to come.
 
     `checks`, `ok` and the text wait for what needs no browser, some seconds; what the page tells is added as it comes.
@@ -108,6 +107,11 @@ class Doctor(Record):
     def _whole(self) -> Checkup:
         self.finished.result()
         return self.checkup
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from ..views import mimebundle
+
+        return mimebundle(self._whole())
 
     def _ipython_display_(self, **kwargs: Any) -> None:
         if running_kernel() is None:

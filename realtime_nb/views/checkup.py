@@ -22,7 +22,7 @@ def checkup_bundle(checkup: Checkup) -> dict[str, Any]:
         (
             badge(f"{_SIGNS[check.state]} {check.state}", _TONES[check.state]),
             escape(check.name),
-            escape(check.said) + (f"<br><strong>→ {escape(check.fix)}</strong>" if check.fix else ""),
+            _told(check),
         )
         for check in _urgent_first(checkup)
     ]
@@ -32,6 +32,12 @@ def checkup_bundle(checkup: Checkup) -> dict[str, Any]:
         "text/plain": checkup_text(checkup, width=100),
         "text/html": section(lines, remarks, title=f"Set-up · {summary(checkup)}"),
     }
+
+
+def _told(check: Check) -> str:
+    fix = f"<br><strong>→ {escape(check.fix)}</strong>" if check.fix else ""
+    # Addresses are broken, too: the cure must not lie outside of a narrow page.
+    return f'<span style="overflow-wrap:anywhere">{escape(check.said)}{fix}</span>'
 
 
 def _urgent_first(checkup: Checkup) -> list[Check]:

@@ -153,6 +153,18 @@ def test_the_jupyter_that_shows_the_page_is_named(found, visit):
     assert line(found, "front end").said.startswith("JupyterLab 4.2.5 in Chrome ")
 
 
+def test_a_narrow_page_shows_the_whole_of_a_cure(found, visit, bare):
+    page = visit(viewport={"width": 320, "height": 600})
+    line(found, "secure page")
+    table = found._repr_mimebundle_()["text/html"]
+    page.evaluate("(html) => { document.body.innerHTML = html; }", table)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert (
+        page.evaluate("Math.max(...[...document.querySelectorAll('td')].map((d) => d.getBoundingClientRect().right))")
+        < 320
+    )
+
+
 def test_done_takes_the_buttons_away(found, visit):
     page = visit()
     button(page, "Done").click()
