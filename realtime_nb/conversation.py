@@ -253,7 +253,8 @@ class Conversation(Record):
             turn.deleted = True
             reply = self._index.replies.get(turn.response_id or "")
             if turn.flagged or (reply is not None and reply.flagged) or turn.heard_ms == 0:
-                return  # The model shall forget it; the record shows what happened.
+                self._index.order.keep(event.item_id)  # The model shall forget it; the record shows what happened.
+                return
         self._index.order.remove(event.item_id)
 
     def _item_truncated(self, event: ev.ConversationItemTruncated, elapsed_ms: float) -> None:

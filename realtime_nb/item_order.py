@@ -36,6 +36,10 @@ class ItemOrder:
         """Note that the server knows these no more: what it puts behind one of the others comes behind them, too."""
         self._unknown = set(item_ids)
 
+    def keep(self, item_id: str) -> None:
+        """Let an item stay that the server has just deleted: it knows it no more, either."""
+        self._unknown.add(item_id)
+
     def place_first(self, item_id: str) -> None:
         """Put an item before all others, for good."""
         if item_id in self._ids:

@@ -67,3 +67,13 @@ ids = st.sampled_from("abcd")
 @given(st.lists(st.tuples(ids, st.none() | ids | st.just("gone")), max_size=12))
 def test_no_claims_break_it_circles_included(facts):
     assert sorted(ordered(*facts)) == sorted({item_id for item_id, _ in facts})
+
+
+def test_what_the_server_deleted_and_the_record_keeps_stays_before_what_follows():
+    order = ItemOrder()
+    for item_id, previous in (("U", None), ("A", "U")):
+        order.place(item_id, previous)
+    order.keep("A")
+    order.place("V", "U")  # The server has no A any more.
+    order.place("B", "V")
+    assert list(order) == ["U", "A", "V", "B"]

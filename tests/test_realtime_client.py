@@ -155,6 +155,7 @@ def test_an_answer_of_which_nothing_was_heard_is_forgotten_and_stays_in_the_reco
     stop()
     assert local.ask("What did you say?").result(WAIT_S).transcript == "I said: One, two, three."
     assert turn in local.conversation and turn.deleted
+    assert local.conversation.turns[3] is turn  # In its place, whatever the server puts behind what it still has.
     assert (turn.text, turn.heard_text, unheard.heard_transcript) == ("Good evening.", "", "")
     assert local.log.types("sent").count("conversation.item.delete") == 1 and not local.conversation.errors
     assert "interrupted before a word was heard" in str(turn._repr_mimebundle_()["text/plain"])

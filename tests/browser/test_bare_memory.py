@@ -60,7 +60,9 @@ def test_an_answer_of_which_nobody_heard_anything_is_forgotten_and_stays_on_the_
     say(page, "What did you say?")
     assert answer(session, 2).transcript == "I said: Good evening."
     assert unheard.turns[0] in session.conversation and not session.conversation.errors
-    expect(page.locator(".rtnb-turn")).to_have_count(6)
+    rows = page.locator(".rtnb-turn")
+    expect(rows).to_have_count(6)
+    expect(rows.nth(3)).to_contain_text("Once upon a time")
 
 
 def test_words_typed_into_an_answer_are_asked_of_a_model_that_knows_where_it_was_cut_off(page, panel, session):
