@@ -13,7 +13,7 @@ from .audio import AudioClip
 from .errors import SettingsError
 from .paired import paired_difference
 from .record import Record
-from .turn_cuts import Cut, SpokenTurn
+from .turn_cuts import Cut, Span, SpokenTurn
 
 if TYPE_CHECKING:
     import pandas
@@ -35,6 +35,8 @@ class Listened:
     """The turns as they were spoken, which are what is compared with."""
     cuts: Mapping[str, Sequence[Cut]]
     """What turn detection made of them, by the name of the setting."""
+    answers: tuple[Span, ...] = ()
+    """Where a recorded model was heard, in ms."""
 
 
 class TurnDetectionComparison(Record):

@@ -121,6 +121,8 @@ def test_a_recordings_own_settings_are_the_baseline_and_its_own_turns_are_shown(
     for column in ("start_ms", "end_ms"):  # the same detector, whose frames begin elsewhere
         assert recorded[1][column].to_numpy() == pytest.approx(again[1][column].to_numpy(), abs=FRAME_MS)
     assert patient[1]["outcome"].tolist() == ["whole"]
+    assert len(found.sounds[0].answers) >= 1 and found.sounds[0].answers[0][0] > found.sounds[0].spoken[0].start_ms
+    assert "its settings: type=server_vad, threshold=0.5" in found._repr_mimebundle_()["text/plain"]
     as_cut = compare_turn_detection(recording, silences(900), turns="recorded")
     assert as_cut.frame.groupby("setting", sort=False)["outcome"].agg(list)["900 ms"] == ["merged", "merged"]
 

@@ -94,6 +94,15 @@ def test_the_picture_has_wave_turns_and_curve():
     assert curve.lines[0].get_xydata().tolist() == [[300.0, 40.0], [500.0, 40.0]]
 
 
+def test_what_was_answered_then_has_a_row_of_its_own():
+    found = comparison()
+    sound = found.sounds[0]
+    found.sounds[0] = Listened(sound.name, sound.clip, sound.spoken, sound.cuts, ((3200.0, 3900.0),))
+    rows = _figure(found, [None] * 3).axes[1]
+    assert [label.get_text() for label in rows.get_yticklabels()][:2] == ["answers then", "speech"]
+    assert rows.get_ylim() == (3.6, -1.6)
+
+
 def test_of_a_long_sound_the_most_clipped_part_is_shown_or_what_is_asked_for():
     found = comparison(pauses_ms=(200.0, 700.0), seconds=300.0, at_ms=200_000.0)
     sound, start_s, stop_s = found.shown

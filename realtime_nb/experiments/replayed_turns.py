@@ -46,8 +46,8 @@ def compare_turn_detection(
     Parameters
     ----------
     source : AudioClip, Recording, Dataset, Results, or several clips
-        What is listened to: a clip; the person's side of a recording; each clip of a dataset; what was sent in each
-        cell of a run, conditions included; or clips in a sequence or by name.
+        What is listened to: a clip; the person's side of a recording, such as ``session.save(path)`` returns; each
+        clip of a dataset; what was sent in each cell of a run, conditions included; or clips in a sequence or by name.
     turn_detection : mapping or sequence
         Settings as a session takes them, with names or without: ``"server_vad"``, ``"semantic_vad"``, or mappings of
         the API's fields, such as ``{"silence_duration_ms": 300, "threshold": 0.6, "prefix_padding_ms": 200}`` or
@@ -127,7 +127,7 @@ def compare_turn_detection(
             found = {each: heard.turns(given, hear=_ears(given, hear)) for each, given in settings.items()}
             found = ({_RECORDED: recorded} if recorded else {}) | found
             cuts = {each: match(spoken, cut) for each, cut in found.items()}
-            sounds.append(Listened(name, clip, tuple(spoken), cuts))
+            sounds.append(Listened(name, clip, tuple(spoken), cuts, _answers(recording)))
     if not any(sound.spoken for sound in sounds):
         raise AudioError(f"nobody speaks in {source!r}")
     return TurnDetectionComparison(
@@ -235,6 +235,18 @@ def _recorded_turns(recording: Recording) -> list[FoundTurn]:
         after_ms = turn.ended_at_ms - turn.began_at_ms if timed else 0.0  # type: ignore[operator]
         found.append(FoundTurn(start_ms, end_ms, math.nan, max(end_ms, start_ms + after_ms)))
     return found
+
+
+def _answers(recording: Recording | None) -> tuple[Span, ...]:
+    """Return where a recorded model was heard, on the track's clock."""
+    found = []
+    for start_s, turn in recording.said if recording else ():
+        if turn.role == "assistant":
+            made_ms = sum(part.audio_ms for part in turn.parts.values())
+            heard_ms = made_ms if turn.heard_ms is None else min(turn.heard_ms, made_ms)
+            if heard_ms:
+                found.append((start_s * 1000, start_s * 1000 + heard_ms))
+    return tuple(found)
 
 
 def _labels(

@@ -78,5 +78,9 @@ def _remarks(comparison: TurnDetectionComparison) -> list[str]:
         f"Cut by the local server's own turn detection ({engine}). OpenAI's may cut elsewhere.",
     ]
     if comparison.recorded:
-        remarks.append(f"{comparison.recorded!r} is what the recorded server cut, the network's time included.")
+        used = ", ".join(f"{name}={value}" for name, value in comparison.settings[comparison.recorded].items())
+        remarks.append(
+            f"{comparison.recorded!r} is what the recorded server cut, the network's time included; "
+            f"its settings: {used}."
+        )
     return remarks

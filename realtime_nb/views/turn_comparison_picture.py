@@ -61,12 +61,17 @@ def _figure(comparison: TurnDetectionComparison, points: Sequence[tuple[float, f
     _draw_wave(wave, sound.clip, start_s, stop_s)
     speech = [span for turn in sound.spoken for span in turn.speech]
     _fill(rows, 0, speech, _SPEECH)
+    if sound.answers:
+        _fill(rows, -1, sound.answers, INK, alpha=_PALE)
     for height, name in enumerate(comparison.settings, 1):
         for cut in sound.cuts[name]:
             if _is_between(cut, start_s * 1000, stop_s * 1000):
                 _draw_cut(rows, height, cut)
-    rows.set(xlim=(start_s, stop_s), ylim=(len(names) + 0.6, -0.6), xlabel="s", yticks=range(len(names) + 1))
-    for label in rows.set_yticklabels(["speech", *names]):
+    names = [*(["answers then"] if sound.answers else []), "speech", *names]
+    top = -1 if sound.answers else 0
+    rows.set(xlim=(start_s, stop_s), ylim=(top + len(names) - 0.4, top - 0.6), xlabel="s")
+    rows.set_yticks(range(top, top + len(names)))
+    for label in rows.set_yticklabels(names):
         label.set_parse_math(False)
     rows.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
     rows.set_axisbelow(True)
@@ -145,7 +150,7 @@ def _draw_curve(axes: Axes, points: Sequence[tuple[float, float] | None]) -> Non
             labels.append((x, y, [number]))
     taken: list[tuple[float, float, int]] = []
     for x, y, numbers in labels:
-        text = ", ".join(map(str, numbers))
+        text = ", ".join(map(str, sorted(numbers)))
         # One above the other, where they would touch.
         step = 0
         while any(
