@@ -79,5 +79,8 @@ def test_a_row_says_what_its_attempts_cost_and_why_they_failed():
     again = after(row, [failed(1.0, attempts=2)])
     assert (again["attempts"], again["cost_usd"], again["retried_cost_usd"]) == (5, 1.875, 1.375)
     assert after({"cost_usd": 0.5}, [failed(None)])["cost_usd"] is None
+    thought = after({"cost_usd": 0.5, "user_cost_usd": 0.25}, [failed(user_cost_usd=0.5), failed()])
+    assert thought["user_cost_usd"] == 0.75 and "user_cost_usd" not in row
+    assert after({"cost_usd": 0.5}, [failed(user_cost_usd=None)])["user_cost_usd"] is None
     unmade = after({}, [{"failure_stage": "session", "error_type": "E", "error_message": "e"}])
     assert (unmade["cost_usd"], unmade["retried_cost_usd"]) == (0.0, 0.0)

@@ -35,8 +35,8 @@ def wait_s(attempts: int, error: Exception | None) -> float:
 def after(row: dict[str, Any], earlier: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return a row with what was tried for it before: ``attempts``, and what those cost and why they failed.
 
-    ``cost_usd`` is what all of them cost, ``retried_cost_usd`` what the earlier ones did, and ``retried_errors`` says
-    what became of them.
+    ``cost_usd`` is what all of them cost, and ``user_cost_usd`` what a simulated user did in them; ``retried_cost_usd``
+    is what the earlier ones cost, and ``retried_errors`` says what became of them.
     """
     attempts = row.get("attempts", 1) + sum(each.get("attempts", 1) for each in earlier)
     if not earlier:
@@ -45,6 +45,9 @@ def after(row: dict[str, Any], earlier: Sequence[dict[str, Any]]) -> dict[str, A
     before_usd = None if None in before else sum(before)
     own_usd = row.get("cost_usd", 0.0)
     retried = [before_usd, row.get("retried_cost_usd", 0.0)]
+    users = [each["user_cost_usd"] for each in (row, *earlier) if "user_cost_usd" in each]
+    if users:
+        row = row | {"user_cost_usd": None if None in users else sum(users)}
     errors = [f"{each['failure_stage']}: {each['error_type']}: {each['error_message']}" for each in earlier]
     return row | {
         "attempts": attempts,
