@@ -99,6 +99,9 @@ def test_the_record_of_a_scenario_is_its_conversation(scripted):
     shown = Results.load(out).show(row["cell_id"])
     assert [turn.text for turn in shown if turn.role == "user"] == [each["heard"] for each in turns_of(row)]
     assert len(shown.replies) == 4  # One of them calls the tool.
+    frame = Results.load(out).turns
+    assert len(frame) == 3 * 3 + 3 * 3 and list(frame[frame.cell_id == row["cell_id"]].turn) == [1, 2, 3]
+    assert frame.latency_first_audible_ms.notna().all() and set(frame.system) == set(SYSTEMS)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,24 @@ class Results:
         import pandas
 
         return pandas.DataFrame(self.rows)
+
+    @property
+    def turns(self) -> pandas.DataFrame:
+        """A data frame with a row for each turn of each scenario: what `frame` has of all of them together.
+
+        Beside the measures, ``start_ms`` and ``end_ms`` of what was said, in the input track, and ``answer_start_ms``
+        and ``answer_end_ms`` of its answer, in the output track, where somebody heard it as it sounded.
+        """
+        import pandas
+
+        names = ("cell_id", "example_id", "system", "condition", "repeat")
+        return pandas.DataFrame(
+            [
+                {name: row[name] for name in names} | turn
+                for row in self.rows
+                for turn in json.loads(row.get("turn_measures") or "[]")
+            ]
+        )
 
     def summary(
         self, by: str | Sequence[str] = "system", *, baseline: str | None = None, seed: int = 0
