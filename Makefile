@@ -28,6 +28,7 @@ install: $(VENV)/install.stamp
 # The environment is made anew when what it holds has changed; otherwise this takes no time.
 $(VENV)/install.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 …")'
+	@echo "Setting up $(VENV): some minutes, this once."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[local,lab]'

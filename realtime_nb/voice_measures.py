@@ -31,7 +31,15 @@ _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceMeasures(Record):
-    """How a voice sounds; made by `measure_voice`, which says how each figure is found."""
+    """How a voice sounds; made by `measure_voice`, which says how each figure is found.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> measures = rt.measure_voice(rt.speak("What can you do?"), text="What can you do?")
+    >>> 60 < measures.pitch_hz < 400
+    True
+    """
 
     duration_s: float
     """Length of the clip."""
@@ -163,6 +171,12 @@ def measure_voices(
     -------
     frame : pandas.DataFrame
         A row for each that has sound: ``number`` (from 1, as they came), ``text``, and the figures of `VoiceMeasures`.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> rt.measure_voices([rt.speak("Hello!"), rt.speak("What can you do?")])["number"].tolist()
+    [1, 2]
     """
     import pandas
 
