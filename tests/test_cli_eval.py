@@ -113,7 +113,7 @@ def test_what_cannot_be_used_ends_with_2_and_a_sentence(data, tmp_path, capsys, 
 
 def test_data_that_cannot_be_read_is_named(tmp_path, capsys):
     assert main(["eval", str(tmp_path / "none.csv"), "--out", str(tmp_path / "out")]) == 2
-    assert "none.csv' cannot be read as a CSV file" in capsys.readouterr().err
+    assert "none.csv' is not a file: check its name" in capsys.readouterr().err
 
 
 def test_conditions_are_named_with_their_numbers():

@@ -51,8 +51,12 @@ def spoken(tmp_path_factory):
     )
 
 
-def test_it_says_what_was_run_and_with_what(spoken):
-    page = page_of(spoken)
+@pytest.fixture(scope="module")
+def page(spoken):
+    return page_of(spoken)
+
+
+def test_it_says_what_was_run_and_with_what(page):
     for told in (
         *("RealtimeSession", "ChatSession", "local-rules", "runs on this machine; nothing is billed", "2026-"),
         *("audio.output.voice: cedar", "audio.input.turn_detection.type: server_vad", f"instructions: {HOSTILE}"),
@@ -62,8 +66,7 @@ def test_it_says_what_was_run_and_with_what(spoken):
     assert "expires_at" not in page.words
 
 
-def test_it_has_sums_differences_pictures_and_players(spoken):
-    page = page_of(spoken)
+def test_it_has_sums_differences_pictures_and_players(page):
     assert re.search(r"first audible sample, ms after the question, median", page.words)
     assert (
         "difference to realtime" in page.words and "difference to clean" in page.words and "effect size" in page.words
@@ -75,8 +78,7 @@ def test_it_has_sums_differences_pictures_and_players(spoken):
     assert "answered by the local voice" in page.words and "2 examples are few" in page.words
 
 
-def test_it_stands_alone(spoken):
-    page = page_of(spoken)
+def test_it_stands_alone(page):
     assert {"script", "link", "iframe", "object", "form"}.isdisjoint(page.tags)
     assert all(link.startswith(("data:", "#")) for link in page.links)
 
@@ -137,5 +139,5 @@ def test_what_cannot_be_is_refused(spoken, options, match):
 
 
 def test_a_place_that_cannot_be_written_is_named(spoken, tmp_path):
-    with pytest.raises(SettingsError, match=r"nowhere/report.html' cannot be written: No such file"):
+    with pytest.raises(SettingsError, match=r"nowhere/report.html' cannot be written: there is no folder"):
         spoken.report(tmp_path / "nowhere" / "report.html")

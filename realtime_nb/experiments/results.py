@@ -300,6 +300,8 @@ class Results:
         day = str(self.about.get("began_at", ""))[:10]
         title = f"{self.about.get('dataset', 'results')}, {day}" if title is None else title
         target = self.path / "report.html" if path is None else Path(path)
+        if not target.parent.is_dir():  # Known before all is drawn.
+            raise SettingsError(f"path={str(target)!r} cannot be written: there is no folder {str(target.parent)!r}")
         html = make_report(self, title=title, examples=examples, audio_mb=audio_mb, seed=seed)
         try:
             target.write_text(html, "utf-8")
