@@ -20,6 +20,7 @@ from ..sessions.base import Session
 from .conditions import Pipeline
 from .datasets import Example
 from .graders import Grader, graded
+from .interrupts import leave_to_parent
 from .questions import Question, question_of
 from .retrying import after, may_pass, wait_s
 
@@ -65,6 +66,7 @@ class Outcome:
 
 def run_cell(work: Work) -> Outcome:
     """Ask the question, and again where that may help; a failure of whatever kind is a row with its stage and error."""
+    leave_to_parent()
     earlier: list[dict[str, Any]] = []
     while True:
         attempt = _Attempt(work)

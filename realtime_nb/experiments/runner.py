@@ -22,6 +22,7 @@ from ..pricing import format_usd
 from .cells import Outcome, Work, lost_cell, run_cell
 from .folder import RunFolder
 from .forecast import Forecast
+from .interrupts import held_back, leave_to_client
 from .metrics import spent_usd
 
 
@@ -99,6 +100,7 @@ class Runner:
         own = ThreadPoolExecutor(self._concurrency, "realtime_nb-cell") if executor is None else None
         stopped: str | BaseException = ""
         try:
+            leave_to_client(executor)
             stopped = self._work(own or executor, deque(todo))
         except BaseException as error:
             stopped = error
@@ -112,16 +114,23 @@ class Runner:
     def _work(self, executor: Executor | None, todo: deque[Work]) -> str:
         assert executor is not None
         while todo or self._under_way:
-            refusal = ""
-            while todo and len(self._under_way) < self._concurrency:
-                refusal = self._budget.refusal(len(self._under_way))
-                if refusal:
-                    break
-                work = todo.popleft()
-                self._under_way[executor.submit(run_cell, work)] = work
+            with held_back():
+                refusal = self._hand_out(executor, todo)
             if not self._under_way:
                 return refusal
-            self._take(wait(self._under_way, return_when=FIRST_COMPLETED).done)
+            done = wait(self._under_way, return_when=FIRST_COMPLETED).done
+            with held_back():
+                self._take(done)
+        return ""
+
+    def _hand_out(self, executor: Executor, todo: deque[Work]) -> str:
+        """Hand out as much as may be under way; return why no more may be asked, if that is so."""
+        while todo and len(self._under_way) < self._concurrency:
+            refusal = self._budget.refusal(len(self._under_way))
+            if refusal:
+                return refusal
+            work = todo.popleft()
+            self._under_way[executor.submit(run_cell, work)] = work
         return ""
 
     def _take(self, done: Iterable[Future[Outcome]]) -> None:
@@ -148,7 +157,7 @@ class Runner:
             self._bar.say(f"Waiting for {len(running)} answers that are under way. Interrupt again to drop them.")
         with suppress(BaseException):  # The first one is raised.
             for future in as_completed(running, timeout=None if waits else 0):
-                with suppress(BrokenExecutor, CancelledError):
+                with suppress(BrokenExecutor, CancelledError), held_back():
                     self._take([future])
         for future in running:
             future.cancel()

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import SettingsError
 from ..recording.secrecy import Secrets
 from .cells import Factory, Work
+from .interrupts import is_dask
 
 #: How else a key gets there.
 _BY_ENVIRONMENT = "set it in the workers' environment"
@@ -43,7 +44,7 @@ def check_can_be_sent(work: Work, executor: Executor) -> None:
             "at the top of a module that can be imported there, or use functools.partial"
         ) from None
     if Secrets(_keys_of(work.factory)).are_in(data):
-        advice = f"{_BY_ENVIRONMENT}, {_BY_TLS}" if _is_dask(executor) else _BY_ENVIRONMENT
+        advice = f"{_BY_ENVIRONMENT}, {_BY_TLS}" if is_dask(executor) else _BY_ENVIRONMENT
         raise SettingsError(
             f"systems[{work.system!r}], the graders or the speaker hold a key, which is not sent: {advice}"
         )
@@ -51,7 +52,7 @@ def check_can_be_sent(work: Work, executor: Executor) -> None:
 
 def _pickler(executor: Executor) -> tuple[Callable[[Any], bytes], str]:
     """Return how an executor pickles what it sends, and where that goes."""
-    if _is_dask(executor):
+    if is_dask(executor):
         from distributed.protocol import pickle as dasks
 
         return dasks.dumps, "Dask's workers"
@@ -62,10 +63,6 @@ def _pickler(executor: Executor) -> tuple[Callable[[Any], bytes], str]:
     except ModuleNotFoundError:
         return pickle.dumps, "other workers"
     return cloudpickle.dumps, "other workers"
-
-
-def _is_dask(executor: Executor) -> bool:
-    return type(executor).__module__.partition(".")[0] == "distributed"
 
 
 def _keys_of(factory: Factory) -> tuple[str, ...]:
