@@ -65,6 +65,10 @@ def test_a_front_end_with_limits_is_named_before_its_page_answers(place):
     assert front_end.state == "warning" and "realtime-nb talk" in front_end.fix
 
 
+def test_a_report_says_when_it_comes_from_binder():
+    check_line(broken("machine", place="binder"), "front end", "ok", "JupyterLab 4.6.6 in Chrome 156, on Binder", "")
+
+
 def test_a_page_that_says_what_it_is_is_believed_before_the_environment():
     """JupyterLab may run beside VS Code, with the same environment."""
     check_line(broken("machine", place="vscode"), "front end", "ok", "JupyterLab 4.6.6 in Chrome 156", "")

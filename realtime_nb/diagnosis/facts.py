@@ -57,8 +57,6 @@ class Page:
     """Whether the page comes from the reader's own machine."""
     secure: bool = True
     """Whether the browser counts it as secure, and gives it audio."""
-    framed: bool = False
-    """Whether it is shown inside a page of another origin."""
     allowed: bool = True
     """Whether the pages around it let it use the microphone (permissions policy)."""
     permission: str = ""

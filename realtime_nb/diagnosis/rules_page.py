@@ -30,6 +30,7 @@ _FRONT_ENDS = {
         _ROUND + "notebook in a browser tab with Jupyter or Binder",
     ),
 }
+_PLACES = {"binder": ", on Binder", "hub": ", on a JupyterHub"}
 _ROADS = {
     "direct": "a socket straight to the kernel",
     "proxy": "a socket through Jupyter's proxy",
@@ -44,7 +45,8 @@ def checks(facts: Facts) -> Iterator[Check]:
         yield Check("front end", "warning", said, fix)
     elif facts.page:
         app = f"{facts.page.app or 'an unknown front end'} {facts.page.app_version}".strip()
-        yield Check("front end", "ok", f"{app} in {facts.page.browser}")
+        place = _PLACES.get(facts.machine.place, "") if facts.machine else ""
+        yield Check("front end", "ok", f"{app} in {facts.page.browser}{place}")
     if facts.page:
         yield from _page(facts.page, where)
         yield from _road(facts.page)
@@ -134,9 +136,8 @@ def _heard(heard: Heard) -> Check:
     if heard.clipped > _CLIPPED:
         said = f"{device} is too loud: {heard.clipped:.0%} of the samples are cut off"
         return Check("microphone", "warning", said, "turn its level down in the system's sound settings")
-    return Check(
-        "microphone", "ok", f"{device}: {heard.duration_s:.1f} s reached the kernel, {loudness} at its loudest"
-    )
+    said = f"{device}: {heard.duration_s:.1f} s at {heard.sample_rate} Hz reached the kernel, {loudness} at its loudest"
+    return Check("microphone", "ok", said)
 
 
 def _played(played: Played) -> Check:

@@ -132,7 +132,6 @@ async function makeEngine(model, signal) {
         origin: location.origin,
         loopback: LOOPBACK.has(location.hostname),
         secure: window.isSecureContext && Boolean(navigator.mediaDevices),
-        framed: window.top !== window,
         allowed: policy?.allowsFeature?.("microphone") ?? true,
         permission: permission?.state ?? "",
         ...(await devices()),
