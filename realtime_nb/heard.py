@@ -10,7 +10,7 @@ from typing import Protocol
 from .wire.local import Word
 
 #: Scripts written without spaces between words: Thai, Lao, Myanmar, Khmer, Kana, Han, and their like.
-_UNSPACED = re.compile(
+UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 )
 #: What stands behind a word without a space.
@@ -84,4 +84,4 @@ def _end_of_word(text: str, at: int) -> int:
 def _may_cut(before: str, behind: str) -> bool:
     if unicodedata.category(behind).startswith("M"):
         return False  # A vowel or tone mark belongs to what it stands on.
-    return before.isspace() or behind.isspace() or bool(_UNSPACED.match(before) or _UNSPACED.match(behind))
+    return before.isspace() or behind.isspace() or bool(UNSPACED.match(before) or UNSPACED.match(behind))

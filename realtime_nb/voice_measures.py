@@ -14,6 +14,7 @@ from .activity import speech_spans
 from .audio import AudioClip
 from .conversation import Conversation
 from .errors import AudioError, MissingExtra
+from .heard import UNSPACED
 from .intonation import Prosody, prosody
 from .record import Record
 from .turns import Reply, Turn
@@ -44,19 +45,19 @@ class VoiceMeasures(Record):
     duration_s: float
     """Length of the clip."""
     pitch_hz: float | None
-    """Median of the fundamental; `None` where nothing is voiced."""
+    """Median of the fundamental, 65 to 450; `None` where nothing is voiced."""
     pitch_sd_semitones: float | None
-    """Standard deviation of the fundamental: about 1 is monotonous, 3 lively."""
+    """Standard deviation of the fundamental, from 0 for a monotone."""
     pitch_range_semitones: float | None
     """From its 5th to its 95th percentile."""
     words_per_minute: float | None
-    """From the first to the last sound, pauses included; `None` where no words are known."""
+    """From the first to the last sound, pauses included; `None` without words, or spaces between them."""
     syllables_per_s: float | None
     """Likewise, for English words."""
     pause_share: float | None
     """How much of the time from the first to the last sound is pauses of 200 ms or longer, 0 to 1."""
     loudness_lufs: float | None
-    """Integrated loudness; `None` for clips below 0.4 s, and for silence."""
+    """Integrated loudness, -70 to about 0; `None` for clips below 0.4 s, and for silence."""
     dnsmos_ovrl: float | None = None
     """Overall quality, 1 to 5; `None` where it was not asked for."""
     dnsmos_sig: float | None = None
@@ -137,7 +138,7 @@ def measure_voice(source: AudioClip | Turn | Reply, *, text: str | None = None, 
     spans = speech_spans(clip)
     spoken_s = spans[-1][1] - spans[0][0] if spans else 0.0
     voice = prosody(clip)
-    words = _WORD.findall(text)
+    words = [] if UNSPACED.search(text) else _WORD.findall(text)
     semitones = voice.contour_semitones[np.isfinite(voice.contour_semitones)] if voice.pitch_hz else np.empty(0)
     syllables = _count_syllables(words)
     quality = _dnsmos(clip)._asdict() if dnsmos else {}

@@ -108,6 +108,7 @@ def test_numbers_are_as_long_as_other_words_and_other_languages_are_not_counted(
     for text in ("Größe überall", "こんにちは", ""):
         assert measure_voice(clip, text=text).syllables_per_s is None
     assert measure_voice(clip).words_per_minute is None
+    assert measure_voice(clip, text="今日は何ができますか").words_per_minute is None
 
 
 def test_pauses_count():
