@@ -4,6 +4,7 @@ import re
 from functools import partial
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from result_folders import graded_rows, write_results
 
@@ -101,6 +102,14 @@ def test_whatever_the_rows_hold_is_text(tmp_path):
     found = write_results(tmp_path, rows, conditions=(HOSTILE,), dataset=HOSTILE, stopped=HOSTILE, missing=["x"])
     page = page_of(found)
     assert {"script", "img"}.isdisjoint(page.tags) and page.words.count(HOSTILE) > 15
+
+
+def test_only_sound_of_the_folder_is_on_the_page(tmp_path):
+    rt.AudioClip(np.zeros(2_400, np.float32)).save(tmp_path / "private.wav")
+    row = {"system": "one", "example_id": "e", "input_audio_path": str(tmp_path / "private.wav")}
+    found = write_results(tmp_path / "out", [row | {"output_audio_path": "../private.wav"}])
+    page = page_of(found)
+    assert "audio" not in page.tags and page.words.count("its file is not in the folder") == 2
 
 
 def test_what_failed_and_what_is_missing_is_told(tmp_path):

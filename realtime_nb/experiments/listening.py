@@ -69,8 +69,13 @@ def _example(results: Results, example_id: str, budget: AudioBudget) -> str:
 def _player(folder: Path, path: str | None, budget: AudioBudget) -> str:
     if not path:
         return player(None, budget)
+    file = (folder / path).resolve()
+    if not file.is_relative_to(
+        folder.resolve()
+    ):  # A folder from elsewhere must not put this machine's files on a page.
+        return note("its file is not in the folder")
     try:
-        return player(AudioClip.from_file(folder / path), budget)
+        return player(AudioClip.from_file(file), budget)
     except (AudioError, OSError):
         return note("its file is not there")
 
