@@ -163,7 +163,7 @@ class LocalProtocolError(RealtimeError):
     ...     rt.RealtimeSession(backend="local").commit().result()
     ... except rt.LocalProtocolError as error:
     ...     print(error)
-    cannot commit audio while the session is closed
+    cannot commit audio while the session is closed: connect it first
     """
 
 
