@@ -58,7 +58,7 @@ class SessionUpdate(ClientEvent, tag="session.update", kw_only=True, frozen=True
     session: dict[str, Any]
 
 
-class InputAudioBufferAppend(ClientEvent, tag="input_audio_buffer.append", kw_only=True, frozen=True):
+class InputAudioBufferAppend(ClientEvent, tag="input_audio_buffer.append", kw_only=True, frozen=True, gc=False):
     """More audio, in the session's input format."""
 
     audio: bytes
