@@ -40,21 +40,30 @@ def turns_of(row):
 def live(tmp_path_factory):
     """Interruptions and backchannels, all at once, for they take as long as they sound."""
     backchannel = UserTurn("mhm", at_ms=1_000, backchannel=True)
+    order = UserTurn("What is the status of order seven?", tool_call="order_status", keywords=["on its way"])
     dataset = Dataset.from_scenarios(
-        {"cut": ["Please count to ten.", STOP], "mhm": ["Please count to ten.", backchannel, "Thank you."]}
+        {
+            "cut": ["Please count to ten.", STOP],
+            "mhm": ["Please count to ten.", backchannel, "Thank you."],
+            "tool": [order],
+        }
     )
     systems = {**SYSTEMS, "deaf": DEAF, "hand": BY_HAND}
+    systems = {name: partial(make, tools=[order_status]) for name, make in systems.items()}
     out = tmp_path_factory.mktemp("live")
-    with ThreadPoolExecutor(10) as threads:
-        return rows_of(dataset, systems, out, executor=threads, concurrency=10), out
+    with ThreadPoolExecutor(15) as threads:
+        return rows_of(dataset, systems, out, executor=threads, concurrency=15, live=True), out
 
 
 @pytest.fixture(scope="module")
 def scripted(tmp_path_factory):
     """A script, and somebody who goes by rules, turn by turn."""
-    user = RuleUser(
-        [("is (5|five)", "My name is Anna."), ("Anna", "What is my name?")], opening="What is two plus three?"
-    )
+    rules = [
+        ("2 plus 3 is 5", "What is three plus two?"),
+        ("3 plus 2 is 5", "What is the status of order seven?"),
+        ("on its way", None),
+    ]
+    user = RuleUser(rules, opening="What is two plus three?")
     script = [
         UserTurn("What is the status of order seven?", tool_call="order_status", tool_arguments={"order_id": "7"}),
         UserTurn("What is two plus three?", keywords=["5"], tool_call=""),
@@ -65,7 +74,7 @@ def scripted(tmp_path_factory):
     )
     systems = {name: partial(make, tools=[order_status]) for name, make in SYSTEMS.items()}
     out = tmp_path_factory.mktemp("scripted")
-    return rows_of(dataset, systems, out, conditions=[rt.experiments.Noise(30)]), out
+    return rows_of(dataset, systems, out, conditions=[rt.experiments.Noise(50)]), out
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -107,8 +116,9 @@ def test_the_record_of_a_scenario_is_its_conversation(scripted):
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_user_by_rules_hears_the_answers_and_goes_on_until_it_has_nothing_to_say(scripted, system):
     turns = turns_of(scripted[0]["user", system])
-    assert [each["user_text"] for each in turns] == ["What is two plus three?", "My name is Anna.", "What is my name?"]
-    assert "Anna" in turns[2]["assistant_text"]
+    said = ["What is two plus three?", "What is three plus two?", "What is the status of order seven?"]
+    assert [each["user_text"] for each in turns] == said
+    assert "on its way" in turns[2]["assistant_text"]
     assert "user_cost_usd" not in scripted[0]["user", system]
 
 
@@ -164,6 +174,15 @@ def test_the_tracks_of_a_live_talk_are_on_one_clock(live):
     # Silence where the answer was cut off, and while the person asked.
     assert level(answered, first["answer_end_ms"] + 1, second["answer_start_ms"] - 1) == 0
     assert level(asked, first["end_ms"] + 1, second["start_ms"] - 1) == 0
+
+
+@pytest.mark.parametrize("system", [*SYSTEMS, "deaf", "hand"])
+def test_a_talk_at_its_own_pace_waits_for_what_follows_a_tool_and_hears_it_out(live, system):
+    row = live[0]["tool", system]
+    [turn] = turns_of(row)
+    assert row["task_success"] == 1 and row["heard_fraction"] == 1.0 and row["wasted_usd"] == 0.0
+    assert turn["answer_end_ms"] - turn["answer_start_ms"] == pytest.approx(row["output_s"] * 1000, abs=100)
+    assert turn["answer_start_ms"] > turn["end_ms"] and turn["turn_gap_ms"] > 0
 
 
 def test_a_session_that_does_not_let_itself_be_interrupted_does_not_yield(live):

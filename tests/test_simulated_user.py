@@ -47,15 +47,17 @@ def test_in_a_run_it_talks_with_all_three_systems_and_is_paid(tmp_path):
     }
     with scripted_text("What is two plus three?", "END_CALL") as endpoint:
         endpoint.answers *= 3
-        user = SimulatedUser(goal="to learn a sum", opening="My name is Anna.", model=PRICED, backend=endpoint.url)
+        user = SimulatedUser(
+            goal="to learn a sum", opening="What is three plus two?", model=PRICED, backend=endpoint.url
+        )
         dataset = Dataset([Scenario(example_id="sum", user=user)])
         results = run(dataset, systems, out=tmp_path, concurrency=1, progress=False)
     assert results.failed == []
     for row in results.rows:
         turns = json.loads(row["turn_measures"])
-        assert [each["user_text"] for each in turns] == ["My name is Anna.", "What is two plus three?"]
-        assert "Anna" in turns[0]["assistant_text"] and "5" in turns[1]["assistant_text"]
-        assert row["user_cost_usd"] > 0 and row["user_text"] == "My name is Anna. What is two plus three?"
+        assert [each["user_text"] for each in turns] == ["What is three plus two?", "What is two plus three?"]
+        assert "3 plus 2" in turns[0]["assistant_text"] and "2 plus 3" in turns[1]["assistant_text"]
+        assert row["user_cost_usd"] > 0 and row["user_text"] == "What is three plus two? What is two plus three?"
     assert results.cost_usd == pytest.approx(sum(row["user_cost_usd"] for row in results.rows))
 
 
