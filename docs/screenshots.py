@@ -32,7 +32,7 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 #: A code host shows large pictures slowly, and a clone carries them for ever.
 LARGEST_BYTES = 250_000
 #: Enough for what is shown, to its last line.
-HEIGHTS = {"panel": 800, "reply": 900}
+HEIGHTS = {"panel": 830, "reply": 900}
 WIDTH = 940
 QUESTIONS = ("What can you do?", "Tell me a story.")
 #: Until a slow machine has connected; and the time of an answer.

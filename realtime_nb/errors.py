@@ -33,7 +33,7 @@ class RealtimeError(Exception):
     ...     rt.RealtimeSession(backend="somewhere")
     ... except rt.RealtimeError as error:
     ...     print(error)
-    backend='somewhere' is not "openai", "azure", "local" or the address of a server
+    backend='somewhere' is not known: ...
     """
 
 
@@ -163,7 +163,7 @@ class LocalProtocolError(RealtimeError):
     ...     rt.RealtimeSession(backend="local").commit().result()
     ... except rt.LocalProtocolError as error:
     ...     print(error)
-    cannot commit audio while the session is closed: connect it first
+    cannot commit audio while the session is closed: ...
     """
 
 
