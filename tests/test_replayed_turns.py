@@ -8,7 +8,7 @@ import pytest
 import realtime_nb as rt
 from realtime_nb.audio import AudioClip, concatenate
 from realtime_nb.errors import AudioError, SettingsError
-from realtime_nb.experiments import Dataset, Telephone, compare_turn_detection, run
+from realtime_nb.experiments import Babble, Dataset, compare_turn_detection, run
 
 FRAME_MS = 32
 PAUSE_S = 0.7
@@ -99,12 +99,21 @@ def test_a_dataset_is_a_turn_a_clip():
     assert summary.loc["200 ms"]["gained_low_ms"] == pytest.approx(300, abs=FRAME_MS)
 
 
-def test_a_run_is_heard_as_it_was_sent(tmp_path):
+def test_a_run_is_heard_as_it_was_sent_and_speech_is_where_it_is_without_the_noise(tmp_path):
     dataset = Dataset.from_texts({"one": "What can you do?"})
     systems = {name: partial(rt.ChatSession, backend="local") for name in ("first", "second")}
-    results = run(dataset, systems, conditions=[(), Telephone()], out=tmp_path / "out", progress=False)
+    results = run(dataset, systems, conditions=[(), Babble(5)], out=tmp_path / "out", progress=False)
     found = compare_turn_detection(results, silences(500))
-    assert [sound.name for sound in found.sounds] == ["one · clean", "one · telephone"]
+    clean, babble = found.sounds
+    assert (clean.name, babble.name.startswith("one · babble")) == ("one · clean", True)
+    assert clean.spoken == babble.spoken
+    assert found.reference == "each clip is one turn; speech is where it is in the clean clip"
+
+
+def test_of_a_scenario_each_turn_is_a_clip():
+    dataset = Dataset.from_scenarios({"sums": ["What is two plus three?", "And what can you do?"]})
+    found = compare_turn_detection(dataset, silences(500))
+    assert [(sound.name, len(sound.spoken)) for sound in found.sounds] == [("sums · turn 1", 1), ("sums · turn 2", 1)]
 
 
 def test_a_recordings_own_settings_are_the_baseline_and_its_own_turns_are_shown(hesitating, tmp_path):

@@ -5,6 +5,7 @@ from realtime_nb import speak
 from realtime_nb.audio import AudioClip, concatenate
 from realtime_nb.local.turn_detection import SpeechStarted, SpeechStopped, TurnDetector
 from realtime_nb.local.turn_replay import HeardSound
+from realtime_nb.local.voice_activity import VoiceActivity
 
 
 def silence(seconds):
@@ -65,3 +66,9 @@ def test_words_that_sound_unfinished_are_waited_for(heard):
 def test_silence_and_nothing_hold_no_turns():
     assert HeardSound(b"").turns({}) == []
     assert HeardSound(bytes(48 * 2_000)).turns({}) == []
+
+
+def test_without_the_network_the_gate_decides_and_says_so(sentence):
+    heard = HeardSound(sentence.to_pcm16(24_000), activity=VoiceActivity(silero=False))
+    assert heard.engine == "webrtc"
+    assert len(heard.turns({"silence_duration_ms": 400})) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from ..activity import speech_spans
@@ -15,12 +15,9 @@ from ..recording.recording import Recording
 from ..turn_comparison import Listened, TurnDetectionComparison
 from ..turn_cuts import FoundTurn, Span, SpokenTurn, match, spoken_turns
 from ..wire.settings import session_from_options, setting_at
-from .datasets import Dataset
 from .recognised import Recognised
-from .results import Results
+from .replayed_sounds import GivenSound, Source, sounds_of
 
-#: What `compare_turn_detection` listens to.
-Source = AudioClip | Recording | Dataset | Results | Mapping[str, AudioClip] | Sequence[AudioClip]
 #: Where turns are, in seconds: start and end of each, pauses inside included.
 Labels = Sequence[tuple[float, float]]
 
@@ -85,9 +82,11 @@ def compare_turn_detection(
     Speech is what the Silero network (version 5) takes for it at 0.5, with its edges moved to those of loudness
     (`realtime_nb.activity`) where they are near. In clean sound these lie within 30 ms of the truth (measured), in
     white noise 10 dB below the voice within 110 ms before and 200 ms after. Turns are stretches of speech that pauses
-    up to `pause_ms` hold together; in a dataset, and in results, each clip is one turn. Where the sound is noisy, or
-    much depends on it, give labels. ``semantic_vad`` waits by the words so far, which the local recogniser writes
-    down; here it takes no time for that. What ``eagerness`` does here: see `realtime_nb.local.turn_detection`.
+    up to `pause_ms` hold together; in a dataset, and in results, each clip is one turn, but for scenarios. Under
+    conditions of a run that leave a clip as long as it was, speech is where it is in its ``"clean"`` version, if the
+    run has one. Where the sound is noisy, or much depends on it, give labels. ``semantic_vad`` waits by the words so
+    far, which the local recogniser writes down; here it takes no time for that. What ``eagerness`` does here: see
+    `realtime_nb.local.turn_detection`.
 
     A recording's ``"recorded"`` turns are those that its own server cut: their times contain the network's, and it is
     from ``"recorded settings"``, the same settings in the detector here, that others are told apart.
@@ -114,16 +113,15 @@ def compare_turn_detection(
     recorded = _recorded_turns(recording) if recording and used else []
     if used and _SAME_SETTINGS not in settings:
         settings = {_SAME_SETTINGS: used} | settings
-    clips = _clips(source)
+    clips = sounds_of(source)
     labels = _labels(turns, clips, recorded)
     with Recognised(session) as hear:
         sounds, engine = [], ""
-        for name, clip in clips.items():
+        for name, (clip, is_one_turn, clean) in clips.items():
             heard = HeardSound(clip.to_pcm16(24_000))
             engine = heard.engine
-            loud = [(start_s * 1000, end_s * 1000) for start_s, end_s in speech_spans(clip)]
-            longest_ms = math.inf if isinstance(source, Dataset | Results) else pause_ms
-            spoken = _spoken(speech_of(heard.probabilities, loud), labels.get(name), longest_ms)
+            speech = _speech(clip, heard) if clean is None else _speech(clean, HeardSound(clean.to_pcm16(24_000)))
+            spoken = _spoken(speech, labels.get(name), math.inf if is_one_turn else pause_ms)
             found = {each: heard.turns(given, hear=_ears(given, hear)) for each, given in settings.items()}
             found = ({_RECORDED: recorded} if recorded else {}) | found
             cuts = {each: match(spoken, cut) for each, cut in found.items()}
@@ -134,10 +132,14 @@ def compare_turn_detection(
         sounds,
         ({_RECORDED: used or {}} if recorded else {}) | settings,
         baseline=baseline or _baseline(settings),
-        reference=_reference(source, turns, pause_ms),
+        reference=_reference(turns, clips.values(), pause_ms),
         engine=engine,
         recorded=_RECORDED if recorded else "",
     )
+
+
+def _speech(clip: AudioClip, heard: HeardSound) -> list[Span]:
+    return speech_of(heard.probabilities, [(start_s * 1000, end_s * 1000) for start_s, end_s in speech_spans(clip)])
 
 
 def _ears(given: Mapping[str, Any], hear: Callable[[bytes], str]) -> Callable[[bytes], str] | None:
@@ -184,44 +186,6 @@ def _checked(given: Any) -> Mapping[str, Any]:
     return found
 
 
-def _clips(source: Source) -> dict[str, AudioClip]:
-    """Return what is listened to, by name."""
-    if isinstance(source, AudioClip):
-        return {"clip": source}
-    if isinstance(source, Recording):
-        if source.user is None:
-            raise AudioError(f"nothing was spoken in {source!r}")
-        return {source.path.name: source.user}
-    if isinstance(source, Dataset):
-        return {example.example_id: example.clip() for example in source}
-    if isinstance(source, Results):
-        return _inputs(source)
-    clips: dict[str, Any] = {}
-    if isinstance(source, Mapping):
-        clips = dict(source)
-    elif isinstance(source, list | tuple):
-        clips = {f"clip {number}": clip for number, clip in enumerate(source, 1)}
-    if not clips or not all(isinstance(clip, AudioClip) for clip in clips.values()):
-        raise TypeError(f"source={source!r} is no AudioClip, Recording, Dataset or Results, and no clips")
-    return clips
-
-
-def _inputs(results: Results) -> dict[str, AudioClip]:
-    """Return what was sent: the same for all systems and repeats."""
-    files = {
-        (row["example_id"], row["condition"]): row["input_audio_path"]
-        for row in results.rows
-        if row.get("input_audio_path")
-    }
-    if not files:
-        raise SettingsError(f"there is no input audio in {str(results.path)!r}")
-    several = len({condition for _, condition in files}) > 1
-    return {
-        f"{example_id} · {condition}" if several else str(example_id): AudioClip.from_file(results.path / file)
-        for (example_id, condition), file in files.items()
-    }
-
-
 def _recorded_turns(recording: Recording) -> list[FoundTurn]:
     """Return the turns that the recorded server cut, on the track's clock."""
     found = []
@@ -251,7 +215,7 @@ def _answers(recording: Recording | None) -> tuple[Span, ...]:
 
 def _labels(
     turns: Labels | Mapping[str, Labels] | Literal["recorded"] | None,
-    clips: Mapping[str, AudioClip],
+    clips: Mapping[str, GivenSound],
     recorded: Sequence[FoundTurn],
 ) -> dict[str, list[Span]]:
     """Return where turns are said to be, in ms, by the clip's name."""
@@ -289,11 +253,16 @@ def _spoken(speech: Sequence[Span], labels: Sequence[Span] | None, pause_ms: flo
     return turns
 
 
-def _reference(source: Source, turns: Any, pause_ms: float) -> str:
+def _reference(turns: Any, given: Iterable[GivenSound], pause_ms: float) -> str:
     if turns == "recorded":
         return "the turns as they were recorded"
     if turns is not None:
         return "the turns as they were given"
-    if isinstance(source, Dataset | Results):
-        return "each clip is one turn"
-    return f"speech with pauses up to {pause_ms:,.0f} ms is one turn"
+    given = list(given)
+    kinds = {each.is_one_turn for each in given}
+    found = ["each clip is one turn"] if True in kinds else []
+    if False in kinds:
+        found.append(f"speech with pauses up to {pause_ms:,.0f} ms is one turn")
+    if any(each.clean is not None for each in given):
+        found.append("speech is where it is in the clean clip")
+    return "; ".join(found)
