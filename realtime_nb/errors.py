@@ -89,7 +89,7 @@ class RecordingError(RealtimeError, ValueError):
     ...     rt.Recording.load("nowhere")
     ... except rt.RecordingError as error:
     ...     print(error)
-    'nowhere' is not there
+    'nowhere' is not there...
     """
 
 
