@@ -44,4 +44,4 @@ def is_dask(executor: Executor | None) -> bool:
 def leave_to_client(executor: Executor | None) -> None:
     """Let the workers of a Dask cluster take no more interrupts; their work runs beside their main thread."""
     if is_dask(executor):
-        executor._client.run(leave_to_parent)  # type: ignore[union-attr]
+        executor._client.run(leave_to_parent, on_error="ignore")  # type: ignore[union-attr]
