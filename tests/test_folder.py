@@ -119,3 +119,23 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
     with pytest.raises(SettingsError, match="holds no run"):
         read_about(tmp_path)
     assert read_stopped(tmp_path) == ""
+
+
+def test_half_an_answer_is_no_answer_in_the_summary(tmp_path):
+    folder = opened(tmp_path)
+    folder.add(outcome("a", wer=0.25))
+    folder.add(outcome("b", status="failed", wer=1.0))
+    folder.finish("")
+    system = json.loads((tmp_path / "summary.json").read_text())["systems"]["one"]
+    assert system["wer_mean"] == 0.25 and system["cost_usd_mean"] == 0.5
+
+
+@pytest.mark.parametrize("cell_id", ["../b", "/etc/passwd", "..", ".", "", "a/b"])
+def test_a_row_leads_to_no_file_outside_of_the_folder(tmp_path, cell_id):
+    folder = opened(tmp_path)
+    folder.add(outcome("a"))
+    folder.close()
+    with (tmp_path / "rows.jsonl").open("a") as file:
+        file.write(json.dumps({"cell_id": cell_id}) + "\n")
+    with pytest.raises(SettingsError, match="line 2: cell_id="):
+        read_rows(tmp_path)

@@ -11,8 +11,8 @@ from realtime_nb.experiments.groups import (
     label_of,
     measured,
     named_columns,
-    value_of,
 )
+from realtime_nb.experiments.metrics import value_of
 
 ABOUT = {"systems": ["quick", "slow"], "conditions": {"clean": "", "telephone": ""}}
 

@@ -8,12 +8,18 @@ from realtime_nb.experiments.folder import RunFolder
 
 
 def results(path, *, latency_ms=500.0, failed=7):
-    cells = [(system, n) for system in ("<b>quick</b>", "slow") for n in range(10)]
+    cells = [(system, n) for system in ("<b>quick", "slow") for n in range(10)]
     about = {"seed": 0, "cells": [f"{system}-{n}" for system, n in cells] + ["missing"], "examples": {}}
-    about |= {"systems": ["slow", "<b>quick</b>"], "conditions": {"clean": "clean"}}
+    about |= {"systems": ["slow", "<b>quick"], "conditions": {"clean": "clean"}}
     folder = RunFolder(path, about, resume=False)
     for system, n in cells:
-        row = {"cell_id": f"{system}-{n}", "system": system, "condition": "clean", "example_id": str(n), "repeat": 1}
+        row = {
+            "cell_id": f"{system}-{n}",
+            "system": system,
+            "condition": "clean",
+            "example_id": str(n),
+            "repeat": 1,
+        }
         if system == "slow" and n < failed:
             row |= {"status": "failed", "failure_stage": "connect", "error_message": "<img onerror=alert(1)>"}
         else:

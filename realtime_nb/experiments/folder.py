@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import MissingExtra, SettingsError
 from .cells import Outcome, plain_value
-from .metrics import MEASURES, cost_per_task_usd, spent_usd
+from .metrics import MEASURES, cost_per_task_usd, spent_usd, value_of
 from .retrying import after
 
 _ABOUT, _ROWS, _SUMMARY = "run.json", "rows.jsonl", "summary.json"
@@ -174,11 +174,24 @@ def read_stopped(path: Path) -> str:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows that are whole, one for each cell: the latest."""
+    """Return the rows that are whole, one for each cell: the latest.
+
+    Raises
+    ------
+    SettingsError
+        If a row is not one of a run's. Its id is the name of its files, and somebody else's folder must not lead to
+        files outside of it.
+    """
     file = path / _ROWS
     lines = file.read_bytes().split(b"\n")[:-1] if file.is_file() else []
-    rows = (json.loads(line) for line in lines)
-    return list({row["cell_id"]: row for row in rows}.values())
+    rows: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(lines, 1):
+        row = json.loads(line)
+        name = row["cell_id"]
+        if name in ("", "..") or Path(name).name != name:
+            raise SettingsError(f"{str(file)!r}, line {number}: cell_id={name!r} is not the name of a file")
+        rows[row["cell_id"]] = row
+    return list(rows.values())
 
 
 def in_order(rows: list[dict[str, Any]], cells: list[str]) -> list[dict[str, Any]]:
@@ -204,7 +217,7 @@ def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def _measures(rows: list[dict[str, Any]]) -> dict[str, float]:
     found: dict[str, float] = {}
     for name in measures_of(rows):
-        values = [row[name] for row in rows if row.get(name) is not None]
+        values = [value for row in rows if (value := value_of(row, name)) is not None]
         if values:
             p50, p95 = np.percentile(values, (50, 95))
             found |= {f"{name}_mean": float(np.mean(values)), f"{name}_p50": float(p50), f"{name}_p95": float(p95)}

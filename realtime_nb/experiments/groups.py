@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import SettingsError
 from .folder import measures_of
+from .metrics import value_of
 
 Row = dict[str, Any]
 
@@ -75,19 +76,6 @@ def by_example(rows: Iterable[Row], measure: str) -> list[list[float]]:
         if value is not None:
             found.setdefault(row["example_id"], []).append(value)
     return list(found.values())
-
-
-def value_of(row: Row, measure: str) -> float | None:
-    """Return a measure of a row; ``completed`` is 1 where there is an answer, 0 where it failed.
-
-    What failed has no other, but for what it cost: half an answer would tell of half of what was asked.
-    """
-    if measure == "completed":
-        return float(row["status"] == "completed")
-    if row.get("status") == "failed" and measure != "cost_usd":
-        return None
-    value = row.get(measure)
-    return None if value is None else float(value)
 
 
 def measured(rows: list[Row]) -> list[str]:

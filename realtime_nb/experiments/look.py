@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..pricing import format_usd
 from ..views import words
 from ..views.html import escape, note, picture, section, table, unbroken
-from .groups import grouped, label_of, value_of
+from .groups import grouped, label_of
+from .metrics import value_of
 from .tabling import LATENCY, format_difference, format_value, tabulate
 
 if TYPE_CHECKING:

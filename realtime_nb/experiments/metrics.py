@@ -162,6 +162,19 @@ def spent_usd(row: dict[str, Any]) -> float | None:
     return None if None in spent else float(sum(spent))
 
 
+def value_of(row: dict[str, Any], measure: str) -> float | None:
+    """Return a measure of a row; ``completed`` is 1 where there is an answer, 0 where it failed.
+
+    What failed has no other, but for what it cost: half an answer would tell of half of what was asked.
+    """
+    if measure == "completed":
+        return float(row["status"] == "completed")
+    if row.get("status") == "failed" and measure != "cost_usd":
+        return None
+    value = row.get(measure)
+    return None if value is None else float(value)
+
+
 def cost_per_task_usd(rows: Sequence[dict[str, Any]]) -> float | None:
     """Return what a task that came out right cost; `None` where none did, or a cost is not known."""
     graded = [row for row in rows if row.get("task_success") is not None]

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..errors import SettingsError
 from ..paired import paired_difference
-from .groups import FACTORS, Row, by_example, grouped, is_binary, measured, named_columns, value_of
+from .groups import FACTORS, Row, by_example, grouped, is_binary, measured, named_columns
 from .intervals import interval_of
+from .metrics import value_of
 
 
 def summarise(
