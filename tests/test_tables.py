@@ -66,7 +66,7 @@ def test_what_is_wrong_with_a_file_names_the_line(tmp_path, text, message):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(SettingsError, match=r"none\.csv' cannot be read"):
+    with pytest.raises(SettingsError, match=r"none\.csv' is not a file: "):
         Dataset.from_csv(tmp_path / "none.csv")
     (tmp_path / "latin.csv").write_bytes(b"example_id,user_text\na,caf\xe9\n")
     with pytest.raises(SettingsError, match="UTF-8"):
