@@ -182,6 +182,10 @@ def test_pipelines_are_named_after_what_they_do():
         (lambda: named_pipelines([]), "one or more"),
         (lambda: named_pipelines([Noise(1), Noise(1)]), "each with its own name"),
         (lambda: named_pipelines({"odd": ["telephone"]}), "'telephone' is no condition"),
+        (lambda: named_pipelines({"odd": "telephone"}), "'telephone' is no condition"),
+        (lambda: named_pipelines([Telephone]), "is no condition: give an object .* e.g. Telephone"),
+        (lambda: named_pipelines("telephone"), "conditions='telephone' must be a sequence or a mapping"),
+        (lambda: named_pipelines(Noise(3)), "must be a sequence or a mapping"),
     ],
 )
 def test_what_cannot_be_done_says_so(make, message):

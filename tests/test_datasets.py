@@ -8,7 +8,7 @@ import pytest
 import realtime_nb as rt
 from realtime_nb.audio import AudioClip
 from realtime_nb.errors import AudioError, SettingsError
-from realtime_nb.experiments import Dataset, Example
+from realtime_nb.experiments import Dataset, Example, Scenario
 
 
 def hum(text):
@@ -53,6 +53,7 @@ def test_what_people_said_in_recordings_can_be_asked_again(tmp_path):
         session.ask(clip).result(30)
         session.ask("Written, not spoken.").result(30)
     [example] = Dataset.from_recordings([tmp_path / "talk"])
+    assert [each.digest for each in Dataset.from_recordings(tmp_path / "talk")] == [example.digest]
     assert example.example_id == "talk_001" and "what can you do" in example.text.lower()
     assert example.clip().duration_s == pytest.approx(clip.duration_s, abs=0.05)
 
@@ -92,6 +93,12 @@ def test_an_example_is_known_again_by_what_it_asks(tmp_path):
         (lambda: Dataset([Example(example_id="a"), Example(example_id="a")]), "'a' more than once"),
         (lambda: Dataset.from_texts(["Hi", " "]), "text_002: ' ' is no text"),
         (lambda: Dataset.from_folder("/nowhere"), "'/nowhere' is not a folder"),
+        (lambda: Dataset.from_texts("Hi"), "texts='Hi' is one text: give a list"),
+        (lambda: Dataset.from_texts(["Hi"], speaker="bob"), "speaker='bob' is not known: choose one of alloy"),
+        (lambda: Dataset.from_texts(["Hi"], speaker=3), "speaker=3 cannot speak"),
+        (lambda: Example(example_id="a", source=np.zeros(100)), r"source=ndarray is no sound: .* AudioClip\(samples"),
+        (lambda: Dataset.from_scenarios("Hi"), "scenarios='Hi' is one: give a list"),
+        (lambda: Dataset.from_scenarios(Scenario(example_id="a", turns=["Hi"])), "is one: give a list"),
     ],
 )
 def test_what_is_no_dataset_says_so(make, message):
@@ -103,6 +110,12 @@ def test_a_folder_without_audio_says_so(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(SettingsError, match="holds no audio files"):
         Dataset.from_folder(tmp_path)
+
+
+def test_a_file_may_be_named_by_text(tmp_path):
+    clip = rt.AudioClip(np.full(2_400, 0.25, np.float32), 24_000)
+    clip.save(tmp_path / "a.wav")
+    assert Example(example_id="a", source=str(tmp_path / "a.wav")).clip().to_pcm16() == clip.to_pcm16()
 
 
 def test_a_file_that_is_gone_fails_when_it_is_read(tmp_path):

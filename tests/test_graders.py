@@ -114,3 +114,5 @@ def test_graders_are_named():
         named_graders([Keywords("a"), Keywords("b")])
     with pytest.raises(SettingsError, match="cannot be called"):
         named_graders({"x": "y"})
+    with pytest.raises(SettingsError, match="must be a sequence or a mapping"):
+        named_graders(Keywords("a"))

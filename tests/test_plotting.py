@@ -111,6 +111,16 @@ def test_what_cannot_be_drawn_is_refused(found, draw, match):
         draw(found.plot)
 
 
+def test_a_run_of_failures_alone_says_so_in_place_of_a_picture(tmp_path):
+    kept = ("example_id", "system", "condition")
+    rows = [{name: row[name] for name in kept} | {"status": "failed", "error_message": "x"} for row in graded_rows()]
+    plot = write_results(tmp_path, rows).plot
+    for draw in (plot.latency, plot.cost):
+        with pytest.raises(SettingsError, match=r"as all .* answers failed: check results\.failed"):
+            draw()
+    assert plot.grades().measures == ["completed"]
+
+
 def test_nothing_graded_is_no_picture(tmp_path):
     found = write_results(tmp_path, [{"system": "one", "example_id": "e", "latency_first_audible_ms": 1.0}])
     with pytest.raises(SettingsError, match="nothing was graded"):

@@ -78,6 +78,12 @@ def test_two_runs_are_compared_system_by_system(tmp_path):
     assert np.isnan(compared.loc[("gone", "latency_first_audio_ms")]["difference"])
 
 
+def test_what_is_no_results_is_not_compared(tmp_path):
+    found = results(tmp_path, {("a", "clean"): [1, 2]})
+    with pytest.raises(SettingsError, match=r"give Results\.load of its folder"):
+        found.compare(str(tmp_path))
+
+
 def test_a_run_says_what_it_came_to(tmp_path):
     failed = {"cell_id": "x", "system": "one", "condition": "clean", "example_id": "e9", "repeat": 1}
     failed |= {"status": "failed", "error_message": "the server is gone"}

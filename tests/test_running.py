@@ -96,6 +96,7 @@ def test_the_folder_has_the_cookbooks_layout_and_each_answers_own_record(tmp_pat
     reply = results.show(0)
     assert reply.transcript == row["assistant_text"] and reply.audio.duration_s == float(row["output_s"])
     assert results.show(row["cell_id"]).transcript == reply.transcript
+    assert results.show(results.frame.iloc[0]).transcript == reply.transcript
 
 
 SCRIPT = """
@@ -332,3 +333,24 @@ def test_what_cannot_be_run_raises_where_the_caller_stands(tmp_path):
     for wrong in ({"repeats": 0}, {"concurrency": 0}, {"timeout_s": 0}, {"max_usd": -1}, {"retries": -1}):
         with pytest.raises(rt.SettingsError, match=f"{next(iter(wrong))}="):
             quiet(dataset, {"x": LOCAL}, out=tmp_path, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"dataset": ["What can you do?"]}, "is no Dataset: make one, e.g. by Dataset.from_texts"),
+        ({"systems": [LOCAL]}, "must name what makes sessions"),
+        ({"systems": LOCAL}, "must name what makes sessions"),
+        ({"executor": "threads"}, "executor='threads' is no concurrent.futures.Executor"),
+        ({"limiter": 3}, "limiter=3 is no Limiter"),
+        ({"conditions": Telephone()}, "must be a sequence or a mapping"),
+        ({"graders": Keywords("five")}, "must be a sequence or a mapping"),
+        ({"resume": "results/monday"}, "resume='results/monday' is not True, False or 'failed'"),
+        ({"resume": True, "out": None}, "needs a run to go on with: give its folder as out"),
+    ],
+)
+def test_what_is_of_another_kind_is_told_before_a_folder_is_made(wrong, message, tmp_path):
+    given = {"dataset": Dataset.from_texts(["Hi"]), "systems": {"x": LOCAL}, "out": tmp_path / "run"} | wrong
+    with pytest.raises(rt.SettingsError, match=message):
+        quiet(**given)
+    assert not (tmp_path / "run").exists()

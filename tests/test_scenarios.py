@@ -92,6 +92,9 @@ def test_a_user_by_rules_answers_what_it_heard_and_says_nothing_twice():
     [
         (scenario, "neither turns nor a user"),
         (partial(scenario, UserTurn("Hi", at_ms=3)), "begins with at_ms"),
+        (partial(scenario, 5), "5 is no turn of 'a': give words, or a UserTurn"),
+        (partial(Scenario, example_id="a", turns="Hi"), "turns='Hi' is one turn: give a list"),
+        (partial(UserTurn, "Hi", speaker="bob"), "speaker='bob' is not known"),
         (partial(scenario, user="persona"), "user='persona' cannot be called"),
         (partial(scenario, "Hi", max_turns=0), "max_turns=0 must be positive"),
         (partial(UserTurn, " "), "needs a text to be spoken, or a source"),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -280,8 +280,14 @@ def named_pipelines(
     """
     if conditions is None:
         return {"clean": ()}
+    given: Any = conditions
     if isinstance(conditions, Mapping):
         named = [(name, _pipeline(steps)) for name, steps in conditions.items()]
+    elif isinstance(given, str) or not isinstance(given, Iterable):
+        raise SettingsError(
+            f"conditions={conditions!r} must be a sequence or a mapping: give [[], Telephone()], or "
+            "{'clean': [], 'noisy': Noise(10)}"
+        )
     else:
         named = [(describe(pipeline), pipeline) for pipeline in map(_pipeline, conditions)]
     if not named or len({name for name, _ in named}) < len(named):
@@ -289,11 +295,13 @@ def named_pipelines(
     return dict(named)
 
 
-def _pipeline(steps: Condition | Sequence[Condition]) -> Pipeline:
-    pipeline = tuple(steps) if isinstance(steps, Sequence) else (steps,)
+def _pipeline(steps: Any) -> Pipeline:
+    pipeline = tuple(steps) if isinstance(steps, Sequence) and not isinstance(steps, str) else (steps,)
     for step in pipeline:
-        if not callable(getattr(step, "apply", None)):
-            raise SettingsError(f"{step!r} is no condition: it has no method apply(clip, random)")
+        if isinstance(step, type) or not callable(getattr(step, "apply", None)):
+            raise SettingsError(
+                f"{step!r} is no condition: give an object with a method apply(clip, random), e.g. Telephone()"
+            )
     return pipeline
 
 

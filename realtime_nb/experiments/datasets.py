@@ -50,6 +50,10 @@ class Example:
     fields: Mapping[str, str] = field(default_factory=dict)
     """Whatever else was in its row, for graders."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", checked_source(self.source))
+        check_speaker(self.speaker)
+
     @property
     def most_turns(self) -> int:
         """How often the person speaks in it, at most."""
@@ -63,6 +67,25 @@ class Example:
     def digest(self) -> str:
         """A hash of what is asked, by which a run that is resumed knows the row again."""
         return digest_of(self.text, self.source, self.speaker, self.tool_call, self.tool_arguments)
+
+
+def checked_source(source: Any) -> AudioClip | Path | None:
+    """Return what sound comes from, a file's name as a path; raise where it is something else."""
+    if source is None or isinstance(source, AudioClip | Path):
+        return source
+    if isinstance(source, str):
+        return Path(source)
+    raise SettingsError(
+        f"source={type(source).__name__} is no sound: give a file, or AudioClip(samples, sample_rate) of an array"
+    )
+
+
+def check_speaker(speaker: Any) -> None:
+    """Raise where nobody speaks so."""
+    if isinstance(speaker, str) and speaker not in SPEAKERS:
+        raise SettingsError(f"speaker={speaker!r} is not known: choose one of {', '.join(SPEAKERS)}")
+    if not isinstance(speaker, str) and not callable(speaker):
+        raise SettingsError(f"speaker={speaker!r} cannot speak: give a voice's name, or a function of words")
 
 
 def clip_of(text: str, source: AudioClip | Path | None, speaker: Speaker) -> AudioClip:
@@ -155,6 +178,8 @@ class Dataset(Sequence[Example]):
         >>> rt.Dataset.from_texts(["What time is it?", "What can you do?"])
         Dataset('texts', 2 examples)
         """
+        if isinstance(texts, str):
+            raise SettingsError(f"texts={texts!r} is one text: give a list of them")
         named = texts if isinstance(texts, Mapping) else {f"text_{n:03d}": text for n, text in enumerate(texts, 1)}
         for example_id, text in named.items():
             if not isinstance(text, str) or not text.strip():
@@ -230,17 +255,39 @@ class Dataset(Sequence[Example]):
         return cls((_of_file(file, path, files) for file in files), name=path.resolve().name)
 
     @classmethod
-    def from_recordings(cls, recordings: Iterable[Recording | str | Path], *, name: str = "recordings") -> Dataset:
+    def from_recordings(
+        cls, recordings: Recording | str | Path | Iterable[Recording | str | Path], *, name: str = "recordings"
+    ) -> Dataset:
         """Make a dataset of what people said in recordings, turn by turn.
 
         Parameters
         ----------
-        recordings : iterable of Recording, str or Path
-            What `Recording.load` takes or returns. The reference of a turn is what the transcriber wrote down at the
-            time; check it where it matters.
+        recordings : Recording, str or Path, or iterable of these
+            What `Recording.load` takes or returns: one, or several. The reference of a turn is what the transcriber
+            wrote down at the time; check it where it matters.
         name : str, default "recordings"
             What the dataset is called.
+
+        Raises
+        ------
+        RecordingError
+            If one cannot be read.
+        SettingsError
+            If nobody says anything in them.
+
+        Examples
+        --------
+        What people said to a run's systems, e.g. in scenarios, is in the folder ``recordings`` of the run.
+
+        >>> import realtime_nb as rt
+        >>> with rt.RealtimeSession(backend="local") as session:
+        ...     _ = session.ask(rt.speak("What time is it?")).result()
+        ...     recording = session.save("monday")
+        >>> rt.Dataset.from_recordings("monday")[0].text
+        'what time is it'
         """
+        if isinstance(recordings, Recording | str | Path):
+            recordings = [recordings]
         loaded = (each if isinstance(each, Recording) else Recording.load(each) for each in recordings)
         return cls((example for recording in loaded for example in _spoken_in(recording)), name=name)
 

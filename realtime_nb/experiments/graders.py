@@ -135,6 +135,9 @@ class Pattern:
 
 def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str, Grader]:
     """Return graders by name; those without one are called after what they are."""
+    given: Any = graders
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise SettingsError(f"graders={graders!r} must be a sequence or a mapping: give [Keywords('yes')]")
     named = (
         list(graders.items())
         if isinstance(graders, Mapping)

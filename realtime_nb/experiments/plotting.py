@@ -89,7 +89,8 @@ class Plots:
             If there is no such measure or column, or no price is known.
         """
         rows = self._results.rows
-        if measure == "cost_usd" and rows and all(row.get(measure) is None for row in rows):
+        answered = any(row["status"] == "completed" for row in rows)
+        if measure == "cost_usd" and answered and all(row.get(measure) is None for row in rows):
             raise SettingsError("no answer's price is known: give prices by realtime_nb.use_prices, and run again")
         is_free = not any(row.get(measure) for row in rows)
         measures = [name for name in ("input_tokens", "output_tokens") if is_free and name in measured(rows)]
@@ -141,6 +142,10 @@ class Plot(Drawing):
         if len(self.by) > 2:
             raise SettingsError(f"by={self.by} must name one or two columns: rows, and colours within them")
         known = measured(results.rows)
+        if results.rows and not any(row["status"] == "completed" for row in results.rows) and {*measures} - {*known}:
+            raise SettingsError(
+                f"there is no {', '.join(measures)}, as all {len(results.rows)} answers failed: check results.failed"
+            )
         for measure in measures:
             if measure not in known and measure != "completed":
                 raise SettingsError(

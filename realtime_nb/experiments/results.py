@@ -188,7 +188,7 @@ class Results:
         Raises
         ------
         SettingsError
-            If there is no such column.
+            If there is no such column, or `other` is something else.
 
         Examples
         --------
@@ -201,6 +201,8 @@ class Results:
         >>> results.compare(again)
         RunComparison('results/before' → 'results/after': 1 pairs)
         """
+        if not isinstance(other, Results):
+            raise SettingsError(f"other={other!r} is no run's Results: give Results.load of its folder")
         return RunComparison(self, other, by, seed=seed)
 
     def table(
@@ -309,13 +311,13 @@ class Results:
             raise SettingsError(f"path={str(target)!r} cannot be written: {error.strerror or error}") from error
         return target
 
-    def show(self, row: int | str) -> Reply | Conversation:
+    def show(self, row: int | str | pandas.Series) -> Reply | Conversation:
         """Return an answer's own record, as its session had it: it plays, reads, and says what it took.
 
         Parameters
         ----------
-        row : int or str
-            Its index in `frame`, or its ``cell_id``.
+        row : int, str or pandas.Series
+            Its index in `frame`, its ``cell_id``, or the row itself, e.g. ``frame.iloc[0]``.
 
         Returns
         -------
@@ -327,6 +329,8 @@ class Results:
         SettingsError
             If there is no such row, or nothing came of it; the message says why.
         """
+        if not isinstance(row, int | str) and hasattr(row, "get"):
+            row = row.get("cell_id")
         found = [each for index, each in enumerate(self.rows) if row in (index, each["cell_id"])]
         if not found:
             raise SettingsError(f"row={row!r} is neither an index below {len(self.rows)} nor a cell_id of the results")

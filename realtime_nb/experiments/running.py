@@ -136,6 +136,8 @@ def run(
     >>> list(results.frame["heard"])
     ['what time is it', 'what can you do']
     """
+    _check_kinds(dataset, systems, executor, limiter)
+    _check_resume(resume, out)
     pipelines, named = named_pipelines(conditions), named_graders(graders)
     _check(
         systems,
@@ -161,6 +163,29 @@ def run(
     if isinstance(stopped, BaseException):
         raise stopped
     return Results(path)
+
+
+def _check_kinds(dataset: Any, systems: Any, executor: Any, limiter: Any) -> None:
+    """Raise where something of another kind was given, before a folder is made for it."""
+    if not isinstance(dataset, Dataset):
+        raise SettingsError(
+            f"dataset={dataset!r} is no Dataset: make one, e.g. by Dataset.from_texts, from_csv or from_folder"
+        )
+    if not isinstance(systems, Mapping):
+        raise SettingsError(f"systems={systems!r} must name what makes sessions: give {{'realtime': RealtimeSession}}")
+    if executor is not None and not isinstance(executor, Executor):
+        raise SettingsError(
+            f"executor={executor!r} is no concurrent.futures.Executor: give a pool, or a Dask client's get_executor()"
+        )
+    if limiter is not None and not isinstance(limiter, Limiter):
+        raise SettingsError(f"limiter={limiter!r} is no Limiter: give Limiter(max_sessions=3), or set concurrency")
+
+
+def _check_resume(resume: Any, out: str | Path | None) -> None:
+    if resume not in (False, True, "failed"):
+        raise SettingsError(f"resume={resume!r} is not True, False or 'failed': give the run's folder as out")
+    if resume and out is None:
+        raise SettingsError(f"resume={resume!r} needs a run to go on with: give its folder as out")
 
 
 def _check(systems: Mapping[str, Factory], not_negative: Mapping[str, float], **positive: float) -> None:

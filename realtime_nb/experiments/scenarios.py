@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..audio import AudioClip
 from ..errors import SettingsError
-from .datasets import Example, Speaker, clip_of, digest_of
+from .datasets import Example, Speaker, check_speaker, checked_source, clip_of, digest_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,9 @@ class UserTurn:
     keywords: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "source", checked_source(self.source))
+        if self.speaker is not None:
+            check_speaker(self.speaker)
         if self.source is None and not self.text.strip():
             raise SettingsError("a UserTurn needs a text to be spoken, or a source")
         if self.at_ms is not None and not 0 <= self.at_ms < float("inf"):
@@ -208,7 +211,13 @@ class Scenario(Example):
     max_turns: int = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.turns, str):
+            raise SettingsError(f"turns={self.turns!r} is one turn: give a list of them")
         turns = tuple(UserTurn(each) if isinstance(each, str) else each for each in self.turns)
+        for each in turns:
+            if not isinstance(each, UserTurn):
+                raise SettingsError(f"{each!r} is no turn of {self.example_id!r}: give words, or a UserTurn")
         if not turns and self.user is None:
             raise SettingsError(f"the scenario {self.example_id!r} has neither turns nor a user")
         if self.user is not None and not callable(self.user):
@@ -261,6 +270,8 @@ def read_scenarios(
     scenarios: Mapping[str, Sequence[UserTurn | str]] | Iterable[Scenario | Sequence[UserTurn | str]], speaker: Speaker
 ) -> Iterator[Scenario]:
     """Yield what `Dataset.from_scenarios` is given."""
+    if isinstance(scenarios, str | Scenario):
+        raise SettingsError(f"scenarios={scenarios!r} is one: give a list of them")
     named = (
         scenarios.items()
         if isinstance(scenarios, Mapping)
