@@ -33,12 +33,31 @@ def test_what_cannot_be_told_is_named(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     systems = {
         "local": partial(rt.RealtimeSession, backend="local"),
-        "chain": partial(rt.CascadeSession, backend="local"),
+        "chain": partial(rt.CascadeSession, backend="local", text_model="a-model-of-mine"),
         "no key": partial(rt.ChatSession, backend="openai"),
     }
     found = forecast(Dataset.from_texts(["Hi"]), systems)
     assert found.usd == {"local": 0.0, "chain": None, "no key": None} and found.total_usd is None
     assert "what is not known beforehand: chain, no key" in str(found)
+
+
+def test_a_chain_costs_what_its_three_models_do():
+    clip = Example(example_id="a", source=AudioClip(np.full(24_000 * 6, 0.1)))
+    hosted = partial(
+        rt.CascadeSession, backend="http://127.0.0.1:9/v1", transcriber="gpt-transcribe", text_model="gpt-4o-mini"
+    )
+    systems = {
+        "by characters": partial(hosted, speaker="tts-1"),
+        "by tokens": partial(hosted, speaker="gpt-4o-mini-tts"),
+        "local": partial(rt.CascadeSession, backend="local"),
+    }
+    with pytest.warns(FutureWarning):
+        found = forecast(Dataset([clip]), systems).usd
+    # 6 s are 20 tokens, and 8 s are 27, as text; prices of a minute, and of a million tokens or characters.
+    before = 0.0045 * 6 / 60 + (120 * 0.15 + 27 * 0.6) / 1e6
+    assert found["by characters"] == pytest.approx(before + 107 * 15 / 1e6)
+    assert found["by tokens"] == pytest.approx(before + (27 * 0.6 + 160 * 12) / 1e6)
+    assert found["local"] == 0
 
 
 def test_conversations_are_as_long_as_they_may_be():

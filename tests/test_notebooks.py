@@ -30,7 +30,7 @@ TOLD = {
         r"stopped: \$0\.01\d+ of \$0\.0100 are spent",
     ),
     "07_experiments": (
-        r"180 answers, about \$0, and what is not known beforehand: cascade",
+        r"180 answers, about \$0 \(if they take 8 s each\)",
         r"Open results/\d+_\d+/report\.html",
     ),
 }

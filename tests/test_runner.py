@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from realtime_nb.experiments import Forecast, Results
-from realtime_nb.experiments.runner import Budget
+from realtime_nb.experiments.runner import Bar, Budget
 
 SCRIPT = """
 import os
@@ -46,6 +46,12 @@ def test_an_interrupt_loses_nothing_that_is_under_way(tmp_path):
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["total_examples"] == len(results)
 
 
+def test_a_resumed_run_says_what_of_its_estimate_is_there_already(capsys):
+    with Bar(10, 4, Forecast(cells=10, usd={"one": 1.0}), shown=True):
+        pass
+    assert "10 answers, about $1.00 (if they take 8 s each); 4 of them are there already" in capsys.readouterr().out
+
+
 def test_without_a_budget_nothing_is_refused():
     free = budget(None)
     free.take({"cost_usd": 1e6})
@@ -57,6 +63,13 @@ def test_the_estimate_counts_until_there_is_an_answer():
     assert tight.refusal(0) == tight.refusal(1) == "" and tight.refusal(2)
     tight.take({"cost_usd": 0.01})
     assert tight.refusal(8) == "" and tight.refusal(9)
+
+
+def test_without_an_estimate_the_first_answer_is_waited_for():
+    blind = Budget(0.10, Forecast(cells=10, usd={"one": None}))
+    assert blind.refusal(0) == "" and blind.refusal(1)
+    blind.take({"cost_usd": 0.03})
+    assert blind.refusal(1) == "" and blind.refusal(2)
 
 
 def test_the_dearest_answer_counts_for_the_next():
@@ -75,5 +88,8 @@ def test_a_failure_before_anything_was_asked_costs_nothing_but_an_unknown_price_
 
 
 def test_a_budget_of_nothing_pays_for_what_is_free():
-    assert budget(0.0).refusal(7) == ""
+    free = budget(0.0)
+    assert free.refusal(0) == ""
+    free.take({"cost_usd": 0.0})
+    assert free.refusal(7) == ""
     assert budget(0.0, expected_usd=0.01).refusal(0)

@@ -74,7 +74,7 @@ def test_the_cookbooks_rows_through_three_systems_under_two_conditions(tmp_path,
     assert (frame.length_words > 0).all() and (frame.length_audio_s == frame.output_s).all()
     assert clean[clean.system == "realtime"].wer.max() <= 0.2 and clean[clean.system == "chat"].wer.isna().all()
     printed = capsys.readouterr()
-    assert "12 answers, about $0, and what is not known beforehand: chain" in printed.out
+    assert "12 answers, about $0 (if they take 8 s each)" in printed.out
     assert "12/12" in printed.err and "$0, 0 failed" in printed.err
 
 

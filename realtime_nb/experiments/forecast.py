@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from ..errors import SettingsError
-from ..estimates import estimate
-from ..pricing import format_usd
+from ..estimates import AUDIO_IN_PER_MINUTE, AUDIO_OUT_PER_MINUTE, estimate
+from ..pricing import Cost, cost_of, format_usd, metered_cost
 from ..sessions.base import Session
+from ..tokens import Usage
 from .datasets import Dataset, Example
 from .scenarios import Scenario
 
@@ -20,6 +21,10 @@ _WORDS_PER_S = 2.5
 #: How long a turn is taken to be that a simulated user has yet to think of.
 _UNKNOWN_TURN_S = 4.0
 _MEASURED = 20
+#: What text models and speakers bill for a word. Source: OpenAI's rule of thumb, 4 characters or 3/4 word a token.
+_TOKENS_PER_WORD, _CHARACTERS_PER_WORD = 4 / 3, 16 / 3
+#: What a text model is taken to be told beforehand, as in `realtime_nb.estimate`.
+_INSTRUCTION_TOKENS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +33,7 @@ class Forecast:
 
     cells: int
     usd: Mapping[str, float | None]
-    """Dollars by system; `None` where that cannot be told: a chain, a model without a price, no key here."""
+    """Dollars by system; `None` where that cannot be told: a model without a price, no key here."""
 
     @property
     def total_usd(self) -> float | None:
@@ -69,9 +74,10 @@ def forecast(
     Returns
     -------
     forecast : Forecast
-        By `realtime_nb.estimate`, for answers of 8 s. Writing down the question is billed apart and not in it, nor
-        are calls of tools, judges, and what a simulated user thinks with; whose conversations are taken to be as long
-        as they may be.
+        By `realtime_nb.estimate`, for answers of 8 s; of a chain, by the prices of its three models: the question's
+        length, the words of all that was said before and of the answer, at 4/3 tokens a word, and the answer's
+        characters, or its tokens. Writing down the question is in it for chains alone; calls of tools, judges, and what
+        a simulated user thinks with are not. A simulated user's conversations are taken to be as long as they may be.
     """
     measured = list(islice(dataset, _MEASURED))
     question_s = sum(map(_length_s, measured)) / len(measured)
@@ -98,8 +104,40 @@ def _length_s(example: Example) -> float:
 def _each_usd(factory: Callable[[], Session], question_s: float, turns: int) -> float | None:
     try:
         model = factory().model
+        chain = model.split(" → ")
+        if len(chain) == 3:
+            return _chain_usd(chain, question_s, turns)
         return estimate(question_s / 60, turns * ANSWER_S / 60, model, turns=turns).total_usd
     except SettingsError:
         return None
     except Exception:  # Workers may have what is not here, e.g. the key; where they have not, their rows say so.
         return None
+
+
+def _chain_usd(chain: Sequence[str], question_s: float, turns: int) -> float | None:
+    """Return what a conversation costs whose questions take so long together; `None` where a price is not known."""
+    transcriber, text_model, speaker = chain
+    asked, said = (round(_WORDS_PER_S * _TOKENS_PER_WORD * each_s) for each_s in (question_s / turns, ANSWER_S))
+    read = (_INSTRUCTION_TOKENS + turn * asked + (turn - 1) * said for turn in range(1, turns + 1))
+    thought = [cost_of(Usage(text_in=tokens, text_out=said), text_model) for tokens in read]
+    costs = [_written_down(transcriber, question_s, asked * turns), *thought, *[_spoken(speaker, said)] * turns]
+    known = [cost.total_usd for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def _written_down(model: str, length_s: float, words: int) -> Cost | None:
+    """Return what it costs to write down speech of so many tokens of text: by time, or by tokens."""
+    by_time = metered_cost({"type": "duration", "seconds": length_s}, model)
+    audio = round(AUDIO_IN_PER_MINUTE / 60 * length_s)
+    return by_time or cost_of(Usage(audio_in=audio, text_out=words), model)
+
+
+def _spoken(model: str, words: int) -> Cost | None:
+    """Return what it costs to say an answer of so many tokens of text: by characters, or by tokens."""
+    characters = round(_WORDS_PER_S * _CHARACTERS_PER_WORD * ANSWER_S)
+    audio = round(AUDIO_OUT_PER_MINUTE / 60 * ANSWER_S)
+    return (
+        metered_cost({"type": "characters", "characters": characters}, model)
+        or cost_of(Usage(text_in=words, text_out=words, audio_out=audio), model)
+        or cost_of(Usage(text_in=words, audio_out=audio), model)
+    )

@@ -12,7 +12,7 @@ from ..backends import Backend
 from ..errors import MissingKey, SettingsError
 from ..turns import Turn
 from .graders import Answer, Grade, GradingError
-from .text_models import write
+from .text_models import is_local, write
 
 _INSTRUCTIONS = """\
 You grade how a voice assistant did in a conversation, by one criterion and nothing else.
@@ -49,7 +49,8 @@ class Judge:
         By default the text model of the backend's chain.
     backend : Backend or str, optional
         Any server that speaks Chat Completions: a name, or an address, as `Backend.find` takes it. It is found, and its
-        key read, where the judge works; a key of your own is not sent to other processes.
+        key read, where the judge works; a key of your own is not sent to other processes. The local voice, which is
+        found where there is no key, is no language model, and gives no verdicts.
     name : str, default "judge"
         What its columns are called: ``grade_NAME`` (0 to 1) and ``reason_NAME``.
     timeout_s : float, default 60.0
@@ -108,7 +109,8 @@ class Judge:
             if (verdict := read_verdict(text)) is not None:
                 return Grade(*verdict, cost_usd=_sum(costs))
             messages += [{"role": "assistant", "content": text}, {"role": "user", "content": _AGAIN}]
-        raise GradingError(f"the judge {self.name!r} gave no verdict: {text[:200]!r}", _sum(costs))
+        hint = "; give another backend: the local voice is no language model" if is_local(self.backend) else ""
+        raise GradingError(f"the judge {self.name!r} gave no verdict: {text[:200]!r}{hint}", _sum(costs))
 
     def __str__(self) -> str:
         return self.name

@@ -35,9 +35,11 @@ class Budget:
         self._dearest_usd = 0.0
         self._expected_usd = expected.dearest_cell_usd
         self._is_known = True
+        self._taken = 0
 
     def take(self, row: dict[str, Any]) -> None:
         """Count what a cell cost, judges and simulated users included."""
+        self._taken += 1
         cost_usd = spent_usd(row)
         if cost_usd is None:
             self._is_known = False
@@ -51,6 +53,8 @@ class Budget:
             return ""
         if not self._is_known:
             return "max_usd cannot be kept: a price is not known; give it by realtime_nb.use_prices"
+        if under_way and not self._taken and not self._expected_usd:
+            return "the first answer will tell what one costs"  # Nobody reads it: that one is under way.
         next_usd = (under_way + 1) * (self._dearest_usd or self._expected_usd)
         if self.spent_usd + next_usd <= self._max_usd:
             return ""
@@ -64,7 +68,7 @@ class Bar:
         from tqdm.auto import tqdm
 
         if shown:
-            tqdm.write(str(expected))
+            tqdm.write(f"{expected}{f'; {done} of them are there already' if done else ''}")
         self._bar = tqdm(total=total, initial=done, unit="answer", disable=not shown)
         self._failed = 0
 

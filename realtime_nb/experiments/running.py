@@ -84,7 +84,7 @@ def run(
         asks what failed again, too.
     max_usd : float, optional
         US dollars that this call may spend. Nothing is asked that would exceed them if it took as much as the dearest
-        answer so far, or as the estimate where there is none yet.
+        answer so far, or as the estimate where there is none yet; without an estimate the first is asked alone.
     timeout_s : float, default 120.0
         How long an answer may take.
     retries : int, default 2

@@ -40,7 +40,8 @@ class SimulatedUser:
     model : str, optional
         By default the text model of the backend's chain.
     backend : Backend or str, optional
-        Any server that speaks Chat Completions, as for `Judge`.
+        Any server that speaks Chat Completions, as for `Judge`. The local voice, which is found where there is no key,
+        repeats what it hears: a `RuleUser` does better there.
     stop : str, default "END_CALL"
         The word with which it ends the conversation (as in the OpenAI cookbook's run harness).
     timeout_s : float, default 60.0

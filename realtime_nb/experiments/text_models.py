@@ -57,6 +57,11 @@ def write(
     return submit(_write(messages, model, Backend.find(backend), timeout_s, schema)).result()
 
 
+def is_local(backend: Backend | str | None) -> bool:
+    """Whether it is the local voice that writes, which answers by rules."""
+    return Backend.find(backend).name == "local"
+
+
 async def _write(
     messages: Sequence[Mapping[str, Any]],
     model: str | None,
