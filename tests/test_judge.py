@@ -115,6 +115,9 @@ def test_in_a_run_its_reason_and_cost_are_in_the_row_and_count_for_the_budget(tm
     ]
     assert (row["grade_judge"], row["reason_judge"], row["cost_usd"]) == (0.75, "It says five.", 0.0)
     assert one.cost_usd == row["judge_cost_usd"] > 0
+    summary = one.summary().set_index("measure")
+    assert summary.loc["judge_cost_usd", "mean"] == row["judge_cost_usd"]
+    assert one.plot.cost("judge_cost_usd").frame["mean"].tolist() == [row["judge_cost_usd"]]
     assert len(some) == 2 and some.stopped.startswith("max_usd=")
 
 

@@ -33,6 +33,8 @@ _LABELS = {
     "heard_fraction": "share of the audio that was heard",
     "wasted_usd": "cost of what was not heard, US$",
     "cost_usd": "cost of an answer, US$",
+    "judge_cost_usd": "cost of judging an answer, US$",
+    "user_cost_usd": "cost of the simulated user, US$",
     "cost_per_minute_usd": "cost of a minute of talk, US$",
     "output_s": "length of the answer, s",
 }

@@ -58,7 +58,8 @@ MEASURES = (
     *("wer", "cer", "task_success", "tool_call_correctness", "tool_call_arg_correctness", "keywords_found"),
     *("latency_first_audio_ms", "latency_first_audible_ms", "latency_response_done_ms", "turn_gap_ms"),
     *("response_rate", "interruption_stop_ms", "yield_rate", "false_barge_in_rate", "heard_fraction"),
-    *("cost_usd", "cost_per_minute_usd", "wasted_usd", "output_s", "input_tokens", "output_tokens"),
+    *("cost_usd", "judge_cost_usd", "user_cost_usd", "cost_per_minute_usd", "wasted_usd"),
+    *("output_s", "input_tokens", "output_tokens"),
     *(f"voice_{column}" for column in COLUMNS),
 )
 #: What a cell spends: on the system that is measured, and on those who measure it.
@@ -169,7 +170,7 @@ def value_of(row: dict[str, Any], measure: str) -> float | None:
     """
     if measure == "completed":
         return float(row["status"] == "completed")
-    if row.get("status") == "failed" and measure != "cost_usd":
+    if row.get("status") == "failed" and measure not in _SPENT:
         return None
     value = row.get(measure)
     return None if value is None else float(value)

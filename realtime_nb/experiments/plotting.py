@@ -75,7 +75,7 @@ class Plots:
         Parameters
         ----------
         measure : str, default "cost_usd"
-            Or ``"cost_per_minute_usd"``.
+            Or ``"cost_per_minute_usd"``, ``"judge_cost_usd"``, ``"user_cost_usd"``.
         by, seed
             As in `latency`.
 

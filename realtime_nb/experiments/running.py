@@ -80,8 +80,8 @@ def run(
     out : str or Path, optional
         The folder; by default ``results/`` and the time.
     resume : bool or "failed", default False
-        Whether to go on with the run in `out`: what is there is not asked again. The grid may have grown. ``"failed"``
-        asks what failed again, too.
+        Whether to go on with the run in `out`, or to begin where there is none: what is there is not asked again, nor
+        graded again, whatever `graders` are now. The grid may have grown. ``"failed"`` asks what failed again, too.
     max_usd : float, optional
         US dollars that this call may spend. Nothing is asked that would exceed them if it took as much as the dearest
         answer so far, or as the estimate where there is none yet; without an estimate the first is asked alone.
