@@ -106,6 +106,11 @@ def test_what_is_no_dataset_says_so(make, message):
         make()
 
 
+def test_a_speaker_that_says_nothing_says_so():
+    with pytest.raises(SettingsError, match="returned int: give back an AudioClip"):
+        Example(example_id="a", text="Hi", speaker=len).clip()
+
+
 def test_a_folder_without_audio_says_so(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(SettingsError, match="holds no audio files"):

@@ -330,9 +330,23 @@ def test_what_cannot_be_run_raises_where_the_caller_stands(tmp_path):
         quiet(dataset, {}, out=tmp_path)
     with LOCAL() as session, pytest.raises(rt.SettingsError, match=r"systems\['x'\] must make a session"):
         quiet(dataset, {"x": session}, out=tmp_path)
-    for wrong in ({"repeats": 0}, {"concurrency": 0}, {"timeout_s": 0}, {"max_usd": -1}, {"retries": -1}):
+    numbers = ({"repeats": 0}, {"concurrency": 0}, {"timeout_s": 0}, {"max_usd": -1}, {"retries": -1})
+    for wrong in (*numbers, {"repeats": "2"}, {"repeats": 1.5}, {"max_usd": "1"}):
         with pytest.raises(rt.SettingsError, match=f"{next(iter(wrong))}="):
             quiet(dataset, {"x": LOCAL}, out=tmp_path, **wrong)
+
+
+def test_a_system_that_makes_no_session_of_its_own_for_each_question_says_so(tmp_path):
+    with LOCAL() as shared:
+        systems = {"nothing": lambda: None, "shared": lambda: shared}
+        results = quiet(Dataset.from_texts(["What can you do?"] * 2), systems, out=tmp_path)
+    told = Counter(
+        (row["system"], row["failure_stage"], row["error_message"].partition(":")[0]) for row in results.failed
+    )
+    assert told == {
+        ("nothing", "session", "systems['nothing'] returned NoneType, not a session"): 2,
+        ("shared", "session", "systems['shared'] returned the same session twice"): 1,
+    }
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RealtimeError, ServerError
+from ..errors import RealtimeError, ServerError, SettingsError
 from ..limiter import Limiter
 from ..sessions.base import Session
 from .conditions import Pipeline
@@ -31,6 +32,9 @@ _CLOSE_TIMEOUT_S = 10.0
 #: Cells of a process measure and write one after the other: many threads that compute would keep the I/O thread, which
 #: has live sessions to serve, from the interpreter for tens of milliseconds.
 _COMPUTING = threading.Lock()
+#: Sessions that cells have had: a question in another one's conversation would be another question.
+_TAKEN: weakref.WeakSet[Session] = weakref.WeakSet()
+_TAKING = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +130,7 @@ class _Attempt:
         question.prepare()
         self._keep_sounds(question)
         self.stage = "session"
-        self.session = session = work.factory()
+        self.session = session = _new_session(work)
         self.row["model"] = session.model
         if work.limiter is not None:
             session.bounds.limiter = work.limiter
@@ -190,6 +194,19 @@ class _Attempt:
                 path = f"audio/{self.work.cell_id}/{name}.wav"
                 self.files[path] = clip.encode("wav")
                 self.row[f"{name}_audio_path"] = path
+
+
+def _new_session(work: Work) -> Session:
+    """Return a session that no other cell has; raise where the factory makes something else."""
+    session: Any = work.factory()
+    advice = "let it make a new one each time, e.g. lambda: ChatSession()"
+    if not isinstance(session, Session):
+        raise SettingsError(f"systems[{work.system!r}] returned {type(session).__name__}, not a session: {advice}")
+    with _TAKING:
+        if session in _TAKEN:
+            raise SettingsError(f"systems[{work.system!r}] returned the same session twice: {advice}")
+        _TAKEN.add(session)
+    return session
 
 
 def _error_in(session: Session) -> ServerError | None:

@@ -117,7 +117,12 @@ def digest_of(
 
 @functools.lru_cache(maxsize=64)
 def _spoken(text: str, speaker: Speaker) -> AudioClip:
-    return speak(text, voice=speaker) if isinstance(speaker, str) else speaker(text)
+    if isinstance(speaker, str):
+        return speak(text, voice=speaker)
+    clip: Any = speaker(text)
+    if not isinstance(clip, AudioClip):
+        raise SettingsError(f"speaker={_speaker_name(speaker)} returned {type(clip).__name__}: give back an AudioClip")
+    return clip
 
 
 def _speaker_name(speaker: Speaker) -> str:

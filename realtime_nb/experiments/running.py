@@ -7,6 +7,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -188,12 +189,16 @@ def _check_resume(resume: Any, out: str | Path | None) -> None:
         raise SettingsError(f"resume={resume!r} needs a run to go on with: give its folder as out")
 
 
-def _check(systems: Mapping[str, Factory], not_negative: Mapping[str, float], **positive: float) -> None:
+def _check(systems: Mapping[str, Factory], not_negative: dict[str, Any], **positive: Any) -> None:
     if not systems:
         raise SettingsError("systems={} must hold at least one")
     for name, factory in systems.items():
         if isinstance(factory, Session) or not callable(factory):
             raise SettingsError(f"systems[{name!r}] must make a session when it is called, e.g. lambda: ChatSession()")
+    for name, number in (positive | not_negative).items():
+        kind = ("a whole number", Integral) if name in ("repeats", "concurrency", "retries") else ("a number", Real)
+        if not isinstance(number, kind[1]):
+            raise SettingsError(f"{name}={number!r} must be {kind[0]}")
     for name, number in positive.items():
         if number <= 0:
             raise SettingsError(f"{name}={number} must be positive")
