@@ -18,6 +18,7 @@ from local_http import served
 
 import realtime_nb as rt
 from realtime_nb.experiments import Dataset, Example, Keywords, Noise, Results, Telephone, run
+from realtime_nb.experiments.metrics import MEASURES
 from realtime_nb.local.access import Access
 from realtime_nb.local_voice import local_voice
 
@@ -73,6 +74,9 @@ def test_the_cookbooks_rows_through_three_systems_under_two_conditions(tmp_path,
     assert (frame.turn_gap_ms >= frame.latency_first_audible_ms).all()
     assert (frame.length_words > 0).all() and (frame.length_audio_s == frame.output_s).all()
     assert clean[clean.system == "realtime"].wer.max() <= 0.2 and clean[clean.system == "chat"].wer.isna().all()
+    own = {name for name in results.summary()["measure"] if not name.startswith("grade_")} - {*MEASURES}
+    assert own == {"length_words", "length_audio_s"}  # Of a grader, and no other number of a row.
+    assert results.plot.latency("length_audio_s").measures == ["length_audio_s"]
     printed = capsys.readouterr()
     assert "12 answers, about $0 (if they take 8 s each)" in printed.out
     assert "12/12" in printed.err and "$0, 0 failed" in printed.err

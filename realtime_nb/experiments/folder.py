@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import MissingExtra, SettingsError
 from .cells import Outcome, plain_value
-from .metrics import MEASURES, cost_per_task_usd, spent_usd, value_of
+from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_of
 from .retrying import after
 
 _ABOUT, _ROWS, _SUMMARY = "run.json", "rows.jsonl", "summary.json"
@@ -227,6 +227,8 @@ def _measures(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def measures_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the measures that rows have, grades included."""
+    """Return the measures that rows have: grades first, those of the caller's own graders last."""
     grades = dict.fromkeys(name for row in rows for name in row if name.startswith("grade_"))
-    return [name for name in (*grades, *MEASURES) if any(row.get(name) is not None for row in rows)]
+    numbers = dict.fromkeys(name for row in rows for name, value in row.items() if type(value) in (int, float))
+    own = [name for name in numbers if name not in {*grades, *MEASURES, *NO_MEASURES}]
+    return [name for name in (*grades, *MEASURES, *own) if any(row.get(name) is not None for row in rows)]

@@ -62,6 +62,11 @@ MEASURES = (
     *("output_s", "input_tokens", "output_tokens"),
     *(f"voice_{column}" for column in COLUMNS),
 )
+#: Numbers in a row that say what was asked, or are parts of measures. Any other is a grader's own measure.
+NO_MEASURES = frozenset(
+    "repeat input_seed attempts retried_cost_usd latency_first_text_ms input_s output_audio_tokens output_text_tokens "
+    "turns interruptions backchannels".split()
+)
 #: What a cell spends: on the system that is measured, and on those who measure it.
 _SPENT = ("cost_usd", "judge_cost_usd", "user_cost_usd")
 

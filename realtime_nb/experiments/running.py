@@ -63,7 +63,7 @@ def run(
         leaves clips as they are. By default that alone.
     graders : mapping or iterable of callable, optional
         Take an `Answer` and return how good it is; columns ``grade_NAME``; or a mapping of measures, columns
-        ``NAME_MEASURE``. Tool calls are graded by what the dataset says of them.
+        ``NAME_MEASURE``, which are summed up as well. Tool calls are graded by what the dataset says of them.
     repeats : int, default 1
         How often.
     executor : concurrent.futures.Executor, optional
