@@ -166,7 +166,7 @@ def test_a_page_whose_sound_is_off_stays_silent(desk):
 
 
 def test_g711_is_decoded_for_the_page(desk):
-    desk.session.conversation.session = {"audio": {"output": {"format": {"type": "audio/pcmu"}}}}
+    desk.session.say(ev.SessionCreated(session={"audio": {"output": {"format": {"type": "audio/pcmu"}}}}))
     at = {"response_id": "resp-1", "item_id": "item-1"}
     desk.session.begin_answer("item-1", "Hello.", seconds=0.0)
     desk.session.say(ev.ResponseOutputAudioDelta(**at, delta=encode_ulaw(b"\0\0" * 8_000)))
