@@ -546,7 +546,7 @@ def test_a_question_of_which_a_part_is_refused_raises():
         ((), TypeError, "needs something to ask"),
         ((42,), TypeError, "cannot ask with int"),
         ((b"abc",), TypeError, "cannot ask with bytes"),
-        ((AudioClip(np.ones(100)),), AudioError, "the clip is 4 ms long: record or load more, as the API takes 100 ms or more"),
+        ((AudioClip(np.ones(100)),), AudioError, "the clip is 4 ms long: record or load more"),
         ((AudioClip(np.zeros(24_000)),), AudioError, "silent from end to end"),
     ],
 )
