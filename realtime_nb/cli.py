@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, cli_doctor, cli_eval
+from . import __version__, cli_doctor, cli_eval, cli_lab
 
 if TYPE_CHECKING:
     from .audio import AudioClip
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         serve(rest)
         return 0
     if options.command == "lab":
-        return _lab(options, rest)
+        return cli_lab.run(options, rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "doctor":
@@ -72,15 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     talk.add_argument("--json", action="store_true", help="print one JSON object a file")
     cli_eval.add_command(commands)
-    lab = commands.add_parser(
-        "lab",
-        help="open JupyterLab on the tutorials",
-        description="Put the tutorials into a folder and open JupyterLab on the first one. What is there already stays "
-        "as it is. All other options are JupyterLab's, e.g. --port 9000.",
-    )
-    lab.add_argument(
-        "--folder", type=Path, default=Path("tutorials"), metavar="DIR", help="where they go (default: ./tutorials)"
-    )
+    cli_lab.add_command(commands)
     cli_doctor.add_command(commands)
     commands.add_parser("serve", add_help=False, help="run the local voice server (options: realtime-nb serve --help)")
     return parser
@@ -109,17 +101,6 @@ def _talk(options: argparse.Namespace) -> int:
     except RealtimeError as error:
         return _fail(error, 1)
     return 0 if all(finished) else 1
-
-
-def _lab(options: argparse.Namespace, rest: Sequence[str]) -> int:
-    from .cli_lab import lab
-    from .errors import MissingExtra
-
-    try:
-        lab(options.folder, rest)
-    except (MissingExtra, OSError) as error:
-        return _fail(error, 2)
-    return 0
 
 
 def _fail(error: Exception, code: int) -> int:

@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .errors import MissingExtra
 
 #: What is opened first.
 FIRST = "00_start_here.ipynb"
 _PACKAGE = Path(__file__).parent
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to those of ``realtime-nb``."""
+    parser = commands.add_parser(
+        "lab",
+        help="open JupyterLab on the tutorials",
+        description="Put the tutorials into a folder and open JupyterLab on the first one. What is there already stays "
+        "as it is. All other options are JupyterLab's, e.g. --port 9000.",
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path("tutorials"), metavar="DIR", help="where they go (default: ./tutorials)"
+    )
+
+
+def run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Open JupyterLab; return the exit code: 0, or 2 where it cannot be opened."""
+    try:
+        lab(options.folder, arguments)
+    except (MissingExtra, OSError) as error:
+        print(f"realtime-nb: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def lab(folder: Path, arguments: Sequence[str] = ()) -> None:
