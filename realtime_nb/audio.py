@@ -63,9 +63,19 @@ def check_is_clip(value: object) -> None:
         raise TypeError(f"{type(value).__name__} is not a clip: give an AudioClip")
 
 
+#: How files end that `AudioClip.from_file` takes for sound. What an ending says is not asked when one is read.
+SOUND_ENDINGS = frozenset(
+    (
+        *("wav", "wave", "bwf", "rf64", "w64", "flac", "ogg", "oga", "opus", "mp3", "aac", "adts"),
+        *("aif", "aiff", "aifc", "au", "snd", "caf", "voc", "nist", "sph", "ircam", "avr", "pvf", "paf", "xi"),
+    )
+)
+
+
 def is_sound_file(path: Path) -> bool:
-    """Whether a path leads to a file that calls itself a sound."""
-    return path.suffix.lower().lstrip(".") in MIME_TYPES and path.is_file()
+    """Whether a path leads to a file that calls itself a sound, and not to what a system keeps beside it."""
+    # "._a.wav" holds what macOS knows of "a.wav" and other systems have no place for.
+    return path.suffix.lower().lstrip(".") in SOUND_ENDINGS and not path.name.startswith("._") and path.is_file()
 
 
 def to_pcm16(y: npt.NDArray[np.floating]) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import AudioError, MissingExtra, MissingKey, RealtimeError, RecordingError, SettingsError
+from .texts import read_text
 
 if TYPE_CHECKING:
     from .experiments import Condition, Dataset, Results
@@ -198,13 +199,13 @@ def _factory(name: str, settings: Mapping[str, Any]) -> Callable[[], Session]:
 
 
 def _text(given: str) -> str:
-    return Path(given[1:]).read_text("utf-8").strip() if given.startswith("@") else given
+    return read_text(Path(given[1:])).strip() if given.startswith("@") else given
 
 
 def _tools(path: Path) -> list[dict[str, Any]]:
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(read_text(path))
+    except ValueError as error:
         raise SettingsError(f"--tools={path} cannot be read as JSON: {error}") from None
     if not isinstance(found, list) or not all(isinstance(each, dict) and each.get("name") for each in found):
         raise SettingsError(f'--tools={path} must hold a list of tools: [{{"type": "function", "name": …}}, …]')

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SettingsError
+from .texts import read_text
 from .tokens import is_amount
 
 #: Names a file of your own prices, in the form that `use_prices` takes.
@@ -113,8 +114,8 @@ def _checked(prices: Mapping[str, Mapping[str, Any]] | str | Path) -> dict[str, 
     if isinstance(prices, str | Path):
         where = str(prices)
         try:
-            given = json.loads(Path(prices).read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            given = json.loads(read_text(Path(prices)))
+        except ValueError as error:
             raise SettingsError(f"{where} is no file of prices: {error}") from error
     if not isinstance(given, Mapping):
         raise SettingsError(f"{where} must be an object with a row for each model, not {type(given).__name__}")

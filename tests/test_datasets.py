@@ -47,6 +47,49 @@ def test_a_folder_gives_its_files_with_the_words_beside_them(tmp_path):
     assert len(Dataset.from_folder(tmp_path, "*.wav")) == 1
 
 
+@pytest.mark.parametrize("ending", ["WAV", "Flac", "oga", "AIFF", "aifc", "au", "snd", "caf", "w64", "voc", "wave"])
+def test_sounds_of_every_ending_are_found_in_any_case(tmp_path, ending):
+    encoded = hum("one").encode("wav")
+    (tmp_path / f"a.{ending}").write_bytes(encoded)  # What it holds is not asked by its ending.
+    [example] = Dataset.from_folder(tmp_path)
+    assert example.example_id == "a" and example.clip().duration_s == pytest.approx(0.1)
+
+
+def test_what_systems_keep_beside_files_is_no_clip_and_no_text(tmp_path):
+    for folder in (".", "__MACOSX", ".ipynb_checkpoints", ".git", "@eaDir", "in"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        hum("one").save(tmp_path / folder / "a.wav")
+        (tmp_path / folder / "._a.wav").write_bytes(b"\0\5\x16\7Mac OS X")
+        (tmp_path / folder / "._a.txt").write_bytes(b"\0\5\x16\7Mac OS X")
+    hum("one").save(tmp_path / ".hidden.wav")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        (tmp_path / name).write_bytes(b"\0\0\0\1Bud1")
+    dataset = Dataset.from_folder(tmp_path)
+    assert [each.example_id for each in dataset] == ["a", "in/a"] and {each.text for each in dataset} == {""}
+    hidden = Dataset.from_folder(tmp_path / ".git")  # Who names a folder means it.
+    assert [each.example_id for each in hidden] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("sound", "words"),
+    [("a.wav", "a.TXT"), ("A.WAV", "a.Txt"), ("caf\u00e9.wav", "cafe\u0301.txt"), ("a.b.flac", "a.b.txt")],
+)
+def test_words_are_found_however_their_file_is_written(tmp_path, sound, words):
+    hum("one").save(tmp_path / sound.lower())
+    (tmp_path / sound.lower()).rename(tmp_path / sound)
+    (tmp_path / words).write_text("Hello.")
+    (tmp_path / "other.txt").write_text("Other.")
+    assert Dataset.from_folder(tmp_path)[0].text == "Hello."
+
+
+def test_words_in_two_files_are_refused(tmp_path):
+    hum("one").save(tmp_path / "a.wav")
+    (tmp_path / "a.txt").write_text("Hello.")
+    (tmp_path / "a.TXT").write_text("Goodbye.")
+    with pytest.raises(SettingsError, match=r"has two texts, 'a\.TXT' and 'a\.txt': remove one"):
+        Dataset.from_folder(tmp_path)
+
+
 def test_what_people_said_in_recordings_can_be_asked_again(tmp_path):
     clip = rt.speak("What can you do?")
     with rt.RealtimeSession(backend="local", recording=tmp_path / "talk") as session:

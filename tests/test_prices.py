@@ -186,7 +186,7 @@ def test_a_file_of_prices_can_be_named_or_be_in_the_environment(tmp_path, monkey
         ({"m": {"times": 2}}, "'times'.=2 needs a 'like' beside it"),
         ({"m": {"like": "gpt-9"}}, "'like'.='gpt-9' has no price itself"),
         ([1], "prices must be an object with a row for each model, not list"),
-        ("/no/such/file.json", "/no/such/file.json is no file of prices: .*No such file"),
+        ("/no/such/file.json", "/no/such/file.json is no file of prices: .* is not a file"),
     ],
 )
 def test_what_is_no_price_is_refused_and_nothing_changes(given, text):

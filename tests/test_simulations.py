@@ -77,5 +77,5 @@ def test_an_index_that_cannot_be_read_names_its_line(tmp_path):
     file.write_text(INDEX + "a,sim.json,true,,many\n")
     with pytest.raises(SettingsError, match=r"line 2: simulation_path='sim\.json' and max_turns_override='many'"):
         Dataset.from_simulations(file)
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match=r"gone\.csv' is not a file"):
         Dataset.from_simulations(tmp_path / "gone.csv")

@@ -40,6 +40,27 @@ def test_files_speakers_tags_and_columns_of_ones_own(tmp_path):
     assert two.fields == {"expected_keywords": "hello"}
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_cells_are_parted_as_spreadsheets_part_them(tmp_path, delimiter, end):
+    rows = [
+        *('"example_id",user_text,tags,gt_tool_call', "", ",,,", 'a,"Hi, you;\tand', 'you",x,', "b,Ho,,", "c,,,"),
+    ]
+    text = end.join(rows).replace(",", delimiter).replace(f'"Hi{delimiter}', '"Hi,')
+    path = tmp_path / "data.csv"
+    path.write_text(f"\ufeff{text}", "utf-8", newline="")
+    with pytest.raises(SettingsError, match="line 7: there is nothing to say"):
+        Dataset.from_csv(path)
+    path.write_text(f"sep={delimiter}{end}{text.replace(f'c{delimiter}', f'c{delimiter}x')}{end}", newline="")
+    a, b, c = Dataset.from_csv(path)
+    assert (a.text, a.tags) == (f"Hi, you;\tand{end}you", ("x",)) and (b.text, c.text) == ("Ho", "x")
+
+
+def test_a_column_without_a_name_is_called_by_its_place(tmp_path):
+    (tmp_path / "data.csv").write_text(",example_id,user_text,\n0,a,Hi,\n1,b,Ho,\n")
+    assert Dataset.from_csv(tmp_path / "data.csv")[1].fields == {"column_1": "1", "column_4": ""}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -49,6 +70,10 @@ def test_files_speakers_tags_and_columns_of_ones_own(tmp_path):
         ("example_id,user_text\na,Hi\n\nb,Ho\na,Hello\n", "line 5: example_id='a' is that of line 2, too"),
         ("example_id,user_text\na,\n", "line 2: there is nothing to say"),
         ("example_id,user_text\na,Hi,you\n", r"line 2: more values than columns: \['you'\]"),
+        ("example_id,user_text,tags\n\na,Hi\n", "line 3: only 2 values for 3 columns: there is none for tags"),
+        ("example_id;user_text\na;Hi;you\n", r"line 2: more values than columns: \['you'\]"),
+        ("example_id,user_text,note,note\na,Hi,1,2\n", "line 1: there is more than one column 'note'"),
+        ('example_id,user_text\r\na,"Hi\r\nthere"\r\nb,\r\n', "line 4: there is nothing to say"),
         ('example_id,user_text\na,"Hi\nthere"\nb,\n', "line 4: there is nothing to say"),
         ("example_id,audio_path\na,none.wav\n", "line 2: audio_path='none.wav' is not a file"),
         ("example_id,user_text,speaker\na,Hi,Bob\n", "line 2: speaker='Bob' is not one of alloy"),

@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import random
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..audio import AudioClip
+from ..audio import AudioClip, is_sound_file
 from ..errors import SettingsError
 from ..local_voice import speak
 from ..recording.recording import Recording
+from ..texts import read_text
 from ..wire.settings import VOICES
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ Speaker = str | Callable[[str], AudioClip]
 
 #: Voices of the local synthesiser.
 SPEAKERS = (*VOICES, "fable", "onyx", "nova")
-_AUDIO_FILES = frozenset(".wav .flac .ogg .opus .mp3 .aac .aif .aiff".split())
+#: Folders of systems: macOS makes one in archives, Synology for previews, Windows for what is deleted.
+_FOLDERS_OF_SYSTEMS = frozenset({"__macosx", "@eadir", "$recycle.bin"})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -237,10 +241,15 @@ class Dataset(Sequence[Example]):
         Parameters
         ----------
         path : str or Path
-            The folder. Where there is a file of the same name that ends in ``.txt``, it holds the words. Files in a
-            folder within it get that folder's name as a tag.
+            The folder. Where there is a file of the same name that ends in ``.txt``, in capitals or not, it holds the
+            words. Files in a folder within it get that folder's name as a tag.
         pattern : str, default "**/*"
-            Which files; of these, those that end like audio.
+            Which files; of these, those that end like a sound that `AudioClip.from_file` reads, and are not hidden.
+
+        Raises
+        ------
+        SettingsError
+            If there are none, or the words cannot be read, or are in two files.
 
         Examples
         --------
@@ -254,10 +263,25 @@ class Dataset(Sequence[Example]):
         path = Path(path)
         if not path.is_dir():
             raise SettingsError(f"{str(path)!r} is not a folder")
-        files = sorted(each for each in path.glob(pattern) if each.suffix.lower() in _AUDIO_FILES and each.is_file())
+        files = sorted(each for each in path.glob(pattern) if is_sound_file(each) and not _is_hidden(each, path))
         if not files:
             raise SettingsError(f"{str(path)!r} holds no audio files that match {pattern!r}")
-        return cls((_of_file(file, path, files) for file in files), name=path.resolve().name)
+        texts = _texts_in(path)
+        alike = Counter(file.with_suffix("") for file in files)
+        return cls(
+            (
+                Example(
+                    # Two files may differ in their endings alone.
+                    example_id=(inside if alike[file.with_suffix("")] > 1 else inside.with_suffix("")).as_posix(),
+                    text=_words_of(file, texts),
+                    source=file,
+                    tags=inside.parts[:-1],
+                )
+                for file in files
+                for inside in [file.relative_to(path)]
+            ),
+            name=path.resolve().name,
+        )
 
     @classmethod
     def from_recordings(
@@ -425,14 +449,28 @@ def _spoken_in(recording: Recording) -> Iterator[Example]:
         yield Example(example_id=f"{name}_{number:03d}", text=turn.text, source=clip, tags=(name,))
 
 
-def _of_file(file: Path, folder: Path, files: Sequence[Path]) -> Example:
-    words = file.with_suffix(".txt")
-    inside = file.relative_to(folder)
-    # Two files may differ in their endings alone.
-    twins = sum(other.with_suffix("") == file.with_suffix("") for other in files)
-    return Example(
-        example_id=(inside if twins > 1 else inside.with_suffix("")).as_posix(),
-        text=" ".join(words.read_text("utf-8").split()) if words.is_file() else "",
-        source=file,
-        tags=inside.parts[:-1],
-    )
+def _is_hidden(file: Path, folder: Path) -> bool:
+    """Whether a file, or a folder on the way to it, is one that people do not see."""
+    return any(name.startswith(".") or name.lower() in _FOLDERS_OF_SYSTEMS for name in file.relative_to(folder).parts)
+
+
+def _texts_in(folder: Path) -> dict[tuple[Path, str], list[Path]]:
+    """Return the texts in a folder and those within it, by where they are and what they are called."""
+    found: dict[tuple[Path, str], list[Path]] = {}
+    for file in sorted(folder.rglob("*")):
+        if file.suffix.lower() == ".txt" and file.is_file() and not _is_hidden(file, folder):
+            found.setdefault((file.parent, _plain_name(file)), []).append(file)
+    return found
+
+
+def _plain_name(file: Path) -> str:
+    """Return a file's name without its ending, in one case, and with accents as most systems write them."""
+    return unicodedata.normalize("NFC", file.stem).casefold()
+
+
+def _words_of(file: Path, texts: Mapping[tuple[Path, str], Sequence[Path]]) -> str:
+    found = texts.get((file.parent, _plain_name(file)), ())
+    found = [each for each in found if each.stem == file.stem] or found
+    if len(found) > 1:
+        raise SettingsError(f"{str(file)!r} has two texts, {found[0].name!r} and {found[1].name!r}: remove one")
+    return " ".join(read_text(found[0]).split()) if found else ""

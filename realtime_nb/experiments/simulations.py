@@ -5,16 +5,17 @@ Format: OpenAI cookbook, ``examples/evals/realtime_evals/run_harness``: an index
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
+from ..texts import read_text
 from .datasets import SPEAKERS, Speaker
 from .scenarios import Scenario
 from .simulated_user import SimulatedUser
+from .tables import read_table
 
 
 def read_simulations(path: Path, speaker: Speaker | None, options: Mapping[str, Any]) -> Iterator[Scenario]:
@@ -22,15 +23,11 @@ def read_simulations(path: Path, speaker: Speaker | None, options: Mapping[str, 
     if path.suffix.lower() == ".json":
         yield _scenario(path, speaker, options, 0)
         return
-    try:
-        rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines(keepends=True), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SettingsError(f"{str(path)!r} cannot be read as a CSV file in UTF-8: {error}") from None
-    for line, row in enumerate(rows, 2):
-        file, most = row.get("simulation_path") or "", row.get("max_turns_override") or "0"
-        if (row.get("enabled") or "true").strip().lower() not in ("true", "1", "yes"):
+    for line, row in read_table(path, ("simulation_path",)):
+        file, most = row["simulation_path"], row.get("max_turns_override") or "0"
+        if (row.get("enabled") or "true").lower() not in ("true", "1", "yes"):
             continue
-        if not file or not most.strip().isdecimal():
+        if not file or not most.isdecimal():
             raise SettingsError(
                 f"{str(path)!r}, line {line}: simulation_path={file!r} and max_turns_override={most!r} must be the "
                 "name of a file and a number of turns, 0 for its own"
@@ -40,7 +37,7 @@ def read_simulations(path: Path, speaker: Speaker | None, options: Mapping[str, 
 
 def _scenario(path: Path, speaker: Speaker | None, options: Mapping[str, Any], max_turns: int) -> Scenario:
     try:
-        told = json.loads(path.read_text("utf-8"))
+        told = json.loads(read_text(path))
         simulator, turns, call = told["simulator"], told.get("turns") or {}, told.get("expected_tool_call") or {}
         user = SimulatedUser(
             goal=told.get("scenario") or path.stem,

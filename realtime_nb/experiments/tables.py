@@ -3,55 +3,111 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
-from ..paths import missing
+from ..texts import read_text, split_lines
 from .datasets import SPEAKERS, Example, Speaker
 
 _KNOWN = frozenset("example_id user_text audio_path speaker gt_tool_call gt_tool_call_arg tags language".split())
 
 
+#: What stands between cells; a spreadsheet takes the second where numbers have commas.
+_DELIMITERS = (",", ";", "\t")
+
+
 def read_csv(path: Path, speaker: Speaker) -> Iterator[Example]:
     """Yield the examples of a file; see `Dataset.from_csv`."""
-    try:
-        # With the mark that spreadsheets put in front.
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        if not path.is_file():
-            raise SettingsError(missing(path)) from None
-        problem = f"{str(path)!r} cannot be read as a CSV file in UTF-8 ({error})"
-        raise SettingsError(f"{problem}: save it as CSV with UTF-8 in the program that made it") from None
-    rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
-    columns = rows.fieldnames or []
-    for either in (("example_id",), ("user_text", "audio_path")):
-        if not {*either} & {*columns}:
-            absent, known = " or ".join(either), ", ".join(columns) or "none"
-            raise _error(path, 1, f"there is no column {absent} among {known}: add it, or rename what is meant")
     lines: dict[str, int] = {}
+    for line, row in read_table(path, ("example_id",), ("user_text", "audio_path")):
+        example = _example(row, path, speaker, line)
+        before = lines.setdefault(example.example_id, line)
+        if before != line:
+            raise _error(path, line, f"example_id={example.example_id!r} is that of line {before}, too")
+        yield example
+
+
+def read_table(path: Path, *needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of a CSV file that are not empty, by their columns' names, each with its line.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Between its cells are commas, semicolons or tabs.
+    needed : sequence of str
+        Columns, of each sequence one at least.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read, a column is missing or there twice, or a row has more or fewer cells than columns.
+    """
+    text = read_text(path)
+    delimiter = _delimiter(text, needed)
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    names: list[str] | None = None
+    line = 1
     try:
-        for row in rows:
-            line = rows.line_num - sum(str(value).count("\n") for value in row.values())
-            example = _example(row, path, speaker, line)
-            before = lines.setdefault(example.example_id, line)
-            if before != line:
-                raise _error(path, line, f"example_id={example.example_id!r} is that of line {before}, too")
-            yield example
+        for cells in rows:
+            first, line = line, rows.line_num + 1
+            if not any(cell.strip() for cell in cells) or (names is None and _says_delimiter(cells)):
+                continue
+            if names is None:
+                names = _checked_names(cells, path, first, needed)
+            else:
+                yield first, _by_name(names, cells, path, first)
     except csv.Error as error:
-        raise _error(path, rows.line_num + 1, str(error)) from None
+        raise _error(path, line, str(error)) from None
+    if names is None:
+        _checked_names([], path, 1, needed)
+
+
+def _delimiter(text: str, needed: Sequence[Sequence[str]]) -> str:
+    """Return what parts the cells of the heading: what gives the most columns that are needed, or known."""
+    known = _KNOWN.union(*needed)
+    heading = next((each for each in split_lines(text) if each.strip() and not each.lower().startswith("sep=")), "")
+    return max(_DELIMITERS, key=lambda each: len(known.intersection(name.strip(' "') for name in heading.split(each))))
+
+
+def _says_delimiter(cells: list[str]) -> bool:
+    """Whether this is what spreadsheets write before the heading, e.g. ``sep=;``."""
+    return cells[0].lower().startswith("sep=") and len(cells[0]) <= len("sep=;")
+
+
+def _checked_names(cells: list[str], path: Path, line: int, needed: Sequence[Sequence[str]]) -> list[str]:
+    named = [cell.strip() for cell in cells]
+    for either in needed:
+        if not {*either} & {*named}:
+            absent, known = " or ".join(either), ", ".join(filter(None, named)) or "none"
+            raise _error(path, line, f"there is no column {absent} among {known}: add it, or rename what is meant")
+    # A table that pandas has written with its index begins with a column without a name.
+    names = [name or f"column_{number}" for number, name in enumerate(named, 1)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise _error(path, line, f"there is more than one column {twice!r}: rename or remove one")
+    return names
+
+
+def _by_name(names: list[str], cells: list[str], path: Path, line: int) -> dict[str, str]:
+    more = [cell for cell in cells[len(names) :] if cell.strip()]
+    if more:
+        raise _error(path, line, f"more values than columns: {more}")
+    if len(cells) < len(names):
+        raise _error(
+            path, line, f"only {len(cells)} values for {len(names)} columns: there is none for {names[len(cells)]}"
+        )
+    return {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
 
 
 def _error(path: Path, line: int, problem: str) -> SettingsError:
     return SettingsError(f"{str(path)!r}, line {line}: {problem}")
 
 
-def _example(row: dict[Any, Any], path: Path, speaker: Speaker, line: int) -> Example:
-    if None in row:
-        raise _error(path, line, f"more values than columns: {row[None]}")
-    values = {str(name): (value or "").strip() for name, value in row.items()}
+def _example(values: dict[str, str], path: Path, speaker: Speaker, line: int) -> Example:
     if not values["example_id"]:
         raise _error(path, line, "example_id is empty")
     text, file = values.get("user_text", ""), values.get("audio_path", "")

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..texts import read_text, split_lines
 from .brain import CallTool, Context, Say
 
 ASK = "Repeat after me: "
@@ -82,7 +83,7 @@ class ScriptBrain:
     @classmethod
     def from_file(cls, path: str | Path) -> ScriptBrain:
         """Read a script: one sentence a line; empty lines and those that start with # are left out."""
-        lines = Path(path).read_text("utf-8").splitlines()
+        lines = split_lines(read_text(Path(path)))
         return cls([line for line in lines if line.strip() and not line.startswith("#")])
 
     async def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:

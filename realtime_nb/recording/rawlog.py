@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import RecordingError
+from ..texts import read_text, split_lines
 from ..turns import bytes_per_ms
 from ..wire import events as ev
 from ..wire.settings import setting_at
@@ -75,19 +76,16 @@ def _remarks(unread: int, foreign: int) -> Iterator[str]:
 
 def _objects(path: Path) -> tuple[list[Any], int]:
     """Return the JSON values of a file: a list of them, or one a line; and how many lines are none."""
-    try:
-        text = path.read_text("utf-8", errors="replace")
-    except OSError as error:
-        raise RecordingError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+    text = read_text(path, RecordingError, is_log=True)
     if text.lstrip().startswith("["):
         try:
-            return list(json.loads(text)), 0
+            return list(json.loads(text, strict=False)), 0
         except ValueError:
             pass
     found, unread = [], 0
-    for line in filter(str.strip, text.splitlines()):
+    for line in filter(str.strip, split_lines(text)):
         try:
-            found.append(json.loads(line))
+            found.append(json.loads(line, strict=False))  # Some write control characters as they are.
         except ValueError:
             unread += 1
     return found, unread
