@@ -23,11 +23,13 @@ from .turn_index import TurnIndex
 from .turns import Reply, Turn
 from .wire import events as ev
 from .wire.items import REQUEST
-from .wire.local import ClockAligned, SessionRenewed
+from .wire.local import ClockAligned, Remarked, SessionRenewed
 from .wire.settings import setting_at
 
 #: How many event ids are remembered at least, to drop what arrives twice.
 _REMEMBERED_EVENTS = 4096
+#: How many kinds of remarks are kept; a peer must not fill the memory with them.
+_MOST_REMARKS = 100
 
 
 class Conversation(Record):
@@ -51,6 +53,7 @@ class Conversation(Record):
         """The settings in force, as the server last stated them."""
         self.errors: list[ev.Error] = []
         """Errors that the server sent."""
+        self._remarks: dict[str, str] = {}
         self._updated: dict[str, Any] = {}
         self._index = TurnIndex()
         self._track = InputTrack()
@@ -79,6 +82,18 @@ class Conversation(Record):
     def clock(self) -> ClockAligned | None:
         """How the page's clock was last told from the kernel's; `None` without a page."""
         return self._index.clock
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was odd, dropped or mended, in plain sentences, one for each kind; empty where all went well.
+
+        A recording of the session tells the same.
+        """
+        return list(self._remarks.values())
+
+    def has_remark(self, kind: str) -> bool:
+        """Whether there is a remark of a kind, or no room for more."""
+        return kind in self._remarks or len(self._remarks) >= _MOST_REMARKS
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
@@ -139,6 +154,11 @@ class Conversation(Record):
             if len(self._seen) > _REMEMBERED_EVENTS:
                 self._seen_before, self._seen = self._seen, set()
         fold(self, event, elapsed_ms)
+
+    def _remarked(self, event: Remarked, elapsed_ms: float) -> None:
+        kind = event.kind or event.text
+        if not self.has_remark(kind):
+            self._remarks[kind] = event.text
 
     def _session(self, event: ev.SessionCreated | ev.SessionUpdated, elapsed_ms: float) -> None:
         before, self.session = self._updated, event.session
@@ -375,6 +395,7 @@ _FOLDS: dict[type, Callable[[Conversation, Any, float], None]] = {
     **dict.fromkeys(LOCAL_FOLDS, Conversation._local),
     **{kind: _of_index(fold) for kind, fold in OUTPUT_FOLDS.items()},
     SessionRenewed: Conversation._renewed,
+    Remarked: Conversation._remarked,
     ev.ConversationItemInputAudioTranscriptionDelta: Conversation._transcription_delta,
     ev.ConversationItemInputAudioTranscriptionCompleted: Conversation._transcription_completed,
     ev.ConversationItemInputAudioTranscriptionFailed: Conversation._transcription_failed,

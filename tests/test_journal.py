@@ -146,3 +146,20 @@ def test_it_knows_the_wall_time_of_its_beginning():
     began_at = journal.began_at
     journal.begin()
     assert journal.began_at is began_at and datetime.now(UTC) - began_at < timedelta(minutes=1)
+
+
+def test_a_remark_stands_in_the_conversation_once_for_each_kind_and_is_logged():
+    journal = Journal()
+    journal.remark("The usage of R1 could not be read.", "usage")
+    journal.remark("The usage of R2 could not be read.", "usage")
+    journal.remark("A message was no JSON.")
+    journal.remark("A message was no JSON.")
+    assert journal.conversation.remarks == ["The usage of R1 could not be read.", "A message was no JSON."]
+    assert [entry.event.type for entry in journal.log] == ["session.remarked"] * 2
+
+
+def test_remarks_do_not_fill_the_memory():
+    journal = Journal()
+    for number in range(1_000):
+        journal.remark(f"Odd thing number {number}.")
+    assert len(journal.conversation.remarks) == len(journal.log) == 100

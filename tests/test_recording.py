@@ -11,7 +11,7 @@ from test_renewal import local_server, told
 
 import realtime_nb as rt
 from realtime_nb.wire import events as ev
-from realtime_nb.wire.local import Heard, StateChanged
+from realtime_nb.wire.local import Heard, Remarked, StateChanged
 
 WAIT_S = 60
 
@@ -239,3 +239,12 @@ def test_what_is_told_again_to_another_server_or_asked_again_was_said_once(trans
     [asked] = [turn for turn in recording.conversation if turn.role == "user"]
     assert asked.audio.to_pcm16() == again.asked.audio.to_pcm16()
     assert recording.conversation.replies[-1].asked is asked
+
+
+def test_a_loaded_recording_remarks_the_same(tmp_path):
+    with rt.RealtimeSession(backend="local") as session:
+        session.note(Remarked(text="The server wrote half a character.", kind="half"))
+        session.ask("Hello!").result(WAIT_S)
+        recording = session.save(tmp_path / "lesson")
+    assert recording.conversation.remarks == session.conversation.remarks == ["The server wrote half a character."]
+    assert "The server wrote half a character." in recording.remarks

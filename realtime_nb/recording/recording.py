@@ -134,8 +134,9 @@ class Recording(Record):
 
     @property
     def remarks(self) -> list[str]:
-        """What was missing or damaged, and what was made of it."""
-        return list(self._folder.remarks)
+        """What was missing or damaged, and what was made of it; behind it what the session remarked."""
+        said = self._outline.remarks
+        return [*self._folder.remarks, *said]
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield every event as it passed: ``elapsed_ms``, ``direction``, ``event``."""

@@ -14,6 +14,7 @@ from ..conversation import Conversation
 from ..errors import RealtimeError
 from ..recording.recorder import Recorder
 from ..wire import events as ev
+from ..wire.local import Remarked
 
 #: How much of the audio that was sent stays in memory: an hour and a half of PCM16 at 24 kHz.
 KEPT_AUDIO_BYTES = 256 * 2**20
@@ -128,6 +129,11 @@ class Journal:
         """Note a local event, and tell it."""
         self.note("local", event)
         self.tell(event)
+
+    def remark(self, text: str, kind: str = "") -> None:
+        """Let `Conversation.remarks` say something, once for each `kind`, which is the text itself by default."""
+        if not self.conversation.has_remark(kind or text):
+            self.announce(Remarked(text=text, kind=kind))
 
     def tell(self, event: Any) -> None:
         """Hand an event to those who wait for one, and to the listeners."""

@@ -15,6 +15,16 @@ class StateChanged(Struct, frozen=True, kw_only=True):
     type: str = "session.state"
 
 
+class Remarked(Struct, frozen=True, kw_only=True):
+    """Something was dropped, mended or guessed: `realtime_nb.Conversation.remarks` tells it, once per kind."""
+
+    text: str
+    """A plain sentence."""
+    kind: str = ""
+    """What remarks of one kind have in common; by default the text itself."""
+    type: str = "session.remarked"
+
+
 class Interrupted(Struct, frozen=True, kw_only=True):
     """The person interrupts by hand; speakers fall silent."""
 
