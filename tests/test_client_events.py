@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec import UNSET
 
 from realtime_nb.local.api_errors import ApiError
 from realtime_nb.local.client_events import event_id_of, read
 from realtime_nb.wire import events
+from realtime_nb.wire.items import ResponseOptions
 
 
 @pytest.mark.parametrize("kind", sorted(events.CLIENT_EVENTS))
@@ -71,9 +73,20 @@ def test_what_cannot_be_read_is_explained(message, code, param, text):
     assert text in refused.value.message
 
 
+def test_a_message_of_too_many_values_is_refused_before_it_is_read():
+    with pytest.raises(ApiError, match="more than 100000 values"):
+        read('{"type": "session.update", "session": [' + "1," * 200_000 + "1]}")
+
+
+def test_a_field_that_is_null_is_absent():
+    event = read('{"type": "response.create", "event_id": null, "response": {"instructions": null, "tools": null}}')
+    assert (event.event_id, event.response) == (UNSET, ResponseOptions())
+
+
 def test_the_id_of_a_broken_event_is_found():
     assert event_id_of('{"event_id": "mine"}') == "mine"
     assert event_id_of('{"event_id": 7}') is None
     assert event_id_of("nonsense") is None
     assert event_id_of(b"\xff") is None
     assert event_id_of("[]") is None
+    assert event_id_of("[" * 100_000) is None

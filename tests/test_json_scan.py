@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from realtime_nb.local.json_scan import count_values
+from realtime_nb.local.json_scan import MOST_DEPTH, count_values, is_too_deep
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_many_values_are_found(text):
 @pytest.mark.parametrize("text", ["", '"', '"abc', '"abc\\"', "\\", '\\"', '"\\'])
 def test_broken_text_is_left_to_the_parser(text):
     assert count_values(text.encode(), 1_000) < 10
+
+
+@pytest.mark.parametrize(("depth", "too_deep"), [(0, False), (MOST_DEPTH, False), (MOST_DEPTH + 1, True), (900, True)])
+def test_what_is_nested_too_deep_is_told_apart(depth, too_deep):
+    assert is_too_deep(json.loads("[" * depth + "1" + "]" * depth)) is too_deep
+    assert is_too_deep([1, {"a": json.loads('{"x":' * depth + "1" + "}" * depth)}] if depth else {}) is (depth > 98)

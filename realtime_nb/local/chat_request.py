@@ -11,7 +11,7 @@ from .api_errors import ApiError, invalid_value, missing_parameter
 from .brain import Context
 from .chat_audio_store import SpokenAnswer
 from .chat_messages import Messages, read_messages
-from .json_fields import Fields, model_of
+from .json_fields import Fields, model_of, without_nulls
 from .speech import voice_of
 from .tool_settings import check_tool_choice, check_tools
 from .usage import text_tokens, unit_of_entry
@@ -163,7 +163,7 @@ def _tools(fields: Fields) -> list[dict[str, Any]]:
         tool.one_of("type", ("function",))
         function = tool.fields("function")
         # Checked without the rest of its kin, so that the error says where it stands in this API's nested shape.
-        flat = {"type": "function", **{name: value for name, value in function.data.items() if value is not None}}
+        flat = {"type": "function", **without_nulls(function.data)}
         try:
             check_tools([flat], "tools")
         except ApiError as error:

@@ -18,14 +18,12 @@ from ..errors import RealtimeError
 from .api_errors import ApiError
 from .conversation_state import new_id
 from .json_fields import Fields
-from .json_scan import count_values
+from .json_scan import MOST_DEPTH, MOST_VALUES, count_values, is_too_deep
 
 log = logging.getLogger(__name__)
 
 #: What the API takes, too: 25 MiB.
 LARGEST_BODY = 25 * 1024 * 1024
-#: Of one JSON body; parsing that many takes 10 ms. The API's own limits of messages and tools are far below.
-MOST_VALUES = 100_000
 # A client that is refused in the middle of its body may lose the answer with the connection, so a body that is too
 # large is read on to its end; but not for ever.
 _MOST_READ = 8 * LARGEST_BODY
@@ -111,6 +109,8 @@ def _parse(body: bytearray) -> Fields:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(f"We could not parse the JSON body of your request: {error}.") from error
+    if is_too_deep(data):
+        raise ApiError(f"The JSON body of your request is nested more than {MOST_DEPTH} levels deep.")
     return Fields(data)
 
 

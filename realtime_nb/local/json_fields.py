@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from .api_errors import ApiError, invalid_type, invalid_value, missing_parameter, unsupported_value
@@ -103,6 +103,34 @@ class Fields:
         if not least <= value <= most or not math.isfinite(value):
             raise invalid_value(self.at(name), f"expected a value from {least} to {most}, but got {value}")
         return value
+
+
+def without_nulls(data: dict[str, Any], *, values: Collection[str] = ()) -> dict[str, Any]:
+    """Return an object without the fields, its own and those inside it, that are null, which means absent.
+
+    Parameters
+    ----------
+    data : dict
+        What a client sent, of bounded depth.
+    values : collection of str
+        Names of fields whose null says something.
+    """
+    return {
+        name: value if name in _FREE else _inner(value, values)
+        for name, value in data.items()
+        if value is not None or name in values or name in _FREE_VALUES
+    }
+
+
+# Of a schema: values of any kind. What lies in them and in maps of the client's own is the client's.
+_FREE_VALUES = frozenset(("default", "const"))
+_FREE = _FREE_VALUES | {"enum", "examples", "metadata", "variables"}
+
+
+def _inner(value: Any, values: Collection[str]) -> Any:
+    if isinstance(value, dict):
+        return without_nulls(value, values=values)
+    return [_inner(item, values) for item in value] if isinstance(value, list) else value
 
 
 def model_of(fields: Fields) -> str:

@@ -1,4 +1,4 @@
-"""How many values there are in a JSON text, found without holding the interpreter for long.
+"""How many values there are in a JSON text, found without holding the interpreter for long; and how deep they lie.
 
 A parser in C lets no other thread run until it is done. That takes 20 ms for 20 MB of base64, but ten times as long for
 20 MB of small objects, and everybody who talks would hear it. So the values are counted before.
@@ -6,6 +6,13 @@ A parser in C lets no other thread run until it is done. That takes 20 ms for 20
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+#: Of one body or message; parsing that many takes 10 ms. The API's own limits of messages and tools are far below.
+MOST_VALUES = 100_000
+#: Arrays and objects inside each other. The schema of a tool needs two a level, and the API takes ten levels of it.
+MOST_DEPTH = 100
 _AT_ONCE = 1 << 20
 _BACKSLASH = ord("\\")
 
@@ -20,6 +27,22 @@ def count_values(text: bytes | bytearray, most: int) -> int:
         if not at:
             break
     return values
+
+
+def is_too_deep(data: Any) -> bool:
+    """Whether arrays and objects lie in each other more than `MOST_DEPTH` deep, which no later reader could follow."""
+    level = [data]
+    for _ in range(MOST_DEPTH):
+        level = [inner for value in level for inner in _inside(value) if isinstance(inner, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _marks(text: bytes | bytearray, start: int, end: int) -> int:

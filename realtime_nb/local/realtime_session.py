@@ -189,10 +189,7 @@ class RealtimeSession:
             if found is None:
                 raise invalid_value(f"{path}.id", f"the item with id '{item['id']}' does not exist")
             return found
-        try:
-            entry = self._entry(msgspec.convert(item, Item), path)
-        except msgspec.ValidationError as error:
-            raise invalid_value(path, str(error)) from error
+        entry = self._entry(msgspec.convert(item, Item), path)  # `client_events` has seen that it is one
         self._hear(entry)
         return entry
 

@@ -12,6 +12,7 @@ from . import rules
 from .aside_rules import remark_on
 from .brain import CallTool, Context, Say
 from .conversation_state import Entry
+from .json_scan import is_too_deep
 from .picture_rules import asks_about_pictures, describe, last_shown, shown_since_answer
 from .tool_matching import Wish, answered, split_words, wish
 
@@ -113,7 +114,9 @@ def in_words(output: str) -> str:
     """Return a tool's output as sentences: ``{"sky": "cloudy"}`` is "The sky is cloudy."."""
     try:
         data = json.loads(output)
-    except ValueError:
+    except (ValueError, RecursionError):
+        data = output
+    if is_too_deep(data):
         data = output
     if isinstance(data, dict) and data.get("error"):
         return f"That did not work: {_EXCEPTION.sub('', _value(data['error'])).rstrip('.')}."

@@ -14,8 +14,9 @@ from msgspec import UNSET
 
 from ..wire.items import ResponseOptions
 from ..wire.settings import VOICES as API_VOICES
-from ..wire.settings import find_problem
+from ..wire.settings import find_problem, setting_at
 from .api_errors import ApiError, invalid_value, missing_parameter, of_problem, unknown_parameter
+from .json_fields import without_nulls
 from .tool_settings import check_tool_choice, check_tools
 
 LIFETIME_S = 3600
@@ -41,6 +42,10 @@ _TRANSCRIPTION_DEFAULTS = {"model": None, "language": None, "prompt": None}
 # In transcription sessions these take turns that the client makes.
 _MODELS_WITHOUT_TURNS = ("gpt-realtime-whisper", "gpt-live-transcribe")
 _TRANSCRIPTION_VAD_FIELDS = ("type", "threshold", "prefix_padding_ms", "silence_duration_ms")
+# Settings that have no value, or are off, when they are null; null for any other leaves it as it is.
+_WITH_NULL = frozenset(
+    ("turn_detection", "idle_timeout_ms", "transcription", "language", "languages", "keywords", "prompt", "delay")
+) | {"noise_reduction", "reasoning", "tracing", "include"}
 # Parts that are replaced as a whole, with the API's defaults for what they leave out; all other objects are merged.
 _REPLACED = ("format", "tool_choice", "truncation", "tracing", "reasoning", "prompt", "voice")
 
@@ -154,6 +159,7 @@ class SessionSettings:
         ApiError
             In the API's words.
         """
+        change = without_nulls(change, values=_WITH_NULL)
         self._check_kind(change)
         if self.is_transcription:
             _check_transcription(change)
@@ -161,6 +167,7 @@ class SessionSettings:
             problem = find_problem(change, voices=self.voices)
             if problem:
                 raise of_problem(problem, "session")
+            _check_voice(change, self.voices, "session")
             check_tools(change.get("tools") or [], "session.tools")
             check_tool_choice(change.get("tool_choice", "auto"), "session.tool_choice")
             if change.get("model", self.data["model"]) != self.data["model"]:
@@ -213,7 +220,7 @@ class SessionSettings:
             instructions=own if own is not None else data["instructions"],
             own_instructions=own,
             output_modalities=list(data["output_modalities"]),
-            voice=output["voice"],
+            voice=output["voice"]["id"] if isinstance(output["voice"], dict) else output["voice"],
             speed=output["speed"],
             output_format=output["format"],
             tools=data["tools"],
@@ -274,11 +281,23 @@ def _check_turns(settings: dict[str, Any]) -> None:
         )
 
 
+def _check_voice(given: dict[str, Any], voices: Collection[str], under: str) -> None:
+    """Check a voice that is given as ``{"id": …}``, as the API takes its customers' own."""
+    voice = setting_at(given, "audio.output.voice")
+    if isinstance(voice, dict):
+        path = f"{under}.audio.output.voice.id"
+        if "id" not in voice:
+            raise missing_parameter(path)
+        if not (isinstance(voice["id"], str) and voice["id"] in voices):
+            raise invalid_value(path, f"{voice['id']!r} is not one of {', '.join(voices)}")
+
+
 def _check_response(given: dict[str, Any], voices: Collection[str]) -> None:
     names = ("output_modalities", "instructions", "audio", "tools", "tool_choice", "max_output_tokens")
     problem = find_problem({name: given[name] for name in names if name in given}, voices=voices)
     if problem:
         raise of_problem(problem, "response")
+    _check_voice(given, voices, "response")
     if "input" in (given.get("audio") or {}):
         raise unknown_parameter("response.audio.input")
     if given.get("conversation", "auto") not in ("auto", "none"):

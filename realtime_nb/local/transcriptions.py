@@ -113,7 +113,7 @@ def _check_temperature(text: str) -> None:
 
 
 def _granularities(form: Form, form_of_answer: str) -> list[str]:
-    wanted = form.all("timestamp_granularities")
+    wanted = list(filter(None, form.all("timestamp_granularities")))
     for name in wanted:
         if name not in GRANULARITIES:
             raise unsupported_value("timestamp_granularities", name, GRANULARITIES)
