@@ -48,6 +48,7 @@ from websockets.http11 import Request, Response
 from .audio import WIRE_SAMPLE_RATE
 from .errors import RemoteProtocolError
 from .loop import call_soon, io_loop, submit
+from .secrecy import QuietLogger
 
 FROM_MICROPHONE = 1
 FOR_SPEAKER = 2
@@ -64,7 +65,8 @@ _BUNDLE_S = 0.1
 #: Close code for a page whose road was taken by a newer one.
 _SUPERSEDED = 4001
 
-_logger = logging.getLogger(__name__)
+# It would tell the tokens.
+_logger = QuietLogger(logging.getLogger(__name__))
 
 
 @dataclass(frozen=True, slots=True)

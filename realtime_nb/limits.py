@@ -29,9 +29,10 @@ class Limits:
         If a bound is not a number above 0; also when one is set later.
     """
 
-    max_usd: float | None
-    max_minutes: float | None
-    idle_minutes: float | None
+    # Set here, too, for a traceback with variables that shows one which could not be made.
+    max_usd: float | None = None
+    max_minutes: float | None = None
+    idle_minutes: float | None = None
 
     def __init__(
         self,
@@ -42,9 +43,9 @@ class Limits:
         where: str = "session.bounds",
     ):
         self._where = where
-        self.max_usd, self.max_minutes, self.idle_minutes = max_usd, max_minutes, idle_minutes
         self._spent_usd: float | None = 0.0
         self._minutes = 0.0
+        self.max_usd, self.max_minutes, self.idle_minutes = max_usd, max_minutes, idle_minutes
 
     @property
     def spent_usd(self) -> float | None:

@@ -15,6 +15,7 @@ from .audio import AudioClip
 from .errors import ConnectionLost, MissingExtra, SettingsError
 from .loop import submit
 from .progress import Progress
+from .secrecy import Secret, without_keys
 
 #: How long the server may take to say where it is.
 START_TIMEOUT_S = 30.0
@@ -85,6 +86,7 @@ class LocalVoice:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            env=without_keys(),
             # Ctrl-C in a terminal is meant for the person's program.
             start_new_session=True,
         )
@@ -92,7 +94,7 @@ class LocalVoice:
             line = self._first_line()
         try:
             said = json.loads(line)
-            self._address = (said["url"], said["api_key"])
+            self._address = (said["url"], Secret(said.pop("api_key")))
         except (ValueError, KeyError, TypeError):
             raise self._failure() from None
 

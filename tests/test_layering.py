@@ -11,7 +11,10 @@ import realtime_nb
 
 ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
-    0: ("errors", "record", "paths", "texts", "progress", "audio", "aac", "g711", "sentences", "imaging", "pictures"),
+    0: (
+        *("errors", "record", "paths", "texts", "progress", "audio", "aac", "g711", "sentences"),
+        *("imaging", "pictures", "secrecy"),
+    ),
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
         *("item_order", "turn_index", "seams", "history", "output_folds", "local_folds"),

@@ -4,8 +4,8 @@ import pytest
 
 import realtime_nb as rt
 from realtime_nb.recording.manifest import About
-from realtime_nb.recording.secrecy import HIDDEN, Secrets, bare_address
 from realtime_nb.recording.writer import Writer, claim
+from realtime_nb.secrecy import HIDDEN, Secrets, bare_address
 from realtime_nb.wire import events as ev
 
 KEY = "key-Zm9yIHRoZS1sb3Zl/b2Y+c291bmQ="

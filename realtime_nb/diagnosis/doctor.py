@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..backends import Backend
 from ..checkup import Check, Checkup
 from ..loop import Pending, submit
+from ..secrecy import Secret, masked
 from .diagnose import diagnose
 from .facts import Facts
 from .local_parts import try_parts
@@ -50,7 +51,7 @@ def doctor(backend: Backend | str | None = None, *, api_key: str | None = None) 
     >>> [check.state for check in found.checks if check.name == "espeak-ng"]
     ['ok']
     """
-    return Doctor(backend, api_key)
+    return Doctor(masked(backend), Secret(api_key or ""))
 
 
 class Doctor:
@@ -60,6 +61,7 @@ class Doctor:
     """
 
     def __init__(self, backend: Backend | str | None = None, api_key: str | None = None):
+        backend, api_key = masked(backend), Secret(api_key or "")
         self._facts = Facts(machine=look_around())
         self._panel: CheckPanel | None = None
         self._listeners: list[Callable[[Checkup], None]] = []

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from ..secrecy import without_keys
 from .facts import Part
 
 #: The recogniser's first start on a slow, cold disk takes its time.
@@ -19,7 +20,13 @@ async def try_parts(timeout_s: float = _TIMEOUT_S) -> AsyncIterator[Part]:
     """Yield what each part of the local voice did, as it comes; a process that dies is a fact, too."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "realtime_nb.local.parts", stdout=pipe, stderr=pipe, stdin=asyncio.subprocess.DEVNULL
+        sys.executable,
+        "-m",
+        "realtime_nb.local.parts",
+        stdout=pipe,
+        stderr=pipe,
+        stdin=asyncio.subprocess.DEVNULL,
+        env=without_keys(),
     )
     assert process.stdout is not None and process.stderr is not None
     errors = asyncio.create_task(process.stderr.read())

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ..backends import Backend
 from ..errors import ConnectionLost, MissingExtra, RealtimeError, ServerError
-from ..recording.secrecy import Secrets
+from ..secrecy import bare_address, hide
 from ..sessions.http import Api, told_by_sdk
 from ..sessions.realtime import RealtimeSession
 from ..sessions.transport import LOOK, Transport
@@ -32,14 +32,14 @@ def find_server(backend: Backend | str | None, api_key: str | None) -> tuple[Bac
         located = found.located()
     except (RealtimeError, OSError) as error:
         code = "missing_extra" if isinstance(error, MissingExtra) else ""
-        said = Secrets().hide(str(error).encode()).decode(errors="replace")
-        return None, Server("local" if code else _bare(name), error=said)
-    host = urlsplit(located.base_url).netloc.rpartition("@")[2]
+        return None, Server("local" if code else hide(_bare(name)), error=hide(str(error)))
+    host = urlsplit(located.base_url).netloc
     return located, Server(found.name, found.model, host, keyed=bool(located.api_key))
 
 
 def _bare(name: str) -> str:
-    return urlsplit(name).hostname or name if "://" in name else name
+    bare = bare_address(name)
+    return urlsplit(bare).hostname or bare if "://" in bare else bare
 
 
 async def ask_http(backend: Backend, timeout_s: float = TIMEOUT_S) -> tuple[Answer, Clock | None]:
@@ -112,8 +112,7 @@ async def _answer(backend: Backend, ask: Callable[[], Awaitable[str]], timeout_s
         error, code = refused.message, refused.code or "refused"
     except (RealtimeError, OSError, ValueError) as fault:
         error, code = f"{type(fault).__name__}: {fault}", "unreachable"
-    error = Secrets([backend.api_key]).hide(error.encode()).decode(errors="replace")
-    return Answer(error, code, (time.monotonic() - began_s) * 1000, said)
+    return Answer(hide(error), code, (time.monotonic() - began_s) * 1000, said)
 
 
 def _clock(date: str | None, sent_s: float, received_s: float) -> Clock | None:

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Any
 
 from ..errors import SettingsError
-from ..recording.secrecy import Secrets
+from ..secrecy import Secrets
 from .cells import Factory, Work
 from .interrupts import is_dask
 

@@ -22,6 +22,7 @@ from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 
 from ..errors import SettingsError
+from ..secrecy import Secret
 from .access import Access, is_loopback
 from .brain import Brain
 from .chat_audio_store import LIFETIME_S as AUDIO_LIFETIME_S
@@ -162,7 +163,7 @@ class LocalServer:
     def __init__(self, **options: Unpack[ServerOptions]):
         self._options = options
         self.host = options.get("host", "127.0.0.1")
-        self.api_key = options.get("api_key") or secrets.token_urlsafe(24)
+        self.api_key = Secret(options.get("api_key") or secrets.token_urlsafe(24))
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         port = options.get("port", 0)
         try:

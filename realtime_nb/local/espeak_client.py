@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from realtime_nb.errors import MissingExtra, RealtimeError
+from realtime_nb.secrecy import without_keys
 
 PROGRAM = Path(__file__).with_name("espeak_process.py")
 _HEADER = struct.Struct("<cII")
@@ -48,7 +49,11 @@ class EspeakProcess:
             raise MissingExtra("the local voice's speech synthesis", "local", "no module espeakng_loader")
         pipe = asyncio.subprocess.PIPE
         # -P: the program's folder is not the place to look for modules.
-        self = cls(await asyncio.create_subprocess_exec(sys.executable, "-P", str(PROGRAM), stdin=pipe, stdout=pipe))
+        self = cls(
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-P", str(PROGRAM), stdin=pipe, stdout=pipe, env=without_keys()
+            )
+        )
         try:
             _, _, payload = await asyncio.wait_for(self._frame(), _STARTS_WITHIN_S)
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:

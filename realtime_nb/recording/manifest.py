@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from .secrecy import Secrets, bare_address
+from ..secrecy import Secrets, bare_address
 
 NAME = "manifest.json"
 EVENTS = "events.jsonl"

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecordingError
+from ..secrecy import Secrets
 from ..wire import events as ev
 from .lines import encode_line, to_tree
 from .manifest import EVENTS, NAME, TRACKS, About, content_hash, describe, write_manifest
-from .secrecy import Secrets
 from .sound import Sound
 
 #: All files that a recording may have.

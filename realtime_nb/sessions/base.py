@@ -273,10 +273,11 @@ class Session(TurnControl, WatchingSession):
         self.close().result()
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({self.model!r} at {self.backend.name!r}, {self.state}, "
-            f"{len(self.conversation)} turns)"
-        )
+        kind = type(self).__name__
+        try:
+            return f"{kind}({self.model!r} at {self.backend.name!r}, {self.state}, {len(self.conversation)} turns)"
+        except AttributeError:
+            return f"{kind}(not made)"  # A traceback with variables shows it whose constructor has raised.
 
 
 def checked_content(content: tuple[Any, ...]) -> tuple[Content, ...]:

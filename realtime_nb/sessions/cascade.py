@@ -13,6 +13,7 @@ from ..backends import Backend
 from ..errors import PictureError
 from ..pictures import Picture
 from ..prices import shutdown_notice
+from ..secrecy import Secret, masked
 from ..sentences import split_sentences
 from ..tools import Approver
 from ..wire import events as ev
@@ -128,6 +129,7 @@ class CascadeSession(TurnwiseSession):
         history: Any = None,
         **bound_options: Unpack[BoundOptions],
     ):
+        backend, api_key = masked(backend), Secret(api_key or "")
         super().__init__(
             Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds, **bound_options
         )

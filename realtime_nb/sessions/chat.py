@@ -13,6 +13,7 @@ from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
 from ..errors import AudioError, MissingExtra, PictureError
 from ..prices import shutdown_notice
+from ..secrecy import Secret, masked
 from ..tools import Approver
 from ..wire import events as ev
 from ..wire.chat import CompletionReader, decode_audio
@@ -115,6 +116,7 @@ class ChatSession(TurnwiseSession):
         history: Any = None,
         **bound_options: Unpack[BoundOptions],
     ):
+        backend, api_key = masked(backend), Secret(api_key or "")
         super().__init__(
             Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds, **bound_options
         )

@@ -88,4 +88,4 @@ class Gate:
 
 
 def _server_key(backend: Backend) -> tuple[Hashable, ...]:
-    return backend.name, backend.base_url, hash(backend.api_key)
+    return backend.name, backend.base_url, hash((backend.api_key, backend.user, backend.query))

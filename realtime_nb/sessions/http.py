@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends import Backend
 from ..errors import ConnectionLost, ServerError
+from ..secrecy import Secret, hide, masked, without_frames
 from .gate import Gate
 from .transport import LOOK, retry_after_s
 
@@ -41,13 +42,14 @@ class Api:
     @classmethod
     def find(cls, backend: Backend | str | None, api_key: str | None, client: AsyncOpenAI | None) -> Api:
         """Return the endpoints that a session's caller means; a client of theirs decides by itself where to send."""
+        backend, api_key = masked(backend), Secret(api_key or "")
         return cls(_backend_of(client) if client else Backend.find(backend, api_key=api_key), client)
 
     @property
     def secrets(self) -> list[str]:
         """The key of a client of the caller's."""
         key = getattr(self._given, "api_key", None)
-        return [key] if isinstance(key, str) else []
+        return [Secret(key)] if isinstance(key, str) else []
 
     async def client(self) -> AsyncOpenAI:
         """Return the client. Loading the SDK and starting the local voice take a while, off the loop."""
@@ -70,7 +72,7 @@ def _backend_of(client: AsyncOpenAI) -> Backend:
     from openai import AsyncAzureOpenAI
 
     address = client.base_url
-    key = "" if client.api_key.startswith("<") else client.api_key  # The SDK's placeholder beside a token.
+    key = Secret("" if client.api_key.startswith("<") else client.api_key)  # The SDK's placeholder beside a token.
     if isinstance(client, AsyncAzureOpenAI):
         return Backend("azure", f"{address.scheme}://{address.netloc.decode()}", key, azure=True)
     name = "openai" if address.host == "api.openai.com" else address.host
@@ -82,15 +84,24 @@ def _client(backend: Backend, gate: Gate | None) -> AsyncOpenAI:
 
     located = backend.located()
     http_client = None if gate is None else _patient(gate)
+    headers = located.headers() if located.user else {}
     if located.azure:
         return AsyncAzureOpenAI(
             azure_endpoint=located.base_url,
             api_key=located.api_key,
             api_version=_AZURE_API_VERSION,
             http_client=http_client,
+            default_headers=headers,
+            default_query=located.http_query,
         )
     # The SDK insists on a key; servers that need none take any.
-    return AsyncOpenAI(base_url=located.base_url, api_key=located.api_key or "none", http_client=http_client)
+    return AsyncOpenAI(
+        base_url=located.base_url,
+        api_key=located.api_key or "none",
+        http_client=http_client,
+        default_headers=headers,
+        default_query=located.http_query,
+    )
 
 
 def _patient(gate: Gate) -> DefaultAsyncHttpxClient:
@@ -139,13 +150,14 @@ async def told_by_sdk() -> AsyncIterator[None]:
         body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
         code = body.get("code") or ("invalid_api_key" if error.status_code == 401 else None)
         raise ServerError(
-            body.get("message") or error.message,
+            hide(str(body.get("message") or error.message)),
             code=None if code is None else str(code),
             error_type=body.get("type") or ("server_error" if error.status_code >= 500 else None),
             param=body.get("param"),
-        ) from error
+        ) from without_frames(error)
     except APIConnectionError as error:
-        host, reason = error.request.url.netloc.decode(), error.__cause__ or error
-        raise ConnectionLost(f"{host} cannot be reached ({reason}): {LOOK}") from error
+        host, reason = error.request.url.netloc.decode(), hide(str(error.__cause__ or error))
+        raise ConnectionLost(f"{host} cannot be reached ({reason}): {LOOK}") from without_frames(error)
     except APIError as error:
-        raise ServerError(error.message, code=error.code, error_type=error.type, param=error.param) from error
+        told = ServerError(hide(error.message), code=error.code, error_type=error.type, param=error.param)
+        raise told from without_frames(error)

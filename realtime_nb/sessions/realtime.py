@@ -18,6 +18,7 @@ from ..history import History
 from ..loop import Pending, call_soon, submit
 from ..pictures import Picture
 from ..prices import shutdown_notice
+from ..secrecy import Secret, masked
 from ..tools import Approver, Tool, read_tools
 from ..turns import Reply, Turn
 from ..wire import events as ev
@@ -134,6 +135,7 @@ class RealtimeSession(Session):
         rotate_minutes: float | None = 55.0,
         **options: Unpack[RealtimeOptions],
     ):
+        backend, api_key = masked(backend), Secret(api_key or "")
         bound_options, given = taken_apart(options)
         super().__init__(approve=approve, max_tool_rounds=max_tool_rounds, **bound_options)
         self.backend = Backend.find(backend, api_key=api_key)

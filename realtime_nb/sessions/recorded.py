@@ -135,4 +135,4 @@ class RecordedSession(ABC):
 
     def _secrets(self) -> tuple[str, ...]:
         """Return what must never be written down."""
-        return (self.backend.api_key,)
+        return (self.backend.api_key, self.backend.user, self.backend.query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -12,7 +13,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.frames import CloseCode
 
 from ..errors import ConnectionLost, RealtimeError, ServerError
+from ..secrecy import QuietLogger, Secrets, hide, without_frames
 
+# It would tell all headers.
+_LOGGER = QuietLogger(logging.getLogger("websockets.client"))
 #: How long the server may take to accept the socket.
 OPEN_TIMEOUT_S = 15.0
 #: What to do about a server that is not there.
@@ -22,8 +26,9 @@ LOOK = "check the address and the network, or let realtime_nb.doctor() look"
 class Transport:
     """A WebSocket to a Realtime server; use `Transport.open`."""
 
-    def __init__(self, socket: ClientConnection):
+    def __init__(self, socket: ClientConnection, secrets: Secrets):
         self._socket = socket
+        self._secrets = secrets
 
     @classmethod
     async def open(cls, url: str, headers: dict[str, str]) -> Transport:
@@ -36,7 +41,7 @@ class Transport:
         ConnectionLost
             If it cannot be reached.
         """
-        host = urlsplit(url).netloc
+        host = urlsplit(url).netloc.rpartition("@")[2]
         loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
         try:
             socket = await connect(
@@ -46,31 +51,35 @@ class Transport:
                 compression=None,  # base64 audio hardly shrinks, and deflate costs more than the rest
                 open_timeout=OPEN_TIMEOUT_S,
                 proxy=None if loopback else True,
+                logger=_LOGGER,
             )
         except InvalidStatus as error:
-            raise _refusal(error, host) from error
+            raise _refusal(error, host) from without_frames(error)
         except TimeoutError as error:
-            raise ConnectionLost(f"{host} did not answer within {OPEN_TIMEOUT_S:.0f} s: {LOOK}") from error
+            lost = ConnectionLost(f"{host} did not answer within {OPEN_TIMEOUT_S:.0f} s: {LOOK}")
+            raise lost from without_frames(error)
         except (OSError, ValueError, WebSocketException) as error:
-            raise ConnectionLost(f"{host} cannot be reached ({error}): {LOOK}") from error
-        return cls(socket)
+            lost = ConnectionLost(f"{host} cannot be reached ({hide(str(error))}): {LOOK}")
+            raise lost from without_frames(error)
+        return cls(socket, Secrets())
 
     async def send(self, message: str) -> None:
         """Send one message; raises `ConnectionLost` where the socket is gone."""
         try:
             await self._socket.send(message)
         except ConnectionClosed as error:
-            raise _closed(error) from error
+            raise _closed(error) from without_frames(error)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield messages until the server closes the session normally; raises `ConnectionLost` otherwise."""
         try:
             while True:
-                yield await self._socket.recv(decode=False)
+                # Some servers name the key that they refuse.
+                yield self._secrets.hide_known(await self._socket.recv(decode=False))
         except ConnectionClosed as error:
             # The library ends in peace on 1001 too, by which servers end sessions of their own accord.
             if error.rcvd is None or error.rcvd.code != CloseCode.NORMAL_CLOSURE:
-                raise _closed(error) from error
+                raise _closed(error) from without_frames(error)
 
     async def close(self) -> None:
         """Close the socket; does nothing where it is closed."""
@@ -89,7 +98,7 @@ def _closed(error: ConnectionClosed) -> ConnectionLost:
     frame = error.rcvd
     if frame is None:
         return ConnectionLost("the connection broke off; connect again to go on", code=1006)
-    return ConnectionLost(frame.reason or "the server closed the connection", code=frame.code)
+    return ConnectionLost(hide(frame.reason) or "the server closed the connection", code=frame.code)
 
 
 def retry_after_s(header: str | None) -> float | None:
@@ -106,7 +115,7 @@ def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
     try:
         detail = msgspec.json.decode(error.response.body or b"")["error"]
         return ServerError(
-            detail["message"],
+            hide(detail["message"]),
             code=detail.get("code") or ("invalid_api_key" if status == 401 else None),
             error_type=detail.get("type"),
             param=detail.get("param"),

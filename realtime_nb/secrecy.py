@@ -1,0 +1,234 @@
+"""What must not be shown nor written down: keys and other secrets, wherever they turn up.
+
+Keys are held as `Secret`, whose ``repr`` is masked, so that no traceback with variables shows them; whatever was ever
+held so is known from then on, and is hidden in what libraries log (`_clean`), in errors and in recordings (`Secrets`).
+Of an address only `bare_address` is shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+
+#: What stands in the place of a secret.
+HIDDEN = "[hidden]"
+
+_VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "REALTIME_NB_API_KEY", "OPENAI_ADMIN_KEY")
+#: Those of the local server, and of the text endpoint behind it.
+SERVER_KEY, BRAIN_KEY = "REALTIME_NB_SERVER_KEY", "REALTIME_NB_BRAIN_KEY"
+#: Variables with addresses, which may hold a secret.
+ADDRESSES = ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "REALTIME_NB_BASE_URL")
+# Shorter ones, like the "none" that some servers want, are words that people say.
+_SHORTEST = 8
+#: OpenAI's keys and client secrets, and what follows a scheme in a header, or its name in a browser's subprotocol.
+_PATTERNS = re.compile(
+    rb"\b(?:sk|ek|rt)[-_][A-Za-z0-9_-]{16,}"
+    rb"|(?:(?<=Bearer )|(?<=Basic )|(?<=openai-insecure-api-key\.))[A-Za-z0-9._~+/=-]{8,}"
+)
+_NAMES = frozenset(
+    "authorization proxy-authorization api-key apikey x-api-key api_key access_token refresh_token auth_token "
+    "bearer_token client_secret password secret cookie".split()
+)
+_SECRET_NAME = re.compile("key|token|secret|pass|sig|auth|code|cred|jwt", re.IGNORECASE)
+_ADDRESSES = frozenset({"server_url", "base_url", "url"})
+#: Libraries that log what they send and receive; for other loggers nothing changes.
+_LOGGERS = frozenset(
+    "websockets httpx httpx2 httpcore httpcore2 h11 h2 hpack openai asyncio uvicorn realtime_nb".split()
+)
+#: All that was ever held as a `Secret`.
+_held: set[str] = set()
+_factory: object = None
+
+
+class Secret(str):
+    """A text that is sent but not shown: its ``repr`` is masked, also where it is cut.
+
+    ``str``, f-strings and ``encode`` give the real one, as those who send it need it.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str = "") -> Secret:
+        """Hold a text, and hide it from now on in what libraries log."""
+        if text and text not in _held:
+            _held.add(str(text))
+            if logging.getLogRecordFactory() is not _factory:
+                _watch_logs()
+        return super().__new__(cls, text)
+
+    @classmethod
+    def around(cls, text: str) -> Secret:
+        """Mask a text that holds a secret, which is known already."""
+        return super().__new__(cls, text)
+
+    def __repr__(self) -> str:
+        return repr(HIDDEN) if self else "''"
+
+    def __getitem__(self, index: Any) -> Secret:
+        # rich cuts long texts before it shows them.
+        return self.around(super().__getitem__(index))
+
+    def strip(self, chars: str | None = None) -> Secret:
+        """Return it without white space around it."""
+        return type(self)(super().strip(chars))
+
+
+def masked(given: Any) -> Any:
+    """Return an address that may hold a secret as a `Secret`, for the time that a variable holds it."""
+    return Secret(given) if isinstance(given, str) and ("@" in given or "?" in given) else given
+
+
+class QuietLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger for a library that tells at DEBUG what it sends and receives: it takes the rest."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        """Whether a record of this level is taken."""
+        return level > logging.DEBUG and super().isEnabledFor(level)
+
+
+class Secrets:
+    """Hides secrets in what is about to be written.
+
+    Parameters
+    ----------
+    known : iterable of str
+        Secrets that are known; those of the environment, and all that this process ever held as `Secret`, are added.
+    """
+
+    def __init__(self, known: Iterable[str] = ()):
+        addresses = (part for name in ADDRESSES for part in _parts(os.environ.get(name, "")))
+        given = [*known, *list(_held), *(os.environ.get(name, "") for name in _VARIABLES), *addresses]
+        found = {secret.strip() for secret in given if len(secret.strip()) >= _SHORTEST}
+        # As they are inside JSON, and inside an address. The longest come first: one may be a part of another.
+        forms = {form.encode() for each in found for form in (json.dumps(each)[1:-1], quote(each), quote(each, ""))}
+        self._known = sorted(forms, key=len, reverse=True)
+
+    def are_in(self, data: bytes) -> bool:
+        """Whether one of those that are known is in there, as it is."""
+        return any(secret in data for secret in self._known)
+
+    def hide(self, text: bytes) -> bytes:
+        """Return JSON text without the secrets that are known or look like one."""
+        return _PATTERNS.sub(HIDDEN.encode(), self.hide_known(text))
+
+    def hide_known(self, text: bytes) -> bytes:
+        """Return JSON text without the secrets that are known."""
+        for secret in self._known:
+            if secret in text:
+                text = text.replace(secret, HIDDEN.encode())
+        return text
+
+    def hide_named(self, tree: Any, *, in_headers: bool = False) -> Any:
+        """Return a JSON value without what is named like a secret, all headers, and queries of servers' addresses."""
+        if isinstance(tree, list):
+            return [self.hide_named(each) for each in tree]
+        if not isinstance(tree, dict):
+            return tree
+        return {key: self._hidden(key, value, in_headers) for key, value in tree.items()}
+
+    def _hidden(self, key: str, value: Any, in_headers: bool) -> Any:
+        name = str(key).lower()
+        if isinstance(value, str) and value:
+            if in_headers or name in _NAMES:
+                return HIDDEN
+            return bare_address(value) if name in _ADDRESSES else value
+        if name == "client_secret":
+            return HIDDEN if value else value
+        return self.hide_named(value, in_headers=name == "headers")
+
+
+def hide(text: str) -> str:
+    """Return a text without the secrets that are known or look like one."""
+    return Secrets().hide(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+
+def split_address(address: str) -> tuple[str, Secret, Secret]:
+    """Return an address without what is not shown of it; its user part; its query."""
+    parts = urlsplit(address)
+    user = unquote(parts.netloc.rpartition("@")[0])
+    for each in _parts(address):
+        Secret(each)
+    return bare_address(address).rstrip("/"), Secret(user), Secret(parts.query)
+
+
+def _parts(address: str) -> list[str]:
+    """Return what is secret in an address: of its user part and its query, wherever each may turn up."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return []
+    user = unquote(parts.netloc.rpartition("@")[0])
+    # Of a query also its version or model, say, is not shown; but elsewhere those are words like others.
+    values = [value for name, value in parse_qsl(parts.query) if _SECRET_NAME.search(name)]
+    return [each for each in (user.partition(":")[2], user, basic(user), parts.query, *values) if each]
+
+
+def basic(user: str) -> str:
+    """Return a user part as the Authorization header has it."""
+    return base64.b64encode(user.encode()).decode() if user else ""
+
+
+def bare_address(address: str) -> str:
+    """Return an address without user, query and fragment, where secrets are carried."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return HIDDEN
+    place = parts.netloc.rpartition("@")[2]
+    if not parts.scheme or not place:
+        return address.partition("?")[0].rpartition("@")[2]
+    port = place.rpartition("]")[2].partition(":")[2]
+    if port and not port.isdigit():
+        return HIDDEN  # It may be a password with a / in it.
+    return urlunsplit((parts.scheme, place, parts.path, "", ""))
+
+
+def without_keys() -> dict[str, str]:
+    """Return the environment for a process that needs no key."""
+    kept = (*_VARIABLES, SERVER_KEY, BRAIN_KEY, *ADDRESSES)
+    return {name: value for name, value in os.environ.items() if name not in kept}
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """Return a library's error, and those behind it, without frames: their variables hold headers and addresses."""
+    each: BaseException | None = error
+    seen = set()
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        each.__traceback__ = None
+        each = each.__cause__ or each.__context__
+    return error
+
+
+def _watch_logs() -> None:
+    """From now on hide secrets in what libraries log, whoever handles it."""
+    global _factory
+    make = logging.getLogRecordFactory()
+
+    def record_of(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record: logging.LogRecord = make(*args, **kwargs)
+        if record.name.partition(".")[0] in _LOGGERS:
+            _clean(record)
+        return record
+
+    _factory = record_of
+    logging.setLogRecordFactory(record_of)
+
+
+def _clean(record: logging.LogRecord) -> None:
+    """Hide secrets in a record's message, arguments and exception."""
+    try:
+        message = record.getMessage()
+    except Exception:
+        return  # Its handler will tell.
+    said = f"{message} {record.args!r}"
+    if hide(said) != said:
+        record.msg, record.args = hide(message), ()
+    if record.exc_info:
+        record.exc_text = hide(logging.Formatter().formatException(record.exc_info))
