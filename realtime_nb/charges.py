@@ -114,7 +114,7 @@ def _transcription(turn: Turn) -> Charge | None:
 
 
 def _charges(reply: Reply) -> Iterator[Charge]:
-    for name, stage in reply.stages.items():
+    for name, stage in reply.stages.copy().items():
         yield Charge(
             what=name if name in _APART else "reply",
             model=stage.model,
@@ -167,7 +167,7 @@ def _unheard(reply: Reply) -> tuple[float | None, float]:
     unheard: float | None = 0.0
     total = 0.0
     for turn in reply.turns:
-        audio_ms = sum(part.audio_ms for part in turn.parts.values())
+        audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
         if not audio_ms:
             continue
         total += audio_ms

@@ -35,7 +35,9 @@ _MOST_REMARKS = 100
 class Conversation(Record):
     """What was said in a session, in order.
 
-    Iterating gives the turns. `apply` is called by the session; reading is safe from any thread.
+    Iterating gives the turns. `apply` is called by the session, on one thread; reading is safe from any thread. No lock
+    is held for that: who reads copies a container in one step of the interpreter before going through it, and what
+    says that a record is whole (``done``, ``status``) is written last.
 
     Examples
     --------
@@ -351,16 +353,16 @@ class Conversation(Record):
 
     def _response_done(self, event: ev.ResponseDone, elapsed_ms: float) -> None:
         reply = self._index.reply(event.response.id)
-        reply.describe(event.response)
-        reply.done = True
         reply.timing.mark("done", elapsed_ms)
         for index, item in enumerate(event.response.output):
             turn = self._index.described(item)
             if turn:
                 turn.done = True
                 self._index.output(reply, turn, index)
-                if reply.in_conversation:
+                if event.response.conversation_id is not None:
                     self._index.place(turn.item_id, None)
+        reply.describe(event.response)
+        reply.done = True  # Last: who sees it, from any thread, finds the rest.
 
 
 def _of_index(fold: Callable[[TurnIndex, Any, float], None]) -> Callable[[Conversation, Any, float], None]:

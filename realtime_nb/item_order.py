@@ -42,9 +42,7 @@ class ItemOrder:
 
     def place_first(self, item_id: str) -> None:
         """Put an item before all others, for good."""
-        if item_id in self._ids:
-            self._ids.remove(item_id)
-        self._ids.insert(0, item_id)
+        self._ids = [item_id, *(each for each in self._ids if each != item_id)]
         self._previous[item_id] = None
 
     def place(self, item_id: str, previous: str | None) -> None:
@@ -77,9 +75,9 @@ class ItemOrder:
         block = self._ids[start:stop]
         if previous in block:
             return  # A circle: somebody is wrong.
-        del self._ids[start:stop]
-        at = self._ids.index(previous) + 1
-        while at < len(self._ids) and self._ids[at] in self._unknown:
+        others = self._ids[:start] + self._ids[stop:]
+        at = others.index(previous) + 1
+        while at < len(others) and others[at] in self._unknown:
             at += 1
-        self._ids[at:at] = block
+        self._ids = [*others[:at], *block, *others[at:]]  # In one step: no item is ever missing to who reads.
         self._previous[item_id] = previous

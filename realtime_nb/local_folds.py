@@ -43,11 +43,12 @@ def _state_changed(index: TurnIndex, event: StateChanged, elapsed_ms: float) -> 
             index.lost += 1
     for reply in index.replies.values():
         if not reply.done:
-            reply.done, reply.status, reply.reason = True, "incomplete", CONNECTION_LOST
             index.lost += 1
             for turn in reply.turns:
-                turn.done = True
                 turn.status = turn.status if turn.status == "completed" else "incomplete"
+                turn.done = True
+            reply.reason, reply.status = CONNECTION_LOST, "incomplete"
+            reply.done = True
 
 
 def _renewed(index: TurnIndex, event: SessionRenewed, elapsed_ms: float) -> None:

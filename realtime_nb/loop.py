@@ -11,10 +11,12 @@ import contextlib
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+#: How long the end of work that was cancelled is waited for: it may have to tell a server, and to hear from it.
+_ENDING_WAIT_S = 5.0
 
 
 class _LoopThread:
@@ -44,7 +46,7 @@ _people = _LoopThread("realtime_nb-tools")
 class Pending(Future[T]):
     """A result that is on its way: ``await`` it, or call ``.result()`` to wait for it.
 
-    It is a `concurrent.futures.Future`; cancelling it stops the work.
+    It is a `concurrent.futures.Future`; cancelling it stops the work, and so does Ctrl-C while it is waited for.
 
     Examples
     --------
@@ -56,8 +58,22 @@ class Pending(Future[T]):
     >>> session.close().result()
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended: Future[None] | None = None
+        """Of work on the I/O thread: there when it has ended; where it was cancelled, that is later than the result."""
+
     def __await__(self) -> Generator[Any, None, T]:
-        return asyncio.wrap_future(self).__await__()
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> T:
+        try:
+            return await asyncio.wrap_future(self)
+        except asyncio.CancelledError:
+            self.cancel()
+            if self._ended is not None:
+                await asyncio.wait([asyncio.wrap_future(self._ended)], timeout=_ENDING_WAIT_S)
+            raise
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for the result and return it, or raise what went wrong.
@@ -66,10 +82,21 @@ class Pending(Future[T]):
         ----------
         timeout : float, optional
             How many seconds to wait at most; then `TimeoutError` is raised and the work goes on.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If it is interrupted, when what was under way has been stopped: answers are cancelled at the server, and
+            nothing that waits is asked any more. A second Ctrl-C does not wait for that.
         """
         if on_io_thread() and not self.done():
             raise RuntimeError("result() would stop the I/O thread that it waits for: await it instead")
-        return super().result(timeout)
+        try:
+            return super().result(timeout)
+        except KeyboardInterrupt:
+            if self.cancel() and self._ended is not None:
+                wait([self._ended], _ENDING_WAIT_S)
+            raise
 
     def __getattr__(self, name: str) -> Any:
         # Who forgets to await asks the promise for what the result has.
@@ -112,6 +139,7 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> Pending[T]:
     """Run a coroutine on the I/O thread and return its result as a `Pending`."""
     loop = io_loop()
     pending: Pending[T] = Pending()
+    ended = pending._ended = Future[None]()
 
     def start() -> None:
         task = loop.create_task(coroutine)
@@ -121,13 +149,15 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> Pending[T]:
     def finish(task: asyncio.Task[T]) -> None:
         if task.cancelled():
             pending.cancel()
-            return
-        error = task.exception()
-        with contextlib.suppress(InvalidStateError):  # It may be cancelled at this very moment, by any thread.
-            if error is not None:
-                pending.set_exception(error)
-            else:
-                pending.set_result(task.result())
+        else:
+            error = task.exception()
+            with contextlib.suppress(InvalidStateError):  # It may be cancelled at this very moment, by any thread.
+                if error is not None:
+                    pending.set_exception(error)
+                else:
+                    pending.set_result(task.result())
+        with contextlib.suppress(InvalidStateError):
+            ended.set_result(None)
 
     call_soon(start)
     return pending

@@ -155,7 +155,7 @@ class Timing(Record):
         step. `realtime_nb.latency` says what they are.
         """
         names = _STEPS if self.is_played else _STEPS_UNPLAYED
-        known = {"sent": 0.0} | {mark: at - self.origin_ms for mark, at in self._marks.items() if mark in names}
+        known = {"sent": 0.0} | {mark: at - self.origin_ms for mark, at in self._marks.copy().items() if mark in names}
         order = [mark for mark in names if mark in known]
         return {names[mark]: (known[before], known[mark]) for before, mark in pairwise(order)}
 
@@ -164,11 +164,11 @@ class Timing(Record):
         """When each step of a chain began and was done, by its name; empty for other systems."""
         return {
             name: (at_ms - self.origin_ms, self._after_origin(f"{name}.done"))
-            for mark, at_ms in self._marks.items()
+            for mark, at_ms in self._marks.copy().items()
             for name, _, what in [mark.partition(".")]
             if what == "started"
         }
 
     def __repr__(self) -> str:
-        marks = ", ".join(f"{name}_ms={self._after_origin(name):.0f}" for name in self._marks)
+        marks = ", ".join(f"{name}_ms={self._after_origin(name):.0f}" for name in list(self._marks))
         return f"Timing({marks})"

@@ -94,11 +94,13 @@ class Part:
     @property
     def picture(self) -> Picture | None:
         """The image, or `None` where there is none, or none that can be read."""
-        if self._shown[0] != self.image_url:
-            self._shown = (self.image_url, None)
+        url, shown = self._shown
+        if url != self.image_url:
+            url, shown = self.image_url, None
             with contextlib.suppress(PictureError):
-                self._shown = (self.image_url, Picture.from_url(self.image_url, detail=self.detail))
-        return self._shown[1]
+                shown = Picture.from_url(url, detail=self.detail)
+            self._shown = url, shown  # At once: others may read it meanwhile.
+        return shown
 
     @property
     def clip(self) -> AudioClip | None:
@@ -235,10 +237,10 @@ class Turn(Record):
         Cut by played time at the end of a word; words whose times nobody told are taken to be spread evenly.
         """
         played_ms = self.heard_ms
-        is_spoken = any(part.kind == "audio" for part in self.parts.values())
+        is_spoken = any(part.kind == "audio" for part in list(self.parts.values()))
         if is_spoken and played_ms == 0:
             return ""  # Also where no sound came: words run ahead of it.
-        if played_ms is None or not any(part.audio_ms for part in self.parts.values()):
+        if played_ms is None or not any(part.audio_ms for part in list(self.parts.values())):
             return self.text
         return heard.heard_text([self.parts[index] for index in sorted(self.parts)], played_ms)
 
@@ -276,12 +278,13 @@ class Turn(Record):
             return self.done
         if not self.is_transcribed:
             return True
-        return bool(self.parts) and all(part.text_done or part.kind == "image" for part in self.parts.values())
+        parts = list(self.parts.values())
+        return bool(parts) and all(part.text_done or part.kind == "image" for part in parts)
 
     @property
     def is_written_down(self) -> bool:
         """Whether somebody has written down what was said aloud in it, be it nothing."""
-        spoken = [part for part in self.parts.values() if part.kind == "audio"]
+        spoken = [part for part in list(self.parts.values()) if part.kind == "audio"]
         return self.transcription_error is None and bool(spoken) and all(part.text_done for part in spoken)
 
     @property
@@ -357,7 +360,6 @@ class Reply(Record):
 
     def describe(self, response: Response) -> None:
         """Take over what a server's description of the response says."""
-        self.status = response.status or self.status
         self.metadata = response.metadata or self.metadata
         self.in_conversation = response.conversation_id is not None
         if response.status_details is not None:
@@ -365,6 +367,7 @@ class Reply(Record):
             self.error = response.status_details.error or None
         if response.usage is not None:
             self.usage = Usage.from_realtime(response.usage)
+        self.status = response.status or self.status  # Last: what is completed has its usage.
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {self.transcript!r})"
@@ -377,7 +380,8 @@ class Reply(Record):
     @property
     def is_removed(self) -> bool:
         """Whether all that it said was taken out of the conversation, e.g. because its question was asked again."""
-        return bool(self.outputs) and all(turn.deleted for turn in self.outputs.values())
+        made = list(self.outputs.values())
+        return bool(made) and all(turn.deleted for turn in made)
 
     @property
     def transcript(self) -> str:
@@ -408,8 +412,8 @@ class Reply(Record):
     @property
     def cost(self) -> pricing.Cost | None:
         """What it cost, or `None` where a price or the usage is not known; for a chain, the sum of its steps."""
-        if self.stages:
-            costs = [stage.cost for stage in self.stages.values()]
+        if stages := list(self.stages.values()):
+            costs = [stage.cost for stage in stages]
             known = [cost for cost in costs if cost is not None]
             return sum(known, pricing.Cost()) if len(known) == len(costs) else None
         return pricing.cost_of(self.usage, self.model) if self.usage is not None else None

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -236,3 +237,54 @@ def test_a_forked_process_has_a_thread_of_its_own():
 def test_the_loop_stays_the_same():
     assert io_loop() is io_loop()
     assert io_loop().is_running()
+
+
+def test_who_awaits_and_is_cancelled_goes_on_when_the_work_has_ended():
+    began, events = threading.Event(), []
+
+    async def work():
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            events.append("ended")
+
+    async def main():
+        waiting = asyncio.create_task(_awaiting(submit(work())))
+        await asyncio.to_thread(began.wait, 10)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        events.append("went on")
+
+    asyncio.run(main())
+    assert events == ["ended", "went on"]
+
+
+async def _awaiting(pending):
+    return await pending
+
+
+def test_ctrl_c_stops_what_is_waited_for(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import asyncio\n"
+        "from realtime_nb.loop import submit\n"
+        "async def inner():\n"
+        "    try:\n"
+        "        await asyncio.Event().wait()\n"
+        "    finally:\n"
+        "        await asyncio.sleep(0.1)\n"
+        "        print('stopped', flush=True)\n"
+        "async def outer():\n"
+        "    print('began', flush=True)\n"
+        "    await submit(inner())\n"
+        "try:\n"
+        "    submit(outer()).result()\n"
+        "except KeyboardInterrupt:\n"
+        "    print('over', flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "began\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30)[0].split() == ["stopped", "over"]

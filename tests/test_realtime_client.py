@@ -9,12 +9,14 @@ import wire_samples as wire
 from scripted_server import scripted
 from wire_samples import PCM, event, without
 
+import realtime_nb as rt
 from realtime_nb.audio import AudioClip
 from realtime_nb.errors import AudioError, ConnectionLost, LocalProtocolError, MissingKey, ServerError, SettingsError
 from realtime_nb.local_voice import speak
 from realtime_nb.loop import Pending, submit
 from realtime_nb.sessions.realtime import RealtimeSession
 from realtime_nb.wire import events as ev
+from realtime_nb.wire.local import Interrupted
 
 MANUAL = without(wire.SESSION, "audio", "input", turn_detection=None)
 CLIP = AudioClip.from_pcm16(PCM * 2)
@@ -626,3 +628,65 @@ def test_a_model_that_is_shut_down_is_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "sk-test" not in repr(RealtimeSession(api_key="sk-test"))
+
+
+@pytest.mark.parametrize("kind", [RealtimeSession, rt.ChatSession, rt.CascadeSession])
+def test_iterating_ends_at_once_where_the_session_is_closed_already(kind):
+    session = kind(backend="local")
+
+    async def collect():
+        return [each.type async for each in session]
+
+    session.connect().result(WAIT_S)
+    session.close().result(WAIT_S)
+    assert asyncio.run(asyncio.wait_for(collect(), WAIT_S)) == []
+
+
+@pytest.mark.parametrize("kind", [RealtimeSession, rt.ChatSession, rt.CascadeSession])
+def test_iterating_begins_before_the_session_and_ends_with_it_though_it_was_never_open(kind):
+    async def collect(session):
+        return [each.type async for each in session]
+
+    async def cell(use):
+        session = kind(backend="local")
+        collecting = asyncio.create_task(collect(session))
+        await asyncio.sleep(0)
+        if use:
+            await session.connect()
+        await session.close()
+        return await asyncio.wait_for(collecting, WAIT_S)
+
+    assert "session.created" in asyncio.run(cell(use=True))
+    assert asyncio.run(cell(use=False)) == ["session.state"]
+
+
+def test_an_iteration_in_a_loop_that_was_closed_is_let_go(local):
+    events = aiter(local)
+
+    async def begin():
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)
+        local.note(Interrupted())
+        return await first
+
+    before = len(local._journal.listeners)
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(begin()) == Interrupted()
+    assert len(local._journal.listeners) == before + 1
+    loop.close()
+    local.note(Interrupted())  # Warnings are errors here.
+    local.clear().result(WAIT_S)
+    assert len(local._journal.listeners) == before
+
+
+def test_the_answer_to_a_request_is_the_server_s_event(local, question):
+    """A commit's event is told behind a local one about its sound, which is no answer."""
+    local.update(turn_detection=None).result(WAIT_S)
+    local.connect().result(WAIT_S)
+    for start in range(0, len(question.to_pcm16()), 4_800):
+        local.send_audio(question.to_pcm16()[start : start + 4_800], question.sample_rate, captured_ms=start / 48)
+    told = []
+    local.listen(lambda event, elapsed_ms: told.append(event.type))
+    item_id = local.commit().result(WAIT_S)
+    assert local.conversation.turn(item_id).role == "user"
+    assert told.index("microphone.passed") < told.index("input_audio_buffer.committed")

@@ -154,7 +154,7 @@ def heard_fraction(replies: Sequence[Reply]) -> float | None:
     """Return how much of the audio that was made was heard; `None` where nobody told."""
     made_ms = heard_ms = 0.0
     for turn in (turn for reply in replies for turn in reply.turns):
-        audio_ms = sum(part.audio_ms for part in turn.parts.values())
+        audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
         told_ms = turn.truncated_ms if turn.truncated_ms is not None else turn.played_ms
         if audio_ms and told_ms is not None:
             made_ms += audio_ms

@@ -206,7 +206,7 @@ def _answers(recording: Recording | None) -> tuple[Span, ...]:
     found = []
     for start_s, turn in recording.said if recording else ():
         if turn.role == "assistant":
-            made_ms = sum(part.audio_ms for part in turn.parts.values())
+            made_ms = sum(part.audio_ms for part in list(turn.parts.values()))
             heard_ms = made_ms if turn.heard_ms is None else min(turn.heard_ms, made_ms)
             if heard_ms:
                 found.append((start_s * 1000, start_s * 1000 + heard_ms))

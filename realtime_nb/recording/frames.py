@@ -99,7 +99,7 @@ def _said(turn: Turn, start_s: float | None) -> dict[str, Any]:
         "text": turn.text or turn.output or turn.arguments,
         "heard_text": turn.heard_text,
         "start_s": start_s,
-        "audio_s": sum(part.audio_ms for part in turn.parts.values()) / 1000,
+        "audio_s": sum(part.audio_ms for part in list(turn.parts.values())) / 1000,
         "played_ms": turn.played_ms,
         "interrupted": turn.interrupted,
         "status": turn.status,

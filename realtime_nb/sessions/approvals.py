@@ -51,7 +51,7 @@ class Approvals:
     @property
     def open(self) -> list[ApprovalAsked]:
         """The questions that nobody has answered yet."""
-        return [asked for asked, _ in self._open.values()]
+        return [asked for asked, _ in list(self._open.values())]
 
     def attend(self, is_there: Callable[[], bool]) -> Callable[[], None]:
         """Note that somebody can be asked while `is_there` says so; return how to take that back."""

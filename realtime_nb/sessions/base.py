@@ -237,12 +237,20 @@ class Session(TurnControl, WatchingSession):
         self.note(Heard(item_id=item_id, played_ms=int(played_ms), stopped=stopped))
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        """Yield every event from now on until the session is closed."""
+        """Yield every event from now on until the session is closed.
+
+        Where it is closed already, that is at once; where it was never open, it waits for the first event.
+        """
+        if self._journal.is_over:
+            return
         queue: asyncio.Queue[Any] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def pass_on(event: Any, elapsed_ms: float) -> None:
-            loop.call_soon_threadsafe(queue.put_nowait, event)
+            try:
+                loop.call_soon_threadsafe(queue.put_nowait, event)
+            except RuntimeError:
+                stop()  # The loop was closed, and whoever iterated in it is gone.
 
         stop = self.listen(pass_on)
         try:

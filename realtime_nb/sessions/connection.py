@@ -38,6 +38,7 @@ class Connection:
         self._passages = Passages()
         self.waiting_bytes = 0
         """How much the socket has not taken yet."""
+        self._received: Any = None
         self._mending = False
         self._leaving: set[asyncio.Task[None]] = set()
         self.on_open: Callable[[], Awaitable[None]] | None = None
@@ -205,7 +206,7 @@ class Connection:
             return  # The reader learns of it too, with the reason.
 
     def _take(self, message: bytes) -> None:
-        event = self.protocol.receive(message)
+        event = self._received = self.protocol.receive(message)
         self.journal.note("received", event)
         if isinstance(event, ev.InputAudioBufferSpeechStopped | ev.InputAudioBufferCommitted):
             self._trace(event.item_id)
@@ -245,6 +246,8 @@ class Connection:
         self.flush()
 
         def answered(event: Any) -> Any:
+            if event is not self._received:
+                return None  # A local one, told meanwhile, which may look the same.
             if isinstance(event, ev.Error) and event.error.event_id == event_id:
                 raise server_error(event)
             found = self.protocol.answered == event_id if match is None else match(event)

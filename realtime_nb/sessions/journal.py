@@ -14,7 +14,7 @@ from ..conversation import Conversation
 from ..errors import RealtimeError
 from ..recording.recorder import Recorder
 from ..wire import events as ev
-from ..wire.local import Remarked
+from ..wire.local import Remarked, StateChanged
 
 #: How much of the audio that was sent stays in memory: an hour and a half of PCM16 at 24 kHz.
 KEPT_AUDIO_BYTES = 256 * 2**20
@@ -102,6 +102,8 @@ class Journal:
         """Who writes it all down, where somebody does."""
         self.began_at: datetime | None = None
         """Wall time at which session time began."""
+        self.is_over = False
+        """Whether the session was closed, and has not begun to connect again."""
         self._began = 0.0
         self._watches: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = []
 
@@ -137,6 +139,8 @@ class Journal:
 
     def tell(self, event: Any) -> None:
         """Hand an event to those who wait for one, and to the listeners."""
+        if type(event) is StateChanged:
+            self.is_over = event.state == "closed"
         for match, future in list(self._watches):
             try:
                 result = None if future.done() else match(event)

@@ -13,6 +13,7 @@ from ..recording.manifest import About
 from ..recording.recorder import Recorder
 from ..recording.recording import Recording
 from ..recording.writer import Writer, claim
+from ..wire.local import StateChanged
 from .journal import EventLog, Journal
 
 
@@ -37,6 +38,9 @@ class RecordedSession(ABC):
 
     async def _end(self) -> None:
         await self._close()
+        if not self._journal.is_over:
+            # It was never open: who iterates over its events has waited for the first one.
+            self._journal.tell(StateChanged(state="closed"))
         if self._journal.recorder is not None:
             await asyncio.to_thread(self._journal.recorder.wait)
 

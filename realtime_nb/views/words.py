@@ -51,7 +51,7 @@ def shown_each(turn: Turn) -> list[str]:
     """Return each picture that was shown, in words."""
     return [
         f"[picture, {part.picture.width} × {part.picture.height}]" if part.picture else "[picture that cannot be read]"
-        for _, part in sorted(turn.parts.items())
+        for part in (turn.parts[index] for index in sorted(turn.parts))
         if part.kind == "image"
     ]
 
@@ -120,7 +120,7 @@ def tokens(reply: Reply) -> str:
     if usage is None:
         return "–"
     cached = f", {usage.cached_tokens:,} cached" if usage.cached_tokens else ""
-    steps = [_metered(stage) for stage in reply.stages.values()]
+    steps = [_metered(stage) for stage in list(reply.stages.values())]
     return " · ".join([f"{usage.input_tokens:,} in{cached} · {usage.output_tokens:,} out", *filter(None, steps)])
 
 
@@ -140,7 +140,7 @@ def cost(reply: Reply) -> str:
 def remarks(reply: Reply) -> str:
     """Return what is worth knowing of a reply and of its steps."""
     flagged = f"flagged: {reply.flagged}" if reply.flagged else ""
-    return "; ".join(filter(None, [flagged, reply.remark, *(stage.remark for stage in reply.stages.values())]))
+    return "; ".join(filter(None, [flagged, reply.remark, *(stage.remark for stage in list(reply.stages.values()))]))
 
 
 def facts_of(reply: Reply) -> list[tuple[str, str]]:

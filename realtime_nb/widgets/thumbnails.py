@@ -47,14 +47,14 @@ class Thumbnails:
 
     def of(self, turn: Turn) -> list[dict[str, str]]:
         """Return a turn's pictures: in words, small (empty while it is being made), and what each costs."""
-        parts = [part for _, part in sorted(turn.parts.items()) if part.kind == "image"]
+        parts = [part for part in (turn.parts[index] for index in sorted(turn.parts)) if part.kind == "image"]
         return [
             {
                 "words": said,
                 "url": self._url(part.picture) if part.picture else "",
                 "cost": cost_words([part.picture], self._model()) if part.picture else "",
             }
-            for part, said in zip(parts, words.shown_each(turn), strict=True)
+            for part, said in zip(parts, words.shown_each(turn), strict=False)
         ]
 
     def _url(self, picture: Picture) -> str:
