@@ -43,6 +43,19 @@ def test_a_spoken_turn_brings_its_words_and_a_reply_is_the_model():
     assert list(attempt.frame.columns) == ["wanted", "heard", "verdict"] and len(attempt.frame) == 6
 
 
+def test_another_written_form_is_right_and_counts_as_its_words(model, slow):
+    attempt = practice("It's three thirty in Paris.", slow, model, heard="it is 3:30 in Rome")
+    assert [(match.wanted, match.heard) for match in attempt.words if match.verdict == "right"] == [
+        ("It's", "it is"),
+        ("three thirty", "3:30"),
+        ("in", "in"),
+    ]
+    assert attempt.accuracy == 4 / 5
+    assert "4 of 5" in mimebundle(attempt)["text/plain"]
+    assert practice("schön", slow, model, heard="schon").accuracy == 0.0
+    assert practice("cafés", slow, model, heard="cafes", language="en-GB").accuracy == 1.0
+
+
 def test_the_looks_tell_words_pace_and_melody_and_escape_what_was_heard(model, slow):
     bundle = mimebundle(practice(SENTENCE, slow, model, heard="how <b>is</b> the weather in paris"))
     html = bundle["text/html"]

@@ -2,7 +2,7 @@
 
 ================================= =====================================================================================
 ``wer``, ``cer``                  ``(S + D + I) / N`` of the words, or characters, that the system wrote down, against
-                                  the reference, after Whisper's normaliser (`realtime_nb.alignment.error_rates`); of a
+                                  the reference, however they are written (`realtime_nb.alignment.error_rates`); of a
                                   scenario, over all of its turns together. 1 where it wrote down nothing; none where
                                   nobody writes down, or the reference is empty.
 ``latency_first_audio_ms``        From the end of the person's turn to the first audio, silent or not.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,8 @@ class Practice(Record):
     @property
     def accuracy(self) -> float:
         """The share of the wanted words that were heard, 0 to 1; extra words do not count."""
-        wanted = [match for match in self.words if match.wanted]
-        return sum(match.verdict == "right" for match in wanted) / len(wanted)
+        right, wanted = _counts(self.words)
+        return right / wanted
 
     @property
     def frame(self) -> pandas.DataFrame:
@@ -77,7 +78,12 @@ class Practice(Record):
 
 
 def practice(
-    wanted: str, said: Turn | AudioClip, model: Reply | Turn | AudioClip, *, heard: str | None = None
+    wanted: str,
+    said: Turn | AudioClip,
+    model: Reply | Turn | AudioClip,
+    *,
+    heard: str | None = None,
+    language: str | None = None,
 ) -> Practice:
     """Compare how somebody said a sentence with how a model says it.
 
@@ -91,6 +97,9 @@ def practice(
         The sentence as it should sound.
     heard : str, optional
         The words of the attempt; by default those of the turn. A clip alone has none.
+    language : str, optional
+        Of the sentence, as ISO 639 or BCP 47 have it: which written forms are the same word (`realtime_nb.alignment`).
+        By default English's, in which accents count.
 
     Returns
     -------
@@ -106,8 +115,9 @@ def practice(
 
     Notes
     -----
-    A word counts as right if the recogniser wrote it. Recognisers expect likely sentences: they may mend a small slip,
-    and mistake a word that was said well. Nothing here judges single sounds.
+    A word counts as right if the recogniser wrote it, in whatever form: "3:30" is "three thirty". Recognisers expect
+    likely sentences: they may mend a small slip, and mistake a word that was said well. Nothing here judges single
+    sounds.
 
     Examples
     --------
@@ -123,7 +133,7 @@ def practice(
         heard = said.text if heard is None else heard
     elif heard is None:
         raise SettingsError("a clip does not say its words: give heard=…, or a turn of a conversation as said")
-    matches = tuple(align(wanted, heard))
+    matches = tuple(align(wanted, heard, language))
     if not any(match.wanted for match in matches):
         raise SettingsError(f"wanted={wanted!r} has no words to say")
     mine, theirs = _spoken(said, "said"), _spoken(model, "model")
@@ -139,6 +149,12 @@ def practice(
         prosody=prosody(mine),
         model_prosody=prosody(theirs),
     )
+
+
+def _counts(matches: Iterable[WordMatch]) -> tuple[int, int]:
+    """Return how many of the wanted words are right, and how many there are."""
+    words = [(len(match.wanted.split()), match.verdict == "right") for match in matches]
+    return sum(count for count, is_right in words if is_right), sum(count for count, _ in words)
 
 
 def _text(model: Reply | Turn) -> str:
@@ -190,11 +206,10 @@ def practice_bundle(attempt: Practice) -> dict[str, Any]:
 
 
 def _facts(attempt: Practice) -> list[tuple[str, str]]:
-    wanted = [match for match in attempt.words if match.wanted]
-    right = sum(match.verdict == "right" for match in wanted)
+    right, wanted = _counts(attempt.words)
     pace = attempt.words_per_minute / attempt.model_words_per_minute if attempt.model_words_per_minute else 0.0
     return [
-        ("words right", f"{right} of {len(wanted)}"),
+        ("words right", f"{right} of {wanted}"),
         ("your pace", f"{attempt.words_per_minute:.0f} words/min, {pace:.0%} of the model's"),
         ("your pitch range", _range(attempt.prosody)),
         ("the model's", _range(attempt.model_prosody)),
