@@ -113,7 +113,7 @@ def _transcription(turn: Turn) -> Charge | None:
     )
 
 
-def _charges(reply: Reply) -> Iterator[Charge]:
+def _own_charges(reply: Reply) -> Iterator[Charge]:
     for name, stage in reply.stages.copy().items():
         yield Charge(
             what=name if name in _APART else "reply",
@@ -125,6 +125,10 @@ def _charges(reply: Reply) -> Iterator[Charge]:
     if not reply.stages:
         told = reply.usage is not None
         yield Charge(what="reply", model=reply.model, usage=reply.usage or Usage(), cost=reply.cost, is_reported=told)
+
+
+def _charges(reply: Reply) -> Iterator[Charge]:
+    yield from _own_charges(reply)
     if reply.asked and reply.asked.reply is reply and (charge := _transcription(reply.asked)):
         yield charge
 
@@ -160,6 +164,36 @@ def turn_row(turn: Turn) -> CostRow | None:
         unheard_ms=0.0,
         audio_ms=0.0,
     )
+
+
+class Tally:
+    """A running sum of what the charges come to that somebody reported, as `Costs.total_usd` sums them up.
+
+    To count one more costs the same however many there are.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[Reply | Turn, float | None] = {}
+        self._known = 0.0
+        self._unknown = 0
+
+    @property
+    def usd(self) -> float | None:
+        """Dollars; `None` while a price is not known."""
+        return None if self._unknown else self._known
+
+    def count(self, record: Reply | Turn) -> None:
+        """Count a reply, or what it took to write down a turn, anew."""
+        charges = _own_charges(record) if isinstance(record, Reply) else filter(None, [_transcription(record)])
+        usd = sum_known(each.cost.total_usd if each.cost else None for each in charges if each.is_reported)
+        before, self._of[record] = self._of.get(record, 0.0), usd
+        self._known += (usd or 0.0) - (before or 0.0)
+        self._unknown += (usd is None) - (before is None)
+
+    def recount(self) -> None:
+        """Count all of it at the prices of now."""
+        for record in self._of:
+            self.count(record)
 
 
 def _unheard(reply: Reply) -> tuple[float | None, float]:

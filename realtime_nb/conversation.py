@@ -76,6 +76,11 @@ class Conversation(Record):
         return list(self._index.replies.values())
 
     @property
+    def unfinished(self) -> list[Reply]:
+        """The replies that are still being made."""
+        return self._index.unfinished
+
+    @property
     def seams(self) -> list[Seam]:
         """Where it went on in another session of the server's, or with other instructions or tools."""
         return list(self._index.seams)
@@ -96,6 +101,28 @@ class Conversation(Record):
     def has_remark(self, kind: str) -> bool:
         """Whether there is a remark of a kind, or no room for more."""
         return kind in self._remarks or len(self._remarks) >= _MOST_REMARKS
+
+    @property
+    def item_ids(self) -> list[str]:
+        """The ids of `turns`."""
+        return list(self._index.order)
+
+    @property
+    def revision(self) -> int:
+        """Grows with every event that changes a turn."""
+        return self._index.revision
+
+    @property
+    def order_revision(self) -> int:
+        """Grows whenever turns come, go or change places, and with every seam."""
+        return self._index.order.revision + len(self._index.seams)
+
+    def changed_since(self, revision: int) -> list[str]:
+        """Return the item ids of the turns that have changed since a `revision`, the latest first.
+
+        What it costs does not grow with the conversation. It may only be called where `apply` is.
+        """
+        return self._index.changed_since(revision)
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self.turns)
@@ -270,7 +297,7 @@ class Conversation(Record):
         self._index.described(event.item)
 
     def _item_deleted(self, event: ev.ConversationItemDeleted, elapsed_ms: float) -> None:
-        turn = self._index.turns.get(event.item_id)
+        turn = self._index.known(event.item_id)
         if turn and not turn.deleted:
             turn.deleted = True
             reply = self._index.replies.get(turn.response_id or "")
@@ -280,7 +307,7 @@ class Conversation(Record):
         self._index.order.remove(event.item_id)
 
     def _item_truncated(self, event: ev.ConversationItemTruncated, elapsed_ms: float) -> None:
-        turn = self._index.turns.get(event.item_id)
+        turn = self._index.known(event.item_id)
         if turn:
             before = [part.audio_ms for index, part in turn.parts.items() if index < event.content_index]
             turn.truncated_ms = round(sum(before)) + event.audio_end_ms
@@ -334,7 +361,8 @@ class Conversation(Record):
     def _last_asked(self) -> Turn | None:
         """Return what the person said last; a picture alone counts where nothing was said beside it."""
         found = None
-        for turn in reversed(self.turns):
+        for item_id in reversed(self._index.order):
+            turn = self._index.turns[item_id]
             if turn.role == "assistant" and found is not None:
                 return found
             if turn.role != "user" or turn.is_speaking:
@@ -362,7 +390,7 @@ class Conversation(Record):
                 if event.response.conversation_id is not None:
                     self._index.place(turn.item_id, None)
         reply.describe(event.response)
-        reply.done = True  # Last: who sees it, from any thread, finds the rest.
+        self._index.finish(reply)  # Last: who sees that it is done, from any thread, finds the rest.
 
 
 def _of_index(fold: Callable[[TurnIndex, Any, float], None]) -> Callable[[Conversation, Any, float], None]:

@@ -38,17 +38,17 @@ def _state_changed(index: TurnIndex, event: StateChanged, elapsed_ms: float) -> 
         return
     for turn in index.turns.values():
         if turn.is_speaking:
+            index.touch(turn)
             turn.ended_at_ms = elapsed_ms
             turn.transcription_error = ErrorDetail(message="the session ended before it was said to the end")
             index.lost += 1
-    for reply in index.replies.values():
-        if not reply.done:
-            index.lost += 1
-            for turn in reply.turns:
-                turn.status = turn.status if turn.status == "completed" else "incomplete"
-                turn.done = True
-            reply.reason, reply.status = CONNECTION_LOST, "incomplete"
-            reply.done = True
+    for reply in index.unfinished:
+        index.lost += 1
+        for turn in map(index.touch, reply.turns):
+            turn.status = turn.status if turn.status == "completed" else "incomplete"
+            turn.done = True
+        reply.reason, reply.status = CONNECTION_LOST, "incomplete"
+        index.finish(reply)
 
 
 def _renewed(index: TurnIndex, event: SessionRenewed, elapsed_ms: float) -> None:
@@ -64,7 +64,7 @@ def _edited(index: TurnIndex, event: TurnEdited, elapsed_ms: float) -> None:
 
 
 def _heard(index: TurnIndex, event: Heard, elapsed_ms: float) -> None:
-    turn = index.turns.get(event.item_id)
+    turn = index.known(event.item_id)
     if turn:
         _began(turn, elapsed_ms - event.played_ms)
         turn.played_ms = max(turn.played_ms or 0, event.played_ms)
@@ -76,7 +76,7 @@ def _began(turn: Turn, at_ms: float) -> None:
 
 
 def _echo_heard(index: TurnIndex, event: EchoHeard, elapsed_ms: float) -> None:
-    if turn := index.turns.get(event.item_id):
+    if turn := index.known(event.item_id):
         turn.echoed = True
 
 
@@ -148,11 +148,11 @@ def trace(index: TurnIndex, turn: Turn, reply: Reply) -> None:
 
 
 def _sound_began(index: TurnIndex, event: SoundBegan, elapsed_ms: float) -> None:
-    turn = index.turns.get(event.item_id)
+    turn = index.known(event.item_id)
     reply = index.replies.get(turn.response_id) if turn and turn.response_id else None
-    if reply is None:
+    if turn is None or reply is None:
         return
-    _began(index.turns[event.item_id], event.rendered_ms)
+    _began(turn, event.rendered_ms)
     reply.timing.clock = index.clock
     reply.timing.mark("started", event.rendered_ms)
     if event.audible:

@@ -53,6 +53,8 @@ def _audio_delta(index: TurnIndex, event: ev.ResponseOutputAudioDelta, elapsed_m
     part = turn.parts.get(event.content_index) if turn is not None and turn.response_id is not None else None
     if part is None:
         part = index.part(index.output_turn(event), event.content_index, "audio")
+    elif turn is not None and turn.interrupted:
+        index.touch(turn)  # How much of its words was heard depends on how long it is.
     if not part.audio_chunks:
         part.encoding = index.output_encoding
         index.reply(event.response_id).timing.mark("first_audio", elapsed_ms)

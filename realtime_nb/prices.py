@@ -30,6 +30,9 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 _own: dict[str, dict[str, Any]] | None = None
 
+#: How often prices have changed: what was counted before has another price now.
+revision = 0
+
 
 @functools.cache
 def price_table() -> dict[str, Any]:
@@ -92,8 +95,9 @@ def use_prices(prices: Mapping[str, Mapping[str, Any]] | str | Path | None) -> N
     >>> use_prices({"my-deployment": {"like": "azure/eu/gpt-realtime-2.1"}, "my-model": {"text_in": 1, "text_out": 2}})
     >>> use_prices(None)
     """
-    global _own
+    global _own, revision
     _own = {} if prices is None else _checked(prices)
+    revision += 1
 
 
 def _own_prices() -> dict[str, dict[str, Any]]:

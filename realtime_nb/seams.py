@@ -57,9 +57,11 @@ def seams_by_place(conversation: Conversation) -> dict[str | None, list[Seam]]:
 
     A seam whose item was taken out lies behind the last one.
     """
-    order = [turn.item_id for turn in conversation]
     found: dict[str | None, list[Seam]] = {}
-    for seam in conversation.seams:
-        at = seam.item_id if seam.item_id in (None, *order) else next(reversed(order), None)
-        found.setdefault(at, []).append(seam)
+    if seams := conversation.seams:
+        order = conversation.item_ids
+        there = {None, *order}
+        for seam in seams:
+            at = seam.item_id if seam.item_id in there else next(reversed(order), None)
+            found.setdefault(at, []).append(seam)
     return found

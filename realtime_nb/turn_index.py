@@ -32,6 +32,44 @@ class TurnIndex:
         self.lost = 0
         """What was being said when the line broke off, since the last seam."""
         self._ours: set[str] = set()
+        self._open: dict[str, Reply] = {}
+        self._touched: dict[str, int] = {}
+
+    @property
+    def unfinished(self) -> list[Reply]:
+        """The replies that are still being made."""
+        return list(self._open.values())
+
+    def finish(self, reply: Reply) -> None:
+        """Note that nothing more comes of a reply."""
+        reply.done = True
+        self._open.pop(reply.response_id, None)
+
+    @property
+    def revision(self) -> int:
+        """How many changes there were so far."""
+        return next(reversed(self._touched.values()), 0)
+
+    def changed_since(self, revision: int) -> list[str]:
+        """Return the items whose turns may have changed since a revision, on the thread of the fold."""
+        found = []
+        for item_id, changed in reversed(self._touched.items()):
+            if changed <= revision:
+                break
+            found.append(item_id)
+        return found
+
+    def touch(self, turn: Turn) -> Turn:
+        """Note that a turn is about to change, and return it."""
+        revision = self.revision + 1
+        self._touched.pop(turn.item_id, None)
+        self._touched[turn.item_id] = revision
+        return turn
+
+    def known(self, item_id: str) -> Turn | None:
+        """Return an item's turn, which is about to change; `None` if no event has named it."""
+        turn = self.turns.get(item_id)
+        return None if turn is None else self.touch(turn)
 
     def item(self, item_id: str, *, role: str = "", kind: str = "message") -> Turn:
         """Return an item's turn, made where no event has named it before."""
@@ -39,7 +77,7 @@ class TurnIndex:
         if turn is None:
             turn = self.turns[item_id] = Turn(item_id=item_id, role=role, kind=kind)
         turn.role = turn.role or role
-        return turn
+        return self.touch(turn)
 
     def part(self, turn: Turn, content_index: int, kind: str) -> Part:
         """Return a turn's part, made where no event has named it before."""
@@ -50,7 +88,7 @@ class TurnIndex:
 
     def output_turn(self, event: Any) -> Turn:
         """Return the turn of an event that names a response, an item and a place in the output."""
-        turn = self.turns.get(event.item_id)
+        turn = self.known(event.item_id)
         if turn is None or turn.response_id is None:
             turn = self.item(event.item_id, role="assistant")
             if hasattr(event, "call_id"):
@@ -67,7 +105,7 @@ class TurnIndex:
         """Return a response's reply, made where no event has named it before."""
         reply = self.replies.get(response_id)
         if reply is None:
-            reply = self.replies[response_id] = Reply(response_id=response_id)
+            reply = self.replies[response_id] = self._open[response_id] = Reply(response_id=response_id)
         return reply
 
     def sent(self, item: Item, encoding: str) -> None:
@@ -87,7 +125,7 @@ class TurnIndex:
         if not isinstance(item.id, str):
             return None
         if item.id in self._ours and item.id in self.turns:
-            return self.turns[item.id]  # A server need not send back what it was sent.
+            return self.known(item.id)  # A server need not send back what it was sent.
         # The items of calls name no role.
         role = item.role or ("assistant" if item.type in _CALLS else "")
         turn = self.item(item.id, role=role, kind=item.type)
@@ -107,9 +145,15 @@ class TurnIndex:
         return turn
 
     def call(self, call_id: str) -> Turn | None:
-        """Return the latest call of a name that only calls have, or the request for approval of that item id."""
-        calls = (turn for turn in reversed(self.turns.values()) if turn.call_id == call_id and turn.name)
-        return next(calls, None) or self.turns.get(call_id)
+        """Return the latest call of a name that only calls have, or the request for approval of that item id.
+
+        It is about to change.
+        """
+        found = self.turns.get(call_id)
+        if found is None or found.kind != "mcp_approval_request":
+            calls = (turn for turn in reversed(self.turns.values()) if turn.call_id == call_id and turn.name)
+            found = next(calls, found)
+        return None if found is None else self.touch(found)
 
     def place(self, item_id: str, previous_item_id: str | None) -> None:
         """Put an item in its place in the conversation, unless it was taken out."""

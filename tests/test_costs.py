@@ -5,7 +5,9 @@ import pytest
 import wire_samples as wire
 from record_samples import HOSTILE, hostile_conversation
 
+from realtime_nb.charges import Tally
 from realtime_nb.conversation import Conversation
+from realtime_nb.prices import use_prices
 from realtime_nb.pricing import cost_of
 from realtime_nb.tokens import BILLED
 from realtime_nb.views import escape, mimebundle
@@ -230,3 +232,29 @@ def test_a_long_session_shows_its_last_replies():
         bundle["text/html"].count("<tr") == 1 + (1 + 30) + (1 + 3) and "The first 10 of 40 rows" in bundle["text/html"]
     )
     assert bundle["text/plain"].startswith("(10 earlier rows are left out)\n11. ")
+
+
+def test_a_running_sum_is_the_total_whatever_was_told_twice_or_has_another_price_since():
+    conversation = fold(
+        *wire.spoken_turn("U"),
+        *written_down("U", ("Hi",)),
+        *wire.text_answer(),
+        *wire.spoken_turn("U2", "A"),
+        *written_down("U2", ("And",)),
+    )
+    tally = Tally()
+    counted = [conversation.reply("R"), conversation.turn("U"), conversation.turn("U2"), conversation.turn("U")]
+    for record in counted:
+        tally.count(record)
+    assert tally.usd == pytest.approx(conversation.costs().total_usd) and tally.usd > 0
+    conversation.apply(StageStarted(response_id="Q", stage="text", model="unheard-of"), 0.0)
+    conversation.apply(StageDone(response_id="Q", stage="text", usage=usage(1_000_000, 0, 0, 0)), 0.0)
+    before = tally.usd
+    tally.count(conversation.reply("Q"))
+    assert tally.usd is None and conversation.costs().total_usd is None
+    use_prices({"unheard-of": {"text_in": 3, "text_out": 3}})
+    try:
+        tally.recount()
+        assert tally.usd == pytest.approx(conversation.costs().total_usd) == pytest.approx(before + 3)
+    finally:
+        use_prices(None)

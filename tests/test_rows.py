@@ -1,9 +1,30 @@
+import random
+import sys
+
 import numpy as np
 import pytest
+import wire_samples as wire
+from hypothesis import given
+from hypothesis import strategies as st
+from told_page import Page
 
+from realtime_nb.conversation import Conversation
 from realtime_nb.pictures import Picture
 from realtime_nb.turns import Part, Turn
-from realtime_nb.widgets.rows import row_of
+from realtime_nb.widgets.rows import Rows, row_of, spliced
+from realtime_nb.wire import events as ev
+from realtime_nb.wire.items import Item
+from realtime_nb.wire.local import (
+    ApprovalGiven,
+    EchoHeard,
+    Flagged,
+    Heard,
+    SessionRenewed,
+    StateChanged,
+    ToolDone,
+    TurnEdited,
+    WordsTimed,
+)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +106,100 @@ def test_what_was_edited_tells_what_stood_there():
     before.item_id = "B"
     row = row_of(said(edited_from=before))
     assert (row["was"], row["before"]) == ("B", "Helo.")
+
+
+LOCAL = [
+    Heard(item_id="A", played_ms=40, stopped=True),
+    EchoHeard(item_id="A", likeness=0.9, delay_ms=80),
+    Flagged(side="user", item_id="U", reason="rude"),
+    ToolDone(call_id="call_1", name="clock", output="ten", ran_ms=3.0),
+    ApprovalGiven(call_id="call_1", approved=True),
+    TurnEdited(item_id="U2", replaced_id="U"),
+    WordsTimed(item_id="U", content_index=0, words=()),
+    SessionRenewed(reason="rotated", carried=2, age_ms=3_480_000),
+    StateChanged(state="closed"),
+    ev.ConversationItemCreate(item=Item(id="first", type="message", role="system"), previous_item_id="root"),
+]
+SERVER = [
+    *wire.spoken_turn(),
+    *wire.transcription(),
+    *wire.audio_answer(),
+    *wire.text_turn("U2", "And now?", "A"),
+    *wire.call_answer(previous="U2"),
+    wire.event("conversation.item.deleted", item_id="U"),
+    wire.event("conversation.item.truncated", item_id="A", content_index=0, audio_end_ms=30),
+    wire.session_updated(wire.SESSION | {"instructions": "Be kind."}),
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_page_that_is_told_the_news_alone_shows_the_same_as_one_that_is_told_all(seed):
+    events = [*LOCAL, *map(ev.decode_server, wire.texts(SERVER))]
+    random.Random(seed).shuffle(events)
+    conversation = Conversation()
+    conversation.apply(ev.decode_server(wire.texts([wire.session_created()])[0]), 0.0)
+    page = Page(conversation)
+    for number, event in enumerate(events):
+        conversation.apply(event, float(number))
+        assert page.look() == Page(conversation).look(), event.type
+    assert page.news.news() is None
+
+
+def test_news_are_what_has_changed_and_where_it_stands():
+    conversation = Conversation()
+    first = [wire.session_created(), *wire.text_turn("U"), *wire.text_answer()]
+    second = wire.text_turn("U2", "And now?", "A")
+    rows = Rows(conversation, lambda turn: [])
+    for text in wire.texts(first):
+        conversation.apply(ev.decode_server(text), 0.0)
+    told = rows.news()
+    assert (told["anew"], told["at"], told["gone"], told["ids"]) == (True, 0, 0, ["U", "A"])
+    for text in wire.texts(second):
+        conversation.apply(ev.decode_server(text), 0.0)
+    told = rows.news()
+    assert (told["anew"], told["at"], told["gone"], told["ids"]) == (False, 2, 0, ["U2"])
+    assert [row["id"] for row in told["rows"]] == ["U2"]
+    rows.touch("A")
+    assert rows.news() is None  # It looks as it did.
+
+
+@given(st.lists(st.sampled_from("abcdef"), unique=True), st.lists(st.sampled_from("abcdef"), unique=True))
+def test_a_splice_makes_one_list_of_another(before, after):
+    at, gone, ids = spliced(before, after)
+    before[at : at + gone] = ids
+    assert before == after
+
+
+def lines_run(call):
+    """Return how many lines of Python a call takes."""
+    count = 0
+
+    def trace(frame, event, argument):
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_the_work_for_an_exchange_does_not_grow_with_the_turns_before_it():
+    conversation = Conversation()
+    conversation.apply(ev.decode_server(wire.texts([wire.session_created()])[0]), 0.0)
+    rows = Rows(conversation, lambda turn: [])
+
+    def exchange(number):
+        user, answer, previous = f"U{number}", f"A{number}", f"A{number - 1}" if number else None
+        asked = wire.spoken_turn(user, previous, start_ms=number * 4_000, end_ms=number * 4_000 + 1_700)
+        answered = wire.audio_answer(answer, response_id=f"R{number}", previous=user)
+        for text in wire.texts([*asked, *wire.transcription(user), *answered]):
+            conversation.apply(ev.decode_server(text), 0.0)
+            rows.news()
+
+    taken = [lines_run(lambda number=number: exchange(number)) for number in range(60)]
+    assert taken[-1] <= 1.1 * taken[4]

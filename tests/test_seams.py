@@ -1,10 +1,10 @@
 import pytest
 import wire_samples as wire
+from told_page import Page
 
 from realtime_nb.conversation import Conversation
 from realtime_nb.seams import renewal_text, seams_by_place, settings_text
 from realtime_nb.views.conversation import conversation_bundle
-from realtime_nb.widgets.rows import rows_of
 from realtime_nb.wire import events as ev
 from realtime_nb.wire.local import SessionRenewed
 
@@ -42,11 +42,12 @@ def test_a_seam_is_shown_where_it_lies():
     for each in wire.text_turn("V", "And <now>?", "A"):
         conversation.apply(ev.decode_server(wire.texts([each])[0]), 3.0)
     [seam] = seams_by_place(conversation)["A"]
-    assert list(rows_of(conversation, lambda turn: [])) == ["U", "A", "seam_2.0", "V"]
+    page = Page(conversation)
+    assert [row["id"] for row in page.look()] == ["U", "A", "seam_2.0", "V"]
     shown = conversation_bundle(conversation)
     line = "— session renewed after 58 min, history carried —"
     assert seam.text in line and line in shown["text/html"]
     assert shown["text/plain"].splitlines()[3] == line
     deleted = ev.decode_server(wire.texts([wire.event("conversation.item.deleted", item_id="A")])[0])
     conversation.apply(deleted, 4.0)
-    assert list(rows_of(conversation, lambda turn: [])) == ["U", "V", "seam_2.0"]
+    assert [row["id"] for row in page.look()] == ["U", "V", "seam_2.0"]

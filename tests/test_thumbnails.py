@@ -16,7 +16,7 @@ def turn_of(*urls):
 
 def test_a_picture_is_made_small_in_a_thread_and_told_when_it_is_there():
     ready = []
-    thumbnails = Thumbnails(lambda: "gpt-realtime-2.1", lambda: ready.append(True))
+    thumbnails = Thumbnails(lambda: "gpt-realtime-2.1", ready.append)
     turn = turn_of(LARGE.url)
 
     async def look():
@@ -28,12 +28,12 @@ def test_a_picture_is_made_small_in_a_thread_and_told_when_it_is_there():
     (shown,) = submit(look()).result(5)
     small = Picture.from_url(shown["url"])
     assert (small.width, small.height) == (160, 120)
-    assert len(ready) == 1
+    assert ready == ["U"]
 
 
 def test_a_picture_that_cannot_be_read_has_words_alone():
     async def look():
-        return Thumbnails(lambda: None, lambda: None).of(turn_of("data:image/png;base64,AAAA"))
+        return Thumbnails(lambda: None, lambda item_id: None).of(turn_of("data:image/png;base64,AAAA"))
 
     (shown,) = submit(look()).result(5)
     assert shown == {"words": "[picture that cannot be read]", "url": "", "cost": ""}

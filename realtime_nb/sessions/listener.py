@@ -97,7 +97,7 @@ class Listener:
 
     def _stop(self) -> None:
         """Fall silent; nothing that is still made of these answers will be heard."""
-        self._silenced |= {reply.response_id for reply in self._session.conversation.replies if not reply.done}
+        self._silenced |= {reply.response_id for reply in self._session.conversation.unfinished}
         for each in self.played:
             if each.end_ms > self.now_ms:
                 each.start_ms = min(each.start_ms, self.now_ms)

@@ -217,7 +217,7 @@ class RealtimeSession(Session):
     @property
     def is_answering(self) -> bool:
         """Whether an answer is being made, or a function runs whose output the next one waits for."""
-        return self._answers.turns.is_busy or any(not reply.done for reply in self.conversation.replies)
+        return self._answers.turns.is_busy or bool(self.conversation.unfinished)
 
     @property
     def dropped_audio_ms(self) -> float:

@@ -90,7 +90,7 @@ class TurnControl(ABC):
             As for `delete`, or if an answer is being made, or nothing was asked.
         """
         turn = self._asked_by(what)
-        if any(not reply.done and reply.in_conversation for reply in self.conversation.replies):
+        if any(reply.in_conversation for reply in self.conversation.unfinished):
             raise LocalProtocolError("an answer is being made: wait for it, or interrupt() it first")
         return submit(self._rerun(turn))
 

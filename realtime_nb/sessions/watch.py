@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..charges import sum_known
+from .. import prices
+from ..charges import Tally, sum_known
 from ..errors import BudgetReached
 from ..prices import find_price
-from ..turns import bytes_per_ms
+from ..turns import Reply, Turn, bytes_per_ms
 from ..wire import events as ev
 from ..wire.local import BudgetStopped, StageDone, StateChanged
 from .bounds import KernelBounds, SessionBounds, bounds, check_priced
@@ -46,9 +47,11 @@ class Watch:
         self._journal = journal
         self._halt = halt
         self._idleness = Idleness()
-        self._done_usd: float | None = 0.0
+        self._done = Tally()
+        self._prices = prices.revision
         # Of answers of which the server has not told what they took, or never will: they were cut, and billed.
         self._sound_usd: dict[str, float] = {}
+        self._all_sound_usd = 0.0
         self._token_usd: dict[str, float] = {}
         self._opened_ms: float | None = None
         self._before_minutes = 0.0
@@ -94,8 +97,8 @@ class Watch:
             self._count_sound(event)
         elif isinstance(event, _COUNTED):
             if isinstance(event, ev.ResponseDone) and event.response.usage is not None:
-                self._sound_usd.pop(event.response.id, None)
-            self._count()
+                self._all_sound_usd -= self._sound_usd.pop(event.response.id, 0.0)
+            self._count(event)
 
     def _open(self, elapsed_ms: float) -> None:
         if self._opened_ms is not None:
@@ -134,16 +137,26 @@ class Watch:
         tokens = len(event.delta) / bytes_per_ms(part.encoding if part else "audio/pcm") / _MS_PER_TOKEN
         usd = tokens * self._token_usd[event.response_id]
         self._sound_usd[event.response_id] = self._sound_usd.get(event.response_id, 0.0) + usd
+        self._all_sound_usd += usd
         self._total()
         self._look()
 
-    def _count(self) -> None:
-        self._done_usd = self._journal.conversation.costs().total_usd
+    def _count(self, event: Any) -> None:
+        conversation = self._journal.conversation
+        if isinstance(event, ev.ConversationItemInputAudioTranscriptionCompleted):
+            record: Reply | Turn | None = conversation.turn(event.item_id)
+        else:
+            record = conversation.reply(event.response.id if isinstance(event, ev.ResponseDone) else event.response_id)
+        if record is not None:
+            self._done.count(record)
+        if self._prices != prices.revision:
+            self._prices = prices.revision
+            self._done.recount()
         self._total()
         self._look()
 
     def _total(self) -> None:
-        self.own._spent_usd = sum_known((self._done_usd, *self._sound_usd.values()))
+        self.own._spent_usd = sum_known((self._done.usd, self._all_sound_usd if self._sound_usd else 0.0))
 
     def _look(self) -> None:
         """Stop the session where a bound is reached."""

@@ -7,6 +7,7 @@ from typing import Any
 from ..pricing import format_usd
 from ..sessions.bounds import bounds
 from ..tokens import Usage
+from ..turns import Reply
 
 
 class Account:
@@ -20,13 +21,20 @@ class Account:
 
     def __init__(self, session: Any):
         self._session = session
-        self._cached_share: float | None = None
+        self._read = Usage()
+        self._counted: set[str] = set()
+        for reply in session.conversation.replies:
+            self._count(reply)
 
     def on_event(self, event: Any) -> None:
         """Count the cache where an answer is done."""
         if event.type == "response.done":
-            told = (reply.usage for reply in self._session.conversation.replies if reply.usage)
-            self._cached_share = sum(told, Usage()).cached_share
+            self._count(self._session.conversation.reply(event.response.id))
+
+    def _count(self, reply: Reply | None) -> None:
+        if reply is not None and reply.done and reply.usage and reply.response_id not in self._counted:
+            self._counted.add(reply.response_id)
+            self._read += reply.usage
 
     def message(self) -> dict[str, Any]:
         """Return what the page is told: texts, and how full each bound is, 0 to 1, `None` without one.
@@ -41,7 +49,8 @@ class Account:
         if _share(bounds.minutes, bounds.max_minutes) > _share(own.minutes, own.max_minutes):
             minutes, max_minutes = bounds.minutes, bounds.max_minutes
         limit = "" if max_usd is None else f" of {format_usd(max_usd)}"
-        cached = "" if self._cached_share is None else f"cached {self._cached_share:.0%}"
+        share = self._read.cached_share
+        cached = "" if share is None else f"cached {share:.0%}"
         return {
             "kind": "account",
             "spent": f"{format_usd(spent_usd)}{limit}{whose}",

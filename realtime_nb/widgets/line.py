@@ -20,7 +20,7 @@ from .echo import EchoWatch
 from .guide_desk import GuideDesk
 from .microphone import Capture
 from .page_clock import PageClock
-from .rows import rows_of
+from .rows import Rows
 from .speaker import Playback
 from .thumbnails import Thumbnails
 from .tool_desk import ToolDesk
@@ -87,7 +87,8 @@ class Line:
             session, road, camera, watch_every_s, watch=watch, make_silent=self._make_silent
         )
         self._guide = GuideDesk(session, road, watch)
-        self._thumbnails = Thumbnails(lambda: session.model, self._rows_later)
+        self._thumbnails = Thumbnails(lambda: session.model, self._show_picture)
+        self._rows = Rows(session.conversation, self._thumbnails.of)
         self._capture = Capture()
         self._echo = EchoWatch(session, road)
         self._clock = PageClock(road, self._note_clock)
@@ -101,8 +102,6 @@ class Line:
         self._account = Account(session)
         self._told: dict[str, Any] = {}
         self._held: list[Any] = []
-        self._rows: dict[str, dict[str, Any]] = {}
-        self._order: list[str] = []
         self._rows_timer: asyncio.TimerHandle | None = None
         self._stop_listening = session.listen(self._on_event)
         self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -154,7 +153,8 @@ class Line:
     def greet(self) -> None:
         """Tell a page that has just come all that it needs to know."""
         self.lose_page()  # Whatever an earlier one had queued went with it.
-        self._rows, self._order, self._told = {}, [], {}
+        self._rows.forget()
+        self._told = {}
         self._send_state()
         self._tools.tell()
         self._guide.tell(anew=True)
@@ -376,6 +376,10 @@ class Line:
             self._told = told
             self._road.send(told)
 
+    def _show_picture(self, item_id: str) -> None:
+        self._rows.touch(item_id)
+        self._rows_later()
+
     def _rows_later(self) -> None:
         if self._rows_timer is None:
             self._rows_timer = io_loop().call_later(_ROWS_EVERY_S, self._send_rows)
@@ -385,9 +389,5 @@ class Line:
         if not self._road.kind:
             return  # The next page gets them all in `greet`.
         self._send_account()
-        rows = rows_of(self.session.conversation, self._thumbnails.of)
-        order = list(rows)
-        changed = [row for item_id, row in rows.items() if self._rows.get(item_id) != row]
-        if changed or order != self._order:
-            self._rows, self._order = rows, order
-            self._road.send({"kind": "turns", "order": order, "rows": changed})
+        if news := self._rows.news():
+            self._road.send(news)

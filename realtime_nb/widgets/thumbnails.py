@@ -36,14 +36,15 @@ class Thumbnails:
     model : callable
         Returns by whose prices they are read.
     on_ready : callable
-        Called when one more is there.
+        Called with the id of each turn that has one more of them.
     """
 
-    def __init__(self, model: Callable[[], str | None], on_ready: Callable[[], None]):
+    def __init__(self, model: Callable[[], str | None], on_ready: Callable[[str], None]):
         self._model = model
         self._on_ready = on_ready
         self._making: set[asyncio.Future[Any]] = set()
         self._urls: dict[Picture, str] = {}
+        self._awaited: dict[Picture, set[str]] = {}
 
     def of(self, turn: Turn) -> list[dict[str, str]]:
         """Return a turn's pictures: in words, small (empty while it is being made), and what each costs."""
@@ -51,13 +52,15 @@ class Thumbnails:
         return [
             {
                 "words": said,
-                "url": self._url(part.picture) if part.picture else "",
+                "url": self._url(part.picture, turn.item_id) if part.picture else "",
                 "cost": cost_words([part.picture], self._model()) if part.picture else "",
             }
             for part, said in zip(parts, words.shown_each(turn), strict=False)
         ]
 
-    def _url(self, picture: Picture) -> str:
+    def _url(self, picture: Picture, item_id: str) -> str:
+        if not self._urls.get(picture):
+            self._awaited.setdefault(picture, set()).add(item_id)
         if picture not in self._urls:
             self._urls[picture] = ""
             making = io_loop().run_in_executor(None, views.small, picture)
@@ -67,6 +70,8 @@ class Thumbnails:
 
     def _take(self, picture: Picture, made: asyncio.Future[Picture]) -> None:
         self._making.discard(made)
+        awaited = self._awaited.pop(picture, ())
         if not made.cancelled() and made.exception() is None:
             self._urls[picture] = made.result().url
-            self._on_ready()
+            for item_id in awaited:
+                self._on_ready(item_id)

@@ -115,7 +115,7 @@ class TurnDesk:
 
     @property
     def _answering(self) -> bool:
-        return any(not reply.done and reply.in_conversation for reply in self._session.conversation.replies)
+        return any(reply.in_conversation for reply in self._session.conversation.unfinished)
 
     async def _silence(self) -> None:
         """Stop the answer that is being made, and wait for its end: nothing can be asked again before."""

@@ -353,3 +353,29 @@ def test_instructions_are_changed_between_turns_and_what_is_being_written_stays(
     expect(words).to_have_value("Speak like a pirate.")
     page.get_by_role("button", name="Apply").click()
     until(lambda: ("update", {"instructions": "Speak like a pirate."}) in session.calls)
+
+
+def test_a_change_redraws_the_row_that_changed_and_no_other(page, panel, session):
+    connect(page, session)
+    for number in range(40):
+        session.hear(f"item-{number}", f"Number {number}.", previous=f"item-{number - 1}" if number else None)
+    lines = page.locator(".rtnb-turn")
+    expect(lines).to_have_count(40)
+    page.evaluate(
+        """() => {
+            window.touched = new Set();
+            const log = document.querySelector(".rtnb-log");
+            new MutationObserver((changes) => {
+                for (const { target, addedNodes } of changes)
+                    for (const each of target === log ? addedNodes : [target])
+                        touched.add((each.closest ? each : each.parentElement).closest(".rtnb-turn")?.dataset.id);
+            }).observe(log, { subtree: true, childList: true, characterData: true, attributes: true });
+        }"""
+    )
+    session.hear("item-40", "The last.", previous="item-39")
+    session.hear("item-x", "Between.", previous="item-7")
+    expect(lines).to_have_count(42)
+    expect(lines.nth(8)).to_contain_text("Between.")
+    expect(lines.last).to_contain_text("The last.")
+    # The Tab key's one stop went from the last row to the new last.
+    assert set(page.evaluate("[...touched]")) == {"item-39", "item-40", "item-x"}

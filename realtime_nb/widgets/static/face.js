@@ -111,9 +111,9 @@ export function show(engine, el, host) {
     if (input.value.trim()) engine.say(typed());
   };
 
-  const drawTurns = engine.makeTranscript(find(".rtnb-log"));
-  const drawGuide = engine.makeGuide(find(".rtnb-guide"));
   const gone = new AbortController();
+  const drawTurns = engine.makeTranscript(find(".rtnb-log"), gone.signal);
+  const drawGuide = engine.makeGuide(find(".rtnb-guide"));
   const drawSeeing = engine.makeSeeing(find(".rtnb-seeing"), host, typed, gone.signal);
 
   function typed() {

@@ -74,6 +74,7 @@ async function makeEngine(model, signal) {
   model.set("_pages", model.get("_pages") + 1);
   model.save_changes();
   const watchers = new Set();
+  const staleInViews = /** @type {Set<Set<string>>} */ (new Set()); // Of each view the turns that it has to draw anew.
   let scheduled = 0;
   let sending = false; // While the button is held, and its tail.
   let press = 0; // Voids the tail of a button that is pressed again within it.
@@ -153,6 +154,7 @@ async function makeEngine(model, signal) {
         break;
       case "changed":
         state.changing.delete(message.id);
+        redraw([message.id]);
         break;
       case "account":
         state.account = { ...message, at: performance.now() };
@@ -188,10 +190,22 @@ async function makeEngine(model, signal) {
     Object.assign(state, { session, message, waiting, phase, yields, about: { backend, model: name, voice } });
   }
 
-  /** @param {{ order: string[], rows: Row[] }} turns */
-  function takeTurns({ order, rows }) {
+  /** The kernel tells what is new: rows, and what takes the place of some in their order.
+   * @param {{ anew: boolean, at: number, gone: number, ids: string[], rows: Row[] }} turns */
+  function takeTurns({ anew, at, gone, ids, rows }) {
+    if (anew) Object.assign(state, { order: [], rows: new Map() });
+    if (gone || ids.length) {
+      const there = new Set(ids);
+      for (const id of state.order.slice(at, at + gone)) there.has(id) || state.rows.delete(id);
+      state.order = [...state.order.slice(0, at), ...ids, ...state.order.slice(at + gone)];
+    }
     for (const row of rows) state.rows.set(row.id, row);
-    state.order = order;
+    redraw(rows.map(({ id }) => id));
+  }
+
+  /** @param {string[]} ids turns that no view has drawn as they are now */
+  function redraw(ids) {
+    for (const stale of staleInViews) ids.forEach((id) => stale.add(id));
   }
 
   /** @param {"hands_free" | "half_duplex" | "muted" | "error"} name @param {any} value */
@@ -229,6 +243,7 @@ async function makeEngine(model, signal) {
   function change(id, message) {
     share("error", "");
     state.changing.add(id);
+    redraw([id]);
     road.send({ ...message, id }, true);
     changed();
   }
@@ -325,8 +340,13 @@ async function makeEngine(model, signal) {
       changed();
     },
     letGo,
-    /** @param {HTMLElement} log */
-    makeTranscript: (log) => transcriptPart.makeTranscript(log, { edit, rerun, delete: takeOut }),
+    /** @param {HTMLElement} log @param {AbortSignal} viewSignal */
+    makeTranscript(log, viewSignal) {
+      const stale = /** @type {Set<string>} */ (new Set());
+      staleInViews.add(stale);
+      viewSignal.addEventListener("abort", () => staleInViews.delete(stale));
+      return transcriptPart.makeTranscript(log, { edit, rerun, delete: takeOut }, stale);
+    },
     /**
      * @param {HTMLElement} box @param {any} host @param {() => string} typed takes what is typed
      * @param {AbortSignal} viewSignal

@@ -33,18 +33,23 @@ function wordsOf(choice, { role }) {
 }
 
 /**
- * Make a log a transcript.
+ * Make a log a transcript. The work for a change does not grow with the number of turns.
  * @param {HTMLElement} log @param {Act} act
+ * @param {Set<string>} stale turns that have changed since they were drawn; those that are drawn are taken out
  * @returns {(turns: Turns, open: boolean) => void} shows turns as they are now; `open` is whether they can be changed
  */
-export function makeTranscript(log, act) {
+export function makeTranscript(log, act, stale) {
+  const nodes = /** @type {Map<string, HTMLElement>} */ (new Map());
+  let order = /** @type {string[]} */ ([]); // As it is drawn.
+  let wasOpen = false;
   let current = ""; // The turn whose buttons the Tab key reaches.
+  let reached = /** @type {HTMLElement | null} */ (null); // The buttons that it reaches.
 
   log.addEventListener("focusin", ({ target }) => {
     const row = rowOf(target);
-    if (!row || row.dataset.id === current) return;
+    if (!row) return;
     current = row.dataset.id ?? "";
-    reach(log, current);
+    reach();
   });
   log.addEventListener("keydown", (event) => {
     const button = /** @type {HTMLElement} */ (event.target);
@@ -55,28 +60,84 @@ export function makeTranscript(log, act) {
     next.focus();
   });
 
-  return (turns, open) => {
-    const following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    const present = new Map([...log.children].map((child) => [/** @type {HTMLElement} */ (child).dataset.id, child]));
-    let at = log.firstElementChild;
-    for (const id of turns.order) {
-      const row = turns.rows.get(id);
-      if (!row) continue;
-      const node = /** @type {HTMLElement} */ (present.get(id) ?? newRow(id));
-      present.delete(id);
-      drawRow(node, row, act);
-      drawChanging(node, open, turns.changing.has(id));
+  /** Let the Tab key reach the buttons of one turn: the current one, or the last. */
+  function reach() {
+    const chosen = choicesOf(nodes.get(current)) ?? lastChoices(log);
+    if (reached && reached !== chosen) for (const button of buttonsOf(reached)) button.tabIndex = -1;
+    reached = chosen;
+    const buttons = buttonsOf(chosen);
+    const focused = buttons.indexOf(/** @type {any} */ (document.activeElement));
+    buttons.forEach((button, place) => (button.tabIndex = place === Math.max(0, focused) ? 0 : -1));
+  }
+
+  /** @param {string} id @param {Turns} turns @param {boolean} open */
+  function drawTurn(id, turns, open) {
+    const node = nodes.get(id);
+    const row = turns.rows.get(id);
+    if (!node || !row) return;
+    drawRow(node, row, act);
+    drawChanging(node, open, turns.changing.has(id));
+  }
+
+  /** Put rows where they belong, from the first to the last that is not where it was.
+   * @param {string[]} wanted @returns {HTMLElement[]} those that have no place any more */
+  function place(wanted) {
+    const shorter = Math.min(order.length, wanted.length);
+    let first = 0;
+    while (first < shorter && order[first] === wanted[first]) first += 1;
+    let same = 0;
+    while (same < shorter - first && order[order.length - 1 - same] === wanted[wanted.length - 1 - same]) same += 1;
+    const left = new Set(order.slice(first, order.length - same));
+    let at = /** @type {Element | null} */ (nodes.get(order[first]) ?? null);
+    for (const id of wanted.slice(first, wanted.length - same)) {
+      const node = nodes.get(id) ?? newRow(id);
+      nodes.set(id, node);
+      left.delete(id);
+      stale.add(id);
       if (node === at) at = at.nextElementSibling;
       else log.insertBefore(node, at);
     }
-    const left = [...present.values()].find((node) => node.contains(document.activeElement));
-    const heir = left && heirOf(/** @type {HTMLElement} */ (left), turns);
-    present.forEach((node) => node.remove());
-    reach(log, current);
+    order = wanted;
+    return [...left].map((id) => {
+      const node = /** @type {HTMLElement} */ (nodes.get(id));
+      nodes.delete(id);
+      return node;
+    });
+  }
+
+  return (turns, open) => {
+    if (turns.order === order && open === wasOpen && !stale.size) return;
+    const following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    const gone = turns.order === order ? [] : place(turns.order);
+    for (const id of open === wasOpen ? stale : turns.order) drawTurn(id, turns, open);
+    stale.clear();
+    wasOpen = open;
+    const left = gone.find((node) => node.contains(document.activeElement));
+    const heir = left && heirOf(left, turns);
+    gone.forEach((node) => node.remove());
+    reach();
     if (left) (heir?.isConnected && heir.querySelector("button") ? heir.querySelector("button") : log)?.focus();
     if (following) log.scrollTop = log.scrollHeight;
   };
 }
+
+/** A turn's buttons where it has some that can be pressed. @param {HTMLElement | undefined} node */
+function choicesOf(node) {
+  const box = /** @type {HTMLElement | null} */ (node?.isConnected ? node.children[1] : null);
+  return box && !box.hidden ? box : null;
+}
+
+/** @param {HTMLElement} log */
+function lastChoices(log) {
+  for (let node = log.lastElementChild; node; node = node.previousElementSibling) {
+    const box = choicesOf(/** @type {HTMLElement} */ (node));
+    if (box) return box;
+  }
+  return null;
+}
+
+/** @param {HTMLElement | null} box */
+const buttonsOf = (box) => /** @type {HTMLButtonElement[]} */ ([...(box?.children ?? [])]);
 
 /** @param {EventTarget | null} target @returns {HTMLElement | null} */
 const rowOf = (target) => /** @type {HTMLElement} */ (target).closest(".rtnb-turn");
@@ -89,18 +150,6 @@ function heirOf(node, { rows, order }) {
   const find = (/** @type {Element | null} */ each) => /** @type {HTMLElement | null} */ (each);
   if (id) return find([...log.children].find((each) => find(each)?.dataset.id === id) ?? null);
   return find(node.nextElementSibling ?? node.previousElementSibling);
-}
-
-/** Let the Tab key reach the buttons of one turn: the current one, or the last. @param {HTMLElement} log
- * @param {string} current */
-function reach(log, current) {
-  const boxes = /** @type {HTMLElement[]} */ ([...log.querySelectorAll(".rtnb-choices:not([hidden])")]);
-  const chosen = boxes.find((box) => rowOf(box)?.dataset.id === current) ?? boxes.at(-1);
-  for (const box of boxes) {
-    const buttons = /** @type {HTMLButtonElement[]} */ ([...box.children]);
-    const focused = buttons.indexOf(/** @type {any} */ (document.activeElement));
-    buttons.forEach((button, place) => (button.tabIndex = box === chosen && place === Math.max(0, focused) ? 0 : -1));
-  }
 }
 
 /** Where an arrow key leads from a button: left and right along a turn's, up and down to another turn's.
@@ -217,6 +266,7 @@ function newChoice(choice) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "rtnb-choice";
+  button.tabIndex = -1;
   button.dataset.choice = choice;
   button.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${PATHS[choice]}"/></svg>`;
   return button;

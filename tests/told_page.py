@@ -1,0 +1,26 @@
+"""What a page makes of the turns that it is told."""
+
+from realtime_nb.widgets.rows import Rows
+
+
+class Page:
+    """Keeps rows as panel.js does."""
+
+    def __init__(self, conversation):
+        self.news = Rows(conversation, lambda turn: [])
+        self.order = []
+        self.rows = {}
+
+    def look(self):
+        """Take what is new; return the rows in their order."""
+        if message := self.news.news():
+            if message["anew"]:
+                self.order, self.rows = [], {}
+            at = message["at"]
+            left = self.order[at : at + message["gone"]]
+            self.order[at : at + message["gone"]] = message["ids"]
+            for item_id in set(left).difference(message["ids"]):
+                del self.rows[item_id]
+            self.rows |= {row["id"]: row for row in message["rows"]}
+        assert set(self.order) == set(self.rows)
+        return [self.rows[item_id] for item_id in self.order]
