@@ -1,13 +1,16 @@
 """Audio as samples and a rate, and the formats it travels in.
 
 Everything inside the package is mono. On the wire it is PCM16 at 24 kHz (Realtime API reference,
-``audio.input.format``) or G.711 at 8 kHz; in files it is whatever libsndfile reads and writes, or AAC.
+``audio.input.format``) or G.711 at 8 kHz; in files it is what `sound_files` reads, and what `encode` writes.
 """
 
 from __future__ import annotations
 
+import bisect
 import io
 import math
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +19,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from . import aac
+from . import pyav, sound_files
 from .errors import AudioError
 from .paths import missing
 from .record import Record
@@ -34,11 +37,15 @@ _FORMATS = {
     "ogg": ("OGG", "VORBIS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
-# Rates that a codec takes (Opus: RFC 6716 §2; MP3: MPEG-1, MPEG-2 and MPEG-2.5 layer III); others are resampled first.
-_CODEC_RATES = {
-    "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
-    "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
-    "aac": aac.SAMPLE_RATES,
+# Rates in Hz that an encoder takes (WAV: libsndfile; FLAC: its format, §8.2 of RFC 9639; Opus: RFC 6716 §2; Vorbis:
+# libvorbis, which ends the process at others; MP3: MPEG-1, MPEG-2 and MPEG-2.5 layer III); others are resampled first.
+_CODEC_RATES: dict[str, tuple[Sequence[int], ...]] = {
+    "wav": (range(1, 2**31),),
+    "flac": (range(1, 65_536), range(65_540, 655_351, 10)),
+    "ogg": (range(1, 200_001),),
+    "opus": ((8_000, 12_000, 16_000, 24_000, 48_000),),
+    "mp3": ((8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),),
+    "aac": (pyav.SAMPLE_RATES,),
 }
 # libsndfile's Vorbis encoder takes what it is given at once onto the stack, and minutes of it end the process
 # (libsndfile issue 1095).
@@ -66,10 +73,20 @@ def check_is_clip(value: object) -> None:
 #: How files end that `AudioClip.from_file` takes for sound. What an ending says is not asked when one is read.
 SOUND_ENDINGS = frozenset(
     (
-        *("wav", "wave", "bwf", "rf64", "w64", "flac", "ogg", "oga", "opus", "mp3", "aac", "adts"),
-        *("aif", "aiff", "aifc", "au", "snd", "caf", "voc", "nist", "sph", "ircam", "avr", "pvf", "paf", "xi"),
+        *("wav", "wave", "bwf", "rf64", "w64", "flac", "ogg", "oga", "opus", "mp3", "mp2", "mpga", "aac", "adts"),
+        *("m4a", "m4b", "mp4", "3gp", "3g2", "webm", "weba", "mka", "amr", "awb", "wma"),
+        *("aif", "aiff", "aifc", "au", "snd", "caf", "voc", "nist", "sph", "ircam", "avr", "pvf", "paf", "iff", "xi"),
     )
 )
+
+
+def codec_rate(format: str, sample_rate: int) -> int:
+    """Return the rate in Hz at which sound of `sample_rate` is encoded: that, or the next one up, or the highest."""
+    for rates in _CODEC_RATES[format]:
+        at = bisect.bisect_left(rates, sample_rate)
+        if at < len(rates):
+            return rates[at]
+    return _CODEC_RATES[format][-1][-1]
 
 
 def is_sound_file(path: Path) -> bool:
@@ -218,6 +235,11 @@ class AudioClip(Record):
     AudioError
         If the samples are not mono, floating point and finite, or the rate is not positive and whole.
 
+    Warns
+    -----
+    UserWarning
+        If the samples reach so far beyond full scale that somebody forgot to divide them by it.
+
     Examples
     --------
     >>> import numpy as np
@@ -233,6 +255,13 @@ class AudioClip(Record):
     def __post_init__(self) -> None:
         object.__setattr__(self, "sample_rate", checked_sample_rate(self.sample_rate))
         object.__setattr__(self, "samples", _checked_samples(self.samples).astype(np.float32, copy=False))
+        if self.peak > sound_files.UNDIVIDED:
+            warnings.warn(
+                f"the samples reach {self.peak:,.6g} × full scale, and would be clipped: divide them by theirs, "
+                "which is 32,768 for numbers of 16 bits",
+                UserWarning,
+                stacklevel=3,
+            )
 
     @classmethod
     def from_pcm16(cls, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE) -> AudioClip:
@@ -241,16 +270,21 @@ class AudioClip(Record):
 
     @classmethod
     def from_file(cls, path: str | Path) -> AudioClip:
-        """Read an audio file in any format that libsndfile knows (WAV, FLAC, Ogg, Opus, MP3, AIFF, …), or AAC (ADTS).
+        """Read an audio file: whatever libsndfile knows (WAV, FLAC, Ogg, Opus, MP3, AIFF, GSM 6.10, …) or FFmpeg.
 
-        Several channels are averaged.
+        Several channels are averaged, or the loudest is taken where they cancel each other. Several files of one kind,
+        one behind the other, are one clip. Floating point beyond full scale is scaled.
 
         Raises
         ------
         AudioError
-            If the file is missing, empty or not audio.
-        MissingExtra
-            If it is AAC, and PyAV is not installed.
+            If the file is missing, empty, damaged or not audio. M4A, MP4, WebM, 3GP, AMR, AAC and others that FFmpeg
+            alone reads need PyAV, which the extra ``aac`` brings.
+
+        Warns
+        -----
+        UserWarning
+            Where the samples are scaled, a channel is left out, or sound is missing.
 
         Examples
         --------
@@ -283,23 +317,7 @@ class AudioClip(Record):
 
     @classmethod
     def _read(cls, data: bytes, name: str, longest_s: float = math.inf) -> AudioClip:
-        if aac.is_aac(data):
-            return cls(*aac.decode(data, longest_s))
-        try:
-            with soundfile.SoundFile(io.BytesIO(data)) as opened:
-                sample_rate = opened.samplerate
-                seconds = opened.frames * opened.channels / min(sample_rate, 48_000)
-                if seconds > longest_s:
-                    raise AudioError(f"{name!r} holds {seconds:.0f} s, but at most {longest_s:.0f} s are taken")
-                samples = opened.read(dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{name!r} is not audio that libsndfile can read ({error.error_string}): "
-                "convert it to WAV, FLAC, Ogg, Opus, MP3 or AAC (ADTS)"
-            ) from error
-        if not len(samples):
-            raise AudioError(f"{name!r} holds no samples")
-        return cls(samples.mean(axis=1), sample_rate)
+        return cls(*sound_files.read(data, name, longest_s))
 
     @property
     def duration_s(self) -> float:
@@ -334,22 +352,19 @@ class AudioClip(Record):
         Parameters
         ----------
         format : {"wav", "flac", "opus", "ogg", "mp3", "aac"}, default "wav"
-            "opus" is Opus in an Ogg container, "ogg" Vorbis, "aac" AAC in ADTS frames. Opus, MP3 and AAC at rates
-            that the codec lacks are resampled to the next one up, or to the highest.
+            "opus" is Opus in an Ogg container, "ogg" Vorbis, "aac" AAC in ADTS frames. Rates that the format lacks are
+            resampled to the next one up, or to the highest.
 
         Raises
         ------
         AudioError
-            If the format is not one of these.
-        MissingExtra
-            If it is AAC, and PyAV is not installed.
+            If the format is not one of these, or is AAC, and PyAV is not installed, which the extra ``aac`` brings.
         """
         if format not in MIME_TYPES:
             raise AudioError(f"format={format!r} is not one of {', '.join(MIME_TYPES)}")
-        rates = _CODEC_RATES.get(format, (self.sample_rate,))
-        clip = self.resample(next((rate for rate in rates if rate >= self.sample_rate), rates[-1]))
+        clip = self.resample(codec_rate(format, self.sample_rate))
         if format == "aac":
-            return aac.encode(clip.samples, clip.sample_rate)
+            return pyav.encode(clip.samples, clip.sample_rate)
         container, subtype = _FORMATS[format]
         buffer = io.BytesIO()
         # Scaled as on the wire, so that lossless formats give back the very PCM16 that was received.

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Send each audio file as a spoken turn of one conversation. Prints what was heard, the reply, its "
         "length, the latency of its first audio, tokens and cost; writes the reply's audio. The voice is AI-generated.",
     )
-    talk.add_argument("files", nargs="+", metavar="FILE", type=Path, help="any format that libsndfile reads")
+    talk.add_argument("files", nargs="+", metavar="FILE", type=Path, help="sound files of any usual kind")
     talk.add_argument(
         "--backend",
         help="openai, azure, local, or the address of a compatible server "

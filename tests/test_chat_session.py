@@ -10,8 +10,8 @@ from local_http import served
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 import realtime_nb as rt
-from realtime_nb.aac import is_aac
 from realtime_nb.errors import ConnectionLost, ServerError, SettingsError
+from realtime_nb.pyav import is_aac
 from realtime_nb.sessions.chat import ChatSession
 from realtime_nb.views import mimebundle
 

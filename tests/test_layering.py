@@ -12,7 +12,7 @@ import realtime_nb
 ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
     0: (
-        *("errors", "record", "paths", "texts", "progress", "audio", "aac", "g711", "sentences"),
+        *("errors", "record", "paths", "texts", "progress", "audio", "sound_files", "pyav", "g711", "sentences"),
         *("imaging", "pictures", "secrecy"),
     ),
     1: (
@@ -50,9 +50,9 @@ HOMES = {
         *("views.plots", "views.interval_plot"),
     },
     "PIL": {"imaging", "pictures", "views.plots"},
-    "av": {"aac"},
-    "soundfile": {"audio", "recording.track_files"},
-    "soxr": {"audio"},
+    "av": {"pyav"},
+    "soundfile": {"audio", "sound_files", "recording.track_files"},
+    "soxr": {"audio", "sound_files"},
     "nest_asyncio": {"loop"},
     "websockets": {"sessions.transport", "bridge"},
     "ipywebrtc": {"widgets.sources"},

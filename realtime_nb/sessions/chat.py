@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
-from ..errors import AudioError, MissingExtra, PictureError
+from ..errors import AudioError, PictureError
 from ..prices import shutdown_notice
 from ..secrecy import Secret, masked
 from ..tools import Approver
@@ -257,7 +257,7 @@ class ChatSession(TurnwiseSession):
         try:
             clip = await asyncio.to_thread(AudioClip.from_bytes, file)
             pcm = await asyncio.to_thread(clip.to_pcm16, WIRE_SAMPLE_RATE)
-        except (AudioError, MissingExtra) as error:
+        except AudioError as error:
             remark = f"the answer's sound is in its file alone: {error}"
         self._tell("local", AnswerFile(response_id=response_id, data=file, remark=remark))
         return pcm
