@@ -146,7 +146,7 @@ def _dataset(path: Path) -> Dataset:
 
 def _check_folder(options: argparse.Namespace) -> None:
     """Say in the terminal's words what `run` would say in Python's."""
-    is_run = (options.out / "run.json").is_file()
+    is_run = any((options.out / name).is_file() for name in ("run.json", "rows.jsonl"))
     resumes = options.resume or options.retry_failed
     if is_run and not resumes and not options.dry_run:
         raise SettingsError(f"{str(options.out)!r} holds a run: go on with it by --resume, or choose another --out")
@@ -265,12 +265,15 @@ def _lines(headings: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _facts(results: Results, report: Path) -> dict[str, Any]:
-    summary: dict[str, Any] = json.loads((results.path / "summary.json").read_text("utf-8"))
-    return summary | {
+    from .experiments.folder import summary_of
+
+    return summary_of(results.rows) | {
+        "stopped": results.stopped,
         "missing": results.missing,
         "cost_usd": results.cost_usd,
         "out": str(results.path),
         "report": str(report),
+        "remarks": results.remarks,
         "ai_generated": True,
     }
 
@@ -293,6 +296,7 @@ def _words(results: Results, report: Path) -> str:
     if results.missing:
         why = f" ({results.stopped})" if results.stopped else ""
         told.append(f"missing {results.missing} answers{why}: go on by --resume")
+    told += [f"remark  {remark}" for remark in results.remarks]
     told.append(f"cost    {format_usd(results.cost_usd)}")
     told.append(f"report  {report} ({words.DISCLOSURE}s)")
     return "\n".join(line.rstrip() for line in told)

@@ -2,14 +2,20 @@
 
 import csv
 import json
+import os
+import random
+import stat
+import subprocess
 import sys
 
 import pandas
 import pytest
 
 from realtime_nb.errors import MissingExtra, SettingsError
+from realtime_nb.experiments import Results
 from realtime_nb.experiments.cells import Outcome
-from realtime_nb.experiments.folder import RunFolder, read_about, read_rows, read_stopped
+from realtime_nb.experiments.folder import RunFolder, read_run, read_stopped
+from realtime_nb.files import seal
 
 ABOUT = {
     "seed": 0,
@@ -18,6 +24,10 @@ ABOUT = {
     "examples": {"a": "1", "b": "2"},
     "conditions": {"clean": "clean"},
 }
+
+
+def read_rows(path):
+    return read_run(path).rows
 
 
 def outcome(cell_id, **row):
@@ -67,7 +77,7 @@ def test_a_run_is_not_written_over_or_mixed_with_another(tmp_path):
     with pytest.raises(SettingsError, match="condition 'clean' is not what it was"):
         opened(tmp_path, resume=True, conditions={"clean": "noise 3 dB"})
     opened(tmp_path, resume=True, examples={"a": "1", "c": "3"}, systems=["two"], cells=["c"]).close()  # it may grow
-    about = read_about(tmp_path)
+    about = read_run(tmp_path).about
     assert (about["systems"], about["cells"], list(about["examples"])) == (
         ["one", "two"],
         ["a", "b", "c"],
@@ -117,7 +127,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
     with pytest.raises(SettingsError, match="cannot be written to"):
         opened(tmp_path / "thesis.tex")
     with pytest.raises(SettingsError, match="holds no run"):
-        read_about(tmp_path)
+        read_run(tmp_path)
     assert read_stopped(tmp_path) == ""
 
 
@@ -135,7 +145,219 @@ def test_a_row_leads_to_no_file_outside_of_the_folder(tmp_path, cell_id):
     folder = opened(tmp_path)
     folder.add(outcome("a"))
     folder.close()
-    with (tmp_path / "rows.jsonl").open("a") as file:
-        file.write(json.dumps({"cell_id": cell_id}) + "\n")
-    with pytest.raises(SettingsError, match="line 2: cell_id="):
-        read_rows(tmp_path)
+    row = {"cell_id": cell_id, "system": "one", "status": "completed"}
+    with (tmp_path / "rows.jsonl").open("ab") as file:
+        file.write(seal(json.dumps(row).encode()) + b"\n")
+    run = read_run(tmp_path)
+    assert [row["cell_id"] for row in run.rows] == ["a"] and "rows.jsonl, line 2" in run.remarks[0]
+
+
+# --- damage ---
+
+GRID = [f"e{number}__one__clean__1" for number in range(12)]
+
+
+def whole_run(path):
+    about = ABOUT | {"cells": GRID, "examples": {f"e{n}": str(n) for n in range(12)}, "estimate_usd": 0.5}
+    folder = opened(path, **about)
+    for number, cell_id in enumerate(GRID):
+        names = {"example_id": f"e{number}", "condition": "clean", "repeat": 1, "error_message": ""}
+        folder.add(outcome(cell_id, wer=number / 16, assistant_text=f"It is {number} o'clock – \u2028 né.", **names))
+    folder.finish("")
+    return about
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "run"
+    return path, whole_run(path), Results.load(path)
+
+
+def check(path, about, before, damage):
+    """Load a damaged run, look at it, and go on with it."""
+    results = Results.load(path)
+    known = {row["cell_id"]: row for row in before.rows}
+    assert all(row == known.get(row["cell_id"]) for row in results.rows), damage  # Never another number.
+    lost = known.keys() - {row["cell_id"] for row in results.rows}
+    assert len(lost) <= 1 and (results.remarks or not lost), damage
+    assert results._repr_mimebundle_() and results.cost_usd == 0.5 * len(results)
+    folder = opened(path, resume=True, **about)
+    assert {row["cell_id"] for row in folder.rows} == known.keys() - lost, damage
+    for cell_id in lost:
+        folder.add(Outcome(row=known[cell_id], files={}))
+    folder.finish("")
+    again = Results.load(path)
+    assert again.rows == before.rows and again.missing == 0, damage
+    assert len(again.remarks) == len(results.remarks), damage  # What was lost is told for ever.
+    return results
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "run.json", "summary.json"])
+def test_a_flipped_bit_costs_its_row_at_most_and_the_run_goes_on(tmp_path, original, name):
+    path, about, before = original
+    chance = random.Random(name)
+    content = {each.name: each.read_bytes() for each in path.iterdir() if each.is_file()}
+    told = 0
+    for trial in range(200):
+        data = bytearray(content[name])
+        at, bit = chance.randrange(len(data)), chance.randrange(8)
+        data[at] ^= 1 << bit
+        damaged = tmp_path / str(trial)
+        damaged.mkdir()
+        for each, whole in content.items():
+            (damaged / each).write_bytes(data if each == name else whole)
+        results = check(damaged, about, before, (name, at, bit))
+        told += bool(results.remarks)
+        assert all(name in remark for remark in results.remarks)
+    assert told > 150 or name == "summary.json"  # The rest joined two lines, which are both whole.
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "run.json", "summary.json"])
+def test_a_file_that_was_cut_off_costs_what_is_gone(tmp_path, original, name):
+    path, about, before = original
+    content = {each.name: each.read_bytes() for each in path.iterdir() if each.is_file()}
+    chance = random.Random(name)
+    for trial in range(40):
+        end = chance.randrange(len(content[name]))
+        damaged = tmp_path / str(trial)
+        damaged.mkdir()
+        for each, whole in content.items():
+            (damaged / each).write_bytes(whole[:end] if each == name else whole)
+        results = Results.load(damaged)
+        lost = len(before) - len(results)
+        assert name == "rows.jsonl" or not lost
+        assert not lost or any("rows.jsonl" in remark for remark in results.remarks), end
+        folder = opened(damaged, resume=True, **about)
+        for row in before.rows:
+            if row["cell_id"] not in {each["cell_id"] for each in folder.rows}:
+                folder.add(Outcome(row=row, files={}))
+        folder.finish("")
+        assert Results.load(damaged).rows == before.rows
+
+
+def test_what_was_lost_is_named_and_what_was_damaged_is_kept(tmp_path):
+    about = whole_run(tmp_path)
+    lines = (tmp_path / "rows.jsonl").read_bytes().split(b"\n")
+    lines[2] = lines[2].replace(b"0.125", b"0.625")
+    (tmp_path / "rows.jsonl").write_bytes(b"\n".join(lines))
+    told = "rows.jsonl, line 3 (e2__one__clean__1) is not as it was written: left out, with what it cost; "
+    assert Results.load(tmp_path).remarks == [told + "resume=True asks again"]
+    opened(tmp_path, resume=True, **about).finish("")
+    assert Results.load(tmp_path).remarks == [told + "asked again"]
+    assert (tmp_path / "rows.damaged").read_bytes() == lines[2] + b"\n"
+
+
+def test_a_run_of_an_earlier_version_loads_and_goes_on(tmp_path):
+    about = whole_run(tmp_path)
+    rows = read_rows(tmp_path)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "run.json").write_text(json.dumps(about, indent=1))
+    assert read_rows(tmp_path) == rows and read_run(tmp_path).remarks == []
+    opened(tmp_path, resume=True, **about).close()
+    assert all(b'{"crc32":' in line for line in (tmp_path / "rows.jsonl").read_bytes().splitlines())
+    assert read_rows(tmp_path) == rows and read_run(tmp_path).remarks == []
+
+
+def test_a_run_without_its_description_is_known_by_its_rows(tmp_path):
+    about = whole_run(tmp_path)
+    (tmp_path / "run.json").unlink()
+    results = Results.load(tmp_path)
+    assert results.remarks[0].startswith("run.json is missing: ") and results.about["systems"] == ["one"]
+    assert results.report().is_file()
+    opened(tmp_path, resume=True, **about).finish("")
+    assert Results.load(tmp_path).about["seed"] == 0
+
+
+# --- one run a folder ---
+
+HOLDER = """
+import os, sys
+from pathlib import Path
+from realtime_nb.experiments.folder import RunFolder
+folder = RunFolder(Path(sys.argv[1]), {about!r}, resume=True)
+if sys.argv[2] == "fork" and not os.fork():
+    os.read(0, 1)
+    os._exit(0)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def holder(path, *options):
+    command = [sys.executable, "-c", HOLDER.format(about=ABOUT), path, *options]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_run_in_a_folder_is_refused_until_the_first_has_ended(tmp_path):
+    folder = opened(tmp_path)
+    with pytest.raises(SettingsError, match=rf"holds a run that is under way, in this process \({os.getpid()}\): wait"):
+        opened(tmp_path, resume=True)
+    with pytest.raises(SettingsError, match="under way"):
+        opened(tmp_path)
+    folder.add(outcome("a"))
+    folder.finish("")
+    assert not (tmp_path / "run.lock").exists()
+    opened(tmp_path, resume=True).close()
+
+
+@pytest.mark.parametrize("worker", ["none", "fork"])
+def test_another_process_is_refused_and_one_that_was_killed_blocks_nothing(tmp_path, worker):
+    with holder(tmp_path, worker) as process:
+        with pytest.raises(SettingsError, match=f"under way, in process {process.pid}: wait"):
+            opened(tmp_path, resume=True)
+        process.kill()
+        process.wait()
+        opened(tmp_path, resume=True).close()  # Though a worker of its may live on.
+        process.stdin.close()
+
+
+def test_where_nothing_can_be_locked_the_process_that_is_named_counts(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with holder(tmp_path, "none") as process:
+        with pytest.raises(SettingsError, match=f"under way, in process {process.pid}"):
+            opened(tmp_path, resume=True)
+        process.kill()
+        process.wait()
+        process.stdin.close()
+    opened(tmp_path, resume=True).close()
+    (tmp_path / "run.lock").write_text(json.dumps({"host": "elsewhere", "process": 1}))
+    with pytest.raises(SettingsError, match="under way, in process 1 on 'elsewhere'"):
+        opened(tmp_path, resume=True)
+
+
+# --- disks and people ---
+
+
+def test_only_the_owner_reads_what_a_run_writes_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        whole_run(tmp_path / "results" / "run")
+        Results.load(tmp_path / "results" / "run").report()
+    finally:
+        os.umask(before)
+    written = list((tmp_path / "results").rglob("*"))
+    assert {stat.S_IMODE(each.stat().st_mode) for each in written if each.is_file()} == {0o600}
+    folders = [tmp_path / "results", *(each for each in written if each.is_dir())]
+    assert {stat.S_IMODE(each.stat().st_mode) for each in folders} == {0o700}
+
+
+def test_a_folder_that_is_gone_keeps_answers_in_memory_and_says_so(tmp_path):
+    path = tmp_path / "run"
+    folder = opened(path)
+    folder.add(outcome("a"))
+    path.rename(tmp_path / "elsewhere")
+    folder.add(outcome("b"))
+    assert "removed or replaced under way" in folder.failure
+    assert [each.row["cell_id"] for each in folder.unwritten] == ["b"]
+    folder.finish("")
+    results = Results(path, kept=folder)
+    assert [row["cell_id"] for row in results.rows] == ["a", "b"]
+    saved = results.save(tmp_path / "saved")
+    assert saved.rows == results.rows and (tmp_path / "saved" / "audio" / "b" / "input.wav").read_bytes() == b"RIFF"

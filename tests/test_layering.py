@@ -12,8 +12,8 @@ import realtime_nb
 ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
     0: (
-        *("errors", "record", "paths", "texts", "progress", "audio", "sound_files", "pyav", "g711", "sentences"),
-        *("imaging", "pictures", "secrecy"),
+        *("errors", "record", "paths", "texts", "files", "progress", "audio", "sound_files", "pyav", "g711"),
+        *("sentences", "imaging", "pictures", "secrecy"),
     ),
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),

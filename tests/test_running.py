@@ -224,6 +224,29 @@ def test_processes_read_the_key_from_their_own_environment(tmp_path, monkeypatch
     assert key.encode() not in written
 
 
+def test_a_full_disk_stops_the_run_and_what_is_paid_for_is_returned(tmp_path):
+    dataset, out = Dataset.from_texts(QUESTIONS), tmp_path / "out"
+    options = {"out": out, "concurrency": 1, "resume": True}
+    first = quiet(dataset[:1], {"one": LOCAL}, **options)
+    full = out / "audio" / "text_002__one__clean__1" / "input.wav"
+    full.parent.mkdir()
+    full.symlink_to("/dev/full")
+    with pytest.warns(
+        RuntimeWarning, match=r"No space left on device; 1 answers, which are paid for, .* results\.save"
+    ):
+        results = quiet(dataset, {"one": LOCAL}, **options)
+    assert (len(results), results.missing, results.failed) == (2, 1, [])
+    assert "No space left on device" in results.stopped and "stopped" in repr(results)
+    assert results.show(full.parent.name).transcript == results.rows[1]["assistant_text"] == "2 plus 3 is 5."
+    assert [row["cell_id"] for row in Results.load(out).rows] == [first.rows[0]["cell_id"]]
+    elsewhere = results.save(tmp_path / "elsewhere")
+    assert elsewhere.rows == results.rows and elsewhere.show(1).transcript == "2 plus 3 is 5."
+    full.unlink()
+    assert results.save(out).rows == results.rows
+    again = quiet(dataset, {"one": LOCAL}, **options)
+    assert again.missing == 0 and again.rows[:2] == results.rows and again.remarks == []
+
+
 def test_a_limiter_of_three_is_never_exceeded_at_the_server(tmp_path, monkeypatch):
     at_once, most, kinds = Counter(), Counter(), Counter()
     serve = Access.__call__

@@ -8,21 +8,39 @@
 from __future__ import annotations
 
 import csv
+import errno
 import importlib.util
 import io
 import json
 import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import MissingExtra, SettingsError
+from ..files import (
+    FolderInUse,
+    FolderLock,
+    is_at,
+    make_folder,
+    open_private,
+    read_sealed,
+    seal,
+    split_sealed,
+    write_private,
+    write_whole,
+)
+from ..tokens import is_amount
 from .cells import Outcome, plain_value
 from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_of
 from .retrying import after
 
-_ABOUT, _ROWS, _SUMMARY = "run.json", "rows.jsonl", "summary.json"
+_ABOUT, _ROWS, _SUMMARY, _LOCK = "run.json", "rows.jsonl", "summary.json", "run.lock"
+#: Where lines go that are not as they were written, before their cells are asked again.
+_DAMAGED = "rows.damaged"
 _TABLES = ("csv", "parquet")
 
 
@@ -52,47 +70,65 @@ class RunFolder:
     def __init__(self, path: Path, about: dict[str, Any], *, resume: bool, table: str = "csv"):
         self.path = path
         self.about = about
+        self.failure = ""
+        """Why the disk takes no more; empty while it does."""
+        self.unwritten: list[Outcome] = []
+        """What it did not take."""
         self._table = _checked_table(table)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                self._check_same(resume)
-            _write(path / _ABOUT, json.dumps(about, ensure_ascii=False, indent=1).encode())
-            self._rows = {row["cell_id"]: row for row in read_rows(path)}
-            self._lines: IO[bytes] = self._opened()
+            make_folder(path)
+            if {each.name for each in path.iterdir()} - {_LOCK} and not _is_run(path):
+                raise SettingsError(f"out={str(path)!r} holds other files: choose a new folder")
+            self._lock = FolderLock(path, _LOCK)
+            try:
+                self._begin(resume)
+            except BaseException:
+                self._lock.release()
+                raise
+        except FolderInUse as error:
+            raise SettingsError(
+                f"out={str(path)!r} holds a run that is under way, in {error}: wait for its end, or choose a new folder"
+            ) from None
         except OSError as error:
             raise SettingsError(f"out={str(path)!r} cannot be written to: {error.strerror or error}") from error
 
-    def _check_same(self, resume: bool) -> None:
-        if not (self.path / _ABOUT).is_file():
-            raise SettingsError(f"out={str(self.path)!r} holds other files: choose a new folder")
+    def _begin(self, resume: bool) -> None:
+        before = read_run(self.path) if _is_run(self.path) else Run({}, [], [], [])
+        if _is_run(self.path):
+            self._check_same(before.about if before.is_whole else _about_of(before.rows), resume)
+        remarks = [each.replace(_AGAIN, _ASKED) for each in before.all_remarks]
+        if remarks:
+            self.about["remarks"] = remarks
+        self._rows = {row["cell_id"]: row for row in before.rows}
+        if before.damaged:
+            with open_private(self.path / _DAMAGED, "ab") as file:
+                file.writelines(line + b"\n" for _, line in before.damaged)
+        write_whole(self.path / _ABOUT, seal(json.dumps(self.about, ensure_ascii=False, indent=1).encode()))
+        write_whole(self.path / _ROWS, b"".join(map(_line, self._rows.values())))
+        self._lines: IO[bytes] = open_private(self.path / _ROWS, "ab", buffering=0)
+
+    def _check_same(self, before: dict[str, Any], resume: bool) -> None:
         if not resume:
             raise SettingsError(
                 f"out={str(self.path)!r} holds a run: go on with it by resume=True, or choose a new folder"
             )
-        before = read_about(self.path)
-        if before["seed"] != self.about["seed"]:
+        if before["seed"] not in (self.about["seed"], None):
             raise SettingsError(
                 f"seed={self.about['seed']} is not that of the run in {str(self.path)!r}, {before['seed']}"
             )
         for kind in ("examples", "conditions"):
             for name, what in self.about[kind].items():
-                if before[kind].get(name, what) != what:
+                if before[kind].get(name, what) not in (what, _UNKNOWN):
                     raise SettingsError(
                         f"{kind.removesuffix('s')} {name!r} is not what it was in {str(self.path)!r}: "
                         "choose a new folder"
                     )
         for kind in ("examples", "conditions"):
-            self.about[kind] = before[kind] | self.about[kind]
+            self.about[kind] = {name: what for name, what in before[kind].items() if what is not None} | self.about[
+                kind
+            ]
         for kind in ("systems", "cells"):
             self.about[kind] = list(dict.fromkeys([*before[kind], *self.about[kind]]))
-
-    def _opened(self) -> IO[bytes]:
-        """Open the lines for more, without one that was cut off in the middle."""
-        file = (self.path / _ROWS).open("ab")
-        whole = (self.path / _ROWS).read_bytes().rfind(b"\n") + 1
-        file.truncate(whole)
-        return file
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -100,29 +136,67 @@ class RunFolder:
         return list(self._rows.values())
 
     def add(self, outcome: Outcome) -> None:
-        """Write what came of a cell: its files, then its row, which knows of those of earlier runs."""
+        """Write what came of a cell: its files, then its row, which knows of those of earlier runs.
+
+        What the disk does not take is in `unwritten`, and `failure` says why.
+        """
         earlier = self._rows.get(outcome.row["cell_id"])
         row = outcome.row if earlier is None else after(outcome.row, [earlier])
-        for name, data in outcome.files.items():
-            target = self.path / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        self._rows[row["cell_id"]] = row
-        self._lines.write(json.dumps(row, ensure_ascii=False, default=plain_value).encode() + b"\n")
-        self._lines.flush()
+        self.put(Outcome(row=row, files=outcome.files))
+
+    def put(self, outcome: Outcome) -> None:
+        """Write what came of a cell in place of what there is of it."""
+        self._rows[outcome.row["cell_id"]] = outcome.row
+        try:
+            for name, data in outcome.files.items():
+                make_folder((self.path / name).parent)
+                write_private(self.path / name, data)
+            self._append(_line(outcome.row))
+        except OSError as error:
+            self.failure = f"{str(self.path)!r} takes no more: {error.strerror or error}"
+            self.unwritten.append(outcome)
+
+    def _append(self, line: bytes) -> None:
+        """Write a line whole or not at all."""
+        if not is_at(self._lines, self.path / _ROWS):
+            raise OSError("the folder was removed or replaced under way")
+        end = self._lines.seek(0, io.SEEK_END)
+        try:
+            written = self._lines.write(line)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._lines.truncate(end)
+            raise
+
+    @property
+    def kept(self) -> Run:
+        """The run as it is in memory, whatever of it is on the disk."""
+        return Run(self.about, self.rows, [], [])
 
     def close(self) -> None:
         """Write no more."""
         self._lines.close()
+        self._lock.release()
 
     def finish(self, stopped: str) -> None:
         """Write the table and the summary; `stopped` says why the run ended before all was done."""
-        self.close()
-        rows = in_order(self.rows, self.about["cells"])
-        for kind in _TABLES:
-            (self.path / f"results.{kind}").unlink(missing_ok=True)  # Of an earlier run, perhaps in the other format.
-        _write(self.path / f"results.{self._table}", _csv(rows) if self._table == "csv" else _parquet(rows))
-        _write(self.path / _SUMMARY, json.dumps(summary_of(rows) | {"stopped": stopped}, indent=1).encode())
+        unwritten, self.unwritten, self.failure = self.unwritten, [], ""
+        for outcome in unwritten:  # There may be room again.
+            self.put(outcome)
+        lacking = {outcome.row["cell_id"] for outcome in self.unwritten}
+        rows = in_order([row for row in self.rows if row["cell_id"] not in lacking], self.about["cells"])
+        try:
+            for kind in _TABLES:
+                # Of an earlier run, perhaps in the other format.
+                (self.path / f"results.{kind}").unlink(missing_ok=True)
+            write_whole(self.path / f"results.{self._table}", _csv(rows) if self._table == "csv" else _parquet(rows))
+            summary = json.dumps(summary_of(rows) | {"stopped": stopped}, indent=1).encode()
+            write_whole(self.path / _SUMMARY, seal(summary))
+        except OSError as error:
+            self.failure = self.failure or f"{str(self.path)!r} takes no more: {error.strerror or error}"
+        finally:
+            self.close()
 
 
 def _checked_table(table: str) -> str:
@@ -149,49 +223,177 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
     return table.getvalue()
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
+def _line(row: dict[str, Any]) -> bytes:
+    return seal(json.dumps(row, ensure_ascii=False, default=plain_value).encode()) + b"\n"
 
 
-def read_about(path: Path) -> dict[str, Any]:
-    """Return what a run is."""
-    try:
-        about: dict[str, Any] = json.loads((path / _ABOUT).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{str(path)!r} holds no run: {error}") from None
-    return about
+def _is_run(path: Path) -> bool:
+    return (path / _ABOUT).is_file() or (path / _ROWS).is_file()
 
 
-def read_stopped(path: Path) -> str:
-    """Return why a run ended before all was done, where it is known."""
-    try:
-        return str(json.loads((path / _SUMMARY).read_text("utf-8"))["stopped"])
-    except (OSError, ValueError, KeyError):
-        return ""
+class Run(NamedTuple):
+    """A run as its folder tells it."""
+
+    about: dict[str, Any]
+    """What it is; as far as its rows tell, where nothing else does: what is not known is missing, or `None`."""
+    rows: list[dict[str, Any]]
+    """Those that are as they were written, one for each cell: the latest."""
+    remarks: list[str]
+    """What is damaged or missing."""
+    damaged: list[tuple[int, bytes]]
+    """The lines of rows that are not as they were written, with their numbers."""
+    is_whole: bool = True
+    """Whether what it is can be relied upon."""
+
+    @property
+    def all_remarks(self) -> list[str]:
+        """What is damaged or missing, and what was before it was gone on with."""
+        earlier = self.about.get("remarks", [])
+        return [*map(str, earlier if isinstance(earlier, list) else []), *self.remarks]
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows that are whole, one for each cell: the latest.
+def read_run(path: Path) -> Run:
+    """Return what a folder tells of a run, whatever became of it.
 
     Raises
     ------
     SettingsError
-        If a row is not one of a run's. Its id is the name of its files, and somebody else's folder must not lead to
-        files outside of it.
+        If it tells of none.
     """
-    file = path / _ROWS
-    lines = file.read_bytes().split(b"\n")[:-1] if file.is_file() else []
+    remarks: list[str] = []
+    about = _read_about(path, remarks)
+    is_whole = not remarks
+    rows, damaged = _read_rows(path, about["cells"] if about else [], remarks)
+    if about is None:
+        if not rows:
+            raise SettingsError(f"{str(path)!r} holds no run: {_ABOUT} cannot be read, and there are no rows")
+        about = _about_of(rows)
+    told = _read_summary(path).get("total_examples")
+    if isinstance(told, int) and told > len(rows) and not damaged:
+        remarks.append(f"{_ROWS} holds {len(rows)} rows, but there were {told}: {_AGAIN}")
+    return Run(about, rows, remarks, damaged, is_whole)
+
+
+#: What becomes of an answer that is lost, before and after.
+_AGAIN, _ASKED = "resume=True asks again", "asked again"
+#: What stands for a digest or a description that was lost.
+_UNKNOWN = "not known any more"
+#: What tells a row from every other.
+_NAMES = ("cell_id", "example_id", "system", "condition", "repeat", "status")
+#: What kind of value each entry of a run's description has, without which it cannot be gone on with.
+_KINDS: Mapping[str, type] = {"systems": list, "cells": list, "examples": dict, "conditions": dict}
+
+
+def _read_about(path: Path, remarks: list[str]) -> dict[str, Any] | None:
+    is_whole = False
+    try:
+        about, is_whole = read_sealed((path / _ABOUT).read_bytes())
+    except FileNotFoundError:
+        if not (path / _ROWS).is_file():
+            raise SettingsError(f"{str(path)!r} holds no run: there is no {_ABOUT} in it") from None
+        about, is_whole = {}, True
+    except (OSError, ValueError):
+        about = {}
+    if not is_whole:
+        about = _plausible(about)
+    if any(name not in about for name in _KINDS):
+        state = "missing" if is_whole and not about else "damaged"
+        remarks.append(
+            f"{_ABOUT} is {state}: what was to be asked is known as far as the rows tell, and the seed is not"
+        )
+        return None
+    if not is_whole:
+        remarks.append(f"{_ABOUT} is not as it was written: what it says of the run may be wrong")
+    return about
+
+
+def _plausible(about: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a damaged description is of its kind."""
+    found = {name: value for name, value in about.items() if isinstance(value, _KINDS.get(name, object))}
+    for name in _KINDS:
+        told: Any = found.get(name, [])
+        if not all(isinstance(each, str) for each in (*told, *(told.values() if isinstance(told, dict) else ()))):
+            del found[name]
+    if not is_amount(found.get("estimate_usd")):
+        found["estimate_usd"] = None
+    if not isinstance(found.get("libraries"), dict):
+        found["libraries"] = {}
+    return {"seed": None} | found
+
+
+def _about_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what rows tell of their run."""
+    return {
+        "seed": None,
+        "systems": list(dict.fromkeys(row["system"] for row in rows)),
+        "cells": [row["cell_id"] for row in rows],
+        "examples": {row.get("example_id", ""): _UNKNOWN for row in rows},
+        "conditions": {row.get("condition", ""): _UNKNOWN for row in rows},
+    }
+
+
+def _read_summary(path: Path) -> dict[str, Any]:
+    try:
+        summary, is_whole = read_sealed((path / _SUMMARY).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return summary if is_whole else {}
+
+
+def read_stopped(path: Path) -> str:
+    """Return why a run ended before all was done, where it is known."""
+    return str(_read_summary(path).get("stopped", ""))
+
+
+def _read_rows(
+    path: Path, cells: Iterable[str], remarks: list[str]
+) -> tuple[list[dict[str, Any]], list[tuple[int, bytes]]]:
+    """Return the rows that are whole, and the lines that are none."""
+    try:
+        data = (path / _ROWS).read_bytes()
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        raise SettingsError(f"{str(path / _ROWS)!r} cannot be read: {error.strerror or error}") from error
+    lines = split_sealed(data, "cell_id")
+    damaged = list(lines.damaged)
     rows: dict[str, dict[str, Any]] = {}
-    for number, line in enumerate(lines, 1):
+    for line in lines.whole:
+        row = _row(line, ("cell_id", "system", "status") if lines.is_sealed else _NAMES)
+        if row is None:
+            damaged.append((data[: data.find(line)].count(b"\n") + 1, line))
+        else:
+            rows[row["cell_id"]] = row
+    remarks.extend(_damage(damaged, cells, rows, cut=not data.endswith(b"\n")))
+    return list(rows.values()), damaged
+
+
+def _row(line: bytes, needed: Iterable[str]) -> dict[str, Any] | None:
+    """Return a line's row, if it is one of a run's.
+
+    Its id is the name of its files, and somebody else's folder must not lead to files outside of it.
+    """
+    try:
         row = json.loads(line)
-        name = row["cell_id"]
-        if name in ("", "..") or Path(name).name != name:
-            raise SettingsError(f"{str(file)!r}, line {number}: cell_id={name!r} is not the name of a file")
-        rows[row["cell_id"]] = row
-    return list(rows.values())
+    except ValueError:
+        return None
+    if not isinstance(row, dict) or not all(isinstance(row.get(name), str | int) for name in needed):
+        return None
+    name = str(row["cell_id"])
+    return row if name not in ("", "..") and Path(name).name == name else None
+
+
+def _damage(
+    damaged: list[tuple[int, bytes]], cells: Iterable[str], rows: Mapping[str, Any], *, cut: bool
+) -> Iterable[str]:
+    """Yield what to say of lines that are none, with the cells that they were of where that can be told."""
+    for number, line in damaged:
+        told = re.search(rb'"cell_id": ?"([^"]+)"', line)
+        cell_id = told[1].decode(errors="replace") if told else ""
+        named = f" ({cell_id})" if cell_id in cells else ""
+        what = "was cut off" if cut and (number, line) == damaged[-1] else "is not as it was written"
+        again = "an earlier answer stands" if named and cell_id in rows else _AGAIN
+        yield f"{_ROWS}, line {number}{named} {what}: left out, with what it cost; {again}"
 
 
 def in_order(rows: list[dict[str, Any]], cells: list[str]) -> list[dict[str, Any]]:

@@ -92,4 +92,8 @@ def _remarks(results: Results) -> list[str]:
     if results.missing:
         why = f" ({results.stopped})" if results.stopped else ""
         remarks.append(f"still to be asked: {results.missing}{why}. Run the same with resume=True")
-    return [*remarks, f"All of it is in {str(results.path)!r}. results.show(0) plays the first answer."]
+    return [
+        *results.remarks,
+        *remarks,
+        f"All of it is in {str(results.path)!r}. results.show(0) plays the first answer.",
+    ]

@@ -63,6 +63,7 @@ def _lead(results: Results) -> str:
     if results.missing:
         why = f" ({results.stopped})" if results.stopped else ""
         parts.append(notice(f"Not complete: {results.missing:,} answers are still to be asked{why}."))
+    parts += [notice(f"{remark}.") for remark in results.remarks]
     return "".join(parts)
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..conversation import Conversation
 from ..errors import SettingsError
+from ..files import make_folder, write_private, write_whole
 from ..pricing import format_usd
 from ..recording.recording import Recording
 from ..turns import Reply
-from .folder import in_order, read_about, read_rows, read_stopped
+from .cells import Outcome
+from .folder import RunFolder, in_order, read_run, read_stopped
 from .metrics import spent_usd
 from .plotting import Plots
 from .run_comparison import RunComparison
@@ -39,19 +44,26 @@ class Results:
     'what time is it'
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, kept: RunFolder | None = None):
         self.path = Path(path)
         """The folder: ``results.csv``, ``summary.json``, ``events/``, ``audio/``, ``recordings/``."""
-        self.about = read_about(self.path)
+        told = read_run(self.path) if kept is None else kept.kept
+        self.about = told.about
         """What was run: ``seed``, ``examples``, ``conditions``, ``systems``, ``estimate_usd``, versions."""
-        self.stopped = read_stopped(self.path)
+        self.stopped = read_stopped(self.path) if kept is None else kept.failure
         """Why the run ended before all was done; empty where it did not, or was killed."""
-        self.rows: list[dict[str, Any]] = in_order(read_rows(self.path), self.about["cells"])
+        self.rows: list[dict[str, Any]] = in_order(told.rows, self.about["cells"])
         """A row for each answer, in the order of the grid."""
+        self.remarks = told.all_remarks
+        """What of the folder was damaged or missing, and what was made of that."""
+        self._unwritten = {} if kept is None else {each.row["cell_id"]: each for each in kept.unwritten}
 
     @classmethod
     def load(cls, path: str | Path) -> Results:
-        """Read a run's folder, also one whose run was killed.
+        """Read a run's folder, also one whose run was killed, or whose files are damaged.
+
+        Every row has a checksum: one that is not as it was written is left out, `remarks` says so, and
+        ``run(…, resume=True)`` asks it again.
 
         Raises
         ------
@@ -306,7 +318,7 @@ class Results:
             raise SettingsError(f"path={str(target)!r} cannot be written: there is no folder {str(target.parent)!r}")
         html = make_report(self, title=title, examples=examples, audio_mb=audio_mb, seed=seed)
         try:
-            target.write_text(html, "utf-8")
+            write_whole(target, html.encode())
         except OSError as error:
             raise SettingsError(f"path={str(target)!r} cannot be written: {error.strerror or error}") from error
         return target
@@ -334,13 +346,71 @@ class Results:
         found = [each for index, each in enumerate(self.rows) if row in (index, each["cell_id"])]
         if not found:
             raise SettingsError(f"row={row!r} is neither an index below {len(self.rows)} nor a cell_id of the results")
-        folder = self.path / "recordings" / found[0]["cell_id"]
+        folder = self._recording(found[0]["cell_id"])
         if not folder.is_dir():
             why = found[0]["error_message"] or "its recording is not there"
             raise SettingsError(f"there is nothing to show of {found[0]['cell_id']}: {why}")
         conversation = Recording.load(folder).conversation
         is_scenario = "turn_measures" in found[0]
         return conversation.replies[-1] if conversation.replies and not is_scenario else conversation
+
+    def _recording(self, cell_id: str) -> Path:
+        """Return where an answer's recording is; one that is not written is put into a folder of its own."""
+        if cell_id not in self._unwritten:
+            return self.path / "recordings" / cell_id
+        folder = Path(tempfile.mkdtemp(prefix="realtime_nb-run-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        for name, data in self._unwritten[cell_id].files.items():
+            make_folder((folder / name).parent)
+            write_private(folder / name, data)
+        return folder / "recordings" / cell_id
+
+    def save(self, path: str | Path) -> Results:
+        """Write the run into another folder, with what the disk of its own did not take; or there, once there is room.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder: a new one, or that of the run.
+
+        Returns
+        -------
+        results : Results
+            Of that folder, with which ``run(…, out=path, resume=True)`` goes on.
+
+        Raises
+        ------
+        SettingsError
+            If it cannot be written to, or holds something else.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import realtime_nb as rt
+        >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+        >>> texts = rt.Dataset.from_texts(["What time is it?"])
+        >>> results = rt.run(texts, systems, out="results/here", progress=False)
+        >>> results.save("results/there")
+        Results('results/there': 1 answers, 0 failed, $0)
+        """
+        is_there = Path(path).resolve() == self.path.resolve() and self.path.is_dir()
+        folder = RunFolder(Path(path), dict(self.about), resume=is_there)
+        for row in self.rows:
+            if not is_there or row["cell_id"] in self._unwritten:
+                folder.put(Outcome(row=row, files=self._files(row["cell_id"])))
+        folder.finish(self.stopped if self.missing else "")
+        if folder.failure:
+            raise SettingsError(f"path={str(path)!r} cannot be written: {folder.failure}")
+        return Results(path)
+
+    def _files(self, cell_id: str) -> dict[str, bytes]:
+        if cell_id in self._unwritten:
+            return self._unwritten[cell_id].files
+        found = [
+            self.path / "events" / f"{cell_id}.jsonl",
+            *(each for kind in ("audio", "recordings") for each in (self.path / kind / cell_id).glob("*")),
+        ]
+        return {each.relative_to(self.path).as_posix(): each.read_bytes() for each in found if each.is_file()}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from .look import results_bundle  # Whoever prints nothing needs no views.

@@ -98,6 +98,7 @@ class Runner:
         self._budget = budget
         self._concurrency = concurrency
         self._under_way: dict[Future[Outcome], Work] = {}
+        self._is_told = False
 
     def on(self, executor: Executor | None, todo: Iterable[Work]) -> str | BaseException:
         """Run all cells; return why it ended before, a `BaseException` where that must be raised."""
@@ -130,7 +131,7 @@ class Runner:
     def _hand_out(self, executor: Executor, todo: deque[Work]) -> str:
         """Hand out as much as may be under way; return why no more may be asked, if that is so."""
         while todo and len(self._under_way) < self._concurrency:
-            refusal = self._budget.refusal(len(self._under_way))
+            refusal = self._folder.failure or self._budget.refusal(len(self._under_way))
             if refusal:
                 return refusal
             work = todo.popleft()
@@ -149,6 +150,11 @@ class Runner:
             except Exception as error:
                 outcome = lost_cell(work, error)
             self._folder.add(outcome)
+            if self._folder.failure and not self._is_told:
+                self._is_told = True
+                self._bar.say(
+                    f"{self._folder.failure}. Nothing more is asked; what is under way is waited for and kept."
+                )
             self._budget.take(outcome.row)
             self._bar.add(outcome.row, self._budget.spent_usd)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -104,12 +105,14 @@ def run(
     -------
     results : Results
         A cell that failed is a row with its stage (``input``, ``session``, ``connect``, ``response``, ``grade``, or
-        ``worker``, where the executor lost it) and its error.
+        ``worker``, where the executor lost it) and its error. Where the disk takes no more, nothing more is asked, a
+        `RuntimeWarning` says so, and the results hold what is not written: see `Results.save`.
 
     Raises
     ------
     SettingsError
-        If there is nothing to run, `out` holds something else, or a system cannot be sent to the executor's workers.
+        If there is nothing to run, `out` holds something else or a run that is under way, or a system cannot be sent to
+        the executor's workers.
     MissingExtra
         If `table` is one that nothing installed can write.
 
@@ -161,9 +164,18 @@ def run(
     todo = [work for work in grid if work.cell_id not in done]
     with Bar(len(grid), len(done), expected, shown=progress) as bar:
         stopped = Runner(folder, bar, Budget(max_usd, expected), concurrency).on(executor, todo)
+    if folder.failure:
+        warnings.warn(_not_written(folder), RuntimeWarning, stacklevel=2)
     if isinstance(stopped, BaseException):
         raise stopped
-    return Results(path)
+    return Results(path, kept=folder) if folder.failure else Results(path)
+
+
+def _not_written(folder: RunFolder) -> str:
+    count = len(folder.unwritten)
+    kept = f"{count} answers, which are paid for, are in memory alone" if count else "all answers are written"
+    way_out = "results.save(…) writes the run elsewhere, or there once there is room"
+    return f"the run stopped: {folder.failure}; {kept}: {way_out}"
 
 
 def _check_kinds(dataset: Any, systems: Any, executor: Any, limiter: Any) -> None:
