@@ -87,7 +87,8 @@ class Answers:
         if not parts and options.conversation != "none":
             await self._connect()
             await self._judged()
-        return await self.turns.last(await self.once(options, 0, *parts))
+        with self.turns.kept():
+            return await self.turns.last(await self.once(options, 0, *parts))
 
     async def once(self, options: ResponseOptions, tool_round: int, *parts: str) -> Reply:
         """Ask for a response, and wait for it; a server that has too much to do is asked again later."""

@@ -6,7 +6,8 @@ Source: Realtime API, function calling; remote MCP servers. The server never goe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,8 @@ class ToolTurns:
         self._asked: dict[str, tuple[ResponseOptions, int]] = {}
         self._begun: dict[str, int] = {}
         self._rounds: dict[str, _Round] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._askers = 0
         self._mcp_done: set[str] = set()
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.ResponseCreated: self._on_created,
@@ -82,6 +84,20 @@ class ToolTurns:
     def asked(self, request_id: str, options: ResponseOptions, number: int) -> None:
         """Note with which options, and in which round, a response was asked for."""
         self._asked[request_id] = options, number
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep rounds that are over, as somebody is on the way to ask for the `last` reply; else they are let go."""
+        self._askers += 1
+        try:
+            yield
+        finally:
+            self._askers -= 1
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._askers:
+            self._rounds = {name: each for name, each in self._rounds.items() if name in self._tasks}
 
     async def last(self, reply: Reply) -> Reply:
         """Return the reply that a turn ends with: this one, or what follows the tools that it calls."""
@@ -146,8 +162,13 @@ class ToolTurns:
         )
         self._rounds[response_id] = after
         task = asyncio.create_task(self._go_on(reply, after, calls, remote))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[response_id] = task
+
+        def over(_: Any) -> None:
+            del self._tasks[response_id]
+            self._let_go()
+
+        task.add_done_callback(over)
 
     def _expected(self) -> asyncio.Future[Reply | None]:
         # A watch without a match: it fails with the reason where the line breaks off.

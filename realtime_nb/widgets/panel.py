@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import traitlets
 from ipywidgets import Widget, widget_serialization
@@ -18,8 +18,9 @@ from .microphone import StreamTraits
 from .outputs import Outputs
 from .sources import checked_stream
 
-#: The panel of each session: a cell that is run again makes a new one, and the old one must let go.
-_panels: WeakKeyDictionary[Any, VoicePanel] = WeakKeyDictionary()
+#: The panel of each session: a cell that is run again makes a new one, and the old one must let go. A panel holds its
+#: session, so the map must not hold the panel.
+_panels: WeakKeyDictionary[Any, ReferenceType[VoicePanel]] = WeakKeyDictionary()
 
 _ENDED = "This conversation has ended. Run this cell again to talk again."
 
@@ -110,7 +111,7 @@ class VoicePanel(StreamTraits, BaseWidget):
         if not hasattr(session, "send_audio"):
             kind = type(session).__name__
             raise TypeError(f"{kind} takes no sound while it is spoken: give a RealtimeSession, or ask turn by turn")
-        if previous := _panels.pop(session, None):
+        if (held := _panels.pop(session, None)) and (previous := held()):
             previous.close()
         self.session = session
         if hands_free is None:
@@ -135,7 +136,7 @@ class VoicePanel(StreamTraits, BaseWidget):
         self._handlers |= self.line.handlers | {"disconnect": self._on_disconnect}
         self.set_trait("state", session.state)
         self.line.set_hands_free(hands_free)
-        _panels[session] = self
+        _panels[session] = ref(self)
 
     @property
     def playback(self) -> Any:
