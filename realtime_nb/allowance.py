@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
+from .errors import ServerError
+
 #: Seconds of the first pause after a refusal that names none; each further one takes twice as long.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+#: Of what a server asks for.
+LONGEST_WAIT_S = ServerError.LONGEST_WAIT_S
 
 
 class Allowance:
@@ -24,8 +30,10 @@ class Allowance:
 
     def told(self, limit: float, remaining: float, reset_s: float, now: float) -> None:
         """Take what the server says that is left."""
-        self._limit, self._remaining = limit, min(remaining, limit)
-        self._told_at, self._full_at = now, now + max(0.0, reset_s)
+        if not all(map(math.isfinite, (limit, remaining))) or math.isnan(reset_s) or limit <= 0:
+            return
+        self._limit, self._remaining = limit, max(0.0, min(remaining, limit))
+        self._told_at, self._full_at = now, now + min(LONGEST_WAIT_S, max(0.0, reset_s))
 
     def refused(self, now: float, retry_after_s: float | None = None) -> float:
         """Note a refusal; return for how many seconds nothing should be asked.
@@ -34,10 +42,13 @@ class Allowance:
         """
         pause_s = 0.0
         if now >= self._paused_until:
-            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._refusals)
+            pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._refusals, 10))
+            if retry_after_s is not None:
+                # Its word counts; only where it says 0 again and again, it is not asked all the time.
+                pause_s = pause_s / 8 if self._refusals else 0.0
             self._refusals += 1
         if retry_after_s is not None:
-            pause_s = max(0.0, retry_after_s)
+            pause_s = max(pause_s, min(retry_after_s, LONGEST_WAIT_S))
         self._paused_until = max(self._paused_until, now + pause_s)
         return self._paused_until - now
 
@@ -62,7 +73,8 @@ class Allowance:
         left, limit = self._left(now), self._limit
         per_s = (limit - left) / (self._full_at - now) if self._full_at > now else limit / 60
         self._remaining, self._told_at = max(0.0, left - tokens), now
-        self._full_at = now + (limit - self._remaining) / per_s if per_s > 0 else now + 60
+        full_s = (limit - self._remaining) / per_s if per_s > 0 else 60
+        self._full_at = now + min(LONGEST_WAIT_S, full_s)
 
     def _left(self, now: float) -> float:
         if self._told_at is None or now >= self._full_at:

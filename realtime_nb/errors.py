@@ -239,7 +239,12 @@ class ServerError(RealtimeError):
         self.retry_after_s = retry_after_s
         self.advice = advice if advice is not None else self._known_advice()
 
+    #: Where a server asks to wait no longer, a session waits, and shows it; else the error is raised at once.
+    LONGEST_WAIT_S: ClassVar[float] = 120.0
+
     def _known_advice(self) -> str | None:
+        if self.is_for_later:
+            return f"the server asks to wait {self.retry_after_s:.6g} s, more than {self.LONGEST_WAIT_S:.0f}; ask then"
         if self.code == "model_not_found":
             return "choose a model that this server has and this account may use (model=…)"
         if (self.param or "").endswith("voice"):
@@ -262,10 +267,15 @@ class ServerError(RealtimeError):
         return self.code in self.RATE_LIMITS
 
     @property
+    def is_for_later(self) -> bool:
+        """Whether the server asks to wait longer than a session does."""
+        return self.retry_after_s is not None and self.retry_after_s > self.LONGEST_WAIT_S
+
+    @property
     def is_passing(self) -> bool:
         """Whether the server had too much to do, or was at fault itself, so that the same may be asked again later."""
         at_fault = "server_error" in (self.code, self.error_type) or self.code in self.OVERLOADS
-        return not self.fatal and (self.is_rate_limit or at_fault)
+        return not self.fatal and not self.is_for_later and (self.is_rate_limit or at_fault)
 
     @property
     def fatal(self) -> bool:

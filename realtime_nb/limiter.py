@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 from .allowance import Allowance
 from .errors import SettingsError
+from .progress import Progress
 
 #: Called with why something waits, and with an empty text when it does not any more.
 OnWait = Callable[[str], None]
@@ -130,12 +132,11 @@ class Limiter:
             async with model.line:  # Its waiters are served in order.
                 while (wait_s := model.allowance.wait_s(tokens, time.monotonic())) > 0:
                     waited = True
-                    on_wait(f"Waiting about {max(1, round(wait_s))} s: the server's rate limit")
+                    why = f"Waiting about {max(1, round(wait_s))} s: the server's rate limit"
+                    on_wait(why)
                     model.changed.clear()
-                    try:
+                    with contextlib.suppress(TimeoutError), Progress(why):
                         await asyncio.wait_for(model.changed.wait(), wait_s)
-                    except TimeoutError:
-                        continue
                 model.allowance.take(tokens, time.monotonic())
         finally:
             if waited:

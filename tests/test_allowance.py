@@ -1,6 +1,6 @@
 import pytest
 
-from realtime_nb.allowance import LONGEST_PAUSE_S, Allowance
+from realtime_nb.allowance import LONGEST_PAUSE_S, LONGEST_WAIT_S, Allowance
 
 
 def told(limit=1000, remaining=100, reset_s=60, now=0.0):
@@ -61,3 +61,41 @@ def test_a_server_that_says_how_long_to_wait_is_taken_at_its_word():
     allowance = Allowance()
     assert allowance.refused(0.0, retry_after_s=7) == 7
     assert allowance.wait_s(0, 3.0) == 4
+
+
+def test_a_server_that_says_0_again_and_again_is_not_asked_all_the_time():
+    allowance = Allowance()
+    pauses, now = [], 0.0
+    for _ in range(12):
+        pauses.append(allowance.refused(now, retry_after_s=0))
+        now += pauses[-1] + 0.001
+    assert pauses[0] == 0 and 5 < pauses[-1] < 8
+    assert sum(pauses) < 60
+
+
+@pytest.mark.parametrize("wish", [1e9, float("inf")])
+def test_no_wish_of_a_server_holds_more_than_two_minutes(wish):
+    assert Allowance().refused(0.0, retry_after_s=wish) == LONGEST_WAIT_S
+    assert told(remaining=0, reset_s=wish).wait_s(500, 0.0) <= LONGEST_WAIT_S
+    nearly_full = told(limit=1e9, remaining=1e9 - 1, reset_s=wish)
+    nearly_full.take(1e8, 0.0)
+    assert nearly_full.wait_s(1e9, 0.0) <= LONGEST_WAIT_S
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"limit": float("nan")},
+        {"limit": 0},
+        {"limit": -5},
+        {"limit": float("inf")},
+        {"remaining": float("nan")},
+        {"reset_s": float("nan")},
+        {"remaining": -100, "reset_s": -5},
+    ],
+)
+def test_odd_numbers_of_a_server_hold_nobody(odd):
+    allowance = told(**odd)
+    allowance.take(10, 0.0)
+    assert 0 <= allowance.wait_s(10, 0.0) <= 60
+    assert allowance.wait_s(10, 1e6) == 0

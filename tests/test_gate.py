@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +12,7 @@ from scripted_server import refusal, scripted
 from websockets.http11 import Response
 
 import realtime_nb as rt
+from realtime_nb.sessions import gate
 from realtime_nb.wire.local import Waiting
 
 
@@ -145,8 +147,9 @@ class Chat(BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.asked += 1
-        if self.server.asked <= 4:
-            self.answer(429, {"error": {"message": "Slow down.", "code": self.server.code}}, ("Retry-After", "0.1"))
+        if self.server.asked <= self.server.refusals:
+            body = {"error": {"message": "Slow down.", "code": self.server.code}}
+            self.answer(self.server.status, body, ("Retry-After", self.server.wait_s))
         else:
             self.answer(200, {"id": "c", "object": "chat.completion", "created": 0, "model": "m", "choices": [CHOICE]})
 
@@ -169,6 +172,7 @@ CHOICE = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", 
 def chat_server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
         server.asked, server.code = 0, "rate_limit_exceeded"
+        server.status, server.refusals, server.wait_s = 429, 4, "0.1"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -197,3 +201,33 @@ def test_a_request_beyond_the_quota_is_not_sent_for_ever(chat_server):
     chat_server.code = "insufficient_quota"
     with chat(chat_server) as session, pytest.raises(rt.ServerError, match="insufficient_quota"):
         session.ask("Hello!").result(timeout=30)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wish_to_wait_for_too_long_is_told_at_once(chat_server, status):
+    chat_server.status, chat_server.refusals, chat_server.wait_s = status, 1, "3600"
+    began = time.monotonic()
+    with chat(chat_server) as session, pytest.raises(rt.ServerError, match="wait 3600 s, more than 120"):
+        session.ask("Hello!").result(timeout=30)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("wait_s", ["0", "-1", "nan", "soon", "5, 10", "Fri, 31 Dec 1999 23:59:59 GMT"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_odd_wish_to_wait_is_no_reason_to_wait_long(chat_server, wait_s, status):
+    chat_server.status, chat_server.refusals, chat_server.wait_s = status, 1, wait_s
+    with chat(chat_server) as session:
+        assert session.ask("Hello!").result(timeout=30).transcript == "Hello."
+
+
+def test_a_server_at_fault_is_not_waited_for_in_silence(chat_server):
+    chat_server.status, chat_server.refusals, chat_server.wait_s = 500, 1, "100"
+    with chat(chat_server) as session:
+        assert session.ask("Hello!").result(timeout=60).transcript == "Hello."
+
+
+def test_a_server_that_refuses_for_minutes_is_an_error(chat_server, monkeypatch):
+    monkeypatch.setattr(gate, "REFUSED_FOR_S", 0.05)
+    chat_server.refusals = 10**6
+    with chat(chat_server) as session, pytest.raises(rt.ServerError, match="Slow down"):
+        session.ask("Hello!").result(timeout=60)

@@ -4,10 +4,12 @@ import socket
 
 import pytest
 from scripted_server import refusal, scripted
+from websockets.datastructures import Headers
 
+import realtime_nb as rt
 from realtime_nb.errors import ConnectionLost, RealtimeError, ServerError
 from realtime_nb.loop import submit
-from realtime_nb.sessions.transport import Transport
+from realtime_nb.sessions.transport import Transport, retry_after_s
 
 KEY = "sk-test-0123456789"
 
@@ -175,3 +177,51 @@ def test_large_messages_pass():
 
     with scripted(send) as address:
         assert received(address) == ([large.encode()], None)
+
+
+# --- how long to wait ---
+
+SERVED = "Wed, 21 Oct 2026 07:28:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 0.25 "}, 0.25),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "-5"}, 0.0),
+        ({"retry-after": "1e9"}, 1e9),
+        ({"retry-after": "9" * 400}, float("inf")),
+        ({"retry-after": "inf"}, float("inf")),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "5, 10"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after-ms": "1500", "retry-after": "7"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": SERVED}, 30.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:27:00 GMT", "date": SERVED}, 0.0),
+        ({"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}, 0.0),
+        ({"retry-after": "Wed, 99 Oct 2026 99:99:99 GMT"}, None),
+    ],
+)
+def test_a_servers_wish_to_wait_is_read_whatever_it_is(headers, seconds):
+    assert retry_after_s(headers) == seconds
+
+
+def test_a_header_that_is_there_twice_is_none():
+    assert retry_after_s(Headers([("Retry-After", "1"), ("Retry-After", "2")])) is None
+
+
+def test_a_wish_to_wait_for_too_long_is_an_error_that_says_so():
+    def busy(connection, request):
+        answer = refusal(429, '{"error": {"message": "Too many.", "code": "rate_limit_exceeded"}}')(connection, request)
+        answer.headers["Retry-After"] = "3600"
+        return answer
+
+    with scripted(process_request=busy) as address:
+        with pytest.raises(ServerError, match="wait 3600 s, more than 120") as caught:
+            rt.RealtimeSession(backend=address).connect().result(20)
+    assert not caught.value.is_passing

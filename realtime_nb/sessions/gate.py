@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -12,6 +13,9 @@ from ..turns import Reply
 from ..wire import events as ev
 from ..wire.local import Waiting
 from .journal import Journal
+
+#: For how long a request that the server refuses again and again is sent again.
+REFUSED_FOR_S = 600.0
 
 
 class Gate:
@@ -30,6 +34,7 @@ class Gate:
         self._limiter = limiter
         self._place: tuple[Limiter, Hashable] | None = None
         self._model: tuple[Limiter, Hashable] | None = None
+        self._refused_since_s: float | None = None
         journal.listen(self._on_event)
 
     async def enter(self, backend: Backend) -> None:
@@ -66,16 +71,34 @@ class Gate:
         return reply.status == "failed" and self.refuses(ServerError("", code=str(error.get("code") or "")))
 
     def refuses(self, error: ServerError) -> bool:
-        """Whether an error says that there were too many requests; the next one will wait."""
-        if error.is_rate_limit and self._model is not None:
+        """Whether an error says that there were too many requests; the next one will wait.
+
+        Not where that would take too long: where the server asks for more than a session waits, or has refused all
+        that was asked for some minutes.
+        """
+        if not error.is_rate_limit or error.is_for_later:
+            return False
+        now_s = time.monotonic()
+        if self._refused_since_s is None:
+            self._refused_since_s = now_s
+        if now_s - self._refused_since_s > REFUSED_FOR_S:
+            self._refused_since_s = None
+            return False
+        if self._model is not None:
             limiter, key = self._model
             limiter.refused(key, error.retry_after_s)
-        return error.is_rate_limit
+        return True
+
+    @staticmethod
+    def _is_failed(event: ev.SessionCreated | ev.ResponseDone) -> bool:
+        return isinstance(event, ev.ResponseDone) and event.response.status == "failed"
 
     def _on_wait(self, why: str) -> None:
         self._journal.announce(Waiting(message=why))
 
     def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        if isinstance(event, ev.SessionCreated | ev.ResponseDone) and not self._is_failed(event):
+            self._refused_since_s = None
         if self._model is None:
             return
         limiter, key = self._model

@@ -115,14 +115,19 @@ def _patient(gate: Gate) -> DefaultAsyncHttpxClient:
         async def send(self, request: Any, **options: Any) -> Any:
             while True:
                 answer = await super().send(request, **options)
-                if answer.status_code != 429:
+                wait_s = retry_after_s(answer.headers)
+                if answer.status_code != 429 and (answer.status_code != 503 or wait_s is None):
+                    # The SDK would wait in silence, twice.
+                    for name in ("retry-after", "retry-after-ms"):
+                        answer.headers.pop(name, None)
                     return answer
                 await answer.aread()
                 try:
                     code = answer.json()["error"]["code"]
                 except (ValueError, KeyError, TypeError):
                     code = None
-                wait_s = retry_after_s(answer.headers.get("Retry-After"))
+                if answer.status_code == 503:
+                    code = "too_many_requests"
                 error = ServerError("", code=str(code or "too_many_requests"), retry_after_s=wait_s)
                 if not gate.refuses(error):
                     return answer
@@ -154,6 +159,7 @@ async def told_by_sdk() -> AsyncIterator[None]:
             code=None if code is None else str(code),
             error_type=body.get("type") or ("server_error" if error.status_code >= 500 else None),
             param=body.get("param"),
+            retry_after_s=retry_after_s(error.response.headers),
         ) from without_frames(error)
     except APIConnectionError as error:
         host, reason = error.request.url.netloc.decode(), hide(str(error.__cause__ or error))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import AsyncIterator
+import math
+import time
+from collections.abc import AsyncIterator, Mapping
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -101,11 +105,31 @@ def _closed(error: ConnectionClosed) -> ConnectionLost:
     return ConnectionLost(hide(frame.reason) or "the server closed the connection", code=frame.code)
 
 
-def retry_after_s(header: str | None) -> float | None:
-    """Return how many seconds a server asks to wait; `None` where it does not say, or names a date."""
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds a server asks to wait; `None` where it does not say, or says nothing that can be read.
+
+    A date counts from the server's own, if it tells that. ``retry-after-ms`` is Azure's and OpenAI's.
+    """
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        said = _header(headers, name)
+        with contextlib.suppress(ValueError):
+            if not math.isnan(seconds := float(said) * scale):
+                return max(0.0, seconds)
+    until, now = _timestamp(_header(headers, "retry-after")), _timestamp(_header(headers, "date"))
+    return None if until is None else max(0.0, until - (time.time() if now is None else now))
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
     try:
-        return max(0.0, float(header or ""))
-    except ValueError:
+        return headers.get(name) or ""
+    except LookupError:
+        return ""  # It is there twice.
+
+
+def _timestamp(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
         return None
 
 
@@ -119,14 +143,14 @@ def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
             code=detail.get("code") or ("invalid_api_key" if status == 401 else None),
             error_type=detail.get("type"),
             param=detail.get("param"),
-            retry_after_s=retry_after_s(error.response.headers.get("Retry-After")),
+            retry_after_s=retry_after_s(error.response.headers),
         )
     except (msgspec.DecodeError, KeyError, TypeError):
         pass
     if status in (401, 403):
         return ServerError(f"{host} refused the key (HTTP {status})", code="invalid_api_key")
     if status == 429:
-        wait_s = retry_after_s(error.response.headers.get("Retry-After"))
+        wait_s = retry_after_s(error.response.headers)
         return ServerError(f"{host} has too much to do (HTTP 429)", code="too_many_requests", retry_after_s=wait_s)
     if status == 404:
         return ConnectionLost(f"{host} has no Realtime endpoint at this address (HTTP 404): check base_url and model")
