@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from .pricing import Cost, cost_of, price_tokens
+from .prices import find_price
+from .pricing import Cost, cost_of, is_free, metered_cost, price_tokens
 from .tokens import BILLED, Usage
 from .turns import Reply, Turn
 
 #: Steps of a chain that are billed beside the reply's own words.
 _APART = ("transcription", "speech")
+#: One token of audio for so many ms. Source: OpenAI, "Managing costs" of the Realtime API.
+_MS_PER_TOKEN_IN, _MS_PER_TOKEN_OUT = 100, 50
+#: Source: OpenAI, "What are tokens and how to count them?".
+_CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +31,24 @@ class Charge:
     """Its tokens; none where it is billed by time or characters."""
     cost: Cost | None
     is_reported: bool = True
-    """Whether the server said what it took; what it did not say is in no total."""
+    """Whether the server said what it took."""
+    is_due: bool = True
+    """Whether it is in the totals: all that was reported, and an answer that is whole, whose cost nobody knows else."""
+    untold_usd: float = 0.0
+    """What it may have cost where the server did not say what it took: an estimate, which is in no total."""
+
+    @property
+    def unsure_usd(self) -> float:
+        """What may come on top of what is in the totals; infinite where nobody can tell."""
+        return self.untold_usd + (self.cost.unsure_usd if self.cost else 0.0)
+
+    @property
+    def at_most_usd(self) -> float | None:
+        """What it can have cost at most; `None` where nobody can tell."""
+        if self.is_due and self.cost is None:
+            return None
+        most = (self.cost.total_usd if self.cost and self.is_due else 0.0) + self.unsure_usd
+        return most if math.isfinite(most) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +88,14 @@ class CostRow:
 
     @property
     def cost_usd(self) -> float | None:
-        """What was reported, priced; `None` where nothing was, or a price is not known."""
-        reported = [charge for charge in self.charges if charge.is_reported]
-        return sum_known(charge.cost.total_usd if charge.cost else None for charge in reported) if reported else None
+        """What was reported, priced; `None` where nothing was, a price is not known, or a whole answer was not told."""
+        due = [charge for charge in self.charges if charge.is_due]
+        return sum_known(charge.cost.total_usd if charge.cost else None for charge in due) if due else None
+
+    @property
+    def unsure_usd(self) -> float:
+        """What may come on top of `cost_usd`, where the server did not say all that was taken; infinite at worst."""
+        return sum(charge.unsure_usd for charge in self.charges)
 
     @property
     def wasted_usd(self) -> float | None:
@@ -82,10 +110,16 @@ class CostRow:
         """Whether the server said of anything what it took."""
         return any(charge.is_reported for charge in self.charges)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether anything of it is in the totals."""
+        return any(charge.is_due for charge in self.charges)
+
     def on(self, model: str) -> float | None:
         """Return what it would have cost with another model: the same tokens, and what is billed apart as it was."""
-        own = [cost_of(charge.usage, model) for charge in self.of("reply") if charge.is_reported]
-        apart = [charge.cost for charge in self.charges if charge.what != "reply" and charge.is_reported]
+        due = [charge for charge in self.charges if charge.is_due]
+        own = [cost_of(charge.usage, model) if charge.is_reported else None for charge in due if charge.what == "reply"]
+        apart = [charge.cost for charge in due if charge.what != "reply"]
         return None if self.is_chain else sum_known(cost.total_usd if cost else None for cost in (*own, *apart))
 
 
@@ -103,38 +137,85 @@ def _transcription(turn: Turn) -> Charge | None:
     """Return what writing a turn down took, if somebody did; in a chain that is a step of the reply."""
     if turn.transcription_usage is None and turn.transcription_model is None:
         return None
-    usage = turn.transcription_usage
+    usage, model = turn.transcription_usage, turn.transcription_model
+    told = usage is not None
     return Charge(
         what="transcription",
-        model=turn.transcription_model or "",
+        model=model or "",
         usage=Usage.from_realtime(usage),
         cost=turn.cost,
-        is_reported=usage is not None,
+        is_reported=told,
+        is_due=told,
+        untold_usd=0.0 if told else _written_down_usd(turn, model),
     )
 
 
-def _own_charges(reply: Reply) -> Iterator[Charge]:
+def _written_down_usd(turn: Turn, model: str | None) -> float:
+    """Estimate what writing down a turn cost, from how long it sounds."""
+    audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
+    cost = metered_cost({"type": "duration", "seconds": audio_ms / 1000}, model)
+    words = math.ceil(len(turn.text) / _CHARACTERS_PER_TOKEN)
+    cost = cost or cost_of(Usage(audio_in=math.ceil(audio_ms / _MS_PER_TOKEN_IN), text_out=words), model)
+    return cost.total_usd if cost else math.inf
+
+
+def _own_charges(reply: Reply, before: Usage | None) -> Iterator[Charge]:
     for name, stage in reply.stages.copy().items():
-        yield Charge(
-            what=name if name in _APART else "reply",
-            model=stage.model,
-            usage=Usage.from_realtime(stage.usage),
-            cost=stage.cost,
-            is_reported=stage.usage is not None,
-        )
+        usage = None if stage.usage is None else Usage.from_realtime(stage.usage)
+        yield _charge(name if name in _APART else "reply", stage.model, usage, stage.cost, reply, before)
     if not reply.stages:
-        told = reply.usage is not None
-        yield Charge(what="reply", model=reply.model, usage=reply.usage or Usage(), cost=reply.cost, is_reported=told)
+        yield _charge("reply", reply.model, reply.usage, reply.cost, reply, before)
 
 
-def _charges(reply: Reply) -> Iterator[Charge]:
-    yield from _own_charges(reply)
+def _charges(reply: Reply, before: Usage | None) -> Iterator[Charge]:
+    yield from _own_charges(reply, before)
     if reply.asked and reply.asked.reply is reply and (charge := _transcription(reply.asked)):
         yield charge
 
 
-def reply_row(reply: Reply) -> CostRow:
-    """Return the row of a reply."""
+def _charge(
+    what: str, model: str, usage: Usage | None, cost: Cost | None, reply: Reply, before: Usage | None
+) -> Charge:
+    """Return a charge of a reply; one that is not told costs nothing where the model is free."""
+    tokens = (usage.input_tokens or usage.output_tokens) if usage else 0
+    # Of a model that has a price, an account that holds nothing is none.
+    told = usage is not None and (bool(tokens) or cost is not None or find_price(model) is None)
+    whole = reply.done and reply.status in ("completed", "incomplete")
+    if not told and is_free(find_price(model)):
+        cost = Cost()
+    return Charge(
+        what=what,
+        model=model,
+        usage=usage or Usage(),
+        cost=cost,
+        is_reported=told,
+        is_due=told or whole,
+        untold_usd=0.0 if told or whole or not reply.outputs else _cut_usd(what, model, reply, before or Usage()),
+    )
+
+
+def _cut_usd(what: str, model: str, reply: Reply, before: Usage) -> float:
+    """Estimate what a reply cost that was cut off, or broke off: what was made, and what the one before it read."""
+    if not reply.done:
+        return 0.0
+    if what == "transcription":
+        return _written_down_usd(reply.asked, model) if reply.asked else 0.0
+    text = reply.transcript
+    words = math.ceil(len(text) / _CHARACTERS_PER_TOKEN)
+    audio_ms = sum(part.audio_ms for turn in reply.turns for part in list(turn.parts.values()))
+    sound = Usage(audio_out=math.ceil(audio_ms / _MS_PER_TOKEN_OUT))
+    if what == "speech":
+        cost = metered_cost({"type": "characters", "characters": len(text)}, model)
+        cost = cost or cost_of(sound + Usage(text_in=words), model)
+    else:
+        made = Usage(text_out=words) if reply.stages else sound + Usage(text_out=words)
+        read = Usage(text_in=before.text_in, audio_in=before.audio_in, image_in=before.image_in)
+        cost = cost_of(made + read, model)
+    return cost.total_usd if cost else 0.0
+
+
+def reply_row(reply: Reply, before: Usage | None = None) -> CostRow:
+    """Return the row of a reply; `before` is what the last one took of which that was told."""
     unheard_ms, audio_ms = _unheard(reply)
     return CostRow(
         response_id=reply.response_id,
@@ -142,7 +223,7 @@ def reply_row(reply: Reply) -> CostRow:
         model=reply.model,
         status=reply.status,
         is_chain=bool(reply.stages),
-        charges=tuple(_charges(reply)),
+        charges=tuple(_charges(reply, before)),
         unheard_ms=unheard_ms,
         audio_ms=audio_ms,
         calls=", ".join(turn.name for turn in reply.turns if turn.kind in ("function_call", "mcp_call")),
@@ -167,28 +248,33 @@ def turn_row(turn: Turn) -> CostRow | None:
 
 
 class Tally:
-    """A running sum of what the charges come to that somebody reported, as `Costs.total_usd` sums them up.
+    """A running sum of what the charges can come to at most, as `Costs.at_most_usd` sums them up.
 
     To count one more costs the same however many there are.
     """
 
     def __init__(self) -> None:
         self._of: dict[Reply | Turn, float | None] = {}
+        self._before: dict[Reply | Turn, Usage | None] = {}
+        self._last: Usage | None = None
         self._known = 0.0
         self._unknown = 0
 
     @property
     def usd(self) -> float | None:
-        """Dollars; `None` while a price is not known."""
+        """Dollars; `None` while a price is not known, or the server did not say what was taken."""
         return None if self._unknown else self._known
 
     def count(self, record: Reply | Turn) -> None:
         """Count a reply, or what it took to write down a turn, anew."""
-        charges = _own_charges(record) if isinstance(record, Reply) else filter(None, [_transcription(record)])
-        usd = sum_known(each.cost.total_usd if each.cost else None for each in charges if each.is_reported)
+        used = self._before.setdefault(record, self._last)
+        charges = _own_charges(record, used) if isinstance(record, Reply) else filter(None, [_transcription(record)])
+        usd = sum_known(each.at_most_usd for each in charges)
         before, self._of[record] = self._of.get(record, 0.0), usd
         self._known += (usd or 0.0) - (before or 0.0)
         self._unknown += (usd is None) - (before is None)
+        if isinstance(record, Reply):
+            self._last = record.usage or self._last
 
     def recount(self) -> None:
         """Count all of it at the prices of now."""

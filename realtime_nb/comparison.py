@@ -31,7 +31,13 @@ class Cell:
     first_audio_ms: float | None = None
     done_ms: float | None = None
     cost_usd: float | None = None
-    """What the answer cost, with writing down the question where the system did; `None` where a price is not known."""
+    """What the question cost, as `Conversation.costs` counts it: all rounds of tools, and writing it down, once each.
+
+    Of a question that failed it is what was billed all the same. `None` where a price is not known, or the server did
+    not say what a whole answer took.
+    """
+    cost_remarks: str = ""
+    """What is not in the cost, and what in it may be wrong."""
     tokens_in: int | None = None
     tokens_out: int | None = None
     heard: str = ""
@@ -85,7 +91,7 @@ class Comparison(Record):
 
     def values(self, system: str, measure: str) -> list[float]:
         """Return a measure of a system's cells that have it."""
-        cells = (getattr(cell, measure) for cell in self.cells if cell.system == system)
+        cells = (_value(cell, measure) for cell in self.cells if cell.system == system)
         return [float(value) for value in cells if value is not None]
 
     def summary(self, *, baseline: str | None = None, seed: int = 0) -> pandas.DataFrame:
@@ -138,9 +144,9 @@ class Comparison(Record):
         """Return the mean of the paired differences and its interval; of one pair, or to itself, there is none."""
         of = {
             name: {
-                (cell.clip, cell.repeat): getattr(cell, measure)
+                (cell.clip, cell.repeat): value
                 for cell in self.cells
-                if cell.system == name and getattr(cell, measure) is not None
+                if cell.system == name and (value := _value(cell, measure)) is not None
             }
             for name in (system, baseline)
         }
@@ -153,3 +159,9 @@ class Comparison(Record):
     def __repr__(self) -> str:
         failed = sum(bool(cell.error) for cell in self.cells)
         return f"Comparison({', '.join(self.systems)}; {len(self.cells)} answers, {failed} failed)"
+
+
+def _value(cell: Cell, measure: str) -> float | None:
+    """Return a measure of a cell; what a failure cost is not what an answer costs."""
+    value: float | None = None if cell.error and measure == "cost_usd" else getattr(cell, measure)
+    return value

@@ -158,7 +158,17 @@ class Conversation(Record):
         >>> session.conversation.costs().total_usd
         0.0
         """
-        return Costs(self.replies, list(self._index.turns.values()))
+        return self.costs_between((0, 0), self.extent)
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """How many replies and how many turns there have been so far; see `costs_between`."""
+        return len(self._index.replies), len(self._index.turns)
+
+    def costs_between(self, start: tuple[int, int], end: tuple[int, int]) -> Costs:
+        """Return what was billed from one `extent` to another; what lies between any number of them adds up."""
+        turns = list(self._index.turns.values())
+        return Costs(self.replies[start[0] : end[0]], turns[start[1] : end[1]])
 
     # --- folding ---
 
@@ -329,8 +339,8 @@ class Conversation(Record):
     ) -> None:
         turn = self._index.item(event.item_id, role="user")
         self._index.part(turn, event.content_index, "audio").finish_text(event.transcript)
-        turn.transcription_usage = event.usage
-        turn.transcription_model = _text(setting_at(self.session, "audio.input.transcription.model"))
+        model = _text(setting_at(self.session, "audio.input.transcription.model"))
+        turn.written_down(event.content_index, event.usage, model)
 
     def _transcription_failed(self, event: ev.ConversationItemInputAudioTranscriptionFailed, elapsed_ms: float) -> None:
         turn = self._index.item(event.item_id, role="user")

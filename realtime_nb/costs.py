@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .charges import CostRow, reply_row, sum_known, turn_row
-from .pricing import format_usd
+from .prices import find_price
+from .pricing import format_least, format_usd
 from .record import Record
 from .tokens import BILLED, Usage
 from .turns import Reply, Turn
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 #: What a session is compared with unless told otherwise: the current models, and the prices of the launch.
 MODELS = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-4o-realtime-preview-2024-10-01")
+#: More remarks about single answers are too many to read.
+_REMARKS_SHOWN = 5
 
 
 class Costs(Record):
@@ -38,8 +42,10 @@ class Costs(Record):
     the sum of ``cost_usd`` holds everything once. For a chain, ``speech_usd`` is its last step; the tokens in the row
     are those of the text model.
 
-    A reply whose usage the server did not tell (a failed one, or one that is still being made) has a row, but is in no
-    total. Where a price is not known, neither is what it is part of: `NaN` in the frame, `None` in the totals.
+    A reply whose usage the server did not tell (a failed one, one that was cut off, or one that is still being made)
+    has a row, but is in no total. Where a price is not known, or the server did not say what a whole answer took,
+    neither is what it is part of: `NaN` in the frame, `None` in the totals. Tokens that the server does not split by
+    kind count as text: then the totals are the least, and `at_most_usd` is the most. `remarks` say all of that.
 
     Wasted is what was made but not heard: ``audio_out_usd · unheard_ms / audio_ms`` (for a chain ``speech_usd``), with
     ``unheard_ms`` from where the server cut the turn, or from where playback was stopped. Where no speaker told what
@@ -58,7 +64,11 @@ class Costs(Record):
     """
 
     def __init__(self, replies: Sequence[Reply], turns: Sequence[Turn]):
-        rows = [reply_row(reply) for reply in replies]
+        rows: list[CostRow] = []
+        before: Usage | None = None
+        for reply in replies:
+            rows.append(reply_row(reply, before))
+            before = reply.usage or before
         self.rows: list[CostRow] = [*rows, *(row for turn in turns if (row := turn_row(turn)) is not None)]
         """A `CostRow` for each row of the frame."""
 
@@ -94,8 +104,23 @@ class Costs(Record):
 
     @property
     def total_usd(self) -> float | None:
-        """What was reported, priced; `None` where a price is not known."""
-        return sum_known(row.cost_usd for row in self.rows if row.is_reported)
+        """What was reported, priced; `None` where a price is not known, or a whole answer was not told."""
+        return sum_known(row.cost_usd for row in self.rows if row.is_due)
+
+    @property
+    def at_most_usd(self) -> float | None:
+        """What it can have cost at most, which is what bounds count: `total_usd` where the server told everything.
+
+        An answer that was cut off, and of which the server does not tell what it took, counts by its sound and its
+        words and what the one before it read. `None` where nobody can tell.
+        """
+        total, unsure = self.total_usd, self.unsure_usd
+        return None if total is None or math.isinf(unsure) else total + unsure
+
+    @property
+    def unsure_usd(self) -> float:
+        """What may come on top of `total_usd`; infinite where nobody can tell."""
+        return sum(row.unsure_usd for row in self.rows)
 
     @property
     def cumulative_usd(self) -> list[float | None]:
@@ -103,7 +128,7 @@ class Costs(Record):
         totals: list[float | None] = []
         total: float | None = 0.0
         for row in self.rows:
-            if row.is_reported:
+            if row.is_due:
                 total = sum_known((total, row.cost_usd))
             totals.append(total)
         return totals
@@ -122,7 +147,7 @@ class Costs(Record):
     def apart_usd(self) -> float | None:
         """What was billed apart: transcriptions, and the speech of a chain."""
         charges = (charge for row in self.rows for charge in row.charges if charge.what != "reply")
-        return sum_known(charge.cost.total_usd if charge.cost else None for charge in charges if charge.is_reported)
+        return sum_known(charge.cost.total_usd if charge.cost else None for charge in charges if charge.is_due)
 
     @property
     def wasted_usd(self) -> float | None:
@@ -132,20 +157,21 @@ class Costs(Record):
 
     @property
     def remarks(self) -> list[str]:
-        """What is in no total, and why."""
+        """What is in no total, and why; and what in the totals may be wrong."""
         charges = [charge for row in self.rows for charge in row.charges]
-        unknown = sorted(
-            {
-                charge.model or "a model without a name"
-                for charge in charges
-                if charge.is_reported and charge.cost is None
-            }
-        )
-        silent = sum(not charge.is_reported for charge in charges)
-        remarks = [f"the price of {model} is not known: see realtime_nb.use_prices" for model in unknown]
+        unpriced = {charge.model for charge in charges if charge.is_reported and charge.cost is None}
+        whole = sum(charge.is_due and not charge.is_reported and charge.cost is None for charge in charges)
+        silent = sum(not charge.is_due for charge in charges)
+        odd = list(dict.fromkeys(remark for charge in charges if charge.cost for remark in charge.cost.remarks))
+        remarks = [_unpriced(model) for model in sorted(unpriced)]
+        told = f"of {len(charges)} charges the server did not say what they took"
+        if whole:
+            remarks.append(f"for {whole} {told}: the sum is not known")
         if silent:
-            remarks.append(f"for {silent} of {len(charges)} charges the server did not say what they took: not counted")
-        return remarks
+            remarks.append(f"for {silent} {told}: not counted")
+        if len(odd) > _REMARKS_SHOWN:
+            odd[_REMARKS_SHOWN:] = [f"{len(odd) - _REMARKS_SHOWN} more remarks are in Reply.cost"]
+        return remarks + odd
 
     def on(self, *models: str) -> Elsewhere:
         """Return what this session would have cost with other models.
@@ -165,7 +191,7 @@ class Costs(Record):
         return Elsewhere(self, models or MODELS)
 
     def __repr__(self) -> str:
-        return f"Costs({len(self)} rows, {format_usd(self.total_usd)})"
+        return f"Costs({len(self)} rows, {format_least(self.total_usd, self.unsure_usd)})"
 
 
 class Elsewhere(Record):
@@ -174,7 +200,7 @@ class Elsewhere(Record):
     def __init__(self, costs: Costs, models: Sequence[str]):
         self.costs = costs
         self.totals_usd: dict[str, float | None] = {
-            model: sum_known(row.on(model) for row in costs.rows if row.is_reported) for model in models
+            model: sum_known(row.on(model) for row in costs.rows if row.is_due) for model in models
         }
         """Dollars by model; `None` where a price is not known, or the session was a chain."""
 
@@ -197,6 +223,12 @@ class Elsewhere(Record):
 
     def __repr__(self) -> str:
         return f"Elsewhere({', '.join(f'{model} {format_usd(usd)}' for model, usd in self.totals_usd.items())})"
+
+
+def _unpriced(model: str) -> str:
+    if find_price(model) is None:
+        return f"the price of {model or 'a model without a name'} is not known: see realtime_nb.use_prices"
+    return f"{model} has no price for all that it took: see realtime_nb.use_prices"
 
 
 def _columns(row: CostRow) -> dict[str, Any]:

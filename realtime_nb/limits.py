@@ -69,7 +69,10 @@ class Limits:
         if self.max_usd is not None:
             if self.spent_usd is None:
                 return BudgetReached(
-                    "max_usd", "what was spent is not known any more: give the prices by realtime_nb.use_prices"
+                    "max_usd",
+                    "what was spent is not known any more, because a price is missing (give it by "
+                    "realtime_nb.use_prices) or the server did not say what an answer took: "
+                    f"conversation.costs() shows which; to go on without a bound, set {self._where}.max_usd = None",
                 )
             if self.spent_usd >= self.max_usd:
                 spent = f"{format_usd(self.spent_usd)} of {format_usd(self.max_usd)} are spent"

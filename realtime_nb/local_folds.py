@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .seams import renewal_text
-from .tokens import Usage
+from .tokens import Usage, add_usages
 from .turn_index import TurnIndex
 from .turns import Reply, Stage, Turn
 from .wire.items import ErrorDetail
@@ -110,7 +110,10 @@ def _stage_started(index: TurnIndex, event: StageStarted, elapsed_ms: float) -> 
 def _stage_done(index: TurnIndex, event: StageDone, elapsed_ms: float) -> None:
     reply = index.reply(event.response_id)
     stage = reply.stages.setdefault(event.stage, Stage())
-    stage.usage, stage.remark = event.usage, event.remark
+    # A question of two clips is written down in two requests.
+    usages = (stage.usage, event.usage) if stage.is_done else (event.usage,)
+    stage.usage, stage.is_done = add_usages(usages), True
+    stage.remark = "; ".join(filter(None, (stage.remark, event.remark)))
     reply.usage = (reply.usage or Usage()) + Usage.from_realtime(event.usage)
     reply.timing.mark(f"{event.stage}.done", elapsed_ms)
 

@@ -24,7 +24,8 @@ from .tokens import is_amount
 VARIABLE = "REALTIME_NB_PRICES"
 #: USD per million tokens.
 TOKEN_PRICES = tuple(f"{kind}_{way}" for kind in ("text", "audio", "image") for way in ("in", "cached", "out"))
-_AMOUNTS = (*TOKEN_PRICES, "per_minute", "per_million_characters")
+#: All prices that a row may have.
+AMOUNTS = (*TOKEN_PRICES, "per_minute", "per_million_characters")
 _TEXTS = ("as_of", "source", "remark", "minutes_of")
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
@@ -133,11 +134,11 @@ def _checked_row(where: str, row: Any, known: Mapping[str, dict[str, Any]]) -> d
     if not isinstance(row, Mapping):
         raise SettingsError(f"{where} must be an object of prices, not {row!r}")
     for key, value in row.items():
-        if key in (*_AMOUNTS, "times", "context_tokens"):
-            if isinstance(value, bool) or not is_amount(value):
+        if key in (*AMOUNTS, "times", "context_tokens"):
+            if not is_amount(value):
                 raise SettingsError(f"{where}[{key!r}]={value!r} must be a number of at least 0")
         elif key not in (*_TEXTS, "like"):
-            raise SettingsError(f"{where}[{key!r}] is no price: take one of {', '.join((*_AMOUNTS, *_TEXTS, 'like'))}")
+            raise SettingsError(f"{where}[{key!r}] is no price: take one of {', '.join((*AMOUNTS, *_TEXTS, 'like'))}")
         elif not isinstance(value, str):
             raise SettingsError(f"{where}[{key!r}]={value!r} must be text")
     own = {key: value for key, value in row.items() if key not in ("like", "times")}
@@ -150,13 +151,13 @@ def _checked_row(where: str, row: Any, known: Mapping[str, dict[str, Any]]) -> d
         base["source"] = f"prices of your own, like {like}" + (f" × {row['times']}" if "times" in row else "")
     elif "times" in row:
         raise SettingsError(f"{where}['times']={row['times']!r} needs a 'like' beside it")
-    if not any(key in own or key in base for key in _AMOUNTS):
-        raise SettingsError(f"{where} holds no price: give one of {', '.join(_AMOUNTS)}, or 'like'")
+    if not any(key in own or key in base for key in AMOUNTS):
+        raise SettingsError(f"{where} holds no price: give one of {', '.join(AMOUNTS)}, or 'like'")
     return {**base, **own}
 
 
 def _times(row: Mapping[str, Any], times: float) -> dict[str, Any]:
-    return {key: value * times if key in _AMOUNTS else value for key, value in row.items()}
+    return {key: value * times if key in AMOUNTS else value for key, value in row.items()}
 
 
 def shutdown_date(model: str | None) -> str | None:

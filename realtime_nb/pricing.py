@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .prices import find_price
+from .prices import AMOUNTS, find_price
 from .record import Record
-from .tokens import Usage, is_amount
+from .tokens import Usage, is_amount, read_usage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,14 @@ class Cost(Record):
     output_usd: float = 0.0
     as_of: str = ""
     source: str = ""
+    unsure_usd: float = 0.0
+    """What may come on top, where the server did not say all that was taken; infinite where nobody can tell."""
+    remarks: tuple[str, ...] = ()
+    """Why the sum may be wrong; empty where it is sure."""
 
     @property
     def total_usd(self) -> float:
-        """The sum."""
+        """The sum; `remarks` say where it is not sure."""
         return self.input_usd + self.cached_usd + self.output_usd
 
     def __add__(self, other: Cost) -> Cost:
@@ -44,10 +49,12 @@ class Cost(Record):
             output_usd=self.output_usd + other.output_usd,
             as_of=min(filter(None, (self.as_of, other.as_of)), default=""),
             source=self.source or other.source,
+            unsure_usd=self.unsure_usd + other.unsure_usd,
+            remarks=tuple(dict.fromkeys(self.remarks + other.remarks)),
         )
 
     def __str__(self) -> str:
-        return format_usd(self.total_usd)
+        return format_cost(self)
 
 
 def format_usd(usd: float | None) -> str:
@@ -59,6 +66,16 @@ def format_usd(usd: float | None) -> str:
     if abs(usd) < 0.01:
         return f"${usd:.5f}"
     return f"${usd:.4f}" if abs(usd) < 1 else f"${usd:,.2f}"
+
+
+def format_least(usd: float | None, unsure_usd: float) -> str:
+    """Write dollars, and say where more may come on top."""
+    return f"at least {format_usd(usd)}" if usd is not None and unsure_usd else format_usd(usd)
+
+
+def format_cost(cost: Cost | None) -> str:
+    """Write what something cost; `None` is "unknown"."""
+    return format_least(cost.total_usd, cost.unsure_usd) if cost else "unknown"
 
 
 def price_tokens(usage: Usage, model: str | None) -> dict[str, float | None]:
@@ -108,13 +125,53 @@ def cost_of(usage: Usage, model: str | None) -> Cost | None:
     if row is None or None in usd.values():
         return None
     spent = {way: sum(usd[name] or 0.0 for name in usd if name.endswith(way)) for way in ("_fresh", "_cached", "_out")}
+    unsure_usd, remarks = _unsure(usage, row)
     return Cost(
         input_usd=spent["_fresh"],
         cached_usd=spent["_cached"],
         output_usd=spent["_out"],
         as_of=row["as_of"],
         source=row["source"],
+        unsure_usd=unsure_usd,
+        remarks=remarks,
     )
+
+
+def _unsure(usage: Usage, row: Mapping[str, Any]) -> tuple[float, tuple[str, ...]]:
+    """Return what may come on top of the tokens as they were counted, and why the sum is not sure."""
+    if is_free(row):
+        return 0.0, ()
+    remarks = list(usage.remarks)
+    # What was not split counts as text; it may all be of the dearest kind.
+    fresh = min(usage.unsplit_in, usage.text_in - usage.text_cached)
+    unsplit = {"in": fresh, "cached": usage.unsplit_in - fresh, "out": usage.unsplit_out}
+    unsure_usd = sum(
+        tokens * (_dearest(row, way) - row[f"text_{way}"]) / 1e6 for way, tokens in unsplit.items() if tokens
+    )
+    if unsure_usd:
+        count = usage.unsplit_in + usage.unsplit_out
+        remarks.append(
+            f"the server did not say of {count:,} tokens whether they are text or sound: they count as text, and may "
+            f"cost {format_usd(unsure_usd)} more"
+        )
+    if usage.unsplit_cached:
+        remarks.append(
+            f"the server did not say of which kind {usage.unsplit_cached:,} cached tokens are: text counts first, and "
+            "it may have cost less"
+        )
+    if not usage.is_complete:
+        unsure_usd = math.inf
+        remarks.append("the server did not say how many tokens were read and how many made: it costs more than this")
+    return unsure_usd, tuple(remarks)
+
+
+def _dearest(row: Mapping[str, Any], way: str) -> float:
+    return max(float(row.get(f"{kind}_{way}", 0.0)) for kind in ("text", "audio", "image"))
+
+
+def is_free(row: Mapping[str, Any] | None) -> bool:
+    """Whether a row of prices says that the model costs nothing, whatever is taken."""
+    return row is not None and not any(row.get(key) for key in AMOUNTS)
 
 
 def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | None:
@@ -134,7 +191,7 @@ def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | N
         `None` where the usage or the price is not known.
     """
     row = find_price(model)
-    if row is None or not usage:
+    if row is None or not isinstance(usage, Mapping) or not usage:
         return None
     seconds = usage.get("seconds")
     if usage.get("type") == "duration" or ("per_minute" in row and seconds is not None):
@@ -147,4 +204,7 @@ def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | N
             return None
         usd = characters * row["per_million_characters"] / 1e6
         return Cost(input_usd=usd, as_of=row["as_of"], source=row["source"])
-    return cost_of(Usage.from_realtime(usage), model)
+    tokens = read_usage(usage)
+    # Nothing takes no tokens at all: who says so does not count.
+    known = tokens is not None and (tokens.input_tokens or tokens.output_tokens or is_free(row))
+    return cost_of(tokens, model) if tokens is not None and known else None

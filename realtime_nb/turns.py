@@ -15,7 +15,7 @@ from .errors import PictureError
 from .pictures import Picture
 from .record import Record
 from .timing import Timing
-from .tokens import Usage
+from .tokens import Usage, add_usages, read_usage
 from .wire.items import ErrorDetail, Item, Response
 from .wire.local import FramePassed, Word
 
@@ -194,6 +194,7 @@ class Turn(Record):
     """The turn whose place it took, as it was before it was edited."""
     reply: Reply | None = None
     """The first reply to it, for a turn of the person's."""
+    _written: dict[int, dict[str, Any] | None] = field(default_factory=dict, repr=False)
 
     def describe(self, item: Item) -> None:
         """Take over what a server's description of the item says."""
@@ -281,6 +282,11 @@ class Turn(Record):
         parts = list(self.parts.values())
         return bool(parts) and all(part.text_done or part.kind == "image" for part in parts)
 
+    def written_down(self, content_index: int, usage: dict[str, Any] | None, model: str | None) -> None:
+        """Take over what writing down a part of it took; of a part that is told twice, the last word counts."""
+        self._written[content_index] = usage
+        self.transcription_usage, self.transcription_model = add_usages(self._written.values()), model
+
     @property
     def is_written_down(self) -> bool:
         """Whether somebody has written down what was said aloud in it, be it nothing."""
@@ -308,6 +314,8 @@ class Stage(Record):
     """Tokens, ``seconds`` or ``characters``, as the step is billed."""
     remark: str = ""
     """What is worth knowing, e.g. that other words were spoken than were written."""
+    is_done: bool = False
+    """Whether it has told what it took."""
 
     @property
     def cost(self) -> pricing.Cost | None:
@@ -366,7 +374,9 @@ class Reply(Record):
             self.reason = response.status_details.reason or ""
             self.error = response.status_details.error or None
         if response.usage is not None:
-            self.usage = Usage.from_realtime(response.usage)
+            self.usage = read_usage(response.usage) or self.usage
+        if response.status == "completed" and self.usage and not self.usage.input_tokens + self.usage.output_tokens:
+            self.usage = None  # No answer takes nothing: the server does not count.
         self.status = response.status or self.status  # Last: what is completed has its usage.
 
     def __repr__(self) -> str:

@@ -8,7 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextlib.contextmanager
 def plain(answers, *, ahead_s=0.0):
-    """Serve `answers`, status and JSON text by path; everything else is not found. Yield the address.
+    """Serve `answers` by path: status, body, and headers where they are others than those of JSON. Yield the address.
+
+    Everything else is not found. A list is answered in its order, its last one over and over. A Content-Length of more
+    than there is breaks off; one of `None` ends with the connection.
 
     Parameters
     ----------
@@ -25,16 +28,20 @@ def plain(answers, *, ahead_s=0.0):
         def do_GET(self):
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answer = answers.get(self.path.partition("?")[0], (404, "not here"))
+            if isinstance(answer, list):
+                answer = answer.pop(0) if len(answer) > 1 else answer[0]
             if answer is None:
                 ended.wait(30)
                 return
-            status, body = answer
+            status, body, *headers = answer
+            body = body.encode() if isinstance(body, str) else body
+            told = {"Content-Type": "application/json", "Content-Length": len(body), "Connection": "close"}
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Connection", "close")
+            for name, value in (told | dict(*headers)).items():
+                if value is not None:
+                    self.send_header(name, str(value))
             self.end_headers()
-            self.wfile.write(body.encode())
+            self.wfile.write(body)
 
         do_POST = do_GET
 

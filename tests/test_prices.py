@@ -1,15 +1,17 @@
 import datetime
+import itertools
 import json
 
 import pytest
 from genai_prices import Usage as TheirUsage
-from genai_prices import calc_price
+from genai_prices import calc_price, extract_usage
 
 from realtime_nb import prices
 from realtime_nb.errors import SettingsError
 from realtime_nb.prices import TOKEN_PRICES, VARIABLE, find_price, price_table, shutdown_notice, use_prices
 from realtime_nb.pricing import cost_of, metered_cost
-from realtime_nb.tokens import Usage
+from realtime_nb.tokens import Usage, read_usage
+from realtime_nb.wire.chat import realtime_usage
 
 MODELS = price_table()["models"]
 
@@ -202,3 +204,47 @@ def test_a_bad_file_in_the_environment_is_named_with_its_variable(tmp_path, monk
     monkeypatch.setenv(VARIABLE, str(path))
     with pytest.raises(SettingsError, match=rf"{VARIABLE}: .*prices.json is no file of prices"):
         find_price("gpt-realtime-2.1")
+
+
+def _told(split, text, audio, text_cached, audio_cached, text_out, audio_out):
+    """Return a usage of the Realtime API that splits all, the audio alone, or nothing."""
+    cached = {"text_tokens": text_cached, "audio_tokens": audio_cached, "image_tokens": 0}
+    details = {"cached_tokens": text_cached + audio_cached, "cached_tokens_details": cached}
+    words = {"text_tokens": text} if split == "all" else {}
+    words_out = {"text_tokens": text_out} if split == "all" else {}
+    told = {"input_tokens": text + audio, "output_tokens": text_out + audio_out}
+    told["total_tokens"] = sum(told.values())
+    if split != "nothing":
+        told["input_token_details"] = {"audio_tokens": audio, **words, **details}
+        told["output_token_details"] = {"audio_tokens": audio_out, **words_out}
+    return told
+
+
+@pytest.mark.parametrize("split", ["all", "the audio", "nothing"])
+@pytest.mark.parametrize("model", ["gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-audio-1.5", "gpt-4.1"])
+def test_an_independent_implementation_reads_and_prices_what_servers_tell_alike(model, split):
+    is_chat = not model.startswith("gpt-realtime")
+    compared = 0
+    for text, audio, text_cached, audio_cached, text_out, audio_out in itertools.product(
+        (0, 400), (0, 900), (0, 128), (0, 640), (0, 50), (0, 300)
+    ):
+        if text_cached > text or audio_cached > audio or not text + audio or not text_out + audio_out:
+            continue
+        if ((audio or audio_out) and (model == "gpt-4.1" or split == "nothing")) or (audio_cached and is_chat):
+            continue  # They have no sound, would have to guess, or take nothing off for it.
+        if split == "nothing" and text_cached:
+            continue
+        told = _told(split, text, audio, text_cached, audio_cached, text_out, audio_out)
+        data = {"type": "response.done", "response": {"model": model, "usage": told}}
+        if is_chat:
+            told = {
+                name.replace("input", "prompt").replace("output", "completion"): each for name, each in told.items()
+            }
+            told = {name.replace("token_details", "tokens_details"): each for name, each in told.items()}
+            data = {"model": model, "usage": told}
+        theirs = extract_usage(data, provider_id="openai", api_flavor="chat" if is_chat else "realtime").usage
+        usd = float(calc_price(theirs, model_ref=model, provider_id="openai").total_price)
+        cost = cost_of(read_usage(realtime_usage(told) if is_chat else told), model)
+        assert cost.total_usd == pytest.approx(usd), told
+        compared += 1
+    assert compared

@@ -172,7 +172,10 @@ class _Attempt:
         with suppress(Exception):  # What came of the question is known.
             session.close().result(_CLOSE_TIMEOUT_S)
         # Also of an answer that never came to its end.
-        self.row.setdefault("cost_usd", session.bounds.spent_usd)
+        if "cost_usd" not in self.row:
+            self.row["cost_usd"] = session.bounds.spent_usd
+            if remarks := session.conversation.costs().remarks:
+                self.row["cost_remarks"] = "; ".join(remarks)
         if not len(session.log):
             return
         try:

@@ -20,6 +20,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from ..charges import sum_known
 from ..errors import MissingExtra, SettingsError
 from ..files import (
     FolderInUse,
@@ -404,11 +405,11 @@ def in_order(rows: list[dict[str, Any]], cells: list[str]) -> list[dict[str, Any
 
 def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return totals, and of each system what its measures come to."""
-    known = [cost_usd for row in rows if (cost_usd := spent_usd(row)) is not None]
+    spent = [spent_usd(row) for row in rows]
     return {
         "total_examples": len(rows),
         "failed_examples": sum(row["status"] == "failed" for row in rows),
-        "cost_usd": sum(known),
+        "cost_usd": sum_known(spent),
         "systems": {
             system: _measures([row for row in rows if row["system"] == system])
             for system in dict.fromkeys(row["system"] for row in rows)

@@ -15,6 +15,8 @@
                                   open microphone can show: a clip is sent faster than it sounds.
 ``cost_usd``                      All that the system billed, writing down the person's words included: the cost of one
                                   task. Of judges and simulated users: ``judge_cost_usd``, ``user_cost_usd``.
+``cost_at_most_usd``              Where the server told too little: the most that ``cost_usd`` can be. `None` where
+                                  nobody can tell; ``cost_remarks`` says why. A budget counts it.
 ``cost_per_minute_usd``           ``cost_usd`` over the minutes that both sides speak.
 ``cost_per_task_usd``             In summaries: the sum of ``cost_usd`` over the number of tasks that came out right.
 ``task_success``                  1 where all that the dataset expects came about: the calls of tools, their arguments,
@@ -47,6 +49,7 @@ from typing import Any
 from ..alignment import error_rates
 from ..audio import AudioClip, concatenate
 from ..conversation import Conversation
+from ..costs import Costs
 from ..timing import silence_at_end_ms
 from ..turns import Reply, Turn
 from ..voice_measures import COLUMNS
@@ -64,8 +67,8 @@ MEASURES = (
 )
 #: Numbers in a row that say what was asked, or are parts of measures. Any other is a grader's own measure.
 NO_MEASURES = frozenset(
-    "repeat input_seed attempts retried_cost_usd latency_first_text_ms input_s output_audio_tokens output_text_tokens "
-    "turns interruptions backchannels".split()
+    "repeat input_seed attempts retried_cost_usd cost_at_most_usd latency_first_text_ms input_s "
+    "output_audio_tokens output_text_tokens turns interruptions backchannels".split()
 )
 #: What a cell spends: on the system that is measured, and on those who measure it.
 _SPENT = ("cost_usd", "judge_cost_usd", "user_cost_usd")
@@ -138,6 +141,7 @@ def totals(conversation: Conversation, input_s: float, output_s: float) -> dict[
     usages = [reply.usage for reply in conversation.replies if reply.usage is not None]
     return {
         "cost_usd": cost_usd,
+        **told_costs(costs),
         "cost_per_minute_usd": None if cost_usd is None else cost_usd * 60 / (input_s + output_s),
         "wasted_usd": costs.wasted_usd,
         "heard_fraction": heard_fraction(conversation.replies),
@@ -148,6 +152,12 @@ def totals(conversation: Conversation, input_s: float, output_s: float) -> dict[
         "output_audio_tokens": sum(usage.audio_out for usage in usages) if usages else None,
         "output_text_tokens": sum(usage.text_out for usage in usages) if usages else None,
     }
+
+
+def told_costs(costs: Costs) -> dict[str, Any]:
+    """Return what is to be known of a cost: ``cost_remarks``, and where it may be more, ``cost_at_most_usd``."""
+    told: dict[str, Any] = {"cost_at_most_usd": costs.at_most_usd} if costs.unsure_usd else {}
+    return told | ({"cost_remarks": "; ".join(costs.remarks)} if costs.remarks else {})
 
 
 def heard_fraction(replies: Sequence[Reply]) -> float | None:
@@ -163,9 +173,14 @@ def heard_fraction(replies: Sequence[Reply]) -> float | None:
 
 
 def spent_usd(row: dict[str, Any]) -> float | None:
-    """Return what a row's cell took from the budget, judges and simulated users included; `None` if not known."""
+    """Return what a row's cell took, judges and simulated users included; `None` if not known."""
     spent = [row[name] for name in _SPENT if name in row]
     return None if None in spent else float(sum(spent))
+
+
+def budgeted_usd(row: dict[str, Any]) -> float | None:
+    """Return what counts of a row's cell for a budget: the most that it may have cost; `None` if not known."""
+    return spent_usd(row | {"cost_usd": row["cost_at_most_usd"]} if "cost_at_most_usd" in row else row)
 
 
 def value_of(row: dict[str, Any], measure: str) -> float | None:

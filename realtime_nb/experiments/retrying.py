@@ -48,6 +48,12 @@ def after(row: dict[str, Any], earlier: Sequence[dict[str, Any]]) -> dict[str, A
     users = [each["user_cost_usd"] for each in (row, *earlier) if "user_cost_usd" in each]
     if users:
         row = row | {"user_cost_usd": None if None in users else sum(users)}
+    every = (row, *earlier)
+    if any("cost_at_most_usd" in each for each in every):
+        most = [each.get("cost_at_most_usd", each.get("cost_usd", 0.0)) for each in every]
+        row = row | {"cost_at_most_usd": None if None in most else sum(most)}
+    if remarks := list(dict.fromkeys(each["cost_remarks"] for each in every if each.get("cost_remarks"))):
+        row = row | {"cost_remarks": "; ".join(remarks)}
     errors = [f"{each['failure_stage']}: {each['error_type']}: {each['error_message']}" for each in earlier]
     return row | {
         "attempts": attempts,

@@ -23,7 +23,7 @@ from .cells import Outcome, Work, lost_cell, run_cell
 from .folder import RunFolder
 from .forecast import Forecast
 from .interrupts import held_back, leave_to_client
-from .metrics import spent_usd
+from .metrics import budgeted_usd
 
 
 class Budget:
@@ -40,7 +40,7 @@ class Budget:
     def take(self, row: dict[str, Any]) -> None:
         """Count what a cell cost, judges and simulated users included."""
         self._taken += 1
-        cost_usd = spent_usd(row)
+        cost_usd = budgeted_usd(row)
         if cost_usd is None:
             self._is_known = False
             return
@@ -52,7 +52,10 @@ class Budget:
         if self._max_usd is None:
             return ""
         if not self._is_known:
-            return "max_usd cannot be kept: a price is not known; give it by realtime_nb.use_prices"
+            return (
+                "max_usd cannot be kept: a price is not known (give it by realtime_nb.use_prices), or a server did "
+                "not say what an answer took (see cost_remarks)"
+            )
         if under_way and not self._taken and not self._expected_usd:
             return "the first answer will tell what one costs"  # Nobody reads it: that one is under way.
         next_usd = (under_way + 1) * (self._dearest_usd or self._expected_usd)

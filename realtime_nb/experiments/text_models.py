@@ -85,7 +85,7 @@ async def _write(
                 completion = await create(model=named, messages=list(messages))
     finally:
         await api.close()
-    told = completion.model_dump()
+    told = completion.model_dump(warnings=False)
     usage = realtime_usage(told.get("usage"))
     cost = cost_of(Usage.from_realtime(usage), named) if usage else None
     text = next((choice["message"].get("content") for choice in told.get("choices") or []), None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ..audio import AudioClip
 from ..conversation import Conversation
+from ..costs import Costs
 from ..turns import Reply, Turn
 
 #: The API refuses to commit less.
@@ -37,9 +38,8 @@ class Exchange:
 
     @property
     def cost_usd(self) -> float | None:
-        """What the answer cost; `None` where that is not known."""
-        costs = [reply.cost for reply in self.replies]
-        return sum(cost.total_usd for cost in costs if cost) if costs and None not in costs else None
+        """What the answer cost, with writing down the question; `None` where that is not known."""
+        return Costs(self.replies, self.asked).total_usd if self.replies else None
 
 
 def exchanges_of(conversation: Conversation) -> list[Exchange]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from .spans import Piece
 
 if TYPE_CHECKING:
     import pandas
+
+_COUNTS = [field.name for field in fields(Usage) if field.name not in ("is_complete", "remarks")]
 
 
 def events_frame(lines: Sequence[Line], runs: Sequence[Run]) -> pandas.DataFrame:
@@ -120,8 +122,9 @@ def _used(reply: Reply) -> dict[str, Any]:
         "response_id": reply.response_id,
         "model": reply.model,
         "status": reply.status,
-        **(asdict(reply.usage) if reply.usage else dict.fromkeys(field.name for field in fields(Usage))),
+        **{name: getattr(reply.usage, name, None) for name in _COUNTS},
         "cost_usd": cost.total_usd if cost else None,
+        "remarks": "; ".join(cost.remarks) if cost else "",
     }
 
 

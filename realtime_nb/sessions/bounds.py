@@ -58,7 +58,9 @@ class SessionBounds(Limits):
     Dollars are those of `Conversation.costs`, writing down what the person said included. What an answer takes is told
     at its end; until then its sound is counted at the API's 20 tokens a second, so that a long answer is cut when its
     sound reaches the bound. What it read, and its words, come on top when it is done: the bound may be overshot by
-    that. An answer of which the server never tells what it took, because it was cut, stays counted by its sound.
+    that. An answer of which the server never tells what it took, because it was cut, stays counted by its sound and
+    words, and by what the one before it read. Where the server tells too little, the most that it may be counts
+    (`Costs.at_most_usd`); where it does not say at all what a whole answer took, the session closes.
     """
 
     def __init__(self, *, limiter: Limiter | None = None, **limits: Any):

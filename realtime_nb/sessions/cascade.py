@@ -15,6 +15,7 @@ from ..pictures import Picture
 from ..prices import shutdown_notice
 from ..secrecy import Secret, masked
 from ..sentences import split_sentences
+from ..tokens import add_usages
 from ..tools import Approver
 from ..wire import events as ev
 from ..wire.chat import CompletionReader
@@ -319,24 +320,10 @@ class CascadeSession(TurnwiseSession):
 
     def _done(self, response_id: str, stage: str, took: list[Took]) -> None:
         remark = "; ".join(step.remark for step in took if step.remark)
-        usage = _sum([step.usage for step in took])
+        usage = add_usages(step.usage for step in took)
         self._tell("local", StageDone(response_id=response_id, stage=stage, usage=usage, remark=remark))
 
     async def _close(self) -> None:
         await super()._close()
         if isinstance(self._speaker, RealtimeSpeaker):
             await self._speaker.close()
-
-
-def _sum(usages: list[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Add up what a step took in several requests; numbers are added, the rest is that of the first."""
-    total: dict[str, Any] = {}
-    for usage in usages:
-        for key, value in usage.items():
-            if isinstance(value, Mapping):
-                total[key] = _sum([total.get(key) or {}, value])
-            elif isinstance(value, int | float):
-                total[key] = total.get(key, 0) + value
-            else:
-                total.setdefault(key, value)
-    return total or None

@@ -206,9 +206,9 @@ class ChatSession(TurnwiseSession):
             self._tell("received", *reader.begin())
             if "stream" in self._wanted:
                 async for chunk in completion:
-                    self._tell("received", *reader.chunk(chunk.model_dump()))
+                    self._tell("received", *reader.chunk(chunk.model_dump(warnings=False)))
             else:
-                whole = completion.model_dump()
+                whole = completion.model_dump(warnings=False)
                 self._tell("received", *reader.whole(whole, await self._decoded(whole, reader.response_id)))
 
     async def _written(self, content: tuple[Content, ...]) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..alignment import word_error_rate
 from ..audio import AudioClip
 from ..comparison import Cell, Comparison
+from ..conversation import Conversation
 from ..errors import SettingsError
 from ..loop import Pending, submit
 from ..progress import Progress
-from ..turns import Reply
 from .base import Session, check_clip
 
 
@@ -79,19 +80,24 @@ def _named(sessions: Sequence[Session]) -> dict[str, Session]:
 
 
 async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioClip, str]], repeats: int) -> Comparison:
-    cells: list[Cell] = []
+    cells: list[tuple[Cell, Conversation, tuple[int, int], tuple[int, int]]] = []
     names = list(sessions)
     rounds = list(itertools.product(range(1, repeats + 1), clips.items()))
     with Progress("compare", len(rounds) * len(names), "answers") as progress:
         for turn, (repeat, (clip_name, (clip, reference))) in enumerate(rounds):
             for place in range(len(names)):
                 system = names[(turn + place) % len(names)]
-                cells.append(await _ask(sessions[system], system, clip_name, repeat, clip, reference))
+                conversation = sessions[system].conversation
+                start = conversation.extent
+                cell = await _ask(sessions[system], system, clip_name, repeat, clip, reference)
+                cells.append((cell, conversation, start, conversation.extent))
                 progress.add()
     order = {name: place for place, name in enumerate(names)}
-    cells.sort(key=lambda cell: order[cell.system])
+    cells.sort(key=lambda each: order[each[0].system])
     words_only = [name for name, session in sessions.items() if not session.hears_sound]
-    return Comparison(cells, {name: clip for name, (clip, _) in clips.items()}, words_only)
+    # Only now: a question may have been written down after its answer was there.
+    asked = [_with_cost(*each) for each in cells]
+    return Comparison(asked, {name: clip for name, (clip, _) in clips.items()}, words_only)
 
 
 async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip: AudioClip, reference: str) -> Cell:
@@ -108,9 +114,6 @@ async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip:
         repeat=repeat,
         first_audio_ms=reply.timing.first_audio_ms,
         done_ms=reply.timing.done_ms,
-        cost_usd=_cost_usd(reply),
-        tokens_in=reply.usage.input_tokens if reply.usage else None,
-        tokens_out=reply.usage.output_tokens if reply.usage else None,
         heard=heard,
         wer=word_error_rate(reference, heard) if reference and written else None,
         reply=reply.transcript,
@@ -119,9 +122,14 @@ async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip:
     )
 
 
-def _cost_usd(reply: Reply) -> float | None:
-    """Return what a reply cost, and writing down its question, which is billed apart."""
-    costs = [reply.cost]
-    if reply.asked and reply.asked.transcription_usage is not None:
-        costs.append(reply.asked.cost)
-    return None if None in costs else sum(cost.total_usd for cost in costs if cost)
+def _with_cost(cell: Cell, conversation: Conversation, start: tuple[int, int], end: tuple[int, int]) -> Cell:
+    """Return a cell with all that was billed from its question to the next one."""
+    costs = conversation.costs_between(start, end)
+    usages = [reply.usage for reply in conversation.replies[start[0] : end[0]] if reply.usage]
+    return replace(
+        cell,
+        cost_usd=costs.total_usd,
+        cost_remarks="; ".join(costs.remarks),
+        tokens_in=sum(usage.input_tokens for usage in usages) if usages else None,
+        tokens_out=sum(usage.output_tokens for usage in usages) if usages else None,
+    )

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..audio import AudioClip
-from ..errors import ConnectionLost, ServerError
+from ..errors import ServerError
+from ..tokens import Usage
 from ..wire import events as ev
 from ..wire.chat import realtime_usage
 from ..wire.local import Word
@@ -98,7 +99,7 @@ class ApiTranscriber:
         async with told_by_sdk():
             if self.model in _TELL_TIMES:
                 times = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
-                answer = (await create(file=file, model=self.model, **times)).model_dump()
+                answer = (await create(file=file, model=self.model, **times)).model_dump(warnings=False)
                 yield answer["text"]
                 for word in answer.get("words") or []:
                     yield Word(word["word"], 1000 * word["start"], 1000 * word["end"])
@@ -108,7 +109,7 @@ class ApiTranscriber:
                 if event.type == "transcript.text.delta":
                     yield event.delta
                 elif event.type == "transcript.text.done":
-                    yield Took(_metered(event.model_dump().get("usage"), clip))
+                    yield Took(_metered(event.model_dump(warnings=False).get("usage"), clip))
 
 
 class ApiTextModel:
@@ -140,7 +141,7 @@ class ApiTextModel:
                 **self._options | options,
             )
             async for chunk in chunks:
-                told = chunk.model_dump()
+                told = chunk.model_dump(warnings=False)
                 for choice in told.get("choices") or []:
                     delta = choice.get("delta") or {}
                     if delta.get("content"):
@@ -173,7 +174,7 @@ class ApiSpeaker:
                     if event.get("type") == "speech.audio.delta":
                         yield base64.b64decode(event["audio"])
                     elif event.get("type") == "speech.audio.done":
-                        yield Took(_speech_tokens(event.get("usage") or {}))
+                        yield Took(_speech_tokens(event.get("usage")))
             else:
                 async for piece in answer.iter_bytes(_PIECE_BYTES):
                     yield piece
@@ -225,7 +226,7 @@ class RealtimeSpeaker:
             raise ServerError(f"the sentence was not spoken: {reply.status} {reply.reason}".strip())
         spoken = reply.transcript
         remark = "" if _words(spoken) == _words(text) else f"other words were spoken than written: “{spoken}”"
-        yield Took(_realtime_tokens(reply), remark)
+        yield Took(_realtime_tokens(reply.usage), remark)
 
     def _hang_up(self) -> None:
         """Leave a sentence that nobody wants any more: neither pay for the rest, nor hear it in the next one."""
@@ -249,25 +250,36 @@ def _metered(usage: Any, clip: AudioClip) -> dict[str, Any]:
     return {"seconds": clip.duration_s, **told}
 
 
-def _speech_tokens(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the usage of the speech endpoint in the Realtime API's shape: text goes in, audio comes out."""
-    return {
-        "input_token_details": {"text_tokens": usage.get("input_tokens") or 0},
-        "output_token_details": {"audio_tokens": usage.get("output_tokens") or 0},
-    }
+def _speech_tokens(usage: Any) -> dict[str, Any]:
+    """Put the usage of the speech endpoint in the Realtime API's shape: text goes in, audio comes out.
+
+    Nothing where the server does not say both.
+    """
+    told = usage if isinstance(usage, Mapping) else {}
+    read, made = told.get("input_tokens"), told.get("output_tokens")
+    if read is None or made is None:
+        return {}
+    return {"input_token_details": {"text_tokens": read}, "output_token_details": {"audio_tokens": made}}
 
 
-def _realtime_tokens(reply: Any) -> dict[str, Any]:
-    usage = reply.usage
+def _realtime_tokens(usage: Usage | None) -> dict[str, Any]:
+    """Return tokens as a server tells them; nothing where it did not."""
     if usage is None:
-        raise ConnectionLost("the server did not say what the sentence took")
-    cached = {"text_tokens": usage.text_cached, "audio_tokens": usage.audio_cached}
-    return {
-        "input_token_details": {
-            "text_tokens": usage.text_in,
-            "audio_tokens": usage.audio_in,
-            "cached_tokens": usage.cached_tokens,
-            "cached_tokens_details": cached,
-        },
-        "output_token_details": {"text_tokens": usage.text_out, "audio_tokens": usage.audio_out},
-    }
+        return {}
+    cached = {"text_tokens": usage.text_cached, "audio_tokens": usage.audio_cached, "image_tokens": usage.image_cached}
+    told: dict[str, Any] = {}
+    if usage.input_tokens or usage.is_complete:
+        told |= {
+            "input_tokens": usage.input_tokens,
+            "input_token_details": {
+                "text_tokens": usage.text_in - usage.unsplit_in,
+                "audio_tokens": usage.audio_in,
+                "image_tokens": usage.image_in,
+                "cached_tokens": usage.cached_tokens,
+                "cached_tokens_details": cached,
+            },
+        }
+    if usage.output_tokens or usage.is_complete:
+        out = {"text_tokens": usage.text_out - usage.unsplit_out, "audio_tokens": usage.audio_out}
+        told |= {"output_tokens": usage.output_tokens, "output_token_details": out}
+    return told

@@ -49,7 +49,7 @@ class Watch:
         self._idleness = Idleness()
         self._done = Tally()
         self._prices = prices.revision
-        # Of answers of which the server has not told what they took, or never will: they were cut, and billed.
+        # Of answers that are being made: what they take is told at their end.
         self._sound_usd: dict[str, float] = {}
         self._all_sound_usd = 0.0
         self._token_usd: dict[str, float] = {}
@@ -96,7 +96,7 @@ class Watch:
         elif isinstance(event, ev.ResponseOutputAudioDelta):
             self._count_sound(event)
         elif isinstance(event, _COUNTED):
-            if isinstance(event, ev.ResponseDone) and event.response.usage is not None:
+            if isinstance(event, ev.ResponseDone):
                 self._all_sound_usd -= self._sound_usd.pop(event.response.id, 0.0)
             self._count(event)
 

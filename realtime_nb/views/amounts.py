@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..pricing import Cost, format_usd
+from ..pricing import Cost, format_cost, format_usd
 from ..timing import Timing
 from ..tokens import Usage
 from ..turns import Stage
@@ -25,7 +25,7 @@ def cost_bundle(cost: Cost) -> dict[str, Any]:
     spent = [("read", cost.input_usd), ("from the cache", cost.cached_usd), ("made", cost.output_usd)]
     named = [(name, format_usd(usd)) for name, usd in spent if usd]
     dated = [("prices of", cost.as_of)] if cost.as_of else []
-    return _bundle([("cost", str(cost)), *named, *dated])
+    return _bundle([("cost", str(cost)), *named, *dated, *(("remark", remark) for remark in cost.remarks)])
 
 
 def timing_bundle(timing: Timing) -> dict[str, Any]:
@@ -46,9 +46,9 @@ def timing_bundle(timing: Timing) -> dict[str, Any]:
 def stage_bundle(stage: Stage) -> dict[str, Any]:
     """Return the looks of one step of a chain."""
     taken = [(name.replace("_", " "), f"{value:g}") for name, value in (stage.usage or {}).items() if _is_number(value)]
-    cost = format_usd(stage.cost.total_usd if stage.cost else None)
-    remark = [("remark", stage.remark)] if stage.remark else []
-    return _bundle([("model", stage.model or "–"), *taken, ("cost", cost), *remark])
+    remarks = filter(None, (stage.remark, *(stage.cost.remarks if stage.cost else ())))
+    noted = [("remark", remark) for remark in remarks]
+    return _bundle([("model", stage.model or "–"), *taken, ("cost", format_cost(stage.cost)), *noted])
 
 
 def _is_number(value: Any) -> bool:

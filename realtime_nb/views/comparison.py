@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..charges import sum_known
 from ..comparison import Cell, Comparison
 from ..intonation import Prosody, prosody, words_per_minute
 from ..pricing import format_usd
@@ -77,13 +78,13 @@ def _median(values: list[float]) -> float | None:
 
 
 def _cost(cells: list[Cell]) -> str:
-    """Say what a system's answers cost, or how many tokens they took where that is not known."""
-    answered = [cell for cell in cells if not cell.error]
-    costs = [cell.cost_usd for cell in answered if cell.cost_usd is not None]
-    if answered and len(costs) == len(answered):
-        return format_usd(sum(costs))
-    read = sum(cell.tokens_in or 0 for cell in answered)
-    made = sum(cell.tokens_out or 0 for cell in answered)
+    """Say what a system's questions cost, failed ones too, or how many tokens they took where that is not known."""
+    total = sum_known(cell.cost_usd for cell in cells)
+    if total is not None and any(not cell.error for cell in cells):
+        remarks = dict.fromkeys(cell.cost_remarks for cell in cells if cell.cost_remarks)
+        return "; ".join([format_usd(total), *list(remarks)[:1]])
+    read = sum(cell.tokens_in or 0 for cell in cells)
+    made = sum(cell.tokens_out or 0 for cell in cells)
     return f"unknown ({read:,} tokens in · {made:,} out)" if read or made else "unknown"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..conversation import Conversation
-from ..pricing import format_usd
+from ..pricing import format_least, format_usd
 from ..seams import Seam, seams_by_place
 from ..tokens import Usage
 from ..turns import Reply, Turn
@@ -129,7 +129,7 @@ def _totals(conversation: Conversation) -> list[tuple[str, str]]:
     return [
         ("answers", str(len(replies))),
         ("tokens", f"{usage.input_tokens:,} in, {usage.cached_tokens:,} cached · {usage.output_tokens:,} out"),
-        ("cost", format_usd(costs.total_usd) + apart),
+        ("cost", format_least(costs.total_usd, costs.unsure_usd) + apart),
         ("model", str(conversation.session.get("model", "–"))),
         *([("errors", f"{len(errors)}; the last: {errors[-1]}")] if errors else []),
     ]

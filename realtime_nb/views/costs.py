@@ -9,7 +9,7 @@ from typing import Any
 from ..charges import CostRow, sum_known
 from ..costs import Costs, Elsewhere
 from ..prices import find_price, shutdown_date
-from ..pricing import format_usd
+from ..pricing import format_least, format_usd
 from ..tokens import Usage
 from .html import escape, facts, note, picture, section, table
 from .plots import BLUE, columns
@@ -116,7 +116,7 @@ def _row(costs: Costs, number: int) -> tuple[str, ...]:
         _kinds(row.usage, "fresh", "cached"),
         _percent(row.usage.cached_share),
         _kinds(row.usage, "out"),
-        format_usd(row.cost_usd) if row.is_reported else "not told",
+        format_least(row.cost_usd, row.unsure_usd) if row.is_reported else "not told",
         _apart(row),
         format_usd(costs.cumulative_usd[number - 1]),
         _unheard(row),
@@ -156,7 +156,7 @@ def _totals(costs: Costs) -> list[tuple[str, str]]:
     usage = costs.usage
     apart = any(charge.what != "reply" for row in costs.rows for charge in row.charges)
     return [
-        ("cost", format_usd(costs.total_usd)),
+        ("cost", format_least(costs.total_usd, costs.unsure_usd)),
         *([("of it billed apart", format_usd(costs.apart_usd))] if apart else []),
         ("read", f"{usage.input_tokens:,} tokens"),
         ("from the cache", _percent(costs.cached_share)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..pricing import format_usd
+from ..pricing import format_cost
 from ..seams import Seam
 from ..turns import Reply, Stage, Turn
 
@@ -134,13 +134,14 @@ def _metered(stage: Stage) -> str:
 
 def cost(reply: Reply) -> str:
     """Return what a reply cost."""
-    return format_usd(reply.cost.total_usd if reply.cost else None)
+    return format_cost(reply.cost)
 
 
 def remarks(reply: Reply) -> str:
     """Return what is worth knowing of a reply and of its steps."""
     flagged = f"flagged: {reply.flagged}" if reply.flagged else ""
-    return "; ".join(filter(None, [flagged, reply.remark, *(stage.remark for stage in list(reply.stages.values()))]))
+    steps = (stage.remark for stage in list(reply.stages.values()))
+    return "; ".join(filter(None, [flagged, reply.remark, *steps, *(reply.cost.remarks if reply.cost else ())]))
 
 
 def facts_of(reply: Reply) -> list[tuple[str, str]]:

@@ -249,35 +249,21 @@ def decode_audio(data: Any) -> bytes:
         return b""
 
 
-def realtime_usage(usage: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Put the usage of a completion in the shape of the Realtime API's.
+def realtime_usage(usage: Any) -> dict[str, Any] | None:
+    """Put the usage of a completion in the shape of the Realtime API's; what is not told stays untold.
 
     Chat Completions does not say of which kind cached tokens are; only text is cached there.
     """
-    if not usage:
+    if not isinstance(usage, Mapping) or not usage:
         return None
-    into = usage.get("prompt_tokens_details") or {}
-    out = usage.get("completion_tokens_details") or {}
-    audio_in, image_in = into.get("audio_tokens") or 0, into.get("image_tokens") or 0
-    text_in = into.get("text_tokens")
-    cached = into.get("cached_tokens") or 0
-    audio_out = out.get("audio_tokens") or 0
-    text_out = out.get("text_tokens")
-    prompt, completion = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-    return {
-        "total_tokens": prompt + completion,
-        "input_tokens": prompt,
-        "output_tokens": completion,
-        "input_token_details": {
-            "text_tokens": prompt - audio_in - image_in if text_in is None else text_in,
-            "audio_tokens": audio_in,
-            "image_tokens": image_in,
-            "cached_tokens": cached,
-            "cached_tokens_details": {"text_tokens": cached, "audio_tokens": 0, "image_tokens": 0},
-        },
-        "output_token_details": {
-            "text_tokens": completion - audio_out if text_out is None else text_out,
-            "audio_tokens": audio_out,
-            "reasoning_tokens": out.get("reasoning_tokens") or 0,
-        },
+    into, out = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    if isinstance(into, Mapping) and into.get("cached_tokens"):
+        into = {**into, "cached_tokens_details": {"text_tokens": into["cached_tokens"]}}
+    told = {
+        "total_tokens": usage.get("total_tokens"),
+        "input_tokens": usage.get("prompt_tokens", usage.get("input_tokens")),
+        "output_tokens": usage.get("completion_tokens", usage.get("output_tokens")),
+        "input_token_details": into,
+        "output_token_details": out,
     }
+    return {key: value for key, value in told.items() if value is not None}
