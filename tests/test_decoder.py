@@ -59,6 +59,28 @@ def test_it_can_be_used_again_after_anything(make, models, clips):
     assert [word.text for word in decoder.decode(clips[0]).words] == first
 
 
+def test_a_clip_is_heard_alike_however_often_and_after_whatever(make, models, clips):
+    noise = (20_000 * np.sign(np.random.default_rng(0).standard_normal(16_000))).astype("<i2").tobytes()
+    quiet = (np.frombuffer(clips[1], "<i2") // 8).tobytes()
+    others = [b"", noise, clips[2], quiet, bytes(32_000), clips[0] + clips[2] + clips[1]]
+    decoder = make(models.base.lm_path, models.base.dictionary_path)
+    first = decoder.decode(clips[1])
+    heard = [(decoder.decode(other), decoder.decode(clips[1]))[1] for other in (*others, clips[1])]
+    assert {first, *heard} == {make(models.base.lm_path, models.base.dictionary_path).decode(clips[1])}
+
+
+def test_pieces_are_heard_as_well_as_the_whole(models, clips):
+    if decoder_module._library() is None:
+        pytest.skip("the extension does not export the library here")
+    whole, pieces = (kind(models.base.lm_path, models.base.dictionary_path) for kind in (CDecoder, CythonDecoder))
+    for pcm in clips:
+        for quieter in (1, 4, 16):
+            heard = (np.frombuffer(pcm, "<i2") // quieter).tobytes()
+            one, other = whole.decode(heard), pieces.decode(heard)
+            assert [word.text for word in one.words] == [word.text for word in other.words]
+            assert one.score == pytest.approx(other.score, abs=3)
+
+
 def test_the_score_is_higher_where_the_words_are_expected(make, models, clips):
     decoder = make(models.base.lm_path, models.base.dictionary_path)
     backwards = np.frombuffer(clips[0], "<i2")[::-1].tobytes()

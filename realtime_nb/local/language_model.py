@@ -155,7 +155,8 @@ class LanguageModels:
         parts = [part for line in (*corpus_sentences(), *lines) for part in _parts(line.split(), known)]
         lm_path, dictionary_path = self._folder / f"{key}.lm", self._folder / f"{key}.dict"
         _write_lm("\n".join(parts), lm_path)
-        dictionary_path.write_text("".join(entry for word in sorted(known) for entry in known[word]), "utf-8")
+        entries = "".join(entry for word in sorted(known) for entry in known[word])
+        dictionary_path.write_text(entries, "utf-8", newline="\n")
         return LanguageModel(key, lm_path, dictionary_path, frozenset(known), frozenset(missing))
 
 
@@ -303,6 +304,6 @@ def _write_lm(text: str, path: Path) -> None:
 
     model = ArpaBoLM(text=text, add_start=True)
     model.compute()
-    with path.open("w", encoding="utf-8") as file, io.StringIO() as buffer:
+    with path.open("w", encoding="utf-8", newline="\n") as file, io.StringIO() as buffer:
         model.write(buffer)
         file.write(buffer.getvalue())
