@@ -60,8 +60,9 @@ class Conversation(Record):
         self._index = TurnIndex()
         self._track = InputTrack()
         self._requests: deque[tuple[str, float, bool]] = deque()
-        self._seen: set[str] = set()
-        self._seen_before: set[str] = set()
+        self._reused: set[str] = set()
+        self._seen: dict[str, Any] = {}
+        self._seen_before: dict[str, Any] = {}
 
     # --- reading ---
 
@@ -187,12 +188,28 @@ class Conversation(Record):
         if fold is None:
             return
         if kind in _RECEIVED and (event_id := event.event_id):
-            if event_id in self._seen or event_id in self._seen_before:
+            before = self._seen.get(event_id)
+            if (before is not None or event_id in self._seen_before) and self._is_again(event, before):
                 return
-            self._seen.add(event_id)
+            self._seen[event_id] = event
             if len(self._seen) > _REMEMBERED_EVENTS:
-                self._seen_before, self._seen = self._seen, set()
+                self._seen_before, self._seen = self._seen, {}
         fold(self, event, elapsed_ms)
+
+    def _is_again(self, event: Any, before: Any) -> bool:
+        """Whether an event with an id that has been seen is the very same one; some servers have one id for all."""
+        event_id = event.event_id
+        before = self._seen_before.get(event_id) if before is None else before
+        if event_id not in self._reused and before == event:
+            self._note("an event came twice, and counts once", "event twice")
+            return True
+        if event_id not in self._reused:
+            self._reused.add(event_id)
+            self._note(f"several events have the id {event_id[:40]!r}, and all of them count", "event ids")
+        return False
+
+    def _note(self, text: str, kind: str) -> None:
+        self._remarked(Remarked(text=text, kind=kind), 0.0)
 
     def _remarked(self, event: Remarked, elapsed_ms: float) -> None:
         kind = event.kind or event.text
@@ -256,7 +273,7 @@ class Conversation(Record):
 
     def _speech_started(self, event: ev.InputAudioBufferSpeechStarted, elapsed_ms: float) -> None:
         turn = self._index.item(event.item_id, role="user")
-        turn.audio_start_ms = event.audio_start_ms
+        turn.audio_start_ms = round(self._track.end_ms) if event.audio_start_ms is None else event.audio_start_ms
         self._index.place(event.item_id, None)
         self._track.hold()
 
@@ -264,11 +281,13 @@ class Conversation(Record):
         turn = self._index.item(event.item_id, role="user")
         turn.audio_end_ms = event.audio_end_ms
         silence_ms = setting_at(self.session, "audio.input.turn_detection.silence_duration_ms")
+        turn.ended_at_ms = elapsed_ms
+        if event.audio_end_ms is None:
+            return
         silence_ms = silence_ms if isinstance(silence_ms, int | float) else 0
         turn.spoken_at_ms, turn.frame_rest_ms = self._track.sent_at(event.audio_end_ms - silence_ms)
         if turn.spoken_at_ms is not None and turn.audio_start_ms is not None:
             turn.began_at_ms = turn.spoken_at_ms - (event.audio_end_ms - silence_ms - turn.audio_start_ms)
-        turn.ended_at_ms = elapsed_ms
 
     def _timed_out(self, event: ev.InputAudioBufferTimeoutTriggered, elapsed_ms: float) -> None:
         turn = self._index.item(event.item_id, role="user")
@@ -338,7 +357,8 @@ class Conversation(Record):
         self, event: ev.ConversationItemInputAudioTranscriptionCompleted, elapsed_ms: float
     ) -> None:
         turn = self._index.item(event.item_id, role="user")
-        self._index.part(turn, event.content_index, "audio").finish_text(event.transcript)
+        # Some servers send several, each with more words: the last one counts.
+        self._index.part(turn, event.content_index, "audio").finish_text(event.transcript, anew=True)
         model = _text(setting_at(self.session, "audio.input.transcription.model"))
         turn.written_down(event.content_index, event.usage, model)
 
@@ -351,6 +371,8 @@ class Conversation(Record):
         reply = self._index.reply(event.response.id)
         out_of_band = event.response.conversation_id is None
         reply.describe(event.response)
+        if reply.timing.created_ms is not None:
+            return  # It is told again.
         reply.model = _text(self.session.get("model")) or reply.model
         asked = self._last_asked()
         origin_ms = self._take_request(reply.metadata.get(REQUEST), out_of_band)
@@ -390,14 +412,18 @@ class Conversation(Record):
         return None
 
     def _response_done(self, event: ev.ResponseDone, elapsed_ms: float) -> None:
+        if not event.response.id:
+            return
         reply = self._index.reply(event.response.id)
         reply.timing.mark("done", elapsed_ms)
+        named = event.response.conversation_id
+        in_conversation = reply.in_conversation if named is UNSET else named is not None
         for index, item in enumerate(event.response.output):
             turn = self._index.described(item)
             if turn:
                 turn.done = True
-                self._index.output(reply, turn, index)
-                if event.response.conversation_id is not None:
+                self._index.output_again(reply, turn, index)
+                if in_conversation:
                     self._index.place(turn.item_id, None)
         reply.describe(event.response)
         self._index.finish(reply)  # Last: who sees that it is done, from any thread, finds the rest.

@@ -27,6 +27,8 @@ def _part_described(
     index: TurnIndex, event: ev.ResponseContentPartAdded | ev.ResponseContentPartDone, elapsed_ms: float
 ) -> None:
     turn = index.output_turn(event)
+    if event.part is None or not event.part.type:
+        return
     part = index.part(turn, event.content_index, "audio" if "audio" in event.part.type else "text")
     if isinstance(event, ev.ResponseContentPartDone) and event.part.words:
         part.finish_text(event.part.words)
@@ -56,6 +58,9 @@ def _audio_delta(index: TurnIndex, event: ev.ResponseOutputAudioDelta, elapsed_m
     elif turn is not None and turn.interrupted:
         index.touch(turn)  # How much of its words was heard depends on how long it is.
     if not part.audio_chunks:
+        if not event.delta:
+            return
+        part.kind = "audio"  # Whatever it was announced as.
         part.encoding = index.output_encoding
         index.reply(event.response_id).timing.mark("first_audio", elapsed_ms)
     if not part.is_audible:
@@ -84,7 +89,8 @@ def _arguments_delta(index: TurnIndex, event: ev.ResponseFunctionCallArgumentsDe
 
 def _arguments_done(index: TurnIndex, event: ev.ResponseFunctionCallArgumentsDone, elapsed_ms: float) -> None:
     turn = index.output_turn(event)
-    turn.arguments = event.arguments
+    if event.arguments is not None:
+        turn.arguments = event.arguments
     turn.name = event.name or turn.name
     turn.call_id = event.call_id or turn.call_id
     turn.done = True

@@ -99,7 +99,16 @@ class TurnIndex:
     def output(self, reply: Reply, turn: Turn, output_index: int) -> None:
         """Note that a reply made a turn."""
         turn.response_id = reply.response_id
-        reply.outputs[output_index] = turn
+        if reply.outputs.get(output_index) is not turn:
+            others = {index: each for index, each in reply.outputs.items() if each is not turn}
+            reply.outputs = others | {output_index: turn}
+
+    def output_again(self, reply: Reply, turn: Turn, output_index: int) -> None:
+        """Note the same of a list of all that a reply made: what is known keeps its place, whatever the list lacks."""
+        if turn not in reply.outputs.values():
+            while output_index in reply.outputs:
+                output_index += 1
+            self.output(reply, turn, output_index)
 
     def reply(self, response_id: str) -> Reply:
         """Return a response's reply, made where no event has named it before."""

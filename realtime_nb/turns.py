@@ -9,6 +9,8 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import UNSET
+
 from . import audio, g711, heard, pricing, timing
 from .audio import AudioClip
 from .errors import PictureError
@@ -61,9 +63,12 @@ class Part:
         if not self.text_done:
             self.text += delta
 
-    def finish_text(self, text: str | None) -> None:
-        """Set the whole text, whatever deltas came or were lost; `None` keeps what there is. The first end counts."""
-        if text is not None and not self.text_done:
+    def finish_text(self, text: str | None, *, anew: bool = False) -> None:
+        """Set the whole text, whatever deltas came or were lost; `None` keeps what there is.
+
+        The first end counts, unless it comes `anew`.
+        """
+        if text is not None and (anew or not self.text_done):
             self.text = text
         self.text_done = True
 
@@ -369,7 +374,8 @@ class Reply(Record):
     def describe(self, response: Response) -> None:
         """Take over what a server's description of the response says."""
         self.metadata = response.metadata or self.metadata
-        self.in_conversation = response.conversation_id is not None
+        if response.conversation_id is not UNSET:
+            self.in_conversation = response.conversation_id is not None
         if response.status_details is not None:
             self.reason = response.status_details.reason or ""
             self.error = response.status_details.error or None

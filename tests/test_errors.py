@@ -1,4 +1,5 @@
 import base64
+import json
 import pickle
 
 import pytest
@@ -118,9 +119,18 @@ def test_no_error_shows_a_key_or_audio():
     backend = Backend("openai", "https://api.openai.com/v1", key)
     payload = base64.b64encode(pcm).decode()
     bad = f'{{"type":"response.output_audio.delta","delta":"{payload}"}}'
-    malformed = events.decode_server(bad)
+    malformed = events.decode_server(bad[:-1])
     assert isinstance(malformed, events.Malformed)
-    shown = [repr(backend), str(backend), repr(AudioClip.from_pcm16(pcm)), malformed.message, *map(str, TEXTS)]
+    odd = {"type": "response.done", "response": {"id": [key], "status_details": 1, "output": payload, "usage": key}}
+    remarks = [each.text for text in (bad, bad[:-1], json.dumps(odd)) for each in events.mended(text)[1]]
+    shown = [
+        repr(backend),
+        str(backend),
+        repr(AudioClip.from_pcm16(pcm)),
+        malformed.message,
+        *map(str, TEXTS),
+        *remarks,
+    ]
     for text in shown:
         assert key not in text
         assert payload not in text

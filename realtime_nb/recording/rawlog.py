@@ -12,6 +12,8 @@ from ..errors import RecordingError
 from ..texts import read_text, split_lines
 from ..turns import bytes_per_ms
 from ..wire import events as ev
+from ..wire.beta import modern_session, modern_type
+from ..wire.reader import Reader
 from ..wire.settings import setting_at
 from .manifest import About
 from .writer import Writer, claim
@@ -25,17 +27,6 @@ _DIRECTIONS = ("direction", "dir", "source", "origin", "from", "sender", "side")
 _EVENTS = ("event", "data", "message", "payload", "body", "raw", "msg")
 _SENT = frozenset("sent send out outgoing outbound client client_event upstream request tx user".split())
 _RECEIVED = frozenset("received receive in incoming inbound server server_event downstream response rx".split())
-#: Names of the beta, which ended in May 2026, and of today.
-_RENAMED = {
-    "response.audio.delta": "response.output_audio.delta",
-    "response.audio.done": "response.output_audio.done",
-    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
-    "response.audio_transcript.done": "response.output_audio_transcript.done",
-    "response.text.delta": "response.output_text.delta",
-    "response.text.done": "response.output_text.done",
-    "conversation.item.created": "conversation.item.added",
-}
-_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 
 
 class _Logged(NamedTuple):
@@ -56,11 +47,13 @@ def write_raw_log(path: Path, folder: Path) -> None:
         If there is no event of the API's in it.
     """
     objects, unread = _objects(path)
-    logged = [each for each in map(_logged, objects) if each is not None]
+    reader = Reader()
+    found = [_logged(each, reader) for each in objects]
+    logged = [each for several in found for each in several]
     if not any(isinstance(each.event, ev.Event) for each in logged):
         raise RecordingError(f"{str(path)!r} is no recording and no log of events: no line holds an event of the API's")
     writer = Writer(claim(folder), About(session="raw log"))
-    for remark in _remarks(unread, len(objects) - len(logged)):
+    for remark in _remarks(unread, found.count([])):
         writer.remark(remark)
     for elapsed_ms, each in _timed(logged):
         writer.add(elapsed_ms, each.direction, each.event)
@@ -91,19 +84,23 @@ def _objects(path: Path) -> tuple[list[Any], int]:
     return found, unread
 
 
-def _logged(value: Any) -> _Logged | None:
-    """Find event, time and direction in a value of a log."""
+def _logged(value: Any, reader: Reader) -> list[_Logged]:
+    """Find event, time and direction in a value of a log; before the event what the server left out, and remarks."""
     inner = _event_in(value)
     if inner is None:
-        return None
+        return []
     around = [value] if inner is value else [value, inner]
-    kind = _RENAMED.get(inner["type"], inner["type"])
+    kind = modern_type(inner["type"])
     given = (str(each[name]).lower() for each in around for name in _DIRECTIONS if isinstance(each.get(name), str))
     direction = next((word for word in given if word in _SENT | _RECEIVED), "")
     sent = kind in ev.CLIENT_EVENTS if kind in ev.CLIENT_EVENTS or kind in ev.SERVER_EVENTS else direction in _SENT
-    message = json.dumps(_modern(inner | {"type": kind}))
-    event = ev.decode_client(message) if sent else ev.decode_server(message)
-    return _Logged(_time(around), "sent" if sent else "received", event)
+    time = _time(around)
+    if sent:
+        if isinstance(session := inner.get("session"), dict):
+            inner = inner | {"session": modern_session(session)}
+        return [_Logged(time, "sent", ev.decode_client(json.dumps(inner | {"type": kind})))]
+    *before, event = reader.read(json.dumps(inner))
+    return [*(_Logged(time, "local", each) for each in before), _Logged(time, "received", event)]
 
 
 def _event_in(value: Any) -> dict[str, Any] | None:
@@ -119,21 +116,6 @@ def _event_in(value: Any) -> dict[str, Any] | None:
         if isinstance(inner, dict | str) and (found := _event_in(inner)) is not None:
             return found
     return value if isinstance(value.get("type"), str) else None
-
-
-def _modern(event: dict[str, Any]) -> dict[str, Any]:
-    """Say where today's API keeps what the beta kept at the top of a session."""
-    session = event.get("session")
-    if not isinstance(session, dict) or "audio" in session or "input_audio_format" not in session:
-        return event
-    formats: dict[str, dict[str, Any]] = {
-        side: {"format": {"type": _FORMATS.get(str(session.get(f"{side}_audio_format")), "audio/pcm")}}
-        for side in ("input", "output")
-    }
-    formats["output"]["voice"] = session.get("voice")
-    formats["input"]["transcription"] = session.get("input_audio_transcription")
-    formats["input"]["turn_detection"] = session.get("turn_detection")
-    return event | {"session": session | {"audio": formats}}
 
 
 def _time(around: list[dict[str, Any]]) -> float | None:

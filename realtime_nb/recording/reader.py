@@ -183,9 +183,25 @@ class Folder:
     def outline(self) -> Iterator[Entry]:
         """Yield what comes to the same records, with silence in place of the sound, which takes long to read.
 
-        Of every item of the model's, a click tells where its first audible sample is.
+        Of every item of the model's, a click tells where its first audible sample is. Events that have the id of an
+        earlier one stay the same as that one, or not, as they are with their sound.
         """
-        return self._gathered(_outlined)
+        firsts: dict[Any, Reference] = {}
+        alike: dict[Reference, Reference] = {}
+        for line in self.lines:
+            if line.direction != "received" or not line.event.event_id or not line.audio:
+                continue
+            reference = next(iter(line.audio.values()))
+            first = firsts.setdefault(line.event.event_id, reference)
+            if first != reference:
+                is_same = self._payload(first) == self._payload(reference)
+                alike[reference] = first if is_same else reference
+
+        def payload(reference: Reference) -> bytes:
+            same = alike.get(reference)
+            return self._payload(reference) if same is reference else _outlined(same or reference)
+
+        return self._gathered(payload)
 
     def _gathered(self, payload: Payload) -> Iterator[Entry]:
         for line, first, count in self.runs:

@@ -206,7 +206,10 @@ class Connection:
             return  # The reader learns of it too, with the reason.
 
     def _take(self, message: bytes) -> None:
-        event = self._received = self.protocol.receive(message)
+        event = self.protocol.receive(message)
+        for each in self.protocol.events_to_note():
+            self.journal.announce(each)
+        self._received = event
         self.journal.note("received", event)
         if isinstance(event, ev.InputAudioBufferSpeechStopped | ev.InputAudioBufferCommitted):
             self._trace(event.item_id)

@@ -128,14 +128,15 @@ class Journal:
         return elapsed_ms
 
     def announce(self, event: Any) -> None:
-        """Note a local event, and tell it."""
+        """Note a local event, and tell it; a remark that has been made already is passed over."""
+        if isinstance(event, Remarked) and self.conversation.has_remark(event.kind or event.text):
+            return
         self.note("local", event)
         self.tell(event)
 
     def remark(self, text: str, kind: str = "") -> None:
         """Let `Conversation.remarks` say something, once for each `kind`, which is the text itself by default."""
-        if not self.conversation.has_remark(kind or text):
-            self.announce(Remarked(text=text, kind=kind))
+        self.announce(Remarked(text=text, kind=kind))
 
     def tell(self, event: Any) -> None:
         """Hand an event to those who wait for one, and to the listeners."""

@@ -1,20 +1,32 @@
 """The events of the Realtime protocol, GA dialect, as typed records.
 
-One class an event type, named after it: ``response.output_audio.delta`` is `ResponseOutputAudioDelta`. Audio is
-`bytes` here and base64 on the wire. What a server adds later passes through as `Unknown`; what cannot be read
-becomes `Malformed`. Source: Realtime API reference, client and server events.
+One class an event type, named after it: ``response.output_audio.delta`` is `ResponseOutputAudioDelta`. Audio is `bytes`
+here and base64 on the wire. What a server adds later passes through as `Unknown`. What is not quite an event is mended
+as far as it can be, see `realtime_nb.wire.mending`; what cannot be read at all becomes `Malformed`. Source: Realtime
+API reference, client and server events.
 """
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from .beta import modern_type
 from .items import Content, ErrorDetail, Item, RateLimit, Response, ResponseOptions
+from .local import Remarked
+from .mending import Mender, parse, well_formed
+
+#: A place in an output or a message; the API counts from 0, and no answer has so many.
+Index = Annotated[int, Meta(ge=0, le=100_000)]
+#: A time in a session's audio; no session lasts a year.
+Milliseconds = Annotated[int, Meta(ge=0, le=31_536_000_000)]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -136,6 +148,8 @@ class Error(ServerEvent, tag="error", kw_only=True, frozen=True):
     """Something that the client sent was refused, or the server failed; the session goes on unless it is closed."""
 
     error: ErrorDetail
+    message: str | UnsetType | None = UNSET
+    """Where some servers put it; `realtime_nb.wire.reader` puts it into the account."""
 
 
 class _ItemEvent(ServerEvent, kw_only=True, frozen=True):
@@ -165,13 +179,13 @@ class ConversationItemTruncated(ServerEvent, tag="conversation.item.truncated", 
     """An answer was cut to what was heard."""
 
     item_id: str
-    content_index: int = 0
-    audio_end_ms: int = 0
+    content_index: Index = 0
+    audio_end_ms: Milliseconds = 0
 
 
 class _Transcription(ServerEvent, kw_only=True, frozen=True):
     item_id: str
-    content_index: int = 0
+    content_index: Index = 0
 
 
 class ConversationItemInputAudioTranscriptionDelta(
@@ -187,7 +201,7 @@ class ConversationItemInputAudioTranscriptionCompleted(
 ):
     """All words of what the person said; may come at any time after the commit."""
 
-    transcript: str
+    transcript: str | None = None
     usage: dict[str, Any] | None = None
 
 
@@ -225,14 +239,14 @@ class InputAudioBufferCleared(ServerEvent, tag="input_audio_buffer.cleared", kw_
 class InputAudioBufferSpeechStarted(ServerEvent, tag="input_audio_buffer.speech_started", kw_only=True, frozen=True):
     """The person speaks since ``audio_start_ms`` of all audio ever appended; the item will be ``item_id``."""
 
-    audio_start_ms: int
+    audio_start_ms: Milliseconds | None = None
     item_id: str
 
 
 class InputAudioBufferSpeechStopped(ServerEvent, tag="input_audio_buffer.speech_stopped", kw_only=True, frozen=True):
     """The turn ended at ``audio_end_ms``, the silence that told so included."""
 
-    audio_end_ms: int
+    audio_end_ms: Milliseconds | None = None
     item_id: str
 
 
@@ -241,8 +255,8 @@ class InputAudioBufferTimeoutTriggered(
 ):
     """Nobody spoke for ``idle_timeout_ms``; the server takes the turn."""
 
-    audio_start_ms: int
-    audio_end_ms: int
+    audio_start_ms: Milliseconds | None = None
+    audio_end_ms: Milliseconds | None = None
     item_id: str
 
 
@@ -255,13 +269,16 @@ class ResponseCreated(_ResponseEvent, tag="response.created", kw_only=True, froz
 
 
 class ResponseDone(_ResponseEvent, tag="response.done", kw_only=True, frozen=True):
-    """A response has ended: completed, cancelled, incomplete or failed; ``usage`` says what it took."""
+    """A response has ended: completed, cancelled, incomplete or failed; its ``usage`` says what it took."""
+
+    usage: dict[str, Any] | UnsetType | None = UNSET
+    """Where xAI puts it; `realtime_nb.wire.reader` puts it into the response."""
 
 
 class _OutputItem(ServerEvent, kw_only=True, frozen=True):
     response_id: str
     item: Item
-    output_index: int = 0
+    output_index: Index = 0
 
 
 class ResponseOutputItemAdded(_OutputItem, tag="response.output_item.added", kw_only=True, frozen=True):
@@ -275,8 +292,8 @@ class ResponseOutputItemDone(_OutputItem, tag="response.output_item.done", kw_on
 class _OutputPart(ServerEvent, kw_only=True, frozen=True):
     response_id: str
     item_id: str
-    output_index: int = 0
-    content_index: int = 0
+    output_index: Index = 0
+    content_index: Index = 0
 
 
 class ResponseContentPartAdded(_OutputPart, tag="response.content_part.added", kw_only=True, frozen=True):
@@ -288,7 +305,7 @@ class ResponseContentPartAdded(_OutputPart, tag="response.content_part.added", k
 class ResponseContentPartDone(_OutputPart, tag="response.content_part.done", kw_only=True, frozen=True):
     """A response has ended a part of an item."""
 
-    part: Content
+    part: Content | None = None
 
 
 class ResponseOutputTextDelta(_OutputPart, tag="response.output_text.delta", kw_only=True, frozen=True):
@@ -301,7 +318,7 @@ class ResponseOutputTextDelta(_OutputPart, tag="response.output_text.delta", kw_
 class ResponseOutputTextDone(_OutputPart, tag="response.output_text.done", kw_only=True, frozen=True):
     """All text of a part."""
 
-    text: str
+    text: str | None = None
 
 
 class ResponseOutputAudioDelta(_OutputPart, tag="response.output_audio.delta", kw_only=True, frozen=True, gc=False):
@@ -328,14 +345,14 @@ class ResponseOutputAudioTranscriptDone(
 ):
     """All words of a part."""
 
-    transcript: str
+    transcript: str | None = None
 
 
 class _FunctionCall(ServerEvent, kw_only=True, frozen=True):
     response_id: str
     item_id: str
     call_id: str = ""
-    output_index: int = 0
+    output_index: Index = 0
 
 
 class ResponseFunctionCallArgumentsDelta(
@@ -352,7 +369,7 @@ class ResponseFunctionCallArgumentsDone(
 ):
     """All of a call's arguments, a JSON string."""
 
-    arguments: str
+    arguments: str | None = None
     name: str = ""
 
 
@@ -374,7 +391,7 @@ class McpListToolsFailed(_McpListTools, tag="mcp_list_tools.failed", kw_only=Tru
 
 class _McpCall(ServerEvent, kw_only=True, frozen=True):
     item_id: str
-    output_index: int = 0
+    output_index: Index = 0
 
 
 class ResponseMcpCallInProgress(_McpCall, tag="response.mcp_call.in_progress", kw_only=True, frozen=True):
@@ -411,38 +428,116 @@ def _union(events: dict[str, type[Event]]) -> Any:
 
 
 _decode_client = msgspec.json.Decoder(_union(CLIENT_EVENTS)).decode
-_decode_server = msgspec.json.Decoder(_union(SERVER_EVENTS)).decode
+#: Read one message of the server's that is as the protocol says; raises one of `UNREADABLE` otherwise.
+decode_exactly: Callable[[str | bytes], Event] = msgspec.json.Decoder(_union(SERVER_EVENTS)).decode
 _encode = msgspec.json.Encoder().encode
 # JSON that is nested a thousand deep is no event, but it must not end a session either.
-_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def decode_server(message: str | bytes) -> Event | Unknown | Malformed:
     """Read one message of the server's; never raises on what a server sends."""
     try:
-        return _decode_server(message)  # type: ignore[no-any-return]
-    except _UNREADABLE as error:
-        return _explain(message, SERVER_EVENTS, error)
+        return decode_exactly(message)
+    except UNREADABLE:
+        event, _ = mended(message)
+        delta = getattr(event, "delta", None)
+        return msgspec.structs.replace(event, delta=well_formed(delta)) if isinstance(delta, str) else event
 
 
 def decode_client(message: str | bytes) -> Event | Unknown | Malformed:
     """Read one message of a client's; never raises on what a client sends."""
     try:
         return _decode_client(message)  # type: ignore[no-any-return]
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return _explain(message, CLIENT_EVENTS, error)
 
 
 def _explain(message: str | bytes, known: dict[str, type[Event]], error: Exception) -> Unknown | Malformed:
     try:
         data = msgspec.json.decode(message)
-    except _UNREADABLE:
+    except UNREADABLE:
         return Malformed(message=f"not JSON: {error}")
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
-        return Malformed(message="an event is a JSON object with a 'type'", data=data)
+        return Malformed(message=_NO_EVENT, data=data)
     if data["type"] not in known:
         return Unknown(type=data["type"], data=data)
     return Malformed(message=f"{data['type']}: {error}", data=data)
+
+
+_NO_EVENT = "an event is a JSON object with a 'type'"
+#: What others wait for: these count even where nothing but their type can be read.
+_AWAITED = ("response.done", "response.created", "session.created", "session.updated", "error")
+_TYPE = re.compile(r'"type"\s*:\s*"(%s)"' % "|".join(map(re.escape, _AWAITED)))  # noqa: UP031
+
+
+def mended(message: str | bytes) -> tuple[Event | Unknown | Malformed, list[Remarked]]:
+    """Read what `decode_exactly` does not take as far as it can be read, and say what was dropped or mended.
+
+    Halves of UTF-16 pairs stay in a delta: who reads the next one may have the other half.
+    """
+    odd: set[str] = set()
+    try:
+        data = parse(message, odd)
+        return _read(data, odd)
+    except (ValueError, RecursionError) as error:
+        return _salvaged(message, error)
+
+
+def _read(data: Any, odd: set[str]) -> tuple[Event | Unknown | Malformed, list[Remarked]]:
+    kind = _type_of(data)
+    mender = Mender(kind)
+    if kind not in SERVER_EVENTS:
+        data = mender.clean(data)
+        if kind:
+            return Unknown(type=kind, data=data), []
+        return _malformed(_NO_EVENT, data)
+    if not isinstance(data.get("type"), str):
+        mender.remark("type", "its type was missing, and was told by what it holds")
+    for text in sorted(odd):
+        mender.remark(text, text)
+    event = mender.mended(SERVER_EVENTS[kind], _with_error(data) if kind == "error" else data)
+    return event, mender.remarks
+
+
+def _malformed(why: str, data: Any = None) -> tuple[Malformed, list[Remarked]]:
+    return Malformed(message=why, data=data), [Remarked(text=f"a message was dropped: {why}", kind=why.split(":")[0])]
+
+
+def _type_of(data: Any) -> str:
+    """Return an event's type, where need be by what others wait for in it; empty where it has none."""
+    if not isinstance(data, dict):
+        return ""
+    if isinstance(data.get("type"), str):
+        return well_formed(modern_type(data["type"]))
+    if isinstance(response := data.get("response"), dict):
+        return "response.created" if response.get("status") in ("in_progress", "queued") else "response.done"
+    if isinstance(data.get("session"), dict):
+        return "session.updated"
+    return "error" if data.get("error") else ""
+
+
+def _with_error(data: dict[str, Any]) -> dict[str, Any]:
+    """Keep the words of an error that is no account of one."""
+    error = data.get("error")
+    if error is None:
+        error = {name: data[name] for name in ("message", "code", "param") if name in data}
+    elif not isinstance(error, dict | str):
+        error = {"message": f"the server sent an error that cannot be read: {json.dumps(error)[:200]}"}
+    return data | {"error": error}
+
+
+def _salvaged(message: str | bytes, error: Exception) -> tuple[Event | Malformed, list[Remarked]]:
+    """Return an event that others wait for, though nothing but its type can be read."""
+    why = "nested too deeply" if isinstance(error, RecursionError) else f"not JSON: {error}"
+    text = message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")
+    found = _TYPE.search(text)
+    if found is None:
+        return _malformed(why)
+    kind = found[1]
+    mender = Mender(kind)
+    mender.remark("", f"the message cannot be read ({why}), but for its type")
+    return Mender(kind).mended(SERVER_EVENTS[kind], {}), mender.remarks
 
 
 def encode(event: Event | Unknown) -> str:

@@ -65,7 +65,7 @@ class Item(Struct, frozen=True, kw_only=True):
 class StatusDetails(Struct, frozen=True, kw_only=True):
     """Why a response did not complete: ``reason`` for cancelled and incomplete ones, ``error`` for failed ones."""
 
-    type: str
+    type: str = ""
     reason: str | UnsetType | None = UNSET
     error: dict[str, Any] | UnsetType | None = UNSET
 
@@ -110,6 +110,8 @@ class ErrorDetail(Struct, frozen=True, kw_only=True):
     code: str | int | None = None
     param: str | None = None
     event_id: str | None = None
+    error: Any = UNSET
+    """The account itself, where a server wraps it twice; `realtime_nb.wire.reader` takes it out."""
 
 
 class RateLimit(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
@@ -17,7 +18,9 @@ from msgspec import UNSET, UnsetType
 
 from ..errors import LocalProtocolError
 from . import events as ev
-from .items import REQUEST, Item, ResponseOptions
+from .items import REQUEST, Item, Response, ResponseOptions
+from .local import Remarked
+from .reader import Reader
 from .settings import setting_at
 
 # The API takes up to 15 MiB of audio in one event; smaller ones let a server begin to work.
@@ -68,7 +71,12 @@ class RealtimeProtocol:
         self._blocked = False
         self._cancel_wish = False
         self._late: set[str] = set()
-        self._beside: set[str] = set()
+        self._beside: dict[str, None] = {}
+        self._unanswered_requests: set[str] = set()
+        self._perhaps = ""
+        self._in_conversation: set[str] = set()
+        self._reader = Reader()
+        self._to_note: list[Any] = []
         self._buffered = False
         self._received_bytes: dict[tuple[str, int], int] = {}
         self._cut: set[str] = set()
@@ -80,14 +88,43 @@ class RealtimeProtocol:
 
     def receive(self, message: str | bytes) -> ev.Event | ev.Unknown | ev.Malformed:
         """Take one server message; return what it means. Never raises on server input."""
-        event = ev.decode_server(message)
-        if type(event) is ev.ResponseOutputAudioDelta:  # Most of what comes, so first and without detours.
+        remarks: Sequence[Remarked] = ()
+        try:
+            event: Any = ev.decode_exactly(message)
+        except ev.UNREADABLE:
+            event, remarks = ev.mended(message)
+        else:
+            if type(event) is ev.ResponseOutputAudioDelta:  # Most of what comes, so first and without detours.
+                key = (event.item_id, event.content_index)
+                received = self._received_bytes.get(key)
+                if received is not None:
+                    self.answered = None
+                    self._received_bytes[key] = received + len(event.delta)
+                    return event
+        *before, event = self._reader.take(event, remarks, is_asked=self._asked is not None or bool(self._beside))
+        self._to_note += [each if isinstance(each, Remarked) else self._taken(each) for each in before]
+        taken: ev.Event | ev.Unknown | ev.Malformed = self._taken(event)
+        return taken
+
+    def events_to_note(self) -> list[Any]:
+        """Return what belongs into the record before the event that was received last, once.
+
+        Remarks of what was dropped or mended, and events that the server has left out.
+        """
+        noted, self._to_note = self._to_note, []
+        return noted
+
+    def _taken(self, event: Any) -> Any:
+        """Take an event into account, and return it with what only this side knows."""
+        if type(event) is ev.ResponseOutputAudioDelta:
             self.answered = None
             key = (event.item_id, event.content_index)
             self._received_bytes[key] = self._received_bytes.get(key, 0) + len(event.delta)
             return event
         if isinstance(event, ev.Error):
             event = self._named(event)
+        elif isinstance(event, ev.ResponseCreated | ev.ResponseDone):
+            event = self._placed(event)
         self.answered = self._answered_by(event)
         if isinstance(event, ev.SessionCreated):
             self.session = event.session
@@ -184,10 +221,11 @@ class RealtimeProtocol:
         options = options or ResponseOptions()
         metadata = {} if options.metadata is UNSET else options.metadata
         options = msgspec.structs.replace(options, metadata={**metadata, REQUEST: request_id})
+        self._unanswered_requests.add(request_id)
         wish = ev.ResponseCreate(event_id=request_id, response=options)
         if options.conversation == "none":
             self._outbox.append(wish)
-            self._beside.add(request_id)
+            self._beside[request_id] = None
         else:
             self._wishes.append(wish)
             self._advance()
@@ -339,34 +377,77 @@ class RealtimeProtocol:
             self._asked = self._wishes.popleft()
             self._outbox.append(self._asked)
 
+    def _placed(self, event: Any) -> Any:
+        """Say whether a response is part of the conversation, where the server cannot mean what it says.
+
+        Its null is that of a response beside the conversation, and of a server that names no conversations.
+        """
+        response = event.response
+        if response.id in self._in_conversation:
+            is_beside = False
+        elif response.id in self._requests or response.id == self._active:
+            return event
+        else:
+            request_id = self._request_in(response)
+            is_beside = response.conversation_id is None and bool(self._beside) and request_id != self._asked_id
+            is_beside |= request_id in self._beside
+        if is_beside == (response.conversation_id is None):
+            return event
+        if not is_beside:
+            self._in_conversation.add(response.id)
+        changed = msgspec.structs.replace(response, conversation_id=None if is_beside else UNSET)
+        return msgspec.structs.replace(event, response=changed)
+
+    @property
+    def _asked_id(self) -> str:
+        return str(self._asked.event_id) if self._asked is not None else ""
+
+    def _request_in(self, response: Response) -> str | None:
+        """Return which request a response says to answer; `None` where that was never made, or has its answer."""
+        request_id = (response.metadata or {}).get(REQUEST)
+        return request_id if isinstance(request_id, str) and request_id in self._unanswered_requests else None
+
     def _response_created(self, event: ev.ResponseCreated) -> None:
+        response_id = event.response.id
+        if response_id in self._requests or response_id == self._active:
+            return  # It is told again.
+        request_id = self._request_in(event.response)
         if event.response.conversation_id is None:
-            self._requests[event.response.id] = (event.response.metadata or {}).get(REQUEST, "")
+            self._answer(response_id, request_id or next(iter(self._beside), ""))
             return
-        self._active = event.response.id
-        request_id = (event.response.metadata or {}).get(REQUEST)
+        self._active = response_id
         self._echoes |= request_id is not None
         by_itself = request_id is None and self._echoes
         if self._asked is None or by_itself or request_id not in (None, self._asked.event_id):
             if request_id is not None:
-                self._requests[event.response.id] = str(request_id)
+                self._answer(response_id, request_id)
+            elif self._asked is not None:
+                # Its own, which makes it refuse what was asked; where it does not until it is done, it is the answer.
+                self._perhaps = response_id
             return
         # A server that never echoes metadata answers what was asked last.
-        self._requests[event.response.id] = str(self._asked.event_id)
-        self._guess = (event.response.id, self._asked) if request_id is None else None
+        self._answer(response_id, self._asked_id)
+        self._guess = (response_id, self._asked) if request_id is None else None
         self._asked = None
         if self._cancel_wish:
             self._cancel_wish = False
             self.cancel()
 
+    def _answer(self, response_id: str, request_id: str) -> None:
+        self._requests[response_id] = request_id
+        self._unanswered_requests.discard(request_id)
+
     def _response_done(self, event: ev.ResponseDone) -> None:
+        if event.response.id == self._perhaps and self._asked is not None:
+            self._answer(event.response.id, self._asked_id)
+            self._asked = None
         if event.response.id == self._active:
             self._active = None
             # Before the next one is asked for, which reads what is left. What never came into the conversation, because
             # the response was over before, is not there to be deleted.
             self._outbox += [each for each in self._behind if not self._is_in_vain(each)]
             self._behind = []
-        self._beside.discard(self._requests.get(event.response.id, ""))
+        self._beside.pop(self._requests.get(event.response.id, ""), None)
         self._blocked = False
         self._advance()
 
@@ -389,6 +470,7 @@ class RealtimeProtocol:
             error.code == "conversation_already_has_active_response"
             or (error.param or "").startswith("response")
             or (error.type == "server_error" and error.code is None)
+            or (error.type in (None, "", "error") and error.code is None and error.param is None)
         )
         if error.event_id is not None or self._asked is None or not is_refusal:
             return event
@@ -396,15 +478,17 @@ class RealtimeProtocol:
         return msgspec.structs.replace(event, error=named)
 
     def _refused(self, event: ev.Error) -> None:
-        self._beside.discard(event.error.event_id or "")
+        self._beside.pop(event.error.event_id or "", None)
         if self._guess and event.error.event_id == self._guess[1].event_id:
             # What was taken for the answer was a response of the server's own.
             response_id, self._asked = self._guess
             self._requests.pop(response_id, None)
+            self._unanswered_requests.add(self._asked_id)
             self._guess = None
         if self._asked is None or event.error.event_id != self._asked.event_id:
             return
         refused, self._asked = self._asked, None
+        self._perhaps = ""
         self._cancel_wish = False
         if event.error.code == "conversation_already_has_active_response":
             # The server began one by itself in the meantime: ask again when it is done.

@@ -1,0 +1,392 @@
+"""Servers that speak nearly the protocol, live: whatever one event holds, a question is answered or raises."""
+
+import contextlib
+import copy
+import json
+import random
+
+import pytest
+import wire_samples as wire
+from recordings import snapshot
+from scripted_server import scripted
+from wire_samples import event, out
+
+import realtime_nb as rt
+
+WAIT_S = 30
+TEXT = "".join(wire.WORDS)
+MISSING = object()
+#: One of each kind of JSON, so that every field gets some of the wrong kind.
+WRONG = (7, "odd", ["odd"], {"odd": 1})
+
+
+def exchange(number):
+    """Return what answers a written question: every event that a server sends while it is asked and answered."""
+    u, r, a, f = (f"{letter}{number}" for letter in "URAF")
+    call = wire.call_item(f, "{}", "completed")
+    calls = {"response_id": r, "item_id": f, "output_index": 1, "call_id": "call_1"}
+    item = wire.user_item(u, [{"type": "input_text", "text": "What time is it?"}])
+    answer = wire.audio_answer(a, response_id=r, previous=u)
+    transcription = "conversation.item.input_audio_transcription"
+    return [
+        event("input_audio_buffer.speech_started", audio_start_ms=300, item_id=f"S{number}"),
+        event("input_audio_buffer.speech_stopped", audio_end_ms=900, item_id=f"S{number}"),
+        event("input_audio_buffer.timeout_triggered", audio_start_ms=0, audio_end_ms=900, item_id=f"S{number}"),
+        *wire.committed_turn(f"S{number}"),
+        *wire.transcription(f"S{number}"),
+        event(f"{transcription}.segment", item_id=f"S{number}", id="s", text="Hi", speaker="A", start=0.5, end=1.25),
+        event(f"{transcription}.failed", item_id=f"S{number}", error={"type": "t", "message": "", "code": "c"}),
+        wire.item_added(item),
+        wire.item_done(item),
+        *answer[:-3],
+        wire.output_added(wire.call_item(f), response_id=r, output_index=1),
+        event("response.function_call_arguments.delta", **calls, delta="{}"),
+        event("response.function_call_arguments.done", **calls, name="get_time", arguments="{}"),
+        wire.output_done(call, response_id=r, output_index=1),
+        out("response.output_text.delta", a, response_id=r, content_index=1, delta="Bye."),
+        out("response.output_text.done", a, response_id=r, content_index=1, text="Bye."),
+        event("mcp_list_tools.completed", item_id="M"),
+        event("response.mcp_call.completed", item_id="M", output_index=0),
+        event("conversation.item.retrieved", item=item),
+        event("conversation.item.truncated", item_id=a, content_index=0, audio_end_ms=20),
+        event("conversation.item.deleted", item_id="nobody"),
+        event("input_audio_buffer.cleared"),
+        answer[-1],
+        answer[-3],
+        wire.response_done(r, output=[wire.spoken_item(a, TEXT, "completed"), call]),
+    ]
+
+
+def paths_of(tree, path=()):
+    """Yield where the fields of an event are, nested ones too."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        if isinstance(key, str) or isinstance(value, dict):
+            yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from paths_of(value, (*path, key))
+
+
+def changed(each, path, value):
+    """Return an event with another value in a field, or without it."""
+    each = copy.deepcopy(each)
+    *way, last = path
+    at = each
+    for key in way:
+        at = at[key]
+    if value is MISSING:
+        del at[last]
+    else:
+        at[last] = value
+    return each
+
+
+def at(tree, path):
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def changes_of(each):
+    """Return each of an event's fields missing, null, and of two wrong kinds: where, and what."""
+    return [
+        (path, value)
+        for path in paths_of(each)
+        if path != ("event_id",)
+        for value in (MISSING, None, *[value for value in WRONG if type(value) is not type(at(each, path))][:2])
+    ]
+
+
+def named(each, path, value):
+    return f"{each['type']} {'.'.join(map(str, path))} {'missing' if value is MISSING else json.dumps(value)}"
+
+
+def connected(url, **options):
+    """Return a session that asks in writing, and does not come back by itself."""
+    settings = {"turn_detection": None, "transcription": None, "restore": False} | options
+    return rt.RealtimeSession(backend=url, api_key="k", **settings)
+
+
+def answer_with(peer, *ladder):
+    """Take a written question, and send these events for its answer."""
+    peer.receive("conversation.item.create")
+    request = peer.receive("response.create")
+    for each in ladder:
+        if isinstance(each, dict) and isinstance(each.get("response"), dict):
+            each["response"]["metadata"] = request["response"]["metadata"]
+    return request
+
+
+def ask_all(ladders, *, session=wire.SESSION, **options):
+    """Ask a server that answers each question with one of these lists of events; return the session and the replies."""
+    ladders = list(ladders)
+
+    def script(peer):
+        peer.open(session)
+        for ladder in ladders:
+            answer_with(peer, *ladder)
+            peer.send(*ladder)
+        peer.wait_until_gone()
+
+    with scripted(script) as url, connected(url, **options) as asking:
+        return asking, [asking.ask("What time is it?").result(WAIT_S) for _ in ladders]
+
+
+def check_recorded(session, folder):
+    """Whatever was mended live, a recording of it holds the same records and remarks."""
+    recording = session.save(folder)
+    assert snapshot(recording.conversation) == snapshot(session.conversation)
+    assert recording.conversation.remarks == session.conversation.remarks
+
+
+# --- every field of every event -------------------------------------------------------------------------------------
+
+
+def test_whatever_a_field_holds_a_question_gets_its_answer(tmp_path):
+    """Sessions of some fifty questions each; in every answer one field of one event is not what it should be."""
+    cases = [(place, *change) for place, each in enumerate(exchange(0)) for change in changes_of(each)]
+    groups = [cases[first::25] for first in range(25)]
+
+    def script(peer):
+        group = groups[int(peer.request.path.rpartition("=")[2])]
+        peer.open()
+        for number, (place, path, value) in enumerate(group, start=1):
+            ladder = exchange(number)
+            answer_with(peer, *ladder)
+            ladder[place] = changed(ladder[place], path, value)
+            peer.send(*ladder)
+        peer.wait_until_gone()
+
+    wrong = []
+    with scripted(script) as url:
+        for index, group in enumerate(groups):
+            session = connected(url, model=str(index))
+            for place, path, value in group:
+                reply = session.ask("What time is it?").result(WAIT_S)  # It returns at all, and the session goes on.
+                if not (reply.done and reply.transcript in (TEXT, f"{TEXT} Bye.")):
+                    wrong.append((named(exchange(0)[place], path, value), reply.transcript))
+            session.close().result(WAIT_S)
+            check_recorded(session, tmp_path / str(index))
+    assert wrong == []
+
+
+def test_whatever_a_field_of_the_handshake_holds_the_session_opens_or_says_why():
+    created, updated = wire.session_created(), wire.session_updated()
+    cases = [(0, *change) for change in changes_of(created)] + [(1, *change) for change in changes_of(updated)]
+
+    def script(peer):
+        place, path, value = cases[int(peer.request.path.rpartition("=")[2])]
+        handshake = [wire.session_created(), wire.session_updated()]
+        handshake[place] = changed(handshake[place], path, value)
+        peer.send(handshake[0])
+        peer.receive("session.update")
+        peer.send(handshake[1])
+        ladder = exchange(1)
+        answer_with(peer, *ladder)
+        peer.send(*ladder)
+        peer.wait_until_gone()
+
+    with scripted(script) as url:
+        for index in range(len(cases)):
+            session = connected(url, model=str(index))
+            with contextlib.suppress(rt.RealtimeError):
+                assert session.ask("What time is it?").result(WAIT_S).transcript == f"{TEXT} Bye."
+            session.close().result(WAIT_S)
+
+
+# --- events that are missing, or come in another order --------------------------------------------------------------
+
+
+def without_type(events, *kinds):
+    return [each for each in events if each["type"] not in kinds]
+
+
+LADDER = sorted({each["type"] for each in exchange(0)} - {"response.done"})
+
+
+def test_an_answer_needs_none_of_the_events_before_its_end():
+    ladders = [without_type(exchange(number), kind) for number, kind in enumerate(LADDER)]
+    ladders += [
+        without_type(exchange(100), "response.created", "response.output_item.added", "response.content_part.added"),
+        [each for each in exchange(101) if each["type"] == "response.done"],
+        [each for each in exchange(102) if each["type"].endswith((".delta", "response.done"))],
+    ]
+    _, replies = ask_all(ladders)
+    assert [reply.transcript for reply in replies if reply.transcript not in (TEXT, f"{TEXT} Bye.")] == []
+    assert {reply.status for reply in replies} == {"completed"}
+
+
+def test_an_answer_whose_events_come_in_any_order_is_answered():
+    rng = random.Random(7)
+    ladders = []
+    for number in range(60):
+        *ladder, done = exchange(number)
+        rng.shuffle(ladder)
+        ladders.append([*ladder, done])
+    _, replies = ask_all(ladders)
+    assert all(reply.done and reply.status == "completed" for reply in replies)
+    assert len({reply.response_id for reply in replies}) == 60
+
+
+def test_what_ends_a_response_and_cannot_be_read_still_ends_it_and_says_why():
+    ends = [
+        '{"type": "response.done", "response": {"id": "R", "output": [{',
+        '{"type":"response.done","response":' + "[" * 50_000,
+        {"type": "response.done"},
+        {"type": "response.done", "response": "gone"},
+        {"response": {"status": "completed"}, "type": "response.done", "usage": float("nan")},
+    ]
+    _, replies = ask_all([[wire.response_created(f"R{number}"), end] for number, end in enumerate(ends)])
+    assert [reply.response_id for reply in replies] == [f"R{number}" for number in range(5)]
+    assert [reply.status for reply in replies] == ["failed"] * 4 + ["completed"]
+    assert "cannot be read (not JSON" in replies[0].error["message"]
+    assert "nested too deeply" in replies[1].error["message"]
+    assert "'response' is missing" in replies[2].error["message"]
+    assert "'response' was the text 'gone'" in replies[3].error["message"]
+
+
+# --- servers and what they send, as they were met -------------------------------------------------------------------
+
+
+def dialect(change, number=1):
+    """Return the events of an answer after `change`, which takes and returns the list of them."""
+    return change(wire.audio_answer(f"A{number}", response_id=f"R{number}"))
+
+
+def each_response(events, **fields):
+    return [each | {"response": each["response"] | fields} if "response" in each else each for each in events]
+
+
+def renamed(events, names):
+    return [each | {"type": names.get(each["type"], each["type"])} for each in events]
+
+
+BETA = {
+    "response.output_audio.delta": "response.audio.delta",
+    "response.output_audio.done": "response.audio.done",
+    "response.output_audio_transcript.delta": "response.audio_transcript.delta",
+    "response.output_audio_transcript.done": "response.audio_transcript.done",
+    "conversation.item.added": "conversation.item.created",
+}
+
+
+def with_deltas(events, code):
+    """Return events with the base64 of their audio written otherwise."""
+    return [each | {"delta": code(each["delta"])} if "audio.delta" in each["type"] else each for each in events]
+
+
+DIALECTS = {
+    "Hugging Face: null modalities": lambda each: each_response(each, output_modalities=None),
+    "Hugging Face: nothing is null but what is": lambda each: each_response(each, object=None, metadata=None),
+    "xAI: details as text": lambda each: each_response(each, status_details="all is well"),
+    "Azure Voice Live: beta names": lambda each: renamed(each, BETA),
+    "LocalAI: one event id": lambda each: [one | {"event_id": "event_TODO"} for one in each],
+    "no response.created": lambda each: without_type(each, "response.created"),
+    "no status": lambda each: [
+        changed(one, ("response", "status"), MISSING) if one["type"] == "response.done" else one for one in each
+    ],
+    "null conversation": lambda each: each_response(each, conversation_id=None),
+    "url-safe base64": lambda each: with_deltas(each, lambda text: text.replace("+", "-").replace("/", "_")),
+    "unpadded base64": lambda each: with_deltas(each, lambda text: text.rstrip("=")),
+    "base64 in lines": lambda each: with_deltas(
+        each, lambda text: "\n".join(text[at : at + 76] for at in range(0, len(text), 76))
+    ),
+    "parts without part": lambda each: [
+        changed(one, ("part",), MISSING) if one["type"] == "response.content_part.done" else one for one in each
+    ],
+    "ids as numbers": lambda each: [
+        json.loads(json.dumps(one).replace('"R1"', "1").replace('"A1"', "2")) for one in each
+    ],
+    "no ids": lambda each: [
+        {key: value for key, value in one.items() if key not in ("response_id", "item_id")} for one in each
+    ],
+    "another id at the end": lambda each: [*each[:-2], each_response(each[-2:-1], id="other")[0]],
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_dialect_is_understood(name, tmp_path):
+    session, (reply, again) = ask_all([dialect(DIALECTS[name]), wire.audio_answer("A2", response_id="R2")])
+    assert (reply.status, reply.transcript) == ("completed", TEXT)
+    assert reply.audio.to_pcm16() == wire.PCM
+    assert (again.status, again.transcript) == ("completed", TEXT)
+    check_recorded(session, tmp_path / "saved")
+
+
+def test_null_is_absent_and_no_remark():
+    events = each_response(wire.audio_answer(), output_modalities=None, object=None, metadata=None, usage=None)
+    session, _ = ask_all([events])
+    assert session.conversation.remarks == []
+
+
+def test_usage_beside_the_response_is_counted():
+    events = wire.audio_answer(end={"usage": {}})
+    done = next(each for each in events if each["type"] == "response.done")
+    done["usage"] = wire.USAGE
+    _, (reply,) = ask_all([events], model="gpt-realtime-2.1")
+    assert (reply.usage.input_tokens, reply.usage.audio_out) == (41, 136)
+    assert reply.cost.total_usd > 0
+
+
+@pytest.mark.parametrize("error", ["overloaded", {"error": {"message": "overloaded"}}, ["overloaded"], None])
+def test_an_error_of_any_shape_is_raised_with_its_words(error):
+    def script(peer):
+        peer.open()
+        answer_with(peer)
+        peer.send({"type": "error", "error": error, "message": "overloaded"})
+        ladder = wire.audio_answer()
+        answer_with(peer, *ladder)
+        peer.send(*ladder)
+        peer.wait_until_gone()
+
+    with scripted(script) as url, connected(url) as session:
+        with pytest.raises(rt.ServerError, match="overloaded"):
+            session.ask("What time is it?").result(WAIT_S)
+        assert session.ask("What time is it?").result(WAIT_S).transcript == TEXT
+
+
+def test_halves_of_a_character_in_two_deltas_are_one_and_a_lone_half_is_marked(tmp_path):
+    def ladder(number, *deltas):
+        head = [
+            wire.response_created(f"R{number}"),
+            wire.output_added(wire.text_item(f"A{number}"), response_id=f"R{number}"),
+        ]
+        ids = {"item_id": f"A{number}", "response_id": f"R{number}"}
+        texts = [out("response.output_text.delta", delta=each, **ids) for each in deltas]
+        return [*head, *texts, wire.response_done(f"R{number}", output=[])]
+
+    session, replies = ask_all(
+        [ladder(1, "Hi \ud83d", "\ude00!"), ladder(2, "Hi \ud83d", "you"), ladder(3, "Hi \ud83d")]
+    )
+    assert [reply.transcript for reply in replies] == ["Hi \U0001f600!", "Hi \ufffdyou", "Hi \ufffd"]
+    assert session.conversation.remarks == ["response.output_text.delta: half a UTF-16 pair in 'delta' became U+FFFD"]
+    check_recorded(session, tmp_path / "saved")
+
+
+def test_sound_that_is_no_base64_is_remarked_and_the_rest_is_kept():
+    events = wire.audio_answer()
+    bad = next(each for each in events if each["type"] == "response.output_audio.delta")
+    bad["delta"] = "no sound!"
+    session, (reply,) = ask_all([events])
+    assert (reply.transcript, len(reply.audio.to_pcm16())) == (TEXT, len(wire.PCM) * 2 // 3)
+    assert session.conversation.remarks == [
+        "response.output_audio.delta: 'delta' was the text 'no sound!', and was dropped"
+    ]
+
+
+def test_of_several_transcriptions_of_an_item_the_last_one_counts():
+    completed = "conversation.item.input_audio_transcription.completed"
+    first, *_ = [
+        [
+            *wire.committed_turn("S"),
+            *(event(completed, item_id="S", transcript=text) for text in ("What", "What time?")),
+        ]
+    ]
+    session, _ = ask_all([[*first, *wire.audio_answer()]])
+    assert session.conversation.turn("S").text == "What time?"
+
+
+def test_an_event_that_comes_twice_counts_once_and_says_so():
+    events = [each for one in wire.audio_answer() for each in (one, one)]
+    session, (reply,) = ask_all([events])
+    assert (reply.transcript, reply.audio.to_pcm16()) == (TEXT, wire.PCM)
+    assert session.conversation.remarks == ["an event came twice, and counts once"]
