@@ -1,6 +1,7 @@
 """A run on the disk."""
 
 import csv
+import io
 import json
 import os
 import random
@@ -12,9 +13,10 @@ import pandas
 import pytest
 
 from realtime_nb.errors import MissingExtra, SettingsError
-from realtime_nb.experiments import Results
+from realtime_nb.experiments import Dataset, Results
 from realtime_nb.experiments.cells import Outcome
 from realtime_nb.experiments.folder import RunFolder, read_run, read_stopped
+from realtime_nb.experiments.tables import defused, restored
 from realtime_nb.files import seal
 
 ABOUT = {
@@ -361,3 +363,48 @@ def test_a_folder_that_is_gone_keeps_answers_in_memory_and_says_so(tmp_path):
     assert [row["cell_id"] for row in results.rows] == ["a", "b"]
     saved = results.save(tmp_path / "saved")
     assert saved.rows == results.rows and (tmp_path / "saved" / "audio" / "b" / "input.wav").read_bytes() == b"RIFF"
+
+
+FORMULAS = [
+    *(
+        "=1+1",
+        "+1 555 1234",
+        "-2+3",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "\nx",
+        " =1",
+        '"=1',
+        "'=1",
+        "''-x",
+        "\u200b=1",
+        "\uff1d1",
+    ),
+    *('=HYPERLINK("http://evil.example","x")', "- a list", "-", "=", "-5 degrees"),
+]
+TEXTS = ["-5", "-0.25", "+3", "-1e-05", "7", "", "a=b", "'tis", "it's", "\u2212 5", "[1, -2]"]
+
+
+def test_no_cell_of_the_table_is_run_by_a_spreadsheet_and_numbers_stay_numbers(tmp_path):
+    folder = opened(tmp_path)
+    folder.add(outcome("a", **{f"c{n}": text for n, text in enumerate(FORMULAS)}, **{"=cmd": "x"}, wer=-0.25))
+    folder.finish("")
+    names, cells = csv.reader(io.StringIO((tmp_path / "results.csv").read_bytes().decode(), newline=""))
+    row = dict(zip(names, cells, strict=True))
+    assert [row[f"c{n}"] for n in range(len(FORMULAS))] == [f"'{text}" for text in FORMULAS]
+    assert row["'=cmd"] == "x" and row["wer"] == "-0.25"
+    assert read_rows(tmp_path)[0]["c0"] == "=1+1"
+
+
+@pytest.mark.parametrize("text", [*FORMULAS, *TEXTS])
+def test_what_is_defused_is_read_as_it_was(text):
+    assert restored(defused(text)) == text
+    assert (defused(text) == text) == (text in TEXTS)
+
+
+def test_a_dataset_reads_what_was_defused(tmp_path):
+    path = tmp_path / "data.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["example_id", "user_text"], ["a", defused("-2+3")], ["b", "'tis"], ["c", "-5"]])
+    assert [example.text for example in Dataset.from_csv(path)] == ["-2+3", "'tis", "-5"]

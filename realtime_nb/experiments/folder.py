@@ -38,6 +38,7 @@ from ..tokens import is_amount
 from .cells import Outcome, plain_value
 from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_of
 from .retrying import after
+from .tables import defused
 
 _ABOUT, _ROWS, _SUMMARY, _LOCK = "run.json", "rows.jsonl", "summary.json", "run.lock"
 #: Where lines go that are not as they were written, before their cells are asked again.
@@ -210,9 +211,10 @@ def _checked_table(table: str) -> str:
 
 def _csv(rows: list[dict[str, Any]]) -> bytes:
     table = io.StringIO()
-    writer = csv.DictWriter(table, dict.fromkeys(name for row in rows for name in row))
-    writer.writeheader()
-    writer.writerows(rows)
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.writer(table)
+    writer.writerow(map(defused, names))
+    writer.writerows([defused(row.get(name, "")) for name in names] for row in rows)
     return table.getvalue().encode()
 
 

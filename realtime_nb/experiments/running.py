@@ -120,7 +120,9 @@ def run(
     -----
     The folder has the layout of the OpenAI cookbook's realtime evals: ``results.csv``, ``summary.json``,
     ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`. What is measured,
-    by which formula and after whom: `realtime_nb.experiments.metrics`.
+    by which formula and after whom: `realtime_nb.experiments.metrics`. In ``results.csv`` a text that a spreadsheet
+    would run as a formula, e.g. an answer that begins with ``=``, has an apostrophe before it; `Dataset.from_csv` takes
+    it away, and `Results`, which reads ``rows.jsonl``, never has it. Numbers stay numbers.
 
     On other processes: systems, graders and speakers are pickled, so that they have to be importable there
     (`functools.partial` of a session's class is; Dask also takes functions of a notebook). Clips that a dataset names

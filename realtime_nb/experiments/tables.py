@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,25 @@ _KNOWN = frozenset("example_id user_text audio_path speaker gt_tool_call gt_tool
 #: What stands between cells; a spreadsheet takes the second where numbers have commas.
 _DELIMITERS = (",", ";", "\t")
 
+#: How a text begins that a spreadsheet takes for a formula, perhaps behind quotes and space; a number is none.
+#: Source: OWASP, CSV Injection.
+_FORMULA = re.compile(r"[\s'\"\ufeff\u200b\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+def _would_run(cell: str) -> bool:
+    return bool(_FORMULA.match(cell)) and not _NUMBER.fullmatch(cell)
+
+
+def defused(value: Any) -> Any:
+    """Return a cell for a CSV file: a text that a spreadsheet would run gets an apostrophe, which makes it a text."""
+    return f"'{value}" if isinstance(value, str) and _would_run(value) else value
+
+
+def restored(cell: str) -> str:
+    """Return what a cell of a CSV file was before `defused`."""
+    return cell[1:] if cell.startswith("'") and _would_run(cell[1:]) else cell
+
 
 def read_csv(path: Path, speaker: Speaker) -> Iterator[Example]:
     """Yield the examples of a file; see `Dataset.from_csv`."""
@@ -32,7 +52,7 @@ def read_csv(path: Path, speaker: Speaker) -> Iterator[Example]:
 
 
 def read_table(path: Path, *needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows of a CSV file that are not empty, by their columns' names, each with its line.
+    """Yield the rows of a CSV file that are not empty, by their columns' names, each with its line; see `restored`.
 
     Parameters
     ----------
@@ -100,7 +120,7 @@ def _by_name(names: list[str], cells: list[str], path: Path, line: int) -> dict[
         raise _error(
             path, line, f"only {len(cells)} values for {len(names)} columns: there is none for {names[len(cells)]}"
         )
-    return {name: cell.strip() for name, cell in zip(names, cells, strict=False)}
+    return {name: restored(cell.strip()) for name, cell in zip(names, cells, strict=False)}
 
 
 def _error(path: Path, line: int, problem: str) -> SettingsError:
