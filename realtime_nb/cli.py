@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, cli_doctor, cli_eval, cli_lab
+from .terminal import say
 
 if TYPE_CHECKING:
     from .audio import AudioClip
@@ -104,7 +105,7 @@ def _talk(options: argparse.Namespace) -> int:
 
 
 def _fail(error: Exception, code: int) -> int:
-    print(f"realtime-nb: {error}", file=sys.stderr)
+    say(f"realtime-nb: {error}", file=sys.stderr)
     return code
 
 
@@ -148,9 +149,9 @@ def _turn(session: RealtimeSession, path: Path, clip: AudioClip, options: argpar
     audio = reply.audio
     saved = audio.save(target) if audio is not None else None
     if options.json:
-        print(json.dumps(_facts(session, path, clip, reply, saved), ensure_ascii=False), flush=True)
+        say(json.dumps(_facts(session, path, clip, reply, saved), ensure_ascii=False))
     else:
-        print("\n".join(_lines(session, path, clip, reply, saved)), flush=True)
+        say("\n".join(_lines(session, path, clip, reply, saved)))
     return reply.status == "completed"
 
 

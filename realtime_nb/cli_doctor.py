@@ -7,6 +7,8 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from .terminal import say
+
 if TYPE_CHECKING:
     from .checkup import Check, Checkup
 
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     found = doctor(options.backend)
     if options.json:
-        print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+        say(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
         return 0 if found.ok else 1
     shown = _Shown()
     shown.show(found.checkup)
@@ -58,9 +60,9 @@ class _Shown:
         for check in checkup.checks:
             if check not in self._printed:
                 self._printed.append(check)
-                print("\n".join(check_lines(check, self._width)), flush=True)
+                say("\n".join(check_lines(check, self._width)))
 
     def conclude(self, checkup: Checkup) -> None:
         from .views.checkup import remark_lines, summary
 
-        print("\n".join([*remark_lines(checkup, self._width), f"set-up: {summary(checkup)}"]))
+        say("\n".join([*remark_lines(checkup, self._width), f"set-up: {summary(checkup)}"]))

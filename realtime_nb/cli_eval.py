@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import AudioError, MissingExtra, MissingKey, RealtimeError, RecordingError, SettingsError
+from .terminal import say
 from .texts import read_text
 
 if TYPE_CHECKING:
@@ -83,22 +84,22 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _evaluate(options)
     except KeyboardInterrupt:
-        print(
+        say(
             f"\nrealtime-nb: interrupted. What was answered is in {str(options.out)!r}: go on by --resume.",
             file=sys.stderr,
         )
         return 130
     except MissingKey as error:
-        print(
+        say(
             f"realtime-nb: the {error.backend} backend needs an API key: set {error.variable}, or take --backend local",
             file=sys.stderr,
         )
         return 2
     except (AudioError, SettingsError, RecordingError, MissingExtra, OSError) as error:
-        print(f"realtime-nb: {error}", file=sys.stderr)
+        say(f"realtime-nb: {error}", file=sys.stderr)
         return 2
     except RealtimeError as error:
-        print(f"realtime-nb: {error}", file=sys.stderr)
+        say(f"realtime-nb: {error}", file=sys.stderr)
         return 1
 
 
@@ -111,14 +112,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     conditions = {text: parse_conditions(text) for text in _listed(options.conditions, "--conditions")}
     _check_folder(options)
     if not options.tools and any(example.tool_call for example in data):
-        print("note: the data expect calls of tools, and there are none: see --tools", file=sys.stderr)
+        say("note: the data expect calls of tools, and there are none: see --tools", file=sys.stderr)
     expected = forecast(data, systems, conditions=len(conditions), repeats=max(1, options.repeats))
     shows_bar = sys.stderr.isatty() and not (options.json or options.dry_run)
     if not shows_bar:  # The bar says it, too.
-        print(f"{options.data}: {expected}", file=sys.stderr)
+        say(f"{options.data}: {expected}", file=sys.stderr)
     if options.dry_run:
         if options.json:
-            print(json.dumps({"answers": expected.cells, "estimate_usd": expected.total_usd}))
+            say(json.dumps({"answers": expected.cells, "estimate_usd": expected.total_usd}))
         return 0
     results = run_experiment(
         data,
@@ -134,7 +135,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         progress=shows_bar,
     )
     report = results.report()
-    print(json.dumps(_facts(results, report), ensure_ascii=False) if options.json else _words(results, report))
+    say(json.dumps(_facts(results, report), ensure_ascii=False) if options.json else _words(results, report))
     return 1 if results.failed or results.missing else 0
 
 
@@ -151,7 +152,7 @@ def _check_folder(options: argparse.Namespace) -> None:
     if is_run and not resumes and not options.dry_run:
         raise SettingsError(f"{str(options.out)!r} holds a run: go on with it by --resume, or choose another --out")
     if resumes and not is_run:
-        print(f"note: {str(options.out)!r} holds no run to go on with: this one begins", file=sys.stderr)
+        say(f"note: {str(options.out)!r} holds no run to go on with: this one begins", file=sys.stderr)
 
 
 def _listed(text: str, option: str) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import MissingExtra
+from .terminal import say
 
 #: What is opened first.
 FIRST = "00_start_here.ipynb"
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     try:
         lab(options.folder, arguments)
     except (MissingExtra, OSError) as error:
-        print(f"realtime-nb: {error}", file=sys.stderr)
+        say(f"realtime-nb: {error}", file=sys.stderr)
         return 2
     return 0
 

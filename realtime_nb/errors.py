@@ -15,12 +15,15 @@
   * `BudgetReached`: a bound on dollars or minutes is reached, so that nothing more is asked.
   * `InputFlagged`: a guard did not let a question through.
 
-Facts are attributes; the text is made in `__str__`. No message holds a key or audio.
+Facts are attributes; the text is made in `_words`. No message holds a key or audio; what a
+server said stands as it is in the facts, and in ``str(error)`` as a terminal may show it.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from .terminal import printable
 
 
 class RealtimeError(Exception):
@@ -35,6 +38,12 @@ class RealtimeError(Exception):
     ...     print(error)
     backend='somewhere' is not known: ...
     """
+
+    def __str__(self) -> str:
+        return printable(self._words())
+
+    def _words(self) -> str:
+        return super().__str__()
 
 
 class AudioError(RealtimeError, ValueError):
@@ -116,7 +125,7 @@ class MissingKey(RealtimeError):
         self.backend = backend
         self.variable = variable
 
-    def __str__(self) -> str:
+    def _words(self) -> str:
         return (
             f"the {self.backend} backend needs an API key: set {self.variable}, pass api_key=…, "
             'or talk to the local voice with backend="local"'
@@ -148,7 +157,7 @@ class MissingExtra(RealtimeError):
         self.extra = extra
         self.reason = reason
 
-    def __str__(self) -> str:
+    def _words(self) -> str:
         because = f" ({self.reason})" if self.reason else ""
         return f"{self.what} is not installed{because}: run  pip install 'realtime-nb[{self.extra}]'"
 
@@ -282,7 +291,7 @@ class ServerError(RealtimeError):
         """Whether the session cannot go on after this error."""
         return self.code in self.FATAL
 
-    def __str__(self) -> str:
+    def _words(self) -> str:
         text = f"{self.message} [{self.code}]" if self.code else self.message
         if self.param:
             text += f" (parameter {self.param})"
@@ -317,7 +326,7 @@ class ConnectionLost(RealtimeError):
         self.reason = reason
         self.code = code
 
-    def __str__(self) -> str:
+    def _words(self) -> str:
         return f"{self.reason} (close code {self.code})" if self.code is not None else self.reason
 
 
@@ -350,7 +359,7 @@ class BudgetReached(RealtimeError):
         self.bound = bound
         self.reason = reason
 
-    def __str__(self) -> str:
+    def _words(self) -> str:
         return f"stopped: {self.reason}"
 
 
@@ -379,5 +388,5 @@ class InputFlagged(RealtimeError):
         super().__init__(reason)
         self.reason = reason
 
-    def __str__(self) -> str:
+    def _words(self) -> str:
         return f"not answered: the guard flagged what was asked ({self.reason})"

@@ -11,6 +11,8 @@ import uuid
 from types import TracebackType
 from typing import Any
 
+from .terminal import printable
+
 #: What is done by then needs no bar.
 DELAY_S = 3.0
 _EVERY_S = 0.5
@@ -43,7 +45,7 @@ class Progress:
     """
 
     def __init__(self, what: str, total: float | None = None, unit: str = ""):
-        self._what, self._total, self._unit = what, total, unit
+        self._what, self._total, self._unit = printable(what), total, unit
         self._done = 0.0
         self._began_s = time.monotonic()
         self._over = threading.Event()

@@ -16,6 +16,7 @@ from .audio import AudioClip
 from .errors import PictureError
 from .pictures import Picture
 from .record import Record
+from .terminal import printable
 from .timing import Timing
 from .tokens import Usage, add_usages, read_usage
 from .wire.items import ErrorDetail, Item, Response
@@ -217,7 +218,7 @@ class Turn(Record):
 
     def __repr__(self) -> str:
         who = self.role or self.kind
-        return f"Turn({who}, {(self.text or self.name or self.output)!r})"
+        return f"Turn({printable(who)}, {(self.text or self.name or self.output)!r})"
 
     @property
     def text(self) -> str:
@@ -386,7 +387,7 @@ class Reply(Record):
         self.status = response.status or self.status  # Last: what is completed has its usage.
 
     def __repr__(self) -> str:
-        return f"Reply({self.status}, {self.transcript!r})"
+        return f"Reply({printable(self.status)}, {self.transcript!r})"
 
     @property
     def turns(self) -> list[Turn]:
@@ -401,7 +402,7 @@ class Reply(Record):
 
     @property
     def transcript(self) -> str:
-        """All that the model said or wrote, whether heard or not."""
+        """All that the model said or wrote, whether heard or not; as it came, controls included."""
         return " ".join(turn.text for turn in self.turns if turn.text)
 
     @property

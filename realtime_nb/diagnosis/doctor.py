@@ -12,6 +12,7 @@ from ..backends import Backend
 from ..checkup import Check, Checkup
 from ..loop import Pending, submit
 from ..secrecy import Secret, masked
+from ..terminal import printable
 from .diagnose import diagnose
 from .facts import Facts
 from .local_parts import try_parts
@@ -94,7 +95,7 @@ class Doctor:
     def __repr__(self) -> str:
         from ..views.checkup import checkup_text
 
-        return checkup_text(self._whole())
+        return printable(checkup_text(self._whole()))
 
     def open_panel(self) -> CheckPanel:
         """Return a widget with buttons for what needs a click, as it is shown in a cell; an earlier one is closed."""

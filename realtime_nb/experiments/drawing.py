@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError
+from ..terminal import printable
 
 if TYPE_CHECKING:
     from ..views.interval_plot import Panel
@@ -93,7 +94,7 @@ class Drawing(ABC):
 
         png = self.to_png()
         return {
-            "text/plain": f"{self.description}\n{self.caption}",
+            "text/plain": printable(f"{self.description}\n{self.caption}"),
             "text/html": section(picture(png, self.description), note(self.caption)),
             "image/png": base64.b64encode(png).decode(),
         }

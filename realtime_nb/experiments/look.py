@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from ..pricing import format_usd
+from ..terminal import printable
 from ..views import words
 from ..views.html import escape, note, picture, section, table, unbroken
 from .groups import grouped, label_of
@@ -25,7 +26,7 @@ def results_bundle(results: Results) -> dict[str, Any]:
     """Return the looks of results."""
     headings, lines = _table(results) if results.rows else ([], [])
     told = [repr(results), *(", ".join(map(" ".join, zip(headings, line, strict=True))) for line in lines)]
-    bundle: dict[str, Any] = {"text/plain": "\n".join(told)}
+    bundle: dict[str, Any] = {"text/plain": printable("\n".join(told))}
     parts = []
     if lines:
         cells = ([escape(cell) if index < len(_BY) else unbroken(cell) for index, cell in enumerate(x)] for x in lines)
@@ -65,7 +66,7 @@ def run_comparison_bundle(comparison: RunComparison) -> dict[str, Any]:
     ]
     remarks = comparison.remarks
     lines = [repr(comparison), *(", ".join(map(" ".join, zip(header, row, strict=True))) for row in rows), *remarks]
-    bundle: dict[str, Any] = {"text/plain": "\n".join(lines)}
+    bundle: dict[str, Any] = {"text/plain": printable("\n".join(lines))}
     parts = [note("No example was answered in both: there is nothing to compare.")]
     if rows:
         plot = comparison.plot

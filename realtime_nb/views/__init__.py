@@ -17,6 +17,7 @@ from ..pricing import Cost
 from ..recording.difference import Difference
 from ..recording.recording import Recording
 from ..recording.replay import Replay
+from ..terminal import for_terminal
 from ..timing import Timing
 from ..tokens import Usage
 from ..turn_comparison import TurnDetectionComparison
@@ -45,7 +46,6 @@ from .watched import watch_bundle
 __all__ = ["conversation_outputs", "escape", "mimebundle"]
 
 
-@singledispatch
 def mimebundle(record: Any) -> dict[str, Any]:
     """Return a record's looks by MIME type: ``text/plain``, ``text/html`` and, for pictures, ``image/png``.
 
@@ -61,29 +61,34 @@ def mimebundle(record: Any) -> dict[str, Any]:
     bundle : dict
         As Jupyter's ``display_data`` takes it; ``image/png`` is base64 text.
     """
+    return for_terminal(_look(record))
+
+
+@singledispatch
+def _look(record: Any) -> dict[str, Any]:
     raise TypeError(f"there is no view of {type(record).__name__}")
 
 
-mimebundle.register(AudioClip, clip_bundle)
-mimebundle.register(Picture, picture_bundle)
-mimebundle.register(Watch, watch_bundle)
-mimebundle.register(Turn, turn_bundle)
-mimebundle.register(Reply, reply_bundle)
-mimebundle.register(Conversation, conversation_bundle)
-mimebundle.register(Spectrogram, spectrogram_bundle)
-mimebundle.register(Comparison, comparison_bundle)
-mimebundle.register(Timeline, timeline_bundle)
-mimebundle.register(Usage, usage_bundle)
-mimebundle.register(Cost, cost_bundle)
-mimebundle.register(Timing, timing_bundle)
-mimebundle.register(Stage, stage_bundle)
-mimebundle.register(Costs, costs_bundle)
-mimebundle.register(Elsewhere, elsewhere_bundle)
-mimebundle.register(Estimate, estimate_bundle)
-mimebundle.register(Recording, recording_bundle)
-mimebundle.register(Replay, replay_bundle)
-mimebundle.register(Difference, difference_bundle)
-mimebundle.register(Practice, practice_bundle)
-mimebundle.register(TurnDetectionComparison, turn_comparison_bundle)
-mimebundle.register(Checkup, checkup_bundle)
-mimebundle.register(VoiceMeasures, voice_measures_bundle)
+_look.register(AudioClip, clip_bundle)
+_look.register(Picture, picture_bundle)
+_look.register(Watch, watch_bundle)
+_look.register(Turn, turn_bundle)
+_look.register(Reply, reply_bundle)
+_look.register(Conversation, conversation_bundle)
+_look.register(Spectrogram, spectrogram_bundle)
+_look.register(Comparison, comparison_bundle)
+_look.register(Timeline, timeline_bundle)
+_look.register(Usage, usage_bundle)
+_look.register(Cost, cost_bundle)
+_look.register(Timing, timing_bundle)
+_look.register(Stage, stage_bundle)
+_look.register(Costs, costs_bundle)
+_look.register(Elsewhere, elsewhere_bundle)
+_look.register(Estimate, estimate_bundle)
+_look.register(Recording, recording_bundle)
+_look.register(Replay, replay_bundle)
+_look.register(Difference, difference_bundle)
+_look.register(Practice, practice_bundle)
+_look.register(TurnDetectionComparison, turn_comparison_bundle)
+_look.register(Checkup, checkup_bundle)
+_look.register(VoiceMeasures, voice_measures_bundle)

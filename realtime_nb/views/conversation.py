@@ -9,6 +9,7 @@ from typing import Any
 from ..conversation import Conversation
 from ..pricing import format_least, format_usd
 from ..seams import Seam, seams_by_place
+from ..terminal import printable
 from ..tokens import Usage
 from ..turns import Reply, Turn
 from . import words
@@ -55,7 +56,7 @@ def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], di
     players = {turn.item_id: player(turn, budget) for turn in reversed(turns) if duration_s(turn)}
     shown = {turn.item_id: thumbnails(turn.pictures, budget) for turn in reversed(turns)}
     record = {
-        "text/plain": conversation_text(conversation),
+        "text/plain": printable(conversation_text(conversation)),
         "text/html": section(
             table(
                 ("", "said", "first audio", "cost"),
