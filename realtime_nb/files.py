@@ -140,7 +140,9 @@ def split_sealed(data: bytes, first_key: str) -> SealedLines:
         pieces = [each.start() for each in _SEAL.finditer(line)]
         bodies = [_first_whole(line[start:end]) for start, end in pairwise([*pieces, len(line)])]
         found.whole.extend(each for each in bodies if each is not None)
-        is_rest = not pieces and bool(found.damaged) and found.damaged[-1][0] == number - 1
+        is_rest = (
+            not pieces and not line.startswith(b"{") and bool(found.damaged) and found.damaged[-1][0] == number - 1
+        )
         if (None in bodies or not bodies) and not is_rest:
             found.damaged.append((number, line))
     return found
@@ -208,6 +210,11 @@ class FolderLock:
         file.truncate()
         file.write(json.dumps({"host": socket.gethostname(), "process": self._process_id}).encode())
         self._file = file
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it was not released."""
+        return self._file is not None
 
     def release(self) -> None:
         """Let others write."""

@@ -41,12 +41,14 @@ class Desk:
         self.pendings = []
         self.replies = []
         self.states = []
+        self.errors = []
         self.line = Line(
             self.session,
             self.road,
             watch=self.pendings.append,
             on_reply=lambda: self.replies.append(len(self.session.conversation.replies)),
             on_state=self.states.append,
+            on_error=self.errors.append,
         )
 
     def page(self, *messages):

@@ -3,6 +3,7 @@ import threading
 import pytest
 from browser.scripted import ScriptedSession
 
+import realtime_nb as rt
 from realtime_nb.errors import SettingsError
 from realtime_nb.loop import submit
 from realtime_nb.sessions.base import StateChanged
@@ -120,3 +121,21 @@ def test_what_is_no_camera_is_refused_and_leaves_the_panel_that_is_there(panel, 
     with pytest.raises(SettingsError, match="watch_every_s=0 must be a positive number"):
         VoicePanel(session, watch_every_s=0)
     assert panel.comm is not None
+
+
+@pytest.mark.filterwarnings("ignore:the recording in:RuntimeWarning")
+def test_a_disk_that_takes_no_more_of_a_recording_is_told_in_the_panel(tmp_path):
+    session = rt.RealtimeSession(backend="local", recording=tmp_path / "r")
+    panel = VoicePanel(session)
+    told = threading.Event()
+    panel.observe(lambda change: told.set(), "error")
+    (tmp_path / "r" / "events.jsonl").unlink()
+    (tmp_path / "r" / "events.jsonl").symlink_to("/dev/full")
+    session.connect().result(60)
+    assert told.wait(60) and "No space left on device. The session goes on and keeps everything" in panel.error
+    assert panel.error.removeprefix("RecordingError: ") in session.conversation.remarks
+    assert session.ask("Hello!").result(60).status == "completed"
+    session.record_to(tmp_path / "other")  # From the beginning on, elsewhere.
+    session.close().result(60)
+    panel.close()
+    assert rt.Recording.load(tmp_path / "other").conversation.replies[0].transcript.startswith("Hello!")

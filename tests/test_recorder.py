@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -128,6 +129,89 @@ def test_a_disk_that_refuses_is_told_and_the_session_goes_on(tmp_path, monkeypat
         rig.recorder.wait()
     rig.add(StateChanged(state="closed"))  # Nobody writes, nobody fails.
     assert len(rig.log) == 2
+
+
+FULL = """
+import resource, sys, warnings
+from pathlib import Path
+import realtime_nb as rt
+question = rt.speak("What can you do?")
+session = rt.RealtimeSession(backend="local")
+session.ask("Hello!").result(60)  # The server's process is there.
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
+folder = Path(sys.argv[1])
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    session.record_to(folder / "live")
+    reply = session.ask(question).result(60)
+    session.close().result(60)
+print([str(each.message) for each in caught if each.category is RuntimeWarning])
+try:
+    session.save(folder / "saved")
+except rt.RecordingError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+session.save(folder / "saved")
+print(reply.transcript)
+"""
+
+
+def test_a_full_disk_is_told_and_everything_can_be_saved_elsewhere(tmp_path):
+    run = subprocess.run([sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, timeout=120)
+    assert run.stderr == "", run.stderr
+    warned, refused, transcript = run.stdout.splitlines()
+    assert "live' stopped: File too large. The session goes on" in warned and "session.save(…) writes it" in warned
+    assert "saved' cannot be written: File too large. The session keeps everything" in refused
+    saved = rt.Recording.load(tmp_path / "saved")
+    assert saved.conversation.replies[-1].transcript == transcript and len(saved.remarks) == 1
+    live = rt.Recording.load(tmp_path / "live")
+    assert len(live) and any("was not closed" in remark for remark in live.remarks)
+
+
+def test_a_folder_that_is_removed_under_way_is_told(tmp_path):
+    rig = Rig(tmp_path / "r")
+    rig.add(StateChanged(state="open"))
+    until(lambda: len(rig.lines()) == 1)
+    with pytest.warns(RuntimeWarning, match="was removed or replaced under way"):
+        (tmp_path / "r").rename(tmp_path / "gone")
+        rig.add(StateChanged(state="closed"))
+        rig.recorder.wait()
+    assert rig.recorder.has_failed
+
+
+def test_two_recordings_in_one_folder_are_refused(tmp_path):
+    rig = Rig(tmp_path / "r")
+    with pytest.raises(rt.RecordingError, match=r"already holds a recording: choose another folder"):
+        claim(tmp_path / "r")
+    message = rf"holds a recording that is under way, in this process \({os.getpid()}\): close its session"
+    with pytest.raises(rt.RecordingError, match=message):
+        claim(tmp_path / "r", overwrite=True)
+    rig.add(StateChanged(state="closed"))
+    rig.recorder.wait()
+    assert sorted(each.name for each in rig.folder.iterdir()) == ["events.jsonl", "manifest.json"]
+    other = Writer(claim(tmp_path / "r", overwrite=True), About(session="other"))
+    with pytest.warns(RuntimeWarning, match=r"another recording is under way there, in this process"):
+        rig.add(StateChanged(state="open"))  # The first one would go on.
+        rig.recorder.wait()
+    other.add(0.0, "local", StateChanged(state="open"))
+    other.finish()
+    assert rt.Recording.load(tmp_path / "r").manifest["session"] == "other"
+
+
+def test_a_recording_is_its_owners_alone_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        rig = Rig(tmp_path / "talks" / "r")
+        rig.add(ev.InputAudioBufferAppend(audio=b"\1\0" * 480), "sent")
+        until(lambda: (rig.folder / "user.pcm").exists())
+        live = {stat.S_IMODE(each.stat().st_mode) for each in rig.folder.iterdir()}
+        rig.add(StateChanged(state="closed"))
+        rig.recorder.wait()
+    finally:
+        os.umask(before)
+    assert live == {stat.S_IMODE(each.stat().st_mode) for each in rig.folder.iterdir()} == {0o600}
+    assert {stat.S_IMODE(each.stat().st_mode) for each in (rig.folder, rig.folder.parent)} == {0o700}
 
 
 def test_an_interpreter_that_ends_finishes_its_recordings(tmp_path):

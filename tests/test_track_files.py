@@ -22,12 +22,12 @@ EXPECTED = np.concatenate([NOISE[:1_000], np.zeros(149_000, np.int16), NOISE])
 
 def check(folder):
     reader = TrackReader(folder, "user", 24_000)
-    assert reader.remark == ""
     assert np.array_equal(reader.read(500, 1_000), EXPECTED[500:1_500])
     assert np.array_equal(reader.read(349_900, 1_000), np.pad(EXPECTED[349_900:], (0, 900)))
     assert not reader.read(400_000, 10).any()
     assert np.array_equal(reader.whole, EXPECTED)
     assert np.array_equal(reader.read(500, 1_000), EXPECTED[500:1_500])
+    assert reader.remarks == []
 
 
 def test_a_track_is_read_while_it_grows(written, tmp_path):
@@ -57,13 +57,13 @@ def test_a_finished_track_goes_on(written, tmp_path):
     assert writer.samples == len(EXPECTED)
     writer.write(writer.samples, NOISE[:5])
     writer.close()
-    assert np.array_equal(TrackReader(tmp_path, "user", 1).whole, np.concatenate([EXPECTED, NOISE[:5]]))
+    assert np.array_equal(TrackReader(tmp_path, "user", 24_000).whole, np.concatenate([EXPECTED, NOISE[:5]]))
 
 
 def test_a_missing_file_is_silence_and_told(tmp_path):
     reader = TrackReader(tmp_path, "user", 24_000)
-    assert reader.remark == "user.flac is missing: its sound is silence here"
     assert not reader.read(10, 5).any() and len(reader.read(10, 5)) == 5
+    assert reader.remarks == ["user.flac is missing: its sound is silence here"]
 
 
 @pytest.mark.parametrize("kept", [10, 200_000])
@@ -71,7 +71,33 @@ def test_a_damaged_file_is_silence_where_it_is_damaged_and_told(written, tmp_pat
     written.close()
     path = tmp_path / "user.flac"
     path.write_bytes(path.read_bytes()[:kept])
-    reader = TrackReader(tmp_path, "user", 24_000)
+    reader = TrackReader(tmp_path, "user", 24_000, length=len(EXPECTED))
     assert len(reader.read(0, len(EXPECTED))) == len(EXPECTED)
-    _ = reader.whole
-    assert "user.flac" in reader.remark
+    [remark] = reader.remarks
+    assert "user.flac" in remark
+
+
+def test_a_damaged_frame_is_silent_and_the_others_are_not(written, tmp_path):
+    written.close()
+    path = tmp_path / "user.flac"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    reader = TrackReader(tmp_path, "user", 24_000, length=len(EXPECTED))
+    wrong = np.flatnonzero(reader.whole != EXPECTED)
+    assert 0 < len(wrong) <= 2 * 4_096 and not reader.whole[wrong].any()
+    assert reader.remarks[0].startswith("user.flac is damaged: 0.") and "are silence here" in reader.remarks[0]
+
+
+def test_a_head_that_claims_years_asks_for_no_memory(written, tmp_path):
+    written.close()
+    path = tmp_path / "user.flac"
+    data = bytearray(path.read_bytes())
+    data[21] |= 0x0F  # The first four of the 36 bits of its length.
+    path.write_bytes(data)
+    reader = TrackReader(tmp_path, "user", 24_000, length=len(EXPECTED))
+    assert np.array_equal(reader.whole[:344_064], EXPECTED[:344_064]) and len(reader.whole) <= len(EXPECTED)
+    data[18] ^= 0x10  # Of its rate.
+    path.write_bytes(data)
+    reader = TrackReader(tmp_path, "user", 24_000, length=len(EXPECTED))
+    assert not reader.whole.any() and "its head says" in reader.remarks[0]

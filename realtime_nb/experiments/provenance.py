@@ -37,8 +37,7 @@ def made_with(path: Path, rows: Sequence[Row], systems: Sequence[str]) -> dict[s
     found: dict[str, Made] = {}
     for system in systems:
         folders = (path / "recordings" / row["cell_id"] for row in rows if row["system"] == system)
-        folder = next((each for each in folders if (each / MANIFEST).is_file()), None)
-        made = _read(folder) if folder is not None else None
+        made = next(filter(None, map(_read, (each for each in folders if (each / MANIFEST).is_file()))), None)
         if made is not None:
             found[system] = made
     return found
@@ -46,7 +45,7 @@ def made_with(path: Path, rows: Sequence[Row], systems: Sequence[str]) -> dict[s
 
 def _read(folder: Path) -> Made | None:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        manifest = Recording.load(folder).manifest
         settings = _flat(manifest.get("settings") or {})
         return Made(
             session=str(manifest["session"]),
@@ -56,7 +55,7 @@ def _read(folder: Path) -> Made | None:
             prices=_prices(folder, str(manifest["model"])),
             versions=manifest["versions"],
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, RealtimeError, ValueError, KeyError, TypeError):
         return None
 
 

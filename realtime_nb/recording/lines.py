@@ -3,7 +3,8 @@
 ``{"elapsed_ms": …, "direction": "sent" | "received" | "local", "event": {…}, "audio": {POINTER: REFERENCE}}``: audio
 payloads are taken out of the event; ``audio`` says by JSON Pointer (RFC 6901) where each belongs and where it lies. A
 message that could not be read as an event is under ``malformed`` in place of ``event``. ``wait_ms`` is there where the
-tracks' clock has moved: from there on it is so far ahead of session time.
+tracks' clock has moved: from there on it is so far ahead of session time. In front of each line is its checksum,
+``"crc32"``, see `realtime_nb.files.seal`; earlier versions wrote none.
 """
 
 from __future__ import annotations
@@ -106,8 +107,8 @@ def put_audio(tree: dict[str, Any], pointer: str, data: bytes) -> None:
 
 
 def encode_line(line: dict[str, Any]) -> bytes:
-    """Write a line; audio that is still inside its event becomes base64."""
-    return _encode(line) + b"\n"
+    """Write a line, without its end; audio that is still inside its event becomes base64."""
+    return _encode(line)
 
 
 def decode_event(line: Line, text: bytes | memoryview, payload: Payload) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ..files import seal, write_whole
 from ..secrecy import Secrets, bare_address
 
 NAME = "manifest.json"
@@ -87,7 +87,5 @@ def content_hash(folder: Path, names: Iterable[str]) -> tuple[str, dict[str, str
 
 def write_manifest(folder: Path, secrets: Secrets, manifest: dict[str, Any]) -> None:
     """Put a manifest in its place, whole or not at all."""
-    part = folder / f"{NAME}.part"
     text = json.dumps(secrets.hide_named(manifest), indent=2)
-    part.write_bytes(secrets.hide(text.encode()) + b"\n")
-    os.replace(part, folder / NAME)
+    write_whole(folder / NAME, seal(secrets.hide(text.encode())) + b"\n")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import gc
 import hashlib
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +15,9 @@ import msgspec
 from msgspec import UNSET
 
 from ..errors import RecordingError
+from ..files import is_sealed, read_sealed, split_sealed, unseal
 from ..input_track import SentFrames
+from ..wire import events as ev
 from .lines import Line, Payload, Reference, decode_event
 from .manifest import EVENTS, FORMAT, NAME, TRACKS, VERSION
 from .runs import Run, gather
@@ -25,6 +26,14 @@ from .track_files import TrackReader
 
 _read_lines = msgspec.json.Decoder(Line).decode_lines
 _read_line = msgspec.json.Decoder(Line).decode
+#: Samples that one event can carry: three hours.
+_LONGEST = 2**28
+#: What kind of value each entry of a manifest has; another one is damaged.
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("session", "model", "provenance", "content_hash"), str),
+    **dict.fromkeys(("backend", "clock", "settings", "versions", "tracks", "heard", "files"), dict),
+    **{"remarks": list, "complete": bool, "length_ms": int | float},
+}
 
 
 @contextmanager
@@ -66,8 +75,7 @@ class Folder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.remarks: list[str] = []
-        """What is wrong with it, and what was made of that."""
+        self._remarks: list[str] = []
         try:
             data = (path / EVENTS).read_bytes()
         except OSError as error:
@@ -75,73 +83,105 @@ class Folder:
                 f"{str(path)!r} is no recording, as {EVENTS} cannot be read ({error.strerror}): give the folder that "
                 "save() or recording=… has written"
             ) from None
-        self.manifest = self._manifest()
+        told, is_whole = self._told()
+        self.manifest: dict[str, Any] = told or {}
+        sealed = str(self.manifest.get("files", {}).get(EVENTS, ""))
+        is_same = self.manifest.get("complete") is True and sealed == hashlib.sha256(data).hexdigest()
         with many_records():
-            self.lines, self._texts = self._parsed(data)
-        self._check(data)
+            self.lines, self._texts = self._read(data) if is_same else self._salvaged(data)
+        if data.strip() and not self.lines:
+            why = f"no line of its {EVENTS} can be read" if told is not None else f"its {NAME} says nothing of one"
+            raise RecordingError(f"{str(path)!r} is no recording of realtime_nb: {why}")
+        if not is_whole:
+            self.manifest = self._rebuilt() | self.manifest
+        self._check(told is not None, is_same)
         self._tracks: dict[str, TrackReader] = {}
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is wrong with it, and what was made of that; for this the sound is read."""
+        self._read_tracks()
+        return [*self._remarks, *(remark for track in self._tracks.values() for remark in track.remarks)]
 
     # --- the files ---
 
-    def _manifest(self) -> dict[str, Any]:
+    def _told(self) -> tuple[dict[str, Any] | None, bool]:
+        """Return what the manifest says, as far as it can be, and whether it is whole; `None` where it is another's."""
+        what = "what the events do not tell, as versions, backend and wall time, is not known"
         try:
-            manifest = json.loads((self.path / NAME).read_bytes())
+            manifest, is_whole = read_sealed((self.path / NAME).read_bytes())
         except OSError:
-            self.remarks.append(f"{NAME} is missing: versions, backend and wall time are not known")
-            return {}
+            self._remarks.append(f"{NAME} is missing: {what}")
+            return {}, False
         except ValueError as error:
-            self.remarks.append(f"{NAME} cannot be read ({error}): versions, backend and wall time are not known")
-            return {}
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise RecordingError(f"{str(self.path)!r} is no recording of realtime_nb: its {NAME} says nothing of one")
-        if manifest.get("version", 0) > VERSION:
+            self._remarks.append(f"{NAME} cannot be read ({error}): {what}")
+            return {}, False
+        if not is_whole:
+            self._remarks.append(f"{NAME} is not as it was written: what it says may be wrong")
+        elif manifest.get("format") != FORMAT:
+            self._remarks.append(f"{NAME} says nothing of a recording: {what}")
+            return None, False
+        elif manifest.get("version", 0) > VERSION:
             raise RecordingError(
                 f"{str(self.path)!r} was written by realtime_nb {manifest.get('versions', {}).get('realtime_nb')}, in "
                 f"a format that this version does not know: update realtime_nb"
             )
-        self.remarks += manifest.get("remarks", [])
-        return manifest
+        manifest = {name: value for name, value in manifest.items() if isinstance(value, _KINDS.get(name, object))}
+        self._remarks += map(str, manifest.get("remarks", []))
+        return manifest, is_whole
 
-    def _parsed(self, data: bytes) -> tuple[list[Line], list[bytes]]:
-        if data and not data.endswith(b"\n"):
-            # The process ended in the middle of a line.
-            data, _, rest = data.rpartition(b"\n")
-            try:
-                _read_line(rest)
-            except msgspec.MsgspecError:
-                self.remarks.append(f"the last line of {EVENTS} is not whole: the recording ends before it")
-            else:
-                data = data + b"\n" + rest if data else rest
-        texts = data.splitlines()
+    def _rebuilt(self) -> dict[str, Any]:
+        """Return what the events tell of what a manifest says."""
+        settings: dict[str, Any] = {}
+        for line, text in zip(self.lines, self._texts, strict=True):
+            if line.event.type in ("session.created", "session.updated"):
+                event = self._decoded(line, text, _outlined)
+                settings = getattr(event, "session", None) or settings
+        length_ms = max((line.elapsed_ms for line in self.lines), default=0.0)
+        model = str(settings.get("model") or "")
+        return {"format": FORMAT, "version": VERSION, "model": model, "settings": settings, "length_ms": length_ms}
+
+    def _read(self, data: bytes) -> tuple[list[Line], list[bytes]]:
+        """Read the lines of a file that is as it was written."""
         try:
-            return _read_lines(data), [text for text in texts if text.strip()]
+            return _read_lines(data), [text for text in data.split(b"\n") if text.strip()]
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            return self._salvaged(texts)
+            return self._salvaged(data)
 
-    def _salvaged(self, texts: list[bytes]) -> tuple[list[Line], list[bytes]]:
-        """Read the lines that can be read."""
-        lines, good = [], []
-        for text in texts:
-            try:
-                lines.append(_read_line(text))
-                good.append(text)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                continue
-        if not lines:
-            raise RecordingError(f"{str(self.path)!r} is no recording: no line of its {EVENTS} can be read")
-        self.remarks.append(f"{len(texts) - len(lines)} of {len(texts)} lines of {EVENTS} cannot be read: left out")
+    def _salvaged(self, data: bytes) -> tuple[list[Line], list[bytes]]:
+        """Read the lines that are as they were written."""
+        found = split_sealed(data, "elapsed_ms")
+        try:
+            lines, good = _read_lines(b"\n".join(found.whole)), found.whole
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            lines, good = [], []
+            for text in found.whole:
+                with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                    lines.append(_read_line(text))
+                    good.append(text)
+        if not found.is_sealed:
+            kept = [index for index, line in enumerate(lines) if _is_plausible(line)]
+            lines, good = [lines[index] for index in kept], [good[index] for index in kept]
+        lost = len(found.damaged) + len(found.whole) - len(good)
+        is_cut = bool(data) and not data.endswith(b"\n") and lost and not _can_be_read(data.rpartition(b"\n")[2])
+        if is_cut:
+            # The process ended in the middle of a line.
+            self._remarks.append(f"the last line of {EVENTS} is not whole: the recording ends before it")
+            lost -= 1
+        if lost:
+            total = len(good) + lost + is_cut
+            self._remarks.append(f"{lost} of {total} lines of {EVENTS} cannot be read: left out")
         return lines, good
 
-    def _check(self, data: bytes) -> None:
-        if not self.manifest:
+    def _check(self, is_known: bool, is_same: bool) -> None:
+        if not is_known or is_same:
             return
-        if not self.manifest.get("complete"):
+        if self.manifest.get("complete") is True:
+            if not any(EVENTS in remark for remark in self._remarks):
+                self._remarks.append(f"{EVENTS} is not as it was written")
+        elif "complete" in self.manifest:
             length_s = self.lines[-1].elapsed_ms / 1000 if self.lines else 0.0
-            self.remarks.append(f"the session was not closed, or goes on: the recording ends after {length_s:.1f} s")
-            return
-        sealed = self.manifest.get("files", {}).get(EVENTS)
-        if sealed and sealed != hashlib.sha256(data).hexdigest():
-            self.remarks.append(f"{EVENTS} is not as it was written")
+            self._remarks.append(f"the session was not closed, or goes on: the recording ends after {length_s:.1f} s")
 
     # --- what is in it ---
 
@@ -154,26 +194,36 @@ class Folder:
     def track(self, name: str) -> TrackReader | None:
         """Return a track, or `None` where the session had no such sound."""
         if name not in self._tracks:
-            encodings = (
-                reference.encoding
+            found = [
+                reference
                 for line, _, _ in self.runs
                 if line.audio is not UNSET
                 for reference in line.audio.values()
                 if reference.track == name and reference.data is None
-            )
-            encoding = next(encodings, None)
-            if encoding is None:
+            ]
+            if not found or name not in TRACKS:
                 return None
-            track = self._tracks[name] = TrackReader(self.path, name, rate_of(encoding))
-            if track.remark:
-                self.remarks.append(track.remark)
+            length = max(reference.start_sample + reference.samples for reference in found)
+            digest = str(self.manifest.get("files", {}).get(f"{name}.flac", ""))
+            rate = rate_of(found[0].encoding)
+            self._tracks[name] = TrackReader(self.path, name, rate, length=length, digest=digest)
         return self._tracks[name]
 
     def entries(self) -> Iterator[Entry]:
         """Yield every event as it passed, with its audio."""
         self._read_tracks()
         for line, text in zip(self.lines, self._texts, strict=True):
-            yield Entry(line.elapsed_ms, line.direction, decode_event(line, text, self._payload))
+            yield Entry(line.elapsed_ms, line.direction, self._decoded(line, text, self._payload))
+
+    def _decoded(self, line: Line, text: bytes, payload: Payload) -> Any:
+        """Return a line's event; one of an earlier version, which had no checksum, may be damaged."""
+        try:
+            return decode_event(line, text, payload)
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            remark = f"an event of {EVENTS}, {line.event.type}, cannot be read: left out"
+            if remark not in self._remarks:
+                self._remarks.append(remark)
+            return ev.Malformed(message=f"{line.event.type}: {error!r}", data=None)
 
     def gathered(self) -> Iterator[Entry]:
         """Yield what comes to the same records as every event, with its audio."""
@@ -206,7 +256,7 @@ class Folder:
     def _gathered(self, payload: Payload) -> Iterator[Entry]:
         for line, first, count in self.runs:
             if count == 1:
-                yield Entry(line.elapsed_ms, line.direction, decode_event(line, self._texts[first], payload))
+                yield Entry(line.elapsed_ms, line.direction, self._decoded(line, self._texts[first], payload))
                 continue
             (reference,) = (line.audio or {}).values()
             times_ms = [each.elapsed_ms for each in self.lines[first : first + count]]
@@ -221,8 +271,23 @@ class Folder:
         if reference.data is not None:
             return base64.b64decode(reference.data)
         track = self.track(reference.track)
-        assert track is not None
+        if track is None:
+            return silence(reference.samples, reference.encoding)
         return from_samples(track.read(reference.start_sample, reference.samples), reference.encoding)
+
+
+def _is_plausible(line: Line) -> bool:
+    """Whether a line without a checksum asks for no more memory than a recording could."""
+    references = () if line.audio is UNSET else line.audio.values()
+    return all(0 <= each.samples <= _LONGEST and 0 <= each.start_sample <= 100 * _LONGEST for each in references)
+
+
+def _can_be_read(text: bytes) -> bool:
+    try:
+        _read_line(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    return not is_sealed(text) or unseal(text) is not None
 
 
 def _outlined(reference: Reference) -> bytes:

@@ -6,12 +6,12 @@ import atexit
 import threading
 import warnings
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ..wire.local import StateChanged
 from .manifest import About
-from .writer import Writer
+from .writer import Claim, Writer
 
 #: What a process that is killed loses at most, beside what the disk does not take.
 _EVERY_S = 0.25
@@ -30,14 +30,22 @@ class Recorder:
     ----------
     log : Log
         What is followed, from its beginning.
-    folder : Path
-        Claimed, see `realtime_nb.recording.writer.claim`.
+    claim : Claim
+        The folder, see `realtime_nb.recording.writer.claim`.
     about : callable
         Returns what the manifest says; called when the first event is there.
+    tell : callable, optional
+        Called on the recorder's thread, with words, where the disk takes no more.
     """
 
-    def __init__(self, log: Log, folder: Path, about: Callable[[], About]):
-        self.folder = folder
+    def __init__(
+        self, log: Log, claim: Claim, about: Callable[[], About], tell: Callable[[str], object] = lambda text: None
+    ):
+        self.folder = claim.folder
+        self.has_failed = False
+        """Whether the disk has taken no more; what it had until then is there."""
+        self._claim: Claim | None = claim
+        self._tell = tell
         self._log = log
         self._about = about
         self._next = 0
@@ -72,23 +80,33 @@ class Recorder:
                 pass
             if self._writer is not None:
                 self._writer.finish()
-        except OSError as error:
-            self._stop.set()
-            if self._writer is not None:
-                self._writer.abandon()
-            message = f"the recording in {str(self.folder)!r} stopped: {error}. session.save(…) writes it elsewhere"
-            warnings.warn(message, RuntimeWarning, stacklevel=1)
+        except Exception as error:  # Whatever it is, the person must know.
+            self._fail(error)
         atexit.unregister(self.stop)
         self._thread = None
         if self._log[self._next :]:
             self.wake()
 
+    def _fail(self, error: Exception) -> None:
+        self._stop.set()
+        self.has_failed = True
+        if self._writer is not None:
+            self._writer.abandon()
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or repr(error)
+        message = (
+            f"the recording in {str(self.folder)!r} stopped: {reason}. The session goes on and keeps everything: "
+            "session.save(…) writes it elsewhere"
+        )
+        with suppress(Exception):  # A session that is closed by now tells nobody.
+            self._tell(message)
+        warnings.warn(message, RuntimeWarning, stacklevel=1)
+
     def _catch_up(self) -> bool:
         """Write what is new; return whether the session is over."""
         entries = self._log[self._next :]
         self._next += len(entries)
-        if self._writer is None and entries:
-            self._writer = Writer(self.folder, self._about())
+        if self._claim is not None and entries:
+            self._writer, self._claim = Writer(self._claim, self._about()), None
         for elapsed_ms, direction, event, audio_bytes in entries:
             assert self._writer is not None
             self._writer.add(elapsed_ms, direction, event, audio_bytes)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from ..files import open_private
 from .samples import Samples16
 
 #: Samples that are read or written at once.
 _BLOCK = 65_536
 #: Samples by which a piece is looked for before it is compared.
 _PROBES = 32
+#: Samples in a FLAC frame, as libFLAC makes them: what a damaged byte costs.
+_FRAME = 4_096
+
+
+@contextmanager
+def _as_disk_error(path: Path) -> Iterator[None]:
+    """Let what libsndfile says where a disk takes no more be an `OSError`; it writes less, or says no reason."""
+    try:
+        yield
+    except (soundfile.SoundFileError, AssertionError) as error:
+        raise OSError(f"{path.name} cannot be written: {error or 'the disk took less than it was given'}") from error
 
 
 class TrackWriter:
@@ -40,12 +54,15 @@ class TrackWriter:
         self._pcm_path = folder / f"{name}.pcm"
         self._flac_path = folder / f"{name}.flac"
         earlier = self._unpack()
-        self._flac = soundfile.SoundFile(self._flac_path, "w", rate, 1, subtype="PCM_16", format="FLAC")
-        self._pcm = self._pcm_path.open("ab")
+        open_private(self._flac_path, "wb").close()
+        with _as_disk_error(self._flac_path):
+            self._flac = soundfile.SoundFile(self._flac_path, "w", rate, 1, subtype="PCM_16", format="FLAC")
+        self._pcm = open_private(self._pcm_path, "ab")
         self._unencoded = bytearray()
         while self.samples < earlier:
             block = np.fromfile(self._pcm_path, "<i2", _BLOCK, offset=2 * self.samples)
-            self._flac.write(block)
+            with _as_disk_error(self._flac_path):
+                self._flac.write(block)
             self.samples += len(block)
 
     def _unpack(self) -> int:
@@ -53,7 +70,7 @@ class TrackWriter:
         if not self._flac_path.is_file():
             return 0
         part = self._pcm_path.with_suffix(".part")
-        with soundfile.SoundFile(self._flac_path) as flac, part.open("wb") as pcm:
+        with soundfile.SoundFile(self._flac_path) as flac, open_private(part, "wb") as pcm:
             for block in flac.blocks(_BLOCK, dtype="int16"):
                 pcm.write(block.astype("<i2").tobytes())
         os.replace(part, self._pcm_path)
@@ -93,17 +110,20 @@ class TrackWriter:
         """Encode a block of what waits; libsndfile's encoder takes what it is given at once onto the stack."""
         block = bytes(self._unencoded[: 2 * _BLOCK])
         del self._unencoded[: 2 * _BLOCK]
-        self._flac.write(np.frombuffer(block, "<i2"))
+        with _as_disk_error(self._flac_path):
+            self._flac.write(np.frombuffer(block, "<i2"))
 
     def flush(self) -> None:
         """Hand everything to the operating system: from here on it survives the process."""
         self._pcm.flush()
 
     def close(self) -> None:
-        """Finish the FLAC file."""
+        """Finish the FLAC file; the raw samples stay where it is not whole."""
         self._encode()
         self._pcm.close()
-        self._flac.close()
+        with _as_disk_error(self._flac_path):
+            self._flac.close()
+            assert soundfile.info(self._flac_path).frames == self.samples
         self._pcm_path.unlink()
 
     def abandon(self) -> None:
@@ -123,58 +143,98 @@ class TrackReader:
     name : str
         Of the files, without ending.
     rate : int
-        Samples a second, where the file does not say so.
+        Samples a second.
+    length : int, default 0
+        How many samples it should hold, at least.
+    digest : str, optional
+        The SHA-256 of the FLAC file as it was written, where that is known.
     """
 
-    def __init__(self, folder: Path, name: str, rate: int):
+    def __init__(self, folder: Path, name: str, rate: int, *, length: int = 0, digest: str = ""):
         self.rate = rate
-        self.remark = ""
-        """What is wrong with it."""
+        self.remarks: list[str] = []
+        """What is wrong with it: complete once `whole` was read."""
+        self._length = length
+        self._digest = digest
         self._pcm_path = folder / f"{name}.pcm"
         self._flac_path = folder / f"{name}.flac"
         self._whole: Samples16 | None = None
-        if not self._pcm_path.is_file():
-            self.remark = self._check()
-
-    def _check(self) -> str:
-        """Return what is wrong with the FLAC file, or nothing."""
-        if not self._flac_path.is_file():
-            return f"{self._flac_path.name} is missing: its sound is silence here"
-        try:
-            self.rate = soundfile.info(self._flac_path).samplerate
-        except soundfile.LibsndfileError as error:
-            return f"{self._flac_path.name} cannot be read ({error.error_string}): its sound is silence here"
-        return ""
 
     @property
     def whole(self) -> Samples16:
-        """All samples; read once."""
+        """All samples; read once. Silence stands in for what is damaged."""
         if self._whole is None:
-            self._whole = self._read(0, -1)
+            is_growing = self._pcm_path.is_file()
+            path = self._pcm_path if is_growing else self._flac_path
+            self._whole = self._raw() if is_growing else self._decoded()
+            if len(self._whole) < self._length and not self.remarks:
+                lacking_s = (self._length - len(self._whole)) / self.rate
+                self.remarks.append(f"{path.name} ends {lacking_s:.3g} s too early: its sound is silence from there on")
         return self._whole
 
     def read(self, start: int, samples: int) -> Samples16:
         """Return a piece; what the file does not hold is silence."""
-        if self._whole is not None:
-            piece = self._whole[start : start + samples]
-        else:
-            piece = self._read(start, samples)
+        piece = self.whole[start : start + samples]
         return piece if len(piece) == samples else np.pad(piece, (0, samples - len(piece)))
 
-    def _read(self, start: int, samples: int) -> Samples16:
-        if self._pcm_path.is_file():
-            size = self._pcm_path.stat().st_size // 2
-            count = max(0, size - start) if samples < 0 else max(0, min(samples, size - start))
-            return np.fromfile(self._pcm_path, "<i2", count, offset=2 * start).astype(np.int16, copy=False)
-        if self.remark:
+    def _raw(self) -> Samples16:
+        size = self._pcm_path.stat().st_size // 2
+        return np.fromfile(self._pcm_path, "<i2", size).astype(np.int16, copy=False)
+
+    def _decoded(self) -> Samples16:
+        name = self._flac_path.name
+        if not self._flac_path.is_file():
+            self.remarks.append(f"{name} is missing: its sound is silence here")
             return np.zeros(0, np.int16)
         try:
-            with soundfile.SoundFile(self._flac_path) as flac:
-                if start > flac.frames:
-                    return np.zeros(0, np.int16)
-                flac.seek(start)
-                piece: Samples16 = flac.read(samples, dtype="int16")
-                return piece
-        except soundfile.LibsndfileError as error:
-            self.remark = f"{self._flac_path.name} breaks off ({error.error_string}): the rest is silence here"
+            with self._flac_path.open("rb") as file:
+                is_whole = not self._digest or hashlib.file_digest(file, "sha256").hexdigest() == self._digest
+            pieces, lost = self._frames()
+        except (OSError, soundfile.LibsndfileError) as error:
+            reason = getattr(error, "error_string", None) or error
+            self.remarks.append(f"{name} cannot be read ({reason}): its sound is silence here")
             return np.zeros(0, np.int16)
+        if lost:
+            self.remarks.append(f"{name} is damaged: {lost / self.rate:.3g} s of its sound are silence here")
+        elif not is_whole:
+            self.remarks.append(f"{name} is not as it was written")
+        return np.concatenate([np.zeros(0, np.int16), *pieces])
+
+    def _frames(self) -> tuple[list[Samples16], int]:
+        """Return what can be decoded, with silence between, and how much is silent; libFLAC checks every frame."""
+        pieces: list[Samples16] = []
+        at = 0
+        with soundfile.SoundFile(self._flac_path) as flac:
+            if (flac.samplerate, flac.channels, flac.subtype) != (self.rate, 1, "PCM_16"):
+                raise OSError(f"its head says {flac.samplerate} Hz, {flac.channels} channels, {flac.subtype}")
+            try:
+                while len(block := flac.read(_BLOCK, dtype="int16")):
+                    pieces.append(block)
+                    at += len(block)
+                return pieces, 0
+            except soundfile.LibsndfileError:
+                known = max(at, self._length)
+                # A damaged head may claim years.
+                end = flac.frames if flac.frames <= 2 * known + self.rate else known
+        return self._salvaged(end)
+
+    def _salvaged(self, end: int) -> tuple[list[Samples16], int]:
+        """Decode frame by frame, anew behind each that is damaged."""
+        pieces: list[Samples16] = []
+        lost = 0
+        flac = soundfile.SoundFile(self._flac_path)
+        for at in range(0, end, _FRAME):
+            count = min(_FRAME, end - at)
+            try:
+                block = flac.read(count, dtype="int16")
+                assert len(block) == count
+            except (soundfile.LibsndfileError, AssertionError):
+                block = np.zeros(count, np.int16)
+                lost += count
+                flac.close()
+                flac = soundfile.SoundFile(self._flac_path)
+                with suppress(soundfile.LibsndfileError):
+                    flac.seek(at + count)
+            pieces.append(block)
+        flac.close()
+        return pieces, lost

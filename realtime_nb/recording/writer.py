@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 from ..errors import RecordingError
+from ..files import FolderInUse, FolderLock, is_at, make_folder, open_private, seal
 from ..secrecy import Secrets
 from ..wire import events as ev
 from .lines import encode_line, to_tree
 from .manifest import EVENTS, NAME, TRACKS, About, content_hash, describe, write_manifest
 from .sound import Sound
 
+_LOCK = "recording.lock"
 #: All files that a recording may have.
 FILES = {NAME, f"{NAME}.part", EVENTS} | {f"{track}.{end}" for track in TRACKS for end in ("flac", "pcm", "part")}
 
 
-def claim(folder: Path, *, overwrite: bool = False) -> Path:
-    """Make a folder ready for a new recording, and return it.
+class Claim(NamedTuple):
+    """A folder that a recording may be written into, by its holder alone."""
+
+    folder: Path
+    lock: FolderLock
+
+
+def claim(folder: Path, *, overwrite: bool = False) -> Claim:
+    """Make a folder ready for a new recording.
 
     Raises
     ------
     RecordingError
-        If it cannot be made, holds a recording that must not be overwritten, or anything else.
+        If it cannot be made, holds a recording that is under way or must not be overwritten, or anything else.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        found = {path.name for path in folder.iterdir()}
+        make_folder(folder)
+        found = {path.name for path in folder.iterdir()} - {_LOCK}
         if found and EVENTS not in found:
             raise RecordingError(f"{str(folder)!r} holds other files: choose a new folder")
         if found and not overwrite:
             raise RecordingError(f"{str(folder)!r} already holds a recording: choose another folder, or overwrite=True")
+        lock = FolderLock(folder, _LOCK)
         for name in found.intersection(FILES):
             (folder / name).unlink()
-        (folder / EVENTS).touch()
+        open_private(folder / EVENTS, "wb").close()
+    except FolderInUse as error:
+        raise RecordingError(
+            f"{str(folder)!r} holds a recording that is under way, in {error}: close its session, or choose another "
+            "folder"
+        ) from None
     except OSError as error:
         raise RecordingError(f"{str(folder)!r} cannot be written to: {error.strerror or error}") from error
-    return folder
+    return Claim(folder, lock)
 
 
 class Writer:
@@ -46,20 +60,23 @@ class Writer:
 
     Parameters
     ----------
-    folder : Path
+    claim : Claim
         Where to.
     about : About
         What the manifest says of the session, and which secrets are kept out.
     """
 
-    def __init__(self, folder: Path, about: About):
-        self.folder = folder
+    def __init__(self, claim: Claim, about: About):
+        self.folder = claim.folder
+        self._lock = claim.lock
         self._about = about
         self._secrets = Secrets(about.secrets)
-        self._sound = Sound(folder)
+        self._sound = Sound(claim.folder)
         self._settings: dict[str, Any] = {}
         self._wait_ms = 0.0
-        self._events: BufferedWriter | None = None
+        self._events: IO[bytes] | None = None
+        self._size = 0
+        """Of the events when they were sealed."""
         self._length_ms = 0.0
         self._remarks: list[str] = []
 
@@ -78,7 +95,7 @@ class Writer:
             How much audio it carried where that is not at hand any more: silence stands in for it.
         """
         if self._events is None:
-            self._events = (self.folder / EVENTS).open("ab")
+            self._open()
             self._write_manifest(describe(self._about, self._settings))
         self._length_ms = max(self._length_ms, elapsed_ms)
         line: dict[str, Any] = {"elapsed_ms": elapsed_ms, "direction": direction}
@@ -88,7 +105,20 @@ class Writer:
             line |= self._written(elapsed_ms, self._restored(event, audio_bytes))
         if self._sound.wait_ms != self._wait_ms:
             self._wait_ms = line["wait_ms"] = self._sound.wait_ms
-        self._events.write(self._secrets.hide(encode_line(line)))
+        assert self._events is not None
+        self._events.write(seal(self._secrets.hide(encode_line(line))) + b"\n")
+
+    def _open(self) -> None:
+        """Begin to write, or go on behind what was sealed, unless somebody else has written there since."""
+        if not self._lock.is_held:
+            try:
+                self._lock = FolderLock(self.folder, _LOCK)
+            except FolderInUse as error:
+                raise OSError(f"another recording is under way there, in {error}") from None
+        path = self.folder / EVENTS
+        if path.stat().st_size != self._size:
+            raise OSError("another recording is there by now")
+        self._events = open_private(path, "ab")
 
     def _restored(self, event: Any, audio_bytes: int) -> Any:
         if not isinstance(event, ev.InputAudioBufferAppend) or len(event.audio) >= audio_bytes:
@@ -116,11 +146,16 @@ class Writer:
         self._sound.flush()
         if self._events is not None:
             self._events.flush()
+            if not is_at(self._events, self.folder / EVENTS):
+                raise OSError("the folder was removed or replaced under way")
 
     def finish(self) -> None:
         """Finish the files, and seal them in the manifest; `add` goes on with them."""
         if self._events is None:
+            self._lock.release()
             return
+        self.flush()
+        self._size = self._events.tell()
         self._events.close()
         self._events = None
         self._sound.close()
@@ -136,6 +171,7 @@ class Writer:
             "remarks": self._remarks,
         }
         self._write_manifest(manifest)
+        self._lock.release()
 
     def abandon(self) -> None:
         """Let go of the files as they are, where the disk refuses them."""
@@ -143,6 +179,14 @@ class Writer:
             with suppress(OSError):
                 self._events.close()
         self._sound.abandon()
+        self._lock.release()
+
+    def discard(self) -> None:
+        """Let go of the files, and take them away: half a recording would stand in the way of the next one."""
+        self.abandon()
+        for name in FILES:
+            with suppress(OSError):
+                (self.folder / name).unlink()
 
     def _write_manifest(self, manifest: dict[str, Any]) -> None:
         write_manifest(self.folder, self._secrets, manifest)

@@ -7,13 +7,13 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from ..backends import Backend
-from ..errors import LocalProtocolError
-from ..loop import Pending, submit
+from ..errors import LocalProtocolError, RecordingError
+from ..loop import Pending, call_soon, submit
 from ..recording.manifest import About
 from ..recording.recorder import Recorder
 from ..recording.recording import Recording
 from ..recording.writer import Writer, claim
-from ..wire.local import StateChanged
+from ..wire.local import RECORDING_STOPPED, Remarked, StateChanged
 from .journal import EventLog, Journal
 
 
@@ -47,7 +47,9 @@ class RecordedSession(ABC):
     def record_to(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the session into a folder while it goes on, from its beginning on, whenever this is called.
 
-        Writing never holds the session up; a kernel that is killed loses less than the last second.
+        Writing never holds the session up; a kernel that is killed loses less than the last second. Where the disk
+        takes no more, the panel, a `RuntimeWarning` and ``conversation.remarks`` say so at once; everything is still in
+        memory, for `save` elsewhere, or another `record_to`. Files can be read by their owner alone.
 
         Parameters
         ----------
@@ -78,14 +80,14 @@ class RecordedSession(ABC):
         >>> rt.Recording.load("lesson-3").conversation.replies[0].status
         'completed'
         """
-        if self._journal.recorder is not None:
-            raise LocalProtocolError(f"the session is recorded already, to {str(self._journal.recorder.folder)!r}")
-        folder = claim(Path(path), overwrite=overwrite)
-        recorder = Recorder(self.log, folder, self._about)
+        before = self._journal.recorder
+        if before is not None and not before.has_failed:
+            raise LocalProtocolError(f"the session is recorded already, to {str(before.folder)!r}")
+        recorder = Recorder(self.log, claim(Path(path), overwrite=overwrite), self._about, self._tell_stopped)
         self._journal.recorder = recorder
         if len(self.log):
             recorder.wake()
-        return folder
+        return recorder.folder
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Recording:
         """Write all that has happened so far into a folder.
@@ -122,10 +124,21 @@ class RecordedSession(ABC):
         if not len(self.log):
             raise LocalProtocolError("there is nothing to save: the session was never open")
         writer = Writer(claim(Path(path), overwrite=overwrite), self._about())
-        for elapsed_ms, direction, event, audio_bytes in self.log:
-            writer.add(elapsed_ms, direction, event, audio_bytes)
-        writer.finish()
+        try:
+            for elapsed_ms, direction, event, audio_bytes in self.log:
+                writer.add(elapsed_ms, direction, event, audio_bytes)
+            writer.finish()
+        except OSError as error:
+            writer.discard()
+            raise RecordingError(
+                f"{str(path)!r} cannot be written: {error.strerror or error}. The session keeps everything: "
+                "make room, or save it elsewhere"
+            ) from error
         return Recording.load(path)
+
+    def _tell_stopped(self, text: str) -> None:
+        """Let the conversation and the panel say that the recording stopped; from the recorder's thread."""
+        call_soon(self._journal.announce, Remarked(text=text, kind=RECORDING_STOPPED))
 
     def _about(self) -> About:
         return About(

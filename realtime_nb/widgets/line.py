@@ -11,8 +11,9 @@ from typing import Any
 
 from .. import g711
 from ..bridge import Frame, Road
+from ..errors import RecordingError
 from ..loop import io_loop, submit
-from ..wire.local import SoundBegan
+from ..wire.local import RECORDING_STOPPED, SoundBegan
 from .account import Account
 from .camera import Camera
 from .camera_desk import CameraDesk
@@ -59,6 +60,8 @@ class Line:
         Called after each finished reply.
     on_state : callable
         Called with the session's state whenever it changes.
+    on_error : callable
+        Takes an exception that nobody raises, to show it.
     camera : Camera, optional
         What the person can show pictures with.
     watch_every_s : float, default 2.0
@@ -73,6 +76,7 @@ class Line:
         watch: Callable[[Any], None],
         on_reply: Callable[[], None],
         on_state: Callable[[str], None],
+        on_error: Callable[[BaseException], None],
         camera: Camera | None = None,
         watch_every_s: float = 2.0,
     ):
@@ -82,6 +86,7 @@ class Line:
         self._watch = watch
         self._on_reply = on_reply
         self._on_state = on_state
+        self._on_error = on_error
         self._tools = ToolDesk(session, road)
         self._camera = camera and CameraDesk(
             session, road, camera, watch_every_s, watch=watch, make_silent=self._make_silent
@@ -272,6 +277,8 @@ class Line:
             self._fall_silent()
         elif kind in ("guard.passed", "guard.flagged"):
             self._on_verdict(event)
+        elif kind == "session.remarked" and event.kind == RECORDING_STOPPED:
+            self._on_error(RecordingError(event.text))
         elif kind == "session.waiting":
             self._waiting = event.message
         elif kind == "response.done":

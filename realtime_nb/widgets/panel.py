@@ -130,6 +130,7 @@ class VoicePanel(StreamTraits, BaseWidget):
             watch=self._watch,
             on_reply=self._outputs.update,
             on_state=self._on_state,
+            on_error=self._show_error,
             camera=camera,
             watch_every_s=watch_every_s,
         )

@@ -6,6 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
+#: The kind of the remark that a disk takes no more of a recording.
+RECORDING_STOPPED = "recording stopped"
+
 
 class StateChanged(Struct, frozen=True, kw_only=True):
     """The session is now ``"connecting"``, ``"open"`` or ``"closed"``, and in ``message`` why."""
