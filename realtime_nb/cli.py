@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, cli_doctor, cli_eval, cli_lab
+from .secrecy import bare_address
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cli_lab.run(options, rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    address = getattr(options, "backend", None) or ""
+    if "://" in address and address != bare_address(address):
+        why = "stands in the list of processes, where others can read it"
+        say(f"warning: --backend {why}: a key can be given by REALTIME_NB_API_KEY", file=sys.stderr)
     if options.command == "doctor":
         return cli_doctor.run(options)
     if options.command == "eval":

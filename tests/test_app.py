@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from asgi_socket import Socket
 from local_session import ScriptedEars, SteadyVoice
 from starlette.testclient import TestClient
 
+from realtime_nb.local.__main__ import main
 from realtime_nb.local.app import create_app
+from realtime_nb.local.openai_brain import OpenAICompatibleBrain
 from realtime_nb.local.realtime_session import Parts
 from realtime_nb.local.rule_brain import RuleBrain
 from realtime_nb.local.script_brain import ScriptBrain
@@ -109,3 +113,64 @@ def test_a_script_that_cannot_be_read_is_told_in_one_line():
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "the script '/no/such/file' cannot be used" in done.stderr.splitlines()[-1]
+
+
+# --- keys ---
+
+SECRET = "marker0of0a0server"
+
+
+def started(*arguments, said="", **environment):
+    """Run the server with keys; return its first line, what it is called, and what it complained of."""
+    command = [sys.executable, "-m", "realtime_nb.local", *arguments]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=os.environ | environment, **pipes) as process:
+        process.stdin.write(said)
+        process.stdin.close()
+        first = process.stdout.readline()
+        called = Path(f"/proc/{process.pid}/cmdline").read_text() if sys.platform == "linux" else ""
+        process.terminate()
+        return json.loads(first)["api_key"], called, process.stderr.read()
+
+
+@pytest.mark.parametrize("way", ["environment", "file", "stdin"])
+def test_keys_come_by_a_way_that_no_list_of_processes_shows(way, tmp_path):
+    file = tmp_path / "key"
+    file.write_text(f"{SECRET}\n")
+    key, called, complaints = {
+        "environment": lambda: started(REALTIME_NB_SERVER_KEY=SECRET, REALTIME_NB_BRAIN_KEY=SECRET),
+        "file": lambda: started("--api-key-file", str(file), "--brain-key-file", str(file)),
+        "stdin": lambda: started("--api-key-file", "-", said=f"{SECRET}\n"),
+    }[way]()
+    assert key == SECRET
+    assert SECRET not in called and not complaints
+
+
+def test_a_key_in_the_open_is_warned_of():
+    key, _, complaints = started("--api-key", SECRET, "--brain-key", SECRET)
+    assert key == SECRET
+    assert complaints.count("stands in the list of processes") == 2
+    assert "REALTIME_NB_SERVER_KEY" in complaints and "--brain-key-file" in complaints and SECRET not in complaints
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), (" \n", "holds no key")])
+def test_a_file_without_a_key_is_told(content, said, tmp_path, capsys):
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SystemExit):
+        main(["--api-key-file", str(file)])
+    assert said in capsys.readouterr().err
+
+
+def test_an_address_of_a_brain_keeps_its_secrets(capsys):
+    address = f"https://user:{SECRET}@host/v1?api-key={SECRET}"
+    with pytest.raises(SystemExit):
+        main(["--brain", address])
+    complaints = capsys.readouterr().err
+    assert "https://host/v1 needs the name of a model" in complaints
+    assert "--brain stands in the list of processes" in complaints and SECRET not in complaints
+    brain = OpenAICompatibleBrain(address, "m")
+    client = brain._opened()
+    assert str(client.base_url) == "https://host/v1/"
+    assert client.default_query == {"api-key": SECRET} and client.default_headers["Authorization"].startswith("Basic ")

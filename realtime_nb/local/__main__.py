@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from pathlib import Path
 
 from ..errors import SettingsError
+from ..secrecy import BRAIN_KEY, SERVER_KEY, Secret, bare_address
 from .app import serve
 from .brains import find_brain
 from .faults import FAULTS
@@ -15,10 +19,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m realtime_nb.local", description="The local voice server.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
-    parser.add_argument("--api-key", help="key that clients must bring (default: a random one)")
+    _add_key(parser, "--api-key", f"key that clients must bring (default: that of {SERVER_KEY}, or a random one)")
     parser.add_argument("--brain", default="rules", help="rules, script, script:FILE, or the URL of a text endpoint")
     parser.add_argument("--brain-model", help="model of the text endpoint")
-    parser.add_argument("--brain-key", help="key of the text endpoint")
+    _add_key(parser, "--brain-key", f"key of the text endpoint (default: that of {BRAIN_KEY})")
     parser.add_argument("--max-sessions", type=int, default=100, help="sessions at once (default: %(default)s)")
     parser.add_argument(
         "--open-vocabulary",
@@ -34,12 +38,16 @@ def main(arguments: list[str] | None = None) -> None:
     lifetime = {
         name: value for name in ("lifetime_s", "lifetime_turns") if (value := getattr(options, name)) is not None
     }
+    if "://" in options.brain and options.brain != bare_address(options.brain):
+        _warn("--brain", f"a key can be given by {BRAIN_KEY} or --brain-key-file")
     try:
+        api_key = _key(options.api_key, options.api_key_file, "--api-key", SERVER_KEY)
+        brain_key = _key(options.brain_key, options.brain_key_file, "--brain-key", BRAIN_KEY)
         serve(
             host=options.host,
             port=options.port,
-            api_key=options.api_key,
-            brain=find_brain(options.brain, model=options.brain_model, api_key=options.brain_key),
+            api_key=api_key,
+            brain=find_brain(options.brain, model=options.brain_model, api_key=brain_key),
             max_sessions=options.max_sessions,
             open_vocabulary=options.open_vocabulary,
             with_parent=options.with_parent,
@@ -48,6 +56,30 @@ def main(arguments: list[str] | None = None) -> None:
         )
     except SettingsError as error:
         parser.error(str(error))
+
+
+def _add_key(parser: argparse.ArgumentParser, name: str, words: str) -> None:
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(f"{name}-file", metavar="FILE", help=f"file with the {words}; - is standard input")
+    either.add_argument(name, metavar="KEY", help="the same in the open: other users of this machine can read it")
+
+
+def _key(given: str | None, file: str | None, name: str, variable: str) -> Secret | None:
+    """Return a key by an option, a file, standard input or the environment."""
+    if given is not None:
+        _warn(name, f"set {variable}, or use {name}-file FILE, where - is standard input")
+    if file is not None:
+        try:
+            given = sys.stdin.readline() if file == "-" else Path(file).read_text("utf-8-sig")
+        except (OSError, UnicodeError) as error:
+            raise SettingsError(f"{name}-file={file!r} cannot be read: {error}") from None
+        if not given.strip():
+            raise SettingsError(f"{name}-file={file!r} holds no key")
+    return Secret(given if given is not None else os.environ.get(variable, "")).strip() or None
+
+
+def _warn(name: str, cure: str) -> None:
+    print(f"warning: {name} stands in the list of processes, where others can read it: {cure}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import SettingsError
+from ..secrecy import bare_address, hide
 from .brain import Brain
 from .openai_brain import OpenAICompatibleBrain
 from .rule_brain import RuleBrain
@@ -35,6 +36,7 @@ def find_brain(spec: str = "rules", *, model: str | None = None, api_key: str | 
             raise SettingsError(f"the script {file!r} cannot be used: {error}") from error
     if kind in ("http", "https"):
         if not model:
-            raise SettingsError(f"the text endpoint {spec} needs the name of a model")
+            raise SettingsError(f"the text endpoint {bare_address(spec)} needs the name of a model")
         return OpenAICompatibleBrain(spec, model, api_key)
-    raise SettingsError(f"brain={spec!r} is not 'rules', 'script', 'script:FILE' or the address of a text endpoint")
+    shown = hide(bare_address(spec))
+    raise SettingsError(f"brain={shown!r} is not 'rules', 'script', 'script:FILE' or the address of a text endpoint")

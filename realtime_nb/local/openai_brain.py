@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
+from ..secrecy import Secret, basic, hide, split_address
 from ..sentences import split_sentences
 from .api_errors import ApiError
 from .brain import CallTool, Context, Say
@@ -36,9 +38,9 @@ class OpenAICompatibleBrain:
 
     def __init__(self, base_url: str, model: str, api_key: str | None = None):
         self.description = f"Answers are written by the text model {model}."
-        self._base_url = base_url
+        self._base_url, self._user, self._query = split_address(base_url)
         self._model = model
-        self._api_key = api_key
+        self._api_key = Secret(api_key or "none")
         self._client: AsyncOpenAI | None = None
 
     async def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
@@ -56,7 +58,9 @@ class OpenAICompatibleBrain:
                 async for action in actions:
                     yield action
         except OpenAIError as error:
-            raise ApiError(f"The text model {self._model} did not answer: {error}", type="server_error") from error
+            raise ApiError(
+                f"The text model {self._model} did not answer: {hide(str(error))}", type="server_error"
+            ) from error
 
     async def _stream(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
         options: dict[str, Any] = {}
@@ -89,7 +93,13 @@ class OpenAICompatibleBrain:
         if self._client is None:
             from openai import AsyncOpenAI
 
-            self._client = AsyncOpenAI(base_url=self._base_url, api_key=self._api_key or "none", max_retries=1)
+            self._client = AsyncOpenAI(
+                base_url=self._base_url,
+                api_key=self._api_key,
+                max_retries=1,
+                default_headers={"Authorization": f"Basic {basic(self._user)}"} if self._user else None,
+                default_query=dict(parse_qsl(self._query, keep_blank_values=True)),
+            )
         return self._client
 
     async def close(self) -> None:
