@@ -7,6 +7,7 @@ the same records. Everything is keyed by ``item_id`` and ``content_index``, neve
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ from msgspec import UNSET
 from .costs import Costs
 from .input_track import InputTrack, SentFrames
 from .local_folds import LOCAL_FOLDS, trace
+from .memory import give_back_soon
 from .output_folds import OUTPUT_FOLDS
 from .record import Record
 from .seams import Seam, settings_text
@@ -51,6 +53,7 @@ class Conversation(Record):
     """
 
     def __init__(self) -> None:
+        weakref.finalize(self, give_back_soon).atexit = False
         self.session: dict[str, Any] = {}
         """The settings in force, as the server last stated them."""
         self.errors: list[ev.Error] = []

@@ -80,6 +80,16 @@ def test_a_sound_is_encoded_once_until_it_grows(encoded):
     assert encoded == pytest.approx([0.3, 0.4, 0.4])
 
 
+def test_what_is_about_to_be_embedded_is_encoded_once_and_no_more_of_it_than_fits(encoded):
+    turns = [spoken(300, f"item-{number}") for number in range(20)]
+    budget = AudioBudget(0.01)
+    budget.prepare(turns)
+    shown = [budget.embed(turn) for turn in turns]
+    there = [turn for turn, embedded in zip(turns, shown, strict=True) if embedded.url]
+    assert 0 < len(there) < len(turns)
+    assert len(encoded) <= len(there) + 1
+
+
 @pytest.mark.parametrize("audio", [b"", b"\x01"])
 def test_what_has_no_sample_has_no_length(audio):
     part = Part(kind="audio", audio_chunks=[audio], audio_bytes=len(audio))
@@ -97,9 +107,10 @@ def test_the_limit_can_be_changed(monkeypatch):
     ("name", "value", "message"),
     [
         ("audio_mb", -1, "audio_mb=-1 must be a number of megabytes, 0 or more"),
+        ("full_turns", -1, "full_turns=-1 must be a number of turns, 0 or more"),
         ("audio_mb", "4 MB", "audio_mb='4 MB' must be"),
         ("audio_mb", float("nan"), "audio_mb=nan must be"),
-        ("audio_kb", 4, "display_options has no 'audio_kb': there is audio_mb"),
+        ("audio_kb", 4, "display_options has no 'audio_kb': there is audio_mb, full_turns"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused(name, value, message):

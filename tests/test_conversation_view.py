@@ -86,6 +86,30 @@ def test_the_newest_turns_keep_their_players_and_the_rest_is_said_to_be_left_out
     assert all(f"Say {number}." in markup for number in range(4))
 
 
+def talk_of(count, pcm):
+    conversation = Conversation()
+    for n in range(count):
+        before = f"A{n - 1}" if n else None
+        for text in wire.texts(wire.audio_answer(f"A{n}", response_id=f"R{n}", previous=before, pcm=pcm)):
+            conversation.apply(ev.decode_server(text), 0.0)
+    return conversation
+
+
+def test_of_a_long_conversation_the_end_can_be_heard_and_all_can_be_read(monkeypatch):
+    conversation = talk_of(130, bytes(24 * 2 * 500))
+    record, picture = conversation_outputs(conversation)
+    markup = record["text/html"]
+    assert markup.count("<audio") == 10 and markup.count("It is ten past nine.") == 130
+    assert markup.rindex("0.5 s of audio, left out") < markup.index("<audio")
+    assert "1 min 0 s of audio in 120 places left out of a conversation of more than 120 turns: its end can" in markup
+    assert "turn.audio.save" in markup and "set realtime_nb.display_options.full_turns" in markup
+    assert picture["text/plain"].endswith("30.00 s); the last of 65 s")
+    monkeypatch.setattr(display_options, "full_turns", 130)
+    record, picture = conversation_outputs(conversation)
+    assert record["text/html"].count("<audio") == 130 and "left out" not in record["text/html"]
+    assert picture["text/plain"].endswith("65.00 s)")
+
+
 def test_errors_are_part_of_what_happened():
     conversation = samples.conversation()
     error = {"type": "error", "event_id": "e9", "error": {"type": "server_error", "message": "Busy."}}

@@ -6,7 +6,10 @@ MP3, because it plays wherever a notebook is opened: Safari learnt Ogg-Opus only
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -23,6 +26,9 @@ _FORMAT = "mp3"
 _TYPICAL_BYTES_PER_SAMPLE = 0.27
 # Less than this of a clip that does not fit is not worth a player.
 _SHORTEST_CUT_S = 1.0
+# A long conversation is read, and its end heard again: to encode a second of speech takes 6 ms, and to begin with 2 ms.
+_LONG_MB = 0.15
+_LONG_PLAYERS = 10
 
 
 @dataclass
@@ -40,12 +46,17 @@ class DisplayOptions:
 
     audio_mb: float = 4.0
     """Megabytes of audio, and of small pictures, that one output embeds at most. Default: 4, ten minutes of speech."""
+    full_turns: int = 120
+    """Turns that a conversation may have to be shown with all players that fit and with two minutes of its picture. A
+    longer one has players for its last 20 s of speech or so, of 10 turns at most, and half a minute of its picture, so
+    that it is shown in a tenth of the time. Default: 120."""
 
     def __setattr__(self, name: str, value: float) -> None:
         if name not in self.__annotations__:
             raise SettingsError(f"display_options has no {name!r}: there is {', '.join(self.__annotations__)}")
         if not (isinstance(value, int | float) and value >= 0):
-            raise SettingsError(f"{name}={value!r} must be a number of megabytes, 0 or more")
+            unit = name.rpartition("_")[2].replace("mb", "megabytes")
+            raise SettingsError(f"{name}={value!r} must be a number of {unit}, 0 or more")
         object.__setattr__(self, name, value)
 
 
@@ -71,14 +82,37 @@ class AudioBudget:
     ----------
     limit_mb : float, optional
         Megabytes of audio; by default `display_options.audio_mb`.
+    turns : int, default 0
+        Of how many turns all players are that there could be; of a long conversation only the end has some, see
+        `display_options.full_turns`.
     """
 
-    def __init__(self, limit_mb: float | None = None):
+    def __init__(self, limit_mb: float | None = None, *, turns: int = 0):
         self.limit_mb = display_options.audio_mb if limit_mb is None else limit_mb
+        self.is_long = turns > display_options.full_turns
+        """Whether only the end has players."""
         self.left_out: list[float] = []
         """Seconds that are missing of each clip that was cut or left out."""
         self._left_bytes = math.floor(self.limit_mb * 1e6)
+        self._sound_bytes = math.floor(min(self.limit_mb, _LONG_MB) * 1e6) if self.is_long else self._left_bytes
+        self._players = _LONG_PLAYERS if self.is_long else math.inf
         self._used = False
+        self._ahead: dict[Sound, Future[str]] = {}
+
+    def prepare(self, sounds: Sequence[Sound]) -> None:
+        """Begin to encode those that will fit, on all processors: what is about to be embedded, in that order."""
+        wanted: list[Sound] = []
+        left_s = self._sound_bytes / (_TYPICAL_BYTES_PER_SAMPLE * WIRE_SAMPLE_RATE)
+        for sound in sounds:
+            left_s -= duration_s(sound)
+            if left_s < 0 or len(wanted) >= self._players:
+                break
+            wanted.append(sound)
+        # When the interpreter ends no thread can be had any more; then each is encoded as it is embedded.
+        with contextlib.suppress(RuntimeError):
+            pool = ThreadPoolExecutor()
+            self._ahead = {each: pool.submit(_encoded, each, duration_s(each), duration_s(each)) for each in wanted}
+            pool.shutdown(wait=False)
 
     def embed(self, sound: Sound) -> Embedded:
         """Return a sound as a data URL, as far as it fits.
@@ -86,23 +120,28 @@ class AudioBudget:
         What was encoded is kept with its record, so that drawing a growing conversation again encodes only what is
         new.
         """
+        if sound in self._ahead:
+            wait([self._ahead.pop(sound)])
         total_s = duration_s(sound)
         rate = sound.sample_rate if isinstance(sound, AudioClip) else WIRE_SAMPLE_RATE
-        fits_s = self._left_bytes / (_TYPICAL_BYTES_PER_SAMPLE * rate)
+        room = min(self._left_bytes, self._sound_bytes) if self._players else 0
+        fits_s = room / (_TYPICAL_BYTES_PER_SAMPLE * rate)
         # Pauses take next to nothing: only encoding tells, as long as that is not for nothing.
         seconds = total_s if total_s < 2 * fits_s else fits_s
         data = ""
         while seconds == total_s or (seconds >= _SHORTEST_CUT_S and not self._used):
             data = _encoded(sound, total_s, seconds)
-            if len(data) <= self._left_bytes:
+            if len(data) <= room:
                 break
-            seconds, data = 0.97 * seconds * self._left_bytes / len(data), ""
+            seconds, data = 0.97 * seconds * room / len(data), ""
         if not data:
             seconds = 0.0
         if seconds < total_s:
             self.left_out.append(total_s - seconds)
-            self._left_bytes = 0
+            self._sound_bytes = 0
         self._left_bytes -= len(data)
+        self._sound_bytes = max(0, self._sound_bytes - len(data))
+        self._players -= 1 if data else 0
         self._used = self._used or bool(data)
         return Embedded(f"data:{MIME_TYPES[_FORMAT]};base64,{data}" if data else "", seconds, total_s)
 

@@ -21,6 +21,7 @@ from .tracks import extent_s, tracks_of
 
 #: The picture shows as much of the end: more would be as long to draw as it would be narrow to read.
 _PICTURED_S = 120.0
+_LONG_PICTURED_S = 30.0
 
 _HOW_TO_KEEP = 'turn.audio.save("turn.flac") for each turn of session.conversation, or session.save("folder")'
 
@@ -50,33 +51,42 @@ def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], di
 
     Code hosts strip audio and pictures from HTML, but show a PNG that is an output of its own.
     """
-    budget = AudioBudget()
     turns = conversation.turns
+    budget = AudioBudget(turns=len(turns))
     # The newest first: who has just spoken wants to hear that again.
-    players = {turn.item_id: player(turn, budget) for turn in reversed(turns) if duration_s(turn)}
+    sounding = [turn for turn in reversed(turns) if duration_s(turn)]
+    budget.prepare(sounding)
+    image = _picture(conversation, _LONG_PICTURED_S if budget.is_long else _PICTURED_S)
+    players = {turn.item_id: player(turn, budget) for turn in sounding}
     shown = {turn.item_id: thumbnails(turn.pictures, budget) for turn in reversed(turns)}
+    totals = _totals(conversation)
     record = {
-        "text/plain": printable(conversation_text(conversation)),
+        "text/plain": printable(_text(conversation, totals)),
         "text/html": section(
             table(
                 ("", "said", "first audio", "cost"),
                 _rows(conversation, shown, players),
             ),
             left_out(budget, _HOW_TO_KEEP),
-            facts(_totals(conversation)),
+            facts(totals),
             title=f"Conversation · {words.DISCLOSURE}",
         ),
     }
+    return record, image
+
+
+def _picture(conversation: Conversation, most_s: float) -> dict[str, Any]:
+    """Return the picture of a conversation's end; empty without audio."""
     tracks = tracks_of(conversation)
     if not tracks:
-        return record, {}
+        return {}
     start_s, stop_s = extent_s(tracks)
-    pictured = spectrogram(conversation, start_s=max(start_s, stop_s - _PICTURED_S))
-    which = "" if stop_s - start_s <= _PICTURED_S else f"; the last of {stop_s - start_s:.0f} s"
-    return record, {"image/png": base64.b64encode(pictured.png).decode(), "text/plain": f"{pictured!r}{which}"}
+    pictured = spectrogram(conversation, start_s=max(start_s, stop_s - most_s))
+    which = "" if stop_s - start_s <= most_s else f"; the last of {stop_s - start_s:.0f} s"
+    return {"image/png": base64.b64encode(pictured.png).decode(), "text/plain": f"{pictured!r}{which}"}
 
 
-def conversation_text(conversation: Conversation) -> str:
+def _text(conversation: Conversation, totals: list[tuple[str, str]]) -> str:
     """Return a conversation in words alone."""
     lines = [f"Conversation · {words.DISCLOSURE}"]
     seams = seams_by_place(conversation)
@@ -88,7 +98,7 @@ def conversation_text(conversation: Conversation) -> str:
             taken = f" [first audio {words.milliseconds(reply.timing.first_audio_ms)}, cost {words.cost(reply)}]"
         lines.append(words.line(turn) + taken)
         lines += map(words.seam, seams.get(turn.item_id, ()))
-    return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in _totals(conversation))])
+    return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in totals)])
 
 
 def _reply_beginning_with(conversation: Conversation, turn: Turn) -> Reply | None:

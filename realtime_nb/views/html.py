@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterable
 from html import escape as _escape
 
-from .budget import AudioBudget, Sound, duration_s
+from .budget import AudioBudget, Sound, display_options, duration_s
 
 _MUTED = "opacity:.72"
 _LINE = "1px solid rgba(128,128,128,.35)"
@@ -70,9 +70,15 @@ def left_out(budget: AudioBudget, where: str) -> str:
     minutes, seconds = divmod(round(sum(budget.left_out)), 60)
     length = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     what = f"{length} of audio" + (f" in {count} places" if count > 1 else "")
+    why, option = f"to keep this output within {budget.limit_mb:g} MB", "audio_mb"
+    if budget.is_long:
+        why, option = (
+            f"of a conversation of more than {display_options.full_turns} turns: its end can be heard",
+            "full_turns",
+        )
     return note(
-        f"{what} left out to keep this output within {budget.limit_mb:g} MB. All of it: {where}. "
-        "To embed more, set realtime_nb.display_options.audio_mb and show this again."
+        f"{what} left out {why}. All of it: {where}. "
+        f"To embed more, set realtime_nb.display_options.{option} and show this again."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..pricing import format_cost
 from ..seams import Seam
 from ..turns import Reply, Stage, Turn
+from .budget import duration_s
 
 #: Whoever hears a voice from here must know what it is.
 DISCLOSURE = "AI-generated voice"
@@ -37,7 +38,7 @@ def said(turn: Turn) -> str:
         return "agreed" if turn.approved else "refused"
     if turn.transcription_error is not None:
         return f"(words not made out: {turn.transcription_error.message or 'no reason given'})"
-    if not turn.text and turn.role == "user" and turn.audio is not None:
+    if not turn.text and turn.role == "user" and duration_s(turn):
         return "(words not known)"
     return " ".join(filter(None, [turn.text, shown(turn)]))
 
