@@ -13,7 +13,12 @@ from .audio import AudioClip, check_is_clip
 _LOWEST_HZ, _HIGHEST_HZ = 65.0, 450.0
 _SAMPLE_RATE = 16_000
 _HOP = 320
-#: Longer clips are measured at their beginning; pitch takes a quarter of their length to find.
+#: Pitch is looked for beyond that, so that a sound outside of it is not taken for its half or double.
+_LOWEST_SOUGHT_HZ, _HIGHEST_SOUGHT_HZ = 40.0, 990.0
+#: A voice repeats itself at its period: the correlation of the two, in the middle of all that is voiced, is above this.
+#: Noise in a narrow band, such as whispered vowels, stays below.
+_LEAST_CORRELATION = 0.65
+#: Longer clips are measured at their beginning; pitch takes a third of their length to find.
 _MEASURED_S = 10.0
 
 
@@ -30,7 +35,7 @@ class Prosody:
     """
 
     pitch_hz: float | None
-    """Median of the fundamental; `None` where nothing is voiced."""
+    """Median of the fundamental, 65 to 450; `None` where nothing is voiced, or most of it is outside of that."""
     pitch_range_semitones: float | None
     """From the 5th to the 95th percentile of the fundamental."""
     loudness_db: float
@@ -58,8 +63,14 @@ def prosody(clip: AudioClip) -> Prosody:
     Returns
     -------
     measured : Prosody
-        Pitch by probabilistic YIN (`librosa.pyin`, 65 to 450 Hz; Mauch & Dixon 2014), loudness by
+        Pitch by probabilistic YIN (`librosa.pyin`; Mauch & Dixon 2014) from 65 to 450 Hz, loudness by
         `librosa.feature.rms`.
+
+    Notes
+    -----
+    Pitch is looked for from 40 to 990 Hz, so that a sound outside of the range is not taken for its half or double.
+    There is none where half of what has a pitch or more is outside; and for noise, where the correlation of the sound
+    with itself one period later has a median below 0.65.
 
     Examples
     --------
@@ -75,15 +86,39 @@ def prosody(clip: AudioClip) -> Prosody:
     rms = librosa.feature.rms(y=samples, frame_length=512, hop_length=512)[0]
     loud = np.sort(rms)[len(rms) // 2 :]
     loudness_db = 20 * np.log10(max(float(np.sqrt(np.mean(loud**2))), 1e-6))
-    pitch, _, _ = librosa.pyin(
-        samples, sr=_SAMPLE_RATE, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ, frame_length=1024, hop_length=_HOP
+    found, _, _ = librosa.pyin(
+        samples,
+        sr=_SAMPLE_RATE,
+        fmin=_LOWEST_SOUGHT_HZ,
+        fmax=_HIGHEST_SOUGHT_HZ,
+        frame_length=1024,
+        hop_length=_HOP,
     )
-    times_s = np.arange(len(pitch)) * _HOP / _SAMPLE_RATE
+    times_s = np.arange(len(found)) * _HOP / _SAMPLE_RATE
+    pitch = np.where((found >= _LOWEST_HZ) & (found <= _HIGHEST_HZ), found, np.nan)
     voiced = pitch[np.isfinite(pitch)]
-    if not len(voiced):
-        return Prosody(None, None, loudness_db, times_s, pitch)
+    if 2 * len(voiced) <= np.isfinite(found).sum() or _correlation(samples, pitch) < _LEAST_CORRELATION:
+        return Prosody(None, None, loudness_db, times_s, np.full(len(found), np.nan))
     low, middle, high = np.percentile(voiced, (5, 50, 95))
     return Prosody(float(middle), float(12 * np.log2(high / low)), loudness_db, times_s, pitch)
+
+
+def _correlation(samples: npt.NDArray[np.floating], pitch: npt.NDArray[np.floating]) -> float:
+    """Return how much sound is like itself one period later: the median over voiced frames, each at its best lag."""
+    found = [0.0]
+    for frame in np.flatnonzero(np.isfinite(pitch)):
+        period = round(_SAMPLE_RATE / pitch[frame])
+        length = max(512, 3 * period)
+        first = max(0, frame * _HOP - (length + period) // 2)
+        passage = samples[first : first + length + period].astype(float)
+        found.append(max(_alike(passage, lag) for lag in (period - 1, period, period + 1)))
+    return float(np.median(found[1:] or found))
+
+
+def _alike(passage: npt.NDArray[np.floating], lag: int) -> float:
+    before, behind = passage[: max(0, len(passage) - lag)], passage[lag:]
+    energy = float(np.sqrt((before @ before) * (behind @ behind)))
+    return float(before @ behind) / energy if energy else 0.0
 
 
 def words_per_minute(text: str, clip: AudioClip) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .activity import speech_spans
 from .audio import AudioClip
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _LOUDNESS_RATE = 48_000
 _GATING_BLOCK_S = 0.4
+_STEP = _LOUDNESS_RATE // 10
+#: Blocks of shorter clips are half silent, for the most part: what sounds in them is measured alone.
+_SHORT_S = 1.0
+#: Silence there is this long and at least 20 dB below the loudest 50 ms; less sound than that has no loudness.
+_PAUSE_S, _LEAST_SOUND_S = 0.1, 0.15
 _MOS_RATE = 16_000
 #: A word whose syllables can be counted: English letters, no digits.
 _COUNTABLE = re.compile(r"[a-z]+(?:['’-][a-z]+)*", re.IGNORECASE)
@@ -57,7 +63,7 @@ class VoiceMeasures(Record):
     pause_share: float | None
     """How much of the time from the first to the last sound is pauses of 200 ms or longer, 0 to 1."""
     loudness_lufs: float | None
-    """Integrated loudness, -70 to about 0; `None` for clips below 0.4 s, and for silence."""
+    """Integrated loudness, -70 to about 0; `None` for less than 0.15 s of sound, and for silence."""
     dnsmos_ovrl: float | None = None
     """Overall quality, 1 to 5; `None` where it was not asked for."""
     dnsmos_sig: float | None = None
@@ -106,8 +112,9 @@ def measure_voice(source: AudioClip | Turn | Reply, *, text: str | None = None, 
     Notes
     -----
     *Pitch*: the fundamental *f*, every 20 ms by probabilistic YIN within 65 to 450 Hz (Mauch & Dixon 2014; see
-    `prosody`), of the first 10 s. ``pitch_hz`` is its median *m*; semitones are 12 log2 (*f* / *m*), of which
-    ``pitch_sd_semitones`` is the standard deviation and ``pitch_range_semitones`` the 95th less the 5th percentile.
+    `prosody`), of the first 10 s; none for noise, and where most of it is outside of that range. ``pitch_hz`` is its
+    median *m*; semitones are 12 log2 (*f* / *m*), of which ``pitch_sd_semitones`` is the standard deviation and
+    ``pitch_range_semitones`` the 95th less the 5th percentile.
 
     *Rate*: words, and syllables (``syllapy``: a dictionary of English, and rules for other words), over the time from
     the first to the last sound (`realtime_nb.activity`), pauses included: the *speech rate*. Words whose syllables
@@ -115,7 +122,8 @@ def measure_voice(source: AudioClip | Turn | Reply, *, text: str | None = None, 
 
     *Loudness*: ITU-R BS.1770-4, annex 1, one channel: K-weighted mean square over blocks of 400 ms, gated at -70 LUFS
     and at 10 LU below the mean (``pyloudnorm``, at 48 kHz, for which the standard gives its filters). A sine of 997 Hz
-    at full scale has -3.01 LUFS.
+    at full scale has -3.01 LUFS. Clips below 1 s have few blocks that sound from end to end: of these, the mean square
+    is that of the sound in them, without the silence before and behind it, nor pauses of 100 ms or longer.
 
     *DNSMOS*: what listeners would say, on scales from 1 (bad) to 5 (excellent), estimated by networks that were
     trained on the answers of many: P.835's ``sig``, ``bak`` and ``ovrl`` (Reddy, Gopal & Cutler 2022) and P.808's
@@ -150,7 +158,7 @@ def measure_voice(source: AudioClip | Turn | Reply, *, text: str | None = None, 
         words_per_minute=len(words) / spoken_s * 60 if words and spoken_s else None,
         syllables_per_s=syllables / spoken_s if syllables and spoken_s else None,
         pause_share=1 - sum(end - start for start, end in spans) / spoken_s if spoken_s else None,
-        loudness_lufs=_loudness_lufs(clip),
+        loudness_lufs=loudness_lufs(clip),
         prosody=voice,
         **{f"dnsmos_{name}": value for name, value in quality.items()},
     )
@@ -208,18 +216,36 @@ def _count_syllables(words: list[str]) -> float | None:
     return float(sum(counted) / len(counted) * len(words))
 
 
-def _loudness_lufs(clip: AudioClip) -> float | None:
-    if clip.duration_s < _GATING_BLOCK_S:
-        return None
+def loudness_lufs(clip: AudioClip) -> float | None:
+    """Return the integrated loudness, as `measure_voice` says; `None` for silence and less than 0.15 s of sound."""
     from pyloudnorm import Meter
 
+    samples: npt.NDArray[np.floating] = clip.resample(_LOUDNESS_RATE).samples.astype(np.float64)
+    if clip.duration_s < _SHORT_S:
+        samples = _sounding(samples)
+        if len(samples) < 0.99 * _LEAST_SOUND_S * _LOUDNESS_RATE:
+            return None
+        # One block; a sample less, for it must not be longer than the clip by any rounding.
+        block_s = (len(samples) - 1) / _LOUDNESS_RATE
+    else:
+        # Whole steps between blocks: the meter fills an incomplete last block with silence.
+        samples = samples[: len(samples) // _STEP * _STEP]
+        block_s = _GATING_BLOCK_S
     # The filters of this class are the standard's to within 0.001 dB; the default's are not.
-    meter = Meter(_LOUDNESS_RATE, filter_class="DeMan", block_size=_GATING_BLOCK_S)
-    samples = clip.resample(_LOUDNESS_RATE).samples.astype(np.float64)
-    # Resampling may leave a sample less than a block.
-    samples = np.pad(samples, (0, max(0, round(_GATING_BLOCK_S * _LOUDNESS_RATE) - len(samples))))
+    meter = Meter(_LOUDNESS_RATE, filter_class="DeMan", block_size=block_s)
     loudness = float(meter.integrated_loudness(samples))
     return loudness if np.isfinite(loudness) else None
+
+
+def _sounding(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Return a clip without the silence before, behind and between its sounds."""
+    count = round(0.05 * _LOUDNESS_RATE)
+    powers = np.convolve(np.square(samples), np.full(count, 1 / count))
+    loud = np.flatnonzero(np.abs(samples) > 0.1 * np.sqrt(2 * powers.max(initial=0.0)))
+    stretches = np.split(loud, np.flatnonzero(np.diff(loud) > _PAUSE_S * _LOUDNESS_RATE) + 1)
+    return np.concatenate(
+        [samples[stretch[0] : stretch[-1] + 1] for stretch in stretches if len(stretch)] or [samples[:0]]
+    )
 
 
 class _Dnsmos(NamedTuple):

@@ -7,7 +7,7 @@ import realtime_nb as rt
 from realtime_nb.audio import AudioClip
 from realtime_nb.errors import AudioError, MissingExtra
 from realtime_nb.views import mimebundle
-from realtime_nb.voice_measures import COLUMNS, measure_voice, measure_voices
+from realtime_nb.voice_measures import COLUMNS, loudness_lufs, measure_voice, measure_voices
 
 RATE = 24_000
 QUESTION = "I would like to book a table for four people tonight, please."
@@ -55,9 +55,30 @@ def test_silence_and_faint_stretches_are_gated():
     assert measure_voice(AudioClip(np.append(loud, tone(level_db=-40, seconds=2)))).loudness_lufs == expected
 
 
+@pytest.mark.parametrize("rate", [8_000, 16_000, 24_000, 44_100, 48_000])
+@pytest.mark.parametrize("seconds", [0.15, 0.3, 0.45, 0.5, 0.7, 0.9])
+def test_a_short_tone_is_as_loud_as_a_long_one_whatever_silence_is_around_it(seconds, rate):
+    for before_s, behind_s in [(0.0, 0.0), (0.05, 0.04), (0.0, 0.25), (0.3, 0.3)]:
+        if before_s + seconds + behind_s < 1:
+            silences = [np.zeros(round(each * rate)) for each in (before_s, behind_s)]
+            clip = AudioClip(np.concatenate([silences[0], tone(440, seconds, -20.0, rate), silences[1]]), rate)
+            assert loudness_lufs(clip) == pytest.approx(k_weighted_lufs(440, -20.0), abs=0.1)
+
+
+def test_two_short_tones_are_as_loud_as_one():
+    beep = tone(440, 0.2, -20.0)
+    clip = AudioClip(np.concatenate([beep, np.zeros(RATE // 4), beep]))
+    assert loudness_lufs(clip) == pytest.approx(k_weighted_lufs(440, -20.0), abs=0.1)
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.05, 1.149, 1.35, 2.05])
+def test_an_incomplete_last_block_is_no_silence(seconds):
+    assert loudness_lufs(AudioClip(tone(440, seconds, -20.0))) == pytest.approx(k_weighted_lufs(440, -20.0), abs=0.02)
+
+
 def test_what_is_too_short_or_silent_has_no_loudness():
-    assert measure_voice(AudioClip(tone(seconds=0.39))).loudness_lufs is None
-    assert measure_voice(AudioClip(tone(seconds=0.4))).loudness_lufs is not None
+    assert measure_voice(AudioClip(tone(seconds=0.14))).loudness_lufs is None
+    assert measure_voice(AudioClip(tone(seconds=0.15))).loudness_lufs is not None
     silent = measure_voice(AudioClip(np.zeros(RATE)), text="one two")
     assert {name for name, value in silent.columns.items() if value is not None} == {"duration_s"}
     with pytest.raises(AudioError, match="there is no sound to measure in AudioClip"):

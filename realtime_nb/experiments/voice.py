@@ -27,7 +27,7 @@ class Voice:
 
     Notes
     -----
-    Costs a quarter of an answer's length, of which the first 10 s count, for its pitch; a tenth of it for DNSMOS.
+    Costs a third of an answer's length, of which the first 10 s count, for its pitch; a tenth of it for DNSMOS.
 
     Examples
     --------
