@@ -324,3 +324,26 @@ def test_close_ends_the_process():
 def test_settings_are_checked_before_anything_is_said(options, message):
     with pytest.raises(SettingsError, match=message):
         run(lambda synthesizer: pieces_of(synthesizer, "Hello.", **options))
+
+
+@pytest.mark.parametrize("text", [SENTENCE, "What can you do?", "Yes.", "No, thank you; maybe later."])
+def test_a_faster_speed_is_never_slower(text):
+    async def speak(synthesizer):
+        speeds = [*np.geomspace(0.25, 4, 60), *np.linspace(0.25, 1.5, 26)]
+        return {
+            voice: [len(await synthesizer.synthesize(text, voice, speed=speed)) / 48 for speed in sorted(speeds)]
+            for voice in VOICES
+        }
+
+    for voice, durations_ms in run(speak).items():
+        slower = [later - earlier for earlier, later in pairwise(durations_ms)]
+        assert max(slower) < 3, voice  # a sound is a few samples longer from one time to the next
+        assert durations_ms[0] > 3 * durations_ms[-1], voice
+
+
+def test_fast_speech_has_its_end():
+    async def speak(synthesizer):
+        return [await synthesizer.synthesize("What can you do?", "marin", speed=speed) for speed in (1, 2, 3.9)]
+
+    lengths_ms = [np.flatnonzero(abs(samples(pcm)) > 50)[-1] / 24 for pcm in run(speak)]
+    assert lengths_ms[0] > lengths_ms[1] > lengths_ms[2] > 440  # 360 without the last vowel

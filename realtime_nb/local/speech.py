@@ -1,7 +1,7 @@
 """``POST /v1/audio/speech``: text in, sound out, whole or as it is made.
 
 Source: the API reference, "Create speech". What the synthesiser cannot do is not pretended: ``instructions`` change
-nothing, and ``speed`` ends where espeak-ng does, at 80 and 450 words per minute.
+nothing, and ``speed`` ends where espeak-ng does, at 80 and 449 words per minute.
 """
 
 from __future__ import annotations
