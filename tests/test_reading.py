@@ -1,148 +1,71 @@
-"""Records are read from any thread while events arrive."""
-
-import gc
-import sys
-import threading
+"""What is read aloud where a text has numbers in it."""
 
 import pytest
-import wire_samples as wire
 
-from realtime_nb.conversation import Conversation
-from realtime_nb.latency import timeline
-from realtime_nb.recording.frames import latency_frame, turns_frame, usage_frame
-from realtime_nb.views.words import remarks
-from realtime_nb.wire.events import decode_server
-from realtime_nb.wire.local import StageDone, StageStarted
-
-PARTS = 1_000
-
-
-@pytest.fixture(autouse=True)
-def _threads_take_turns_often():
-    """Between any two steps of the interpreter, and wherever the collector calls back into Python."""
-    before = sys.getswitchinterval(), gc.get_threshold()
-    sys.setswitchinterval(1e-6)
-    gc.set_threshold(50)
-    gc.callbacks.append(_take_a_moment)
-    yield
-    gc.callbacks.remove(_take_a_moment)
-    sys.setswitchinterval(before[0])
-    gc.set_threshold(*before[1])
-
-
-def _take_a_moment(phase, info):
-    sum(range(20))
-
-
-def read_while(feed, read):
-    """Feed a conversation on this thread while another one reads; raise what reading raises."""
-    conversation = Conversation()
-    failures, over, reads = [], threading.Event(), []
-
-    def go_on():
-        try:
-            while not over.is_set():
-                read(conversation)
-                reads.append(1)
-        except Exception as error:
-            failures.append(error)
-
-    reader = threading.Thread(target=go_on)
-    reader.start()
-    try:
-        for elapsed_ms, event in enumerate(feed(conversation)):
-            conversation.apply(event, float(elapsed_ms))
-            if failures:
-                break
-    finally:
-        over.set()
-        reader.join(60)
-    if failures:
-        raise failures[0]
-    assert reads
-
-
-def decoded(*events):
-    return [decode_server(text) for text in wire.texts(events)]
-
-
-def many_parts(conversation):
-    """A turn, and a reply, that grow by thousands of parts and items; a chain with as many steps."""
-    created = wire.event("response.created", response=wire.response())
-    yield from decoded(wire.session_created(), *wire.text_turn(), created)
-    yield from decoded(wire.output_added(wire.spoken_item("A")), wire.item_added(wire.spoken_item("A"), "U"))
-    place = {"response_id": "R", "output_index": 0, "item_id": "A"}
-    for index in range(PARTS):
-        part = {"type": "audio", "transcript": "word"}
-        yield from decoded(wire.event("response.content_part.added", **place, content_index=index, part=part))
-        call = {"type": "function_call", "name": "look", "call_id": f"c{index}", "arguments": "{}"}
-        yield from decoded(
-            wire.event(
-                "response.output_item.added",
-                response_id="R",
-                output_index=index + 1,
-                item=call | {"id": f"call_{index}"},
-            )
-        )
-        yield StageStarted(response_id="R", stage=f"stage {index}", model="gpt-5-mini")
-        yield StageDone(response_id="R", stage=f"stage {index}", usage=None)
+from realtime_nb.local.reading import read_aloud
 
 
 @pytest.mark.parametrize(
-    "read",
+    ("written", "said"),
     [
-        lambda it: [turn.is_final for turn in it if turn.role == "user"],
-        lambda it: [(turn.text, turn.heard_text, turn.words, turn.pictures, turn.audio) for turn in it],
-        lambda it: [turn.is_written_down for turn in it],
-        lambda it: [(reply.is_removed, reply.transcript, reply.turns, repr(reply)) for reply in it.replies],
-        lambda it: [reply.cost for reply in it.replies],
-        lambda it: [(reply.timing.steps, reply.timing.stages, repr(reply.timing)) for reply in it.replies],
-        lambda it: it.costs().total_usd,
-        lambda it: usage_frame(it),
-        lambda it: latency_frame(it),
-        lambda it: turns_frame(it, {}, {}),
-        lambda it: timeline(it).waterfalls,
-        lambda it: [remarks(reply) for reply in it.replies],
+        ("In 1984 it rained.", "In 19 84 it rained."),
+        ("1984", "19 84"),
+        ("It is 2026.", "It is 20 26."),
+        ("In 1905, in 2010 and in 1900.", "In 19 oh 5, in 20 10 and in 1900."),
+        ("2005 was warm", "2005 was warm"),
+        ("1999 was warm", "19 99 was warm"),
+        ("the 1980s", "the 19 80s"),
+        ("There are 1984 items.", "There are 1984 items."),
+        ("In 1984 prices rose.", "In 19 84 prices rose."),
+        ("May 5, 2026", "May 5, 20 26"),
+        ("1990-1995", "19 90 to 19 95"),
+        ("2026-11-28", "November 28, 20 26"),
+        ("$5", "5 dollars"),
+        ("It costs $1.", "It costs 1 dollar."),
+        ("$5.50, please", "5 dollars and 50 cents, please"),
+        ("$0.99", "99 cents"),
+        ("$3.01", "3 dollars and 1 cent"),
+        ("$20.00", "20 dollars"),
+        ("$1,234.56", "1,234 dollars and 56 cents"),
+        ("$2.5 million", "2.5 million dollars"),
+        ("$0.125", "0.125 dollars"),
+        ("€5", "5 euros"),
+        ("£1.01", "1 pound and 1 penny"),
+        ("¥500", "500 yen"),
+        ("$5, $1 and $2.", "5 dollars, 1 dollar and 2 dollars."),
+        ("10:05", "10 oh 5"),
+        ("at 3:30.", "at 3 30."),
+        ("12:00", "12 o’clock"),
+        ("9:00 am", "9 am"),
+        ("10:30 PM", "10 30 PM"),
+        ("7:05 p.m.", "7 oh 5 p.m."),
+        ("13:00", "13 hundred"),
+        ("0:00", "zero hundred"),
+        ("12:00:05", "12:00:05"),
+        ("pages 5-7", "pages 5 to 7"),
+        ("10–20", "10 to 20"),
+        ("$5-$10", "5 dollars to 10 dollars"),
+        ("9:00–10:30 am", "9 o’clock to 10 30 am"),
+        ("-$5", "-5 dollars"),
+        ("Call 555-1234.", "Call 5 5 5, 1 2 3 4."),
+        ("(555) 123-4567", "5 5 5, 1 2 3, 4 5 6 7"),
+        ("#5", "number 5"),
+        ("20°C", "20 degrees Celsius"),
+        ("1/2 a cup", "one half a cup"),
+        ("3.14, 1,000, 50%, 21st, A4, v1.2.3, 192.168.0.1", "3.14, 1,000, 50%, 21st, A4, v1.2.3, 192.168.0.1"),
+        ("COVID-19 and 2 + 3 and 31:75 and 1234567", "COVID-19 and 2 + 3 and 31:75 and 1234567"),
+        ("", ""),
     ],
 )
-def test_a_record_that_grows_can_be_read(read):
-    read_while(many_parts, read)
+def test_numbers_are_read_as_people_do(written, said):
+    assert read_aloud(written).text == said
 
 
-def test_a_conversation_can_be_drawn_while_it_grows():
-    read_while(many_parts, lambda it: it._repr_mimebundle_())
-
-
-def answers(conversation):
-    yield from decoded(wire.session_created())
-    for number in range(400):
-        yield from decoded(*wire.text_turn(f"U{number}", previous=f"A{number - 1}" if number else None))
-        yield from decoded(*wire.audio_answer(f"A{number}", response_id=f"R{number}", previous=f"U{number}"))
-
-
-def test_an_answer_that_is_done_is_whole():
-    def read(conversation):
-        for reply in conversation.replies[-3:]:
-            if reply.done:
-                assert reply.status == "completed" and reply.usage and reply.turns and reply.turns[-1].done
-                assert reply.timing.done_ms is not None and reply.transcript
-
-    read_while(answers, read)
-
-
-def test_no_item_is_missing_while_another_finds_its_place():
-    def shuffled(conversation):
-        items = [f"I{number}" for number in range(300)]
-        for name in items:
-            yield from decoded(wire.item_added(wire.user_item(name), "unknown"))
-        for name, before in zip(items[1:], items, strict=False):
-            yield from decoded(wire.item_done(wire.user_item(name), before))
-
-    seen = set()
-
-    def read(conversation):
-        now = {turn.item_id for turn in conversation}
-        assert seen <= now, seen - now
-        seen.update(now)
-
-    read_while(shuffled, read)
+def test_each_character_that_is_read_has_its_place_in_what_is_written():
+    written = "In 1984 it cost $5.50 at 10:05 sharp."
+    reading = read_aloud(written)
+    for word in ("In ", "it ", "cost ", "at ", "sharp."):
+        assert reading.written_at(reading.text.index(word)) == written.index(word)
+    for inside, whole in (("19", "1984"), ("84", "1984"), ("5 doll", "$5"), ("cents", "$5"), ("oh", "10:05")):
+        assert reading.written_at(reading.text.index(inside)) == written.index(whole)
+    assert read_aloud("plain").written_at(3) == 3

@@ -116,6 +116,19 @@ def test_words_are_placed_in_the_text_and_in_the_sound():
         assert all(ms <= end_ms + 60 for _, ms in piece.words)
 
 
+def test_numbers_sound_as_their_words_do_and_are_placed_where_they_are_written():
+    text = "In 1984 it cost $5 at 10:05 sharp."
+
+    async def speak(synthesizer):
+        words = "In nineteen eighty four it cost five dollars at ten oh five sharp."
+        return await pieces_of(synthesizer, text), await synthesizer.synthesize(words, "marin")
+
+    pieces, in_words = run(speak)
+    begins = [text[index:].split()[0] for piece in pieces for index, _ in piece.words]
+    assert begins == ["In", "1984", "it", "cost", "$5", "at", "10:05", "sharp."]
+    assert sum(len(piece.pcm) for piece in pieces) == pytest.approx(len(in_words), rel=0.03)
+
+
 def test_speed_changes_the_length_and_extremes_are_clipped():
     async def speak(synthesizer):
         text = "This sentence is spoken at several speeds."

@@ -28,6 +28,7 @@ from types import TracebackType
 from realtime_nb.audio import Resampler
 from realtime_nb.errors import SettingsError
 from realtime_nb.local.espeak_client import EspeakProcess, ProcessEnded, SynthesisError
+from realtime_nb.local.reading import read_aloud
 from realtime_nb.sentences import split_sentences, spoken
 
 __all__ = ["VOICES", "Speech", "SynthesisError", "Synthesizer", "Voice", "split_sentences"]
@@ -216,7 +217,8 @@ class Synthesizer:
         """Yield (rate, sound, words) as the process makes them; if it dies, go on in a new one where it stopped."""
         request: dict[str, str | int] = {"voice": voice.variant, "rate": rate, "pitch": voice.pitch}
         request["volume"] = voice.volume
-        request["text"] = spoken(sentence)
+        reading = read_aloud(spoken(sentence))
+        request["text"] = reading.text
         given, closings = 0, self._closings
         for attempt in range(2):
             process = await self._running()
@@ -226,7 +228,7 @@ class Synthesizer:
                 async with contextlib.aclosing(process.request(request)) as frames:
                     async for kind, payload in frames:
                         if kind == b"W":
-                            marks += struct.iter_unpack("<II", payload)
+                            marks += [(reading.written_at(at), ms) for at, ms in struct.iter_unpack("<II", payload)]
                             continue
                         fresh, skip = payload[skip:], max(0, skip - len(payload))
                         if fresh:
