@@ -24,6 +24,7 @@ from .seams import Seam, settings_text
 from .turn_index import TurnIndex
 from .turns import Reply, Turn
 from .wire import events as ev
+from .wire.formats import encoding_of
 from .wire.items import REQUEST
 from .wire.local import ClockAligned, Remarked, SessionRenewed
 from .wire.settings import setting_at
@@ -221,8 +222,8 @@ class Conversation(Record):
 
     def _session(self, event: ev.SessionCreated | ev.SessionUpdated, elapsed_ms: float) -> None:
         before, self.session = self._updated, event.session
-        encoding = _text(setting_at(self.session, "audio.input.format.type")) or "audio/pcm"
-        self._index.output_encoding = _text(setting_at(self.session, "audio.output.format.type")) or "audio/pcm"
+        encoding = encoding_of(self.session, "input")
+        self._index.output_encoding = encoding_of(self.session, "output")
         if isinstance(event, ev.SessionCreated):
             # A server counts from its own beginning: after a reconnection, nothing of before is in its buffer.
             self._track = InputTrack(encoding)

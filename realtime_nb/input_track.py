@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .turns import bytes_per_ms
+from .wire.formats import bytes_per_ms, bytes_until
 
 #: How much of the microphone's audio is kept while nobody speaks.
 _KEPT_MS = 30_000
@@ -53,7 +53,7 @@ class InputTrack:
         """Where the server's buffer begins."""
         self._bytes_per_ms = bytes_per_ms(encoding)
         self._data = bytearray()
-        self._start = round(start_ms * self._bytes_per_ms)
+        self._start = bytes_until(start_ms, encoding)
         self._sent: deque[tuple[float, float]] = deque()
         self._commits: deque[Commit] = deque()
         self._held = False
@@ -88,7 +88,7 @@ class InputTrack:
     @property
     def _most(self) -> int:
         """How many bytes are kept at most while nobody speaks."""
-        return 2 * _KEPT_MS * self._bytes_per_ms
+        return bytes_until(2 * _KEPT_MS, self.encoding)
 
     @property
     def _is_needed(self) -> bool:
@@ -140,8 +140,8 @@ class InputTrack:
     def cut(self, start_ms: float, end_ms: float | None) -> bytes:
         """Return a turn's audio, and let go of everything before its end."""
         end_ms = self.end_ms if end_ms is None else min(end_ms, self.end_ms)
-        start = max(0, round(start_ms) * self._bytes_per_ms - self._start)
-        data = bytes(self._data[start : max(start, round(end_ms) * self._bytes_per_ms - self._start)])
+        start = max(0, bytes_until(round(start_ms), self.encoding) - self._start)
+        data = bytes(self._data[start : max(start, bytes_until(round(end_ms), self.encoding) - self._start)])
         self._held = False
         self.turn_start_ms = max(self.turn_start_ms, end_ms)
         # A little stays: the next turn's padding may reach back before this one's end.
@@ -149,7 +149,7 @@ class InputTrack:
         return data
 
     def _forget(self, before_ms: float) -> None:
-        count = int(before_ms) * self._bytes_per_ms - self._start
+        count = bytes_until(int(before_ms), self.encoding) - self._start
         if count > 0:
             del self._data[:count]
             self._start += count

@@ -19,6 +19,7 @@ from .record import Record
 from .terminal import printable
 from .timing import Timing
 from .tokens import Usage, add_usages, read_usage
+from .wire.formats import base_of, bytes_per_ms, rate_of, sample_bytes
 from .wire.items import ErrorDetail, Item, Response
 from .wire.local import FramePassed, Word
 
@@ -26,18 +27,14 @@ from .wire.local import FramePassed, Word
 PROVENANCE = "AI-generated voice"
 
 
-def bytes_per_ms(encoding: str) -> int:
-    """Return how many bytes a millisecond takes on the wire; formats that are not known count as PCM16."""
-    return 8 if encoding in ("audio/pcmu", "audio/pcma") else 48
-
-
 def decode_clip(data: bytes, encoding: str) -> AudioClip:
     """Make a clip of audio as it was on the wire."""
-    if encoding == "audio/pcmu":
-        return AudioClip.from_pcm16(g711.decode_ulaw(data), 8_000)
-    if encoding == "audio/pcma":
-        return AudioClip.from_pcm16(g711.decode_alaw(data), 8_000)
-    return AudioClip.from_pcm16(data[: len(data) // 2 * 2])
+    decode = _DECODERS.get(base_of(encoding))
+    pcm = decode(data) if decode else data[: len(data) // 2 * 2]
+    return AudioClip.from_pcm16(pcm, rate_of(encoding))
+
+
+_DECODERS = {"audio/pcmu": g711.decode_ulaw, "audio/pcma": g711.decode_alaw}
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -81,7 +78,7 @@ class Part:
 
     def find_sound(self, chunk: bytes) -> float | None:
         """Return where in the part a chunk that is about to be added has its first audible sample, in ms."""
-        odd = self.audio_bytes % (2 if self.encoding == "audio/pcm" else 1)  # Half a sample came before.
+        odd = self.audio_bytes % sample_bytes(self.encoding)  # Half a sample came before.
         found_ms = timing.first_audible_ms(decode_clip(chunk[odd:], self.encoding))
         self.is_audible = found_ms is not None
         return None if found_ms is None else self.audio_ms + found_ms

@@ -1,10 +1,13 @@
 """Servers that speak nearly the protocol, live: whatever one event holds, a question is answered or raises."""
 
+import base64
 import contextlib
 import copy
 import json
 import random
+import re
 
+import numpy as np
 import pytest
 import wire_samples as wire
 from recordings import snapshot
@@ -390,3 +393,87 @@ def test_an_event_that_comes_twice_counts_once_and_says_so():
     session, (reply,) = ask_all([events])
     assert (reply.transcript, reply.audio.to_pcm16()) == (TEXT, wire.PCM)
     assert session.conversation.remarks == ["an event came twice, and counts once"]
+
+
+# --- other rates ----------------------------------------------------------------------------------------------------
+
+
+def at_rates(**rates):
+    """Return settings with other rates for a side's sound."""
+    settings = wire.SESSION
+    for side, rate in rates.items():
+        settings = wire.without(settings, "audio", side, format={"type": "audio/pcm", "rate": rate})
+    return settings
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000, "16000", 16_000.0])
+def test_sound_is_played_and_recorded_at_the_rate_that_the_server_declares(rate, tmp_path):
+    session, (reply,) = ask_all([wire.audio_answer()], session=at_rates(output=rate))
+    hz = int(rate)
+    clip = reply.audio
+    assert (clip.sample_rate, clip.to_pcm16()) == (hz, wire.PCM)
+    assert session.conversation.received_ms("A") == pytest.approx(len(wire.PCM) / 2 / hz * 1000)
+    assert session._protocol.received_ms("A") == pytest.approx(len(wire.PCM) / 2 / hz * 1000)
+    check_recorded(session, tmp_path / "saved")
+    recording = rt.Recording.load(tmp_path / "saved")
+    assert recording.assistant.sample_rate == recording.heard.sample_rate == hz
+    assert recording.conversation.replies[0].audio.sample_rate == hz
+    assert recording.assistant.to_pcm16().endswith(wire.PCM)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 48_000])
+def test_a_clip_is_sent_at_the_rate_that_the_server_declares(rate, tmp_path):
+    clip = rt.AudioClip(np.sin(np.arange(24_000) / 20).astype(np.float32) / 2)
+    settings = wire.without(at_rates(input=rate), "audio", "input", turn_detection=None)
+    got = []
+
+    def script(peer):
+        peer.open(settings)
+        peer.receive("input_audio_buffer.clear")
+        while "audio" in (sent := peer.receive("input_audio_buffer.append", "input_audio_buffer.commit")):
+            got.append(base64.b64decode(sent["audio"]))
+        request = peer.receive("response.create")
+        peer.send(event("input_audio_buffer.cleared"), *wire.committed_turn("S"))
+        peer.answer(request, previous="S")
+        peer.wait_until_gone()
+
+    with scripted(script) as url, connected(url) as session:
+        session.ask(clip).result(WAIT_S)
+    assert len(b"".join(got)) == pytest.approx(2 * rate, abs=4)
+    said = session.conversation.turn("S").audio
+    assert (said.sample_rate, said.duration_s) == (rate, pytest.approx(1.0, abs=0.001))
+    assert np.corrcoef(said.resample(24_000).samples[:23_000], clip.samples[:23_000])[0, 1] > 0.99
+    check_recorded(session, tmp_path / "saved")
+    assert rt.Recording.load(tmp_path / "saved").user.sample_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"type": "audio/opus"}, "'audio/opus', which is none of audio/pcm"),
+        ({"type": "audio/pcm", "rate": 0}, "at a rate of '0'"),
+        ({"type": "audio/pcm", "rate": -16_000}, "at a rate of '-16000'"),
+        ({"type": "audio/pcm", "rate": 10**9}, "at a rate of '1000000000'"),
+        ({"type": "audio/pcm", "rate": "fast"}, "at a rate of 'fast'"),
+    ],
+)
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_sound_that_cannot_be_played_or_sent_is_refused_in_words_at_connect(side, declared, said):
+    settings = wire.without(wire.SESSION, "audio", side, format=declared)
+
+    def script(peer):
+        peer.open(settings)
+        peer.wait_until_gone()
+
+    with scripted(script) as url:
+        session = connected(url)
+        with pytest.raises(rt.RemoteProtocolError, match=re.escape(said)):
+            session.connect().result(WAIT_S)
+        assert session.state == "closed"
+
+
+@pytest.mark.parametrize("declared", ["pcm16", {"type": "pcm16"}, {"type": "audio/pcm"}, None, {}])
+def test_other_ways_to_say_the_usual_format_are_understood(declared):
+    settings = wire.without(wire.SESSION, "audio", "output", format=declared)
+    _, (reply,) = ask_all([wire.audio_answer()], session=settings)
+    assert (reply.audio.sample_rate, reply.audio.to_pcm16()) == (24_000, wire.PCM)

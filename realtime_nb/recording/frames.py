@@ -13,9 +13,9 @@ from ..conversation import Conversation
 from ..timing import Timing
 from ..tokens import Usage
 from ..turns import Reply, Turn
+from ..wire.formats import rate_of
 from .lines import Line, Reference
 from .runs import Run
-from .samples import rate_of
 from .spans import Piece
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def events_frame(lines: Sequence[Line], runs: Sequence[Run]) -> pandas.DataFrame
     silent = np.array([each is None for each in references], dtype=bool)
     starts = np.array([0 if each is None else each.start_sample for each in references], dtype=np.int64)
     samples = np.array([0 if each is None else each.samples for each in references], dtype=np.int64) // counts
-    narrow = np.array([each is not None and each.encoding != "audio/pcm" for each in references], dtype=bool)
-    per_ms = np.where(narrow, rate_of("audio/pcmu"), rate_of("audio/pcm")) / 1000
+    per_ms = np.array([rate_of("audio/pcm" if each is None else each.encoding) for each in references]) / 1000
 
     def spread(values: np.ndarray) -> np.ndarray:
         return np.repeat(values, counts)

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 from ..errors import RecordingError
 from ..texts import read_text, split_lines
-from ..turns import bytes_per_ms
 from ..wire import events as ev
 from ..wire.beta import modern_session, modern_type
+from ..wire.formats import bytes_per_ms, encoding_of
 from ..wire.reader import Reader
-from ..wire.settings import setting_at
 from .manifest import About
 from .writer import Writer, claim
 
@@ -160,7 +159,7 @@ def _timed(logged: list[_Logged]) -> Iterator[tuple[float, _Logged]]:
         if begin is not None:
             now_ms = max(now_ms, round((each.time or 0.0) - begin, 3)) if each.time is not None else now_ms
         elif isinstance(each.event, ev.SessionCreated | ev.SessionUpdated):
-            rate = bytes_per_ms(setting_at(each.event.session, "audio.input.format.type") or "audio/pcm")
+            rate = bytes_per_ms(encoding_of(each.event.session, "input"))
         elif isinstance(each.event, ev.InputAudioBufferAppend):
             now_ms += len(each.event.audio) / rate
         yield now_ms, each

@@ -18,10 +18,11 @@ from ..errors import RecordingError
 from ..files import is_sealed, read_sealed, split_sealed, unseal
 from ..input_track import SentFrames
 from ..wire import events as ev
+from ..wire.formats import rate_of
 from .lines import Line, Payload, Reference, decode_event
 from .manifest import EVENTS, FORMAT, NAME, TRACKS, VERSION
 from .runs import Run, gather
-from .samples import click, from_samples, rate_of, silence
+from .samples import click, from_samples, silence
 from .track_files import TrackReader
 
 _read_lines = msgspec.json.Decoder(Line).decode_lines

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import g711
-from ..audio import WIRE_SAMPLE_RATE
 from ..timing import AUDIBLE
+from ..wire.formats import base_of
+from ..wire.formats import rate_of as rate_of
 
 Samples16 = npt.NDArray[np.int16]
 
@@ -30,14 +31,9 @@ _LEVELS["audio/pcmu"][0x7F] = -1
 _ORDERS = {encoding: np.argsort(levels) for encoding, levels in _LEVELS.items()}
 
 
-def rate_of(encoding: str) -> int:
-    """Return the sample rate of a wire format, in Hz; formats that are not known count as PCM16."""
-    return 8_000 if encoding in _LEVELS else WIRE_SAMPLE_RATE
-
-
 def to_samples(data: bytes, encoding: str) -> Samples16 | None:
     """Return what is on the wire as samples; `None` where it is no whole number of them."""
-    levels = _LEVELS.get(encoding)
+    levels = _LEVELS.get(base_of(encoding))
     if levels is not None:
         return levels[np.frombuffer(data, np.uint8)]
     return None if len(data) % 2 else np.frombuffer(data, "<i2").astype(np.int16, copy=False)
@@ -45,10 +41,10 @@ def to_samples(data: bytes, encoding: str) -> Samples16 | None:
 
 def from_samples(samples: Samples16, encoding: str) -> bytes:
     """Return samples as they were on the wire: the inverse of `to_samples`."""
-    levels = _LEVELS.get(encoding)
+    levels = _LEVELS.get(base_of(encoding))
     if levels is None:
         return samples.astype("<i2", copy=False).tobytes()
-    order = _ORDERS[encoding]
+    order = _ORDERS[base_of(encoding)]
     at = np.searchsorted(levels, samples, sorter=order)
     return order[np.minimum(at, 255)].astype(np.uint8).tobytes()
 
@@ -69,5 +65,5 @@ def click(samples: int, encoding: str, at_sample: int) -> bytes:
 @lru_cache(maxsize=64)
 def silence(samples: int, encoding: str) -> bytes:
     """Return so many silent samples as they would be on the wire."""
-    zero = {"audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}.get(encoding, b"\0\0")
+    zero = {"audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}.get(base_of(encoding), b"\0\0")
     return zero * samples

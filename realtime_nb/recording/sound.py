@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..wire import events as ev
+from ..wire.formats import encoding_of, rate_of
 from ..wire.local import Heard
-from ..wire.settings import setting_at
 from .layout import Layout
 from .lines import Reference, take_audio
-from .samples import first_audible, rate_of, to_samples
+from .samples import first_audible, to_samples
 from .track_files import TrackWriter
 
 #: What of an event goes to a track. Elsewhere audio would be there a second time, and stays inside the event.
@@ -22,7 +22,7 @@ _ON_TRACK = (
     ev.ConversationItemAdded,
     ev.ConversationItemDone,
 )
-_FORMATS = {"user": "audio.input.format.type", "assistant": "audio.output.format.type"}
+_SIDES = {"user": "input", "assistant": "output"}
 
 
 class Sound:
@@ -42,7 +42,7 @@ class Sound:
         self._folder = folder
         self._layout = Layout()
         self._writers: dict[str, TrackWriter] = {}
-        self._encodings = dict.fromkeys(_FORMATS, "audio/pcm")
+        self._encodings = dict.fromkeys(_SIDES, "audio/pcm")
         self._audible: set[str] = set()
         self._known: dict[bytes, Reference] = {}
 
@@ -55,9 +55,7 @@ class Sound:
         """Take an event into account before its sound is taken."""
         self._layout.note(event, elapsed_ms)
         if isinstance(event, ev.SessionCreated | ev.SessionUpdated):
-            for track, path in _FORMATS.items():
-                encoding = setting_at(event.session, path)
-                self._encodings[track] = encoding if isinstance(encoding, str) else "audio/pcm"
+            self._encodings = {track: encoding_of(event.session, side) for track, side in _SIDES.items()}
         elif isinstance(event, Heard) and event.item_id in self.items:
             item = self.items[event.item_id]
             item["played_ms"] = max(item["played_ms"] or 0, event.played_ms)

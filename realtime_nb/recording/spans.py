@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from ..conversation import Conversation
+from ..wire.formats import rate_of
 from .lines import Line
-from .samples import rate_of
 
 
 class Piece(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 from ..backends import Backend
 from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, RemoteProtocolError, ServerError
 from ..wire import events as ev
+from ..wire.formats import problem_of
 from ..wire.local import StateChanged
 from ..wire.protocol import RealtimeProtocol, State
 from .gate import Gate
@@ -211,6 +212,9 @@ class Connection:
             self.journal.announce(each)
         self._received = event
         self.journal.note("received", event)
+        if isinstance(event, ev.SessionUpdated) and (problem := problem_of(event.session)):
+            self.error = RemoteProtocolError(f"{problem}: set another input_format or output_format, or another server")
+            return
         if isinstance(event, ev.InputAudioBufferSpeechStopped | ev.InputAudioBufferCommitted):
             self._trace(event.item_id)
         error = _error_in(event)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..timing import first_audible_ms
-from ..turns import bytes_per_ms, decode_clip
+from ..turns import decode_clip
 from ..wire import events as ev
+from ..wire.formats import bytes_per_ms
 from ..wire.items import Response
 from ..wire.local import Interrupted
 from ..wire.settings import setting_at

@@ -7,9 +7,9 @@ from typing import Any
 
 from .. import g711
 from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
+from ..wire.formats import base_of, encoding_of, rate_of
 from ..wire.local import StateChanged
 from ..wire.protocol import RealtimeProtocol
-from ..wire.settings import setting_at
 from .connection import Connection
 
 #: So much of the microphone's audio waits while one line takes the place of another.
@@ -68,7 +68,7 @@ class SpokenInput:
             self.dropped_ms += _length_ms(pcm, sample_rate)
             return
         encoding = self._format
-        wire_rate = WIRE_SAMPLE_RATE if encoding == "audio/pcm" else 8_000
+        wire_rate = rate_of(encoding)
         if self._resampler is None or (self._resampler.rate_in, self._resampler.rate_out) != (sample_rate, wire_rate):
             self._resampler = Resampler(sample_rate, wire_rate)
         pcm = self._resampler.process(pcm)
@@ -97,18 +97,18 @@ class SpokenInput:
 
     @property
     def _format(self) -> str:
-        return str(setting_at(self._protocol.session, "audio.input.format.type") or "audio/pcm")
+        return encoding_of(self._protocol.session, "input")
 
     def encoded(self, clip: AudioClip) -> bytes:
         """Put a whole clip into the session's input format."""
         pcm = clip.resample(WIRE_SAMPLE_RATE).to_pcm16()
-        if self._format != "audio/pcm":
-            pcm = Resampler(WIRE_SAMPLE_RATE, 8_000).process(pcm, last=True)
+        if (wire_rate := rate_of(self._format)) != WIRE_SAMPLE_RATE:
+            pcm = Resampler(WIRE_SAMPLE_RATE, wire_rate).process(pcm, last=True)
         return _coded(pcm, self._format)
 
 
 def _coded(pcm: bytes, encoding: str) -> bytes:
-    encode = _ENCODERS.get(encoding)
+    encode = _ENCODERS.get(base_of(encoding))
     return encode(pcm) if encode else pcm
 
 

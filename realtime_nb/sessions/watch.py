@@ -10,8 +10,9 @@ from .. import prices
 from ..charges import Tally, sum_known
 from ..errors import BudgetReached
 from ..prices import find_price
-from ..turns import Reply, Turn, bytes_per_ms
+from ..turns import Reply, Turn
 from ..wire import events as ev
+from ..wire.formats import bytes_per_ms
 from ..wire.local import BudgetStopped, StageDone, StateChanged
 from .bounds import KernelBounds, SessionBounds, bounds, check_priced
 from .idleness import Idleness

@@ -13,6 +13,7 @@ from .. import g711
 from ..bridge import Frame, Road
 from ..errors import RecordingError
 from ..loop import io_loop, submit
+from ..wire.formats import base_of, rate_of
 from ..wire.local import RECORDING_STOPPED, SoundBegan
 from .account import Account
 from .camera import Camera
@@ -324,11 +325,11 @@ class Line:
         turn = self.session.conversation.turn(event.item_id)
         part = turn.parts.get(event.content_index) if turn else None
         encoding = part.encoding if part else "audio/pcm"
-        if encoding == "audio/pcm":
-            self.playback.feed(event.item_id, event.delta)
+        if (base := base_of(encoding)) == "audio/pcm":
+            pcm = event.delta
         else:
-            decode = g711.decode_ulaw if encoding == "audio/pcmu" else g711.decode_alaw
-            self.playback.feed(event.item_id, decode(event.delta), sample_rate=8_000)
+            pcm = g711.decode_ulaw(event.delta) if base == "audio/pcmu" else g711.decode_alaw(event.delta)
+        self.playback.feed(event.item_id, pcm, sample_rate=rate_of(encoding))
 
     def _made(self, response: Any) -> None:
         """Note that a response is done; nobody heard what was cut off before it came to the page."""

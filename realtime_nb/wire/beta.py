@@ -16,7 +16,8 @@ TYPES = {
     "transcription_session.created": "session.created",
     "transcription_session.updated": "session.updated",
 }
-_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+#: Names of sound formats.
+FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 
 
 def modern_type(kind: str) -> str:
@@ -29,7 +30,7 @@ def modern_session(session: dict[str, Any]) -> dict[str, Any]:
     if "audio" in session or "input_audio_format" not in session:
         return session
     formats: dict[str, dict[str, Any]] = {
-        side: {"format": {"type": _FORMATS.get(str(session.get(f"{side}_audio_format")), "audio/pcm")}}
+        side: {"format": {"type": FORMATS.get(str(session.get(f"{side}_audio_format")), "audio/pcm")}}
         for side in ("input", "output")
     }
     formats["output"]["voice"] = session.get("voice")

@@ -18,6 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from ..errors import LocalProtocolError
 from . import events as ev
+from .formats import bytes_per_ms, encoding_of
 from .items import REQUEST, Item, Response, ResponseOptions
 from .local import Remarked
 from .reader import Reader
@@ -31,7 +32,6 @@ _ANSWERS: dict[type[ev.ClientEvent], type[ev.ServerEvent]] = {
     ev.InputAudioBufferCommit: ev.InputAudioBufferCommitted,
     ev.InputAudioBufferClear: ev.InputAudioBufferCleared,
 }
-_BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 
 
 class State(Enum):
@@ -304,8 +304,8 @@ class RealtimeProtocol:
 
     def received_ms(self, item_id: str, content_index: int = 0) -> float:
         """Return how much of an item's audio has arrived."""
-        encoding = str(setting_at(self.session, "audio.output.format.type"))
-        return self._received_bytes.get((item_id, content_index), 0) / _BYTES_PER_MS.get(encoding, 48)
+        encoding = encoding_of(self.session, "output")
+        return self._received_bytes.get((item_id, content_index), 0) / bytes_per_ms(encoding)
 
     def request_of(self, response_id: str) -> str | None:
         """Return the id of the request that a response answers; `None` for one that the server began by itself."""

@@ -1,0 +1,72 @@
+"""How sound is encoded on the wire: a format's name, and behind it the rate where that is not the format's own.
+
+``"audio/pcm"`` is 16-bit PCM at 24 kHz, ``"audio/pcm;rate=16000"`` the same at 16 kHz; ``"audio/pcmu"`` and
+``"audio/pcma"`` are G.711 at 8 kHz.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from .beta import FORMATS
+from .settings import setting_at
+
+PCM = "audio/pcm"
+#: Of each format: bytes a sample, and its own rate in Hz.
+_KNOWN = {PCM: (2, 24_000), "audio/pcmu": (1, 8_000), "audio/pcma": (1, 8_000)}
+_LOWEST_HZ, _HIGHEST_HZ = 4_000, 192_000
+
+
+def encoding_of(session: Any, side: str) -> str:
+    """Return the encoding of a session's ``"input"`` or ``"output"`` sound, as the server declares it."""
+    declared = setting_at(session, f"audio.{side}.format")
+    name = declared.get("type") if isinstance(declared, dict) else declared
+    name = FORMATS.get(name, name) if isinstance(name, str) else PCM
+    rate = declared.get("rate") if isinstance(declared, dict) else None
+    if name not in _KNOWN or rate is None or rate == _KNOWN[name][1]:
+        return name
+    return f"{name};rate={int(rate) if isinstance(rate, float) and rate.is_integer() else rate}"
+
+
+def problem_of(session: Any) -> str:
+    """Return in words why a session's sound cannot be sent or played; empty where it can."""
+    for side, what in (("input", "takes"), ("output", "sends")):
+        encoding = encoding_of(session, side)
+        name, _, rate = encoding.partition(";rate=")
+        if name not in _KNOWN:
+            return f"the server {what} sound as {name[:40]!r}, which is none of {', '.join(_KNOWN)}"
+        if rate and not (rate.isdigit() and _LOWEST_HZ <= int(rate) <= _HIGHEST_HZ):
+            return (
+                f"the server {what} sound at a rate of {rate[:40]!r}, which is no whole number of Hz between "
+                f"{_LOWEST_HZ:,} and {_HIGHEST_HZ:,}"
+            )
+    return ""
+
+
+def base_of(encoding: str) -> str:
+    """Return an encoding's format, whatever its rate."""
+    return encoding.partition(";")[0]
+
+
+@lru_cache(maxsize=64)
+def rate_of(encoding: str) -> int:
+    """Return an encoding's sample rate, in Hz; formats that are not known count as PCM16."""
+    name, _, rate = encoding.partition(";rate=")
+    return int(rate) if rate.isdigit() and int(rate) > 0 else _KNOWN.get(name, _KNOWN[PCM])[1]
+
+
+def sample_bytes(encoding: str) -> int:
+    """Return how many bytes a sample takes."""
+    return _KNOWN.get(base_of(encoding), _KNOWN[PCM])[0]
+
+
+@lru_cache(maxsize=64)
+def bytes_per_ms(encoding: str) -> float:
+    """Return how many bytes a millisecond takes on the wire; formats that are not known count as PCM16."""
+    return sample_bytes(encoding) * rate_of(encoding) / 1000
+
+
+def bytes_until(position_ms: float, encoding: str) -> int:
+    """Return how many bytes there are before a position, in whole samples."""
+    return round(position_ms * rate_of(encoding) / 1000) * sample_bytes(encoding)
