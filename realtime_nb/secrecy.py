@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
@@ -35,7 +35,8 @@ _NAMES = frozenset(
     "authorization proxy-authorization api-key apikey x-api-key api_key access_token refresh_token auth_token "
     "bearer_token client_secret password secret cookie".split()
 )
-_SECRET_NAME = re.compile("key|token|secret|pass|sig|auth|code|cred|jwt", re.IGNORECASE)
+#: What a query may hold that is no secret, and turns up elsewhere.
+_HARMLESS = re.compile("version|model|deployment|region|voice|language", re.IGNORECASE)
 _ADDRESSES = frozenset({"server_url", "base_url", "url"})
 #: Libraries that log what they send and receive; for other loggers nothing changes.
 _LOGGERS = frozenset(
@@ -81,7 +82,7 @@ class Secret(str):
 
 def masked(given: Any) -> Any:
     """Return an address that may hold a secret as a `Secret`, for the time that a variable holds it."""
-    return Secret(given) if isinstance(given, str) and ("@" in given or "?" in given) else given
+    return Secret.around(given) if isinstance(given, str) and ("@" in given or "?" in given) else given
 
 
 class QuietLogger(logging.LoggerAdapter[logging.Logger]):
@@ -98,12 +99,17 @@ class Secrets:
     Parameters
     ----------
     known : iterable of str
-        Secrets that are known; those of the environment, and all that this process ever held as `Secret`, are added.
+        Secrets that are known.
+    alone : bool, default False
+        Whether there are no others; else those of the environment, and all that this process ever held as `Secret`, are
+        added.
     """
 
-    def __init__(self, known: Iterable[str] = ()):
-        addresses = (part for name in ADDRESSES for part in _parts(os.environ.get(name, "")))
-        given = [*known, *list(_held), *(os.environ.get(name, "") for name in _VARIABLES), *addresses]
+    def __init__(self, known: Iterable[str] = (), *, alone: bool = False):
+        given = [*known]
+        if not alone:
+            addresses = (part for name in ADDRESSES for part in _parts(os.environ.get(name, "")))
+            given += [*list(_held), *(os.environ.get(name, "") for name in _VARIABLES), *addresses]
         found = {secret.strip() for secret in given if len(secret.strip()) >= _SHORTEST}
         # As they are inside JSON, and inside an address. The longest come first: one may be a part of another.
         forms = {form.encode() for each in found for form in (json.dumps(each)[1:-1], quote(each), quote(each, ""))}
@@ -148,13 +154,18 @@ def hide(text: str) -> str:
     return Secrets().hide(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
+def secrets_of(address: str, headers: Mapping[str, str]) -> Secrets:
+    """Return those that a request takes along."""
+    return Secrets([*_parts(address), *(value.rpartition(" ")[2] for value in headers.values())], alone=True)
+
+
 def split_address(address: str) -> tuple[str, Secret, Secret]:
     """Return an address without what is not shown of it; its user part; its query."""
     parts = urlsplit(address)
     user = unquote(parts.netloc.rpartition("@")[0])
     for each in _parts(address):
         Secret(each)
-    return bare_address(address).rstrip("/"), Secret(user), Secret(parts.query)
+    return bare_address(address).rstrip("/"), Secret.around(user), Secret.around(parts.query)
 
 
 def _parts(address: str) -> list[str]:
@@ -164,9 +175,10 @@ def _parts(address: str) -> list[str]:
     except ValueError:
         return []
     user = unquote(parts.netloc.rpartition("@")[0])
-    # Of a query also its version or model, say, is not shown; but elsewhere those are words like others.
-    values = [value for name, value in parse_qsl(parts.query) if _SECRET_NAME.search(name)]
-    return [each for each in (user.partition(":")[2], user, basic(user), parts.query, *values) if each]
+    # Of an address no part of the query is shown; but elsewhere a version or a model are words like others.
+    values = [value for name, value in parse_qsl(parts.query) if not _HARMLESS.search(name)]
+    query = parts.query if values else ""
+    return [each for each in (user.partition(":")[2], user, basic(user), query, *values) if each]
 
 
 def basic(user: str) -> str:

@@ -11,6 +11,7 @@ import sys
 import traceback
 
 import pytest
+import wire_samples as wire
 from local_http import served
 from openai import AsyncOpenAI
 from scripted_server import refusal, scripted
@@ -186,6 +187,34 @@ def test_no_key_is_in_a_traceback_with_variables(kind, where, address, monkeypat
         assert_clean(each)
 
 
+def test_a_key_that_a_server_names_in_an_open_session_is_not_kept(tmp_path, logged):
+    said = f"the key {KEY} and the token {TOKEN} may not do that"
+
+    def script(peer):
+        peer.open()
+        request = peer.read_text_question()
+        created, done = wire.response_created("R1"), wire.response_done("R1", "failed", output=[])
+        done["response"]["status_details"] = {"type": "failed", "error": {"type": "x", "code": "y", "message": said}}
+        for each in (created, done):
+            each["response"]["metadata"] = request["response"]["metadata"]
+        peer.send(wire.event("error", error={"type": "x", "code": "y", "message": said}), created, done)
+        peer.socket.close(1008, f"no more with {KEY}")
+
+    with scripted(script) as address:
+        backend = Backend.at(f"{address}?api-key={TOKEN}", KEY)
+        session = rt.RealtimeSession(backend=backend, recording=tmp_path / "r")
+        reply = session.ask("Hello!").result(WAIT_S)
+        with pytest.raises(rt.RealtimeError) as caught:
+            session.ask("Are you there?").result(WAIT_S)
+        session.close().result(WAIT_S)
+    assert "[hidden]" in str(reply.error)
+    for each in (str(reply.error), str(session.conversation.errors), str(list(session.log)), str(caught.value)):
+        assert_clean(each)
+    assert_clean(everything_below(tmp_path))
+    for each in logged:
+        assert_clean(each)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -231,8 +260,9 @@ def test_the_parts_of_an_address_are_sent_and_only_that(monkeypatch):
 def test_a_version_in_an_address_is_no_secret_elsewhere(tmp_path):
     backend = Backend.at("http://host/v1?api-version=2031-01-01-preview&model=of-the-house")
     assert backend.base_url == "http://host/v1"
-    from realtime_nb.secrecy import hide
+    from realtime_nb.secrecy import Secrets, hide
 
+    assert not Secrets().are_in(b"api-version=2031-01-01-preview&model=of-the-house")
     assert hide("of-the-house 2031-01-01-preview") == "of-the-house 2031-01-01-preview"
 
 

@@ -84,7 +84,7 @@ def test_a_key_enters_no_recording_wherever_it_turns_up(tmp_path):
     writer.remark(KEY)
     writer.finish()
     assert KEY.encode() not in everything_in(tmp_path / "r")
-    assert len(rt.Recording.load(tmp_path / "r").conversation.errors) == 1
+    assert len(rt.Recording.load(tmp_path / "r").conversation.errors) == 2
 
 
 @pytest.mark.parametrize("kind", [rt.RealtimeSession, rt.ChatSession, rt.CascadeSession])

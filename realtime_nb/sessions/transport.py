@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.frames import CloseCode
 
 from ..errors import ConnectionLost, RealtimeError, ServerError
-from ..secrecy import QuietLogger, Secrets, hide, without_frames
+from ..secrecy import QuietLogger, Secrets, hide, secrets_of, without_frames
 
 # It would tell all headers.
 _LOGGER = QuietLogger(logging.getLogger("websockets.client"))
@@ -65,7 +65,7 @@ class Transport:
         except (OSError, ValueError, WebSocketException) as error:
             lost = ConnectionLost(f"{host} cannot be reached ({hide(str(error))}): {LOOK}")
             raise lost from without_frames(error)
-        return cls(socket, Secrets())
+        return cls(socket, secrets_of(url, headers))
 
     async def send(self, message: str) -> None:
         """Send one message; raises `ConnectionLost` where the socket is gone."""
