@@ -39,6 +39,9 @@ class RealtimeError(Exception):
     backend='somewhere' is not known: ...
     """
 
+    cost_usd: float | None = 0.0
+    """US dollars that were billed all the same, where no record counts them; `None` where that is not known."""
+
     def __str__(self) -> str:
         return printable(self._words())
 

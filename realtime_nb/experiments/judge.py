@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from ..backends import Backend
-from ..errors import MissingKey, SettingsError
+from ..errors import MissingKey, RealtimeError, SettingsError
 from ..turns import Turn
 from .graders import Answer, Grade, GradingError
 from .text_models import is_local, write
@@ -102,9 +102,13 @@ class Judge:
         costs: list[float | None] = []
         text = ""
         for _ in range(_ATTEMPTS):
-            text, cost_usd = write(
-                messages, model=self.model, backend=self.backend, timeout_s=self.timeout_s, schema=_SCHEMA
-            )
+            try:
+                text, cost_usd = write(
+                    messages, model=self.model, backend=self.backend, timeout_s=self.timeout_s, schema=_SCHEMA
+                )
+            except RealtimeError as error:
+                error.cost_usd = _sum([*costs, error.cost_usd])
+                raise
             costs.append(cost_usd)
             if (verdict := read_verdict(text)) is not None:
                 return Grade(*verdict, cost_usd=_sum(costs))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..audio import AudioClip
-from ..errors import SettingsError
+from ..charges import sum_known
+from ..errors import RealtimeError, SettingsError
 from ..loop import submit
 from ..sessions.base import Session
 from ..sessions.listener import Sounding
@@ -77,10 +78,13 @@ class Talker:
             return scripted
         if self._scenario.user is None or len(self.talk.exchanges) >= self._scenario.max_turns:
             return None
-        said = self._scenario.user(self.talk.known)
+        try:
+            said = self._scenario.user(self.talk.known)
+        except RealtimeError as error:
+            self._spend(error.cost_usd)
+            raise
         words, cost_usd = said if isinstance(said, Next) else (said, 0.0)
-        spent_usd = self.talk.user_cost_usd
-        self.talk.user_cost_usd = None if spent_usd is None or cost_usd is None else spent_usd + cost_usd
+        self._spend(cost_usd)
         if isinstance(words, UserTurn) and words.at_ms is not None:
             raise SettingsError(f"at_ms={words.at_ms:g} is for scripts: a simulated user waits for the answer's end")
         if words is None or isinstance(words, UserTurn):
@@ -88,6 +92,9 @@ class Talker:
         if not isinstance(words, str):
             raise TypeError(f"a simulated user says words, a UserTurn or None, not {type(words).__name__}")
         return UserTurn(words) if words.strip() else None
+
+    def _spend(self, cost_usd: float | None) -> None:
+        self.talk.user_cost_usd = sum_known((self.talk.user_cost_usd, cost_usd))
 
     def _scripted(self) -> UserTurn | None:
         """Return the next turn, where the script has one."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from ..backends import Backend
+from ..errors import ServerError
 from ..loop import submit
-from ..pricing import cost_of
-from ..sessions.http import Api, told_by_sdk
-from ..tokens import Usage
-from ..wire.chat import realtime_usage
+from ..prices import find_price
+from ..pricing import is_free, metered_cost
+from ..sessions.http import Answer, Api, told_by_sdk
+from ..wire.chat import CompletionReader, realtime_usage
 
 #: How often a request is sent again that time may heal; the SDK waits between them, as the server says or longer.
 _MAX_RETRIES = 4
@@ -21,7 +24,7 @@ class Written(NamedTuple):
 
     text: str
     cost_usd: float | None
-    """`None` where the price, or what it took, is not known."""
+    """The most that it can have cost; `None` where the price, or what it took, is not known."""
 
 
 def write(
@@ -50,7 +53,7 @@ def write(
     Raises
     ------
     ServerError
-        If the server refuses.
+        If the server refuses, or writes nothing; its `cost_usd` says what was billed all the same.
     ConnectionLost
         If it cannot be reached.
     """
@@ -71,25 +74,39 @@ async def _write(
 ) -> Written:
     api = Api(backend)
     named = model or backend.chain[1]
+    reader = CompletionReader("", "")
     try:
         client = (await api.client()).with_options(max_retries=_MAX_RETRIES, timeout=timeout_s)
-        create: Any = client.chat.completions.create
+        create: Any = client.chat.completions.with_streaming_response.create
         form = {"name": "answer", "strict": True, "schema": schema}
         options: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": form}} if schema else {}
-        async with told_by_sdk():
+        async with told_by_sdk(), AsyncExitStack() as stack:
             try:
-                completion = await create(model=named, messages=list(messages), **options)
+                response = await stack.enter_async_context(create(model=named, messages=list(messages), **options))
             except Exception as error:
                 if not options or not _knows_no_schema(error):
                     raise
-                completion = await create(model=named, messages=list(messages))
+                response = await stack.enter_async_context(create(model=named, messages=list(messages)))
+            answer = Answer(response)
+            async for told in answer.completion(reader):
+                reader.chunk(told)
+            if not reader.transcript:
+                raise ServerError(f"{answer.where} wrote nothing: finish_reason={reader.finish_reason!r}")
+    except ServerError as error:
+        if reader.usage or reader.finish_reason:
+            error.cost_usd = _cost_usd(reader.usage, named)  # What is no answer is billed all the same.
+        raise
     finally:
         await api.close()
-    told = completion.model_dump(warnings=False)
-    usage = realtime_usage(told.get("usage"))
-    cost = cost_of(Usage.from_realtime(usage), named) if usage else None
-    text = next((choice["message"].get("content") for choice in told.get("choices") or []), None)
-    return Written(str(text or ""), cost.total_usd if cost else None)
+    return Written(reader.transcript, _cost_usd(reader.usage, named))
+
+
+def _cost_usd(usage: Any, model: str) -> float | None:
+    """Return the most that a text can have cost; `None` where that is not known."""
+    cost = metered_cost(realtime_usage(usage), model)
+    if cost is None and is_free(find_price(model)):
+        return 0.0
+    return cost.total_usd + cost.unsure_usd if cost and math.isfinite(cost.unsure_usd) else None
 
 
 def _knows_no_schema(error: Exception) -> bool:

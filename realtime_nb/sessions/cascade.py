@@ -284,20 +284,23 @@ class CascadeSession(TurnwiseSession):
         took: list[Took] = []
         waiting = ""
         self._tell("local", StageStarted(response_id=reader.response_id, stage="text", model=self._text_model.model))
-        async for piece in thoughts:
-            if isinstance(piece, Took):
-                took.append(piece)
-            elif isinstance(piece, str):
-                self._tell("received", *reader.say(piece))
-                *whole, waiting = split_sentences(waiting + piece) or [""]
-                for sentence in whole:
-                    sentences.put_nowait(sentence)
-            else:
-                self._tell("received", *reader.call(piece.delta))
+        try:
+            async for piece in thoughts:
+                if isinstance(piece, Took):
+                    took.append(piece)
+                    reader.finish_reason = piece.finish_reason or reader.finish_reason
+                elif isinstance(piece, str):
+                    self._tell("received", *reader.say(piece))
+                    *whole, waiting = split_sentences(waiting + piece) or [""]
+                    for sentence in whole:
+                        sentences.put_nowait(sentence)
+                else:
+                    self._tell("received", *reader.call(piece.delta))
+        finally:
+            self._done(reader.response_id, "text", took)  # Also of what broke off, if it said what it took.
         if waiting.strip():
             sentences.put_nowait(waiting)
         sentences.put_nowait(None)
-        self._done(reader.response_id, "text", took)
 
     async def _speak(self, sentences: asyncio.Queue[str | None], reader: CompletionReader) -> None:
         took: list[Took] = []

@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..backends import Backend
-from ..errors import AudioError, PictureError
+from ..errors import AudioError, MissingExtra, PictureError
 from ..prices import shutdown_notice
 from ..secrecy import Secret, masked
 from ..tools import Approver
 from ..wire import events as ev
-from ..wire.chat import CompletionReader, decode_audio
+from ..wire.chat import CompletionReader, file_of
 from ..wire.chat_history import ChatHistory
 from ..wire.chat_settings import chat_settings, nested_tool
 from ..wire.local import AnswerFile
 from .base import Content
 from .bounds import BoundOptions
 from .content import message_part
-from .http import Api, told_by_sdk
+from .http import Answer, Api, told_by_sdk
 from .stages import ApiTextModel, ApiTranscriber, TextModel, Took
 from .tool_calls import MAX_ROUNDS
 from .turnwise import TurnwiseSession
@@ -200,16 +201,13 @@ class ChatSession(TurnwiseSession):
         self._history.add_answer(reader)
 
     async def _ask_model(self, asked: list[dict[str, Any]], reader: CompletionReader, override: dict[str, Any]) -> None:
-        """Send a request, and tell the answer as it comes."""
-        async with told_by_sdk():
-            completion = await self._request(asked, override)
+        """Send a request, and tell the answer as it comes; what is no answer is raised, with what had come told."""
+        async with told_by_sdk(), self._requested(asked, override) as answer:
             self._tell("received", *reader.begin())
-            if "stream" in self._wanted:
-                async for chunk in completion:
-                    self._tell("received", *reader.chunk(chunk.model_dump(warnings=False)))
-            else:
-                whole = completion.model_dump(warnings=False)
-                self._tell("received", *reader.whole(whole, await self._decoded(whole, reader.response_id)))
+            async for told in answer.completion(reader):
+                self._tell("received", *reader.chunk(told, await self._decoded(told, reader.response_id)))
+        for remark in reader.remarks:
+            self._journal.remark(remark, remark.partition(":")[0])
 
     async def _written(self, content: tuple[Content, ...]) -> str:
         """Return a question in words for the guard; speech is written down by the backend's transcriber."""
@@ -231,33 +229,35 @@ class ChatSession(TurnwiseSession):
                 told.append(words)
         return "\n".join(told)
 
-    async def _request(self, asked: list[dict[str, Any]], override: dict[str, Any]) -> Any:
+    @asynccontextmanager
+    async def _requested(self, asked: list[dict[str, Any]], override: dict[str, Any]) -> AsyncIterator[Answer]:
         """Send a request; once more, in words, if the server does not know an answer's audio any more."""
         client = await self._api.client()
-        create: Any = client.chat.completions.create
+        create: Any = client.chat.completions.with_streaming_response.create
         wanted = self._wanted | override
         told = self._history.messages(time.time())
-        try:
-            return await create(**wanted, messages=[*told, *asked])
-        except Exception as error:
-            if not _is_about_audio(error) or not any("audio" in message for message in told):
-                raise
-            in_words = self._history.in_words()
-            completion = await create(**wanted, messages=[*in_words.messages(time.time()), *asked])
-            self._history = in_words
-            return completion
+        async with AsyncExitStack() as stack:
+            try:
+                response = await stack.enter_async_context(create(**wanted, messages=[*told, *asked]))
+            except Exception as error:
+                if not _is_about_audio(error) or not any("audio" in message for message in told):
+                    raise
+                in_words = self._history.in_words()
+                messages = [*in_words.messages(time.time()), *asked]
+                response = await stack.enter_async_context(create(**wanted, messages=messages))
+                self._history = in_words
+            yield Answer(response)
 
     async def _decoded(self, completion: dict[str, Any], response_id: str) -> bytes:
         """Return the PCM16 of an answer's file; the file itself is kept, with why it could not be decoded."""
-        message = (completion.get("choices") or [{}])[0].get("message") or {}
-        file = await asyncio.to_thread(decode_audio, (message.get("audio") or {}).get("data"))
-        if not file or self._wanted["audio"]["format"] == "pcm16":
+        file = await asyncio.to_thread(file_of, completion)
+        if not file or (self._wanted.get("audio", {}).get("format") == "pcm16" and not file.startswith(b"RIFF")):
             return file
         pcm, remark = b"", ""
         try:
             clip = await asyncio.to_thread(AudioClip.from_bytes, file)
             pcm = await asyncio.to_thread(clip.to_pcm16, WIRE_SAMPLE_RATE)
-        except AudioError as error:
+        except (AudioError, MissingExtra) as error:
             remark = f"the answer's sound is in its file alone: {error}"
         self._tell("local", AnswerFile(response_id=response_id, data=file, remark=remark))
         return pcm

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
-from ..errors import SettingsError
+from ..errors import ServerError, SettingsError
 from ..tools import error_words
 from . import people
-from .http import Api
+from .http import Answer, Api, told_by_sdk
 
 #: Takes a text and ``"user"`` or ``"assistant"``; returns `None` or `False`, or the reason why it is flagged.
 GuardFunction = Callable[[str, str], Any]
@@ -43,10 +43,11 @@ def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
         if callable(guard):
             return await people.run(guard, text, side, read=_in_words)
         client = await api.client()
-        async with asyncio.timeout(GUARD_WAIT_S):
-            answer = await client.moderations.create(model=MODERATION_MODEL, input=text)
-        found = answer.results[0].categories.model_dump(by_alias=True) if answer.results[0].flagged else {}
-        return ", ".join(name for name, is_so in found.items() if is_so)
+        create: Any = client.moderations.with_streaming_response.create
+        async with asyncio.timeout(GUARD_WAIT_S), told_by_sdk():
+            async with create(model=MODERATION_MODEL, input=text) as response:
+                answer = Answer(response)
+                return verdict_in([told async for told in answer], answer.where)
 
     async def judge(text: str, side: str) -> str:
         try:
@@ -59,6 +60,25 @@ def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
             return f"the guard failed: {error_words(error)}"
 
     return judge
+
+
+def verdict_in(told: list[dict[str, Any]], where: str) -> str:
+    """Return why a moderation endpoint flags a text; empty where it does not.
+
+    Raises
+    ------
+    ServerError
+        If that is no verdict: what nobody has judged must not pass.
+    """
+    try:
+        found = told[0]["results"][0]
+        flagged, categories = found["flagged"], found.get("categories") or {}
+        names = [name for name, is_so in categories.items() if is_so]
+    except (IndexError, KeyError, TypeError, AttributeError):
+        raise ServerError(f"{where} gave no verdict: {str(told)[:120]}") from None
+    if not isinstance(flagged, bool):
+        raise ServerError(f"{where} gave no verdict: flagged={flagged!r}")
+    return (", ".join(names) or "flagged") if flagged else ""
 
 
 def _in_words(verdict: Any) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..backends import Backend
 from ..errors import ConnectionLost, ServerError
 from ..secrecy import Secret, hide, masked, without_frames
+from ..wire.chat import CompletionReader
 from .gate import Gate
 from .transport import LOOK, retry_after_s
 
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 
 #: Version of Azure's Chat Completions that takes and gives audio.
 _AZURE_API_VERSION = "2025-01-01-preview"
+#: How lines of a stream of events begin. Source: HTML standard, "Server-sent events".
+_STREAMED = ("data:", "event:", "id:", "retry:", ":")
+#: How many characters of what is no answer an error quotes.
+_QUOTED = 120
 
 
 class Api:
@@ -167,3 +174,136 @@ async def told_by_sdk() -> AsyncIterator[None]:
     except APIError as error:
         told = ServerError(hide(error.message), code=error.code, error_type=error.type, param=error.param)
         raise told from without_frames(error)
+    except Exception as error:
+        # What breaks off while an answer is read, or is not compressed as it says, the SDK raises as it is.
+        if not type(error).__module__.startswith("httpx"):
+            raise
+        raise ConnectionLost(f"the server's answer broke off: {hide(str(error)) or type(error).__name__}") from (
+            without_frames(error)
+        )
+
+
+class Answer:
+    """What a server answers with: JSON objects, one by one where it streams them, or one, whichever it was asked for.
+
+    Parameters
+    ----------
+    response : openai.AsyncAPIResponse
+        Not read yet.
+    """
+
+    def __init__(self, response: Any):
+        self._response = response
+        self.is_whole = False
+        """Whether the server said that nothing follows."""
+
+    @property
+    def where(self) -> str:
+        """Who answers, without what is secret in an address."""
+        url = self._response.http_request.url
+        return f"{url.host}{url.path}"
+
+    @property
+    def kind(self) -> str:
+        """The type that the server says its answer has."""
+        return str(self._response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        lines = lines_of(self._response.iter_bytes())
+        first = ""
+        async for first in lines:
+            if first.strip():
+                break
+        if not first.startswith(_STREAMED):
+            yield self.read("\n".join([first, *[line async for line in lines]]))
+            self.is_whole = True
+            return
+        data = [first[5:]] if first.startswith("data:") else []
+        async for line in lines:
+            if line.startswith("data:"):
+                data.append(line[5:])
+            elif not line and data:
+                if (text := "\n".join(data).strip()) == "[DONE]":
+                    self.is_whole = True
+                    return
+                yield self.read(text)
+                data = []
+        # Some servers forget the empty line behind the last one.
+        if data:
+            self.is_whole = "\n".join(data).strip() == "[DONE]"
+            if not self.is_whole:
+                yield self.read("\n".join(data))
+
+    async def completion(self, reader: CompletionReader) -> AsyncIterator[dict[str, Any]]:
+        """Yield the pieces of a completion, which `reader` is given one by one.
+
+        Raises
+        ------
+        ServerError
+            If they come to no answer, or break off before its end.
+        """
+        try:
+            async for told in self:
+                yield told
+        except ServerError as error:
+            if not reader.is_finished:
+                raise
+            reader.remarks.append(f"Behind the end of an answer came what cannot be read: {error}")
+        if problem := reader.problem:
+            raise ServerError(f"{self.where}: {problem}")
+        if not (self.is_whole or reader.finish_reason or reader.usage):
+            raise ServerError(
+                f"{self.where} ended its stream before the answer was whole: neither a finish_reason nor [DONE] came; "
+                "ask again"
+            )
+
+    def read(self, text: str) -> dict[str, Any]:
+        """Read an object.
+
+        Raises
+        ------
+        ServerError
+            If it is none, or says what went wrong.
+        """
+        try:
+            told = json.loads(text)
+        except (ValueError, RecursionError):
+            told = None
+        if not isinstance(told, dict):
+            raise ServerError(
+                f"{self.where} sent no JSON object, but {self._in_words(text)}: check base_url, and whether the model "
+                "is served there"
+            )
+        if error := told.get("error") or (told if told.get("type") == "error" else None):
+            detail = error if isinstance(error, dict) else {"message": error}
+            code, kind, param = (detail.get(name) for name in ("code", "type", "param"))
+            raise ServerError(
+                hide(str(detail.get("message") or error)),
+                code=None if code is None else str(code),
+                error_type=None if kind is None else str(kind),
+                param=None if param is None else str(param),
+            )
+        return told
+
+    def _in_words(self, text: str) -> str:
+        text = " ".join(text.split())
+        if not text:
+            return "nothing at all"
+        start = text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"
+        return f"{self.kind or 'something'}: {hide(start)!r}"
+
+
+async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Yield the lines of a text as it comes; CR and LF end one, and nothing else does."""
+    waiting: list[bytes] = []
+    async for piece in pieces:
+        if b"\n" not in piece and b"\r" not in piece and not (waiting and waiting[-1].endswith(b"\r")):
+            waiting.append(piece)
+            continue
+        # A CR at the end may be half of a line end.
+        *whole, rest = re.split(rb"\r\n|\n|\r(?!\Z)", b"".join([*waiting, piece]))
+        waiting = [rest]
+        for line in whole:
+            yield line.decode("utf-8", "replace").removeprefix("\ufeff")
+    if rest := b"".join(waiting).rstrip(b"\r"):
+        yield rest.decode("utf-8", "replace").removeprefix("\ufeff")

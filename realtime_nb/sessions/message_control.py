@@ -179,7 +179,7 @@ class MessageControl(Session):
         events = reader.begin()
         async for piece in remarker.answer(messages):
             if isinstance(piece, Took):
-                usage = dict(piece.usage)
+                usage, reader.finish_reason = dict(piece.usage), piece.finish_reason
             elif isinstance(piece, str):
                 events += reader.write(piece)
         self._journal.announce(StageDone(response_id=reader.response_id, stage="text", usage=usage))

@@ -8,26 +8,26 @@ method will do.
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
-import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..audio import AudioClip
-from ..errors import ServerError
-from ..tokens import Usage
+from ..audio import WIRE_SAMPLE_RATE, AudioClip
+from ..errors import AudioError, ServerError
+from ..tokens import Usage, is_amount
 from ..wire import events as ev
-from ..wire.chat import realtime_usage
+from ..wire.chat import CompletionReader, decode_audio, realtime_usage
 from ..wire.local import Word
-from .http import Api, told_by_sdk
+from .http import Answer, Api, told_by_sdk
 from .realtime import RealtimeSession
 
 # These say when each word was spoken, but only of a whole recording: whisper-1 cannot stream at all, and the local
 # recogniser has nothing to stream before an utterance is over.
 _TELL_TIMES = ("whisper-1", "local-sphinx")
+# How sound files begin that are not the PCM that was asked for.
+_FILES = (b"RIFF", b"OggS", b"fLaC", b"ID3")
 # 100 ms of PCM16 at 24 kHz: little enough not to wait for.
 _PIECE_BYTES = 4_800
 
@@ -38,6 +38,8 @@ class Took:
 
     usage: Mapping[str, Any]
     remark: str = ""
+    finish_reason: str = ""
+    """How a text model's answer ended, as Chat Completions says it: ``"length"`` where it was cut."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +97,33 @@ class ApiTranscriber:
         """Yield the text of a clip, its words with their times where the model tells them, and what that took."""
         client = await self._api.client()
         file = ("speech.wav", io.BytesIO(await asyncio.to_thread(clip.encode, "wav")), "audio/wav")
-        create: Any = client.audio.transcriptions.create
-        async with told_by_sdk():
-            if self.model in _TELL_TIMES:
-                times = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
-                answer = (await create(file=file, model=self.model, **times)).model_dump(warnings=False)
-                yield answer["text"]
-                for word in answer.get("words") or []:
-                    yield Word(word["word"], 1000 * word["start"], 1000 * word["end"])
-                yield Took(_metered(answer.get("usage"), clip))
-                return
-            async for event in await create(file=file, model=self.model, stream=True):
-                if event.type == "transcript.text.delta":
-                    yield event.delta
-                elif event.type == "transcript.text.done":
-                    yield Took(_metered(event.model_dump(warnings=False).get("usage"), clip))
+        create: Any = client.audio.transcriptions.with_streaming_response.create
+        times = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
+        wanted: dict[str, Any] = times if self.model in _TELL_TIMES else {"stream": True}
+        async with told_by_sdk(), create(file=file, model=self.model, **wanted) as response:
+            answer = Answer(response)
+            if answer.kind == "text/plain":  # Some servers write words and nothing else.
+                text = (await response.text()).strip()
+                if text and not text.startswith(("{", "[", "<", "data:", "event:")):
+                    yield text
+                    yield Took(_metered(None, clip))
+                    return
+            words, usage, is_done = "", None, False
+            async for told in answer:
+                text = told.get("delta") if told.get("type") == "transcript.text.delta" else told.get("text")
+                if isinstance(text, str) and (told.get("type") == "transcript.text.delta" or not words):
+                    words += text
+                    yield text
+                for word in _words_in(told):
+                    yield word
+                usage = told.get("usage") or usage
+                is_done = is_done or isinstance(told.get("text"), str)
+            if not is_done:
+                what = "broke off before its transcript was whole" if words else "wrote nothing down: no text came"
+                raise ServerError(
+                    f"{answer.where} {what}; check that {self.model} is a transcriber there, and ask again"
+                )
+            yield Took(_metered(usage, clip))
 
 
 class ApiTextModel:
@@ -131,25 +145,31 @@ class ApiTextModel:
     async def answer(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> AsyncIterator[str | Call | Took]:
         """Yield the answer as it is made, its function calls, and what it took; `options` are for this answer alone."""
         client = await self._api.client()
-        create: Any = client.chat.completions.create
-        async with told_by_sdk():
-            chunks = await create(
-                model=self.model,
-                messages=list(messages),
-                stream=True,
-                stream_options={"include_usage": True},
-                **self._options | options,
-            )
-            async for chunk in chunks:
-                told = chunk.model_dump(warnings=False)
-                for choice in told.get("choices") or []:
-                    delta = choice.get("delta") or {}
-                    if delta.get("content"):
-                        yield delta["content"]
-                    for call in delta.get("tool_calls") or []:
-                        yield Call(call)
-                if usage := realtime_usage(told.get("usage")):
-                    yield Took(usage)
+        create: Any = client.chat.completions.with_streaming_response.create
+        request = create(
+            model=self.model,
+            messages=list(messages),
+            stream=True,
+            stream_options={"include_usage": True},
+            **self._options | options,
+        )
+        reader = CompletionReader("", "")
+        async with told_by_sdk(), request as response:
+            try:
+                async for told in Answer(response).completion(reader):
+                    for event in reader.chunk(told):
+                        if isinstance(event, ev.ResponseOutputTextDelta | ev.ResponseOutputAudioTranscriptDelta):
+                            yield event.delta
+                        elif isinstance(event, ev.ResponseOutputItemAdded) and event.item.type == "function_call":
+                            function = {"name": event.item.name, "arguments": ""}
+                            yield Call({"index": event.output_index, "id": event.item.call_id, "function": function})
+                        elif isinstance(event, ev.ResponseFunctionCallArgumentsDelta):
+                            yield Call({"index": event.output_index, "function": {"arguments": event.delta}})
+            except ServerError:
+                if usage := realtime_usage(reader.usage):
+                    yield Took(usage)  # What is no answer is billed all the same.
+                raise
+            yield Took(realtime_usage(reader.usage) or {}, "; ".join(reader.remarks), reader.finish_reason)
 
 
 class ApiSpeaker:
@@ -167,18 +187,37 @@ class ApiSpeaker:
         by_tokens = self.model.startswith("gpt-")
         create: Any = client.audio.speech.with_streaming_response.create
         wanted = {"model": self.model, "voice": self._voice, "input": text, "response_format": "pcm"}
-        async with told_by_sdk(), create(**wanted, **({"stream_format": "sse"} if by_tokens else {})) as answer:
-            if by_tokens:
-                async for line in answer.iter_lines():
-                    event = json.loads(line[5:]) if line.startswith("data:") and line[5:].strip() != "[DONE]" else {}
-                    if event.get("type") == "speech.audio.delta":
-                        yield base64.b64decode(event["audio"])
-                    elif event.get("type") == "speech.audio.done":
-                        yield Took(_speech_tokens(event.get("usage")))
-            else:
-                async for piece in answer.iter_bytes(_PIECE_BYTES):
+        options = {"stream_format": "sse"} if by_tokens else {}
+        async with told_by_sdk(), create(**wanted, **options) as response:
+            answer = Answer(response)
+            if answer.kind in ("text/event-stream", "application/json") or answer.kind.startswith("text/"):
+                async for piece in self._told(answer):
                     yield piece
-                yield Took({"type": "characters", "characters": len(text)})
+                return
+            came = False
+            async for piece in _sound_in(answer, response.iter_bytes(_PIECE_BYTES)):
+                came = True
+                yield piece
+            if not came:
+                raise ServerError(f"{answer.where} spoke nothing: its answer is empty; check the model {self.model!r}")
+            yield Took({} if by_tokens else {"type": "characters", "characters": len(text)})
+
+    async def _told(self, answer: Answer) -> AsyncIterator[bytes | Took]:
+        """Yield the speech that comes as events."""
+        came, took = False, None
+        async for event in answer:
+            if event.get("type") == "speech.audio.delta":
+                if not (pcm := decode_audio(event.get("audio"))):
+                    raise ServerError(f"{answer.where} sent sound that is no base64")
+                came = True
+                yield pcm
+            elif event.get("type") == "speech.audio.done":
+                took = Took(_speech_tokens(event.get("usage")))
+        if not came:
+            raise ServerError(f"{answer.where} spoke nothing: no sound came; check the model {self.model!r}")
+        if took is None and not answer.is_whole:
+            raise ServerError(f"{answer.where} broke off before the sentence was spoken; ask again")
+        yield took or Took({})
 
 
 class RealtimeSpeaker:
@@ -240,6 +279,50 @@ class RealtimeSpeaker:
             await self._session.close()
 
 
+async def _sound_in(answer: Answer, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield PCM16 as it comes, or what a sound file in its place decodes to.
+
+    Raises
+    ------
+    ServerError
+        If it is a text, whatever type it is said to have, or a file that cannot be read.
+    """
+    is_pcm = False
+    held = b""
+    async for piece in pieces:
+        if is_pcm:
+            yield piece
+            continue
+        held += piece
+        is_pcm = len(held) >= 4 and not held.startswith((*_FILES, b"{", b"<"))
+        if is_pcm:
+            yield held
+    if is_pcm or not held:
+        return
+    if held.startswith(_FILES):
+        try:
+            clip = await asyncio.to_thread(AudioClip.from_bytes, held)
+            yield await asyncio.to_thread(clip.to_pcm16, WIRE_SAMPLE_RATE)
+        except AudioError as error:
+            raise ServerError(f"{answer.where} sent a sound file that cannot be read: {error}") from error
+        return
+    text = held.decode("utf-8", "replace").strip()
+    if text.isprintable() or text.startswith(("{", "<!", "<html")):
+        answer.read(text)
+        raise ServerError(f"{answer.where} sent JSON in place of sound: {text[:120]!r}")
+    yield held  # It only began like one.
+
+
+def _words_in(told: Mapping[str, Any]) -> Iterator[Word]:
+    """Yield the words whose times a transcriber tells; what is none is left out."""
+    words = told.get("words")
+    for word in words if isinstance(words, list) else []:
+        if isinstance(word, Mapping) and isinstance(word.get("word"), str):
+            start, end = word.get("start"), word.get("end")
+            if is_amount(start) and is_amount(end):
+                yield Word(word["word"], 1000 * start, 1000 * end)
+
+
 def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.lower().replace("'", "").replace("’", ""))
 
@@ -247,7 +330,9 @@ def _words(text: str) -> list[str]:
 def _metered(usage: Any, clip: AudioClip) -> dict[str, Any]:
     """Return the usage of a transcription with the clip's length: some models are billed by the minute."""
     told = {key: value for key, value in usage.items() if value is not None} if isinstance(usage, Mapping) else {}
-    return {"seconds": clip.duration_s, **told}
+    if not (is_amount(told.get("seconds")) and told["seconds"]):
+        told["seconds"] = clip.duration_s
+    return told
 
 
 def _speech_tokens(usage: Any) -> dict[str, Any]:

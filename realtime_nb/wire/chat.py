@@ -7,12 +7,14 @@ sessions. No I/O and no clock. Source: Chat Completions API reference, the compl
 from __future__ import annotations
 
 import binascii
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from . import events as ev
 from .items import REQUEST, Content, Item, Response, StatusDetails
 
+_URL_SAFE = str.maketrans("-_", "+/")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -42,7 +44,11 @@ class CompletionReader:
         self._request_id = request_id
         self.usage: Mapping[str, Any] | None = None
         """As Chat Completions counts it."""
-        self._finish_reason = ""
+        self.finish_reason = ""
+        """How the server says that it ended."""
+        self.remarks: list[str] = []
+        """What was odd in it."""
+        self._error = ""
         self._kind = ""
         self._calls: dict[int, dict[str, str]] = {}
         self._begun = False
@@ -62,35 +68,46 @@ class CompletionReader:
         self._begun = True
         return [ev.ResponseCreated(response=self._response("in_progress"))]
 
-    def chunk(self, chunk: Mapping[str, Any]) -> list[ev.Event]:
-        """Take one chunk of a streamed completion; its audio is PCM16."""
-        self.usage = chunk.get("usage") or self.usage
-        told: list[ev.Event] = []
-        for choice in chunk.get("choices") or []:
-            self._finish_reason = choice.get("finish_reason") or self._finish_reason
-            delta = choice.get("delta") or {}
-            audio = delta.get("audio") or {}
-            self._note_audio(audio)
-            told += self.say(audio.get("transcript") or "", decode_audio(audio.get("data")))
-            told += self.write(delta.get("content") or delta.get("refusal") or "")
-            for call in delta.get("tool_calls") or []:
-                told += self.call(call)
-        return told
-
     def whole(self, completion: Mapping[str, Any], pcm: bytes = b"") -> list[ev.Event]:
         """Take a completion that came in one piece, with its audio decoded to PCM16."""
-        self.usage = completion.get("usage")
+        return self.chunk(completion, pcm)
+
+    def chunk(self, chunk: Mapping[str, Any], pcm: bytes = b"") -> list[ev.Event]:
+        """Take one chunk of a streamed completion; its audio is PCM16. A whole one may come where pieces were asked."""
+        usage = chunk.get("usage")
+        self.usage = usage if isinstance(usage, Mapping) and usage else self.usage
         told: list[ev.Event] = []
-        for choice in (completion.get("choices") or [])[:1]:
-            self._finish_reason = choice.get("finish_reason") or ""
-            message = choice.get("message") or {}
-            audio = message.get("audio") or {}
+        choices = chunk.get("choices")
+        for choice in [_mapping(each) for each in choices[:1]] if isinstance(choices, list) else []:
+            self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
+            if error := choice.get("error"):
+                self._error = _text(_mapping(error).get("message")) or str(error)
+            is_whole = not choice.get("delta") and "message" in choice
+            message = _mapping(choice["message"] if is_whole else choice.get("delta"))
+            audio = _mapping(message.get("audio"))
             self._note_audio(audio)
-            told += self.say(audio.get("transcript") or "", pcm)
-            told += self.write(message.get("content") or message.get("refusal") or "")
-            for index, call in enumerate(message.get("tool_calls") or []):
-                told += self.call({**call, "index": index})
+            told += self.say(_text(audio.get("transcript")), pcm if is_whole else self._sound(audio.get("data")))
+            told += self.write(_written(message.get("content")) or _text(message.get("refusal")))
+            calls = message.get("tool_calls")
+            for index, call in enumerate(calls if isinstance(calls, list) else []):
+                given = _mapping(call)
+                told += self.call({**given, "index": given["index"] if isinstance(given.get("index"), int) else index})
         return told
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the server has said how the answer ends, and there is one."""
+        return bool(self.finish_reason and not self._error and self._places)
+
+    @property
+    def problem(self) -> str:
+        """Why what came, and is over, is no answer; empty where it is one."""
+        if self._error:
+            return self._error
+        if self._places or self.finish_reason in _INCOMPLETE:
+            return ""
+        ending = f"finish_reason={self.finish_reason!r}" if self.finish_reason else "no finish_reason"
+        return f"the server's answer is empty: no words, no sound, no call of a tool, {ending}"
 
     def say(self, transcript: str = "", pcm: bytes = b"") -> list[ev.Event]:
         """Take more of a spoken answer: words, sound, or both."""
@@ -115,17 +132,18 @@ class CompletionReader:
     def call(self, call: Mapping[str, Any]) -> list[ev.Event]:
         """Take more of a function call, as a chunk tells it."""
         index = call.get("index", 0)
-        function = call.get("function") or {}
+        function = _mapping(call.get("function"))
         told: list[ev.Event] = []
         if index not in self._calls:
-            self._calls[index] = {"id": call.get("id") or "", "name": function.get("name") or "", "arguments": ""}
+            self._calls[index] = {"id": _text(call.get("id")), "name": _text(function.get("name")), "arguments": ""}
             item = self._call_item(index, "in_progress")
             told.append(
                 ev.ResponseOutputItemAdded(
                     response_id=self.response_id, output_index=self._place(str(item.id)), item=item
                 )
             )
-        arguments = function.get("arguments") or ""
+        arguments = function.get("arguments")
+        arguments = json.dumps(arguments) if isinstance(arguments, dict) else _text(arguments)
         self._calls[index]["arguments"] += arguments
         if arguments:
             item_id = item_id_of(self.response_id, index)
@@ -142,7 +160,7 @@ class CompletionReader:
 
     def end(self) -> list[ev.Event]:
         """Tell that the completion is there."""
-        reason = _INCOMPLETE.get(self._finish_reason)
+        reason = _INCOMPLETE.get(self.finish_reason)
         details = StatusDetails(type="incomplete", reason=reason) if reason else None
         return self._close("incomplete" if reason else "completed", details)
 
@@ -157,8 +175,15 @@ class CompletionReader:
     # --- inside ---
 
     def _note_audio(self, audio: Mapping[str, Any]) -> None:
-        self.audio_id = audio.get("id") or self.audio_id
-        self.audio_expires_at = audio.get("expires_at") or self.audio_expires_at
+        self.audio_id = _text(audio.get("id")) or self.audio_id
+        expires_at = audio.get("expires_at")
+        self.audio_expires_at = expires_at if isinstance(expires_at, int) else self.audio_expires_at
+
+    def _sound(self, data: Any) -> bytes:
+        pcm = decode_audio(data)
+        if data and not pcm:
+            self.remarks.append("A piece of an answer's sound is no base64: it is left out.")
+        return pcm
 
     def _message(self, kind: str) -> list[ev.Event]:
         """Begin the message, once; its first content says what it is."""
@@ -242,11 +267,37 @@ def item_id_of(response_id: str, call: int | None = None) -> str:
 
 
 def decode_audio(data: Any) -> bytes:
-    """Decode a piece of base64; each piece stands for itself. What is not base64 is no audio."""
-    try:
-        return binascii.a2b_base64(data) if data else b""
-    except (binascii.Error, TypeError, ValueError):
+    """Decode a piece of base64, url-safe, unpadded or broken into lines as it may be. What is none is no audio."""
+    if not isinstance(data, str):
         return b""
+    text = "".join(data.split()).translate(_URL_SAFE).rstrip("=")
+    try:
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def file_of(completion: Mapping[str, Any]) -> bytes:
+    """Return the audio file of a completion that came whole; nothing where there is none."""
+    choices = completion.get("choices")
+    choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    return decode_audio(_mapping(_mapping(choice.get("message")).get("audio")).get("data"))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    """Return a text; half of a UTF-16 pair cannot be written down, and becomes U+FFFD."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else ""
+
+
+def _written(content: Any) -> str:
+    """Return the words of a message: some servers send them in parts."""
+    if isinstance(content, list):
+        return "".join(_text(_mapping(part).get("text")) for part in content)
+    return _text(content)
 
 
 def realtime_usage(usage: Any) -> dict[str, Any] | None:
