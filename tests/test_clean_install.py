@@ -23,7 +23,6 @@ import realtime_nb as rt
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-HOMEPAGE = "https://github.com/realtime-nb/realtime-nb"
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -53,7 +52,7 @@ def published(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory, published):
+def stranger(tmp_path_factory):
     """Return the environment of somebody who has never seen this project."""
     home = tmp_path_factory.mktemp("stranger")
     kept = {
@@ -63,18 +62,17 @@ def stranger(tmp_path_factory, published):
         "PATH": os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if ".venv" not in part),
         **{f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")},
         "IPYTHONDIR": str(home / "ipython"),
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.{published.parent.as_uri()}/.insteadOf",
-        "GIT_CONFIG_VALUE_0": f"{HOMEPAGE.rpartition('/')[0]}/",
         "LAB_ARGS": "--no-browser --port=0 --IdentityProvider.token=secret",
     }
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory, stranger):
+def lab(tmp_path_factory, published, stranger):
     """Run the README's shell block in an empty folder; return the clone and JupyterLab's address."""
     empty = tmp_path_factory.mktemp("empty")
     (block,) = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    block, replaced = re.subn(r"(?<=git clone )\S+", published.as_uri(), block)
+    assert replaced == 1
     with (empty.parent / "make.log").open("w+") as log:
         shell = subprocess.Popen(
             ["sh", "-ec", block], cwd=empty, env=stranger, stdout=log, stderr=log, start_new_session=True

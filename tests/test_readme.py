@@ -67,7 +67,7 @@ def test_every_link_into_the_repository_leads_somewhere():
 
 def test_binder_opens_a_notebook_that_is_there():
     opened = re.findall(r"mybinder\.org/v2/gh/\S+?urlpath=lab/tree/([\w./]+)", TEXT)
-    assert len(opened) == 2 and all((ROOT / path).is_file() for path in opened)
+    assert all((ROOT / path).is_file() for path in opened)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

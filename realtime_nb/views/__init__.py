@@ -69,6 +69,9 @@ def _look(record: Any) -> dict[str, Any]:
     raise TypeError(f"there is no view of {type(record).__name__}")
 
 
+# For records of one's own, as the README shows.
+mimebundle.register = _look.register  # type: ignore[attr-defined]
+
 _look.register(AudioClip, clip_bundle)
 _look.register(Picture, picture_bundle)
 _look.register(Watch, watch_bundle)
