@@ -218,6 +218,8 @@ def _count_syllables(words: list[str]) -> float | None:
 
 def loudness_lufs(clip: AudioClip) -> float | None:
     """Return the integrated loudness, as `measure_voice` says; `None` for silence and less than 0.15 s of sound."""
+    if not len(clip.samples):
+        return None
     from pyloudnorm import Meter
 
     samples: npt.NDArray[np.floating] = clip.resample(_LOUDNESS_RATE).samples.astype(np.float64)

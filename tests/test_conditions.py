@@ -18,6 +18,7 @@ from realtime_nb.experiments.conditions import (
     describe,
     named_pipelines,
 )
+from realtime_nb.voice_measures import loudness_lufs
 
 
 def tone(frequency_hz=997.0, seconds=1.0, amplitude=0.1, rate=24_000):
@@ -130,6 +131,47 @@ def test_speed_changes_length_and_keeps_pitch():
     assert fast.duration_s == pytest.approx(2 / 1.5, rel=0.01)
     spectrum = np.abs(np.fft.rfft(fast.samples * np.hanning(len(fast.samples))))
     assert spectrum.argmax() / fast.duration_s == pytest.approx(440, abs=3)
+
+
+def sentence():
+    return speak("I would like a table for four, please.")
+
+
+QUIET_CHANGES = [*map(Speed, (0.25, 0.5, 0.8, 0.95, 1.1, 1.25, 1.5, 2.0, 4.0)), Telephone(), Telephone("alaw")]
+
+
+@pytest.mark.parametrize("condition", [*QUIET_CHANGES, Reverberation(0.5), Reverberation(1.5, -5.0)], ids=str)
+def test_what_is_not_about_level_keeps_it(condition):
+    said = sentence()
+    silence = np.zeros(6_000, np.float32)
+    for clip in (
+        said,
+        said.resample(8_000),
+        AudioClip(said.samples * 0.02),
+        AudioClip(said.samples / said.peak),
+        speak("Yes."),
+        tone(440.0, seconds=0.7),
+        tone(997.0, seconds=1.3, amplitude=0.7),
+        AudioClip(np.concatenate([silence, tone(440.0, seconds=0.8).samples, silence])),
+        AudioClip(chance().standard_normal(24_000).clip(-4, 4).astype(np.float32) / 5),
+    ):
+        changed = condition.apply(clip, chance())
+        assert changed.peak <= 1.0
+        if loudness_lufs(changed) is None:  # "Yes." at four times its speed.
+            assert decibels(power(changed.samples) / power(clip.samples)) == pytest.approx(0, abs=0.5)
+        else:
+            assert loudness_lufs(changed) == pytest.approx(loudness_lufs(clip), abs=0.5)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.25, 2.0])
+def test_at_another_speed_a_short_tone_is_as_loud_and_silence_silent(factor):
+    for seconds in (0.01, 0.03, 0.1):
+        clip = tone(440.0, seconds=seconds)
+        assert decibels(power(Speed(factor).apply(clip, chance()).samples) / power(clip.samples)) == pytest.approx(
+            0, abs=0.5
+        )
+    assert not Speed(factor).apply(AudioClip(np.zeros(2_400)), chance()).samples.any()
+    assert not len(Speed(factor).apply(AudioClip(np.zeros(0)), chance()).samples)
 
 
 def test_clipping_cuts_off_what_is_beyond():

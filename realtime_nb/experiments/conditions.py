@@ -2,6 +2,9 @@
 
 A condition takes a clip and a source of chance and returns another clip of the same rate. Its text is its name in
 results. A pipeline is several of them, one after the other.
+
+`Level` and `Clipping` change how loud a clip is, and what `Noise` and `Babble` add comes on top. All others keep its
+loudness (`realtime_nb.voice_measures.loudness_lufs`) to within 0.5 LU, as far as full scale allows.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from ..audio import AudioClip, Samples
 from ..errors import SettingsError
 from ..local_voice import speak
 from ..recording.mix import stretch
+from ..voice_measures import loudness_lufs
 
 #: What speech is in a telephone, in Hz. Source: ITU-T G.712, 300 to 3,400 Hz.
 _TELEPHONE_BAND_HZ = (300.0, 3_400.0)
@@ -30,6 +34,13 @@ _BABBLE = (
     "The box was thrown beside the parked truck. The hogs were fed chopped corn and garbage.",
     "Four hours of steady work faced us. A large size in stockings is hard to sell.",
 )
+#: More is not made up for: then little of a clip is left, and that is what a condition does.
+_MOST_GAIN_DB = 10.0
+#: Holding peaks takes from the loudness, which takes from the peaks.
+_ROUNDS = 4
+_AS_LOUD_LU = 0.05
+#: Samples on either side of a peak that are made quieter with it.
+_HOLD = 25
 _BABBLE_VOICES = ("alloy", "onyx", "coral", "ash", "sage", "verse", "shimmer", "cedar")
 
 
@@ -134,7 +145,7 @@ class Reverberation:
     Notes
     -----
     The room's response is white noise under an exponential that falls by 60 dB in `t60_s` (Polack 1988); the speech
-    keeps its mean power.
+    keeps its loudness, and a clip too short to have any its energy.
     """
 
     t60_s: float
@@ -158,7 +169,7 @@ class Reverberation:
         wet = fftconvolve(clip.samples.astype(float), np.concatenate([[1.0], tail]))
         energy = float(np.sum(np.square(wet)))
         before = float(np.sum(np.square(clip.samples, dtype=float)))
-        return _clip(wet * math.sqrt(before / energy) if energy else wet, clip.sample_rate)
+        return _as_loud_as(clip, wet * math.sqrt(before / energy) if energy else wet, clip.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -169,6 +180,10 @@ class Telephone:
     ----------
     law : {"ulaw", "alaw"}, default "ulaw"
         America's and Japan's, or everybody else's.
+
+    Notes
+    -----
+    What passes is as loud as all was before, as far as 10 dB more are enough for that.
     """
 
     law: str = "ulaw"
@@ -186,11 +201,13 @@ class Telephone:
 
         narrow = clip.resample(8_000)
         band = butter(4, _TELEPHONE_BAND_HZ, "bandpass", fs=8_000, output="sos")
-        pcm = _clip(sosfilt(band, narrow.samples), 8_000).to_pcm16()
+        passed = sosfilt(band, narrow.samples)
+        pcm = _as_loud_as(clip, passed, 8_000).to_pcm16()
         heard = (
             g711.decode_ulaw(g711.encode_ulaw(pcm)) if self.law == "ulaw" else g711.decode_alaw(g711.encode_alaw(pcm))
         )
-        return AudioClip.from_pcm16(heard, 8_000).resample(clip.sample_rate)
+        wide = AudioClip.from_pcm16(heard, 8_000).resample(clip.sample_rate)
+        return AudioClip(_held_below_full_scale(wide.samples).astype(np.float32), clip.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -239,8 +256,11 @@ class Speed:
         return f"speed {self.factor:g}"
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
-        """Make the clip so fast (a phase vocoder, by librosa)."""
-        return stretch(clip, self.factor)
+        """Make the clip so fast (a phase vocoder, by librosa), and as loud as it was."""
+        fast = stretch(clip, self.factor)
+        power = _power(fast.samples)
+        gain = math.sqrt(_power(clip.samples) / power) if power else 1.0
+        return _as_loud_as(clip, fast.samples * gain, clip.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -328,6 +348,30 @@ def _added(clip: AudioClip, noise: np.ndarray, snr_db: float) -> AudioClip:
 def _clip(samples: np.ndarray, sample_rate: int) -> AudioClip:
     """Make a clip of samples, quieter where they are louder than full scale."""
     return AudioClip((samples / max(1.0, float(np.abs(samples).max(initial=0.0)))).astype(np.float32), sample_rate)
+
+
+def _as_loud_as(clip: AudioClip, samples: np.ndarray, sample_rate: int) -> AudioClip:
+    """Make a clip of samples, as loud as another where both have a loudness, with its peaks held below full scale."""
+    wanted, gain_db = loudness_lufs(clip), 0.0
+    for _ in range(_ROUNDS):
+        held = AudioClip(_held_below_full_scale(samples * 10 ** (gain_db / 20)).astype(np.float32), sample_rate)
+        found = loudness_lufs(held)
+        if wanted is None or found is None or abs(wanted - found) < _AS_LOUD_LU:
+            break
+        gain_db = min(gain_db + wanted - found, _MOST_GAIN_DB)
+    return held
+
+
+def _held_below_full_scale(samples: np.ndarray) -> np.ndarray:
+    """Make samples quieter around those that are louder than full scale, smoothly."""
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+    if np.abs(samples).max(initial=0.0) <= 1.0:
+        return samples
+    peaks = maximum_filter1d(np.maximum(np.abs(samples), 1.0), _HOLD, mode="nearest")
+    gain = uniform_filter1d(1.0 / peaks, _HOLD, mode="nearest")
+    held: np.ndarray = np.clip(samples * gain, -1.0, 1.0)
+    return held
 
 
 def _power(samples: np.ndarray | Samples) -> float:
