@@ -9,6 +9,7 @@ from realtime_nb.conversation import Conversation
 from realtime_nb.views import conversation_outputs, mimebundle
 from realtime_nb.views.budget import display_options
 from realtime_nb.wire import events as ev
+from realtime_nb.wire.local import Remarked
 
 
 def test_a_conversation_is_a_table_of_turns():
@@ -108,6 +109,14 @@ def test_of_a_long_conversation_the_end_can_be_heard_and_all_can_be_read(monkeyp
     record, picture = conversation_outputs(conversation)
     assert record["text/html"].count("<audio") == 130 and "left out" not in record["text/html"]
     assert picture["text/plain"].endswith("65.00 s)")
+
+
+def test_what_was_odd_stands_below_the_table():
+    conversation = Conversation()
+    conversation.apply(Remarked(text="'usage' was <odd>, and was dropped"), 0.0)
+    looks, _ = conversation_outputs(conversation)
+    assert looks["text/plain"].endswith("'usage' was <odd>, and was dropped")
+    assert "was &lt;odd&gt;, and was dropped" in looks["text/html"]
 
 
 def test_errors_are_part_of_what_happened():

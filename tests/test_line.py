@@ -10,7 +10,7 @@ from realtime_nb.loop import io_loop, submit
 from realtime_nb.sessions.base import StateChanged
 from realtime_nb.widgets.line import Line
 from realtime_nb.wire import events as ev
-from realtime_nb.wire.local import BudgetStopped, ClockAligned, Flagged, Passed, SoundBegan, Waiting
+from realtime_nb.wire.local import BudgetStopped, ClockAligned, Flagged, Passed, Remarked, SoundBegan, Waiting
 
 AUDIO = {"kind": "audio", "sample_rate": 24_000, "blocked": False}
 
@@ -427,3 +427,13 @@ def test_sound_that_nobody_knows_or_no_clock_times_is_passed_over(desk):
     aligned(desk)
     desk.page(began | {"key": 99})
     assert not any(isinstance(event, SoundBegan) for event in desk.session.noted)
+
+
+def test_remarks_go_to_the_page_once_for_each_kind_and_to_every_page_that_comes(desk):
+    for text in ("One was odd.", "Another was odd."):
+        desk.do(desk.session.note, Remarked(text=text, kind="odd"))
+    desk.do(desk.session.note, Remarked(text="It was half a character."))
+    both = ["One was odd.", "It was half a character."]
+    assert [each["texts"] for each in desk.road.controls("remarks")] == [both[:1], both]
+    desk.do(desk.line.greet)
+    assert desk.road.controls("remarks")[-1]["texts"] == both

@@ -14,7 +14,7 @@ from ..tokens import Usage
 from ..turns import Reply, Turn
 from . import words
 from .budget import AudioBudget, duration_s
-from .html import escape, facts, left_out, picture, player, saying, section, table
+from .html import escape, facts, left_out, note, picture, player, saying, section, table
 from .picture import thumbnails
 from .spectrogram import spectrogram
 from .tracks import extent_s, tracks_of
@@ -69,6 +69,7 @@ def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], di
             ),
             left_out(budget, _HOW_TO_KEEP),
             facts(totals),
+            *map(note, conversation.remarks),
             title=f"Conversation · {words.DISCLOSURE}",
         ),
     }
@@ -98,7 +99,7 @@ def _text(conversation: Conversation, totals: list[tuple[str, str]]) -> str:
             taken = f" [first audio {words.milliseconds(reply.timing.first_audio_ms)}, cost {words.cost(reply)}]"
         lines.append(words.line(turn) + taken)
         lines += map(words.seam, seams.get(turn.item_id, ()))
-    return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in totals)])
+    return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in totals), *conversation.remarks])
 
 
 def _reply_beginning_with(conversation: Conversation, turn: Turn) -> Reply | None:

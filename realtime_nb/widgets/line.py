@@ -107,6 +107,7 @@ class Line:
         self._waiting = ""
         self._account = Account(session)
         self._told: dict[str, Any] = {}
+        self._remarks: list[str] = []
         self._held: list[Any] = []
         self._rows_timer: asyncio.TimerHandle | None = None
         self._stop_listening = session.listen(self._on_event)
@@ -160,7 +161,7 @@ class Line:
         """Tell a page that has just come all that it needs to know."""
         self.lose_page()  # Whatever an earlier one had queued went with it.
         self._rows.forget()
-        self._told = {}
+        self._told, self._remarks = {}, []
         self._send_state()
         self._tools.tell()
         self._guide.tell(anew=True)
@@ -297,7 +298,9 @@ class Line:
             self._phase = _PHASES[kind]
             if kind == "input_audio_buffer.speech_stopped" and not self._detection.get("create_response", True):
                 self._phase = "idle"  # Nobody answers unless asked to.
-        if kind in _PHASES or kind.startswith("session."):
+        if kind == "session.remarked":
+            self._send_remarks()
+        elif kind in _PHASES or kind.startswith("session."):
             self._send_state()
         if not kind.startswith(("response.output_audio.", "session.", "rate_limits.")):
             self._rows_later()
@@ -384,6 +387,12 @@ class Line:
             self._told = told
             self._road.send(told)
 
+    def _send_remarks(self) -> None:
+        remarks = self.session.conversation.remarks
+        if self._road.kind and remarks != self._remarks:
+            self._remarks = remarks
+            self._road.send({"kind": "remarks", "texts": remarks})
+
     def _show_picture(self, item_id: str) -> None:
         self._rows.touch(item_id)
         self._rows_later()
@@ -397,5 +406,6 @@ class Line:
         if not self._road.kind:
             return  # The next page gets them all in `greet`.
         self._send_account()
+        self._send_remarks()
         if news := self._rows.news():
             self._road.send(news)

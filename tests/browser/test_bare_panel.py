@@ -8,7 +8,7 @@ from scripted import ScriptedSession
 
 from realtime_nb.errors import ServerError
 from realtime_nb.widgets.panel import VoicePanel
-from realtime_nb.wire.local import ToolDone, ToolStarted
+from realtime_nb.wire.local import Remarked, ToolDone, ToolStarted
 
 
 @pytest.fixture
@@ -379,3 +379,17 @@ def test_a_change_redraws_the_row_that_changed_and_no_other(page, panel, session
     expect(lines.last).to_contain_text("The last.")
     # The Tab key's one stop went from the last row to the new last.
     assert set(page.evaluate("[...touched]")) == {"item-39", "item-40", "item-x"}
+
+
+def test_what_was_odd_can_be_read_by_who_wants_to(page, session):
+    remarks = page.locator(".rtnb-remarks")
+    expect(remarks).to_be_hidden()
+    session.note(Remarked(text="response.done: 'response.usage' was a text, and was dropped"))
+    expect(remarks.get_by_role("status")).to_have_text("1 remark")
+    session.note(Remarked(text="<b>an event came twice, and counts once"))
+    expect(remarks.get_by_role("status")).to_have_text("2 remarks")
+    expect(remarks.locator("li").first).to_be_hidden()
+    remarks.locator("summary").click()
+    expect(remarks.locator("li")).to_have_text(
+        ["response.done: 'response.usage' was a text, and was dropped", "<b>an event came twice, and counts once"]
+    )

@@ -55,6 +55,7 @@ Then you interrupt it with the button or the Escape key."><input type="checkbox"
     <button type="button" class="rtnb-close" data-role="noticed" aria-label="Dismiss this notice">×</button></div>
   <div class="rtnb-asks" role="alert" hidden></div>
   <div class="rtnb-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
+  <details class="rtnb-remarks" hidden><summary><span role="status"></span></summary><ul></ul></details>
   <div class="rtnb-note" data-role="aside" hidden>
     <div role="status"><em></em><div></div><small></small></div>
     <button type="button" class="rtnb-close" aria-label="Dismiss this aside">×</button></div>
@@ -141,6 +142,7 @@ export function show(engine, el, host) {
     find(".rtnb-note").hidden = !notice;
     part("fix").hidden = state.fix !== "half_duplex" || state.half_duplex || !state.notice;
     drawAside(part("aside"), state.aside);
+    drawRemarks(find(".rtnb-remarks"), state.remarks);
     find(".rtnb-scope").hidden = !open;
     find(".rtnb-seeing").hidden = !drawSeeing || state.ended;
     drawSeeing?.(state.seeing, reached);
@@ -235,6 +237,16 @@ function drawAside(box, aside) {
   setText(asked, aside ? `Aside: ${aside.asked}` : "");
   setText(answer, aside?.answer ?? "");
   setText(cost, aside?.cost ?? "");
+}
+
+/** What was odd, dropped or mended: its number is spoken when it changes, and its words wait. @param {HTMLElement} box
+ * @param {string[]} remarks */
+function drawRemarks(box, remarks) {
+  const list = /** @type {HTMLElement} */ (box.querySelector("ul"));
+  box.hidden = !remarks.length;
+  setText(/** @type {Element} */ (box.querySelector("span")), remarks.length === 1 ? "1 remark" : `${remarks.length} remarks`);
+  if (list.children.length === remarks.length) return;
+  list.replaceChildren(...remarks.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
 }
 
 /** Screen readers speak each change, so only changes are written. @param {Element} node @param {string} text */

@@ -35,6 +35,7 @@ function newState() {
     error: "",
     notice: "",
     fix: "", // What a click on the notice would switch on.
+    remarks: /** @type {string[]} */ ([]),
     aside: /** @type {Aside | null} */ (null),
     reloaded: false,
     held: false,
@@ -173,6 +174,9 @@ async function makeEngine(model, signal) {
         break;
       case "notice":
         Object.assign(state, { notice: message.text, fix: message.fix ?? "" });
+        break;
+      case "remarks":
+        state.remarks = message.texts;
         break;
       case "aside":
         state.aside = message.asked ? message : null;
