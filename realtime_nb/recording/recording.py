@@ -84,8 +84,9 @@ class Recording(Record):
         ----------
         path : str or Path
             The folder, or a raw log: a file with one JSON event a line, as OpenAI's API sends them, bare or with a
-            time (``timestamp``, ``time``, ``ts``, ``elapsed_ms``, …; ISO 8601, or a number of s or ms) and a
-            direction (``direction``, ``source``, …), beside the event or around it.
+            time (``timestamp``, ``time``, ``ts``, ``elapsed_ms``, …; ISO 8601, or a number, whose unit the sound
+            tells) and a direction (``direction``, ``source``, …), beside the event or around it. Pauses of more than
+            two minutes are shortened, and silence stands in for sound that was taken out; `remarks` says so.
 
         Returns
         -------

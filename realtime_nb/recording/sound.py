@@ -96,8 +96,8 @@ class Sound:
         encoding = self._encodings[track]
         samples = to_samples(data, encoding)
         rate = self.rates.get(track, rate_of(encoding))
-        if samples is None or rate != rate_of(encoding):
-            # Half a sample, or a rate that the track does not have: kept, though not heard.
+        if samples is None or not len(samples) or rate != rate_of(encoding):
+            # Half a sample or none, or a rate that the track does not have: kept, though not heard.
             text = base64.b64encode(data).decode()
             return Reference(track=track, start_sample=0, samples=0, encoding=encoding, data=text)
         self.rates[track] = rate
