@@ -2,7 +2,10 @@
 
 import base64
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from realtime_nb.conversation import Conversation
 from realtime_nb.tokens import Usage
@@ -145,3 +148,39 @@ def test_a_request_that_was_refused_leaves_a_failed_reply():
         conversation.apply(event, 1.0)
     [reply] = conversation.replies
     assert (reply.status, reply.error["code"], reply.turns) == ("failed", "insufficient_quota", [])
+
+
+def test_a_sign_that_is_cut_into_halves_is_whole():
+    conversation, _ = fold(
+        [{"choices": [{"delta": {"content": half}}]} for half in ("a \ud83d", "\ude00 b", "\ud83d c")]
+    )
+    assert conversation.replies[0].transcript == "a \U0001f600 b\ufffd c"
+
+
+def test_a_whole_completion_in_place_of_a_piece_is_an_answer():
+    message = {"content": "Words.", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]}
+    conversation, reader = fold([{"choices": [{"message": message, "finish_reason": "stop"}]}])
+    assert conversation.replies[0].transcript == "Words." and reader.is_finished and reader.problem == ""
+    assert [call.name for call in conversation.replies[0].function_calls] == ["f"]
+
+
+names = st.sampled_from("id name arguments function index text data transcript expires_at message usage".split())
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just("\ud83d"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=6,
+)
+messages = st.fixed_dictionaries({}, optional=dict.fromkeys(("content", "audio", "tool_calls", "refusal"), anything))
+choices = st.fixed_dictionaries(
+    {}, optional={"delta": messages | anything, "message": messages, "finish_reason": anything, "error": anything}
+)
+pieces = st.fixed_dictionaries({}, optional={"choices": st.lists(choices | anything) | anything, "usage": anything})
+
+
+@given(st.lists(pieces, max_size=4), st.sampled_from(["end", "fail", "cancel"]))
+def test_whatever_a_server_sends_is_folded_and_can_be_written_down(chunks, ending):
+    conversation, reader = fold(chunks, ending)
+    [reply] = conversation.replies
+    assert reply.done and isinstance(reader.problem, str)
+    msgspec.json.encode([reply.transcript, reader.tool_calls, reader.usage])
+    assert conversation.costs().total_usd is None or conversation.costs().total_usd >= 0

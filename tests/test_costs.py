@@ -258,3 +258,53 @@ def test_a_running_sum_is_the_total_whatever_was_told_twice_or_has_another_price
         assert tally.usd == pytest.approx(conversation.costs().total_usd) == pytest.approx(before + 3)
     finally:
         use_prices(None)
+
+
+def test_what_was_cut_off_and_not_told_is_estimated_for_bounds_alone():
+    told = usage(20, 100, 10, 200)
+    conversation = fold(*spoken(1, told), *spoken(2, None, status="cancelled"))
+    costs = conversation.costs()
+    _, second = costs.rows
+    assert second.cost_usd == pytest.approx(0.017)  # Writing down was told.
+    words = math.ceil(len(conversation.replies[1].transcript) / 4)
+    made = (words * 24 + 2 * 64) / 1e6  # 96 ms of sound are two tokens.
+    assert costs.at_most_usd == pytest.approx(costs.total_usd + made + (20 * 4 + 100 * 32) / 1e6)
+    assert "for 1 of 4 charges the server did not say what they took: not counted" in costs.remarks
+    assert "at least" in mimebundle(costs)["text/plain"]
+    tally = Tally()
+    for record in (conversation.turn("U1"), *conversation.replies, conversation.turn("U2")):
+        tally.count(record)
+    assert tally.usd == pytest.approx(costs.at_most_usd)
+    nothing = fold(wire.response_created("R"), wire.response_done("R", "failed", usage=None))
+    assert nothing.costs().at_most_usd == 0.0  # What the server refuses is not billed.
+
+
+def test_a_whole_answer_that_was_not_told_makes_the_sum_unknown():
+    costs = fold(*spoken(1, usage(20, 100, 10, 200)), *spoken(2, None)).costs()
+    assert costs.total_usd is None and costs.at_most_usd is None
+    assert costs["cost_usd"].isna().tolist() == [False, True]
+    assert costs.remarks == ["for 1 of 4 charges the server did not say what they took: the sum is not known"]
+    assert costs.on("gpt-realtime-2.1")["gpt-realtime-2.1"] is None
+    free = fold(*spoken(1, None, transcribed=None), model="local-rules").costs()
+    assert free.rows[0].cost_usd == 0.0 and free.rows[0].charges[0].at_most_usd == 0.0
+
+
+def test_a_transcription_that_was_not_told_is_in_no_total_and_counts_for_bounds_by_its_sound():
+    conversation = fold(*spoken(1, usage(20, 100, 10, 200), transcribed=None))
+    costs = conversation.costs()
+    [_, charge] = costs.rows[0].charges
+    audio_s = sum(part.audio_ms for part in conversation.turn("U1").parts.values()) / 1000
+    assert charge.untold_usd == pytest.approx(0.017 * audio_s / 60)
+    assert costs.total_usd == pytest.approx(conversation.replies[0].cost.total_usd)
+    assert costs.at_most_usd == pytest.approx(costs.total_usd + charge.untold_usd)
+
+
+def test_what_is_only_told_in_part_is_said_wherever_it_is_shown():
+    took = {"input_tokens": 30_000, "input_token_details": {"cached_tokens": 0}, "output_tokens": 9}
+    costs = fold(*spoken(1, took)).costs()
+    assert costs.total_usd == pytest.approx(0.017 + (30_000 * 4 + 9 * 24) / 1e6)
+    for shown in (costs, fold(*spoken(1, took)).replies[0]):
+        text = mimebundle(shown)["text/plain"]
+        assert "at least $0.1" in text and "count as text" in text
+    many = fold(*(each for number in range(1, 10) for each in spoken(number, took | {"input_tokens": 100 * number})))
+    assert many.costs().remarks[-1] == "4 more remarks are in Reply.cost"

@@ -32,6 +32,12 @@ def caveats(results: Results, made: Mapping[str, Made]) -> Iterator[str]:
             f"{failed} answers failed and are in no mean but those of what was answered and of the cost: a system that "
             "fails on hard examples looks better by it. Compare on the pairs."
         )
+    unsure = sum(bool(row.get("cost_remarks")) for row in results.rows)
+    if unsure:
+        yield (
+            f"Of {unsure} answers a server did not say all that they took: their cost is the least, an estimate or not "
+            "known, as cost_remarks says. Do not compare costs before you have read that."
+        )
     examples = len({row["example_id"] for row in results.rows})
     if examples < _FEW:
         yield (

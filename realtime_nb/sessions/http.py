@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from ..backends import Backend
 from ..errors import ConnectionLost, ServerError
 from ..secrecy import Secret, hide, masked, without_frames
 from ..wire.chat import CompletionReader
+from ..wire.mending import parse, well_formed
 from .gate import Gate
 from .transport import LOOK, retry_after_s
 
@@ -266,7 +266,7 @@ class Answer:
             If it is none, or says what went wrong.
         """
         try:
-            told = json.loads(text)
+            told = parse(text, set())
         except (ValueError, RecursionError):
             told = None
         if not isinstance(told, dict):
@@ -278,7 +278,7 @@ class Answer:
             detail = error if isinstance(error, dict) else {"message": error}
             code, kind, param = (detail.get(name) for name in ("code", "type", "param"))
             raise ServerError(
-                hide(str(detail.get("message") or error)),
+                hide(well_formed(str(detail.get("message") or error))),
                 code=None if code is None else str(code),
                 error_type=None if kind is None else str(kind),
                 param=None if param is None else str(param),
@@ -290,7 +290,7 @@ class Answer:
         if not text:
             return "nothing at all"
         start = text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"
-        return f"{self.kind or 'something'}: {hide(start)!r}"
+        return f"{self.kind or 'something'}: {hide(well_formed(start))!r}"
 
 
 async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:

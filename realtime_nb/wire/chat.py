@@ -6,15 +6,14 @@ sessions. No I/O and no clock. Source: Chat Completions API reference, the compl
 
 from __future__ import annotations
 
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from . import events as ev
 from .items import REQUEST, Content, Item, Response, StatusDetails
+from .mending import decode_base64, well_formed
 
-_URL_SAFE = str.maketrans("-_", "+/")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -49,6 +48,7 @@ class CompletionReader:
         self.remarks: list[str] = []
         """What was odd in it."""
         self._error = ""
+        self._half = ""
         self._kind = ""
         self._calls: dict[int, dict[str, str]] = {}
         self._begun = False
@@ -75,19 +75,19 @@ class CompletionReader:
     def chunk(self, chunk: Mapping[str, Any], pcm: bytes = b"") -> list[ev.Event]:
         """Take one chunk of a streamed completion; its audio is PCM16. A whole one may come where pieces were asked."""
         usage = chunk.get("usage")
-        self.usage = usage if isinstance(usage, Mapping) and usage else self.usage
+        self.usage = _well_formed(usage) if isinstance(usage, Mapping) and usage else self.usage
         told: list[ev.Event] = []
         choices = chunk.get("choices")
         for choice in [_mapping(each) for each in choices[:1]] if isinstance(choices, list) else []:
             self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
             if error := choice.get("error"):
-                self._error = _text(_mapping(error).get("message")) or str(error)
+                self._error = _text(_mapping(error).get("message")) or _text(str(error))
             is_whole = not choice.get("delta") and "message" in choice
             message = _mapping(choice["message"] if is_whole else choice.get("delta"))
             audio = _mapping(message.get("audio"))
             self._note_audio(audio)
-            told += self.say(_text(audio.get("transcript")), pcm if is_whole else self._sound(audio.get("data")))
-            told += self.write(_written(message.get("content")) or _text(message.get("refusal")))
+            told += self.say(self._joined(audio.get("transcript")), pcm if is_whole else self._sound(audio.get("data")))
+            told += self.write(self._joined(_written(message.get("content")) or message.get("refusal")))
             calls = message.get("tool_calls")
             for index, call in enumerate(calls if isinstance(calls, list) else []):
                 given = _mapping(call)
@@ -143,7 +143,7 @@ class CompletionReader:
                 )
             )
         arguments = function.get("arguments")
-        arguments = json.dumps(arguments) if isinstance(arguments, dict) else _text(arguments)
+        arguments = json.dumps(_well_formed(arguments)) if isinstance(arguments, dict) else _text(arguments)
         self._calls[index]["arguments"] += arguments
         if arguments:
             item_id = item_id_of(self.response_id, index)
@@ -178,6 +178,12 @@ class CompletionReader:
         self.audio_id = _text(audio.get("id")) or self.audio_id
         expires_at = audio.get("expires_at")
         self.audio_expires_at = expires_at if isinstance(expires_at, int) else self.audio_expires_at
+
+    def _joined(self, text: Any) -> str:
+        """Return more of the words; half of a UTF-16 pair at their end waits for the other one."""
+        text = self._half + text if isinstance(text, str) else self._half
+        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        return well_formed(text.removesuffix(self._half))
 
     def _sound(self, data: Any) -> bytes:
         pcm = decode_audio(data)
@@ -267,14 +273,8 @@ def item_id_of(response_id: str, call: int | None = None) -> str:
 
 
 def decode_audio(data: Any) -> bytes:
-    """Decode a piece of base64, url-safe, unpadded or broken into lines as it may be. What is none is no audio."""
-    if not isinstance(data, str):
-        return b""
-    text = "".join(data.split()).translate(_URL_SAFE).rstrip("=")
-    try:
-        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
-    except (binascii.Error, ValueError):
-        return b""
+    """Decode a piece of base64; each piece stands for itself. What is not base64 is no audio."""
+    return (decode_base64(data) if isinstance(data, str) else None) or b""
 
 
 def file_of(completion: Mapping[str, Any]) -> bytes:
@@ -289,15 +289,23 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a text; half of a UTF-16 pair cannot be written down, and becomes U+FFFD."""
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else ""
+    return well_formed(value) if isinstance(value, str) else ""
+
+
+def _well_formed(value: Any) -> Any:
+    """Return a value of JSON whose texts can be written down again."""
+    if isinstance(value, Mapping):
+        return {_text(name): _well_formed(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_well_formed(each) for each in value]
+    return well_formed(value) if isinstance(value, str) else value
 
 
 def _written(content: Any) -> str:
     """Return the words of a message: some servers send them in parts."""
     if isinstance(content, list):
-        return "".join(_text(_mapping(part).get("text")) for part in content)
-    return _text(content)
+        content = "".join(text for part in content if isinstance(text := _mapping(part).get("text"), str))
+    return content if isinstance(content, str) else ""
 
 
 def realtime_usage(usage: Any) -> dict[str, Any] | None:
