@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
+from .terminal import printable
+
 #: What stands in the place of a secret.
 HIDDEN = "[hidden]"
 
@@ -207,13 +209,21 @@ def without_keys() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in kept}
 
 
-def without_frames(error: BaseException) -> BaseException:
-    """Return a library's error, and those behind it, without frames: their variables hold headers and addresses."""
+def shown_cause(error: BaseException) -> BaseException | None:
+    """Return a library's error, and those behind it, without frames: their variables hold headers and addresses.
+
+    `None` where one of them says a secret, or what no terminal should get.
+    """
     each: BaseException | None = error
     seen = set()
     while each is not None and id(each) not in seen:
         seen.add(id(each))
         each.__traceback__ = None
+        # Frames of ours, and of the standard library's above them, may hold it, too.
+        each.args = tuple(printable(hide(part)) if isinstance(part, str) else part for part in each.args)
+        said = str(each)
+        if printable(hide(said)) != said:
+            return None
         each = each.__cause__ or each.__context__
     return error
 

@@ -14,7 +14,8 @@ import pytest
 import wire_samples as wire
 from local_http import served
 from openai import AsyncOpenAI
-from scripted_server import refusal, scripted
+from plain_http import plain
+from scripted_server import scripted
 
 import realtime_nb as rt
 from realtime_nb.backends import Backend
@@ -148,9 +149,11 @@ def silent():
 
 
 def telling():
-    """A server that names the key which it refuses."""
-    body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}", "code": "invalid_api_key"}})
-    return scripted(process_request=refusal(401, body))
+    """A server that names the key which it refuses, and colours what it says."""
+    message = f"Incorrect API key provided: \x1b[31m{KEY}"
+    refused = 401, json.dumps({"error": {"message": message, "code": "invalid_api_key"}})
+    answers = {f"/v1/{each}": refused for each in ("realtime", "chat/completions", "audio/transcriptions")}
+    return plain(answers)
 
 
 def with_variables(error):
@@ -180,7 +183,8 @@ def test_no_key_is_in_a_traceback_with_variables(kind, where, address, monkeypat
             session.ask("Hello!").result(WAIT_S)
         session.close().result(WAIT_S)
         text = with_variables(caught.value)
-    assert "Traceback" in text
+    assert "Traceback" in text and "\x1b" not in text
+    assert where is not telling or "[hidden]" in str(caught.value)
     assert_clean(text)
     assert_clean(str(caught.value))
     for each in logged:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends import Backend
 from ..errors import ConnectionLost, ServerError
-from ..secrecy import Secret, hide, masked, without_frames
+from ..secrecy import Secret, hide, masked, shown_cause
 from ..wire.chat import CompletionReader
 from ..wire.mending import parse, well_formed
 from .gate import Gate
 from .transport import LOOK, retry_after_s
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+    from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient
 
 #: Version of Azure's Chat Completions that takes and gives audio.
 _AZURE_API_VERSION = "2025-01-01-preview"
@@ -159,28 +159,33 @@ async def told_by_sdk() -> AsyncIterator[None]:
     try:
         yield
     except APIStatusError as error:
-        body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
-        code = body.get("code") or ("invalid_api_key" if error.status_code == 401 else None)
-        raise ServerError(
-            hide(str(body.get("message") or error.message)),
-            code=None if code is None else str(code),
-            error_type=body.get("type") or ("server_error" if error.status_code >= 500 else None),
-            param=body.get("param"),
-            retry_after_s=retry_after_s(error.response.headers),
-        ) from without_frames(error)
+        raise _refusal(error) from shown_cause(error)
     except APIConnectionError as error:
         host, reason = error.request.url.netloc.decode(), hide(str(error.__cause__ or error))
-        raise ConnectionLost(f"{host} cannot be reached ({reason}): {LOOK}") from without_frames(error)
+        raise ConnectionLost(f"{host} cannot be reached ({reason}): {LOOK}") from shown_cause(error)
     except APIError as error:
         told = ServerError(hide(error.message), code=error.code, error_type=error.type, param=error.param)
-        raise told from without_frames(error)
+        raise told from shown_cause(error)
     except Exception as error:
         # What breaks off while an answer is read, or is not compressed as it says, the SDK raises as it is.
         if not type(error).__module__.startswith("httpx"):
             raise
         raise ConnectionLost(f"the server's answer broke off: {hide(str(error)) or type(error).__name__}") from (
-            without_frames(error)
+            shown_cause(error)
         )
+
+
+def _refusal(error: APIStatusError) -> ServerError:
+    """Turn an answer that is an error into the API's; what it is made from is held by no frame that is shown."""
+    body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
+    code = body.get("code") or ("invalid_api_key" if error.status_code == 401 else None)
+    return ServerError(
+        hide(str(body.get("message") or error.message)),
+        code=None if code is None else str(code),
+        error_type=body.get("type") or ("server_error" if error.status_code >= 500 else None),
+        param=body.get("param"),
+        retry_after_s=retry_after_s(error.response.headers),
+    )
 
 
 class Answer:
@@ -265,11 +270,11 @@ class Answer:
         ServerError
             If it is none, or says what went wrong.
         """
-        try:
-            told = parse(text, set())
-        except (ValueError, RecursionError):
-            told = None
-        if not isinstance(told, dict):
+        told = _object(text)
+        if told is None or "error" in told or told.get("type") == "error":
+            # It may name a key, which no variable of a frame shall hold that is shown.
+            told = _object(text := hide(text))
+        if told is None:
             raise ServerError(
                 f"{self.where} sent no JSON object, but {self._in_words(text)}: check base_url, and whether the model "
                 "is served there"
@@ -291,6 +296,14 @@ class Answer:
             return "nothing at all"
         start = text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"
         return f"{self.kind or 'something'}: {hide(well_formed(start))!r}"
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        told = parse(text, set())
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:

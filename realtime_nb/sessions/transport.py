@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.frames import CloseCode
 
 from ..errors import ConnectionLost, RealtimeError, ServerError
-from ..secrecy import QuietLogger, Secrets, hide, secrets_of, without_frames
+from ..secrecy import QuietLogger, Secrets, hide, secrets_of, shown_cause
 
 # It would tell all headers.
 _LOGGER = QuietLogger(logging.getLogger("websockets.client"))
@@ -58,13 +58,13 @@ class Transport:
                 logger=_LOGGER,
             )
         except InvalidStatus as error:
-            raise _refusal(error, host) from without_frames(error)
+            raise _refusal(error, host) from shown_cause(error)
         except TimeoutError as error:
             lost = ConnectionLost(f"{host} did not answer within {OPEN_TIMEOUT_S:.0f} s: {LOOK}")
-            raise lost from without_frames(error)
+            raise lost from shown_cause(error)
         except (OSError, ValueError, WebSocketException) as error:
             lost = ConnectionLost(f"{host} cannot be reached ({hide(str(error))}): {LOOK}")
-            raise lost from without_frames(error)
+            raise lost from shown_cause(error)
         return cls(socket, secrets_of(url, headers))
 
     async def send(self, message: str) -> None:
@@ -72,7 +72,7 @@ class Transport:
         try:
             await self._socket.send(message)
         except ConnectionClosed as error:
-            raise _closed(error) from without_frames(error)
+            raise _closed(error) from shown_cause(error)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield messages until the server closes the session normally; raises `ConnectionLost` otherwise."""
@@ -83,7 +83,7 @@ class Transport:
         except ConnectionClosed as error:
             # The library ends in peace on 1001 too, by which servers end sessions of their own accord.
             if error.rcvd is None or error.rcvd.code != CloseCode.NORMAL_CLOSURE:
-                raise _closed(error) from without_frames(error)
+                raise _closed(error) from shown_cause(error)
 
     async def close(self) -> None:
         """Close the socket; does nothing where it is closed."""
