@@ -49,6 +49,7 @@ from .audio import WIRE_SAMPLE_RATE
 from .errors import RemoteProtocolError
 from .loop import call_soon, io_loop, submit
 from .secrecy import QuietLogger
+from .strangers import ACCEPTED_AT_ONCE, FewLines, Strangers
 
 FROM_MICROPHONE = 1
 FOR_SPEAKER = 2
@@ -67,6 +68,7 @@ _SUPERSEDED = 4001
 
 # It would tell the tokens.
 _logger = QuietLogger(logging.getLogger(__name__))
+_logger.logger.addFilter(FewLines())
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +149,27 @@ def decode_message(data: str | bytes) -> Message:
     return control
 
 
-class Door:
-    """The WebSocket server that all roads of this kernel go through. Lives on the I/O thread."""
+class _Connection(ServerConnection):
+    """A connection that is a stranger's until its request has the token of a road."""
 
-    def __init__(self) -> None:
+    strangers: Strangers
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.strangers.arrived(self.transport)
+
+
+class Door:
+    """The WebSocket server that all roads of this kernel go through. Lives on the I/O thread.
+
+    Parameters
+    ----------
+    strangers : Strangers, optional
+        Bounds connections that show no token.
+    """
+
+    def __init__(self, strangers: Strangers | None = None) -> None:
+        self._strangers = strangers or Strangers()
         self.port = 0
         self.origins: set[str] = set()
         self._roads: dict[str, Road] = {}
@@ -166,6 +185,8 @@ class Door:
                     "127.0.0.1",
                     0,
                     process_request=self._check,
+                    create_connection=self._connection,  # type: ignore[arg-type]  # any factory will do
+                    backlog=ACCEPTED_AT_ONCE,
                     compression=None,  # PCM does not shrink, and deflate would cost a millisecond a frame.
                     max_size=_MAX_MESSAGE_BYTES,
                     logger=_logger,
@@ -185,10 +206,16 @@ class Door:
         token = urlsplit(path).path.strip("/").encode()
         return next((r for r in self._roads.values() if hmac.compare_digest(r.token.encode(), token)), None)
 
+    def _connection(self, *args: Any, **options: Any) -> ServerConnection:
+        connection = _Connection(*args, **options)
+        connection.strangers = self._strangers
+        return connection
+
     def _check(self, connection: ServerConnection, request: Request) -> Response | None:
         # Any web page can reach a loopback port, so both the token and the origin must be right.
         if self._road_for(request.path) is None or not self.allows(request.headers.get("Origin")):
             return connection.respond(HTTPStatus.FORBIDDEN, "This door opens to its own notebook only.\n")
+        self._strangers.known(connection.remote_address[:2])
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:

@@ -13,7 +13,7 @@ ROOT = Path(realtime_nb.__file__).parent
 FLOORS = {
     0: (
         *("errors", "record", "paths", "texts", "files", "progress", "audio", "sound_files", "pyav", "g711"),
-        *("sentences", "imaging", "pictures", "secrecy", "terminal", "memory"),
+        *("sentences", "imaging", "pictures", "secrecy", "strangers", "terminal", "memory"),
     ),
     1: (
         *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..strangers import Strangers
 from .api_errors import ApiError
 from .ephemeral_keys import EphemeralKeys
 
@@ -57,10 +58,21 @@ class Access:
         Whether only requests to this machine's own names are answered.
     ephemeral_keys : EphemeralKeys
         Keys that open WebSockets as well; the application finds the one that was used under ``"ephemeral_key"``.
+    strangers : Strangers
+        Learns which connections have shown a key.
     """
 
-    def __init__(self, app: ASGIApp, *, api_key: str, loopback_only: bool, ephemeral_keys: EphemeralKeys):
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        api_key: str,
+        loopback_only: bool,
+        ephemeral_keys: EphemeralKeys,
+        strangers: Strangers,
+    ):
         self._app = app
+        self._strangers = strangers
         self._key = api_key.encode()
         self._ephemeral_keys = ephemeral_keys
         self._loopback_only = loopback_only
@@ -72,6 +84,7 @@ class Access:
             if refusal:
                 await refuse(refusal, scope, receive, send)
                 return
+            self._strangers.known(scope["client"])
         await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> ApiError | None:

@@ -20,9 +20,11 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import SettingsError
 from ..secrecy import Secret
+from ..strangers import ACCEPTED_AT_ONCE, FewLines, Strangers
 from .access import Access, is_loopback
 from .brain import Brain
 from .chat_audio_store import LIFETIME_S as AUDIO_LIFETIME_S
@@ -40,6 +42,8 @@ from .synthesizer import Synthesizer
 
 # 15 MiB of audio is 20 MiB of base64, and an event around it.
 LARGEST_MESSAGE = 24 * 1024 * 1024
+_WAITING = 1024
+_few_lines = FewLines()
 REALTIME_PATHS = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
 
 
@@ -66,6 +70,8 @@ class ServerOptions(TypedDict, total=False):
     """After how many responses a Realtime session expires, whatever its time; by default none."""
     audio_lifetime_s: float
     """How long Chat Completions may refer to an answer by its audio id; an hour, as the API has it, by default."""
+    strangers: Strangers
+    """Bounds connections that show no key: 128 of them, for 10 s each, by default."""
 
 
 def create_app(
@@ -78,6 +84,7 @@ def create_app(
     lifetime_s: float = LIFETIME_S,
     lifetime_turns: int | None = None,
     audio_lifetime_s: float = AUDIO_LIFETIME_S,
+    strangers: Strangers | None = None,
 ) -> Starlette:
     """Return the ASGI application.
 
@@ -99,6 +106,8 @@ def create_app(
         After how many responses a session expires, whatever its time.
     audio_lifetime_s : float, default 3600
         How long Chat Completions may refer to an answer by its audio id.
+    strangers : Strangers, optional
+        Learns which connections have shown a key.
     """
     door = Door(parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s, lifetime_turns=lifetime_turns)
     keys = EphemeralKeys()
@@ -107,7 +116,15 @@ def create_app(
             *(WebSocketRoute(path, door.connect) for path in REALTIME_PATHS),
             *http_routes(with_faults(parts, faults), keys, audio_lifetime_s=audio_lifetime_s),
         ],
-        middleware=[Middleware(Access, api_key=api_key, loopback_only=is_loopback(host), ephemeral_keys=keys)],
+        middleware=[
+            Middleware(
+                Access,
+                api_key=api_key,
+                loopback_only=is_loopback(host),
+                ephemeral_keys=keys,
+                strangers=strangers or Strangers(),
+            )
+        ],
         exception_handlers={404: not_found, 405: wrong_method},
     )
 
@@ -139,6 +156,23 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        # asyncio accepts as many in one go as may wait; the system may let more of them wait than that.
+        for listening in sockets or ():
+            listening.listen(_WAITING)
+
+
+def _http_protocol(strangers: Strangers) -> type[H11Protocol]:
+    """Return uvicorn's protocol, whose connections are strangers until they have shown a key."""
+
+    class Protocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            strangers.arrived(transport)
+
+    return Protocol
 
 
 class LocalServer:
@@ -191,7 +225,10 @@ class LocalServer:
         parts = await self._stack.enter_async_context(
             local_parts(options.get("brain"), open_vocabulary=options.get("open_vocabulary", True))
         )
-        logging.getLogger("uvicorn.error").addFilter(_is_no_refusal)
+        logger = logging.getLogger("uvicorn.error")
+        for rule in (_is_no_refusal, _few_lines):
+            logger.addFilter(rule)
+        strangers = options.get("strangers") or Strangers()
         app = create_app(
             parts,
             api_key=self.api_key,
@@ -201,11 +238,13 @@ class LocalServer:
             lifetime_s=options.get("lifetime_s", LIFETIME_S),
             lifetime_turns=options.get("lifetime_turns"),
             audio_lifetime_s=options.get("audio_lifetime_s", AUDIO_LIFETIME_S),
+            strangers=strangers,
         )
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=_http_protocol(strangers),
+                backlog=ACCEPTED_AT_ONCE,
                 ws="websockets-sansio",
                 ws_max_size=LARGEST_MESSAGE,
                 ws_per_message_deflate=False,
