@@ -18,6 +18,7 @@ from .errors import AudioError, MissingExtra
 from .heard import UNSPACED
 from .intonation import Prosody, prosody
 from .record import Record
+from .syllables import count_syllables
 from .turns import Reply, Turn
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def measure_voice(source: AudioClip | Turn | Reply, *, text: str | None = None, 
     median *m*; semitones are 12 log2 (*f* / *m*), of which ``pitch_sd_semitones`` is the standard deviation and
     ``pitch_range_semitones`` the 95th less the 5th percentile.
 
-    *Rate*: words, and syllables (``syllapy``: a dictionary of English, and rules for other words), over the time from
+    *Rate*: words, and syllables of English (`realtime_nb.syllables`), over the time from
     the first to the last sound (`realtime_nb.activity`), pauses included: the *speech rate*. Words whose syllables
     cannot be counted, such as numbers, count as long as the others; where most are such, the rate is not known.
 
@@ -208,9 +209,7 @@ def check_dnsmos() -> None:
 
 def _count_syllables(words: list[str]) -> float | None:
     """Return how many syllables words have; those that cannot be counted are as long as the others."""
-    import syllapy
-
-    counted = [syllapy.count(word.replace("’", "'")) for word in words if _COUNTABLE.fullmatch(word)]
+    counted = [count_syllables(word) for word in words if _COUNTABLE.fullmatch(word)]
     if 2 * len(counted) <= len(words):
         return None
     return float(sum(counted) / len(counted) * len(words))

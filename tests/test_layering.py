@@ -30,7 +30,7 @@ FLOORS = {
             "paired",
             "comparison",
         ),
-        *("activity", "intonation", "turn_cuts", "turn_comparison", "voice_measures"),
+        *("activity", "intonation", "turn_cuts", "turn_comparison", "syllables", "voice_measures"),
         *("watched", "tools", "tool_schema"),
         *("limits", "allowance", "guard_window"),
         "recording",
@@ -69,7 +69,7 @@ HOMES = {
     "cloudpickle": {"experiments.sending"},
     "pyloudnorm": {"voice_measures"},
     "speechmos": {"voice_measures"},
-    "syllapy": {"voice_measures"},
+    "syllapy": {"syllables"},
     "pydantic": {"tools", "tool_schema"},
     "docstring_parser": {"tool_schema"},
 }
