@@ -21,6 +21,7 @@ import soxr
 
 from . import pyav, sound_files
 from .errors import AudioError
+from .files import write_private
 from .paths import missing
 from .record import Record
 
@@ -392,6 +393,9 @@ class AudioClip(Record):
     def save(self, path: str | Path) -> Path:
         """Write the clip to a file; the ending names the format, as in `encode`. Returns the path.
 
+        A voice is personal: a new file can be read by its owner alone; ``path.chmod(0o644)`` lets others. One that is
+        there keeps its permissions.
+
         Examples
         --------
         >>> import realtime_nb as rt
@@ -400,7 +404,7 @@ class AudioClip(Record):
         ['.wav', '.flac', '.mp3']
         """
         path = Path(path)
-        path.write_bytes(self.encode(path.suffix.lstrip(".").lower()))
+        write_private(path, self.encode(path.suffix.lstrip(".").lower()))
         return path
 
     def __repr__(self) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from . import imaging
 from .errors import PictureError
+from .files import write_private
 from .record import Record
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Picture(Record):
         return image
 
     def save(self, path: str | Path) -> Path:
-        """Write the file as it is, PNG or JPEG; returns its path.
+        """Write the file as it is, PNG or JPEG; returns its path. A new file can be read by its owner alone.
 
         Raises
         ------
@@ -197,7 +198,7 @@ class Picture(Record):
         fitting = (".png",) if self.mime_type == "image/png" else (".jpg", ".jpeg")
         if path.suffix.lower() not in fitting:
             raise PictureError(f"{path.name!r} must end in {' or '.join(fitting)}: that is what the picture is")
-        path.write_bytes(self.data)
+        write_private(path, self.data)
         return path
 
     def __repr__(self) -> str:
