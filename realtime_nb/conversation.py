@@ -177,7 +177,7 @@ class Conversation(Record):
 
     # --- folding ---
 
-    def apply(self, event: Any, elapsed_ms: float) -> None:
+    def apply(self, event: Any, elapsed_ms: float) -> bool:
         """Take one event into account.
 
         Parameters
@@ -186,19 +186,25 @@ class Conversation(Record):
             Sent, received or local; kinds that say nothing about the conversation are passed over.
         elapsed_ms : float
             When it passed, since the session began.
+
+        Returns
+        -------
+        is_new : bool
+            `False` for the very same event as one before, which changes nothing.
         """
         kind = type(event)
         fold = _FOLDS.get(kind)
         if fold is None:
-            return
+            return True
         if kind in _RECEIVED and (event_id := event.event_id):
             before = self._seen.get(event_id)
             if (before is not None or event_id in self._seen_before) and self._is_again(event, before):
-                return
+                return False
             self._seen[event_id] = event
             if len(self._seen) > _REMEMBERED_EVENTS:
                 self._seen_before, self._seen = self._seen, {}
         fold(self, event, elapsed_ms)
+        return True
 
     def _is_again(self, event: Any, before: Any) -> bool:
         """Whether an event with an id that has been seen is the very same one; some servers have one id for all."""

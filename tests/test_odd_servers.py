@@ -390,9 +390,62 @@ def test_of_several_transcriptions_of_an_item_the_last_one_counts():
 
 def test_an_event_that_comes_twice_counts_once_and_says_so():
     events = [each for one in wire.audio_answer() for each in (one, one)]
-    session, (reply,) = ask_all([events])
+    heard = []
+
+    def script(peer):
+        peer.open()
+        answer_with(peer, *events)
+        peer.send(*events)
+        peer.wait_until_gone()
+
+    with scripted(script) as url, connected(url) as session:
+        session.listen(lambda event, elapsed_ms: heard.append(getattr(event, "delta", None)))
+        reply = session.ask("What time is it?").result(WAIT_S)
     assert (reply.transcript, reply.audio.to_pcm16()) == (TEXT, wire.PCM)
+    assert b"".join(each for each in heard if isinstance(each, bytes)) == wire.PCM  # And is played once.
     assert session.conversation.remarks == ["an event came twice, and counts once"]
+
+
+def test_what_is_nested_too_deeply_is_cut_and_the_session_can_be_recorded(tmp_path):
+    deep = json.loads("[" * 400 + "]" * 400)
+    events = each_response(wire.audio_answer(), metadata={"deep": deep})
+    later = [wire.session_updated(wire.SESSION | {"deep": deep}), {"type": "later", "deep": deep}]
+    session, (reply,) = ask_all([[*later, *events]], recording=tmp_path / "live")
+    assert (reply.status, reply.transcript) == ("completed", TEXT)
+    assert any("nested more than 100 levels deep" in each for each in session.conversation.remarks)
+    assert len(rt.Recording.load(tmp_path / "live")) == len(session.log)
+    check_recorded(session, tmp_path / "saved")
+
+
+def test_an_answer_that_lost_its_request_is_the_answer_where_nothing_refuses_it():
+    def script(peer):
+        peer.open()
+        answer_with(peer, *(ladder := wire.audio_answer("A1", response_id="R1")))
+        peer.send(*ladder)
+        answer_with(peer)
+        peer.send(*wire.audio_answer("A2", response_id="R2"))
+        peer.wait_until_gone()
+
+    with scripted(script) as url, connected(url) as session:
+        replies = [session.ask("What time is it?").result(WAIT_S) for _ in range(2)]
+    assert [reply.response_id for reply in replies] == ["R1", "R2"]
+
+
+def test_what_is_asked_beside_the_conversation_is_answered_without_metadata_or_conversation():
+    def script(peer):
+        peer.open()
+        for change in (
+            {"metadata": None, "conversation_id": None},
+            {"metadata": {"request": 5}, "conversation_id": None},
+        ):
+            peer.receive("response.create")
+            peer.send(*each_response(wire.audio_answer(), **change, id=f"R{len(change)}{change['metadata']}"))
+        peer.wait_until_gone()
+
+    with scripted(script) as url, connected(url) as session:
+        for _ in range(2):
+            reply = session.respond(conversation="none").result(WAIT_S)
+            assert (reply.transcript, reply.in_conversation) == (TEXT, False)
 
 
 # --- other rates ----------------------------------------------------------------------------------------------------
@@ -477,3 +530,46 @@ def test_other_ways_to_say_the_usual_format_are_understood(declared):
     settings = wire.without(wire.SESSION, "audio", "output", format=declared)
     _, (reply,) = ask_all([wire.audio_answer()], session=settings)
     assert (reply.audio.sample_rate, reply.audio.to_pcm16()) == (24_000, wire.PCM)
+
+
+# --- calls of functions ---------------------------------------------------------------------------------------------
+
+
+def get_time(zone: str) -> str:
+    """Return the time."""
+    return "ten past nine"
+
+
+def test_whatever_a_call_holds_the_question_is_answered():
+    ladder = wire.call_answer()
+    cases = [
+        (place, *change) for place, each in enumerate(ladder) for change in changes_of(each) if change[1] is not None
+    ]
+
+    def script(peer):
+        place, path, value = cases[int(peer.request.path.rpartition("=")[2])]
+        peer.open()
+        asked = 0
+        while True:
+            request = json.loads(peer.socket.recv())
+            if request["type"] != "response.create":
+                continue
+            asked += 1
+            answer = wire.text_answer(f"A{asked}", response_id=f"R{asked}") if asked > 1 else wire.call_answer()
+            for each in answer:
+                if "response" in each:
+                    each["response"]["metadata"] = request["response"]["metadata"]
+            if asked == 1:
+                answer[place] = changed(answer[place], path, value)
+            peer.send(*answer)
+
+    slow = []
+    with scripted(script) as url:
+        for index, case in enumerate(cases):
+            with connected(url, model=str(index), tools=[get_time]) as session:
+                try:
+                    assert session.ask("What time is it?").result(WAIT_S).done
+                except TimeoutError:
+                    slow.append(named(ladder[case[0]], *case[1:]))
+                assert session.state == "open"
+    assert slow == []

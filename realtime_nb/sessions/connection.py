@@ -220,8 +220,10 @@ class Connection:
         error = _error_in(event)
         if error is not None and error.fatal:
             self.error = error
+        is_new = self.journal.is_new
         self.flush()
-        self.journal.tell(event)
+        if is_new:  # What came twice would be played twice.
+            self.journal.tell(event)
 
     def _trace(self, item_id: str) -> None:
         """Note how the last speech of a turn that is over travelled."""

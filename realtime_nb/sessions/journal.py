@@ -100,6 +100,8 @@ class Journal:
         self.listeners: list[Listener] = []
         self.recorder: Recorder | None = None
         """Who writes it all down, where somebody does."""
+        self.is_new = True
+        """Whether what was noted last is not the very same event as one before, which nobody needs to be told."""
         self.began_at: datetime | None = None
         """Wall time at which session time began."""
         self.is_over = False
@@ -122,7 +124,7 @@ class Journal:
         """Log an event and fold it, and return its time; what was received or is local still has to be told."""
         elapsed_ms = self.elapsed_ms
         self.log.add(direction, event, elapsed_ms)
-        self.conversation.apply(event, elapsed_ms)
+        self.is_new = self.conversation.apply(event, elapsed_ms)
         if self.recorder is not None:
             self.recorder.wake()
         return elapsed_ms

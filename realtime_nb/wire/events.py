@@ -21,7 +21,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from .beta import modern_type
 from .items import Content, ErrorDetail, Item, RateLimit, Response, ResponseOptions
 from .local import Remarked
-from .mending import Mender, parse, well_formed
+from .mending import Mender, is_deep, parse, well_formed
 
 #: A place in an output or a message; the API counts from 0, and no answer has so many.
 Index = Annotated[int, Meta(ge=0, le=100_000)]
@@ -429,16 +429,25 @@ def _union(events: dict[str, type[Event]]) -> Any:
 
 _decode_client = msgspec.json.Decoder(_union(CLIENT_EVENTS)).decode
 #: Read one message of the server's that is as the protocol says; raises one of `UNREADABLE` otherwise.
-decode_exactly: Callable[[str | bytes], Event] = msgspec.json.Decoder(_union(SERVER_EVENTS)).decode
+decode_quickly: Callable[[str | bytes], Event] = msgspec.json.Decoder(_union(SERVER_EVENTS)).decode
 _encode = msgspec.json.Encoder().encode
 # JSON that is nested a thousand deep is no event, but it must not end a session either.
 UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
+def decode(message: str | bytes) -> tuple[Event | Unknown | Malformed, list[Remarked]]:
+    """Read one message of the server's, and say what was dropped or mended; see `mended`."""
+    try:
+        event = decode_quickly(message)
+    except UNREADABLE:
+        return mended(message)
+    return mended(message) if is_deep(message) else (event, [])
+
+
 def decode_server(message: str | bytes) -> Event | Unknown | Malformed:
     """Read one message of the server's; never raises on what a server sends."""
     try:
-        return decode_exactly(message)
+        return decode_quickly(message)
     except UNREADABLE:
         event, _ = mended(message)
         delta = getattr(event, "delta", None)
@@ -472,7 +481,7 @@ _TYPE = re.compile(r'"type"\s*:\s*"(%s)"' % "|".join(map(re.escape, _AWAITED))) 
 
 
 def mended(message: str | bytes) -> tuple[Event | Unknown | Malformed, list[Remarked]]:
-    """Read what `decode_exactly` does not take as far as it can be read, and say what was dropped or mended.
+    """Read what `decode_quickly` does not take as far as it can be read, and say what was dropped or mended.
 
     Halves of UTF-16 pairs stay in a delta: who reads the next one may have the other half.
     """

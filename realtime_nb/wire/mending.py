@@ -35,6 +35,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_SHOWN = 24
 #: Integers beyond this lose digits in other programs, and nothing of a session is so large.
 _LARGEST = 2**53
+#: What is nested more deeply is no setting and no usage, and nobody who walks it gets to its end.
+_DEEPEST = 100
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ABSENT: Any = object()
 
 
@@ -72,6 +75,22 @@ def parse(message: str | bytes, odd: set[str]) -> Any:
 
     text = message.removeprefix("\ufeff")
     return json.loads(text, strict=False, parse_constant=number, parse_float=number, parse_int=number)
+
+
+def is_deep(message: str | bytes) -> bool:
+    """Whether JSON is nested more deeply than anything of the protocol's; quick for what is short."""
+    if isinstance(message, str):
+        brackets = message.count("{") + message.count("[")
+    else:
+        brackets = message.count(b"{") + message.count(b"[")
+    if brackets <= _DEEPEST:
+        return False
+    text = message if isinstance(message, str) else message.decode("utf-8", "replace")
+    level = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        level += 1 if bracket in "[{" else -1
+        deepest = max(deepest, level)
+    return deepest > _DEEPEST
 
 
 def well_formed(text: str) -> str:
@@ -232,12 +251,15 @@ class Mender:
             self.remark(path, f"{path!r} was {_described(value)}, and was taken for a number")
         return round(number) if isinstance(kind, inspect.IntType) else number
 
-    def _clean(self, value: Any, path: str) -> Any:
+    def _clean(self, value: Any, path: str, level: int = 0) -> Any:
         """Return JSON without half UTF-16 pairs; at the edges of a delta, whose other half may come, they stay."""
+        if isinstance(value, dict | list) and level >= _DEEPEST:
+            self.remark(f"{path} deep", f"{path!r} was nested more than {_DEEPEST} levels deep, and was cut there")
+            return None
         if isinstance(value, dict):
-            return {well_formed(key): self._clean(each, path) for key, each in value.items()}
+            return {well_formed(key): self._clean(each, path, level + 1) for key, each in value.items()}
         if isinstance(value, list):
-            return [self._clean(each, path) for each in value]
+            return [self._clean(each, path, level + 1) for each in value]
         if not isinstance(value, str) or not _SURROGATE.search(value):
             return value
         if path == "delta":

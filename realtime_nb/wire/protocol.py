@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
@@ -21,6 +20,7 @@ from . import events as ev
 from .formats import bytes_per_ms, encoding_of
 from .items import REQUEST, Item, Response, ResponseOptions
 from .local import Remarked
+from .mending import is_deep
 from .reader import Reader
 from .settings import setting_at
 
@@ -88,9 +88,9 @@ class RealtimeProtocol:
 
     def receive(self, message: str | bytes) -> ev.Event | ev.Unknown | ev.Malformed:
         """Take one server message; return what it means. Never raises on server input."""
-        remarks: Sequence[Remarked] = ()
+        remarks: list[Remarked] = []
         try:
-            event: Any = ev.decode_exactly(message)
+            event: Any = ev.decode_quickly(message)
         except ev.UNREADABLE:
             event, remarks = ev.mended(message)
         else:
@@ -101,6 +101,8 @@ class RealtimeProtocol:
                     self.answered = None
                     self._received_bytes[key] = received + len(event.delta)
                     return event
+            if is_deep(message):
+                event, remarks = ev.mended(message)
         *before, event = self._reader.take(event, remarks, is_asked=self._asked is not None or bool(self._beside))
         self._to_note += [each if isinstance(each, Remarked) else self._taken(each) for each in before]
         taken: ev.Event | ev.Unknown | ev.Malformed = self._taken(event)

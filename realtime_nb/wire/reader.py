@@ -81,10 +81,7 @@ class Reader:
 
     def read(self, message: str | bytes) -> list[Any]:
         """Return what a message means: its event last, and before it what the server left out, and remarks."""
-        try:
-            return self.take(ev.decode_exactly(message))
-        except ev.UNREADABLE:
-            return self.take(*ev.mended(message))
+        return self.take(*ev.decode(message))
 
     def take(self, event: Any, remarks: Sequence[Remarked] = (), *, is_asked: bool = False) -> list[Any]:
         """Return what a message means that has been decoded already.
