@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         RealtimeError,
         RecordingError,
         RemoteProtocolError,
+        ReplyTimeout,
         ServerError,
         SettingsError,
     )
@@ -90,6 +91,7 @@ _HOMES = {
     "RealtimeError": "errors",
     "RecordingError": "errors",
     "RemoteProtocolError": "errors",
+    "ReplyTimeout": "errors",
     "ServerError": "errors",
     "SettingsError": "errors",
     "Limiter": "limiter",
@@ -200,6 +202,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "LocalProtocolError",
     "RemoteProtocolError",
     "ServerError",
+    "ReplyTimeout",
     "ConnectionLost",
     "BudgetReached",
     "InputFlagged",

@@ -11,6 +11,7 @@
   * `LocalProtocolError`: the caller did what the session's state does not allow.
   * `RemoteProtocolError`: the server sent something that the protocol does not know how to read.
   * `ServerError`: the server answered with an error of its own (`code`, `message`, `param`, `event_id`).
+  * `ReplyTimeout` (also a `TimeoutError`): a server stayed connected, and did not answer.
   * `ConnectionLost`: the socket could not be opened or went away.
   * `BudgetReached`: a bound on dollars or minutes is reached, so that nothing more is asked.
   * `InputFlagged`: a guard did not let a question through.
@@ -331,6 +332,38 @@ class ConnectionLost(RealtimeError):
 
     def _words(self) -> str:
         return f"{self.reason} (close code {self.code})" if self.code is not None else self.reason
+
+
+class ReplyTimeout(RealtimeError, TimeoutError):
+    """A server stayed connected and gave no further sign of an answer; the session can be asked the next question.
+
+    Parameters
+    ----------
+    timeout_s : float
+        How long nothing came.
+    last_event : str
+        Type of the last event that the server sent; empty where it sent none.
+    ago_s : float
+        How long ago that was.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> error = rt.ReplyTimeout(120, "response.created", 119.6)
+    >>> print(error)
+    no sign of an answer for 120 s (the last event was response.created, 119.6 s ago): ask again, or wait longer
+    with timeout_s=…
+    """
+
+    def __init__(self, timeout_s: float, last_event: str, ago_s: float):
+        super().__init__(timeout_s, last_event, ago_s)
+        self.timeout_s = timeout_s
+        self.last_event = last_event
+        self.ago_s = ago_s
+
+    def __str__(self) -> str:
+        last = f"the last event was {self.last_event}, {self.ago_s:.1f} s ago" if self.last_event else "no event came"
+        return f"no sign of an answer for {self.timeout_s:g} s ({last}): ask again, or wait longer with timeout_s=…"
 
 
 class BudgetReached(RealtimeError):

@@ -17,6 +17,7 @@ from realtime_nb.errors import (
     RealtimeError,
     RecordingError,
     RemoteProtocolError,
+    ReplyTimeout,
     ServerError,
     SettingsError,
 )
@@ -62,6 +63,15 @@ TEXTS = [
     ),
     (ServerError("Slow down.", code="slow", advice="wait a minute"), "Slow down. [slow]: wait a minute"),
     (ConnectionLost("api.example cannot be reached"), "api.example cannot be reached"),
+    (
+        ReplyTimeout(90, "response.created", 89.96),
+        "no sign of an answer for 90 s (the last event was response.created, 90.0 s ago): "
+        "ask again, or wait longer with timeout_s=…",
+    ),
+    (
+        ReplyTimeout(0.5, "", 0.0),
+        "no sign of an answer for 0.5 s (no event came): ask again, or wait longer with timeout_s=…",
+    ),
     (BudgetReached("max_usd", "all is spent; raise max_usd"), "stopped: all is spent; raise max_usd"),
     (InputFlagged("violence"), "not answered: the guard flagged what was asked (violence)"),
     (ConnectionLost("the connection broke off", code=1006), "the connection broke off (close code 1006)"),

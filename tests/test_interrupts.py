@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from realtime_nb.experiments import Results
-from realtime_nb.experiments.interrupts import held_back, leave_to_client, leave_to_parent
+from realtime_nb.experiments.interrupts import held_back
+from realtime_nb.experiments.stopping import leave_to_client, leave_to_parent
 
 SCRIPT = """
 import os
@@ -39,7 +40,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("kind", ["processes", "dask"])
-def test_an_interrupt_of_the_whole_group_loses_nothing_that_is_under_way(kind, tmp_path):
+def test_an_interrupt_of_the_whole_group_stops_what_is_under_way_and_loses_no_answer(kind, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, script, kind, tmp_path / "out"]
@@ -58,7 +59,9 @@ def test_an_interrupt_of_the_whole_group_loses_nothing_that_is_under_way(kind, t
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == -signal.SIGINT and "KeyboardInterrupt" in errors
     results = Results.load(tmp_path / "out")
-    assert len(results) == asked + out.count("asked") - 2 and results.missing == 40 - len(results) > 0
+    # One for the estimate, one to see whether it can be sent; two were under way, answered by then or stopped.
+    made = asked + out.count("asked") - 2
+    assert made - 2 <= len(results) <= made and results.missing == 40 - len(results) > 0
     assert results.failed == [] and results.stopped == "KeyboardInterrupt"
 
 

@@ -308,16 +308,65 @@ def test_cancelling_names_the_response_once():
     assert protocol.is_late("R")
 
 
-def test_cancelling_before_the_response_is_created_waits_for_it():
+def test_cancelling_before_the_response_is_created_is_told_at_once_and_again_when_it_is():
     protocol = opened()
     request_id = protocol.respond()
     sent(protocol)
-    assert protocol.cancel()
-    assert sent(protocol) == []
+    assert protocol.cancel() and protocol.cancel()
+    assert sent(protocol) == [("response.cancel", "client_2")]
     answer(protocol, request_id)
     [cancel] = protocol.events_to_send()
     assert (cancel.type, cancel.response_id) == ("response.cancel", "R")
     assert protocol.is_late("R")
+
+
+def test_a_request_that_is_withdrawn_before_it_goes_out_is_not_sent():
+    protocol = opened()
+    first, second, third = protocol.respond(), protocol.respond(), protocol.respond()
+    sent(protocol)
+    protocol.withdraw(second)
+    assert protocol.is_engaged(first) and not protocol.is_engaged(second)
+    answer(protocol, first)
+    feed(protocol, wire.response_done("R"))
+    assert [event_id for _, event_id in sent(protocol)] == [third]
+
+
+def test_a_late_answer_to_what_was_given_up_is_cut_and_is_none_to_the_next_request():
+    protocol = opened()
+    known = protocol.respond()
+    answer(protocol, known)
+    feed(protocol, wire.response_done("R"))
+    first = protocol.respond()
+    assert protocol.abandon(first) and protocol.is_free
+    second = protocol.respond()
+    sent(protocol)
+    feed(protocol, wire.event("response.created", response=wire.response("late", metadata={"request": first})))
+    assert sent(protocol)[0][0] == "response.cancel" and protocol.is_late("late")
+    assert protocol.request_of("late") == first and protocol.is_waiting(second)
+    feed(
+        protocol, wire.event("response.done", response=wire.response("late", "cancelled", metadata={"request": first}))
+    )
+    feed(protocol, wire.event("response.created", response=wire.response("next", metadata={"request": second})))
+    assert protocol.request_of("next") == second and not protocol.is_late("next")
+
+
+def test_a_server_that_does_not_say_what_it_answers_cannot_be_asked_on_after_a_request_that_was_given_up():
+    protocol = opened()
+    assert not protocol.abandon(protocol.respond())
+
+
+def test_turn_detection_to_come_is_known_before_the_server_confirms_it():
+    protocol = opened()
+    protocol.update({"type": "realtime", "audio": {"input": {"turn_detection": None}}})
+    assert protocol.turn_detection is not None and protocol.next_turn_detection is None
+
+
+def test_a_turn_that_the_server_has_found_is_about_to_be_answered():
+    protocol = opened()
+    feed(protocol, *wire.spoken_turn("U"))
+    assert protocol.is_about_to_answer
+    feed(protocol, wire.response_created("R"))
+    assert not protocol.is_about_to_answer
 
 
 def test_the_wish_to_cancel_does_not_outlive_its_request():

@@ -190,7 +190,8 @@ def test_a_question_that_takes_too_long_is_a_row(tmp_path):
     with slow():  # What is loaded once takes longer.
         pass
     results = quiet(Dataset.from_texts(QUESTIONS[:1]), {"slow": slow}, timeout_s=5.0, out=tmp_path)
-    assert [(row["failure_stage"], row["error_type"]) for row in results.failed] == [("response", "TimeoutError")]
+    assert [(row["failure_stage"], row["error_type"]) for row in results.failed] == [("response", "ReplyTimeout")]
+    assert results.failed[0]["error_message"].startswith("no sign of an answer for 5 s (the last event was response.")
 
 
 def test_a_budget_stops_the_run_cleanly_and_a_higher_one_goes_on(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RealtimeError, ServerError, SettingsError
+from ..errors import LocalProtocolError, RealtimeError, ServerError, SettingsError
 from ..limiter import Limiter
 from ..sessions.base import Session
 from .conditions import Pipeline
 from .datasets import Example
 from .graders import Grader, graded
-from .interrupts import leave_to_parent
 from .questions import Question, question_of
 from .retrying import after, may_pass, wait_s
+from .stopping import Cell, at_work, leave_to_parent
 
 #: Makes a session; called once for each cell.
 Factory = Callable[[], Session]
@@ -66,24 +65,30 @@ class Outcome:
 
     row: dict[str, Any]
     files: dict[str, bytes]
+    stopped: bool = False
+    """Whether it was stopped before there was an answer, so that it is to be asked again."""
 
 
 def run_cell(work: Work) -> Outcome:
     """Ask the question, and again where that may help; a failure of whatever kind is a row with its stage and error."""
     leave_to_parent()
     earlier: list[dict[str, Any]] = []
-    while True:
-        attempt = _Attempt(work)
-        try:
-            attempt.run()
-        except Exception as error:
-            attempt.fail(type(error).__name__, str(error) or type(error).__name__, error)
-        finally:
-            attempt.close()
-        if len(earlier) >= work.retries or not may_pass(attempt.error):
-            return Outcome(row=after(attempt.row, earlier), files=attempt.files)
-        earlier.append(attempt.row)
-        time.sleep(wait_s(len(earlier), attempt.error))
+    with at_work(work) as cell:
+        while True:
+            attempt = _Attempt(work, cell=cell)
+            try:
+                attempt.run()
+            except Exception as error:
+                attempt.fail(type(error).__name__, str(error) or type(error).__name__, error)
+            finally:
+                attempt.close()
+            is_over = len(earlier) >= work.retries or not may_pass(attempt.error)
+            if not is_over and not cell.stopped.is_set():
+                earlier.append(attempt.row)
+                cell.stopped.wait(wait_s(len(earlier), attempt.error))
+            if is_over or cell.stopped.is_set():
+                stopped = cell.stopped.is_set() and attempt.row["status"] != "completed"
+                return Outcome(row=after(attempt.row, earlier), files=attempt.files, stopped=stopped)
 
 
 def lost_cell(work: Work, error: Exception) -> Outcome:
@@ -100,6 +105,7 @@ class _Attempt:
     files: dict[str, bytes] = field(default_factory=dict)
     session: Session | None = None
     stage: str = "input"
+    cell: Cell = field(default_factory=Cell)
     error: Exception | None = None
     """What it failed with, where it may be asked again for it."""
 
@@ -130,11 +136,13 @@ class _Attempt:
         question.prepare()
         self._keep_sounds(question)
         self.stage = "session"
-        self.session = session = _new_session(work)
+        self.session = self.cell.session = session = _new_session(work)
         self.row["model"] = session.model
         if work.limiter is not None:
             session.bounds.limiter = work.limiter
         self.stage = "connect"
+        if self.cell.stopped.is_set():
+            raise LocalProtocolError("it was stopped before it was asked")
         session.connect().result(work.timeout_s)
         self.stage = "response"
         try:
@@ -166,7 +174,7 @@ class _Attempt:
 
     def close(self) -> None:
         """End the session, and keep what passed in it."""
-        session = self.session
+        session, self.cell.session = self.session, None
         if session is None:
             return
         with suppress(Exception):  # What came of the question is known.

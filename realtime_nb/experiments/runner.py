@@ -22,8 +22,9 @@ from ..pricing import format_usd
 from .cells import Outcome, Work, lost_cell, run_cell
 from .folder import RunFolder
 from .forecast import Forecast
-from .interrupts import held_back, leave_to_client
+from .interrupts import held_back
 from .metrics import budgeted_usd
+from .stopping import leave_to_client, stop_everywhere
 
 
 class Budget:
@@ -112,7 +113,7 @@ class Runner:
             stopped = self._work(own or executor, deque(todo))
         except BaseException as error:
             stopped = error
-            self._rescue(own or executor, waits=isinstance(error, KeyboardInterrupt))
+            self._rescue(own or executor, stops=isinstance(error, KeyboardInterrupt))
         finally:
             if own is not None:
                 own.shutdown(wait=False, cancel_futures=True)
@@ -152,6 +153,8 @@ class Runner:
                 raise
             except Exception as error:
                 outcome = lost_cell(work, error)
+            if outcome.stopped:
+                continue  # There is no answer: it is asked again when the run goes on.
             self._folder.add(outcome)
             if self._folder.failure and not self._is_told:
                 self._is_told = True
@@ -161,15 +164,19 @@ class Runner:
             self._budget.take(outcome.row)
             self._bar.add(outcome.row, self._budget.spent_usd)
 
-    def _rescue(self, executor: Executor | None, *, waits: bool) -> None:
-        """Take what is under way, which is paid for: all of it, or what is there already."""
+    def _rescue(self, executor: Executor | None, *, stops: bool) -> None:
+        """Stop what is under way, where that is wished for; and take what has been answered, which is paid for."""
         # Others, Dask's among them, cannot tell what has begun from what has not, and would cancel both.
         tells = isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor)
         running = {future for future in self._under_way if not (tells and future.cancel())}
-        if waits and running:
-            self._bar.say(f"Waiting for {len(running)} answers that are under way. Interrupt again to drop them.")
         with suppress(BaseException):  # The first one is raised.
-            for future in as_completed(running, timeout=None if waits else 0):
+            if stops and running:
+                self._bar.say(
+                    f"Stopping {len(running)} answers that are under way; resume=True asks them again. "
+                    "Interrupt again to leave at once."
+                )
+                stop_everywhere(executor, [self._under_way[future] for future in running])
+            for future in as_completed(running, timeout=None if stops else 0):
                 with suppress(BrokenExecutor, CancelledError), held_back():
                     self._take([future])
         for future in running:

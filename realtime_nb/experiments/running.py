@@ -50,7 +50,8 @@ def run(
     """Ask every system every example, under every condition, so many times; and write down what comes of it.
 
     Each question gets a session of its own. Rows and recordings are on the disk as soon as they are there. Ctrl-C
-    asks nothing more and waits for what is under way; a second one does not wait.
+    stops what is under way: answers are cancelled at the server, nothing more is asked or tried again, and what was
+    answered is kept. What was stopped is no row, and is asked again by ``resume=True``. A second Ctrl-C does not wait.
 
     Parameters
     ----------

@@ -26,6 +26,7 @@ from .guard import make_judge
 from .guarding import Guarding
 from .http import Api
 from .journal import EventLog, Journal, Listener, LoggedEvent
+from .patience import REPLY_TIMEOUT_S
 from .tool_calls import MAX_ROUNDS, ToolCalls
 from .turn_control import TurnControl
 from .watch import Watch
@@ -142,8 +143,8 @@ class Session(TurnControl, WatchingSession):
         """Open the session; does nothing where it is open."""
 
     @abstractmethod
-    def ask(self, *content: Any) -> Pending[Reply]:
-        """Say, write or show something, and get the answer."""
+    def ask(self, *content: Any, timeout_s: float | None = REPLY_TIMEOUT_S) -> Pending[Reply]:
+        """Say, write or show something, and get the answer; `timeout_s` bounds the server's silence."""
 
     @abstractmethod
     def interrupt(self) -> Pending[bool]:

@@ -326,7 +326,7 @@ class CascadeSession(TurnwiseSession):
         usage = add_usages(step.usage for step in took)
         self._tell("local", StageDone(response_id=response_id, stage=stage, usage=usage, remark=remark))
 
-    async def _close(self) -> None:
-        await super()._close()
+    async def _free(self) -> None:
+        await super()._free()
         if isinstance(self._speaker, RealtimeSpeaker):
             await self._speaker.close()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..backends import Backend
-from ..errors import ConnectionLost, ServerError
+from ..errors import ConnectionLost, LocalProtocolError, ServerError
 from ..secrecy import Secret, hide, masked, shown_cause
 from ..wire.chat import CompletionReader
 from ..wire.mending import parse, well_formed
@@ -45,6 +45,7 @@ class Api:
         self.gate: Gate | None = None
         """Who lets requests of our own client wait that the server refused because there were too many."""
         self._making = asyncio.Lock()
+        self._closings = 0
 
     @classmethod
     def find(cls, backend: Backend | str | None, api_key: str | None, client: AsyncOpenAI | None) -> Api:
@@ -59,16 +60,30 @@ class Api:
         return [Secret(key)] if isinstance(key, str) else []
 
     async def client(self) -> AsyncOpenAI:
-        """Return the client. Loading the SDK and starting the local voice take a while, off the loop."""
+        """Return the client. Loading the SDK and starting the local voice take a while, off the loop.
+
+        Raises
+        ------
+        LocalProtocolError
+            If it was closed meanwhile.
+        """
         if self._given is not None:
             return self._given
+        closings = self._closings
         async with self._making:
-            if self._own is None:
-                self._own = await asyncio.to_thread(_client, self.backend, self.gate)
-            return self._own
+            own = self._own
+            if own is None and self._closings == closings:
+                own = await asyncio.to_thread(_client, self.backend, self.gate)
+                if self._closings != closings:
+                    await own.close()
+            if own is None or self._closings != closings:
+                raise LocalProtocolError("the session was closed before it was open")
+            self._own = own
+            return own
 
     async def close(self) -> None:
-        """Close a client of our own."""
+        """Close a client of our own, also one that is being made."""
+        self._closings += 1
         own, self._own = self._own, None
         if own is not None:
             await own.close()

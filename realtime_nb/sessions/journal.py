@@ -77,6 +77,11 @@ class EventLog:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def last(self, direction: str, before: int) -> LoggedEvent | None:
+        """Return the last event of a direction before a place, if there is one."""
+        places = range(before - 1, -1, -1)
+        return next((self._entries[place] for place in places if self._entries[place].direction == direction), None)
+
     def types(self, direction: str | None = None) -> list[str]:
         """Return the types of all events, or of those of one direction."""
         return [entry.event.type for entry in self if direction in (None, entry.direction)]

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import ServerError
+from ..errors import LocalProtocolError, ServerError
 from ..history import History, items_of, new_item_id
 from ..loop import Pending, submit
 from ..tools import Tool, read_tools
@@ -18,6 +18,7 @@ from ..wire.items import Content, Item, ResponseOptions
 from ..wire.local import StageDone, StageStarted, TurnEdited
 from .base import Session
 from .content import messages_of
+from .patience import REPLY_TIMEOUT_S, patience, response_id_of
 from .stages import TextModel, Took
 from .turn_control import following
 
@@ -30,6 +31,10 @@ class MessageControl(Session):
 
     _instructions: str
     _turn: asyncio.Lock
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._asides: set[asyncio.Task[Reply]] = set()
 
     def update(
         self,
@@ -72,7 +77,7 @@ class MessageControl(Session):
         """Return a name for an item or a response."""
 
     @abstractmethod
-    async def _take_turn(self, content: tuple[Any, ...]) -> Reply:
+    async def _take_turn(self, content: tuple[Any, ...], timeout_s: float | None = REPLY_TIMEOUT_S) -> Reply:
         """Answer; with no content, the conversation as it is."""
 
     @abstractmethod
@@ -149,6 +154,19 @@ class MessageControl(Session):
 
     async def _aside(self, prompt: str, about: list[Turn] | None, max_output_tokens: int) -> Reply:
         await self._connect()
+        task = asyncio.create_task(self._answer_aside(prompt, about, max_output_tokens))
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise LocalProtocolError("the session was closed before the answer came") from None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
+
+    async def _answer_aside(self, prompt: str, about: list[Turn] | None, max_output_tokens: int) -> Reply:
         await self._admit()
         turns = [turn for turn in self.conversation if not _is_unanswered(turn)] if about is None else about
         items = items_of(turns, with_sound=self.hears_sound)
@@ -158,13 +176,18 @@ class MessageControl(Session):
         options = ResponseOptions(conversation="none", max_output_tokens=max_output_tokens)
         self._journal.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request", response=options))
         messages = [*messages_of(items), {"role": "user", "content": prompt}]
+        remarker = self._remarker(has_sound=has_sound, max_output_tokens=max_output_tokens)
         try:
-            await self._remark(
-                self._remarker(has_sound=has_sound, max_output_tokens=max_output_tokens), messages, reader
-            )
+            async with patience(self._journal, REPLY_TIMEOUT_S, lambda event: response_id_of(event) == response_id):
+                await self._remark(remarker, messages, reader)
         except Exception as error:
             code = error.code if isinstance(error, ServerError) else None
             for event in reader.fail(str(error) or type(error).__name__, code):
+                self._journal.note("received", event)
+                self._journal.tell(event)
+            raise
+        except asyncio.CancelledError:
+            for event in reader.cancel():
                 self._journal.note("received", event)
                 self._journal.tell(event)
             raise

@@ -27,13 +27,14 @@ from ..wire.local import Heard, Interrupted
 from ..wire.protocol import RealtimeProtocol
 from ..wire.settings import Options, session_from_options, setting_at
 from .answers import Answers
-from .base import Content, Session, checked_content
+from .base import Session, checked_content
 from .bounds import BoundOptions, taken_apart
 from .connection import Connection
 from .content import message_item
 from .http import Api
 from .item_control import ItemControl
 from .open_microphone import send_live
+from .patience import REPLY_TIMEOUT_S, checked_timeout_s
 from .renewal import Renewal
 from .spoken_input import SpokenInput
 from .tool_calls import MAX_ROUNDS
@@ -163,6 +164,7 @@ class RealtimeSession(Session):
             self._guarding,
             self._gate,
             connect=self._connect,
+            replace=lambda message: self._renewal.replace(message),
             admit=self._admit,
             writes_down=lambda: self._transcription_model is not None,
         )
@@ -247,7 +249,7 @@ class RealtimeSession(Session):
         """
         return submit(self._connect())
 
-    def ask(self, *content: Any) -> Pending[Reply]:
+    def ask(self, *content: Any, timeout_s: float | None = REPLY_TIMEOUT_S) -> Pending[Reply]:
         """Say, write or show something, and get the answer.
 
         Parameters
@@ -256,6 +258,10 @@ class RealtimeSession(Session):
             Words, speech, and pictures: whatever `Picture.of` takes, e.g. a `Picture`, a PIL image, an array, a
             `pathlib.Path` or a matplotlib figure. Words and pictures make one written turn, in their order; speech
             makes one spoken turn behind it, whatever the turn detection, and is sent as fast as the socket takes it.
+        timeout_s : float or None, default 120
+            How long the server may give no sign of the answer, in seconds; `None` waits for ever. Each event of the
+            answer begins the time anew, so that a long answer is never cut. Waiting for the questions before, for
+            tools, for approval, or for a server that has too much to do does not count.
 
         Returns
         -------
@@ -272,6 +278,15 @@ class RealtimeSession(Session):
             If a picture cannot be read.
         TypeError
             If a piece of content is nothing that can be said, written or shown.
+        ReplyTimeout
+            If the server gave no sign of an answer for `timeout_s`. The response is cancelled, and the session can be
+            asked the next question.
+
+        Notes
+        -----
+        Questions that are asked while another one is being answered wait for their turn. One that is cancelled before
+        leaves nothing in the conversation. One that is cancelled later is cancelled at the server; where nothing had
+        been answered, it is taken out of what the model reads.
 
         Examples
         --------
@@ -282,13 +297,15 @@ class RealtimeSession(Session):
         '2 plus 3 is 5.'
         >>> session.close().result()
         """
-        return submit(self._ask(checked_content(content)))
+        return submit(self._answers.ask(checked_content(content), checked_timeout_s(timeout_s)))
 
-    def respond(self, **options: Any) -> Pending[Reply]:
+    def respond(self, *, timeout_s: float | None = REPLY_TIMEOUT_S, **options: Any) -> Pending[Reply]:
         """Ask for a response to the conversation as it is.
 
         Parameters
         ----------
+        timeout_s : float or None, default 120
+            As for `ask`.
         **options
             Overrides for this response, by the API's names: ``instructions``, ``output_modalities``, ``metadata``,
             ``conversation="none"``, ``input``, ``tools``, ``tool_choice``, ``max_output_tokens``, ….
@@ -303,7 +320,7 @@ class RealtimeSession(Session):
         unknown = set(options) - set(ResponseOptions.__struct_fields__)
         if unknown:
             raise SettingsError(f"{sorted(unknown)} cannot be set for one response; see respond()'s docstring")
-        return submit(self._answers.respond(ResponseOptions(**options)))
+        return submit(self._answers.respond(ResponseOptions(**options), checked_timeout_s(timeout_s)))
 
     def send_audio(self, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, captured_ms: float | None = None) -> None:
         """Send microphone audio; returns at once, from any thread.
@@ -447,9 +464,6 @@ class RealtimeSession(Session):
             # Before anything is asked: behind a question it would stand in the place of the answer.
             await self._answers.once(ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none"), 0)
 
-    async def _ask(self, content: tuple[Content, ...]) -> Reply:
-        return await self._answers.ask(content)
-
     async def _attempt(self) -> None:
         await self._line.attempt(self.backend, self.model, self._settings)
 
@@ -483,10 +497,11 @@ class RealtimeSession(Session):
         return await self._items.edit(turn, text)
 
     async def _rerun(self, turn: Turn) -> Reply:
-        await self._connect()
-        self._journal.announce(Interrupted())  # What still sounds is an answer that is taken out.
-        await self._items.ask_anew(turn)
-        return await self._answers.respond(ResponseOptions())
+        async def ask_anew() -> None:
+            self._journal.announce(Interrupted())  # What still sounds is an answer that is taken out.
+            await self._items.ask_anew(turn)
+
+        return await self._answers.respond(ResponseOptions(), first=ask_anew)
 
     async def _aside(self, prompt: str, about: list[Turn] | None, max_output_tokens: int) -> Reply:
         options = ResponseOptions(

@@ -136,6 +136,13 @@ class Renewal:
         self._reason, self._message = "restored", str(error)
         return self._heal
 
+    def replace(self, message: str) -> None:
+        """Let another line take the place of this one, because of what may still come on it."""
+        if self._line.is_ready:
+            self._reason, self._message = "restored", message
+            self._journal.give_up(ConnectionLost(f"the connection was replaced: {message}"))
+            self._line.renew(self._heal)
+
     async def _heal(self) -> None:
         while True:
             wait_s = _WAITS_S[self._tries] * random.uniform(0.75, 1.25)

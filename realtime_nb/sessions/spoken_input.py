@@ -81,7 +81,7 @@ class SpokenInput:
 
         Returns the id of the commit.
         """
-        detection = self._protocol.turn_detection
+        detection = self._protocol.next_turn_detection
         if detection is not None:
             self._protocol.update(_turn_detection(None))
         self._protocol.clear()

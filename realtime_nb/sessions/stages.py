@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..errors import AudioError, ServerError
+from ..loop import Pending
 from ..tokens import Usage, is_amount
 from ..wire import events as ev
 from ..wire.chat import CompletionReader, decode_audio, realtime_usage
@@ -232,6 +233,7 @@ class RealtimeSpeaker:
     def __init__(self, connect: Callable[[], RealtimeSession], model: str):
         self._connect = connect
         self._session: RealtimeSession | None = None
+        self._leaving: set[Pending[None]] = set()
         self.model = model
 
     async def speak(self, text: str) -> AsyncIterator[bytes | Took]:
@@ -271,12 +273,14 @@ class RealtimeSpeaker:
         """Leave a sentence that nobody wants any more: neither pay for the rest, nor hear it in the next one."""
         session, self._session = self._session, None
         if session is not None:
-            session.close()
+            left = session.close()
+            self._leaving.add(left)
+            left.add_done_callback(self._leaving.discard)
 
     async def close(self) -> None:
         """Hang up."""
-        if self._session is not None:
-            await self._session.close()
+        self._hang_up()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
 
 
 async def _sound_in(answer: Answer, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

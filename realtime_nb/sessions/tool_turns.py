@@ -20,6 +20,7 @@ from ..wire.items import Item, ResponseOptions
 from ..wire.local import ApprovalGiven, Interrupted
 from ..wire.settings import setting_at
 from .connection import Connection
+from .patience import REPLY_TIMEOUT_S
 from .tool_calls import ToolCalls
 
 #: How long the tool of an MCP server may take until the model is asked to go on without it.
@@ -37,6 +38,10 @@ class _Round:
     call_ids: set[str]
     next: asyncio.Future[Reply | None]
     """The response that follows; `None` where the person has begun something else."""
+    timeout_s: float | None
+    """How long the server may be silent about it."""
+    task: asyncio.Task[None] | None = None
+    """What runs the calls, and asks for it."""
 
 
 class ToolTurns:
@@ -49,16 +54,21 @@ class ToolTurns:
     calls : ToolCalls
         What may be called.
     respond : callable
-        Asks for a response, given its options and the number of the round, and waits for it.
+        Asks for a response, given its options, the number of the round, and how long the server may be silent.
     """
 
-    def __init__(self, line: Connection, calls: ToolCalls, respond: Callable[[ResponseOptions, int], Awaitable[Reply]]):
+    def __init__(
+        self,
+        line: Connection,
+        calls: ToolCalls,
+        respond: Callable[[ResponseOptions, int, float | None], Awaitable[Reply]],
+    ):
         self._line = line
         self._calls = calls
         self._respond = respond
         self._person = 0
         self._spoken: set[str] = set()
-        self._asked: dict[str, tuple[ResponseOptions, int]] = {}
+        self._asked: dict[str, tuple[ResponseOptions, int, float | None]] = {}
         self._begun: dict[str, int] = {}
         self._rounds: dict[str, _Round] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -81,9 +91,9 @@ class ToolTurns:
         """Whether calls are on their way to the next response."""
         return bool(self._tasks)
 
-    def asked(self, request_id: str, options: ResponseOptions, number: int) -> None:
-        """Note with which options, and in which round, a response was asked for."""
-        self._asked[request_id] = options, number
+    def asked(self, request_id: str, options: ResponseOptions, number: int, timeout_s: float | None) -> None:
+        """Note with which options, in which round, and with how much patience a response was asked for."""
+        self._asked[request_id] = options, number, timeout_s
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -100,8 +110,20 @@ class ToolTurns:
             self._rounds = {name: each for name, each in self._rounds.items() if name in self._tasks}
 
     async def last(self, reply: Reply) -> Reply:
-        """Return the reply that a turn ends with: this one, or what follows the tools that it calls."""
-        while (after := self._rounds.get(reply.response_id)) and (following := await asyncio.shield(after.next)):
+        """Return the reply that a turn ends with: this one, or what follows the tools that it calls.
+
+        Where that is cancelled, nothing more follows: tools that run get to their end, and the model is told.
+        """
+        while after := self._rounds.get(reply.response_id):
+            try:
+                following = await asyncio.shield(after.next)
+            except asyncio.CancelledError:
+                if after.task is not None:
+                    after.task.cancel()
+                    await asyncio.wait([after.task])
+                raise
+            if following is None:
+                break
             reply = following
         return reply
 
@@ -141,7 +163,8 @@ class ToolTurns:
 
     def _on_done(self, event: ev.ResponseDone) -> None:
         response_id = event.response.id
-        options, number = self._asked.pop(self._line.protocol.request_of(response_id) or "", (ResponseOptions(), 0))
+        asked = self._line.protocol.request_of(response_id) or ""
+        options, number, timeout_s = self._asked.pop(asked, (ResponseOptions(), 0, REPLY_TIMEOUT_S))
         person = self._begun.pop(response_id, self._person)
         reply = self._line.journal.conversation.reply(response_id)
         if reply is None or not reply.in_conversation:
@@ -158,10 +181,15 @@ class ToolTurns:
                 self._send_output(call.call_id, self._calls.refuse(call, f"not run: {why}"))
             return
         after = _Round(
-            options, number, person, {turn.call_id or turn.item_id for turn in (*calls, *remote)}, self._expected()
+            options,
+            number,
+            person,
+            {turn.call_id or turn.item_id for turn in (*calls, *remote)},
+            self._expected(),
+            timeout_s,
         )
         self._rounds[response_id] = after
-        task = asyncio.create_task(self._go_on(reply, after, calls, remote))
+        task = after.task = asyncio.create_task(self._go_on(reply, after, calls, remote))
         self._tasks[response_id] = task
 
         def over(_: Any) -> None:
@@ -192,7 +220,11 @@ class ToolTurns:
             if is_over or by_hand or after.person != self._person:
                 following = None
             else:
-                following = await self._respond(self._options_after(after), after.number + 1)
+                following = await self._respond(self._options_after(after), after.number + 1, after.timeout_s)
+        except asyncio.CancelledError:
+            if not after.next.done():
+                after.next.set_result(None)
+            raise
         except Exception as error:
             if not after.next.done():
                 after.next.set_exception(error)

@@ -20,7 +20,11 @@ from .base import Content, checked_content
 from .content import item_content, message_part
 from .http import Api
 from .message_control import MessageControl
+from .patience import REPLY_TIMEOUT_S, checked_timeout_s, patience, response_id_of
 from .tool_calls import MAX_ROUNDS
+
+#: What comes of a question before there is an answer.
+_HEARD = (ev.ConversationItemInputAudioTranscriptionDelta, ev.ConversationItemInputAudioTranscriptionCompleted)
 
 
 class TurnwiseSession(MessageControl):
@@ -38,6 +42,7 @@ class TurnwiseSession(MessageControl):
         self._open = False
         self._numbers = itertools.count(1)
         self._turn = asyncio.Lock()
+        self._closings = 0
         self._answering: asyncio.Task[Reply] | None = None
         self._making: asyncio.Task[None] | None = None
         self._halted: BudgetReached | None = None
@@ -53,7 +58,7 @@ class TurnwiseSession(MessageControl):
         """Get ready; nothing is sent before the first question."""
         return submit(self._connect())
 
-    def ask(self, *content: Any) -> Pending[Reply]:
+    def ask(self, *content: Any, timeout_s: float | None = REPLY_TIMEOUT_S) -> Pending[Reply]:
         """Say, write or show something, and get the answer.
 
         Parameters
@@ -61,6 +66,11 @@ class TurnwiseSession(MessageControl):
         *content : str, AudioClip or picture
             Words, speech and pictures of one message, in their order; a picture is whatever `Picture.of` takes, e.g.
             a `Picture`, a PIL image, an array, a `pathlib.Path` or a matplotlib figure.
+        timeout_s : float or None, default 120
+            How long the server may give no sign of the answer, in seconds; `None` waits for ever. Each piece of the
+            answer begins the time anew, so that a long answer is never cut; one that is not streamed comes in one
+            piece. Waiting for the questions before, for tools, for approval, or for a server that has too much to do
+            does not count.
 
         Returns
         -------
@@ -76,6 +86,14 @@ class TurnwiseSession(MessageControl):
             If a picture cannot be read, or the model takes none.
         TypeError
             If a piece of content is nothing that can be said, written or shown.
+        ReplyTimeout
+            If the server gave no sign of an answer for `timeout_s`. The request is ended, and the session can be asked
+            the next question.
+
+        Notes
+        -----
+        A question that got no whole answer, because it was cancelled or failed, stays in the records, and is not put
+        to the model again. `close` ends those that wait with an error.
 
         Examples
         --------
@@ -85,14 +103,20 @@ class TurnwiseSession(MessageControl):
         '2 plus 3 is 5.'
         >>> session.close().result()
         """
-        checked = checked_content(content)
+        checked, timeout_s = checked_content(content), checked_timeout_s(timeout_s)
         if any(isinstance(piece, Picture) for piece in checked):
             self._check_sees()
-        return submit(self._take_turn(checked))
+        return submit(self._take_turn(checked, timeout_s))
 
-    def respond(self) -> Pending[Reply]:
-        """Ask for an answer to the conversation as it is, e.g. after `send_function_output`."""
-        return submit(self._take_turn(()))
+    def respond(self, *, timeout_s: float | None = REPLY_TIMEOUT_S) -> Pending[Reply]:
+        """Ask for an answer to the conversation as it is, e.g. after `send_function_output`.
+
+        Parameters
+        ----------
+        timeout_s : float or None, default 120
+            As for `ask`.
+        """
+        return submit(self._take_turn((), checked_timeout_s(timeout_s)))
 
     def send_function_output(self, call_id: str, output: str) -> Pending[None]:
         """Answer a function call of the model's; then `respond` lets it go on."""
@@ -140,6 +164,8 @@ class TurnwiseSession(MessageControl):
         self._watch.check()
         self._journal.begin()
         await self._api.client()
+        if self.state == "open":
+            return  # Another caller was quicker.
         self._halted = None
         self._open = True
         self._tell("local", ev.SessionCreated(session=self._settings()), StateChanged(state="open"))
@@ -149,10 +175,13 @@ class TurnwiseSession(MessageControl):
             self._journal.note(direction, event)
             self._journal.tell(event)
 
-    async def _take_turn(self, content: tuple[Content, ...]) -> Reply:
+    async def _take_turn(self, content: tuple[Content, ...], timeout_s: float | None = REPLY_TIMEOUT_S) -> Reply:
+        closings = self._closings
         await self._connect()
         async with self._turn:
-            self._answering = asyncio.create_task(self._last_reply_to(content))
+            if self._closings != closings:
+                raise self._halted or LocalProtocolError("the session was closed before the question was put")
+            self._answering = asyncio.create_task(self._last_reply_to(content, timeout_s))
             try:
                 return await asyncio.shield(self._answering)
             except asyncio.CancelledError:
@@ -164,12 +193,12 @@ class TurnwiseSession(MessageControl):
             finally:
                 self._answering = None
 
-    async def _last_reply_to(self, content: tuple[Content, ...]) -> Reply:
+    async def _last_reply_to(self, content: tuple[Content, ...], timeout_s: float | None) -> Reply:
         """Answer a question, and go on as long as the model calls functions of ours."""
         if text := self._to_disclose:
             self._to_disclose = ""
-            await self._reply_to((), recite=text)
-        reply = await self._reply_to(content)
+            await self._reply_to((), timeout_s, recite=text)
+        reply = await self._reply_to(content, timeout_s)
         for number in range(1, self._calls.max_rounds + 1):
             calls = self._calls.calls_of(reply)
             if not calls:
@@ -178,7 +207,7 @@ class TurnwiseSession(MessageControl):
             if len(calls) < len(reply.function_calls):
                 break  # The others are the caller's to answer.
             # What had to be called has been called; and at last there must be an answer in words.
-            reply = await self._reply_to((), "none" if number == self._calls.max_rounds else "auto")
+            reply = await self._reply_to((), timeout_s, "none" if number == self._calls.max_rounds else "auto")
         else:
             for call in self._calls.calls_of(reply):
                 self._note_output(call.call_id, self._calls.refuse(call, "not run: too many calls for one question"))
@@ -200,18 +229,30 @@ class TurnwiseSession(MessageControl):
                 await take(call_id, error_text("the person did not wait for it"))
 
     async def _reply_to(
-        self, content: tuple[Content, ...], tool_choice: str | None = None, *, recite: str = ""
+        self,
+        content: tuple[Content, ...],
+        timeout_s: float | None,
+        tool_choice: str | None = None,
+        *,
+        recite: str = "",
     ) -> Reply:
         """Answer a question, when it is this session's turn to ask the server."""
         await self._admit()
         await self._gate.enter(self.backend)
+        response_id = self._next_id()
+
+        def is_sign(event: Any) -> bool:
+            return isinstance(event, _HEARD) or response_id_of(event) == response_id
+
         try:
-            return await self._reply_now(content, tool_choice, recite)
+            async with patience(self._journal, timeout_s, is_sign):
+                return await self._reply_now(response_id, content, tool_choice, recite)
         finally:
             self._gate.leave()
 
-    async def _reply_now(self, content: tuple[Content, ...], tool_choice: str | None, recite: str) -> Reply:
-        response_id = self._next_id()
+    async def _reply_now(
+        self, response_id: str, content: tuple[Content, ...], tool_choice: str | None, recite: str
+    ) -> Reply:
         reader = CompletionReader(response_id, f"{response_id}_request")
         self._show(content)
         self._journal.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request"))
@@ -289,18 +330,25 @@ class TurnwiseSession(MessageControl):
 
     async def _halt(self, error: BudgetReached) -> None:
         self._halted = error
-        if self._answering is not None:
-            self._answering.cancel()
-            await asyncio.gather(self._answering, return_exceptions=True)
         await self._end_with(str(error))
 
     async def _close(self) -> None:
-        if self._open:
-            await self._interrupt()
-            await self._end_with("")
+        if self._answering is not None:
+            self._tell("local", Interrupted())
+        await self._end_with("")
 
     async def _end_with(self, message: str) -> None:
+        """End what is under way, what waits for its turn, and what is about to connect; then the session."""
+        self._closings += 1
+        working = {*self._asides, *([self._answering] if self._answering is not None else [])}
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
         if self._open:
             self._open = False
-            await self._api.close()
             self._tell("local", StateChanged(state="closed", message=message))
+        await self._free()
+
+    async def _free(self) -> None:
+        """Give back what the session holds."""
+        await self._api.close()

@@ -32,6 +32,7 @@ _ANSWERS: dict[type[ev.ClientEvent], type[ev.ServerEvent]] = {
     ev.InputAudioBufferCommit: ev.InputAudioBufferCommitted,
     ev.InputAudioBufferClear: ev.InputAudioBufferCleared,
 }
+_ENDS_OF_EXPECTATION = (ev.ResponseCreated, ev.Error, ev.InputAudioBufferSpeechStarted, ev.SessionUpdated)
 
 
 class State(Enum):
@@ -70,6 +71,10 @@ class RealtimeProtocol:
         self._guess: tuple[str, ev.ResponseCreate] | None = None
         self._blocked = False
         self._cancel_wish = False
+        self._given_up: set[str] = set()
+        self.is_about_to_answer = False
+        """Whether the server has found a turn that it will answer by itself, and has not begun to."""
+        self._detection_sent: tuple[str, dict[str, Any] | None] = ("", None)
         self._late: set[str] = set()
         self._beside: dict[str, None] = {}
         self._unanswered_requests: set[str] = set()
@@ -128,6 +133,7 @@ class RealtimeProtocol:
         elif isinstance(event, ev.ResponseCreated | ev.ResponseDone):
             event = self._placed(event)
         self.answered = self._answered_by(event)
+        self._note_own_answer(event)
         if isinstance(event, ev.SessionCreated):
             self.session = event.session
             if self.state is State.CONNECTING:
@@ -183,7 +189,11 @@ class RealtimeProtocol:
 
     def update(self, session: dict[str, Any]) -> str:
         """Change settings, given in the API's own shape; return the event's id."""
-        return self._send(ev.SessionUpdate, "change settings", session=session)
+        event_id = self._send(ev.SessionUpdate, "change settings", session=session)
+        settings = setting_at(session, "audio.input")
+        if isinstance(settings, dict) and "turn_detection" in settings:
+            self._detection_sent = event_id, settings["turn_detection"]
+        return event_id
 
     def create_item(self, item: Item, previous_item_id: str | UnsetType = UNSET) -> str:
         """Add an item to the conversation; return the event's id."""
@@ -241,8 +251,48 @@ class RealtimeProtocol:
                 self._late.add(self._active)
                 self._send(ev.ResponseCancel, "cancel a response", response_id=self._active)
             return True
-        self._cancel_wish = self._asked is not None
-        return self._cancel_wish
+        if self._asked is not None:
+            self.withdraw(self._asked_id)
+        return self._asked is not None
+
+    def withdraw(self, request_id: str) -> None:
+        """Stop what comes of a request that nobody waits for any more: it is not sent, or its response is cancelled."""
+        self._check_open("cancel a response")
+        self._wishes = deque(wish for wish in self._wishes if wish.event_id != request_id)
+        if self._asked_id == request_id:
+            if not self._cancel_wish:
+                self._send(ev.ResponseCancel, "cancel a response")  # The server may have begun it by now.
+            self._cancel_wish = True  # Otherwise as soon as it has.
+        elif (response_id := self._response_to(request_id)) and self.is_engaged(request_id):
+            self.cut(response_id)
+
+    def is_engaged(self, request_id: str) -> bool:
+        """Whether a request waits here or at the server, or its response is being made."""
+        active = self._active is not None and self._requests.get(self._active) == request_id
+        return active or request_id in self._beside or self.is_waiting(request_id)
+
+    def abandon(self, request_id: str) -> bool:
+        """Let the next request go out, though a server has not ended what it was told to; what comes late is cut.
+
+        Returns
+        -------
+        is_known : bool
+            Whether a late answer can be told from one to the next request. Servers that do not send metadata back do
+            not say what they answer: then only another connection is safe.
+        """
+        self.withdraw(request_id)
+        is_known = True
+        if self._asked_id == request_id:
+            self._asked, self._cancel_wish, self._perhaps = None, False, ""
+            self._given_up.add(request_id)
+            is_known = self._echoes
+        elif request_id in self._beside and self._response_to(request_id) is None:
+            self._given_up.add(request_id)
+        elif self._active is not None and self._requests.get(self._active) == request_id:
+            self._active = None
+        self._beside.pop(request_id, None)
+        self._advance()
+        return is_known
 
     def cut(self, response_id: str) -> None:
         """Drop what still comes of a response, and stop it if it is being made, in the conversation or beside it."""
@@ -329,6 +379,11 @@ class RealtimeProtocol:
         return self._active
 
     @property
+    def is_free(self) -> bool:
+        """Whether nothing is asked for, or being made, in the conversation: what is asked now is answered next."""
+        return self._active is None and self._asked is None and not self._wishes
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is asked for, made, or waiting in the buffer for a turn to be ended by hand."""
         waiting = self._wishes or self._asked or self._active or self._beside or any(self._unanswered.values())
@@ -340,7 +395,27 @@ class RealtimeProtocol:
         detection = setting_at(self.session, "audio.input.turn_detection")
         return detection if isinstance(detection, dict) else None
 
+    @property
+    def next_turn_detection(self) -> dict[str, Any] | None:
+        """The turn detection that will be in force when the server has taken all that was sent."""
+        event_id, detection = self._detection_sent
+        return detection if event_id in self._unanswered[ev.SessionUpdated] else self.turn_detection
+
     # --- inside ---
+
+    def _response_to(self, request_id: str) -> str | None:
+        """Return the response that answers a request; the last, where it was asked for again."""
+        found = (response_id for response_id, request in reversed(self._requests.items()) if request == request_id)
+        return next(found, None)
+
+    def _note_own_answer(self, event: Any) -> None:
+        """Note whether the server is about to answer a turn that it has found."""
+        if isinstance(event, ev.InputAudioBufferCommitted):
+            detection = self.turn_detection
+            by_itself = self.answered is None and detection is not None
+            self.is_about_to_answer = by_itself and (detection or {}).get("create_response") is not False
+        elif isinstance(event, _ENDS_OF_EXPECTATION):
+            self.is_about_to_answer = False
 
     def _check_open(self, what: str) -> None:
         if self.state is not State.OPEN:
@@ -414,6 +489,15 @@ class RealtimeProtocol:
         if response_id in self._requests or response_id == self._active:
             return  # It is told again.
         request_id = self._request_in(event.response)
+        if request_id is not None and request_id in self._given_up:
+            self._given_up.discard(request_id)
+            self._answer(response_id, request_id)
+            if event.response.conversation_id is not None:
+                self._active = response_id
+            self.cut(response_id)
+            return
+        # What was asked for again, because it seemed to be refused, is answered after all.
+        self._wishes = deque(wish for wish in self._wishes if wish.event_id != request_id)
         if event.response.conversation_id is None:
             self._answer(response_id, request_id or next(iter(self._beside), ""))
             return

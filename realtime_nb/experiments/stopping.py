@@ -1,0 +1,87 @@
+"""Stopping cells that are under way: their answers are cancelled at the server, and nothing is asked again."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Hashable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ..sessions.base import Session
+from .interrupts import is_dask
+
+#: How long a session may take to tell its server.
+_STOP_WAIT_S = 5.0
+
+
+class Cell:
+    """A cell that a thread of this process is at."""
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        """Set when nothing more shall be asked for it."""
+        self.session: Session | None = None
+        """Where it asks now."""
+
+
+_AT_WORK: dict[Hashable, Cell] = {}
+
+
+@contextmanager
+def at_work(work: Any) -> Iterator[Cell]:
+    """Let a cell be stopped while it is being worked at."""
+    cell = _AT_WORK[id(work)] = Cell()
+    try:
+        yield cell
+    finally:
+        _AT_WORK.pop(id(work), None)
+
+
+def stop_cells(works: Iterable[Any] | None = None) -> None:
+    """Stop what this process is at: all of it, or these pieces of work; returns when the servers are told."""
+    keys = list(_AT_WORK) if works is None else [id(work) for work in works]
+    cells = [cell for key in keys if (cell := _AT_WORK.get(key)) is not None]
+    for cell in cells:
+        cell.stopped.set()
+    sessions = [cell.session for cell in cells if cell.session is not None]
+    # The answers first: a server may go on to make, and to bill, what nobody hears any more.
+    for step in ("interrupt", "close"):
+        for pending in [getattr(session, step)() for session in sessions]:
+            with suppress(Exception):
+                pending.result(_STOP_WAIT_S)
+
+
+def stop_everywhere(executor: Executor | None, works: Iterable[Any]) -> None:
+    """Stop work in threads of this process, in worker processes, or on a Dask cluster; others cannot be told."""
+    stop_cells(works)
+    if is_dask(executor):
+        executor._client.run(stop_cells, on_error="ignore")  # type: ignore[union-attr]
+    elif isinstance(executor, ProcessPoolExecutor) and sys.platform != "win32":
+        for pid in list(executor._processes or ()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)  # See `leave_to_parent`.
+
+
+def leave_to_parent() -> None:
+    """Take an interrupt for the end of what is under way here, where this is the main thread of a worker process.
+
+    Its parent ends the process; a worker that ended by itself would break the pool.
+    """
+
+    def stop(number: int, frame: Any) -> None:
+        # Not here: what is interrupted may hold a lock that this needs.
+        threading.Thread(target=stop_cells, name="realtime_nb-stop", daemon=True).start()
+
+    if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, stop)
+
+
+def leave_to_client(executor: Executor | None) -> None:
+    """Take interrupts in the same way on the workers of a Dask cluster; their work runs beside their main thread."""
+    if is_dask(executor):
+        executor._client.run(leave_to_parent, on_error="ignore")  # type: ignore[union-attr]
