@@ -196,7 +196,10 @@ def spectrogram(
     if not range_db > 0:
         raise AudioError(f"range_db={range_db} must be positive")
     told = _told_words(words, sounding)
-    with _drawing, Progress("analyse"):
+    from threadpoolctl import threadpool_limits  # Of scikit-learn's, which comes with librosa.
+
+    # The products of matrices are small: to wait for a second thread takes longer than they do, on a busy machine most.
+    with _drawing, Progress("analyse"), threadpool_limits(1, "blas"):
         return _analyse(tracks, transform, range_db, told)
 
 
