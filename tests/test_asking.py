@@ -31,7 +31,8 @@ def test_live_takes_as_long_as_question_and_answer_sound(kind, question):
 def test_otherwise_the_clip_is_a_turn_at_once(question):
     with rt.RealtimeSession(backend="local") as session:
         reply = ask(session, question, live=False, timeout_s=WAIT_S)
-        assert reply.status == "completed" and reply.timing.turn_detected_ms < 300
+        assert reply.status == "completed"
+        assert "input_audio_buffer.speech_stopped" not in session.log.types("received")  # Nobody waited for silence.
         types = session.log.types("sent")
         assert types.count("input_audio_buffer.commit") == 1
 

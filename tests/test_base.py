@@ -99,7 +99,7 @@ def test_bundles_from_the_comm_are_taken_and_answered_from_the_handler(lamp):
     for _ in range(3):
         lamp._uplink.comm.handle_msg({"content": {"data": {"method": "custom", "content": bundle}}, "buffers": []})
     assert sent == [{"kind": "taken"}]  # Twice a second at most.
-    submit(_nothing()).result(5)
+    submit(_nothing()).result(30)
     assert lamp.road == "comm"
 
 
@@ -111,7 +111,7 @@ def test_a_closed_widget_is_freed():
     lamp = Lamp()
     gone = weakref.ref(lamp)
     lamp.close()
-    submit(_nothing()).result(5)  # The road is shut on the I/O thread.
+    submit(_nothing()).result(30)  # The road is shut on the I/O thread.
     del lamp
     gc.collect()
     assert gone() is None

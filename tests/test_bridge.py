@@ -34,7 +34,7 @@ class Page:
 
     def until(self, condition):
         with self.changed:
-            assert self.changed.wait_for(condition, timeout=5)
+            assert self.changed.wait_for(condition, timeout=30)
 
 
 @pytest.fixture

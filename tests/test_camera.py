@@ -22,7 +22,7 @@ def arrive(camera, *messages):
         for message in messages:
             camera._on_message(message)
 
-    submit(take()).result(5)
+    submit(take()).result(30)
 
 
 def wanted(camera):
@@ -31,16 +31,16 @@ def wanted(camera):
     async def keys():
         return list(camera._wanted)
 
-    return submit(keys()).result(5)
+    return submit(keys()).result(30)
 
 
 def test_a_snapshot_is_the_picture_that_answers_it(camera):
     first, second = camera.snapshot(), camera.snapshot(detail="low")
     keys = wanted(camera)
     arrive(camera, Shot(JPEG, keys[1]))
-    assert second.result(5).detail == "low" and not first.done()
+    assert second.result(30).detail == "low" and not first.done()
     arrive(camera, Shot(JPEG, keys[0]))
-    picture = first.result(5)
+    picture = first.result(30)
     assert (picture.width, picture.height, picture.data) == (600, 400, JPEG)
     assert camera.picture is picture and wanted(camera) == []
 
@@ -50,7 +50,7 @@ def test_the_browsers_words_are_the_error(camera):
     [key] = wanted(camera)
     arrive(camera, {"kind": "no_picture", "key": key, "text": "No camera was found."})
     with pytest.raises(PictureError, match="No camera was found"):
-        pending.result(5)
+        pending.result(30)
 
 
 def test_a_picture_that_the_person_takes_is_kept(camera):
@@ -60,7 +60,7 @@ def test_a_picture_that_the_person_takes_is_kept(camera):
 
 def test_without_a_page_a_snapshot_ends_in_time(camera):
     with pytest.raises(PictureError, match=r"no picture within 0.05 s: show the camera in a cell first"):
-        camera.snapshot(timeout_s=0.05).result(5)
+        camera.snapshot(timeout_s=0.05).result(30)
 
 
 def test_closing_ends_those_that_wait(camera):
@@ -68,7 +68,7 @@ def test_closing_ends_those_that_wait(camera):
     wanted(camera)
     camera.close()
     with pytest.raises(PictureError, match="taken off the page"):
-        pending.result(5)
+        pending.result(30)
 
 
 def test_sizes_streams_and_sources_are_checked(camera):

@@ -58,7 +58,7 @@ class Desk:
         async def take():
             self.desk.handlers[kind]({"kind": kind, **fields})
 
-        submit(take()).result(5)
+        submit(take()).result(30)
         return self.pendings[-1].exception(20) if self.pendings else None
 
     @property
@@ -108,7 +108,7 @@ def test_a_look_that_failed_and_a_watch_that_ended_by_itself_are_told(desk):
     desk.camera.failure = PictureError("the camera is covered")
     desk.page("watch", on=True)
     until(lambda: "the last look failed: the camera is covered" in desk.told["told"])
-    desk.session.close().result(5)
+    desk.session.close().result(30)
     until(lambda: not desk.told["watching"])
     desk.camera.failure = None
 

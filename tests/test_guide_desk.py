@@ -25,7 +25,7 @@ def on_the_io_thread(function, *arguments, **options):
     async def call():
         function(*arguments, **options)
 
-    submit(call()).result(5)
+    submit(call()).result(30)
 
 
 def test_a_page_is_told_before_anything_is_connected_and_only_of_what_changes(session):

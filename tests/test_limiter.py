@@ -66,10 +66,10 @@ def test_raising_the_bound_lets_in_who_waits_from_any_thread():
         limiter = Limiter(max_sessions=1)
         order, said, tasks = await visitors(limiter, 4)
         await asyncio.to_thread(setattr, limiter, "max_sessions", 3)
-        await asyncio.wait_for(asyncio.gather(*tasks[:3]), 5)
+        await asyncio.wait_for(asyncio.gather(*tasks[:3]), 30)
         assert order == [0, 1, 2] and (limiter.open, limiter.waiting) == (3, 1)
         limiter.max_sessions = 4
-        await asyncio.wait_for(tasks[3], 5)
+        await asyncio.wait_for(tasks[3], 30)
         assert said[-3:] == ["", "", ""]
 
     asyncio.run(main())
@@ -107,7 +107,7 @@ def test_servers_do_not_stand_in_each_others_way():
     async def main():
         limiter = Limiter(max_sessions=1)
         await limiter.enter("a", quiet)
-        await asyncio.wait_for(limiter.enter("b", quiet), 5)
+        await asyncio.wait_for(limiter.enter("b", quiet), 30)
         assert limiter.open == 2
 
     asyncio.run(main())
@@ -142,7 +142,7 @@ def test_good_news_from_the_server_ends_the_wait():
         await turns()
         assert not waiting.done()
         limiter.told("m", limit=100, remaining=100, reset_s=0)
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 30)
 
     asyncio.run(main())
 
@@ -150,11 +150,12 @@ def test_good_news_from_the_server_ends_the_wait():
 def test_a_refusal_holds_all_who_ask_for_the_same_and_nobody_else():
     async def main():
         limiter = Limiter()
-        limiter.refused("m", retry_after_s=0.15)
+        limiter.refused("m", retry_after_s=1.0)
         began = time.monotonic()
-        await asyncio.wait_for(limiter.admit("other", 1, quiet), 5)
-        assert time.monotonic() - began < 0.15
-        await asyncio.wait_for(limiter.admit("m", 1, quiet), 5)
-        assert time.monotonic() - began >= 0.14
+        same = asyncio.create_task(limiter.admit("m", 1, quiet))
+        await asyncio.wait_for(limiter.admit("other", 1, quiet), 30)
+        assert not same.done()
+        await asyncio.wait_for(same, 30)
+        assert time.monotonic() - began >= 0.99
 
     asyncio.run(main())

@@ -61,9 +61,9 @@ class Desk:
                 else:
                     self.line.handlers[message["kind"]](message)
 
-        submit(take()).result(5)
+        submit(take()).result(30)
         for pending in self.pendings:
-            pending.exception(5)
+            pending.exception(30)
 
     def do(self, function, *arguments):
         """Call something of the line's on the I/O thread."""
@@ -71,9 +71,9 @@ class Desk:
         async def call():
             function(*arguments)
 
-        submit(call()).result(5)
+        submit(call()).result(30)
         for pending in self.pendings:
-            pending.exception(5)
+            pending.exception(30)
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_an_interrupt_by_hand_cancels_and_flushes(desk):
 
 def test_an_interrupt_from_a_cell_silences_the_page_too(desk):
     desk.session.begin_answer("item-1", "Hello.", seconds=5)
-    desk.session.interrupt().result(5)
+    desk.session.interrupt().result(30)
     assert desk.road.controls("flush")
 
 

@@ -36,7 +36,7 @@ def arrive(microphone, *messages):
         for message in messages:
             microphone._on_message(message)
 
-    submit(take()).result(5)
+    submit(take()).result(30)
 
 
 def test_it_asks_for_sound_only_and_without_echo(microphone):
@@ -86,32 +86,32 @@ def test_the_rate_may_change_between_frames():
 
 def test_record_counts_samples_and_stops(microphone):
     pending = microphone.record(0.1)
-    submit(asyncio.sleep(0)).result(5)
+    submit(asyncio.sleep(0)).result(30)
     assert microphone.recording
     arrive(microphone, *frames(tone(0.2)))
-    clip = pending.result(5)
+    clip = pending.result(30)
     assert clip.duration_s == pytest.approx(0.1)
     assert not microphone.recording
 
 
 def test_record_fails_in_the_browsers_words(microphone):
     pending = microphone.record(1.0)
-    submit(asyncio.sleep(0)).result(5)
+    submit(asyncio.sleep(0)).result(30)
     arrive(
         microphone,
         {"kind": "problem", "text": "No microphone was found."},
         {"kind": "shared", "name": "recording", "value": False},
     )
     with pytest.raises(AudioError, match="No microphone was found"):
-        pending.result(5)
+        pending.result(30)
 
 
 def test_stopping_early_gives_what_there_is(microphone):
     pending = microphone.record(10.0)
-    submit(asyncio.sleep(0)).result(5)
+    submit(asyncio.sleep(0)).result(30)
     arrive(microphone, *frames(tone(0.2)))
     microphone.stop()
-    assert pending.result(5).duration_s == pytest.approx(0.2)
+    assert pending.result(30).duration_s == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
@@ -136,7 +136,7 @@ def test_an_exception_in_a_listener_is_shown(microphone):
     async def take():
         microphone._road._hand_on(frames(tone(0.02))[0])
 
-    submit(take()).result(5)
+    submit(take()).result(30)
     assert microphone.error == "ZeroDivisionError: division by zero"
 
 

@@ -30,7 +30,7 @@ class Notebook:
 
     def until(self, condition):
         with self.updated:
-            assert self.updated.wait_for(lambda: condition([*self.outputs.values()]), timeout=5)
+            assert self.updated.wait_for(lambda: condition([*self.outputs.values()]), timeout=30)
 
 
 @pytest.fixture

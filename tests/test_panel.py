@@ -27,7 +27,7 @@ def arrive(panel, message):
     async def take():
         panel._on_message(message)
 
-    submit(take()).result(5)
+    submit(take()).result(30)
 
 
 def test_it_says_who_speaks_before_anything_is_connected(panel):
@@ -49,7 +49,7 @@ def test_the_way_to_take_turns_can_be_chosen(session):
 
 def test_python_and_page_both_set_the_way_to_take_turns(panel, session):
     panel.hands_free = False
-    submit(_nothing()).result(5)
+    submit(_nothing()).result(30)
     assert session.turn_detection is None
     arrive(panel, {"kind": "shared", "name": "hands_free", "value": True})
     assert panel.hands_free
@@ -63,7 +63,7 @@ def test_its_state_is_the_sessions(panel, session):
 
 def test_disconnect_closes_the_session(panel, session):
     arrive(panel, {"kind": "disconnect"})
-    submit(_nothing()).result(5)
+    submit(_nothing()).result(30)
     assert session.names() == ["close"]
 
 
@@ -100,7 +100,7 @@ def test_a_closed_panel_leaves_a_note_in_its_output(panel, monkeypatch):
     assert "application/vnd.jupyter.widget-view+json" in live
     assert live["text/html"] == f"<p>{panel!r}</p>"
     panel.close()
-    assert left.wait(5)
+    assert left.wait(30)
     note, *_ = shown.values()
     assert note.keys() == {"text/plain", "text/html"} and "Run this cell again" in note["text/plain"]
 

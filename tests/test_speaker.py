@@ -138,7 +138,7 @@ def arrive(speaker, message):
     async def take():
         speaker._on_message(message)
 
-    submit(take()).result(5)
+    submit(take()).result(30)
 
 
 def test_play_ends_when_the_page_has_played_it_all(speaker):
@@ -147,7 +147,7 @@ def test_play_ends_when_the_page_has_played_it_all(speaker):
     arrive(speaker, {"kind": "played", **played(playing=at(1, 2_400))})
     assert not pending.done()
     arrive(speaker, {"kind": "played", **played(finished=[at(1, 24_000)])})
-    assert pending.result(5) == 1000.0
+    assert pending.result(30) == 1000.0
     assert not speaker.playing
 
 
@@ -157,7 +157,7 @@ def test_a_stop_ends_play_with_what_was_heard(speaker):
     pending = speaker.play(AudioClip(from_pcm16(SECOND)))
     speaker.stop()
     arrive(speaker, {"kind": "flushed", "positions": [at(1, 2_400)], "time_ms": 0.0})
-    assert pending.result(5) == 100.0
+    assert pending.result(30) == 100.0
     assert reports == [("clip-1", 100.0, True)]
     assert not speaker.playing
 

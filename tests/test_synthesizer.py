@@ -175,11 +175,11 @@ def test_long_text_begins_at_once_and_ends(text):
         async for piece in synthesizer.speak(text, voice="verse"):
             first_s = first_s or time.perf_counter() - begun
             size += len(piece.pcm)
-        return size / 48_000, first_s
+        return size / 48_000, first_s / (time.perf_counter() - begun)
 
-    duration_s, first_s = run(speak)
+    duration_s, first_share = run(speak)
     assert duration_s > 60
-    assert first_s < 1  # a few ms when nothing else runs
+    assert first_share < 0.25  # Of the time that all of it takes, however fast the machine is.
 
 
 def test_a_repeated_sentence_comes_from_the_cache_and_at_the_right_place():

@@ -22,10 +22,10 @@ def test_a_picture_is_made_small_in_a_thread_and_told_when_it_is_there():
     async def look():
         return thumbnails.of(turn)
 
-    (shown,) = submit(look()).result(5)
+    (shown,) = submit(look()).result(30)
     assert shown == {"words": "[picture, 800 × 600]", "url": "", "cost": "about 765 tokens, $0.00382"}
     until(lambda: ready)
-    (shown,) = submit(look()).result(5)
+    (shown,) = submit(look()).result(30)
     small = Picture.from_url(shown["url"])
     assert (small.width, small.height) == (160, 120)
     assert ready == ["U"]
@@ -35,7 +35,7 @@ def test_a_picture_that_cannot_be_read_has_words_alone():
     async def look():
         return Thumbnails(lambda: None, lambda item_id: None).of(turn_of("data:image/png;base64,AAAA"))
 
-    (shown,) = submit(look()).result(5)
+    (shown,) = submit(look()).result(30)
     assert shown == {"words": "[picture that cannot be read]", "url": "", "cost": ""}
 
 

@@ -33,7 +33,7 @@ class Desk:
         async def take():
             self.desk.handlers["decide"]({"kind": "decide", "call_id": call_id, "approved": approved})
 
-        submit(take()).result(5)
+        submit(take()).result(30)
 
 
 def test_what_runs_is_told_until_it_is_done():

@@ -42,7 +42,7 @@ def test_a_question_is_found_from_any_part_of_its_answer():
     control = Control(*ANSWERED)
     question, answer = control.conversation.turns
     for what in (question, answer, control.conversation.replies[0]):
-        assert control.rerun(what).result(9) is question
+        assert control.rerun(what).result(30) is question
 
 
 def test_an_edited_question_stands_for_the_old_one():
@@ -51,14 +51,14 @@ def test_an_edited_question_stands_for_the_old_one():
     control.take(TurnEdited(item_id="V", replaced_id="U"))
     for each in (*wire.text_turn("V", "And now?", "U"), wire.event("conversation.item.deleted", item_id="U")):
         control.take(ev.decode_server(wire.texts([each])[0]))
-    assert control.rerun(reply).result(9) is control.conversation.turn("V")
+    assert control.rerun(reply).result(30) is control.conversation.turn("V")
     assert [turn.item_id for turn in control.conversation] == ["V", "A"]
 
 
 def test_a_call_takes_its_output_along():
     output = {"id": "O", "type": "function_call_output", "call_id": "call_1", "output": "12"}
     control = Control(wire.session_created(), *wire.text_turn("U"), *wire.call_answer(), wire.item_added(output, "F"))
-    assert [turn.item_id for turn in control.delete(control.conversation.turn("O")).result(9)] == ["F", "O"]
+    assert [turn.item_id for turn in control.delete(control.conversation.turn("O")).result(30)] == ["F", "O"]
     with pytest.raises(LocalProtocolError, match="only what was said can be edited"):
         control.edit(control.conversation.turn("F"), "x")
 
@@ -87,6 +87,6 @@ def test_where_nothing_was_asked_nothing_is_asked_again():
 def test_one_turn_or_several_can_be_looked_at_aside():
     control = Control(*ANSWERED)
     question, answer = control.conversation.turns
-    assert control.aside("Title?").result(9) is None
-    assert control.aside("Title?", about=question).result(9) == [question]
-    assert control.aside("Title?", about=(question, answer)).result(9) == [question, answer]
+    assert control.aside("Title?").result(30) is None
+    assert control.aside("Title?", about=question).result(30) == [question]
+    assert control.aside("Title?", about=(question, answer)).result(30) == [question, answer]

@@ -23,7 +23,7 @@ class Desk:
         async def take():
             self.desk.handlers[kind]({"kind": kind, "id": item_id, **fields})
 
-        submit(take()).result(5)
+        submit(take()).result(30)
         return self.pendings[-1].exception(20)
 
 
@@ -65,7 +65,7 @@ def test_asking_again_ends_the_answer_that_is_being_made(desk):
     story = desk.session.ask("Tell me a story.")
     until(lambda: len(desk.session.conversation.replies) == 2)
     assert desk.page("rerun", asked.item_id) is None
-    assert story.result(5).status == "cancelled"
+    assert story.result(30).status == "cancelled"
     assert words(desk) == ["What is two plus three?", "2 plus 3 is 5."]
 
 

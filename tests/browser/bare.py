@@ -63,7 +63,7 @@ class BarePage:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bare-page", daemon=True)
         self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(10)
+        self._server = asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(30)
 
     async def _serve(self) -> Any:
         server = await serve(self._carry, "127.0.0.1", 0, process_request=self._answer, max_size=None)
@@ -139,13 +139,17 @@ class BarePage:
             self._server.close()
             await self._server.wait_closed()
 
-        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(stop(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
+#: How long a busy machine may take for anything: tests wait for states, and this is when they give up.
+WAIT_S = 40.0
+
+
+def until(condition: Callable[[], Any], timeout_s: float = WAIT_S) -> Any:
     """Wait for a condition of this process; the browser runs on meanwhile."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bare import BarePage, use_page_comms
+from bare import WAIT_S, BarePage, use_page_comms
 from lab import JupyterServer, OpenNotebook
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 import realtime_nb as rt
 from realtime_nb.audio import AudioClip
@@ -25,6 +25,9 @@ QUIET_FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+
+
+expect.set_options(timeout=WAIT_S * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -113,7 +116,7 @@ def visit(browser: Browser, bare: BarePage) -> Iterator[Callable[..., Page]]:
         bare.policy = policy
         bare.started.clear()
         page.goto(bare.url)
-        assert bare.started.wait(10)
+        assert bare.started.wait(30)
         return page
 
     yield open_page

@@ -172,7 +172,7 @@ class ScriptedSession:
             told.set()
 
         submit(tell())
-        assert told.wait(5)
+        assert told.wait(30)
 
     def ask_for_approval(self, call_id: str, name: str, arguments: str, server_label: str = "") -> None:
         """Let a call wait for somebody's approval."""

@@ -37,7 +37,7 @@ def test_the_bar_fills_and_the_session_says_why_it_stops_and_how_to_go_on(prices
         expect(page.locator("[data-role=account]")).to_contain_text("of $0.0100")
         say(page, "Tell me a story.")
         expect(page.locator("[data-role=status]")).to_contain_text(
-            "to go on, raise session.bounds.max_usd and connect again", timeout=20_000
+            "to go on, raise session.bounds.max_usd and connect again"
         )
         expect(bar).to_have_attribute("aria-valuenow", "100")
 
@@ -49,4 +49,4 @@ def test_a_flagged_answer_says_so_in_its_row(bare, visit):
     with rt.RealtimeSession(backend="local", turn_detection=None, guard=guard) as session:
         page = panel_of(visit, session)
         say(page, "What is two plus three?")
-        expect(page.locator(".rtnb-assistant em")).to_have_text(" Flagged: no sums", timeout=15_000)
+        expect(page.locator(".rtnb-assistant em")).to_have_text(" Flagged: no sums")

@@ -31,12 +31,12 @@ def shown(page):
 def test_a_snapshot_opens_the_camera_and_closes_it_again(bare, visit):
     camera = Camera()
     page = visit(TRACKS)
-    picture = camera.snapshot().result(20)
+    picture = camera.snapshot().result(30)
     assert max(picture.width, picture.height) == 1024 and picture.mime_type == "image/jpeg"
     assert np.asarray(picture.image()).std() > 10  # the test picture, not a black frame
     page.wait_for_function("window.tracks.length === 1 && window.tracks[0].readyState === 'ended'")
     assert not camera.active and camera.error == ""
-    small = camera.snapshot(max_side=200).result(20)
+    small = camera.snapshot(max_side=200).result(30)
     assert max(small.width, small.height) == 200
 
 
@@ -49,7 +49,7 @@ def test_the_preview_stays_in_all_views_until_it_is_closed(bare, visit):
     page.evaluate(f"window.addView('{camera.model_id}')")
     page.wait_for_function("[...document.querySelectorAll('video')].filter((v) => v.videoWidth).length === 2")
     assert page.evaluate("window.tracks.length") == 1
-    camera.snapshot().result(20)
+    camera.snapshot().result(30)
     assert page.evaluate("window.tracks[0].readyState") == "live"
     page.get_by_role("button", name="Camera off").first.click()
     until(lambda: not camera.active)
@@ -73,7 +73,7 @@ def test_a_reload_loses_no_snapshot(bare, visit):
     page.evaluate("sessionStorage.seen = 1")
     bare.started.clear()
     page.reload()
-    assert pending.result(20).width
+    assert pending.result(30).width
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_refusal_is_said_in_words(bare, visit, name, words):
     camera = Camera()
     page = visit(FAILING.replace("NAME", name))
     with pytest.raises(PictureError, match=words):
-        camera.snapshot().result(20)
+        camera.snapshot().result(30)
     expect(page.get_by_role("alert")).to_contain_text(words)
     until(lambda: words in camera.error)
     page.get_by_role("button", name="Camera on").click()
@@ -101,7 +101,7 @@ def test_a_screen_needs_a_click(bare, visit):
     until(lambda: camera.road)
     page.get_by_role("button", name="Share screen").click()
     until(lambda: camera.active)
-    picture = camera.snapshot().result(20)
+    picture = camera.snapshot().result(30)
     assert (picture.width, picture.height) == (320, 240)
     page.evaluate("window.source.getTracks()[0].dispatchEvent(new Event('ended'))")
     expect(page.get_by_role("alert")).to_contain_text("no longer shared")
@@ -113,7 +113,7 @@ def test_a_screen_that_nobody_clicked_for_says_so(bare, visit):
     # The flag by which the fake camera is allowed allows screens as well.
     visit("navigator.mediaDevices.getDisplayMedia = async () => { throw new DOMException('', 'InvalidStateError'); };")
     with pytest.raises(PictureError, match="only after a click"):
-        camera.snapshot().result(20)
+        camera.snapshot().result(30)
 
 
 def test_a_stream_that_is_not_ours_is_seen_and_left_running(bare, visit):
@@ -125,7 +125,7 @@ def test_a_stream_that_is_not_ours_is_seen_and_left_running(bare, visit):
     page.evaluate(
         f"window.models.get('{camera.stream.model_id}').captureStream = async () => window.film('rgb(200, 30, 30)')"
     )
-    picture = camera.snapshot().result(20)
+    picture = camera.snapshot().result(30)
     assert np.abs(np.asarray(picture.image()).reshape(-1, 3).mean(0) - (200, 30, 30)).max() < 12
     assert page.evaluate("window.source.getTracks()[0].readyState") == "live"
 
@@ -134,7 +134,7 @@ def test_pictures_come_over_the_comm_where_there_is_no_socket(bare, visit):
     camera = Camera()
     visit(NO_SOCKETS)
     until(lambda: camera.road == "comm")
-    assert camera.snapshot().result(20).width == 1024
+    assert camera.snapshot().result(30).width == 1024
 
 
 def test_a_session_watches_it(bare, visit):
@@ -145,6 +145,6 @@ def test_a_session_watches_it(bare, visit):
         until(lambda: watch.ended, 20)
         assert len(watch.frames) == 3 and watch.problem == ""
         assert max(watch.frames[0].width, watch.frames[0].height) == 512
-        assert "You showed me 3 pictures" in session.ask("What do you see?").result(20).transcript
+        assert "You showed me 3 pictures" in session.ask("What do you see?").result(30).transcript
     until(lambda: not camera.active)
     page.wait_for_function("window.tracks.length === 1 && window.tracks[0].readyState === 'ended'")

@@ -43,7 +43,7 @@ def test_the_offset_is_found_within_its_error(talk, ahead_ms):
     session, _, _ = talk(ahead_ms)
     clock = session.conversation.clock
     assert abs(clock.offset_ms - ahead_ms) <= clock.error_ms
-    assert clock.error_ms < 100
+    assert clock.error_ms < 1_000  # A few ms where nothing else runs; much less than it was set off by.
 
 
 @pytest.mark.parametrize("ahead_ms", [0, 5_000])
@@ -54,7 +54,7 @@ def test_sound_comes_with_the_time_of_its_capture(talk, ahead_ms):
     ages = sorted(came_ms - captured_ms for captured_ms, came_ms in session.captured if captured_ms is not None)
     assert len(ages) > 45
     error_ms = session.conversation.clock.error_ms
-    assert -error_ms - 1 <= ages[0] and ages[len(ages) // 2] < 100
+    assert -error_ms - 1 <= ages[0] and ages[len(ages) // 2] < 1_000  # 20 to 40 ms where nothing else runs.
 
 
 @pytest.mark.parametrize("ahead_ms", [0, 5_000])

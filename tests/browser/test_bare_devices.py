@@ -45,7 +45,7 @@ def test_record_fails_with_the_browsers_words(bare, visit):
     visit(failing("NotFoundError"))
     until(lambda: microphone.road)
     with pytest.raises(Exception, match="No microphone was found"):
-        microphone.record(1.0).result(10)
+        microphone.record(1.0).result(30)
     assert not microphone.recording
 
 
@@ -59,9 +59,9 @@ def test_an_insecure_page_says_how_to_open_it(bare, playwright, browser):
     try:
         page = insecure.new_page()
         page.goto(bare.url.replace("127.0.0.1", "lan.example"))
-        assert bare.started.wait(10)
+        assert bare.started.wait(30)
         # No proxy here, and its reader's own ports are not tried: the comm is the only road.
-        expect(page.locator("[data-role=facts]")).to_contain_text("widget messages", timeout=10_000)
+        expect(page.locator("[data-role=facts]")).to_contain_text("widget messages")
         page.get_by_role("button", name="Connect", exact=True).click()
         expect(page.get_by_role("alert")).to_contain_text("http://localhost or over https")
     finally:
@@ -98,7 +98,7 @@ def test_a_browser_that_refuses_24_khz_is_resampled_here(bare, visit):
     take = microphone._on_frame
     microphone._on_frame = lambda frame: (rates.add(frame.sample_rate), take(frame))
     until(lambda: microphone.road)
-    clip = microphone.record(2.0).result(20)
+    clip = microphone.record(2.0).result(30)
     assert rates and rates != {24_000}
     spectrum = np.abs(np.fft.rfft(clip.samples))
     assert abs(np.argmax(spectrum) / clip.duration_s - 440) < 3
@@ -122,7 +122,7 @@ def test_a_source_that_is_not_ours_is_heard_and_left_running(bare, visit):
     page.evaluate(f"window.models.get('{microphone.stream.model_id}').captureStream = async () => window.source")
     page.evaluate("window.resumeTone()")
     until(lambda: microphone.road)
-    clip = microphone.record(1.0).result(20)
+    clip = microphone.record(1.0).result(30)
     spectrum = np.abs(np.fft.rfft(clip.samples))
     assert abs(np.argmax(spectrum) / clip.duration_s - 880) < 5
     assert page.evaluate("window.source.getTracks()[0].readyState") == "live"
@@ -156,7 +156,7 @@ def test_without_any_microphone_one_is_asked_for(bare, playwright):
         context = browser.new_context(permissions=["microphone"])
         page = context.new_page()
         page.goto(bare.url)
-        assert bare.started.wait(10)
+        assert bare.started.wait(30)
         page.get_by_text("● Record").click()
         expect(page.get_by_role("alert")).to_contain_text("No microphone was found")
         until(lambda: "No microphone" in microphone.error)

@@ -19,7 +19,7 @@ def found(bare, monkeypatch):
     monkeypatch.setattr(Doctor, "_try_parts", nothing)
     monkeypatch.setattr(Doctor, "_ask", nothing)
     doctor = Doctor()
-    doctor.finished.result(10)
+    doctor.finished.result(30)
     doctor.open_panel()
     return doctor
 
@@ -73,7 +73,7 @@ def test_a_person_who_refuses_reads_how_to_allow_it(found, bare, playwright):
     try:
         page = browser.new_context().new_page()
         page.goto(bare.url)
-        assert bare.started.wait(10)
+        assert bare.started.wait(30)
         assert line(found, "permission").said == "the browser will ask for the microphone"
         button(page, "Check microphone").click()
         expect(page.get_by_role("alert")).to_contain_text("does not allow the microphone")
@@ -91,7 +91,7 @@ def test_an_insecure_page_is_broken_and_says_where_to_open_it(found, bare, playw
     try:
         page = browser.new_page()
         page.goto(bare.url.replace("127.0.0.1", "lan.example"))
-        assert bare.started.wait(10)
+        assert bare.started.wait(30)
         insecure = line(found, "secure page")
         assert insecure.state == "broken" and "http://lan.example:" in insecure.said and "localhost" in insecure.fix
         assert line(found, "sound's way").state == "warning"
@@ -108,7 +108,7 @@ def test_a_machine_without_a_microphone_says_so(found, bare, playwright):
     try:
         page = browser.new_context(permissions=["microphone"]).new_page()
         page.goto(bare.url)
-        assert bare.started.wait(10)
+        assert bare.started.wait(30)
         assert line(found, "devices").state == "broken"
         button(page, "Check microphone").click()
         missing = line(found, "microphone")

@@ -15,7 +15,7 @@ def session():
     # Hold-to-talk: the fake microphone's tone must not take turns.
     session = rt.RealtimeSession(backend="local", turn_detection=None)
     yield session
-    session.close().result(10)
+    session.close().result(30)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ def test_what_the_microphone_hears_reaches_python_without_a_gap(bare, visit):
     microphone.on_audio(heard.append)
     page = visit()
     until(lambda: microphone.road == "direct")
-    clip = microphone.record(2.0).result(20)
+    clip = microphone.record(2.0).result(30)
     assert clip.duration_s == 2.0
     spectrum = np.abs(np.fft.rfft(clip.samples))
     loudest_hz = np.argmax(spectrum) * clip.sample_rate / len(clip.samples)

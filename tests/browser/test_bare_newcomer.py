@@ -42,7 +42,7 @@ def test_a_refusal_is_told_as_one_cause_and_one_cure(bare, playwright, flags, ho
     try:
         page = browser.new_context(permissions=permissions).new_page()
         page.goto(bare.url.replace("127.0.0.1", host))
-        assert bare.started.wait(10)
+        assert bare.started.wait(30)
         page.get_by_text("● Record").click()
         expect(page.get_by_role("alert")).to_have_text(re.compile(rf"^{cause} {cure}$"))
         until(lambda: microphone.error)

@@ -203,7 +203,7 @@ def test_a_reload_does_not_cut_the_line(page, panel, session, bare):
     session.end_answer(response, "item-2", "I do.")
     bare.started.clear()
     page.reload()
-    assert bare.started.wait(10)
+    assert bare.started.wait(30)
     until(lambda: panel.road == "direct")
     expect(page.locator(".rtnb-turn")).to_have_text(["YouRemember me.", "AII do."])
     assert session.state == "open"
@@ -241,7 +241,7 @@ def test_a_cell_that_is_run_again_leaves_one_panel_and_one_microphone(page, pane
     page.wait_for_function(ENDED)
     bare.started.clear()
     page.reload()
-    assert bare.started.wait(10)
+    assert bare.started.wait(30)
     until(lambda: again.road == "direct")
     assert panel.road == ""
     expect(status(page)).to_have_text(["Connected, microphone off"])

@@ -68,7 +68,7 @@ def test_without_sockets_the_comm_carries_ten_bundles_a_second(microphone, visit
     until(lambda: microphone.road == "comm")
     expect(words(page)).to_have_text("Audio: widget messages (slower)")
     before = bare.upstream_messages
-    clip = microphone.record(2.0).result(20)
+    clip = microphone.record(2.0).result(30)
     assert clip.peak > 0.3
     assert bare.upstream_messages - before < 2 * 12 + 10
 
@@ -82,10 +82,10 @@ def test_on_the_comm_nothing_is_lost_while_the_kernel_is_busy(microphone, visit,
     pending = microphone.record(5.0)
     until(lambda: len(seqs) > 25)
     bare.block()
-    expect(words(page)).to_contain_text("The kernel is busy", timeout=10_000)
+    expect(words(page)).to_contain_text("The kernel is busy")
     held_from = len(seqs)
     bare.unblock()
-    assert pending.result(20).duration_s == 5.0
+    assert pending.result(30).duration_s == 5.0
     assert len(seqs) > held_from
     assert seqs == list(range(len(seqs)))
     expect(words(page)).to_have_text("Audio: widget messages (slower)")
@@ -93,9 +93,9 @@ def test_on_the_comm_nothing_is_lost_while_the_kernel_is_busy(microphone, visit,
 
 def test_a_kernel_that_does_not_answer_is_said_to_be_busy_or_gone(microphone, visit, bare):
     page = visit(NO_SOCKETS + "window.deaf = true;")
-    expect(words(page)).to_contain_text("does not answer", timeout=10_000)
+    expect(words(page)).to_contain_text("does not answer")
     page.evaluate("window.deaf = false")
-    expect(words(page)).to_have_text("Audio: widget messages (slower)", timeout=10_000)
+    expect(words(page)).to_have_text("Audio: widget messages (slower)")
 
 
 def test_a_lost_socket_is_opened_again(microphone, visit):
@@ -105,7 +105,7 @@ def test_a_lost_socket_is_opened_again(microphone, visit):
     microphone.observe(lambda change: roads.append(change["new"]), "road")
     call_soon(microphone._road._connection.transport.abort)
     until(lambda: roads == ["", "direct"])
-    assert microphone.record(0.5).result(20).duration_s == 0.5
+    assert microphone.record(0.5).result(30).duration_s == 0.5
 
 
 def test_a_closed_widget_lets_go_of_the_microphone(microphone, visit):

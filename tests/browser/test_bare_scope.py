@@ -68,15 +68,15 @@ def test_what_is_played_is_drawn_at_its_height(page, speaker):
     wait_for_frames(page, ".rtnb-lane-player canvas")
     high = page.evaluate(BRIGHT, ".rtnb-lane-player canvas")
     speaker.stop()
-    playing.result(10)
+    playing.result(30)
     page.wait_for_function(f"() => !({BRIGHT})('.rtnb-lane-player canvas').length", timeout=20_000)
-    speaker.play(tone(2.0, hz=300)).result(10)
+    speaker.play(tone(2.0, hz=300)).result(30)
     low = page.evaluate(BRIGHT, ".rtnb-lane-player canvas")
     assert high and low and np.mean(low) - np.mean(high) > 10
 
 
 def test_nothing_is_drawn_of_silence(page, speaker):
-    speaker.play(tone(0.3)).result(10)
+    speaker.play(tone(0.3)).result(30)
     # The picture runs out, and then nobody draws.
     page.wait_for_function(
         """() => {
@@ -92,7 +92,7 @@ def test_the_kernel_hears_nothing_of_it(page, speaker, scope, bare):
     sent = []
     scope.on_msg(lambda *message: sent.append(message))
     before = bare.upstream_messages
-    speaker.play(tone(2.0)).result(10)
+    speaker.play(tone(2.0)).result(30)
     assert page.evaluate("window.frames", ".rtnb-lane-player canvas") > 20
     assert sent == [] and bare.upstream_messages == before
 
@@ -123,7 +123,7 @@ def test_with_reduced_motion_the_picture_stands_still(speaker, scope, visit):
     page = visit(FRAMES + moves, reduced_motion="reduce")
     page.click("#main")
     until(lambda: speaker.road == "direct")
-    speaker.play(tone(2.0)).result(10)
+    speaker.play(tone(2.0)).result(30)
     assert page.evaluate("window.frames", ".rtnb-lane-player canvas") > 20
     assert not page.evaluate("window.moved")
 

@@ -47,7 +47,7 @@ def test_a_picture_is_asked_about_with_what_is_typed(panel, session, visit):
     page.get_by_label("Type a message").fill("What is this?")
     page.get_by_role("button", name="Ask about it").click()
     rows = page.locator(".rtnb-turn")
-    expect(rows.nth(1)).to_contain_text(RED, timeout=15_000)
+    expect(rows.nth(1)).to_contain_text(RED)
     expect(rows.nth(0)).to_contain_text("What is this?")
     picture = rows.nth(0).get_by_role("img")
     expect(picture).to_have_attribute("alt", "[picture, 320 × 240]")
@@ -64,7 +64,7 @@ def test_a_picture_that_is_shown_is_not_asked_about_and_the_next_answer_has_seen
     assert session.conversation.replies == []
     page.get_by_label("Type a message").fill("What do you see?")
     page.keyboard.press("Enter")
-    expect(page.locator(".rtnb-turn").nth(2)).to_contain_text(RED, timeout=15_000)
+    expect(page.locator(".rtnb-turn").nth(2)).to_contain_text(RED)
 
 
 def test_it_keeps_showing_until_the_switch_is_off_and_tells_what_that_costs(panel, session, visit):
@@ -72,7 +72,7 @@ def test_it_keeps_showing_until_the_switch_is_off_and_tells_what_that_costs(pane
     switch = page.get_by_label("Keep showing, every 0.2 s")
     switch.check()
     expect(page.locator(".rtnb-shown img")).not_to_have_count(0)
-    expect(told(page)).to_have_text(re.compile(r"^\d+ pictures shown, about [\d,]+ tokens"), timeout=10_000)
+    expect(told(page)).to_have_text(re.compile(r"^\d+ pictures shown, about [\d,]+ tokens"))
     expect(told(page)).to_have_attribute("aria-live", "off")  # Or a screen reader would count every one.
     page.wait_for_function("document.querySelector('.rtnb-seeing video').videoWidth > 0")
     switch.uncheck()
@@ -107,7 +107,7 @@ def test_a_stream_of_ipywebrtc_is_a_camera(session, bare, visit):
     source = f"window.models.get('{panel.camera.stream.model_id}')"
     page.evaluate(source + ".captureStream = async () => window.film('rgb(200, 30, 30)')")
     page.get_by_role("button", name="Ask about it").click()
-    expect(page.locator(".rtnb-assistant")).to_contain_text(RED, timeout=15_000)
+    expect(page.locator(".rtnb-assistant")).to_contain_text(RED)
 
 
 def test_everybody_can_use_it(panel, visit):

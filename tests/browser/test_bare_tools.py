@@ -42,7 +42,7 @@ def say(page, text):
 def test_a_function_is_called_and_spoken_of(page, session):
     say(page, "What is the status of order seven?")
     rows = page.locator(".rtnb-turn")
-    expect(rows.nth(1)).to_contain_text('order_status({"number": 7})', timeout=15_000)
+    expect(rows.nth(1)).to_contain_text('order_status({"number": 7})')
     expect(rows.nth(2)).to_have_text('Tool{"status":"on its way","order":7}')
     expect(rows.nth(3)).to_have_text("AIThe status is on its way, the order is 7.")
 
@@ -57,9 +57,9 @@ def test_a_function_is_called_and_spoken_of(page, session):
 def test_a_call_that_needs_approval_waits_for_the_button(page, session, button, answer):
     say(page, "Please refund my money for purchase nine.")
     card = page.locator(".rtnb-ask")
-    expect(card.locator("code")).to_have_text("refund_money", timeout=15_000)
+    expect(card.locator("code")).to_have_text("refund_money")
     expect(card.locator("pre")).to_have_text('{"number": 9}')
     assert "tool.started" not in session.log.types("local")
     card.get_by_role("button", name=button).click()
-    expect(page.locator(".rtnb-turn").nth(3)).to_have_text(answer, timeout=15_000)
+    expect(page.locator(".rtnb-turn").nth(3)).to_have_text(answer)
     expect(card).to_have_count(0)

@@ -26,7 +26,7 @@ def test_a_good_kernel_passes_and_the_notebook_keeps_the_lines(open_notebook):
     notebook = open_notebook(CELL, kernel="ipykernel-7.4.0")
     notebook.run_all()
     panel = notebook.page.locator(".rtnb-doctor")
-    expect(panel).to_be_visible(timeout=30_000)
+    expect(panel).to_be_visible()
     notebook.until("found._facts.comm is not None")
     lines = notebook.ask(LINES)
     assert lines["kernel"] == ["ok", "ipykernel 7.4.0, with subshells", ""]

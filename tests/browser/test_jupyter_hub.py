@@ -48,9 +48,9 @@ def test_the_first_tutorial_hears_and_answers_over_https(hub, page):
     notebook.run_all()
     # A cell has connected the session before.
     notebook.panel.get_by_role("button", name="Turn on microphone").click(timeout=60_000)
-    expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("Jupyter's proxy", timeout=20_000)
-    expect(notebook.panel.locator(".rtnb-user").last).to_contain_text("what time is it", timeout=30_000)
-    expect(notebook.panel.locator(".rtnb-assistant").last).to_contain_text("clock", timeout=15_000)
+    expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("Jupyter's proxy")
+    expect(notebook.panel.locator(".rtnb-user").last).to_contain_text("what time is it")
+    expect(notebook.panel.locator(".rtnb-assistant").last).to_contain_text("clock")
     notebook.until("session.conversation.replies[-1].done")
 
 
@@ -58,5 +58,5 @@ def test_a_kernel_that_is_busy_when_the_panel_comes_is_reached_by_the_proxy_late
     panel = "import realtime_nb as rt\npanel = rt.VoicePanel(rt.RealtimeSession())\npanel"
     notebook = OpenNotebook(page, hub, hub.write("busy.ipynb", panel, "import time\ntime.sleep(1.5)"))
     notebook.run_all()
-    expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("Jupyter's proxy", timeout=30_000)
+    expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("Jupyter's proxy")
     assert notebook.ask("panel.road") == "proxy"

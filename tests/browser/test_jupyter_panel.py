@@ -19,7 +19,7 @@ def test_where_the_port_is_out_of_reach_jupyters_proxy_carries_the_sound(open_no
     notebook.run_all()
     notebook.panel.get_by_role("button", name="Connect", exact=True).click()
     expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("Jupyter's proxy")
-    expect(notebook.panel.locator(".rtnb-assistant")).to_contain_text("clock", timeout=30_000)
+    expect(notebook.panel.locator(".rtnb-assistant")).to_contain_text("clock")
     notebook.until("not panel.playback.busy")
     assert notebook.ask("panel.road") == "proxy"
     assert notebook.ask("panel.playback.audible_samples") > 12_000
@@ -29,9 +29,10 @@ def test_keys_in_the_panel_do_not_reach_the_notebook(open_notebook):
     notebook = open_notebook(SETUP, "1")
     notebook.run_cell(0)
     panel = notebook.panel
-    panel.get_by_role("button", name="Connect", exact=True).click()
-    expect(panel.get_by_role("button", name="Disconnect")).to_be_visible(timeout=30_000)
+    # Before it is opened: hands-free, the microphone's own sentence would be a turn on a machine that is slow here.
     panel.get_by_text("Hold to talk").first.click()
+    panel.get_by_role("button", name="Connect", exact=True).click()
+    expect(panel.get_by_role("button", name="Disconnect")).to_be_visible()
     panel.locator(".rtnb-log").focus()
     for key in ["a", "b", "x", "d", "d", "Escape", "m"]:
         notebook.page.keyboard.press(key)
@@ -43,7 +44,8 @@ def test_keys_in_the_panel_do_not_reach_the_notebook(open_notebook):
     assert [cell["cell_type"] for cell in cells] == ["code", "code"]
     panel.get_by_label("Type a message").fill("abx")
     notebook.page.keyboard.press("Enter")
-    expect(panel.locator(".rtnb-user")).to_have_text("Youabx")
+    # What was heard while the space bar was down may be a turn as well.
+    expect(panel.locator(".rtnb-user").filter(has_text="abx")).to_have_text("Youabx")
 
 
 def test_a_reload_of_the_page_does_not_cut_the_line(open_notebook):
@@ -51,14 +53,14 @@ def test_a_reload_of_the_page_does_not_cut_the_line(open_notebook):
     notebook.run_all()
     panel = notebook.panel
     panel.get_by_role("button", name="Connect", exact=True).click()
-    expect(panel.locator(".rtnb-assistant")).to_contain_text("clock", timeout=30_000)
+    expect(panel.locator(".rtnb-assistant")).to_contain_text("clock")
     notebook.save()
     notebook.reload()
-    expect(panel.locator(".rtnb-user")).to_contain_text("what time is it", timeout=30_000)
+    expect(panel.locator(".rtnb-user")).to_contain_text("what time is it")
     expect(panel.locator("[data-role=status]")).to_have_text("Connected, microphone off")
     assert notebook.ask("session.state") == "open"
     panel.get_by_role("button", name="Turn on microphone").click()
-    expect(panel.locator(".rtnb-assistant")).to_have_count(2, timeout=30_000)
+    expect(panel.locator(".rtnb-assistant")).to_have_count(2)
     notebook.until("not panel.playback.busy")
     assert notebook.ask("panel.playback.audible_samples") > 12_000
 

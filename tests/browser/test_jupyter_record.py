@@ -16,9 +16,9 @@ def talked(open_notebook):
     notebook.run_all()
     notebook.panel.get_by_text("Hold to talk").first.click()
     notebook.panel.get_by_role("button", name="Connect", exact=True).click()
-    expect(notebook.panel.get_by_role("button", name="Disconnect")).to_be_visible(timeout=30_000)
+    expect(notebook.panel.get_by_role("button", name="Disconnect")).to_be_visible()
     ask(notebook, "What is two plus three?")
-    expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible(timeout=30_000)
+    expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible()
     return notebook
 
 
@@ -32,7 +32,7 @@ def test_a_kernel_that_is_shut_down_leaves_a_record_that_reads_without_scripts(t
     talked.page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()",
     )
-    expect(talked.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible(timeout=30_000)
+    expect(talked.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible()
     note, record, picture = talked.save()
     assert note["data"].keys() == {"text/plain", "text/html"}
     assert "What is two plus three?" in "".join(record["data"]["text/plain"])
@@ -52,12 +52,12 @@ def test_a_page_that_was_loaded_anew_says_where_the_rest_of_the_record_is(talked
     talked.until("panel._pages == 1")
     talked.save()
     talked.reload()
-    expect(talked.panel.locator(".rtnb-notice")).to_contain_text("session.conversation", timeout=30_000)
+    expect(talked.panel.locator(".rtnb-notice")).to_contain_text("session.conversation")
 
 
 def test_a_panel_that_is_closed_leaves_its_record(talked):
     talked.ask("panel.close()")
-    expect(talked.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible(timeout=30_000)
+    expect(talked.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible()
     note, record, _ = talked.save()
     assert note["data"].keys() == {"text/plain", "text/html"}
     assert "2 plus 3 is 5." in "".join(record["data"]["text/html"])

@@ -39,14 +39,14 @@ def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
     notebook = open_notebook(*CELLS, app=app)
     notebook.run_all()
     notebook.panel.get_by_role("button", name="Connect", exact=True).click()
-    expect(notebook.panel.locator(".rtnb-user")).to_contain_text("what time is it", timeout=30_000)
-    expect(notebook.panel.locator(".rtnb-assistant")).to_contain_text("clock", timeout=15_000)
+    expect(notebook.panel.locator(".rtnb-user")).to_contain_text("what time is it")
+    expect(notebook.panel.locator(".rtnb-assistant")).to_contain_text("clock")
     expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("direct socket")
     notebook.until("session.conversation.replies[-1].done and not panel.playback.busy")
     assert notebook.ask("panel.playback.audible_samples") > 12_000
     assert notebook.ask("panel.playback.underruns") == 0
     check_waterfall(notebook)
-    expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible(timeout=30_000)
+    expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible()
 
     live, record, picture = notebook.save()
     assert "application/vnd.jupyter.widget-view+json" in live["data"]

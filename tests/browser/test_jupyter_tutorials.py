@@ -35,7 +35,7 @@ def test_it_runs_and_its_panel_listens(path, jupyter, speaking_browser):
     panel.get_by_role("button", name="Turn on microphone").or_(
         panel.get_by_role("button", name="Connect", exact=True)
     ).click()
-    expect(panel.locator("[data-role=status]")).to_have_text("Listening: just speak", timeout=30_000)
+    expect(panel.locator("[data-role=status]")).to_have_text("Listening: just speak")
     expect(panel.locator("[data-role=facts]")).to_contain_text("direct socket")
     jupyter.stop_kernels()
     page.context.close()
