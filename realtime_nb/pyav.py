@@ -32,6 +32,9 @@ _BEGINNINGS = (
     (0, b".snd", "au"),
 )
 
+#: Those of them that libsndfile reads, too, and says better what is wrong with.
+READABLE_TOO = ("ogg", "wav", "aiff", "au")
+
 
 def format_of(data: bytes) -> str | None:
     """Return FFmpeg's name of what a file is, by its beginning; `None` where it is nothing that it shall read."""

@@ -141,9 +141,15 @@ def _decoded(data: bytes, name: str, longest_s: float) -> tuple[Samples, int]:
                 blocks.append(block)
     except soundfile.LibsndfileError as error:
         if format is not None and not blocks:
-            return pyav.decode(data, format, name, longest_s)
-        what = f"is damaged after {sum(map(len, blocks)) / rate:.1f} s" if blocks else "is not audio that can be read"
-        way_out = "convert it to WAV, FLAC, Ogg, Opus, MP3 or M4A"
+            try:
+                return pyav.decode(data, format, name, longest_s)
+            except AudioError:
+                if format not in pyav.READABLE_TOO:
+                    raise
+        what = "is not audio that libsndfile can read"
+        if blocks:
+            what = f"is damaged after {sum(map(len, blocks)) / rate:.1f} s"
+        way_out = "convert it to WAV, FLAC, Ogg, Opus or MP3"
         raise AudioError(f"{name!r} {what} ({error.error_string}): {way_out}") from error
     samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
     if len(samples) < announced < _UNKNOWN:
