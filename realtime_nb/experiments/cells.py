@@ -21,7 +21,7 @@ from .conditions import Pipeline
 from .datasets import Example
 from .graders import Grader, graded
 from .questions import Question, question_of
-from .retrying import after, may_pass, wait_s
+from .retrying import after, may_pass, pause
 from .stopping import Cell, at_work, leave_to_parent
 
 #: Makes a session; called once for each cell.
@@ -85,7 +85,7 @@ def run_cell(work: Work) -> Outcome:
             is_over = len(earlier) >= work.retries or not may_pass(attempt.error)
             if not is_over and not cell.stopped.is_set():
                 earlier.append(attempt.row)
-                cell.stopped.wait(wait_s(len(earlier), attempt.error))
+                pause(len(earlier), attempt.error)
             if is_over or cell.stopped.is_set():
                 stopped = cell.stopped.is_set() and attempt.row["status"] != "completed"
                 return Outcome(row=after(attempt.row, earlier), files=attempt.files, stopped=stopped)

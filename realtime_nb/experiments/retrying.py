@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ConnectionLost, ServerError
+from ..progress import Progress
+from .stopping import wait_unless_stopped
 
 #: How long to wait before a question is asked again, in seconds: doubled each time; and at most, whatever is asked for.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
@@ -30,6 +32,13 @@ def wait_s(attempts: int, error: Exception | None) -> float:
     # They do not all come at once.
     own_s = _FIRST_WAIT_S * 2 ** (attempts - 1) * random.uniform(0.75, 1.25)
     return float(min(_LONGEST_WAIT_S, max(asked_s, own_s)))
+
+
+def pause(attempts: int, error: Exception | None) -> bool:
+    """Wait after so many attempts, and show it; return whether nothing more shall be asked."""
+    seconds = wait_s(attempts, error)
+    with Progress(f"Waiting about {max(1, round(seconds))} s to ask again: the server had too much to do, or was lost"):
+        return wait_unless_stopped(seconds)
 
 
 def after(row: dict[str, Any], earlier: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 from ..sessions.base import Session
@@ -30,16 +31,25 @@ class Cell:
 
 
 _AT_WORK: dict[Hashable, Cell] = {}
+_HERE: ContextVar[Cell | None] = ContextVar("realtime_nb_cell", default=None)
 
 
 @contextmanager
 def at_work(work: Any) -> Iterator[Cell]:
     """Let a cell be stopped while it is being worked at."""
     cell = _AT_WORK[id(work)] = Cell()
+    before = _HERE.set(cell)
     try:
         yield cell
     finally:
+        _HERE.reset(before)
         _AT_WORK.pop(id(work), None)
+
+
+def wait_unless_stopped(seconds: float) -> bool:
+    """Let this thread wait; return at once, and true, where the cell that it is at is stopped."""
+    cell = _HERE.get() or Cell()
+    return cell.stopped.wait(seconds)
 
 
 def stop_cells(works: Iterable[Any] | None = None) -> None:

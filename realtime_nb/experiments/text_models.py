@@ -8,14 +8,15 @@ from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from ..backends import Backend
-from ..errors import ServerError
+from ..errors import RealtimeError, ServerError
 from ..loop import submit
 from ..prices import find_price
 from ..pricing import is_free, metered_cost
 from ..sessions.http import Answer, Api, told_by_sdk
 from ..wire.chat import CompletionReader, realtime_usage
+from .retrying import may_pass, pause
 
-#: How often a request is sent again that time may heal; the SDK waits between them, as the server says or longer.
+#: How often a request is sent again that time may heal.
 _MAX_RETRIES = 4
 
 
@@ -57,7 +58,15 @@ def write(
     ConnectionLost
         If it cannot be reached.
     """
-    return submit(_write(messages, model, Backend.find(backend), timeout_s, schema)).result()
+    found, attempts = Backend.find(backend), 0
+    while True:
+        attempts += 1
+        try:
+            return submit(_write(messages, model, found, timeout_s, schema)).result()
+        except RealtimeError as error:
+            # What was billed is not asked again.
+            if attempts > _MAX_RETRIES or error.cost_usd != 0.0 or not may_pass(error) or pause(attempts, error):
+                raise
 
 
 def is_local(backend: Backend | str | None) -> bool:
@@ -76,7 +85,7 @@ async def _write(
     named = model or backend.chain[1]
     reader = CompletionReader("", "")
     try:
-        client = (await api.client()).with_options(max_retries=_MAX_RETRIES, timeout=timeout_s)
+        client = (await api.client()).with_options(max_retries=0, timeout=timeout_s)  # It waits in silence.
         create: Any = client.chat.completions.with_streaming_response.create
         form = {"name": "answer", "strict": True, "schema": schema}
         options: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": form}} if schema else {}

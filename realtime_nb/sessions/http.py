@@ -193,11 +193,12 @@ async def told_by_sdk() -> AsyncIterator[None]:
 def _refusal(error: APIStatusError) -> ServerError:
     """Turn an answer that is an error into the API's; what it is made from is held by no frame that is shown."""
     body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
-    code = body.get("code") or ("invalid_api_key" if error.status_code == 401 else None)
+    code = body.get("code") or {401: "invalid_api_key", 429: "too_many_requests"}.get(error.status_code)
     return ServerError(
         hide(str(body.get("message") or error.message)),
         code=None if code is None else str(code),
-        error_type=body.get("type") or ("server_error" if error.status_code >= 500 else None),
+        # Every server has a name of its own for that.
+        error_type="server_error" if error.status_code >= 500 else body.get("type"),
         param=body.get("param"),
         retry_after_s=retry_after_s(error.response.headers),
     )
