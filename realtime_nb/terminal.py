@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 #: All controls but tab and line feed, what turns the direction of writing around, other ends of lines, and halves of
 #: UTF-16 pairs, which no terminal's encoding has.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
