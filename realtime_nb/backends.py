@@ -15,7 +15,7 @@ AZURE_API_VERSION = "2025-08-28"
 _LOCAL_CHAIN = ("local-sphinx", "local-rules", "local-espeak")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Backend:
     """A server that speaks the Realtime protocol.
 
@@ -65,11 +65,27 @@ class Backend:
     user: str = field(default="", repr=False)
     query: str = field(default="", repr=False)
 
-    def __post_init__(self) -> None:
-        bare, user, query = _taken_apart(self.base_url)
-        held = {"base_url": bare, "user": user or Secret(self.user), "query": query or Secret(self.query)}
-        self.__dict__.update(held | {"api_key": Secret(self.api_key)})
-        if not (self.api_key.isascii() and self.api_key.isprintable()):
+    def __init__(
+        self,
+        name: str,
+        base_url: str = "",
+        api_key: str = "",
+        model: str = model,
+        chat_model: str = chat_model,
+        chain: tuple[str, str, str] = chain,
+        transcription: str = transcription,
+        voice: str = voice,
+        azure: bool = azure,
+        user: str = "",
+        query: str = "",
+    ):
+        # A generated one would have frames that show in a traceback with variables what is secret in these.
+        base_url, api_key, user, query = masked(base_url), Secret(api_key), Secret(user), Secret(query)
+        self.__dict__.update(name=name, model=model, chat_model=chat_model, chain=chain)
+        self.__dict__.update(transcription=transcription, voice=voice, azure=azure, api_key=api_key)
+        bare, own_user, own_query = _taken_apart(base_url)
+        self.__dict__.update(base_url=bare, user=own_user or user, query=own_query or query)
+        if not (api_key.isascii() and api_key.isprintable()):
             # Libraries would show it in their complaint.
             raise SettingsError("the API key holds characters that no key has: copy it again")
 

@@ -33,6 +33,8 @@ class Limits:
     max_usd: float | None = None
     max_minutes: float | None = None
     idle_minutes: float | None = None
+    _spent_usd: float | None = 0.0
+    _minutes = 0.0
 
     def __init__(
         self,
@@ -43,8 +45,6 @@ class Limits:
         where: str = "session.bounds",
     ):
         self._where = where
-        self._spent_usd: float | None = 0.0
-        self._minutes = 0.0
         self.max_usd, self.max_minutes, self.idle_minutes = max_usd, max_minutes, idle_minutes
 
     @property
