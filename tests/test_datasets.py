@@ -101,6 +101,15 @@ def test_what_people_said_in_recordings_can_be_asked_again(tmp_path):
     assert example.clip().duration_s == pytest.approx(clip.duration_s, abs=0.05)
 
 
+def test_a_damaged_recording_is_told_where_it_becomes_a_dataset(tmp_path):
+    with rt.RealtimeSession(backend="local", recording=tmp_path / "talk") as session:
+        session.ask(rt.speak("What can you do?")).result(30)
+    track = tmp_path / "talk" / "user.flac"
+    track.write_bytes(track.read_bytes()[:-2_000])
+    with pytest.warns(UserWarning, match=r"the recording 'talk': user\.flac is damaged: .* silence here"):
+        Dataset.from_recordings(tmp_path / "talk")
+
+
 def test_a_dataset_can_be_cut_and_looked_at():
     dataset = Dataset(
         [Example(example_id=str(n), text="x", tags=("odd",) if n % 2 else (), fields={"n": str(n)}) for n in range(10)],

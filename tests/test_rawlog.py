@@ -72,6 +72,22 @@ def test_what_is_no_event_is_left_out_and_told(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("joint", [",\n", "\n\ufeff", ""])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_objects_over_several_lines_and_with_commas_between_are_a_log_too(tmp_path, joint, indent):
+    path = tmp_path / "log.jsonl"
+    path.write_text(joint.join(json.dumps(event, indent=indent) for event in LADDER), "utf-8")
+    recording = rt.Recording.load(path)
+    assert len(recording) == len(LADDER) and recording.remarks == []
+
+
+def test_a_json_list_that_was_cut_off_is_a_log_up_to_there(tmp_path):
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps(LADDER)[:-10])
+    recording = rt.Recording.load(path)
+    assert len(recording) == len(LADDER) - 1 and recording.remarks == ["1 lines of the log are not JSON: left out"]
+
+
 @pytest.mark.parametrize("text", ["", "hello", '{"type": "click"}', "[1, 2]", "\0\1\2"])
 def test_a_file_of_something_else_is_no_recording(tmp_path, text):
     path = tmp_path / "other.txt"
@@ -119,6 +135,7 @@ CLOCKS = {
     "text with its unit": lambda ms: f"{ms:.0f} ms",
     "iso": lambda ms: f"2026-11-22T10:00:{ms / 1000:09.6f}+01:00",
     "of python's logging": lambda ms: f"2026-11-22 10:00:{ms / 1000:06.3f}".replace(".", ","),
+    "of go's log": lambda ms: f"2026/11/22 10:00:{ms / 1000:09.6f}",
     "time of day": lambda ms: f"10:00:{ms / 1000:06.3f}",
 }
 
@@ -194,6 +211,23 @@ def test_midnight_is_no_restart(tmp_path):
 
     recording = load(tmp_path / "log.jsonl", ({"time": time_of_day(ms), "event": each} for ms, each in talk()))
     assert recording.remarks == [] and at_ms(recording) == pytest.approx([ms for ms, _ in talk()], abs=1.0)
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_clock_of_whole_seconds_is_known_in_spite_of_long_pauses(tmp_path, days):
+    later = [(ms + days * 86_400_000 + 10_000, event) for ms, event in talk()]
+    lines = [{"time": int(ms / 1000), "event": event} for ms, event in (*talk(), *later)]
+    recording = load(tmp_path / "log.jsonl", lines)
+    assert max(at_ms(recording)) == pytest.approx(122_000 if days else 12_000, abs=4_000)
+    assert any("1 long pauses are shortened" in remark for remark in recording.remarks) == bool(days)
+
+
+@pytest.mark.parametrize("time", ["Sun Mar 29 2026 00:30:00 GMT+0000", "3/29/2026, 12:30 AM", {"seconds": 3}, [1], "?"])
+def test_times_that_cannot_be_read_are_told(tmp_path, time):
+    recording = load(tmp_path / "log.jsonl", ({"timestamp": time, "event": event} for _, event in talk()))
+    [remark] = recording.remarks
+    assert remark.startswith("the times of the log cannot be read: ")
+    assert recording.user.duration_s == pytest.approx(2.0, abs=0.1)
 
 
 def test_times_of_another_kind_or_none_are_told(tmp_path):

@@ -119,6 +119,14 @@ run(Dataset.from_texts({questions!r}), {{"realtime": make}}, conditions=[Noise(2
 """
 
 
+def test_an_answer_whose_record_is_damaged_is_shown_with_a_warning(tmp_path):
+    results = quiet(Dataset.from_texts(QUESTIONS[:1]), {"one": LOCAL}, out=tmp_path)
+    [track] = (tmp_path / "recordings").glob("*/assistant.flac")
+    track.write_bytes(track.read_bytes()[:-2_000])
+    with pytest.warns(UserWarning, match=r"assistant\.flac is damaged: .* silence here"):
+        assert results.show(0).transcript
+
+
 def test_killed_in_mid_run_and_resumed_gives_the_rows_of_an_unbroken_run(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(questions=QUESTIONS))

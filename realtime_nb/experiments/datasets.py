@@ -304,6 +304,11 @@ class Dataset(Sequence[Example]):
         SettingsError
             If nobody says anything in them.
 
+        Warns
+        -----
+        UserWarning
+            If something of one is missing or damaged: silence stands in for sound.
+
         Examples
         --------
         What people said to a run's systems, e.g. in scenarios, is in the folder ``recordings`` of the run.
@@ -317,7 +322,9 @@ class Dataset(Sequence[Example]):
         """
         if isinstance(recordings, Recording | str | Path):
             recordings = [recordings]
-        loaded = (each if isinstance(each, Recording) else Recording.load(each) for each in recordings)
+        loaded = [each if isinstance(each, Recording) else Recording.load(each) for each in recordings]
+        for recording in loaded:
+            recording.warn_of_damage()
         return cls((example for recording in loaded for example in _spoken_in(recording)), name=name)
 
     @classmethod

@@ -340,6 +340,11 @@ class Results:
         ------
         SettingsError
             If there is no such row, or nothing came of it; the message says why.
+
+        Warns
+        -----
+        UserWarning
+            If something of its recording is missing or damaged.
         """
         if not isinstance(row, int | str) and hasattr(row, "get"):
             row = row.get("cell_id")
@@ -350,7 +355,9 @@ class Results:
         if not folder.is_dir():
             why = found[0]["error_message"] or "its recording is not there"
             raise SettingsError(f"there is nothing to show of {found[0]['cell_id']}: {why}")
-        conversation = Recording.load(folder).conversation
+        recording = Recording.load(folder)
+        conversation = recording.conversation
+        recording.warn_of_damage()
         is_scenario = "turn_measures" in found[0]
         return conversation.replies[-1] if conversation.replies and not is_scenario else conversation
 

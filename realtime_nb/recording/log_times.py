@@ -32,6 +32,8 @@ _UNITS = {
 _CALLED = {1e-6: "ns", 1e-3: "µs", 1.0: "ms", 1000.0: "s"}
 _NAME = re.compile(rf"@?({'|'.join(_NAMES)})(?:_?({'|'.join(_UNITS)}))?")
 _NUMBER = re.compile(rf"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*({'|'.join(_UNITS)})?")
+#: Dates as Go's `log` writes them.
+_SLASHES = re.compile(r"^(\d{4})/(\d{2})/(\d{2})\b")
 #: What the epoch's seconds are from 2015 to 2050.
 _EPOCH_S = (1.42e9, 2.53e9)
 
@@ -54,6 +56,10 @@ class Stamp(NamedTuple):
     """In ms for dates and times of the day."""
 
 
+#: Of a line whose time nobody can read.
+_UNREADABLE = Stamp("unreadable", 0.0)
+
+
 class Timed(NamedTuple):
     """What is known of the times of a log's events."""
 
@@ -65,12 +71,15 @@ class Timed(NamedTuple):
 
 def stamp_of(around: Sequence[Mapping[str, Any]]) -> Stamp | None:
     """Return the time of a line: of the first object that tells one."""
+    told = None
     for each in around:
         found = [(match, value) for name, value in each.items() if (match := _NAME.fullmatch(_plain(str(name))))]
         for match, value in sorted(found, key=lambda pair: _NAMES.index(pair[0][1])):
             if (stamp := _stamp(value, match[2])) is not None:
                 return stamp
-    return None
+            if value is not None:
+                told = _UNREADABLE
+    return told
 
 
 def _plain(name: str) -> str:
@@ -92,7 +101,7 @@ def _stamp(value: Any, unit: str | None) -> Stamp | None:
 
 def _date(text: str) -> Stamp | None:
     try:
-        return Stamp("date", datetime.fromisoformat(text).timestamp() * 1000)
+        return Stamp("date", datetime.fromisoformat(_SLASHES.sub(r"\1-\2-\3", text)).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         pass
     try:
@@ -113,9 +122,10 @@ def timed(events: Sequence[Any], stamps: Sequence[Stamp | None]) -> Timed:
         The time of each, where its line tells one. Where none does, time is that of the audio that was sent.
     """
     sounds_ms = list(_sounds_ms(events))
-    clocks = Counter(stamp.clock for stamp in stamps if stamp is not None)
+    clocks = Counter(stamp.clock for stamp in stamps if stamp is not None and stamp != _UNREADABLE)
     if not clocks:
-        return Timed(list(_by_sound(events, sounds_ms)), [])
+        remark = "the times of the log cannot be read: that of the sound that was sent stands in"
+        return Timed(list(_by_sound(events, sounds_ms)), [remark] if any(stamps) else [])
     [(clock, _)] = clocks.most_common(1)
     values = [stamp.value if stamp is not None and stamp.clock == clock else None for stamp in stamps]
     unit_ms = 1.0
@@ -235,6 +245,13 @@ def _likely_ms(clock: str, values: Sequence[float]) -> tuple[float, float]:
     return (1.0 if is_whole and largest >= 1_000 else 1000.0), 1.0
 
 
+def _usual(steps: Sequence[float]) -> float:
+    """Return how far a clock goes on from frame to frame, whatever pauses there are."""
+    ticks = [step for step in steps if step > 0]
+    # One that tells whole seconds does not go on with most frames.
+    return median(steps) or (mean(min(step, median(ticks)) for step in steps) if ticks else 0.0)
+
+
 def _evidence(values: Sequence[float | None], events: Sequence[Any], sounds_ms: Sequence[float]) -> Iterator[_Evidence]:
     told = [
         (value, event, sound_ms)
@@ -245,8 +262,7 @@ def _evidence(values: Sequence[float | None], events: Sequence[Any], sounds_ms: 
     steps = [later[0] - before[0] for before, later in pairwise(sent)]
     frames_ms = [sound_ms for _, sound_ms in sent]
     if len(steps) >= 4 and 0 < max(frames_ms) <= _FRAME_MS:
-        # Clocks that tell whole seconds do not go on with most frames.
-        yield _Evidence(median(steps) or mean(steps), mean(frames_ms) / 2, mean(frames_ms) * 3, weight=2.0)
+        yield _Evidence(_usual(steps), mean(frames_ms) / 2, mean(frames_ms) * 3, weight=2.0)
     spoken: dict[str, list[tuple[float, float]]] = {}
     heard: list[tuple[float, float]] = []
     created: dict[str, float] = {}

@@ -37,6 +37,8 @@ _TAKEN_OUT = re.compile(
     re.DOTALL,
 )
 _LENGTH = re.compile(r"(\d[\d_,]*)\s*(k?)(b|bytes|chars|characters)?\b", re.I)
+#: What may stand around values.
+_BETWEEN = " \t\r\n,\ufeff"
 #: Of silence that one event can be given: a minute.
 _MOST_BYTES = 60 * 48_000
 
@@ -89,7 +91,7 @@ def _remarks(unread: int, foreign: int, silenced: Counter[str]) -> Iterator[str]
 
 
 def _objects(path: Path) -> tuple[list[Any], int]:
-    """Return the JSON values of a file: a list of them, or one a line; and how many lines are none."""
+    """Return the JSON values of a file, one a line, or one behind the other; and how many lines are none."""
     text = read_text(path, RecordingError, is_log=True)
     if text.lstrip().startswith("["):
         try:
@@ -97,12 +99,28 @@ def _objects(path: Path) -> tuple[list[Any], int]:
         except (ValueError, RecursionError):
             pass
     found, unread = [], 0
-    for line in filter(str.strip, split_lines(text)):
+    for line in split_lines(text):
+        if line := line.strip(_BETWEEN):
+            try:
+                found.append(json.loads(line, strict=False))  # Some write control characters as they are.
+            except (ValueError, RecursionError):
+                unread += 1
+    if any(isinstance(each, dict) for each in found):
+        return found, unread
+    return _over_lines(text)
+
+
+def _over_lines(text: str) -> tuple[list[Any], int]:
+    """Return objects that go over several lines, or are a list's that was cut off, and how many lines are left."""
+    found, at = [], 0
+    decoder = json.JSONDecoder(strict=False)
+    while (begin := text.find("{", at)) >= 0 and not text[at:begin].strip(_BETWEEN + "["):
         try:
-            found.append(json.loads(line, strict=False))  # Some write control characters as they are.
+            value, at = decoder.raw_decode(text, begin)
         except (ValueError, RecursionError):
-            unread += 1
-    return found, unread
+            break
+        found.append(value)
+    return found, len([line for line in split_lines(text[at:]) if line.strip(_BETWEEN + "[]")])
 
 
 def _logged(value: Any, reader: Reader, missing: _Silence) -> list[_Logged]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Iterator
 from functools import cached_property
@@ -138,6 +139,11 @@ class Recording(Record):
         """What was missing or damaged, and what was made of it; behind it what the session remarked."""
         said = self._outline.remarks
         return [*self._folder.remarks, *said]
+
+    def warn_of_damage(self) -> None:
+        """Warn of what is missing or damaged, for those who get what is in it without its `remarks`."""
+        for remark in self._folder.remarks:
+            warnings.warn(f"the recording {self.path.name!r}: {remark}", UserWarning, stacklevel=3)
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield every event as it passed: ``elapsed_ms``, ``direction``, ``event``."""
