@@ -50,6 +50,8 @@ class CompletionReader:
         self._error = ""
         self._half = ""
         self._kind = ""
+        self._is_answer = False
+        """Whether there are words, sound or calls in it; white space alone is no answer."""
         self._calls: dict[int, dict[str, str]] = {}
         self._begun = False
         self._places: list[str] = []
@@ -82,7 +84,8 @@ class CompletionReader:
             self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
             if error := choice.get("error"):
                 self._error = _text(_mapping(error).get("message")) or _text(str(error))
-            is_whole = not choice.get("delta") and "message" in choice
+            # Behind the pieces some servers send all of them again.
+            is_whole = not choice.get("delta") and "message" in choice and not self._places
             message = _mapping(choice["message"] if is_whole else choice.get("delta"))
             audio = _mapping(message.get("audio"))
             self._note_audio(audio)
@@ -97,14 +100,14 @@ class CompletionReader:
     @property
     def is_finished(self) -> bool:
         """Whether the server has said how the answer ends, and there is one."""
-        return bool(self.finish_reason and not self._error and self._places)
+        return bool(self.finish_reason and not self._error and self._is_answer)
 
     @property
     def problem(self) -> str:
         """Why what came, and is over, is no answer; empty where it is one."""
         if self._error:
             return self._error
-        if self._places or self.finish_reason in _INCOMPLETE:
+        if self._is_answer or self.finish_reason in _INCOMPLETE:
             return ""
         ending = f"finish_reason={self.finish_reason!r}" if self.finish_reason else "no finish_reason"
         return f"the server's answer is empty: no words, no sound, no call of a tool, {ending}"
@@ -112,6 +115,7 @@ class CompletionReader:
     def say(self, transcript: str = "", pcm: bytes = b"") -> list[ev.Event]:
         """Take more of a spoken answer: words, sound, or both."""
         told: list[ev.Event] = []
+        self._is_answer |= bool(pcm or transcript.strip())
         if transcript:
             told += self._message("audio")
             self.transcript += transcript
@@ -126,12 +130,14 @@ class CompletionReader:
         if not text:
             return []
         told = self._message("text")
+        self._is_answer |= bool(text.strip())
         self.transcript += text
         return [*told, ev.ResponseOutputTextDelta(**self._at(), delta=text)]
 
     def call(self, call: Mapping[str, Any]) -> list[ev.Event]:
         """Take more of a function call, as a chunk tells it."""
         index = call.get("index", 0)
+        self._is_answer = True
         function = _mapping(call.get("function"))
         told: list[ev.Event] = []
         if index not in self._calls:
@@ -315,14 +321,20 @@ def realtime_usage(usage: Any) -> dict[str, Any] | None:
     """
     if not isinstance(usage, Mapping) or not usage:
         return None
-    into, out = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    into = _first(usage, "prompt_tokens_details", "input_tokens_details")
+    out = _first(usage, "completion_tokens_details", "output_tokens_details")
     if isinstance(into, Mapping) and into.get("cached_tokens"):
         into = {**into, "cached_tokens_details": {"text_tokens": into["cached_tokens"]}}
     told = {
         "total_tokens": usage.get("total_tokens"),
-        "input_tokens": usage.get("prompt_tokens", usage.get("input_tokens")),
-        "output_tokens": usage.get("completion_tokens", usage.get("output_tokens")),
+        "input_tokens": _first(usage, "prompt_tokens", "input_tokens"),
+        "output_tokens": _first(usage, "completion_tokens", "output_tokens"),
         "input_token_details": into,
         "output_token_details": out,
     }
     return {key: value for key, value in told.items() if value is not None}
+
+
+def _first(usage: Mapping[str, Any], *names: str) -> Any:
+    """Return what stands under the first of these names that holds something."""
+    return next((value for name in names if (value := usage.get(name)) is not None), None)
