@@ -138,7 +138,8 @@ def _transcription(turn: Turn) -> Charge | None:
     if turn.transcription_usage is None and turn.transcription_model is None:
         return None
     usage, model = turn.transcription_usage, turn.transcription_model
-    told = usage is not None
+    # Of a model that has a price, an account that cannot be read is none.
+    told = usage is not None and (turn.cost is not None or find_price(model) is None)
     return Charge(
         what="transcription",
         model=model or "",
@@ -151,8 +152,9 @@ def _transcription(turn: Turn) -> Charge | None:
 
 
 def _written_down_usd(turn: Turn, model: str | None) -> float:
-    """Estimate what writing down a turn cost, from how long it sounds."""
+    """Estimate what writing down a turn cost, from how long it sounds; infinite where nobody knows that."""
     audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
+    audio_ms = audio_ms or max(0.0, (turn.audio_end_ms or 0.0) - (turn.audio_start_ms or 0.0))
     cost = metered_cost({"type": "duration", "seconds": audio_ms / 1000}, model)
     words = math.ceil(len(turn.text) / _CHARACTERS_PER_TOKEN)
     cost = cost or cost_of(Usage(audio_in=math.ceil(audio_ms / _MS_PER_TOKEN_IN), text_out=words), model)
@@ -210,8 +212,17 @@ def _cut_usd(what: str, model: str, reply: Reply, before: Usage) -> float:
     else:
         made = Usage(text_out=words) if reply.stages else sound + Usage(text_out=words)
         read = Usage(text_in=before.text_in, audio_in=before.audio_in, image_in=before.image_in)
+        if before.input_tokens == 0 and reply.asked:
+            read = _asked(reply.asked)
         cost = cost_of(made + read, model)
     return cost.total_usd if cost else 0.0
+
+
+def _asked(turn: Turn) -> Usage:
+    """Estimate the tokens of a question, which is the least that its answer read."""
+    audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
+    words = 0 if audio_ms else math.ceil(len(turn.text) / _CHARACTERS_PER_TOKEN)
+    return Usage(text_in=words, audio_in=math.ceil(audio_ms / _MS_PER_TOKEN_IN))
 
 
 def reply_row(reply: Reply, before: Usage | None = None) -> CostRow:

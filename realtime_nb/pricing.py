@@ -9,7 +9,10 @@ from typing import Any
 
 from .prices import AMOUNTS, find_price
 from .record import Record
-from .tokens import Usage, is_amount, read_usage
+from .tokens import Usage, amount_of, read_usage
+
+#: Of seconds or characters, for one answer: eleven days of sound.
+_MOST = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,18 +196,19 @@ def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | N
     row = find_price(model)
     if row is None or not isinstance(usage, Mapping) or not usage:
         return None
-    seconds = usage.get("seconds")
-    if usage.get("type") == "duration" or ("per_minute" in row and seconds is not None):
-        if "per_minute" not in row or not is_amount(seconds):
-            return None
-        return Cost(input_usd=seconds / 60 * row["per_minute"], as_of=row["as_of"], source=row["source"])
+    if usage.get("type") == "duration" or ("per_minute" in row and usage.get("seconds") is not None):
+        return _by_amount(amount_of(usage.get("seconds")), row, "per_minute", 60)
     if usage.get("type") == "characters":
-        characters = usage.get("characters")
-        if "per_million_characters" not in row or not is_amount(characters):
-            return None
-        usd = characters * row["per_million_characters"] / 1e6
-        return Cost(input_usd=usd, as_of=row["as_of"], source=row["source"])
+        return _by_amount(amount_of(usage.get("characters")), row, "per_million_characters", 1e6)
     tokens = read_usage(usage)
     # Nothing takes no tokens at all: who says so does not count.
     known = tokens is not None and (tokens.input_tokens or tokens.output_tokens or is_free(row))
     return cost_of(tokens, model) if tokens is not None and known else None
+
+
+def _by_amount(amount: float | None, row: Mapping[str, Any], price: str, per: float) -> Cost | None:
+    """Price what is not billed by tokens; nothing takes none of it, either."""
+    if price not in row or amount is None or not (amount or is_free(row)):
+        return None
+    odd = (f"the server tells of more than anybody can have asked for: {amount:.6g}",) if amount > _MOST else ()
+    return Cost(input_usd=amount / per * row[price], as_of=row["as_of"], source=row["source"], remarks=odd)

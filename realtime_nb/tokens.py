@@ -12,6 +12,8 @@ from typing import Any, TypeGuard
 from .record import Record
 
 _KINDS = ("text", "audio", "image")
+#: No model takes more for one answer, by far.
+_MOST = 10**8
 #: What tokens are billed as: read anew, read from the cache, or made.
 BILLED = (
     "text_fresh",
@@ -188,8 +190,9 @@ def _totals(
         return more, None
     if tokens_out is not None and more == reasoning:
         return tokens_in, tokens_out + more
-    remarks.append("total_tokens of the usage is more than input_tokens and output_tokens together: not counted")
-    return tokens_in, tokens_out
+    # Servers that leave what a model thought out of output_tokens still have it in the total, e.g. Gemini's.
+    remarks.append("total_tokens of the usage is more than input_tokens and output_tokens together: the rest was made")
+    return tokens_in, (tokens_out or 0) + more
 
 
 def _split(
@@ -232,14 +235,16 @@ def _count(usage: Mapping[str, Any], key: str, remarks: list[str]) -> int | None
     value = usage.get(key)
     if value is None:
         return None
-    number = _number(value)
+    number = amount_of(value)
     if number is None:
         remarks.append(f"{key} of the usage is no number of tokens: {reprlib.repr(value)}")
         return None
+    if number > _MOST:
+        remarks.append(f"{key} of the usage is more than any model takes: {reprlib.repr(value)}")
     return math.ceil(number)
 
 
-def _number(value: Any) -> float | None:
+def amount_of(value: Any) -> float | None:
     """Return a number that can be counted with, also where a server writes it as text."""
     if isinstance(value, str):
         with suppress(ValueError):
@@ -257,12 +262,12 @@ def add_usages(usages: Iterable[Any]) -> dict[str, Any] | None:
         if not isinstance(usage, Mapping) or not usage:
             return None
         for key, value in usage.items():
-            before, number = total.get(key), _number(value)
+            before, number = total.get(key), amount_of(value)
             if isinstance(value, Mapping):
                 total[key] = add_usages([each for each in (before, value) if each]) or {}
-            elif number is not None and (before is None or _number(before) is not None):
-                total[key] = number + (_number(before) or 0)
-            elif value is not None and (before is None or _number(before) is not None):
+            elif number is not None and (before is None or amount_of(before) is not None):
+                total[key] = number + (amount_of(before) or 0)
+            elif value is not None and (before is None or amount_of(before) is not None):
                 total[key] = value
     return total or None
 

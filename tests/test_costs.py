@@ -279,6 +279,13 @@ def test_what_was_cut_off_and_not_told_is_estimated_for_bounds_alone():
     assert nothing.costs().at_most_usd == 0.0  # What the server refuses is not billed.
 
 
+def test_the_first_answer_that_was_cut_off_has_read_its_question_at_least():
+    conversation = fold(*spoken(1, None, status="cancelled"))
+    costs, words = conversation.costs(), math.ceil(len(conversation.replies[0].transcript) / 4)
+    read = math.ceil(len("What time?") / 4)
+    assert costs.at_most_usd == pytest.approx(costs.total_usd + (read * 4 + words * 24 + 2 * 64) / 1e6)
+
+
 def test_a_whole_answer_that_was_not_told_makes_the_sum_unknown():
     costs = fold(*spoken(1, usage(20, 100, 10, 200)), *spoken(2, None)).costs()
     assert costs.total_usd is None and costs.at_most_usd is None
@@ -293,10 +300,19 @@ def test_a_transcription_that_was_not_told_is_in_no_total_and_counts_for_bounds_
     conversation = fold(*spoken(1, usage(20, 100, 10, 200), transcribed=None))
     costs = conversation.costs()
     [_, charge] = costs.rows[0].charges
-    audio_s = sum(part.audio_ms for part in conversation.turn("U1").parts.values()) / 1000
-    assert charge.untold_usd == pytest.approx(0.017 * audio_s / 60)
+    turn = conversation.turn("U1")
+    audio_s = (turn.audio_end_ms - turn.audio_start_ms) / 1000
+    assert audio_s > 0 and charge.untold_usd == pytest.approx(0.017 * audio_s / 60)
     assert costs.total_usd == pytest.approx(conversation.replies[0].cost.total_usd)
     assert costs.at_most_usd == pytest.approx(costs.total_usd + charge.untold_usd)
+
+
+@pytest.mark.parametrize("told", [{}, {"type": "duration"}, {"type": "duration", "seconds": 0}, {"input_tokens": 0}])
+def test_a_transcription_that_took_nothing_is_one_that_was_not_told(told):
+    costs = fold(*spoken(1, usage(20, 100, 10, 200), transcribed=told)).costs()
+    untold = fold(*spoken(1, usage(20, 100, 10, 200), transcribed=None)).costs()
+    assert costs.at_most_usd == untold.at_most_usd > costs.total_usd == untold.total_usd
+    assert costs.remarks == untold.remarks
 
 
 def test_what_is_only_told_in_part_is_said_wherever_it_is_shown():

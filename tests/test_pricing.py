@@ -145,9 +145,16 @@ def test_transcription_is_billed_by_its_own_model():
     assert metered_cost(None, "gpt-realtime-whisper") is None
 
 
-@pytest.mark.parametrize("seconds", [None, "12", [], float("nan")])
+@pytest.mark.parametrize("seconds", [None, "long", [], float("nan"), 0, -1])
 def test_an_odd_duration_has_no_price(seconds):
     assert metered_cost({"type": "duration", "seconds": seconds}, "gpt-realtime-whisper") is None
+
+
+def test_a_duration_as_text_is_one_and_an_absurd_one_is_remarked():
+    told = {"type": "duration", "seconds": "60"}
+    assert metered_cost(told, "gpt-realtime-whisper").total_usd == pytest.approx(0.017)
+    absurd = metered_cost({"type": "duration", "seconds": 1e12}, "gpt-realtime-whisper")
+    assert "more than anybody can have asked for: 1e+12" in absurd.remarks[0]
 
 
 @pytest.mark.parametrize(

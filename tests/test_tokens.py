@@ -240,3 +240,21 @@ def test_whatever_a_server_tells_is_never_free_where_it_tells_any_tokens(told):
     )
     assert cost.total_usd >= 0 and read.cached_tokens <= read.input_tokens
     assert not least or cost.total_usd > 0 or cost.remarks
+
+
+@pytest.mark.parametrize("name", ["input_tokens", "output_tokens"])
+def test_more_than_any_model_takes_is_remarked(name):
+    read = read_usage({"input_tokens": 5, "output_tokens": 5, name: 1e12})
+    assert read.remarks == (f"{name} of the usage is more than any model takes: 1000000000000.0",)
+
+
+def test_what_a_total_holds_beside_both_parts_was_made():
+    read = read_usage({"input_tokens": 100, "output_tokens": 50, "total_tokens": 1_150})
+    assert read == Usage(text_in=100, text_out=1_050) and read.unsplit_out == 1_050
+    assert "the rest was made" in read.remarks[0]
+
+
+def test_a_completions_totals_are_read_by_either_name():
+    told = {"prompt_tokens": None, "input_tokens": 7, "completion_tokens": None, "output_tokens": 3}
+    read = read_usage(realtime_usage(told | {"input_tokens_details": {"cached_tokens": 4}}))
+    assert read == Usage(text_in=7, text_cached=4, text_out=3)
