@@ -26,7 +26,7 @@ from .turns import Reply, Turn
 from .wire import events as ev
 from .wire.formats import encoding_of
 from .wire.items import REQUEST
-from .wire.local import ClockAligned, Remarked, SessionRenewed
+from .wire.local import TWICE, ClockAligned, Remarked, SessionRenewed
 from .wire.settings import setting_at
 
 #: How many event ids are remembered at least, to drop what arrives twice.
@@ -211,15 +211,13 @@ class Conversation(Record):
         event_id = event.event_id
         before = self._seen_before.get(event_id) if before is None else before
         if event_id not in self._reused and before == event:
-            self._note("an event came twice, and counts once", "event twice")
+            self._remarked(TWICE, 0.0)
             return True
         if event_id not in self._reused:
             self._reused.add(event_id)
-            self._note(f"several events have the id {event_id[:40]!r}, and all of them count", "event ids")
+            text = f"several events have the id {event_id[:40]!r}, and all of them count"
+            self._remarked(Remarked(text=text, kind="event ids"), 0.0)
         return False
-
-    def _note(self, text: str, kind: str) -> None:
-        self._remarked(Remarked(text=text, kind=kind), 0.0)
 
     def _remarked(self, event: Remarked, elapsed_ms: float) -> None:
         kind = event.kind or event.text

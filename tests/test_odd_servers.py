@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import copy
+import itertools
 import json
 import random
 import re
@@ -15,6 +16,7 @@ from scripted_server import scripted
 from wire_samples import event, out
 
 import realtime_nb as rt
+from realtime_nb.wire.formats import encoding_of, rate_of
 
 WAIT_S = 30
 TEXT = "".join(wire.WORDS)
@@ -406,6 +408,87 @@ def test_an_event_that_comes_twice_counts_once_and_says_so():
     assert session.conversation.remarks == ["an event came twice, and counts once"]
 
 
+def with_ids(events, names):
+    """Return events with other ids of responses and items."""
+    text = json.dumps(events)
+    for old, new in names.items():
+        text = text.replace(f'"{old}"', f'"{new}"')
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("left_out", [(), ("response.created",), ("response.output_item.added",)])
+@pytest.mark.parametrize("names", [{"R1": "R", "R2": "R"}, {"A1": "A", "A2": "A"}])
+def test_answers_that_share_an_id_are_told_apart(names, left_out, tmp_path):
+    ladders = [
+        with_ids(without_type(wire.audio_answer(f"A{n}", response_id=f"R{n}", words=(text,)), *left_out), names)
+        for n, text in ((1, "Ten past nine."), (2, "Half past four."))
+    ]
+    session, replies = ask_all(ladders)
+    assert [reply.transcript for reply in replies] == ["Ten past nine.", "Half past four."]
+    assert [reply.audio.to_pcm16() for reply in replies] == [wire.PCM, wire.PCM]
+    check_recorded(session, tmp_path / "saved")
+
+
+def test_ends_alone_are_answers_whatever_response_they_name():
+    def ends(name):
+        last = "response.done"
+        whole = [wire.audio_answer(f"A{n}", response_id=name, words=(f"Answer {n}.",)) for n in (1, 2)]
+        return [[each for each in one if each["type"] == last] for one in whole]
+
+    unnamed = [[changed(each, ("response", "id"), MISSING) for each in one] for one in ends("R")]
+    for ladders in (ends("R"), unnamed):
+        _, replies = ask_all(ladders)
+        assert [reply.transcript for reply in replies] == ["Answer 1.", "Answer 2."]
+
+
+def test_a_response_ends_once(tmp_path):
+    first = wire.audio_answer("A1", response_id="R1")
+    again = wire.response_done("R1", "failed", status_details={"type": "failed", "error": {"message": "no"}})
+    session, replies = ask_all([[*first, again], [*first[-2:-1], *wire.audio_answer("A2", response_id="R2")]])
+    assert [(reply.response_id, reply.status, reply.error) for reply in replies] == [
+        ("R1", "completed", None),
+        ("R2", "completed", None),
+    ]
+    assert any("response that has ended" in each for each in session.conversation.remarks)
+    check_recorded(session, tmp_path / "saved")
+
+
+def test_sound_in_pieces_of_any_length_is_whole_for_everybody(tmp_path):
+    """Half a sample may be left over between two deltas."""
+    events = wire.audio_answer(pcm=b"")
+    at = next(place for place, each in enumerate(events) if each["type"] == "response.output_audio.done")
+    cuts = [0, 1001, 1004, 1781, 1782, 3333, len(wire.PCM)]
+    pieces = [wire.PCM[start:end] for start, end in itertools.pairwise(cuts)]
+    events[at:at] = [out("response.output_audio.delta", delta=wire.b64(piece)) for piece in (*pieces, b"\x01")]
+    heard = []
+
+    def script(peer):
+        peer.open()
+        answer_with(peer, *events)
+        peer.send(*events)
+        peer.wait_until_gone()
+
+    with scripted(script) as url, connected(url) as session:
+        session.listen(lambda event, elapsed_ms: heard.append(getattr(event, "delta", None)))
+        reply = session.ask("What time is it?").result(WAIT_S)
+    sound = [each for each in heard if isinstance(each, bytes)]
+    assert reply.audio.to_pcm16() == b"".join(sound) == wire.PCM
+    assert not any(len(each) % 2 for each in sound)
+    assert ["within a sample" in each for each in session.conversation.remarks] == [True]
+    check_recorded(session, tmp_path / "saved")
+    assert rt.Recording.load(tmp_path / "saved").assistant.to_pcm16().endswith(wire.PCM)
+
+
+def test_g711_in_pieces_of_any_length_is_whole():
+    events = wire.audio_answer(pcm=b"")
+    at = next(place for place, each in enumerate(events) if each["type"] == "response.output_audio.done")
+    events[at:at] = [out("response.output_audio.delta", delta=wire.b64(b"\x55" * size)) for size in (801, 3, 796)]
+    settings = wire.without(wire.SESSION, "audio", "output", format={"type": "audio/pcmu"})
+    session, (reply,) = ask_all([events], session=settings)
+    assert (reply.audio.sample_rate, len(reply.audio.samples)) == (8_000, 1_600)
+    assert session.conversation.remarks == []
+
+
 def test_what_is_nested_too_deeply_is_cut_and_the_session_can_be_recorded(tmp_path):
     deep = json.loads("[" * 400 + "]" * 400)
     events = each_response(wire.audio_answer(), metadata={"deep": deep})
@@ -532,6 +615,37 @@ def test_other_ways_to_say_the_usual_format_are_understood(declared):
     assert (reply.audio.sample_rate, reply.audio.to_pcm16()) == (24_000, wire.PCM)
 
 
+@pytest.mark.parametrize(
+    ("flat", "rates"),
+    [
+        ({"output_audio_format": "pcm16_16000hz"}, (24_000, 16_000)),
+        ({"output_audio_format": "pcm16-8000hz"}, (24_000, 8_000)),
+        ({"input_audio_sampling_rate": 16_000, "output_audio_format": "pcm16_16000hz"}, (16_000, 16_000)),
+        ({"input_audio_format": "g711_ulaw", "output_audio_format": "g711_alaw"}, (8_000, 8_000)),
+        ({"output_audio_format": None}, (24_000, 24_000)),
+    ],
+)
+def test_rates_in_the_names_of_beta_formats_are_understood(flat, rates):
+    """Azure Voice Live names the rate of its sound so."""
+    settings = {key: value for key, value in wire.SESSION.items() if key != "audio"}
+    settings |= {"input_audio_format": "pcm16", "output_audio_format": "pcm16", "turn_detection": None} | flat
+    session, (reply,) = ask_all([wire.audio_answer()], session=settings)
+    assert (rate_of(encoding_of(session.conversation.session, "input")), reply.audio.sample_rate) == rates
+
+
+def test_a_beta_format_that_cannot_be_played_is_refused_in_words():
+    settings = {key: value for key, value in wire.SESSION.items() if key != "audio"}
+    with pytest.raises(rt.RemoteProtocolError, match="'opus', which is none of"):
+        ask_all([[]], session=settings | {"input_audio_format": "pcm16", "output_audio_format": "opus"})
+
+
+def test_a_rate_that_a_response_alone_declares_is_remarked():
+    events = wire.audio_answer()
+    audio = {"output": {"format": {"type": "audio/pcm", "rate": 16_000}}}
+    session, _ = ask_all([each_response(events, audio=audio)])
+    assert any("audio/pcm;rate=16000" in each for each in session.conversation.remarks)
+
+
 # --- calls of functions ---------------------------------------------------------------------------------------------
 
 
@@ -573,3 +687,26 @@ def test_whatever_a_call_holds_the_question_is_answered():
                     slow.append(named(ladder[case[0]], *case[1:]))
                 assert session.state == "open"
     assert slow == []
+
+
+def test_a_call_is_made_once_though_its_response_ends_twice():
+    made = []
+
+    def get_time(zone: str) -> str:
+        """Return the time."""
+        made.append(1)
+        return "ten past nine"
+
+    def script(peer):
+        peer.open()
+        answer_with(peer, *(ladder := [*wire.call_answer(), wire.response_done(output=[wire.call_item("F", "{}")])]))
+        peer.send(*ladder)
+        peer.receive("conversation.item.create")
+        peer.answer(peer.receive("response.create"), item_id="A2", response_id="R2")
+        peer.answer(peer.read_text_question(), item_id="A3", response_id="R3")  # And nothing else was asked.
+        peer.wait_until_gone()
+
+    with scripted(script) as url, connected(url, tools=[get_time]) as session:
+        for wanted in ("R2", "R3"):
+            assert session.ask("What time is it?").result(WAIT_S).response_id == wanted
+    assert made == [1]

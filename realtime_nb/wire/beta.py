@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 #: Azure Voice Live speaks so, and what was written for the beta.
@@ -19,6 +20,8 @@ TYPES = {
 #: Names of sound formats.
 FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 
+_RATE = re.compile(r"[-_](\d+)hz$", re.IGNORECASE)
+
 
 def modern_type(kind: str) -> str:
     """Return today's name of an event's type."""
@@ -27,13 +30,19 @@ def modern_type(kind: str) -> str:
 
 def modern_session(session: dict[str, Any]) -> dict[str, Any]:
     """Say where today's API keeps what the beta kept at the top of a session."""
-    if "audio" in session or "input_audio_format" not in session:
+    if session.get("audio") or not session.keys() & {"input_audio_format", "output_audio_format"}:
         return session
-    formats: dict[str, dict[str, Any]] = {
-        side: {"format": {"type": FORMATS.get(str(session.get(f"{side}_audio_format")), "audio/pcm")}}
-        for side in ("input", "output")
-    }
+    formats: dict[str, dict[str, Any]] = {side: {"format": _format(session, side)} for side in ("input", "output")}
     formats["output"]["voice"] = session.get("voice")
     formats["input"]["transcription"] = session.get("input_audio_transcription")
     formats["input"]["turn_detection"] = session.get("turn_detection")
     return session | {"audio": formats}
+
+
+def _format(session: dict[str, Any], side: str) -> dict[str, Any]:
+    """Say in today's words how a side's sound is encoded; Azure Voice Live names rates, e.g. ``"pcm16_16000hz"``."""
+    name = str(session.get(f"{side}_audio_format") or "pcm16")
+    rate: Any = session.get(f"{side}_audio_sampling_rate")
+    if found := _RATE.search(name):
+        name, rate = name[: found.start()], int(found[1])
+    return {"type": FORMATS.get(name, name)} | ({"rate": rate} if rate and name == "pcm16" else {})

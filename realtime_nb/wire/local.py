@@ -28,6 +28,9 @@ class Remarked(Struct, frozen=True, kw_only=True):
     type: str = "session.remarked"
 
 
+TWICE = Remarked(text="an event came twice, and counts once", kind="event twice")
+
+
 class Interrupted(Struct, frozen=True, kw_only=True):
     """The person interrupts by hand; speakers fall silent."""
 

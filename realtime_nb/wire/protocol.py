@@ -102,7 +102,7 @@ class RealtimeProtocol:
             if type(event) is ev.ResponseOutputAudioDelta:  # Most of what comes, so first and without detours.
                 key = (event.item_id, event.content_index)
                 received = self._received_bytes.get(key)
-                if received is not None:
+                if received is not None and self._reader.is_plain(event):
                     self.answered = None
                     self._received_bytes[key] = received + len(event.delta)
                     return event

@@ -14,9 +14,11 @@ from msgspec.structs import replace
 
 from . import events as ev
 from .beta import modern_session
+from .formats import PCM, encoding_of, sample_bytes
 from .items import Item, Response, StatusDetails
-from .local import Remarked
+from .local import TWICE, Remarked
 from .mending import well_formed
+from .settings import setting_at
 
 #: Of a response that has no end of its own words.
 _UNENDED = (None, "", "in_progress", "queued")
@@ -75,6 +77,9 @@ class Reader:
         self._announced: set[str] = set()
         self._aliases: dict[str, str] = {}
         self._halves: dict[tuple[Any, ...], Any] = {}
+        self._end: ev.ResponseDone | None = None
+        self._encoding = PCM
+        self._rests: dict[tuple[str, str, int], bytes] = {}
         self._person = ""
         self._unnamed = 0
         self._found: list[Any] = []
@@ -105,6 +110,11 @@ class Reader:
             event = read(self, event, is_asked)
         return [*self._found, event]
 
+    def is_plain(self, event: ev.ResponseOutputAudioDelta) -> bool:
+        """Whether sound of an item that has begun can be taken as it is, in place of `take`."""
+        is_own = self._made_by.get(event.item_id) == event.response_id
+        return is_own and not (self._rests or len(event.delta) % 2) and event.response_id not in self._aliases
+
     # --- inside ---
 
     def _remark(self, event: Any, what: str, text: str) -> None:
@@ -116,6 +126,7 @@ class Reader:
 
     def _session(self, event: Any, is_asked: bool) -> Any:
         session = modern_session(event.session)
+        self._encoding = encoding_of(session, "output")
         return event if session is event.session else replace(event, session=session)
 
     def _error(self, event: ev.Error, is_asked: bool) -> Any:
@@ -138,22 +149,32 @@ class Reader:
             response = replace(response, id=self._name(response.id))
             self._aliases[event.response.id] = response.id
             self._remark(event, "id again", "it had the id of a response that has ended, and got another one here")
+        sound = {"audio": response.audio}
+        declared = encoding_of(sound, "output")
+        if setting_at(sound, "audio.output.format") and declared not in (PCM, self._encoding):
+            self._remark(
+                event,
+                "format",
+                f"it declares its sound as {declared!r}, which was taken for the session's {self._encoding!r}",
+            )
         self._begin(response.id)
         return event if response is event.response else replace(event, response=response)
 
     def _begin(self, response_id: str) -> None:
-        if response_id not in self._begun:
+        if response_id not in self._open:  # A log of several sessions has its ids again.
             self._begun.add(response_id)
             self._open.append(response_id)
             self._last = response_id
 
-    def _response_of(self, event: Any, response_id: str, item_id: str) -> str:
+    def _response_of(self, event: Any, response_id: str, item_id: str, is_asked: bool) -> str:
         """Return which response an event belongs to; one that is not known yet begins with it."""
         named = self._aliases.get(response_id, response_id)
-        if named in self._begun and (named == response_id or named in self._open or not self._open):
+        is_due = is_asked and not self._open  # Somebody waits for a response to begin, and none has.
+        is_new = is_due and bool(item_id) and item_id not in self._made_by
+        if named in self._begun and (named == response_id or named in self._open or not self._open) and not is_new:
             return named
-        found = self._made_by.get(item_id) or self._open_one(event, response_id)
-        if not found and not response_id:
+        found = "" if is_due and response_id else self._made_by.get(item_id) or self._open_one(event, response_id)
+        if not (found or response_id or is_due):
             found = self._last
         if found:
             if response_id:
@@ -164,13 +185,15 @@ class Reader:
             else:
                 self._remark(event, "no response", "it named no response, and was taken for the latest one's")
             return found
-        response_id = response_id or self._name("response")
-        described = event.response if isinstance(event, ev.ResponseDone) else Response(id=response_id)
-        begun = replace(described, id=response_id, status="in_progress", status_details=None, output=[], usage=None)
+        begun = response_id if response_id and named not in self._begun else self._name(response_id or "response")
+        if begun != response_id:
+            self._aliases[response_id] = begun
+        described = event.response if isinstance(event, ev.ResponseDone) else Response(id=begun)
+        created = replace(described, id=begun, status="in_progress", status_details=None, output=[], usage=None)
         self._remark(event, "not begun", "the server had sent no response.created, so that the response begins with it")
-        self._found.append(ev.ResponseCreated(response=begun))
-        self._begin(response_id)
-        return response_id
+        self._found.append(ev.ResponseCreated(response=created))
+        self._begin(begun)
+        return begun
 
     def _open_one(self, event: Any, response_id: str) -> str:
         """Return the response that is being made, which an event with an id that has not begun belongs to.
@@ -193,8 +216,8 @@ class Reader:
                 item_id = self._name(item_id)
                 self._remark(event, "id again", "it had the id of another item, and got another one here")
             self._announced.add(item_id)
-        elif not item_id or (not is_own and known in self._announced):
-            item_id = known or self._name("item")
+        elif not item_id or (not is_own and (known in self._announced or item_id in self._made_by)):
+            item_id = known or self._name(item_id or "item")
             self._remark(event, "no item", "it named no item that had begun, and was taken for the one in its place")
         self._items[place] = item_id
         self._made_by[item_id] = response_id
@@ -203,36 +226,52 @@ class Reader:
 
     def _output_item(self, event: Any, is_asked: bool) -> Any:
         item_id = event.item.id if isinstance(event.item.id, str) else ""
-        response_id = self._response_of(event, event.response_id, item_id)
+        response_id = self._response_of(event, event.response_id, item_id, is_asked)
         item_id = self._item_of(event, response_id, item_id)
         if response_id == event.response_id and item_id == event.item.id:
             return event
         return replace(event, response_id=response_id, item=replace(event.item, id=item_id))
 
     def _output_part(self, event: Any, is_asked: bool) -> Any:
-        response_id = self._response_of(event, event.response_id, event.item_id)
+        response_id = self._response_of(event, event.response_id, event.item_id, is_asked)
         item_id = self._item_of(event, response_id, event.item_id)
-        if response_id == event.response_id and item_id == event.item_id:
-            return event
-        return replace(event, response_id=response_id, item_id=item_id)
+        if response_id != event.response_id or item_id != event.item_id:
+            event = replace(event, response_id=response_id, item_id=item_id)
+        return self._in_samples(event) if isinstance(event, ev.ResponseOutputAudioDelta) else event
+
+    def _in_samples(self, event: ev.ResponseOutputAudioDelta) -> ev.ResponseOutputAudioDelta:
+        """Join half a sample at the end of a delta with the other half at the beginning of the next."""
+        place = (event.response_id, event.item_id, event.content_index)
+        sound = self._rests.pop(place, b"") + event.delta
+        if len(sound) % sample_bytes(self._encoding):
+            self._rests[place] = sound[-1:]
+            sound = sound[:-1]
+            self._remark(event, "half a sample", "it ended within a sample, which goes on in the next one or is lost")
+        return event if sound == event.delta else replace(event, delta=sound)
 
     def _done(self, event: ev.ResponseDone, is_asked: bool) -> Any:
         response = event.response
         if not response.id and not self._open and not is_asked:
-            why = f"{event.type}: it named no response, and none was being made"
-            self._found.append(Remarked(text=f"a message was dropped: {why}", kind=why))
-            return ev.Malformed(message=why, data=msgspec.to_builtins(event))
+            return self._dropped(event, "it named no response, and none was being made")
         ids = [item.id for item in response.output if isinstance(item.id, str)]
-        response_id = self._response_of(event, response.id, ids[0] if ids else "")
+        response_id = self._response_of(event, response.id, ids[0] if ids else "", is_asked)
+        if response_id not in self._open:
+            return self._dropped(event, "it ends a response that has ended", TWICE if event == self._end else None)
         output = [self._output_of(response_id, index, item) for index, item in enumerate(response.output)]
         response = replace(response, id=response_id, output=output)
         if event.usage and not response.usage:
             response = replace(response, usage=event.usage)
         if response.status in _UNENDED or self._is_lost(event):
             response = self._ended(event, response)
-        if response_id in self._open:
-            self._open.remove(response_id)
+        self._open.remove(response_id)
+        self._end = event
+        self._rests = {place: rest for place, rest in self._rests.items() if place[0] != response_id}
         return ev.ResponseDone(event_id=event.event_id, response=response)
+
+    def _dropped(self, event: Any, why: str, remark: Remarked | None = None) -> ev.Malformed:
+        why = f"{event.type}: {why}"
+        self._found.append(remark or Remarked(text=f"a message was dropped: {why}", kind=why))
+        return ev.Malformed(message=why, data=msgspec.to_builtins(event))
 
     def _output_of(self, response_id: str, index: int, item: Item) -> Item:
         known = self._items.get((response_id, index))
