@@ -40,6 +40,8 @@ def format_of(data: bytes) -> str | None:
     """Return FFmpeg's name of what a file is, by its beginning; `None` where it is nothing that it shall read."""
     if is_aac(data):
         return "aac"
+    if data[:4] == b"fLaC" and len(data) > 21 and data[20] & 1 and data[21] >> 4 == 15:  # 32 bits (RFC 9639 §8.2)
+        return "flac"
     return next((name for at, mark, name in _BEGINNINGS if data[at : at + len(mark)] == mark), None)
 
 
@@ -95,7 +97,7 @@ def decode(data: bytes, format: str, name: str, longest_s: float = math.inf) -> 
     samples : np.ndarray [shape=(n, channels)], float32
         Full scale 1.0.
     sample_rate : int
-        That of its beginning; what follows at another rate is resampled.
+        That of its beginning; what follows at another rate is resampled, and mixed to one channel where it has others.
 
     Raises
     ------
@@ -109,6 +111,8 @@ def decode(data: bytes, format: str, name: str, longest_s: float = math.inf) -> 
         raise AudioError(f"{name!r} cannot be decoded ({error.strerror}): convert it to WAV or FLAC") from error
     if not planes:
         raise AudioError(f"{name!r} holds no samples")
+    if len({len(plane) for plane in planes}) > 1:
+        planes = [plane.mean(axis=0, keepdims=True) for plane in planes]
     return np.concatenate(planes, axis=1).T, sample_rate
 
 
@@ -120,20 +124,24 @@ def _planes(
     with av.open(io.BytesIO(data), format=format) as container:
         if not container.streams.audio:
             raise AudioError(f"{name!r} has no sound track")
-        resampler = None
-        for frame in itertools.chain(container.decode(audio=0), [None]):
-            if resampler is None:
-                if frame is None:
-                    break
-                sample_rate = frame.sample_rate
-                resampler = av.AudioResampler(format=_SAMPLES, layout=frame.layout, rate=sample_rate)
-            for each in resampler.resample(frame):
-                samples = each.to_ndarray()
-                seconds += samples.size / min(sample_rate, 48_000)
-                if seconds > longest_s:
-                    raise AudioError(f"{name!r} holds more than the {longest_s:.0f} s that are taken")
-                planes.append(samples)
+        # A resampler takes frames of one kind only, and passes others through as they are.
+        for _, frames in itertools.groupby(container.decode(audio=0), _kind):
+            resampler = None
+            for frame in itertools.chain(frames, [None]):
+                if resampler is None:
+                    sample_rate = sample_rate or frame.sample_rate
+                    resampler = av.AudioResampler(format=_SAMPLES, layout=frame.layout, rate=sample_rate)
+                for each in resampler.resample(frame):
+                    samples = each.to_ndarray()
+                    seconds += samples.size / min(sample_rate, 48_000)
+                    if seconds > longest_s:
+                        raise AudioError(f"{name!r} holds more than the {longest_s:.0f} s that are taken")
+                    planes.append(samples)
     return planes, sample_rate
+
+
+def _kind(frame: Any) -> tuple[int, str, str]:
+    return frame.sample_rate, frame.layout.name, frame.format.name
 
 
 def _library(what: str) -> Any:

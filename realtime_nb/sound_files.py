@@ -6,6 +6,7 @@ that were written to a pipe do not know it, and others claim too much, or too li
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import math
@@ -31,14 +32,25 @@ _SAMPLES_AT_ONCE = 65_536
 _LOWEST_RATE = 1_000
 # Sums of channels that have less than this part of the power that they have apart cancel each other: theirs is 1 where
 # the channels have nothing in common, and where all but one are silent.
-_CANCELLED = 0.1
+_CANCELLED = 0.25
+_MOST_CANCELLED = 0.05  # of the whole sound's power
+_SAMPLES_TO_MIX = 8_192
 # Decoders and resamplers overshoot full scale a little; so much may be clipped without anybody hearing it.
 _OVERSHOOT = 1.2
 #: Floating point that reaches beyond this holds whole numbers that nobody has divided by their full scale.
 UNDIVIDED = 8.0
 _FULL_SCALES = (2.0**7, 2.0**15, 2.0**23, 2.0**31)
-# What WAV and FLAC files begin with, long enough never to stand in the middle of sound by chance.
-_BEGINNINGS = (re.compile(rb"RIFF[\s\S]{4}WAVE"), re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"))
+# What files begin with, long enough never to stand in the middle of sound by chance.
+_BEGINNINGS = (
+    re.compile(rb"(?:RIFF|RF64)[\s\S]{4}WAVE"),
+    re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"),
+    re.compile(rb"FORM[\s\S]{4}AIF[FC]"),
+    re.compile(rb"caff\x00\x01\x00\x00desc"),
+    re.compile(rb"\.snd\x00\x00[\s\S]{6}\x00\x00\x00[\x01-\x1b]\x00"),
+)
+# How a chunk of WAV begins: its name, printable.
+_CHUNK = re.compile(rb"[ -~]{4}")
+_MOST_PADDING = 128  # bytes
 _UNKNOWN = 2**40  # samples: 200 days, which libsndfile says of files that do not say
 _FLAC_LENGTH = 21  # where the byte is whose lower half begins the 36 bits of its length (RFC 9639 §8.2)
 _TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -114,27 +126,32 @@ def _parts(data: bytes, name: str) -> list[bytes]:
             return _cut(data, starts)
     if data[:4] == b"OggS":
         return _ogg_parts(data, name)
+    if pyav.format_of(data) == "mp4":
+        return _mp4_parts(data)
     if _mpeg_header(data, 0) is not None:
         return _mpeg_parts(data, name)
     return [data]
 
 
-def _decoded(data: bytes, name: str, longest_s: float) -> tuple[Samples, int]:
+def _decoded(data: bytes, name: str, longest_s: float, *, to_its_end: bool = True) -> tuple[Samples, int]:
     format = pyav.format_of(data)
     if format == "aac":  # libsndfile takes some of it for MP3.
         return pyav.decode(data, format, name, longest_s)
-    data, announced = _without_length(data)
+    whole = data
+    data, announced = _without_length(data, name) if to_its_end else (data, 0)
     blocks: list[Samples] = []
     seconds = 0.0
     try:
         with _Straight(io.BytesIO(data)) as opened:
-            rate = opened.samplerate
+            rate, is_guess = opened.samplerate, opened.subtype.startswith("MPEG")
             announced = announced or opened.frames
             announced_s = announced * opened.channels / min(rate, 48_000)
             if longest_s < announced_s and announced < _UNKNOWN:  # No need to decode hours to find them.
                 raise AudioError(f"{name!r} holds {announced_s:.0f} s, but at most {longest_s:.0f} s are taken")
             at_once = max(1, _SAMPLES_AT_ONCE // opened.channels)
-            while len(block := opened.read(at_once, dtype="float32", always_2d=True)):
+            left = math.inf if to_its_end else announced
+            while len(block := opened.read(min(at_once, left), dtype="float32", always_2d=True)):
+                left -= len(block)
                 seconds += block.size / min(rate, 48_000)
                 if seconds > longest_s:
                     raise AudioError(f"{name!r} holds more than the {longest_s:.0f} s that are taken")
@@ -146,19 +163,27 @@ def _decoded(data: bytes, name: str, longest_s: float) -> tuple[Samples, int]:
             except AudioError:
                 if format not in pyav.READABLE_TOO:
                     raise
+        if announced and to_its_end and format is None:  # Behind the sound may stand what is none: a tag, for instance.
+            with contextlib.suppress(AudioError):
+                samples, rate = _decoded(whole, name, longest_s, to_its_end=False)
+                if not whole.endswith(bytes(_MOST_PADDING)) and not any(tag in whole[-160:] for tag in _MARKS[1:]):
+                    _warn(f"what stands behind the sound of {name!r} is no sound, and is left out")
+                return samples, rate
         what = "is not audio that libsndfile can read"
         if blocks:
             what = f"is damaged after {sum(map(len, blocks)) / rate:.1f} s"
         way_out = "convert it to WAV, FLAC, Ogg, Opus or MP3"
         raise AudioError(f"{name!r} {what} ({error.error_string}): {way_out}") from error
     samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
-    if len(samples) < announced < _UNKNOWN:
+    if len(samples) < announced < _UNKNOWN and not is_guess:
         _warn(f"{name!r} announces {announced / rate:.2f} s of sound, but {len(samples) / rate:.2f} s are all there is")
     return samples, rate
 
 
-def _without_length(data: bytes) -> tuple[bytes, int]:
-    """Return a FLAC file that says nothing of its length, so that all of it is read, and what it said."""
+def _without_length(data: bytes, name: str) -> tuple[bytes, int]:
+    """Return a file so that all of it is read, whatever its header says of its length, and what FLAC says of that."""
+    if data[:4] == b"RIFF":
+        return _with_wave_length(data, name), 0
     if data[:4] != b"fLaC" or len(data) < _FLAC_LENGTH + 5:
         return data, 0
     stop = _FLAC_LENGTH + 5
@@ -167,14 +192,40 @@ def _without_length(data: bytes) -> tuple[bytes, int]:
     return data[:_FLAC_LENGTH] + unknown + data[stop:], length
 
 
+def _with_wave_length(data: bytes, name: str) -> bytes:
+    """Return a WAV file whose sound reaches to its end where it says 0, as files do that were never closed."""
+    at = 12
+    while at + 8 < len(data):
+        kind, size = struct.unpack_from("<4sI", data, at)
+        if kind == b"data":
+            break
+        at += 8 + size + size % 2
+    else:
+        return data
+    behind = at + 8 + size + size % 2
+    rest = data[behind:].strip(b"\0") if behind < len(data) else b""
+    if len(rest) <= _MOST_PADDING or _CHUNK.match(data, behind) or rest.startswith(_MARKS[1:]):
+        return data
+    if size == 0:
+        return data[: at + 4] + b"\xff" * 4 + data[at + 8 :]
+    _warn(f"{name!r} goes on for {len(rest)} bytes behind the sound that its header announces: they are left out")
+    return data
+
+
 def _mixed(samples: Samples, name: str) -> Samples:
     """Average the channels; where they cancel each other, take the loudest."""
     if samples.shape[1] == 1:
         return samples[:, 0]
-    mixed: Samples = samples.mean(axis=1)
-    powers = np.einsum("ij,ij->j", samples, samples, dtype=np.float64)
-    together = np.dot(mixed, mixed) * samples.shape[1] ** 2
-    if not together < _CANCELLED * powers.sum():
+    cancelled, powers = 0.0, np.zeros(samples.shape[1])
+    for start in range(0, len(samples), _SAMPLES_TO_MIX):
+        block = samples[start : start + _SAMPLES_TO_MIX].T.copy()  # 20 times as fast as beside each other.
+        block -= block.mean(axis=1, keepdims=True)  # What is constant is no sound.
+        together = block.sum(axis=0)
+        apart = np.einsum("ij,ij->i", block, block)
+        powers += apart
+        cancelled += apart.sum() if np.dot(together, together) < _CANCELLED * apart.sum() else 0.0
+    if not cancelled > _MOST_CANCELLED * powers.sum():
+        mixed: Samples = samples.mean(axis=1)
         return mixed
     loudest = int(powers.argmax())
     _warn(f"the channels of {name!r} cancel each other when they are averaged: channel {loudest + 1} alone is taken")
@@ -183,7 +234,9 @@ def _mixed(samples: Samples, name: str) -> Samples:
 
 def _scaled(samples: Samples, name: str) -> Samples:
     peak = float(np.abs(samples).max())
-    if not peak > _OVERSHOOT or not math.isfinite(peak):
+    if not math.isfinite(peak):
+        raise AudioError(f"{name!r} holds samples that are NaN, infinite or beyond single precision: export it again")
+    if not peak > _OVERSHOOT:
         return samples
     full_scale = peak
     if peak > UNDIVIDED:
@@ -228,6 +281,21 @@ def _is_whole(page: bytes) -> bool:
     turned = (page[:22] + bytes(4) + page[26:]).translate(_TURNED)
     checksum = zlib.crc32(turned, 0xFFFFFFFF) ^ 0xFFFFFFFF
     return checksum.to_bytes(4, "little").translate(_TURNED)[::-1] == page[22:26]
+
+
+def _mp4_parts(data: bytes) -> list[bytes]:
+    """Cut MP4 files apart where the boxes of the next begin (ISO/IEC 14496-12 §4.2)."""
+    starts, at = [0], 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"ftyp" and at:
+            starts.append(at)
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        if size < 8:
+            break
+        at += size
+    return _cut(data, starts)
 
 
 def _cut(data: bytes, starts: list[int]) -> list[bytes]:
