@@ -156,8 +156,8 @@ def _agreed(words: Sequence[Word], others: Sequence[Word]) -> tuple[list[Word], 
     """Read what is ambiguous in either of two texts as the other one has it."""
     import jiwer
 
-    first = _joined_parts(words, {word.text for word in others})
-    second = _joined_parts(others, {word.text for word in words})
+    first = _joined_parts(words, _readings(others))
+    second = _joined_parts(others, _readings(words))
     while first and second and any(word.others for word in [*first, *second]):
         read: tuple[list[Word], list[Word]] = ([], [])
         chunks = jiwer.process_words(_joined(first), _joined(second)).alignments[0]
@@ -208,6 +208,10 @@ def _best_readings(ours: Sequence[Word], theirs: Sequence[Word]) -> tuple[Sequen
             j -= 1
             read[1].extend([theirs[j]] * alone[1][j])
     return read[0][::-1], read[1][::-1]
+
+
+def _readings(words: Sequence[Word]) -> set[str]:
+    return {text for word in words for text in (word.text, *word.others)}
 
 
 def _joined_parts(words: Sequence[Word], said: Container[str]) -> list[Word]:

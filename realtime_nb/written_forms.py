@@ -94,7 +94,9 @@ _MONTHS = "january february march april may june july august september october n
 _SHORT = {
     **{"cannot": "can not", "shan't": "shall not", "let's": "let us", "gimme": "give me", "lemme": "let me"},
     **{"'em": "them", "'cause": "because", "'tis": "it is", "'twas": "it was", "'til": "until"},
-    **{"ok": "okay", "alright": "all right"},
+    **{"ok": "okay", "alright": "all right", "c'mon": "come on", "outta": "out of"},
+    **{f"{verb}nt": f"{verb} not" for verb in "do does did is are was were have has had could should would".split()},
+    **{"etcetera": "et cetera", "approx": "approximately", "sgt": "sergeant", "dept": "department", "ltd": "limited"},
     **{"vs": "versus", "etc": "et cetera", "ave": "avenue", "blvd": "boulevard", "hwy": "highway", "mt": "mount"},
     **{name[:3]: name for name in _MONTHS if name[:3] not in ("mar", "may")},
     **{"sept": "september"},
@@ -104,6 +106,16 @@ _SHORT = {
 _SEVERAL: dict[str, tuple[str, ...]] = {
     **{"st": ("saint", "street"), "dr": ("doctor", "drive"), "rd": ("road",), "ft": ("fort", "feet", "featuring")},
     **{"ms": ("ms", "miss", "missus"), "per": ("per", "a", "an"), "'s": ("is", "has"), "'d": ("would", "had", "did")},
+}
+#: Said in English or letter by letter.
+_LATIN = {"eg": (("for", "e"), ("example", "g")), "ie": (("that", "i"), ("is", "e"))}
+#: Beside Whisper's own: as the British write them, and drawn out.
+_FILLERS = re.compile("e+rm*|u+h*m+|u+h+|h+m+")
+#: Those of one letter are letters more often.
+_ROMAN = {
+    numeral: number
+    for number, numeral in enumerate("II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX".split(), 2)
+    if len(numeral) > 1
 }
 #: Of Whisper's contractions, those that `_SEVERAL` has, with those that look at the next word.
 _NOT_WHISPERS = re.compile(r"\\b(st|dr)\\b|'[sd]( \w+)?\\b")
@@ -132,18 +144,21 @@ _READABLE = re.compile(
     |(?P<dotted>(?<![\w.])\d+(?:\.\d+){{2,}}(?!\w))
     |(?P<rate>(?<=\d)\s?(?:{"|".join(map(re.escape, _RATES))})\b)
     |(?P<number>(?P<digits>{_AMOUNT})
-        (?:\s?(?P<degrees>°)\s?(?:(?P<scale>[cf])\b)?|\s?(?P<unit>{"|".join(_UNITS)})\b(?!['/])\.?)?)
+        (?:\s?(?P<scaled>bn|tn|mn|k)\b|\s?(?P<degrees>°)\s?(?:(?P<scale>[cf])\b)?|\s?(?P<unit>{"|".join(_UNITS)})\b(?!['/])\.?)?)
+    |(?P<roman>(?-i:\b(?:{"|".join(_ROMAN)})\b)(?!'))
+    |(?P<to>(?:(?<=[%°¢\d])|(?<=\b[ap]m)|(?<=\d[ap]m)|(?<=[ap]\.m\.))[-–](?=[\d{"".join(_CURRENCIES)}])
+        |(?<=[^\W\d_])–(?=[^\W\d_]))
     |(?P<clock>\bo['\ ]\s?clock\b)
     |(?P<phrase>\b(?:per\s+cent|divided\s+by|multiplied\s+by)\b)
     |(?P<numbered>\b(?:no\.|nos\.|№)\s?(?=\d))
-    |(?P<initials>\b[a-z](?:\.[a-z])+\b\.?)
+    |(?P<initials>\b(?:ph|[a-z])(?:\.[a-z])+\b\.?)
     |(?P<one_letter>\b[etxu]-(?=[a-z]{{3}}){_NAME}|\be\ mail(?:s|ed)?\b|\b[tx]\ (?:shirt|ray)s?\b)
     |(?P<by>(?<=\d)\s?x\s?(?=\d))
     |(?P<sign>[{re.escape("".join(_SIGNS))}])
     |(?P<word>'(?:em|cause|tis|twas|til)\b|{_NAME}(?:'{_NAME})*)
     |(?P<dot>(?<=[^\W_])\.(?=[^\W_]))
     |(?P<slash>(?<=\w)\s?/\s?(?=\w))
-    |(?P<minus>(?<![\w.,)])[-−]\s?(?=[\d.{"".join(_CURRENCIES)}])|(?<=\d)\s[-–]\s(?=\d)|−)
+    |(?P<minus>(?<![\w.,)])[-−–]\s?(?=[\d.{"".join(_CURRENCIES)}])|(?<=\d)\s[-–]\s(?=\d)|−)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -274,6 +289,14 @@ def _sign_said(kind: str, match: re.Match[str]) -> Iterable[Word]:
             return [piece for number in whole.split(".") for piece in (_word("point", "dot", ""), _number(number))][1:]
         case "number" if (match["unit"] or "") == "M" and whole[-2].isdigit():
             return [_number(match["digits"]), _word("million")]
+        case "number" if match["scaled"]:
+            scale = match["scaled"].lower()
+            return [_number(match["digits"]), _word(_AMOUNTS[scale], *(("k",) if scale == "k" else ()))]
+        case "roman":
+            number = f"{_ROMAN[whole]}"
+            return [_word("the", ""), replace(_number(number), others=(f"{number[-1]}th", whole.lower()))]
+        case "to":
+            return [_word("to", "minus", "")]
         case "number":
             degrees = [_word("degrees", "degree")] if match["degrees"] else []
             unit = (match["unit"] or match["scale"] or "").lower()
@@ -358,8 +381,12 @@ def _word_said(written: str, is_exact: bool) -> tuple[Word, ...]:
     from whisper_normalizer.basic import remove_symbols_and_diacritics
 
     written = written.strip()
-    if re.fullmatch(r"(?:[a-z]\.)+[a-z]?", written) or set(" -") & set(written) or written == "o'clock":
-        joined = re.sub(r"[^a-z]", "", written)
+    joined = re.sub(r"[^a-z]", "", written)
+    if joined in _LATIN and "'" not in written:
+        return tuple(_word(*said) for said in _LATIN[joined])
+    if not is_exact and _FILLERS.fullmatch(written):
+        return ()
+    if re.fullmatch(r"(?:(?:ph|[a-z])\.)+[a-z]?", written) or set(" -") & set(written) or written == "o'clock":
         return (Word(_SHORT.get(joined, joined)),)
     if written in _SEVERAL:
         return (_word(*_SEVERAL[written]),)
@@ -386,12 +413,31 @@ def _numbers(pieces: Sequence[Word]) -> Iterator[Word]:
         if found is None:
             before = pieces[at].text
             if before:
-                yield pieces[at]
+                yield replace(pieces[at], others=("",)) if _is_of_date(pieces, at) else pieces[at]
             at += 1
             continue
         digits, suffix, end = found
-        yield from _spelled(digits, suffix, pieces[at:end], pieces[end : end + 1], is_day=before in _MONTHS)
+        is_day = before in _MONTHS or _text(pieces, end) in _MONTHS
+        yield from _spelled(digits, suffix, pieces[at:end], pieces[end : end + 1], is_day=is_day)
         at, before = end, ""
+
+
+def _is_of_date(pieces: Sequence[Word], at: int) -> bool:
+    """Whether a word is what people say in a date, and do not write: "the" third "of" March, March "the" third."""
+    if pieces[at].text == "of":
+        return at > 0 and _text(pieces, at + 1) in _MONTHS and _is_ordinal(pieces[at - 1])
+    if pieces[at].text != "the":
+        return False
+    found = _number_at(pieces, at + 1)
+    if found is None or found[1] != "th":
+        return False
+    return _text(pieces, at - 1) in _MONTHS or (
+        _text(pieces, found[2]) == "of" and _text(pieces, found[2] + 1) in _MONTHS
+    )
+
+
+def _is_ordinal(piece: Word) -> bool:
+    return (piece.suffix or _ENDED.get(piece.text, (0, ""))[1]) == "th"
 
 
 def _spelled(digits: str, suffix: str, read: Sequence[Word], behind: Sequence[Word], *, is_day: bool) -> Iterator[Word]:
@@ -407,6 +453,8 @@ def _spelled(digits: str, suffix: str, read: Sequence[Word], behind: Sequence[Wo
         others = read[0].others
         if digit == ".":
             digit, others = "point", ("dot",)
+        elif read[-1].others == ("k",) and place > len(digits) - 3:
+            others = ("k",) if place == len(digits) - 2 else ("",)
         elif len(digits) - optional < place <= len(digits):
             others = ("",)
         elif place == len(digits) + len(scale):

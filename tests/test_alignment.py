@@ -328,6 +328,30 @@ SAME = [
     rock 'n' roll|rock n roll
     he said 'yes'|he said yes
     the students' books|the students books
+    for example|e.g.
+    that is|i.e.
+    march the third|March 3
+    the third of march|3 March
+    the fourth of july|4 July
+    fifth june|5 June
+    world war two|World War II
+    henry the eighth|Henry VIII
+    chapter fourteen|Chapter XIV
+    i v|IV
+    fifty thousand|50k
+    ten k|10k
+    three billion|3bn
+    eight a.m. to five p.m.|8am-5pm
+    nine to five|9:00-5:00
+    five dollars to ten dollars|$5–$10
+    ten percent to twenty percent|10%-20%
+    monday to friday|Monday–Friday
+    minus three|–3
+    p h d|Ph.D.
+    a phd|a Ph.D.
+    does not|doesnt
+    come on|c'mon
+    erm I er think so|I think so
     """.strip().splitlines()
 ]
 #: Not the same, however they are written.
@@ -363,6 +387,13 @@ DIFFERENT = [
     I would|I had
     it's|its
     every day|everyday
+    march the third|March 4
+    the third of march|4 March
+    the end of march|end of March
+    the third|third
+    world war two|World War III
+    fifty thousand|50
+    five k|6k
     """.strip().splitlines()
 ]
 
