@@ -13,6 +13,7 @@ from .audio import AudioClip
 from .errors import SettingsError
 from .paired import paired_difference
 from .record import Record
+from .terminal import printable
 
 if TYPE_CHECKING:
     import pandas
@@ -158,7 +159,7 @@ class Comparison(Record):
 
     def __repr__(self) -> str:
         failed = sum(bool(cell.error) for cell in self.cells)
-        return f"Comparison({', '.join(self.systems)}; {len(self.cells)} answers, {failed} failed)"
+        return f"Comparison({printable(', '.join(self.systems))}; {len(self.cells)} answers, {failed} failed)"
 
 
 def _value(cell: Cell, measure: str) -> float | None:

@@ -11,6 +11,7 @@ from .charges import CostRow, reply_row, sum_known, turn_row
 from .prices import find_price
 from .pricing import format_least, format_usd
 from .record import Record
+from .terminal import printable
 from .tokens import BILLED, Usage
 from .turns import Reply, Turn
 
@@ -222,7 +223,8 @@ class Elsewhere(Record):
         return pandas.DataFrame(rows, index=index, columns=["total_usd", "times"], dtype="float64")
 
     def __repr__(self) -> str:
-        return f"Elsewhere({', '.join(f'{model} {format_usd(usd)}' for model, usd in self.totals_usd.items())})"
+        totals = ", ".join(f"{printable(model)} {format_usd(usd)}" for model, usd in self.totals_usd.items())
+        return f"Elsewhere({totals})"
 
 
 def _unpriced(model: str) -> str:

@@ -10,6 +10,7 @@ from .errors import SettingsError
 from .prices import find_price
 from .pricing import cost_of, format_usd
 from .record import Record
+from .terminal import printable
 from .tokens import Usage
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Estimate(Record):
         return text
 
     def __repr__(self) -> str:
-        return f"Estimate({self.model}, {len(self.usages)} turns, {format_usd(self.total_usd)})"
+        return f"Estimate({printable(self.model)}, {len(self.usages)} turns, {format_usd(self.total_usd)})"
 
 
 def estimate(

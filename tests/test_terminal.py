@@ -10,6 +10,8 @@ from scripted_server import refusal, scripted
 
 import realtime_nb as rt
 from realtime_nb import cli
+from realtime_nb.comparison import Cell
+from realtime_nb.experiments.runner import Bar
 from realtime_nb.progress import Progress
 from realtime_nb.terminal import printable
 
@@ -128,3 +130,19 @@ def test_the_command_line_prints_no_commands(as_json, tmp_path, capfd):
 def test_a_bar_says_no_commands():
     with contextlib.suppress(AttributeError), Progress(ALL) as bar:
         assert_tame(bar._what)
+
+
+def test_names_of_models_systems_and_measures_command_nothing(capfd):
+    costs = rt.Conversation().costs()
+    records = [costs.on(ALL), rt.Comparison([], {}), rt.VoicePanel(rt.RealtimeSession(backend="local", voice=ALL))]
+    records[1].cells.append(Cell(system=ALL, clip="c", repeat=1))
+    for each in records:
+        assert_tame(f"{each!r} {each}")
+    records[-1].close()
+    bar = Bar(1, 0, ALL, shown=True)
+    bar.say(ALL)
+    with bar:
+        said = capfd.readouterr()
+    assert "owned" in said.out + said.err
+    for line in (said.out, said.err):
+        assert_tame(line.replace("\r", ""))  # The bar's own.

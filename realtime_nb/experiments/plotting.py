@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import SettingsError
 from ..paired import RESAMPLES
+from ..terminal import printable
 from .drawing import Drawing
 from .groups import by_example, graded, grouped, is_binary, is_share, label_of, measured, named_columns
 from .intervals import Interval, Statistic, interval_of
@@ -241,7 +242,7 @@ class Plot(Drawing):
         ]
 
     def __repr__(self) -> str:
-        return f"Plot({', '.join(self.measures)} by {', '.join(self.by)})"
+        return printable(f"Plot({', '.join(self.measures)} by {', '.join(self.by)})")
 
 
 def _tail(values: Sequence[Sequence[float]]) -> float | None:

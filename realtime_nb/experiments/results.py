@@ -15,6 +15,7 @@ from ..errors import SettingsError
 from ..files import make_folder, write_private, write_whole
 from ..pricing import format_usd
 from ..recording.recording import Recording
+from ..terminal import printable
 from ..turns import Reply
 from .cells import Outcome
 from .folder import RunFolder, in_order, read_run, read_stopped
@@ -430,5 +431,5 @@ class Results:
     def __repr__(self) -> str:
         cost = "unknown cost" if self.cost_usd is None else format_usd(self.cost_usd)
         missing = f", {self.missing} missing" if self.missing else ""
-        stopped = f"; stopped: {self.stopped}" if self.stopped else ""
+        stopped = f"; stopped: {printable(self.stopped)}" if self.stopped else ""
         return f"Results({str(self.path)!r}: {len(self)} answers, {len(self.failed)} failed{missing}, {cost}{stopped})"

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..pricing import format_usd
+from ..terminal import printable
 from .cells import Outcome, Work, lost_cell, run_cell
 from .folder import RunFolder
 from .forecast import Forecast
@@ -72,7 +73,7 @@ class Bar:
         from tqdm.auto import tqdm
 
         if shown:
-            tqdm.write(f"{expected}{f'; {done} of them are there already' if done else ''}")
+            tqdm.write(printable(f"{expected}{f'; {done} of them are there already' if done else ''}"))
         self._bar = tqdm(total=total, initial=done, unit="answer", disable=not shown)
         self._failed = 0
 
@@ -90,7 +91,7 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.write(text)
+        self._bar.write(printable(text))
 
 
 class Runner:

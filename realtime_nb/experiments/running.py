@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ..errors import SettingsError
 from ..limiter import Limiter
 from ..sessions.base import Session
+from ..terminal import printable
 from .cells import Factory, Work
 from .conditions import Condition, Pipeline, describe, named_pipelines
 from .datasets import Dataset
@@ -168,7 +169,7 @@ def run(
     with Bar(len(grid), len(done), expected, shown=progress) as bar:
         stopped = Runner(folder, bar, Budget(max_usd, expected), concurrency).on(executor, todo)
     if folder.failure:
-        warnings.warn(_not_written(folder), RuntimeWarning, stacklevel=2)
+        warnings.warn(printable(_not_written(folder)), RuntimeWarning, stacklevel=2)
     if isinstance(stopped, BaseException):
         raise stopped
     return Results(path, kept=folder) if folder.failure else Results(path)

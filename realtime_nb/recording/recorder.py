@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from ..terminal import printable
 from ..wire.local import StateChanged
 from .manifest import About
 from .writer import Claim, Writer
@@ -99,7 +100,7 @@ class Recorder:
         )
         with suppress(Exception):  # A session that is closed by now tells nobody.
             self._tell(message)
-        warnings.warn(message, RuntimeWarning, stacklevel=1)
+        warnings.warn(printable(message), RuntimeWarning, stacklevel=1)
 
     def _catch_up(self) -> bool:
         """Write what is new; return whether the session is over."""

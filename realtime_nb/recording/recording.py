@@ -16,6 +16,7 @@ from ..conversation import Conversation
 from ..errors import RecordingError
 from ..paths import missing
 from ..record import Record
+from ..terminal import printable
 from ..turns import Turn
 from . import frames
 from .exchanges import questions_in
@@ -143,7 +144,7 @@ class Recording(Record):
     def warn_of_damage(self) -> None:
         """Warn of what is missing or damaged, for those who get what is in it without its `remarks`."""
         for remark in self._folder.remarks:
-            warnings.warn(f"the recording {self.path.name!r}: {remark}", UserWarning, stacklevel=3)
+            warnings.warn(f"the recording {self.path.name!r}: {printable(remark)}", UserWarning, stacklevel=3)
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield every event as it passed: ``elapsed_ms``, ``direction``, ``event``."""

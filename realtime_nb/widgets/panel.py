@@ -11,6 +11,7 @@ from ipywidgets import Widget, widget_serialization
 from ..bridge import Frame
 from ..errors import SettingsError
 from ..loop import call_soon
+from ..terminal import printable
 from .base import BaseWidget, static_text
 from .camera import Camera
 from .line import Line
@@ -160,7 +161,8 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     def __repr__(self) -> str:
         about = self._about
-        return f"VoicePanel({about['backend']}, model={about['model']}, voice={about['voice']}): run the cell to talk"
+        told = f"VoicePanel({about['backend']}, model={about['model']}, voice={about['voice']})"
+        return f"{printable(told)}: run the cell to talk"
 
     def _on_gone(self, message: dict[str, Any]) -> None:
         super()._on_gone(message)
