@@ -152,6 +152,8 @@ def _patient(gate: Gate) -> DefaultAsyncHttpxClient:
                     code = "too_many_requests"
                 error = ServerError("", code=str(code or "too_many_requests"), retry_after_s=wait_s)
                 if not gate.refuses(error):
+                    if error.is_for_later or error.fatal:
+                        answer.headers["x-should-retry"] = "false"  # The SDK would ask again, and in vain.
                     return answer
                 await gate.admit_again()
 
