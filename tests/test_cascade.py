@@ -221,6 +221,20 @@ def test_pieces_that_split_a_sample_are_put_together(cascade):
     assert reply.audio.to_pcm16() == b"\x01\x02\x03\x04\x05\x06"
 
 
+def test_what_was_odd_in_a_step_stands_in_the_remarks(cascade, tmp_path):
+    class Odd:
+        model = "odd"
+
+        async def answer(self, messages, **options):
+            yield "Yes."
+            yield Took({}, "The usage was odd: 7")
+
+    session = cascade(text_model=Odd())
+    assert session.ask("?").result(30).stages["text"].remark == "The usage was odd: 7"
+    assert session.conversation.remarks == ["The usage was odd: 7"]
+    assert session.save(tmp_path / "saved").remarks == session.conversation.remarks
+
+
 def test_speech_over_a_realtime_session_is_checked_word_for_word(cascade):
     """The local voice reads out of band as it is told; `gpt-realtime…` names that road."""
     session = cascade(text_model=Writer("One sentence here. And another one there."), speaker="gpt-realtime-2.1-mini")

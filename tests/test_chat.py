@@ -1,6 +1,7 @@
 """Completions told in the Realtime protocol's events, and folded by the same fold."""
 
 import base64
+import itertools
 
 import msgspec
 import pytest
@@ -162,6 +163,44 @@ def test_a_whole_completion_in_place_of_a_piece_is_an_answer():
     conversation, reader = fold([{"choices": [{"message": message, "finish_reason": "stop"}]}])
     assert conversation.replies[0].transcript == "Words." and reader.is_finished and reader.problem == ""
     assert [call.name for call in conversation.replies[0].function_calls] == ["f"]
+
+
+@pytest.mark.parametrize("audio", [False, True])
+def test_half_a_character_at_the_end_of_an_answer_is_marked_and_remarked(audio):
+    def chunk(text, reason=None):
+        delta = {"audio": {"transcript": text}} if audio else {"content": text}
+        return {"choices": [{"delta": delta, "finish_reason": reason}]}
+
+    for chunks in (
+        [chunk("Hi \ud83d"), {"choices": [{"delta": {}, "finish_reason": "stop"}]}],
+        [chunk("Hi \ud83d", "stop")],
+    ):
+        conversation, reader = fold(chunks)
+        assert conversation.replies[0].transcript == "Hi \ufffd"
+        assert reader.remarks == ["Half a UTF-16 pair in an answer became U+FFFD."]
+
+
+def test_sound_comes_in_whole_samples_whatever_its_pieces():
+    sizes = [0, 999, 1000, 1003, len(PCM)]
+    chunks = [audio_chunk(data=b64(PCM[start:end])) for start, end in itertools.pairwise(sizes)]
+    reader = CompletionReader("chat_1", "request_1")
+    told = [event for chunk in chunks for event in reader.chunk(chunk)]
+    sound = [event.delta for event in told if isinstance(event, ev.ResponseOutputAudioDelta)]
+    assert b"".join(sound) == PCM and not any(len(piece) % 2 for piece in sound)
+    assert "within a sample" in reader.remarks[0]
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        {"choices": [{"message": {"content": "Hi"}}], "usage": "none"},
+        {"choices": [{"message": {"audio": {"transcript": "Hi", "data": "no sound!"}}}]},
+    ],
+)
+def test_what_is_left_out_of_an_answer_is_remarked(completion):
+    conversation, reader = fold([completion])
+    assert conversation.replies[0].transcript == "Hi"
+    assert len(reader.remarks) == 1 and reader.remarks[0].endswith("it is left out.")
 
 
 names = st.sampled_from("id name arguments function index text data transcript expires_at message usage".split())

@@ -322,9 +322,11 @@ class CascadeSession(TurnwiseSession):
             self._done(reader.response_id, "speech", took)
 
     def _done(self, response_id: str, stage: str, took: list[Took]) -> None:
-        remark = "; ".join(step.remark for step in took if step.remark)
+        remarks = [step.remark for step in took if step.remark]
+        for remark in remarks:
+            self._journal.remark(remark, remark.partition(":")[0])
         usage = add_usages(step.usage for step in took)
-        self._tell("local", StageDone(response_id=response_id, stage=stage, usage=usage, remark=remark))
+        self._tell("local", StageDone(response_id=response_id, stage=stage, usage=usage, remark="; ".join(remarks)))
 
     async def _free(self) -> None:
         await super()._free()

@@ -202,12 +202,14 @@ class ChatSession(TurnwiseSession):
 
     async def _ask_model(self, asked: list[dict[str, Any]], reader: CompletionReader, override: dict[str, Any]) -> None:
         """Send a request, and tell the answer as it comes; what is no answer is raised, with what had come told."""
-        async with told_by_sdk(), self._requested(asked, override) as answer:
-            self._tell("received", *reader.begin())
-            async for told in answer.completion(reader):
-                self._tell("received", *reader.chunk(told, await self._decoded(told, reader.response_id)))
-        for remark in reader.remarks:
-            self._journal.remark(remark, remark.partition(":")[0])
+        try:
+            async with told_by_sdk(), self._requested(asked, override) as answer:
+                self._tell("received", *reader.begin())
+                async for told in answer.completion(reader):
+                    self._tell("received", *reader.chunk(told, await self._decoded(told, reader.response_id)))
+        finally:
+            for remark in reader.remarks:
+                self._journal.remark(remark, remark.partition(":")[0])
 
     async def _written(self, content: tuple[Content, ...]) -> str:
         """Return a question in words for the guard; speech is written down by the backend's transcriber."""

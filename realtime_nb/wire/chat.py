@@ -49,6 +49,7 @@ class CompletionReader:
         """What was odd in it."""
         self._error = ""
         self._half = ""
+        self._rest = b""
         self._kind = ""
         self._is_answer = False
         """Whether there are words, sound or calls in it; white space alone is no answer."""
@@ -78,6 +79,8 @@ class CompletionReader:
         """Take one chunk of a streamed completion; its audio is PCM16. A whole one may come where pieces were asked."""
         usage = chunk.get("usage")
         self.usage = _well_formed(usage) if isinstance(usage, Mapping) and usage else self.usage
+        if usage and not isinstance(usage, Mapping):
+            self.remarks.append("The usage of an answer is no object of tokens: it is left out.")
         told: list[ev.Event] = []
         choices = chunk.get("choices")
         for choice in [_mapping(each) for each in choices[:1]] if isinstance(choices, list) else []:
@@ -89,8 +92,12 @@ class CompletionReader:
             message = _mapping(choice["message"] if is_whole else choice.get("delta"))
             audio = _mapping(message.get("audio"))
             self._note_audio(audio)
-            told += self.say(self._joined(audio.get("transcript")), pcm if is_whole else self._sound(audio.get("data")))
-            told += self.write(self._joined(_written(message.get("content")) or message.get("refusal")))
+            if not (is_whole and pcm):  # Of a whole one the caller has decoded it.
+                pcm = self._sound(audio.get("data"), is_file=is_whole)
+            is_end = bool(choice.get("finish_reason"))
+            told += self.say(self._joined(audio.get("transcript"), is_end and self._kind != "text"), pcm)
+            words = _written(message.get("content")) or message.get("refusal")
+            told += self.write(self._joined(words, is_end and self._kind != "audio"))
             calls = message.get("tool_calls")
             for index, call in enumerate(calls if isinstance(calls, list) else []):
                 given = _mapping(call)
@@ -185,17 +192,29 @@ class CompletionReader:
         expires_at = audio.get("expires_at")
         self.audio_expires_at = expires_at if isinstance(expires_at, int) else self.audio_expires_at
 
-    def _joined(self, text: Any) -> str:
-        """Return more of the words; half of a UTF-16 pair at their end waits for the other one."""
+    def _joined(self, text: Any, is_end: bool) -> str:
+        """Return more of the words; half of a UTF-16 pair waits for the other one, but for the end."""
         text = self._half + text if isinstance(text, str) else self._half
-        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return well_formed(text.removesuffix(self._half))
+        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" and not is_end else ""
+        clean = well_formed(text.removesuffix(self._half))
+        if "\ufffd" in clean and "\ufffd" not in text:
+            self.remarks.append("Half a UTF-16 pair in an answer became U+FFFD.")
+        return clean
 
-    def _sound(self, data: Any) -> bytes:
+    def _sound(self, data: Any, *, is_file: bool) -> bytes:
+        """Return more of the sound; half a sample at its end waits for the other half."""
         pcm = decode_audio(data)
         if data and not pcm:
             self.remarks.append("A piece of an answer's sound is no base64: it is left out.")
-        return pcm
+        if is_file:
+            return b""  # It was no sound that can be decoded.
+        pcm = self._rest + pcm
+        self._rest = pcm[-1:] if len(pcm) % 2 else b""
+        if self._rest:
+            self.remarks.append(
+                "A piece of an answer's sound ended within a sample, which goes on in the next or is lost."
+            )
+        return pcm.removesuffix(self._rest)
 
     def _message(self, kind: str) -> list[ev.Event]:
         """Begin the message, once; its first content says what it is."""

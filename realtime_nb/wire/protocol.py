@@ -102,7 +102,8 @@ class RealtimeProtocol:
             if type(event) is ev.ResponseOutputAudioDelta:  # Most of what comes, so first and without detours.
                 key = (event.item_id, event.content_index)
                 received = self._received_bytes.get(key)
-                if received is not None and self._reader.is_plain(event):
+                is_plain = self._reader.plain.get(event.item_id) == event.response_id and not len(event.delta) % 2
+                if received is not None and is_plain:
                     self.answered = None
                     self._received_bytes[key] = received + len(event.delta)
                     return event

@@ -67,6 +67,8 @@ class Reader:
     """Reads what one server sends. No I/O, and it never raises on what a server sends."""
 
     def __init__(self) -> None:
+        self.plain: dict[str, str] = {}
+        """Of items whose sound, in whole samples, can be taken as it comes, without `take`: their responses."""
         self._begun: set[str] = set()
         self._open: list[str] = []
         self._last = ""
@@ -109,11 +111,6 @@ class Reader:
         if (read := _READ.get(kind)) is not None:
             event = read(self, event, is_asked)
         return [*self._found, event]
-
-    def is_plain(self, event: ev.ResponseOutputAudioDelta) -> bool:
-        """Whether sound of an item that has begun can be taken as it is, in place of `take`."""
-        is_own = self._made_by.get(event.item_id) == event.response_id
-        return is_own and not (self._rests or len(event.delta) % 2) and event.response_id not in self._aliases
 
     # --- inside ---
 
@@ -235,9 +232,14 @@ class Reader:
     def _output_part(self, event: Any, is_asked: bool) -> Any:
         response_id = self._response_of(event, event.response_id, event.item_id, is_asked)
         item_id = self._item_of(event, response_id, event.item_id)
-        if response_id != event.response_id or item_id != event.item_id:
+        is_named = response_id == event.response_id and item_id == event.item_id
+        if not is_named:
             event = replace(event, response_id=response_id, item_id=item_id)
-        return self._in_samples(event) if isinstance(event, ev.ResponseOutputAudioDelta) else event
+        if isinstance(event, ev.ResponseOutputAudioDelta):
+            event = self._in_samples(event)
+            if is_named and not self._rests:
+                self.plain[item_id] = response_id
+        return event
 
     def _in_samples(self, event: ev.ResponseOutputAudioDelta) -> ev.ResponseOutputAudioDelta:
         """Join half a sample at the end of a delta with the other half at the beginning of the next."""
@@ -245,6 +247,7 @@ class Reader:
         sound = self._rests.pop(place, b"") + event.delta
         if len(sound) % sample_bytes(self._encoding):
             self._rests[place] = sound[-1:]
+            self.plain.clear()
             sound = sound[:-1]
             self._remark(event, "half a sample", "it ended within a sample, which goes on in the next one or is lost")
         return event if sound == event.delta else replace(event, delta=sound)
@@ -264,6 +267,7 @@ class Reader:
         if response.status in _UNENDED or self._is_lost(event):
             response = self._ended(event, response)
         self._open.remove(response_id)
+        self.plain.clear()
         self._end = event
         self._rests = {place: rest for place, rest in self._rests.items() if place[0] != response_id}
         return ev.ResponseDone(event_id=event.event_id, response=response)
