@@ -18,6 +18,9 @@ _LOWEST_SOUGHT_HZ, _HIGHEST_SOUGHT_HZ = 40.0, 990.0
 #: A voice repeats itself at its period: the correlation of the two, in the middle of all that is voiced, is above this.
 #: Noise in a narrow band, such as whispered vowels, stays below.
 _LEAST_CORRELATION = 0.65
+#: A sound that is more like itself two periods later by this was taken for its own octave: a telephone leaves out the
+#: fundamental, and a formant may lift the second harmonic far above the others. Measured: 0.05 there, below 0 in voices.
+_OCTAVE_CORRELATION = 0.02
 #: Longer clips are measured at their beginning; pitch takes a third of their length to find.
 _MEASURED_S = 10.0
 
@@ -70,7 +73,7 @@ def prosody(clip: AudioClip) -> Prosody:
     -----
     Pitch is looked for from 40 to 990 Hz, so that a sound outside of the range is not taken for its half or double.
     There is none where half of what has a pitch or more is outside; and for noise, where the correlation of the sound
-    with itself one period later has a median below 0.65.
+    with itself one period later has a median below 0.65, or is clearly higher two periods later.
 
     Examples
     --------
@@ -97,22 +100,31 @@ def prosody(clip: AudioClip) -> Prosody:
     times_s = np.arange(len(found)) * _HOP / _SAMPLE_RATE
     pitch = np.where((found >= _LOWEST_HZ) & (found <= _HIGHEST_HZ), found, np.nan)
     voiced = pitch[np.isfinite(pitch)]
-    if 2 * len(voiced) <= np.isfinite(found).sum() or _correlation(samples, pitch) < _LEAST_CORRELATION:
+    likeness = _correlation(samples, pitch)
+    is_octave = _correlation(samples, pitch, periods=2) > likeness + _OCTAVE_CORRELATION
+    if 2 * len(voiced) <= np.isfinite(found).sum() or likeness < _LEAST_CORRELATION or is_octave:
         return Prosody(None, None, loudness_db, times_s, np.full(len(found), np.nan))
     low, middle, high = np.percentile(voiced, (5, 50, 95))
     return Prosody(float(middle), float(12 * np.log2(high / low)), loudness_db, times_s, pitch)
 
 
-def _correlation(samples: npt.NDArray[np.floating], pitch: npt.NDArray[np.floating]) -> float:
-    """Return how much sound is like itself one period later: the median over voiced frames, each at its best lag."""
+def _correlation(samples: npt.NDArray[np.floating], pitch: npt.NDArray[np.floating], periods: int = 1) -> float:
+    """Return how much sound is like itself so many periods later: the median over voiced frames, each at its best lag."""
     found = [0.0]
     for frame in np.flatnonzero(np.isfinite(pitch)):
-        period = round(_SAMPLE_RATE / pitch[frame])
+        period = round(periods * _SAMPLE_RATE / pitch[frame])
         length = max(512, 3 * period)
         first = max(0, frame * _HOP - (length + period) // 2)
         passage = samples[first : first + length + period].astype(float)
-        found.append(max(_alike(passage, lag) for lag in (period - 1, period, period + 1)))
+        found.append(_peak(*(_alike(passage, lag) for lag in (period - 1, period, period + 1))))
     return float(np.median(found[1:] or found))
+
+
+def _peak(before: float, middle: float, behind: float) -> float:
+    """Return the height of a peak between samples, by the parabola through three of them."""
+    bend = before - 2 * middle + behind
+    vertex = middle - (before - behind) ** 2 / (8 * bend) if bend < 0 else 1.0
+    return min(1.0, max(before, middle, behind, vertex if abs(before - behind) <= -2 * bend else 0.0))
 
 
 def _alike(passage: npt.NDArray[np.floating], lag: int) -> float:

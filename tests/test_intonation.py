@@ -87,3 +87,18 @@ def test_a_contour_goes_around_its_own_middle():
 def test_rate_counts_words_over_the_whole_length():
     assert words_per_minute("one two three", glide(100, 110)) == pytest.approx(120)
     assert words_per_minute("", glide(100, 110)) is None
+
+
+@pytest.mark.parametrize(("frequency_hz", "formant_hz"), [(150, 300), (180, 350), (120, 240)])
+def test_a_telephone_voice_is_never_an_octave_off(frequency_hz, formant_hz):
+    """The line leaves the fundamental out, and the first formant lifts the harmonic above it."""
+    time_s = np.arange(24_000) / 24_000
+    numbers = range(1, int(3_400 / frequency_hz) + 1)
+    heard = [number for number in numbers if number * frequency_hz >= 300]
+    levels = [1 / (1 + ((number * frequency_hz - formant_hz) / 60) ** 2) + 0.02 for number in heard]
+    waves = sum(
+        level * np.sin(2 * np.pi * number * frequency_hz * time_s + number)
+        for number, level in zip(heard, levels, strict=True)
+    )
+    pitch_hz = prosody(AudioClip((0.3 * waves / np.abs(waves).max()).astype(np.float32))).pitch_hz
+    assert pitch_hz is None or pitch_hz == pytest.approx(frequency_hz, rel=0.03)
