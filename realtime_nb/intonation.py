@@ -19,7 +19,7 @@ _LOWEST_SOUGHT_HZ, _HIGHEST_SOUGHT_HZ = 40.0, 990.0
 #: Noise in a narrow band, such as whispered vowels, stays below.
 _LEAST_CORRELATION = 0.65
 #: A sound that is more like itself two periods later by this was taken for its own octave: a telephone leaves out the
-#: fundamental, and a formant may lift the second harmonic far above the others. Measured: 0.05 there, below 0 in voices.
+#: fundamental, and a formant may lift the second harmonic far above the others. Measured: 0.05 then, below 0 else.
 _OCTAVE_CORRELATION = 0.02
 #: Longer clips are measured at their beginning; pitch takes a third of their length to find.
 _MEASURED_S = 10.0
@@ -109,7 +109,7 @@ def prosody(clip: AudioClip) -> Prosody:
 
 
 def _correlation(samples: npt.NDArray[np.floating], pitch: npt.NDArray[np.floating], periods: int = 1) -> float:
-    """Return how much sound is like itself so many periods later: the median over voiced frames, each at its best lag."""
+    """Return how like itself sound is so many periods later: the median over voiced frames, each at its best lag."""
     found = [0.0]
     for frame in np.flatnonzero(np.isfinite(pitch)):
         period = round(periods * _SAMPLE_RATE / pitch[frame])

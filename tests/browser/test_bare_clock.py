@@ -74,7 +74,8 @@ def test_an_answer_begins_to_sound_after_it_came_and_after_its_own_silence(talk,
     assert sounded.rendered_ms - first.rendered_ms == pytest.approx(300, abs=60)
     assert 0 < first.latency_ms < 500
     timing = session.conversation.reply(response).timing
-    assert timing.is_played and timing.clock == session.conversation.clock
+    # The one that was in force: the page goes on telling the time.
+    assert timing.is_played and timing.clock in [event for event in session.noted if isinstance(event, ClockAligned)]
     assert timing.first_audible_ms == pytest.approx(
         sounded.rendered_ms + sounded.latency_ms - timing.origin_ms, abs=0.01
     )
