@@ -25,7 +25,7 @@ class Peer:
 
     def receive(self, *types):
         """Return the client's next event, which must be of one of these types."""
-        got = json.loads(self.socket.recv(timeout=10))
+        got = json.loads(self.socket.recv(timeout=60))
         assert got["type"] in types, f"wanted {types}, got {got}"
         return got
 

@@ -18,7 +18,7 @@ from wire_samples import event, out
 import realtime_nb as rt
 from realtime_nb.wire.formats import encoding_of, rate_of
 
-WAIT_S = 30
+WAIT_S = 60
 TEXT = "".join(wire.WORDS)
 MISSING = object()
 #: One of each kind of JSON, so that every field gets some of the wrong kind.

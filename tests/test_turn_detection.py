@@ -259,7 +259,8 @@ def test_all_turns_are_found_and_nothing_else(talk, noise):
     assert kinds(events).count("SpeechStarted") == len(stopped) == len(turns)
     for event, (begun, ended) in zip(stopped, turns, strict=True):
         assert begun - 450 < event.audio_start_ms < begun - 50
-        assert ended + 350 < event.audio_end_ms < ended + 750
+        # The p of "Stop." is a burst after 100 ms of closed lips; where noise hides it, the word ends before them.
+        assert ended + 300 < event.audio_end_ms < ended + 750
 
 
 def test_the_pause_after_a_turn_is_noticed_in_time(talk):
