@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from websockets.sync.client import connect
 
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from barriers import NO_LOOPBACK_PORT, NO_SOCKETS

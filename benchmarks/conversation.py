@@ -47,7 +47,7 @@ def voice() -> bytes:
 
 def exchange(number: int, sound: bytes) -> Iterator[tuple[float, Any]]:
     """Yield the events of a spoken question and its answer, with the session's time."""
-    from realtime_nb.wire import events as ev
+    from realtime_nb.protocol import events as ev
 
     def read(type: str, **fields: Any) -> Any:
         return ev.decode_server(json.dumps({"type": type, "event_id": f"event_{os.urandom(11).hex()}", **fields}))
@@ -101,8 +101,8 @@ def exchange(number: int, sound: bytes) -> Iterator[tuple[float, Any]]:
 
 def talk(turns: int, sound: bytes) -> Any:
     """Return a conversation of so many turns, two of which are an exchange."""
-    from realtime_nb.conversation import Conversation
-    from realtime_nb.wire import events as ev
+    from realtime_nb.conversation.conversation import Conversation
+    from realtime_nb.protocol import events as ev
 
     conversation = Conversation()
     conversation.apply(ev.decode_server(json.dumps({"type": "session.created", "session": SETTINGS})), 0.0)
@@ -154,11 +154,10 @@ def measure_panel() -> dict[str, float]:
     import asyncio
 
     from realtime_nb import loop
-    from realtime_nb.sessions.bounds import SessionBounds
-    from realtime_nb.sessions.journal import Journal
-    from realtime_nb.sessions.watch import Watch
-    from realtime_nb.widgets.line import Line
-    from realtime_nb.wire import events as ev
+    from realtime_nb.protocol import events as ev
+    from realtime_nb.sessions.budget import SessionBounds, Watch
+    from realtime_nb.sessions.event_log import Journal
+    from realtime_nb.widgets.panel_link import Line
 
     sound, took = voice(), {}
 

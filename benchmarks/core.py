@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 
-from realtime_nb.conversation import Conversation
-from realtime_nb.wire.protocol import RealtimeProtocol
+from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.protocol.realtime import RealtimeProtocol
 
 EVENTS = 2_000
 ROUNDS = 15

@@ -242,7 +242,7 @@ NUMBERS = "one two three four five six seven eight".split()
 
 def server_cpu_s() -> float:
     """Return the processor time of the local voice so far, its children's included."""
-    from realtime_nb.local_voice import local_voice
+    from realtime_nb.local.process import local_voice
 
     pid = local_voice.process_id
     pids = [str(pid), *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

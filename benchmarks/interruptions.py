@@ -32,9 +32,9 @@ from conftest import chromium_with
 from playwright.sync_api import sync_playwright
 from scripted import ScriptedSession
 
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
+from realtime_nb.protocol import events as ev
 from realtime_nb.widgets.panel import VoicePanel
-from realtime_nb.wire import events as ev
 
 FADE_MS = 3 + 128 / 24
 

@@ -26,8 +26,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from websockets.asyncio.client import connect
 
-from realtime_nb.audio import AudioClip
-from realtime_nb.local.synthesizer import Synthesizer
+from realtime_nb.local.synthesis.synthesizer import Synthesizer
+from realtime_nb.media.clip import AudioClip
 
 FRAME_MS = 20
 LIMIT_MS = 50.0

@@ -28,7 +28,7 @@ import numpy as np
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from realtime_nb.local.synthesizer import Synthesizer
+from realtime_nb.local.synthesis.synthesizer import Synthesizer
 
 SENTENCES = (
     "What can you do for me today?",

@@ -18,9 +18,9 @@ import numpy as np
 import pandas
 
 import realtime_nb as rt
-from realtime_nb.recording.manifest import About
+from realtime_nb.protocol import events as ev
+from realtime_nb.recording.files import About
 from realtime_nb.recording.writer import Writer, claim
-from realtime_nb.wire import events as ev
 
 MINUTES = 60
 ROUNDS = 5

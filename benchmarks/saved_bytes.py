@@ -13,7 +13,7 @@ from IPython.display import Audio
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 import realtime_nb as rt
-from realtime_nb.audio import AudioClip, concatenate
+from realtime_nb.media.clip import AudioClip, concatenate
 from realtime_nb.views import mimebundle
 
 _SENTENCES = (

@@ -21,7 +21,7 @@ from conftest import chromium_with
 from playwright.sync_api import Page, sync_playwright
 from test_bare_scope import FRAMES
 
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
 from realtime_nb.widgets.scope import Scope
 from realtime_nb.widgets.speaker import Speaker
 

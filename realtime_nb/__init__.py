@@ -13,14 +13,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .display import show_by
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .audio import AudioClip
-    from .backends import Backend
-    from .comparison import Comparison
-    from .conversation import Conversation
-    from .costs import Costs
+    from .conversation.conversation import Conversation
+    from .conversation.costs import Costs
+    from .conversation.records import Reply, Turn
+    from .conversation.timeline import Timeline, timeline
+    from .conversation.timing import Timing
+    from .conversation.watched import Watch
     from .diagnosis.doctor import doctor
     from .errors import (
         AudioError,
@@ -38,36 +41,34 @@ if TYPE_CHECKING:
         ServerError,
         SettingsError,
     )
-    from .estimates import Estimate, estimate
-    from .experiments.datasets import Dataset
-    from .experiments.replayed_turns import compare_turn_detection
+    from .experiments.dataset import Dataset
     from .experiments.results import Results
-    from .experiments.running import run
-    from .intonation import Prosody, prosody
-    from .latency import Timeline, timeline
-    from .limiter import Limiter
-    from .local_voice import speak
+    from .experiments.run import run
+    from .experiments.turn_detection import compare_turn_detection
+    from .local.process import speak
     from .loop import Pending, run_sync
-    from .pictures import Picture
-    from .prices import use_prices
-    from .pricing import Cost
-    from .recording.difference import diff
+    from .media.clip import AudioClip
+    from .media.picture import Picture
+    from .pricing.cost import Cost
+    from .pricing.estimate import Estimate, estimate
+    from .pricing.prices import use_prices
+    from .pricing.usage import Usage
+    from .recording.diff import diff
     from .recording.recording import Recording
-    from .sessions.bounds import bounds
+    from .sessions.backend import Backend
+    from .sessions.budget import bounds
     from .sessions.cascade import CascadeSession
     from .sessions.chat import ChatSession
     from .sessions.compare import compare
+    from .sessions.rate_limit import Limiter
     from .sessions.realtime import RealtimeSession
-    from .timing import Timing
-    from .tokens import Usage
+    from .speech.comparison import Comparison
+    from .speech.turn_detection import TurnDetectionComparison
+    from .speech.voice import Prosody, VoiceMeasures, measure_voice, measure_voices, prosody
     from .tools import Tool, tool
-    from .turn_comparison import TurnDetectionComparison
-    from .turns import Reply, Turn
     from .views.budget import display_options
     from .views.practice import Practice, practice
     from .views.spectrogram import spectrogram
-    from .voice_measures import VoiceMeasures, measure_voice, measure_voices
-    from .watched import Watch
     from .widgets.camera import Camera
     from .widgets.microphone import Microphone
     from .widgets.panel import VoicePanel
@@ -75,11 +76,11 @@ if TYPE_CHECKING:
     from .widgets.speaker import Speaker
 
 _HOMES = {
-    "AudioClip": "audio",
-    "Backend": "backends",
-    "Comparison": "comparison",
+    "AudioClip": "media.clip",
+    "Backend": "sessions.backend",
+    "Comparison": "speech.comparison",
     "compare": "sessions.compare",
-    "Conversation": "conversation",
+    "Conversation": "conversation.conversation",
     "AudioError": "errors",
     "BudgetReached": "errors",
     "ConnectionLost": "errors",
@@ -94,46 +95,46 @@ _HOMES = {
     "ReplyTimeout": "errors",
     "ServerError": "errors",
     "SettingsError": "errors",
-    "Limiter": "limiter",
-    "Timeline": "latency",
-    "timeline": "latency",
-    "speak": "local_voice",
-    "Picture": "pictures",
+    "Limiter": "sessions.rate_limit",
+    "Timeline": "conversation.timeline",
+    "timeline": "conversation.timeline",
+    "speak": "local.process",
+    "Picture": "media.picture",
     "Pending": "loop",
     "run_sync": "loop",
-    "use_prices": "prices",
-    "Cost": "pricing",
-    "Costs": "costs",
+    "use_prices": "pricing.prices",
+    "Cost": "pricing.cost",
+    "Costs": "conversation.costs",
     "doctor": "diagnosis.doctor",
-    "Estimate": "estimates",
-    "estimate": "estimates",
-    "Dataset": "experiments.datasets",
-    "compare_turn_detection": "experiments.replayed_turns",
+    "Estimate": "pricing.estimate",
+    "estimate": "pricing.estimate",
+    "Dataset": "experiments.dataset",
+    "compare_turn_detection": "experiments.turn_detection",
     "Results": "experiments.results",
-    "run": "experiments.running",
-    "Usage": "tokens",
-    "diff": "recording.difference",
+    "run": "experiments.run",
+    "Usage": "pricing.usage",
+    "diff": "recording.diff",
     "Recording": "recording.recording",
-    "bounds": "sessions.bounds",
+    "bounds": "sessions.budget",
     "CascadeSession": "sessions.cascade",
     "ChatSession": "sessions.chat",
     "RealtimeSession": "sessions.realtime",
     "Tool": "tools",
     "tool": "tools",
-    "TurnDetectionComparison": "turn_comparison",
-    "Reply": "turns",
-    "Timing": "timing",
-    "Turn": "turns",
+    "TurnDetectionComparison": "speech.turn_detection",
+    "Reply": "conversation.records",
+    "Timing": "conversation.timing",
+    "Turn": "conversation.records",
     "display_options": "views.budget",
     "Practice": "views.practice",
     "practice": "views.practice",
-    "Prosody": "intonation",
-    "prosody": "intonation",
+    "Prosody": "speech.voice",
+    "prosody": "speech.voice",
     "spectrogram": "views.spectrogram",
-    "measure_voice": "voice_measures",
-    "measure_voices": "voice_measures",
-    "VoiceMeasures": "voice_measures",
-    "Watch": "watched",
+    "measure_voice": "speech.voice",
+    "measure_voices": "speech.voice",
+    "VoiceMeasures": "speech.voice",
+    "Watch": "conversation.watched",
     "Camera": "widgets.camera",
     "Microphone": "widgets.microphone",
     "VoicePanel": "widgets.panel",
@@ -207,6 +208,17 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
     "BudgetReached",
     "InputFlagged",
 ]
+
+
+def _looks(record: Any) -> dict[str, Any]:
+    """Return how a record looks; what knows it is loaded when the first one is shown."""
+    mimebundle = import_module(".views", __name__).mimebundle
+    import_module(".diagnosis.view", __name__)  # It registers a view of its own.
+    bundle: dict[str, Any] = mimebundle(record)
+    return bundle
+
+
+show_by(_looks)
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,8 @@
 
 Facts are attributes; the text is made in `_words`. No message holds a key or audio; what a
 server said stands as it is in the facts, and in ``str(error)`` as a terminal may show it.
+
+Floor 0.
 """
 
 from __future__ import annotations

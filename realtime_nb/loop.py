@@ -2,6 +2,8 @@
 
 Sockets live here. Public calls hand their work over with `submit` and return a `Pending`, which can be awaited in a
 cell or a coroutine and waited for in a script. `run_sync` is for people who bring coroutines of their own.
+
+Floor 0.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 What Python frees, glibc keeps for later wherever something small lives on behind it: after an hour's conversation that
 was all of its sound, hundreds of megabytes for as long as the kernel ran.
+
+Floor 0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How far long work is: a bar, shown only where a person would otherwise begin to wonder."""
+"""How far long work is: a bar, shown only where a person would otherwise begin to wonder.
+
+Floor 0.
+"""
 
 from __future__ import annotations
 

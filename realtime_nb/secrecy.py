@@ -3,6 +3,8 @@
 Keys are held as `Secret`, whose ``repr`` is masked, so that no traceback with variables shows them; whatever was ever
 held so is known from then on, and is hidden in what libraries log (`_clean`), in errors and in recordings (`Secrets`).
 Of an address only `bare_address` is shown.
+
+Floor 0.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Every user of a host can connect to its loopback. Without bounds, one of them could take all descriptors of this
 process, or fill a log, without ever being let in.
+
+Floor 0.
 """
 
 from __future__ import annotations

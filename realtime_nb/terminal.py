@@ -1,4 +1,7 @@
-"""What may reach a terminal: texts of models, servers and files hold no commands for it."""
+"""What may reach a terminal: texts of models, servers and files hold no commands for it.
+
+Floor 0.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Text files that other programs have written: in which encoding they are, and where their lines end."""
+"""Text files that other programs have written: in which encoding they are, and where their lines end.
+
+Floor 0.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 from pathlib import Path
 
 from .errors import RealtimeError, SettingsError
-from .paths import missing
+from .files import missing
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _NEVER_WRITTEN = re.compile(rb"\0{8,}")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from realtime_nb.diagnosis.diagnose import diagnose
-from realtime_nb.diagnosis.facts import Answer, Clock, Comm, Facts, Heard, Kernel, Machine, Page, Part, Played, Server
+from realtime_nb.diagnosis.probes import Answer, Clock, Comm, Facts, Heard, Kernel, Machine, Page, Part, Played, Server
 
 HEALTHY = Facts(
     machine=Machine(

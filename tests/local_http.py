@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from openai import OpenAI
 
-from realtime_nb.local.app import LocalServer
+from realtime_nb.local.server import LocalServer
 
 
 class Served:

@@ -10,12 +10,12 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from realtime_nb.local.brains.rule_brain import RuleBrain
 from realtime_nb.local.faults import FaultyOutbox, with_faults
-from realtime_nb.local.outbox import Outbox
-from realtime_nb.local.realtime_session import Parts, RealtimeSession
-from realtime_nb.local.rule_brain import RuleBrain
-from realtime_nb.local.session_settings import SessionSettings
-from realtime_nb.local.synthesizer import VOICES, Speech, Synthesizer
+from realtime_nb.local.realtime.outbox import Outbox
+from realtime_nb.local.realtime.session import Parts, RealtimeSession
+from realtime_nb.local.realtime.session_settings import SessionSettings
+from realtime_nb.local.synthesis.synthesizer import VOICES, Speech, Synthesizer
 
 MS_PER_WORD = 300
 

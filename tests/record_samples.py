@@ -5,9 +5,9 @@ import json
 import numpy as np
 import wire_samples as wire
 
-from realtime_nb.conversation import Conversation
-from realtime_nb.wire import events as ev
-from realtime_nb.wire.local import Heard
+from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.protocol import events as ev
+from realtime_nb.protocol.local_events import Heard
 
 HOSTILE = '<script>alert("pwned")</script><img src=x onerror=alert(1)>'
 

@@ -4,11 +4,11 @@ from dataclasses import fields, is_dataclass
 
 import msgspec
 
-from realtime_nb.conversation import Conversation
-from realtime_nb.recording.manifest import About
+from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.conversation.records import Reply, Timing, Turn
+from realtime_nb.recording.files import About
 from realtime_nb.recording.recording import Recording
 from realtime_nb.recording.writer import Writer, claim
-from realtime_nb.turns import Reply, Timing, Turn
 
 
 def snapshot(value, seen=()):

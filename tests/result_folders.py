@@ -3,7 +3,7 @@
 import numpy as np
 
 from realtime_nb.experiments import Results
-from realtime_nb.experiments.cells import Outcome
+from realtime_nb.experiments.cell import Outcome
 from realtime_nb.experiments.folder import RunFolder
 
 

@@ -121,9 +121,9 @@ def test_errors_pass_between_processes(error):
 
 
 def test_no_error_shows_a_key_or_audio():
-    from realtime_nb.audio import AudioClip
-    from realtime_nb.backends import Backend
-    from realtime_nb.wire import events
+    from realtime_nb.media.clip import AudioClip
+    from realtime_nb.protocol import events
+    from realtime_nb.sessions.backend import Backend
 
     key, pcm = "sk-secret-0123456789", b"\x12\x34" * 50
     backend = Backend("openai", "https://api.openai.com/v1", key)

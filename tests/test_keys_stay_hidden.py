@@ -18,9 +18,9 @@ from plain_http import plain
 from scripted_server import scripted
 
 import realtime_nb as rt
-from realtime_nb.backends import Backend
 from realtime_nb.secrecy import Secret
-from realtime_nb.sessions import transport
+from realtime_nb.sessions import connection as transport
+from realtime_nb.sessions.backend import Backend
 from realtime_nb.widgets.panel import VoicePanel
 
 KEY, PASSWORD, TOKEN = "marker0of0no0shape", "marker0password", "marker0in0a0query"
@@ -313,7 +313,7 @@ def test_other_records_are_left_as_they_are():
 def test_the_processes_of_the_local_voice_get_no_key(monkeypatch):
     for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "REALTIME_NB_API_KEY", "REALTIME_NB_SERVER_KEY"):
         monkeypatch.setenv(name, KEY)
-    from realtime_nb.local_voice import LocalVoice
+    from realtime_nb.local.process import LocalVoice
 
     voice = LocalVoice()
     url, token = voice.address()

@@ -1,6 +1,7 @@
 """The floors of the package: what may import what, and what each import costs."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,71 +11,76 @@ import pytest
 import realtime_nb
 
 ROOT = Path(realtime_nb.__file__).parent
-FLOORS = {
-    0: (
-        *("errors", "record", "paths", "texts", "files", "progress", "audio", "sound_files", "pyav", "g711"),
-        *("sentences", "imaging", "pictures", "secrecy", "strangers", "terminal", "memory"),
-    ),
-    1: (
-        *("wire", "tokens", "prices", "pricing", "timing", "turns", "heard", "input_track"),
-        *("item_order", "turn_index", "seams", "history", "output_folds", "local_folds"),
-        "checkup",
-        *(
-            "charges",
-            "costs",
-            "estimates",
-            "conversation",
-            "latency",
-            "alignment",
-            "written_forms",
-            "paired",
-            "comparison",
-        ),
-        *("activity", "intonation", "turn_cuts", "turn_comparison", "syllables", "voice_measures"),
-        *("watched", "tools", "tool_schema"),
-        *("limits", "allowance", "guard_window"),
-        "recording",
-    ),
-    2: ("loop", "backends", "local_voice", "limiter"),
-    3: ("sessions",),
-    4: ("views", "bridge"),
-    5: ("widgets", "diagnosis", "experiments"),
-    6: ("cli", "cli_doctor", "cli_eval", "cli_lab", ""),  # the command line, and the package itself
-}
-FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+
+
+def described(name):
+    """Return what a room, or a file beside the rooms, says of itself: in words, its floor, and what it may import."""
+    path = ROOT / name / "__init__.py" if (ROOT / name).is_dir() else ROOT / f"{name}.py"
+    text = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    floor = re.search(r"^Floor (\d)", text, re.MULTILINE)
+    return text.split("\n\n")[0].replace("\n", " "), int(floor[1])
+
+
+ROOMS = sorted(
+    {path.relative_to(ROOT).with_suffix("").parts[0] for path in ROOT.rglob("*.py")} - {"__init__"},
+    key=lambda name: (described(name)[1], name),
+)
+FLOOR_OF = {room: described(room)[1] for room in ROOMS} | {"": 9}
+
+
+def rooms_below(floor):
+    return [room for room in ROOMS if FLOOR_OF[room] < floor]
+
+
+def floor_plan():
+    """Return the table of CONTRIBUTING.md."""
+    rows = ["| floor | room | what lives there |", "|---|---|---|"]
+    for room in ROOMS:
+        name = f"`{room}/`" if (ROOT / room).is_dir() else f"`{room}.py`"
+        rows.append(f"| {FLOOR_OF[room]} | {name} | {described(room)[0]} |")
+    return "\n".join(rows) + "\n"
+
+
 #: The only modules that may import these, at whatever depth.
 HOMES = {
-    "librosa": {"views.transforms", "activity", "intonation", "recording.mix"},
-    "matplotlib": {
-        *("views.spectrogram_picture", "views.turn_comparison_picture"),
-        *("views.plots", "views.interval_plot"),
-    },
-    "PIL": {"imaging", "pictures", "views.plots"},
-    "av": {"pyav"},
-    "soundfile": {"audio", "sound_files", "recording.track_files"},
-    "soxr": {"audio", "sound_files"},
+    "librosa": {"media.activity", "recording.mix", "speech.voice", "views.spectrogram"},
+    "matplotlib": {"views.interval_plot", "views.plots", "views.spectrogram_picture", "views.turn_comparison"},
+    "PIL": {"media.imaging", "media.picture", "views.plots"},
+    "av": {"media.pyav"},
+    "soundfile": {"media.clip", "media.sound_files", "recording.tracks"},
+    "soxr": {"media.clip", "media.sound_files"},
     "nest_asyncio": {"loop"},
-    "websockets": {"sessions.transport", "bridge"},
-    "ipywebrtc": {"widgets.sources"},
+    "websockets": {"sessions.connection", "widgets.road"},
+    "ipywebrtc": {"widgets.microphone"},
     "anywidget": {"widgets.base"},
     "pandas": {
-        *("comparison", "costs", "estimates", "latency", "turn_comparison"),
-        *("experiments.datasets", "experiments.folder", "experiments.results", "experiments.plotting"),
-        "experiments.run_comparison",
-        *("recording.frames", "recording.difference", "recording.recording"),
-        *("views.practice", "voice_measures"),
+        "conversation.costs",
+        "conversation.timeline",
+        "experiments.compare",
+        "experiments.dataset",
+        "experiments.folder",
+        "experiments.plots",
+        "experiments.results",
+        "pricing.estimate",
+        "recording.diff",
+        "recording.frames",
+        "recording.recording",
+        "speech.comparison",
+        "speech.turn_detection",
+        "speech.voice",
+        "views.practice",
     },
-    "jiwer": {"alignment"},
-    "distributed": {"experiments.sending"},
-    "cloudpickle": {"experiments.sending"},
-    "pyloudnorm": {"voice_measures"},
-    "speechmos": {"voice_measures"},
-    "syllapy": {"syllables"},
-    "pydantic": {"tools", "tool_schema"},
-    "docstring_parser": {"tool_schema"},
+    "jiwer": {"speech.words"},
+    "distributed": {"experiments.executor"},
+    "cloudpickle": {"experiments.executor"},
+    "pyloudnorm": {"speech.voice"},
+    "speechmos": {"speech.voice"},
+    "syllapy": {"speech.syllables"},
+    "pydantic": {"tools"},
+    "docstring_parser": {"tools"},
 }
 #: Those that may take parts of the local server into their own process.
-LISTENERS = ("local_voice", "experiments.recognised", "experiments.replayed_turns")
+LISTENERS = ("experiments.turn_detection", "diagnosis.probes", "cli.main")
 HEAVY = (
     "librosa matplotlib pandas openai pydantic docstring_parser ipywidgets anywidget ipywebrtc nest_asyncio IPython av"
 ).split()
@@ -119,29 +125,28 @@ def ours(*rooms):
     return [f"realtime_nb.{name_of(module)}" for module in modules() if room_of(module) in rooms]
 
 
-def test_every_module_has_its_floor():
-    rooms = {room_of(name_of(module)) for module in modules()}
-    assert rooms == {*FLOOR_OF, "local"}
+def test_the_floor_plan_is_what_the_rooms_say_of_themselves():
+    assert floor_plan() in (ROOT.parent / "CONTRIBUTING.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("module", [module for module in modules() if room_of(module) not in ("local", *FLOORS[6])])
-def test_nothing_imports_from_a_floor_above(module):
-    floor = FLOOR_OF[room_of(name_of(module))]
-    highest = 1 if room_of(module) == "views" else floor  # Views show records; they know no session.
+@pytest.mark.parametrize("module", [module for module in modules() if room_of(name_of(module))])
+def test_every_import_points_down(module):
+    own = room_of(name_of(module))
+    # Views show records; they know no session. The server is a process of its own and needs little.
+    floor = {"views": 4, "local": 2}.get(own, FLOOR_OF[own])
     for each in imports(module):
         if each.startswith("realtime_nb"):
             room = room_of(each.removeprefix("realtime_nb").removeprefix("."))
-            if room == room_of(name_of(module)) or (room == "local" and module in LISTENERS):
-                continue
-            assert FLOOR_OF[room] <= highest, f"{module} is on floor {floor} and imports {each}"
+            is_below = (
+                FLOOR_OF.get(room, 9) < floor or FLOOR_OF.get(room) == floor == 0
+            )  # The files there are one room.
+            assert room == own or is_below or own == "cli", f"{module} is on floor {floor} and imports {each}"
 
 
-@pytest.mark.parametrize("module", [module for module in modules() if room_of(module) == "local"])
-def test_the_local_server_knows_only_the_lowest_floors(module):
-    for each in imports(module):
-        if each.startswith("realtime_nb."):
-            room = room_of(each.removeprefix("realtime_nb."))
-            assert room == "local" or FLOOR_OF[room] <= 1, f"{module} imports {each}"
+@pytest.mark.parametrize("module", [module for module in modules() if room_of(name_of(module)) not in ("", "local")])
+def test_the_local_server_is_a_process_of_its_own(module):
+    taken = {each for each in imports(module) if each.startswith("realtime_nb.local")}
+    assert taken <= {"realtime_nb.local.process"} or module in LISTENERS
 
 
 @pytest.mark.parametrize("library", HOMES)
@@ -152,12 +157,12 @@ def test_a_library_has_one_home(library):
     assert importers - HOMES[library] == set()
 
 
-def test_only_the_transport_is_a_client_and_only_the_bridge_a_server():
+def test_only_the_connection_is_a_client_and_only_the_road_a_server():
     kinds = {
         module: {each.split(".")[2] for each in imports(module) if each.startswith("websockets.asyncio.")}
-        for module in ("sessions.transport", "bridge")
+        for module in ("sessions.connection", "widgets.road")
     }
-    assert kinds == {"sessions.transport": {"client"}, "bridge": {"server"}}
+    assert kinds == {"sessions.connection": {"client"}, "widgets.road": {"server"}}
 
 
 def test_importing_the_package_loads_nothing():
@@ -166,12 +171,12 @@ def test_importing_the_package_loads_nothing():
 
 
 def test_the_lowest_floors_load_neither_sockets_nor_pictures():
-    loaded = loaded_after(ours(*FLOORS[0], *FLOORS[1]))
+    loaded = loaded_after(ours(*rooms_below(4)))
     assert loaded.isdisjoint([*HEAVY, *SOCKETS])
 
 
 def test_sessions_load_no_pictures_and_no_widgets():
-    loaded = loaded_after(ours(*FLOORS[2], *FLOORS[3]))
+    loaded = loaded_after(ours("sessions"))
     assert loaded.isdisjoint([*HEAVY, "starlette", "uvicorn"])
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime_nb.conversation import Conversation
-from realtime_nb.turns import Part, Reply, Turn
+from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.conversation.records import Part, Reply, Turn
 
 
 def rss_mb():

@@ -210,7 +210,7 @@ def test_a_missing_extra_is_told_so(tmp_path, monkeypatch):
 def test_a_port_in_use_is_told_so():
     with served() as server:
         port = server.url.rpartition(":")[2].partition("/")[0]
-        text = in_a_terminal("-m", "realtime_nb.cli", "serve", "--port", port)
+        text = in_a_terminal("-m", "realtime_nb.cli.main", "serve", "--port", port)
     check_text(
         text.partition("error: ")[2],
         rf"cannot listen on host='127\.0\.0\.1', port={port} \(.*in use.*\)",

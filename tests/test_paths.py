@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_nb.paths import missing
+from realtime_nb.files import missing
 
 
 @pytest.fixture(autouse=True)

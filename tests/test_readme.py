@@ -56,7 +56,7 @@ def test_what_it_costs_is_what_the_estimate_says(model):
 def test_the_prices_date_is_that_of_the_table():
     import json
 
-    as_of = json.loads((ROOT / "realtime_nb" / "prices.json").read_text("utf-8"))["as_of"]
+    as_of = json.loads((ROOT / "realtime_nb" / "pricing" / "prices.json").read_text("utf-8"))["as_of"]
     assert f"Prices are of {as_of}" in TEXT
 
 

@@ -4,10 +4,10 @@ import sys
 import numpy as np
 import pytest
 
-from realtime_nb.audio import AudioClip
-from realtime_nb.conversation import Conversation
-from realtime_nb.record import Record
-from realtime_nb.turns import Reply, Turn
+from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.conversation.records import Reply, Turn
+from realtime_nb.display import Record
+from realtime_nb.media.clip import AudioClip
 from realtime_nb.views.spectrogram import Spectrogram
 
 
@@ -27,7 +27,7 @@ def test_everything_that_has_a_view_is_a_record():
 
 def test_views_are_loaded_by_the_first_record_that_is_shown():
     code = (
-        "import sys, numpy; from realtime_nb.audio import AudioClip; clip = AudioClip(numpy.zeros(9));"
+        "import sys, numpy; from realtime_nb.media.clip import AudioClip; clip = AudioClip(numpy.zeros(9));"
         "assert 'realtime_nb.views' not in sys.modules; clip._repr_mimebundle_();"
         "assert 'realtime_nb.views' in sys.modules"
     )

@@ -3,10 +3,10 @@ import json
 import pytest
 
 import realtime_nb as rt
-from realtime_nb.recording.manifest import About
+from realtime_nb.protocol import events as ev
+from realtime_nb.recording.files import About
 from realtime_nb.recording.writer import Writer, claim
 from realtime_nb.secrecy import HIDDEN, Secrets, bare_address
-from realtime_nb.wire import events as ev
 
 KEY = "key-Zm9yIHRoZS1sb3Zl/b2Y+c291bmQ="
 WAIT_S = 60

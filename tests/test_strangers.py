@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 import pytest
 from websockets.asyncio.client import connect
 
-from realtime_nb.bridge import Door, Road
-from realtime_nb.local.app import LocalServer
+from realtime_nb.local.server import LocalServer
 from realtime_nb.loop import submit
 from realtime_nb.strangers import FewLines, Strangers
+from realtime_nb.widgets.road import Door, Road
 
 UPGRADE = (
     "GET /v1/realtime?model=local-rules HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

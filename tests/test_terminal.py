@@ -9,10 +9,10 @@ import wire_samples as wire
 from scripted_server import refusal, scripted
 
 import realtime_nb as rt
-from realtime_nb import cli
-from realtime_nb.comparison import Cell
-from realtime_nb.experiments.runner import Bar
+from realtime_nb.cli import main as cli
+from realtime_nb.experiments.executor import Bar
 from realtime_nb.progress import Progress
+from realtime_nb.speech.comparison import Cell
 from realtime_nb.terminal import printable
 
 WAIT_S = 60
@@ -115,7 +115,7 @@ def test_errors_are_shown_without_commands(make):
 @pytest.mark.parametrize("as_json", [False, True])
 def test_the_command_line_prints_no_commands(as_json, tmp_path, capfd):
     file = tmp_path / "a\x1b[31m\u202e.wav"
-    rt.local_voice.speak("What time is it?").save(file)
+    rt.speak("What time is it?").save(file)
     arguments = ["talk", str(file), "--backend", "local", "--out", str(tmp_path / "out\x9b")]
     assert cli.main([*arguments, *(["--json"] if as_json else [])]) == 0
     assert cli.main(["talk", str(tmp_path / "no\x1b[31m\u202e.wav")]) == 2

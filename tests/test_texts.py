@@ -10,7 +10,7 @@ import wire_samples as wire
 import realtime_nb as rt
 from realtime_nb.errors import RecordingError, SettingsError
 from realtime_nb.experiments import Dataset
-from realtime_nb.local.script_brain import ScriptBrain
+from realtime_nb.local.brains.script_brain import ScriptBrain
 from realtime_nb.texts import decode_text, read_text, split_lines
 
 WORDS = "Où est le café – 今日は ok?"

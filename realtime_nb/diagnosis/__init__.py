@@ -1,1 +1,4 @@
-"""What is looked at when something does not work, and what follows from it."""
+"""`doctor`: facts about the set-up are gathered apart from the rules that make lines of them.
+
+Floor 8: imports the floors below; the floors above import it.
+"""

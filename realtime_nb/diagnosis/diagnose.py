@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..checkup import Check, Checkup
 from . import rules_kernel, rules_page, rules_voice
-from .facts import Facts
+from .checkup import Check, Checkup
+from .probes import Facts
 
 _TERMINAL = "page, microphone and speaker (no browser here; run realtime_nb.doctor() in a notebook cell)"
 _NO_PAGE = (

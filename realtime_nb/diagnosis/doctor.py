@@ -8,19 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..backends import Backend
-from ..checkup import Check, Checkup
 from ..loop import Pending, submit
 from ..secrecy import Secret, masked
+from ..sessions.backend import Backend
 from ..terminal import printable
+from .checkup import Check, Checkup
 from .diagnose import diagnose
-from .facts import Facts
-from .local_parts import try_parts
-from .machine import look_around, running_kernel
-from .servers import ask_http, ask_local, ask_realtime, find_server
+from .probes import Facts, ask_http, ask_local, ask_realtime, find_server, look_around, running_kernel, try_parts
 
 if TYPE_CHECKING:
-    from ..widgets.doctor import CheckPanel
+    from .panel import CheckPanel
 
 
 def doctor(backend: Backend | str | None = None, *, api_key: str | None = None) -> Doctor:
@@ -93,13 +90,13 @@ class Doctor:
         self._listeners.append(callback)
 
     def __repr__(self) -> str:
-        from ..views.checkup import checkup_text
+        from .view import checkup_text
 
         return printable(checkup_text(self._whole()))
 
     def open_panel(self) -> CheckPanel:
         """Return a widget with buttons for what needs a click, as it is shown in a cell; an earlier one is closed."""
-        from ..widgets.doctor import CheckPanel
+        from .panel import CheckPanel
 
         if self._panel is not None:
             self._panel.finish()
@@ -112,7 +109,7 @@ class Doctor:
         return self.checkup
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from ..views import mimebundle
+        from .view import mimebundle
 
         return mimebundle(self._whole())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..checkup import Check
-from .facts import Comm, Facts, Kernel, Machine, Page
+from .checkup import Check
+from .probes import Comm, Facts, Kernel, Machine, Page
 
 #: From here on the kernel takes widget messages on threads of their own, and JupyterLab sends them there.
 _SUBSHELLS = (7, 0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..checkup import Check
-from .facts import Clock, Facts, Heard, Page, Played
+from .checkup import Check
+from .probes import Clock, Facts, Heard, Page, Played
 
 #: Below these the loudest tenth of a second is no person near a microphone: −60 and −80 dB of full scale.
 _QUIET, _SILENT = 1e-3, 1e-4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..checkup import Check
-from .facts import Answer, Clock, Facts, Part, Server
+from .checkup import Check
+from .probes import Answer, Clock, Facts, Part, Server
 
 _LOCAL = "pip install 'realtime-nb[local]', then restart the kernel"
 #: Parts that the local voice can do without.

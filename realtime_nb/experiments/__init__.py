@@ -1,16 +1,17 @@
-"""Experiments: clips, conditions and systems; what came of each; and how sure one may be of the difference."""
+"""Datasets, scenarios, conditions, runs on any executor, measures, graders, results.
+
+Floor 8: imports the floors below; the floors above import it.
+"""
 
 from .conditions import Babble, Clipping, Condition, Level, Noise, Reverberation, Speed, Telephone
-from .datasets import Dataset, Example
+from .dataset import Dataset, Example
 from .forecast import Forecast, forecast
-from .graders import Answer, Grade, Keywords, Pattern, ToolCall
+from .graders import Answer, Grade, Keywords, Pattern, ToolCall, Voice
 from .judge import Judge
-from .replayed_turns import compare_turn_detection
 from .results import Results
-from .running import run
-from .scenarios import Next, RuleUser, Said, Scenario, UserTurn
-from .simulated_user import SimulatedUser
-from .voice import Voice
+from .run import run
+from .scenario import Next, RuleUser, Said, Scenario, SimulatedUser, UserTurn
+from .turn_detection import compare_turn_detection
 
 __all__ = [
     "Answer",

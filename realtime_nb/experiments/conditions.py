@@ -4,7 +4,7 @@ A condition takes a clip and a source of chance and returns another clip of the 
 results. A pipeline is several of them, one after the other.
 
 `Level` and `Clipping` change how loud a clip is, and what `Noise` and `Babble` add comes on top. All others keep its
-loudness (`realtime_nb.voice_measures.loudness_lufs`) to within 0.5 LU, as far as full scale allows.
+loudness (`realtime_nb.speech.voice.loudness_lufs`) to within 0.5 LU, as far as full scale allows.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .. import g711
-from ..audio import AudioClip, Samples
 from ..errors import SettingsError
-from ..local_voice import speak
+from ..local.process import speak
+from ..media import g711
+from ..media.clip import AudioClip, Samples
 from ..recording.mix import stretch
-from ..voice_measures import loudness_lufs
+from ..speech.voice import loudness_lufs
 
 #: What speech is in a telephone, in Hz. Source: ITU-T G.712, 300 to 3,400 Hz.
 _TELEPHONE_BAND_HZ = (300.0, 3_400.0)

@@ -20,7 +20,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ..charges import sum_known
+from ..conversation.costs import sum_known
 from ..errors import MissingExtra, SettingsError
 from ..files import (
     FolderInUse,
@@ -34,11 +34,11 @@ from ..files import (
     write_private,
     write_whole,
 )
-from ..tokens import is_amount
-from .cells import Outcome, plain_value
+from ..pricing.usage import is_amount
+from .cell import Outcome, plain_value
+from .dataset import defused
 from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_of
 from .retrying import after
-from .tables import defused
 
 _ABOUT, _ROWS, _SUMMARY, _LOCK = "run.json", "rows.jsonl", "summary.json", "run.lock"
 #: Where lines go that are not as they were written, before their cells are asked again.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..errors import SettingsError
-from ..estimates import AUDIO_IN_PER_MINUTE, AUDIO_OUT_PER_MINUTE, estimate
-from ..pricing import Cost, cost_of, format_usd, metered_cost
-from ..sessions.base import Session
-from ..tokens import Usage
-from .datasets import Dataset, Example
-from .scenarios import Scenario
+from ..pricing.cost import Cost, cost_of, format_usd, metered_cost
+from ..pricing.estimate import AUDIO_IN_PER_MINUTE, AUDIO_OUT_PER_MINUTE, estimate
+from ..pricing.usage import Usage
+from ..sessions.session import Session
+from .dataset import Dataset, Example
+from .scenario import Scenario
 
 #: How long an answer is taken to be.
 ANSWER_S = 8.0

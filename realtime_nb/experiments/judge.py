@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from ..backends import Backend
+from ..conversation.records import Turn
 from ..errors import MissingKey, RealtimeError, SettingsError
-from ..turns import Turn
+from ..sessions.backend import Backend
 from .graders import Answer, Grade, GradingError
 from .text_models import is_local, write
 

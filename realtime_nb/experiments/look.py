@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from ..pricing import format_usd
+from ..pricing.cost import format_usd
 from ..terminal import printable
 from ..views import words
 from ..views.html import escape, note, picture, section, table, unbroken
-from .groups import grouped, label_of
 from .metrics import value_of
-from .tabling import LATENCY, format_difference, format_value, tabulate
+from .statistics import LATENCY, format_difference, format_value, grouped, label_of, tabulate
 
 if TYPE_CHECKING:
+    from .compare import RunComparison
     from .results import Results
-    from .run_comparison import RunComparison
 
 _BY = ("system", "condition")
 #: So many failures are told one by one.

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import RealtimeError
-from ..prices import find_price
-from ..recording.manifest import NAME as MANIFEST
+from ..pricing.prices import find_price
+from ..recording.files import NAME as MANIFEST
 from ..recording.recording import Recording
-from .groups import Row
+from .statistics import Row
 
 _INSTRUCTIONS_LENGTH = 600
 #: Of a session's settings, what is told elsewhere or is no setting.

@@ -2,26 +2,205 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import SettingsError
-from ..pricing import format_usd
+from ..errors import AudioError, SettingsError
+from ..media.clip import AudioClip
+from ..pricing.cost import format_usd
 from ..views import words
-from ..views.html import escape, facts, note, table, unbroken
-from ..views.page import bullets, figure, notice, page, paragraph, wide
-from .caveats import caveats
+from ..views.budget import AudioBudget
+from ..views.html import (
+    bullets,
+    escape,
+    facts,
+    figure,
+    note,
+    notice,
+    page,
+    paragraph,
+    player,
+    saying,
+    table,
+    unbroken,
+    wide,
+)
 from .conditions import describe
-from .groups import grouped, label_of
-from .listening import all_answers, sample
-from .plotting import Plot
+from .plots import Plot
 from .provenance import Made, made_with
-from .summaries import summarise
-from .tabling import format_difference, main_measures, tabulate
+from .statistics import LATENCY, Row, format_difference, graded, grouped, label_of, main_measures, summarise, tabulate
 
 if TYPE_CHECKING:
     from .results import Results
+
+
+# --- What does not follow from results, said of these results ---------------------------------------------------------
+
+#: Below this, percentile intervals are clearly too narrow: their narrowness bias, in Hesterberg 2015, "What Teachers
+#: Should Know About the Bootstrap".
+_FEW = 30
+
+
+def caveats(results: Results, made: Mapping[str, Made]) -> Iterator[str]:
+    """Yield sentences, the gravest first."""
+    local = [system for system, each in made.items() if each.backend.startswith("local")]
+    if local:
+        yield (
+            f"{', '.join(local)}: answered by the local voice, which is rules, a small recogniser and a synthesiser on "
+            "one machine, not a language model. Its latencies are those of this machine and its load, its prices are "
+            "zero, its words are not chosen by what was meant. Nothing follows about OpenAI's models or anybody else's."
+        )
+    if results.missing:
+        yield "The run is not complete. What was asked first is not a random sample of what would have been asked."
+    failed = len(results.failed)
+    if failed:
+        yield (
+            f"{failed} answers failed and are in no mean but those of what was answered and of the cost: a system that "
+            "fails on hard examples looks better by it. Compare on the pairs."
+        )
+    unsure = sum(bool(row.get("cost_remarks")) for row in results.rows)
+    if unsure:
+        yield (
+            f"Of {unsure} answers a server did not say all that they took: their cost is the least, an estimate or not "
+            "known, as cost_remarks says. Do not compare costs before you have read that."
+        )
+    examples = len({row["example_id"] for row in results.rows})
+    if examples < _FEW:
+        yield (
+            f"{examples} examples are few. With fewer than {_FEW}, bootstrap intervals are too narrow, and only large "
+            "differences are seen."
+        )
+    yield (
+        f"The intervals hold for examples like these {examples}. They say nothing of other languages, speakers, topics "
+        "or microphones, and nothing of the servers on another day or from another network."
+    )
+    yield (
+        "Nothing is corrected for the number of comparisons: of twenty intervals for things that do not differ, one is "
+        "expected to exclude 0. An interval that holds 0 does not show that two systems are alike."
+    )
+    yield (
+        "Clips are sent, not talked: where one is sent faster than it sounds, latencies are not those of a live "
+        "microphone. Conditions imitate noise, rooms and telephones; they do not replace them."
+    )
+    yield (
+        "Word errors are those of what a system wrote down beside its answer. A speech-to-speech model does not read "
+        "that; and a system that writes nothing down has none."
+    )
+
+
+# --- Answers on a page: some to be listened to, side by side, and all to be read --------------------------------------
+
+#: More rows make a page slow; all are in the folder.
+_MOST_ROWS = 1_000
+_LONGEST_TEXT = 300
+
+
+def sample(results: Results, examples: int, audio_mb: float, seed: int) -> str:
+    """Return some examples, by chance, with the answers of all systems under all conditions, to be listened to."""
+    ids = list(dict.fromkeys(row["example_id"] for row in results.rows))
+    chosen = sorted(random.Random(seed).sample(ids, min(examples, len(ids))), key=ids.index)
+    if not chosen:
+        return ""
+    budget = AudioBudget(audio_mb)
+    parts = [_example(results, example_id, budget) for example_id in chosen]
+    told = f"{len(chosen)} of {len(ids)} examples, by chance (seed {seed}); the first repeat of each."
+    if budget.left_out:
+        told += (
+            f" {len(budget.left_out)} clips ({sum(budget.left_out):.0f} s) are left out or cut to keep the sound of "
+            f"this page within {audio_mb:g} MB; they are in the folder audio/, and report(audio_mb=…) takes more in."
+        )
+    return note(told) + "".join(parts)
+
+
+def _example(results: Results, example_id: str, budget: AudioBudget) -> str:
+    rows = [row for row in results.rows if row["example_id"] == example_id]
+    rows = [row for row in rows if row["repeat"] == min(each["repeat"] for each in rows)]
+    conditions = [name for name in results.about["conditions"] if any(row["condition"] == name for row in rows)]
+    parts = [saying(example_id, rows[0].get("user_text", ""))]
+    for condition in conditions:
+        of_condition = [row for row in rows if row["condition"] == condition]
+        order = results.about["systems"]
+        of_condition.sort(key=lambda row: order.index(row["system"]) if row["system"] in order else len(order))
+        asked = _player(results.path, of_condition[0].get("input_audio_path"), budget)
+        lines = [
+            [
+                escape(row["system"]),
+                f"{_answer(row)}<br>{_player(results.path, row.get('output_audio_path'), budget)}",
+                escape(row.get("heard") or "–"),
+                unbroken(words.milliseconds(row.get(LATENCY))),
+                _grades(row),
+            ]
+            for row in of_condition
+        ]
+        heading = f"<div><strong>{escape(condition)}</strong>&ensp;{asked}</div>"
+        parts.append(heading + wide(table(("system", "answer", "heard", "first audible after", "graded"), lines)))
+    return "".join(parts)
+
+
+def _player(folder: Path, path: str | None, budget: AudioBudget) -> str:
+    if not path:
+        return player(None, budget)
+    file = (folder / path).resolve()
+    if not file.is_relative_to(
+        folder.resolve()
+    ):  # A folder from elsewhere must not put this machine's files on a page.
+        return note("its file is not in the folder")
+    try:
+        return player(AudioClip.from_file(file), budget)
+    except (AudioError, OSError):
+        return note("its file is not there")
+
+
+def _answer(row: Row) -> str:
+    said = escape(_short(row.get("assistant_text") or ""))
+    if row["status"] == "completed":
+        return said or "(no words)"
+    failure = f"failed ({escape(row['failure_stage'])}): {escape(row['error_message'])}"
+    return f"{said}<br>{failure}" if said else failure
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+
+
+def _grades(row: Row) -> str:
+    told = []
+    for name in graded([row]):
+        if name not in ("completed", "wer"):  # They stand beside it.
+            reason = row.get(f"reason_{name.removeprefix('grade_')}", "")
+            told.append(f"{label_of(name)} {row[name]:.3g}{f' ({reason})' if reason else ''}")
+    return "<br>".join(map(escape, told)) or "–"
+
+
+def all_answers(results: Results) -> str:
+    """Return a line for each answer, without its sound."""
+    shown = results.rows[:_MOST_ROWS]
+    lines = [
+        [
+            escape(row["example_id"]),
+            escape(row["system"]),
+            escape(row["condition"]),
+            str(row["repeat"]),
+            escape(_short(row.get("user_text", ""))),
+            _answer(row),
+            unbroken(words.milliseconds(row.get(LATENCY))),
+            unbroken(format_usd(row["cost_usd"]) if "cost_usd" in row else "–"),
+            _grades(row),
+        ]
+        for row in shown
+    ]
+    if not lines:
+        return ""
+    header = ("example", "system", "condition", "repeat", "asked", "answer", "first audible after", "cost", "graded")
+    left = len(results.rows) - len(shown)
+    return wide(table(header, lines)) + (note(f"{left:,} more are in results.csv.") if left else "")
+
+
+# --- Results as one page of HTML that stands alone: what was run, what came of it, and what does not follow from it
+# ---
 
 #: So many failures are told one by one.
 _TOLD = 50

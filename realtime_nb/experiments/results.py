@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..conversation import Conversation
+from ..conversation.conversation import Conversation
+from ..conversation.records import Reply
 from ..errors import SettingsError
 from ..files import make_folder, write_private, write_whole
-from ..pricing import format_usd
+from ..pricing.cost import format_usd
 from ..recording.recording import Recording
 from ..terminal import printable
-from ..turns import Reply
-from .cells import Outcome
+from .cell import Outcome
+from .compare import RunComparison
 from .folder import RunFolder, in_order, read_run, read_stopped
 from .metrics import spent_usd
-from .plotting import Plots
-from .run_comparison import RunComparison
-from .summaries import summarise
-from .tabling import tabulate
+from .plots import Plots
+from .statistics import summarise, tabulate
 
 if TYPE_CHECKING:
     import pandas
@@ -156,8 +155,8 @@ class Results:
         -----
         Paired by example, condition and repeat, as far as they are not what is compared; differences within an
         example are averaged first, because repeats and conditions of one clip do not tell about other clips. Interval
-        (percentile bootstrap over examples) and effect size (*d_z*): see `realtime_nb.paired`; the mean's interval:
-        `realtime_nb.experiments.intervals`. Nothing is corrected for the number of comparisons.
+        (percentile bootstrap over examples) and effect size (*d_z*): see `realtime_nb.speech.statistics`; the mean's
+        interval: `realtime_nb.experiments.statistics`. Nothing is corrected for the number of comparisons.
 
         Examples
         --------

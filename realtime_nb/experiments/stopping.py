@@ -1,4 +1,4 @@
-"""Stopping cells that are under way: their answers are cancelled at the server, and nothing is asked again."""
+"""Ctrl-C in a run: what is under way is cancelled at the server, and nothing is asked again."""
 
 from __future__ import annotations
 
@@ -13,8 +13,37 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-from ..sessions.base import Session
-from .interrupts import is_dask
+from ..sessions.session import Session
+
+# --- Ctrl-C reaches every process of a terminal or of a notebook's kernel; what it means is for the one that has the
+# run ---
+#
+# It stops what is under way, on every worker (`realtime_nb.experiments.stopping`), and keeps what was answered.
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let an interrupt wait until what is inside is done: what came back is written down, or not taken at all."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is None:
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+def is_dask(executor: Executor | None) -> bool:
+    """Whether an executor is a Dask cluster's."""
+    return type(executor).__module__.partition(".")[0] == "distributed"
+
+
+# --- Stopping cells that are under way: their answers are cancelled at the server, and nothing is asked again ---------
 
 #: How long a session may take to tell its server.
 _STOP_WAIT_S = 5.0

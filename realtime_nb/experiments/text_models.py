@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-from ..backends import Backend
 from ..errors import RealtimeError, ServerError
 from ..loop import submit
-from ..prices import find_price
-from ..pricing import is_free, metered_cost
-from ..sessions.http import Answer, Api, told_by_sdk
-from ..wire.chat import CompletionReader, realtime_usage
+from ..pricing.cost import is_free, metered_cost
+from ..pricing.prices import find_price
+from ..protocol.chat import CompletionReader, realtime_usage
+from ..sessions.api import Answer, Api, told_by_sdk
+from ..sessions.backend import Backend
 from .retrying import may_pass, pause
 
 #: How often a request is sent again that time may heal.

@@ -1,1 +1,4 @@
-"""The embedded voice server: what works with no key. Its speech parts come with the extra ``local``."""
+"""The local voice server, in a process of its own.
+
+Floor 4: imports floors 0 and 1 only. Sessions start its process; experiments and the doctor may use its parts.
+"""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ..errors import SettingsError
 from ..secrecy import BRAIN_KEY, SERVER_KEY, Secret, bare_address
-from .app import serve
-from .brains import find_brain
+from .brains.find import find_brain
 from .faults import FAULTS
+from .server import serve
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..wire.items import ErrorDetail
-from ..wire.settings import Problem
+from ..protocol.items import ErrorDetail
+from ..protocol.settings import Problem
 
 
 class ApiError(Exception):

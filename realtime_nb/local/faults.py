@@ -12,11 +12,11 @@ from typing import Any, get_args
 
 import msgspec
 
-from ..wire import events
+from ..protocol import events
 from .api_errors import ApiError
-from .brain import Brain, CallTool, Context, Say
-from .outbox import Outbox
-from .realtime_session import Parts
+from .brains.brain import Brain, CallTool, Context, Say
+from .realtime.outbox import Outbox
+from .realtime.session import Parts
 
 LATE_TRANSCRIPTION = "late_transcription"
 STRAGGLERS = "stragglers"

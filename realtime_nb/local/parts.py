@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 
-from ..audio import WIRE_SAMPLE_RATE, Resampler
 from ..errors import MissingExtra
+from ..media.clip import WIRE_SAMPLE_RATE, Resampler
 
 SENTENCE = "What time is it?"
 
@@ -36,7 +36,7 @@ class Trial:
 
     async def say(self) -> str:
         """Let the synthesiser's process say a sentence."""
-        from .synthesizer import Synthesizer
+        from .synthesis.synthesizer import Synthesizer
 
         async with Synthesizer() as synthesizer:
             said = await synthesizer.synthesize(SENTENCE, "echo")
@@ -49,13 +49,13 @@ class Trial:
 
     async def detect(self) -> str:
         """Let WebRTC's detector find the speech."""
-        from .voice_activity import VoiceActivity
+        from .recognition.voice_activity import VoiceActivity
 
         return self._found(VoiceActivity(silero=False), "webrtcvad")
 
     async def detect_well(self) -> str:
         """Let Silero's network find it."""
-        from .voice_activity import VoiceActivity
+        from .recognition.voice_activity import VoiceActivity
 
         activity = VoiceActivity()
         if activity.engine != "silero":
@@ -72,7 +72,7 @@ class Trial:
 
     async def recognize(self) -> str:
         """Let pocketsphinx write down what was said."""
-        from .ears import LocalEars
+        from .recognition.recognizer import LocalEars
 
         ears = LocalEars(open_vocabulary=False)
         try:
@@ -85,7 +85,7 @@ class Trial:
 
     async def serve(self) -> str:
         """Load what the server is made of."""
-        from . import app
+        from . import server as app
 
         return f"{app.__name__.rpartition('.')[0]} can be started"
 

@@ -1,1 +1,4 @@
-"""A session as data: a folder with everything that passed, both voices on one clock, and the way back to records."""
+"""A session as data: written while it goes on, read again as records and data frames.
+
+Floor 3: imports the floors below; the floors above import it.
+"""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..audio import AudioClip
-from ..conversation import Conversation
-from ..costs import Costs
-from ..turns import Reply, Turn
+from ..conversation.conversation import Conversation
+from ..conversation.costs import Costs
+from ..conversation.records import Reply, Turn
+from ..media.clip import AudioClip
 
 #: The API refuses to commit less.
 _LEAST_CLIP_S = 0.1

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from msgspec import UNSET
 
-from ..conversation import Conversation
-from ..timing import Timing
-from ..tokens import Usage
-from ..turns import Reply, Turn
-from ..wire.formats import rate_of
-from .lines import Line, Reference
-from .runs import Run
+from ..conversation.conversation import Conversation
+from ..conversation.records import Reply, Turn
+from ..conversation.timing import Timing
+from ..pricing.usage import Usage
+from ..protocol.formats import rate_of
+from .files import Line, Reference, Run
 from .spans import Piece
 
 if TYPE_CHECKING:

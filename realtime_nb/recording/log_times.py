@@ -15,8 +15,8 @@ from itertools import pairwise
 from statistics import mean, median
 from typing import Any, NamedTuple
 
-from ..wire import events as ev
-from ..wire.formats import bytes_per_ms, encoding_of
+from ..protocol import events as ev
+from ..protocol.formats import bytes_per_ms, encoding_of
 
 #: Names of times, the best first; a unit may stand behind them.
 _NAMES = (

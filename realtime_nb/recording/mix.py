@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..audio import AudioClip, Samples
-from ..conversation import Conversation
-from ..turns import Turn
-from .samples import Samples16
+from ..conversation.conversation import Conversation
+from ..conversation.records import Turn
+from ..media.clip import AudioClip, Samples
 from .spans import Piece
+from .tracks import Samples16
 
 #: The quietest stretch of this length, in the last seconds of a block, is where blocks are cut.
 _CUT_MS = 20

@@ -14,16 +14,13 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
+from ..conversation.input_track import SentFrames
 from ..errors import RecordingError
 from ..files import is_sealed, read_sealed, split_sealed, unseal
-from ..input_track import SentFrames
-from ..wire import events as ev
-from ..wire.formats import rate_of
-from .lines import Line, Payload, Reference, decode_event
-from .manifest import EVENTS, FORMAT, NAME, TRACKS, VERSION
-from .runs import Run, gather
-from .samples import click, from_samples, silence
-from .track_files import TrackReader
+from ..protocol import events as ev
+from ..protocol.formats import rate_of
+from .files import EVENTS, FORMAT, NAME, TRACKS, VERSION, Line, Payload, Reference, Run, decode_event, gather
+from .tracks import TrackReader, click, from_samples, silence
 
 _read_lines = msgspec.json.Decoder(Line).decode_lines
 _read_line = msgspec.json.Decoder(Line).decode

@@ -11,19 +11,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from ..audio import AudioClip
-from ..conversation import Conversation
+from ..conversation.conversation import Conversation
+from ..conversation.records import Turn
+from ..display import Record
 from ..errors import RecordingError
-from ..paths import missing
-from ..record import Record
+from ..files import missing
+from ..media.clip import AudioClip
 from ..terminal import printable
-from ..turns import Turn
 from . import frames
 from .exchanges import questions_in
-from .lines import Line
-from .manifest import TRACKS
+from .files import TRACKS, Line
 from .mix import as_heard
-from .rawlog import write_raw_log
+from .raw_log import write_raw_log
 from .reader import Entry, Folder, many_records
 from .replay import Replay, make_replay
 from .spans import Piece, find_mentions, find_spans, length_s

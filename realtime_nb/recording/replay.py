@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..audio import AudioClip
+from ..conversation.records import Turn
+from ..display import Record
 from ..errors import AudioError
-from ..record import Record
-from ..turns import Turn
+from ..media.clip import AudioClip
 from .mix import beside, stretch
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from ..conversation import Conversation
-from ..wire.formats import rate_of
-from .lines import Line
+from ..conversation.conversation import Conversation
+from ..protocol.formats import rate_of
+from .files import Line
 
 
 class Piece(NamedTuple):

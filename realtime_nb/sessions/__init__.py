@@ -1,1 +1,4 @@
-"""Sessions: the three systems behind one contract, `realtime_nb.sessions.base.Session`."""
+"""`RealtimeSession`, `ChatSession` and `CascadeSession`, and what they share: connection, tools, guard, bounds.
+
+Floor 5: imports the floors below; the floors above import it.
+"""

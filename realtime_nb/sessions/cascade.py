@@ -8,24 +8,23 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ..audio import WIRE_SAMPLE_RATE, AudioClip
-from ..backends import Backend
 from ..errors import PictureError
-from ..pictures import Picture
-from ..prices import shutdown_notice
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
+from ..media.picture import Picture
+from ..media.sentences import split_sentences
+from ..pricing.prices import shutdown_notice
+from ..pricing.usage import add_usages
+from ..protocol import events as ev
+from ..protocol.chat import CompletionReader, nested_tool
+from ..protocol.local_events import StageDone, StageStarted, Word, WordsTimed
 from ..secrecy import Secret, masked
-from ..sentences import split_sentences
-from ..tokens import add_usages
 from ..tools import Approver
-from ..wire import events as ev
-from ..wire.chat import CompletionReader
-from ..wire.chat_settings import nested_tool
-from ..wire.local import StageDone, StageStarted, Word, WordsTimed
-from .base import Content
-from .bounds import BoundOptions
-from .content import message_part
-from .http import Api
+from .api import Api
+from .backend import Backend
+from .budget import BoundOptions
 from .realtime import RealtimeSession
+from .request import message_part
+from .session import Content
 from .stages import (
     ApiSpeaker,
     ApiTextModel,
@@ -89,7 +88,7 @@ class CascadeSession(TurnwiseSession):
         What was said before, as for `RealtimeSession`.
     **bound_options : BoundOptions
         ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
-        `realtime_nb.sessions.bounds.BoundOptions`.
+        `realtime_nb.sessions.budget.BoundOptions`.
 
     Raises
     ------

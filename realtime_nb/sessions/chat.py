@@ -10,21 +10,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ..audio import WIRE_SAMPLE_RATE, AudioClip
-from ..backends import Backend
 from ..errors import AudioError, MissingExtra, PictureError
-from ..prices import shutdown_notice
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
+from ..pricing.prices import shutdown_notice
+from ..protocol import events as ev
+from ..protocol.chat import ChatHistory, CompletionReader, chat_settings, file_of, nested_tool
+from ..protocol.local_events import AnswerFile
 from ..secrecy import Secret, masked
 from ..tools import Approver
-from ..wire import events as ev
-from ..wire.chat import CompletionReader, file_of
-from ..wire.chat_history import ChatHistory
-from ..wire.chat_settings import chat_settings, nested_tool
-from ..wire.local import AnswerFile
-from .base import Content
-from .bounds import BoundOptions
-from .content import message_part
-from .http import Answer, Api, told_by_sdk
+from .api import Answer, Api, told_by_sdk
+from .backend import Backend
+from .budget import BoundOptions
+from .request import message_part
+from .session import Content
 from .stages import ApiTextModel, ApiTranscriber, TextModel, Took
 from .tool_calls import MAX_ROUNDS
 from .turnwise import TurnwiseSession
@@ -78,7 +76,7 @@ class ChatSession(TurnwiseSession):
         What was said before, as for `RealtimeSession`.
     **bound_options : BoundOptions
         ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
-        `realtime_nb.sessions.bounds.BoundOptions`.
+        `realtime_nb.sessions.budget.BoundOptions`.
         For a guard, speech is written down first, by the backend's transcriber.
 
     Raises

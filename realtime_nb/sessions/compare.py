@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..alignment import word_error_rate
-from ..audio import AudioClip
-from ..comparison import Cell, Comparison
-from ..conversation import Conversation
+from ..conversation.conversation import Conversation
 from ..errors import SettingsError
 from ..loop import Pending, submit
+from ..media.clip import AudioClip
 from ..progress import Progress
-from .base import Session, check_clip
+from ..speech.comparison import Cell, Comparison
+from ..speech.words import word_error_rate
+from .session import Session, check_clip
 
 
 def compare(

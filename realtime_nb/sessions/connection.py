@@ -1,21 +1,230 @@
-"""One socket's life on the I/O thread: messages are read, folded, logged and told; what must go out goes out."""
+"""One socket's life on the I/O thread, and when each frame of the microphone passed through it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+import contextlib
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
-from ..backends import Backend
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
+
+from ..conversation.records import Turn
 from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, RemoteProtocolError, ServerError
-from ..wire import events as ev
-from ..wire.formats import problem_of
-from ..wire.local import StateChanged
-from ..wire.protocol import RealtimeProtocol, State
-from .gate import Gate
-from .journal import Journal
-from .passages import Passage, Passages
-from .transport import Transport
+from ..protocol import events as ev
+from ..protocol.formats import problem_of
+from ..protocol.local_events import FramePassed, StateChanged
+from ..protocol.realtime import RealtimeProtocol, State
+from ..secrecy import QuietLogger, Secrets, hide, secrets_of, shown_cause
+from .backend import Backend
+from .event_log import Journal
+from .rate_limit import Gate
+
+# --- Where the person's audio was when: how each frame passed through the kernel, kept until its turn is over ---------
+
+#: A turn asks for its last speech when it is detected; at 20 ms a frame this is twenty seconds.
+_KEPT = 1_024
+
+
+@dataclass(slots=True)
+class Passage:
+    """How one frame, or the commit behind the last one, passed; all in session time."""
+
+    sent_ms: float
+    captured_ms: float | None = None
+    arrived_ms: float | None = None
+    written_ms: float | None = None
+
+
+class Passages:
+    """The last frames of a connection."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[float, Passage] = OrderedDict()
+
+    def frame(self, sent_ms: float, captured_ms: float | None, arrived_ms: float | None) -> Passage:
+        """Note that a frame was queued for the socket."""
+        return self._keep(Passage(sent_ms, captured_ms, arrived_ms))
+
+    def commit(self, sent_ms: float) -> Passage:
+        """Note that a commit was queued; the turn's last sound is that of the frame before."""
+        last = next(reversed(self._kept.values()), None)
+        return self._keep(Passage(sent_ms, last.captured_ms if last else None, last.arrived_ms if last else None))
+
+    def _keep(self, passage: Passage) -> Passage:
+        self._kept[passage.sent_ms] = passage
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return passage
+
+    def of(self, turn: Turn | None) -> FramePassed | None:
+        """Return how a turn's last speech travelled; `None` where that is not known, or was told before."""
+        if turn is None or turn.passage is not None or turn.spoken_at_ms is None:
+            return None
+        passage = self._kept.get(turn.spoken_at_ms)
+        if passage is None:
+            return None
+        return FramePassed(
+            item_id=turn.item_id,
+            captured_ms=passage.captured_ms,
+            arrived_ms=passage.arrived_ms,
+            sent_ms=passage.sent_ms,
+            written_ms=passage.written_ms,
+        )
+
+
+# --- The socket of a session: text messages both ways, with the library's errors in our words -------------------------
+
+# It would tell all headers.
+_LOGGER = QuietLogger(logging.getLogger("websockets.client"))
+#: How long the server may take to accept the socket.
+OPEN_TIMEOUT_S = 15.0
+#: What to do about a server that is not there.
+LOOK = "check the address and the network, or let realtime_nb.doctor() look"
+
+
+class Transport:
+    """A WebSocket to a Realtime server; use `Transport.open`."""
+
+    def __init__(self, socket: ClientConnection, secrets: Secrets):
+        self._socket = socket
+        self._secrets = secrets
+
+    @classmethod
+    async def open(cls, url: str, headers: dict[str, str]) -> Transport:
+        """Connect.
+
+        Raises
+        ------
+        ServerError
+            If the server answers with an error, e.g. to a bad key.
+        ConnectionLost
+            If it cannot be reached.
+        """
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+        try:
+            socket = await connect(
+                url,
+                additional_headers=headers,
+                max_size=None,  # items with audio or images come in one message
+                compression=None,  # base64 audio hardly shrinks, and deflate costs more than the rest
+                open_timeout=OPEN_TIMEOUT_S,
+                proxy=None if loopback else True,
+                logger=_LOGGER,
+            )
+        except InvalidStatus as error:
+            raise _refusal(error, host) from shown_cause(error)
+        except TimeoutError as error:
+            lost = ConnectionLost(f"{host} did not answer within {OPEN_TIMEOUT_S:.0f} s: {LOOK}")
+            raise lost from shown_cause(error)
+        except (OSError, ValueError, WebSocketException) as error:
+            lost = ConnectionLost(f"{host} cannot be reached ({hide(str(error))}): {LOOK}")
+            raise lost from shown_cause(error)
+        return cls(socket, secrets_of(url, headers))
+
+    async def send(self, message: str) -> None:
+        """Send one message; raises `ConnectionLost` where the socket is gone."""
+        try:
+            await self._socket.send(message)
+        except ConnectionClosed as error:
+            raise _closed(error) from shown_cause(error)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield messages until the server closes the session normally; raises `ConnectionLost` otherwise."""
+        try:
+            while True:
+                # Some servers name the key that they refuse.
+                yield self._secrets.hide_known(await self._socket.recv(decode=False))
+        except ConnectionClosed as error:
+            # The library ends in peace on 1001 too, by which servers end sessions of their own accord.
+            if error.rcvd is None or error.rcvd.code != CloseCode.NORMAL_CLOSURE:
+                raise _closed(error) from shown_cause(error)
+
+    async def close(self) -> None:
+        """Close the socket; does nothing where it is closed."""
+        await self._socket.close()
+
+    async def __aenter__(self) -> Transport:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _closed(error: ConnectionClosed) -> ConnectionLost:
+    frame = error.rcvd
+    if frame is None:
+        return ConnectionLost("the connection broke off; connect again to go on", code=1006)
+    return ConnectionLost(hide(frame.reason) or "the server closed the connection", code=frame.code)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds a server asks to wait; `None` where it does not say, or says nothing that can be read.
+
+    A date counts from the server's own, if it tells that. ``retry-after-ms`` is Azure's and OpenAI's.
+    """
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        said = _header(headers, name)
+        with contextlib.suppress(ValueError):
+            if not math.isnan(seconds := float(said) * scale):
+                return max(0.0, seconds)
+    until, now = _timestamp(_header(headers, "retry-after")), _timestamp(_header(headers, "date"))
+    return None if until is None else max(0.0, until - (time.time() if now is None else now))
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    try:
+        return headers.get(name) or ""
+    except LookupError:
+        return ""  # It is there twice.
+
+
+def _timestamp(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
+    """Turn an HTTP answer that is no upgrade into the API's error."""
+    status = error.response.status_code
+    try:
+        detail = msgspec.json.decode(error.response.body or b"")["error"]
+        return ServerError(
+            hide(detail["message"]),
+            code=detail.get("code") or ("invalid_api_key" if status == 401 else None),
+            error_type=detail.get("type"),
+            param=detail.get("param"),
+            retry_after_s=retry_after_s(error.response.headers),
+        )
+    except (msgspec.DecodeError, KeyError, TypeError):
+        pass
+    if status in (401, 403):
+        return ServerError(f"{host} refused the key (HTTP {status})", code="invalid_api_key")
+    if status == 429:
+        wait_s = retry_after_s(error.response.headers)
+        return ServerError(f"{host} has too much to do (HTTP 429)", code="too_many_requests", retry_after_s=wait_s)
+    if status == 404:
+        return ConnectionLost(f"{host} has no Realtime endpoint at this address (HTTP 404): check base_url and model")
+    return ConnectionLost(f"{host} answered HTTP {status}")
+
+
+# --- One socket's life on the I/O thread: messages are read, folded, logged and told; what must go out goes out -------
 
 #: How long a server that accepted the socket may take to open the session.
 _OPEN_WAIT_S = 20.0

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..timing import first_audible_ms
-from ..turns import decode_clip
-from ..wire import events as ev
-from ..wire.formats import bytes_per_ms
-from ..wire.items import Response
-from ..wire.local import Interrupted
-from ..wire.settings import setting_at
-from .base import Session
+from ..conversation.records import decode_clip
+from ..conversation.timing import first_audible_ms
+from ..protocol import events as ev
+from ..protocol.formats import bytes_per_ms
+from ..protocol.items import Response
+from ..protocol.local_events import Interrupted
+from ..protocol.settings import setting_at
+from .session import Session
 
 
 @dataclass

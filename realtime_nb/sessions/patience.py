@@ -9,9 +9,9 @@ from numbers import Real
 from typing import Any
 
 from ..errors import ReplyTimeout, SettingsError
-from ..wire import events as ev
-from ..wire.local import Waiting
-from .journal import Journal
+from ..protocol import events as ev
+from ..protocol.local_events import Waiting
+from .event_log import Journal
 
 #: How long a server may be silent by default. It is silence that counts, not the whole: a long answer is never cut. Two
 #: minutes, because models that think before they speak send nothing meanwhile.

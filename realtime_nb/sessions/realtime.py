@@ -10,33 +10,32 @@ from typing import Any, Unpack
 
 from msgspec import UNSET
 
-from ..audio import WIRE_SAMPLE_RATE, AudioClip, check_is_clip, checked_sample_rate
-from ..backends import Backend
-from ..conversation import Conversation
+from ..conversation.conversation import Conversation
+from ..conversation.history import History
+from ..conversation.records import Reply, Turn
 from ..errors import AudioError, BudgetReached, RealtimeError, SettingsError
-from ..history import History
 from ..loop import Pending, call_soon, submit
-from ..pictures import Picture
-from ..prices import shutdown_notice
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, check_is_clip, checked_sample_rate
+from ..media.picture import Picture
+from ..pricing.prices import shutdown_notice
+from ..protocol import events as ev
+from ..protocol.items import Item, ResponseOptions
+from ..protocol.local_events import Heard, Interrupted
+from ..protocol.realtime import RealtimeProtocol
+from ..protocol.settings import Options, session_from_options, setting_at
 from ..secrecy import Secret, masked
 from ..tools import Approver, Tool, read_tools
-from ..turns import Reply, Turn
-from ..wire import events as ev
-from ..wire.items import Item, ResponseOptions
-from ..wire.local import Heard, Interrupted
-from ..wire.protocol import RealtimeProtocol
-from ..wire.settings import Options, session_from_options, setting_at
-from .answers import Answers
-from .base import Session, checked_content
-from .bounds import BoundOptions, taken_apart
+from .api import Api
+from .backend import Backend
+from .budget import BoundOptions, taken_apart
 from .connection import Connection
-from .content import message_item
-from .http import Api
-from .item_control import ItemControl
-from .open_microphone import send_live
+from .input import SpokenInput, send_live
+from .item_editing import ItemControl
 from .patience import REPLY_TIMEOUT_S, checked_timeout_s
 from .renewal import Renewal
-from .spoken_input import SpokenInput
+from .request import message_item
+from .responses import Answers
+from .session import Session, checked_content
 from .tool_calls import MAX_ROUNDS
 
 #: How much slower and faster than it sounds a clip is sent.
@@ -91,11 +90,11 @@ class RealtimeSession(Session):
         for its end.
     **options : Options
         Session settings by their short names: ``instructions``, ``voice``, ``turn_detection``, ``transcription``,
-        ``output_modalities``, ``tools``, …; see `realtime_nb.wire.settings.Options`. Functions among the ``tools``
+        ``output_modalities``, ``tools``, …; see `realtime_nb.protocol.settings.Options`. Functions among the ``tools``
         are run here when the model calls them, all calls of a response together; `ask` gives the answer that
         follows. Tools given as dicts are the caller's to answer, by `send_function_output`, or an MCP server's.
         And bounds: ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
-        `realtime_nb.sessions.bounds.BoundOptions`.
+        `realtime_nb.sessions.budget.BoundOptions`.
 
     Raises
     ------

@@ -6,15 +6,14 @@ import asyncio
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from ..backends import Backend
 from ..errors import LocalProtocolError, RecordingError
 from ..loop import Pending, call_soon, submit
-from ..recording.manifest import About
-from ..recording.recorder import Recorder
+from ..protocol.local_events import RECORDING_STOPPED, Remarked, StateChanged
+from ..recording.files import About
 from ..recording.recording import Recording
-from ..recording.writer import Writer, claim
-from ..wire.local import RECORDING_STOPPED, Remarked, StateChanged
-from .journal import EventLog, Journal
+from ..recording.writer import Recorder, Writer, claim
+from .backend import Backend
+from .event_log import EventLog, Journal
 
 
 class RecordedSession(ABC):

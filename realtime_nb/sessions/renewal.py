@@ -12,14 +12,14 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from ..conversation.history import items_of
 from ..errors import ConnectionLost, RealtimeError, ServerError, SettingsError
-from ..history import items_of
-from ..wire import events as ev
-from ..wire.items import Item
-from ..wire.local import SessionRenewed, StateChanged
+from ..protocol import events as ev
+from ..protocol.items import Item
+from ..protocol.local_events import SessionRenewed, StateChanged
 from .connection import Connection
-from .spoken_input import SpokenInput
-from .tool_turns import ToolTurns
+from .input import SpokenInput
+from .tool_calls import ToolTurns
 
 #: Waits before the attempts to restore, in seconds; each varies by a quarter, so that not all come at once.
 _WAITS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)

@@ -14,14 +14,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..audio import WIRE_SAMPLE_RATE, AudioClip
 from ..errors import AudioError, ServerError
 from ..loop import Pending
-from ..tokens import Usage, is_amount
-from ..wire import events as ev
-from ..wire.chat import CompletionReader, decode_audio, realtime_usage
-from ..wire.local import Word
-from .http import Answer, Api, told_by_sdk
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
+from ..pricing.usage import Usage, is_amount
+from ..protocol import events as ev
+from ..protocol.chat import CompletionReader, decode_audio, realtime_usage
+from ..protocol.local_events import Word
+from .api import Answer, Api, told_by_sdk
 from .realtime import RealtimeSession
 
 # These say when each word was spoken, but only of a whole recording: whisper-1 cannot stream at all, and the local
@@ -35,7 +35,7 @@ _PIECE_BYTES = 4_800
 
 @dataclass(frozen=True)
 class Took:
-    """What a step took, as `realtime_nb.pricing.metered_cost` takes it, and what the person should know of it."""
+    """What a step took, as `realtime_nb.pricing.cost.metered_cost` takes it, and what the person should know of it."""
 
     usage: Mapping[str, Any]
     remark: str = ""

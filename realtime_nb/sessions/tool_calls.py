@@ -1,18 +1,157 @@
-"""The functions that a session's model may call: each call is checked, approved, run and answered, whatever happens."""
+"""The functions that a session's model may call: approved, run and answered, and how the turn goes on."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from ..conversation.records import Reply, Turn
 from ..errors import SettingsError
+from ..protocol import events as ev
+from ..protocol.items import Item, ResponseOptions
+from ..protocol.local_events import ApprovalAsked, ApprovalGiven, Interrupted, StateChanged, ToolDone, ToolStarted
+from ..protocol.settings import setting_at
 from ..tools import Approver, Tool, error_text, error_words, read_tools, result_text
-from ..turns import Reply, Turn
-from ..wire.local import ToolDone, ToolStarted
-from . import people
-from .approvals import Approvals
-from .journal import Journal
+from . import callbacks as people
+from .connection import Connection
+from .event_log import Journal
+from .patience import REPLY_TIMEOUT_S
+
+# --- Who agrees to a tool's call: a function of the caller's, or somebody who is there to be asked --------------------
+
+#: How long somebody may think about it.
+APPROVAL_WAIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call that a model makes, as it is put to whoever has to agree; all of it is the model's own words."""
+
+    call_id: str
+    name: str
+    arguments: Mapping[str, Any]
+    """Not checked yet; empty where they are no JSON object."""
+    server_label: str = ""
+    """The MCP server that would run it; empty for a function that runs here."""
+
+
+class Approvals:
+    """Asks for approval. Everything here runs on the I/O thread.
+
+    Parameters
+    ----------
+    journal : Journal
+        Where questions and decisions are told.
+    approve : bool or callable
+        What holds for calls whose tool does not say: `True` asks, `False` does not; a callable is asked.
+    """
+
+    def __init__(self, journal: Journal, approve: bool | Approver = False):
+        self._journal = journal
+        self._approve = approve
+        self._attending: list[Callable[[], bool]] = []
+        self._open: dict[str, tuple[ApprovalAsked, asyncio.Future[bool]]] = {}
+        journal.listen(self._on_event)
+
+    @property
+    def open(self) -> list[ApprovalAsked]:
+        """The questions that nobody has answered yet."""
+        return [asked for asked, _ in list(self._open.values())]
+
+    def attend(self, is_there: Callable[[], bool]) -> Callable[[], None]:
+        """Note that somebody can be asked while `is_there` says so; return how to take that back."""
+        self._attending.append(is_there)
+
+        def stop() -> None:
+            if is_there in self._attending:
+                self._attending.remove(is_there)
+
+        return stop
+
+    def decide(self, call_id: str, approved: bool) -> None:
+        """Answer a question; does nothing where it is not open."""
+        _, answer = self._open.get(call_id, (None, None))
+        if answer is not None and not answer.done():
+            answer.set_result(approved)
+
+    async def refusal(
+        self, call_id: str, name: str, arguments: str, *, server_label: str = "", wish: bool | Approver | None = None
+    ) -> str:
+        """Ask where that is wished for.
+
+        Returns
+        -------
+        refusal : str
+            Empty where the call may be made; otherwise why not, in words for the model.
+        """
+        wish = self._approve if wish is None else wish
+        if wish is False:
+            return ""
+        asked = ApprovalAsked(call_id=call_id, name=name, arguments=arguments, server_label=server_label)
+        approver = next((each for each in (wish, self._approve) if callable(each)), None)
+        # On the list before it is told: a page may answer at once.
+        waiting = None if approver else self._put(asked)
+        self._journal.announce(asked)
+        if waiting is not None:
+            approved, reason = await self._person(call_id, waiting)
+        else:
+            assert approver is not None
+            approved, reason = await _asked_of(approver, asked)
+        self._journal.announce(ApprovalGiven(call_id=call_id, approved=approved, reason=reason))
+        return "" if approved else f"not run: {reason or 'the person refused'}"
+
+    def _put(self, asked: ApprovalAsked) -> asyncio.Future[bool]:
+        if asked.call_id not in self._open:
+            self._open[asked.call_id] = asked, asyncio.get_running_loop().create_future()
+        return self._open[asked.call_id][1]
+
+    async def _person(self, call_id: str, answer: asyncio.Future[bool]) -> tuple[bool, str]:
+        try:
+            if not any(is_there() for is_there in self._attending):
+                return False, "it needs approval, and nobody is there to give it"
+            async with asyncio.timeout(APPROVAL_WAIT_S):
+                return await asyncio.shield(answer), ""
+        except TimeoutError:
+            return False, f"it needs approval, and nobody gave it within {APPROVAL_WAIT_S:.0f} s"
+        except asyncio.CancelledError:
+            if answer.cancelled():
+                return False, "the session ended before anybody approved"
+            raise
+        finally:
+            self._open.pop(call_id, None)
+
+    def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        if isinstance(event, StateChanged) and event.state == "closed":
+            for _, answer in self._open.values():
+                answer.cancel()
+
+
+async def _asked_of(approver: Approver, asked: ApprovalAsked) -> tuple[bool, str]:
+    try:
+        arguments = msgspec.json.decode(asked.arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        arguments = {}
+    call = ToolCall(asked.call_id, asked.name, arguments if isinstance(arguments, dict) else {}, asked.server_label)
+    try:
+        async with asyncio.timeout(APPROVAL_WAIT_S):
+            answer = await people.run(approver, call, read=lambda answer: answer)
+    except TimeoutError:
+        return False, f"it needs approval, and nobody gave it within {APPROVAL_WAIT_S:.0f} s"
+    except Exception as error:
+        return False, f"asking for approval failed: {error_words(error)}"
+    # Nothing but a plain yes is one: "no" is true, too.
+    return answer is True, ""
+
+
+# --- The functions that a session's model may call: each call is checked, approved, run and answered, whatever
+# happens ---
 
 #: After so many rounds of calls for one question the model has to answer in words, unless the session says otherwise.
 MAX_ROUNDS = 8
@@ -121,3 +260,269 @@ class ToolCalls:
         done = ToolDone(call_id=call.call_id, name=call.name, output=output, error=failure, ran_ms=ran_ms)
         self._journal.announce(done)
         return output
+
+
+# --- How a Realtime conversation goes on where a response has called tools: outputs, then one more response -----------
+#
+# Source: Realtime API, function calling; remote MCP servers. The server never goes on by itself.
+
+#: How long the tool of an MCP server may take until the model is asked to go on without it.
+_MCP_WAIT_S = 60.0
+
+
+@dataclass
+class _Round:
+    """The calls of one response, on their way to the next."""
+
+    options: ResponseOptions
+    number: int
+    person: int
+    """The turn of the person's that it belongs to."""
+    call_ids: set[str]
+    next: asyncio.Future[Reply | None]
+    """The response that follows; `None` where the person has begun something else."""
+    timeout_s: float | None
+    """How long the server may be silent about it."""
+    task: asyncio.Task[None] | None = None
+    """What runs the calls, and asks for it."""
+
+
+class ToolTurns:
+    """Answers the calls of every response, whoever asked for it. Everything here runs on the I/O thread.
+
+    Parameters
+    ----------
+    line : Connection
+        Where responses come and outputs go.
+    calls : ToolCalls
+        What may be called.
+    respond : callable
+        Asks for a response, given its options, the number of the round, and how long the server may be silent.
+    """
+
+    def __init__(
+        self,
+        line: Connection,
+        calls: ToolCalls,
+        respond: Callable[[ResponseOptions, int, float | None], Awaitable[Reply]],
+    ):
+        self._line = line
+        self._calls = calls
+        self._respond = respond
+        self._person = 0
+        self._spoken: set[str] = set()
+        self._asked: dict[str, tuple[ResponseOptions, int, float | None]] = {}
+        self._begun: dict[str, int] = {}
+        self._rounds: dict[str, _Round] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._askers = 0
+        self._mcp_done: set[str] = set()
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            ev.ResponseCreated: self._on_created,
+            ev.ResponseDone: self._on_done,
+            ev.InputAudioBufferSpeechStarted: self._on_speech,
+            ev.ConversationItemAdded: self._on_item,
+            ev.ResponseMcpCallCompleted: self._on_mcp_done,
+            ev.ResponseMcpCallFailed: self._on_mcp_done,
+            Interrupted: self._on_person,
+            ApprovalGiven: self._on_approval,
+        }
+        line.journal.listen(self._on_event)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether calls are on their way to the next response."""
+        return bool(self._tasks)
+
+    def asked(self, request_id: str, options: ResponseOptions, number: int, timeout_s: float | None) -> None:
+        """Note with which options, in which round, and with how much patience a response was asked for."""
+        self._asked[request_id] = options, number, timeout_s
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep rounds that are over, as somebody is on the way to ask for the `last` reply; else they are let go."""
+        self._askers += 1
+        try:
+            yield
+        finally:
+            self._askers -= 1
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._askers:
+            self._rounds = {name: each for name, each in self._rounds.items() if name in self._tasks}
+
+    async def last(self, reply: Reply) -> Reply:
+        """Return the reply that a turn ends with: this one, or what follows the tools that it calls.
+
+        Where that is cancelled, nothing more follows: tools that run get to their end, and the model is told.
+        """
+        while after := self._rounds.get(reply.response_id):
+            try:
+                following = await asyncio.shield(after.next)
+            except asyncio.CancelledError:
+                if after.task is not None:
+                    after.task.cancel()
+                    await asyncio.wait([after.task])
+                raise
+            if following is None:
+                break
+            reply = following
+        return reply
+
+    # --- what happens ---
+
+    def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        if handler := self._handlers.get(type(event)):
+            handler(event)
+
+    def _on_created(self, event: ev.ResponseCreated) -> None:
+        self._begun[event.response.id] = self._person
+
+    def _on_speech(self, event: ev.InputAudioBufferSpeechStarted) -> None:
+        self._spoken.add(event.item_id)
+        self._on_person(event)
+
+    def _on_item(self, event: ev.ConversationItemAdded) -> None:
+        # What was spoken is a turn of the person's since the first word, not anew when it is written down.
+        if event.item.role == "user" and event.item.id not in self._spoken:
+            self._on_person(event)
+
+    def _on_person(self, event: Any) -> None:
+        """Let go of what is being worked on: whoever begins something new is answered by another response."""
+        self._person += 1
+        for each in self._rounds.values():
+            if not each.next.done():
+                each.next.set_result(None)
+
+    def _on_approval(self, event: ApprovalGiven) -> None:
+        # Whoever agrees wants to hear of it, whatever was said meanwhile.
+        for each in self._rounds.values():
+            if event.call_id in each.call_ids and event.approved:
+                each.person = self._person
+
+    def _on_mcp_done(self, event: ev.ResponseMcpCallCompleted | ev.ResponseMcpCallFailed) -> None:
+        self._mcp_done.add(event.item_id)
+
+    def _on_done(self, event: ev.ResponseDone) -> None:
+        response_id = event.response.id
+        asked = self._line.protocol.request_of(response_id) or ""
+        options, number, timeout_s = self._asked.pop(asked, (ResponseOptions(), 0, REPLY_TIMEOUT_S))
+        person = self._begun.pop(response_id, self._person)
+        reply = self._line.journal.conversation.reply(response_id)
+        if reply is None or not reply.in_conversation:
+            return  # What is out of band has no place for outputs.
+        calls = self._calls.calls_of(reply, () if options.tools is UNSET else options.tools)
+        remote = [turn for turn in reply.turns if turn.kind in ("mcp_call", "mcp_approval_request")]
+        calls = [call for call in calls if call.status != "incomplete"]
+        if not calls and not remote:
+            return
+        too_many = number >= self._calls.max_rounds
+        if reply.status in ("cancelled", "failed") or too_many:
+            why = "too many calls for one question" if too_many else f"the response was {reply.status}"
+            for call in calls:
+                self._send_output(call.call_id, self._calls.refuse(call, f"not run: {why}"))
+            return
+        after = _Round(
+            options,
+            number,
+            person,
+            {turn.call_id or turn.item_id for turn in (*calls, *remote)},
+            self._expected(),
+            timeout_s,
+        )
+        self._rounds[response_id] = after
+        task = after.task = asyncio.create_task(self._go_on(reply, after, calls, remote))
+        self._tasks[response_id] = task
+
+        def over(_: Any) -> None:
+            del self._tasks[response_id]
+            self._let_go()
+
+        task.add_done_callback(over)
+
+    def _expected(self) -> asyncio.Future[Reply | None]:
+        # A watch without a match: it fails with the reason where the line breaks off.
+        expected: asyncio.Future[Reply | None] = self._line.journal.watch(lambda event: None)
+        expected.add_done_callback(lambda done: done.cancelled() or done.exception())  # Perhaps nobody waits.
+        return expected
+
+    # --- what is done ---
+
+    async def _go_on(self, reply: Reply, after: _Round, calls: list[Turn], remote: list[Turn]) -> None:
+        protocol = self._line.protocol
+
+        async def send(call_id: str, output: str) -> None:
+            if self._line.protocol is protocol:  # Another connection knows nothing of the call.
+                self._send_output(call_id, output)
+
+        try:
+            await asyncio.gather(self._calls.answer_all(calls, send), *(self._remote(turn) for turn in remote))
+            by_hand = len(calls) < len([call for call in reply.function_calls if call.status != "incomplete"])
+            is_over = self._line.protocol is not protocol or not self._line.is_open
+            if is_over or by_hand or after.person != self._person:
+                following = None
+            else:
+                following = await self._respond(self._options_after(after), after.number + 1, after.timeout_s)
+        except asyncio.CancelledError:
+            if not after.next.done():
+                after.next.set_result(None)
+            raise
+        except Exception as error:
+            if not after.next.done():
+                after.next.set_exception(error)
+        else:
+            if not after.next.done():
+                after.next.set_result(following)
+
+    def _options_after(self, after: _Round) -> ResponseOptions:
+        """Return the options of the response that follows: those of the one before, but no call for ever."""
+        choice = after.options.tool_choice
+        if choice is UNSET:
+            choice = setting_at(self._line.protocol.session, "tool_choice") or "auto"
+        if after.number + 1 >= self._calls.max_rounds:
+            choice = "none"
+        elif choice not in ("auto", "none"):
+            choice = "auto"  # What had to be called has been called.
+        else:
+            choice = after.options.tool_choice
+        return replace(after.options, tool_choice=choice, input=UNSET)
+
+    def _send_output(self, call_id: str, output: str) -> None:
+        if self._line.is_open:
+            self._line.protocol.create_item(Item(type="function_call_output", call_id=call_id, output=output))
+            self._line.flush()
+
+    async def _remote(self, turn: Turn) -> None:
+        """Let somebody decide on a call of an MCP server's tool, and wait until it is made."""
+        if turn.kind == "mcp_approval_request":
+            refusal = await self._calls.approvals.refusal(
+                turn.item_id, turn.name, turn.arguments, server_label=turn.server_label, wish=True
+            )
+            if not self._line.is_open:
+                return
+            reason = refusal or UNSET
+            item = Item(
+                type="mcp_approval_response", approval_request_id=turn.item_id, approve=not refusal, reason=reason
+            )
+            self._line.protocol.create_item(item)
+            self._line.flush()
+            if refusal:
+                return
+        elif turn.output or turn.tool_error or turn.item_id in self._mcp_done:
+            return
+        try:
+            async with asyncio.timeout(_MCP_WAIT_S):
+                await self._line.journal.watch(lambda event: self._is_made(turn.item_id, event) or None)
+        except TimeoutError:
+            return
+
+    def _is_made(self, item_id: str, event: Any) -> bool:
+        """Whether an event says that the call of an item, or the one that it asked for, has been made."""
+        if isinstance(event, ev.ResponseMcpCallCompleted | ev.ResponseMcpCallFailed):
+            made = self._line.journal.conversation.turn(event.item_id)
+        elif isinstance(event, ev.ConversationItemDone | ev.ResponseOutputItemDone) and event.item.type == "mcp_call":
+            made = self._line.journal.conversation.turn(str(event.item.id))
+        else:
+            return False
+        return made is not None and item_id in (made.item_id, made.approval_request_id)

@@ -7,20 +7,20 @@ import itertools
 from abc import abstractmethod
 from typing import Any, Literal
 
+from ..conversation.records import Reply, Turn
 from ..errors import BudgetReached, InputFlagged, LocalProtocolError
 from ..loop import Pending, submit
-from ..pictures import Picture
+from ..media.picture import Picture
+from ..protocol import events as ev
+from ..protocol.chat import CompletionReader
+from ..protocol.items import Item
+from ..protocol.local_events import Interrupted, StateChanged
 from ..tools import Approver, error_text
-from ..turns import Reply, Turn
-from ..wire import events as ev
-from ..wire.chat import CompletionReader
-from ..wire.items import Item
-from ..wire.local import Interrupted, StateChanged
-from .base import Content, checked_content
-from .content import item_content, message_part
-from .http import Api
-from .message_control import MessageControl
+from .api import Api
+from .message_editing import MessageControl
 from .patience import REPLY_TIMEOUT_S, checked_timeout_s, patience, response_id_of
+from .request import item_content, message_part
+from .session import Content, checked_content
 from .tool_calls import MAX_ROUNDS
 
 #: What comes of a question before there is an answer.

@@ -1,47 +1,43 @@
-"""How records look in a notebook: static text, HTML and pictures that need no kernel and no scripts."""
+"""Records → static text, HTML and pictures; the one place where text is escaped.
+
+Floor 6: imports floors 0 to 3, for views show records and know no session.
+"""
 
 from __future__ import annotations
 
 from functools import singledispatch
 from typing import Any
 
-from ..audio import AudioClip
-from ..checkup import Checkup
-from ..comparison import Comparison
-from ..conversation import Conversation
-from ..costs import Costs, Elsewhere
-from ..estimates import Estimate
-from ..latency import Timeline
-from ..pictures import Picture
-from ..pricing import Cost
-from ..recording.difference import Difference
+from ..conversation.conversation import Conversation
+from ..conversation.costs import Costs, Elsewhere
+from ..conversation.records import Reply, Stage, Turn
+from ..conversation.timeline import Timeline
+from ..conversation.timing import Timing
+from ..conversation.watched import Watch
+from ..media.clip import AudioClip
+from ..media.picture import Picture
+from ..pricing.cost import Cost
+from ..pricing.estimate import Estimate
+from ..pricing.usage import Usage
+from ..recording.diff import Difference
 from ..recording.recording import Recording
 from ..recording.replay import Replay
+from ..speech.comparison import Comparison
+from ..speech.turn_detection import TurnDetectionComparison
+from ..speech.voice import VoiceMeasures
 from ..terminal import for_terminal
-from ..timing import Timing
-from ..tokens import Usage
-from ..turn_comparison import TurnDetectionComparison
-from ..turns import Reply, Stage, Turn
-from ..voice_measures import VoiceMeasures
-from ..watched import Watch
 from .amounts import cost_bundle, stage_bundle, timing_bundle, usage_bundle
-from .checkup import checkup_bundle
-from .clip import clip_bundle
 from .comparison import comparison_bundle
-from .conversation import conversation_bundle, conversation_outputs, turn_bundle
-from .costs import costs_bundle, elsewhere_bundle
-from .difference import difference_bundle
-from .estimate import estimate_bundle
+from .conversation import conversation_bundle, conversation_outputs, reply_bundle, turn_bundle
+from .costs import costs_bundle, elsewhere_bundle, estimate_bundle
 from .html import escape
-from .picture import picture_bundle
+from .media import clip_bundle, picture_bundle, watch_bundle
 from .practice import Practice, practice_bundle
-from .recording import recording_bundle, replay_bundle
-from .reply import reply_bundle
+from .recording import difference_bundle, recording_bundle, replay_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
 from .timeline import timeline_bundle
 from .turn_comparison import turn_comparison_bundle
 from .voice_measures import voice_measures_bundle
-from .watched import watch_bundle
 
 __all__ = ["conversation_outputs", "escape", "mimebundle"]
 
@@ -53,7 +49,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
     ----------
     record : AudioClip, Picture, Watch, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
         Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, VoiceMeasures, Usage, Cost,
-        Timing, Stage or Checkup
+        Timing, Stage, or what another room registers
         What to show.
 
     Returns
@@ -61,37 +57,36 @@ def mimebundle(record: Any) -> dict[str, Any]:
     bundle : dict
         As Jupyter's ``display_data`` takes it; ``image/png`` is base64 text.
     """
-    return for_terminal(_look(record))
+    return for_terminal(look(record))
 
 
 @singledispatch
-def _look(record: Any) -> dict[str, Any]:
+def look(record: Any) -> dict[str, Any]:
     raise TypeError(f"there is no view of {type(record).__name__}")
 
 
 # For records of one's own, as the README shows.
-mimebundle.register = _look.register  # type: ignore[attr-defined]
+mimebundle.register = look.register  # type: ignore[attr-defined]
 
-_look.register(AudioClip, clip_bundle)
-_look.register(Picture, picture_bundle)
-_look.register(Watch, watch_bundle)
-_look.register(Turn, turn_bundle)
-_look.register(Reply, reply_bundle)
-_look.register(Conversation, conversation_bundle)
-_look.register(Spectrogram, spectrogram_bundle)
-_look.register(Comparison, comparison_bundle)
-_look.register(Timeline, timeline_bundle)
-_look.register(Usage, usage_bundle)
-_look.register(Cost, cost_bundle)
-_look.register(Timing, timing_bundle)
-_look.register(Stage, stage_bundle)
-_look.register(Costs, costs_bundle)
-_look.register(Elsewhere, elsewhere_bundle)
-_look.register(Estimate, estimate_bundle)
-_look.register(Recording, recording_bundle)
-_look.register(Replay, replay_bundle)
-_look.register(Difference, difference_bundle)
-_look.register(Practice, practice_bundle)
-_look.register(TurnDetectionComparison, turn_comparison_bundle)
-_look.register(Checkup, checkup_bundle)
-_look.register(VoiceMeasures, voice_measures_bundle)
+look.register(AudioClip, clip_bundle)
+look.register(Picture, picture_bundle)
+look.register(Watch, watch_bundle)
+look.register(Turn, turn_bundle)
+look.register(Reply, reply_bundle)
+look.register(Conversation, conversation_bundle)
+look.register(Spectrogram, spectrogram_bundle)
+look.register(Comparison, comparison_bundle)
+look.register(Timeline, timeline_bundle)
+look.register(Usage, usage_bundle)
+look.register(Cost, cost_bundle)
+look.register(Timing, timing_bundle)
+look.register(Stage, stage_bundle)
+look.register(Costs, costs_bundle)
+look.register(Elsewhere, elsewhere_bundle)
+look.register(Estimate, estimate_bundle)
+look.register(Recording, recording_bundle)
+look.register(Replay, replay_bundle)
+look.register(Difference, difference_bundle)
+look.register(Practice, practice_bundle)
+look.register(TurnDetectionComparison, turn_comparison_bundle)
+look.register(VoiceMeasures, voice_measures_bundle)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..pricing import Cost, format_cost, format_usd
-from ..timing import Timing
-from ..tokens import Usage
-from ..turns import Stage
+from ..conversation.records import Stage
+from ..conversation.timing import Timing
+from ..pricing.cost import Cost, format_cost, format_usd
+from ..pricing.usage import Usage
 from . import words
 from .html import facts
 

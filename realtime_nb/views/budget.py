@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..audio import MIME_TYPES, WIRE_SAMPLE_RATE, AudioClip
+from ..conversation.records import Reply, Turn
 from ..errors import SettingsError
-from ..turns import Reply, Turn
+from ..media.clip import MIME_TYPES, WIRE_SAMPLE_RATE, AudioClip
 
 #: What has sound: a clip, or a record that holds one.
 Sound = AudioClip | Turn | Reply

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..charges import sum_known
-from ..comparison import Cell, Comparison
-from ..intonation import Prosody, prosody, words_per_minute
-from ..pricing import format_usd
+from ..conversation.costs import sum_known
+from ..pricing.cost import format_usd
+from ..speech.comparison import Cell, Comparison
+from ..speech.voice import Prosody, prosody, words_per_minute
 from . import words
 from .budget import AudioBudget
 from .html import escape, left_out, note, picture, player, section, table

@@ -1,4 +1,4 @@
-"""A conversation: every turn with its player and words, and what it took in all."""
+"""How a conversation and a reply look: turns, players, words, and what it took."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from ..conversation import Conversation
-from ..pricing import format_least, format_usd
-from ..seams import Seam, seams_by_place
+from ..conversation.conversation import Conversation
+from ..conversation.records import Reply, Seam, Turn, seams_by_place
+from ..pricing.cost import format_least, format_usd
+from ..pricing.usage import Usage
 from ..terminal import printable
-from ..tokens import Usage
-from ..turns import Reply, Turn
 from . import words
 from .budget import AudioBudget, duration_s
 from .html import escape, facts, left_out, note, picture, player, saying, section, table
-from .picture import thumbnails
+from .media import thumbnails
 from .spectrogram import spectrogram
 from .tracks import extent_s, tracks_of
+
+# --- A conversation: every turn with its player and words, and what it took in all ------------------------------------
 
 #: The picture shows as much of the end: more would be as long to draw as it would be narrow to read.
 _PICTURED_S = 120.0
@@ -145,3 +146,42 @@ def _totals(conversation: Conversation) -> list[tuple[str, str]]:
         ("model", str(conversation.session.get("model", "–"))),
         *([("errors", f"{len(errors)}; the last: {errors[-1]}")] if errors else []),
     ]
+
+
+# --- A reply: what was asked and answered, a player, a picture, tokens, cost and latency ------------------------------
+
+
+def reply_bundle(reply: Reply) -> dict[str, Any]:
+    """Return a reply's looks; nothing in them needs a kernel or a script."""
+    bundle: dict[str, Any] = {"text/plain": reply_text(reply)}
+    clip = reply.audio
+    budget = AudioBudget()
+    image = ""
+    if clip is not None:
+        record = spectrogram(reply)
+        png = record.png
+        image = picture(png, repr(record))
+        bundle["image/png"] = base64.b64encode(png).decode()
+    bundle["text/html"] = section(
+        *[
+            saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn))
+            + thumbnails(turn.pictures, budget)
+            for turn in _turns(reply)
+        ],
+        player(reply, budget) if clip is not None else "",
+        left_out(budget, 'reply.audio.save("answer.flac")'),
+        image,
+        facts(words.facts_of(reply)),
+        title=words.DISCLOSURE if clip is not None else "AI-generated text",
+    )
+    return bundle
+
+
+def reply_text(reply: Reply) -> str:
+    """Return a reply in words alone."""
+    lines = [words.line(turn) for turn in _turns(reply)]
+    return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in words.facts_of(reply))])
+
+
+def _turns(reply: Reply) -> list[Any]:
+    return [*([reply.asked] if reply.asked else []), *reply.turns]

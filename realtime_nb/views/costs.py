@@ -1,4 +1,4 @@
-"""What a conversation cost: totals, growth from reply to reply, every reply, and other models' prices."""
+"""How costs and estimates look."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
-from ..charges import CostRow, sum_known
-from ..costs import Costs, Elsewhere
-from ..prices import find_price, shutdown_date
-from ..pricing import format_least, format_usd
-from ..tokens import Usage
+from ..conversation.costs import CostRow, Costs, Elsewhere, sum_known
+from ..pricing.cost import format_least, format_usd, price_tokens
+from ..pricing.estimate import Estimate
+from ..pricing.prices import find_price, shutdown_date
+from ..pricing.usage import Usage
 from .html import escape, facts, note, picture, section, table
 from .plots import BLUE, columns
+
+# --- What a conversation cost: totals, growth from reply to reply, every reply, and other models' prices --------------
 
 #: More replies are too many for a table; the frame has them all.
 _SHOWN = 30
@@ -199,3 +201,58 @@ def _growth(costs: Costs) -> bytes:
     }
     used = {name: layer for name, layer in layers.items() if any(layer[1])} or {"made": layers["made"]}
     return columns(used, xlabel="reply", ylabel=label)
+
+
+# --- An estimate: the least and the most, the growth from turn to turn, and why ---------------------------------------
+
+
+def estimate_bundle(estimate: Estimate) -> dict[str, Any]:
+    """Return an estimate's looks."""
+    priced = [price_tokens(usage, estimate.model) for usage in estimate.usages]
+    ways = {"read anew": "_fresh", "read from the cache": "_cached", "made": "_out"}
+    layers = {
+        name: (COLOURS[name], [sum(usd or 0.0 for kind, usd in each.items() if kind.endswith(way)) for each in priced])
+        for name, way in ways.items()
+    }
+    png = columns(layers, xlabel="turn", ylabel="US dollars")
+    totals = [
+        ("cached as well as can be", format_usd(estimate.total_usd)),
+        ("nothing cached", format_usd(estimate.uncached_usd)),
+        ("model", estimate.model),
+        ("turns", str(len(estimate.usages))),
+    ]
+    return {
+        "text/plain": f"{estimate.explanation}\n{_text(estimate)}",
+        "text/html": section(
+            facts(totals),
+            picture(png, "What each turn costs, stacked: read anew, read from the cache, made"),
+            f"<p>{escape(estimate.explanation)}</p>",
+            table(("turn", "reads", "from the cache", "makes", "costs", "so far"), _rows(estimate)),
+            title="Estimate",
+        ),
+        "image/png": base64.b64encode(png).decode(),
+    }
+
+
+def _rows(estimate: Estimate) -> list[tuple[str, ...]]:
+    """Return the first turn, some between, and the last."""
+    count = len(estimate.usages)
+    shown = sorted({round(1 + (count - 1) * step / 5) for step in range(6)})
+    return [
+        (
+            str(turn),
+            f"{estimate.usages[turn - 1].input_tokens:,}",
+            f"{estimate.usages[turn - 1].cached_tokens:,}",
+            f"{estimate.usages[turn - 1].output_tokens:,}",
+            format_usd(estimate.turns_usd[turn - 1]),
+            format_usd(sum(estimate.turns_usd[:turn])),
+        )
+        for turn in shown
+    ]
+
+
+def _text(estimate: Estimate) -> str:
+    return "\n".join(
+        f"turn {turn}: reads {read} tokens, {cached} cached, makes {made}, costs {usd}, so far {total}"
+        for turn, read, cached, made, usd, total in _rows(estimate)
+    )

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..activity import speech_spans
-from ..alignment import WordMatch, align
-from ..audio import AudioClip
+from ..conversation.records import Reply, Turn
+from ..display import Record
 from ..errors import AudioError, SettingsError
-from ..intonation import Prosody, prosody, words_per_minute
-from ..record import Record
-from ..turns import Reply, Turn
+from ..media.activity import speech_spans
+from ..media.clip import AudioClip
+from ..speech.voice import Prosody, prosody, words_per_minute
+from ..speech.words import WordMatch, align
 from . import words
 from .budget import AudioBudget
 from .html import escape, facts, left_out, picture, player, section, table
@@ -98,8 +98,8 @@ def practice(
     heard : str, optional
         The words of the attempt; by default those of the turn. A clip alone has none.
     language : str, optional
-        Of the sentence, as ISO 639 or BCP 47 have it: which written forms are the same word (`realtime_nb.alignment`).
-        By default English's, in which accents count.
+        Of the sentence, as ISO 639 or BCP 47 have it: which written forms are the same word
+        (`realtime_nb.speech.words`). By default English's, in which accents count.
 
     Returns
     -------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ..latency import STEPS, Timeline, Waterfall, percentile
+from ..conversation.timeline import STEPS, Timeline, Waterfall, percentile
 from . import words
 from .html import escape, facts, picture, section, table, unbroken
 from .plots import BLUE, INK, Bar, bars

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
-from ..audio import AudioClip
-from ..conversation import Conversation
-from ..turns import Reply, Turn
+from ..conversation.conversation import Conversation
+from ..conversation.records import Reply, Turn
+from ..media.clip import AudioClip
 from .budget import duration_s
 from .words import who
 

@@ -1,13 +1,27 @@
-"""A comparison of turn detection: a picture of where each setting cuts, its sums, and what they go by."""
+"""How a comparison of turn detection looks: sums, and a picture of where each setting cuts."""
 
 from __future__ import annotations
 
 import base64
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..turn_comparison import TurnDetectionComparison
+import numpy as np
+import numpy.typing as npt
+
+from ..media.clip import AudioClip
+from ..media.turn_cuts import Cut, Span
+from ..speech.turn_detection import TurnDetectionComparison
 from .html import escape, note, picture, section, table, unbroken
-from .turn_comparison_picture import draw
+from .plots import BLUE, INK, compact, quiet
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+# --- A comparison of turn detection: a picture of where each setting cuts, its sums, and what they go by --------------
 
 _HEADER = (
     *("setting", "turn over after the last word, median (p95)", "sooner than the baseline", "speech clipped"),
@@ -84,3 +98,153 @@ def _remarks(comparison: TurnDetectionComparison) -> list[str]:
             f"its settings: {used}."
         )
     return remarks
+
+
+# --- Turn detection drawn: the waveform, each setting's turns below it, and what is waited against what is clipped ----
+
+_SPEECH = "#1fa187"
+_CLIPPED = "#e0523f"
+_FALSE_START = "#e0a526"
+_PALE = 0.35
+_COLUMNS = 1_200
+#: Points that are closer than this share of the axes have one label.
+_APART_X, _APART_Y = 0.05, 0.06
+#: Width of a letter of these labels.
+_LETTER_X = 0.025
+
+
+def draw(comparison: TurnDetectionComparison, points: Sequence[tuple[float, float] | None]) -> bytes:
+    """Draw a comparison.
+
+    Parameters
+    ----------
+    comparison : TurnDetectionComparison
+        What it shows is drawn on one clock.
+    points : sequence of (float, float) or None
+        For each setting its latency in ms, and the share of speech that it clips; `None` where it has none.
+
+    Returns
+    -------
+    png : bytes
+        The picture.
+    """
+    return compact(_figure(comparison, points))
+
+
+def _figure(comparison: TurnDetectionComparison, points: Sequence[tuple[float, float] | None]) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    sound, start_s, stop_s = comparison.shown
+    names = [f"{name}  {number}" for number, name in enumerate(comparison.settings, 1)]
+    figure = Figure(figsize=(11, max(3.0, 1.9 + 0.27 * len(names))), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2, 2, width_ratios=(2.6, 1), height_ratios=(1, 0.5 + 0.27 * len(names)))
+    wave, rows = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
+    curve = figure.add_subplot(grid[:, 1])
+    _draw_wave(wave, sound.clip, start_s, stop_s)
+    speech = [span for turn in sound.spoken for span in turn.speech]
+    _fill(rows, 0, speech, _SPEECH)
+    if sound.answers:
+        _fill(rows, -1, sound.answers, INK, alpha=_PALE)
+    for height, name in enumerate(comparison.settings, 1):
+        for cut in sound.cuts[name]:
+            if _is_between(cut, start_s * 1000, stop_s * 1000):
+                _draw_cut(rows, height, cut)
+    names = [*(["answers then"] if sound.answers else []), "speech", *names]
+    top = -1 if sound.answers else 0
+    rows.set(xlim=(start_s, stop_s), ylim=(top + len(names) - 0.4, top - 0.6), xlabel="s")
+    rows.set_yticks(range(top, top + len(names)))
+    for label in rows.set_yticklabels(names):
+        label.set_parse_math(False)
+    rows.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
+    rows.set_axisbelow(True)
+    _draw_curve(curve, points)
+    for axes in (wave, rows, curve):
+        axes.patch.set_alpha(0)
+        quiet(axes)
+    wave.tick_params(labelbottom=False, bottom=False)
+    handles = _legend(any(cut.is_false_start for cuts in sound.cuts.values() for cut in cuts))
+    figure.legend(handles=handles, loc="outside upper left", ncols=6, frameon=False, fontsize=8, labelcolor=INK)
+    return figure
+
+
+def _legend(has_false_starts: bool) -> list[Artist]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Artist] = [
+        Patch(color=_SPEECH, label="speech"),
+        Patch(color=BLUE, label="in the turn"),
+        Patch(color=BLUE, alpha=_PALE, label="its padding and silence"),
+        Line2D([], [], color=INK, linestyle="", marker="|", markersize=9, markeredgewidth=1.4, label="turn over"),
+        Patch(color=_CLIPPED, label="clipped"),
+    ]
+    return [*handles, Patch(color=_FALSE_START, alpha=_PALE, label="false start")] if has_false_starts else handles
+
+
+def _is_between(cut: Cut, start_ms: float, stop_ms: float) -> bool:
+    """Whether something of it is to be seen."""
+    times = [time for turn in cut.found for time in (turn.start_ms, turn.ended_at_ms)]
+    times += [cut.spoken.start_ms, cut.spoken.end_ms] if cut.spoken else []
+    return min(times) < stop_ms and max(times) > start_ms
+
+
+def _draw_wave(axes: Axes, clip: AudioClip, start_s: float, stop_s: float) -> None:
+    samples = clip.cut(start_s, stop_s).samples
+    columns = max(1, min(_COLUMNS, len(samples)))
+    edges = np.linspace(0, len(samples), columns + 1).astype(int)[:-1]
+    if len(samples):
+        low, high = np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)
+        times: npt.NDArray[np.floating] = start_s + edges / clip.sample_rate
+        axes.fill_between(times, low, high, color=INK, linewidth=0.4)
+    reach = max(clip.peak, 1e-3)
+    axes.set(xlim=(start_s, stop_s), ylim=(-reach, reach), yticks=[])
+
+
+def _draw_cut(axes: Axes, height: int, cut: Cut) -> None:
+    """Draw what became of a turn: where it was cut, pale; the speech in it; and a mark where its end was known."""
+    for turn in cut.found:
+        colour = BLUE if cut.spoken else _FALSE_START
+        _fill(axes, height, [(turn.start_ms, turn.end_ms)], colour, alpha=_PALE)
+        axes.plot([turn.ended_at_ms / 1000] * 2, [height - 0.38, height + 0.38], color=INK, linewidth=1.4)
+        if cut.spoken:
+            _fill(axes, height, cut.spoken.speech_between(turn.start_ms, turn.end_ms), BLUE)
+    _fill(axes, height, [*cut.clipped_start, *cut.clipped_end], _CLIPPED)
+
+
+def _fill(axes: Axes, height: int, spans: Sequence[Span], colour: str, alpha: float = 1.0) -> None:
+    bars = [(start_ms / 1000, (end_ms - start_ms) / 1000) for start_ms, end_ms in spans]
+    axes.broken_barh(bars, (height - 0.3, 0.6), color=colour, alpha=alpha, linewidth=0)
+
+
+def _draw_curve(axes: Axes, points: Sequence[tuple[float, float] | None]) -> None:
+    """Draw what each setting waits against what it clips, numbered like the rows."""
+    known = sorted((*point, number) for number, point in enumerate(points, 1) if point is not None)
+    axes.plot([x for x, _, _ in known], [100 * y for _, y, _ in known], "o", color=BLUE, markersize=6)
+    right = max([x for x, _, _ in known], default=1.0) * 1.12
+    top = max([100 * y for _, y, _ in known], default=0.0) * 1.25 or 1.0
+    labels: list[tuple[float, float, list[int]]] = []
+    for x, share, number in known:
+        y = 100 * share
+        near = [each for each in labels if abs(each[0] - x) < _APART_X * right and abs(each[1] - y) < _APART_Y * top]
+        if near:
+            near[0][2].append(number)
+        else:
+            labels.append((x, y, [number]))
+    taken: list[tuple[float, float, int]] = []
+    for x, y, numbers in labels:
+        text = ", ".join(map(str, sorted(numbers)))
+        # One above the other, where they would touch.
+        step = 0
+        while any(
+            abs(x - at) < (len(text) + 3) * _LETTER_X * right and abs(y - high) < 2 * _APART_Y * top and step == used
+            for at, high, used in taken
+        ):
+            step += 1
+        taken.append((x, y, step))
+        axes.annotate(text, (x, y), (0, 6 + 11 * step), textcoords="offset points", size=8, color=INK, ha="center")
+    axes.set(xlim=(0, right), ylim=(-0.04 * top, top))
+    axes.set(xlabel="turn over after the last word, ms", ylabel="speech clipped, %")
+    axes.grid(color=INK, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)

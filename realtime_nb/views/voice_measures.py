@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ..voice_measures import VoiceMeasures
+from ..speech.voice import VoiceMeasures
 from .html import facts, note, picture, section
 from .plots import BLUE, curves
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from ..pricing import format_cost
-from ..seams import Seam
-from ..turns import Reply, Stage, Turn
+from ..conversation.records import Reply, Seam, Stage, Turn
+from ..pricing.cost import format_cost
 from .budget import duration_s
 
 #: Whoever hears a voice from here must know what it is.

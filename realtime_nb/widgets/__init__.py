@@ -1,4 +1,7 @@
-"""What a person sees and speaks into: `Microphone`, `Speaker`, `Scope`, `VoicePanel`."""
+"""`Microphone`, `Speaker`, `Scope`, `Camera`, `VoicePanel`, their JavaScript, and the road for sound to the page.
+
+Floor 7: imports the floors below; the floors above import it.
+"""
 
 from .microphone import Microphone
 from .panel import VoicePanel

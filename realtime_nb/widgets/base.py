@@ -1,19 +1,235 @@
-"""What all widgets share: a road to the page, state that follows it, and errors that the person sees."""
+"""What all widgets share: a road to the page, its clock, and what stays in the notebook."""
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anywidget
 import ipywidgets
 import traitlets
 
-from ..bridge import Frame, Message, Road, Shot
+from ..loop import call_soon, io_loop
+from ..protocol.local_events import ClockAligned
 from ..views.html import escape
+from .road import Frame, Message, Road, Shot
+
+# --- The static outputs of a live panel: what is left of it in a saved notebook ---------------------------------------
+
+#: Pictures take librosa and matplotlib, seconds on first use: neither the I/O thread nor a comm handler may wait.
+_painter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="realtime_nb-records")
+
+#: A record with ten minutes of players is megabytes: it is drawn anew less and less often, so that it never takes
+#: more of the line to the page than the sound of the conversation itself, which is 48 kB/s each way.
+_BYTES_PER_S = 100_000
+
+_EMPTY = {"text/plain": "", "text/html": ""}
+
+
+class Outputs:
+    """Three outputs of one cell: the live widget, the record, and its picture.
+
+    The picture is an output of its own because code hosts strip audio and scripts but keep PNGs and tables.
+    Updates name their output by its display id, so they may come from any thread and long after the cell.
+
+    Parameters
+    ----------
+    conversation : Conversation
+        What is shown below the live widget.
+    note : dict
+        What takes the place of the live widget in the end, by MIME type.
+    on_error : callable
+        Called with what drawing the record raised.
+    """
+
+    def __init__(self, conversation: Any, *, note: dict[str, str], on_error: Callable[[Exception], None]):
+        self._conversation = conversation
+        self._note = note
+        self._on_error = on_error
+        self._id = f"realtime-nb-{uuid.uuid4().hex}"
+        self._shown = False
+        self._wanted = threading.Event()
+        self._next_s = 0.0
+        self._there: dict[str, dict[str, Any]] = {}
+
+    def show(self, live: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """Display the live widget, and places for the record and its picture."""
+        from IPython.display import display
+
+        display(live, metadata=metadata, raw=True, display_id=self._id)
+        for name, bundle in self._draw().items():
+            self._there[name] = bundle
+            display(bundle, raw=True, display_id=f"{self._id}-{name}")
+        self._shown = True
+        atexit.register(self._at_exit)
+
+    def update(self) -> None:
+        """Draw the record anew, soon. Calls that come before it is drawn are one."""
+        if self._shown and not self._wanted.is_set():
+            self._wanted.set()
+            call_soon(self._submit)
+
+    def end(self) -> None:
+        """Replace the live widget by the note, and draw the record for the last time."""
+        if self._shown:
+            self._shown = False
+            atexit.unregister(self._at_exit)
+            self._wanted.set()
+            _painter.submit(self._publish, self._note, self._id)
+            _painter.submit(self._update)
+
+    def _at_exit(self) -> None:
+        """Leave a saved notebook no widget that nobody can revive: a kernel that is shut down may still speak."""
+        self._publish(self._note, self._id)
+        self._update()
+
+    def _submit(self) -> None:
+        io_loop().call_later(max(0.0, self._next_s - time.monotonic()), _painter.submit, self._update)
+
+    def _update(self) -> None:
+        if not self._wanted.is_set():
+            return  # The end came first.
+        self._wanted.clear()
+        try:
+            drawn = self._draw()
+            for name, bundle in drawn.items():
+                if bundle != self._there.get(name):
+                    self._there[name] = bundle
+                    self._publish(bundle, f"{self._id}-{name}")
+            size = sum(len(text) for bundle in drawn.values() for text in bundle.values())
+            self._next_s = time.monotonic() + size / _BYTES_PER_S
+        except Exception as error:
+            self._on_error(error)
+
+    def _draw(self) -> dict[str, dict[str, Any]]:
+        if not self._conversation.replies:
+            return {"record": _EMPTY, "picture": _EMPTY}
+        from ..views import conversation_outputs
+
+        record, picture = conversation_outputs(self._conversation)
+        return {"record": record, "picture": picture or _EMPTY}
+
+    def _publish(self, bundle: dict[str, Any], display_id: str) -> None:
+        from IPython.display import update_display
+
+        update_display(bundle, raw=True, display_id=display_id)
+
+
+# --- What time it is in the page, told from the kernel's time by exchange ---------------------------------------------
+
+#: Of several exchanges the quickest was held up least (RFC 5905, §10: the clock filter).
+_EXCHANGES = 8
+#: Browsers round `Date.now()` down to this.
+_RESOLUTION_MS = 1.0
+
+
+class Exchange(NamedTuple):
+    """A question and its answer; the kernel's times are of its monotonic clock."""
+
+    sent_ms: float
+    page_ms: float
+    received_ms: float
+
+    @property
+    def round_trip_ms(self) -> float:
+        """From the question to the answer."""
+        return self.received_ms - self.sent_ms
+
+    @property
+    def offset_ms(self) -> float:
+        """How far the page is ahead, if it answered in the middle."""
+        return self.page_ms - (self.sent_ms + self.received_ms) / 2
+
+    @property
+    def error_ms(self) -> float:
+        """What `offset_ms` may be off by, however the round trip was divided."""
+        return self.round_trip_ms / 2 + _RESOLUTION_MS
+
+
+def quickest(exchanges: Sequence[Exchange]) -> Exchange:
+    """Return the exchange with the shortest round trip."""
+    return min(exchanges, key=lambda exchange: exchange.round_trip_ms)
+
+
+class PageClock:
+    """One page's clock. Everything here runs on the I/O thread.
+
+    Parameters
+    ----------
+    road : Road
+        The way to the page.
+    on_aligned : callable
+        Called after each round of exchanges.
+    """
+
+    def __init__(self, road: Road, on_aligned: Callable[[], None]):
+        self._road = road
+        self._on_aligned = on_aligned
+        self._exchanges: list[Exchange] = []
+        self._asked_ms: float | None = None
+        self._best: Exchange | None = None
+
+    def align(self) -> None:
+        """Ask the page for its time, a few times over; clocks drift apart, so this is due with every turn.
+
+        Not by a timer: on the widget comm every message makes a notebook blink, also while nobody speaks.
+        """
+        if self._exchanges:
+            self._conclude()  # The page answers slowly: what there is must do.
+        self._ask()
+
+    def forget(self) -> None:
+        """Forget a page that is gone."""
+        self._asked_ms = self._best = None
+        self._exchanges = []
+
+    @property
+    def aligned(self) -> ClockAligned | None:
+        """What the last exchanges told; `None` before the first."""
+        if self._best is None:
+            return None
+        # Said of the wall clocks, which people can read; reckoned with the monotonic one, which nobody sets.
+        wall_ms = time.time() * 1000 - _now_ms()
+        return ClockAligned(
+            offset_ms=self._best.offset_ms - wall_ms,
+            error_ms=self._best.error_ms,
+            round_trip_ms=self._best.round_trip_ms,
+        )
+
+    def ago_ms(self, page_ms: float) -> float | None:
+        """Return how long ago it was that time in the page; `None` where that is not known."""
+        return None if self._best is None else _now_ms() - (page_ms - self._best.offset_ms)
+
+    def on_answer(self, message: dict[str, Any]) -> None:
+        """Take the page's answer."""
+        if message["sent_ms"] != self._asked_ms:
+            return  # It comes late: the next round has begun, or another page has come.
+        self._exchanges.append(Exchange(message["sent_ms"], float(message["time_ms"]), _now_ms()))
+        if len(self._exchanges) < _EXCHANGES:
+            self._ask()
+        else:
+            self._conclude()
+
+    def _ask(self) -> None:
+        self._asked_ms = _now_ms()
+        self._road.send({"kind": "clock", "sent_ms": self._asked_ms}, urgent=True)
+
+    def _conclude(self) -> None:
+        self._best, self._exchanges, self._asked_ms = quickest(self._exchanges), [], None
+        self._on_aligned()
+
+
+def _now_ms() -> float:
+    return time.perf_counter() * 1000
+
+
+# --- What all widgets share: a road to the page, state that follows it, and errors that the person sees ---------------
 
 _STATIC = Path(__file__).parent / "static"
 

@@ -9,12 +9,12 @@ from typing import Any
 import traitlets
 from ipywidgets import Widget, widget_serialization
 
-from ..bridge import Shot
 from ..errors import PictureError
 from ..loop import Pending, call_soon, submit
-from ..pictures import MAX_SIDE, Picture
+from ..media.picture import MAX_SIDE, Picture
 from .base import BaseWidget, static_text
-from .sources import checked_stream
+from .microphone import checked_stream
+from .road import Shot
 
 #: What a page may be asked for, so that a picture stays one message on the road.
 _LARGEST_SIDE = 2048

@@ -1,4 +1,4 @@
-"""A microphone button whose sound reaches Python while it is being spoken."""
+"""A microphone button whose sound reaches Python while it is being spoken; ipywebrtc's streams as sources."""
 
 from __future__ import annotations
 
@@ -11,12 +11,42 @@ import numpy as np
 import traitlets
 from ipywidgets import Widget, widget_serialization
 
-from ..audio import WIRE_SAMPLE_RATE, AudioClip, Resampler
-from ..bridge import Frame
 from ..errors import AudioError
 from ..loop import Pending, io_loop, submit
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, Resampler
 from .base import BaseWidget, static_text
-from .sources import checked_stream
+from .road import Frame
+
+# --- Media streams of ipywebrtc as sources of sound and pictures: the one place that imports it -----------------------
+
+
+def checked_stream(stream: Any) -> Widget | None:
+    """Return an ipywebrtc stream widget, or `None` for the browser's own microphone or camera.
+
+    Parameters
+    ----------
+    stream : ipywebrtc.MediaStream, optional
+        `CameraStream`, `AudioStream`, `VideoStream` or another one. It need not be displayed, and a microphone
+        should not be: ipywebrtc plays what it displays aloud.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if stream is None:
+        return None
+    from ipywebrtc import MediaStream
+
+    if not isinstance(stream, MediaStream):
+        raise TypeError(
+            f"stream={stream!r} is not an ipywebrtc media stream: pass a CameraStream, AudioStream or VideoStream, "
+            "or leave it out to use the browser's own microphone or camera"
+        )
+    return stream
+
+
+# --- A microphone button whose sound reaches Python while it is being spoken ------------------------------------------
 
 #: Where nobody stops the microphone, `Microphone.clip` holds the last ten minutes.
 _MAX_CLIP_BYTES = 2 * WIRE_SAMPLE_RATE * 600

@@ -8,16 +8,14 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import traitlets
 from ipywidgets import Widget, widget_serialization
 
-from ..bridge import Frame
 from ..errors import SettingsError
 from ..loop import call_soon
 from ..terminal import printable
-from .base import BaseWidget, static_text
+from .base import BaseWidget, Outputs, static_text
 from .camera import Camera
-from .line import Line
-from .microphone import StreamTraits
-from .outputs import Outputs
-from .sources import checked_stream
+from .microphone import StreamTraits, checked_stream
+from .panel_link import Line
+from .road import Frame
 
 #: The panel of each session: a cell that is run again makes a new one, and the old one must let go. A panel holds its
 #: session, so the map must not hold the panel.

@@ -1,15 +1,147 @@
-"""Turns as the page shows them, a row each."""
+"""What the page shows of a session: turns, a row each, their pictures, and what was used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
 
-from ..seams import Seam, seams_by_place
+from ..conversation.records import Reply, Seam, Turn, seams_by_place
+from ..loop import io_loop
+from ..media.picture import Picture
+from ..pricing import cost as pricing
+from ..pricing.cost import format_usd
+from ..pricing.usage import Usage
+from ..sessions.budget import bounds
+from ..views import media as views
 from ..views import words
-from .thumbnails import in_words
 from .tool_desk import bounded
+
+# --- What a session has used, as its page shows it --------------------------------------------------------------------
+
+
+class Account:
+    """Follows one session.
+
+    Parameters
+    ----------
+    session : Session
+        What it is about.
+    """
+
+    def __init__(self, session: Any):
+        self._session = session
+        self._read = Usage()
+        self._counted: set[str] = set()
+        for reply in session.conversation.replies:
+            self._count(reply)
+
+    def on_event(self, event: Any) -> None:
+        """Count the cache where an answer is done."""
+        if event.type == "response.done":
+            self._count(self._session.conversation.reply(event.response.id))
+
+    def _count(self, reply: Reply | None) -> None:
+        if reply is not None and reply.done and reply.usage and reply.response_id not in self._counted:
+            self._counted.add(reply.response_id)
+            self._read += reply.usage
+
+    def message(self) -> dict[str, Any]:
+        """Return what the page is told: texts, and how full each bound is, 0 to 1, `None` without one.
+
+        Of the session's bound and that of all sessions of the kernel, the fuller one is shown.
+        """
+        own = self._session.bounds
+        spent_usd, max_usd, whose = own.spent_usd, own.max_usd, ""
+        if _share(bounds.spent_usd, bounds.max_usd) > _share(own.spent_usd, own.max_usd):
+            spent_usd, max_usd, whose = bounds.spent_usd, bounds.max_usd, " in all sessions"
+        minutes, max_minutes = own.minutes, own.max_minutes
+        if _share(bounds.minutes, bounds.max_minutes) > _share(own.minutes, own.max_minutes):
+            minutes, max_minutes = bounds.minutes, bounds.max_minutes
+        limit = "" if max_usd is None else f" of {format_usd(max_usd)}"
+        share = self._read.cached_share
+        cached = "" if share is None else f"cached {share:.0%}"
+        return {
+            "kind": "account",
+            "spent": f"{format_usd(spent_usd)}{limit}{whose}",
+            "spent_share": None if max_usd is None else min(1.0, _share(spent_usd, max_usd)),
+            "minutes": minutes,
+            "max_minutes": max_minutes,
+            "cached": cached,
+        }
+
+
+def _share(used: float | None, limit: float | None) -> float:
+    return 0.0 if limit is None or used is None else used / limit
+
+
+# --- Pictures of a conversation as a page shows them: small, and with what it costs to look at them -------------------
+
+
+def cost_words(pictures: Sequence[Picture], model: str | None) -> str:
+    """Return about how many tokens it is to read pictures once, and what that costs where the price is known."""
+    tokens = sum(picture.tokens for picture in pictures)
+    cost = pricing.cost_of(Usage(image_in=tokens), model)
+    usd = f", {pricing.format_usd(cost.total_usd)}" if cost and cost.total_usd is not None else ""
+    return f"about {tokens:,} tokens{usd}"
+
+
+def in_words(turn: Turn) -> list[dict[str, str]]:
+    """Return a turn's pictures as `Thumbnails.of` does, none of them to be seen."""
+    return [{"words": said, "url": "", "cost": ""} for said in words.shown_each(turn)]
+
+
+class Thumbnails:
+    """Makes pictures small, in a thread: decoding takes the I/O thread's time from the sound. Lives on the I/O thread.
+
+    Parameters
+    ----------
+    model : callable
+        Returns by whose prices they are read.
+    on_ready : callable
+        Called with the id of each turn that has one more of them.
+    """
+
+    def __init__(self, model: Callable[[], str | None], on_ready: Callable[[str], None]):
+        self._model = model
+        self._on_ready = on_ready
+        self._making: set[asyncio.Future[Any]] = set()
+        self._urls: dict[Picture, str] = {}
+        self._awaited: dict[Picture, set[str]] = {}
+
+    def of(self, turn: Turn) -> list[dict[str, str]]:
+        """Return a turn's pictures: in words, small (empty while it is being made), and what each costs."""
+        parts = [part for part in (turn.parts[index] for index in sorted(turn.parts)) if part.kind == "image"]
+        return [
+            {
+                "words": said,
+                "url": self._url(part.picture, turn.item_id) if part.picture else "",
+                "cost": cost_words([part.picture], self._model()) if part.picture else "",
+            }
+            for part, said in zip(parts, words.shown_each(turn), strict=False)
+        ]
+
+    def _url(self, picture: Picture, item_id: str) -> str:
+        if not self._urls.get(picture):
+            self._awaited.setdefault(picture, set()).add(item_id)
+        if picture not in self._urls:
+            self._urls[picture] = ""
+            making = io_loop().run_in_executor(None, views.small, picture)
+            self._making.add(making)
+            making.add_done_callback(lambda made: self._take(picture, made))
+        return self._urls[picture]
+
+    def _take(self, picture: Picture, made: asyncio.Future[Picture]) -> None:
+        self._making.discard(made)
+        awaited = self._awaited.pop(picture, ())
+        if not made.cancelled() and made.exception() is None:
+            self._urls[picture] = made.result().url
+            for item_id in awaited:
+                self._on_ready(item_id)
+
+
+# --- Turns as the page shows them, a row each -------------------------------------------------------------------------
 
 #: A row holds so much of a call or its output; the record holds all.
 _LONGEST_ROW = 1_000

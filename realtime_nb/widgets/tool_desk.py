@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..bridge import Road
+from .road import Road
 
 #: What somebody may be asked to read before agreeing. Who is asked about more can only refuse with a good conscience.
 _LONGEST_QUESTION = 20_000

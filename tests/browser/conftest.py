@@ -15,7 +15,7 @@ from lab import JupyterServer, OpenNotebook
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 import realtime_nb as rt
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
 
 QUIET_FLAGS = [
     "--no-sandbox",

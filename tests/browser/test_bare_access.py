@@ -10,14 +10,22 @@ from conftest import TRACKS
 from playwright.sync_api import expect
 from scripted import ScriptedSession
 
+from realtime_nb.protocol import events as ev
+from realtime_nb.protocol.items import Content, Item
+from realtime_nb.protocol.local_events import (
+    EchoHeard,
+    Flagged,
+    Heard,
+    SessionRenewed,
+    ToolStarted,
+    TurnEdited,
+    Waiting,
+)
 from realtime_nb.widgets.camera import Camera
 from realtime_nb.widgets.microphone import Microphone
 from realtime_nb.widgets.panel import VoicePanel
 from realtime_nb.widgets.scope import Scope
 from realtime_nb.widgets.speaker import Speaker
-from realtime_nb.wire import events as ev
-from realtime_nb.wire.items import Content, Item
-from realtime_nb.wire.local import EchoHeard, Flagged, Heard, SessionRenewed, ToolStarted, TurnEdited, Waiting
 
 
 class Talk:

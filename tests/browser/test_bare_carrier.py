@@ -7,7 +7,7 @@ import pytest
 from bare import until
 from barriers import NO_WORKER
 
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
 from realtime_nb.widgets.microphone import Microphone
 from realtime_nb.widgets.speaker import Speaker
 

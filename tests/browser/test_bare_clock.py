@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 from scripted import ScriptedSession
 
 from realtime_nb.loop import call_soon
+from realtime_nb.protocol.local_events import ClockAligned, SoundBegan
 from realtime_nb.widgets.panel import VoicePanel
-from realtime_nb.wire.local import ClockAligned, SoundBegan
 
 #: Sets the clock of a thread of the page: that of sound, which both worklets share, or the carrier's.
 SET = "globalThis.trueNow ??= Date.now; Date.now = () => globalThis.trueNow() + {ahead_ms};\n"

@@ -172,7 +172,7 @@ def test_done_takes_the_buttons_away(found, visit):
 
 
 def test_a_page_whose_sound_stands_still_is_given_up(found, visit, monkeypatch):
-    monkeypatch.setattr("realtime_nb.widgets.doctor._TONE_WITHIN_S", 1.0)
+    monkeypatch.setattr("realtime_nb.diagnosis.panel._TONE_WITHIN_S", 1.0)
     page = visit(
         """window.AudioContext = class extends AudioContext {
           constructor(options) { super(options); this.suspend(); }

@@ -11,10 +11,10 @@ from playwright.sync_api import expect
 from scripted import ScriptedSession
 
 import realtime_nb as rt
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
+from realtime_nb.protocol import events as ev
+from realtime_nb.protocol.local_events import EchoHeard
 from realtime_nb.widgets.panel import VoicePanel
-from realtime_nb.wire import events as ev
-from realtime_nb.wire.local import EchoHeard
 
 #: Of the samples of the scripted answer, a sine, so many are not next to zero.
 AUDIBLE = 78 / 80

@@ -6,7 +6,7 @@ from conftest import TRACKS
 from playwright.sync_api import expect
 
 import realtime_nb as rt
-from realtime_nb.local.rules import STORY
+from realtime_nb.local.brains.rules import STORY
 from realtime_nb.widgets.panel import VoicePanel
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from bare import until
 
-from realtime_nb.audio import from_pcm16
+from realtime_nb.media.clip import from_pcm16
 from realtime_nb.widgets.microphone import Microphone
 
 

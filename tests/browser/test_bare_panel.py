@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 from scripted import ScriptedSession
 
 from realtime_nb.errors import ServerError
+from realtime_nb.protocol.local_events import Remarked, ToolDone, ToolStarted
 from realtime_nb.widgets.panel import VoicePanel
-from realtime_nb.wire.local import Remarked, ToolDone, ToolStarted
 
 
 @pytest.fixture

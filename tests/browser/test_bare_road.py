@@ -6,9 +6,9 @@ from barriers import NO_SOCKETS
 from conftest import TRACKS
 from playwright.sync_api import expect
 
-from realtime_nb.bridge import FROM_MICROPHONE, Frame
 from realtime_nb.loop import call_soon
 from realtime_nb.widgets.microphone import Microphone
+from realtime_nb.widgets.road import FROM_MICROPHONE, Frame
 
 #: Jupyter's own word for where it lives, on a page that is not on loopback.
 ROADS = """async ([page, baseUrl]) => {

@@ -5,7 +5,7 @@ import pytest
 from bare import until
 from scripted import ScriptedSession
 
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
 from realtime_nb.widgets.microphone import Microphone
 from realtime_nb.widgets.panel import VoicePanel
 from realtime_nb.widgets.scope import Scope

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from bare import until
 
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
 from realtime_nb.widgets.speaker import Speaker
 
 

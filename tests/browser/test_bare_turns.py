@@ -7,8 +7,8 @@ from scripted import ScriptedSession
 
 import realtime_nb as rt
 from realtime_nb.errors import ServerError
+from realtime_nb.protocol import events as ev
 from realtime_nb.widgets.panel import VoicePanel
-from realtime_nb.wire import events as ev
 
 #: What a screen reader would speak of the log: text that is put into it where the nearest `aria-live` is not off.
 READER = """

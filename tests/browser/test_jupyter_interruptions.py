@@ -8,7 +8,7 @@ from conftest import chromium_with
 from playwright.sync_api import expect
 
 import realtime_nb as rt
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
 
 pytestmark = pytest.mark.jupyter
 

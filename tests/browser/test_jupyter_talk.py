@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from realtime_nb.latency import STEPS
+from realtime_nb.conversation.timeline import STEPS
 
 pytestmark = pytest.mark.jupyter
 

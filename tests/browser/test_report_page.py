@@ -5,7 +5,7 @@ import pytest
 import result_folders
 from playwright.sync_api import expect
 
-from realtime_nb.audio import AudioClip
+from realtime_nb.media.clip import AudioClip
 
 
 @pytest.fixture(scope="module")

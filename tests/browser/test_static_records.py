@@ -15,8 +15,8 @@ from test_timeline import several
 from test_watched import watch
 
 import realtime_nb as rt
-from realtime_nb.audio import AudioClip
-from realtime_nb.comparison import Cell, Comparison
+from realtime_nb.media.clip import AudioClip
+from realtime_nb.speech.comparison import Cell, Comparison
 from realtime_nb.views import conversation_outputs, mimebundle
 from realtime_nb.views.spectrogram import spectrogram
 

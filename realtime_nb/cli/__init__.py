@@ -1,0 +1,4 @@
+"""The command line, `realtime-nb`.
+
+Floor 9: imports everything.
+"""

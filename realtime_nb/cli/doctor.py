@@ -1,0 +1,68 @@
+"""``realtime-nb doctor``: the lines in a terminal, as they come, or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from ..terminal import say
+
+if TYPE_CHECKING:
+    from ..diagnosis.checkup import Check, Checkup
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to those of ``realtime-nb``."""
+    parser = commands.add_parser(
+        "doctor",
+        help="look at packages, the local voice and the backend, and say what to do about what is broken",
+        description="Look at everything that a conversation needs and that needs no browser: packages, each part of "
+        "the local voice, and the chosen backend, which gets one real request. Ends with 0 if nothing is broken, else "
+        "with 1. Page, microphone and speaker: run realtime_nb.doctor() in a notebook cell.",
+    )
+    parser.add_argument(
+        "--backend",
+        help="openai, azure, local, or the address of a compatible server "
+        "(default: openai where OPENAI_API_KEY is set, local otherwise)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object when all is looked at")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what is found; return the exit code."""
+    from ..diagnosis.doctor import doctor
+
+    found = doctor(options.backend)
+    if options.json:
+        say(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+        return 0 if found.ok else 1
+    shown = _Shown()
+    shown.show(found.checkup)
+    found.listen(shown.show)
+    checkup = found.finished.result()
+    shown.show(checkup)
+    shown.conclude(checkup)
+    return 0 if checkup.ok else 1
+
+
+class _Shown:
+    """The lines that are printed already: each is printed once, when it comes."""
+
+    def __init__(self) -> None:
+        self._printed: list[Check] = []
+        self._width = shutil.get_terminal_size((100, 24)).columns
+
+    def show(self, checkup: Checkup) -> None:
+        from ..diagnosis.view import check_lines
+
+        for check in checkup.checks:
+            if check not in self._printed:
+                self._printed.append(check)
+                say("\n".join(check_lines(check, self._width)))
+
+    def conclude(self, checkup: Checkup) -> None:
+        from ..diagnosis.view import remark_lines, summary
+
+        say("\n".join([*remark_lines(checkup, self._width), f"set-up: {summary(checkup)}"]))

@@ -1,0 +1,564 @@
+"""What a conversation cost, charge by charge and reply by reply."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..display import Record
+from ..pricing.cost import Cost, cost_of, format_least, format_usd, is_free, metered_cost, price_tokens
+from ..pricing.prices import find_price
+from ..pricing.usage import BILLED, Usage
+from ..terminal import printable
+from .records import Reply, Turn
+
+if TYPE_CHECKING:
+    import pandas
+
+
+# --- What is billed for a reply, charge by charge, read off the records -----------------------------------------------
+
+#: Steps of a chain that are billed beside the reply's own words.
+_APART = ("transcription", "speech")
+#: One token of audio for so many ms. Source: OpenAI, "Managing costs" of the Realtime API.
+_MS_PER_TOKEN_IN, _MS_PER_TOKEN_OUT = 100, 50
+#: Source: OpenAI, "What are tokens and how to count them?".
+_CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charge:
+    """One thing that is billed: a reply's tokens, writing down a turn, or a step of a chain."""
+
+    what: str
+    """``"reply"``, ``"transcription"`` or ``"speech"``."""
+    model: str
+    usage: Usage
+    """Its tokens; none where it is billed by time or characters."""
+    cost: Cost | None
+    is_reported: bool = True
+    """Whether the server said what it took."""
+    is_due: bool = True
+    """Whether it is in the totals: all that was reported, and an answer that is whole, whose cost nobody knows else."""
+    untold_usd: float = 0.0
+    """What it may have cost where the server did not say what it took: an estimate, which is in no total."""
+
+    @property
+    def unsure_usd(self) -> float:
+        """What may come on top of what is in the totals; infinite where nobody can tell."""
+        return self.untold_usd + (self.cost.unsure_usd if self.cost else 0.0)
+
+    @property
+    def at_most_usd(self) -> float | None:
+        """What it can have cost at most; `None` where nobody can tell."""
+        if self.is_due and self.cost is None:
+            return None
+        most = (self.cost.total_usd if self.cost and self.is_due else 0.0) + self.unsure_usd
+        return most if math.isfinite(most) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostRow:
+    """What is billed for one reply, or for a turn that was written down and got none."""
+
+    response_id: str
+    asked: str
+    model: str
+    status: str
+    is_chain: bool
+    charges: tuple[Charge, ...]
+    unheard_ms: float | None
+    """How much of its audio was made but not heard; `None` where nobody told what was played."""
+    audio_ms: float
+    calls: str = ""
+    """Names of the functions that it calls."""
+
+    def of(self, what: str) -> list[Charge]:
+        """Return the charges of a kind."""
+        return [charge for charge in self.charges if charge.what == what]
+
+    @cached_property
+    def usage(self) -> Usage:
+        """The tokens of the reply itself."""
+        return sum((charge.usage for charge in self.of("reply")), Usage())
+
+    @property
+    def by_kind_usd(self) -> dict[str, float | None]:
+        """What the reply's own tokens cost, by what they are billed as."""
+        priced = [price_tokens(charge.usage, charge.model) for charge in self.of("reply")]
+        return {name: sum_known(usd[name] for usd in priced) for name in BILLED}
+
+    def usd(self, what: str) -> float | None:
+        """Return what the charges of a kind come to; `None` where a price or the usage is not known."""
+        return sum_known(charge.cost.total_usd if charge.cost else None for charge in self.of(what))
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What was reported, priced; `None` where nothing was, a price is not known, or a whole answer was not told."""
+        due = [charge for charge in self.charges if charge.is_due]
+        return sum_known(charge.cost.total_usd if charge.cost else None for charge in due) if due else None
+
+    @property
+    def unsure_usd(self) -> float:
+        """What may come on top of `cost_usd`, where the server did not say all that was taken; infinite at worst."""
+        return sum(charge.unsure_usd for charge in self.charges)
+
+    @property
+    def wasted_usd(self) -> float | None:
+        """What the unheard part of the audio cost; `None` where that is not known."""
+        if not self.unheard_ms:
+            return self.unheard_ms
+        spoken = self.usd("speech") if self.of("speech") else self.by_kind_usd["audio_out"]
+        return None if spoken is None else spoken * self.unheard_ms / self.audio_ms
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether the server said of anything what it took."""
+        return any(charge.is_reported for charge in self.charges)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether anything of it is in the totals."""
+        return any(charge.is_due for charge in self.charges)
+
+    def on(self, model: str) -> float | None:
+        """Return what it would have cost with another model: the same tokens, and what is billed apart as it was."""
+        due = [charge for charge in self.charges if charge.is_due]
+        own = [cost_of(charge.usage, model) if charge.is_reported else None for charge in due if charge.what == "reply"]
+        apart = [charge.cost for charge in due if charge.what != "reply"]
+        return None if self.is_chain else sum_known(cost.total_usd if cost else None for cost in (*own, *apart))
+
+
+def sum_known(amounts: Iterable[float | None]) -> float | None:
+    """Add up; what holds something unknown is unknown."""
+    total = 0.0
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
+
+
+def _transcription(turn: Turn) -> Charge | None:
+    """Return what writing a turn down took, if somebody did; in a chain that is a step of the reply."""
+    if turn.transcription_usage is None and turn.transcription_model is None:
+        return None
+    usage, model = turn.transcription_usage, turn.transcription_model
+    # Of a model that has a price, an account that cannot be read is none.
+    told = usage is not None and (turn.cost is not None or find_price(model) is None)
+    return Charge(
+        what="transcription",
+        model=model or "",
+        usage=Usage.from_realtime(usage),
+        cost=turn.cost,
+        is_reported=told,
+        is_due=told,
+        untold_usd=0.0 if told else _written_down_usd(turn, model),
+    )
+
+
+def _written_down_usd(turn: Turn, model: str | None) -> float:
+    """Estimate what writing down a turn cost, from how long it sounds; infinite where nobody knows that."""
+    audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
+    audio_ms = audio_ms or max(0.0, (turn.audio_end_ms or 0.0) - (turn.audio_start_ms or 0.0))
+    cost = metered_cost({"type": "duration", "seconds": audio_ms / 1000}, model)
+    words = math.ceil(len(turn.text) / _CHARACTERS_PER_TOKEN)
+    cost = cost or cost_of(Usage(audio_in=math.ceil(audio_ms / _MS_PER_TOKEN_IN), text_out=words), model)
+    return cost.total_usd if cost else math.inf
+
+
+def _own_charges(reply: Reply, before: Usage | None) -> Iterator[Charge]:
+    for name, stage in reply.stages.copy().items():
+        usage = None if stage.usage is None else Usage.from_realtime(stage.usage)
+        yield _charge(name if name in _APART else "reply", stage.model, usage, stage.cost, reply, before)
+    if not reply.stages:
+        yield _charge("reply", reply.model, reply.usage, reply.cost, reply, before)
+
+
+def _charges(reply: Reply, before: Usage | None) -> Iterator[Charge]:
+    yield from _own_charges(reply, before)
+    if reply.asked and reply.asked.reply is reply and (charge := _transcription(reply.asked)):
+        yield charge
+
+
+def _charge(
+    what: str, model: str, usage: Usage | None, cost: Cost | None, reply: Reply, before: Usage | None
+) -> Charge:
+    """Return a charge of a reply; one that is not told costs nothing where the model is free."""
+    tokens = (usage.input_tokens or usage.output_tokens) if usage else 0
+    # Of a model that has a price, an account that holds nothing is none.
+    told = usage is not None and (bool(tokens) or cost is not None or find_price(model) is None)
+    whole = reply.done and reply.status in ("completed", "incomplete")
+    if not told and is_free(find_price(model)):
+        cost = Cost()
+    return Charge(
+        what=what,
+        model=model,
+        usage=usage or Usage(),
+        cost=cost,
+        is_reported=told,
+        is_due=told or whole,
+        untold_usd=0.0 if told or whole or not reply.outputs else _cut_usd(what, model, reply, before or Usage()),
+    )
+
+
+def _cut_usd(what: str, model: str, reply: Reply, before: Usage) -> float:
+    """Estimate what a reply cost that was cut off, or broke off: what was made, and what the one before it read."""
+    if not reply.done:
+        return 0.0
+    if what == "transcription":
+        return _written_down_usd(reply.asked, model) if reply.asked else 0.0
+    text = reply.transcript
+    words = math.ceil(len(text) / _CHARACTERS_PER_TOKEN)
+    audio_ms = sum(part.audio_ms for turn in reply.turns for part in list(turn.parts.values()))
+    sound = Usage(audio_out=math.ceil(audio_ms / _MS_PER_TOKEN_OUT))
+    if what == "speech":
+        cost = metered_cost({"type": "characters", "characters": len(text)}, model)
+        cost = cost or cost_of(sound + Usage(text_in=words), model)
+    else:
+        made = Usage(text_out=words) if reply.stages else sound + Usage(text_out=words)
+        read = Usage(text_in=before.text_in, audio_in=before.audio_in, image_in=before.image_in)
+        if before.input_tokens == 0 and reply.asked:
+            read = _asked(reply.asked)
+        cost = cost_of(made + read, model)
+    return cost.total_usd if cost else 0.0
+
+
+def _asked(turn: Turn) -> Usage:
+    """Estimate the tokens of a question, which is the least that its answer read."""
+    audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
+    words = 0 if audio_ms else math.ceil(len(turn.text) / _CHARACTERS_PER_TOKEN)
+    return Usage(text_in=words, audio_in=math.ceil(audio_ms / _MS_PER_TOKEN_IN))
+
+
+def reply_row(reply: Reply, before: Usage | None = None) -> CostRow:
+    """Return the row of a reply; `before` is what the last one took of which that was told."""
+    unheard_ms, audio_ms = _unheard(reply)
+    return CostRow(
+        response_id=reply.response_id,
+        asked=reply.asked.text if reply.asked else "",
+        model=reply.model,
+        status=reply.status,
+        is_chain=bool(reply.stages),
+        charges=tuple(_charges(reply, before)),
+        unheard_ms=unheard_ms,
+        audio_ms=audio_ms,
+        calls=", ".join(turn.name for turn in reply.turns if turn.kind in ("function_call", "mcp_call")),
+    )
+
+
+def turn_row(turn: Turn) -> CostRow | None:
+    """Return the row of a turn that was written down and got no reply; `None` for others."""
+    charge = _transcription(turn) if turn.reply is None else None
+    if charge is None:
+        return None
+    return CostRow(
+        response_id="",
+        asked=turn.text,
+        model="",
+        status="no reply",
+        is_chain=False,
+        charges=(charge,),
+        unheard_ms=0.0,
+        audio_ms=0.0,
+    )
+
+
+class Tally:
+    """A running sum of what the charges can come to at most, as `Costs.at_most_usd` sums them up.
+
+    To count one more costs the same however many there are.
+    """
+
+    def __init__(self) -> None:
+        self._of: dict[Reply | Turn, float | None] = {}
+        self._before: dict[Reply | Turn, Usage | None] = {}
+        self._last: Usage | None = None
+        self._known = 0.0
+        self._unknown = 0
+
+    @property
+    def usd(self) -> float | None:
+        """Dollars; `None` while a price is not known, or the server did not say what was taken."""
+        return None if self._unknown else self._known
+
+    def count(self, record: Reply | Turn) -> None:
+        """Count a reply, or what it took to write down a turn, anew."""
+        used = self._before.setdefault(record, self._last)
+        charges = _own_charges(record, used) if isinstance(record, Reply) else filter(None, [_transcription(record)])
+        usd = sum_known(each.at_most_usd for each in charges)
+        before, self._of[record] = self._of.get(record, 0.0), usd
+        self._known += (usd or 0.0) - (before or 0.0)
+        self._unknown += (usd is None) - (before is None)
+        if isinstance(record, Reply):
+            self._last = record.usage or self._last
+
+    def recount(self) -> None:
+        """Count all of it at the prices of now."""
+        for record in self._of:
+            self.count(record)
+
+
+def _unheard(reply: Reply) -> tuple[float | None, float]:
+    """Return how many ms of a reply's audio were made but not heard, `None` where nobody tells, and all its ms."""
+    unheard: float | None = 0.0
+    total = 0.0
+    for turn in reply.turns:
+        audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
+        if not audio_ms:
+            continue
+        total += audio_ms
+        heard = turn.truncated_ms if turn.truncated_ms is not None else turn.played_ms
+        if heard is None or unheard is None:
+            unheard = None
+        elif turn.interrupted or turn.truncated_ms is not None:
+            unheard += max(0.0, audio_ms - heard)
+    return unheard, total
+
+
+# --- What a conversation cost: a row for each reply, what is billed apart beside it, and what was made but not heard
+# ---
+
+#: What a session is compared with unless told otherwise: the current models, and the prices of the launch.
+MODELS = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-4o-realtime-preview-2024-10-01")
+#: More remarks about single answers are too many to read.
+_REMARKS_SHOWN = 5
+
+
+class Costs(Record):
+    """What a conversation has cost so far; made by `Conversation.costs`.
+
+    `frame` is a data frame with a row for each reply, and ``costs["cost_usd"]`` one of its columns.
+
+    Parameters
+    ----------
+    replies : sequence of Reply
+        In the order in which they began.
+    turns : sequence of Turn
+        All turns, deleted ones too: they were written down, and that was billed.
+
+    Notes
+    -----
+    Writing down what the person said is billed apart, at the price of the transcription's own model. It stands in the
+    row of the first reply to that turn (``transcription_usd``), or in a row of its own where there was none, so that
+    the sum of ``cost_usd`` holds everything once. For a chain, ``speech_usd`` is its last step; the tokens in the row
+    are those of the text model.
+
+    A reply whose usage the server did not tell (a failed one, one that was cut off, or one that is still being made)
+    has a row, but is in no total. Where a price is not known, or the server did not say what a whole answer took,
+    neither is what it is part of: `NaN` in the frame, `None` in the totals. Tokens that the server does not split by
+    kind count as text: then the totals are the least, and `at_most_usd` is the most. `remarks` say all of that.
+
+    Wasted is what was made but not heard: ``audio_out_usd · unheard_ms / audio_ms`` (for a chain ``speech_usd``), with
+    ``unheard_ms`` from where the server cut the turn, or from where playback was stopped. Where no speaker told what
+    was played, it is not known.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session:
+    ...     reply = session.ask("Hello!").result()
+    >>> costs = session.conversation.costs()
+    >>> costs.total_usd, len(costs.frame)
+    (0.0, 1)
+    >>> costs.on("gpt-realtime-2.1")["gpt-realtime-2.1"] > 0       # what it would have cost there
+    True
+    """
+
+    def __init__(self, replies: Sequence[Reply], turns: Sequence[Turn]):
+        rows: list[CostRow] = []
+        before: Usage | None = None
+        for reply in replies:
+            rows.append(reply_row(reply, before))
+            before = reply.usage or before
+        self.rows: list[CostRow] = [*rows, *(row for turn in turns if (row := turn_row(turn)) is not None)]
+        """A `CostRow` for each row of the frame."""
+
+    @cached_property
+    def frame(self) -> pandas.DataFrame:
+        """A data frame with a row for each reply.
+
+        Columns: ``response_id``, ``asked``, ``calls`` (the functions called), ``model``, ``status``; for each of
+        ``text_fresh``, ``text_cached``, ``audio_fresh``, ``audio_cached``, ``image_fresh``, ``image_cached``,
+        ``text_out`` and ``audio_out``
+        ``…_tokens`` and ``…_usd``, which hold each token and each dollar of the reply once; ``transcription_usd`` and
+        ``speech_usd``, billed apart; ``cost_usd``, the sum; ``cumulative_usd``; ``cached_share`` of the input, 0 to 1;
+        ``unheard_ms`` and ``wasted_usd``.
+        """
+        import pandas
+
+        rows = [
+            {**_columns(row), "cumulative_usd": total}
+            for row, total in zip(self.rows, self.cumulative_usd, strict=True)
+        ]
+        frame = pandas.DataFrame(rows, columns=_COLUMNS, index=range(1, len(rows) + 1))
+        numbers = [name for name in _COLUMNS if name.endswith(("_usd", "_share", "_ms"))]
+        return frame.astype(dict.fromkeys(numbers, "float64")).rename_axis("reply")
+
+    def __getitem__(self, column: Any) -> Any:
+        return self.frame[column]
+
+    def __iter__(self) -> Iterator[CostRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def total_usd(self) -> float | None:
+        """What was reported, priced; `None` where a price is not known, or a whole answer was not told."""
+        return sum_known(row.cost_usd for row in self.rows if row.is_due)
+
+    @property
+    def at_most_usd(self) -> float | None:
+        """What it can have cost at most, which is what bounds count: `total_usd` where the server told everything.
+
+        An answer that was cut off, and of which the server does not tell what it took, counts by its sound and its
+        words and what the one before it read. `None` where nobody can tell.
+        """
+        total, unsure = self.total_usd, self.unsure_usd
+        return None if total is None or math.isinf(unsure) else total + unsure
+
+    @property
+    def unsure_usd(self) -> float:
+        """What may come on top of `total_usd`; infinite where nobody can tell."""
+        return sum(row.unsure_usd for row in self.rows)
+
+    @property
+    def cumulative_usd(self) -> list[float | None]:
+        """What it had cost up to and with each row; `None` from the first unknown price on."""
+        totals: list[float | None] = []
+        total: float | None = 0.0
+        for row in self.rows:
+            if row.is_due:
+                total = sum_known((total, row.cost_usd))
+            totals.append(total)
+        return totals
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all replies."""
+        return sum((row.usage for row in self.rows), Usage())
+
+    @property
+    def cached_share(self) -> float | None:
+        """How much of what the models read came from the cache, 0 to 1; `None` where they read nothing."""
+        return self.usage.cached_share
+
+    @property
+    def apart_usd(self) -> float | None:
+        """What was billed apart: transcriptions, and the speech of a chain."""
+        charges = (charge for row in self.rows for charge in row.charges if charge.what != "reply")
+        return sum_known(charge.cost.total_usd if charge.cost else None for charge in charges if charge.is_due)
+
+    @property
+    def wasted_usd(self) -> float | None:
+        """What was made but not heard cost, where somebody told what was played; `None` if of no reply."""
+        told = [row for row in self.rows if row.unheard_ms is not None]
+        return sum_known(row.wasted_usd for row in told) if told else None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is in no total, and why; and what in the totals may be wrong."""
+        charges = [charge for row in self.rows for charge in row.charges]
+        unpriced = {charge.model for charge in charges if charge.is_reported and charge.cost is None}
+        whole = sum(charge.is_due and not charge.is_reported and charge.cost is None for charge in charges)
+        silent = sum(not charge.is_due for charge in charges)
+        odd = list(dict.fromkeys(remark for charge in charges if charge.cost for remark in charge.cost.remarks))
+        remarks = [_unpriced(model) for model in sorted(unpriced)]
+        told = f"of {len(charges)} charges the server did not say what they took"
+        if whole:
+            remarks.append(f"for {whole} {told}: the sum is not known")
+        if silent:
+            remarks.append(f"for {silent} {told}: not counted")
+        if len(odd) > _REMARKS_SHOWN:
+            odd[_REMARKS_SHOWN:] = [f"{len(odd) - _REMARKS_SHOWN} more remarks are in Reply.cost"]
+        return remarks + odd
+
+    def on(self, *models: str) -> Elsewhere:
+        """Return what this session would have cost with other models.
+
+        Parameters
+        ----------
+        *models : str
+            Names as in the price table, e.g. ``"gpt-realtime-mini"`` or ``"azure/eu/gpt-realtime"``; by default the
+            current ones and that of October 2024.
+
+        Returns
+        -------
+        elsewhere : Elsewhere
+            For the same tokens, as often cached; what is billed apart stays as it was. Another model would say other
+            things, at another length.
+        """
+        return Elsewhere(self, models or MODELS)
+
+    def __repr__(self) -> str:
+        return f"Costs({len(self)} rows, {format_least(self.total_usd, self.unsure_usd)})"
+
+
+class Elsewhere(Record):
+    """What a session would have cost with other models, by name."""
+
+    def __init__(self, costs: Costs, models: Sequence[str]):
+        self.costs = costs
+        self.totals_usd: dict[str, float | None] = {
+            model: sum_known(row.on(model) for row in costs.rows if row.is_due) for model in models
+        }
+        """Dollars by model; `None` where a price is not known, or the session was a chain."""
+
+    def __getitem__(self, model: str) -> float | None:
+        return self.totals_usd[model]
+
+    def times(self, model: str) -> float | None:
+        """Return how many times this session's own cost that is; `None` where either is not known, or nothing."""
+        total, own = self.totals_usd[model], self.costs.total_usd
+        return None if total is None or not own else total / own
+
+    @property
+    def frame(self) -> pandas.DataFrame:
+        """A data frame with a row for each model: ``total_usd``, and ``times`` this session's own cost."""
+        import pandas
+
+        rows = [{"total_usd": usd, "times": self.times(model)} for model, usd in self.totals_usd.items()]
+        index = pandas.Index(self.totals_usd, name="model")
+        return pandas.DataFrame(rows, index=index, columns=["total_usd", "times"], dtype="float64")
+
+    def __repr__(self) -> str:
+        totals = ", ".join(f"{printable(model)} {format_usd(usd)}" for model, usd in self.totals_usd.items())
+        return f"Elsewhere({totals})"
+
+
+def _unpriced(model: str) -> str:
+    if find_price(model) is None:
+        return f"the price of {model or 'a model without a name'} is not known: see realtime_nb.use_prices"
+    return f"{model} has no price for all that it took: see realtime_nb.use_prices"
+
+
+def _columns(row: CostRow) -> dict[str, Any]:
+    by_kind, tokens = row.by_kind_usd, row.usage.tokens
+    return {
+        "response_id": row.response_id,
+        "asked": row.asked,
+        "calls": row.calls,
+        "model": row.model,
+        "status": row.status,
+        **{f"{name}_tokens": tokens[name] for name in BILLED},
+        **{f"{name}_usd": by_kind[name] for name in BILLED},
+        "transcription_usd": row.usd("transcription"),
+        "speech_usd": row.usd("speech"),
+        "cost_usd": row.cost_usd,
+        "cached_share": row.usage.cached_share,
+        "unheard_ms": row.unheard_ms,
+        "wasted_usd": row.wasted_usd,
+    }
+
+
+_COLUMNS = [
+    *("response_id", "asked", "calls", "model", "status"),
+    *(f"{name}_tokens" for name in BILLED),
+    *(f"{name}_usd" for name in BILLED),
+    *("transcription_usd", "speech_usd", "cost_usd", "cumulative_usd", "cached_share", "unheard_ms", "wasted_usd"),
+]

@@ -1,0 +1,174 @@
+"""When things happened for one reply: from the last speech at the microphone to the first sound of the answer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from ..display import Record
+from ..media.clip import AudioClip
+from ..protocol.local_events import ClockAligned
+
+#: Sound: louder than -60 dB of full scale, as the page counts it too (player.worklet.js).
+AUDIBLE = 0.001
+
+#: What happens on the way, in this order, and what the time before it was spent on.
+_STEPS = {
+    "spoken": "",
+    "captured": "capture",
+    "arrived": "road",
+    "sent": "kernel",
+    "written": "socket",
+    "turn_detected": "turn detection",
+    "first_audio": "model first byte",
+    "started": "playback pre-roll",
+    "sounded": "leading silence",
+    "audible": "loudspeaker",
+}
+#: The same where no page plays.
+_STEPS_UNPLAYED = {
+    **{mark: step for mark, step in _STEPS.items() if mark not in ("started", "sounded", "audible")},
+    "audible_on_arrival": "leading silence",
+}
+
+
+def first_audible_ms(clip: AudioClip) -> float | None:
+    """Return where a clip's first audible sample lies; `None` where all is silence."""
+    loud = np.abs(clip.samples) > AUDIBLE
+    return float(loud.argmax()) * 1000 / clip.sample_rate if loud.any() else None
+
+
+def silence_at_end_ms(clip: AudioClip) -> float:
+    """Return how long a clip is below -60 dB of full scale at its end; all of it where it is silent throughout."""
+    loud = np.flatnonzero(np.abs(clip.samples) > AUDIBLE)
+    return (len(clip.samples) - (int(loud[-1]) + 1 if len(loud) else 0)) * 1000 / clip.sample_rate
+
+
+class Timing(Record):
+    """When things happened for one reply, in ms after the person had finished; `None` for what is not known.
+
+    For a spoken turn that is when the last speech was sent to the server, before the silence by which a turn is
+    detected; for a turn ended by hand, when it was committed; otherwise when the response was asked for. What came
+    before that is negative.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> with rt.RealtimeSession(backend="local") as session:
+    ...     timing = session.ask(rt.speak("What time is it?")).result().timing
+    >>> timing.created_ms <= timing.first_audio_ms <= timing.done_ms
+    True
+    """
+
+    def __init__(self) -> None:
+        self.origin_ms = 0.0
+        """Session time from which the others count."""
+        self.clock: ClockAligned | None = None
+        """How the page's clock was told from the kernel's, for what the page says; `None` without a page."""
+        self._marks: dict[str, float] = {}
+
+    def mark(self, name: str, elapsed_ms: float | None) -> None:
+        """Note the session time of something that happens once; later marks change nothing."""
+        if elapsed_ms is not None:
+            self._marks.setdefault(name, elapsed_ms)
+
+    def _after_origin(self, name: str) -> float | None:
+        return self._marks[name] - self.origin_ms if name in self._marks else None
+
+    @property
+    def spoken_ms(self) -> float | None:
+        """The last speech, as turn detection found its end, was at the microphone; by the page's clock."""
+        return self._after_origin("spoken")
+
+    @property
+    def captured_ms(self) -> float | None:
+        """The frame with the last speech was full; by the page's clock."""
+        return self._after_origin("captured")
+
+    @property
+    def arrived_ms(self) -> float | None:
+        """That frame had come to the kernel's I/O thread."""
+        return self._after_origin("arrived")
+
+    @property
+    def written_ms(self) -> float | None:
+        """That frame, or the commit of a turn by hand, was written to the server's socket."""
+        return self._after_origin("written")
+
+    @property
+    def turn_detected_ms(self) -> float | None:
+        """The server said that the turn is over."""
+        return self._after_origin("turn_detected")
+
+    @property
+    def created_ms(self) -> float | None:
+        """The response had begun."""
+        return self._after_origin("created")
+
+    @property
+    def first_text_ms(self) -> float | None:
+        """The first words of the answer came."""
+        return self._after_origin("first_text")
+
+    @property
+    def first_audio_ms(self) -> float | None:
+        """The first audio of the answer came; it may begin with silence."""
+        return self._after_origin("first_audio")
+
+    @property
+    def started_ms(self) -> float | None:
+        """The page rendered the first sample of the answer, silent or not; by the page's clock."""
+        return self._after_origin("started")
+
+    @property
+    def first_audible_ms(self) -> float | None:
+        """The first sample above -60 dB of full scale was heard.
+
+        Where a page plays: when it left the loudspeaker, as far as the browser knows its latency. Elsewhere as if
+        the answer were played as it comes, with nothing in between: its leading silence counts.
+        """
+        return self._after_origin("audible" if self.is_played else "audible_on_arrival")
+
+    @property
+    def is_played(self) -> bool:
+        """Whether a page reported that it plays the answer."""
+        return "started" in self._marks
+
+    @property
+    def voice_to_voice_ms(self) -> float | None:
+        """From the last speech at the microphone to the first audible sample from the loudspeaker."""
+        if "spoken" not in self._marks or "audible" not in self._marks:
+            return None
+        return self._marks["audible"] - self._marks["spoken"]
+
+    @property
+    def done_ms(self) -> float | None:
+        """The response was done."""
+        return self._after_origin("done")
+
+    @property
+    def steps(self) -> dict[str, tuple[float, float]]:
+        """What the time up to the first audible sample was spent on: when each step began and ended, by its name.
+
+        A step ends with its own mark and begins where the last one known before it ended; what is not known has no
+        step. `realtime_nb.conversation.timeline` says what they are.
+        """
+        names = _STEPS if self.is_played else _STEPS_UNPLAYED
+        known = {"sent": 0.0} | {mark: at - self.origin_ms for mark, at in self._marks.copy().items() if mark in names}
+        order = [mark for mark in names if mark in known]
+        return {names[mark]: (known[before], known[mark]) for before, mark in pairwise(order)}
+
+    @property
+    def stages(self) -> dict[str, tuple[float, float | None]]:
+        """When each step of a chain began and was done, by its name; empty for other systems."""
+        return {
+            name: (at_ms - self.origin_ms, self._after_origin(f"{name}.done"))
+            for mark, at_ms in self._marks.copy().items()
+            for name, _, what in [mark.partition(".")]
+            if what == "started"
+        }
+
+    def __repr__(self) -> str:
+        marks = ", ".join(f"{name}_ms={self._after_origin(name):.0f}" for name in list(self._marks))
+        return f"Timing({marks})"

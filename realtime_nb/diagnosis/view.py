@@ -1,0 +1,89 @@
+"""A look at the set-up: a table that can be pasted into an issue."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from ..views import look, mimebundle
+from ..views.html import badge, escape, note, section, table
+from .checkup import Check, Checkup, State
+
+__all__ = ["check_lines", "checkup_bundle", "checkup_text", "mimebundle", "remark_lines", "summary"]
+
+_TONES: dict[State, str] = {"ok": "good", "warning": "warn", "broken": "bad"}
+_SIGNS: dict[State, str] = {"ok": "✓", "warning": "!", "broken": "✗"}
+_URGENCY: tuple[State, ...] = ("broken", "warning", "ok")
+_NARROWEST = 40
+
+
+def checkup_bundle(checkup: Checkup) -> dict[str, Any]:
+    """Return the looks of what was found."""
+    rows = [
+        (
+            badge(f"{_SIGNS[check.state]} {check.state}", _TONES[check.state]),
+            escape(check.name),
+            _told(check),
+        )
+        for check in _urgent_first(checkup)
+    ]
+    remarks = "".join(note(f"Not checked: {text}") for text in checkup.unchecked)
+    lines = table(("", "what", "what was found"), rows)
+    return {
+        "text/plain": checkup_text(checkup, width=100),
+        "text/html": section(lines, remarks, title=f"Set-up · {summary(checkup)}"),
+    }
+
+
+def _told(check: Check) -> str:
+    fix = f"<br><strong>→ {escape(check.fix)}</strong>" if check.fix else ""
+    # Addresses are broken, too: the cure must not lie outside of a narrow page.
+    return f'<span style="overflow-wrap:anywhere">{escape(check.said)}{fix}</span>'
+
+
+def _urgent_first(checkup: Checkup) -> list[Check]:
+    return sorted(checkup.checks, key=lambda check: _URGENCY.index(check.state))
+
+
+def summary(checkup: Checkup) -> str:
+    """Return how it stands, in a few words."""
+    broken, warnings = checkup.count("broken"), checkup.count("warning")
+    counts = [f"{broken} broken"] * bool(broken) + [f"{warnings} warning{'s' * (warnings > 1)}"] * bool(warnings)
+    return ", ".join([*counts, f"{checkup.count('ok')} ok"])
+
+
+def checkup_text(checkup: Checkup, width: int | None = None) -> str:
+    """Return the lines as a table for a terminal, of its width unless told otherwise."""
+    width = width or shutil.get_terminal_size((100, 24)).columns
+    lines = [line for check in _urgent_first(checkup) for line in check_lines(check, width)]
+    return "\n".join([*lines, *remark_lines(checkup, width), f"set-up: {summary(checkup)}"])
+
+
+def check_lines(check: Check, width: int) -> Iterator[str]:
+    """Yield the lines of one check."""
+    yield from _wrapped(check.said, f"{_SIGNS[check.state]} {check.state:8}{check.name:16} ", width)
+    if check.fix:
+        yield from _wrapped(f"→ {check.fix}", " " * 27, width)
+
+
+def remark_lines(checkup: Checkup, width: int) -> list[str]:
+    """Return what was not looked at."""
+    return [line for text in checkup.unchecked for line in _wrapped(f"not checked: {text}", "", width)]
+
+
+def _wrapped(text: str, first: str, width: int) -> list[str]:
+    indent = " " * len(first)
+    wrapped = textwrap.wrap(
+        text,
+        max(width, len(first) + _NARROWEST),
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return wrapped or [first.rstrip()]
+
+
+look.register(Checkup, checkup_bundle)

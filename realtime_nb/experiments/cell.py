@@ -1,0 +1,434 @@
+"""One question, once, to one system under one condition: how it is put and measured."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..conversation.conversation import Conversation
+from ..conversation.records import Reply
+from ..errors import LocalProtocolError, RealtimeError, ServerError, SettingsError
+from ..loop import submit
+from ..media.clip import AudioClip
+from ..sessions.rate_limit import Limiter
+from ..sessions.realtime import RealtimeSession
+from ..sessions.session import Session
+from .conditions import Pipeline, apply_conditions
+from .dataset import Example
+from .graders import Answer, Grader, grade_tool_calls, graded
+from .metrics import answer_of, grade_talk, measure, measure_talk
+from .retrying import after, may_pass, pause
+from .scenario import Scenario
+from .stopping import Cell, at_work, leave_to_parent
+from .talk import Talker
+
+# --- How a question is put: all at once, or at the pace of a person who says it and hears the answer out --------------
+
+
+def ask(session: Session, clip: AudioClip, *, live: bool, timeout_s: float) -> Reply:
+    """Put a question to an open session, and wait for its answer; for a worker's own thread.
+
+    Parameters
+    ----------
+    session : Session
+        Of any kind.
+    clip : AudioClip
+        The question.
+    live : bool
+        Whether it is said as fast as it sounds, and the answer heard as fast as that sounds. A `RealtimeSession` with
+        turn detection gets it as from an open microphone (`RealtimeSession.listen_to`), and finds its turns; others
+        get it as a turn when it has been said.
+    timeout_s : float
+        How long to wait at most, on top of the time for which the question is said.
+
+    Returns
+    -------
+    reply : Reply
+        The last one.
+
+    Raises
+    ------
+    RealtimeError
+        If turn detection finds no turn in the clip; or whatever the session raises.
+    TimeoutError
+        If it takes too long.
+    """
+    if not live:
+        # A silent server is told of by name before the time for the whole is over.
+        return session.ask(clip, timeout_s=timeout_s).result(timeout_s + _GRACE_S)
+    pending = submit(ask_live(session, clip))
+    try:
+        return pending.result(timeout_s + clip.duration_s)
+    finally:
+        pending.cancel()  # Of a microphone that is still open; does nothing where all is done.
+
+
+#: How long a session may take to give up an answer that does not come.
+_GRACE_S = 3.0
+
+
+async def ask_live(session: Session, clip: AudioClip) -> Reply:
+    """Put a question at the pace at which it sounds, on the I/O thread; see `ask`."""
+    if isinstance(session, RealtimeSession) and session.turn_detection is not None:
+        replies = (await session.listen_to(clip, hears_out=True)).replies
+        if not replies:
+            raise RealtimeError("turn detection found no turn in the clip that was to be answered")
+        return replies[-1]
+    await asyncio.sleep(clip.duration_s)
+    reply = await session.ask(clip)
+    sounds_ms = reply.audio.duration_s * 1000 if reply.audio is not None else 0.0
+    played_ms = session.elapsed_ms - reply.timing.origin_ms - (reply.timing.first_audio_ms or 0.0)
+    await asyncio.sleep(max(0.0, sounds_ms - played_ms) / 1000)
+    return reply
+
+
+# --- What is asked of a session in one cell: put to it, heard, and measured -------------------------------------------
+
+
+class Question(Protocol):
+    """What a cell asks."""
+
+    failure: tuple[str, str] | None
+    """What kind of failure it came to, and why, where nothing was raised."""
+
+    def prepare(self) -> None:
+        """Read or speak what will be said, as far as that is known, and let the conditions happen to it."""
+        ...
+
+    def put(self, session: Session, timeout_s: float) -> None:
+        """Ask it, of a session that is open, and wait for the answers; each may take so long."""
+        ...
+
+    def sounds(self) -> Mapping[str, AudioClip | None]:
+        """Return what was said, ``"input"``, and what was answered, ``"output"``, as far as they are there."""
+        ...
+
+    def answer(self) -> Answer:
+        """Return what graders get."""
+        ...
+
+    def measures(self) -> dict[str, Any]:
+        """Return the columns of what came of it."""
+        ...
+
+    def grades(self) -> dict[str, Any]:
+        """Return the grades by what the dataset expects."""
+        ...
+
+
+def question_of(example: Example, pipeline: Pipeline, seed: int, *, live: bool = False) -> Question:
+    """Return what asks an example under a condition, at once, or at the pace at which it sounds."""
+    if isinstance(example, Scenario):
+        return TalkQuestion(example, pipeline, seed, live=live or example.is_paced)
+    return SpokenQuestion(example, pipeline, seed, live=live)
+
+
+class SpokenQuestion:
+    """One clip, and its answer."""
+
+    def __init__(self, example: Example, pipeline: Pipeline, seed: int, *, live: bool = False):
+        self.failure: tuple[str, str] | None = None
+        self._example, self._pipeline, self._seed, self._live = example, pipeline, seed, live
+        self._clip: AudioClip | None = None
+        self._conversation = Conversation()
+
+    def prepare(self) -> None:
+        """Make the clip."""
+        self._clip = apply_conditions(self._pipeline, self._example.clip(), self._seed)
+
+    def put(self, session: Session, timeout_s: float) -> None:
+        """Ask it."""
+        assert self._clip is not None
+        self._conversation = session.conversation
+        reply = ask(session, self._clip, live=self._live, timeout_s=timeout_s)
+        if reply.status != "completed":
+            self.failure = reply.status, f"{reply.reason or reply.error or 'no reason was given'}"
+
+    def sounds(self) -> Mapping[str, AudioClip | None]:
+        """Return the clip, and the answer's sound."""
+        return {"input": self._clip, "output": self.answer().audio}
+
+    def answer(self) -> Answer:
+        """Return the answer, as far as there is one."""
+        return answer_of(self._conversation, self._example)
+
+    def measures(self) -> dict[str, Any]:
+        """Measure the answer."""
+        assert self._clip is not None
+        return measure(self.answer(), self._clip)
+
+    def grades(self) -> dict[str, Any]:
+        """Grade its calls of tools."""
+        grades = grade_tool_calls(self._example, self.answer().tool_calls)
+        if grades:
+            right = grades["tool_call_correctness"] and grades["tool_call_arg_correctness"]
+            grades["task_success"] = int(bool(right))
+        return grades
+
+
+class TalkQuestion:
+    """A scenario, and what came of it."""
+
+    def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int, *, live: bool):
+        self.failure: tuple[str, str] | None = None
+        self._scenario, self._live = scenario, live
+        self._talker = Talker(scenario, pipeline, seed)
+        self._conversation = Conversation()
+
+    def prepare(self) -> None:
+        """Make the clips of the script, so that what is wrong with them is found before anything is asked."""
+        for place, turn in enumerate(self._scenario.script):
+            self._talker.clip(turn, place)
+
+    def put(self, session: Session, timeout_s: float) -> None:
+        """Have the conversation."""
+        self._conversation = session.conversation
+        (self._talker.talk_with if self._live else self._talker.ask)(session, timeout_s)
+        self.failure = self._failure()
+
+    def _failure(self) -> tuple[str, str] | None:
+        for number, each in enumerate(self._talker.talk.exchanges, 1):
+            for reply in each.replies:
+                # One that was cancelled has been spoken into.
+                if reply.status not in ("completed", "cancelled") or (reply.status == "cancelled" and not self._live):
+                    return reply.status, f"turn {number}: {reply.reason or reply.error or 'no reason was given'}"
+        return None
+
+    def sounds(self) -> Mapping[str, AudioClip | None]:
+        """Return both tracks, as far as they go."""
+        return {"input": self._talker.talk.input, "output": self._talker.talk.output}
+
+    def answer(self) -> Answer:
+        """Return the whole conversation."""
+        return answer_of(self._conversation, self._scenario)
+
+    def measures(self) -> dict[str, Any]:
+        """Measure it, and each of its turns."""
+        return measure_talk(self._talker.talk, self._scenario, self._conversation)
+
+    def grades(self) -> dict[str, Any]:
+        """Grade what it, and each of its turns, expects."""
+        return grade_talk(self._talker.talk, self._scenario)
+
+
+# --- One question, once, to one system under one condition: the work that an executor is given, and what comes of it
+# ---
+
+#: Makes a session; called once for each cell.
+Factory = Callable[[], Session]
+
+_CLOSE_TIMEOUT_S = 10.0
+#: Cells of a process measure and write one after the other: many threads that compute would keep the I/O thread, which
+#: has live sessions to serve, from the interpreter for tens of milliseconds.
+_COMPUTING = threading.Lock()
+#: Sessions that cells have had: a question in another one's conversation would be another question.
+_TAKEN: weakref.WeakSet[Session] = weakref.WeakSet()
+_TAKING = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a worker needs to know. It can be sent to another process, and holds no key."""
+
+    cell_id: str
+    system: str
+    factory: Factory
+    example: Example
+    condition: str
+    pipeline: Pipeline
+    repeat: int
+    seed: int
+    """Of the clip's conditions: the same for all systems and repeats."""
+    graders: Mapping[str, Grader]
+    timeout_s: float
+    live: bool = False
+    """Whether the question is said, and the answer heard, as fast as they sound."""
+    retries: int = 2
+    """How often at most it is asked again where that may help."""
+    limiter: Limiter | None = None
+    """Only where the worker is a thread of this process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of it: a row of the results, and the files that belong to it, by their paths in the folder."""
+
+    row: dict[str, Any]
+    files: dict[str, bytes]
+    stopped: bool = False
+    """Whether it was stopped before there was an answer, so that it is to be asked again."""
+
+
+def run_cell(work: Work) -> Outcome:
+    """Ask the question, and again where that may help; a failure of whatever kind is a row with its stage and error."""
+    leave_to_parent()
+    earlier: list[dict[str, Any]] = []
+    with at_work(work) as cell:
+        while True:
+            attempt = _Attempt(work, cell=cell)
+            try:
+                attempt.run()
+            except Exception as error:
+                attempt.fail(type(error).__name__, str(error) or type(error).__name__, error)
+            finally:
+                attempt.close()
+            is_over = len(earlier) >= work.retries or not may_pass(attempt.error)
+            if not is_over and not cell.stopped.is_set():
+                earlier.append(attempt.row)
+                pause(len(earlier), attempt.error)
+            if is_over or cell.stopped.is_set():
+                stopped = cell.stopped.is_set() and attempt.row["status"] != "completed"
+                return Outcome(row=after(attempt.row, earlier), files=attempt.files, stopped=stopped)
+
+
+def lost_cell(work: Work, error: Exception) -> Outcome:
+    """Return what is known of a cell of which the worker gave nothing back: a row that says so."""
+    attempt = _Attempt(work, stage="worker")
+    attempt.fail(type(error).__name__, str(error) or type(error).__name__, error)
+    return Outcome(row=after(attempt.row, ()), files={})
+
+
+@dataclass
+class _Attempt:
+    work: Work
+    row: dict[str, Any] = field(init=False)
+    files: dict[str, bytes] = field(default_factory=dict)
+    session: Session | None = None
+    stage: str = "input"
+    cell: Cell = field(default_factory=Cell)
+    error: Exception | None = None
+    """What it failed with, where it may be asked again for it."""
+
+    def __post_init__(self) -> None:
+        work, example = self.work, self.work.example
+        self.row = {
+            "cell_id": work.cell_id,
+            "example_id": example.example_id,
+            "system": work.system,
+            "condition": work.condition,
+            "repeat": work.repeat,
+            "input_seed": work.seed,
+            "tags": ";".join(example.tags),
+            "user_text": example.text,
+            "gt_tool_call": example.tool_call,
+            "gt_tool_call_arg": json.dumps(dict(example.tool_arguments), ensure_ascii=False)
+            if example.tool_call
+            else "",
+            "status": "completed",
+            "failure_stage": "",
+            "error_type": "",
+            "error_message": "",
+        }
+
+    def run(self) -> None:
+        work = self.work
+        question = question_of(work.example, work.pipeline, work.seed, live=work.live)
+        question.prepare()
+        self._keep_sounds(question)
+        self.stage = "session"
+        self.session = self.cell.session = session = _new_session(work)
+        self.row["model"] = session.model
+        if work.limiter is not None:
+            session.bounds.limiter = work.limiter
+        self.stage = "connect"
+        if self.cell.stopped.is_set():
+            raise LocalProtocolError("it was stopped before it was asked")
+        session.connect().result(work.timeout_s)
+        self.stage = "response"
+        try:
+            question.put(session, work.timeout_s)
+        except Exception:
+            with suppress(Exception):  # It may still go on, and cost more.
+                self._keep_sounds(question)
+                self.row |= {name: it for name, it in question.measures().items() if not name.startswith("cost_")}
+            raise
+        self._keep_sounds(question)
+        with _COMPUTING:
+            self.row |= question.measures()
+        if question.failure is not None:
+            self.fail(*question.failure, _error_in(session))
+        if self.row["status"] == "completed":
+            self._grade(question)
+
+    def _grade(self, question: Question) -> None:
+        self.stage = "grade"
+        self.row |= question.grades()
+        columns, error = graded(question.answer(), self.work.graders)
+        self.row |= columns
+        if error is not None:
+            raise error
+
+    def fail(self, kind: str, message: str, error: Exception | None = None) -> None:
+        self.error = error if self.stage != "grade" else None  # The answer is there; it is not asked for again.
+        self.row |= {"status": "failed", "failure_stage": self.stage, "error_type": kind, "error_message": message}
+
+    def close(self) -> None:
+        """End the session, and keep what passed in it."""
+        session, self.cell.session = self.session, None
+        if session is None:
+            return
+        with suppress(Exception):  # What came of the question is known.
+            session.close().result(_CLOSE_TIMEOUT_S)
+        # Also of an answer that never came to its end.
+        if "cost_usd" not in self.row:
+            self.row["cost_usd"] = session.bounds.spent_usd
+            if remarks := session.conversation.costs().remarks:
+                self.row["cost_remarks"] = "; ".join(remarks)
+        if not len(session.log):
+            return
+        try:
+            with _COMPUTING, tempfile.TemporaryDirectory(prefix="realtime_nb-cell-") as folder:
+                session.save(Path(folder) / "recording")
+                self._take(Path(folder) / "recording")
+        except (OSError, RealtimeError) as error:
+            self.row["recording_error"] = str(error)
+
+    def _take(self, recording: Path) -> None:
+        for file in sorted(recording.iterdir()):
+            self.files[f"recordings/{self.work.cell_id}/{file.name}"] = file.read_bytes()
+        self.files[f"events/{self.work.cell_id}.jsonl"] = (recording / "events.jsonl").read_bytes()
+        self.row["event_log_path"] = f"events/{self.work.cell_id}.jsonl"
+
+    def _keep_sounds(self, question: Question) -> None:
+        for name, clip in question.sounds().items():
+            if clip is not None:
+                path = f"audio/{self.work.cell_id}/{name}.wav"
+                self.files[path] = clip.encode("wav")
+                self.row[f"{name}_audio_path"] = path
+
+
+def _new_session(work: Work) -> Session:
+    """Return a session that no other cell has; raise where the factory makes something else."""
+    session: Any = work.factory()
+    advice = "let it make a new one each time, e.g. lambda: ChatSession()"
+    if not isinstance(session, Session):
+        raise SettingsError(f"systems[{work.system!r}] returned {type(session).__name__}, not a session: {advice}")
+    with _TAKING:
+        if session in _TAKEN:
+            raise SettingsError(f"systems[{work.system!r}] returned the same session twice: {advice}")
+        _TAKEN.add(session)
+    return session
+
+
+def _error_in(session: Session) -> ServerError | None:
+    """Return what the server says of the last answer, where that failed, as an exception; `None` otherwise."""
+    reply = session.conversation.replies[-1] if session.conversation.replies else None
+    if reply is None or reply.status != "failed" or not reply.error:
+        return None
+    kind, code = (None if reply.error.get(name) is None else str(reply.error[name]) for name in ("type", "code"))
+    return ServerError(str(reply.error.get("message") or ""), code=code, error_type=kind)
+
+
+def plain_value(value: Any) -> Any:
+    """Return a value of a row as JSON has it."""
+    return value.item() if isinstance(value, np.generic) else str(value)

@@ -1,0 +1,178 @@
+"""Two runs beside each other: the same questions on another day, or with other settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..speech.statistics import RESAMPLES
+from .plots import Drawing
+from .provenance import Made, made_with
+from .statistics import (
+    FACTORS,
+    Row,
+    by_example,
+    difference_of,
+    format_difference,
+    grouped,
+    label_of,
+    main_measures,
+    measured,
+    named_columns,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+    from ..views.interval_plot import Panel
+    from .results import Results
+
+
+class RunComparison:
+    """What differs between two runs; made by `Results.compare`. It shows itself in a notebook.
+
+    Differences are the other run's less this one's, over the examples and conditions that are the same in both.
+    """
+
+    def __init__(self, results: Results, other: Results, by: str | Sequence[str] = "system", *, seed: int = 0):
+        self.results = results
+        self.other = other
+        self.by = named_columns(by, results.rows)
+        """The columns that make the groups."""
+        self.seed = seed
+        self.rows = list(self._compared())
+        """A row for each group and measure, as in `frame`."""
+
+    @property
+    def frame(self) -> pandas.DataFrame:
+        """A data frame with a row for each group and measure that this run has.
+
+        ``mean`` here and ``other_mean`` there; ``difference``, its 95 % interval ``low`` and ``high``, effect size
+        ``effect`` and ``pairs``, as in `Results.summary`.
+        """
+        import pandas
+
+        return pandas.DataFrame(self.rows)
+
+    @property
+    def plot(self) -> DifferencePlot:
+        """The differences of the main measures, with their intervals, around 0."""
+        return DifferencePlot(self)
+
+    @property
+    def main_rows(self) -> list[Row]:
+        """The rows of the main measures that both have: grades, word errors, first audible sample, cost."""
+        wanted = main_measures([*self.results.rows, *self.other.rows])
+        found = [row for row in self.rows if row["measure"] in wanted and row["difference"] is not None]
+        return sorted(found, key=lambda row: wanted.index(row["measure"]))
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is not the same in both, beside the answers: settings, versions, examples, conditions, seeds."""
+        found = []
+        for kind, name in (("examples", "example"), ("conditions", "condition")):
+            ours, theirs = self.results.about[kind], self.other.about[kind]
+            for count, what in (
+                (len(ours.keys() - theirs.keys()), "in this run only"),
+                (len(theirs.keys() - ours.keys()), "in the other only"),
+                (len(self._changed(kind)), "not the same in both"),
+            ):
+                if count:
+                    found.append(f"{count} {name}{'s' if count > 1 else ''} {what}: left out")
+        if self.results.about["seed"] != self.other.about["seed"]:
+            found.append(f"seed {self.results.about['seed']} → {self.other.about['seed']}: noise is not the same noise")
+        runs = [made_with(each.path, each.rows, each.about["systems"]) for each in (self.results, self.other)]
+        for system in runs[0].keys() & runs[1].keys():
+            found += [f"{system}: {change}" for change in _changes(runs[0][system], runs[1][system])]
+        return found
+
+    def _changed(self, kind: str) -> set[str]:
+        ours, theirs = self.results.about[kind], self.other.about[kind]
+        return {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+
+    def _compared(self) -> Iterator[Row]:
+        examples, conditions = self._changed("examples"), self._changed("conditions")
+        ours, theirs = (grouped(each.rows, self.by, each.about) for each in (self.results, self.other))
+        paired_by = [name for name in FACTORS if name not in self.by]
+        for key, rows in ours.items():
+            others = theirs.get(key, [])
+            same, others_same = (
+                [row for row in each if row["example_id"] not in examples and row["condition"] not in conditions]
+                for each in (rows, others)
+            )
+            for measure in measured(rows):
+                yield (
+                    dict(zip(self.by, key, strict=True))
+                    | {"measure": measure, "mean": _mean(rows, measure), "other_mean": _mean(others, measure)}
+                    | difference_of(others_same, same, measure, paired_by, self.seed)
+                )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from .look import run_comparison_bundle
+
+        return run_comparison_bundle(self)
+
+    def __repr__(self) -> str:
+        pairs = max((row["pairs"] for row in self.rows), default=0)
+        return f"RunComparison({str(self.results.path)!r} → {str(self.other.path)!r}: {pairs} pairs)"
+
+
+class DifferencePlot(Drawing):
+    """The differences between two runs; made by `RunComparison.plot`."""
+
+    def __init__(self, comparison: RunComparison):
+        self._comparison = comparison
+        self._rows = comparison.main_rows
+
+    @property
+    def caption(self) -> str:
+        """As for `Drawing`."""
+        return (
+            f"Marker: mean difference, the other run's less this one's, on the same examples; line: its 95 % interval "
+            f"(paired percentile bootstrap, {RESAMPLES:,} resamples, seed {self._comparison.seed})."
+        )
+
+    @property
+    def description(self) -> str:
+        """As for `Drawing`."""
+        return "\n".join(
+            f"{label_of(row['measure'])}: {self._name(row)} "
+            f"{format_difference(row['difference'], row['low'], row['high'], row['measure'])}"
+            for row in self._rows
+        )
+
+    def _name(self, row: Row) -> str:
+        return " · ".join(str(row[name]) for name in self._comparison.by)
+
+    def _panels(self) -> list[Panel]:
+        from ..views.interval_plot import Mark, Panel
+
+        measures = list(dict.fromkeys(row["measure"] for row in self._rows))
+        names = list(dict.fromkeys(map(self._name, self._rows)))
+        found = {(row["measure"], self._name(row)): row for row in self._rows}
+        panels = []
+        for measure in measures:
+            marks = []
+            for name in names:
+                row = found.get((measure, name), {})
+                marks.append(Mark(name, "", row.get("difference"), row.get("low"), row.get("high")))
+            panels.append(Panel(f"{label_of(measure)}: difference", marks, is_difference=True))
+        return panels
+
+
+def _mean(rows: Sequence[Row], measure: str) -> float | None:
+    values = by_example(rows, measure)
+    return float(np.concatenate(values).mean()) if values else None
+
+
+def _changes(ours: Made, theirs: Made) -> Iterator[str]:
+    """Yield what is not the same in two systems of the same name."""
+    pairs = [(name, getattr(ours, name), getattr(theirs, name)) for name in ("session", "model", "backend", "prices")]
+    for group in ("settings", "versions"):
+        before, after = getattr(ours, group), getattr(theirs, group)
+        pairs += [(name, before.get(name, "not set"), after.get(name, "not set")) for name in {**before, **after}]
+    for name, before, after in pairs:
+        if before != after:
+            yield f"{name}: {before} → {after}"

@@ -1,0 +1,256 @@
+"""Work that is handed out a few cells at a time, within a budget, to other processes too."""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+    wait,
+)
+from contextlib import suppress
+from typing import Any
+
+from ..errors import SettingsError
+from ..pricing.cost import format_usd
+from ..secrecy import Secrets
+from ..terminal import printable
+from .cell import Factory, Outcome, Work, lost_cell, run_cell
+from .folder import RunFolder
+from .forecast import Forecast
+from .metrics import budgeted_usd
+from .stopping import held_back, is_dask, leave_to_client, stop_everywhere
+
+# --- Whether work can be sent to other processes, and takes no key along ----------------------------------------------
+
+#: How else a key gets there.
+_BY_ENVIRONMENT = "set it in the workers' environment"
+_BY_TLS = "or, on a cluster with TLS, send it by client.register_plugin(Environ({'OPENAI_API_KEY': key}))"
+
+
+def check_can_be_sent(work: Work, executor: Executor) -> None:
+    """Raise where work cannot be sent to an executor's workers, or would take a key along.
+
+    Parameters
+    ----------
+    work : Work
+        One of each system is enough.
+    executor : concurrent.futures.Executor
+        Not one of threads.
+
+    Raises
+    ------
+    SettingsError
+        If it has a limiter, which no other process can share; cannot be pickled in the executor's way; or holds a key
+        of the environment, or the one that its session uses.
+    """
+    if work.limiter is not None:
+        raise SettingsError("limiter= bounds threads of this process; on another executor concurrency= does")
+    dumps, whose = _pickler(executor)
+    try:
+        data = dumps(work)
+    except Exception as error:
+        raise SettingsError(
+            f"systems[{work.system!r}], the graders or the speaker cannot be sent to {whose} ({error}): define them "
+            "at the top of a module that can be imported there, or use functools.partial"
+        ) from None
+    if Secrets(_keys_of(work.factory)).are_in(data):
+        advice = f"{_BY_ENVIRONMENT}, {_BY_TLS}" if is_dask(executor) else _BY_ENVIRONMENT
+        raise SettingsError(
+            f"systems[{work.system!r}], the graders or the speaker hold a key, which is not sent: {advice}"
+        )
+
+
+def _pickler(executor: Executor) -> tuple[Callable[[Any], bytes], str]:
+    """Return how an executor pickles what it sends, and where that goes."""
+    if is_dask(executor):
+        from distributed.protocol import pickle as dasks
+
+        return dasks.dumps, "Dask's workers"
+    if isinstance(executor, ProcessPoolExecutor):
+        return pickle.dumps, "another process"
+    try:
+        import cloudpickle  # What most others use, and what takes the most.
+    except ModuleNotFoundError:
+        return pickle.dumps, "other workers"
+    return cloudpickle.dumps, "other workers"
+
+
+def _keys_of(factory: Factory) -> tuple[str, ...]:
+    """Return the keys that a factory's session uses, as far as it can be made here."""
+    try:
+        return factory()._secrets()
+    except Exception:  # Workers may have what is not here.
+        return ()
+
+
+# --- Work that is handed out a few cells at a time, within a budget, under a bar --------------------------------------
+
+
+class Budget:
+    """What may be spent, and what was."""
+
+    def __init__(self, max_usd: float | None, expected: Forecast):
+        self.spent_usd: float = 0.0
+        self._max_usd = max_usd
+        self._dearest_usd = 0.0
+        self._expected_usd = expected.dearest_cell_usd
+        self._is_known = True
+        self._taken = 0
+
+    def take(self, row: dict[str, Any]) -> None:
+        """Count what a cell cost, judges and simulated users included."""
+        self._taken += 1
+        cost_usd = budgeted_usd(row)
+        if cost_usd is None:
+            self._is_known = False
+            return
+        self.spent_usd += cost_usd
+        self._dearest_usd = max(self._dearest_usd, cost_usd)
+
+    def refusal(self, under_way: int) -> str:
+        """Return why nothing more may be asked; empty where it may."""
+        if self._max_usd is None:
+            return ""
+        if not self._is_known:
+            return (
+                "max_usd cannot be kept: a price is not known (give it by realtime_nb.use_prices), or a server did "
+                "not say what an answer took (see cost_remarks)"
+            )
+        if under_way and not self._taken and not self._expected_usd:
+            return "the first answer will tell what one costs"  # Nobody reads it: that one is under way.
+        next_usd = (under_way + 1) * (self._dearest_usd or self._expected_usd)
+        if self.spent_usd + next_usd <= self._max_usd:
+            return ""
+        return f"max_usd={self._max_usd:g}: {format_usd(self.spent_usd)} are spent"
+
+
+class Bar:
+    """How far it is."""
+
+    def __init__(self, total: int, done: int, expected: Forecast, *, shown: bool):
+        from tqdm.auto import tqdm
+
+        if shown:
+            tqdm.write(printable(f"{expected}{f'; {done} of them are there already' if done else ''}"))
+        self._bar = tqdm(total=total, initial=done, unit="answer", disable=not shown)
+        self._failed = 0
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def add(self, row: dict[str, Any], spent_usd: float) -> None:
+        """Note that a cell is done."""
+        self._failed += row["status"] == "failed"
+        self._bar.set_postfix_str(f"{format_usd(spent_usd)}, {self._failed} failed", refresh=False)
+        self._bar.update()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.write(printable(text))
+
+
+class Runner:
+    """Hands work to an executor, a few cells at a time, and takes what comes back."""
+
+    def __init__(self, folder: RunFolder, bar: Bar, budget: Budget, concurrency: int):
+        self._folder = folder
+        self._bar = bar
+        self._budget = budget
+        self._concurrency = concurrency
+        self._under_way: dict[Future[Outcome], Work] = {}
+        self._is_told = False
+
+    def on(self, executor: Executor | None, todo: Iterable[Work]) -> str | BaseException:
+        """Run all cells; return why it ended before, a `BaseException` where that must be raised."""
+        own = ThreadPoolExecutor(self._concurrency, "realtime_nb-cell") if executor is None else None
+        stopped: str | BaseException = ""
+        try:
+            leave_to_client(executor)
+            stopped = self._work(own or executor, deque(todo))
+        except BaseException as error:
+            stopped = error
+            self._rescue(own or executor, stops=isinstance(error, KeyboardInterrupt))
+        finally:
+            if own is not None:
+                own.shutdown(wait=False, cancel_futures=True)
+            self._folder.finish(stopped if isinstance(stopped, str) else type(stopped).__name__)
+        return stopped
+
+    def _work(self, executor: Executor | None, todo: deque[Work]) -> str:
+        assert executor is not None
+        while todo or self._under_way:
+            with held_back():
+                refusal = self._hand_out(executor, todo)
+            if not self._under_way:
+                return refusal
+            done = wait(self._under_way, return_when=FIRST_COMPLETED).done
+            with held_back():
+                self._take(done)
+        return ""
+
+    def _hand_out(self, executor: Executor, todo: deque[Work]) -> str:
+        """Hand out as much as may be under way; return why no more may be asked, if that is so."""
+        while todo and len(self._under_way) < self._concurrency:
+            refusal = self._folder.failure or self._budget.refusal(len(self._under_way))
+            if refusal:
+                return refusal
+            work = todo.popleft()
+            self._under_way[executor.submit(run_cell, work)] = work
+        return ""
+
+    def _take(self, done: Iterable[Future[Outcome]]) -> None:
+        """Write down what came back; that there is no executor any more is raised after that."""
+        for future in sorted(done, key=_is_over):
+            work = self._under_way.pop(future)
+            try:
+                outcome = future.result()
+            except (BrokenExecutor, CancelledError) as error:
+                error.add_note("The executor is gone. What was answered is kept: run(…, resume=True) with another one.")
+                raise
+            except Exception as error:
+                outcome = lost_cell(work, error)
+            if outcome.stopped:
+                continue  # There is no answer: it is asked again when the run goes on.
+            self._folder.add(outcome)
+            if self._folder.failure and not self._is_told:
+                self._is_told = True
+                self._bar.say(
+                    f"{self._folder.failure}. Nothing more is asked; what is under way is waited for and kept."
+                )
+            self._budget.take(outcome.row)
+            self._bar.add(outcome.row, self._budget.spent_usd)
+
+    def _rescue(self, executor: Executor | None, *, stops: bool) -> None:
+        """Stop what is under way, where that is wished for; and take what has been answered, which is paid for."""
+        # Others, Dask's among them, cannot tell what has begun from what has not, and would cancel both.
+        tells = isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor)
+        running = {future for future in self._under_way if not (tells and future.cancel())}
+        with suppress(BaseException):  # The first one is raised.
+            if stops and running:
+                self._bar.say(
+                    f"Stopping {len(running)} answers that are under way; resume=True asks them again. "
+                    "Interrupt again to leave at once."
+                )
+                stop_everywhere(executor, [self._under_way[future] for future in running])
+            for future in as_completed(running, timeout=None if stops else 0):
+                with suppress(BrokenExecutor, CancelledError), held_back():
+                    self._take([future])
+        for future in running:
+            future.cancel()
+
+
+def _is_over(future: Future[Outcome]) -> bool:
+    """Whether a future tells that its executor is gone."""
+    return future.cancelled() or isinstance(future.exception(), BrokenExecutor)

@@ -1,0 +1,440 @@
+"""Conversations of several turns as rows of a dataset, and who plays the person in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from ..errors import MissingKey, SettingsError
+from ..media.clip import AudioClip
+from ..sessions.backend import Backend
+from ..texts import read_text
+from .dataset import SPEAKERS, Example, Speaker, check_speaker, checked_source, clip_of, digest_of, read_table
+from .text_models import write
+
+# --- Conversations of several turns, as rows of a dataset: what the person says, when, and what should come of it -----
+
+
+@dataclass(frozen=True, eq=False)
+class UserTurn:
+    """Something that the person says in a `Scenario`, and what should come of it.
+
+    Parameters
+    ----------
+    text : str
+        The words: spoken, where there is no `source`, or a reference of what is said in it.
+    source : AudioClip or Path, optional
+        The sound, or the file that holds it.
+    speaker : str or callable, optional
+        Who says it; by default the scenario's speaker.
+    at_ms : float, optional
+        When it is said: so many ms after the answer to the turn before has begun to sound, that is, into it. By
+        default when that is over.
+    backchannel : bool, default False
+        Whether it only says that somebody listens ("mhm"), so that it should not stop the answer.
+    tool_call : str, optional
+        The tool that should be called in answer; empty where none should be, `None` where that is not graded.
+    tool_arguments : mapping, optional
+        What the call's arguments should hold.
+    keywords : sequence of str, optional
+        Words or phrases that should be in the answer.
+
+    Raises
+    ------
+    SettingsError
+        If there is nothing to say, or the time is not possible.
+
+    Examples
+    --------
+    >>> UserTurn("What is two plus three?", keywords=["five"]).keywords
+    ('five',)
+    >>> UserTurn("Stop, please.", at_ms=1_000).at_ms
+    1000
+    """
+
+    text: str = ""
+    _: KW_ONLY
+    source: AudioClip | Path | None = None
+    speaker: Speaker | None = None
+    at_ms: float | None = None
+    backchannel: bool = False
+    tool_call: str | None = None
+    tool_arguments: Mapping[str, Any] = field(default_factory=dict)
+    keywords: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", checked_source(self.source))
+        if self.speaker is not None:
+            check_speaker(self.speaker)
+        if self.source is None and not self.text.strip():
+            raise SettingsError("a UserTurn needs a text to be spoken, or a source")
+        if self.at_ms is not None and not 0 <= self.at_ms < float("inf"):
+            raise SettingsError(f"at_ms={self.at_ms} must not be negative: the answer begins to sound at 0")
+        if self.backchannel and self.at_ms is None:
+            raise SettingsError(f"backchannel=True of {self.text!r} needs at_ms: when into the answer it is said")
+        if isinstance(self.keywords, str):
+            raise SettingsError(f"keywords={self.keywords!r} must be a sequence of words or phrases")
+        object.__setattr__(self, "keywords", tuple(self.keywords))
+
+    def clip(self, speaker: Speaker) -> AudioClip:
+        """Return the sound: read, or spoken, when it is asked for; by `speaker`, where the turn names nobody."""
+        return clip_of(self.text, self.source, self.speaker or speaker)
+
+    def digest(self, speaker: Speaker) -> str:
+        """Return a hash of what is said and when."""
+        asked = digest_of(self.text, self.source, self.speaker or speaker, self.tool_call, self.tool_arguments)
+        return f"{asked}{self.at_ms}{self.backchannel}{self.keywords}"
+
+
+class Said(NamedTuple):
+    """Something said in a conversation, as a simulated user knows it."""
+
+    role: str
+    """``"user"`` for what the simulated user said itself, ``"assistant"`` for what it heard."""
+    text: str
+
+
+class Next(NamedTuple):
+    """What a simulated user says next, where that cost something."""
+
+    words: str | UserTurn | None
+    """`None` where it has nothing more to say."""
+    cost_usd: float | None = 0.0
+    """Of thinking of it; `None` where that is not known."""
+
+
+class User(Protocol):
+    """Somebody who is simulated; any function of this kind will do. One object speaks in many conversations at once."""
+
+    def __call__(self, talk: Sequence[Said]) -> str | UserTurn | Next | None:
+        """Return what to say next in a conversation, from its beginning on; `None` ends it."""
+        ...
+
+
+@dataclass(frozen=True)
+class RuleUser:
+    r"""A simulated user that goes by rules.
+
+    Parameters
+    ----------
+    rules : sequence of (str, str or None)
+        Patterns, as `re.search` takes them (case does not count), and what to say where one is found in what was last
+        heard; ``\1`` stands for a group of it, and `None` ends the conversation. The first that fits counts, of those
+        whose words have not been said yet.
+    opening : str
+        What to say first.
+    otherwise : str, optional
+        What to say where no rule fits; by default that ends the conversation.
+
+    Raises
+    ------
+    SettingsError
+        If a pattern is no regular expression.
+
+    Examples
+    --------
+    >>> user = RuleUser([(r"number is (\w+)", r"Cancel order \1."), ("cancelled", None)], opening="Where is my order?")
+    >>> user([])
+    'Where is my order?'
+    >>> user([Said("user", "Where is my order?"), Said("assistant", "Its number is 7.")])
+    'Cancel order 7.'
+    """
+
+    rules: Sequence[tuple[str, str | None]]
+    _: KW_ONLY
+    opening: str
+    otherwise: str | None = None
+
+    def __post_init__(self) -> None:
+        for pattern, _ in self.rules:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise SettingsError(f"{pattern!r} is no regular expression: {error}") from None
+
+    def __call__(self, talk: Sequence[Said]) -> str | None:
+        """Return what to say."""
+        if not talk:
+            return self.opening
+        said = {each.text for each in talk if each.role == "user"}
+        heard = talk[-1].text if talk[-1].role == "assistant" else ""
+        for pattern, words in self.rules:
+            found = re.search(pattern, heard, re.IGNORECASE)
+            if found is None:
+                continue
+            if words is None or (words := found.expand(words)) not in said:
+                return words
+        return self.otherwise
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scenario(Example):
+    """A conversation of several turns, as a row of a `Dataset`; every run of it has a session of its own.
+
+    Parameters
+    ----------
+    example_id : str
+        Its name.
+    turns : sequence of UserTurn or str
+        What the person says, one after the other.
+    user : User, optional
+        Who goes on when the script is over: a `RuleUser`, a `SimulatedUser`, or a function.
+    max_turns : int, default 8
+        After how many turns of the person's a simulated conversation ends at the latest.
+    speaker, tool_call, tool_arguments, tags, fields
+        As of `Example`; the call is looked for in the whole conversation.
+
+    Raises
+    ------
+    SettingsError
+        If nobody says anything, or the first turn should interrupt an answer.
+
+    Notes
+    -----
+    Without a turn that has an ``at_ms``, and without ``run(…, live=True)``, each turn is sent at once, and the next one
+    when the answer is there. Otherwise everything takes as long as it sounds: a `RealtimeSession` with turn detection
+    hears an open microphone, and its answers are heard out as they would be played. Other sessions do not hear while
+    they speak: there the person presses stop at ``at_ms`` (`Session.interrupt`) and then says the turn, and does not
+    say backchannels. Conditions happen to what is said, not to the silence between it.
+
+    Examples
+    --------
+    >>> scenario = Scenario(
+    ...     example_id="story",
+    ...     turns=["Tell me a story.", UserTurn("Stop. What time is it?", at_ms=1_500, keywords=["clock"])],
+    ... )
+    >>> scenario.text
+    'Tell me a story. Stop. What time is it?'
+    """
+
+    turns: Sequence[UserTurn | str] = ()
+    user: User | None = None
+    max_turns: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.turns, str):
+            raise SettingsError(f"turns={self.turns!r} is one turn: give a list of them")
+        turns = tuple(UserTurn(each) if isinstance(each, str) else each for each in self.turns)
+        for each in turns:
+            if not isinstance(each, UserTurn):
+                raise SettingsError(f"{each!r} is no turn of {self.example_id!r}: give words, or a UserTurn")
+        if not turns and self.user is None:
+            raise SettingsError(f"the scenario {self.example_id!r} has neither turns nor a user")
+        if self.user is not None and not callable(self.user):
+            raise SettingsError(f"user={self.user!r} cannot be called: give a RuleUser, a SimulatedUser or a function")
+        if turns and turns[0].at_ms is not None:
+            raise SettingsError(f"the scenario {self.example_id!r} begins with at_ms: there is no answer to speak into")
+        if self.max_turns < 1:
+            raise SettingsError(f"max_turns={self.max_turns} must be positive")
+        object.__setattr__(self, "turns", turns)
+        if not self.text:
+            object.__setattr__(self, "text", " ".join(each.text for each in turns if each.text))
+
+    @property
+    def script(self) -> tuple[UserTurn, ...]:
+        """The turns that are known beforehand."""
+        return tuple(each for each in self.turns if isinstance(each, UserTurn))
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether something in it has its time, so that it must take as long as it sounds."""
+        return any(each.at_ms is not None for each in self.script)
+
+    @property
+    def most_turns(self) -> int:
+        """How often the person speaks in it, at most."""
+        return max(len(self.turns), self.max_turns if self.user is not None else 0)
+
+    def clip(self) -> AudioClip:
+        """Return the sound of its script, one turn after the other; see `sounds` for that of a run."""
+        from ..media.clip import concatenate
+
+        clips = [each.clip(self.speaker) for each in self.script]
+        if not clips:
+            raise SettingsError(f"what is said in the scenario {self.example_id!r} is not known beforehand")
+        return concatenate([each.resample(clips[0].sample_rate) for each in clips])
+
+    @property
+    def digest(self) -> str:
+        """A hash of what is asked, by which a run that is resumed knows the row again."""
+        told = [super().digest, *(each.digest(self.speaker) for each in self.script), _name_of(self.user)]
+        return hashlib.sha256("|".join([*told, str(self.max_turns if self.user else 0)]).encode()).hexdigest()[:16]
+
+
+def _name_of(user: User | None) -> str:
+    """Return what tells one user from another in every process: a function's name, an object's settings."""
+    return str(getattr(user, "__qualname__", None) or repr(user))
+
+
+def read_scenarios(
+    scenarios: Mapping[str, Sequence[UserTurn | str]] | Iterable[Scenario | Sequence[UserTurn | str]], speaker: Speaker
+) -> Iterator[Scenario]:
+    """Yield what `Dataset.from_scenarios` is given."""
+    if isinstance(scenarios, str | Scenario):
+        raise SettingsError(f"scenarios={scenarios!r} is one: give a list of them")
+    named = (
+        scenarios.items()
+        if isinstance(scenarios, Mapping)
+        else ((f"scenario_{number:03d}", each) for number, each in enumerate(scenarios, 1))
+    )
+    for name, each in named:
+        if isinstance(each, Scenario):
+            yield each
+        elif isinstance(each, str) or not isinstance(each, Sequence):
+            raise SettingsError(f"{name}: {each!r} is neither a Scenario nor a sequence of turns")
+        else:
+            yield Scenario(example_id=name, turns=each, speaker=speaker)
+
+
+# --- Simulations of the OpenAI cookbook's realtime evals, as scenarios ------------------------------------------------
+#
+# Format: OpenAI cookbook, ``examples/evals/realtime_evals/run_harness``: an index in CSV, and a JSON file for each.
+
+
+def read_simulations(path: Path, speaker: Speaker | None, options: Mapping[str, Any]) -> Iterator[Scenario]:
+    """Yield the scenarios of a file; `options` are the simulated users'. See `Dataset.from_simulations`."""
+    if path.suffix.lower() == ".json":
+        yield _scenario(path, speaker, options, 0)
+        return
+    for line, row in read_table(path, ("simulation_path",)):
+        file, most = row["simulation_path"], row.get("max_turns_override") or "0"
+        if (row.get("enabled") or "true").lower() not in ("true", "1", "yes"):
+            continue
+        if not file or not most.isdecimal():
+            raise SettingsError(
+                f"{str(path)!r}, line {line}: simulation_path={file!r} and max_turns_override={most!r} must be the "
+                "name of a file and a number of turns, 0 for its own"
+            )
+        yield _scenario(path.parent / file, speaker, options, int(most))
+
+
+def _scenario(path: Path, speaker: Speaker | None, options: Mapping[str, Any], max_turns: int) -> Scenario:
+    try:
+        told = json.loads(read_text(path))
+        simulator, turns, call = told["simulator"], told.get("turns") or {}, told.get("expected_tool_call") or {}
+        user = SimulatedUser(
+            goal=told.get("scenario") or path.stem,
+            instructions=simulator["system_prompt"],
+            opening=turns.get("fixed_first_user_turn") or "",
+            **options,
+        )
+        voice = simulator.get("voice")
+        graders = told.get("graders") or {}
+        criteria = [each["criteria"] for each in graders.get("trace_level") or () if each.get("criteria")]
+        return Scenario(
+            example_id=str(told.get("simulation_id") or path.stem),
+            user=user,
+            max_turns=max_turns or int(turns.get("max_turns") or Scenario.max_turns),
+            speaker=speaker or (voice if voice in SPEAKERS else "echo"),
+            tool_call=call.get("name") if call else None,
+            tool_arguments=call.get("arguments") or {},
+            fields={"rubric": " ".join(criteria), "tool_mocks": json.dumps(told.get("tool_mocks") or [])},
+        )
+    except SettingsError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        problem = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise SettingsError(f"{str(path)!r} is no simulation: {problem}") from None
+
+
+# --- A text model that plays the person -------------------------------------------------------------------------------
+
+_INSTRUCTIONS = """\
+You play a person who talks with a voice assistant, by telephone. You are never the assistant.
+
+Who you are: {persona}
+What you want: {goal}
+
+Say what this person would say next, as people speak: one or two short sentences, no lists, no markup, no stage \
+directions. Tell facts of yours when you are asked for them, and invent none. As soon as you have what you want, or it \
+is clear that you will not get it, answer with the single word {stop}."""
+_BEGIN = "(The line is open, and nobody has spoken yet. You begin.)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedUser:
+    """A simulated user: a text model that hears the answers, and says what a person would say.
+
+    Parameters
+    ----------
+    goal : str
+        What the person wants, in words.
+    persona : str, default "an ordinary customer"
+        Who it is, and the facts that it knows.
+    instructions : str, optional
+        What to tell the model in place of all that, of `persona`, `goal` and `stop`.
+    opening : str, optional
+        What it says first, so that all conversations begin alike; by default the model thinks of it.
+    model : str, optional
+        By default the text model of the backend's chain.
+    backend : Backend or str, optional
+        Any server that speaks Chat Completions, as for `Judge`. The local voice, which is found where there is no key,
+        repeats what it hears: a `RuleUser` does better there.
+    stop : str, default "END_CALL"
+        The word with which it ends the conversation (as in the OpenAI cookbook's run harness).
+    timeout_s : float, default 60.0
+        How long it may think.
+
+    Raises
+    ------
+    SettingsError
+        If it wants nothing.
+
+    Notes
+    -----
+    It gets what was heard of the answers, in words. What it costs is in ``user_cost_usd``, and counts for ``max_usd``.
+    Two runs hold two different conversations, and so do two systems in one run: compare them by whether the task came
+    out right, not turn by turn.
+
+    Examples
+    --------
+    >>> user = SimulatedUser(
+    ...     persona="Jordan Lee, order number ORD-1001",
+    ...     goal="to learn when the order will arrive",
+    ...     opening="Hi, can you check on my order?",
+    ... )
+    >>> user([])
+    Next(words='Hi, can you check on my order?', cost_usd=0.0)
+    """
+
+    goal: str
+    persona: str = "an ordinary customer"
+    instructions: str = ""
+    opening: str = ""
+    model: str | None = None
+    backend: Backend | str | None = None
+    stop: str = "END_CALL"
+    timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not self.goal.strip() or not self.stop.strip():
+            raise SettingsError(f"goal={self.goal!r} and stop={self.stop!r} must not be empty")
+        if isinstance(self.backend, str):
+            with suppress(MissingKey):  # It may be where the work is done.
+                Backend.find(self.backend)  # A name that nobody knows is told of at once.
+
+    def __call__(self, talk: Sequence[Said]) -> Next:
+        """Return what to say next."""
+        if not talk and self.opening:
+            return Next(self.opening)
+        told = _INSTRUCTIONS.format(persona=self.persona, goal=self.goal, stop=self.stop)
+        # To the model that plays the person, the person is the assistant.
+        sides = {"user": "assistant", "assistant": "user"}
+        said = [{"role": sides[each.role], "content": each.text} for each in talk]
+        if not said or said[-1]["role"] == "assistant":
+            said.append({"role": "user", "content": _BEGIN if not said else "(Silence.)"})
+        written = write(
+            [{"role": "system", "content": self.instructions or told}, *said],
+            model=self.model,
+            backend=self.backend,
+            timeout_s=self.timeout_s,
+        )
+        words = " ".join(written.text.partition(self.stop)[0].split())
+        return Next(words or None, written.cost_usd)

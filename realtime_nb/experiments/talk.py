@@ -1,0 +1,457 @@
+"""Who has a scenario's conversation with a session, at which pace, and what was said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from ..conversation.conversation import Conversation
+from ..conversation.costs import sum_known
+from ..conversation.records import Reply, Turn
+from ..conversation.timing import first_audible_ms, silence_at_end_ms
+from ..errors import RealtimeError, SettingsError
+from ..loop import Pending, submit
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, concatenate
+from ..sessions.input import OpenMicrophone
+from ..sessions.listener import Listener, Sounding
+from ..sessions.realtime import RealtimeSession
+from ..sessions.session import Session
+from .conditions import Pipeline, apply_conditions
+from .scenario import Next, Said, Scenario, UserTurn
+
+# --- What was said in a scenario, on both sides: turn by turn, and as two tracks --------------------------------------
+
+
+@dataclass
+class Exchange:
+    """A turn of the person's, and what came of it."""
+
+    turn: UserTurn
+    clip: AudioClip
+    start_ms: float
+    """Where it begins in the person's track."""
+    cut: Sounding | None = None
+    """What sounded when it was said, where it was said into an answer."""
+    by_hand: bool = False
+    """Whether the person pressed stop first, rather than to speak into the answer."""
+    left_out: str = ""
+    """Why it was not said into an answer, as it should have been. A backchannel is then not said at all."""
+    asked: list[Turn] = field(default_factory=list)
+    """The turns that the session found in it."""
+    replies: list[Reply] = field(default_factory=list)
+    """The answers to them."""
+
+    @property
+    def end_ms(self) -> float:
+        """Where it ends in the person's track."""
+        return self.start_ms + self.clip.duration_s * 1000
+
+    @property
+    def is_said(self) -> bool:
+        """Whether the session could hear it."""
+        return not (self.left_out and self.turn.backchannel)
+
+    @property
+    def speech_start_ms(self) -> float:
+        """Where its first audible sample lies in the person's track."""
+        return self.start_ms + (first_audible_ms(self.clip) or 0.0)
+
+    @property
+    def speech_end_ms(self) -> float:
+        """Where its last audible sample lies there."""
+        return self.end_ms - silence_at_end_ms(self.clip)
+
+    def overlap_ms(self, turn: Turn) -> float:
+        """Return how much of a turn that a session found lies in this one; negative where it is so far away."""
+        if turn.audio_start_ms is None:
+            return -np.inf
+        end_ms = self.end_ms if turn.audio_end_ms is None else turn.audio_end_ms
+        return min(end_ms, self.end_ms) - max(turn.audio_start_ms, self.start_ms)
+
+
+@dataclass
+class Talk:
+    """A scenario's conversation."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    listener: Listener | None = None
+    """Who heard the answers; `None` where nobody waited for them to sound. Its clock is that of the person's track."""
+    is_open: bool = False
+    """Whether the person spoke into an open microphone, in which the session found the turns."""
+    length_ms: float = 0.0
+    """Of the person's track."""
+    user_cost_usd: float | None = 0.0
+    """What it took to think of the person's turns; `None` where that is not known."""
+
+    @property
+    def said(self) -> list[Exchange]:
+        """The turns that the session could hear."""
+        return [each for each in self.exchanges if each.is_said]
+
+    @property
+    def known(self) -> list[Said]:
+        """The conversation as the person knows it: what they said, and what they heard of the answers."""
+        known = []
+        for each in self.said:
+            known.append(Said("user", each.turn.text))
+            heard = " ".join(reply.heard_transcript for reply in each.replies if reply.heard_transcript)
+            if heard:
+                known.append(Said("assistant", heard))
+        return known
+
+    def assign(self, conversation: Conversation) -> None:
+        """Say to which turn of the person's the turns that the session found, and its replies, belong.
+
+        A turn belongs to what was said while it was heard; where the session was given whole turns, in their order.
+        """
+        said, asked = self.said, [turn for turn in conversation if turn.role == "user"]
+        for each in said:
+            each.asked, each.replies = [], []
+        if self.is_open and said:
+            for turn in asked:
+                best = max(said, key=lambda each: each.overlap_ms(turn))
+                if best.overlap_ms(turn) > 0:
+                    best.asked.append(turn)
+        else:
+            for each, turn in zip(said, asked, strict=False):
+                each.asked = [turn]
+        for each in said:
+            each.replies = [reply for reply in conversation.replies if reply.asked in each.asked]
+
+    @property
+    def input(self) -> AudioClip | None:
+        """The person's track."""
+        return _track([(each.start_ms, each.clip) for each in self.said], self.length_ms) if self.said else None
+
+    @property
+    def output(self) -> AudioClip | None:
+        """The answers' track: as they were heard, where somebody did; one behind the other otherwise."""
+        turns = [turn for each in self.exchanges for reply in each.replies for turn in reply.turns]
+        clips = {turn.item_id: clip for turn in turns if (clip := turn.audio) is not None}
+        if not clips:
+            return None
+        if self.listener is None:
+            return concatenate(list(clips.values()))
+        heard = [each for each in self.listener.played if each.item_id in clips]
+        return _track(
+            [(each.start_ms, clips[each.item_id].cut(0.0, (each.end_ms - each.start_ms) / 1000)) for each in heard],
+            self.length_ms,
+        )
+
+
+def _track(clips: Sequence[tuple[float, AudioClip]], length_ms: float) -> AudioClip:
+    """Lay clips down where they begin, on a track that is as long as the conversation."""
+    laid = [(_place(start_ms), clip.resample(WIRE_SAMPLE_RATE).samples) for start_ms, clip in clips]
+    track = np.zeros(max([_place(length_ms), *(start + len(samples) for start, samples in laid)]), np.float32)
+    for start, samples in laid:
+        track[start : start + len(samples)] += samples
+    return AudioClip(np.clip(track, -1.0, 1.0), WIRE_SAMPLE_RATE)
+
+
+def _place(at_ms: float) -> int:
+    return round(at_ms / 1000 * WIRE_SAMPLE_RATE)
+
+
+# --- How a person talks with a session as fast as everything sounds: into an open microphone, or turn by turn by hand
+# ---
+
+#: How often somebody without an open microphone looks at the clock.
+_TICK_S = 0.02
+
+
+class Pace(Protocol):
+    """Somebody in front of a session, on the I/O thread; an asynchronous context while they are there."""
+
+    listener: Listener
+    """Who hears the answers, and whose clock counts."""
+    hears: bool
+    """Whether the session hears the person while it speaks."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *error: object) -> None: ...
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the person still speaks."""
+        ...
+
+    async def say(self, exchange: Exchange) -> None:
+        """Begin to say a turn, into an answer where it has a `cut`; says in it when that is."""
+        ...
+
+    async def step(self) -> None:
+        """Let 20 ms go by."""
+        ...
+
+    def goes_on(self, exchange: Exchange) -> bool:
+        """Whether something may still come of a turn."""
+        ...
+
+
+class Aloud:
+    """Speaks into an open microphone.
+
+    Parameters
+    ----------
+    session : RealtimeSession
+        Open, with turn detection.
+    """
+
+    hears = True
+
+    def __init__(self, session: Session):
+        assert isinstance(session, RealtimeSession)
+        self._session = session
+        self._microphone = OpenMicrophone(session)
+        self.listener = self._microphone.listener
+
+    async def __aenter__(self) -> Self:
+        await self._microphone.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._microphone.__aexit__(*error)
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the person still speaks."""
+        return self._microphone.is_speaking
+
+    async def say(self, exchange: Exchange) -> None:
+        """Begin to say a turn."""
+        exchange.start_ms = self._microphone.say(exchange.clip)
+
+    async def step(self) -> None:
+        """Send 20 ms."""
+        await self._microphone.step()
+
+    def goes_on(self, exchange: Exchange) -> bool:
+        """Whether the turn is being answered, or may still be noticed."""
+        if self._microphone.is_speaking or self._microphone.goes_on:
+            return True
+        noticed = any(exchange.overlap_ms(turn) > 0 for turn in self._session.conversation if turn.role == "user")
+        return not noticed and self.listener.now_ms <= exchange.end_ms + self._microphone.closing_ms
+
+
+class ByHand:
+    """Says whole turns to a session that does not hear while it speaks, and presses stop before one that cuts in.
+
+    Parameters
+    ----------
+    session : Session
+        Open.
+    """
+
+    hears = False
+
+    def __init__(self, session: Session):
+        self.listener = Listener(session)
+        self._session = session
+        self._asking: Pending[Reply] | None = None
+        self._stop_listening: Callable[[], None] = lambda: None
+        self._began_s = 0.0
+        self._spoken_ms = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._began_s = asyncio.get_running_loop().time()
+        self._stop_listening = self._session.listen(self.listener.on_event)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._stop_listening()
+        if self._asking is not None:
+            self._asking.cancel()
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the person still speaks."""
+        return self.listener.now_ms < self._spoken_ms
+
+    async def say(self, exchange: Exchange) -> None:
+        """Say a turn: it is sent when it is over, as a button that is held down does."""
+        if exchange.cut is not None:
+            await self._session.interrupt()
+            if self._asking is not None:
+                with contextlib.suppress(RealtimeError):  # What was stopped before it was whole says so.
+                    await self._asking
+                self._asking = None
+        exchange.start_ms = self.listener.now_ms
+        self._spoken_ms = exchange.end_ms
+        while self.is_speaking:
+            await self.step()
+        self._asking = self._session.ask(exchange.clip)
+
+    async def step(self) -> None:
+        """Wait for 20 ms; raise what the question has come to, where it failed."""
+        await asyncio.sleep(_TICK_S)
+        self.listener.advance((asyncio.get_running_loop().time() - self._began_s) * 1000)
+        if self._asking is not None and self._asking.done():
+            self._asking.result()
+
+    def goes_on(self, exchange: Exchange) -> bool:
+        """Whether the turn is being answered."""
+        return self._asking is not None and not self._asking.done()
+
+
+# --- Who has a scenario's conversation with a session: as fast as answers come, or as fast as everything sounds -------
+
+
+class Talker:
+    """Has a scenario's conversation.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What is said.
+    pipeline : tuple of Condition
+        What happens to each turn.
+    seed : int
+        Of that; each turn has chance of its own.
+    """
+
+    def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int):
+        self.talk = Talk()
+        self._scenario, self._pipeline, self._seed = scenario, pipeline, seed
+
+    def clip(self, turn: UserTurn, place: int) -> AudioClip:
+        """Return the sound of a turn, and what the conditions make of it."""
+        seed = self._seed if place == 0 else int(np.random.SeedSequence([self._seed, place]).generate_state(1)[0])
+        return apply_conditions(self._pipeline, turn.clip(self._scenario.speaker), seed)
+
+    def ask(self, session: Session, timeout_s: float) -> None:
+        """Say each turn at once, and the next one when the answer is there; for a worker's own thread."""
+        talk = self.talk
+        while (said := self._think()) is not None:
+            turn, clip = said
+            talk.exchanges.append(Exchange(turn, clip, talk.length_ms))
+            talk.length_ms += clip.duration_s * 1000
+            try:
+                reply = session.ask(clip).result(timeout_s)
+            finally:
+                talk.assign(session.conversation)
+            if reply.status != "completed":
+                return
+
+    def talk_with(self, session: Session, timeout_s: float) -> None:
+        """Have the conversation at the pace at which it sounds; for a worker's own thread."""
+        hears = isinstance(session, RealtimeSession) and session.turn_detection is not None
+        pending = submit(self._paced(session, Aloud(session) if hears else ByHand(session), timeout_s))
+        try:
+            pending.result()
+        finally:
+            pending.cancel()  # Of a microphone that is still open; does nothing where all is done.
+
+    # --- what is said ---
+
+    def _think(self) -> tuple[UserTurn, AudioClip] | None:
+        """Return what the person says next, and how that sounds; `None` where they have nothing more to say."""
+        turn = self._next_turn()
+        return None if turn is None else (turn, self.clip(turn, len(self.talk.exchanges)))
+
+    def _next_turn(self) -> UserTurn | None:
+        if (scripted := self._scripted()) is not None:
+            return scripted
+        if self._scenario.user is None or len(self.talk.exchanges) >= self._scenario.max_turns:
+            return None
+        try:
+            said = self._scenario.user(self.talk.known)
+        except RealtimeError as error:
+            self._spend(error.cost_usd)
+            raise
+        words, cost_usd = said if isinstance(said, Next) else (said, 0.0)
+        self._spend(cost_usd)
+        if isinstance(words, UserTurn) and words.at_ms is not None:
+            raise SettingsError(f"at_ms={words.at_ms:g} is for scripts: a simulated user waits for the answer's end")
+        if words is None or isinstance(words, UserTurn):
+            return words
+        if not isinstance(words, str):
+            raise TypeError(f"a simulated user says words, a UserTurn or None, not {type(words).__name__}")
+        return UserTurn(words) if words.strip() else None
+
+    def _spend(self, cost_usd: float | None) -> None:
+        self.talk.user_cost_usd = sum_known((self.talk.user_cost_usd, cost_usd))
+
+    def _scripted(self) -> UserTurn | None:
+        """Return the next turn, where the script has one."""
+        place, script = len(self.talk.exchanges), self._scenario.script
+        return script[place] if place < len(script) else None
+
+    # --- when it is said; on the I/O thread ---
+
+    async def _paced(self, session: Session, pace: Pace, timeout_s: float) -> None:
+        talk = self.talk
+        talk.listener, talk.is_open = pace.listener, pace.hears
+        try:
+            async with pace:
+                while True:
+                    coming = self._scripted()
+                    if talk.said and (coming is None or coming.at_ms is None):
+                        await self._until(pace, self._over(pace, talk.said[-1]), timeout_s)
+                        talk.assign(session.conversation)
+                    said = await self._thought(pace, timeout_s)
+                    if said is None:
+                        return
+                    await self._say(pace, *said, timeout_s)
+        finally:
+            talk.length_ms = pace.listener.now_ms
+            talk.assign(session.conversation)
+
+    async def _say(self, pace: Pace, turn: UserTurn, clip: AudioClip, timeout_s: float) -> None:
+        cut, left_out = None, ""
+        if turn.at_ms is not None:
+            cut, left_out = await self._moment(pace, turn.at_ms, timeout_s)
+        if turn.backchannel and not pace.hears:
+            left_out = left_out or "the session does not hear while it speaks"
+        exchange = Exchange(turn, clip, pace.listener.now_ms, cut=cut, left_out=left_out)
+        exchange.by_hand = cut is not None and not pace.hears
+        self.talk.exchanges.append(exchange)
+        if exchange.is_said:
+            await pace.say(exchange)
+            await self._until(pace, lambda: not pace.is_speaking, timeout_s)
+
+    async def _moment(self, pace: Pace, at_ms: float, timeout_s: float) -> tuple[Sounding | None, str]:
+        """Wait until an answer has sounded for so long; return what sounds then, or why nothing does."""
+        listener = pace.listener
+        asked = next(each for each in reversed(self.talk.said) if not each.turn.backchannel)
+
+        def began_ms() -> float | None:
+            found = (each.audible_ms for each in listener.played if each.audible_ms is not None)
+            return next((audible_ms for audible_ms in found if audible_ms >= asked.start_ms), None)
+
+        def is_due() -> bool:
+            audible_ms = began_ms()
+            if audible_ms is not None and listener.now_ms >= audible_ms + at_ms:
+                return True
+            return self._over(pace, asked)()
+
+        await self._until(pace, is_due, timeout_s)
+        if listener.sounding is not None and began_ms() is not None:
+            return listener.sounding, ""
+        return None, "there was no answer that sounded" if began_ms() is None else "the answer was over before"
+
+    def _over(self, pace: Pace, exchange: Exchange) -> Callable[[], bool]:
+        """Return what says whether a turn is answered and the answer heard out, or nobody has noticed the turn."""
+        return lambda: not pace.goes_on(exchange) and not pace.listener.is_playing
+
+    async def _thought(self, pace: Pace, timeout_s: float) -> tuple[UserTurn, AudioClip] | None:
+        """Think in another thread, while time goes on."""
+        thinking = asyncio.create_task(asyncio.to_thread(self._think))
+        await self._until(pace, thinking.done, timeout_s)
+        return await thinking
+
+    async def _until(self, pace: Pace, is_so: Callable[[], Any], timeout_s: float) -> None:
+        """Let time go by until something is so; what counts as waiting is silence on both sides."""
+        clock = asyncio.get_running_loop()
+        began_s = clock.time()
+        while not is_so():
+            await pace.step()
+            if pace.is_speaking or pace.listener.is_playing:
+                began_s = clock.time()
+            if clock.time() - began_s > timeout_s:
+                raise TimeoutError(f"nothing was answered within {timeout_s:g} s")

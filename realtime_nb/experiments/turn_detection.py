@@ -1,0 +1,401 @@
+"""What other turn detection would have made of a sound: the local server's detector, offline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ..errors import AudioError, SettingsError
+from ..local.recognition.turn_replay import HeardSound, speech_of
+from ..loop import submit
+from ..media.activity import speech_spans
+from ..media.clip import AudioClip
+from ..media.turn_cuts import FoundTurn, Span, SpokenTurn, match, spoken_turns
+from ..protocol.settings import session_from_options, setting_at
+from ..recording.recording import Recording
+from ..speech.turn_detection import Listened, TurnDetectionComparison
+from .dataset import Dataset, Example
+from .results import Results
+from .scenario import Scenario
+
+if TYPE_CHECKING:
+    from ..local.recognition.recognizer import LocalEars
+
+
+# --- Words for turn detection that goes by them: the local recogniser, started when it is first needed ----------------
+
+
+class Recognised:
+    """Recognises what was said so far, once for each sound.
+
+    Parameters
+    ----------
+    session : dict, optional
+        The API's session object, whose instructions and tools make some words likelier than others.
+    """
+
+    def __init__(self, session: dict[str, Any] | None = None):
+        session = session or {}
+        self._instructions, self._tools = session.get("instructions") or "", session.get("tools") or []
+        self._ears: LocalEars | None = None
+        self._expected: Any = None
+        self._words: dict[bytes, str] = {}
+
+    def __enter__(self) -> Recognised:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._ears is not None:
+            self._ears.close()
+
+    def __call__(self, pcm16k: bytes) -> str:
+        """Return the words of an utterance, PCM16 at 16 kHz."""
+        if pcm16k not in self._words:
+            self._words[pcm16k] = submit(self._recognize(pcm16k)).result()
+        return self._words[pcm16k]
+
+    async def _recognize(self, pcm16k: bytes) -> str:
+        if self._ears is None:
+            from ..local.brains.rule_brain import RuleBrain
+            from ..local.recognition.recognizer import LocalEars
+
+            self._ears = LocalEars()
+            self._expected = await self._ears.expect(
+                instructions=self._instructions, tools=self._tools, sentences=RuleBrain.vocabulary
+            )
+            await self._ears.warm_up(RuleBrain.vocabulary)
+        return await self._ears.recognize(pcm16k, self._expected)
+
+
+# --- What turn detection listens to again: a source's clips by name, and what is known of the turns in them -----------
+
+#: What `realtime_nb.compare_turn_detection` takes.
+Source = AudioClip | Recording | Dataset | Results | Mapping[str, AudioClip] | Sequence[AudioClip]
+
+_SAME_LENGTH_S = 0.01
+
+
+class GivenSound(NamedTuple):
+    """A clip."""
+
+    clip: AudioClip
+    is_one_turn: bool = False
+    clean: AudioClip | None = None
+    """The same before noise came to it, where that is another."""
+
+
+def sounds_of(source: Source) -> dict[str, GivenSound]:
+    """Return what is listened to, by name.
+
+    Raises
+    ------
+    AudioError
+        If a recording has no sound of the person's.
+    SettingsError
+        If a run has no input audio, or a scenario's words are not known beforehand.
+    TypeError
+        If the source is something else.
+    """
+    if isinstance(source, AudioClip):
+        return {"clip": GivenSound(source)}
+    if isinstance(source, Recording):
+        if source.user is None:
+            raise AudioError(f"nothing was spoken in {source!r}")
+        return {source.path.name: GivenSound(source.user)}
+    if isinstance(source, Dataset):
+        return {name: GivenSound(clip, is_one_turn=True) for example in source for name, clip in _turns_of(example)}
+    if isinstance(source, Results):
+        return _inputs(source)
+    clips: dict[str, Any] = {}
+    if isinstance(source, Mapping):
+        clips = dict(source)
+    elif isinstance(source, list | tuple):
+        clips = {f"clip {number}": clip for number, clip in enumerate(source, 1)}
+    if not clips or not all(isinstance(clip, AudioClip) for clip in clips.values()):
+        raise TypeError(f"source={source!r} is no AudioClip, Recording, Dataset or Results, and no clips")
+    return {name: GivenSound(clip) for name, clip in clips.items()}
+
+
+def _turns_of(example: Example) -> list[tuple[str, AudioClip]]:
+    """Return an example's clip; of a scenario, that of each turn of its script."""
+    if not isinstance(example, Scenario):
+        return [(example.example_id, example.clip())]
+    clips = (turn.clip(example.speaker) for turn in example.script)
+    return [(f"{example.example_id} · turn {number}", clip) for number, clip in enumerate(clips, 1)]
+
+
+def _inputs(results: Results) -> dict[str, GivenSound]:
+    """Return what was sent: the same for all systems and repeats, and of scenarios, which differ, the first one."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in results.rows:
+        if row.get("input_audio_path"):
+            rows.setdefault((row["example_id"], row["condition"]), row)
+    if not rows:
+        raise SettingsError(f"there is no input audio in {str(results.path)!r}")
+    clips = {key: AudioClip.from_file(results.path / row["input_audio_path"]) for key, row in rows.items()}
+    several = len({condition for _, condition in rows}) > 1
+    found = {}
+    for (example_id, condition), clip in clips.items():
+        is_one_turn = rows[example_id, condition].get("turns") is None
+        clean = clips.get((example_id, "clean")) if is_one_turn and condition != "clean" else None
+        if clean is not None and abs(clean.duration_s - clip.duration_s) > _SAME_LENGTH_S:
+            clean = None  # Its words are elsewhere.
+        found[f"{example_id} · {condition}" if several else example_id] = GivenSound(clip, is_one_turn, clean)
+    return found
+
+
+# --- What other turn detection would have made of a sound: the local server's detector, offline, under any settings
+# ---
+
+#: Where turns are, in seconds: start and end of each, pauses inside included.
+Labels = Sequence[tuple[float, float]]
+
+_SILENCES = tuple({"silence_duration_ms": silence_ms} for silence_ms in (200, 300, 500, 700, 1000))
+_API_DEFAULT = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+_RECORDED = "recorded"
+_SAME_SETTINGS = "recorded settings"
+
+
+def compare_turn_detection(
+    source: Source,
+    turn_detection: Mapping[str, Any] | Sequence[Any] = _SILENCES,
+    *,
+    turns: Labels | Mapping[str, Labels] | Literal["recorded"] | None = None,
+    baseline: str | None = None,
+    pause_ms: float = 1000.0,
+) -> TurnDetectionComparison:
+    """Tell where other turn detection would have cut a sound: what it wins in time, and what it clips.
+
+    Nothing is sent anywhere: the local server's turn detection listens to the sound again, many times faster than it
+    sounds.
+
+    Parameters
+    ----------
+    source : AudioClip, Recording, Dataset, Results, or several clips
+        What is listened to: a clip; the person's side of a recording, such as ``session.save(path)`` returns; each
+        clip of a dataset; what was sent in each cell of a run, conditions included; or clips in a sequence or by name.
+    turn_detection : mapping or sequence
+        Settings as a session takes them, with names or without: ``"server_vad"``, ``"semantic_vad"``, or mappings of
+        the API's fields, such as ``{"silence_duration_ms": 300, "threshold": 0.6, "prefix_padding_ms": 200}`` or
+        ``{"type": "semantic_vad", "eagerness": "high"}``. By default, silences of 200 to 1000 ms.
+    turns : sequence of (float, float), mapping, or "recorded", optional
+        Where the turns really are, in seconds: start and end of each, pauses inside included; by the clip's name where
+        there are several. ``"recorded"`` are a recording's turns as they were cut then. By default they are found: see
+        Notes.
+    baseline : str, optional
+        The setting against which time is won or lost; by default that of the recording, else the API's default where
+        it is among them, else the first.
+    pause_ms : float, default 1000.0
+        Longest pause within a turn, where turns are found: after a longer one the person is taken to begin anew.
+
+    Returns
+    -------
+    comparison : TurnDetectionComparison
+        ``.frame`` has a row for each setting and turn, ``.summary()`` one for each setting; a notebook shows the
+        waveform with each setting's turns, and what is won against what is clipped.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is none that the API takes, or `turns` does not fit the source.
+    AudioError
+        If nobody speaks.
+    MissingExtra
+        If the extra ``local`` is not installed.
+
+    Notes
+    -----
+    OpenAI's own detector is another: it may cut elsewhere, and ``threshold`` need not mean the same in both. What a
+    pause of a certain length does to a turn is plain arithmetic, and holds for both.
+
+    Speech is what the Silero network (version 5) takes for it at 0.5, with its edges moved to those of loudness
+    (`realtime_nb.media.activity`) where they are near. In clean sound these lie within 30 ms of the truth (measured),
+    in white noise 10 dB below the voice within 110 ms before and 200 ms after. Turns are stretches of speech that
+    pauses up to `pause_ms` hold together; in a dataset, and in results, each clip is one turn, but for scenarios. Under
+    conditions of a run that leave a clip as long as it was, speech is where it is in its ``"clean"`` version, if the
+    run has one. Where the sound is noisy, or much depends on it, give labels. ``semantic_vad`` waits by the words so
+    far, which the local recogniser writes down; here it takes no time for that. What ``eagerness`` does here: see
+    `realtime_nb.local.recognition.turn_detection`.
+
+    A recording's ``"recorded"`` turns are those that its own server cut: their times contain the network's, and it is
+    from ``"recorded settings"``, the same settings in the detector here, that others are told apart.
+
+    Silence is taken to follow the sound. Nobody answers in it: a person who was cut off in reality may have spoken
+    differently from then on.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> settings = [{"silence_duration_ms": 500}, {"silence_duration_ms": 300}]
+    >>> found = rt.compare_turn_detection(rt.speak("What time is it?"), settings)
+    >>> found.frame["outcome"].tolist()
+    ['whole', 'whole']
+    >>> bool(abs(found.summary()["gained_p50_ms"][1] - 200) <= 32)  # a frame
+    True
+    """
+    settings = _named(turn_detection)
+    if not pause_ms >= 0:
+        raise SettingsError(f"pause_ms={pause_ms} must not be negative")
+    recording = source if isinstance(source, Recording) else None
+    session = recording.conversation.session if recording else {}
+    used = setting_at(session, "audio.input.turn_detection")
+    recorded = _recorded_turns(recording) if recording and used else []
+    if used and _SAME_SETTINGS not in settings:
+        settings = {_SAME_SETTINGS: used} | settings
+    clips = sounds_of(source)
+    labels = _labels(turns, clips, recorded)
+    with Recognised(session) as hear:
+        sounds, engine = [], ""
+        for name, (clip, is_one_turn, clean) in clips.items():
+            heard = HeardSound(clip.to_pcm16(24_000))
+            engine = heard.engine
+            speech = _speech(clip, heard) if clean is None else _speech(clean, HeardSound(clean.to_pcm16(24_000)))
+            spoken = _spoken(speech, labels.get(name), math.inf if is_one_turn else pause_ms)
+            found = {each: heard.turns(given, hear=_ears(given, hear)) for each, given in settings.items()}
+            found = ({_RECORDED: recorded} if recorded else {}) | found
+            cuts = {each: match(spoken, cut) for each, cut in found.items()}
+            sounds.append(Listened(name, clip, tuple(spoken), cuts, _answers(recording)))
+    if not any(sound.spoken for sound in sounds):
+        raise AudioError(f"nobody speaks in {source!r}")
+    return TurnDetectionComparison(
+        sounds,
+        ({_RECORDED: used or {}} if recorded else {}) | settings,
+        baseline=baseline or _baseline(settings),
+        reference=_reference(turns, clips.values(), pause_ms),
+        engine=engine,
+        recorded=_RECORDED if recorded else "",
+    )
+
+
+def _speech(clip: AudioClip, heard: HeardSound) -> list[Span]:
+    return speech_of(heard.probabilities, [(start_s * 1000, end_s * 1000) for start_s, end_s in speech_spans(clip)])
+
+
+def _ears(given: Mapping[str, Any], hear: Callable[[bytes], str]) -> Callable[[bytes], str] | None:
+    """Return what writes down the words, where the setting goes by them: it is most of the work then."""
+    return hear if given["type"] == "semantic_vad" else None
+
+
+def _baseline(settings: Mapping[str, Mapping[str, Any]]) -> str:
+    usual = next((name for name, given in settings.items() if {**_API_DEFAULT, **given} == _API_DEFAULT), None)
+    return usual if usual and _SAME_SETTINGS not in settings else next(iter(settings))
+
+
+def _named(turn_detection: Mapping[str, Any] | Sequence[Any]) -> dict[str, Mapping[str, Any]]:
+    """Return settings as the API has them, by name."""
+    if isinstance(turn_detection, str) or not turn_detection:
+        raise SettingsError(
+            f"turn_detection={turn_detection!r} must hold settings, e.g. [{{'silence_duration_ms': 300}}]"
+        )
+    if isinstance(turn_detection, Mapping):
+        return {name: _checked(given) for name, given in turn_detection.items()}
+    return {_name(given): _checked(given) for given in turn_detection}
+
+
+def _name(given: Any) -> str:
+    if not isinstance(given, Mapping):
+        return str(given)
+    fields = [f"{name}={value}" for name, value in given.items() if name != "type"]
+    return ", ".join(fields if fields and _type(given) == "server_vad" else [_type(given), *fields])
+
+
+def _type(given: Mapping[str, Any]) -> str:
+    return str(given.get("type", "semantic_vad" if "eagerness" in given else "server_vad"))
+
+
+def _checked(given: Any) -> Mapping[str, Any]:
+    if given is None:
+        raise SettingsError("turn_detection=None finds no turns: give 'server_vad', 'semantic_vad' or a mapping")
+    wanted = {"type": _type(given), **given} if isinstance(given, Mapping) else given
+    session = session_from_options(turn_detection=wanted)
+    found: dict[str, Any] = session["audio"]["input"]["turn_detection"]
+    for name in ("prefix_padding_ms", "silence_duration_ms"):
+        if found.get(name, 0) < 0:
+            raise SettingsError(f"{name}={found[name]} must not be negative")
+    return found
+
+
+def _recorded_turns(recording: Recording) -> list[FoundTurn]:
+    """Return the turns that the recorded server cut, on the track's clock."""
+    found = []
+    for start_s, turn in recording.said:
+        if turn.role != "user" or turn.audio_start_ms is None or turn.audio_end_ms is None:
+            continue
+        start_ms = start_s * 1000
+        end_ms = start_ms + turn.audio_end_ms - turn.audio_start_ms
+        timed = turn.ended_at_ms is not None and turn.began_at_ms is not None
+        # Sound that was sent faster than it sounds is over before it ends.
+        after_ms = turn.ended_at_ms - turn.began_at_ms if timed else 0.0  # type: ignore[operator]
+        found.append(FoundTurn(start_ms, end_ms, math.nan, max(end_ms, start_ms + after_ms)))
+    return found
+
+
+def _answers(recording: Recording | None) -> tuple[Span, ...]:
+    """Return where a recorded model was heard, on the track's clock."""
+    found = []
+    for start_s, turn in recording.said if recording else ():
+        if turn.role == "assistant":
+            made_ms = sum(part.audio_ms for part in list(turn.parts.values()))
+            heard_ms = made_ms if turn.heard_ms is None else min(turn.heard_ms, made_ms)
+            if heard_ms:
+                found.append((start_s * 1000, start_s * 1000 + heard_ms))
+    return tuple(found)
+
+
+def _labels(
+    turns: Labels | Mapping[str, Labels] | Literal["recorded"] | None,
+    clips: Mapping[str, GivenSound],
+    recorded: Sequence[FoundTurn],
+) -> dict[str, list[Span]]:
+    """Return where turns are said to be, in ms, by the clip's name."""
+    if turns is None:
+        return {}
+    if turns == "recorded":
+        if not recorded:
+            raise SettingsError("turns='recorded' takes a recording whose turns a server has cut")
+        return {name: [(turn.start_ms, turn.end_ms) for turn in recorded] for name in clips}
+    named = turns if isinstance(turns, Mapping) else {next(iter(clips)): turns}
+    if not isinstance(turns, Mapping) and len(clips) > 1:
+        raise SettingsError(f"turns must be a mapping, by the names of the clips: {', '.join(clips)}")
+    found = {}
+    for name, spans in named.items():
+        if name not in clips:
+            raise SettingsError(f"turns[{name!r}] is of no clip; there are {', '.join(clips)}")
+        found[name] = [(float(start_s) * 1000, float(end_s) * 1000) for start_s, end_s in spans]
+        times = [time for span in found[name] for time in span]
+        if times != sorted(times) or any(start == end for start, end in found[name]):
+            raise SettingsError(f"turns of {name!r} must be pairs of start and end in seconds, in order: {spans!r}")
+    return found
+
+
+def _spoken(speech: Sequence[Span], labels: Sequence[Span] | None, pause_ms: float) -> list[SpokenTurn]:
+    """Return the turns: as labelled, with the pauses that were found in them; or as pauses part them."""
+    if labels is None:
+        return spoken_turns(speech, pause_ms=pause_ms)
+    turns = []
+    for start_ms, end_ms in labels:
+        cut = ((max(start, start_ms), min(end, end_ms)) for start, end in speech)
+        inside = [(start, end) for start, end in cut if start < end]
+        edges = [(start_ms, inside[0][1]), *inside[1:]] if inside else [(start_ms, end_ms)]
+        edges[-1] = (edges[-1][0], end_ms)
+        turns.append(SpokenTurn(tuple(edges)))
+    return turns
+
+
+def _reference(turns: Any, given: Iterable[GivenSound], pause_ms: float) -> str:
+    if turns == "recorded":
+        return "the turns as they were recorded"
+    if turns is not None:
+        return "the turns as they were given"
+    given = list(given)
+    kinds = {each.is_one_turn for each in given}
+    found = ["each clip is one turn"] if True in kinds else []
+    if False in kinds:
+        found.append(f"speech with pauses up to {pause_ms:,.0f} ms is one turn")
+    if any(each.clean is not None for each in given):
+        found.append("speech is where it is in the clean clip")
+    return "; ".join(found)

@@ -1,0 +1,80 @@
+"""What decides on an answer: a brain takes the conversation and says sentences or calls tools.
+
+The server does the rest: items, sound, cancellation, usage. Three brains are here: `rule_brain` (the default),
+`script_brain` (a repeat-after-me tutor) and `openai_brain` (any OpenAI-compatible text endpoint).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..realtime.conversation_state import Entry
+
+
+@dataclass(frozen=True)
+class Say:
+    """Words to say, best a sentence at a time."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class CallTool:
+    """A function for the client to run."""
+
+    name: str
+    arguments: dict[str, Any] | str
+    """An object, or the JSON text of one."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a brain may know when it answers."""
+
+    entries: Sequence[Entry] = ()
+    """The conversation, oldest first; the words of a person's sound are in `Entry.said`."""
+    instructions: str = ""
+    own_instructions: str | None = None
+    """The instructions that were given for this response alone."""
+    tools: Sequence[dict[str, Any]] = ()
+    """Functions in the API's shape; empty when none may be called."""
+    required_tool: str | None = None
+    """Name of the function that must be called, ``"*"`` for any of them."""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def last(self) -> Entry | None:
+        """The item to answer."""
+        return self.entries[-1] if self.entries else None
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether the last turn is one that nobody spoke in: the server took it after a while."""
+        return self.last is not None and self.last.is_silence
+
+    @property
+    def utterance(self) -> str:
+        """What the person said last, if nothing was answered since; empty otherwise."""
+        for entry in reversed(self.entries):
+            if entry.role == "user":
+                return entry.said
+            if entry.role == "assistant" or entry.type != "message":
+                break
+        return ""
+
+
+class Brain(Protocol):
+    """What may be given to the server as a brain."""
+
+    name: str
+    """Short, for model lists, e.g. ``"local-rules"``."""
+    description: str
+    """What answers, in a sentence that every client is told."""
+    vocabulary: Sequence[str]
+    """Sentences that people are likely to say to it; they help the recogniser."""
+
+    def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
+        """Answer; the generator is closed early when the answer is cancelled."""
+        ...

@@ -1,0 +1,424 @@
+"""What the rule brain knows to say: numbers, patterns and answers, asides, and what it measures of pictures."""
+
+from __future__ import annotations
+
+import datetime
+import operator
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import PictureError
+from ...media.picture import Picture
+from ..realtime.conversation_state import Entry, Part
+
+# --- Numbers as people say them ---------------------------------------------------------------------------------------
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
+_TENS = {
+    word: 10 * tens for tens, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+}
+_UNITS = {word: value for value, word in enumerate(_ONES)}
+_SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
+_TOKEN = re.compile(r"(?<![\w-])-?\d+(?:\.\d+)?|\d+(?:\.\d+)?|[a-z]+|[,;:.?!]")
+
+
+def numbers_in(text: str) -> list[float]:
+    """Return the numbers in a text, in digits or in words: "twenty five and 3.5" has two."""
+    found: list[float] = []
+    spoken: list[str] = []
+    for token in [*_TOKEN.findall(text.lower()), ""]:
+        if token == "and" and spoken and spoken[-1] in _SCALES:
+            continue  # "two hundred and six"
+        if spoken and not _goes_on(spoken, token):
+            found.append(_value(spoken))
+            spoken = []
+        if token in _UNITS or token in _TENS or (spoken and token in _SCALES):
+            spoken.append(token)
+        elif token[-1:].isdigit():
+            found.append(float(token))
+    return found
+
+
+def _goes_on(spoken: list[str], token: str) -> bool:
+    """Whether a word belongs to the number before it: "twenty five" is one number, "five twenty" two."""
+    if token in _SCALES:
+        return True
+    if spoken[-1] in _SCALES:
+        return token in _UNITS or token in _TENS
+    return spoken[-1] in _TENS and 0 < _UNITS.get(token, 0) < 10
+
+
+def _value(spoken: list[str]) -> float:
+    total, current = 0, 0
+    for word in spoken:
+        if word == "hundred":
+            current = max(1, current) * 100
+        elif word in _SCALES:
+            total, current = total + max(1, current) * _SCALES[word], 0
+        else:
+            current += _UNITS.get(word, _TENS.get(word, 0))
+    return float(total + current)
+
+
+def in_words(number: int) -> str:
+    """Return a number from 0 to 999 in words."""
+    if number < 20:
+        return _ONES[number]
+    if number < 100:
+        tens = next(word for word, value in _TENS.items() if value == number // 10 * 10)
+        return f"{tens} {_ONES[number % 10]}" if number % 10 else tens
+    rest = f" {in_words(number % 100)}" if number % 100 else ""
+    return f"{_ONES[number // 100]} hundred{rest}"
+
+
+# --- What the rule brain knows to say: one pattern and one answer a rule, tried in order ------------------------------
+#
+# Patterns match what a recogniser writes (lower case, no punctuation, numbers in words) as well as typed text.
+
+STORY = (
+    "Once upon a time there was a small microphone who wanted to be heard. "
+    "It lived on the edge of a notebook, between a graph and an empty cell. "
+    "Every day it listened to the rain, the keyboard and the coffee machine. "
+    "One morning somebody leaned in and said hello. "
+    "The microphone was so happy that it turned every little wave of air into numbers. "
+    "The numbers travelled through a thin wire, became words, and came back as a voice. "
+    "And when nobody interrupted them, they talked until the cell had finished running. "
+    "That is the end of the story."
+)
+JOKES = (
+    "Why did the sound wave go to school? To get a little more frequency.",
+    "I would tell you a joke about silence, but you would not hear it.",
+    "What do you call a robot that takes the long way around? R two detour.",
+)
+ABILITIES = (
+    "I can do sums, count, spell words, tell the time, tell a story, repeat after you, remember your name, and "
+    "call the tools of your session. I am made of rules: there is no language model here."
+)
+MOST_TO_COUNT = 100
+#: Characters of an utterance that are looked at.
+LONGEST = 1_000
+_OPERATORS: dict[str, tuple[str, Callable[[float, float], float]]] = {
+    "plus": ("plus", operator.add),
+    "+": ("plus", operator.add),
+    "minus": ("minus", operator.sub),
+    "-": ("minus", operator.sub),
+    "times": ("times", operator.mul),
+    "multiplied by": ("times", operator.mul),
+    "*": ("times", operator.mul),
+    "x": ("times", operator.mul),
+    "divided by": ("divided by", operator.truediv),
+    "over": ("divided by", operator.truediv),
+    "/": ("divided by", operator.truediv),
+}
+_OPERATOR = rf"(?:(?<![a-z])(?:{'|'.join(map(re.escape, set(_OPERATORS) - {'-'}))})(?![a-z])|(?<=\s)-(?=\s))"
+_NUMBER_WORD = (
+    r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
+    r"seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million)\b"
+)
+_NUMBER = rf"(?:-?\d+(?:\.\d+)?|\b{_NUMBER_WORD}(?:(?:\s+|-){_NUMBER_WORD})*)"
+
+
+_MY_NAME = re.compile(r"\bmy name is ([\w'-]+)", re.I)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a rule may look at."""
+
+    text: str
+    """What was said, as it was said."""
+    match: re.Match[str]
+    """Of the rule's pattern in the text in lower case without end marks."""
+    said_before: str = ""
+    """The last answer."""
+    heard_before: str = ""
+    """What the person said before."""
+    all_heard: Sequence[str] = ()
+    """All that the person has said, oldest first, this included."""
+
+    def as_said(self, group: int) -> str:
+        """Return a group of the match with the capitals that the person wrote."""
+        found = self.match.group(group).strip()
+        at = self.text.lower().find(found)
+        return self.text[at : at + len(found)] if at >= 0 else found
+
+
+Answer = str | Callable[[Heard], str]
+
+
+def _sum(heard: Heard) -> str:
+    pieces = re.split(rf"\s*({_OPERATOR})\s*", heard.match.group("sum"))
+    values = [next(iter(numbers_in(piece)), 0.0) for piece in pieces[::2]]
+    names, works = zip(*(_OPERATORS[piece] for piece in pieces[1::2]), strict=True)
+    asked = f"{values[0]:g}" + "".join(f" {name} {value:g}" for name, value in zip(names, values[1:], strict=True))
+    waiting = list(works)
+    # Products before sums, each from left to right.
+    for now in ((operator.mul, operator.truediv), (operator.add, operator.sub)):
+        at = 0
+        while at < len(waiting):
+            if waiting[at] not in now:
+                at += 1
+            elif waiting[at] is operator.truediv and not values[at + 1]:
+                return "Nothing can be divided by zero."
+            else:
+                values[at : at + 2] = [waiting.pop(at)(values[at], values[at + 1])]
+    return f"{asked} is {round(values[0], 6):g}."
+
+
+def _addition(heard: Heard) -> str:
+    numbers = numbers_in(heard.match.group("sum"))
+    return f"{' plus '.join(f'{number:g}' for number in numbers)} is {round(sum(numbers), 6):g}."
+
+
+def _time(_: Heard) -> str:
+    now = datetime.datetime.now()
+    return f"The clock of this computer says {now.hour % 12 or 12}:{now.minute:02} {'AM' if now.hour < 12 else 'PM'}."
+
+
+def _date(_: Heard) -> str:
+    today = datetime.date.today()
+    return f"By the clock of this computer, today is {today:%A}, {today:%B} {today.day}, {today.year}."
+
+
+def _count(heard: Heard) -> str:
+    numbers = [int(number) for number in numbers_in(heard.match.group())]
+    first, last = (numbers[0], numbers[1]) if len(numbers) > 1 else (1, numbers[0])
+    if not 0 <= first <= last or last - first >= MOST_TO_COUNT or last > 999:
+        return f"I count at most {MOST_TO_COUNT} numbers, upwards, below one thousand."
+    lines = [range(start, min(start + 5, last + 1)) for start in range(first, last + 1, 5)]
+    return " ".join(f"{', '.join(map(in_words, line)).capitalize()}." for line in lines)
+
+
+def _spell(heard: Heard) -> str:
+    word = heard.as_said(1)
+    return f"{word.capitalize()}: {', '.join(letter.upper() for letter in word if letter.isalnum())}."
+
+
+def _remember(heard: Heard) -> str:
+    return f"Hello, {_titled(heard.as_said(1))}. I shall remember your name as long as we talk."
+
+
+def _name_of(heard: Heard) -> str:
+    """Look for a name in what was said: the rules have no memory but the conversation."""
+    for text in reversed(heard.all_heard[:-1]):
+        if found := _MY_NAME.search(text[:LONGEST]):
+            return f"You said that your name is {_titled(found.group(1))}."
+    return "You have not told me your name."
+
+
+def _titled(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _as_sentence(text: str) -> str:
+    text = text.strip().strip("\"'“”")
+    return text if text[-1:] in ".?!" else f"{text[:1].upper()}{text[1:]}."
+
+
+def _rules() -> Iterator[tuple[str, Answer]]:
+    yield rf"(?P<sum>{_NUMBER}(?:\s*{_OPERATOR}\s*{_NUMBER})+)", _sum
+    yield rf"\b(?:add|the sum of) (?P<sum>{_NUMBER}\s*(?:and|to) {_NUMBER})", _addition
+    yield (
+        r"^(?:please )?(?:can you |could you )?(?:repeat after me|say after me)\W*(.+)$",
+        lambda heard: _as_sentence(heard.as_said(1)),
+    )
+    yield r"^(?:please )?(?:can you |could you )?spell (?:the word )?([\w']+)", _spell
+    yield rf"\bcount (?:from {_NUMBER}\s*)?(?:up )?to {_NUMBER}", _count
+    yield (
+        r"\bwhat did (?:i|you) (?:just )?say\b",
+        lambda heard: (
+            (f"You said: {heard.heard_before}." if heard.heard_before else "This is the first thing that you said.")
+            if " i " in heard.match.group()
+            else (f"I said: {heard.said_before}" if heard.said_before else "I have not said anything yet.")
+        ),
+    )
+    yield r"\bwhat(?:'s| is) my name\b|\bdo you (?:know|remember) my name\b|\bwho am i\b", _name_of
+    yield _MY_NAME.pattern, _remember
+    yield (
+        r"^(?:(?:can you |please )?(?:repeat that|say (?:that |it )?again)|again|pardon)\b",
+        lambda heard: heard.said_before or "I have not said anything yet.",
+    )
+    yield r"^(?:please )?(?:can you |could you )?(?:say|repeat)\W+(.+)$", lambda heard: _as_sentence(heard.as_said(1))
+    yield r"\b(?:what (?:can|do) you do|what are you able|help|what can i (?:say|ask))\b", ABILITIES
+    yield (
+        r"\b(?:who|what) are you\b|\byour name\b|\bare you (?:an? )?(?:human|robot|real|ai|person|machine|computer)\b",
+        "I am the local voice of this notebook: a computer program made of rules, with no language model.",
+    )
+    yield r"\bstor(?:y|ies)\b", STORY
+    yield r"\b(?:joke|laugh|funny)\b", lambda _: random.choice(JOKES)
+    yield r"\bwhat time\b|\bthe time\b|\bwhat's the time\b", _time
+    yield r"\b(?:what|which) (?:day|date)\b|\b(?:today's|the) date\b|\bwhat is today\b", _date
+    yield r"\b(?:flip|toss) a coin\b", lambda _: f"It is {random.choice(('heads', 'tails'))}."
+    yield r"\b(?:roll|throw) (?:a|the) dic?e\b", lambda _: f"You rolled a {in_words(random.randint(1, 6))}."
+    yield r"\balphabet\b", "A, B, C, D, E, F, G. H, I, J, K, L, M, N, O, P. Q, R, S, T, U, V. W, X, Y, and Z."
+    yield r"\bhow are you\b|\bhow do you do\b", "I am a program, and I run well. How are you?"
+    yield r"\b(?:thanks|thank you)\b", "You are welcome."
+    yield r"\b(?:bye|goodbye|good night|see you)\b", "Goodbye. Come back soon."
+    yield r"^(?:stop|quiet|be quiet|never mind|cancel|wait|hold on|enough)\b", "All right."
+    yield (
+        r"^(?:hello|hi|hey|howdy|greetings|good (?:morning|afternoon|evening|day))\b",
+        "Hello! I am the local voice. Ask me what I can do.",
+    )
+    yield r"^(?:yes|yeah|yep|no|nope|ok|okay|sure|right)$", "All right. What next?"
+
+
+RULES: tuple[tuple[re.Pattern[str], Answer], ...] = tuple((re.compile(pattern), answer) for pattern, answer in _rules())
+
+
+def answer(text: str, *, said_before: str = "", heard_before: str = "", all_heard: Sequence[str] = ()) -> str | None:
+    """Return what the first rule that fits says, or `None` if none does.
+
+    Parameters
+    ----------
+    text : str
+        What was said.
+    said_before, heard_before : str
+        The last answer, and what the person said before.
+    all_heard : sequence of str
+        All that the person has said, oldest first, `text` included.
+    """
+    text = text[:LONGEST]
+    plain = re.sub(r"\s+", " ", text.lower()).strip().rstrip(".?!")
+    for pattern, says in RULES:
+        match = pattern.search(plain)
+        if match:
+            return says if isinstance(says, str) else says(Heard(text, match, said_before, heard_before, all_heard))
+    return None
+
+
+# --- What the rules can say about a conversation: a title, a summary, a label. They cut and count, no more ------------
+
+_TITLE_WORDS = 6
+_ABOUT = r"\b(?:conversation|dialogue|said|turn|above|user|person|message)\b"
+_TITLE = re.compile(r"\btitle\b", re.I)
+_SUMMARY = re.compile(r"\bsummar(?:y|i[sz]e)\b", re.I)
+_CLASSIFY = re.compile(r"\b(?:classify|which of|label|category|categori[sz]e)\b", re.I)
+_QUOTED = re.compile(r"[\"“'‘](\w[\w -]*)[\"”'’]")
+
+
+def remark_on(instructions: str, entries: Sequence[Entry]) -> str | None:
+    """Return what instructions ask for about a conversation; `None` where they ask for nothing of the kind.
+
+    Parameters
+    ----------
+    instructions : str
+        E.g. "Give this conversation a title", "Summarise what was said", ``Classify it as "sales" or "support"``.
+    entries : sequence of Entry
+        The conversation.
+    """
+    if not re.search(_ABOUT, instructions, re.I):
+        return None
+    messages = [entry for entry in entries if entry.role in ("user", "assistant") and entry.said]
+    if _TITLE.search(instructions):
+        first = next((entry.said for entry in messages if entry.role == "user"), "Nothing was said")
+        return " ".join(first.split()[:_TITLE_WORDS]).rstrip(".,;:?!")
+    if _SUMMARY.search(instructions):
+        return " ".join(f"{_WHO[entry.role]} said: {_ended(entry.said)}" for entry in messages) or "Nothing was said."
+    if _CLASSIFY.search(instructions) and (labels := _QUOTED.findall(instructions)):
+        said = " ".join(entry.said for entry in messages).lower()
+        counts = [len(re.findall(rf"\b{re.escape(label.lower())}\b", said)) for label in labels]
+        return labels[counts.index(max(counts))] if max(counts) else f"None of the words {', '.join(labels)} was said."
+    return None
+
+
+_WHO = {"user": "The person", "assistant": "The voice"}
+
+
+def _ended(text: str) -> str:
+    text = text.strip()
+    return text if text[-1:] in ".?!" else f"{text}."
+
+
+# --- What can be told of a picture by measuring it: its size and its colours. Nothing here sees -----------------------
+
+#: Hue in degrees up to which a colour has this name.
+_HUES = (
+    (15, "red"), (40, "orange"), (70, "yellow"), (165, "green"), (200, "turquoise"), (260, "blue"), (290, "purple"),
+    (340, "pink"), (361, "red"),
+)  # fmt: skip
+#: One colour that covers less of a picture than this is not what it is "mostly".
+_MOSTLY = 0.5
+_ALL = 0.98
+#: A colour is named where it covers at least this much.
+_WORTH_NAMING = 0.15
+_CANNOT = "I only measure colours: nothing here sees things or reads text."
+_ASKS = re.compile(
+    r"\b(?:(?:what|who|which)\b.*\b(?:see|this|that|picture|image|photo|plot|figure|camera|screen|shows?|colou?rs?)\b|"
+    r"(?:describe|look at|read|explain|talk about|tell me about)\b.*|"
+    r"(?:can|do) you see\b.*)"
+)
+
+
+def asks_about_pictures(said: str) -> bool:
+    """Whether somebody seems to ask about something that was shown."""
+    return _ASKS.search(said.lower()) is not None
+
+
+def shown_since_answer(entries: Sequence[Entry]) -> list[Part]:
+    """Return the pictures that were shown since the last answer."""
+    shown: list[Part] = []
+    for entry in reversed(entries):
+        if entry.role == "assistant" or entry.type != "message":
+            break
+        shown[:0] = [part for part in entry.parts if part.type == "input_image"]
+    return shown
+
+
+def last_shown(entries: Sequence[Entry]) -> list[Part]:
+    """Return the last picture of the conversation, if there is one."""
+    shown = [part for entry in entries for part in entry.parts if part.type == "input_image"]
+    return shown[-1:]
+
+
+def describe(parts: Sequence[Part]) -> str:
+    """Say what can honestly be told of pictures: of the last one, and how many there are."""
+    last = parts[-1]
+    if not last.image_url:
+        return f"You showed me a picture, but it was let go to save memory. {_CANNOT}"
+    try:
+        picture = Picture.from_url(last.image_url)
+        y = np.asarray(picture.image(max_side=96).convert("RGB").resize((48, 48)), np.float64) / 255
+    except PictureError:
+        return f"I got your picture, but I cannot open it. {_CANNOT}"
+    which = "Your picture is" if len(parts) == 1 else f"You showed me {len(parts)} pictures. The last one is"
+    return f"{which} {picture.width} by {picture.height} pixels and {_colours(y)}. {_CANNOT}"
+
+
+def _colours(y: np.ndarray) -> str:
+    """Return the colours of a picture, [shape=(height, width, 3), 0..1], in words."""
+    names, counts = np.unique(_names(y.reshape(-1, 3)), return_counts=True)
+    ranked = sorted(zip(counts / counts.sum(), names, strict=True), reverse=True)
+    share, first = ranked[0]
+    if share >= _ALL:
+        return f"all {first}"
+    others = [str(name) for share, name in ranked[1:3] if share >= _WORTH_NAMING]
+    if share >= _MOSTLY:
+        return f"mostly {first}" + (f", with {' and '.join(others)}" if others else "")
+    if not others:
+        return f"of many colours, on average {_names(y.reshape(-1, 3).mean(0, keepdims=True))[0]}"
+    return f"mainly {', '.join([first, *others[:-1]])} and {others[-1]}"
+
+
+def _names(rgb: np.ndarray) -> np.ndarray:
+    """Name colours, [shape=(n, 3), 0..1], by hue, saturation and lightness."""
+    high, low = rgb.max(1), rgb.min(1)
+    lightness, chroma = (high + low) / 2, high - low
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r, g, b = rgb.T
+        sector = np.select([high == r, high == g], [((g - b) / chroma) % 6, (b - r) / chroma + 2], (r - g) / chroma + 4)
+    hue = np.nan_to_num(60 * sector)
+    limits = np.array([limit for limit, _ in _HUES])
+    named = np.array([name for _, name in _HUES], dtype="<U16")[np.searchsorted(limits, hue, side="right")]
+    named = np.where((named == "orange") & (lightness < 0.4), "brown", named)
+    named = np.where(lightness < np.where(named == "brown", 0.18, 0.3), np.char.add("dark ", named), named)
+    named = np.where(lightness > 0.75, np.char.add("light ", named), named)
+    grey = np.select([lightness < 0.12, lightness < 0.35, lightness < 0.7, lightness < 0.93],
+                     ["black", "dark grey", "grey", "light grey"], "white")  # fmt: skip
+    return np.where((chroma < 0.12) | (lightness < 0.08) | (lightness > 0.96), grey, named)

@@ -1,0 +1,1 @@
+"""HTTP endpoints beside the Realtime socket: chat, speech, transcriptions, secrets."""

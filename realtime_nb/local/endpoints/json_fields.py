@@ -1,0 +1,207 @@
+"""The fields of a request's JSON, bounded in number and depth, and checked one by one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from ..api_errors import ApiError, invalid_type, invalid_value, missing_parameter, unsupported_value
+
+# --- How many values there are in a JSON text, found without holding the interpreter for long; and how deep they lie
+# ---
+#
+# A parser in C lets no other thread run until it is done. That takes 20 ms for 20 MB of base64, but ten times as long
+# for 20 MB of small objects, and everybody who talks would hear it. So the values are counted before.
+
+#: Of one body or message; parsing that many takes 10 ms. The API's own limits of messages and tools are far below.
+MOST_VALUES = 100_000
+#: Arrays and objects inside each other. The schema of a tool needs two a level, and the API takes ten levels of it.
+MOST_DEPTH = 100
+_AT_ONCE = 1 << 20
+_BACKSLASH = ord("\\")
+
+
+def count_values(text: bytes | bytearray, most: int) -> int:
+    """Return how many values a JSON text holds, about, or any number above `most` if there are more than that."""
+    values = at = 0
+    while values <= most:
+        quote = text.find(b'"', at)
+        values += 1 + _marks(text, at, len(text) if quote < 0 else quote)
+        at = 0 if quote < 0 else _end_of_string(text, quote + 1)
+        if not at:
+            break
+    return values
+
+
+def is_too_deep(data: Any) -> bool:
+    """Whether arrays and objects lie in each other more than `MOST_DEPTH` deep, which no later reader could follow."""
+    level = [data]
+    for _ in range(MOST_DEPTH):
+        level = [inner for value in level for inner in _inside(value) if isinstance(inner, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _marks(text: bytes | bytearray, start: int, end: int) -> int:
+    """Count what parts or opens values; there is no string between `start` and `end`."""
+    marks = 0
+    for at in range(start, end, _AT_ONCE):
+        window = at, min(end, at + _AT_ONCE)
+        marks += text.count(b",", *window) + text.count(b"{", *window) + text.count(b"[", *window)
+    return marks
+
+
+def _end_of_string(text: bytes | bytearray, at: int) -> int:
+    """Return where a string that begins at `at` is over; 0 if it never is."""
+    while True:
+        quote = text.find(b'"', at)
+        if quote < 0:
+            return 0
+        escape = quote
+        while text[escape - 1] == _BACKSLASH and escape > at:
+            escape -= 1
+        at = quote + 1
+        if (quote - escape) % 2 == 0:
+            return at
+
+
+# --- The fields of a request's JSON object, checked one by one as they are read, with the API's errors ----------------
+
+_REQUIRED = object()
+
+
+class Fields:
+    """A JSON object that knows where it stands in the request.
+
+    Parameters
+    ----------
+    data : object
+        What stands there; `ApiError` unless it is a JSON object.
+    path : str, default ""
+        Where, e.g. ``"messages[0]"``.
+
+    Notes
+    -----
+    Each method takes a field's name and what stands for it where it is missing or null; without that, it must be there.
+    """
+
+    def __init__(self, data: Any, path: str = ""):
+        if not isinstance(data, dict):
+            raise invalid_type(path or "body", "an object", data)
+        self.data: dict[str, Any] = data
+        self._path = path
+
+    def at(self, name: str) -> str:
+        """Return the path of a field."""
+        return f"{self._path}.{name}" if self._path else name
+
+    def has(self, name: str) -> bool:
+        """Whether a field is there, and not null."""
+        return self.data.get(name) is not None
+
+    def text(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Return a string."""
+        return self._typed(name, default, str, "a string")
+
+    def boolean(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Return a boolean."""
+        return self._typed(name, default, bool, "a boolean")
+
+    def one_of(self, name: str, values: Sequence[str], default: Any = _REQUIRED) -> Any:
+        """Return a string that is one of `values`."""
+        value = self.text(name, default)
+        if self.has(name) and value not in values:
+            raise unsupported_value(self.at(name), value, values)
+        return value
+
+    def number(self, name: str, default: Any = _REQUIRED, *, least: float, most: float) -> Any:
+        """Return a number within bounds."""
+        value = self._value(name, default)
+        if not self.has(name):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise invalid_type(self.at(name), "a decimal", value)
+        return self._bounded(name, value, least, most)
+
+    def integer(self, name: str, default: Any = _REQUIRED, *, least: int, most: int) -> Any:
+        """Return a whole number within bounds."""
+        value = self._value(name, default)
+        if not self.has(name):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise invalid_type(self.at(name), "an integer", value)
+        return self._bounded(name, value, least, most)
+
+    def fields(self, name: str) -> Fields:
+        """Return an object."""
+        return Fields(self._value(name, _REQUIRED), self.at(name))
+
+    def array(self, name: str, default: Any = _REQUIRED) -> Any:
+        """Return an array."""
+        return self._typed(name, default, list, "an array")
+
+    def objects(self, name: str, default: Any = _REQUIRED) -> Iterator[Fields]:
+        """Yield the objects of an array."""
+        for index, item in enumerate(self.array(name, default)):
+            yield Fields(item, f"{self.at(name)}[{index}]")
+
+    def _value(self, name: str, default: Any) -> Any:
+        if self.has(name):
+            return self.data[name]
+        if default is _REQUIRED:
+            raise missing_parameter(self.at(name))
+        return default
+
+    def _typed(self, name: str, default: Any, kind: type, expected: str) -> Any:
+        value = self._value(name, default)
+        if self.has(name) and not isinstance(value, kind):
+            raise invalid_type(self.at(name), expected, value)
+        return value
+
+    def _bounded(self, name: str, value: float, least: float, most: float) -> float:
+        if not least <= value <= most or not math.isfinite(value):
+            raise invalid_value(self.at(name), f"expected a value from {least} to {most}, but got {value}")
+        return value
+
+
+def without_nulls(data: dict[str, Any], *, values: Collection[str] = ()) -> dict[str, Any]:
+    """Return an object without the fields, its own and those inside it, that are null, which means absent.
+
+    Parameters
+    ----------
+    data : dict
+        What a client sent, of bounded depth.
+    values : collection of str
+        Names of fields whose null says something.
+    """
+    return {
+        name: value if name in _FREE else _inner(value, values)
+        for name, value in data.items()
+        if value is not None or name in values or name in _FREE_VALUES
+    }
+
+
+# Of a schema: values of any kind. What lies in them and in maps of the client's own is the client's.
+_FREE_VALUES = frozenset(("default", "const"))
+_FREE = _FREE_VALUES | {"enum", "examples", "metadata", "variables"}
+
+
+def _inner(value: Any, values: Collection[str]) -> Any:
+    if isinstance(value, dict):
+        return without_nulls(value, values=values)
+    return [_inner(item, values) for item in value] if isinstance(value, list) else value
+
+
+def model_of(fields: Fields) -> str:
+    """Return the model that a request names; raises `ApiError` if it names none."""
+    if not fields.has("model") or fields.data["model"] == "":
+        raise ApiError("you must provide a model parameter", param="model")
+    return str(fields.text("model"))

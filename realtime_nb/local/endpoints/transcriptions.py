@@ -1,0 +1,278 @@
+"""``POST /v1/audio/transcriptions``: a recording in, its words out, also as subtitles."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from ..api_errors import ApiError, invalid_value, unsupported_value
+from ..brains.brain import Brain
+from ..realtime.hearing import Ears
+from ..realtime.responder import deltas
+from ..realtime.usage import transcription_usage
+from ..recognition.decoder import Word
+from ..recognition.utterances import Recording
+from .encoding import stream
+from .http_body import Form, json_response, parse_form, read_body, require_content_type
+from .json_fields import model_of
+
+# --- Recognised words as subtitles: SubRip and WebVTT -----------------------------------------------------------------
+
+#: What is shown at once: two lines of 42 letters, for 7 seconds at most (the usual rules of subtitling).
+MOST_CHARACTERS = 84
+LONGEST_MS = 7_000
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What is shown at once."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+def cues_of(segments: Iterable[Sequence[Word]]) -> list[Cue]:
+    """Return the cues that show `segments` of words; none reaches over the end of a segment."""
+    cues = []
+    for segment in segments:
+        shown: list[Word] = []
+        for word in segment:
+            if shown and (
+                len(" ".join([*(each.text for each in shown), word.text])) > MOST_CHARACTERS
+                or word.end_ms - shown[0].start_ms > LONGEST_MS
+            ):
+                cues.append(_cue(shown))
+                shown = []
+            shown.append(word)
+        if shown:
+            cues.append(_cue(shown))
+    return cues
+
+
+def _cue(words: Sequence[Word]) -> Cue:
+    return Cue(words[0].start_ms, words[-1].end_ms, " ".join(word.text for word in words))
+
+
+def srt(cues: Iterable[Cue]) -> str:
+    """Return cues as a SubRip file."""
+    return "".join(
+        f"{number}\n{_time(cue.start_ms, ',')} --> {_time(cue.end_ms, ',')}\n{cue.text}\n\n"
+        for number, cue in enumerate(cues, 1)
+    )
+
+
+def vtt(cues: Iterable[Cue]) -> str:
+    """Return cues as a WebVTT file."""
+    shown = (f"{_time(cue.start_ms, '.')} --> {_time(cue.end_ms, '.')}\n{cue.text}\n\n" for cue in cues)
+    return "WEBVTT\n\n" + "".join(shown)
+
+
+def _time(ms: int, point: str) -> str:
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{ms:03}"
+
+
+# --- ``POST /v1/audio/transcriptions``: a recording in, its words out, with times or as they are recognised -----------
+#
+# Source: the API reference, "Create transcription". The recogniser writes small letters without punctuation, and of
+# what ``verbose_json`` holds of a model's inner life it has nothing: ``tokens`` are empty and log probabilities 0.
+
+FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+GRANULARITIES = ("word", "segment")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The words of one utterance; times count from the start of the recording."""
+
+    start_ms: int
+    end_ms: int
+    words: Sequence[Word]
+
+    @property
+    def text(self) -> str:
+        """The words in a line."""
+        return " ".join(word.text for word in self.words)
+
+
+@dataclass(frozen=True)
+class TranscriptionRequest:
+    """What a client wants to have written down."""
+
+    recording: Recording
+    model: str
+    format: str
+    hints: list[str]
+    granularities: list[str]
+    is_stream: bool
+
+    @classmethod
+    def read(cls, body: bytes | bytearray, content_type: str) -> TranscriptionRequest:
+        """Return the request that a body holds; takes up to seconds. Raises `ApiError` if it is none."""
+        form = parse_form(body, content_type)
+        fields = form.fields
+        model = model_of(fields)
+        form_of_answer = fields.one_of("response_format", (*FORMATS, "diarized_json"), "json")
+        if form_of_answer == "diarized_json":
+            raise ApiError(
+                "Unsupported value: 'response_format' does not support 'diarized_json' on this server, which cannot "
+                "tell speakers apart.",
+                code="unsupported_value",
+                param="response_format",
+            )
+        _check_language(form)
+        _check_temperature(fields.text("temperature", "0"))
+        is_stream = fields.one_of("stream", ("true", "false", "True", "False"), "false").lower() == "true"
+        if is_stream and form_of_answer not in ("json", "text"):
+            raise ApiError(
+                f"Unsupported value: 'response_format' does not support '{form_of_answer}' when stream=true. "
+                "Supported values are: 'json', 'text'.",
+                code="unsupported_value",
+                param="response_format",
+            )
+        return cls(
+            model=model,
+            format=form_of_answer,
+            hints=[hint for hint in (fields.text("prompt", ""), *form.all("keywords")) if hint],
+            granularities=_granularities(form, form_of_answer),
+            is_stream=is_stream,
+            recording=Recording.read(form.file("file"), "file"),
+        )
+
+
+def _check_language(form: Form) -> None:
+    for name in ("language", "languages"):
+        for language in filter(None, form.all(name)):
+            if language.lower().replace("_", "-").partition("-")[0] not in ("en", "eng", "english"):
+                raise ApiError(
+                    f"Unsupported value: '{name}' does not support '{language}' on this server, which hears English "
+                    "only.",
+                    code="unsupported_value",
+                    param=name,
+                )
+
+
+def _check_temperature(text: str) -> None:
+    try:
+        temperature = float(text)
+    except ValueError as error:
+        raise invalid_value("temperature", "expected a number") from error
+    if not 0 <= temperature <= 1:
+        raise invalid_value("temperature", f"expected a value from 0 to 1, but got {text}")
+
+
+def _granularities(form: Form, form_of_answer: str) -> list[str]:
+    wanted = list(filter(None, form.all("timestamp_granularities")))
+    for name in wanted:
+        if name not in GRANULARITIES:
+            raise unsupported_value("timestamp_granularities", name, GRANULARITIES)
+    if wanted and form_of_answer != "verbose_json":
+        raise invalid_value("timestamp_granularities", "only response_format 'verbose_json' has timestamps")
+    return wanted or ["segment"]
+
+
+class TranscriptionEndpoint:
+    """The endpoint.
+
+    Parameters
+    ----------
+    ears : Ears
+        What recognises speech.
+    brain : Brain
+        Whose vocabulary is likely to be heard.
+    """
+
+    def __init__(self, ears: Ears, brain: Brain):
+        self._ears = ears
+        self._vocabulary = brain.vocabulary
+        # One utterance of all recordings at a time: the recogniser's other thread is for those who talk.
+        self._one = asyncio.Semaphore(1)
+
+    async def post(self, request: Request) -> Response:
+        """Answer."""
+        require_content_type(request, "multipart/form-data")
+        body = await read_body(request)
+        wanted = await asyncio.to_thread(TranscriptionRequest.read, body, request.headers["content-type"])
+        if wanted.is_stream:
+            return await stream(self._events(wanted))
+        segments = [segment async for segment in self._segments(wanted)]
+        if wanted.format in ("json", "verbose_json"):
+            return json_response(
+                _verbose(wanted, segments) if wanted.format == "verbose_json" else _json(wanted, segments)
+            )
+        if wanted.format == "text":
+            return PlainTextResponse(f"{_text(segments)}\n")
+        write, mime = (srt, "application/x-subrip") if wanted.format == "srt" else (vtt, "text/vtt")
+        return PlainTextResponse(write(cues_of(segment.words for segment in segments)), media_type=mime)
+
+    async def _segments(self, wanted: TranscriptionRequest) -> AsyncGenerator[Segment, None]:
+        """Yield what is heard in the utterances, in their order."""
+        expected = await self._ears.expect(sentences=[*self._vocabulary, *wanted.hints])
+        for utterance in wanted.recording.utterances:
+            async with self._one:
+                heard = await self._ears.listen(utterance.pcm, expected)
+            start = utterance.start_ms
+            words = [Word(word.text, start + word.start_ms, start + word.end_ms) for word in heard.words]
+            if words:
+                yield Segment(start, utterance.end_ms, words)
+
+    async def _events(self, wanted: TranscriptionRequest) -> AsyncGenerator[dict[str, Any], None]:
+        segments: list[Segment] = []
+        async for segment in self._segments(wanted):
+            for delta in deltas(f" {segment.text}" if segments else segment.text):
+                yield {"type": "transcript.text.delta", "delta": delta}
+            segments.append(segment)
+        yield {"type": "transcript.text.done", **_json(wanted, segments)}
+
+
+def _text(segments: Sequence[Segment]) -> str:
+    return " ".join(segment.text for segment in segments)
+
+
+def _json(wanted: TranscriptionRequest, segments: Sequence[Segment]) -> dict[str, Any]:
+    text = _text(segments)
+    return {"text": text, "usage": transcription_usage(wanted.model, wanted.recording.duration_ms, text)}
+
+
+def _verbose(wanted: TranscriptionRequest, segments: Sequence[Segment]) -> dict[str, Any]:
+    duration_ms = wanted.recording.duration_ms
+    answer: dict[str, Any] = {
+        "task": "transcribe",
+        "language": "english",
+        "duration": round(duration_ms / 1000, 3),
+        "text": _text(segments),
+    }
+    if "word" in wanted.granularities:
+        answer["words"] = [
+            {"word": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000}
+            for segment in segments
+            for word in segment.words
+        ]
+    if "segment" in wanted.granularities:
+        answer["segments"] = [_segment(number, segment) for number, segment in enumerate(segments)]
+    return {**answer, "usage": transcription_usage("whisper-1", duration_ms, "")}
+
+
+def _segment(number: int, segment: Segment) -> dict[str, Any]:
+    raw = segment.text.encode()
+    return {
+        "id": number,
+        "seek": segment.start_ms // 10,
+        "start": segment.start_ms / 1000,
+        "end": segment.end_ms / 1000,
+        "text": f" {segment.text}",
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": 0.0,
+        "compression_ratio": round(len(raw) / len(zlib.compress(raw)), 3),
+        "no_speech_prob": 0.0,
+    }

@@ -1,0 +1,1 @@
+"""The Realtime socket: its session, what it hears and how it answers."""

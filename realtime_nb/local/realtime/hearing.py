@@ -1,0 +1,185 @@
+"""What a session hears: the person's sound goes to the recogniser, the words to the brain and, if asked, the client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol
+
+from ...media.clip import Resampler
+from ...protocol import events
+from ...protocol.items import ErrorDetail
+from ..api_errors import ApiError
+from ..recognition.recognizer import Recognition
+from .conversation_state import Entry, Part
+from .responder import obfuscation
+from .session_settings import SessionSettings
+from .usage import transcription_usage
+
+log = logging.getLogger(__name__)
+
+
+class Ears(Protocol):
+    """What recognises speech for all sessions; `realtime_nb.local.recognition.recognizer.LocalEars` does."""
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Whether another turn would wait too long."""
+        ...
+
+    def join(self) -> None:
+        """Count one more session."""
+        ...
+
+    def leave(self) -> None:
+        """Count one session less."""
+        ...
+
+    async def expect(
+        self, *, instructions: str = "", tools: Sequence[dict[str, Any]] = (), sentences: Sequence[str] = ()
+    ) -> Any:
+        """Return what helps to recognise speech in a conversation with these."""
+        ...
+
+    async def recognize(self, pcm: bytes, expected: Any = None) -> str:
+        """Return the words of an utterance, PCM16 at 16 kHz; raises `ApiError` when there is too much to do."""
+        ...
+
+    async def listen(self, pcm: bytes, expected: Any = None) -> Recognition:
+        """Return the words with their times."""
+        ...
+
+
+class Hearing:
+    """One session's ears.
+
+    Parameters
+    ----------
+    ears : Ears
+        Shared by all sessions.
+    vocabulary : sequence of str
+        Sentences that people are likely to say.
+    emit : callable
+        Takes the server's events.
+    """
+
+    def __init__(self, ears: Ears, vocabulary: Sequence[str], emit: Callable[[Any], None]):
+        self._ears = ears
+        self._vocabulary = vocabulary
+        self._emit = emit
+        self._model: str | None = None
+        self._wanted: tuple[Any, ...] = ()
+        self._expecting: asyncio.Task[Any] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._hearings: dict[str, asyncio.Task[None]] = {}
+        ears.join()
+
+    def configure(self, settings: SessionSettings) -> None:
+        """Expect what the settings make likely to be said, as soon as that is worked out."""
+        transcription = settings.transcription or {}
+        self._model = transcription.get("model")
+        instructions = settings.data.get("instructions", "")
+        if instructions == settings.default_instructions:
+            instructions = ""
+        hints = [transcription.get("prompt") or "", *(transcription.get("keywords") or [])]
+        wanted = (instructions, settings.data.get("tools", []), [*self._vocabulary, *filter(None, hints)])
+        if wanted != self._wanted:
+            self._wanted = wanted
+            expect = self._ears.expect(instructions=instructions, tools=wanted[1], sentences=wanted[2])
+            self._expecting = self._spawn(expect)
+
+    def guess(self, pcm16k: bytes) -> asyncio.Task[str]:
+        """Begin to recognise an utterance that may go on; cancel the task if it does."""
+        return self._spawn(self._recognize(pcm16k))
+
+    async def _recognize(self, pcm16k: bytes) -> str:
+        # A third of a second at most, and only at a session's beginning: words that are not expected are misheard.
+        expected = await asyncio.shield(self._expecting) if self._expecting else None
+        return await self._ears.recognize(pcm16k, expected)
+
+    def hear(self, entry: Entry, part: Part, *, announce: bool, guess: asyncio.Task[str] | None = None) -> None:
+        """Recognise a part's sound.
+
+        Parameters
+        ----------
+        entry, part : Entry, Part
+            The person's message and its sound.
+        announce : bool
+            Whether the client is told the words.
+        guess : asyncio.Task, optional
+            What `guess` began with the same utterance.
+        """
+        self._hearings[entry.id] = self._spawn(self._hear(entry, part, announce, guess))
+
+    async def heard(self, entries: Iterable[Entry]) -> None:
+        """Wait until the words of all entries are known.
+
+        Raises
+        ------
+        ApiError
+            If the recogniser had no room for one of them. It is raised once: the answers after that do without.
+        """
+        for entry in entries:
+            hearing = self._hearings.get(entry.id)
+            if hearing:
+                try:
+                    await asyncio.shield(hearing)
+                finally:
+                    if hearing.done():
+                        self._hearings.pop(entry.id, None)
+
+    async def close(self) -> None:
+        """Stop."""
+        self._ears.leave()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _hear(self, entry: Entry, part: Part, announce: bool, guess: asyncio.Task[str] | None) -> None:
+        model = self._model
+        try:
+            part.heard = await (guess or self.guess(_at_16k(part)))
+        except ApiError as error:
+            part.heard = ""
+            if announce:
+                self._announce_failure(entry, error.detail())
+            raise
+        except Exception as error:
+            log.exception("recognition failed")
+            part.heard = ""
+            if announce:
+                self._announce_failure(entry, ErrorDetail(type="transcription_error", message=str(error)))
+            return
+        if announce:
+            self._announce(entry, part, model)
+
+    def _announce(self, entry: Entry, part: Part, model: str | None) -> None:
+        part.text = part.heard or ""
+        part.transcribed = True
+        completed = "conversation.item.input_audio_transcription.completed"
+        ids: dict[str, Any] = {"item_id": entry.id, "content_index": 0}
+        if part.text:
+            delta = {"type": completed.replace("completed", "delta"), **ids, "delta": part.text}
+            self._emit({**delta, "obfuscation": obfuscation(part.text)})
+        usage = transcription_usage(model, part.duration_ms, part.text)
+        self._emit(events.ConversationItemInputAudioTranscriptionCompleted(**ids, transcript=part.text, usage=usage))
+
+    def _announce_failure(self, entry: Entry, error: ErrorDetail) -> None:
+        self._emit(events.ConversationItemInputAudioTranscriptionFailed(item_id=entry.id, content_index=0, error=error))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        failed = not task.cancelled() and task.exception() is not None
+        for item_id in [item_id for item_id, hearing in self._hearings.items() if hearing is task and not failed]:
+            del self._hearings[item_id]
+
+
+def _at_16k(part: Part) -> bytes:
+    return Resampler(part.sample_rate, 16_000).process(bytes(part.pcm), last=True)

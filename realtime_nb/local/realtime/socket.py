@@ -1,0 +1,181 @@
+"""The Realtime door: a WebSocket on one side, a session on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ...protocol.events import Error
+from ..access import EphemeralKey, refuse
+from ..api_errors import ApiError, overloaded
+from ..faults import FaultyOutbox, with_faults
+from ..synthesis.synthesizer import VOICES
+from .conversation_state import new_id
+from .outbox import EXPIRED, Outbox
+from .session import Parts, RealtimeSession
+from .session_settings import LIFETIME_S, SessionSettings
+
+POLICY_CLOSE = 4000
+SESSION_ENDS_CLOSE = 1001
+_LAST_WORDS_S = 5.0
+
+
+def initial_settings(parts: Parts, model: str, *, session: dict[str, Any], expires_at: int = 0) -> SessionSettings:
+    """Return the settings that a session begins with.
+
+    Parameters
+    ----------
+    parts : Parts
+        What it is made of.
+    model : str
+        What was asked for.
+    session : dict
+        What was set beforehand, in the API's shape.
+    expires_at : int
+        Unix time at which the session ends.
+
+    Raises
+    ------
+    ApiError
+        If a session cannot have these settings.
+    """
+    settings = SessionSettings(
+        session_id=new_id("sess"),
+        model=model,
+        expires_at=expires_at,
+        brain=parts.brain_of(model).description,
+        transcription=session.get("type") == "transcription",
+        voices=VOICES,
+    )
+    settings.update({name: value for name, value in session.items() if name != "model"})
+    return settings
+
+
+@dataclass
+class Door:
+    """Lets clients in, up to a number, each to a session of its own.
+
+    Parameters
+    ----------
+    parts : Parts
+        Brain, voice and ears of all sessions.
+    max_sessions : int, default 100
+        How many there may be at once.
+    lifetime_s : float, default 3600
+        How long one may last.
+    lifetime_turns : int, optional
+        After how many responses one expires, whatever its time.
+    faults : collection of str
+        Of `realtime_nb.local.faults.FAULTS`; for tests of clients.
+    """
+
+    parts: Parts
+    max_sessions: int = 100
+    lifetime_s: float = LIFETIME_S
+    lifetime_turns: int | None = None
+    faults: Collection[str] = ()
+    held: int = field(default=0, init=False)
+
+    async def connect(self, socket: WebSocket) -> None:
+        """Serve one client until it goes."""
+        full = self._no_room()
+        if full:
+            await refuse(full, socket.scope, socket.receive, socket.send)
+            return
+        self.held += 1
+        try:
+            await self._hold(socket)
+        finally:
+            self.held -= 1
+
+    def _no_room(self) -> ApiError | None:
+        if self.held >= self.max_sessions:
+            return overloaded(f"This server holds {self.max_sessions} sessions at once, and has as many.")
+        if self.parts.ears.is_overloaded:
+            return overloaded("This server is too busy for another session; try again in a moment.")
+        return None
+
+    async def _hold(self, socket: WebSocket) -> None:
+        offered = socket.scope.get("subprotocols", [])
+        await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
+        try:
+            session, outbox = self._open(socket)
+        except ApiError as error:
+            outbox = Outbox()
+            outbox.put(Error(error=error.detail()))
+            outbox.end()
+            await outbox.run(socket.send_text)
+            await socket.close(POLICY_CLOSE, f"{error.type}.{error.code}")
+            return
+        try:
+            await self._serve(socket, session, outbox)
+        finally:
+            await session.close()
+
+    def _open(self, socket: WebSocket) -> tuple[RealtimeSession, Outbox]:
+        """Return the session that a client asks for; raises `ApiError` if it asks for none that there is."""
+        query = socket.query_params
+        key: EphemeralKey | None = socket.scope.get("ephemeral_key")
+        given = key.session if key else {}
+        model = query.get("model") or query.get("deployment") or given.get("model")
+        kind = "transcription" if query.get("intent") == "transcription" else "realtime"
+        kind = given.get("type", kind)
+        transcription = kind == "transcription"
+        if "realtime=v1" in socket.headers.get("openai-beta", "") or "openai-beta.realtime-v1" in (
+            socket.scope.get("subprotocols", [])
+        ):
+            raise ApiError(
+                "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
+                code="beta_api_shape_disabled",
+            )
+        if transcription and model:
+            raise ApiError(
+                "You must not provide a model parameter for transcription sessions.",
+                code="invalid_parameter",
+                param="model",
+            )
+        if not transcription and not model:
+            raise ApiError("You must provide a model parameter.", code="missing_model", param="model")
+        settings = initial_settings(
+            self.parts,
+            model or "",
+            session=given or {"type": kind},
+            expires_at=int(time.time() + self.lifetime_s),
+        )
+        is_faulty = bool(self.faults) or self.lifetime_turns is not None
+        outbox = FaultyOutbox(self.faults, lifetime_turns=self.lifetime_turns) if is_faulty else Outbox()
+        return RealtimeSession(settings, with_faults(self.parts, self.faults), outbox), outbox
+
+    async def _serve(self, socket: WebSocket, session: RealtimeSession, outbox: Outbox) -> None:
+        session.open()
+        reading = asyncio.create_task(self._read(socket, session, outbox))
+        writing = asyncio.create_task(outbox.run(socket.send_text))
+        try:
+            done, _ = await asyncio.wait((reading, writing), timeout=self.lifetime_s, return_when="FIRST_COMPLETED")
+            if not done:
+                outbox.expire()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(writing), timeout=_LAST_WORDS_S)
+            if outbox.expired:
+                await socket.close(SESSION_ENDS_CLOSE, EXPIRED)
+            if writing.done():
+                with contextlib.suppress(WebSocketDisconnect):
+                    writing.result()
+        finally:
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.gather(reading, writing, return_exceptions=True)
+
+    async def _read(self, socket: WebSocket, session: RealtimeSession, outbox: Outbox) -> None:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await session.receive(message.get("text") or message.get("bytes") or b"")
+            await outbox.room()

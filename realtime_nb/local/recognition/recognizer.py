@@ -1,0 +1,312 @@
+"""Speech recognition for the server: sound in, words out, in threads that never hold up the loop."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from ..api_errors import overloaded
+from .decoder import SAMPLE_RATE, Decoder, Hypothesis, RecognitionError, Word, make_decoder
+from .language_model import LanguageModel, LanguageModels, model_folder
+
+# --- Speech recognition for the server: utterances in, words out, in two threads that never hold up the loop ----------
+#
+# What others need::
+#
+#     recognizer = Recognizer()
+#     heard = await recognizer.recognize(pcm16k, language_model, open_vocabulary=False)
+#     heard.text, heard.words, heard.engine      # engine: "conversation" or "open"
+#     recognizer.queue_s                         # seconds of audio that wait or are being decoded: shed load by it
+#     recognizer.close()
+#
+# `pcm16k` is PCM16 at 16 kHz, `language_model` comes from `language_model.LanguageModels`. Cancel the coroutine to drop
+# an utterance that still waits, as when speech resumes after a speculative decode began.
+#
+# The conversation model always listens. With `open_vocabulary`, utterances that it is not sure of are also heard by a
+# generic model of English, if that is free, and the better score wins; it takes 95 MB, is loaded in the background when
+# first asked for, and adds a quarter of the utterance's length. It is not a good recogniser: one word in five is wrong
+# on clean read speech, more in noise. When much waits, decoders are hurried: less work, and more errors.
+
+__all__ = ["Recognition", "RecognitionError", "Recognizer", "Word"]
+
+THREADS = 2
+DECODERS_PER_THREAD = 8
+LONGEST_PIECE_S = 20.0
+"""Longer utterances are cut where they are quiet, so that nobody waits for a monologue."""
+
+SURE_SCORE = -45.0
+"""What the conversation model reaches on 95 of 100 sentences that it expects, and on no others (measured)."""
+HURRY_QUEUE_S = 2.0
+"""Audio that waits or is being decoded, from which on decoders are hurried: about one utterance."""
+
+_BYTES_PER_S = 2 * SAMPLE_RATE
+_SHORTEST_BYTES = _BYTES_PER_S // 10
+_NICE = 4
+"""Added to the threads' niceness. More would starve recognition while a notebook's cells keep the machine busy."""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What was heard."""
+
+    words: tuple[Word, ...] = ()
+    score: float = 0.0
+    """Log likelihood per 10 ms; comparable between utterances of one engine, not a probability."""
+    engine: Literal["conversation", "open"] = "conversation"
+
+    @property
+    def text(self) -> str:
+        """The words in a line, lower case, without punctuation; empty if nothing was heard."""
+        return " ".join(word.text for word in self.words)
+
+
+class Recognizer:
+    """Decodes utterances of any number of sessions."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(THREADS, "realtime_nb-stt", _be_nice)
+        self._open_pool = ThreadPoolExecutor(1, "realtime_nb-stt-open", _be_nice)
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._queue_bytes = 0
+        self._open_jobs = 0
+        self._open_decoder: Future[Decoder] | None = None
+
+    @property
+    def queue_s(self) -> float:
+        """Seconds of audio that wait or are being decoded by the conversation model."""
+        return self._queue_bytes / _BYTES_PER_S
+
+    async def recognize(self, pcm: bytes, language: LanguageModel, *, open_vocabulary: bool = False) -> Recognition:
+        """Recognise one utterance.
+
+        Parameters
+        ----------
+        pcm : bytes
+            PCM16 at 16 kHz, mono. Less than 100 ms is not listened to.
+        language : LanguageModel
+            What the session expects to hear.
+        open_vocabulary : bool, default False
+            Whether the generic model should listen too. It is left out while it loads or is busy.
+
+        Returns
+        -------
+        heard : Recognition
+            Times of the words count from the start of `pcm`.
+
+        Raises
+        ------
+        MissingExtra
+            If pocketsphinx is not installed.
+        RecognitionError
+            If the decoder fails.
+        """
+        words: list[Word] = []
+        scores: list[float] = []
+        engine: Literal["conversation", "open"] = "conversation"
+        start_ms = 0
+        for piece in _pieces(pcm):
+            if len(piece) >= _SHORTEST_BYTES:
+                best, engine = await self._recognize_piece(piece, language, open_vocabulary)
+                words += [Word(word.text, start_ms + word.start_ms, start_ms + word.end_ms) for word in best.words]
+                scores.append(best.score)
+            start_ms += len(piece) * 1000 // _BYTES_PER_S
+        return Recognition(tuple(words), sum(scores) / len(scores) if scores else 0.0, engine)
+
+    async def warm_up(self, language: LanguageModel) -> None:
+        """Make each thread's decoder of `language`, so that the first utterance does not wait for it."""
+        together = threading.Barrier(THREADS)
+
+        def prepare() -> None:
+            together.wait(timeout=30)  # each thread takes one of the jobs
+            self._decoder(language)
+
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*[loop.run_in_executor(self._pool, prepare) for _ in range(THREADS)])
+
+    async def load_open_vocabulary(self) -> None:
+        """Load the generic model now and wait for it."""
+        await asyncio.wrap_future(self._opened())
+
+    def close(self) -> None:
+        """Drop what waits and end the threads."""
+        self._pool.shutdown(cancel_futures=True)
+        self._open_pool.shutdown(cancel_futures=True)
+
+    async def _recognize_piece(
+        self, pcm: bytes, language: LanguageModel, open_vocabulary: bool
+    ) -> tuple[Hypothesis, Literal["conversation", "open"]]:
+        expected = await asyncio.wrap_future(self._submit(pcm, language))
+        if open_vocabulary and expected.score < SURE_SCORE and (opened := self._submit_open(pcm)):
+            generic = await asyncio.wrap_future(opened)
+            if generic.words and generic.score > expected.score:
+                return generic, "open"
+        return expected, "conversation"
+
+    def _submit(self, pcm: bytes, language: LanguageModel) -> Future[Hypothesis]:
+        hurried = self.queue_s > HURRY_QUEUE_S
+        with self._lock:
+            self._queue_bytes += len(pcm)
+        job = self._pool.submit(lambda: self._decoder(language, hurried=hurried).decode(pcm))
+        job.add_done_callback(partial(self._done, len(pcm)))
+        return job
+
+    def _done(self, size: int, _: Future[Hypothesis]) -> None:
+        with self._lock:
+            self._queue_bytes -= size
+
+    def _decoder(self, language: LanguageModel, *, hurried: bool = False) -> Decoder:
+        """Return this thread's decoder for `language`."""
+        decoders: OrderedDict[tuple[str, bool], Decoder]
+        decoders = self._local.__dict__.setdefault("decoders", OrderedDict())
+        key = language.key, hurried
+        if key not in decoders:
+            decoders[key] = make_decoder(language.lm_path, language.dictionary_path, hurried=hurried)
+        decoders.move_to_end(key)
+        while len(decoders) > DECODERS_PER_THREAD:
+            decoders.popitem(last=False)
+        return decoders[key]
+
+    def _opened(self) -> Future[Decoder]:
+        if self._open_decoder is None:
+            folder = model_folder()
+            lm, dictionary = folder / "en-us.lm.bin", folder / "cmudict-en-us.dict"
+            self._open_decoder = self._open_pool.submit(make_decoder, lm, dictionary)
+        return self._open_decoder
+
+    def _submit_open(self, pcm: bytes) -> Future[Hypothesis] | None:
+        """Start the generic pass, unless its model is still loading or there is other work."""
+        decoder = self._opened()
+        if not decoder.done() or self._open_jobs or self._queue_bytes:
+            return None
+        self._open_jobs += 1
+        job = self._open_pool.submit(decoder.result().decode, pcm)
+        job.add_done_callback(self._open_done)
+        return job
+
+    def _open_done(self, _: Future[Hypothesis]) -> None:
+        self._open_jobs -= 1
+
+
+def _be_nice() -> None:
+    """Let the event loop go first. Only Linux has priorities of threads."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)
+
+
+def _pieces(pcm: bytes) -> list[bytes]:
+    """Cut `pcm` into pieces no longer than `LONGEST_PIECE_S`, each time at the quietest 100 ms of the last quarter."""
+    step, longest = _BYTES_PER_S // 10, int(LONGEST_PIECE_S * _BYTES_PER_S)
+    pieces = []
+    while len(pcm) > longest:
+        candidates = range(longest * 3 // 4, longest, step)
+        cut = min(candidates, key=lambda offset: _loudness(pcm[offset : offset + step])) + step // 2
+        pieces.append(pcm[:cut])
+        pcm = pcm[cut:]
+    return [*pieces, pcm]
+
+
+def _loudness(pcm: bytes) -> int:
+    return sum(abs(sample) for sample in array.array("h", pcm))
+
+
+# --- The recogniser and its language models as sessions use them: sound in, words out, and a limit to how much waits
+# ---
+
+#: How far behind the recogniser may be; a turn that would wait longer is refused.
+LONGEST_WAIT_S = 2.0
+#: Sessions for which there is time to listen with the generic model too.
+FEW_SESSIONS = 2
+# Seconds of one core per second of speech, with the small language model; measured 0.03 to 0.065.
+_COST = 0.05
+
+
+class LocalEars:
+    """Recognition for all sessions of a server.
+
+    Parameters
+    ----------
+    open_vocabulary : bool, default True
+        Whether the generic model of English listens too, while there are few sessions. It is eight times as much
+        work: about 0.15 s for each second of speech, half of which passes in the silence that ends a turn.
+    """
+
+    def __init__(self, *, open_vocabulary: bool = True):
+        self.open_vocabulary = open_vocabulary
+        self._sessions = 0
+        self._models = LanguageModels()
+        self._recognizer = Recognizer()
+
+    @property
+    def wait_s(self) -> float:
+        """How long the next utterance waits, estimated."""
+        return self._recognizer.queue_s * _COST
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether words are heard that nobody expects."""
+        return self.open_vocabulary and self._sessions <= FEW_SESSIONS
+
+    def join(self) -> None:
+        """Count one more session."""
+        self._sessions += 1
+
+    def leave(self) -> None:
+        """Count one session less."""
+        self._sessions -= 1
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Whether another turn would wait too long."""
+        return self.wait_s > LONGEST_WAIT_S
+
+    async def warm_up(self, vocabulary: Sequence[str] = ()) -> None:
+        """Get ready for sentences like those of `vocabulary`, so that the first utterance does not wait."""
+        await self._recognizer.warm_up(await self.expect(sentences=vocabulary))
+        if self.open_vocabulary:
+            await self._recognizer.load_open_vocabulary()
+
+    async def expect(
+        self, *, instructions: str = "", tools: Sequence[dict[str, Any]] = (), sentences: Sequence[str] = ()
+    ) -> LanguageModel:
+        """Return the language model of a conversation."""
+        return await self._models.get(instructions=instructions, tools=tools, sentences=sentences)
+
+    async def recognize(self, pcm: bytes, expected: LanguageModel | None = None) -> str:
+        """Return the words of an utterance, as `listen` does, in a line."""
+        return (await self.listen(pcm, expected)).text
+
+    async def listen(self, pcm: bytes, expected: LanguageModel | None = None) -> Recognition:
+        """Return the words of an utterance, with their times.
+
+        Parameters
+        ----------
+        pcm : bytes
+            PCM16 at 16 kHz.
+        expected : LanguageModel, optional
+            What `expect` returned.
+
+        Raises
+        ------
+        ApiError
+            ``rate_limit_exceeded`` if too much waits already.
+        """
+        if self.is_overloaded:
+            raise overloaded(f"The recogniser is {self.wait_s:.1f} s behind; try again in a moment.")
+        expected = expected or await self._models.get()
+        return await self._recognizer.recognize(pcm, expected, open_vocabulary=self.hears_all)
+
+    def close(self) -> None:
+        """End the threads and remove the files."""
+        self._recognizer.close()
+        self._models.close()

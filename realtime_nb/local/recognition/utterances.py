@@ -1,0 +1,101 @@
+"""A recording cut where nobody speaks, so that it is recognised piece by piece and other sessions get their turn."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ...media.clip import Samples, to_pcm16
+from ..endpoints.encoding import decode
+from .decoder import SAMPLE_RATE
+
+#: Longer utterances are cut where they are quietest.
+LONGEST_MS = 15_000
+_FRAME_MS = 20
+_PAUSE_MS = 400
+_MARGIN_MS = 160
+_FRAME = SAMPLE_RATE * _FRAME_MS // 1000
+_AUDIBLE = 0.001  # -60 dBFS: below it is no speech, whatever the rest is like
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One stretch of speech."""
+
+    start_ms: int
+    end_ms: int
+    pcm: bytes
+    """PCM16 at 16 kHz."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a file holds, ready to be recognised."""
+
+    duration_ms: float
+    utterances: list[Utterance]
+    digest: bytes = b""
+    """Equal for equal files, and only for them."""
+
+    @classmethod
+    def read(cls, data: bytes, param: str) -> Recording:
+        """Decode a file; takes up to seconds. Raises `ApiError`, about `param`, if it is not audio."""
+        clip = decode(data, param)
+        utterances = cut_utterances(clip.resample(SAMPLE_RATE).samples)
+        return cls(clip.duration_s * 1000, utterances, hashlib.sha256(data).digest())
+
+
+def cut_utterances(samples: Samples) -> list[Utterance]:
+    """Return the stretches of a recording in which there is sound.
+
+    Parameters
+    ----------
+    samples : np.ndarray [shape=(n,)], float32
+        At 16 kHz.
+    """
+    levels = _levels(samples)
+    utterances = []
+    for start, end in _stretches(levels):
+        for first, last in _shortened(levels, start, end):
+            pcm = to_pcm16(samples[first * _FRAME : last * _FRAME])
+            utterances.append(
+                Utterance(first * _FRAME_MS, first * _FRAME_MS + len(pcm) * 1000 // (2 * SAMPLE_RATE), pcm)
+            )
+    return utterances
+
+
+def _levels(samples: Samples) -> npt.NDArray[np.float32]:
+    """Return the RMS of each frame; the last one may be shorter than it."""
+    padded = np.pad(samples, (0, -len(samples) % _FRAME))
+    return np.sqrt(np.mean(np.square(padded.reshape(-1, _FRAME)), axis=1, dtype=np.float32)).astype(np.float32)
+
+
+def _stretches(levels: npt.NDArray[np.float32]) -> Iterator[tuple[int, int]]:
+    """Yield (first frame, frame after the last) of what lies between pauses, with a margin."""
+    if not len(levels):
+        return
+    floor, loud = np.percentile(levels, (10, 95))
+    # Three times the noise; but in a recording without pauses the tenth part that is quietest is speech, too.
+    heard = np.flatnonzero(levels > max(_AUDIBLE, min(3 * floor, loud / 4)))
+    if not len(heard):
+        return
+    margin = _MARGIN_MS // _FRAME_MS
+    gaps = np.flatnonzero(np.diff(heard) > _PAUSE_MS // _FRAME_MS)
+    starts = heard[np.concatenate([[0], gaps + 1])]
+    ends = heard[np.concatenate([gaps, [len(heard) - 1]])]
+    for start, end in zip(starts, ends, strict=True):
+        yield max(0, int(start) - margin), min(len(levels), int(end) + 1 + margin)
+
+
+def _shortened(levels: npt.NDArray[np.float32], start: int, end: int) -> Iterator[tuple[int, int]]:
+    longest = LONGEST_MS // _FRAME_MS
+    while end - start > longest:
+        half = start + longest // 2
+        cut = half + int(np.argmin(levels[half : start + longest]))
+        yield start, cut
+        start = cut
+    yield start, end

@@ -1,0 +1,307 @@
+"""The local voice as a server: HTTP and WebSocket on one port, guarded by a key."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from typing import TypedDict, Unpack
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import WebSocketRoute
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ..errors import SettingsError
+from ..secrecy import Secret
+from ..strangers import ACCEPTED_AT_ONCE, FewLines, Strangers
+from .access import Access, EphemeralKeys, is_loopback
+from .brains.brain import Brain
+from .brains.rule_brain import RuleBrain
+from .brains.script_brain import ScriptBrain
+from .endpoints.chat_audio_store import LIFETIME_S as AUDIO_LIFETIME_S
+from .endpoints.http_body import not_found, wrong_method
+from .faults import with_faults
+from .realtime.session import Parts
+from .realtime.session_settings import LIFETIME_S
+from .realtime.socket import Door
+from .recognition.recognizer import LocalEars
+from .routes import http_routes
+from .synthesis.synthesizer import Synthesizer
+
+# 15 MiB of audio is 20 MiB of base64, and an event around it.
+LARGEST_MESSAGE = 24 * 1024 * 1024
+_WAITING = 1024
+_few_lines = FewLines()
+REALTIME_PATHS = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
+
+
+class ServerOptions(TypedDict, total=False):
+    """Options of `LocalServer` and `serve`."""
+
+    host: str
+    """Address to listen on; 127.0.0.1 unless told otherwise."""
+    port: int
+    """0, the default, takes any free one."""
+    api_key: str | None
+    """Key that clients must bring; by default a random one is made."""
+    brain: Brain | None
+    """Who answers; by default `RuleBrain`."""
+    max_sessions: int
+    """Realtime sessions at once; 100 by default."""
+    open_vocabulary: bool
+    """Whether the generic model of English may listen too, while there is time; it may by default."""
+    faults: Collection[str]
+    """Of `realtime_nb.local.faults.FAULTS`, none by default; for tests of clients."""
+    lifetime_s: float
+    """How long a Realtime session may last; an hour, as the API has it, by default."""
+    lifetime_turns: int
+    """After how many responses a Realtime session expires, whatever its time; by default none."""
+    audio_lifetime_s: float
+    """How long Chat Completions may refer to an answer by its audio id; an hour, as the API has it, by default."""
+    strangers: Strangers
+    """Bounds connections that show no key: 128 of them, for 10 s each, by default."""
+
+
+def create_app(
+    parts: Parts,
+    *,
+    api_key: str,
+    host: str = "127.0.0.1",
+    max_sessions: int = 100,
+    faults: Collection[str] = (),
+    lifetime_s: float = LIFETIME_S,
+    lifetime_turns: int | None = None,
+    audio_lifetime_s: float = AUDIO_LIFETIME_S,
+    strangers: Strangers | None = None,
+) -> Starlette:
+    """Return the ASGI application.
+
+    Parameters
+    ----------
+    parts : Parts
+        Brains, voice and ears.
+    api_key : str
+        Whoever holds it may come in.
+    host : str, default "127.0.0.1"
+        Where the application is reached; on loopback, requests to other names are refused.
+    max_sessions : int, default 100
+        Realtime sessions at once.
+    faults : collection of str
+        Of `realtime_nb.local.faults.FAULTS`; for tests of clients.
+    lifetime_s : float, default 3600
+        How long a session may last.
+    lifetime_turns : int, optional
+        After how many responses a session expires, whatever its time.
+    audio_lifetime_s : float, default 3600
+        How long Chat Completions may refer to an answer by its audio id.
+    strangers : Strangers, optional
+        Learns which connections have shown a key.
+    """
+    door = Door(parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s, lifetime_turns=lifetime_turns)
+    keys = EphemeralKeys()
+    return Starlette(
+        routes=[
+            *(WebSocketRoute(path, door.connect) for path in REALTIME_PATHS),
+            *http_routes(with_faults(parts, faults), keys, audio_lifetime_s=audio_lifetime_s),
+        ],
+        middleware=[
+            Middleware(
+                Access,
+                api_key=api_key,
+                loopback_only=is_loopback(host),
+                ephemeral_keys=keys,
+                strangers=strangers or Strangers(),
+            )
+        ],
+        exception_handlers={404: not_found, 405: wrong_method},
+    )
+
+
+@contextlib.asynccontextmanager
+async def local_parts(brain: Brain | None = None, *, open_vocabulary: bool = True) -> AsyncGenerator[Parts, None]:
+    """Hold a brain, a voice and ears for a server's lifetime; they get ready in the background."""
+    async with Synthesizer() as voice:
+        others: list[Brain] = [RuleBrain(), ScriptBrain()]
+        brain = brain or others[0]
+        ears = LocalEars(open_vocabulary=open_vocabulary)
+        warming = asyncio.create_task(ears.warm_up(brain.vocabulary))
+        try:
+            yield Parts(brain, voice, ears, {other.name: other for other in (*others, brain)})
+        finally:
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
+            ears.close()
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    # uvicorn takes a WebSocket that was answered over HTTP, as the ASGI extension has it, for one forgotten.
+    return "without completing handshake" not in record.getMessage()
+
+
+class _Server(uvicorn.Server):
+    """Takes no signals: whoever runs it says when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        # asyncio accepts as many in one go as may wait; the system may let more of them wait than that.
+        for listening in sockets or ():
+            listening.listen(_WAITING)
+
+
+def _http_protocol(strangers: Strangers) -> type[H11Protocol]:
+    """Return uvicorn's protocol, whose connections are strangers until they have shown a key."""
+
+    class Protocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            strangers.arrived(transport)
+
+    return Protocol
+
+
+class LocalServer:
+    """The server inside a running event loop.
+
+    Parameters
+    ----------
+    **options : ServerOptions
+
+    Raises
+    ------
+    SettingsError
+        If nothing can listen on that host and port.
+
+    Examples
+    --------
+    >>> async def main():
+    ...     async with LocalServer() as server:
+    ...         print(server.url, server.api_key)
+    """
+
+    def __init__(self, **options: Unpack[ServerOptions]):
+        self._options = options
+        self.host = options.get("host", "127.0.0.1")
+        self.api_key = Secret(options.get("api_key") or secrets.token_urlsafe(24))
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        port = options.get("port", 0)
+        try:
+            self._socket = socket.create_server((self.host, port), family=family)
+        except (OSError, OverflowError) as error:
+            reason = error.strerror.partition(" (")[0] if isinstance(error, OSError) and error.strerror else error
+            raise SettingsError(
+                f"cannot listen on host={self.host!r}, port={port} ({reason}): choose another port, or 0 for a free one"
+            ) from error
+        # What it accepts inherits this. asyncio sets it only where a socket's protocol is given, which it is not here;
+        # without it each small event may wait 40 ms for the client's acknowledgement of the one before.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def url(self) -> str:
+        """Base URL, as OpenAI clients take it."""
+        # The address that stands for all of them is none that a client could connect to everywhere.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
+        name = f"[{host}]" if ":" in host else host
+        return f"http://{name}:{self._socket.getsockname()[1]}/v1"
+
+    async def __aenter__(self) -> LocalServer:
+        options = self._options
+        parts = await self._stack.enter_async_context(
+            local_parts(options.get("brain"), open_vocabulary=options.get("open_vocabulary", True))
+        )
+        logger = logging.getLogger("uvicorn.error")
+        for rule in (_is_no_refusal, _few_lines):
+            logger.addFilter(rule)
+        strangers = options.get("strangers") or Strangers()
+        app = create_app(
+            parts,
+            api_key=self.api_key,
+            host=self.host,
+            max_sessions=options.get("max_sessions", 100),
+            faults=options.get("faults", ()),
+            lifetime_s=options.get("lifetime_s", LIFETIME_S),
+            lifetime_turns=options.get("lifetime_turns"),
+            audio_lifetime_s=options.get("audio_lifetime_s", AUDIO_LIFETIME_S),
+            strangers=strangers,
+        )
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http=_http_protocol(strangers),
+                backlog=ACCEPTED_AT_ONCE,
+                ws="websockets-sansio",
+                ws_max_size=LARGEST_MESSAGE,
+                ws_per_message_deflate=False,
+                # A client may be busy for long; loopback tells when it is gone.
+                ws_ping_timeout=None,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        await self._task
+        await self._stack.aclose()
+
+
+def serve(*, with_parent: bool = False, **options: Unpack[ServerOptions]) -> None:
+    """Run the server until SIGTERM or SIGINT; its first line on stdout is JSON with url, api_key and pid.
+
+    Parameters
+    ----------
+    with_parent : bool, default False
+        Whether to end with the process that started this one, or when stdin closes.
+    **options : ServerOptions
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(LocalServer(**options), with_parent))
+
+
+async def _serve(server: LocalServer, with_parent: bool) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if sys.platform != "win32":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+    async with server:
+        print(json.dumps({"url": server.url, "api_key": server.api_key, "pid": os.getpid()}), flush=True)
+        if with_parent:
+            watch = threading.Thread(target=_watch_parent, args=(lambda: loop.call_soon_threadsafe(ended.set),))
+            watch.daemon = True
+            watch.start()
+        await ended.wait()
+
+
+def _watch_parent(on_end: Callable[[], object]) -> None:
+    """Call `on_end` once stdin is at its end, or the parent is gone although somebody else holds stdin open."""
+    parent = os.getppid()
+
+    def poll() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        on_end()
+
+    threading.Thread(target=poll, daemon=True).start()
+    while os.read(0, 4096):
+        pass
+    on_end()

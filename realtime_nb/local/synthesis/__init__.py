@@ -1,0 +1,1 @@
+"""Speech from words."""

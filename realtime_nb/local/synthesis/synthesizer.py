@@ -1,0 +1,275 @@
+"""Speech synthesis for the server: ten and more voices, sentence by sentence, from one small process.
+
+What others need::
+
+    async with Synthesizer() as synthesizer:              # or: start() … close()
+        async for speech in synthesizer.speak("Hello there. How are you?", voice="marin", speed=1.0):
+            speech.pcm      # PCM16 mono, 24 kHz unless `sample_rate=` says; 60 ms at once, then ≥ 200 ms a piece
+            speech.words    # ((index into the text, ms from the start of this speech), …)
+        pcm = await synthesizer.synthesize("A whole clip.", voice="echo")
+    VOICES                  # name → Voice; the names are the API's
+
+`speak` is an async generator: close it (``contextlib.aclosing``) and the work stops within 60 ms of sound. A
+`Synthesizer` belongs to one event loop; any number of sessions may speak through it, and take turns by sentence.
+The process runs espeak-ng (GPL, see `espeak_process`); if it dies it is started again and the sentence goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import struct
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from types import TracebackType
+
+from ...errors import SettingsError
+from ...media.clip import Resampler
+from ...media.sentences import split_sentences, spoken
+from .espeak_client import EspeakProcess, ProcessEnded, SynthesisError
+from .reading import read_aloud
+
+__all__ = ["VOICES", "Speech", "SynthesisError", "Synthesizer", "Voice", "split_sentences"]
+
+CACHE_BYTES = 16_000_000
+_LATER_PIECE_MS = 200
+# Words per minute. From 450 on espeak-ng makes speech faster in another way, which gives more sound than 449 does.
+_SLOWEST, _FASTEST = 80, 449
+# Neighbouring rates are no order: 213 words a minute may take longer than 212. Steps of this ratio are one, and are
+# barely heard, except near the ends.
+_STEP = 1.08
+_SLOWEST_STEP, _FASTEST_STEP = 88, 380
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How espeak-ng makes one of the API's voices."""
+
+    variant: str
+    """Name of the espeak-ng voice with its variant."""
+    pitch: int
+    """0 to 99."""
+    words_per_minute: int
+    volume: int
+    """In percent: the variants are not equally loud, and several clip at 100."""
+
+
+VOICES: dict[str, Voice] = {
+    "alloy": Voice("en-us+f5", 35, 160, 85),
+    "ash": Voice("en-us+m5", 40, 155, 80),
+    "ballad": Voice("en-us+adam", 80, 150, 70),
+    "cedar": Voice("en-us+klatt3", 30, 150, 80),
+    "coral": Voice("en-us+f1", 68, 165, 60),
+    "echo": Voice("en-us+edward", 50, 160, 60),
+    "fable": Voice("en-us+klatt2", 85, 155, 120),
+    "marin": Voice("en-us+f5", 68, 160, 75),
+    "nova": Voice("en-us+anika", 15, 160, 60),
+    "onyx": Voice("en-us+edward", 20, 155, 60),
+    "sage": Voice("en-us+f2", 25, 155, 70),
+    "shimmer": Voice("en-us+f2", 90, 160, 60),
+    "verse": Voice("en-us+klatt4", 70, 165, 60),
+}
+"""The API's voices. Each differs from every other in pitch, by 0.9 semitones at least, and in spectrum (measured)."""
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A piece of a reply's sound."""
+
+    pcm: bytes
+    """PCM16, mono, at the rate that was asked for."""
+    words: tuple[tuple[int, int], ...] = ()
+    """Words that begin in this piece: (index of the first character in the text, ms from the start of the speech)."""
+
+
+class Synthesizer:
+    """Text to speech for any number of sessions of one event loop."""
+
+    def __init__(self) -> None:
+        self._process: EspeakProcess | None = None
+        self._starting = asyncio.Lock()
+        self._closings = 0
+        self._cache: OrderedDict[tuple[str, str, int, int], list[Speech]] = OrderedDict()
+        self._cached_bytes = 0
+
+    async def start(self) -> None:
+        """Start the process, so that the first sentence does not wait for it.
+
+        Raises
+        ------
+        MissingExtra
+            If espeakng-loader is not installed.
+        SynthesisError
+            If the process does not start.
+        """
+        await self._running()
+
+    async def close(self) -> None:
+        """End the process; what is being spoken fails. The next `speak` would start another."""
+        process, self._process = self._process, None
+        self._closings += 1
+        if process:
+            await process.close()
+
+    async def __aenter__(self) -> Synthesizer:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The running process, `None` while there is none."""
+        return self._process.pid if self._process and self._process.alive else None
+
+    async def speak(
+        self, text: str, *, voice: str, speed: float = 1.0, sample_rate: int = 24_000
+    ) -> AsyncGenerator[Speech, None]:
+        """Speak `text`, piece by piece, as fast as the pieces are taken.
+
+        Parameters
+        ----------
+        text : str
+            Anything. Text without a word in it gives no sound, or next to none.
+        voice : str
+            A key of `VOICES`.
+        speed : float, default 1.0
+            Times the voice's own, in steps of 8 %; clipped to what espeak-ng speaks, 80 to 449 words per minute.
+        sample_rate : int, default 24000
+            Of the sound, in Hz.
+
+        Yields
+        ------
+        speech : Speech
+            The first piece of 60 ms, later ones of 200 ms and more.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such voice, or the speed is not positive.
+        """
+        _check(voice, speed)
+        start, start_bytes = 0, 0
+        for sentence in split_sentences(text):
+            if sentence.strip():
+                offset_ms = start_bytes * 500 // sample_rate
+                async with contextlib.aclosing(self._speak_sentence(sentence, voice, speed, sample_rate)) as pieces:
+                    async for piece in pieces:
+                        start_bytes += len(piece.pcm)
+                        yield Speech(piece.pcm, tuple((start + index, offset_ms + ms) for index, ms in piece.words))
+            start += len(sentence)
+
+    async def synthesize(self, text: str, voice: str, *, speed: float = 1.0, sample_rate: int = 24_000) -> bytes:
+        """Speak `text` and return the whole sound as PCM16."""
+        pieces = self.speak(text, voice=voice, speed=speed, sample_rate=sample_rate)
+        return b"".join([piece.pcm async for piece in pieces])
+
+    async def _speak_sentence(
+        self, sentence: str, voice: str, speed: float, sample_rate: int
+    ) -> AsyncGenerator[Speech, None]:
+        rate = _rate(VOICES[voice], speed)
+        key = (sentence.strip(), voice, rate, sample_rate)
+        indent = len(sentence) - len(sentence.lstrip())
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            for piece in self._cache[key]:
+                yield Speech(piece.pcm, tuple((indent + index, ms) for index, ms in piece.words))
+            return
+        pieces = []
+        async with contextlib.aclosing(self._synthesize(sentence.strip(), VOICES[voice], rate, sample_rate)) as made:
+            async for piece in made:
+                pieces.append(piece)
+                yield Speech(piece.pcm, tuple((indent + index, ms) for index, ms in piece.words))
+        self._remember(key, pieces)
+
+    async def _synthesize(
+        self, sentence: str, voice: Voice, rate: int, sample_rate: int
+    ) -> AsyncGenerator[Speech, None]:
+        """Resample the blocks of one sentence and bundle all but the first."""
+        resampler: Resampler | None = None
+        pcm, wanted = b"", 1
+        words: list[tuple[int, int]] = []
+        seen: set[int] = set()
+        async with contextlib.aclosing(self._blocks(sentence, voice, rate)) as blocks:
+            async for native_rate, block, marks in blocks:
+                resampler = resampler or Resampler(native_rate, sample_rate)
+                pcm += resampler.process(block)
+                # Numbers and dates are several words at one position or inside one: the first of them counts.
+                for index, ms in marks:
+                    if index not in seen and not (index and sentence[index - 1].isalnum()):
+                        words.append((index, ms))
+                    seen.add(index)
+                if len(pcm) >= wanted:
+                    yield Speech(pcm, tuple(words))
+                    pcm, words, wanted = b"", [], _LATER_PIECE_MS * sample_rate // 500
+        pcm += resampler.process(b"", last=True) if resampler else b""
+        if pcm or words:
+            yield Speech(pcm, tuple(words))
+
+    async def _blocks(
+        self, sentence: str, voice: Voice, rate: int
+    ) -> AsyncGenerator[tuple[int, bytes, list[tuple[int, int]]], None]:
+        """Yield (rate, sound, words) as the process makes them; if it dies, go on in a new one where it stopped."""
+        request: dict[str, str | int] = {"voice": voice.variant, "rate": rate, "pitch": voice.pitch}
+        request["volume"] = voice.volume
+        reading = read_aloud(spoken(sentence))
+        request["text"] = reading.text
+        given, closings = 0, self._closings
+        for attempt in range(2):
+            process = await self._running()
+            skip = given  # the second time the sound is not the same to the bit, but as long
+            marks: list[tuple[int, int]] = []
+            try:
+                async with contextlib.aclosing(process.request(request)) as frames:
+                    async for kind, payload in frames:
+                        if kind == b"W":
+                            marks += [(reading.written_at(at), ms) for at, ms in struct.iter_unpack("<II", payload)]
+                            continue
+                        fresh, skip = payload[skip:], max(0, skip - len(payload))
+                        if fresh:
+                            given += len(fresh)
+                            yield process.sample_rate, fresh, marks
+                            marks = []
+                return
+            except ProcessEnded as ended:
+                if self._closings != closings:
+                    raise SynthesisError("the synthesizer was closed while it spoke") from ended
+                if attempt:
+                    raise SynthesisError(f"speech synthesis ended twice ({ended}) at {sentence[:40]!r}") from ended
+
+    async def _running(self) -> EspeakProcess:
+        async with self._starting:
+            if self._process is None or not self._process.alive:
+                if self._process:
+                    await self._process.close()
+                self._process = await EspeakProcess.start()
+            return self._process
+
+    def _remember(self, key: tuple[str, str, int, int], pieces: list[Speech]) -> None:
+        if key in self._cache:
+            return
+        self._cache[key] = pieces
+        self._cached_bytes += sum(len(piece.pcm) for piece in pieces)
+        while self._cached_bytes > CACHE_BYTES:
+            _, oldest = self._cache.popitem(last=False)
+            self._cached_bytes -= sum(len(piece.pcm) for piece in oldest)
+
+
+def _rate(voice: Voice, speed: float) -> int:
+    """Return the words per minute of a voice at a speed, so that a faster speed is never slower."""
+    rate = voice.words_per_minute * _STEP ** round(math.log(min(100.0, max(0.01, speed)), _STEP))
+    if rate < _SLOWEST_STEP:
+        return _SLOWEST
+    return round(rate) if rate <= _FASTEST_STEP else _FASTEST
+
+
+def _check(voice: str, speed: float) -> None:
+    if voice not in VOICES:
+        raise SettingsError(f"voice={voice!r} is not known: choose one of {', '.join(VOICES)}")
+    if not speed > 0:
+        raise SettingsError(f"speed={speed!r} must be positive")

@@ -1,0 +1,71 @@
+"""G.711, the telephone's codec, between PCM16 and one byte a sample.
+
+Both laws map 8 bits to a fixed set of levels; encoding looks the nearest one up for each of the 65,536 PCM16 values.
+Source: ITU-T G.711 (11/88).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import AudioError
+
+
+def _ulaw_levels() -> npt.NDArray[np.int16]:
+    code = ~np.arange(256, dtype=np.uint8)
+    exponent = (code >> 4) & 7
+    magnitude = (((code & 15).astype(np.int32) << 3) + 0x84 << exponent) - 0x84
+    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
+
+
+def _alaw_levels() -> npt.NDArray[np.int16]:
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent = (code >> 4) & 7
+    mantissa = (code & 15).astype(np.int32) << 4
+    magnitude = np.where(exponent > 0, (mantissa + 0x108) << np.maximum(exponent.astype(np.int32) - 1, 0), mantissa + 8)
+    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+
+
+def _nearest_codes(levels: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """Return the code of the nearest level for each PCM16 value, indexed by the value as uint16."""
+    order = np.argsort(levels, kind="stable")
+    ordered = levels[order].astype(np.int32)
+    values = np.arange(-32768, 32768)
+    at = np.searchsorted((ordered[1:] + ordered[:-1]) / 2, values, side="right")
+    codes = order[at].astype(np.uint8)
+    return np.roll(codes, -32768)
+
+
+_LEVELS = {"ulaw": _ulaw_levels(), "alaw": _alaw_levels()}
+_CODES = {law: _nearest_codes(levels) for law, levels in _LEVELS.items()}
+
+
+def _encode_g711(law: str, pcm: bytes) -> bytes:
+    if len(pcm) % 2:
+        raise AudioError(f"PCM16 has two bytes a sample, but {len(pcm)} bytes were given")
+    return bytes(_CODES[law][np.frombuffer(pcm, "<u2")].tobytes())
+
+
+def _decode_g711(law: str, g711: bytes) -> bytes:
+    return bytes(_LEVELS[law][np.frombuffer(g711, np.uint8)].astype("<i2").tobytes())
+
+
+def encode_ulaw(pcm: bytes) -> bytes:
+    """Encode PCM16 as G.711 mu-law ("audio/pcmu"), one byte a sample."""
+    return _encode_g711("ulaw", pcm)
+
+
+def decode_ulaw(g711: bytes) -> bytes:
+    """Decode G.711 mu-law ("audio/pcmu") to PCM16."""
+    return _decode_g711("ulaw", g711)
+
+
+def encode_alaw(pcm: bytes) -> bytes:
+    """Encode PCM16 as G.711 A-law ("audio/pcma"), one byte a sample."""
+    return _encode_g711("alaw", pcm)
+
+
+def decode_alaw(g711: bytes) -> bytes:
+    """Decode G.711 A-law ("audio/pcma") to PCM16."""
+    return _decode_g711("alaw", g711)

@@ -1,0 +1,277 @@
+"""What a reply took: its tokens, by what they are billed as."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeGuard
+
+from ..display import Record
+
+_KINDS = ("text", "audio", "image")
+#: No model takes more for one answer, by far.
+_MOST = 10**8
+#: What tokens are billed as: read anew, read from the cache, or made.
+BILLED = (
+    "text_fresh",
+    "text_cached",
+    "audio_fresh",
+    "audio_cached",
+    "image_fresh",
+    "image_cached",
+    "text_out",
+    "audio_out",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage(Record):
+    """Tokens of one reply, or of several added up.
+
+    Cached tokens are part of the input tokens of their kind, not on top of them; audio and text are apart.
+    Source: Realtime API reference, ``response.done``, ``response.usage``.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> first, second = rt.Usage(audio_in=600, audio_out=1200), rt.Usage(audio_in=900, audio_cached=300)
+    >>> (first + second).input_tokens
+    1500
+    >>> second.cached_share
+    0.3333333333333333
+    """
+
+    text_in: int = 0
+    audio_in: int = 0
+    image_in: int = 0
+    text_cached: int = 0
+    audio_cached: int = 0
+    image_cached: int = 0
+    text_out: int = 0
+    audio_out: int = 0
+    reasoning_out: int = 0
+    """Part of ``text_out``."""
+
+    unsplit_in: int = field(default=0, compare=False)
+    """Part of ``text_in``: tokens of which the server did not say whether they are text."""
+    unsplit_out: int = field(default=0, compare=False)
+    """Part of ``text_out``, likewise."""
+    unsplit_cached: int = field(default=0, compare=False)
+    """Cached tokens of which the server did not say the kind; they count as text as far as there is any."""
+    is_complete: bool = field(default=True, compare=False)
+    """Whether the server told both what was read and what was made; otherwise these are the least."""
+    remarks: tuple[str, ...] = field(default=(), compare=False)
+    """What in the server's account cannot be read, or contradicts itself."""
+
+    @classmethod
+    def from_realtime(cls, usage: Mapping[str, Any] | None) -> Usage:
+        """Read the ``usage`` of a ``response.done``; what is missing counts as 0, `read_usage` tells it from that.
+
+        What the server does not split by kind counts as text; `unsplit_in` and `unsplit_out` say how much that is.
+        """
+        return read_usage(usage) or cls()
+
+    @property
+    def input_tokens(self) -> int:
+        """All tokens that the model read."""
+        return self.text_in + self.audio_in + self.image_in
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens among `input_tokens` that came from the cache."""
+        return self.text_cached + self.audio_cached + self.image_cached
+
+    @property
+    def output_tokens(self) -> int:
+        """All tokens that the model made."""
+        return self.text_out + self.audio_out
+
+    @property
+    def cached_share(self) -> float | None:
+        """How much of the input came from the cache, 0 to 1; `None` where there was no input."""
+        return self.cached_tokens / self.input_tokens if self.input_tokens else None
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """Tokens by what they are billed as, under the names of `BILLED`; together they are all tokens, each once."""
+        fresh = {f"{kind}_fresh": getattr(self, f"{kind}_in") - getattr(self, f"{kind}_cached") for kind in _KINDS}
+        return {name: fresh[name] if name in fresh else getattr(self, name) for name in BILLED}
+
+    def __add__(self, other: Usage) -> Usage:
+        counts = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.type == "int"}
+        return Usage(
+            **counts,
+            is_complete=self.is_complete and other.is_complete,
+            remarks=tuple(dict.fromkeys(self.remarks + other.remarks)),
+        )
+
+
+def read_usage(usage: Any) -> Usage | None:
+    """Read a server's account of tokens in the Realtime API's shape, whatever it holds.
+
+    Parameters
+    ----------
+    usage : object
+        ``input_tokens``, ``output_tokens`` and ``total_tokens``, with ``input_token_details`` and
+        ``output_token_details``; any of them may be missing or odd.
+
+    Returns
+    -------
+    usage : Usage or None
+        `None` where it tells no number of tokens at all.
+    """
+    remarks: list[str] = []
+    usage = usage if isinstance(usage, Mapping) else {}
+    into, out = _details(usage, "input_token_details", remarks), _details(usage, "output_token_details", remarks)
+    read: dict[str, int | None] = {kind: _count(into, f"{kind}_tokens", remarks) for kind in _KINDS}
+    made: dict[str, int | None] = {kind: _count(out, f"{kind}_tokens", remarks) for kind in ("text", "audio")}
+    reasoning = _count(out, "reasoning_tokens", remarks) or 0
+    tokens_in, tokens_out = _totals(usage, read, made, reasoning, remarks)
+    if tokens_in is None and tokens_out is None:
+        return None
+    text_in, unsplit_in = _split(tokens_in or 0, read, 0, "read", remarks)
+    # Servers that count the reasoning apart from the text still count it in the total.
+    text_out, unsplit_out = _split(tokens_out or 0, made, reasoning, "made", remarks)
+    counts = {"text": text_in, "audio": read["audio"] or 0, "image": read["image"] or 0}
+    cached, unsplit_cached = _cached(into, counts, remarks)
+    return Usage(
+        text_in=text_in,
+        audio_in=counts["audio"],
+        image_in=counts["image"],
+        text_cached=cached["text"],
+        audio_cached=cached["audio"],
+        image_cached=cached["image"],
+        text_out=text_out,
+        audio_out=made["audio"] or 0,
+        reasoning_out=min(reasoning, text_out),
+        unsplit_in=unsplit_in,
+        unsplit_out=unsplit_out,
+        unsplit_cached=unsplit_cached,
+        is_complete=tokens_in is not None and tokens_out is not None,
+        remarks=tuple(remarks),
+    )
+
+
+def _details(usage: Mapping[str, Any], key: str, remarks: list[str]) -> Mapping[str, Any]:
+    value = usage.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        remarks.append(f"{key} of the usage is no object of tokens: {reprlib.repr(value)}")
+    return value if isinstance(value, Mapping) else {}
+
+
+def _totals(
+    usage: Mapping[str, Any],
+    read: Mapping[str, int | None],
+    made: Mapping[str, int | None],
+    reasoning: int,
+    remarks: list[str],
+) -> tuple[int | None, int | None]:
+    """Return how many tokens were read and made; `None` for what neither a total nor the details tell."""
+    tokens_in, tokens_out = (_count(usage, key, remarks) for key in ("input_tokens", "output_tokens"))
+    total = _count(usage, "total_tokens", remarks)
+    if tokens_in is None and any(value is not None for value in read.values()):
+        tokens_in = sum(filter(None, read.values()))
+    if tokens_out is None and (any(value is not None for value in made.values()) or reasoning):
+        tokens_out = sum(filter(None, made.values())) or reasoning
+    if reasoning > (tokens_out or 0):
+        tokens_out = (tokens_out or 0) + reasoning  # It is made, and billed, also where it is not counted as output.
+    more = (total or 0) - (tokens_in or 0) - (tokens_out or 0)
+    if more <= 0:
+        return tokens_in, tokens_out
+    if tokens_in and not tokens_out:
+        return tokens_in, more
+    if tokens_out and not tokens_in:
+        return more, tokens_out
+    if not tokens_in and not tokens_out:
+        remarks.append("the usage has only total_tokens: how much was read, and how much made, is not known")
+        return more, None
+    if tokens_out is not None and more == reasoning:
+        return tokens_in, tokens_out + more
+    # Servers that leave what a model thought out of output_tokens still have it in the total, e.g. Gemini's.
+    remarks.append("total_tokens of the usage is more than input_tokens and output_tokens together: the rest was made")
+    return tokens_in, (tokens_out or 0) + more
+
+
+def _split(
+    tokens: int, kinds: Mapping[str, int | None], text_beside: int, way: str, remarks: list[str]
+) -> tuple[int, int]:
+    """Return how many tokens count as text, and how many of them may be of another kind.
+
+    `text_beside` of them are known to be text, though the details do not count them so.
+    """
+    told = sum(filter(None, kinds.values()))
+    left = max(0, tokens - told)
+    if told > tokens:
+        remarks.append(f"the usage tells more tokens {way} by kind than in all: those by kind are counted")
+    # Where the audio is told and the text is not, the rest is text: so Chat Completions tells it.
+    is_text = kinds["text"] is None and kinds["audio"] is not None
+    return (kinds["text"] or 0) + left, 0 if is_text else max(0, left - text_beside)
+
+
+def _cached(into: Mapping[str, Any], read: Mapping[str, int], remarks: list[str]) -> tuple[dict[str, int], int]:
+    """Return the cached tokens of each kind, and of how many the kind is not sure.
+
+    Where the server does not split them, text counts first and audio last: so the cost is rather too high.
+    """
+    split = _details(into, "cached_tokens_details", remarks)
+    told = {kind: _count(split, f"{kind}_tokens", remarks) or 0 for kind in read}
+    cached = {kind: min(tokens, told[kind]) for kind, tokens in read.items()}
+    left = max(0, (_count(into, "cached_tokens", remarks) or 0) - sum(told.values()))
+    room = {kind: read[kind] - cached[kind] for kind in ("text", "image", "audio") if read[kind] > cached[kind]}
+    if told != {kind: cached[kind] for kind in told} or left > sum(room.values()):
+        remarks.append("the usage tells more cached tokens than were read: no more than those are counted")
+    unsplit = left if len(room) > 1 and left < sum(room.values()) else 0
+    for kind, free in room.items():
+        cached[kind] += min(left, free)
+        left -= min(left, free)
+    return cached, unsplit
+
+
+def _count(usage: Mapping[str, Any], key: str, remarks: list[str]) -> int | None:
+    """Return a number of tokens; `None`, with a remark, for what is none."""
+    value = usage.get(key)
+    if value is None:
+        return None
+    number = amount_of(value)
+    if number is None:
+        remarks.append(f"{key} of the usage is no number of tokens: {reprlib.repr(value)}")
+        return None
+    if number > _MOST:
+        remarks.append(f"{key} of the usage is more than any model takes: {reprlib.repr(value)}")
+    return math.ceil(number)
+
+
+def amount_of(value: Any) -> float | None:
+    """Return a number that can be counted with, also where a server writes it as text."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = float(value)
+    return value if is_amount(value) else None
+
+
+def add_usages(usages: Iterable[Any]) -> dict[str, Any] | None:
+    """Add up what a step took in several requests, as servers told it; `None` where one of them is not known.
+
+    Numbers are added, the rest is that of the first. What is no number stays as it is, for `read_usage` to remark.
+    """
+    total: dict[str, Any] = {}
+    for usage in usages:
+        if not isinstance(usage, Mapping) or not usage:
+            return None
+        for key, value in usage.items():
+            before, number = total.get(key), amount_of(value)
+            if isinstance(value, Mapping):
+                total[key] = add_usages([each for each in (before, value) if each]) or {}
+            elif number is not None and (before is None or amount_of(before) is not None):
+                total[key] = number + (amount_of(before) or 0)
+            elif value is not None and (before is None or amount_of(before) is not None):
+                total[key] = value
+    return total or None
+
+
+def is_amount(value: object) -> TypeGuard[float]:
+    """Whether a value of a server's is a number that can be counted with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53

@@ -1,0 +1,4 @@
+"""Typed events and settings of the Realtime protocol and of Chat Completions; the client's state machine, without I/O.
+
+Floor 1: imports the floors below; the floors above import it.
+"""

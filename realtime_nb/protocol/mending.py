@@ -1,0 +1,336 @@
+"""Messages that are not quite what the protocol says: what can be read of them is, and the rest is told in words.
+
+`null` is absent. A field of the wrong kind is dropped, or taken for what it plainly means: a number for its digits, a
+text where an error should be for its message, an object where its JSON should be. Elements of a list that cannot be
+read are dropped singly. What is required and not there gets a stand-in: an empty text, or zero.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from msgspec import Struct, inspect
+
+from .items import Content, ErrorDetail, Item, StatusDetails
+from .local_events import Remarked
+
+#: What a text stands for where one of these should be.
+_OF_TEXT: dict[type, Callable[[str], dict[str, Any]]] = {
+    ErrorDetail: lambda text: {"message": text},
+    StatusDetails: lambda text: {"type": "", "reason": text},
+    Content: lambda text: {"type": "text", "text": text},
+}
+#: JSON in a text: some servers send the value itself.
+_JSON_TEXTS = ("arguments", "output")
+#: Where a number plainly means its digits, beside ids; what somebody says is not among them.
+_LABELS = ("name", "message", "code", "param", "speaker", "voice")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LONGEST_SHOWN = 24
+#: Integers beyond this lose digits in other programs, and nothing of a session is so large.
+_LARGEST = 2**53
+#: What is nested more deeply is no setting and no usage, and nobody who walks it gets to its end.
+_DEEPEST = 100
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ABSENT: Any = object()
+
+
+def parse(message: str | bytes, odd: set[str]) -> Any:
+    """Read JSON as leniently as can be: NaN and infinite numbers are null, half UTF-16 pairs stay for now.
+
+    Parameters
+    ----------
+    message : str or bytes
+        What came.
+    odd : set of str
+        Gets in words what was changed.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON.
+    RecursionError
+        If it is nested too deeply.
+    """
+    if isinstance(message, bytes | bytearray | memoryview):
+        data = bytes(message)
+        try:
+            message = data.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            odd.add("bytes that are no UTF-8 became U+FFFD")
+            message = data.decode("utf-8", "replace")
+
+    def number(digits: str) -> int | float | None:
+        value = float(digits)
+        if not math.isfinite(value) or abs(value) > _LARGEST:
+            odd.add("a number that is not finite, or beyond all measure, was taken for null")
+            return None
+        return int(digits) if digits.lstrip("-").isdigit() else value
+
+    text = message.removeprefix("\ufeff")
+    return json.loads(text, strict=False, parse_constant=number, parse_float=number, parse_int=number)
+
+
+def is_deep(message: str | bytes) -> bool:
+    """Whether JSON is nested more deeply than anything of the protocol's; quick for what is short."""
+    if isinstance(message, str):
+        brackets = message.count("{") + message.count("[")
+    else:
+        brackets = message.count(b"{") + message.count(b"[")
+    if brackets <= _DEEPEST:
+        return False
+    text = message if isinstance(message, str) else message.decode("utf-8", "replace")
+    level = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        level += 1 if bracket in "[{" else -1
+        deepest = max(deepest, level)
+    return deepest > _DEEPEST
+
+
+def well_formed(text: str) -> str:
+    """Join the halves of UTF-16 pairs; one that stands alone becomes U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if _SURROGATE.search(text) else text
+
+
+def decode_base64(text: str) -> bytes | None:
+    """Return what base64 of any kind stands for: url-safe, unpadded, or broken into lines; `None` for what is none."""
+    digits = "".join(text.rpartition("base64,")[2].split()).translate(_STANDARD).rstrip("=")
+    try:
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+_STANDARD = str.maketrans("-_", "+/")
+
+
+class Mender:
+    """Makes an event of the JSON of one that is not quite right.
+
+    Parameters
+    ----------
+    name : str
+        The event's type, for the remarks.
+    """
+
+    def __init__(self, name: str):
+        self._name = name
+        self.remarks: list[Remarked] = []
+        """What was dropped or mended."""
+
+    def mended(self, kind: type[Struct], tree: dict[str, Any]) -> Any:
+        """Return the event of a kind, whatever its fields hold."""
+        return self._object(kind, tree, "")
+
+    def clean(self, tree: Any) -> Any:
+        """Return JSON without half UTF-16 pairs."""
+        return self._clean(tree, "a text")
+
+    def remark(self, where: str, text: str) -> None:
+        """Note what is wrong with a field, once."""
+        kind = f"{self._name}: {where}"
+        if all(each.kind != kind for each in self.remarks):
+            self.remarks.append(Remarked(text=f"{self._name}: {text}", kind=kind))
+
+    # --- inside ---
+
+    def _object(self, kind: type[Struct], tree: dict[str, Any], where: str) -> Any:
+        tree = _guessed(kind, tree)
+        fields: dict[str, Any] = {}
+        for field in _fields(kind):
+            name = field.encode_name
+            path = f"{where}.{name}".lstrip(".")
+            value = self._value(field.type, tree[name], path) if tree.get(name) is not None else _ABSENT
+            if value is _ABSENT and name in tree and _takes_none(field.type):
+                value = None
+            if value is _ABSENT:
+                if not field.required:
+                    continue
+                if tree.get(name) is None:
+                    self.remark(path, f"{path!r} is missing")
+                value = self._stand_in(field.type, path)
+            fields[field.name] = value
+        return kind(**fields)
+
+    def _value(self, kind: inspect.Type, value: Any, path: str) -> Any:
+        """Return a value as it should be; `_ABSENT`, and a remark, where it cannot be read."""
+        found = self._read(kind, value, path)
+        if found is _ABSENT:
+            self.remark(path, f"{path!r} was {_described(value)}, and was dropped")
+        return found
+
+    def _read(self, kind: inspect.Type, value: Any, path: str) -> Any:
+        if isinstance(kind, inspect.UnionType):
+            return self._one_of(kind, value, path)
+        if isinstance(kind, inspect.StructType):
+            if isinstance(value, str) and kind.cls in _OF_TEXT:
+                self.remark(path, f"{path!r} was a text in place of an object, and was taken for what it says")
+                value = _OF_TEXT[kind.cls](value)
+            return self._object(kind.cls, value, path) if isinstance(value, dict) else _ABSENT
+        if isinstance(kind, inspect.ListType):
+            return self._list(kind, value, path)
+        if isinstance(kind, inspect.DictType):
+            return self._clean(value, path) if isinstance(value, dict) else self._dict_of(value, path)
+        if isinstance(kind, inspect.AnyType):
+            return self._clean(value, path)
+        if isinstance(kind, inspect.StrType):
+            return self._text(value, path)
+        if isinstance(kind, inspect.BytesType):
+            return self._bytes(value, path)
+        if isinstance(kind, inspect.IntType | inspect.FloatType):
+            return self._number(kind, value, path)
+        return value if isinstance(kind, inspect.BoolType) and isinstance(value, bool) else _ABSENT
+
+    def _one_of(self, kind: inspect.UnionType, value: Any, path: str) -> Any:
+        members = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+        members.sort(key=lambda each: not isinstance(value, _JSON_TYPES.get(type(each), ())))
+        for member in members:
+            if (found := self._read(member, value, path)) is not _ABSENT:
+                return found
+        return _ABSENT
+
+    def _list(self, kind: inspect.ListType, value: Any, path: str) -> Any:
+        if isinstance(value, str | dict) and isinstance(kind.item_type, inspect.StructType):
+            self.remark(path, f"{path!r} was {_described(value)} in place of a list of them")
+            value = [value]
+        if not isinstance(value, list):
+            return _ABSENT
+        found = (self._value(kind.item_type, each, f"{path}[]") for each in value if each is not None)
+        return [each for each in found if each is not _ABSENT]
+
+    def _dict_of(self, value: Any, path: str) -> Any:
+        if isinstance(value, str) and value and path.rpartition(".")[2] == "error":
+            self.remark(path, f"{path!r} was a text in place of an object, and was taken for what it says")
+            return {"message": well_formed(value)}
+        return _ABSENT
+
+    def _text(self, value: Any, path: str) -> Any:
+        name = path.rpartition(".")[2]
+        if isinstance(value, str):
+            return self._clean(value, path)
+        if isinstance(value, dict | list) and name in _JSON_TEXTS:
+            self.remark(path, f"{path!r} was {_described(value)} in place of its JSON, and was written as such")
+            return json.dumps(self._clean(value, path), ensure_ascii=False)
+        if isinstance(value, int | float) and not isinstance(value, bool) and (name.endswith("id") or name in _LABELS):
+            self.remark(path, f"{path!r} was the number {value} in place of a text, and was taken for its digits")
+            return str(value)
+        return _ABSENT
+
+    def _bytes(self, value: Any, path: str) -> Any:
+        found = decode_base64(value) if isinstance(value, str) else None
+        if found is None:
+            return _ABSENT
+        self._note_base64(value, path)
+        return found
+
+    def _note_base64(self, value: str, path: str) -> None:
+        """Tell of base64 of another kind than the protocol's, which most readers refuse."""
+        try:
+            base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            self.remark(path, f"{path!r} was base64 that is url-safe, unpadded or broken into lines, and was decoded")
+
+    def _number(self, kind: inspect.IntType | inspect.FloatType, value: Any, path: str) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return _ABSENT
+        try:
+            number = float(value)
+        except ValueError:
+            return _ABSENT
+        if not math.isfinite(number) or (kind.ge is not None and number < kind.ge):
+            return _ABSENT
+        if kind.le is not None and number > kind.le:
+            return _ABSENT
+        if not isinstance(value, int | float) or (isinstance(kind, inspect.IntType) and number != int(number)):
+            self.remark(path, f"{path!r} was {_described(value)}, and was taken for a number")
+        return round(number) if isinstance(kind, inspect.IntType) else number
+
+    def _clean(self, value: Any, path: str, level: int = 0) -> Any:
+        """Return JSON without half UTF-16 pairs; at the edges of a delta, whose other half may come, they stay."""
+        if isinstance(value, dict | list) and level >= _DEEPEST:
+            self.remark(f"{path} deep", f"{path!r} was nested more than {_DEEPEST} levels deep, and was cut there")
+            return None
+        if isinstance(value, dict):
+            return {well_formed(key): self._clean(each, path, level + 1) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._clean(each, path, level + 1) for each in value]
+        if not isinstance(value, str) or not _SURROGATE.search(value):
+            return value
+        if path == "delta":
+            return value
+        clean = well_formed(value)
+        if "\ufffd" in clean:
+            self.remark(f"{path} surrogate", f"half a UTF-16 pair in {path!r} became U+FFFD")
+        return clean
+
+    def _stand_in(self, kind: inspect.Type, path: str) -> Any:
+        if _takes_none(kind):
+            return None
+        if isinstance(kind, inspect.UnionType):
+            kind = kind.types[0]
+        if isinstance(kind, inspect.StructType):
+            return Mender(self._name).mended(kind.cls, {})
+        return _STAND_INS[type(kind)]()
+
+
+_STAND_INS: dict[type, Callable[[], Any]] = {
+    inspect.StrType: str,
+    inspect.BytesType: bytes,
+    inspect.IntType: int,
+    inspect.FloatType: float,
+    inspect.BoolType: bool,
+    inspect.ListType: list,
+    inspect.DictType: dict,
+    inspect.AnyType: lambda: None,
+}
+_JSON_TYPES: dict[type, Any] = {
+    inspect.StrType: str,
+    inspect.BytesType: str,
+    inspect.IntType: int,
+    inspect.FloatType: int | float,
+    inspect.BoolType: bool,
+    inspect.ListType: list,
+    inspect.DictType: dict,
+    inspect.StructType: dict,
+}
+
+
+@cache
+def _fields(kind: type[Struct]) -> tuple[inspect.Field, ...]:
+    about = inspect.type_info(kind)
+    assert isinstance(about, inspect.StructType)
+    return about.fields
+
+
+def _takes_none(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.NoneType) or (
+        isinstance(kind, inspect.UnionType) and any(isinstance(each, inspect.NoneType) for each in kind.types)
+    )
+
+
+def _guessed(kind: type[Struct], tree: dict[str, Any]) -> dict[str, Any]:
+    """Say what an item or a part is, where it does not say so itself."""
+    if kind not in (Item, Content) or isinstance(tree.get("type"), str):
+        return tree
+    if kind is Content:
+        return tree | {"type": "audio" if tree.get("audio") or tree.get("transcript") else "text" if tree else ""}
+    if tree.get("call_id"):
+        return tree | {"type": "function_call_output" if tree.get("output") else "function_call"}
+    return tree | {"type": "message"}
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, str):
+        is_word = len(value) <= _LONGEST_SHOWN and not any(map(str.isdigit, value))  # No key, and nobody's sound.
+        return f"the text {value!r}" if is_word else "a text"
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    return "a list" if isinstance(value, list) else "an object"

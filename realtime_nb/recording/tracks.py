@@ -1,0 +1,445 @@
+"""The two sound files of a recording, and where each payload lies on them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from ..conversation.timing import AUDIBLE
+from ..files import open_private
+from ..media import g711
+from ..protocol import events as ev
+from ..protocol.formats import base_of, encoding_of, rate_of
+from ..protocol.local_events import Heard
+from .files import Layout, Reference, take_audio
+
+# --- Audio as it is on the wire, and as 16-bit samples on a track, without loss either way ----------------------------
+
+Samples16 = npt.NDArray[np.int16]
+
+_CLICK = 8_000
+_EVERY_BYTE = bytes(range(256))
+
+
+def _levels(decoded: bytes) -> Samples16:
+    return np.frombuffer(decoded, "<i2").astype(np.int16)
+
+
+_LEVELS = {
+    "audio/pcmu": _levels(g711.decode_ulaw(_EVERY_BYTE)),
+    "audio/pcma": _levels(g711.decode_alaw(_EVERY_BYTE)),
+}
+# Mu-law has two zeros; on a track the negative one is -1, where no other level is.
+_LEVELS["audio/pcmu"][0x7F] = -1
+_ORDERS = {encoding: np.argsort(levels) for encoding, levels in _LEVELS.items()}
+
+
+def to_samples(data: bytes, encoding: str) -> Samples16 | None:
+    """Return what is on the wire as samples; `None` where it is no whole number of them."""
+    levels = _LEVELS.get(base_of(encoding))
+    if levels is not None:
+        return levels[np.frombuffer(data, np.uint8)]
+    return None if len(data) % 2 else np.frombuffer(data, "<i2").astype(np.int16, copy=False)
+
+
+def from_samples(samples: Samples16, encoding: str) -> bytes:
+    """Return samples as they were on the wire: the inverse of `to_samples`."""
+    levels = _LEVELS.get(base_of(encoding))
+    if levels is None:
+        return samples.astype("<i2", copy=False).tobytes()
+    order = _ORDERS[base_of(encoding)]
+    at = np.searchsorted(levels, samples, sorter=order)
+    return order[np.minimum(at, 255)].astype(np.uint8).tobytes()
+
+
+def first_audible(samples: Samples16) -> int | None:
+    """Return where the first sample is that can be heard."""
+    loud = np.abs(samples.astype(np.int32)) > AUDIBLE * 32768
+    return int(loud.argmax()) if loud.any() else None
+
+
+def click(samples: int, encoding: str, at_sample: int) -> bytes:
+    """Return so many samples as they would be on the wire, of which one alone can be heard."""
+    levels = np.zeros(samples, np.int16)
+    levels[at_sample] = _CLICK
+    return from_samples(levels, encoding)
+
+
+@lru_cache(maxsize=64)
+def silence(samples: int, encoding: str) -> bytes:
+    """Return so many silent samples as they would be on the wire."""
+    zero = {"audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}.get(base_of(encoding), b"\0\0")
+    return zero * samples
+
+
+# --- The two sound files of a recording: FLAC, and raw samples beside it while it grows, which survive anything -------
+
+#: Samples that are read or written at once.
+_BLOCK = 65_536
+#: Samples by which a piece is looked for before it is compared.
+_PROBES = 32
+#: Samples in a FLAC frame, as libFLAC makes them: what a damaged byte costs.
+_FRAME = 4_096
+
+
+@contextmanager
+def _as_disk_error(path: Path) -> Iterator[None]:
+    """Let what libsndfile says where a disk takes no more be an `OSError`; it writes less, or says no reason."""
+    try:
+        yield
+    except (soundfile.SoundFileError, AssertionError) as error:
+        raise OSError(f"{path.name} cannot be written: {error or 'the disk took less than it was given'}") from error
+
+
+class TrackWriter:
+    """A track that grows.
+
+    Everything is written twice: into a FLAC file, which can be read only once it is closed, and as raw samples
+    (``.pcm``, 16-bit little-endian), which can be read whatever happens and are deleted when the FLAC file is closed.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is; a track that is there already goes on.
+    name : str
+        Of the files, without ending.
+    rate : int
+        Samples a second.
+    """
+
+    def __init__(self, folder: Path, name: str, rate: int):
+        self.name = name
+        self.rate = rate
+        self.samples = 0
+        self._pcm_path = folder / f"{name}.pcm"
+        self._flac_path = folder / f"{name}.flac"
+        earlier = self._unpack()
+        open_private(self._flac_path, "wb").close()
+        with _as_disk_error(self._flac_path):
+            self._flac = soundfile.SoundFile(self._flac_path, "w", rate, 1, subtype="PCM_16", format="FLAC")
+        self._pcm = open_private(self._pcm_path, "ab")
+        self._unencoded = bytearray()
+        while self.samples < earlier:
+            block = np.fromfile(self._pcm_path, "<i2", _BLOCK, offset=2 * self.samples)
+            with _as_disk_error(self._flac_path):
+                self._flac.write(block)
+            self.samples += len(block)
+
+    def _unpack(self) -> int:
+        """Turn a FLAC file that is there back into raw samples; return how many there are."""
+        if not self._flac_path.is_file():
+            return 0
+        part = self._pcm_path.with_suffix(".part")
+        with soundfile.SoundFile(self._flac_path) as flac, open_private(part, "wb") as pcm:
+            for block in flac.blocks(_BLOCK, dtype="int16"):
+                pcm.write(block.astype("<i2").tobytes())
+        os.replace(part, self._pcm_path)
+        return self._pcm_path.stat().st_size // 2
+
+    def write(self, start_sample: int, samples: Samples16) -> None:
+        """Add samples; what is between the end and their start becomes silence."""
+        while self.samples < start_sample:
+            self._add(np.zeros(min(_BLOCK, start_sample - self.samples), np.int16))
+        self._add(samples)
+
+    def find(self, samples: Samples16) -> int | None:
+        """Return where the very same samples begin that the track holds already; `None` where it does not."""
+        if not samples.any() or len(samples) > self.samples:
+            return None
+        self.flush()
+        track = np.memmap(self._pcm_path, "<i2", "r", shape=(self.samples,))
+        # The loudest sample has the rarest value; a few others rule out nearly all that is left.
+        loudest = int(np.abs(samples.astype(np.int32)).argmax())
+        starts = np.flatnonzero(track == samples[loudest]) - loudest
+        starts = starts[(starts >= 0) & (starts <= self.samples - len(samples))]
+        for at in np.linspace(0, len(samples) - 1, _PROBES, dtype=int):
+            starts = starts[track[starts + at] == samples[at]]
+        same = (int(start) for start in starts if np.array_equal(track[start : start + len(samples)], samples))
+        return next(same, None)
+
+    def _add(self, samples: Samples16) -> None:
+        data = samples.astype("<i2", copy=False).tobytes()
+        self._pcm.write(data)
+        self._unencoded += data
+        # A microphone's frames are encoded many at a time: a call costs more than a frame.
+        while len(self._unencoded) >= 2 * _BLOCK:
+            self._encode()
+        self.samples += len(samples)
+
+    def _encode(self) -> None:
+        """Encode a block of what waits; libsndfile's encoder takes what it is given at once onto the stack."""
+        block = bytes(self._unencoded[: 2 * _BLOCK])
+        del self._unencoded[: 2 * _BLOCK]
+        with _as_disk_error(self._flac_path):
+            self._flac.write(np.frombuffer(block, "<i2"))
+
+    def flush(self) -> None:
+        """Hand everything to the operating system: from here on it survives the process."""
+        self._pcm.flush()
+
+    def close(self) -> None:
+        """Finish the FLAC file; the raw samples stay where it is not whole."""
+        self._encode()
+        self._pcm.close()
+        with _as_disk_error(self._flac_path):
+            self._flac.close()
+            assert soundfile.info(self._flac_path).frames == self.samples
+        self._pcm_path.unlink()
+
+    def abandon(self) -> None:
+        """Let go of the files as they are."""
+        for file in (self._pcm, self._flac):
+            with suppress(OSError, soundfile.LibsndfileError):
+                file.close()
+
+
+class TrackReader:
+    """A track that is read: pieces of it, or all of it at once.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    name : str
+        Of the files, without ending.
+    rate : int
+        Samples a second.
+    length : int, default 0
+        How many samples it should hold, at least.
+    digest : str, optional
+        The SHA-256 of the FLAC file as it was written, where that is known.
+    """
+
+    def __init__(self, folder: Path, name: str, rate: int, *, length: int = 0, digest: str = ""):
+        self.rate = rate
+        self.remarks: list[str] = []
+        """What is wrong with it: complete once `whole` was read."""
+        self._length = length
+        self._digest = digest
+        self._pcm_path = folder / f"{name}.pcm"
+        self._flac_path = folder / f"{name}.flac"
+        self._whole: Samples16 | None = None
+
+    @property
+    def whole(self) -> Samples16:
+        """All samples; read once. Silence stands in for what is damaged."""
+        if self._whole is None:
+            is_growing = self._pcm_path.is_file()
+            path = self._pcm_path if is_growing else self._flac_path
+            self._whole = self._raw() if is_growing else self._decoded()
+            if len(self._whole) < self._length and not self.remarks:
+                lacking_s = (self._length - len(self._whole)) / self.rate
+                self.remarks.append(f"{path.name} ends {lacking_s:.3g} s too early: its sound is silence from there on")
+        return self._whole
+
+    def read(self, start: int, samples: int) -> Samples16:
+        """Return a piece; what the file does not hold is silence."""
+        piece = self.whole[start : start + samples]
+        return piece if len(piece) == samples else np.pad(piece, (0, samples - len(piece)))
+
+    def _raw(self) -> Samples16:
+        size = self._pcm_path.stat().st_size // 2
+        return np.fromfile(self._pcm_path, "<i2", size).astype(np.int16, copy=False)
+
+    def _decoded(self) -> Samples16:
+        name = self._flac_path.name
+        if not self._flac_path.is_file():
+            self.remarks.append(f"{name} is missing: its sound is silence here")
+            return np.zeros(0, np.int16)
+        try:
+            with self._flac_path.open("rb") as file:
+                is_whole = not self._digest or hashlib.file_digest(file, "sha256").hexdigest() == self._digest
+            pieces, lost = self._frames()
+        except (OSError, soundfile.LibsndfileError) as error:
+            reason = getattr(error, "error_string", None) or error
+            self.remarks.append(f"{name} cannot be read ({reason}): its sound is silence here")
+            return np.zeros(0, np.int16)
+        if lost:
+            self.remarks.append(f"{name} is damaged: {lost / self.rate:.3g} s of its sound are silence here")
+        elif not is_whole:
+            self.remarks.append(f"{name} is not as it was written")
+        return np.concatenate([np.zeros(0, np.int16), *pieces])
+
+    def _frames(self) -> tuple[list[Samples16], int]:
+        """Return what can be decoded, with silence between, and how much is silent; libFLAC checks every frame."""
+        pieces: list[Samples16] = []
+        at = 0
+        with soundfile.SoundFile(self._flac_path) as flac:
+            if (flac.samplerate, flac.channels, flac.subtype) != (self.rate, 1, "PCM_16"):
+                raise OSError(f"its head says {flac.samplerate} Hz, {flac.channels} channels, {flac.subtype}")
+            try:
+                while len(block := flac.read(_BLOCK, dtype="int16")):
+                    pieces.append(block)
+                    at += len(block)
+                return pieces, 0
+            except soundfile.LibsndfileError:
+                known = max(at, self._length)
+                # A damaged head may claim years.
+                end = flac.frames if flac.frames <= 2 * known + self.rate else known
+        return self._salvaged(end)
+
+    def _salvaged(self, end: int) -> tuple[list[Samples16], int]:
+        """Decode frame by frame, anew behind each that is damaged."""
+        pieces: list[Samples16] = []
+        lost = 0
+        flac = soundfile.SoundFile(self._flac_path)
+        for at in range(0, end, _FRAME):
+            count = min(_FRAME, end - at)
+            try:
+                block = flac.read(count, dtype="int16")
+                assert len(block) == count
+            except (soundfile.LibsndfileError, AssertionError):
+                block = np.zeros(count, np.int16)
+                lost += count
+                flac.close()
+                flac = soundfile.SoundFile(self._flac_path)
+                with suppress(soundfile.LibsndfileError):
+                    flac.seek(at + count)
+            pieces.append(block)
+        flac.close()
+        return pieces, lost
+
+
+# --- Where the sound of a session goes while it is written: two tracks, and a reference for each payload --------------
+
+#: What of an event goes to a track. Elsewhere audio would be there a second time, and stays inside the event.
+_ON_TRACK = (
+    ev.InputAudioBufferAppend,
+    ev.ResponseOutputAudioDelta,
+    ev.ConversationItemCreate,
+    ev.ConversationItemAdded,
+    ev.ConversationItemDone,
+)
+_SIDES = {"user": "input", "assistant": "output"}
+
+
+class Sound:
+    """Takes the audio out of events and lays it on tracks.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the tracks are.
+    """
+
+    def __init__(self, folder: Path):
+        self.items: dict[str, dict[str, Any]] = {}
+        """What the model said, by item: where it lies, and how much of it was heard."""
+        self.rates: dict[str, int] = {}
+        """Of each track that there is; the first sound decides."""
+        self._folder = folder
+        self._layout = Layout()
+        self._writers: dict[str, TrackWriter] = {}
+        self._encodings = dict.fromkeys(_SIDES, "audio/pcm")
+        self._audible: set[str] = set()
+        self._known: dict[bytes, Reference] = {}
+
+    @property
+    def wait_ms(self) -> float:
+        """How far the tracks' clock is ahead of session time."""
+        return round(self._layout.wait_ms, 3)
+
+    def note(self, event: Any, elapsed_ms: float) -> None:
+        """Take an event into account before its sound is taken."""
+        self._layout.note(event, elapsed_ms)
+        if isinstance(event, ev.SessionCreated | ev.SessionUpdated):
+            self._encodings = {track: encoding_of(event.session, side) for track, side in _SIDES.items()}
+        elif isinstance(event, Heard) and event.item_id in self.items:
+            item = self.items[event.item_id]
+            item["played_ms"] = max(item["played_ms"] or 0, event.played_ms)
+            item["interrupted"] = item["interrupted"] or event.stopped
+
+    def take(self, event: Any, tree: dict[str, Any], elapsed_ms: float) -> dict[str, Reference]:
+        """Take the audio out of an event's JSON; return where it is now, by JSON Pointer."""
+        if not isinstance(event, _ON_TRACK):
+            return {}
+        return {
+            pointer: self._stored(event, owner.pop(key), elapsed_ms) for pointer, owner, key in list(take_audio(tree))
+        }
+
+    def _stored(self, event: Any, data: bytes, elapsed_ms: float) -> Reference:
+        if isinstance(event, ev.ResponseOutputAudioDelta):
+            return self._placed("assistant", data, elapsed_ms, event.item_id)
+        if isinstance(event, ev.InputAudioBufferAppend):
+            return self._placed("user", data, elapsed_ms, "")
+        # An item comes again when it is done.
+        if data not in self._known:
+            track = "assistant" if event.item.role == "assistant" else "user"
+            found = self._found(data) if track == "user" else None
+            self._known[data] = found or self._placed(track, data, elapsed_ms, event.item.id or "")
+        return self._known[data]
+
+    def _found(self, data: bytes) -> Reference | None:
+        """Return where the person has said it already: a turn that is asked again, or told to another server."""
+        encoding = self._encodings["user"]
+        samples = to_samples(data, encoding)
+        if samples is None or self.rates.get("user") != rate_of(encoding):
+            return None
+        start = self._writer("user").find(samples)
+        if start is None:
+            return None
+        return Reference(track="user", start_sample=start, samples=len(samples), encoding=encoding)
+
+    def _placed(self, track: str, data: bytes, elapsed_ms: float, item_id: str) -> Reference:
+        encoding = self._encodings[track]
+        samples = to_samples(data, encoding)
+        rate = self.rates.get(track, rate_of(encoding))
+        if samples is None or not len(samples) or rate != rate_of(encoding):
+            # Half a sample or none, or a rate that the track does not have: kept, though not heard.
+            text = base64.b64encode(data).decode()
+            return Reference(track=track, start_sample=0, samples=0, encoding=encoding, data=text)
+        self.rates[track] = rate
+        writer = self._writer(track)
+        if track == "user":
+            place = self._layout.place_user(len(samples), rate, elapsed_ms)
+        else:
+            place = self._layout.place_assistant(len(samples), rate, elapsed_ms, item_id)
+            item = self.items.setdefault(item_id, {**place._asdict(), "played_ms": None, "interrupted": False})
+            item["samples"] = item.get("samples", 0) + len(samples)
+        writer.write(place.start_sample, samples)
+        audible_at = None
+        if track == "assistant" and item_id not in self._audible:
+            audible_at = first_audible(samples)
+            if audible_at is not None:
+                self._audible.add(item_id)
+        moved = place.at_sample != place.start_sample
+        return Reference(
+            track=track,
+            start_sample=place.start_sample,
+            samples=len(samples),
+            encoding=encoding,
+            at_sample=place.at_sample if moved else None,
+            audible_at=audible_at,
+        )
+
+    def _writer(self, track: str) -> TrackWriter:
+        """Return who writes a track; one that was closed goes on."""
+        if track not in self._writers:
+            self._writers[track] = TrackWriter(self._folder, track, self.rates[track])
+        return self._writers[track]
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        for writer in self._writers.values():
+            writer.flush()
+
+    def abandon(self) -> None:
+        """Let go of the tracks as they are."""
+        for writer in self._writers.values():
+            writer.abandon()
+
+    def close(self) -> None:
+        """Finish the tracks; more sound goes on with them."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}

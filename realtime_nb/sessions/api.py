@@ -1,0 +1,340 @@
+"""The official SDK behind the sessions that speak HTTP; loaded when the first one connects."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConnectionLost, LocalProtocolError, ServerError
+from ..protocol.chat import CompletionReader
+from ..protocol.mending import parse, well_formed
+from ..secrecy import Secret, hide, masked, shown_cause
+from .backend import Backend
+from .connection import LOOK, retry_after_s
+from .rate_limit import Gate
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient
+
+#: Version of Azure's Chat Completions that takes and gives audio.
+_AZURE_API_VERSION = "2025-01-01-preview"
+#: How lines of a stream of events begin. Source: HTML standard, "Server-sent events".
+_STREAMED = ("data:", "event:", "id:", "retry:", ":")
+#: How many characters of what is no answer an error quotes.
+_QUOTED = 120
+
+
+class Api:
+    """A backend's HTTP endpoints.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where they are; with a `client` of the caller's, only its name counts.
+    client : openai.AsyncOpenAI, optional
+        What to send through in place of a client of our own.
+    """
+
+    def __init__(self, backend: Backend, client: AsyncOpenAI | None = None):
+        self.backend = backend
+        self._given = client
+        self._own: AsyncOpenAI | None = None
+        self.gate: Gate | None = None
+        """Who lets requests of our own client wait that the server refused because there were too many."""
+        self._making = asyncio.Lock()
+        self._closings = 0
+
+    @classmethod
+    def find(cls, backend: Backend | str | None, api_key: str | None, client: AsyncOpenAI | None) -> Api:
+        """Return the endpoints that a session's caller means; a client of theirs decides by itself where to send."""
+        backend, api_key = masked(backend), Secret(api_key or "")
+        return cls(_backend_of(client) if client else Backend.find(backend, api_key=api_key), client)
+
+    @property
+    def secrets(self) -> list[str]:
+        """The key of a client of the caller's."""
+        key = getattr(self._given, "api_key", None)
+        return [Secret(key)] if isinstance(key, str) else []
+
+    async def client(self) -> AsyncOpenAI:
+        """Return the client. Loading the SDK and starting the local voice take a while, off the loop.
+
+        Raises
+        ------
+        LocalProtocolError
+            If it was closed meanwhile.
+        """
+        if self._given is not None:
+            return self._given
+        closings = self._closings
+        async with self._making:
+            own = self._own
+            if own is None and self._closings == closings:
+                own = await asyncio.to_thread(_client, self.backend, self.gate)
+                if self._closings != closings:
+                    await own.close()
+            if own is None or self._closings != closings:
+                raise LocalProtocolError("the session was closed before it was open")
+            self._own = own
+            return own
+
+    async def close(self) -> None:
+        """Close a client of our own, also one that is being made."""
+        self._closings += 1
+        own, self._own = self._own, None
+        if own is not None:
+            await own.close()
+
+
+def _backend_of(client: AsyncOpenAI) -> Backend:
+    """Return where a caller's client sends, and with which key: a chain may need a socket there, too."""
+    from openai import AsyncAzureOpenAI
+
+    address = client.base_url
+    key = Secret("" if client.api_key.startswith("<") else client.api_key)  # The SDK's placeholder beside a token.
+    if isinstance(client, AsyncAzureOpenAI):
+        return Backend("azure", f"{address.scheme}://{address.netloc.decode()}", key, azure=True)
+    name = "openai" if address.host == "api.openai.com" else address.host
+    return Backend(name, str(address).rstrip("/"), key)
+
+
+def _client(backend: Backend, gate: Gate | None) -> AsyncOpenAI:
+    from openai import AsyncAzureOpenAI, AsyncOpenAI
+
+    located = backend.located()
+    http_client = None if gate is None else _patient(gate)
+    headers = located.headers() if located.user else {}
+    if located.azure:
+        return AsyncAzureOpenAI(
+            azure_endpoint=located.base_url,
+            api_key=located.api_key,
+            api_version=_AZURE_API_VERSION,
+            http_client=http_client,
+            default_headers=headers,
+            default_query=located.http_query,
+        )
+    # The SDK insists on a key; servers that need none take any.
+    return AsyncOpenAI(
+        base_url=located.base_url,
+        api_key=located.api_key or "none",
+        http_client=http_client,
+        default_headers=headers,
+        default_query=located.http_query,
+    )
+
+
+def _patient(gate: Gate) -> DefaultAsyncHttpxClient:
+    """Return what the SDK sends through: what is refused because there was too much waits, and is sent again.
+
+    The SDK itself would give up after its second attempt, and tell nobody that it waits.
+    """
+    from openai import DefaultAsyncHttpxClient
+
+    class Patient(DefaultAsyncHttpxClient):
+        async def send(self, request: Any, **options: Any) -> Any:
+            while True:
+                answer = await super().send(request, **options)
+                wait_s = retry_after_s(answer.headers)
+                if answer.status_code != 429 and (answer.status_code != 503 or wait_s is None):
+                    # The SDK would wait in silence, twice.
+                    for name in ("retry-after", "retry-after-ms"):
+                        answer.headers.pop(name, None)
+                    return answer
+                await answer.aread()
+                try:
+                    code = answer.json()["error"]["code"]
+                except (ValueError, KeyError, TypeError):
+                    code = None
+                if answer.status_code == 503:
+                    code = "too_many_requests"
+                error = ServerError("", code=str(code or "too_many_requests"), retry_after_s=wait_s)
+                if not gate.refuses(error):
+                    if error.is_for_later or error.fatal:
+                        answer.headers["x-should-retry"] = "false"  # The SDK would ask again, and in vain.
+                    return answer
+                await gate.admit_again()
+
+    return Patient()
+
+
+@asynccontextmanager
+async def told_by_sdk() -> AsyncIterator[None]:
+    """Raise what the SDK raises inside in our words; the API's code and message stay.
+
+    Raises
+    ------
+    ServerError
+        If the server answered with an error.
+    ConnectionLost
+        If it could not be reached, or the answer broke off.
+    """
+    from openai import APIConnectionError, APIError, APIStatusError
+
+    try:
+        yield
+    except APIStatusError as error:
+        raise _refusal(error) from shown_cause(error)
+    except APIConnectionError as error:
+        host, reason = error.request.url.netloc.decode(), hide(str(error.__cause__ or error))
+        raise ConnectionLost(f"{host} cannot be reached ({reason}): {LOOK}") from shown_cause(error)
+    except APIError as error:
+        told = ServerError(hide(error.message), code=error.code, error_type=error.type, param=error.param)
+        raise told from shown_cause(error)
+    except Exception as error:
+        # What breaks off while an answer is read, or is not compressed as it says, the SDK raises as it is.
+        if not type(error).__module__.startswith("httpx"):
+            raise
+        raise ConnectionLost(f"the server's answer broke off: {hide(str(error)) or type(error).__name__}") from (
+            shown_cause(error)
+        )
+
+
+def _refusal(error: APIStatusError) -> ServerError:
+    """Turn an answer that is an error into the API's; what it is made from is held by no frame that is shown."""
+    body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
+    code = body.get("code") or {401: "invalid_api_key", 429: "too_many_requests"}.get(error.status_code)
+    return ServerError(
+        hide(str(body.get("message") or error.message)),
+        code=None if code is None else str(code),
+        # Every server has a name of its own for that.
+        error_type="server_error" if error.status_code >= 500 else body.get("type"),
+        param=body.get("param"),
+        retry_after_s=retry_after_s(error.response.headers),
+    )
+
+
+class Answer:
+    """What a server answers with: JSON objects, one by one where it streams them, or one, whichever it was asked for.
+
+    Parameters
+    ----------
+    response : openai.AsyncAPIResponse
+        Not read yet.
+    """
+
+    def __init__(self, response: Any):
+        self._response = response
+        self.is_whole = False
+        """Whether the server said that nothing follows."""
+
+    @property
+    def where(self) -> str:
+        """Who answers, without what is secret in an address."""
+        url = self._response.http_request.url
+        return f"{url.host}{url.path}"
+
+    @property
+    def kind(self) -> str:
+        """The type that the server says its answer has."""
+        return str(self._response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        lines = lines_of(self._response.iter_bytes())
+        first = ""
+        async for first in lines:
+            if first.strip():
+                break
+        if not first.startswith(_STREAMED):
+            yield self.read("\n".join([first, *[line async for line in lines]]))
+            self.is_whole = True
+            return
+        data = [first[5:]] if first.startswith("data:") else []
+        async for line in lines:
+            if line.startswith("data:"):
+                data.append(line[5:])
+            elif not line and data:
+                if (text := "\n".join(data).strip()) == "[DONE]":
+                    self.is_whole = True
+                    return
+                yield self.read(text)
+                data = []
+        # Some servers forget the empty line behind the last one.
+        if data:
+            self.is_whole = "\n".join(data).strip() == "[DONE]"
+            if not self.is_whole:
+                yield self.read("\n".join(data))
+
+    async def completion(self, reader: CompletionReader) -> AsyncIterator[dict[str, Any]]:
+        """Yield the pieces of a completion, which `reader` is given one by one.
+
+        Raises
+        ------
+        ServerError
+            If they come to no answer, or break off before its end.
+        """
+        try:
+            async for told in self:
+                yield told
+        except ServerError as error:
+            if not reader.is_finished:
+                raise
+            reader.remarks.append(f"Behind the end of an answer came what cannot be read: {error}")
+        if problem := reader.problem:
+            raise ServerError(f"{self.where}: {problem}")
+        if not (self.is_whole or reader.finish_reason or reader.usage):
+            raise ServerError(
+                f"{self.where} ended its stream before the answer was whole: neither a finish_reason nor [DONE] came; "
+                "ask again"
+            )
+
+    def read(self, text: str) -> dict[str, Any]:
+        """Read an object.
+
+        Raises
+        ------
+        ServerError
+            If it is none, or says what went wrong.
+        """
+        told = _object(text)
+        if told is None or "error" in told or told.get("type") == "error":
+            # It may name a key, which no variable of a frame shall hold that is shown.
+            told = _object(text := hide(text))
+        if told is None:
+            raise ServerError(
+                f"{self.where} sent no JSON object, but {self._in_words(text)}: check base_url, and whether the model "
+                "is served there"
+            )
+        if error := told.get("error") or (told if told.get("type") == "error" else None):
+            detail = error if isinstance(error, dict) else {"message": error}
+            code, kind, param = (detail.get(name) for name in ("code", "type", "param"))
+            raise ServerError(
+                hide(well_formed(str(detail.get("message") or error))),
+                code=None if code is None else str(code),
+                error_type=None if kind is None else str(kind),
+                param=None if param is None else str(param),
+            )
+        return told
+
+    def _in_words(self, text: str) -> str:
+        text = " ".join(text.split())
+        if not text:
+            return "nothing at all"
+        start = text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"
+        return f"{self.kind or 'something'}: {hide(well_formed(start))!r}"
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        told = parse(text, set())
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Yield the lines of a text as it comes; CR and LF end one, and nothing else does."""
+    waiting: list[bytes] = []
+    async for piece in pieces:
+        if b"\n" not in piece and b"\r" not in piece and not (waiting and waiting[-1].endswith(b"\r")):
+            waiting.append(piece)
+            continue
+        # A CR at the end may be half of a line end.
+        *whole, rest = re.split(rb"\r\n|\n|\r(?!\Z)", b"".join([*waiting, piece]))
+        waiting = [rest]
+        for line in whole:
+            yield line.decode("utf-8", "replace").removeprefix("\ufeff")
+    if rest := b"".join(waiting).rstrip(b"\r"):
+        yield rest.decode("utf-8", "replace").removeprefix("\ufeff")

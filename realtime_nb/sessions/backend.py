@@ -1,0 +1,265 @@
+"""Where to connect, with which key, and what is the default there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from ..errors import MissingKey, SettingsError
+from ..local.process import local_voice
+from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, hide, masked, split_address
+
+#: Azure's version of the GA Realtime protocol's address.
+AZURE_API_VERSION = "2025-08-28"
+_LOCAL_CHAIN = ("local-sphinx", "local-rules", "local-espeak")
+
+
+@dataclass(frozen=True, init=False)
+class Backend:
+    """A server that speaks the Realtime protocol.
+
+    Make one with `Backend.find`, or with `openai`, `azure_openai`, `at` or `local`. The key is never shown, nor
+    pickled, and neither are a user part and a query of the address, where secrets are carried, too. Where a backend is
+    sent, they are read from the environment there: the key from the variable that `find` reads, the rest from
+    ``OPENAI_BASE_URL``, ``AZURE_OPENAI_ENDPOINT`` or ``REALTIME_NB_BASE_URL``, if it is set to the same address.
+
+    Parameters
+    ----------
+    name : str
+        ``"openai"``, ``"azure"``, ``"local"``, or the host of another server.
+    base_url : str
+        Address up to and with ``/v1``; empty for the local voice, which is started when first needed. Its user part
+        and its query are taken out of it.
+    api_key : str
+        The secret.
+    model, chat_model, transcription, voice : str
+        What sessions use there unless told otherwise.
+    chain : tuple of str
+        Likewise the transcriber, the text model and the speaker of a `CascadeSession`.
+    azure : bool
+        Whether addresses and headers are Azure's.
+    user : str
+        The address's user part, ``"name:password"``; it is sent as Basic authorization, in the place of a Bearer key.
+    query : str
+        The address's query; it is part of each request's.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> rt.Backend.find("local").model
+    'local-rules'
+    >>> rt.Backend.at("https://voice.example.org/v1", api_key="secret").base_url      # the key is nowhere shown
+    'https://voice.example.org/v1'
+    """
+
+    name: str
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    model: str = "gpt-realtime-2.1"
+    chat_model: str = "gpt-audio-1.5"
+    chain: tuple[str, str, str] = ("gpt-transcribe", "gpt-6-luna", "gpt-realtime-2.1-mini")
+    transcription: str = "gpt-realtime-whisper"
+    voice: str = "marin"
+    azure: bool = False
+    user: str = field(default="", repr=False)
+    query: str = field(default="", repr=False)
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str = "",
+        api_key: str = "",
+        model: str = model,
+        chat_model: str = chat_model,
+        chain: tuple[str, str, str] = chain,
+        transcription: str = transcription,
+        voice: str = voice,
+        azure: bool = azure,
+        user: str = "",
+        query: str = "",
+    ):
+        # A generated one would have frames that show in a traceback with variables what is secret in these.
+        base_url, api_key, user, query = masked(base_url), Secret(api_key), Secret(user), Secret(query)
+        self.__dict__.update(name=name, model=model, chat_model=chat_model, chain=chain)
+        self.__dict__.update(transcription=transcription, voice=voice, azure=azure, api_key=api_key)
+        bare, own_user, own_query = _taken_apart(base_url)
+        self.__dict__.update(base_url=bare, user=own_user or user, query=own_query or query)
+        if not (api_key.isascii() and api_key.isprintable()):
+            # Libraries would show it in their complaint.
+            raise SettingsError("the API key holds characters that no key has: copy it again")
+
+    @classmethod
+    def find(cls, backend: Backend | str | None = None, *, api_key: str | None = None) -> Backend:
+        """Return the backend that is meant.
+
+        Parameters
+        ----------
+        backend : Backend, str or None
+            A name (``"openai"``, ``"azure"``, ``"local"``), the address of a compatible server
+            (``"https://…/v1"``), or `None`: OpenAI where there is a key (`api_key` or ``OPENAI_API_KEY``), the local
+            voice otherwise.
+        api_key : str, optional
+            The secret, where it is not in the environment.
+
+        Raises
+        ------
+        MissingKey
+            If the backend needs a key and there is none.
+        SettingsError
+            If the name is not known.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> rt.Backend.find().name              # with no key in the environment
+        'local'
+        >>> rt.Backend.find("http://127.0.0.1:8080/v1").name
+        '127.0.0.1'
+        """
+        backend, api_key = masked(backend), Secret(api_key or "")
+        if isinstance(backend, Backend):
+            return replace(backend, api_key=api_key.strip()) if api_key else backend
+        if backend is None:
+            backend = "openai" if _key(api_key, "OPENAI_API_KEY") else "local"
+        if backend == "local":
+            return cls.local()
+        if backend == "openai":
+            return cls.openai(api_key)
+        if backend == "azure":
+            return cls.azure_openai(api_key=api_key)
+        if urlsplit(backend).scheme in ("http", "https", "ws", "wss"):
+            return cls.at(backend, api_key)
+        raise SettingsError(
+            f"backend={hide(bare_address(backend))!r} is not known: "
+            'give "openai", "azure", "local" or an address that begins with https://'
+        )
+
+    @classmethod
+    def openai(cls, api_key: str | None = None) -> Backend:
+        """OpenAI, or what ``OPENAI_BASE_URL`` names; the key from `api_key` or ``OPENAI_API_KEY``."""
+        api_key = key = _key(api_key, "OPENAI_API_KEY")
+        if not key:
+            raise MissingKey("openai", "OPENAI_API_KEY")
+        base_url = masked(os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1")
+        return cls("openai", base_url, key)
+
+    @classmethod
+    def azure_openai(
+        cls, endpoint: str | None = None, deployment: str | None = None, *, api_key: str | None = None
+    ) -> Backend:
+        """Azure OpenAI.
+
+        Parameters
+        ----------
+        endpoint : str, optional
+            ``https://NAME.openai.azure.com``; by default from ``AZURE_OPENAI_ENDPOINT``.
+        deployment : str, optional
+            Name of the deployment, which takes the model's place; by default from ``AZURE_OPENAI_DEPLOYMENT``.
+        api_key : str, optional
+            By default from ``AZURE_OPENAI_API_KEY``.
+        """
+        endpoint = masked(endpoint or os.environ.get("AZURE_OPENAI_ENDPOINT"))
+        api_key = key = _key(api_key, "AZURE_OPENAI_API_KEY")
+        if not endpoint:
+            raise SettingsError("the azure backend needs an endpoint: set AZURE_OPENAI_ENDPOINT, or pass endpoint=…")
+        if not key:
+            raise MissingKey("azure", "AZURE_OPENAI_API_KEY")
+        model = deployment or os.environ.get("AZURE_OPENAI_DEPLOYMENT") or cls.model
+        return cls("azure", endpoint, key, model=model, chat_model=model, azure=True)
+
+    @classmethod
+    def at(cls, base_url: str, api_key: str | None = None) -> Backend:
+        """Return a compatible server.
+
+        Parameters
+        ----------
+        base_url : str
+            Its address, up to and with ``/v1``.
+        api_key : str, optional
+            By default from ``REALTIME_NB_API_KEY``; many servers need none. OpenAI's key is never sent elsewhere.
+        """
+        base_url, api_key = masked(base_url), _key(api_key, "REALTIME_NB_API_KEY")
+        bare, _, _ = _taken_apart(base_url)
+        try:
+            parts = urlsplit(bare)
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise SettingsError(f"base_url={bare!r}: {error}") from None
+        if not host:
+            raise SettingsError(f"base_url={bare!r} has no host")
+        return cls(host, base_url, api_key)
+
+    @classmethod
+    def local(cls) -> Backend:
+        """Return the voice that runs on this machine, with no key; started when a session first connects."""
+        return cls(
+            "local", model="local-rules", chat_model="local-rules", transcription="local-sphinx", chain=_LOCAL_CHAIN
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what may be sent elsewhere: nothing secret, nor where this machine's local voice is."""
+        secret = {"api_key": "", "user": "", "query": ""}
+        return self.__dict__ | secret | ({"base_url": ""} if self.name == "local" else {})
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Take it over there, with the key and the address of that environment."""
+        variable = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY", "local": ""}
+        key = _key(None, variable.get(str(state["name"]), "REALTIME_NB_API_KEY"))
+        self.__dict__.update(state | {"api_key": key})
+        for address in filter(None, (os.environ.get(name) for name in ADDRESSES)):
+            if bare_address(address).rstrip("/") == self.base_url:
+                _, user, query = split_address(address)
+                self.__dict__.update({"user": user, "query": query})
+
+    def __copy__(self) -> Backend:
+        return self  # Nothing in it changes.
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Backend:
+        return self
+
+    def located(self) -> Backend:
+        """Return this backend with its address and key; starts the local voice, and blocks while it does."""
+        if self.name != "local" or self.base_url:
+            return self
+        base_url, api_key = local_voice.address()
+        return replace(self, base_url=base_url, api_key=api_key)
+
+    def realtime_url(self, model: str) -> str:
+        """Return the WebSocket address of a Realtime session with a model."""
+        scheme, _, rest = self.base_url.partition("://")
+        socket = {"http": "ws", "https": "wss"}.get(scheme, scheme)
+        query = f"&{self.query}" if self.query else ""
+        if self.azure:
+            own = urlencode({"api-version": AZURE_API_VERSION, "deployment": model})
+            return Secret.around(f"{socket}://{rest}/openai/realtime?{own}{query}")
+        return Secret.around(f"{socket}://{rest}/realtime?model={quote(model)}{query}")
+
+    @property
+    def http_query(self) -> dict[str, str]:
+        """What the address's query adds to that of each request."""
+        return {name: Secret.around(value) for name, value in parse_qsl(self.query, keep_blank_values=True)}
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that carry the key, and the address's user part."""
+        found = {}
+        if self.api_key:
+            found = {"api-key": self.api_key} if self.azure else {"Authorization": f"Bearer {self.api_key}"}
+        if self.user:
+            found["Authorization"] = f"Basic {basic(self.user)}"
+        return {name: Secret.around(value) for name, value in found.items()}
+
+
+def _taken_apart(address: str) -> tuple[str, Secret, Secret]:
+    """Return an address as it is shown, its user part and its query."""
+    if bare_address(address) == HIDDEN:
+        raise SettingsError(
+            "base_url cannot be read as an address: write it as https://host:port/v1, and in a name or password "
+            "/ as %2F, ? as %3F, # as %23 and @ as %40"
+        )
+    return split_address(address)
+
+
+def _key(api_key: str | None, variable: str) -> Secret:
+    """Return the key that is given, or that of the environment, without the line end that copied keys often have."""
+    return Secret(api_key or os.environ.get(variable, "")).strip()

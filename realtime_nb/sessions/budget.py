@@ -1,0 +1,488 @@
+"""What a session may spend, how long it may last and be idle, and what happens at a bound."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, TypedDict
+
+from ..conversation.costs import Tally, sum_known
+from ..conversation.records import Reply, Turn
+from ..errors import BudgetReached, SettingsError
+from ..pricing import prices
+from ..pricing.cost import format_usd
+from ..pricing.prices import find_price
+from ..protocol import events as ev
+from ..protocol.formats import bytes_per_ms
+from ..protocol.local_events import (
+    ApprovalAsked,
+    ApprovalGiven,
+    BudgetStopped,
+    Heard,
+    StageDone,
+    StateChanged,
+    ToolDone,
+    ToolStarted,
+)
+from .event_log import Journal
+from .guard import GuardFunction
+from .rate_limit import Limiter
+
+# --- How much a session may spend, how long it may last and be idle: the arithmetic, without a clock of its own -------
+
+
+class Limits:
+    """Bounds that somebody sets, and what has been used of them.
+
+    Parameters
+    ----------
+    max_usd : float, optional
+        US dollars that may be spent. `None`, the default, is no bound, here and below.
+    max_minutes : float, optional
+        Minutes that may be spent open.
+    idle_minutes : float, optional
+        Minutes without speech, question or playback after which a session is closed.
+    where : str, default "session.bounds"
+        How a person gets at this object, for messages.
+
+    Raises
+    ------
+    SettingsError
+        If a bound is not a number above 0; also when one is set later.
+    """
+
+    # Set here, too, for a traceback with variables that shows one which could not be made.
+    max_usd: float | None = None
+    max_minutes: float | None = None
+    idle_minutes: float | None = None
+    _spent_usd: float | None = 0.0
+    _minutes = 0.0
+
+    def __init__(
+        self,
+        *,
+        max_usd: float | None = None,
+        max_minutes: float | None = None,
+        idle_minutes: float | None = None,
+        where: str = "session.bounds",
+    ):
+        self._where = where
+        self.max_usd, self.max_minutes, self.idle_minutes = max_usd, max_minutes, idle_minutes
+
+    @property
+    def spent_usd(self) -> float | None:
+        """Spent so far, what is being said right now included; `None` where a price is not known."""
+        return self._spent_usd
+
+    @property
+    def minutes(self) -> float:
+        """Minutes open so far."""
+        return self._minutes
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("max_usd", "max_minutes", "idle_minutes") and value is not None:
+            is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            if not is_number or value <= 0:
+                raise SettingsError(f"{name}={value!r} must be a number above 0, or None for no bound")
+        super().__setattr__(name, value)
+
+    def reached(self, idle_minutes: float = 0.0) -> BudgetReached | None:
+        """Return which bound is reached, as the error that says so and how to go on; `None` while none is."""
+        if self.max_usd is not None:
+            if self.spent_usd is None:
+                return BudgetReached(
+                    "max_usd",
+                    "what was spent is not known any more, because a price is missing (give it by "
+                    "realtime_nb.use_prices) or the server did not say what an answer took: "
+                    f"conversation.costs() shows which; to go on without a bound, set {self._where}.max_usd = None",
+                )
+            if self.spent_usd >= self.max_usd:
+                spent = f"{format_usd(self.spent_usd)} of {format_usd(self.max_usd)} are spent"
+                return BudgetReached("max_usd", f"{spent}; to go on, raise {self._where}.max_usd and connect again")
+        if self.max_minutes is not None and self.minutes >= self.max_minutes:
+            used = f"{self.minutes:.1f} of {self.max_minutes:g} minutes are used"
+            return BudgetReached("max_minutes", f"{used}; to go on, raise {self._where}.max_minutes and connect again")
+        if self.idle_minutes is not None and idle_minutes >= self.idle_minutes:
+            quiet = f"nothing happened for {self.idle_minutes:g} minutes ({self._where}.idle_minutes)"
+            return BudgetReached("idle_minutes", f"{quiet}; connect again to go on")
+        return None
+
+    def next_check_s(self, idle_minutes: float = 0.0) -> float:
+        """Return after how many seconds a bound of time may be reached; infinity where there is none."""
+        left = [math.inf]
+        if self.max_minutes is not None:
+            left.append(self.max_minutes - self.minutes)
+        if self.idle_minutes is not None:
+            left.append(self.idle_minutes - idle_minutes)
+        return max(0.0, min(left) * 60)
+
+    def __repr__(self) -> str:
+        parts = [f"{format_usd(self.spent_usd)} of {format_usd(self.max_usd) if self.max_usd else 'any sum'}"]
+        parts.append(
+            f"{self.minutes:.1f} of {f'{self.max_minutes:g}' if self.max_minutes else 'any number of'} minutes"
+        )
+        if self.idle_minutes:
+            parts.append(f"closed after {self.idle_minutes:g} idle minutes")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+# --- What sessions may spend and how long they may last: one by one, and all of a kernel together ---------------------
+
+
+class BoundOptions(TypedDict, total=False):
+    """The options by which every kind of session is kept within bounds.
+
+    ``max_usd`` US dollars may be spent, ``max_minutes`` minutes may the session be open, and after ``idle_minutes``
+    minutes without speech, question or playback it closes; see `realtime_nb.bounds` for all sessions together.
+    ``limiter`` bounds sessions at once and tokens per minute, in place of that of `realtime_nb.bounds`.
+
+    ``guard`` judges what both sides say: a function, sync or async, that takes a text and ``"user"`` or
+    ``"assistant"``, and returns `None` or `False`, or the reason why the text is flagged; or ``"moderation"``, the
+    backend's moderation endpoint. A question that is flagged is not answered: `InputFlagged` is raised, and a spoken
+    one is deleted from the model's context. An answer is read as it comes, in pieces of a sentence at most; where it
+    is flagged it is cut off in mid-speech, and `Reply.flagged` says why. The records keep all of it. A guard that
+    fails, or takes longer than 5 s for a piece, has flagged that piece.
+
+    Where the server finds the turns it begins to answer before the person's words are written down and judged. The
+    panel holds the sound of such an answer until they are; a flagged one is stopped and never heard, but what was
+    made of it is billed. With ``turn_detection={"type": "server_vad", "create_response": False}`` nothing is made
+    before you ask for it by ``respond``, which waits for the guard. To answer hands-free all that it lets through, let
+    the session do so at its word:
+    ``session.listen(lambda event, elapsed_ms: event.type == "guard.passed" and session.respond())``.
+
+    ``disclose="spoken"`` lets the first reply say aloud that the voice is an AI, before anything else is answered. A
+    chain reads the fixed words; the other models are told to say exactly those, which they may fail to, and a person
+    who speaks meanwhile interrupts them: `Conversation.replies` shows what was said. The panel and the records say it
+    in any case.
+    """
+
+    disclose: Literal["spoken"] | None
+    guard: GuardFunction | Literal["moderation"] | None
+    max_usd: float | None
+    max_minutes: float | None
+    idle_minutes: float | None
+    limiter: Limiter | None
+
+
+class SessionBounds(Limits):
+    """What one session may use, and what it has used: ``session.bounds``. Every bound may be changed at any time.
+
+    When ``max_usd``, ``max_minutes`` or ``idle_minutes`` is reached, the answer that is being made is cut off, nothing
+    further is asked, and the session closes with `BudgetReached`, whose text says how to go on. The records stay.
+
+    Notes
+    -----
+    Dollars are those of `Conversation.costs`, writing down what the person said included. What an answer takes is told
+    at its end; until then its sound is counted at the API's 20 tokens a second, so that a long answer is cut when its
+    sound reaches the bound. What it read, and its words, come on top when it is done: the bound may be overshot by
+    that. An answer of which the server never tells what it took, because it was cut, stays counted by its sound and
+    words, and by what the one before it read. Where the server tells too little, the most that it may be counts
+    (`Costs.at_most_usd`); where it does not say at all what a whole answer took, the session closes.
+    """
+
+    def __init__(self, *, limiter: Limiter | None = None, **limits: Any):
+        super().__init__(**limits)
+        self.limiter = limiter
+        """Its own limiter; `None` for that of `realtime_nb.bounds`."""
+
+
+class KernelBounds(Limits):
+    """What all sessions of this kernel may use together, and what they have used: `realtime_nb.bounds`.
+
+    Set ``max_usd`` and ``max_minutes`` (added up over all sessions); ``idle_minutes`` holds for each of them.
+    ``limiter`` is shared by all; see `realtime_nb.Limiter`.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> rt.bounds.max_usd = 5.0
+    >>> rt.bounds.limiter.max_sessions
+    100
+    >>> rt.bounds.max_usd = None
+    """
+
+    def __init__(self) -> None:
+        super().__init__(where="realtime_nb.bounds")
+        self.limiter = Limiter()
+        """Shared by all sessions that have none of their own."""
+        self._open: dict[SessionBounds, tuple[float | None, float]] = {}
+        self._past_usd: float | None = 0.0
+        self._past_minutes = 0.0
+
+    @property
+    def spent_usd(self) -> float | None:
+        """Spent by all sessions so far; `None` where a price is not known."""
+        spent = self._past_usd
+        for session, (before_usd, _) in list(self._open.items()):
+            spent = _added(spent, session.spent_usd, before_usd)
+        return spent
+
+    @property
+    def minutes(self) -> float:
+        """Minutes open of all sessions so far, added up."""
+        return self._past_minutes + sum(session.minutes - before for session, (_, before) in list(self._open.items()))
+
+    def reset(self) -> None:
+        """Count from now on: what was used so far is forgotten here; sessions keep their own account."""
+        self._past_usd, self._past_minutes = 0.0, 0.0
+        for session in list(self._open):
+            self._open[session] = session.spent_usd, session.minutes
+
+    def opened(self, session: SessionBounds) -> None:
+        """Count what a session uses from now on."""
+        self._open.setdefault(session, (session.spent_usd, session.minutes))
+
+    def closed(self, session: SessionBounds) -> None:
+        """Keep what a session has used."""
+        before_usd, before_minutes = self._open.pop(session, (session.spent_usd, session.minutes))
+        self._past_usd = _added(self._past_usd, session.spent_usd, before_usd)
+        self._past_minutes += session.minutes - before_minutes
+
+
+def _added(total: float | None, now: float | None, before: float | None) -> float | None:
+    if now == before:
+        return total
+    return None if total is None or now is None else total + now - (before or 0.0)
+
+
+#: Shared by all sessions of this kernel.
+bounds = KernelBounds()
+
+
+def taken_apart(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options of bounds, and the others."""
+    own = {name: value for name, value in given.items() if name in BoundOptions.__annotations__}
+    return own, {name: value for name, value in given.items() if name not in own}
+
+
+def check_priced(limits: Limits, name: str, models: list[str]) -> None:
+    """Raise `SettingsError` where a bound on dollars cannot be kept, because nobody knows what a model costs."""
+    unknown = [model for model in models if find_price(model) is None]
+    if limits.max_usd is not None and unknown:
+        raise SettingsError(
+            f"{name}={limits.max_usd!r} cannot be kept: the price of {', '.join(unknown)} is not known; "
+            "give it by realtime_nb.use_prices, or leave the bound out"
+        )
+
+
+# --- For how long nothing has happened in a session: nobody spoke, asked, answered or listened ------------------------
+
+_SPEECH = "speech"
+
+
+class Idleness:
+    """Follows a session's events. A microphone that is open, but hears nobody, is idle; so is a page that is gone."""
+
+    def __init__(self) -> None:
+        self._last_ms = 0.0
+        self._busy: set[str] = set()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is going on that somebody waits for."""
+        return not self._busy
+
+    def touch(self, elapsed_ms: float) -> None:
+        """Note that somebody wants something."""
+        self._last_ms = max(self._last_ms, elapsed_ms)
+
+    def note(self, event: Any, elapsed_ms: float) -> None:
+        """Take an event into account; most say nothing about it."""
+        change = _CHANGES.get(type(event))
+        if change is not None:
+            self.touch(elapsed_ms)
+            change(self._busy, event)
+
+    def idle_ms(self, elapsed_ms: float, sent_ms: float) -> float:
+        """Return for how long nothing has happened.
+
+        Parameters
+        ----------
+        elapsed_ms : float
+            Session time now.
+        sent_ms : float
+            Session time at which anything was last sent or came: who went away in the middle of a word sends nothing.
+        """
+        if not self._busy:
+            return max(0.0, elapsed_ms - self._last_ms)
+        return max(0.0, elapsed_ms - max(self._last_ms, sent_ms)) if self._busy == {_SPEECH} else 0.0
+
+
+def _closed(busy: set[str], event: StateChanged) -> None:
+    busy.clear()
+
+
+_CHANGES: dict[type, Callable[[set[str], Any], None]] = {
+    StateChanged: _closed,
+    ev.InputAudioBufferSpeechStarted: lambda busy, event: busy.add(_SPEECH),
+    ev.InputAudioBufferSpeechStopped: lambda busy, event: busy.discard(_SPEECH),
+    ev.InputAudioBufferCommitted: lambda busy, event: busy.discard(_SPEECH),
+    ev.InputAudioBufferCleared: lambda busy, event: busy.discard(_SPEECH),
+    ev.ConversationItemAdded: lambda busy, event: None,
+    ev.ResponseCreated: lambda busy, event: busy.add(event.response.id),
+    ev.ResponseDone: lambda busy, event: busy.discard(event.response.id),
+    Heard: lambda busy, event: None,
+    ToolStarted: lambda busy, event: busy.add(event.call_id),
+    ToolDone: lambda busy, event: busy.discard(event.call_id),
+    ApprovalAsked: lambda busy, event: busy.add(event.call_id),
+    ApprovalGiven: lambda busy, event: busy.discard(event.call_id),
+}
+
+
+# --- Keeps one session within its bounds: counts as events pass, and stops it where a bound is reached ----------------
+
+#: Bounds may be changed at any time, so that nobody sleeps longer than this on what they were.
+_LOOK_EVERY_S = 1.0
+_SHORTEST_S = 0.01
+#: Source: Realtime API, costs: one token of output audio for 50 ms.
+_MS_PER_TOKEN = 50
+_COUNTED = (ev.ResponseDone, ev.ConversationItemInputAudioTranscriptionCompleted, StageDone)
+
+
+class Watch:
+    """One session's account, kept on the I/O thread.
+
+    Parameters
+    ----------
+    journal : Journal
+        What happens in the session.
+    own : SessionBounds
+        What it may use.
+    halt : callable
+        Cuts the answer that is being made and closes the session, given why.
+    """
+
+    def __init__(self, journal: Journal, own: SessionBounds, halt: Callable[[BudgetReached], Awaitable[None]]):
+        self.own = own
+        self.models: list[str] = []
+        """What it is billed by."""
+        self.kernel: KernelBounds | None = bounds
+        """Who counts for all sessions; `None` where this one belongs to another, which counts for it."""
+        self._journal = journal
+        self._halt = halt
+        self._idleness = Idleness()
+        self._done = Tally()
+        self._prices = prices.revision
+        # Of answers that are being made: what they take is told at their end.
+        self._sound_usd: dict[str, float] = {}
+        self._all_sound_usd = 0.0
+        self._token_usd: dict[str, float] = {}
+        self._opened_ms: float | None = None
+        self._before_minutes = 0.0
+        self._ticking: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        journal.listen(self._on_event)
+
+    def check(self) -> None:
+        """Raise where nothing more may be asked.
+
+        Raises
+        ------
+        BudgetReached
+            If a bound is reached; its text says how to go on.
+        SettingsError
+            If a bound on dollars cannot be kept, because a price is not known.
+        """
+        self._idleness.touch(self._journal.elapsed_ms)
+        check_priced(self.own, "max_usd", self.models)
+        if self.kernel is not None:
+            check_priced(self.kernel, "realtime_nb.bounds.max_usd", self.models)
+        if error := self._reached():
+            raise error
+
+    def _reached(self) -> BudgetReached | None:
+        idle_minutes = 0.0
+        if self._opened_ms is not None:
+            now_ms = self._journal.elapsed_ms
+            self.own._minutes = self._before_minutes + (now_ms - self._opened_ms) / 60_000
+            last_ms = self._journal.log[-1].elapsed_ms if len(self._journal.log) else 0.0
+            idle_minutes = self._idleness.idle_ms(now_ms, last_ms) / 60_000
+        own = self.own.reached(idle_minutes)
+        return own or (self.kernel.reached(idle_minutes) if self.kernel else None)
+
+    def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        self._idleness.note(event, elapsed_ms)
+        if isinstance(event, StateChanged):
+            if event.state == "open":
+                self._open(elapsed_ms)
+            elif event.state == "closed":
+                self._close()
+        elif isinstance(event, ev.ResponseOutputAudioDelta):
+            self._count_sound(event)
+        elif isinstance(event, _COUNTED):
+            if isinstance(event, ev.ResponseDone):
+                self._all_sound_usd -= self._sound_usd.pop(event.response.id, 0.0)
+            self._count(event)
+
+    def _open(self, elapsed_ms: float) -> None:
+        if self._opened_ms is not None:
+            return  # Another line took the place of one that broke off.
+        self._opened_ms, self._before_minutes = elapsed_ms, self.own.minutes
+        if self.kernel is not None:
+            self.kernel.opened(self.own)
+        self._ticking = asyncio.create_task(self._tick())
+
+    def _close(self) -> None:
+        if self._opened_ms is None:
+            return
+        self._reached()  # The minutes up to here.
+        self._opened_ms = None
+        self._total()
+        if self.kernel is not None:
+            self.kernel.closed(self.own)
+        if self._ticking is not None:
+            self._ticking.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            limits = [self.own, *([self.kernel] if self.kernel else [])]
+            wait_s = min(each.next_check_s() for each in limits)
+            await asyncio.sleep(max(_SHORTEST_S, min(_LOOK_EVERY_S, wait_s)))
+            self._look()
+
+    def _count_sound(self, event: ev.ResponseOutputAudioDelta) -> None:
+        reply = self._journal.conversation.reply(event.response_id)
+        if reply is None or reply.done or reply.stages:
+            return
+        if event.response_id not in self._token_usd:
+            self._token_usd[event.response_id] = ((find_price(reply.model) or {}).get("audio_out") or 0.0) / 1e6
+        turn = self._journal.conversation.turn(event.item_id)
+        part = turn.parts.get(event.content_index) if turn else None
+        tokens = len(event.delta) / bytes_per_ms(part.encoding if part else "audio/pcm") / _MS_PER_TOKEN
+        usd = tokens * self._token_usd[event.response_id]
+        self._sound_usd[event.response_id] = self._sound_usd.get(event.response_id, 0.0) + usd
+        self._all_sound_usd += usd
+        self._total()
+        self._look()
+
+    def _count(self, event: Any) -> None:
+        conversation = self._journal.conversation
+        if isinstance(event, ev.ConversationItemInputAudioTranscriptionCompleted):
+            record: Reply | Turn | None = conversation.turn(event.item_id)
+        else:
+            record = conversation.reply(event.response.id if isinstance(event, ev.ResponseDone) else event.response_id)
+        if record is not None:
+            self._done.count(record)
+        if self._prices != prices.revision:
+            self._prices = prices.revision
+            self._done.recount()
+        self._total()
+        self._look()
+
+    def _total(self) -> None:
+        self.own._spent_usd = sum_known((self._done.usd, self._all_sound_usd if self._sound_usd else 0.0))
+
+    def _look(self) -> None:
+        """Stop the session where a bound is reached."""
+        if self._opened_ms is None or self._stopping is not None:
+            return
+        if error := self._reached():
+            self._stopping = asyncio.create_task(self._stop(error))
+
+    async def _stop(self, error: BudgetReached) -> None:
+        try:
+            self._journal.announce(BudgetStopped(bound=error.bound, reason=error.reason))
+            await self._halt(error)
+        finally:
+            self._stopping = None

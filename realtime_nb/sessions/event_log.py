@@ -1,0 +1,188 @@
+"""What happens in a session, as one stream: logged, folded, and told to those who wait and those who listen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, TypeVar, overload
+
+from ..conversation.conversation import Conversation
+from ..errors import RealtimeError
+from ..protocol import events as ev
+from ..protocol.local_events import Remarked, StateChanged
+from ..recording.writer import Recorder
+
+#: How much of the audio that was sent stays in memory: an hour and a half of PCM16 at 24 kHz.
+KEPT_AUDIO_BYTES = 256 * 2**20
+
+T = TypeVar("T")
+Listener = Callable[[Any, float], None]
+
+
+class LoggedEvent(NamedTuple):
+    """One line of a session's log."""
+
+    elapsed_ms: float
+    """Since the session began to connect."""
+    direction: Literal["sent", "received", "local"]
+    event: Any
+    audio_bytes: int = 0
+    """How much audio a sent event carried; the event itself carries none any more where the log let go of it."""
+
+
+class EventLog:
+    """Every event of a session, both ways, in order.
+
+    Iterating gives `LoggedEvent`s. Reading is safe from any thread.
+
+    Parameters
+    ----------
+    kept_bytes : int, optional
+        How much sent audio is kept, 256 MB by default; beyond that the log lets go of the oldest. What became turns
+        stays in the conversation, and what was recorded on the disk.
+    """
+
+    def __init__(self, *, kept_bytes: int = KEPT_AUDIO_BYTES) -> None:
+        self._entries: list[LoggedEvent] = []
+        self._room = kept_bytes
+        self._holding: deque[int] = deque()
+
+    def add(self, direction: Literal["sent", "received", "local"], event: Any, elapsed_ms: float) -> None:
+        """Append an event."""
+        audio_bytes = 0
+        if isinstance(event, ev.InputAudioBufferAppend):
+            audio_bytes = len(event.audio)
+            self._room -= audio_bytes
+            self._holding.append(len(self._entries))
+        self._entries.append(LoggedEvent(elapsed_ms, direction, event, audio_bytes))
+        while self._room < 0:
+            oldest = self._holding.popleft()
+            self._room += self._entries[oldest].audio_bytes
+            self._entries[oldest] = self._entries[oldest]._replace(event=_SILENT_APPEND)
+
+    @overload
+    def __getitem__(self, index: int) -> LoggedEvent: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[LoggedEvent]: ...
+    def __getitem__(self, index: int | slice) -> LoggedEvent | list[LoggedEvent]:
+        return self._entries[index]
+
+    def __iter__(self) -> Iterator[LoggedEvent]:
+        return iter(list(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def last(self, direction: str, before: int) -> LoggedEvent | None:
+        """Return the last event of a direction before a place, if there is one."""
+        places = range(before - 1, -1, -1)
+        return next((self._entries[place] for place in places if self._entries[place].direction == direction), None)
+
+    def types(self, direction: str | None = None) -> list[str]:
+        """Return the types of all events, or of those of one direction."""
+        return [entry.event.type for entry in self if direction in (None, entry.direction)]
+
+    def __repr__(self) -> str:
+        return f"EventLog({len(self)} events)"
+
+
+_SILENT_APPEND = ev.InputAudioBufferAppend(audio=b"")
+
+
+class Journal:
+    """A session's events, in the order in which they passed. Lives on the I/O thread.
+
+    Its time begins with `begin`, once, and goes on however often the session connects.
+    """
+
+    def __init__(self) -> None:
+        self.conversation = Conversation()
+        self.log = EventLog()
+        self.listeners: list[Listener] = []
+        self.recorder: Recorder | None = None
+        """Who writes it all down, where somebody does."""
+        self.is_new = True
+        """Whether what was noted last is not the very same event as one before, which nobody needs to be told."""
+        self.began_at: datetime | None = None
+        """Wall time at which session time began."""
+        self.is_over = False
+        """Whether the session was closed, and has not begun to connect again."""
+        self._began = 0.0
+        self._watches: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = []
+
+    def begin(self) -> None:
+        """Start the session's clock, if it does not run yet."""
+        if self.began_at is None:
+            self.began_at = datetime.now(UTC)
+            self._began = time.perf_counter()
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Session time, to the microsecond."""
+        return 0.0 if self.began_at is None else round((time.perf_counter() - self._began) * 1000, 3)
+
+    def note(self, direction: Literal["sent", "received", "local"], event: Any) -> float:
+        """Log an event and fold it, and return its time; what was received or is local still has to be told."""
+        elapsed_ms = self.elapsed_ms
+        self.log.add(direction, event, elapsed_ms)
+        self.is_new = self.conversation.apply(event, elapsed_ms)
+        if self.recorder is not None:
+            self.recorder.wake()
+        return elapsed_ms
+
+    def announce(self, event: Any) -> None:
+        """Note a local event, and tell it; a remark that has been made already is passed over."""
+        if isinstance(event, Remarked) and self.conversation.has_remark(event.kind or event.text):
+            return
+        self.note("local", event)
+        self.tell(event)
+
+    def remark(self, text: str, kind: str = "") -> None:
+        """Let `Conversation.remarks` say something, once for each `kind`, which is the text itself by default."""
+        self.announce(Remarked(text=text, kind=kind))
+
+    def tell(self, event: Any) -> None:
+        """Hand an event to those who wait for one, and to the listeners."""
+        if type(event) is StateChanged:
+            self.is_over = event.state == "closed"
+        for match, future in list(self._watches):
+            try:
+                result = None if future.done() else match(event)
+            except RealtimeError as error:
+                future.set_exception(error)
+                continue
+            if result is not None:
+                future.set_result(result)
+        self._watches = [watch for watch in self._watches if not watch[1].done()]
+        for listener in list(self.listeners):
+            try:
+                listener(event, self.elapsed_ms)
+            except Exception as error:  # A listener's fault must not end the session.
+                warnings.warn(f"a listener failed on {event.type}: {error!r}", RuntimeWarning, stacklevel=2)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` every event from now on; return how to stop that."""
+        self.listeners.append(listener)
+
+        def stop() -> None:
+            if listener in self.listeners:
+                self.listeners.remove(listener)
+
+        return stop
+
+    def watch(self, match: Callable[[Any], T | None]) -> asyncio.Future[T]:
+        """Watch, from now on, for the first event of which `match` makes something; its errors are passed on."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._watches.append((match, future))
+        return future
+
+    def give_up(self, error: RealtimeError) -> None:
+        """Tell everybody who waits that nothing more will come."""
+        watches, self._watches = self._watches, []
+        for _, future in watches:
+            if not future.done():
+                future.set_exception(error)

@@ -1,0 +1,109 @@
+"""Turns of a Realtime session taken out, edited and asked again: items are created and deleted on the server.
+
+Source: Realtime API, ``conversation.item.create`` with ``previous_item_id``, ``conversation.item.delete``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import UNSET
+
+from ..conversation.history import items_of, new_item_id
+from ..conversation.records import Turn
+from ..errors import LocalProtocolError, ServerError
+from ..protocol import events as ev
+from ..protocol.items import Content, Item
+from ..protocol.local_events import TurnEdited
+from .connection import Connection
+from .editing import following
+from .input import SpokenInput
+from .renewal import Renewal
+
+
+class ItemControl:
+    """Changes the items of an open line. Everything here runs on the I/O thread.
+
+    Parameters
+    ----------
+    line : Connection
+        Whose items.
+    spoken : SpokenInput
+        Puts sound into the session's format.
+    renewal : Renewal
+        Knows what the server was told in words.
+    """
+
+    def __init__(self, line: Connection, spoken: SpokenInput, renewal: Renewal):
+        self._line = line
+        self._spoken = spoken
+        self._renewal = renewal
+
+    async def delete(self, turns: Sequence[Turn]) -> None:
+        """Take items out, the last first."""
+        await asyncio.gather(*(self._delete(turn) for turn in reversed(turns)))
+
+    async def _delete(self, turn: Turn) -> None:
+        item_id = turn.item_id
+        try:
+            if not self._has(turn):
+                raise ServerError("", code="item_delete_invalid_item_id")
+            await self._line.acknowledged(
+                self._line.protocol.delete_item(item_id),
+                lambda event: isinstance(event, ev.ConversationItemDeleted) and event.item_id == item_id,
+            )
+        except ServerError as error:
+            if not (error.code or "").startswith("item_delete_"):
+                raise
+            # The server does not have it any more, or never had: what is left is the record.
+            self._line.journal.announce(ev.ConversationItemDeleted(item_id=item_id))
+
+    async def edit(self, turn: Turn, text: str) -> Turn:
+        """Put words in an item's place; pictures stay."""
+        kind = "output_text" if turn.role == "assistant" else "input_text"
+        shown = [
+            Content(type="input_image", image_url=part.image_url, detail=part.detail)
+            for _, part in sorted(turn.parts.items())
+            if part.kind == "image" and part.image_url
+        ]
+        content = [*shown, Content(type=kind, text=text)]
+        return await self._replace(turn, Item(id=new_item_id(), type="message", role=turn.role, content=content))
+
+    def _has(self, turn: Turn) -> bool:
+        """Whether the server has a turn's item; it may have forgotten it, while the record keeps it."""
+        return not turn.deleted and self._renewal.knows(turn.item_id)
+
+    async def ask_anew(self, turn: Turn) -> None:
+        """Take out what follows an item, and see to it that the server has it as it was said."""
+        items = items_of([turn], with_sound=True, encode=self._spoken.encoded)
+        if not items:
+            raise LocalProtocolError(f"{turn!r} holds nothing that could be asked again")
+        await self.delete(following(self._line.journal.conversation, turn))
+        item = items[0]
+        known = self._has(turn)
+        is_spoken = any(part.type == "input_audio" for part in item.content or ())
+        if not known or (is_spoken and turn.item_id in self._renewal.in_words):
+            fields: dict[str, Any] = {name: getattr(item, name) for name in item.__struct_fields__}
+            await self._replace(turn, Item(**fields | {"id": new_item_id()}))
+
+    async def _replace(self, turn: Turn, item: Item) -> Turn:
+        journal = self._line.journal
+        create_id = self._line.protocol.create_item(item, self._predecessor(turn))
+        await self._line.acknowledged(
+            create_id, lambda event: isinstance(event, ev.ConversationItemAdded) and event.item.id == item.id
+        )
+        journal.announce(TurnEdited(item_id=str(item.id), replaced_id=turn.item_id))
+        await self._delete(turn)
+        new = journal.conversation.turn(str(item.id))
+        assert new is not None
+        return new
+
+    def _predecessor(self, turn: Turn) -> Any:
+        """Return the item behind which a turn's stand-in comes: the turn, or the last before it that the server has."""
+        turns = self._line.journal.conversation.turns
+        for each in reversed(turns[: turns.index(turn) + 1]):
+            if self._has(each):
+                return each.item_id
+        return "root" if len(turns) > 1 else UNSET

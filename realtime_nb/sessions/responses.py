@@ -1,0 +1,325 @@
+"""What a Realtime session asks its model, and how it waits for the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..conversation.records import Reply
+from ..errors import InputFlagged, RealtimeError, ServerError
+from ..media import clip as audio
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
+from ..protocol import events as ev
+from ..protocol.items import Item, ResponseOptions
+from .connection import Connection, server_error
+from .guard import Guarding
+from .input import SpokenInput
+from .patience import REPLY_TIMEOUT_S, patience, response_id_of
+from .rate_limit import Gate
+from .request import message_item
+from .session import Content
+from .tool_calls import ToolCalls, ToolTurns
+
+#: How long `Answers.ask` waits for the person's own words after the answer is done: they may come last.
+_TRANSCRIPT_WAIT_S = 5.0
+#: How long a server may take to end a response that nobody waits for any more, and to begin one by itself when it has
+#: found a turn; some begin none where nothing was made out.
+_END_WAIT_S = 2.0
+_OWN_ANSWER_WAIT_S = 1.0
+
+
+class Answers:
+    """Asks for answers over a line, one question after the other. Lives on the I/O thread.
+
+    A question is put when the one before has its answer, tools included, and the server is not answering by itself.
+    Nothing of it goes out before; then all of it goes out together, so that its answer is its own. One that is
+    cancelled, or that the server does not answer, is stopped there. Where nothing had been answered, it is taken out
+    of the conversation; otherwise it stays with what there is of its answer, as after an interruption.
+
+    Parameters
+    ----------
+    line : Connection
+        The way to the server.
+    spoken : SpokenInput
+        What says clips there.
+    calls : ToolCalls
+        The functions that an answer may call.
+    guarding : Guarding
+        Who judges what is asked, and what is answered.
+    gate : Gate
+        Who knows when a server has too much to do.
+    connect, admit : callable
+        Open the line; wait until the server may be asked.
+    replace : callable
+        Lets another line take the place of this one, given why.
+    writes_down : callable
+        Whether somebody writes down what the person says.
+    """
+
+    def __init__(
+        self,
+        line: Connection,
+        spoken: SpokenInput,
+        calls: ToolCalls,
+        guarding: Guarding,
+        gate: Gate,
+        *,
+        connect: Callable[[], Awaitable[None]],
+        replace: Callable[[str], None],
+        admit: Callable[[], Awaitable[None]],
+        writes_down: Callable[[], bool],
+    ):
+        self.turns = ToolTurns(line, calls, self.once)
+        """What goes on where an answer has called functions."""
+        self._line = line
+        self._journal = line.journal
+        self._spoken = spoken
+        self._calls = calls
+        self._guarding = guarding
+        self._gate = gate
+        self._connect = connect
+        self._replace = replace
+        self._admit = admit
+        self._writes_down = writes_down
+        self._floor = asyncio.Lock()  # First come, first served.
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._forgetting: set[asyncio.Task[None]] = set()
+
+    async def ask(self, content: tuple[Content, ...], timeout_s: float | None) -> Reply:
+        """Say or write something, and return the answer."""
+        async with self._floor:
+            await self._connect()
+            written = [piece for piece in content if not isinstance(piece, AudioClip)]
+            question = _Question(item=await self._let_through(written) if written else None)
+            clips = [piece for piece in content if isinstance(piece, AudioClip)]
+            if clips:
+                question.clip = audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips])
+            with self.turns.kept():
+                reply = await self.turns.last(await self.once(ResponseOptions(), 0, timeout_s, question))
+        if clips and self._writes_down():
+            await self._words_of(reply)
+        return reply
+
+    async def respond(
+        self,
+        options: ResponseOptions,
+        timeout_s: float | None = REPLY_TIMEOUT_S,
+        *,
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> Reply:
+        """Ask for a response, and wait for it and for what follows the tools that it calls.
+
+        `first` is done before, when it is this one's turn.
+        """
+        if options.conversation == "none":
+            return await self.once(options, 0, timeout_s)
+        async with self._floor:
+            await self._connect()
+            if first is not None:
+                await first()
+            await self._judged()
+            with self.turns.kept():
+                return await self.turns.last(await self.once(options, 0, timeout_s))
+
+    async def once(
+        self,
+        options: ResponseOptions,
+        tool_round: int,
+        timeout_s: float | None = REPLY_TIMEOUT_S,
+        question: _Question | None = None,
+    ) -> Reply:
+        """Ask for a response, and wait for it; a server that has too much to do is asked again later.
+
+        Raises
+        ------
+        ReplyTimeout
+            If the server gives no sign of it for so long.
+        """
+        question = question or _Question()
+        while True:
+            await self._connect()
+            await self._admit()
+            try:
+                reply = await self._respond(options, tool_round, timeout_s, question)
+            except ServerError as error:
+                if question.is_refused or not self._gate.refuses(error):
+                    raise
+            else:
+                if not self._gate.is_refused(reply):
+                    await self._guarding.settled(reply.response_id)
+                    return reply
+            question.item = question.clip = None  # The server has them.
+
+    def cut(self, response_id: str) -> None:
+        """End an answer that is being made."""
+        reply = self._journal.conversation.reply(response_id)
+        if self._line.is_open and reply is not None and not reply.done:
+            self._line.protocol.cut(response_id)
+            self._line.flush()
+
+    def forget(self, item_id: str, response_id: str) -> None:
+        """Delete a turn from the model's context, and with it what was made to answer it."""
+        task = asyncio.create_task(self._forget(item_id, response_id))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+
+    async def _forget(self, item_id: str, response_id: str) -> None:
+        conversation = self._journal.conversation
+        reply = conversation.reply(response_id)
+        with contextlib.suppress(RealtimeError):
+            if reply is not None and not reply.done:
+                await self._journal.watch(lambda event: reply.done or None)
+            for turn in (*(reply.turns if reply else ()), conversation.turn(item_id)):
+                if turn is not None and not turn.deleted:
+                    self._line.protocol.forget(turn.item_id)
+            self._line.flush()
+
+    async def _let_through(self, written: Sequence[Content]) -> Item:
+        """Return what is written as an item; where the guard flags it, the record alone gets it."""
+        item = message_item(written)
+        try:
+            words = "\n".join(piece for piece in written if isinstance(piece, str))
+            await self._guarding.question(words, str(item.id))
+        except InputFlagged:
+            self._journal.announce(ev.ConversationItemAdded(item=item))
+            self._journal.announce(ev.ConversationItemDone(item=item))
+            raise
+        return item
+
+    async def _judged(self, *parts: str) -> None:
+        """Wait until the guard has judged what the person has said; the server has to take that first."""
+        if not self._guarding.is_on:
+            return
+        self._line.flush()
+
+        def committed(event: Any) -> bool | None:
+            if isinstance(event, ev.Error) and event.error.event_id in parts:
+                raise server_error(event)
+            return None if self._line.protocol.is_committing else True
+
+        if self._line.protocol.is_committing:
+            await self._journal.watch(committed)
+        await self._guarding.heard()
+
+    async def _words_of(self, reply: Reply) -> None:
+        turn = reply.asked
+        if turn is None or turn.is_final:
+            return
+        try:
+            await asyncio.wait_for(self._journal.watch(lambda event: turn.is_final or None), _TRANSCRIPT_WAIT_S)
+        except (TimeoutError, RealtimeError):
+            return  # The answer is there; the words may still be filled in later.
+
+    async def _respond(
+        self, options: ResponseOptions, tool_round: int, timeout_s: float | None, question: _Question
+    ) -> Reply:
+        """Put a question, and wait for its response; a refusal of the request, or of a part of it, is raised.
+
+        It goes out at once and as a whole, when its answer will be the next.
+        """
+        request_id = ""
+        out_of_band = options.conversation == "none"
+
+        def is_sign(event: Any) -> bool:
+            answered = self._line.protocol.answered
+            if isinstance(event, ev.InputAudioBufferCommitted) and answered in question.parts:
+                question.parts[answered] = event.item_id
+                return True
+            response_id = response_id_of(event)
+            # As long as it is not this one's turn, any answer shows that the server goes on.
+            return bool(response_id) and request_id in ("", self._line.protocol.request_of(response_id))
+
+        async with patience(self._journal, timeout_s, is_sign):
+            if not out_of_band:
+                await self._free()
+            try:
+                if question.item is not None:
+                    question.parts[self._line.protocol.create_item(question.item)] = str(question.item.id)
+                if question.clip is not None:
+                    question.parts[self._spoken.say(question.clip)] = ""
+                    await self._judged(*question.parts)
+                request_id = self._line.protocol.respond(options)
+                self.turns.asked(request_id, options, tool_round, timeout_s)
+                self._line.flush()
+                return await self._journal.watch(self._answer_to(request_id, question))
+            except (asyncio.CancelledError, ServerError) as error:
+                if isinstance(error, ServerError):
+                    question.is_refused = question.parts.pop(error.event_id or "", None) is not None
+                if question.is_refused or not isinstance(error, ServerError):
+                    await asyncio.shield(self._leave(request_id, question))
+                raise
+
+    def _answer_to(self, request_id: str, question: _Question) -> Callable[[Any], Reply | None]:
+        def done(event: Any) -> Reply | None:
+            if isinstance(event, ev.Error) and event.error.event_id in (request_id, *question.parts):
+                if event.error.event_id in question.parts or not self._line.protocol.is_waiting(request_id):
+                    raise server_error(event)
+            elif isinstance(event, ev.ResponseDone):
+                if self._line.protocol.request_of(event.response.id) == request_id:
+                    return self._journal.conversation.reply(event.response.id)
+            return None
+
+        return done
+
+    async def _free(self) -> None:
+        """Wait until nothing else is being answered: what is asked then is answered next."""
+        while True:
+            protocol = self._line.protocol
+            if self._leaving:
+                await asyncio.wait(self._leaving)
+            elif not protocol.is_free:
+                await self._journal.watch(lambda event: self._line.protocol.is_free or None)
+            elif protocol.is_about_to_answer:
+                begun = self._journal.watch(lambda event: not self._line.protocol.is_about_to_answer or None)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(begun, _OWN_ANSWER_WAIT_S)
+                protocol.is_about_to_answer = False  # It does not come.
+            else:
+                return
+
+    def _leave(self, request_id: str, question: _Question) -> asyncio.Task[None]:
+        """Stop what comes of a question that nobody waits for any more; the next one waits for that."""
+        task = asyncio.create_task(self._end(request_id, question))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        return task
+
+    async def _end(self, request_id: str, question: _Question) -> None:
+        protocol = self._line.protocol
+        if not self._line.is_open:
+            return
+        with contextlib.suppress(TimeoutError, RealtimeError):
+            async with asyncio.timeout(_END_WAIT_S):
+                if request_id and protocol.is_engaged(request_id):
+                    protocol.withdraw(request_id)
+                    self._line.flush()
+                    if protocol.is_engaged(request_id):
+                        await self._journal.watch(lambda event: not protocol.is_engaged(request_id) or None)
+        if not self._line.is_open or self._line.protocol is not protocol:
+            return
+        replies = [] if not request_id else self._journal.conversation.replies
+        answered = [reply for reply in replies if protocol.request_of(reply.response_id) == request_id]
+        is_known = not request_id or protocol.abandon(request_id)
+        if not any(reply.outputs for reply in answered):
+            # Nothing was answered: the next answer must not be one to both.
+            for item_id in filter(None, question.parts.values()):
+                protocol.forget(item_id)
+                self._journal.announce(ev.ConversationItemDeleted(item_id=item_id))
+        self._line.flush()
+        if not is_known:
+            self._replace("the server did not answer a request that was given up")
+
+
+@dataclass
+class _Question:
+    """What the person says or writes, to be sent with the request for its answer."""
+
+    item: Item | None = None
+    clip: AudioClip | None = None
+    parts: dict[str, str] = field(default_factory=dict)
+    """The events that made it, when they were sent, and the items that they made, as far as those are known."""
+    is_refused: bool = False
+    """Whether the server has refused one of them."""

@@ -1,0 +1,340 @@
+"""What every session can do, whatever system is behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ..conversation.conversation import Conversation
+from ..conversation.records import Reply
+from ..errors import AudioError, BudgetReached, SettingsError
+from ..loop import Pending, call_soon, submit
+from ..media.clip import AudioClip, check_is_clip, is_sound_file
+from ..media.picture import Picture, is_picture
+from ..progress import Progress
+from ..protocol.local_events import ApprovalAsked, Heard, Interrupted, StateChanged
+from ..tools import Approver
+from .api import Api
+from .budget import SessionBounds, Watch, bounds, check_priced
+from .camera_feed import WatchingSession
+from .editing import TurnControl
+from .event_log import EventLog, Journal, Listener, LoggedEvent
+from .guard import Guarding, make_judge
+from .patience import REPLY_TIMEOUT_S
+from .rate_limit import Gate, Limiter
+from .tool_calls import MAX_ROUNDS, ToolCalls
+
+__all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
+
+#: What a question is made of: words, speech, and pictures.
+Content = str | AudioClip | Picture
+
+#: What is said aloud first, where that is wished for.
+DISCLOSURE = "You are talking to an AI. The voice that you hear is computer-generated."
+#: Source: prompt caching; shorter beginnings are not cached.
+_LEAST_CACHED_TOKENS = 1_024
+#: The API refuses to commit less.
+_LEAST_CLIP_MS = 100
+
+
+class Session(TurnControl, WatchingSession):
+    """The contract of all sessions: ask, get a `Pending` reply, keep a `Conversation`.
+
+    Every call returns at once with a `Pending`: ``await`` it in a cell, or call ``.result()`` in a script.
+    """
+
+    hears_sound = True
+    """Whether the model gets what was said as sound; otherwise it gets the words alone."""
+
+    def __init__(
+        self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS, **bound_options: Any
+    ) -> None:
+        self._journal = Journal()
+        self._warned_of_cache = False
+        self._guard = bound_options.pop("guard", None)
+        disclose = bound_options.pop("disclose", None)
+        if disclose not in (None, "spoken"):
+            raise SettingsError(f'disclose={disclose!r} must be "spoken", or None for the panel and the records alone')
+        self._to_disclose = DISCLOSURE if disclose else ""
+        self._guarding = Guarding(self._journal, None, cut=self._cut)
+        self.bounds = SessionBounds(**bound_options)
+        """What it may spend and how long it may last, and what it has used."""
+        self._watch = Watch(self._journal, self.bounds, self._halt)
+        self._gate = Gate(self._journal, lambda: self.bounds.limiter or bounds.limiter)
+        self._calls = ToolCalls(self._journal, approve=approve, max_rounds=max_tool_rounds)
+        self.conversation = self._journal.conversation
+        """What was said, as records."""
+        self.log = self._journal.log
+        """Every event, both ways, with its time."""
+
+    @abstractmethod
+    async def _halt(self, error: BudgetReached) -> None:
+        """Cut the answer that is being made and close the session, on the I/O thread; whoever waits gets `error`."""
+
+    @abstractmethod
+    def _cut(self, response_id: str) -> None:
+        """Stop a response that a guard has flagged, on the I/O thread."""
+
+    def _refuse(self, item_id: str, response_id: str) -> None:
+        """Let the model forget a spoken turn that a guard has flagged, and what it has begun to answer."""
+        return
+
+    def _guard_by(self, api: Api) -> None:
+        """Put what is said to the guard, where there is one; its endpoint is one of `api`."""
+        if self._guard is not None:
+            judge = make_judge(self._guard, api)
+            self._guarding = Guarding(self._journal, judge, cut=self._cut, refuse=self._refuse)
+
+    def is_held(self, response_id: str) -> bool:
+        """Whether an answer must not sound yet, because a guard still judges what it answers."""
+        return self._guarding.is_held(response_id)
+
+    def warn_of_cache(self, what: str) -> None:
+        """Warn, once, that the server's cache is lost, where there is one; whoever calls this is named."""
+        if remark := self.cache_remark(what):
+            warnings.warn(remark, UserWarning, stacklevel=3)
+
+    def cache_remark(self, what: str) -> str:
+        """Return, once, that the server's cache is lost by doing something; empty where nothing is, and from then on.
+
+        A server caches what it has read from the beginning on, 1,024 tokens or more: instructions, tools, then items.
+        Whatever changes there is read anew, and all that follows it.
+        """
+        read = next((reply.usage for reply in reversed(self.conversation.replies) if reply.usage), None)
+        if read is None or read.input_tokens < _LEAST_CACHED_TOKENS or self._warned_of_cache:
+            return ""
+        self._warned_of_cache = True
+        return (
+            f"{what} in the middle of a session empties the server's cache: the next answer reads about "
+            f"{read.input_tokens:,} tokens anew, at the full price"
+        )
+
+    def _bill(self, *models: str | None) -> None:
+        """Note what the session is billed by; raise where a bound on dollars cannot be kept."""
+        self._watch.models = [model for model in models if model]
+        check_priced(self.bounds, "max_usd", self._watch.models)
+
+    async def _admit(self) -> None:
+        """Wait until another answer may be asked for; raise where a bound is reached."""
+        self._watch.check()
+        await self._gate.admit(self.backend, self.model)
+        self._watch.check()
+
+    def be_part(self) -> None:
+        """Let another session, to which this one belongs, count and wait for both."""
+        self._watch.kernel = None
+        self.bounds.limiter = Limiter()
+
+    @property
+    @abstractmethod
+    def state(self) -> str:
+        """``"closed"``, ``"connecting"`` or ``"open"``."""
+
+    @abstractmethod
+    def connect(self) -> Pending[None]:
+        """Open the session; does nothing where it is open."""
+
+    @abstractmethod
+    def ask(self, *content: Any, timeout_s: float | None = REPLY_TIMEOUT_S) -> Pending[Reply]:
+        """Say, write or show something, and get the answer; `timeout_s` bounds the server's silence."""
+
+    @abstractmethod
+    def interrupt(self) -> Pending[bool]:
+        """Stop the answer that is being made or played; the result says whether one was being made."""
+
+    def ask_each(self, questions: Iterable[tuple[Any, ...]]) -> Pending[Conversation]:
+        """Ask one thing after the other; the result is the conversation.
+
+        Parameters
+        ----------
+        questions : iterable of tuple
+            What `ask` takes, for each.
+        """
+        asked = [checked_content(tuple(question)) for question in questions]
+        return submit(self._ask_each(asked))
+
+    async def _ask_each(self, questions: list[tuple[Content, ...]]) -> Conversation:
+        with Progress("ask", len(questions), "questions") as progress:
+            for question in questions:
+                await self.ask(*question)
+                progress.add()
+        return self.conversation
+
+    @property
+    def open_approvals(self) -> list[ApprovalAsked]:
+        """The calls that wait for somebody to agree to them: ``call_id``, ``name``, ``arguments``."""
+        return self._calls.approvals.open
+
+    def decide(self, call_id: str, approved: bool) -> None:
+        """Agree to a call of `open_approvals`, or refuse it; does nothing where it is not open any more."""
+        call_soon(self._calls.approvals.decide, call_id, approved)
+
+    def attend(self, is_there: Callable[[], bool]) -> Callable[[], None]:
+        """Say that somebody may be asked for approval; a panel does so while its page is open.
+
+        Parameters
+        ----------
+        is_there : callable
+            Takes nothing and returns whether somebody is there now. Whoever it is hears of calls by the event
+            ``tool.approval_asked``, and answers by `decide`.
+
+        Returns
+        -------
+        stop : callable
+            Ends it.
+        """
+        return self._calls.approvals.attend(is_there)
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Session time: since it began to connect."""
+        return self._journal.elapsed_ms
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call a function with every event that is received, and with local ones, on the I/O thread.
+
+        Parameters
+        ----------
+        listener : callable
+            Takes the event and its session time in ms, after the event was folded. It must not block.
+
+        Returns
+        -------
+        stop : callable
+            Ends it.
+        """
+        return self._journal.listen(listener)
+
+    def note(self, event: Any) -> None:
+        """Take a local event into the log and the records, e.g. what a page reports; returns at once, any thread.
+
+        Parameters
+        ----------
+        event : struct of realtime_nb.protocol.local_events
+            What happened; its times are session times.
+        """
+        call_soon(self._journal.announce, event)
+
+    def heard(self, item_id: str, played_ms: int, *, stopped: bool = False) -> None:
+        """Take a speaker's report: so much of an item's audio has been rendered.
+
+        Parameters
+        ----------
+        item_id : str
+            The item.
+        played_ms : int
+            Since its beginning.
+        stopped : bool, default False
+            Whether playback was cut off there.
+        """
+        self.note(Heard(item_id=item_id, played_ms=int(played_ms), stopped=stopped))
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Yield every event from now on until the session is closed.
+
+        Where it is closed already, that is at once; where it was never open, it waits for the first event.
+        """
+        if self._journal.is_over:
+            return
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def pass_on(event: Any, elapsed_ms: float) -> None:
+            try:
+                loop.call_soon_threadsafe(queue.put_nowait, event)
+            except RuntimeError:
+                stop()  # The loop was closed, and whoever iterated in it is gone.
+
+        stop = self.listen(pass_on)
+        try:
+            while True:
+                event = await queue.get()
+                yield event
+                if isinstance(event, StateChanged) and event.state == "closed":
+                    return
+        finally:
+            stop()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> Self:
+        self.connect().result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close().result()
+
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        try:
+            return f"{kind}({self.model!r} at {self.backend.name!r}, {self.state}, {len(self.conversation)} turns)"
+        except AttributeError:
+            return f"{kind}(not made)"  # A traceback with variables shows it whose constructor has raised.
+
+
+def checked_content(content: tuple[Any, ...]) -> tuple[Content, ...]:
+    """Return what a caller asks with, pictures in the form in which they are sent.
+
+    Raises
+    ------
+    TypeError
+        If there is nothing, or a piece is neither words, an `AudioClip` nor a picture.
+    AudioError
+        If a clip cannot be a spoken turn.
+    PictureError
+        If a picture cannot be read, or is none.
+    """
+    if not content:
+        raise TypeError("ask() needs something to ask: words, an AudioClip or a picture")
+    return tuple(_checked_piece(piece) for piece in content)
+
+
+def _checked_piece(piece: Any) -> Content:
+    if isinstance(piece, AudioClip):
+        check_clip(piece)
+        return piece
+    if isinstance(piece, str | Path) and _names_sound(piece):
+        check_is_clip(piece)  # As words, a name would be answered as if somebody had said it.
+    if isinstance(piece, str):
+        return piece
+    if is_picture(piece):
+        # Here and now: matplotlib may be used by one thread alone, and an array may change.
+        return Picture.of(piece)
+    raise TypeError(
+        f"cannot ask with {type(piece).__name__}: give words (str), an AudioClip, or a picture: a Picture, a PIL "
+        "image, an array, a pathlib.Path or a matplotlib figure"
+    )
+
+
+def _names_sound(piece: str | Path) -> bool:
+    """Whether somebody means a file that is there, not its name."""
+    try:
+        return is_sound_file(Path(piece))
+    except (OSError, ValueError):
+        return False  # Words can be longer than any path, and hold what none may.
+
+
+def check_clip(clip: AudioClip) -> None:
+    """Raise `AudioError` for a clip that cannot be a spoken turn: too short for the API, or silent throughout."""
+    check_is_clip(clip)
+    if clip.duration_s * 1000 < _LEAST_CLIP_MS:
+        length_ms = round(clip.duration_s * 1000)
+        raise AudioError(
+            f"the clip is {length_ms} ms long: record or load more, as the API takes {_LEAST_CLIP_MS} ms or more"
+        )
+    if clip.peak == 0.0:
+        raise AudioError("the clip is silent from end to end: check the file, or run realtime_nb.doctor()")

@@ -1,0 +1,168 @@
+"""What came of sending the same clips through several systems: who answers sooner, cheaper, and hears what."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..display import Record
+from ..errors import SettingsError
+from ..media.clip import AudioClip
+from ..terminal import printable
+from .statistics import paired_difference
+
+if TYPE_CHECKING:
+    import pandas
+
+#: What is compared, as named in the frame.
+MEASURES = ("first_audio_ms", "done_ms", "cost_usd", "wer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One clip through one system, once; `error` says why there is no answer."""
+
+    system: str
+    clip: str
+    repeat: int
+    first_audio_ms: float | None = None
+    done_ms: float | None = None
+    cost_usd: float | None = None
+    """What the question cost, as `Conversation.costs` counts it: all rounds of tools, and writing it down, once each.
+
+    Of a question that failed it is what was billed all the same. `None` where a price is not known, or the server did
+    not say what a whole answer took.
+    """
+    cost_remarks: str = ""
+    """What is not in the cost, and what in it may be wrong."""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    heard: str = ""
+    """The person's words as the system wrote them down; empty where it does not."""
+    wer: float | None = None
+    """Word error rate of `heard`, where there is a reference."""
+    reply: str = ""
+    audio: AudioClip | None = None
+    error: str = ""
+
+
+class Comparison(Record):
+    """What came of a comparison.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        In the order in which they were run.
+    clips : mapping of str to AudioClip
+        What was asked, by name.
+    words_only : collection of str
+        Systems whose model got words alone.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> systems = [rt.RealtimeSession(backend="local"), rt.ChatSession(backend="local")]
+    >>> comparison = rt.compare(systems, {"sum": rt.speak("What is two plus three?")}).result()
+    >>> list(comparison.frame["reply"])
+    ['2 plus 3 is 5.', '2 plus 3 is 5.']
+    >>> for system in systems:
+    ...     system.close().result()
+    """
+
+    def __init__(self, cells: Sequence[Cell], clips: Mapping[str, AudioClip], words_only: Iterable[str] = ()):
+        self.cells = list(cells)
+        self.clips = dict(clips)
+        self.words_only = frozenset(words_only)
+
+    @property
+    def systems(self) -> list[str]:
+        """The names of the systems, in the order in which they were given."""
+        return list(dict.fromkeys(cell.system for cell in self.cells))
+
+    @property
+    def frame(self) -> pandas.DataFrame:
+        """A data frame with a row for each cell."""
+        import pandas
+
+        return pandas.DataFrame([vars(cell) for cell in self.cells])
+
+    def values(self, system: str, measure: str) -> list[float]:
+        """Return a measure of a system's cells that have it."""
+        cells = (_value(cell, measure) for cell in self.cells if cell.system == system)
+        return [float(value) for value in cells if value is not None]
+
+    def summary(self, *, baseline: str | None = None, seed: int = 0) -> pandas.DataFrame:
+        """Return a row for each system and measure: median, and mean difference to a baseline.
+
+        Parameters
+        ----------
+        baseline : str, optional
+            A system's name; by default the first one.
+        seed : int, default 0
+            Of the resampling.
+
+        Returns
+        -------
+        summary : pandas.DataFrame
+            Columns ``system``, ``measure``, ``count``, ``median``, ``difference`` and its 95 % interval ``low`` and
+            ``high``: a paired bootstrap over the clips and repeats that both systems answered (percentile method,
+            2,000 resamples; Efron & Tibshirani 1993, §13.3).
+
+        Raises
+        ------
+        SettingsError
+            If there is no system of that name.
+        """
+        import pandas
+
+        baseline = self.systems[0] if baseline is None else baseline
+        if baseline not in self.systems:
+            raise SettingsError(f"baseline={baseline!r} is not one of {', '.join(self.systems)}")
+        rows = []
+        for system, measure in itertools.product(self.systems, MEASURES):
+            values = self.values(system, measure)
+            difference, low, high = self._difference(system, baseline, measure, seed)
+            rows.append(
+                {
+                    "system": system,
+                    "measure": measure,
+                    "count": len(values),
+                    "median": float(np.median(values)) if values else None,
+                    "difference": difference,
+                    "low": low,
+                    "high": high,
+                }
+            )
+        return pandas.DataFrame(rows)
+
+    def _difference(
+        self, system: str, baseline: str, measure: str, seed: int
+    ) -> tuple[float | None, float | None, float | None]:
+        """Return the mean of the paired differences and its interval; of one pair, or to itself, there is none."""
+        of = {
+            name: {
+                (cell.clip, cell.repeat): value
+                for cell in self.cells
+                if cell.system == name and (value := _value(cell, measure)) is not None
+            }
+            for name in (system, baseline)
+        }
+        pairs = of[system].keys() & of[baseline].keys()
+        if system == baseline:
+            return None, None, None
+        found = paired_difference([of[system][pair] - of[baseline][pair] for pair in sorted(pairs)], seed)
+        return (None, None, None) if found is None else (found.mean, found.low, found.high)
+
+    def __repr__(self) -> str:
+        failed = sum(bool(cell.error) for cell in self.cells)
+        return f"Comparison({printable(', '.join(self.systems))}; {len(self.cells)} answers, {failed} failed)"
+
+
+def _value(cell: Cell, measure: str) -> float | None:
+    """Return a measure of a cell; what a failure cost is not what an answer costs."""
+    value: float | None = None if cell.error and measure == "cost_usd" else getattr(cell, measure)
+    return value

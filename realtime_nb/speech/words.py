@@ -1,0 +1,244 @@
+"""Which words were heard, against those that were wanted: word for word, and as an error rate."""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from .written_forms import Word, words_of
+
+Verdict = Literal["right", "other", "missing", "extra"]
+
+
+@dataclass(frozen=True)
+class WordMatch:
+    """A word that was wanted beside the one that was heard; or several, where one of them is written as one."""
+
+    wanted: str
+    """As it is written; empty for an extra word."""
+    heard: str
+    """As the recogniser wrote it; empty for a missing word."""
+    verdict: Verdict
+    """``"right"``, ``"other"`` (another word), ``"missing"`` or ``"extra"``."""
+
+
+def align(wanted: str, heard: str, language: str | None = None) -> list[WordMatch]:
+    """Lay the words that were heard beside those that were wanted, with the fewest differences.
+
+    Another written form of the same words is no difference; see `error_rates`. By `jiwer` (Levenshtein distance over
+    words).
+
+    Parameters
+    ----------
+    wanted, heard : str
+        Texts; either may be without words.
+    language : str, optional
+        As for `error_rates`. By default the written forms of English count as there, but fillers ("um"), accents and
+        what is in brackets are words like others.
+
+    Returns
+    -------
+    matches : list of WordMatch
+        In the order of speech. Words that are one in the other text stand together: "three thirty" beside "3:30".
+    """
+    import jiwer
+
+    ours, theirs = _agreed(words_of(wanted, language), words_of(heard, language))
+    if not ours or not theirs:
+        pairs = [_Pair(word, None) for word in ours] + [_Pair(None, word) for word in theirs]
+    else:
+        pairs = [
+            _Pair(*pair)
+            for chunk in jiwer.process_words(_joined(ours), _joined(theirs)).alignments[0]
+            for pair in itertools.zip_longest(
+                ours[chunk.ref_start_idx : chunk.ref_end_idx], theirs[chunk.hyp_start_idx : chunk.hyp_end_idx]
+            )
+        ]
+    texts = [unicodedata.normalize("NFC", text) for text in (wanted, heard)]
+    return [_match(together, texts) for together in _together(pairs)]
+
+
+def word_error_rate(reference: str, heard: str, language: str = "en") -> float:
+    """Return the word error rate, ``(S + D + I) / N``; see `error_rates`."""
+    return error_rates([(reference, heard, language)])[0]
+
+
+def character_error_rate(reference: str, heard: str, language: str = "en") -> float:
+    """Return the character error rate, ``(S + D + I) / N``; see `error_rates`."""
+    return error_rates([(reference, heard, language)])[1]
+
+
+def error_rates(pairs: Sequence[tuple[str, str, str]]) -> tuple[float, float]:
+    """Return the word error rate and the character error rate of what was heard.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str, str)
+        References, what was heard of each, and their languages: ISO 639 or BCP 47 (``en``, ``eng``, ``en-GB``,
+        ``en_US``), or "English". All others have the same rules.
+
+    Returns
+    -------
+    word_error_rate, character_error_rate : float
+        ``(S + D + I) / N``: substitutions, deletions and insertions of all pairs, over the words of all references, or
+        over their characters, single spaces between words included. May be above 1; 1 where nothing was heard. Where
+        the references have no words at all, N is 1: each word heard is one error, and silence is 0.
+
+    Notes
+    -----
+    By `jiwer`, on the words as they are said, whatever way they are written (`realtime_nb.speech.written_forms`).
+
+    In English, after the rules of Whisper's normaliser (`whisper_normalizer`; Radford et al. 2022, appendix C): case,
+    punctuation, accents, fillers ("um"), what is in brackets, contractions, titles and British spelling do not count.
+    Nor does the way in which numbers, times, sums of money, percentages, units and arithmetic are written. Each digit
+    of a number counts as a word: "2026", "twenty twenty-six" and "two thousand and twenty six" are four, "2 0 2 6";
+    round millions are so many "million".
+    Where what is written has several readings ("$5.50": "five fifty", "five dollars and fifty cents"), the other
+    text's counts.
+
+    In other languages words are letters with their marks, and digits: a wrong vowel sign is a wrong word. Case,
+    punctuation, composed or decomposed letters and the script of digits do not count; vowel points of Arabic and
+    Hebrew do where both have them. In scripts without spaces between words, a word is all that stands between spaces
+    and punctuation: there, go by the character error rate.
+    """
+    import jiwer
+
+    words = characters = word_errors = character_errors = 0
+    for reference, heard, language in pairs:
+        ours, theirs = _agreed(words_of(reference, language), words_of(heard, language))
+        one, other = _joined(ours), _joined(theirs)
+        words, characters = words + len(ours), characters + len(one)
+        if not ours or not theirs:
+            word_errors, character_errors = word_errors + len(ours or theirs), character_errors + len(one or other)
+            continue
+        by_word, by_character = jiwer.process_words(one, other), jiwer.process_characters(one, other)
+        word_errors += by_word.substitutions + by_word.deletions + by_word.insertions
+        character_errors += by_character.substitutions + by_character.deletions + by_character.insertions
+    return word_errors / max(words, 1), character_errors / max(characters, 1)
+
+
+class _Pair(NamedTuple):
+    wanted: Word | None
+    heard: Word | None
+
+
+def _together(pairs: Sequence[_Pair]) -> list[list[_Pair]]:
+    """Put pairs together that share a written word."""
+    last: dict[tuple[int, int, int], int] = {}
+    for place, pair in enumerate(pairs):
+        last |= {(side, word.start, word.end): place for side, word in enumerate(pair) if word}
+    groups: list[list[_Pair]] = []
+    until = -1
+    for place, pair in enumerate(pairs):
+        if place > until:
+            groups.append([])
+        groups[-1].append(pair)
+        until = max(until, *(last[side, word.start, word.end] for side, word in enumerate(pair) if word))
+    return groups
+
+
+def _match(pairs: Sequence[_Pair], texts: Sequence[str]) -> WordMatch:
+    written = []
+    for text, words in zip(texts, zip(*pairs, strict=True), strict=True):
+        found = [word for word in words if word]
+        written.append(text[found[0].start : found[-1].end] if found else "")
+    wanted, heard = written
+    if not wanted or not heard:
+        return WordMatch(wanted, heard, "missing" if wanted else "extra")
+    is_right = all(one and other and one.text == other.text for one, other in pairs)
+    return WordMatch(wanted, heard, "right" if is_right else "other")
+
+
+def _agreed(words: Sequence[Word], others: Sequence[Word]) -> tuple[list[Word], list[Word]]:
+    """Read what is ambiguous in either of two texts as the other one has it."""
+    import jiwer
+
+    first = _joined_parts(words, _readings(others))
+    second = _joined_parts(others, _readings(words))
+    while first and second and any(word.others for word in [*first, *second]):
+        read: tuple[list[Word], list[Word]] = ([], [])
+        chunks = jiwer.process_words(_joined(first), _joined(second)).alignments[0]
+        for is_equal, found in itertools.groupby(chunks, lambda chunk: chunk.type == "equal"):
+            passage = list(found)
+            ours = first[passage[0].ref_start_idx : passage[-1].ref_end_idx]
+            theirs = second[passage[0].hyp_start_idx : passage[-1].hyp_end_idx]
+            pair = (ours, theirs) if is_equal else _best_readings(ours, theirs)
+            for side, words in zip(read, pair, strict=True):
+                side.extend(words)
+        if read == (first, second):
+            break
+        first, second = read
+    return first, second
+
+
+#: Of longer differences, nobody wants to know how they might have been read.
+_LONGEST_DIFFERENCE = 1_000_000
+
+
+def _best_readings(ours: Sequence[Word], theirs: Sequence[Word]) -> tuple[Sequence[Word], Sequence[Word]]:
+    """Return the readings of two differing passages that differ least, by Levenshtein's way."""
+    if not any(word.others for word in [*ours, *theirs]) or len(ours) * len(theirs) > _LONGEST_DIFFERENCE:
+        return ours, theirs
+    alone = [[0 if "" in word.others else 1 for word in side] for side in (ours, theirs)]
+    costs = [[0, *itertools.accumulate(alone[1])]]
+    for one, dropped in zip(ours, alone[0], strict=True):
+        row = [costs[-1][0] + dropped]
+        for place, other in enumerate(theirs):
+            together = costs[-1][place] + (_same_reading(one, other) is None)
+            row.append(min(together, costs[-1][place + 1] + dropped, row[-1] + alone[1][place]))
+        costs.append(row)
+    read: tuple[list[Word], list[Word]] = ([], [])
+    i, j = len(ours), len(theirs)
+    while i or j:
+        if (
+            i
+            and j
+            and costs[i][j] == costs[i - 1][j - 1] + ((text := _same_reading(ours[i - 1], theirs[j - 1])) is None)
+        ):
+            i, j = i - 1, j - 1
+            for side, word in zip(read, (ours[i], theirs[j]), strict=True):
+                side.append(word if text is None else replace(word, text=text, others=()))
+        elif i and costs[i][j] == costs[i - 1][j] + alone[0][i - 1]:
+            i -= 1
+            read[0].extend([ours[i]] * alone[0][i])
+        else:
+            j -= 1
+            read[1].extend([theirs[j]] * alone[1][j])
+    return read[0][::-1], read[1][::-1]
+
+
+def _readings(words: Sequence[Word]) -> set[str]:
+    return {text for word in words for text in (word.text, *word.others)}
+
+
+def _joined_parts(words: Sequence[Word], said: Container[str]) -> list[Word]:
+    """Join letters and parts of words where the other text has them in one: "f b i" for "FBI", "wi-fi" for "wifi"."""
+    joined: list[Word] = []
+    runs: list[list[Word]] = []
+    for word in words:
+        before = runs[-1][-1] if runs else None
+        if before and (word.is_tied or (_is_letter(before) and _is_letter(word))):
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+    for run in runs:
+        text = "".join(word.text for word in run)
+        joined += [Word(text, run[0].start, run[-1].end)] if len(run) > 1 and text in said else run
+    return joined
+
+
+def _is_letter(word: Word) -> bool:
+    return len(word.text) == 1 and word.text.isalpha()
+
+
+def _same_reading(one: Word, other: Word) -> str | None:
+    if one.text == other.text or one.text in other.others:
+        return one.text
+    return other.text if other.text in one.others else None
+
+
+def _joined(words: Sequence[Word]) -> str:
+    return " ".join(word.text for word in words)

@@ -1,0 +1,107 @@
+"""How a clip, a picture and a watched camera look."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..conversation.watched import Watch
+from ..errors import PictureError
+from ..media.clip import AudioClip
+from ..media.picture import Picture
+from ..pricing.cost import format_usd
+from .budget import AudioBudget
+from .html import escape, facts, left_out, note, player, section
+
+# --- A clip: a player -------------------------------------------------------------------------------------------------
+
+
+def clip_bundle(clip: AudioClip) -> dict[str, Any]:
+    """Return a clip's looks."""
+    budget = AudioBudget()
+    markup = player(clip, budget)
+    return {"text/plain": repr(clip), "text/html": markup + left_out(budget, 'clip.save("clip.flac")')}
+
+
+# --- A picture that was shown to a model, small -----------------------------------------------------------------------
+
+_BESIDE_WORDS_PX = 160
+_ALONE_PX = 480
+
+_kept: WeakKeyDictionary[Picture, Picture] = WeakKeyDictionary()
+
+
+def picture_bundle(picture: Picture) -> dict[str, Any]:
+    """Return a picture's looks: at most 480 pixels wide or high."""
+    shown = _small(picture, _ALONE_PX)
+    data = base64.b64encode(shown.data).decode()
+    return {"text/plain": repr(picture), "text/html": _element(shown, repr(picture)), shown.mime_type: data}
+
+
+def small(picture: Picture) -> Picture:
+    """Return a picture as it stands beside words: at most 160 pixels wide or high."""
+    if picture not in _kept:
+        _kept[picture] = _small(picture, _BESIDE_WORDS_PX)
+    return _kept[picture]
+
+
+def thumbnails(pictures: Iterable[Picture], budget: AudioBudget) -> str:
+    """Return small versions of pictures; a remark in place of those that do not fit into the budget of an output."""
+    drawn = []
+    left_out = 0
+    for picture in pictures:
+        shown = small(picture)
+        if budget.take(len(shown.data) * 4 // 3):
+            drawn.append(_element(shown, repr(picture)))
+        else:
+            left_out += 1
+    remark = f"{left_out} picture{'s' if left_out > 1 else ''} left out"
+    return "".join(drawn) + (note(f"{remark}: turn.pictures has them.") if left_out else "")
+
+
+def _small(picture: Picture, max_side: int) -> Picture:
+    try:
+        return Picture.of(picture, max_side=max_side)
+    except PictureError:
+        return picture  # Its file is damaged, and the browser shows what there is.
+
+
+def _element(picture: Picture, description: str) -> str:
+    style = "max-width:100%;height:auto;margin:4px 6px 4px 0;border-radius:4px;vertical-align:top"
+    size = f'width="{picture.width}" height="{picture.height}"'
+    return f'<img alt="{escape(description)}" {size} style="{style}" src="{picture.url}">'
+
+
+# --- What a session was shown from time to time: the last frames, and what they cost ----------------------------------
+
+_SHOWN = 6
+
+
+def watch_bundle(watch: Watch) -> dict[str, Any]:
+    """Return a watch's looks as they are now."""
+    frames = list(watch.frames)
+    cost = format_usd(watch.cost.total_usd if watch.cost else None)
+    told = [
+        ("frames sent", f"{len(frames):,} of at most {watch.max_frames:,}"),
+        ("skipped as unchanged", f"{watch.skipped:,}"),
+        *([("taken back", f"{watch.taken_back:,}; {watch.keep:,} stay")] if watch.keep is not None else []),
+        (
+            "to read them once",
+            f"about {watch.tokens:,} tokens, {cost}",
+        ),
+        ("model", watch.model),
+        ("state", watch.ended or f"looks every {watch.every_s:g} s"),
+    ]
+    problem = f"The last look failed: {watch.problem}" if watch.problem else ""
+    words = [*(f"{name} {value}" for name, value in told), *([problem] if problem else [])]
+    return {
+        "text/plain": f"{watch!r}\n{', '.join(words)}",
+        "text/html": section(
+            thumbnails(frames[-_SHOWN:], AudioBudget()),
+            facts(told),
+            note(problem) if problem else "",
+            title="Shown to the model" + (f"; the last {_SHOWN} frames" if len(frames) > _SHOWN else ""),
+        ),
+    }

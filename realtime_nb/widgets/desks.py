@@ -1,0 +1,321 @@
+"""What the person does in the panel: with turns, with instructions and tools, with the camera."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ..conversation.records import Turn
+from ..conversation.watched import Watch
+from ..errors import LocalProtocolError, PictureError
+from ..loop import io_loop, submit
+from ..media.picture import Picture
+from ..views import words
+from .camera import Camera
+from .road import Road
+from .rows import cost_words
+from .tool_desk import bounded
+
+# --- What the person does with turns on the page: edit them, ask them again, take them out, ask about them aside ------
+
+#: How long an answer that was interrupted may take to end.
+_END_WAIT_S = 5.0
+_LONGEST_ASIDE = 10_000
+
+
+class TurnDesk:
+    """A page's hand on the turns of a session. Everything here runs on the I/O thread.
+
+    Parameters
+    ----------
+    session : Session
+        Whose turns.
+    road : Road
+        The way to the page.
+    watch : callable
+        Takes each `Pending` that nobody waits for, to show its error.
+    playing : callable
+        Returns the id of the item that sounds now, or nothing.
+    """
+
+    def __init__(self, session: Any, road: Road, watch: Callable[[Any], None], playing: Callable[[], str]):
+        self._session = session
+        self._road = road
+        self._watch = watch
+        self._playing = playing
+        self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "edit": self._on_edit,
+            "rerun": self._on_rerun,
+            "delete": self._on_delete,
+            "aside": self._on_aside,
+        }
+
+    def _on_edit(self, message: dict[str, Any]) -> None:
+        tell_of_cache(self._session, self._road, "editing a turn")
+        self._do(message, self._edit(message["id"], str(message["text"]), message["again"] is True))
+
+    def _on_rerun(self, message: dict[str, Any]) -> None:
+        self._do(message, self._rerun(message["id"]))
+
+    def _on_delete(self, message: dict[str, Any]) -> None:
+        tell_of_cache(self._session, self._road, "deleting a turn")
+        self._do(message, self._delete(message["id"]))
+
+    def _on_aside(self, message: dict[str, Any]) -> None:
+        self._watch(submit(self._aside(str(message["text"]))))
+
+    def _do(self, message: dict[str, Any], work: Coroutine[Any, Any, None]) -> None:
+        async def run() -> None:
+            try:
+                await work
+            finally:
+                # Whatever came of it: the page has marked the turn as being changed.
+                self._tell_changed(message["id"])
+
+        self._watch(submit(run()))
+
+    def _tell_changed(self, item_id: str) -> None:
+        self._road.send({"kind": "changed", "id": item_id}, urgent=True)
+
+    async def _edit(self, item_id: str, text: str, again: bool) -> None:
+        turn = self._turn(item_id)
+        if again:
+            await self._silence()
+        else:
+            await self._hush(turn)
+        new = await self._session.edit(turn, text)
+        if again:
+            await self._session.rerun(new)
+
+    async def _rerun(self, item_id: str) -> None:
+        turn = self._turn(item_id)
+        await self._silence()
+        await self._session.rerun(turn)
+
+    async def _delete(self, item_id: str) -> None:
+        turn = self._turn(item_id)
+        await self._hush(turn)
+        await self._session.delete(turn)
+
+    async def _aside(self, prompt: str) -> None:
+        answer: dict[str, Any] = {"asked": "", "answer": "", "cost": ""}  # None came.
+        try:
+            reply = await self._session.aside(prompt)
+            said = bounded(reply.transcript, _LONGEST_ASIDE) or f"No answer: {words.status(reply)}"
+            cost = f"Not part of the conversation; cost {words.cost(reply)}"
+            answer = {"asked": prompt, "answer": said, "cost": cost}
+        finally:
+            self._road.send({"kind": "aside", **answer}, urgent=True)
+
+    def _turn(self, item_id: str) -> Turn:
+        turn = self._session.conversation.turn(str(item_id))
+        if turn is None:
+            raise LocalProtocolError(f"there is no turn {item_id!r} in this conversation any more")
+        return turn
+
+    async def _hush(self, turn: Turn) -> None:
+        """Stop a turn that still sounds: what is taken out must not be heard on."""
+        if self._playing() == turn.item_id:
+            await self._session.interrupt()
+
+    @property
+    def _answering(self) -> bool:
+        return any(reply.in_conversation for reply in self._session.conversation.unfinished)
+
+    async def _silence(self) -> None:
+        """Stop the answer that is being made, and wait for its end: nothing can be asked again before."""
+        ended: asyncio.Future[None] = io_loop().create_future()
+
+        def look(event: Any, elapsed_ms: float) -> None:
+            if event.type == "response.done" and not self._answering and not ended.done():
+                ended.set_result(None)
+
+        stop_listening = self._session.listen(look)
+        try:
+            await self._session.interrupt()
+            if self._answering:
+                await asyncio.wait_for(ended, _END_WAIT_S)
+        except TimeoutError:
+            raise LocalProtocolError(
+                f"the answer that was interrupted has not ended within {_END_WAIT_S:g} s"
+            ) from None
+        finally:
+            stop_listening()
+
+
+def tell_of_cache(session: Any, road: Road, what: str) -> None:
+    """Show, once, that doing something loses the server's cache: a warning on this thread would be read by nobody."""
+    if remark := session.cache_remark(what):
+        road.send({"kind": "notice", "text": remark}, urgent=True)
+
+
+# --- What the model is told beforehand, on the page: its instructions, which the person may change, and its tools -----
+
+_TOLD_AT = ("session.created", "session.updated", "session.state")
+
+
+class GuideDesk:
+    """A page's view of the settings that a model reads. Everything here runs on the I/O thread.
+
+    Parameters
+    ----------
+    session : Session
+        Whose settings.
+    road : Road
+        The way to the page.
+    watch : callable
+        Takes each `Pending` that nobody waits for, to show its error.
+    """
+
+    def __init__(self, session: Any, road: Road, watch: Callable[[Any], None]):
+        self._session = session
+        self._road = road
+        self._watch = watch
+        self._told: dict[str, Any] = {}
+        self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {"instruct": self._on_instruct}
+
+    def on_event(self, event: Any) -> None:
+        """Follow the session; events that are not about settings change nothing."""
+        if event.type in _TOLD_AT:
+            self.tell()
+
+    def tell(self, *, anew: bool = False) -> None:
+        """Tell the page what has changed; all of it to one that comes `anew`."""
+        told = {"kind": "guide", "instructions": self._session.instructions, "tools": self._session.tool_names}
+        if self._road.kind and (anew or told != self._told):
+            self._told = told
+            self._road.send(told, urgent=True)
+
+    def _on_instruct(self, message: dict[str, Any]) -> None:
+        tell_of_cache(self._session, self._road, "changing instructions or tools")
+        self._watch(self._session.update(instructions=str(message["text"])))
+
+
+# --- What the person does with a panel's camera: show the AI a picture, ask about it, let it keep looking -------------
+
+#: How often the page is told how far a watch has come.
+_TOLD_EVERY_S = 0.5
+
+
+class CameraDesk:
+    """A page's camera and the session that it shows pictures to. Everything here runs on the I/O thread.
+
+    Parameters
+    ----------
+    session : Session
+        What is shown the pictures.
+    road : Road
+        The way to the panel's page.
+    camera : Camera
+        Where they come from; its own road carries them.
+    every_s : float
+        Seconds from one look to the next while it is watched.
+    watch : callable
+        Takes each `Pending` that nobody waits for, to show its error.
+    make_silent : callable
+        Stops the answer that is being given.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        road: Road,
+        camera: Camera,
+        every_s: float,
+        *,
+        watch: Callable[[Any], None],
+        make_silent: Callable[[], None],
+    ):
+        self._session = session
+        self._road = road
+        self._camera = camera
+        self._every_s = every_s
+        self._watch = watch
+        self._make_silent = make_silent
+        self._pictures: list[Picture] = []
+        self._taking = 0
+        self._watches: list[Watch] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "show_picture": self._on_show,
+            "ask_picture": self._on_ask,
+            "watch": self._on_watch,
+        }
+
+    def tell(self) -> None:
+        """Tell the page what was shown so far, and whether it goes on."""
+        shown = [*self._pictures, *(frame for watch in self._watches for frame in watch.frames)]
+        last = self._watches[-1] if self._watches else None
+        cost = cost_words(shown, self._session.model)
+        told = [f"{len(shown)} picture{'s' if len(shown) != 1 else ''} shown, {cost} to read once"]
+        if skipped := sum(watch.skipped for watch in self._watches):
+            told.append(f"{skipped} not shown, for hardly anything had changed")
+        if last and last.problem:
+            told.append(f"the last look failed: {last.problem}")
+        elif last and last.ended not in ("", "stopped"):
+            told.append(last.ended)
+        message = {
+            "kind": "camera",
+            "taking": self._taking > 0,
+            "watching": bool(last and last.is_running),
+            "every_s": self._every_s,
+            "told": "; ".join(told) if shown or last else "",
+        }
+        self._road.send(message, urgent=True)
+
+    def leave(self) -> None:
+        """Look no more."""
+        if self._watches:
+            self._watches[-1].stop()
+
+    def _on_show(self, _: dict[str, Any]) -> None:
+        self._watch(submit(self._show()))
+
+    def _on_ask(self, message: dict[str, Any]) -> None:
+        self._watch(submit(self._ask(str(message["text"]).strip())))
+
+    async def _show(self) -> None:
+        picture = await self._take()
+        if picture is not None:
+            await self._session.show(picture)
+            self._note(picture)
+
+    async def _ask(self, text: str) -> None:
+        picture = await self._take()
+        if picture is not None:
+            self._make_silent()
+            self._note(picture)
+            await self._session.ask(*([text] if text else []), picture)
+
+    async def _take(self) -> Picture | None:
+        self._taking += 1
+        self.tell()
+        try:
+            return await self._camera.snapshot()
+        except PictureError:
+            if not self._camera.error:
+                raise
+            return None  # The camera's own view, in the panel, says why.
+        finally:
+            self._taking -= 1
+            self.tell()
+
+    def _note(self, picture: Picture) -> None:
+        self._pictures.append(picture)
+        self.tell()
+
+    def _on_watch(self, message: dict[str, Any]) -> None:
+        self.leave()
+        if message["on"] is True:
+            self._watches.append(self._session.watch(self._camera, every_s=self._every_s))
+        self._follow()
+
+    def _follow(self) -> None:
+        """Tell the page how it goes on, from time to time."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.tell()
+        if self._watches and self._watches[-1].is_running:
+            self._timer = io_loop().call_later(_TOLD_EVERY_S, self._follow)

@@ -1,0 +1,118 @@
+"""The cookbook's own rules for tool calls, and words in answers."""
+
+import pytest
+
+from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.errors import SettingsError
+from realtime_nb.experiments import Answer, Example, Keywords, Pattern, ToolCall
+from realtime_nb.experiments.graders import grade_tool_calls, holds_arguments, named_graders
+
+
+def answer(text, **fields):
+    example = Example(example_id="a", fields=fields)
+    return Answer(example=example, text=text, heard="", tool_calls=[], audio=None, conversation=Conversation())
+
+
+def grades(tool_call, arguments, *calls):
+    example = Example(example_id="a", tool_call=tool_call, tool_arguments=arguments)
+    made = [ToolCall(name=name, arguments=given) for name, given in calls]
+    found = grade_tool_calls(example, made)
+    return found and (found["tool_call_correctness"], found["tool_call_arg_correctness"], found["pred_tool_call_arg"])
+
+
+ORDER = ("get_order_status", {"order_id": "A12345"})
+WRONG = ("get_order_status", {"order_id": "ORD-WRONG"})
+
+
+@pytest.mark.parametrize(
+    ("expected", "calls", "right"),
+    [
+        (ORDER, [ORDER], (1, 1, '{"order_id": "A12345"}')),
+        (ORDER, [], (0, 0, "")),
+        (ORDER, [WRONG], (1, 0, '{"order_id": "ORD-WRONG"}')),
+        (ORDER, [("refund_order", ORDER[1])], (0, 0, '{"order_id": "A12345"}')),
+        (ORDER, [ORDER, ("refund_order", {})], (0, 1, '{"order_id": "A12345"}')),
+        (ORDER, [WRONG, ORDER], (0, 1, '{"order_id": "A12345"}')),  # repeated calls count as calls
+        (("", {}), [], (1, 1, "")),
+        (("", {}), [ORDER], (0, 0, '{"order_id": "A12345"}')),
+    ],
+)
+def test_tool_calls_are_graded_by_the_cookbooks_rules(expected, calls, right):
+    assert grades(*expected, *calls) == right
+
+
+def test_where_nothing_is_expected_or_ruled_out_nothing_is_graded():
+    assert grades(None, {}, ORDER) == {}
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [
+        ({"order_id": "ORD-3003"}, {"order_id": "ord 3003"}),
+        (
+            {"new_address": "12 Harbor St, Apt 4B, Seattle, WA 98101"},
+            {"new_address": "12 Harbor Street Apt 4B Seattle Washington 98101", "extra": 1},
+        ),
+        ({"label": "HELLO, WORLD!"}, {"label": "hello world"}),
+        ({"amount": 2}, {"amount": "2"}),
+        ({"amount": "1e3"}, {"amount": 1000}),
+        ({"amount": 1e-5}, {"amount": "0.00001"}),
+        ({"amount": 9007199254740993}, {"amount": "9007199254740993"}),
+        ({"amount": 1}, {"amount": 1.0}),
+        ({"value": None}, {"value": None}),
+        ({"items": [None, {"value": "Hello!"}]}, {"items": [None, {"value": "hello", "extra": 1}, 2]}),
+        ({}, {"anything": 1}),
+    ],
+)
+def test_arguments_that_are_the_same(expected, actual):
+    assert holds_arguments(expected, actual)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [
+        ({"amount": -2}, {"amount": "2"}),
+        ({"amount": 1.25}, {"amount": "1 25"}),
+        ({"amount": 2}, {"amount": "02"}),
+        ({"amount": 2}, {"amount": True}),
+        ({"amount": 2}, {"amount": "2 units"}),
+        ({"flag": True}, {"flag": "true"}),
+        ({"value": None}, {"value": "None"}),
+        ({"value": None}, {}),
+        ({"value": "synthetic"}, {"value": ["synthetic"]}),
+        ({"new_address": ""}, {"new_address": {}}),
+        ({"items": [1, 2]}, {"items": [1]}),
+        ({"nested": {"value": "a"}}, {"nested": {"value": "b"}}),
+    ],
+)
+def test_arguments_that_are_not(expected, actual):
+    assert not holds_arguments(expected, actual)
+
+
+def test_keywords_count_what_is_there_as_whole_words():
+    assert Keywords("order", "on its way")(answer("Your order is On its way!")) == (1.0, "")
+    assert Keywords("order", "is")(answer("Orders, this")) == (0.0, "missing: order, is")
+    assert Keywords()(answer("Five.", expected_keywords="five; six")) == (0.5, "missing: six")
+    with pytest.raises(SettingsError, match="expected_keywords"):
+        Keywords()(answer("Five."))
+
+
+def test_patterns_are_searched_for():
+    assert Pattern(r"\b(five|5)\b")(answer("That is FIVE."))
+    assert not Pattern("five")(answer("six"))
+    with pytest.raises(SettingsError, match="is no regular expression"):
+        Pattern("(")
+
+
+def test_graders_are_named():
+    def polite(answer):
+        return True
+
+    assert list(named_graders([Keywords("a"), polite])) == ["keywords", "polite"]
+    assert list(named_graders({"mine": polite})) == ["mine"]
+    with pytest.raises(SettingsError, match="name of its own"):
+        named_graders([Keywords("a"), Keywords("b")])
+    with pytest.raises(SettingsError, match="cannot be called"):
+        named_graders({"x": "y"})
+    with pytest.raises(SettingsError, match="must be a sequence or a mapping"):
+        named_graders(Keywords("a"))

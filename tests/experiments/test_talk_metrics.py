@@ -1,0 +1,98 @@
+"""What is measured of a scenario, on records made by hand."""
+
+import json
+
+import numpy as np
+import pytest
+
+from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.conversation.records import Part, Reply, Turn
+from realtime_nb.experiments import Scenario, UserTurn
+from realtime_nb.experiments.metrics import grade_talk, measure_talk
+from realtime_nb.experiments.talk import Exchange, Talk
+from realtime_nb.media.clip import AudioClip
+from realtime_nb.sessions.listener import Sounding
+
+
+def reply(text, *calls):
+    turns = [Turn("said", role="assistant", parts={0: Part("text", text)})] if text else []
+    turns += [Turn(name, kind="function_call", name=name, arguments=given) for name, given in calls]
+    return Reply("r", status="completed", outputs=dict(enumerate(turns)))
+
+
+def said(turn, *replies, start_ms=0.0, **more):
+    clip = AudioClip(np.concatenate([np.zeros(2_400), np.full(21_600, 0.1), np.zeros(2_400)]))  # 0.1 s of silence
+    return Exchange(turn, clip, start_ms, replies=list(replies), **more)
+
+
+def sounding(stopped_ms):
+    return Sounding("said", 0.0, 5_000.0, audible_ms=0.0, stopped_ms=stopped_ms)
+
+
+def measured(*exchanges, **options):
+    scenario = Scenario(example_id="a", turns=[each.turn for each in exchanges], **options)
+    row = measure_talk(Talk(list(exchanges)), scenario, Conversation())
+    return row, json.loads(row["turn_measures"])
+
+
+def graded(*exchanges, unsaid=(), **options):
+    scenario = Scenario(example_id="a", turns=[*(each.turn for each in exchanges), *unsaid], **options)
+    return grade_talk(Talk(list(exchanges)), scenario)
+
+
+@pytest.mark.parametrize(("stopped_ms", "yielded", "stop_ms"), [(1_500, 1, 400), (3_200, 0, None), (None, 0, None)])
+def test_an_answer_that_sounds_on_for_more_than_two_seconds_did_not_yield(stopped_ms, yielded, stop_ms):
+    cut_in = said(UserTurn("Stop.", at_ms=10), start_ms=1_000, cut=sounding(stopped_ms))
+    row, (_, second) = measured(said(UserTurn("Tell me a story.")), cut_in)
+    # From the first audible sample of what is said, 100 ms into its clip.
+    assert second["yielded"] == row["yield_rate"] == yielded
+    assert second.get("interruption_stop_ms") == row["interruption_stop_ms"] == stop_ms
+
+
+@pytest.mark.parametrize(("stopped_ms", "false_barge_in"), [(1_500, 1), (4_099, 1), (4_101, 0), (None, 0)])
+def test_a_backchannel_is_blamed_until_the_person_speaks_again(stopped_ms, false_barge_in):
+    mhm = said(UserTurn("mhm", at_ms=10, backchannel=True), start_ms=1_000, cut=sounding(stopped_ms))
+    row, turns = measured(said(UserTurn("Tell me a story.")), mhm, said(UserTurn("Stop."), start_ms=4_000))
+    assert turns[1]["false_barge_in"] == row["false_barge_in_rate"] == false_barge_in
+    assert row["yield_rate"] is None and (row["backchannels"], row["interruptions"]) == (1, 0)
+
+
+def test_nobody_yields_to_a_button_or_to_what_came_too_late():
+    pressed = said(UserTurn("Stop.", at_ms=10), start_ms=1_000, cut=sounding(1_000.0), by_hand=True)
+    late = said(UserTurn("Stop.", at_ms=10), start_ms=9_000, left_out="the answer was over before")
+    row, turns = measured(said(UserTurn("Tell me a story.")), pressed, late)
+    assert row["interruptions"] == 0 and row["yield_rate"] is None
+    assert turns[2]["left_out"] == "the answer was over before" and row["turns"] == 3
+
+
+def test_turns_without_an_answer_count_in_the_response_rate_and_backchannels_do_not():
+    first = said(UserTurn("Tell me a story."), reply("Once"))
+    mhm = said(UserTurn("mhm", at_ms=1, backchannel=True), start_ms=1_000, cut=sounding(None))
+    row, _ = measured(first, mhm, said(UserTurn("Stop."), start_ms=4_000))
+    assert row["response_rate"] == 0.5
+
+
+def test_a_task_is_right_where_all_that_every_turn_expects_came_about():
+    call = UserTurn("Where is it?", tool_call="status", tool_arguments={"order": 7})
+    words = UserTurn("And when?", keywords=["on Monday", "soon"])
+    right = said(call, reply("", ("status", '{"order": 7}')))
+    found = graded(right, said(words, reply("Soon, on Monday!")))
+    assert found == {
+        **{"tool_call_correctness": 1, "tool_call_arg_correctness": 1, "keywords_found": 1.0, "task_success": 1}
+    }
+    assert graded(right, said(words, reply("Soon.")))["task_success"] == 0
+    found = graded(said(call, reply("", ("status", '{"order": 8}'))), said(words, reply("Soon, on Monday")))
+    assert (found["tool_call_correctness"], found["tool_call_arg_correctness"], found["task_success"]) == (1, 0, 0)
+    # A turn that was never said, because the talk broke off, did not get its answer.
+    assert graded(right, unsaid=[words])["task_success"] == 0
+    assert graded(right, unsaid=[UserTurn("Thanks.")])["task_success"] == 1
+
+
+def test_the_scenarios_own_call_is_looked_for_in_the_whole_talk():
+    first, second = (UserTurn(text) for text in ("Where is order seven?", "Thanks."))
+    asked = said(first, reply("Which one?")), said(second, reply("", ("status", '{"order": "7", "more": 1}')))
+    found = graded(*asked, tool_call="status", tool_arguments={"order": "7"})
+    assert (found["tool_call_correctness"], found["tool_call_arg_correctness"], found["task_success"]) == (1, 1, 1)
+    assert found["pred_tool_call"] == "status"
+    assert graded(*asked, tool_call="")["task_success"] == 0
+    assert graded(*asked) == {}

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from realtime_nb.local.endpoints.chat_audio_store import ChatAudioStore
+
+
+class Clock:
+    now = 1000.5
+
+    def __call__(self):
+        return self.now
+
+
+def test_an_answer_is_found_until_it_expires():
+    clock = Clock()
+    store = ChatAudioStore(lifetime_s=60, clock=clock)
+    assert store.keep("audio_1", "hello", 500.0) == 1060
+    clock.now += 59.9
+    found = store.find("audio_1")
+    assert (found.transcript, found.duration_ms) == ("hello", 500.0)
+    clock.now += 0.1
+    assert store.find("audio_1") is None
+    assert store.find("audio_2") is None
+
+
+def test_the_oldest_go_when_there_is_no_room():
+    store = ChatAudioStore(most_bytes=3_000)
+    for number in range(10):
+        store.keep(f"audio_{number}", "x" * 100, 1.0)
+    kept = [number for number in range(10) if store.find(f"audio_{number}")]
+    assert kept == [7, 8, 9]
+
+
+def test_what_is_too_large_or_expires_at_once_is_not_kept():
+    store = ChatAudioStore(most_bytes=1_000)
+    store.keep("audio_1", "x" * 1_000, 1.0)
+    assert store.find("audio_1") is None
+    store = ChatAudioStore(lifetime_s=0)
+    store.keep("audio_1", "x", 1.0)
+    assert store.find("audio_1") is None
+    store.keep("audio_2", "x", 1.0)

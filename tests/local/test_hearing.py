@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from local_session import Client, ScriptedEars, run, silence
+
+from realtime_nb.local.api_errors import ApiError, overloaded
+from realtime_nb.local.realtime.conversation_state import Entry, Part
+from realtime_nb.local.realtime.hearing import Hearing
+
+MANUAL = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
+
+
+def a_turn():
+    part = Part("input_audio", pcm=silence(500), duration_ms=500)
+    return Entry("item_1", "message", role="user", parts=[part]), part
+
+
+def test_sound_reaches_the_recogniser_at_16_khz_and_the_words_the_item():
+    async def main():
+        ears, events = ScriptedEars("good morning"), []
+        hearing = Hearing(ears, (), events.append)
+        entry, part = a_turn()
+        hearing.hear(entry, part, announce=False)
+        await hearing.heard([entry])
+        assert (part.heard, part.text, entry.said) == ("good morning", "", "good morning")
+        assert len(ears.utterances[0]) == 500 * 32
+        assert events == []
+        await hearing.close()
+
+    run(main())
+
+
+def test_a_good_guess_is_all_that_is_recognised():
+    async def main():
+        ears = ScriptedEars("good morning")
+        hearing = Hearing(ears, (), lambda event: None)
+        entry, part = a_turn()
+        hearing.hear(entry, part, announce=False, guess=hearing.guess(b"\0\0"))
+        await hearing.heard([entry])
+        assert ears.utterances == [b"\0\0"]
+        await hearing.close()
+
+    run(main())
+
+
+def test_what_there_is_no_room_for_is_told_once():
+    async def main():
+        ears = ScriptedEars()
+        ears.error = overloaded("The recogniser is 3.0 s behind; try again in a moment.")
+        hearing = Hearing(ears, (), lambda event: None)
+        entry, part = a_turn()
+        hearing.hear(entry, part, announce=False)
+        with pytest.raises(ApiError, match="behind"):
+            await hearing.heard([entry])
+        await hearing.heard([entry])
+        assert entry.said == ""
+        await hearing.close()
+        assert ears.sessions == 0
+
+    run(main())
+
+
+def test_an_overloaded_server_fails_the_turn_and_goes_on_with_the_next():
+    async def main():
+        ears = ScriptedEars("hello")
+        ears.error = overloaded("The recogniser is 3.0 s behind; try again in a moment.")
+        async with Client(ears=ears) as client:
+            await client.update(audio=MANUAL)
+            for status in ("failed", "completed"):
+                await client.append(silence(300))
+                await client.send("input_audio_buffer.commit")
+                await client.send("response.create")
+                done = (await client.until("response.done"))["response"]
+                assert done["status"] == status
+                if status == "failed":
+                    assert done["status_details"]["error"]["code"] == "rate_limit_exceeded"
+                    failed = client.all("conversation.item.input_audio_transcription.failed")
+                    assert failed[0]["error"]["code"] == "rate_limit_exceeded"
+                ears.error = None
+
+    run(main())
+
+
+def test_silence_is_an_empty_transcript():
+    async def main():
+        ears = ScriptedEars()
+        ears.texts = [""]
+        async with Client(ears=ears) as client:
+            await client.update(audio=MANUAL)
+            await client.append(silence(300))
+            await client.send("input_audio_buffer.commit")
+            done = await client.until("conversation.item.input_audio_transcription.completed")
+            assert done["transcript"] == ""
+            assert client.all("conversation.item.input_audio_transcription.delta") == []
+
+    run(main())
+
+
+def test_an_utterance_waits_for_what_is_expected():
+    async def main():
+        ears, ready = ScriptedEars(), asyncio.Event()
+        heard_with = []
+
+        async def expect(**content):
+            await ready.wait()
+            return "the session's words"
+
+        async def recognize(pcm, expected=None):
+            heard_with.append(expected)
+            return "hello"
+
+        ears.expect, ears.recognize = expect, recognize
+        async with Client(ears=ears) as client:
+            await client.update(audio=MANUAL)
+            await client.append(silence(300))
+            await client.send("input_audio_buffer.commit")
+            await asyncio.sleep(1)
+            assert heard_with == []
+            ready.set()
+            await client.until("conversation.item.input_audio_transcription.completed")
+            assert heard_with == ["the session's words"]
+
+    run(main())

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from test_tool_matching import TOOLS
+
+from realtime_nb.local.brains.brain import CallTool, Context, Say
+from realtime_nb.local.brains.rule_brain import RuleBrain, in_words
+from realtime_nb.local.realtime.conversation_state import Entry, Part, new_id
+
+
+def user(text, **fields):
+    return Entry(new_id("item"), "message", role="user", parts=[Part("input_text", text=text)], **fields)
+
+
+def assistant(text):
+    return Entry(new_id("item"), "message", role="assistant", parts=[Part("output_text", text=text)])
+
+
+def result(output):
+    return Entry(new_id("item"), "function_call_output", call_id="call_1", output=output)
+
+
+CALL = Entry("item_1", "function_call", name="get_weather", call_id="call_1", arguments="{}")
+
+
+def ask(*entries, brain=None, **context):
+    async def main():
+        return [action async for action in (brain or RuleBrain()).respond(Context(entries, **context))]
+
+    (action,) = asyncio.run(main())
+    return action
+
+
+def says(*entries, **context):
+    action = ask(*entries, **context)
+    assert isinstance(action, Say)
+    return action.text
+
+
+def test_what_it_does_not_know_it_says_back():
+    assert says(user("My house is blue.")) == "You said: My house is blue."
+    assert len(says(user("word " * 10_000))) < 600
+
+
+def test_it_calls_tools_only_where_it_may():
+    weather = user("What is the weather in Paris?")
+    assert ask(weather, tools=TOOLS) == CallTool("get_weather", {"city": "Paris"})
+    assert says(weather, tools=[]).startswith("You said")
+    assert ask(user("hello"), tools=TOOLS, required_tool="set_timer") == CallTool("set_timer", {})
+
+
+def test_a_question_is_asked_and_its_answer_used():
+    lamp = user("the light please")
+    question = says(lamp, tools=TOOLS)
+    assert question == "Which room: kitchen, living room or bedroom?"
+    so_far = [lamp, assistant(question), user("the bedroom")]
+    second = says(*so_far, tools=TOOLS)
+    assert second == "On: yes or no?"
+    called = ask(*so_far, assistant(second), user("yes"), tools=TOOLS)
+    assert called == CallTool("set_light", {"room": "bedroom", "on": True})
+
+
+def test_somebody_who_does_not_answer_the_question_is_answered():
+    entries = [user("set a timer"), assistant("How many minutes, please?"), user("what is the weather in Rome?")]
+    assert ask(*entries, tools=TOOLS) == CallTool("get_weather", {"city": "Rome"})
+    assert says(*entries[:2], user("hello"), tools=TOOLS).startswith("Hello!")
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        ('{"temperature": 12, "sky": "cloudy"}', "The temperature is 12, the sky is cloudy."),
+        ('{"windSpeed": {"value": 5, "unit": "m/s"}}', "The wind speed value is 5, the wind speed unit is m/s."),
+        ('{"lamp_on": true}', "The lamp on is yes."),
+        ('{"error": "no such city"}', "That did not work: no such city."),
+        ('{"error": "LookupError: there is no order 2."}', "That did not work: there is no order 2."),
+        ('["milk", "eggs"]', "Milk, eggs."),
+        ("{}", "It is done."),
+        ("", "It is done."),
+        ("null", "It is done."),
+        ("It rains.", "It rains."),
+        ("12", "12."),
+    ],
+)
+def test_results_are_read_out(output, sentence):
+    assert in_words(output) == sentence
+    assert says(user("weather?"), CALL, result(output), tools=TOOLS) == sentence
+
+
+def test_several_results_are_read_out_in_order():
+    assert says(user("weather?"), CALL, CALL, result("one"), result("two")) == "One. Two."
+
+
+@pytest.mark.parametrize(
+    ("instructions", "text"),
+    [
+        ('Say exactly: "I am ready."', "I am ready."),
+        ("Say: good evening", "good evening"),
+        ("Please say hello to everybody", "hello to everybody"),
+        ("Repeat the following: one two three", "one two three"),
+        ("Answer only with “maybe”", "maybe"),
+    ],
+)
+def test_instructions_for_one_response_are_followed(instructions, text):
+    assert says(user("hi"), own_instructions=instructions) == text
+
+
+def test_a_text_is_read_word_for_word():
+    text = "Dr. Smith has 2 cats. Really!"
+    assert says(user(text), own_instructions="Read the following text word for word.") == text
+
+
+def test_instructions_of_a_session_do_not_put_words_in_its_mouth():
+    assert says(user("blue"), instructions="Say hello when people come in, and be kind.") == "You said: blue."
+    assert says(user("blue"), instructions='Say exactly "I am ready."') == "I am ready."
+
+
+def test_when_there_is_nothing_to_answer():
+    assert says().startswith("Hello!")
+    silent = Entry("item_1", "message", role="user", parts=[Part("input_audio", heard="")])
+    assert says(silent) == "I heard you, but I could not make out any words."
+    silent.is_silence = True
+    assert says(silent) == "Are you still there?"
+    picture = Entry("item_1", "message", role="user", parts=[Part("input_image", image_url="data:image/png;base64,")])
+    assert "cannot open it" in says(picture)
+
+
+def test_what_was_said_before_is_known():
+    entries = [user("my house is blue"), assistant("You said: my house is blue."), user("what did i say")]
+    assert says(*entries) == "You said: my house is blue."

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from realtime_nb import speak
+from realtime_nb.local.recognition.turn_detection import SpeechStarted, SpeechStopped, TurnDetector
+from realtime_nb.local.recognition.turn_replay import HeardSound
+from realtime_nb.local.recognition.voice_activity import VoiceActivity
+from realtime_nb.media.clip import AudioClip, concatenate
+
+
+def silence(seconds):
+    return AudioClip(np.zeros(round(24_000 * seconds), np.float32))
+
+
+@pytest.fixture(scope="module")
+def sentence():
+    """A sentence with a pause in it, in which nothing sounds for somewhat more than 700 ms."""
+    return concatenate(
+        [silence(0.5), speak("I would like to book a table"), silence(0.4), speak("for four people."), silence(0.2)]
+    )
+
+
+@pytest.fixture(scope="module")
+def heard(sentence):
+    return HeardSound(sentence.to_pcm16(24_000))
+
+
+@pytest.mark.parametrize("settings", [{"silence_duration_ms": 500}, {"silence_duration_ms": 900, "threshold": 0.7}])
+def test_the_turns_are_those_of_the_live_detector(sentence, heard, settings):
+    detector, live = TurnDetector(settings), []
+    pcm = sentence.to_pcm16(24_000) + bytes(48 * 3_000)
+    for start in range(0, len(pcm), 960):  # 20 ms
+        live += detector.feed(pcm[start : start + 960])
+    starts = [event.audio_start_ms for event in live if isinstance(event, SpeechStarted)]
+    stops = [event.audio_end_ms for event in live if isinstance(event, SpeechStopped)]
+    turns = heard.turns(settings)
+    assert [turn.start_ms for turn in turns] == starts
+    assert [turn.end_ms for turn in turns] == stops
+
+
+def test_a_turn_is_known_within_a_frame_of_its_silence(heard):
+    for turn in heard.turns({"silence_duration_ms": 300}):
+        assert 0 <= turn.ended_at_ms - turn.end_ms <= 33
+        assert turn.start_ms + 300 < turn.started_at_ms < turn.start_ms + 500
+
+
+def test_all_turns_end_though_the_sound_does_not():
+    heard = HeardSound(speak("Hello there.").cut(0, 0.4).to_pcm16(24_000))
+    (turn,) = heard.turns({"silence_duration_ms": 3_000})
+    assert turn.end_ms > 3_000
+
+
+def test_words_that_sound_unfinished_are_waited_for(heard):
+    settings = {"type": "semantic_vad", "eagerness": "auto"}
+    asked = []
+
+    def unfinished(pcm16k):
+        asked.append(pcm16k)
+        return "to the"
+
+    assert len(heard.turns(settings, hear=unfinished)) == 1
+    assert asked and all(len(pcm16k) % 2 == 0 for pcm16k in asked)
+    assert len(heard.turns(settings, hear=lambda pcm16k: "stop")) == 2
+
+
+def test_silence_and_nothing_hold_no_turns():
+    assert HeardSound(b"").turns({}) == []
+    assert HeardSound(bytes(48 * 2_000)).turns({}) == []
+
+
+def test_without_the_network_the_gate_decides_and_says_so(sentence):
+    heard = HeardSound(sentence.to_pcm16(24_000), activity=VoiceActivity(silero=False))
+    assert heard.engine == "webrtc"
+    assert len(heard.turns({"silence_duration_ms": 400})) == 2

@@ -1,0 +1,178 @@
+import atexit
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.protocol.events import ResponseCreated
+from realtime_nb.protocol.items import Response
+from realtime_nb.widgets.base import Outputs
+
+
+class Notebook:
+    """Takes the place of IPython's display functions."""
+
+    def __init__(self):
+        self.outputs = {}
+        self.updated = threading.Condition()
+
+    def display(self, bundle, *, metadata=None, raw, display_id):
+        assert raw
+        self.outputs[display_id] = bundle
+
+    def update_display(self, bundle, *, raw, display_id):
+        assert raw
+        with self.updated:
+            self.outputs[display_id] = bundle
+            self.updated.notify_all()
+
+    def until(self, condition):
+        with self.updated:
+            assert self.updated.wait_for(lambda: condition([*self.outputs.values()]), timeout=30)
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    import IPython.display
+
+    notebook = Notebook()
+    monkeypatch.setattr(IPython.display, "display", notebook.display)
+    monkeypatch.setattr(IPython.display, "update_display", notebook.update_display)
+    return notebook
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """What the record looks like; may be changed by the test, or raise."""
+    looks = {"outputs": (WORDS, PICTURE)}
+
+    def conversation_outputs(conversation):
+        if isinstance(looks["outputs"], Exception):
+            raise looks["outputs"]
+        return looks["outputs"]
+
+    monkeypatch.setattr("realtime_nb.views.conversation_outputs", conversation_outputs)
+    return looks
+
+
+def answer(outputs):
+    """Let there be a reply to show."""
+    outputs._conversation.apply(ResponseCreated(response=Response(id="resp_1")), 0.0)
+
+
+@pytest.fixture
+def errors():
+    return []
+
+
+@pytest.fixture
+def outputs(errors):
+    conversation = Conversation()
+    outputs = Outputs(conversation, note=OVER, on_error=errors.append)
+    yield outputs
+    atexit.unregister(outputs._at_exit)
+
+
+LIVE = {"text/plain": "panel"}
+OVER = {"text/plain": "over"}
+WORDS = {"text/plain": "words", "text/html": "<p>words</p>"}
+PICTURE = {"text/plain": "Spectrogram", "image/png": "cGl4ZWxz"}
+
+
+def test_before_the_first_reply_the_places_are_empty(outputs, notebook):
+    outputs.show(LIVE, {})
+    live, record, picture = notebook.outputs.values()
+    assert live == LIVE
+    assert record == picture == {"text/plain": "", "text/html": ""}
+
+
+def test_the_record_and_its_picture_are_outputs_of_their_own(outputs, notebook, looks):
+    outputs.show(LIVE, {})
+    answer(outputs)
+    outputs.update()
+    notebook.until(lambda now: now == [LIVE, WORDS, PICTURE])
+
+
+def test_the_end_replaces_the_live_widget_only(outputs, notebook, looks):
+    answer(outputs)
+    outputs.show(LIVE, {})
+    outputs.end()
+    notebook.until(lambda now: now == [OVER, WORDS, PICTURE])
+
+
+def test_what_was_never_shown_is_not_updated(outputs, notebook, looks):
+    answer(outputs)
+    outputs.update()
+    outputs.end()
+    assert notebook.outputs == {}
+
+
+def test_a_record_that_cannot_be_drawn_is_an_error_that_is_seen(outputs, notebook, looks, errors):
+    outputs.show(LIVE, {})
+    answer(outputs)
+    looks["outputs"] = ValueError("no font")
+    outputs.update()
+    outputs.end()
+    notebook.until(lambda now: now[0] == OVER)
+    assert [str(error) for error in errors][:1] == ["no font"]
+
+
+def test_a_burst_of_replies_is_drawn_once_or_twice(outputs, notebook, looks, monkeypatch):
+    outputs.show(LIVE, {})
+    answer(outputs)
+    drawn = []
+    draw = outputs._draw
+    monkeypatch.setattr(outputs, "_draw", lambda: drawn.append(1) or draw())
+    for _ in range(50):
+        outputs.update()
+    outputs.end()
+    notebook.until(lambda now: now == [OVER, WORDS, PICTURE])
+    assert len(drawn) < 10
+
+
+def test_a_long_record_is_drawn_less_often_but_its_end_at_once(outputs, notebook, looks, monkeypatch):
+    monkeypatch.setattr("realtime_nb.widgets.base._BYTES_PER_S", 0.01)
+    outputs.show(LIVE, {})
+    answer(outputs)
+    outputs.update()
+    notebook.until(lambda now: now == [LIVE, WORDS, PICTURE])
+    more = {"text/plain": "more words"}
+    looks["outputs"] = (more, PICTURE)
+    outputs.update()  # In minutes.
+    outputs.end()
+    notebook.until(lambda now: now == [OVER, more, PICTURE])
+
+
+def test_what_has_not_changed_is_not_sent_again(outputs, notebook, looks):
+    answer(outputs)
+    outputs.show(LIVE, {})
+    sent = []
+    publish = outputs._publish
+    outputs._publish = lambda bundle, display_id: sent.append(bundle) or publish(bundle, display_id)
+    looks["outputs"] = ({"text/plain": "more words"}, PICTURE)
+    outputs.end()
+    notebook.until(lambda now: now == [OVER, {"text/plain": "more words"}, PICTURE])
+    assert sent == [OVER, {"text/plain": "more words"}]
+
+
+def test_a_kernel_that_ends_leaves_the_note_and_the_record():
+    code = """
+import IPython.display
+from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.widgets.base import Outputs
+from realtime_nb.protocol.events import ResponseCreated
+from realtime_nb.protocol.items import Response
+
+IPython.display.display = lambda bundle, **names: None
+IPython.display.update_display = lambda bundle, **names: print(bundle["text/plain"])
+conversation = Conversation()
+outputs = Outputs(conversation, note={"text/plain": "over"}, on_error=print)
+outputs.show({"text/plain": "panel"}, {})
+outputs._next_s = float("inf")  # The next drawing is far off.
+conversation.apply(ResponseCreated(response=Response(id="resp_1")), 0.0)
+outputs._wanted.set()
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("over\nConversation · AI-generated voice\nanswers 1")
