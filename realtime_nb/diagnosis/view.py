@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from ..views import look, mimebundle
+from ..views import mimebundle
 from ..views.html import badge, escape, note, section, table
 from .checkup import Check, Checkup, State
 
@@ -86,4 +86,4 @@ def _wrapped(text: str, first: str, width: int) -> list[str]:
     return wrapped or [first.rstrip()]
 
 
-look.register(Checkup, checkup_bundle)
+mimebundle.register(Checkup, checkup_bundle)  # type: ignore[attr-defined]

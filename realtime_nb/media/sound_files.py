@@ -306,7 +306,6 @@ class _Header(NamedTuple):
     """The header of an MPEG audio frame (ISO/IEC 11172-3 §2.4.1.3, 13818-3)."""
 
     length: int
-    samples: int
     kind: tuple[int, int, int, bool]  # version, layer, rate and whether it is mono
 
 
@@ -337,10 +336,11 @@ def _mpeg_header(data: bytes, at: int) -> _Header | None:
     sample_rate = _MPEG_RATES[version][rate]
     padding = (head[2] >> 1) & 1
     if layer == _LAYER_1:
-        return _Header((12 * bits_per_s // sample_rate + padding) * 4, 384, (version, layer, rate, head[3] >> 6 == 3))
-    samples = 576 if layer == _LAYER_3 and version != _MPEG_1 else 1152
-    length = samples // 8 * bits_per_s // sample_rate + padding
-    return _Header(length, samples, (version, layer, rate, head[3] >> 6 == 3))
+        length = (12 * bits_per_s // sample_rate + padding) * 4
+    else:
+        samples = 576 if layer == _LAYER_3 and version != _MPEG_1 else 1152
+        length = samples // 8 * bits_per_s // sample_rate + padding
+    return _Header(length, (version, layer, rate, head[3] >> 6 == 3))
 
 
 def _count_at(header: _Header) -> int:

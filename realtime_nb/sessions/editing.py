@@ -10,6 +10,7 @@ from ..conversation.conversation import Conversation
 from ..conversation.records import Reply, Turn
 from ..errors import LocalProtocolError, SettingsError
 from ..loop import Pending, submit
+from ..protocol.items import Content
 
 _EDITABLE = ("user", "assistant", "system")
 #: How many tokens an aside may take at most, unless told otherwise; it is a remark, not a conversation.
@@ -204,3 +205,13 @@ def following(conversation: Conversation, turn: Turn) -> list[Turn]:
     """Return what comes behind a turn."""
     turns = conversation.turns
     return turns[turns.index(turn) + 1 :]
+
+
+def edited_content(turn: Turn, text: str) -> list[Content]:
+    """Return what an item holds once other words stand in its place; pictures stay."""
+    shown = [
+        Content(type="input_image", image_url=part.image_url, detail=part.detail)
+        for _, part in sorted(turn.parts.items())
+        if part.kind == "image" and part.image_url
+    ]
+    return [*shown, Content(type="output_text" if turn.role == "assistant" else "input_text", text=text)]

@@ -15,10 +15,10 @@ from ..conversation.history import items_of, new_item_id
 from ..conversation.records import Turn
 from ..errors import LocalProtocolError, ServerError
 from ..protocol import events as ev
-from ..protocol.items import Content, Item
+from ..protocol.items import Item
 from ..protocol.local_events import TurnEdited
 from .connection import Connection
-from .editing import following
+from .editing import edited_content, following
 from .input import SpokenInput
 from .renewal import Renewal
 
@@ -62,13 +62,7 @@ class ItemControl:
 
     async def edit(self, turn: Turn, text: str) -> Turn:
         """Put words in an item's place; pictures stay."""
-        kind = "output_text" if turn.role == "assistant" else "input_text"
-        shown = [
-            Content(type="input_image", image_url=part.image_url, detail=part.detail)
-            for _, part in sorted(turn.parts.items())
-            if part.kind == "image" and part.image_url
-        ]
-        content = [*shown, Content(type=kind, text=text)]
+        content = edited_content(turn, text)
         return await self._replace(turn, Item(id=new_item_id(), type="message", role=turn.role, content=content))
 
     def _has(self, turn: Turn) -> bool:

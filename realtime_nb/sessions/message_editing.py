@@ -13,10 +13,10 @@ from ..errors import LocalProtocolError, ServerError
 from ..loop import Pending, submit
 from ..protocol import events as ev
 from ..protocol.chat import CompletionReader
-from ..protocol.items import Content, Item, ResponseOptions
+from ..protocol.items import Item, ResponseOptions
 from ..protocol.local_events import StageDone, StageStarted, TurnEdited
 from ..tools import Tool, read_tools
-from .editing import following
+from .editing import edited_content, following
 from .patience import REPLY_TIMEOUT_S, patience, response_id_of
 from .request import messages_of
 from .session import Session
@@ -127,13 +127,7 @@ class MessageControl(Session):
 
     async def _edit(self, turn: Turn, text: str) -> Turn:
         await self._connect()
-        kind = "output_text" if turn.role == "assistant" else "input_text"
-        shown = [
-            Content(type="input_image", image_url=part.image_url, detail=part.detail)
-            for _, part in sorted(turn.parts.items())
-            if part.kind == "image" and part.image_url
-        ]
-        content = [*shown, Content(type=kind, text=text)]
+        content = edited_content(turn, text)
         item = Item(id=new_item_id(), type="message", role=turn.role, status="completed", content=content)
         async with self._turn:
             self._journal.announce(ev.ConversationItemAdded(item=item, previous_item_id=turn.item_id))

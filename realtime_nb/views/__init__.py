@@ -57,36 +57,36 @@ def mimebundle(record: Any) -> dict[str, Any]:
     bundle : dict
         As Jupyter's ``display_data`` takes it; ``image/png`` is base64 text.
     """
-    return for_terminal(look(record))
+    return for_terminal(_look(record))
 
 
 @singledispatch
-def look(record: Any) -> dict[str, Any]:
+def _look(record: Any) -> dict[str, Any]:
     raise TypeError(f"there is no view of {type(record).__name__}")
 
 
 # For records of one's own, as the README shows.
-mimebundle.register = look.register  # type: ignore[attr-defined]
+mimebundle.register = _look.register  # type: ignore[attr-defined]
 
-look.register(AudioClip, clip_bundle)
-look.register(Picture, picture_bundle)
-look.register(Watch, watch_bundle)
-look.register(Turn, turn_bundle)
-look.register(Reply, reply_bundle)
-look.register(Conversation, conversation_bundle)
-look.register(Spectrogram, spectrogram_bundle)
-look.register(Comparison, comparison_bundle)
-look.register(Timeline, timeline_bundle)
-look.register(Usage, usage_bundle)
-look.register(Cost, cost_bundle)
-look.register(Timing, timing_bundle)
-look.register(Stage, stage_bundle)
-look.register(Costs, costs_bundle)
-look.register(Elsewhere, elsewhere_bundle)
-look.register(Estimate, estimate_bundle)
-look.register(Recording, recording_bundle)
-look.register(Replay, replay_bundle)
-look.register(Difference, difference_bundle)
-look.register(Practice, practice_bundle)
-look.register(TurnDetectionComparison, turn_comparison_bundle)
-look.register(VoiceMeasures, voice_measures_bundle)
+_look.register(AudioClip, clip_bundle)
+_look.register(Picture, picture_bundle)
+_look.register(Watch, watch_bundle)
+_look.register(Turn, turn_bundle)
+_look.register(Reply, reply_bundle)
+_look.register(Conversation, conversation_bundle)
+_look.register(Spectrogram, spectrogram_bundle)
+_look.register(Comparison, comparison_bundle)
+_look.register(Timeline, timeline_bundle)
+_look.register(Usage, usage_bundle)
+_look.register(Cost, cost_bundle)
+_look.register(Timing, timing_bundle)
+_look.register(Stage, stage_bundle)
+_look.register(Costs, costs_bundle)
+_look.register(Elsewhere, elsewhere_bundle)
+_look.register(Estimate, estimate_bundle)
+_look.register(Recording, recording_bundle)
+_look.register(Replay, replay_bundle)
+_look.register(Difference, difference_bundle)
+_look.register(Practice, practice_bundle)
+_look.register(TurnDetectionComparison, turn_comparison_bundle)
+_look.register(VoiceMeasures, voice_measures_bundle)
