@@ -96,6 +96,12 @@ def test_a_camera_that_is_refused_says_so_once(panel, visit):
     expect(page.get_by_role("alert").filter(has_text="does not allow the camera")).to_have_count(1)
     expect(page.get_by_role("button", name="Show to the AI")).to_be_enabled()
     assert panel.error == ""
+    # Whatever the panel draws next leaves the camera's alert alone.
+    panel.error = "Something else."
+    expect(page.get_by_role("alert").filter(has_text="Something else.")).to_have_count(1)
+    panel.error = ""
+    expect(page.get_by_role("alert").filter(has_text="Something else.")).to_have_count(0)
+    expect(page.get_by_role("alert").filter(has_text="does not allow the camera")).to_have_count(1)
 
 
 def test_a_stream_of_ipywebrtc_is_a_camera(session, bare, visit):

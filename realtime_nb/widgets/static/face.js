@@ -78,7 +78,9 @@ export function show(engine, el, host) {
   root.tabIndex = -1;
   root.innerHTML = HTML;
   el.append(root);
-  const find = (/** @type {string} */ selector) => /** @type {any} */ (root.querySelector(selector));
+  // Only the panel's own elements: a camera shown inside it has an alert and buttons under the same names.
+  const own = [...root.querySelectorAll("*")];
+  const find = (/** @type {string} */ selector) => /** @type {any} */ (own.find((each) => each.matches(selector)));
   const part = (/** @type {string} */ role) => find(`[data-role=${role}]`);
   const meters = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".rtnb-levels .rtnb-meter")]);
   const radios = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll("input[type=radio]")]);
