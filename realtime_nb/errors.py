@@ -43,7 +43,7 @@ class RealtimeError(Exception):
     """
 
     cost_usd: float | None = 0.0
-    """US dollars that were billed all the same, where no record counts them; `None` where that is not known."""
+    """US dollars that were billed all the same, where no record counts them; `None` if that is not known."""
 
     def __str__(self) -> str:
         return printable(self._words())
@@ -202,7 +202,7 @@ class ServerError(RealtimeError):
     message : str
         The API's message.
     code : str, optional
-        The API's code, e.g. ``"input_audio_buffer_commit_empty"``; `None` where it sent none.
+        The API's code, e.g. ``"input_audio_buffer_commit_empty"``; `None` if it sent none.
     error_type : str, optional
         The API's type, e.g. ``"invalid_request_error"``.
     param : str, optional
@@ -278,23 +278,23 @@ class ServerError(RealtimeError):
 
     @property
     def is_rate_limit(self) -> bool:
-        """Whether the server had too much to do, for this key or at all, and may be asked again later."""
+        """True if the server had too much to do, for this key or at all, and may be asked again later."""
         return self.code in self.RATE_LIMITS
 
     @property
     def is_for_later(self) -> bool:
-        """Whether the server asks to wait longer than a session does."""
+        """True if the server asks to wait longer than a session does."""
         return self.retry_after_s is not None and self.retry_after_s > self.LONGEST_WAIT_S
 
     @property
     def is_passing(self) -> bool:
-        """Whether the server had too much to do, or was at fault itself, so that the same may be asked again later."""
+        """True if the server had too much to do, or was at fault itself, so that the same may be asked again later."""
         at_fault = "server_error" in (self.code, self.error_type) or self.code in self.OVERLOADS
         return not self.fatal and not self.is_for_later and (self.is_rate_limit or at_fault)
 
     @property
     def fatal(self) -> bool:
-        """Whether the session cannot go on after this error."""
+        """True if the session cannot go on after this error."""
         return self.code in self.FATAL
 
     def _words(self) -> str:
@@ -344,7 +344,7 @@ class ReplyTimeout(RealtimeError, TimeoutError):
     timeout_s : float
         How long nothing came.
     last_event : str
-        Type of the last event that the server sent; empty where it sent none.
+        Type of the last event that the server sent; empty if it sent none.
     ago_s : float
         How long ago that was.
 

@@ -104,12 +104,12 @@ def seal(text: bytes) -> bytes:
 
 
 def is_sealed(text: bytes) -> bool:
-    """Whether there is a checksum in front."""
+    """Return whether there is a checksum in front."""
     return _SEAL.match(text) is not None
 
 
 def unseal(text: bytes) -> bytes | None:
-    """Return a JSON object as it was before `seal`; `None` where it is not as it was written."""
+    """Return a JSON object as it was before `seal`; `None` if it is not as it was written."""
     found = _SEAL.match(text)
     if found is None:
         return None
@@ -141,7 +141,7 @@ class SealedLines(NamedTuple):
     damaged: list[tuple[int, bytes]]
     """The others, with their numbers. A line that a damaged byte has parted is one."""
     is_sealed: bool
-    """Whether lines have seals; if not, an earlier version wrote them."""
+    """True if lines have seals; if not, an earlier version wrote them."""
 
 
 def split_sealed(data: bytes, first_key: str) -> SealedLines:
@@ -240,7 +240,7 @@ class FolderLock:
 
     @property
     def is_held(self) -> bool:
-        """Whether it was not released."""
+        """True if it was not released."""
         return self._file is not None
 
     def release(self) -> None:
@@ -322,7 +322,7 @@ def _told(text: bytes) -> str:
 
 
 def is_at(file: IO[bytes], path: Path) -> bool:
-    """Whether an open file is still the one at a path."""
+    """Return whether an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except OSError:

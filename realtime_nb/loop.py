@@ -125,7 +125,7 @@ def people_loop() -> asyncio.AbstractEventLoop:
 
 
 def on_io_thread() -> bool:
-    """Whether the caller runs on the I/O thread."""
+    """Return whether the caller runs on the I/O thread."""
     return threading.current_thread() is _io.thread
 
 

@@ -36,7 +36,7 @@ class Progress:
     what : str
         What is done, e.g. ``"compare"``.
     total : float, optional
-        Of how many steps; `None` where nobody knows.
+        Of how many steps; `None` if nobody knows.
     unit : str, optional
         What the steps are, e.g. ``"answers"``.
 

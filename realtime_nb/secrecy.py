@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from .terminal import printable
 
-#: What stands in the place of a secret.
+#: What stands in place of a secret.
 HIDDEN = "[hidden]"
 
 _VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "REALTIME_NB_API_KEY", "OPENAI_ADMIN_KEY")
@@ -93,7 +93,7 @@ class QuietLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger for a library that tells at DEBUG what it sends and receives: it takes the rest."""
 
     def isEnabledFor(self, level: int) -> bool:
-        """Whether a record of this level is taken."""
+        """Return whether a record of this level is taken."""
         return level > logging.DEBUG and super().isEnabledFor(level)
 
 
@@ -120,7 +120,7 @@ class Secrets:
         self._known = sorted(forms, key=len, reverse=True)
 
     def are_in(self, data: bytes) -> bool:
-        """Whether one of those that are known is in there, as it is."""
+        """Return whether one of those that are known is in there, as it is."""
         return any(secret in data for secret in self._known)
 
     def hide(self, text: bytes) -> bytes:
@@ -214,7 +214,7 @@ def without_keys() -> dict[str, str]:
 def shown_cause(error: BaseException) -> BaseException | None:
     """Return a library's error, and those behind it, without frames: their variables hold headers and addresses.
 
-    `None` where one of them says a secret, or what no terminal should get.
+    `None` if one of them says a secret, or what no terminal should get.
     """
     each: BaseException | None = error
     seen = set()

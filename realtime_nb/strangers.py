@@ -81,7 +81,7 @@ class FewLines(logging.Filter):
         self._lines: dict[tuple[str, int], int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a line may be written; the last one says that others are left out."""
+        """Return whether a line may be written; the last one says that others are left out."""
         now_s = time.monotonic()
         if now_s - self._since_s > _PER_S:
             self._since_s, self._lines = now_s, {}

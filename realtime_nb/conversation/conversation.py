@@ -94,14 +94,14 @@ class Conversation(Record):
 
     @property
     def remarks(self) -> list[str]:
-        """What was odd, dropped or mended, in plain sentences, one for each kind; empty where all went well.
+        """What was odd, dropped or mended, in plain sentences, one for each kind; empty if all went well.
 
         A recording of the session tells the same.
         """
         return list(self._remarks.values())
 
     def has_remark(self, kind: str) -> bool:
-        """Whether there is a remark of a kind, or no room for more."""
+        """Return whether there is a remark of a kind, or no room for more."""
         return kind in self._remarks or len(self._remarks) >= _MOST_REMARKS
 
     @property
@@ -204,7 +204,7 @@ class Conversation(Record):
         return True
 
     def _is_again(self, event: Any, before: Any) -> bool:
-        """Whether an event with an id that has been seen is the very same one; some servers have one id for all."""
+        """Return whether an event with a known id is the same one; some servers use one id for all."""
         event_id = event.event_id
         before = self._seen_before.get(event_id) if before is None else before
         if event_id not in self._reused and before == event:

@@ -40,9 +40,9 @@ class Charge:
     """Its tokens; none where it is billed by time or characters."""
     cost: Cost | None
     is_reported: bool = True
-    """Whether the server said what it took."""
+    """True if the server said what it took."""
     is_due: bool = True
-    """Whether it is in the totals: all that was reported, and an answer that is whole, whose cost nobody knows else."""
+    """True if it is in the totals: all that was reported, and an answer that is whole, whose cost nobody knows else."""
     untold_usd: float = 0.0
     """What it may have cost where the server did not say what it took: an estimate, which is in no total."""
 
@@ -53,7 +53,7 @@ class Charge:
 
     @property
     def at_most_usd(self) -> float | None:
-        """What it can have cost at most; `None` where nobody can tell."""
+        """What it can have cost at most; `None` if nobody can tell."""
         if self.is_due and self.cost is None:
             return None
         most = (self.cost.total_usd if self.cost and self.is_due else 0.0) + self.unsure_usd
@@ -71,7 +71,7 @@ class CostRow:
     is_chain: bool
     charges: tuple[Charge, ...]
     unheard_ms: float | None
-    """How much of its audio was made but not heard; `None` where nobody told what was played."""
+    """How much of its audio was made but not heard; `None` if nobody told what was played."""
     audio_ms: float
     calls: str = ""
     """Names of the functions that it calls."""
@@ -92,12 +92,12 @@ class CostRow:
         return {name: sum_known(usd[name] for usd in priced) for name in BILLED}
 
     def usd(self, what: str) -> float | None:
-        """Return what the charges of a kind come to; `None` where a price or the usage is not known."""
+        """Return what the charges of a kind come to; `None` if a price or the usage is not known."""
         return sum_known(charge.cost.total_usd if charge.cost else None for charge in self.of(what))
 
     @property
     def cost_usd(self) -> float | None:
-        """What was reported, priced; `None` where nothing was, a price is not known, or a whole answer was not told."""
+        """What was reported, priced; `None` if nothing was, a price is not known, or a whole answer was not told."""
         due = [charge for charge in self.charges if charge.is_due]
         return sum_known(charge.cost.total_usd if charge.cost else None for charge in due) if due else None
 
@@ -108,7 +108,7 @@ class CostRow:
 
     @property
     def wasted_usd(self) -> float | None:
-        """What the unheard part of the audio cost; `None` where that is not known."""
+        """What the unheard part of the audio cost; `None` if that is not known."""
         if not self.unheard_ms:
             return self.unheard_ms
         spoken = self.usd("speech") if self.of("speech") else self.by_kind_usd["audio_out"]
@@ -116,12 +116,12 @@ class CostRow:
 
     @property
     def is_reported(self) -> bool:
-        """Whether the server said of anything what it took."""
+        """True if the server said of anything what it took."""
         return any(charge.is_reported for charge in self.charges)
 
     @property
     def is_due(self) -> bool:
-        """Whether anything of it is in the totals."""
+        """True if anything of it is in the totals."""
         return any(charge.is_due for charge in self.charges)
 
     def on(self, model: str) -> float | None:
@@ -303,7 +303,7 @@ class Tally:
 
 
 def _unheard(reply: Reply) -> tuple[float | None, float]:
-    """Return how many ms of a reply's audio were made but not heard, `None` where nobody tells, and all its ms."""
+    """Return how many ms of a reply's audio were made but not heard, `None` if nobody tells, and all its ms."""
     unheard: float | None = 0.0
     total = 0.0
     for turn in reply.turns:
@@ -409,7 +409,7 @@ class Costs(Record):
 
     @property
     def total_usd(self) -> float | None:
-        """What was reported, priced; `None` where a price is not known, or a whole answer was not told."""
+        """What was reported, priced; `None` if a price is not known, or a whole answer was not told."""
         return sum_known(row.cost_usd for row in self.rows if row.is_due)
 
     @property
@@ -417,7 +417,7 @@ class Costs(Record):
         """What it can have cost at most, which is what bounds count: `total_usd` where the server told everything.
 
         An answer that was cut off, and of which the server does not tell what it took, counts by its sound and its
-        words and what the one before it read. `None` where nobody can tell.
+        words and what the one before it read. `None` if nobody can tell.
         """
         total, unsure = self.total_usd, self.unsure_usd
         return None if total is None or math.isinf(unsure) else total + unsure
@@ -445,7 +445,7 @@ class Costs(Record):
 
     @property
     def cached_share(self) -> float | None:
-        """How much of what the models read came from the cache, 0 to 1; `None` where they read nothing."""
+        """How much of what the models read came from the cache, 0 to 1; `None` if they read nothing."""
         return self.usage.cached_share
 
     @property
@@ -507,13 +507,13 @@ class Elsewhere(Record):
         self.totals_usd: dict[str, float | None] = {
             model: sum_known(row.on(model) for row in costs.rows if row.is_due) for model in models
         }
-        """Dollars by model; `None` where a price is not known, or the session was a chain."""
+        """Dollars by model; `None` if a price is not known, or the session was a chain."""
 
     def __getitem__(self, model: str) -> float | None:
         return self.totals_usd[model]
 
     def times(self, model: str) -> float | None:
-        """Return how many times this session's own cost that is; `None` where either is not known, or nothing."""
+        """Return how many times this session's own cost that is; `None` if either is not known, or nothing."""
         total, own = self.totals_usd[model], self.costs.total_usd
         return None if total is None or not own else total / own
 

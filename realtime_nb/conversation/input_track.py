@@ -48,7 +48,7 @@ class InputTrack:
     def __init__(self, encoding: str = "audio/pcm", *, start_ms: float = 0.0) -> None:
         self.encoding = encoding
         self.manual = False
-        """Whether turns are ended by hand: all audio since the last one then belongs to the next."""
+        """True if turns are ended by hand: all audio since the last one then belongs to the next."""
         self.turn_start_ms = start_ms
         """Where the server's buffer begins."""
         self._bytes_per_ms = bytes_per_ms(encoding)

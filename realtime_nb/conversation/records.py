@@ -56,7 +56,7 @@ class Part:
     audio_bytes: int = 0
     audio_done: bool = False
     is_audible: bool = False
-    """Whether anything in it can be heard."""
+    """True if anything in it can be heard."""
     encoding: str = "audio/pcm"
     image_url: str = ""
     detail: str = "auto"
@@ -104,7 +104,7 @@ class Part:
 
     @property
     def picture(self) -> Picture | None:
-        """The image, or `None` where there is none, or none that can be read."""
+        """The image, or `None` if there is none, or none that can be read."""
         url, shown = self._shown
         if url != self.image_url:
             url, shown = self.image_url, None
@@ -115,7 +115,7 @@ class Part:
 
     @property
     def clip(self) -> AudioClip | None:
-        """The audio, or `None` where there is none."""
+        """The audio, or `None` if there is none."""
         clip = decode_clip(b"".join(self.audio_chunks), self.encoding)
         return clip if len(clip.samples) else None
 
@@ -155,11 +155,11 @@ class Turn(Record):
     approval_request_id: str = ""
     """The item that asked for approval of an MCP server's call, or that is answered."""
     tool_ms: float | None = None
-    """How long the function of a call ran here; `None` where it did not run."""
+    """How long the function of a call ran here; `None` if it did not run."""
     tool_error: str = ""
     """What went wrong with a call."""
     approved: bool | None = None
-    """Whether somebody agreed to a call; `None` where nobody was asked."""
+    """True if somebody agreed to a call; `None` if nobody was asked."""
     response_id: str | None = None
     """The response that made it; `None` for what the person said."""
     audio_start_ms: int | None = None
@@ -167,29 +167,29 @@ class Turn(Record):
     audio_end_ms: int | None = None
     """Where it ends there, the silence that ended it included."""
     began_at_ms: float | None = None
-    """Session time at which its sound began; `None` where nobody can say.
+    """Session time at which its sound began; `None` if nobody can say.
 
     For the person counted back from `spoken_at_ms` by the length of the speech; for an answer the earliest that the
-    speaker's reports allow, and `None` where no speaker reports.
+    speaker's reports allow, and `None` if no speaker reports.
     """
     spoken_at_ms: float | None = None
     """Session time at which the last speech of the turn was sent."""
     frame_rest_ms: float | None = None
-    """How much audio behind its last speech went in the same frame; `None` where nobody found the end of speech."""
+    """How much audio behind its last speech went in the same frame; `None` if nobody found the end of speech."""
     passage: FramePassed | None = None
-    """How the last speech of the turn travelled; `None` where that is not known."""
+    """How the last speech of the turn travelled; `None` if that is not known."""
     ended_at_ms: float | None = None
     """Session time at which the server said that the turn is over."""
     played_ms: int | None = None
-    """How much of its audio was rendered; `None` where no speaker reports it."""
+    """How much of its audio was rendered; `None` if no speaker reports it."""
     interrupted: bool = False
-    """Whether playback was stopped before the end."""
+    """True if playback was stopped before the end."""
     echoed: bool = False
-    """Whether it was stopped by its own echo in the microphone."""
+    """True if it was stopped by its own echo in the microphone."""
     truncated_ms: int | None = None
     """Where the server cut it to what was heard."""
     is_transcribed: bool = True
-    """Whether somebody writes down what the person says."""
+    """True if somebody writes down what the person says."""
     transcription_usage: dict[str, Any] | None = None
     transcription_model: str | None = None
     transcription_error: ErrorDetail | None = None
@@ -197,7 +197,7 @@ class Turn(Record):
     """Why a guard did not let it through; empty for what it did."""
     done: bool = False
     deleted: bool = False
-    """Whether it was taken out of what the model reads.
+    """True if it was taken out of what the model reads.
 
     A turn that was flagged, or an answer of which nothing was heard, stays among the turns of the record.
     """
@@ -258,7 +258,7 @@ class Turn(Record):
 
     @property
     def heard_ms(self) -> float | None:
-        """How much of its audio was heard, where playback was stopped before the end; `None` where it was not."""
+        """How much of its audio was heard, where playback was stopped before the end; `None` if it was not."""
         if self.truncated_ms is not None:
             return self.truncated_ms
         return self.played_ms if self.interrupted else None
@@ -280,12 +280,12 @@ class Turn(Record):
 
     @property
     def is_speaking(self) -> bool:
-        """Whether the person is still saying it."""
+        """True if the person is still saying it."""
         return self.audio_start_ms is not None and self.ended_at_ms is None
 
     @property
     def is_final(self) -> bool:
-        """Whether the text will not change any more."""
+        """True if the text will not change any more."""
         if self.kind != "message" or self.role == "assistant":
             return self.done
         if not self.is_transcribed:
@@ -300,13 +300,13 @@ class Turn(Record):
 
     @property
     def is_written_down(self) -> bool:
-        """Whether somebody has written down what was said aloud in it, be it nothing."""
+        """True if somebody has written down what was said aloud in it, be it nothing."""
         spoken = [part for part in list(self.parts.values()) if part.kind == "audio"]
         return self.transcription_error is None and bool(spoken) and all(part.text_done for part in spoken)
 
     @property
     def cost(self) -> pricing.Cost | None:
-        """What writing down the person's words cost, or `None` where that is not known."""
+        """What writing down the person's words cost, or `None` if that is not known."""
         return pricing.metered_cost(self.transcription_usage, self.transcription_model)
 
 
@@ -326,11 +326,11 @@ class Stage(Record):
     remark: str = ""
     """What is worth knowing, e.g. that other words were spoken than were written."""
     is_done: bool = False
-    """Whether it has told what it took."""
+    """True if it has told what it took."""
 
     @property
     def cost(self) -> pricing.Cost | None:
-        """What the step cost, or `None` where that is not known."""
+        """What the step cost, or `None` if that is not known."""
         return pricing.metered_cost(self.usage, self.model)
 
 
@@ -401,7 +401,7 @@ class Reply(Record):
 
     @property
     def is_removed(self) -> bool:
-        """Whether all that it said was taken out of the conversation, e.g. because its question was asked again."""
+        """True if all that it said was taken out of the conversation, e.g. because its question was asked again."""
         made = list(self.outputs.values())
         return bool(made) and all(turn.deleted for turn in made)
 
@@ -423,7 +423,7 @@ class Reply(Record):
 
     @property
     def interrupted(self) -> bool:
-        """Whether the person did not hear it to the end."""
+        """True if the person did not hear it to the end."""
         return self.status == "cancelled" or any(turn.interrupted for turn in self.turns)
 
     @property
@@ -433,7 +433,7 @@ class Reply(Record):
 
     @property
     def cost(self) -> pricing.Cost | None:
-        """What it cost, or `None` where a price or the usage is not known; for a chain, the sum of its steps."""
+        """What it cost, or `None` if a price or the usage is not known; for a chain, the sum of its steps."""
         if stages := list(self.stages.values()):
             costs = [stage.cost for stage in stages]
             known = [cost for cost in costs if cost is not None]

@@ -56,9 +56,9 @@ class Waterfall:
     stages: tuple[Span, ...]
     """The steps of a chain, which run beside each other."""
     total_ms: float | None
-    """Until the first audible sample; `None` where there is none."""
+    """Until the first audible sample; `None` if there is none."""
     is_played: bool
-    """Whether a page played the reply; otherwise it counts as heard as it came."""
+    """True if a page played the reply; otherwise it counts as heard as it came."""
     clock: ClockAligned | None
     """How the page's clock was told from the kernel's; `None` without a page."""
 

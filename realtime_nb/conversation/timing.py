@@ -34,7 +34,7 @@ _STEPS_UNPLAYED = {
 
 
 def first_audible_ms(clip: AudioClip) -> float | None:
-    """Return where a clip's first audible sample lies; `None` where all is silence."""
+    """Return where a clip's first audible sample lies; `None` if all is silence."""
     loud = np.abs(clip.samples) > AUDIBLE
     return float(loud.argmax()) * 1000 / clip.sample_rate if loud.any() else None
 
@@ -132,7 +132,7 @@ class Timing(Record):
 
     @property
     def is_played(self) -> bool:
-        """Whether a page reported that it plays the answer."""
+        """True if a page reported that it plays the answer."""
         return "started" in self._marks
 
     @property

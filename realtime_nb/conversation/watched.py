@@ -56,7 +56,7 @@ class Watch(Record):
 
     @property
     def is_running(self) -> bool:
-        """Whether it goes on."""
+        """True if it goes on."""
         return not self.ended
 
     @property
@@ -66,7 +66,7 @@ class Watch(Record):
 
     @property
     def cost(self) -> pricing.Cost | None:
-        """About what that costs, or `None` where the price is not known.
+        """About what that costs, or `None` if the price is not known.
 
         Every later response reads the frames that are still there again, cached ones at the cached price. What each
         reply really took is in its `usage`.

@@ -24,7 +24,7 @@ class Check:
     said : str
         What was found.
     fix : str
-        What to do about it; empty where nothing is to be done.
+        What to do about it; empty if nothing is to be done.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Checkup(Record):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is broken; warnings are."""
+        """True if nothing is broken; warnings are."""
         return all(check.state != "broken" for check in self.checks)
 
     def count(self, state: State) -> int:

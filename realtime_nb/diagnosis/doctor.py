@@ -78,7 +78,7 @@ class Doctor:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is broken; warnings are no harm."""
+        """True if nothing is broken; warnings are no harm."""
         return self._whole().ok
 
     def to_dict(self) -> dict[str, Any]:

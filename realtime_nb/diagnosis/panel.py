@@ -41,7 +41,7 @@ def tone() -> bytes:
 
 
 class CommProbe:
-    """Whether widget messages are handled while the kernel's main thread is busy.
+    """True if widget messages are handled while the kernel's main thread is busy.
 
     Parameters
     ----------

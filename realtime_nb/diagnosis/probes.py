@@ -35,7 +35,7 @@ class Unmet:
 
     requirement: str
     installed: str = ""
-    """The version that is there; empty where there is none."""
+    """The version that is there; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class Kernel:
     version: str
     """Of ipykernel."""
     subshells: bool = False
-    """Whether it takes messages on threads beside the main one."""
+    """True if it takes messages on threads beside the main one."""
     loop: str = "asyncio"
     """The library of its event loop."""
     ui_poll: bool = False
-    """Whether jupyter_ui_poll is loaded, which takes the kernel's own loop to pieces."""
+    """True if jupyter_ui_poll is loaded, which takes the kernel's own loop to pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +77,17 @@ class Page:
     browser: str = ""
     origin: str = ""
     loopback: bool = True
-    """Whether the page comes from the reader's own machine."""
+    """True if the page comes from the reader's own machine."""
     secure: bool = True
-    """Whether the browser counts it as secure, and gives it audio."""
+    """True if the browser counts it as secure, and gives it audio."""
     allowed: bool = True
-    """Whether the pages around it let it use the microphone (permissions policy)."""
+    """True if the pages around it let it use the microphone (permissions policy)."""
     permission: str = ""
-    """Of the microphone: "granted", "denied", "prompt", or empty where the browser tells nobody."""
+    """Of the microphone: "granted", "denied", "prompt", or empty if the browser tells nobody."""
     microphones: int | None = None
     speakers: int | None = None
     ipywebrtc: bool | None = None
-    """Whether the front end finds the part of ipywebrtc that belongs in it."""
+    """True if the front end finds the part of ipywebrtc that belongs in it."""
     road: str = ""
     """How sound travels: "direct", "proxy" or "comm"."""
 
@@ -160,7 +160,7 @@ class Answer:
     """What came of a request."""
 
     error: str = ""
-    """Why there was none, in words, without the key; empty where all is well."""
+    """Why there was none, in words, without the key; empty if all is well."""
     code: str = ""
     """The API's code of the error, or "unreachable"."""
     took_ms: float = 0.0
@@ -177,7 +177,7 @@ class Server:
     error: str = ""
     """Why it cannot even be asked, e.g. for want of a key."""
     keyed: bool = False
-    """Whether there is a key. The key itself is never a fact."""
+    """True if there is a key. The key itself is never a fact."""
     http: Answer | None = None
     realtime: Answer | None = None
     clock: Clock | None = None

@@ -70,7 +70,7 @@ def ask(session: Session, clip: AudioClip, *, live: bool, timeout_s: float) -> R
     try:
         return pending.result(timeout_s + clip.duration_s)
     finally:
-        pending.cancel()  # Of a microphone that is still open; does nothing where all is done.
+        pending.cancel()  # Of a microphone that is still open; does nothing if all is done.
 
 
 #: How long a session may take to give up an answer that does not come.
@@ -252,7 +252,7 @@ class Work:
     graders: Mapping[str, Grader]
     timeout_s: float
     live: bool = False
-    """Whether the question is said, and the answer heard, as fast as they sound."""
+    """True if the question is said, and the answer heard, as fast as they sound."""
     retries: int = 2
     """How often at most it is asked again where that may help."""
     limiter: Limiter | None = None
@@ -266,7 +266,7 @@ class Outcome:
     row: dict[str, Any]
     files: dict[str, bytes]
     stopped: bool = False
-    """Whether it was stopped before there was an answer, so that it is to be asked again."""
+    """True if it was stopped before there was an answer, so that it is to be asked again."""
 
 
 def run_cell(work: Work) -> Outcome:

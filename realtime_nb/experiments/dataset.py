@@ -112,7 +112,7 @@ def _delimiter(text: str, needed: Sequence[Sequence[str]]) -> str:
 
 
 def _says_delimiter(cells: list[str]) -> bool:
-    """Whether this is what spreadsheets write before the heading, e.g. ``sep=;``."""
+    """Return whether this is what spreadsheets write before the heading, e.g. ``sep=;``."""
     return cells[0].lower().startswith("sep=") and len(cells[0]) <= len("sep=;")
 
 
@@ -197,12 +197,12 @@ class Example:
 
     example_id: str
     text: str = ""
-    """The words in it, as a reference; empty where nobody wrote them down."""
+    """The words in it, as a reference; empty if nobody wrote them down."""
     source: AudioClip | Path | None = None
-    """The sound, or the file that holds it; `None` where `speaker` says `text`."""
+    """The sound, or the file that holds it; `None` if `speaker` says `text`."""
     speaker: Speaker = "echo"
     tool_call: str | None = None
-    """The tool that should be called; empty where none should be, `None` where that is not graded."""
+    """The tool that should be called; empty if none should be, `None` if that is not graded."""
     tool_arguments: Mapping[str, Any] = field(default_factory=dict)
     """What the call's arguments should hold."""
     tags: tuple[str, ...] = ()
@@ -612,7 +612,7 @@ def _spoken_in(recording: Recording) -> Iterator[Example]:
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:
-    """Whether a file, or a folder on the way to it, is one that people do not see."""
+    """Return whether a file, or a folder on the way to it, is one that people do not see."""
     return any(name.startswith(".") or name.lower() in _FOLDERS_OF_SYSTEMS for name in file.relative_to(folder).parts)
 
 

@@ -117,7 +117,7 @@ class Budget:
         self._dearest_usd = max(self._dearest_usd, cost_usd)
 
     def refusal(self, under_way: int) -> str:
-        """Return why nothing more may be asked; empty where it may."""
+        """Return why nothing more may be asked; empty if it may."""
         if self._max_usd is None:
             return ""
         if not self._is_known:
@@ -252,5 +252,5 @@ class Runner:
 
 
 def _is_over(future: Future[Outcome]) -> bool:
-    """Whether a future tells that its executor is gone."""
+    """Return whether a future tells that its executor is gone."""
     return future.cancelled() or isinstance(future.exception(), BrokenExecutor)

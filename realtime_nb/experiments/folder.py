@@ -246,7 +246,7 @@ class Run(NamedTuple):
     damaged: list[tuple[int, bytes]]
     """The lines of rows that are not as they were written, with their numbers."""
     is_whole: bool = True
-    """Whether what it is can be relied upon."""
+    """True if what it is can be relied upon."""
 
     @property
     def all_remarks(self) -> list[str]:

@@ -33,11 +33,11 @@ class Forecast:
 
     cells: int
     usd: Mapping[str, float | None]
-    """Dollars by system; `None` where that cannot be told: a model without a price, no key here."""
+    """Dollars by system; `None` if that cannot be told: a model without a price, no key here."""
 
     @property
     def total_usd(self) -> float | None:
-        """The sum; `None` where one of them is not known."""
+        """The sum; `None` if one of them is not known."""
         known = [usd for usd in self.usd.values() if usd is not None]
         return sum(known) if len(known) == len(self.usd) else None
 
@@ -115,7 +115,7 @@ def _each_usd(factory: Callable[[], Session], question_s: float, turns: int) -> 
 
 
 def _chain_usd(chain: Sequence[str], question_s: float, turns: int) -> float | None:
-    """Return what a conversation costs whose questions take so long together; `None` where a price is not known."""
+    """Return what a conversation costs whose questions take so long together; `None` if a price is not known."""
     transcriber, text_model, speaker = chain
     asked, said = (round(_WORDS_PER_S * _TOKENS_PER_WORD * each_s) for each_s in (question_s / turns, ANSWER_S))
     read = (_INSTRUCTION_TOKENS + turn * asked + (turn - 1) * said for turn in range(1, turns + 1))

@@ -57,7 +57,7 @@ class Grade:
     reason: str = ""
     """Why, in words."""
     cost_usd: float | None = 0.0
-    """Of the grading; `None` where that is not known."""
+    """Of the grading; `None` if that is not known."""
 
 
 class GradingError(RealtimeError):
@@ -68,7 +68,7 @@ class GradingError(RealtimeError):
     message : str
         What went wrong.
     cost_usd : float, optional
-        What it cost all the same; `None` where that is not known.
+        What it cost all the same; `None` if that is not known.
     """
 
     def __init__(self, message: str, cost_usd: float | None = 0.0):
@@ -112,7 +112,7 @@ class Keywords:
 
 @dataclass(frozen=True)
 class Pattern:
-    """Whether a regular expression is found in the answer; case does not count.
+    """True if a regular expression is found in the answer; case does not count.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ class Expecting(Protocol):
 
     @property
     def tool_call(self) -> str | None:
-        """The tool; empty where none should be called, `None` where that is not graded."""
+        """The tool; empty if none should be called, `None` if that is not graded."""
         ...
 
     @property
@@ -256,7 +256,7 @@ def grade_tool_calls(example: Expecting, calls: Sequence[ToolCall]) -> dict[str,
 
 
 def holds_arguments(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> bool:
-    """Whether a call's arguments hold the expected ones, by the cookbook's rules; see `grade_tool_calls`."""
+    """Return whether a call's arguments hold the expected ones, by the cookbook's rules; see `grade_tool_calls`."""
     return all(name in actual and _same(value, actual[name], name) for name, value in expected.items())
 
 

@@ -123,7 +123,7 @@ class Judge:
 def read_verdict(text: str) -> tuple[float, str] | None:
     """Return score and reason of a verdict, also where it stands among other words: there the last one counts.
 
-    What comes before may quote the conversation. `None` where there is none.
+    What comes before may quote the conversation. `None` if there is none.
     """
     decoder, text = json.JSONDecoder(), text[-_MOST_CHARACTERS:]
     verdict, start = None, text.find("{")

@@ -172,7 +172,7 @@ def told_costs(costs: Costs) -> dict[str, Any]:
 
 
 def heard_fraction(replies: Sequence[Reply]) -> float | None:
-    """Return how much of the audio that was made was heard; `None` where nobody told."""
+    """Return how much of the audio that was made was heard; `None` if nobody told."""
     made_ms = heard_ms = 0.0
     for turn in (turn for reply in replies for turn in reply.turns):
         audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
@@ -208,7 +208,7 @@ def value_of(row: dict[str, Any], measure: str) -> float | None:
 
 
 def cost_per_task_usd(rows: Sequence[dict[str, Any]]) -> float | None:
-    """Return what a task that came out right cost; `None` where none did, or a cost is not known."""
+    """Return what a task that came out right cost; `None` if none did, or a cost is not known."""
     graded = [row for row in rows if row.get("task_success") is not None]
     right = sum(row["task_success"] for row in graded)
     costs = [row.get("cost_usd") for row in graded]

@@ -332,7 +332,7 @@ class Plot(Drawing):
         return Panel(label_of(measure), marks, highest, is_log=self._is_log(measure))
 
     def _is_log(self, measure: str) -> bool:
-        """Whether some answers are so far out that the others could not be told apart."""
+        """Return whether some answers are so far out that the others could not be told apart."""
         pooled = self._pooled(measure)
         return self._dots and bool(pooled) and min(pooled) > 0 and max(pooled) > _FAR_OUT * float(np.median(pooled))
 

@@ -51,7 +51,7 @@ class Results:
         self.about = told.about
         """What was run: ``seed``, ``examples``, ``conditions``, ``systems``, ``estimate_usd``, versions."""
         self.stopped = read_stopped(self.path) if kept is None else kept.failure
-        """Why the run ended before all was done; empty where it did not, or was killed."""
+        """Why the run ended before all was done; empty if it did not, or was killed."""
         self.rows: list[dict[str, Any]] = in_order(told.rows, self.about["cells"])
         """A row for each answer, in the order of the grid."""
         self.remarks = told.all_remarks
@@ -93,7 +93,7 @@ class Results:
 
     @property
     def cost_usd(self) -> float | None:
-        """What it cost, judges and simulated users included; `None` where an answer's price is not known."""
+        """What it cost, judges and simulated users included; `None` if an answer's price is not known."""
         spent = [spent_usd(row) for row in self.rows]
         known = [cost_usd for cost_usd in spent if cost_usd is not None]
         return sum(known) if len(known) == len(spent) else None

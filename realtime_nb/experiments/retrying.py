@@ -15,7 +15,7 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 
 
 def may_pass(error: Exception | None) -> bool:
-    """Whether it may help to ask the same again in another session.
+    """Return whether it may help to ask the same again in another session.
 
     So it is where a connection was lost, a server had too much to do or was at fault, or a session's time was over;
     not where a request was flagged, refused or cannot be read, nor where an answer took too long.

@@ -39,7 +39,7 @@ class UserTurn:
     backchannel : bool, default False
         Whether it only says that somebody listens ("mhm"), so that it should not stop the answer.
     tool_call : str, optional
-        The tool that should be called in answer; empty where none should be, `None` where that is not graded.
+        The tool that should be called in answer; empty if none should be, `None` if that is not graded.
     tool_arguments : mapping, optional
         What the call's arguments should hold.
     keywords : sequence of str, optional
@@ -104,9 +104,9 @@ class Next(NamedTuple):
     """What a simulated user says next, where that cost something."""
 
     words: str | UserTurn | None
-    """`None` where it has nothing more to say."""
+    """`None` if it has nothing more to say."""
     cost_usd: float | None = 0.0
-    """Of thinking of it; `None` where that is not known."""
+    """Of thinking of it; `None` if that is not known."""
 
 
 class User(Protocol):
@@ -244,7 +244,7 @@ class Scenario(Example):
 
     @property
     def is_paced(self) -> bool:
-        """Whether something in it has its time, so that it must take as long as it sounds."""
+        """True if something in it has its time, so that it must take as long as it sounds."""
         return any(each.at_ms is not None for each in self.script)
 
     @property

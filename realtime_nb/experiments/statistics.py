@@ -136,7 +136,7 @@ class Interval(NamedTuple):
 
     center: float
     low: float | None
-    """`None` where one example is all there is, of which nothing can be said."""
+    """`None` if one example is all there is, of which nothing can be said."""
     high: float | None
     examples: int
     """How many examples it rests on."""
@@ -161,7 +161,7 @@ def interval_of(
     Returns
     -------
     interval : Interval or None
-        `None` where there are no values.
+        `None` if there are no values.
 
     Notes
     -----

@@ -39,7 +39,7 @@ def held_back() -> Iterator[None]:
 
 
 def is_dask(executor: Executor | None) -> bool:
-    """Whether an executor is a Dask cluster's."""
+    """Return whether an executor is a Dask cluster's."""
     return type(executor).__module__.partition(".")[0] == "distributed"
 
 
@@ -121,6 +121,6 @@ def leave_to_parent() -> None:
 
 
 def leave_to_client(executor: Executor | None) -> None:
-    """Take interrupts in the same way on the workers of a Dask cluster; their work runs beside their main thread."""
+    """Take interrupts the same way on the workers of a Dask cluster; their work runs beside their main thread."""
     if is_dask(executor):
         executor._client.run(leave_to_parent, on_error="ignore")  # type: ignore[union-attr]

@@ -38,7 +38,7 @@ class Exchange:
     cut: Sounding | None = None
     """What sounded when it was said, where it was said into an answer."""
     by_hand: bool = False
-    """Whether the person pressed stop first, rather than to speak into the answer."""
+    """True if the person pressed stop first, rather than to speak into the answer."""
     left_out: str = ""
     """Why it was not said into an answer, as it should have been. A backchannel is then not said at all."""
     asked: list[Turn] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Exchange:
 
     @property
     def is_said(self) -> bool:
-        """Whether the session could hear it."""
+        """True if the session could hear it."""
         return not (self.left_out and self.turn.backchannel)
 
     @property
@@ -80,13 +80,13 @@ class Talk:
 
     exchanges: list[Exchange] = field(default_factory=list)
     listener: Listener | None = None
-    """Who heard the answers; `None` where nobody waited for them to sound. Its clock is that of the person's track."""
+    """Who heard the answers; `None` if nobody waited for them to sound. Its clock is that of the person's track."""
     is_open: bool = False
-    """Whether the person spoke into an open microphone, in which the session found the turns."""
+    """True if the person spoke into an open microphone, in which the session found the turns."""
     length_ms: float = 0.0
     """Of the person's track."""
     user_cost_usd: float | None = 0.0
-    """What it took to think of the person's turns; `None` where that is not known."""
+    """What it took to think of the person's turns; `None` if that is not known."""
 
     @property
     def said(self) -> list[Exchange]:
@@ -170,7 +170,7 @@ class Pace(Protocol):
     listener: Listener
     """Who hears the answers, and whose clock counts."""
     hears: bool
-    """Whether the session hears the person while it speaks."""
+    """True if the session hears the person while it speaks."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -178,7 +178,7 @@ class Pace(Protocol):
 
     @property
     def is_speaking(self) -> bool:
-        """Whether the person still speaks."""
+        """True if the person still speaks."""
         ...
 
     async def say(self, exchange: Exchange) -> None:
@@ -190,7 +190,7 @@ class Pace(Protocol):
         ...
 
     def goes_on(self, exchange: Exchange) -> bool:
-        """Whether something may still come of a turn."""
+        """Return whether something may still come of a turn."""
         ...
 
 
@@ -220,7 +220,7 @@ class Aloud:
 
     @property
     def is_speaking(self) -> bool:
-        """Whether the person still speaks."""
+        """True if the person still speaks."""
         return self._microphone.is_speaking
 
     async def say(self, exchange: Exchange) -> None:
@@ -232,7 +232,7 @@ class Aloud:
         await self._microphone.step()
 
     def goes_on(self, exchange: Exchange) -> bool:
-        """Whether the turn is being answered, or may still be noticed."""
+        """Return whether the turn is being answered, or may still be noticed."""
         if self._microphone.is_speaking or self._microphone.goes_on:
             return True
         noticed = any(exchange.overlap_ms(turn) > 0 for turn in self._session.conversation if turn.role == "user")
@@ -270,7 +270,7 @@ class ByHand:
 
     @property
     def is_speaking(self) -> bool:
-        """Whether the person still speaks."""
+        """True if the person still speaks."""
         return self.listener.now_ms < self._spoken_ms
 
     async def say(self, exchange: Exchange) -> None:
@@ -295,7 +295,7 @@ class ByHand:
             self._asking.result()
 
     def goes_on(self, exchange: Exchange) -> bool:
-        """Whether the turn is being answered."""
+        """Return whether the turn is being answered."""
         return self._asking is not None and not self._asking.done()
 
 
@@ -345,12 +345,12 @@ class Talker:
         try:
             pending.result()
         finally:
-            pending.cancel()  # Of a microphone that is still open; does nothing where all is done.
+            pending.cancel()  # Of a microphone that is still open; does nothing if all is done.
 
     # --- what is said ---
 
     def _think(self) -> tuple[UserTurn, AudioClip] | None:
-        """Return what the person says next, and how that sounds; `None` where they have nothing more to say."""
+        """Return what the person says next, and how that sounds; `None` if they have nothing more to say."""
         turn = self._next_turn()
         return None if turn is None else (turn, self.clip(turn, len(self.talk.exchanges)))
 

@@ -25,7 +25,7 @@ class Written(NamedTuple):
 
     text: str
     cost_usd: float | None
-    """The most that it can have cost; `None` where the price, or what it took, is not known."""
+    """The most that it can have cost; `None` if the price, or what it took, is not known."""
 
 
 def write(
@@ -70,7 +70,7 @@ def write(
 
 
 def is_local(backend: Backend | str | None) -> bool:
-    """Whether it is the local voice that writes, which answers by rules."""
+    """Return whether it is the local voice that writes, which answers by rules."""
     return Backend.find(backend).name == "local"
 
 
@@ -111,7 +111,7 @@ async def _write(
 
 
 def _cost_usd(usage: Any, model: str) -> float | None:
-    """Return the most that a text can have cost; `None` where that is not known."""
+    """Return the most that a text can have cost; `None` if that is not known."""
     cost = metered_cost(realtime_usage(usage), model)
     if cost is None and is_free(find_price(model)):
         return 0.0
@@ -119,7 +119,7 @@ def _cost_usd(usage: Any, model: str) -> float | None:
 
 
 def _knows_no_schema(error: Exception) -> bool:
-    """Whether an endpoint refused a request because of its schema."""
+    """Return whether an endpoint refused a request because of its schema."""
     return getattr(error, "status_code", None) in (400, 422) and (
         "response_format" in str(error) or "json_schema" in str(error)
     )

@@ -80,7 +80,7 @@ _KEY_SUBPROTOCOL = "openai-insecure-api-key."
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
+    """Return whether a host name or address is this machine's own."""
     if host == "localhost":
         return True
     try:

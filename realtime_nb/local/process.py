@@ -52,7 +52,7 @@ class LocalVoice:
 
     @property
     def process_id(self) -> int | None:
-        """The server's process id, or `None` where none runs."""
+        """The server's process id, or `None` if none runs."""
         running = self._process is not None and self._process.poll() is None
         return self._process.pid if running and self._process else None
 

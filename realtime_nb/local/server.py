@@ -60,7 +60,7 @@ class ServerOptions(TypedDict, total=False):
     max_sessions: int
     """Realtime sessions at once; 100 by default."""
     open_vocabulary: bool
-    """Whether the generic model of English may listen too, while there is time; it may by default."""
+    """True if the generic model of English may listen too, while there is time; it may by default."""
     faults: Collection[str]
     """Of `realtime_nb.local.faults.FAULTS`, none by default; for tests of clients."""
     lifetime_s: float

@@ -90,7 +90,7 @@ def codec_rate(format: str, sample_rate: int) -> int:
 
 
 def is_sound_file(path: Path) -> bool:
-    """Whether a path leads to a file that calls itself a sound, and not to what a system keeps beside it."""
+    """Return whether a path leads to a file that calls itself a sound, and not to what a system keeps beside it."""
     # "._a.wav" holds what macOS knows of "a.wav" and other systems have no place for.
     return path.suffix.lower().lstrip(".") in SOUND_ENDINGS and not path.name.startswith("._") and path.is_file()
 

@@ -28,7 +28,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
 def is_a(source: Any, module: str, name: str) -> bool:
-    """Whether it is of a class of a library, which is not loaded for that."""
+    """Return whether it is of a class of a library, which is not loaded for that."""
     kind = getattr(sys.modules.get(module), name, None)
     return kind is not None and isinstance(source, kind)
 

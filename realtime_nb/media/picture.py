@@ -232,7 +232,7 @@ def picture_tokens(width: int, height: int, detail: str = "auto") -> int:
 
 
 def is_picture(source: Any) -> bool:
-    """Whether `Picture.of` would try to make a picture of it; bytes and text can be anything, and are not."""
+    """Return whether `Picture.of` would try to make a picture of it; bytes and text can be anything, and are not."""
     if isinstance(source, Picture | np.ndarray | Path):
         return True
     return (

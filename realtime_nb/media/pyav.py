@@ -37,7 +37,7 @@ READABLE_TOO = ("ogg", "wav", "aiff", "au")
 
 
 def format_of(data: bytes) -> str | None:
-    """Return FFmpeg's name of what a file is, by its beginning; `None` where it is nothing that it shall read."""
+    """Return FFmpeg's name of what a file is, by its beginning; `None` if it is nothing that it shall read."""
     if is_aac(data):
         return "aac"
     if data[:4] == b"fLaC" and len(data) > 21 and data[20] & 1 and data[21] >> 4 == 15:  # 32 bits (RFC 9639 §8.2)
@@ -46,7 +46,7 @@ def format_of(data: bytes) -> str | None:
 
 
 def is_aac(data: bytes) -> bool:
-    """Whether a file begins with an ADTS frame: twelve bits set, and layer 0, where MPEG audio has 1 to 3."""
+    """Return whether a file begins with an ADTS frame: twelve bits set, and layer 0, where MPEG audio has 1 to 3."""
     return len(data) > 1 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
 
 

@@ -277,7 +277,7 @@ def _ogg_parts(data: bytes, name: str) -> list[bytes]:
 
 
 def _is_whole(page: bytes) -> bool:
-    """Whether a page of Ogg has its checksum: zlib's with its bits the other way round, and begun at 0."""
+    """Return whether a page of Ogg has its checksum: zlib's with its bits the other way round, and begun at 0."""
     turned = (page[:22] + bytes(4) + page[26:]).translate(_TURNED)
     checksum = zlib.crc32(turned, 0xFFFFFFFF) ^ 0xFFFFFFFF
     return checksum.to_bytes(4, "little").translate(_TURNED)[::-1] == page[22:26]

@@ -66,35 +66,35 @@ class Cut:
     found: tuple[FoundTurn, ...]
     """The turns that hold some of it, in order."""
     is_merged: bool = False
-    """Whether one of them holds speech of another spoken turn as well."""
+    """True if one of them holds speech of another spoken turn as well."""
     goes_on: bool = False
-    """Whether the last of them ends only after a later spoken turn."""
+    """True if the last of them ends only after a later spoken turn."""
 
     @property
     def is_false_start(self) -> bool:
-        """Whether nobody speaks in it."""
+        """True if nobody speaks in it."""
         return self.spoken is None
 
     @property
     def is_missed(self) -> bool:
-        """Whether no turn was found in which it was spoken."""
+        """True if no turn was found in which it was spoken."""
         return not self.found
 
     @property
     def is_split(self) -> bool:
-        """Whether it was cut into several turns: the person is answered before they finished."""
+        """True if it was cut into several turns: the person is answered before they finished."""
         return not self.is_false_start and len(self.found) > 1
 
     @property
     def onset_ms(self) -> float | None:
-        """From the first word's beginning to ``speech_started``; `None` where that is not known."""
+        """From the first word's beginning to ``speech_started``; `None` if that is not known."""
         return self.found[0].started_at_ms - self.spoken.start_ms if self.spoken and self.found else None
 
     @property
     def latency_ms(self) -> float | None:
         """From the last word's end to the ``speech_stopped`` that follows it.
 
-        `None` where there is none before the person speaks again: the turn was missed, or merged with the next.
+        `None` if there is none before the person speaks again: the turn was missed, or merged with the next.
         """
         if self.spoken is None or not self.found or self.goes_on:
             return None

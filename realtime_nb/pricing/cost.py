@@ -38,7 +38,7 @@ class Cost(Record):
     unsure_usd: float = 0.0
     """What may come on top, where the server did not say all that was taken; infinite where nobody can tell."""
     remarks: tuple[str, ...] = ()
-    """Why the sum may be wrong; empty where it is sure."""
+    """Why the sum may be wrong; empty if it is sure."""
 
     @property
     def total_usd(self) -> float:
@@ -94,7 +94,7 @@ def price_tokens(usage: Usage, model: str | None) -> dict[str, float | None]:
     Returns
     -------
     usd : dict
-        A sum for each of `realtime_nb.pricing.usage.BILLED`; `None` where tokens were used that have no price.
+        A sum for each of `realtime_nb.pricing.usage.BILLED`; `None` if tokens were used that have no price.
     """
     row = find_price(model) or {}
     usd: dict[str, float | None] = {}
@@ -117,7 +117,7 @@ def cost_of(usage: Usage, model: str | None) -> Cost | None:
     Returns
     -------
     cost : Cost or None
-        `None` where the model has no price here, or none for a kind of token that was used.
+        `None` if the model has no price here, or none for a kind of token that was used.
 
     Notes
     -----
@@ -173,7 +173,7 @@ def _dearest(row: Mapping[str, Any], way: str) -> float:
 
 
 def is_free(row: Mapping[str, Any] | None) -> bool:
-    """Whether a row of prices says that the model costs nothing, whatever is taken."""
+    """Return whether a row of prices says that the model costs nothing, whatever is taken."""
     return row is not None and not any(row.get(key) for key in AMOUNTS)
 
 
@@ -191,7 +191,7 @@ def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | N
     Returns
     -------
     cost : Cost or None
-        `None` where the usage or the price is not known.
+        `None` if the usage or the price is not known.
     """
     row = find_price(model)
     if row is None or not isinstance(usage, Mapping) or not usage:

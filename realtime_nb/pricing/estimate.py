@@ -43,7 +43,7 @@ class Estimate(Record):
     usages: tuple[Usage, ...]
     """The tokens of each turn, with everything cached that can be."""
     dropped_from: int | None = None
-    """The first turn that cannot read the whole conversation any more; `None` where all can."""
+    """The first turn that cannot read the whole conversation any more; `None` if all can."""
 
     @cached_property
     def turns_usd(self) -> list[float]:

@@ -45,7 +45,7 @@ def price_table() -> dict[str, Any]:
 
 
 def find_price(model: str | None) -> dict[str, Any] | None:
-    """Return the price row of a model, or `None` where there is none.
+    """Return the price row of a model, or `None` if there is none.
 
     Parameters
     ----------
@@ -163,12 +163,12 @@ def _times(row: Mapping[str, Any], times: float) -> dict[str, Any]:
 
 
 def shutdown_date(model: str | None) -> str | None:
-    """Return the day on which a model is shut down, or `None` where none is announced."""
+    """Return the day on which a model is shut down, or `None` if none is announced."""
     return next((row["date"] for row in price_table()["shutdowns"] if model in row["models"]), None)
 
 
 def shutdown_notice(model: str | None) -> str | None:
-    """Say when a model is shut down and what takes its place, or return `None` where no date is announced."""
+    """Say when a model is shut down and what takes its place, or return `None` if no date is announced."""
     for row in price_table()["shutdowns"]:
         if model in row["models"]:
             return f"the model {model!r} is shut down on {row['date']}; use {row['instead']} instead"

@@ -62,7 +62,7 @@ class Usage(Record):
     unsplit_cached: int = field(default=0, compare=False)
     """Cached tokens of which the server did not say the kind; they count as text as far as there is any."""
     is_complete: bool = field(default=True, compare=False)
-    """Whether the server told both what was read and what was made; otherwise these are the least."""
+    """True if the server told both what was read and what was made; otherwise these are the least."""
     remarks: tuple[str, ...] = field(default=(), compare=False)
     """What in the server's account cannot be read, or contradicts itself."""
 
@@ -91,7 +91,7 @@ class Usage(Record):
 
     @property
     def cached_share(self) -> float | None:
-        """How much of the input came from the cache, 0 to 1; `None` where there was no input."""
+        """How much of the input came from the cache, 0 to 1; `None` if there was no input."""
         return self.cached_tokens / self.input_tokens if self.input_tokens else None
 
     @property
@@ -121,7 +121,7 @@ def read_usage(usage: Any) -> Usage | None:
     Returns
     -------
     usage : Usage or None
-        `None` where it tells no number of tokens at all.
+        `None` if it tells no number of tokens at all.
     """
     remarks: list[str] = []
     usage = usage if isinstance(usage, Mapping) else {}
@@ -253,7 +253,7 @@ def amount_of(value: Any) -> float | None:
 
 
 def add_usages(usages: Iterable[Any]) -> dict[str, Any] | None:
-    """Add up what a step took in several requests, as servers told it; `None` where one of them is not known.
+    """Add up what a step took in several requests, as servers told it; `None` if one of them is not known.
 
     Numbers are added, the rest is that of the first. What is no number stays as it is, for `read_usage` to remark.
     """
@@ -273,5 +273,5 @@ def add_usages(usages: Iterable[Any]) -> dict[str, Any] | None:
 
 
 def is_amount(value: object) -> TypeGuard[float]:
-    """Whether a value of a server's is a number that can be counted with."""
+    """Return whether a value of a server's is a number that can be counted with."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53

@@ -55,7 +55,7 @@ class CompletionReader:
         self._rest = b""
         self._kind = ""
         self._is_answer = False
-        """Whether there are words, sound or calls in it; white space alone is no answer."""
+        """True if there are words, sound or calls in it; white space alone is no answer."""
         self._calls: dict[int, dict[str, str]] = {}
         self._begun = False
         self._places: list[str] = []
@@ -109,12 +109,12 @@ class CompletionReader:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the server has said how the answer ends, and there is one."""
+        """True if the server has said how the answer ends, and there is one."""
         return bool(self.finish_reason and not self._error and self._is_answer)
 
     @property
     def problem(self) -> str:
-        """Why what came, and is over, is no answer; empty where it is one."""
+        """Why what came, and is over, is no answer; empty if it is one."""
         if self._error:
             return self._error
         if self._is_answer or self.finish_reason in _INCOMPLETE:
@@ -391,11 +391,11 @@ class ChatHistory:
         self._entries: list[Mapping[str, Any] | _Answer] = []
 
     def add(self, *messages: Mapping[str, Any]) -> None:
-        """Append messages that are always told in the same way."""
+        """Append messages that are always told the same way."""
         self._entries += messages
 
     def drop(self, message: Mapping[str, Any]) -> None:
-        """Take out a message, the very one that was added; does nothing where it is not there."""
+        """Take out a message, the very one that was added; does nothing if it is not there."""
         self._entries = [entry for entry in self._entries if entry is not message]
 
     def add_answer(self, reader: CompletionReader) -> None:

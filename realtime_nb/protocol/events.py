@@ -514,7 +514,7 @@ def _malformed(why: str, data: Any = None) -> tuple[Malformed, list[Remarked]]:
 
 
 def _type_of(data: Any) -> str:
-    """Return an event's type, where need be by what others wait for in it; empty where it has none."""
+    """Return an event's type, where need be by what others wait for in it; empty if it has none."""
     if not isinstance(data, dict):
         return ""
     if isinstance(data.get("type"), str):

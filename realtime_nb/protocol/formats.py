@@ -30,7 +30,7 @@ def encoding_of(session: Any, side: str) -> str:
 
 
 def problem_of(session: Any) -> str:
-    """Return in words why a session's sound cannot be sent or played; empty where it can."""
+    """Return in words why a session's sound cannot be sent or played; empty if it can."""
     for side, what in (("input", "takes"), ("output", "sends")):
         encoding = encoding_of(session, side)
         name, _, rate = encoding.partition(";rate=")

@@ -29,7 +29,7 @@ class Content(Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
-        """The text or, for audio, its transcript; empty where the server gave none."""
+        """The text or, for audio, its transcript; empty if the server gave none."""
         for value in (self.text, self.transcript):
             if isinstance(value, str) and value:
                 return value
@@ -58,7 +58,7 @@ class Item(Struct, frozen=True, kw_only=True):
 
     @property
     def is_spoken(self) -> bool:
-        """Whether it is something that the model says aloud."""
+        """True if it is something that the model says aloud."""
         return self.role == "assistant" and any("audio" in part.type for part in self.content or ())
 
 

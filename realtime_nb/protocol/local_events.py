@@ -70,7 +70,7 @@ class Heard(Struct, frozen=True, kw_only=True):
     item_id: str
     played_ms: int
     stopped: bool = False
-    """Whether playback ended there, before the audio did."""
+    """True if playback ended there, before the audio did."""
     type: str = "playback.heard"
 
 
@@ -132,7 +132,7 @@ class ToolDone(Struct, frozen=True, kw_only=True):
     error: str = ""
     """What went wrong; empty for a result."""
     ran_ms: float | None = None
-    """How long the function ran; `None` where it was not run."""
+    """How long the function ran; `None` if it was not run."""
     type: str = "tool.done"
 
 
@@ -210,7 +210,7 @@ class SoundBegan(Struct, frozen=True, kw_only=True):
     latency_ms: float
     """What the browser says that its output takes from there to the loudspeaker."""
     audible: bool
-    """Whether the sample is louder than -60 dB of full scale."""
+    """True if the sample is louder than -60 dB of full scale."""
     type: str = "playback.began"
 
 

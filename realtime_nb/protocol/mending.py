@@ -78,7 +78,7 @@ def parse(message: str | bytes, odd: set[str]) -> Any:
 
 
 def is_deep(message: str | bytes) -> bool:
-    """Whether JSON is nested more deeply than anything of the protocol's; quick for what is short."""
+    """Return whether JSON is nested more deeply than anything of the protocol's; quick for what is short."""
     if isinstance(message, str):
         brackets = message.count("{") + message.count("[")
     else:

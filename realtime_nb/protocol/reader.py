@@ -284,7 +284,7 @@ class Reader:
         return replace(item, id=known or self._name("item"))
 
     def _is_lost(self, event: Any) -> bool:
-        """Whether nothing could be read of a response that has ended."""
+        """Return whether nothing could be read of a response that has ended."""
         lost = (f"{event.type}: ", f"{event.type}: response")
         return any(isinstance(each, Remarked) and each.kind in lost for each in self._found)
 

@@ -73,7 +73,7 @@ class RealtimeProtocol:
         self._cancel_wish = False
         self._given_up: set[str] = set()
         self.is_about_to_answer = False
-        """Whether the server has found a turn that it will answer by itself, and has not begun to."""
+        """True if the server has found a turn that it will answer by itself, and has not begun to."""
         self._detection_sent: tuple[str, dict[str, Any] | None] = ("", None)
         self._late: set[str] = set()
         self._beside: dict[str, None] = {}
@@ -268,7 +268,7 @@ class RealtimeProtocol:
             self.cut(response_id)
 
     def is_engaged(self, request_id: str) -> bool:
-        """Whether a request waits here or at the server, or its response is being made."""
+        """Return whether a request waits here or at the server, or its response is being made."""
         active = self._active is not None and self._requests.get(self._active) == request_id
         return active or request_id in self._beside or self.is_waiting(request_id)
 
@@ -317,7 +317,7 @@ class RealtimeProtocol:
         Returns
         -------
         audio_end_ms : int or None
-            ``min(played, received)``, counted from the beginning of the part; `None` where nothing is sent: nothing
+            ``min(played, received)``, counted from the beginning of the part; `None` if nothing is sent: nothing
             was played (the API refuses to cut at 0; see `forget`), or the item was cut before.
         """
         self._check_open("truncate an answer")
@@ -352,7 +352,7 @@ class RealtimeProtocol:
         return place
 
     def is_late(self, response_id: str) -> bool:
-        """Whether a response was cut off, so that what still comes of it must not be played."""
+        """Return whether a response was cut off, so that what still comes of it must not be played."""
         return response_id in self._late
 
     def received_ms(self, item_id: str, content_index: int = 0) -> float:
@@ -365,13 +365,13 @@ class RealtimeProtocol:
         return self._requests.get(response_id)
 
     def is_waiting(self, request_id: str) -> bool:
-        """Whether a request for a response has not gone out yet, or has not been answered."""
+        """Return whether a request for a response has not gone out yet, or has not been answered."""
         waiting = [wish.event_id for wish in self._wishes]
         return request_id in waiting or (self._asked is not None and self._asked.event_id == request_id)
 
     @property
     def is_committing(self) -> bool:
-        """Whether a commit has not been answered yet."""
+        """True if a commit has not been answered yet."""
         return bool(self._unanswered[ev.InputAudioBufferCommitted])
 
     @property
@@ -381,18 +381,18 @@ class RealtimeProtocol:
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing is asked for, or being made, in the conversation: what is asked now is answered next."""
+        """True if nothing is asked for, or being made, in the conversation: what is asked now is answered next."""
         return self._active is None and self._asked is None and not self._wishes
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is asked for, made, or waiting in the buffer for a turn to be ended by hand."""
+        """True if nothing is asked for, made, or waiting in the buffer for a turn to be ended by hand."""
         waiting = self._wishes or self._asked or self._active or self._beside or any(self._unanswered.values())
         return not waiting and not (self._buffered and self.turn_detection is None)
 
     @property
     def turn_detection(self) -> dict[str, Any] | None:
-        """The turn detection in force; `None` where turns are ended by hand."""
+        """The turn detection in force; `None` if turns are ended by hand."""
         detection = setting_at(self.session, "audio.input.turn_detection")
         return detection if isinstance(detection, dict) else None
 
@@ -481,7 +481,7 @@ class RealtimeProtocol:
         return str(self._asked.event_id) if self._asked is not None else ""
 
     def _request_in(self, response: Response) -> str | None:
-        """Return which request a response says to answer; `None` where that was never made, or has its answer."""
+        """Return which request a response says to answer; `None` if that was never made, or has its answer."""
         request_id = (response.metadata or {}).get(REQUEST)
         return request_id if isinstance(request_id, str) and request_id in self._unanswered_requests else None
 
@@ -550,7 +550,7 @@ class RealtimeProtocol:
     def _named(self, event: ev.Error) -> ev.Error:
         """Say which request an error refuses that names none, where it can only be the one for a response.
 
-        Otherwise the next one would wait for its answer for ever.
+        Otherwise the next one would wait for its answer forever.
         """
         error = event.error
         is_refusal = (

@@ -258,7 +258,7 @@ def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = No
 
 
 def setting_at(session: Any, path: str) -> Any:
-    """Return what a session object holds at a path such as ``"audio.output.voice"``; `None` where there is nothing."""
+    """Return what a session object holds at a path such as ``"audio.output.voice"``; `None` if there is nothing."""
     for key in path.split("."):
         session = session.get(key) if isinstance(session, dict) else None
     return session

@@ -23,7 +23,7 @@ _CLOSE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """The same question in both conversations; `None` where one has no such question."""
+    """The same question in both conversations; `None` if one has no such question."""
 
     one: Exchange | None
     other: Exchange | None

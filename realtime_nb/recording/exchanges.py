@@ -38,7 +38,7 @@ class Exchange:
 
     @property
     def cost_usd(self) -> float | None:
-        """What the answer cost, with writing down the question; `None` where that is not known."""
+        """What the answer cost, with writing down the question; `None` if that is not known."""
         return Costs(self.replies, self.asked).total_usd if self.replies else None
 
 

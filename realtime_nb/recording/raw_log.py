@@ -160,7 +160,7 @@ def _event_in(value: Any) -> dict[str, Any] | None:
 
 
 class _Silence:
-    """Silence in the place of sound that a program has taken out of its log."""
+    """Silence in place of sound that a program has taken out of its log."""
 
     def __init__(self) -> None:
         self.examples: Counter[str] = Counter()

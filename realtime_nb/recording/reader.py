@@ -104,7 +104,7 @@ class Folder:
     # --- the files ---
 
     def _told(self) -> tuple[dict[str, Any] | None, bool]:
-        """Return what the manifest says, as far as it can be, and whether it is whole; `None` where it is another's."""
+        """Return what the manifest says, as far as it can be, and whether it is whole; `None` if it is another's."""
         what = "what the events do not tell, as versions, backend and wall time, is not known"
         try:
             manifest, is_whole = read_sealed((self.path / NAME).read_bytes())
@@ -190,7 +190,7 @@ class Folder:
             return gather(self.lines)
 
     def track(self, name: str) -> TrackReader | None:
-        """Return a track, or `None` where the session had no such sound."""
+        """Return a track, or `None` if the session had no such sound."""
         if name not in self._tracks:
             found = [
                 reference
@@ -275,7 +275,7 @@ class Folder:
 
 
 def _is_plausible(line: Line) -> bool:
-    """Whether a line without a checksum asks for no more memory than a recording could."""
+    """Return whether a line without a checksum asks for no more memory than a recording could."""
     references = () if line.audio is UNSET else line.audio.values()
     return all(0 <= each.samples <= _LONGEST and 0 <= each.start_sample <= 100 * _LONGEST for each in references)
 

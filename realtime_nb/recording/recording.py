@@ -214,7 +214,7 @@ class Recording(Record):
 
     @property
     def user(self) -> AudioClip | None:
-        """The person's side, on the tracks' clock; `None` where there is no sound."""
+        """The person's side, on the tracks' clock; `None` if there is no sound."""
         return self._clip("user")
 
     @property

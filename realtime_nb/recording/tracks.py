@@ -45,7 +45,7 @@ _ORDERS = {encoding: np.argsort(levels) for encoding, levels in _LEVELS.items()}
 
 
 def to_samples(data: bytes, encoding: str) -> Samples16 | None:
-    """Return what is on the wire as samples; `None` where it is no whole number of them."""
+    """Return what is on the wire as samples; `None` if it is no whole number of them."""
     levels = _LEVELS.get(base_of(encoding))
     if levels is not None:
         return levels[np.frombuffer(data, np.uint8)]
@@ -153,7 +153,7 @@ class TrackWriter:
         self._add(samples)
 
     def find(self, samples: Samples16) -> int | None:
-        """Return where the very same samples begin that the track holds already; `None` where it does not."""
+        """Return where the very same samples begin that the track holds already; `None` if it does not."""
         if not samples.any() or len(samples) > self.samples:
             return None
         self.flush()

@@ -231,7 +231,7 @@ class Recorder:
     ):
         self.folder = claim.folder
         self.has_failed = False
-        """Whether the disk has taken no more; what it had until then is there."""
+        """True if the disk has taken no more; what it had until then is there."""
         self._claim: Claim | None = claim
         self._tell = tell
         self._log = log

@@ -218,7 +218,7 @@ class Answer:
     def __init__(self, response: Any):
         self._response = response
         self.is_whole = False
-        """Whether the server said that nothing follows."""
+        """True if the server said that nothing follows."""
 
     @property
     def where(self) -> str:

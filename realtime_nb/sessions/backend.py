@@ -40,7 +40,7 @@ class Backend:
     azure : bool
         Whether addresses and headers are Azure's.
     user : str
-        The address's user part, ``"name:password"``; it is sent as Basic authorization, in the place of a Bearer key.
+        The address's user part, ``"name:password"``; it is sent as Basic authorization, in place of a Bearer key.
     query : str
         The address's query; it is part of each request's.
 

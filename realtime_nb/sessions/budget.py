@@ -72,7 +72,7 @@ class Limits:
 
     @property
     def spent_usd(self) -> float | None:
-        """Spent so far, what is being said right now included; `None` where a price is not known."""
+        """Spent so far, what is being said right now included; `None` if a price is not known."""
         return self._spent_usd
 
     @property
@@ -212,7 +212,7 @@ class KernelBounds(Limits):
 
     @property
     def spent_usd(self) -> float | None:
-        """Spent by all sessions so far; `None` where a price is not known."""
+        """Spent by all sessions so far; `None` if a price is not known."""
         spent = self._past_usd
         for session, (before_usd, _) in list(self._open.items()):
             spent = _added(spent, session.spent_usd, before_usd)
@@ -257,7 +257,7 @@ def taken_apart(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 def check_priced(limits: Limits, name: str, models: list[str]) -> None:
-    """Raise `SettingsError` where a bound on dollars cannot be kept, because nobody knows what a model costs."""
+    """Raise `SettingsError` if a bound on dollars cannot be kept, because nobody knows what a model costs."""
     unknown = [model for model in models if find_price(model) is None]
     if limits.max_usd is not None and unknown:
         raise SettingsError(
@@ -280,7 +280,7 @@ class Idleness:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is going on that somebody waits for."""
+        """True if nothing is going on that somebody waits for."""
         return not self._busy
 
     def touch(self, elapsed_ms: float) -> None:
@@ -358,7 +358,7 @@ class Watch:
         self.models: list[str] = []
         """What it is billed by."""
         self.kernel: KernelBounds | None = bounds
-        """Who counts for all sessions; `None` where this one belongs to another, which counts for it."""
+        """Who counts for all sessions; `None` if this one belongs to another, which counts for it."""
         self._journal = journal
         self._halt = halt
         self._idleness = Idleness()

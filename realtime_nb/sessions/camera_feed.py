@@ -150,7 +150,7 @@ class WatchingSession(RecordedSession):
 
     @abstractmethod
     def _check_sees(self) -> None:
-        """Raise `PictureError` where the model is known to take no pictures."""
+        """Raise `PictureError` if the model is known to take no pictures."""
 
     @abstractmethod
     async def _show_frame(self, frame: Picture) -> Any:

@@ -264,5 +264,5 @@ class ChatSession(TurnwiseSession):
 
 
 def _is_about_audio(error: Exception) -> bool:
-    """Whether a request may have failed because an earlier answer's audio is not known any more."""
+    """Return whether a request may have failed because an earlier answer's audio is not known any more."""
     return getattr(error, "status_code", None) in (400, 404) and "audio" in str(error).lower()

@@ -69,7 +69,7 @@ class Passages:
         return passage
 
     def of(self, turn: Turn | None) -> FramePassed | None:
-        """Return how a turn's last speech travelled; `None` where that is not known, or was told before."""
+        """Return how a turn's last speech travelled; `None` if that is not known, or was told before."""
         if turn is None or turn.passage is not None or turn.spoken_at_ms is None:
             return None
         passage = self._kept.get(turn.spoken_at_ms)
@@ -153,7 +153,7 @@ class Transport:
                 raise _closed(error) from shown_cause(error)
 
     async def close(self) -> None:
-        """Close the socket; does nothing where it is closed."""
+        """Close the socket; does nothing if it is closed."""
         await self._socket.close()
 
     async def __aenter__(self) -> Transport:
@@ -173,7 +173,7 @@ def _closed(error: ConnectionClosed) -> ConnectionLost:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a server asks to wait; `None` where it does not say, or says nothing that can be read.
+    """Return how many seconds a server asks to wait; `None` if it does not say, or says nothing that can be read.
 
     A date counts from the server's own, if it tells that. ``retry-after-ms`` is Azure's and OpenAI's.
     """
@@ -231,7 +231,7 @@ _OPEN_WAIT_S = 20.0
 
 
 class Connection:
-    """A session's line to its server. Everything here runs on the I/O thread, but for reading `state`.
+    """A session's line to its server. Everything here runs on the I/O thread, except reading `state`.
 
     It can be opened again after it was closed; conversation and log go on.
     """
@@ -258,17 +258,17 @@ class Connection:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the line is open, and nobody is about to change that."""
+        """True if the line is open, and nobody is about to change that."""
         return self.is_open and self._opening is None
 
     @property
     def is_mending(self) -> bool:
-        """Whether another line is about to take the place of one that was open."""
+        """True if another line is about to take the place of one that was open."""
         return self._mending
 
     @property
     def is_open(self) -> bool:
-        """Whether messages can be sent."""
+        """True if messages can be sent."""
         return self.protocol.state is State.OPEN
 
     @property
@@ -474,7 +474,7 @@ class Connection:
         return await self.journal.watch(answered)
 
     async def close(self, error: RealtimeError | None = None) -> None:
-        """Hang up, because of an error where one is given; does nothing where the line is closed."""
+        """Hang up, because of an error where one is given; does nothing if the line is closed."""
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)

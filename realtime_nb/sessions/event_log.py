@@ -94,7 +94,7 @@ _SILENT_APPEND = ev.InputAudioBufferAppend(audio=b"")
 
 
 class Journal:
-    """A session's events, in the order in which they passed. Lives on the I/O thread.
+    """A session's events, in the order in which they passed. Runs on the I/O thread.
 
     Its time begins with `begin`, once, and goes on however often the session connects.
     """
@@ -106,11 +106,11 @@ class Journal:
         self.recorder: Recorder | None = None
         """Who writes it all down, where somebody does."""
         self.is_new = True
-        """Whether what was noted last is not the very same event as one before, which nobody needs to be told."""
+        """True if what was noted last is not the very same event as one before, which nobody needs to be told."""
         self.began_at: datetime | None = None
         """Wall time at which session time began."""
         self.is_over = False
-        """Whether the session was closed, and has not begun to connect again."""
+        """True if the session was closed, and has not begun to connect again."""
         self._began = 0.0
         self._watches: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = []
 

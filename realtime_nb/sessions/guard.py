@@ -46,7 +46,7 @@ class GuardWindow:
         self._read = 0
 
     def take(self, text: str, *, is_whole: bool = False) -> str:
-        """Return what is to be read next; empty where that has to wait for more, or all is read.
+        """Return what is to be read next; empty if that has to wait for more, or all is read.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
 
 
 def verdict_in(told: list[dict[str, Any]], where: str) -> str:
-    """Return why a moderation endpoint flags a text; empty where it does not.
+    """Return why a moderation endpoint flags a text; empty if it does not.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _in_words(verdict: Any) -> str:
     return "flagged" if verdict is True else str(verdict) or "flagged"
 
 
-# --- Puts what both sides say to a guard, and acts on its word. It lives on the I/O thread ----------------------------
+# --- Puts what both sides say to a guard, and acts on its word. It runs on the I/O thread ----------------------------
 
 #: How long the words of a spoken turn may take; what is not written down cannot be judged, and is not answered.
 WORDS_WAIT_S = 15.0
@@ -201,7 +201,7 @@ class Guarding:
 
     @property
     def is_on(self) -> bool:
-        """Whether there is a guard."""
+        """True if there is a guard."""
         return self._judge is not None
 
     async def question(self, text: str, item_id: str, response_id: str = "") -> None:
@@ -241,12 +241,12 @@ class Guarding:
             await asyncio.wait([answer.reading])
 
     def is_flagged(self, response_id: str) -> bool:
-        """Whether a response was cut off by the guard."""
+        """Return whether a response was cut off by the guard."""
         answer = self._answers.get(response_id)
         return answer is not None and answer.flagged
 
     def is_held(self, response_id: str) -> bool:
-        """Whether a response must not sound yet, because what it answers is not judged yet."""
+        """Return whether a response must not sound yet, because what it answers is not judged yet."""
         reply = self._journal.conversation.reply(response_id) if self._open else None
         return bool(reply and reply.asked and reply.asked.item_id in self._open)
 

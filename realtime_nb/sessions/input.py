@@ -186,7 +186,7 @@ class OpenMicrophone:
 
     @property
     def is_speaking(self) -> bool:
-        """Whether there is something left to say."""
+        """True if there is something left to say."""
         return bool(self._to_say)
 
     def say(self, clip: AudioClip) -> float:
@@ -222,7 +222,7 @@ class OpenMicrophone:
 
     @property
     def goes_on(self) -> bool:
-        """Whether something is not over yet that soon will be: a turn, its words, its answer, or a call's output."""
+        """True if something is not over yet that soon will be: a turn, its words, its answer, or a call's output."""
         is_answered = (self._session.turn_detection or {}).get("create_response") is not False
         is_waiting = is_answered and self.now_ms - self._busy_ms < _LONGEST_UNANSWERED_MS
         last = self._asked[-1] if self._asked else None

@@ -66,7 +66,7 @@ class ItemControl:
         return await self._replace(turn, Item(id=new_item_id(), type="message", role=turn.role, content=content))
 
     def _has(self, turn: Turn) -> bool:
-        """Whether the server has a turn's item; it may have forgotten it, while the record keeps it."""
+        """Return whether the server has a turn's item; it may have forgotten it, while the record keeps it."""
         return not turn.deleted and self._renewal.knows(turn.item_id)
 
     async def ask_anew(self, turn: Turn) -> None:

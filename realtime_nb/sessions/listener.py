@@ -24,9 +24,9 @@ class Sounding:
     end_ms: float
     """Where what has come so far is over, or where it was cut off."""
     audible_ms: float | None = None
-    """Where its first audible sample is; `None` as long as all is silence."""
+    """Where its first audible sample is; `None` while all is silence."""
     stopped_ms: float | None = None
-    """Where it was cut off; `None` where it was not."""
+    """Where it was cut off; `None` if it was not."""
     told_ms: float = 0.0
     """How much of it the session was told of, where that has been played to the end."""
 
@@ -53,7 +53,7 @@ class Listener:
 
     @property
     def is_playing(self) -> bool:
-        """Whether an answer sounds now, or will before anything else is made."""
+        """True if an answer sounds now, or will before anything else is made."""
         return any(each.end_ms > self.now_ms for each in self.played)
 
     @property

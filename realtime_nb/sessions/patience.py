@@ -19,7 +19,7 @@ REPLY_TIMEOUT_S = 120.0
 
 
 def checked_timeout_s(timeout_s: Any) -> float | None:
-    """Return how long a server may be silent; `None` for ever.
+    """Return how long a server may be silent; `None` means forever.
 
     Raises
     ------
@@ -74,7 +74,7 @@ async def patience(journal: Journal, timeout_s: float | None, is_sign: Callable[
 
 
 def response_id_of(event: Any) -> str:
-    """Return the response that an event is about; empty where it is about none."""
+    """Return the response that an event is about; empty if it is about none."""
     if isinstance(event, ev.ResponseCreated | ev.ResponseDone):
         return event.response.id
     return str(getattr(event, "response_id", "") or "")

@@ -256,7 +256,7 @@ REFUSED_FOR_S = 600.0
 
 
 class Gate:
-    """One session's doorkeeper; it shows in the journal why the session waits. It lives on the I/O thread.
+    """One session's doorkeeper; it shows in the journal why the session waits. It runs on the I/O thread.
 
     Parameters
     ----------
@@ -303,12 +303,12 @@ class Gate:
             await limiter.admit(key, 0, self._on_wait)
 
     def is_refused(self, reply: Reply) -> bool:
-        """Whether a reply failed because there were too many requests; the next one will wait."""
+        """Return whether a reply failed because there were too many requests; the next one will wait."""
         error = reply.error or {}
         return reply.status == "failed" and self.refuses(ServerError("", code=str(error.get("code") or "")))
 
     def refuses(self, error: ServerError) -> bool:
-        """Whether an error says that there were too many requests; the next one will wait.
+        """Return whether an error says that there were too many requests; the next one will wait.
 
         Not where that would take too long: where the server asks for more than a session waits, or has refused all
         that was asked for some minutes.

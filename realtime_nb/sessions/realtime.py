@@ -68,7 +68,7 @@ class RealtimeSession(Session):
         say. `True` asks by the panel's buttons. A callable is asked instead, in a thread of its own: it takes the call
         (``name``, ``arguments``, ``call_id``, ``server_label``) and returns `True` to agree. Where nobody is there,
         or nobody answers within 120 s, the model is told that the call was refused. Requests for approval of MCP
-        servers are asked about in the same way.
+        servers are asked about the same way.
     max_tool_rounds : int, default 8
         How often the model may call tools for one question; then it has to answer in words.
     recording : str or Path, optional
@@ -101,7 +101,7 @@ class RealtimeSession(Session):
     MissingKey
         If the backend needs a key and there is none.
     SettingsError
-        If a setting is unknown, or none that the API takes.
+        If a setting is unknown, or not one that the API takes.
 
     Examples
     --------
@@ -209,7 +209,7 @@ class RealtimeSession(Session):
 
     @property
     def turn_detection(self) -> dict[str, Any] | None:
-        """The turn detection in force; `None` where turns are ended by hand."""
+        """The turn detection in force; `None` if turns are ended by hand."""
         if self._protocol.session:
             return self._protocol.turn_detection
         detection = self._options.get("turn_detection", "server_vad")
@@ -217,7 +217,7 @@ class RealtimeSession(Session):
 
     @property
     def is_answering(self) -> bool:
-        """Whether an answer is being made, or a function runs whose output the next one waits for."""
+        """True if an answer is being made, or a function runs whose output the next one waits for."""
         return self._answers.turns.is_busy or bool(self.conversation.unfinished)
 
     @property
@@ -237,7 +237,7 @@ class RealtimeSession(Session):
     # --- what a person does with it ---
 
     def connect(self) -> Pending[None]:
-        """Open the session; does nothing where it is open.
+        """Open the session; does nothing if it is open.
 
         Raises
         ------
@@ -258,7 +258,7 @@ class RealtimeSession(Session):
             `pathlib.Path` or a matplotlib figure. Words and pictures make one written turn, in their order; speech
             makes one spoken turn behind it, whatever the turn detection, and is sent as fast as the socket takes it.
         timeout_s : float or None, default 120
-            How long the server may give no sign of the answer, in seconds; `None` waits for ever. Each event of the
+            How long the server may give no sign of the answer, in seconds; `None` waits forever. Each event of the
             answer begins the time anew, so that a long answer is never cut. Waiting for the questions before, for
             tools, for approval, or for a server that has too much to do does not count.
 
@@ -404,7 +404,7 @@ class RealtimeSession(Session):
         Raises
         ------
         SettingsError
-            If a setting is unknown, or none that the API takes.
+            If a setting is unknown, or not one that the API takes.
         ServerError
             If the server refuses it.
 
@@ -434,7 +434,7 @@ class RealtimeSession(Session):
         call_soon(self._heard, Heard(item_id=item_id, played_ms=int(played_ms), stopped=stopped))
 
     def is_late(self, response_id: str) -> bool:
-        """Whether a response was cut off, so that what still comes of it must not be played."""
+        """Return whether a response was cut off, so that what still comes of it must not be played."""
         return self._protocol.is_late(response_id) or self._guarding.is_flagged(response_id)
 
     # --- on the I/O thread ---
@@ -460,7 +460,7 @@ class RealtimeSession(Session):
         await self._line.open(self.backend, self.model, self._settings)
         if text := self._to_disclose:
             self._to_disclose = ""
-            # Before anything is asked: behind a question it would stand in the place of the answer.
+            # Before anything is asked: behind a question it would stand in place of the answer.
             await self._answers.once(ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none"), 0)
 
     async def _attempt(self) -> None:

@@ -29,7 +29,7 @@ class RecordedSession(ABC):
         """End the session, on the I/O thread."""
 
     def close(self) -> Pending[None]:
-        """End the session; its records stay. Does nothing where it is closed.
+        """End the session; its records stay. Does nothing if it is closed.
 
         Where it is recorded, the recording is whole when the result is there.
         """

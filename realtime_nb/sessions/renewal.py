@@ -38,7 +38,7 @@ _SILENT_EVENTS = (ev.RateLimitsUpdated, StateChanged)
 class Renewal:
     """Renews a connection before its time is over, restores it when it broke off, and tells it what was said.
 
-    Everything here runs on the I/O thread, but for being made.
+    Everything here runs on the I/O thread, except the constructor.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Renewal:
         self._journal.listen(self._on_event)
 
     def knows(self, item_id: str) -> bool:
-        """Whether the server has an item, or was told it."""
+        """Return whether the server has an item, or was told it."""
         return item_id not in self.unknown
 
     # --- when ---
@@ -126,7 +126,7 @@ class Renewal:
         return since_ms >= _QUIET_MS and self._line.protocol.is_idle and not speaks and not self._turns.is_busy
 
     def _healing(self, error: RealtimeError) -> Callable[[], Awaitable[None]] | None:
-        """Return what opens a line again that broke off; `None` where that is of no use."""
+        """Return what opens a line again that broke off; `None` if that is of no use."""
         if not self._restore or not _is_passing(error):
             return None
         if self._began_ms is not None and self._journal.elapsed_ms - self._began_ms > _STEADY_MS:
@@ -209,7 +209,7 @@ def _is_written(item: Item) -> bool:
 
 
 def _is_passing(error: RealtimeError, *, opening: bool = False) -> bool:
-    """Whether it may help to connect again."""
+    """Return whether it may help to connect again."""
     if isinstance(error, ServerError):
         return error.code == "session_expired"
     # While a line is opened, a server that cannot be reached has no code.

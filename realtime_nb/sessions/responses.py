@@ -32,7 +32,7 @@ _OWN_ANSWER_WAIT_S = 1.0
 
 
 class Answers:
-    """Asks for answers over a line, one question after the other. Lives on the I/O thread.
+    """Asks for answers over a line, one question after the other. Runs on the I/O thread.
 
     A question is put when the one before has its answer, tools included, and the server is not answering by itself.
     Nothing of it goes out before; then all of it goes out together, so that its answer is its own. One that is
@@ -322,4 +322,4 @@ class _Question:
     parts: dict[str, str] = field(default_factory=dict)
     """The events that made it, when they were sent, and the items that they made, as far as those are known."""
     is_refused: bool = False
-    """Whether the server has refused one of them."""
+    """True if the server has refused one of them."""

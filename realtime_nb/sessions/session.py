@@ -49,7 +49,7 @@ class Session(TurnControl, WatchingSession):
     """
 
     hears_sound = True
-    """Whether the model gets what was said as sound; otherwise it gets the words alone."""
+    """True if the model gets what was said as sound; otherwise it gets the words alone."""
 
     def __init__(
         self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS, **bound_options: Any
@@ -91,7 +91,7 @@ class Session(TurnControl, WatchingSession):
             self._guarding = Guarding(self._journal, judge, cut=self._cut, refuse=self._refuse)
 
     def is_held(self, response_id: str) -> bool:
-        """Whether an answer must not sound yet, because a guard still judges what it answers."""
+        """Return whether an answer must not sound yet, because a guard still judges what it answers."""
         return self._guarding.is_held(response_id)
 
     def warn_of_cache(self, what: str) -> None:
@@ -100,7 +100,7 @@ class Session(TurnControl, WatchingSession):
             warnings.warn(remark, UserWarning, stacklevel=3)
 
     def cache_remark(self, what: str) -> str:
-        """Return, once, that the server's cache is lost by doing something; empty where nothing is, and from then on.
+        """Return, once, that the server's cache is lost by doing something; empty if nothing is, and from then on.
 
         A server caches what it has read from the beginning on, 1,024 tokens or more: instructions, tools, then items.
         Whatever changes there is read anew, and all that follows it.
@@ -137,7 +137,7 @@ class Session(TurnControl, WatchingSession):
 
     @abstractmethod
     def connect(self) -> Pending[None]:
-        """Open the session; does nothing where it is open."""
+        """Open the session; does nothing if it is open."""
 
     @abstractmethod
     def ask(self, *content: Any, timeout_s: float | None = REPLY_TIMEOUT_S) -> Pending[Reply]:
@@ -171,7 +171,7 @@ class Session(TurnControl, WatchingSession):
         return self._calls.approvals.open
 
     def decide(self, call_id: str, approved: bool) -> None:
-        """Agree to a call of `open_approvals`, or refuse it; does nothing where it is not open any more."""
+        """Agree to a call of `open_approvals`, or refuse it; does nothing if it is not open any more."""
         call_soon(self._calls.approvals.decide, call_id, approved)
 
     def attend(self, is_there: Callable[[], bool]) -> Callable[[], None]:
@@ -186,7 +186,7 @@ class Session(TurnControl, WatchingSession):
         Returns
         -------
         stop : callable
-            Ends it.
+            Stops it.
         """
         return self._calls.approvals.attend(is_there)
 
@@ -206,7 +206,7 @@ class Session(TurnControl, WatchingSession):
         Returns
         -------
         stop : callable
-            Ends it.
+            Stops it.
         """
         return self._journal.listen(listener)
 
@@ -321,7 +321,7 @@ def _checked_piece(piece: Any) -> Content:
 
 
 def _names_sound(piece: str | Path) -> bool:
-    """Whether somebody means a file that is there, not its name."""
+    """Return whether somebody means a file that is there, not its name."""
     try:
         return is_sound_file(Path(piece))
     except (OSError, ValueError):

@@ -37,7 +37,7 @@ class ToolCall:
     call_id: str
     name: str
     arguments: Mapping[str, Any]
-    """Not checked yet; empty where they are no JSON object."""
+    """Not checked yet; empty if they are no JSON object."""
     server_label: str = ""
     """The MCP server that would run it; empty for a function that runs here."""
 
@@ -76,7 +76,7 @@ class Approvals:
         return stop
 
     def decide(self, call_id: str, approved: bool) -> None:
-        """Answer a question; does nothing where it is not open."""
+        """Answer a question; does nothing if it is not open."""
         _, answer = self._open.get(call_id, (None, None))
         if answer is not None and not answer.done():
             answer.set_result(approved)
@@ -160,7 +160,7 @@ MOST_CALLS = 32
 
 
 class ToolCalls:
-    """Answers function calls. It lives on the I/O thread, but for being made.
+    """Answers function calls. It runs on the I/O thread, except the constructor.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ class _Round:
     """The turn of the person's that it belongs to."""
     call_ids: set[str]
     next: asyncio.Future[Reply | None]
-    """The response that follows; `None` where the person has begun something else."""
+    """The response that follows; `None` if the person has begun something else."""
     timeout_s: float | None
     """How long the server may be silent about it."""
     task: asyncio.Task[None] | None = None
@@ -331,7 +331,7 @@ class ToolTurns:
 
     @property
     def is_busy(self) -> bool:
-        """Whether calls are on their way to the next response."""
+        """True if calls are on their way to the next response."""
         return bool(self._tasks)
 
     def asked(self, request_id: str, options: ResponseOptions, number: int, timeout_s: float | None) -> None:
@@ -476,7 +476,7 @@ class ToolTurns:
                 after.next.set_result(following)
 
     def _options_after(self, after: _Round) -> ResponseOptions:
-        """Return the options of the response that follows: those of the one before, but no call for ever."""
+        """Return the options of the response that follows: those of the one before, but no call forever."""
         choice = after.options.tool_choice
         if choice is UNSET:
             choice = setting_at(self._line.protocol.session, "tool_choice") or "auto"
@@ -518,7 +518,7 @@ class ToolTurns:
             return
 
     def _is_made(self, item_id: str, event: Any) -> bool:
-        """Whether an event says that the call of an item, or the one that it asked for, has been made."""
+        """Return whether an event says that the call of an item, or the one that it asked for, has been made."""
         if isinstance(event, ev.ResponseMcpCallCompleted | ev.ResponseMcpCallFailed):
             made = self._line.journal.conversation.turn(event.item_id)
         elif isinstance(event, ev.ConversationItemDone | ev.ResponseOutputItemDone) and event.item.type == "mcp_call":

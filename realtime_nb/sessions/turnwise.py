@@ -67,7 +67,7 @@ class TurnwiseSession(MessageControl):
             Words, speech and pictures of one message, in their order; a picture is whatever `Picture.of` takes, e.g.
             a `Picture`, a PIL image, an array, a `pathlib.Path` or a matplotlib figure.
         timeout_s : float or None, default 120
-            How long the server may give no sign of the answer, in seconds; `None` waits for ever. Each piece of the
+            How long the server may give no sign of the answer, in seconds; `None` waits forever. Each piece of the
             answer begins the time anew, so that a long answer is never cut; one that is not streamed comes in one
             piece. Waiting for the questions before, for tools, for approval, or for a server that has too much to do
             does not count.

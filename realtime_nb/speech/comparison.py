@@ -34,7 +34,7 @@ class Cell:
     cost_usd: float | None = None
     """What the question cost, as `Conversation.costs` counts it: all rounds of tools, and writing it down, once each.
 
-    Of a question that failed it is what was billed all the same. `None` where a price is not known, or the server did
+    Of a question that failed it is what was billed all the same. `None` if a price is not known, or the server did
     not say what a whole answer took.
     """
     cost_remarks: str = ""
@@ -42,7 +42,7 @@ class Cell:
     tokens_in: int | None = None
     tokens_out: int | None = None
     heard: str = ""
-    """The person's words as the system wrote them down; empty where it does not."""
+    """The person's words as the system wrote them down; empty if it does not."""
     wer: float | None = None
     """Word error rate of `heard`, where there is a reference."""
     reply: str = ""

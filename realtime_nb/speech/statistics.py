@@ -20,7 +20,7 @@ class Difference(NamedTuple):
     high: float
     """Upper end of the 95 % interval."""
     effect: float | None
-    """The mean over the standard deviation of the differences; `None` where they do not differ from each other."""
+    """The mean over the standard deviation of the differences; `None` if they do not differ from each other."""
     pairs: int
     """How many pairs there are."""
 

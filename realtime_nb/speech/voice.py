@@ -55,7 +55,7 @@ class Prosody:
     """
 
     pitch_hz: float | None
-    """Median of the fundamental, 65 to 450; `None` where nothing is voiced, or most of it is outside of that."""
+    """Median of the fundamental, 65 to 450; `None` if nothing is voiced, or most of it is outside of that."""
     pitch_range_semitones: float | None
     """From the 5th to the 95th percentile of the fundamental."""
     loudness_db: float
@@ -186,7 +186,7 @@ class VoiceMeasures(Record):
     duration_s: float
     """Length of the clip."""
     pitch_hz: float | None
-    """Median of the fundamental, 65 to 450; `None` where nothing is voiced."""
+    """Median of the fundamental, 65 to 450; `None` if nothing is voiced."""
     pitch_sd_semitones: float | None
     """Standard deviation of the fundamental, from 0 for a monotone."""
     pitch_range_semitones: float | None
@@ -200,7 +200,7 @@ class VoiceMeasures(Record):
     loudness_lufs: float | None
     """Integrated loudness, -70 to about 0; `None` for less than 0.15 s of sound, and for silence."""
     dnsmos_ovrl: float | None = None
-    """Overall quality, 1 to 5; `None` where it was not asked for."""
+    """Overall quality, 1 to 5; `None` if it was not asked for."""
     dnsmos_sig: float | None = None
     """How little the speech itself is distorted, 1 to 5."""
     dnsmos_bak: float | None = None

@@ -27,11 +27,11 @@ class Word:
     others: tuple[str, ...] = ()
     """What else is said for what is written there; ``""`` where nothing has to be."""
     is_number: bool = False
-    """Whether `text` is a number in digits, perhaps with a decimal point."""
+    """True if `text` is a number in digits, perhaps with a decimal point."""
     suffix: str = ""
     """``"th"`` for an ordinal number, ``"s"`` for a decade."""
     is_tied: bool = False
-    """Whether a hyphen ties it to the word before."""
+    """True if a hyphen ties it to the word before."""
 
 
 #: A reading before its place in the text is known: what is said, and what else may be.
@@ -188,7 +188,7 @@ def words_of(text: str, language: str | None = "en") -> list[Word]:
 
 
 def is_english(language: str) -> bool:
-    """Whether a language is English: ``en``, ``eng``, ``en-GB``, ``en_US``, ``English``."""
+    """Return whether a language is English: ``en``, ``eng``, ``en-GB``, ``en_US``, ``English``."""
     return re.split(r"[-_\s]", language.strip().lower())[0] in ("en", "eng", "english")
 
 
@@ -423,7 +423,7 @@ def _numbers(pieces: Sequence[Word]) -> Iterator[Word]:
 
 
 def _is_of_date(pieces: Sequence[Word], at: int) -> bool:
-    """Whether a word is what people say in a date, and do not write: "the" third "of" March, March "the" third."""
+    """Return whether a word is said but not written in a date: "the" third "of" March, March "the" third."""
     if pieces[at].text == "of":
         return at > 0 and _text(pieces, at + 1) in _MONTHS and _is_ordinal(pieces[at - 1])
     if pieces[at].text != "the":
@@ -564,7 +564,7 @@ def _decimals(pieces: Sequence[Word], at: int, *, is_behind: bool = False) -> tu
 
 
 def _is_zero(pieces: Sequence[Word], at: int) -> bool:
-    """Whether a word is a zero; "oh" is one beside other digits."""
+    """Return whether a word is a zero; "oh" is one beside other digits."""
     if _text(pieces, at) in _ZEROS:
         return True
     if _text(pieces, at) not in _LETTER_ZEROS:
@@ -592,5 +592,5 @@ def _is_value(digits: str) -> bool:
 
 
 def _text(pieces: Sequence[Word], at: int) -> str:
-    """Return the word at a place; empty where there is none, or digits."""
+    """Return the word at a place; empty if there is none, or digits."""
     return pieces[at].text if 0 <= at < len(pieces) and not pieces[at].is_number else ""

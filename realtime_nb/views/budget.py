@@ -90,7 +90,7 @@ class AudioBudget:
     def __init__(self, limit_mb: float | None = None, *, turns: int = 0):
         self.limit_mb = display_options.audio_mb if limit_mb is None else limit_mb
         self.is_long = turns > display_options.full_turns
-        """Whether only the end has players."""
+        """True if only the end has players."""
         self.left_out: list[float] = []
         """Seconds that are missing of each clip that was cut or left out."""
         self._left_bytes = math.floor(self.limit_mb * 1e6)

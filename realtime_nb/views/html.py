@@ -57,7 +57,7 @@ def note(text: str) -> str:
 
 
 def left_out(budget: AudioBudget, where: str) -> str:
-    """Return a note on the audio that the players of an output do not hold; empty where they hold all.
+    """Return a note on the audio that the players of an output do not hold; empty if they hold all.
 
     Parameters
     ----------

@@ -59,9 +59,9 @@ class Panel(NamedTuple):
     highest: float | None = None
     """Where the axis ends, where that is known; it begins at 0, or below where there are such values."""
     is_log: bool = False
-    """Whether equal steps are equal ratios; all values are above 0 then."""
+    """True if equal steps are equal ratios; all values are above 0 then."""
     is_difference: bool = False
-    """Whether 0 is what all is measured against: it has a line, and is not the axis' end."""
+    """True if 0 is what all is measured against: it has a line, and is not the axis' end."""
 
 
 def draw(panels: Sequence[Panel], *, ink: str = "black", width_mm: float = WIDTH_MM) -> Figure:

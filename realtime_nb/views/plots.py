@@ -94,7 +94,7 @@ class Bar(NamedTuple):
     text: str = ""
     """Written behind it."""
     thin: bool = False
-    """Whether it is drawn below the others of its row."""
+    """True if it is drawn below the others of its row."""
 
 
 def bars(rows: Sequence[tuple[str, Sequence[Bar]]], *, xlabel: str, legend: Mapping[str, str] | None = None) -> bytes:

@@ -331,7 +331,7 @@ def spectrogram(
 
 
 def _told_words(words: Mapping[str, Sequence[Word]] | Sequence[Word] | None, tracks: list[Track]) -> dict[str, Any]:
-    """Return the caller's words by side; empty where none are given."""
+    """Return the caller's words by side; empty if none are given."""
     if words is None:
         return {}
     names = [track.name for track in tracks]

@@ -39,12 +39,12 @@ class Piece:
     from_s: float
     to_s: float
     heard_s: float | None = None
-    """How much of the sound was heard before playback was stopped; `None` where it was not."""
+    """How much of the sound was heard before playback was stopped; `None` if it was not."""
     words: tuple[Word, ...] = ()
 
     @classmethod
     def of(cls, sound: AudioClip | Turn) -> Piece | None:
-        """Return a whole sound that begins at zero; `None` where there is none. Nothing is decoded."""
+        """Return a whole sound that begins at zero; `None` if there is none. Nothing is decoded."""
         length_s = duration_s(sound)
         if not length_s:
             return None
@@ -101,7 +101,7 @@ class Track:
     """All sound of one side, in the order of time."""
 
     name: str
-    """As a person reads it; empty where there is only one side and nobody's."""
+    """As a person reads it; empty if there is only one side and nobody's."""
     pieces: list[Piece] = field(default_factory=list)
 
 

@@ -121,7 +121,7 @@ def draw(comparison: TurnDetectionComparison, points: Sequence[tuple[float, floa
     comparison : TurnDetectionComparison
         What it shows is drawn on one clock.
     points : sequence of (float, float) or None
-        For each setting its latency in ms, and the share of speech that it clips; `None` where it has none.
+        For each setting its latency in ms, and the share of speech that it clips; `None` if it has none.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def _legend(has_false_starts: bool) -> list[Artist]:
 
 
 def _is_between(cut: Cut, start_ms: float, stop_ms: float) -> bool:
-    """Whether something of it is to be seen."""
+    """Return whether something of it is to be seen."""
     times = [time for turn in cut.found for time in (turn.start_ms, turn.ended_at_ms)]
     times += [cut.spoken.start_ms, cut.spoken.end_ms] if cut.spoken else []
     return min(times) < stop_ms and max(times) > start_ms

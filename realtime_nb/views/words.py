@@ -43,7 +43,7 @@ def said(turn: Turn) -> str:
 
 
 def shown(turn: Turn) -> str:
-    """Return in words that pictures were shown; empty where none were."""
+    """Return in words that pictures were shown; empty if none were."""
     return " ".join(shown_each(turn))
 
 

@@ -203,7 +203,7 @@ class PageClock:
         )
 
     def ago_ms(self, page_ms: float) -> float | None:
-        """Return how long ago it was that time in the page; `None` where that is not known."""
+        """Return how long ago it was that time in the page; `None` if that is not known."""
         return None if self._best is None else _now_ms() - (page_ms - self._best.offset_ms)
 
     def on_answer(self, message: dict[str, Any]) -> None:

@@ -57,7 +57,7 @@ class Camera(BaseWidget):
     constraints = traitlets.Dict(DEFAULT_CONSTRAINTS).tag(sync=True)
     """Video constraints of `getUserMedia`. Default: 1280 × 720 if possible. A `stream` brings its own."""
     active = traitlets.Bool(False)
-    """Whether the camera is open. Either side may set it. Default: `False`."""
+    """True if the camera is open. Either side may set it. Default: `False`."""
 
     def __init__(self, stream: Widget | None = None, **kwargs: Any):
         self._numbers = itertools.count(1)

@@ -115,9 +115,9 @@ class Microphone(StreamTraits, BaseWidget):
     _shared = ("recording", "muted")
 
     recording = traitlets.Bool(False)
-    """Whether the microphone is open. Either side may set it. Default: `False`."""
+    """True if the microphone is open. Either side may set it. Default: `False`."""
     muted = traitlets.Bool(False)
-    """Whether silence is recorded in place of the sound. Either side may set it. Default: `False`."""
+    """True if silence is recorded in place of the sound. Either side may set it. Default: `False`."""
     level = traitlets.Float(0.0)
     """Loudness of the last 20 ms: root mean square, full scale 1.0."""
 
@@ -140,7 +140,7 @@ class Microphone(StreamTraits, BaseWidget):
         Returns
         -------
         stop : callable
-            Ends the calls.
+            Stops the calls.
         """
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback) if callback in self._listeners else None

@@ -83,14 +83,14 @@ class VoicePanel(StreamTraits, BaseWidget):
     _pages = traitlets.Int(0).tag(sync=True)
 
     hands_free = traitlets.Bool(True)
-    """Whether the server finds the turns; otherwise the person holds a button. Either side may set it."""
+    """True if the server finds the turns; otherwise the person holds a button. Either side may set it."""
     half_duplex = traitlets.Bool(False)
-    """Whether the microphone sends silence while the voice plays, so that it cannot hear itself; the Interrupt button
+    """True if the microphone sends silence while the voice plays, so that it cannot hear itself; the Interrupt button
     and the Escape key still stop it. Hands-free only. Either side may set it. Default: `False`."""
     camera = traitlets.Instance(Camera, allow_none=True, read_only=True).tag(sync=True, **widget_serialization)
     """The camera that the person can show pictures with, or `None`. Read only."""
     muted = traitlets.Bool(False)
-    """Whether the microphone sends silence. Either side may set it. Default: `False`."""
+    """True if the microphone sends silence. Either side may set it. Default: `False`."""
     state = traitlets.Unicode("closed", read_only=True)
     """The session's state: "closed", "connecting" or "open". Read only."""
 

@@ -223,7 +223,7 @@ class Line:
 
     @property
     def _may_sound(self) -> bool:
-        """Whether something sounds, or soon will."""
+        """True if something sounds, or soon will."""
         return self.playback.busy or bool(self._held) or self._phase == "thinking" or self._tools.busy
 
     def _make_silent(self) -> None:

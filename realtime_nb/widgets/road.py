@@ -160,7 +160,7 @@ class _Connection(ServerConnection):
 
 
 class Door:
-    """The WebSocket server that all roads of this kernel go through. Lives on the I/O thread.
+    """The WebSocket server that all roads of this kernel go through. Runs on the I/O thread.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ class Door:
         self._roads.pop(road.token, None)
 
     def allows(self, origin: str | None) -> bool:
-        """Whether a page of this origin may come in: on loopback, or named by its widget over the comm."""
+        """Return whether a page of this origin may come in: on loopback, or named by its widget over the comm."""
         return origin is not None and (origin in self.origins or urlsplit(origin).hostname in _LOOPBACK)
 
     def _road_for(self, path: str) -> Road | None:

@@ -93,7 +93,7 @@ def in_words(turn: Turn) -> list[dict[str, str]]:
 
 
 class Thumbnails:
-    """Makes pictures small, in a thread: decoding takes the I/O thread's time from the sound. Lives on the I/O thread.
+    """Makes pictures small, in a thread: decoding takes the I/O thread's time from the sound. Runs on the I/O thread.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ class Rows:
         return row_of(turn, was_asked=turn.item_id not in self._unasked, pictures=self._pictures)
 
     def _is_unasked(self, item_id: str) -> bool:
-        """Whether a row is not the person's: up to the first that is, nobody has asked anything."""
+        """Return whether a row is not the person's: up to the first that is, nobody has asked anything."""
         turn = self._conversation.turn(item_id)
         return turn is None or turn.role != "user"
 

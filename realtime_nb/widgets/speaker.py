@@ -108,7 +108,7 @@ def _levels(y: Samples) -> Samples:
 
 
 class EchoWatch:
-    """Compares each answer that speech has stopped with what the microphone heard. Lives on the I/O thread.
+    """Compares each answer that speech has stopped with what the microphone heard. Runs on the I/O thread.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ class EchoWatch:
         return echo if echo.likeness >= ECHO_LIKENESS else None
 
     def _window(self, end_ms: float, length_ms: float) -> Samples | None:
-        """Return what was heard in the `length_ms` before a time; `None` where some of it is missing."""
+        """Return what was heard in the `length_ms` before a time; `None` if some of it is missing."""
         pcm = b"".join(pcm for _, pcm in self._heard)
         if not pcm:
             return None
@@ -295,12 +295,12 @@ class Playback:
             self._had.add(item_id)
 
     def has_had(self, item_id: str) -> bool:
-        """Whether anything of an item was sent to a page, or refused."""
+        """Return whether anything of an item was sent to a page, or refused."""
         return item_id in self._had
 
     @property
     def busy(self) -> bool:
-        """Whether the page has something to play, or is about to get it."""
+        """True if the page has something to play, or is about to get it."""
         return bool(self._items)
 
     def forget(self) -> None:
@@ -385,9 +385,9 @@ class Speaker(BaseWidget):
     _parts_needed = ("road.js", "carrier.worker.js", "audio.js", "player.worklet.js")
 
     playing = traitlets.Bool(False, read_only=True)
-    """Whether something sounds or waits to sound. Read only."""
+    """True if something sounds or waits to sound. Read only."""
     blocked = traitlets.Bool(False, read_only=True)
-    """Whether the browser waits for a click before it lets the page sound. Read only."""
+    """True if the browser waits for a click before it lets the page sound. Read only."""
     underruns = traitlets.Int(0, read_only=True)
     """How often the queue ran dry inside an item. Read only."""
 
@@ -454,7 +454,7 @@ class Speaker(BaseWidget):
         Returns
         -------
         stop : callable
-            Ends the calls.
+            Stops the calls.
         """
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback) if callback in self._listeners else None

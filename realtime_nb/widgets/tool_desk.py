@@ -32,7 +32,7 @@ class ToolDesk:
 
     @property
     def busy(self) -> bool:
-        """Whether a tool runs, or waits for approval."""
+        """True if a tool runs, or waits for approval."""
         return bool(self._running or self._session.open_approvals)
 
     def on_event(self, event: Any) -> None:

@@ -51,7 +51,7 @@ class Context:
 
     @property
     def is_silence(self) -> bool:
-        """Whether the last turn is one that nobody spoke in: the server took it after a while."""
+        """True if the last turn is one that nobody spoke in: the server took it after a while."""
         return self.last is not None and self.last.is_silence
 
     @property

@@ -47,7 +47,7 @@ def numbers_in(text: str) -> list[float]:
 
 
 def _goes_on(spoken: list[str], token: str) -> bool:
-    """Whether a word belongs to the number before it: "twenty five" is one number, "five twenty" two."""
+    """Return whether a word belongs to the number before it: "twenty five" is one number, "five twenty" two."""
     if token in _SCALES:
         return True
     if spoken[-1] in _SCALES:
@@ -304,7 +304,7 @@ _QUOTED = re.compile(r"[\"“'‘](\w[\w -]*)[\"”'’]")
 
 
 def remark_on(instructions: str, entries: Sequence[Entry]) -> str | None:
-    """Return what instructions ask for about a conversation; `None` where they ask for nothing of the kind.
+    """Return what instructions ask for about a conversation; `None` if they ask for nothing of the kind.
 
     Parameters
     ----------
@@ -357,7 +357,7 @@ _ASKS = re.compile(
 
 
 def asks_about_pictures(said: str) -> bool:
-    """Whether somebody seems to ask about something that was shown."""
+    """Return whether somebody seems to ask about something that was shown."""
     return _ASKS.search(said.lower()) is not None
 
 

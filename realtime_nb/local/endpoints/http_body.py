@@ -135,7 +135,7 @@ log = logging.getLogger(__name__)
 #: What the API takes, too: 25 MiB.
 LARGEST_BODY = 25 * 1024 * 1024
 # A client that is refused in the middle of its body may lose the answer with the connection, so a body that is too
-# large is read on to its end; but not for ever.
+# large is read on to its end; but not forever.
 _MOST_READ = 8 * LARGEST_BODY
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -35,7 +35,8 @@ def count_values(text: bytes | bytearray, most: int) -> int:
 
 
 def is_too_deep(data: Any) -> bool:
-    """Whether arrays and objects lie in each other more than `MOST_DEPTH` deep, which no later reader could follow."""
+    """Return whether arrays and objects are nested more than `MOST_DEPTH` deep, too deep for the readers that
+    follow."""
     level = [data]
     for _ in range(MOST_DEPTH):
         level = [inner for value in level for inner in _inside(value) if isinstance(inner, dict | list)]
@@ -104,7 +105,7 @@ class Fields:
         return f"{self._path}.{name}" if self._path else name
 
     def has(self, name: str) -> bool:
-        """Whether a field is there, and not null."""
+        """Return whether a field is there, and not null."""
         return self.data.get(name) is not None
 
     def text(self, name: str, default: Any = _REQUIRED) -> Any:

@@ -44,7 +44,7 @@ class Part:
     heard: str | None = None
     """What the recogniser made of a person's sound; `None` until it was asked."""
     transcribed: bool = False
-    """Whether a client is told the words of a person's sound."""
+    """True if a client is told the words of a person's sound."""
     pcm: bytes | bytearray = b""
     """PCM16 at `sample_rate`; empty when it was let go to save memory."""
     sample_rate: int = WIRE_SAMPLE_RATE
@@ -90,7 +90,7 @@ class Entry:
     arguments: str = ""
     output: str = ""
     is_silence: bool = False
-    """Whether it is the turn of a person who said nothing for as long as the idle timeout."""
+    """True if it is the turn of a person who said nothing for as long as the idle timeout."""
     revision: int = 0
     """Grows when the item changes after it was read, so that a cached context with it is no longer the same."""
 

@@ -25,7 +25,7 @@ class Ears(Protocol):
 
     @property
     def is_overloaded(self) -> bool:
-        """Whether another turn would wait too long."""
+        """True if another turn would wait too long."""
         ...
 
     def join(self) -> None:

@@ -28,7 +28,7 @@ class Outbox:
     def __init__(self) -> None:
         self._messages: deque[str | BaseException | None] = deque()
         self.expired = False
-        """Whether the session's time is over, and the client was told."""
+        """True if the session's time is over, and the client was told."""
         self._bytes = 0
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()

@@ -112,7 +112,7 @@ def _settings(lm: Path, dictionary: Path, hurried: bool) -> dict[str, Any]:
 
 @functools.cache
 def _library() -> Any:
-    """Return pocketsphinx' C library, or `None` where the extension does not export it."""
+    """Return pocketsphinx' C library, or `None` if the extension does not export it."""
     try:
         from pocketsphinx import _pocketsphinx
     except ImportError as error:

@@ -254,7 +254,7 @@ class LocalEars:
 
     @property
     def hears_all(self) -> bool:
-        """Whether words are heard that nobody expects."""
+        """True if words are heard that nobody expects."""
         return self.open_vocabulary and self._sessions <= FEW_SESSIONS
 
     def join(self) -> None:
@@ -267,7 +267,7 @@ class LocalEars:
 
     @property
     def is_overloaded(self) -> bool:
-        """Whether another turn would wait too long."""
+        """True if another turn would wait too long."""
         return self.wait_s > LONGEST_WAIT_S
 
     async def warm_up(self, vocabulary: Sequence[str] = ()) -> None:

