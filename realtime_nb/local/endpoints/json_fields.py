@@ -35,8 +35,7 @@ def count_values(text: bytes | bytearray, most: int) -> int:
 
 
 def is_too_deep(data: Any) -> bool:
-    """Return whether arrays and objects are nested more than `MOST_DEPTH` deep, too deep for the readers that
-    follow."""
+    """Return whether arrays and objects are nested more than `MOST_DEPTH` deep, too deep to read."""
     level = [data]
     for _ in range(MOST_DEPTH):
         level = [inner for value in level for inner in _inside(value) if isinstance(inner, dict | list)]
