@@ -120,10 +120,7 @@ def unseal(text: bytes) -> bytes | None:
 def read_sealed(data: bytes) -> tuple[dict[str, Any], bool]:
     """Return the JSON object of a file, and whether it is as it was written, or of a version that sealed nothing.
 
-    Raises
-    ------
-    ValueError
-        If it is no JSON object.
+    Raises `ValueError` if it is no JSON object.
     """
     tree = json.loads(data)
     if not isinstance(tree, dict):
@@ -192,22 +189,8 @@ _holding = threading.RLock()  # The collector may come to `__del__` while it is 
 class FolderLock:
     """The right to write into a folder, which one writer has; whatever ends its process gives it back.
 
-    Parameters
-    ----------
-    folder : Path
-        The folder; it gets a file that says who writes, until `release`.
-    name : str
-        Of that file.
+    Raises `FolderInUse` if somebody else writes there; `OSError` if the file cannot be written.
 
-    Raises
-    ------
-    FolderInUse
-        If somebody else writes there.
-    OSError
-        If the file cannot be written.
-
-    Notes
-    -----
     A record lock (``fcntl.lockf``), which its process alone has: a pool's workers that outlive it do not keep it, and
     network file systems know it. Where there is none, the file's host and process count.
     """

@@ -100,13 +100,8 @@ class QuietLogger(logging.LoggerAdapter[logging.Logger]):
 class Secrets:
     """Hides secrets in what is about to be written.
 
-    Parameters
-    ----------
-    known : iterable of str
-        Secrets that are known.
-    alone : bool, default False
-        Whether there are no others; else those of the environment, and all that this process ever held as `Secret`, are
-        added.
+    `alone`: whether there are no others; else those of the environment, and all that this process ever held as
+    `Secret`, are added.
     """
 
     def __init__(self, known: Iterable[str] = (), *, alone: bool = False):

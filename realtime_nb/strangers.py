@@ -22,15 +22,7 @@ _LINES, _PER_S = 10, 60.0
 
 
 class Strangers:
-    """The connections of one port that have not shown a valid key. Belongs to one event loop.
-
-    Parameters
-    ----------
-    most : int, default 128
-        How many there may be; one more ends the oldest.
-    longest_s : float, default 10
-        How long each may take.
-    """
+    """The connections of one port that have not shown a valid key. Belongs to one event loop."""
 
     def __init__(self, *, most: int = MOST_STRANGERS, longest_s: float = LONGEST_S):
         self._most = most

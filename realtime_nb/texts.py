@@ -22,15 +22,9 @@ _CURE = "save it as UTF-8 in the program that made it"
 def read_text(path: Path, error: type[RealtimeError] = SettingsError, *, is_log: bool = False) -> str:
     """Return the text of a file in UTF-8, or with a byte order mark in UTF-16.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    error : type, default SettingsError
-        What is raised where it cannot be read; the message names the file, the place, and the way out.
-    is_log : bool, default False
-        Whether a program that was killed may have written it: half a character at the end, and the zeros that a file
-        system puts where nothing was written, are left out.
+    `error`: what is raised where it cannot be read; the message names the file, the place, and the way out.
+    `is_log`: whether a program that was killed may have written it: half a character at the end, and the zeros that a
+    file system puts where nothing was written, are left out.
     """
     try:
         data = path.read_bytes()

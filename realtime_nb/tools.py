@@ -327,17 +327,9 @@ def tool(
 def read_tools(tools: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, Tool]]:
     """Take what a caller gives as tools: functions, `Tool`s, and tools in the API's own shape.
 
-    Returns
-    -------
-    definitions : list of dict
-        All of them as the API takes them.
-    functions : dict of str to Tool
-        Those that can be run here, by name.
+    Returns all of them as the API takes them, and by name those that can be run here.
 
-    Raises
-    ------
-    SettingsError
-        If something is no tool, or two have one name.
+    Raises `SettingsError` if something is no tool, or two have one name.
     """
     definitions: list[dict[str, Any]] = []
     functions: dict[str, Tool] = {}

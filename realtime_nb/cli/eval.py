@@ -216,10 +216,7 @@ def _tools(path: Path) -> list[dict[str, Any]]:
 def parse_conditions(text: str) -> tuple[Condition, ...]:
     """Return the conditions that a text names, e.g. ``"noise:10+telephone"``.
 
-    Raises
-    ------
-    SettingsError
-        If one is not known, or its number is missing or impossible.
+    Raises `SettingsError` if one is not known, or its number is missing or impossible.
     """
     return tuple(_condition(each.strip(), text) for each in text.split("+") if each.strip() != "clean")
 

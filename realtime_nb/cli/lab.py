@@ -44,19 +44,9 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 def lab(folder: Path, arguments: Sequence[str] = ()) -> None:
     """Put the tutorials into a folder and serve it by JupyterLab, until that ends.
 
-    Parameters
-    ----------
-    folder : Path
-        Where. What is there already stays as it is, and so does what a person wrote into it.
-    arguments : sequence of str, optional
-        Passed on to JupyterLab.
+    What is in the folder already stays as it is, and so does what a person wrote into it.
 
-    Raises
-    ------
-    MissingExtra
-        If JupyterLab is not installed.
-    OSError
-        If the folder cannot be written to.
+    Raises `MissingExtra` if JupyterLab is not installed; `OSError` if the folder cannot be written to.
     """
     try:
         from jupyterlab.labapp import LabApp

@@ -32,13 +32,6 @@ def heard_text(parts: Iterable[SpokenPart], played_ms: float) -> str:
     """Return the text of the first `played_ms` of audio, always a beginning of the whole text.
 
     A part without audio is read and not heard; it counts where all audio before it was heard.
-
-    Parameters
-    ----------
-    parts : iterable of SpokenPart
-        In their order; their audio is played one after the other.
-    played_ms : float
-        Since the beginning of the first.
     """
     heard: list[str] = []
     for part in parts:

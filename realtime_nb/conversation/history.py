@@ -31,15 +31,9 @@ def items_of(
 ) -> list[Item]:
     """Return turns as items to create, under their own ids; turns of which nothing can be told are left out.
 
-    Parameters
-    ----------
-    turns : iterable of Turn
-        In the conversation's order.
-    with_sound : bool
-        Whether the person's sound is told where it is kept; otherwise words stand for it where they are known, which
-        cost less.
-    encode : callable
-        Puts a clip into the session's input format; by default PCM16 at the clip's own rate.
+    `with_sound`: whether the person's sound is told where it is kept; otherwise words stand for it where they are
+    known, which cost less.
+    `encode`: puts a clip into the session's input format; by default PCM16 at the clip's own rate.
     """
     told = [item for turn in turns if (item := _item_of(turn, with_sound, encode)) is not None]
     called = {item.call_id for item in told if item.type == "function_call"}
@@ -80,13 +74,7 @@ def _content_of(part: Part, with_sound: bool, encode: Callable[[AudioClip], byte
 
 @dataclass(frozen=True)
 class History:
-    """What a session begins with.
-
-    Parameters
-    ----------
-    items : tuple of Item
-        With names of their own; sound is PCM16 at 24 kHz.
-    """
+    """What a session begins with."""
 
     items: tuple[Item, ...] = ()
 
@@ -94,10 +82,7 @@ class History:
     def of(cls, given: Any) -> History:
         """Read what a caller gives: `None`, messages, pairs, a `Conversation`, or something that has one.
 
-        Raises
-        ------
-        SettingsError
-            If it is none of these.
+        Raises `SettingsError` if it is none of these.
         """
         if given is None:
             return cls()

@@ -36,13 +36,6 @@ class InputTrack:
     """A growing track of wire audio of which only what a turn may still need is kept.
 
     Positions are in ms of all audio ever appended, as the server counts them.
-
-    Parameters
-    ----------
-    encoding : str, default "audio/pcm"
-        The session's input format.
-    start_ms : float, default 0.0
-        How much was appended before, in another encoding.
     """
 
     def __init__(self, encoding: str = "audio/pcm", *, start_ms: float = 0.0) -> None:

@@ -23,15 +23,7 @@ _CLICK = "{} (click the button above)"
 def diagnose(facts: Facts) -> Checkup:
     """Return the lines that the facts known so far allow.
 
-    Parameters
-    ----------
-    facts : Facts
-        What is `None` there makes no line.
-
-    Returns
-    -------
-    checkup : Checkup
-        Broken things do not hide others: each line stands for itself.
+    Broken things do not hide others: each line stands for itself.
     """
     lines = [*rules_kernel.checks(facts), *rules_page.checks(facts), *rules_voice.checks(facts)]
     lines += [Check("doctor", "warning", problem, "please report this, with these lines") for problem in facts.problems]

@@ -41,17 +41,7 @@ def tone() -> bytes:
 
 
 class CommProbe:
-    """True if widget messages are handled while the kernel's main thread is busy.
-
-    Parameters
-    ----------
-    run_on_main : callable
-        Lets the kernel's main thread call a function as soon as it is free.
-    ask_page : callable
-        Lets the page send so many messages.
-    tell : callable
-        Called with what was found, on the I/O thread.
-    """
+    """True if widget messages are handled while the kernel's main thread is busy."""
 
     def __init__(
         self,
@@ -91,17 +81,7 @@ class CommProbe:
 
 
 class CheckPanel(BaseWidget):
-    """Buttons for what needs a click, and the lines below them.
-
-    Parameters
-    ----------
-    checkup : callable
-        Returns the lines as they are now.
-    tell : callable
-        Called on the I/O thread with the name of a fact and the fact.
-    run_on_main : callable, optional
-        See `CommProbe`; without it widget messages are not tried.
-    """
+    """Buttons for what needs a click, and the lines below them."""
 
     _esm = static_text("doctor.js")
     _parts_needed = ("road.js", "carrier.worker.js", "audio.js", "capture.worklet.js", "player.worklet.js")

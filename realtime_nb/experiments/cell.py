@@ -38,30 +38,13 @@ from .talk import Talker
 def ask(session: Session, clip: AudioClip, *, live: bool, timeout_s: float) -> Reply:
     """Put a question to an open session, and wait for its answer; for a worker's own thread.
 
-    Parameters
-    ----------
-    session : Session
-        Of any kind.
-    clip : AudioClip
-        The question.
-    live : bool
-        Whether it is said as fast as it sounds, and the answer heard as fast as that sounds. A `RealtimeSession` with
-        turn detection gets it as from an open microphone (`RealtimeSession.listen_to`), and finds its turns; others
-        get it as a turn when it has been said.
-    timeout_s : float
-        How long to wait at most, on top of the time for which the question is said.
+    `live`: whether it is said as fast as it sounds, and the answer heard as fast as that sounds. A `RealtimeSession`
+    with turn detection gets it as from an open microphone (`RealtimeSession.listen_to`), and finds its turns; others
+    get it as a turn when it has been said.
+    `timeout_s`: how long to wait at most, on top of the time for which the question is said.
 
-    Returns
-    -------
-    reply : Reply
-        The last one.
-
-    Raises
-    ------
-    RealtimeError
-        If turn detection finds no turn in the clip; or whatever the session raises.
-    TimeoutError
-        If it takes too long.
+    Raises `RealtimeError` if turn detection finds no turn in the clip; or whatever the session raises; `TimeoutError`
+    if it takes too long.
     """
     if not live:
         # A silent server is told of by name before the time for the whole is over.

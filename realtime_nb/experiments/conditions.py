@@ -293,10 +293,7 @@ def named_pipelines(
 ) -> dict[str, Pipeline]:
     """Return pipelines by name; those without one are called after what they do.
 
-    Raises
-    ------
-    SettingsError
-        If there is none, two have the same name, or one holds what is no condition.
+    Raises `SettingsError` if there is none, two have the same name, or one holds what is no condition.
     """
     if conditions is None:
         return {"clean": ()}

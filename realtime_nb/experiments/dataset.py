@@ -72,17 +72,8 @@ def read_csv(path: Path, speaker: Speaker) -> Iterator[Example]:
 def read_table(path: Path, *needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a CSV file that are not empty, by their columns' names, each with its line; see `restored`.
 
-    Parameters
-    ----------
-    path : Path
-        The file. Between its cells are commas, semicolons or tabs.
-    needed : sequence of str
-        Columns, of each sequence one at least.
-
-    Raises
-    ------
-    SettingsError
-        If it cannot be read, a column is missing or there twice, or a row has more or fewer cells than columns.
+    Raises `SettingsError` if it cannot be read, a column is missing or there twice, or a row has more or fewer cells
+    than columns.
     """
     text = read_text(path)
     delimiter = _delimiter(text, needed)

@@ -39,18 +39,8 @@ _BY_TLS = "or, on a cluster with TLS, send it by client.register_plugin(Environ(
 def check_can_be_sent(work: Work, executor: Executor) -> None:
     """Raise where work cannot be sent to an executor's workers, or would take a key along.
 
-    Parameters
-    ----------
-    work : Work
-        One of each system is enough.
-    executor : concurrent.futures.Executor
-        Not one of threads.
-
-    Raises
-    ------
-    SettingsError
-        If it has a limiter, which no other process can share; cannot be pickled in the executor's way; or holds a key
-        of the environment, or the one that its session uses.
+    Raises `SettingsError` if it has a limiter, which no other process can share; cannot be pickled in the executor's
+    way; or holds a key of the environment, or the one that its session uses.
     """
     if work.limiter is not None:
         raise SettingsError("limiter= bounds threads of this process; on another executor concurrency= does")

@@ -49,24 +49,11 @@ _TABLES = ("csv", "parquet")
 class RunFolder:
     """The folder of a run.
 
-    Parameters
-    ----------
-    path : Path
-        Where.
-    about : dict
-        What the run is: ``seed``, ``systems``, ``cells`` (ids in order), ``examples`` (digests by id), ``conditions``
-        (by name). Of a run that is gone on with, what it was before is added.
-    resume : bool
-        Whether to go on with a run that is there.
-    table : {"csv", "parquet"}, default "csv"
-        Format of the table at the end.
+    `about`: what the run is: ``seed``, ``systems``, ``cells`` (ids in order), ``examples`` (digests by id),
+    ``conditions`` (by name). Of a run that is gone on with, what it was before is added.
 
-    Raises
-    ------
-    SettingsError
-        If there is a run and it must not be gone on with, or it is another one; or the folder cannot be written to.
-    MissingExtra
-        If nothing is installed that writes that table.
+    Raises `SettingsError` if there is a run and it must not be gone on with, or it is another one; or the folder cannot
+    be written to; `MissingExtra` if nothing is installed that writes that table.
     """
 
     def __init__(self, path: Path, about: dict[str, Any], *, resume: bool, table: str = "csv"):
@@ -258,10 +245,7 @@ class Run(NamedTuple):
 def read_run(path: Path) -> Run:
     """Return what a folder tells of a run, whatever became of it.
 
-    Raises
-    ------
-    SettingsError
-        If it tells of none.
+    Raises `SettingsError` if it tells of none.
     """
     remarks: list[str] = []
     about = _read_about(path, remarks)

@@ -61,15 +61,7 @@ class Grade:
 
 
 class GradingError(RealtimeError):
-    """A grader that came to no grade.
-
-    Parameters
-    ----------
-    message : str
-        What went wrong.
-    cost_usd : float, optional
-        What it cost all the same; `None` if that is not known.
-    """
+    """A grader that came to no grade."""
 
     def __init__(self, message: str, cost_usd: float | None = 0.0):
         super().__init__(message)
@@ -157,13 +149,8 @@ def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str,
 def graded(answer: Answer, graders: Mapping[str, Grader]) -> tuple[dict[str, Any], Exception | None]:
     """Let all graders look at an answer.
 
-    Returns
-    -------
-    columns : dict
-        ``grade_NAME`` and ``reason_NAME``, or the measures of a grader that has several; ``judge_cost_usd``, where
-        grading costs something.
-    error : Exception or None
-        The first that was raised; the other graders have graded all the same.
+    ``grade_NAME`` and ``reason_NAME``, or the measures of a grader that has several; ``judge_cost_usd``, where grading
+    costs something. The error is the first that was raised; the other graders have graded all the same.
     """
     columns: dict[str, Any] = {}
     costs: list[float | None] = []
@@ -225,15 +212,10 @@ class Expecting(Protocol):
 def grade_tool_calls(example: Expecting, calls: Sequence[ToolCall]) -> dict[str, Any]:
     """Compare the calls that were made with the one that should have been.
 
-    Returns
-    -------
-    grades : dict
-        ``tool_call_correctness`` (1 where the expected tool was called, once and nothing else; or none where none was
-        expected), ``tool_call_arg_correctness`` (1 where a call of it holds the expected arguments), and the call that
-        was compared, ``pred_tool_call`` and ``pred_tool_call_arg``. Empty where nothing is expected or ruled out.
+    ``tool_call_correctness`` (1 where the expected tool was called, once and nothing else; or none where none was
+    expected), ``tool_call_arg_correctness`` (1 where a call of it holds the expected arguments), and the call that was
+    compared, ``pred_tool_call`` and ``pred_tool_call_arg``. Empty where nothing is expected or ruled out.
 
-    Notes
-    -----
     The rules are the OpenAI cookbook's (``examples/evals/realtime_evals/shared/graders.py``): more arguments than
     expected are allowed; texts are compared without case and punctuation, ``order_id`` without spaces too,
     ``new_address`` with its abbreviations spelled out; a number equals its text; lists may be longer than expected.

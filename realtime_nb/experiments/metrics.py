@@ -268,12 +268,9 @@ def measure_talk(talk: Talk, scenario: Scenario, conversation: Conversation) -> 
 def grade_talk(talk: Talk, scenario: Scenario) -> dict[str, Any]:
     """Grade what is expected: the call of the scenario in all of it, and what each turn expects in its answer.
 
-    Returns
-    -------
-    grades : dict
-        ``tool_call_correctness`` and ``tool_call_arg_correctness``, as of `grade_tool_calls`; where the scenario itself
-        says nothing of calls, the mean over its turns; ``keywords_found``, the share of the turns' keywords that were
-        in their answers; ``task_success``, 1 where all of that is 1. What is not expected is absent.
+    ``tool_call_correctness`` and ``tool_call_arg_correctness``, as of `grade_tool_calls`; where the scenario itself
+    says nothing of calls, the mean over its turns; ``keywords_found``, the share of the turns' keywords that were in
+    their answers; ``task_success``, 1 where all of that is 1. What is not expected is absent.
     """
     calls = tool_calls_of([reply for each in talk.exchanges for reply in each.replies])
     graded = [_expected(each) for each in talk.exchanges]

@@ -147,24 +147,8 @@ def interval_of(
 ) -> Interval | None:
     """Estimate a group's mean or median.
 
-    Parameters
-    ----------
-    values : sequence of sequences of float
-        One for each example: what was measured of it, repeat by repeat.
-    statistic : {"mean", "median"}, default "mean"
-        Of all values together.
-    is_binary : bool, default False
-        Whether each value is right or wrong, 1 or 0.
-    seed : int, default 0
-        Of the resampling.
+    `None` if there are no values.
 
-    Returns
-    -------
-    interval : Interval or None
-        `None` if there are no values.
-
-    Notes
-    -----
     The bootstrap's percentile method with 2,000 resamples, in which whole examples are drawn with all their repeats
     (Efron & Tibshirani 1993, §13.3; for clusters Davison & Hinkley 1997, §3.8). Where values are right or
     wrong and the same in all repeats of an example, the mean's is Wilson's score interval (Wilson 1927): it has a width

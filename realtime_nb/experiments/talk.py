@@ -195,13 +195,7 @@ class Pace(Protocol):
 
 
 class Aloud:
-    """Speaks into an open microphone.
-
-    Parameters
-    ----------
-    session : RealtimeSession
-        Open, with turn detection.
-    """
+    """Speaks into an open microphone."""
 
     hears = True
 
@@ -240,13 +234,7 @@ class Aloud:
 
 
 class ByHand:
-    """Says whole turns to a session that does not hear while it speaks, and presses stop before one that cuts in.
-
-    Parameters
-    ----------
-    session : Session
-        Open.
-    """
+    """Says whole turns to a session that does not hear while it speaks, and presses stop before one that cuts in."""
 
     hears = False
 
@@ -303,17 +291,7 @@ class ByHand:
 
 
 class Talker:
-    """Has a scenario's conversation.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        What is said.
-    pipeline : tuple of Condition
-        What happens to each turn.
-    seed : int
-        Of that; each turn has chance of its own.
-    """
+    """Has a scenario's conversation."""
 
     def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int):
         self.talk = Talk()

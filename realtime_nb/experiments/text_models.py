@@ -38,25 +38,11 @@ def write(
 ) -> Written:
     """Ask a text model, and wait for what it writes; for a worker's own thread.
 
-    Parameters
-    ----------
-    messages : sequence of mapping
-        In Chat Completions' shape.
-    model : str or None
-        By default the text model of the backend's chain.
-    backend : Backend, str or None
-        As `Backend.find` takes it, here and now: so the key is that of this process.
-    timeout_s : float
-        How long it may take.
-    schema : mapping, optional
-        A JSON schema that the text should keep to. An endpoint that has no such thing is asked without it.
+    `backend`: as `Backend.find` takes it, here and now: so the key is that of this process.
+    `schema`: a JSON schema that the text should keep to. An endpoint that has no such thing is asked without it.
 
-    Raises
-    ------
-    ServerError
-        If the server refuses, or writes nothing; its `cost_usd` says what was billed all the same.
-    ConnectionLost
-        If it cannot be reached.
+    Raises `ServerError` if the server refuses, or writes nothing; its `cost_usd` says what was billed all the same;
+    `ConnectionLost` if it cannot be reached.
     """
     found, attempts = Backend.find(backend), 0
     while True:

@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 class Recognised:
     """Recognises what was said so far, once for each sound.
 
-    Parameters
-    ----------
-    session : dict, optional
-        The API's session object, whose instructions and tools make some words likelier than others.
+    `session`: the API's session object, whose instructions and tools make some words likelier than others.
     """
 
     def __init__(self, session: dict[str, Any] | None = None):
@@ -91,14 +88,8 @@ class GivenSound(NamedTuple):
 def sounds_of(source: Source) -> dict[str, GivenSound]:
     """Return what is listened to, by name.
 
-    Raises
-    ------
-    AudioError
-        If a recording has no sound of the person's.
-    SettingsError
-        If a run has no input audio, or a scenario's words are not known beforehand.
-    TypeError
-        If the source is something else.
+    Raises `AudioError` if a recording has no sound of the person's; `SettingsError` if a run has no input audio, or a
+    scenario's words are not known beforehand; `TypeError` if the source is something else.
     """
     if isinstance(source, AudioClip):
         return {"clip": GivenSound(source)}

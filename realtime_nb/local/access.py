@@ -35,13 +35,7 @@ class EphemeralKey:
 
 
 class EphemeralKeys:
-    """The keys that a server has given out.
-
-    Parameters
-    ----------
-    clock : callable
-        Unix time.
-    """
+    """The keys that a server has given out."""
 
     def __init__(self, clock: Callable[[], float] = time.time):
         self._clock = clock
@@ -50,10 +44,7 @@ class EphemeralKeys:
     def issue(self, session: dict[str, Any], lifetime_s: int) -> EphemeralKey:
         """Make a key that holds for `lifetime_s` seconds.
 
-        Raises
-        ------
-        ApiError
-            If there are too many.
+        Raises `ApiError` if there are too many.
         """
         now = self._clock()
         if len(self._keys) >= MOST_KEYS:
@@ -106,18 +97,8 @@ def key_of(scope: Scope) -> str | None:
 class Access:
     """ASGI middleware that lets in who holds the key.
 
-    Parameters
-    ----------
-    app : ASGIApp
-        What is behind the door.
-    api_key : str
-        The key.
-    loopback_only : bool
-        Whether only requests to this machine's own names are answered.
-    ephemeral_keys : EphemeralKeys
-        Keys that open WebSockets as well; the application finds the one that was used under ``"ephemeral_key"``.
-    strangers : Strangers
-        Learns which connections have shown a key.
+    `ephemeral_keys`: keys that open WebSockets as well; the application finds the one that was used under
+    ``"ephemeral_key"``.
     """
 
     def __init__(

@@ -13,19 +13,7 @@ from ..protocol.settings import Problem
 
 
 class ApiError(Exception):
-    """A refusal: an ``error`` event on a session's socket, a JSON body on HTTP.
-
-    Parameters
-    ----------
-    message : str
-        What is wrong, in a sentence.
-    code, param : str, optional
-        The API's code, and the path of the parameter that it is about.
-    type : str, default "invalid_request_error"
-        The API's class of the error.
-    status : int, default 400
-        The HTTP status, where the error is answered over HTTP.
-    """
+    """A refusal: an ``error`` event on a session's socket, a JSON body on HTTP."""
 
     def __init__(
         self,

@@ -38,12 +38,7 @@ class Disconnected(Exception):
 class FaultyOutbox(Outbox):
     """An outbox that changes what goes through it.
 
-    Parameters
-    ----------
-    faults : collection of str
-        Of `FAULTS`.
-    lifetime_turns : int, optional
-        After so many responses the session expires; with the fault `SESSION_EXPIRED` after the first.
+    `lifetime_turns`: after so many responses the session expires; with the fault `SESSION_EXPIRED` after the first.
     """
 
     def __init__(self, faults: Collection[str], *, lifetime_turns: int | None = None):

@@ -38,12 +38,8 @@ class LocalVoice:
     def address(self) -> tuple[str, str]:
         """Return base URL and key of the running server; blocks until there is one.
 
-        Raises
-        ------
-        MissingExtra
-            If the extra ``local`` is not installed.
-        ConnectionLost
-            If the server does not start; the message holds what it said.
+        Raises `MissingExtra` if the extra ``local`` is not installed; `ConnectionLost` if the server does not start;
+        the message holds what it said.
         """
         with self._lock:
             if self._process is None or self._process.poll() is not None or self._pid != os.getpid():

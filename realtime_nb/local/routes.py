@@ -20,17 +20,7 @@ PREFIXES = ("/v1", "/openai/v1")
 
 
 def http_routes(parts: Parts, keys: EphemeralKeys, *, audio_lifetime_s: float = LIFETIME_S) -> list[Route]:
-    """Return the routes of all endpoints.
-
-    Parameters
-    ----------
-    parts : Parts
-        Brains, voice and ears.
-    keys : EphemeralKeys
-        Where client secrets are kept.
-    audio_lifetime_s : float, default 3600
-        How long Chat Completions may refer to what was said.
-    """
+    """Return the routes of all endpoints."""
     chat = ChatEndpoint(parts, ChatAudioStore(lifetime_s=audio_lifetime_s))
     models = ModelsEndpoint(parts)
     posts: dict[str, Handler] = {

@@ -87,26 +87,7 @@ def create_app(
 ) -> Starlette:
     """Return the ASGI application.
 
-    Parameters
-    ----------
-    parts : Parts
-        Brains, voice and ears.
-    api_key : str
-        Whoever holds it may come in.
-    host : str, default "127.0.0.1"
-        Where the application is reached; on loopback, requests to other names are refused.
-    max_sessions : int, default 100
-        Realtime sessions at once.
-    faults : collection of str
-        Of `realtime_nb.local.faults.FAULTS`; for tests of clients.
-    lifetime_s : float, default 3600
-        How long a session may last.
-    lifetime_turns : int, optional
-        After how many responses a session expires, whatever its time.
-    audio_lifetime_s : float, default 3600
-        How long Chat Completions may refer to an answer by its audio id.
-    strangers : Strangers, optional
-        Learns which connections have shown a key.
+    `host`: where the application is reached; on loopback, requests to other names are refused.
     """
     door = Door(parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s, lifetime_turns=lifetime_turns)
     keys = EphemeralKeys()
@@ -177,14 +158,7 @@ def _http_protocol(strangers: Strangers) -> type[H11Protocol]:
 class LocalServer:
     """The server inside a running event loop.
 
-    Parameters
-    ----------
-    **options : ServerOptions
-
-    Raises
-    ------
-    SettingsError
-        If nothing can listen on that host and port.
+    Raises `SettingsError` if nothing can listen on that host and port.
 
     Examples
     --------
@@ -267,11 +241,7 @@ class LocalServer:
 def serve(*, with_parent: bool = False, **options: Unpack[ServerOptions]) -> None:
     """Run the server until SIGTERM or SIGINT; its first line on stdout is JSON with url, api_key and pid.
 
-    Parameters
-    ----------
-    with_parent : bool, default False
-        Whether to end with the process that started this one, or when stdin closes.
-    **options : ServerOptions
+    `with_parent`: whether to end with the process that started this one, or when stdin closes.
     """
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(LocalServer(**options), with_parent))

@@ -26,15 +26,7 @@ def speech_spans(clip: AudioClip) -> list[Span]:
     or below -60 dBFS. What it is that sounds is not asked: loud music and noise are marked like speech. It is not the
     server's turn detection either, whose marks are the turn's own (`Turn.audio_start_ms`, `Turn.audio_end_ms`).
 
-    Parameters
-    ----------
-    clip : AudioClip
-        Any.
-
-    Returns
-    -------
-    spans : list of (float, float)
-        Start and end of each, in s, in order.
+    Start and end of each, in s, in order.
     """
     import librosa
 

@@ -120,10 +120,7 @@ def read(data: bytes, name: str) -> Image:
 def encoded(image: Image, max_side: int) -> tuple[bytes, int, int]:
     """Return an image as a file, upright, opaque and scaled down, with its width and height; the image stays as it is.
 
-    Raises
-    ------
-    PictureError
-        If it cannot be decoded.
+    Raises `PictureError` if it cannot be decoded.
     """
     from PIL import Image, ImageOps
 

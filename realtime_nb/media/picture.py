@@ -209,15 +209,8 @@ class Picture(Record):
 def picture_tokens(width: int, height: int, detail: str = "auto") -> int:
     """Return about how many tokens a picture is read as.
 
-    Parameters
-    ----------
-    width, height : int
-        In pixels.
-    detail : {"auto", "low", "high"}
-        "auto" counts as "high", as the API takes it.
+    `detail`: one of "auto", "low", "high". "auto" counts as "high", as the API takes it.
 
-    Notes
-    -----
     The rule of GPT-4o, images and vision guide: 85 at low detail. At high detail a picture is shrunk into 2048 × 2048,
     then to 768 on its short side, and 170 are added for each square of 512 that it takes. For the Realtime API there
     is no published rule; `Usage.image_in` of a reply is what it really took.

@@ -53,17 +53,10 @@ def is_aac(data: bytes) -> bool:
 def encode(samples: npt.NDArray[np.float32], sample_rate: int) -> bytes:
     """Return mono samples as AAC in ADTS frames, as the API's "aac" is.
 
-    Parameters
-    ----------
-    samples : np.ndarray [shape=(n,)], float32
-        Full scale 1.0. The decoder puts some 40 ms of silence around them: ADTS has no place to say where sound begins.
-    sample_rate : int
-        One of `SAMPLE_RATES`.
+    `samples`: full scale 1.0. The decoder puts some 40 ms of silence around them: ADTS has no place to say where sound
+    begins.
 
-    Raises
-    ------
-    AudioError
-        If PyAV is not installed.
+    Raises `AudioError` if PyAV is not installed.
     """
     av = _library("AAC")
     buffer = io.BytesIO()
@@ -81,28 +74,10 @@ def encode(samples: npt.NDArray[np.float32], sample_rate: int) -> bytes:
 def decode(data: bytes, format: str, name: str, longest_s: float = math.inf) -> tuple[npt.NDArray[np.float32], int]:
     """Return the samples of a file's first sound track, and their rate in Hz.
 
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    format : str
-        As `format_of` names it.
-    name : str
-        How errors call it.
-    longest_s : float, optional
-        Seconds of mono sound that may be in it; decoding stops there.
+    The rate is that of its beginning; what follows at another rate is resampled, and mixed to one channel where it has
+    others.
 
-    Returns
-    -------
-    samples : np.ndarray [shape=(n, channels)], float32
-        Full scale 1.0.
-    sample_rate : int
-        That of its beginning; what follows at another rate is resampled, and mixed to one channel where it has others.
-
-    Raises
-    ------
-    AudioError
-        If it cannot be decoded, holds no sound, or is longer; or if PyAV is not installed.
+    Raises `AudioError` if it cannot be decoded, holds no sound, or is longer; or if PyAV is not installed.
     """
     av = _library(repr(name))
     try:

@@ -26,15 +26,10 @@ _SPACE = re.compile(r"\s+")
 def split_sentences(text: str) -> list[str]:
     """Cut `text` after each sentence.
 
-    Parameters
-    ----------
-    text : str
-        Anything; abbreviations ("Dr. Smith", "e.g. this"), initials, decimals and list numbers do not end a sentence.
+    `text`: anything; abbreviations ("Dr. Smith", "e.g. this"), initials, decimals and list numbers do not end a
+    sentence.
 
-    Returns
-    -------
-    sentences : list of str
-        Each with the white space that follows it, none longer than `LONGEST`; joined they are `text`.
+    Each with the white space that follows it, none longer than `LONGEST`; joined they are `text`.
     """
     sentences = []
     start = 0

@@ -72,25 +72,14 @@ class _Straight(soundfile.SoundFile):  # type: ignore[misc]  # It has no types.
 def read(data: bytes, name: str, longest_s: float = math.inf) -> tuple[Samples, int]:
     """Return the samples of a sound file, its channels mixed to one, and their rate in Hz.
 
-    Parameters
-    ----------
-    data : bytes
-        The file. Several of a kind, one behind the other, as speech services send them, are read as one.
-    name : str
-        How errors and warnings call it.
-    longest_s : float, optional
-        Seconds of mono sound that may be in it, at rates beyond 48 kHz accordingly less; no more is decoded.
+    `data`: the file. Several of a kind, one behind the other, as speech services send them, are read as one.
+    `longest_s`: seconds of mono sound that may be in it, at rates beyond 48 kHz accordingly less; no more is decoded.
 
-    Raises
-    ------
-    AudioError
-        If it is no sound, is damaged, or is longer; or if only FFmpeg reads it, and PyAV is not installed.
+    Raises `AudioError` if it is no sound, is damaged, or is longer; or if only FFmpeg reads it, and PyAV is not
+    installed.
 
-    Warns
-    -----
-    UserWarning
-        Where it does not come as it is: floating point far beyond full scale, channels that cancel each other, a file
-        that ends before the sound that its header announces.
+    Warns where it does not come as it is: floating point far beyond full scale, channels that cancel each other, a file
+    that ends before the sound that its header announces.
     """
     try:
         pieces, sample_rate = _pieces(data, name, longest_s)

@@ -139,16 +139,8 @@ class Cut:
 def match(spoken: Sequence[SpokenTurn], found: Sequence[FoundTurn]) -> list[Cut]:
     """Lay turns that were found beside those that were spoken.
 
-    Parameters
-    ----------
-    spoken, found : sequence
-        Each in order, and without overlap.
-
-    Returns
-    -------
-    cuts : list of Cut
-        One for each spoken turn, and one for each false start, in the order of time. A found turn is part of a spoken
-        one where they share 64 ms of speech, or all there is.
+    Returns one for each spoken turn, and one for each false start, in the order of time. A found turn is part of a
+    spoken one where they share 64 ms of speech, or all there is.
     """
     starts, ends = [turn.start_ms for turn in spoken], [turn.end_ms for turn in spoken]
     holds: list[list[int]] = []

@@ -84,17 +84,7 @@ def format_cost(cost: Cost | None) -> str:
 def price_tokens(usage: Usage, model: str | None) -> dict[str, float | None]:
     """Price tokens by what they are billed as.
 
-    Parameters
-    ----------
-    usage : Usage
-        What was taken.
-    model : str or None
-        The model that made it.
-
-    Returns
-    -------
-    usd : dict
-        A sum for each of `realtime_nb.pricing.usage.BILLED`; `None` if tokens were used that have no price.
+    Returns a sum for each of `realtime_nb.pricing.usage.BILLED`; `None` if tokens were used that have no price.
     """
     row = find_price(model) or {}
     usd: dict[str, float | None] = {}
@@ -107,20 +97,8 @@ def price_tokens(usage: Usage, model: str | None) -> dict[str, float | None]:
 def cost_of(usage: Usage, model: str | None) -> Cost | None:
     """Price a reply's tokens.
 
-    Parameters
-    ----------
-    usage : Usage
-        What the reply took.
-    model : str
-        The model that made it.
+    `None` if the model has no price here, or none for a kind of token that was used.
 
-    Returns
-    -------
-    cost : Cost or None
-        `None` if the model has no price here, or none for a kind of token that was used.
-
-    Notes
-    -----
     Per kind: ``(in − cached) · price_in + cached · price_cached + out · price_out``.
     """
     row = find_price(model)
@@ -180,18 +158,10 @@ def is_free(row: Mapping[str, Any] | None) -> bool:
 def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | None:
     """Price what is billed apart from a reply: a transcription, speech, or a step of a chain.
 
-    Parameters
-    ----------
-    usage : mapping or None
-        As in ``…input_audio_transcription.completed``: ``{"type": "duration", "seconds": …}`` or tokens; or
-        ``{"type": "characters", "characters": …}``.
-    model : str
-        The model that did it.
+    `usage`: as in ``…input_audio_transcription.completed``: ``{"type": "duration", "seconds": …}`` or tokens; or
+    ``{"type": "characters", "characters": …}``.
 
-    Returns
-    -------
-    cost : Cost or None
-        `None` if the usage or the price is not known.
+    `None` if the usage or the price is not known.
     """
     row = find_price(model)
     if row is None or not isinstance(usage, Mapping) or not usage:

@@ -47,12 +47,9 @@ def price_table() -> dict[str, Any]:
 def find_price(model: str | None) -> dict[str, Any] | None:
     """Return the price row of a model, or `None` if there is none.
 
-    Parameters
-    ----------
-    model : str or None
-        A model's name. A dated snapshot (``gpt-realtime-2025-08-28``) that has no row of its own costs what its family
-        costs. ``azure/…`` and ``azure/global/…`` is the model at Azure, ``azure/eu/…`` and ``azure/us/…`` in a data
-        zone there.
+    `model`: a model's name. A dated snapshot (``gpt-realtime-2025-08-28``) that has no row of its own costs what its
+    family costs. ``azure/…`` and ``azure/global/…`` is the model at Azure, ``azure/eu/…`` and ``azure/us/…`` in a data
+    zone there.
     """
     if not model:
         return None

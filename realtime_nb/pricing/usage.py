@@ -112,16 +112,10 @@ class Usage(Record):
 def read_usage(usage: Any) -> Usage | None:
     """Read a server's account of tokens in the Realtime API's shape, whatever it holds.
 
-    Parameters
-    ----------
-    usage : object
-        ``input_tokens``, ``output_tokens`` and ``total_tokens``, with ``input_token_details`` and
-        ``output_token_details``; any of them may be missing or odd.
+    `usage`: ``input_tokens``, ``output_tokens`` and ``total_tokens``, with ``input_token_details`` and
+    ``output_token_details``; any of them may be missing or odd.
 
-    Returns
-    -------
-    usage : Usage or None
-        `None` if it tells no number of tokens at all.
+    `None` if it tells no number of tokens at all.
     """
     remarks: list[str] = []
     usage = usage if isinstance(usage, Mapping) else {}

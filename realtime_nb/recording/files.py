@@ -216,17 +216,7 @@ def encode_line(line: dict[str, Any]) -> bytes:
 
 
 def decode_event(line: Line, text: bytes | memoryview, payload: Payload) -> Any:
-    """Return the event of a line, as it passed.
-
-    Parameters
-    ----------
-    line : Line
-        The line as it was read.
-    text : bytes
-        Its text.
-    payload : callable
-        Takes a `Reference` and returns the audio there.
-    """
+    """Return the event of a line, as it passed."""
     row, references = line.event, {} if line.audio is UNSET else line.audio
     if row.type == _APPEND and line.direction == "sent" and "/audio" in references:
         return ev.InputAudioBufferAppend(audio=payload(references["/audio"]), event_id=row.event_id or UNSET)

@@ -26,12 +26,7 @@ _COUNTS = [field.name for field in fields(Usage) if field.name not in ("is_compl
 def events_frame(lines: Sequence[Line], runs: Sequence[Run]) -> pandas.DataFrame:
     """Return a row for each event.
 
-    Parameters
-    ----------
-    lines : sequence of Line
-        The events.
-    runs : sequence of Run
-        The same, with the microphone's frames gathered; what these have in common is looked up once.
+    `runs`: the same, with the microphone's frames gathered; what these have in common is looked up once.
     """
     import pandas
 

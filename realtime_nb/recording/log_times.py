@@ -114,12 +114,7 @@ def _date(text: str) -> Stamp | None:
 def timed(events: Sequence[Any], stamps: Sequence[Stamp | None]) -> Timed:
     """Give each event of a log its session time.
 
-    Parameters
-    ----------
-    events : sequence of events
-        In the log's order.
-    stamps : sequence of Stamp or None
-        The time of each, where its line tells one. Where none does, time is that of the audio that was sent.
+    `stamps`: the time of each, where its line tells one. Where none does, time is that of the audio that was sent.
     """
     sounds_ms = list(_sounds_ms(events))
     clocks = Counter(stamp.clock for stamp in stamps if stamp is not None and stamp != _UNREADABLE)

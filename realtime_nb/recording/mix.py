@@ -24,19 +24,7 @@ _FLOOR_DB = -30.0
 
 
 def as_heard(track: Samples16, rate: int, spans: Mapping[str, list[Piece]], conversation: Conversation) -> AudioClip:
-    """Return the assistant's side as it sounded: what was cut off is not there, and the next begins where it did.
-
-    Parameters
-    ----------
-    track : np.ndarray [shape=(n,)], int16
-        The track as generated.
-    rate : int
-        Its samples a second.
-    spans : mapping
-        See `realtime_nb.recording.spans.find_spans`.
-    conversation : Conversation
-        Tells what was heard of each item.
-    """
+    """Return the assistant's side as it sounded: what was cut off is not there, and the next begins where it did."""
     pieces = []
     for item_id, found in spans.items():
         turn = conversation.turn(item_id)
@@ -62,13 +50,7 @@ def _heard_samples(turn: Turn | None, rate: int) -> int | None:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sides(AudioClip):
-    """Two voices in one clip: in files the person is left and the model right; ``samples`` are both together.
-
-    Parameters
-    ----------
-    left, right : AudioClip
-        Of the same rate.
-    """
+    """Two voices in one clip: in files the person is left and the model right; ``samples`` are both together."""
 
     left: AudioClip = field(kw_only=True)
     right: AudioClip = field(kw_only=True)
@@ -107,8 +89,6 @@ def _beside(left: AudioClip, right: AudioClip) -> Sides:
 def stretch(clip: AudioClip, speed: float) -> AudioClip:
     """Return a clip at another speed and the same pitch.
 
-    Notes
-    -----
     `librosa.effects.time_stretch`, a phase vocoder, on blocks that are cut where it is quiet; silence just gets
     shorter or longer. A vocoder smears, and is too quiet for that: the sound gets the power back that it had, over
     every tenth of a second.

@@ -55,10 +55,7 @@ def write_raw_log(path: Path, folder: Path) -> None:
     Times may be ISO 8601, or numbers of s, ms, µs or ns, of the epoch or of anything: see
     `realtime_nb.recording.log_times`.
 
-    Raises
-    ------
-    RecordingError
-        If there is no event of the API's in it.
+    Raises `RecordingError` if there is no event of the API's in it.
     """
     objects, unread = _objects(path)
     reader = Reader()

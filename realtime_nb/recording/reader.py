@@ -60,15 +60,7 @@ class Entry(NamedTuple):
 class Folder:
     """A recording's folder, opened; nothing in it is changed.
 
-    Parameters
-    ----------
-    path : Path
-        The folder.
-
-    Raises
-    ------
-    RecordingError
-        If it is no recording, or one of a later version.
+    Raises `RecordingError` if it is no recording, or one of a later version.
     """
 
     def __init__(self, path: Path):

@@ -46,10 +46,7 @@ class Replay(Record):
 def make_replay(recording: Recording, speed: float) -> Replay:
     """Put both sides beside each other at a speed, and find when each turn is said.
 
-    Raises
-    ------
-    AudioError
-        If the speed is out of range.
+    Raises `AudioError` if the speed is out of range.
     """
     if not _SLOWEST <= speed <= _FASTEST:
         raise AudioError(f"speed={speed!r} must be between {_SLOWEST} and {_FASTEST}")

@@ -57,15 +57,7 @@ class _Heard:
 
 
 def find_spans(lines: Iterable[Line], conversation: Conversation) -> dict[str, list[Piece]]:
-    """Return the pieces of sound of each item, in order.
-
-    Parameters
-    ----------
-    lines : iterable of Line
-        Of a recording.
-    conversation : Conversation
-        What they come to.
-    """
+    """Return the pieces of sound of each item, in order."""
     spans: dict[str, list[Piece]] = {}
     heard = _Heard()
     for line in lines:

@@ -106,15 +106,6 @@ class TrackWriter:
 
     Everything is written twice: into a FLAC file, which can be read only once it is closed, and as raw samples
     (``.pcm``, 16-bit little-endian), which can be read whatever happens and are deleted when the FLAC file is closed.
-
-    Parameters
-    ----------
-    folder : Path
-        Where it is; a track that is there already goes on.
-    name : str
-        Of the files, without ending.
-    rate : int
-        Samples a second.
     """
 
     def __init__(self, folder: Path, name: str, rate: int):
@@ -204,21 +195,7 @@ class TrackWriter:
 
 
 class TrackReader:
-    """A track that is read: pieces of it, or all of it at once.
-
-    Parameters
-    ----------
-    folder : Path
-        Where it is.
-    name : str
-        Of the files, without ending.
-    rate : int
-        Samples a second.
-    length : int, default 0
-        How many samples it should hold, at least.
-    digest : str, optional
-        The SHA-256 of the FLAC file as it was written, where that is known.
-    """
+    """A track that is read: pieces of it, or all of it at once."""
 
     def __init__(self, folder: Path, name: str, rate: int, *, length: int = 0, digest: str = ""):
         self.rate = rate
@@ -324,13 +301,7 @@ _SIDES = {"user": "input", "assistant": "output"}
 
 
 class Sound:
-    """Takes the audio out of events and lays it on tracks.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the tracks are.
-    """
+    """Takes the audio out of events and lays it on tracks."""
 
     def __init__(self, folder: Path):
         self.items: dict[str, dict[str, Any]] = {}

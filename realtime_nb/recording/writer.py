@@ -36,10 +36,8 @@ class Claim(NamedTuple):
 def claim(folder: Path, *, overwrite: bool = False) -> Claim:
     """Make a folder ready for a new recording.
 
-    Raises
-    ------
-    RecordingError
-        If it cannot be made, holds a recording that is under way or must not be overwritten, or anything else.
+    Raises `RecordingError` if it cannot be made, holds a recording that is under way or must not be overwritten, or
+    anything else.
     """
     try:
         make_folder(folder)
@@ -63,15 +61,7 @@ def claim(folder: Path, *, overwrite: bool = False) -> Claim:
 
 
 class Writer:
-    """Writes what passes in a session into a folder that is claimed.
-
-    Parameters
-    ----------
-    claim : Claim
-        Where to.
-    about : About
-        What the manifest says of the session, and which secrets are kept out.
-    """
+    """Writes what passes in a session into a folder that is claimed."""
 
     def __init__(self, claim: Claim, about: About):
         self.folder = claim.folder
@@ -90,16 +80,8 @@ class Writer:
     def add(self, elapsed_ms: float, direction: str, event: Any, audio_bytes: int = 0) -> None:
         """Write an event.
 
-        Parameters
-        ----------
-        elapsed_ms : float
-            Session time.
-        direction : {"sent", "received", "local"}
-            Which way it went.
-        event : Event, Unknown, Malformed or local event
-            With its audio.
-        audio_bytes : int, optional
-            How much audio it carried where that is not at hand any more: silence stands in for it.
+        `direction`: one of "sent", "received", "local". Which way it went.
+        `audio_bytes`: how much audio it carried where that is not at hand any more: silence stands in for it.
         """
         if self._events is None:
             self._open()
@@ -214,16 +196,7 @@ class Log(Protocol):
 class Recorder:
     """Follows a log on a thread of its own, which ends with the session and begins again with it.
 
-    Parameters
-    ----------
-    log : Log
-        What is followed, from its beginning.
-    claim : Claim
-        The folder, see `realtime_nb.recording.writer.claim`.
-    about : callable
-        Returns what the manifest says; called when the first event is there.
-    tell : callable, optional
-        Called on the recorder's thread, with words, where the disk takes no more.
+    `tell`: called on the recorder's thread, with words, where the disk takes no more.
     """
 
     def __init__(

@@ -28,15 +28,7 @@ _QUOTED = 120
 
 
 class Api:
-    """A backend's HTTP endpoints.
-
-    Parameters
-    ----------
-    backend : Backend
-        Where they are; with a `client` of the caller's, only its name counts.
-    client : openai.AsyncOpenAI, optional
-        What to send through in place of a client of our own.
-    """
+    """A backend's HTTP endpoints."""
 
     def __init__(self, backend: Backend, client: AsyncOpenAI | None = None):
         self.backend = backend
@@ -62,10 +54,7 @@ class Api:
     async def client(self) -> AsyncOpenAI:
         """Return the client. Loading the SDK and starting the local voice take a while, off the loop.
 
-        Raises
-        ------
-        LocalProtocolError
-            If it was closed meanwhile.
+        Raises `LocalProtocolError` if it was closed meanwhile.
         """
         if self._given is not None:
             return self._given
@@ -164,12 +153,8 @@ def _patient(gate: Gate) -> DefaultAsyncHttpxClient:
 async def told_by_sdk() -> AsyncIterator[None]:
     """Raise what the SDK raises inside in our words; the API's code and message stay.
 
-    Raises
-    ------
-    ServerError
-        If the server answered with an error.
-    ConnectionLost
-        If it could not be reached, or the answer broke off.
+    Raises `ServerError` if the server answered with an error; `ConnectionLost` if it could not be reached, or the
+    answer broke off.
     """
     from openai import APIConnectionError, APIError, APIStatusError
 
@@ -207,13 +192,7 @@ def _refusal(error: APIStatusError) -> ServerError:
 
 
 class Answer:
-    """What a server answers with: JSON objects, one by one where it streams them, or one, whichever it was asked for.
-
-    Parameters
-    ----------
-    response : openai.AsyncAPIResponse
-        Not read yet.
-    """
+    """What a server answers with: JSON objects, one by one where it streams them, or one, as it was asked."""
 
     def __init__(self, response: Any):
         self._response = response
@@ -283,10 +262,7 @@ class Answer:
     def read(self, text: str) -> dict[str, Any]:
         """Read an object.
 
-        Raises
-        ------
-        ServerError
-            If it is none, or says what went wrong.
+        Raises `ServerError` if it is none, or says what went wrong.
         """
         told = _object(text)
         if told is None or "error" in told or told.get("type") == "error":

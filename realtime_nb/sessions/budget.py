@@ -297,12 +297,8 @@ class Idleness:
     def idle_ms(self, elapsed_ms: float, sent_ms: float) -> float:
         """Return for how long nothing has happened.
 
-        Parameters
-        ----------
-        elapsed_ms : float
-            Session time now.
-        sent_ms : float
-            Session time at which anything was last sent or came: who went away in the middle of a word sends nothing.
+        `sent_ms`: session time at which anything was last sent or came: who went away in the middle of a word sends
+        nothing.
         """
         if not self._busy:
             return max(0.0, elapsed_ms - self._last_ms)
@@ -341,17 +337,7 @@ _COUNTED = (ev.ResponseDone, ev.ConversationItemInputAudioTranscriptionCompleted
 
 
 class Watch:
-    """One session's account, kept on the I/O thread.
-
-    Parameters
-    ----------
-    journal : Journal
-        What happens in the session.
-    own : SessionBounds
-        What it may use.
-    halt : callable
-        Cuts the answer that is being made and closes the session, given why.
-    """
+    """One session's account, kept on the I/O thread."""
 
     def __init__(self, journal: Journal, own: SessionBounds, halt: Callable[[BudgetReached], Awaitable[None]]):
         self.own = own
@@ -377,12 +363,8 @@ class Watch:
     def check(self) -> None:
         """Raise where nothing more may be asked.
 
-        Raises
-        ------
-        BudgetReached
-            If a bound is reached; its text says how to go on.
-        SettingsError
-            If a bound on dollars cannot be kept, because a price is not known.
+        Raises `BudgetReached` if a bound is reached; its text says how to go on; `SettingsError` if a bound on dollars
+        cannot be kept, because a price is not known.
         """
         self._idleness.touch(self._journal.elapsed_ms)
         check_priced(self.own, "max_usd", self.models)

@@ -21,17 +21,8 @@ async def run(function: Callable[..., Any], *args: Any, read: Callable[[Any], T]
     What cannot be stopped when the caller is cancelled, a thread, goes on, and its result is dropped. The thread
     keeps no interpreter from ending.
 
-    Parameters
-    ----------
-    function : callable
-        Sync or async.
-    read : callable
-        What to make of the result; it runs where the function ran.
-
-    Raises
-    ------
-    Exception
-        What the function or `read` raised; a `RuntimeError` for what would end a thread, e.g. `SystemExit`.
+    Raises what the function or `read` raised; a `RuntimeError` for what would end a thread, e.g.
+    `SystemExit`.
     """
 
     async def awaited(result: Awaitable[Any]) -> T:

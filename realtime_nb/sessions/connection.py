@@ -105,12 +105,8 @@ class Transport:
     async def open(cls, url: str, headers: dict[str, str]) -> Transport:
         """Connect.
 
-        Raises
-        ------
-        ServerError
-            If the server answers with an error, e.g. to a bad key.
-        ConnectionLost
-            If it cannot be reached.
+        Raises `ServerError` if the server answers with an error, e.g. to a bad key; `ConnectionLost` if it cannot be
+        reached.
         """
         host = urlsplit(url).netloc.rpartition("@")[2]
         loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

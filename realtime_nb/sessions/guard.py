@@ -46,15 +46,7 @@ class GuardWindow:
         self._read = 0
 
     def take(self, text: str, *, is_whole: bool = False) -> str:
-        """Return what is to be read next; empty if that has to wait for more, or all is read.
-
-        Parameters
-        ----------
-        text : str
-            All of it so far.
-        is_whole : bool, default False
-            Whether no more will come.
-        """
+        """Return what is to be read next; empty if that has to wait for more, or all is read."""
         new = text[self._read : self._read + LONGEST - BEFORE]
         length = len(new) if is_whole or len(new) == LONGEST - BEFORE else _ready(new)
         if not new[:length].strip():
@@ -88,17 +80,7 @@ MODERATION_MODEL = "omni-moderation-latest"
 def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
     """Return what judges.
 
-    Parameters
-    ----------
-    guard : callable or "moderation"
-        Sync or async.
-    api : Api
-        Where the moderation endpoint is.
-
-    Raises
-    ------
-    SettingsError
-        If it is neither.
+    Raises `SettingsError` if it is neither.
     """
     if guard != "moderation" and not callable(guard):
         raise SettingsError(f'guard={guard!r} must be a function of a text and a side, or "moderation"')
@@ -129,10 +111,7 @@ def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
 def verdict_in(told: list[dict[str, Any]], where: str) -> str:
     """Return why a moderation endpoint flags a text; empty if it does not.
 
-    Raises
-    ------
-    ServerError
-        If that is no verdict: what nobody has judged must not pass.
+    Raises `ServerError` if that is no verdict: what nobody has judged must not pass.
     """
     try:
         found = told[0]["results"][0]
@@ -170,16 +149,7 @@ class _Answer:
 class Guarding:
     """One session's guard.
 
-    Parameters
-    ----------
-    journal : Journal
-        What is said, and where verdicts are told.
-    judge : Judge, optional
-        Without one, everything passes.
-    cut : callable
-        Stops a response, given its id.
-    refuse : callable
-        Takes a spoken turn away from the model, given its item id and the response to it, if there is one.
+    `refuse`: takes a spoken turn away from the model, given its item id and the response to it, if there is one.
     """
 
     def __init__(
@@ -207,10 +177,7 @@ class Guarding:
     async def question(self, text: str, item_id: str, response_id: str = "") -> None:
         """Judge a question that waits for it.
 
-        Raises
-        ------
-        InputFlagged
-            If the guard flags it.
+        Raises `InputFlagged` if the guard flags it.
         """
         if self._judge is None or not text.strip():
             return
@@ -221,10 +188,7 @@ class Guarding:
     async def heard(self) -> None:
         """Wait until all that was said is judged.
 
-        Raises
-        ------
-        InputFlagged
-            If what would be answered is flagged.
+        Raises `InputFlagged` if what would be answered is flagged.
         """
         while self._open:
             await asyncio.wait(list(self._open.values()))

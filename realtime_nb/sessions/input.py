@@ -150,11 +150,6 @@ class OpenMicrophone:
 
     Used on the I/O thread as an asynchronous context. Its clock is what it has sent: that does not run ahead of what
     the server has heard, however busy the machine is.
-
-    Parameters
-    ----------
-    session : RealtimeSession
-        Open, with turn detection.
     """
 
     def __init__(self, session: RealtimeSession):
@@ -198,10 +193,7 @@ class OpenMicrophone:
     async def step(self, speed: float = 1.0) -> None:
         """Send the next 20 ms, of speech or of silence, when they are full.
 
-        Raises
-        ------
-        ConnectionLost
-            If the session has ended.
+        Raises `ConnectionLost` if the session has ended.
         """
         frame = bytes(self._to_say[:_FRAME_BYTES]).ljust(_FRAME_BYTES, b"\0")
         del self._to_say[:_FRAME_BYTES]
@@ -241,21 +233,9 @@ class OpenMicrophone:
 async def send_live(session: RealtimeSession, clip: AudioClip, speed: float, *, hears_out: bool) -> None:
     """Send a clip frame by frame, then silence until its last turn is answered.
 
-    Parameters
-    ----------
-    session : RealtimeSession
-        Open, with turn detection.
-    clip : AudioClip
-        What the microphone hears.
-    speed : float
-        How much faster than it sounds.
-    hears_out : bool
-        Whether the silence goes on until the last answer would have been played, too.
+    `hears_out`: whether the silence goes on until the last answer would have been played, too.
 
-    Raises
-    ------
-    ConnectionLost
-        If the session ends meanwhile.
+    Raises `ConnectionLost` if the session ends meanwhile.
     """
     async with OpenMicrophone(session) as microphone:
         microphone.say(clip)

@@ -24,17 +24,7 @@ from .renewal import Renewal
 
 
 class ItemControl:
-    """Changes the items of an open line. Everything here runs on the I/O thread.
-
-    Parameters
-    ----------
-    line : Connection
-        Whose items.
-    spoken : SpokenInput
-        Puts sound into the session's format.
-    renewal : Renewal
-        Knows what the server was told in words.
-    """
+    """Changes the items of an open line. Everything here runs on the I/O thread."""
 
     def __init__(self, line: Connection, spoken: SpokenInput, renewal: Renewal):
         self._line = line

@@ -37,10 +37,7 @@ class Listener:
     The server does not know what was heard of an answer that it had sent already; a speaker reports it, and here, where
     none plays, this clock does.
 
-    Parameters
-    ----------
-    session : Session
-        Told what was heard: of each item when it is over, or where it was cut off.
+    `session`: told what was heard: of each item when it is over, or where it was cut off.
     """
 
     def __init__(self, session: Session):

@@ -21,10 +21,7 @@ REPLY_TIMEOUT_S = 120.0
 def checked_timeout_s(timeout_s: Any) -> float | None:
     """Return how long a server may be silent; `None` means forever.
 
-    Raises
-    ------
-    SettingsError
-        If it is no positive number.
+    Raises `SettingsError` if it is no positive number.
     """
     if timeout_s is None:
         return None
@@ -39,10 +36,7 @@ async def patience(journal: Journal, timeout_s: float | None, is_sign: Callable[
 
     Time during which the session waits for its turn at a server that has too much to do does not count.
 
-    Raises
-    ------
-    ReplyTimeout
-        If no sign came in time; what is inside was cancelled.
+    Raises `ReplyTimeout` if no sign came in time; what is inside was cancelled.
     """
     loop = asyncio.get_running_loop()
     seen = len(journal.log)

@@ -256,15 +256,7 @@ REFUSED_FOR_S = 600.0
 
 
 class Gate:
-    """One session's doorkeeper; it shows in the journal why the session waits. It runs on the I/O thread.
-
-    Parameters
-    ----------
-    journal : Journal
-        Where waiting is told, and where the server's limits are read.
-    limiter : callable
-        Returns the limiter that holds now.
-    """
+    """One session's doorkeeper; it shows in the journal why the session waits. It runs on the I/O thread."""
 
     def __init__(self, journal: Journal, limiter: Callable[[], Limiter]):
         self._journal = journal

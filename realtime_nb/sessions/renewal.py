@@ -39,21 +39,6 @@ class Renewal:
     """Renews a connection before its time is over, restores it when it broke off, and tells it what was said.
 
     Everything here runs on the I/O thread, except the constructor.
-
-    Parameters
-    ----------
-    line : Connection
-        What to keep going.
-    spoken : SpokenInput
-        The microphone's way, which waits meanwhile.
-    turns : ToolTurns
-        Who may be busy with calls.
-    attempt : callable
-        Opens the line once.
-    restore : bool
-        Whether history is carried, and a line that broke off is opened again.
-    rotate_minutes : float or None
-        Age at which a connection is renewed; `None` for never.
     """
 
     def __init__(

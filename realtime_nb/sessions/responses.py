@@ -38,25 +38,6 @@ class Answers:
     Nothing of it goes out before; then all of it goes out together, so that its answer is its own. One that is
     cancelled, or that the server does not answer, is stopped there. Where nothing had been answered, it is taken out
     of the conversation; otherwise it stays with what there is of its answer, as after an interruption.
-
-    Parameters
-    ----------
-    line : Connection
-        The way to the server.
-    spoken : SpokenInput
-        What says clips there.
-    calls : ToolCalls
-        The functions that an answer may call.
-    guarding : Guarding
-        Who judges what is asked, and what is answered.
-    gate : Gate
-        Who knows when a server has too much to do.
-    connect, admit : callable
-        Open the line; wait until the server may be asked.
-    replace : callable
-        Lets another line take the place of this one, given why.
-    writes_down : callable
-        Whether somebody writes down what the person says.
     """
 
     def __init__(
@@ -133,10 +114,7 @@ class Answers:
     ) -> Reply:
         """Ask for a response, and wait for it; a server that has too much to do is asked again later.
 
-        Raises
-        ------
-        ReplyTimeout
-            If the server gives no sign of it for so long.
+        Raises `ReplyTimeout` if the server gives no sign of it for so long.
         """
         question = question or _Question()
         while True:

@@ -289,14 +289,8 @@ class Session(TurnControl, WatchingSession):
 def checked_content(content: tuple[Any, ...]) -> tuple[Content, ...]:
     """Return what a caller asks with, pictures in the form in which they are sent.
 
-    Raises
-    ------
-    TypeError
-        If there is nothing, or a piece is neither words, an `AudioClip` nor a picture.
-    AudioError
-        If a clip cannot be a spoken turn.
-    PictureError
-        If a picture cannot be read, or is none.
+    Raises `TypeError` if there is nothing, or a piece is neither words, an `AudioClip` nor a picture; `AudioError` if a
+    clip cannot be a spoken turn; `PictureError` if a picture cannot be read, or is none.
     """
     if not content:
         raise TypeError("ask() needs something to ask: words, an AudioClip or a picture")

@@ -224,10 +224,7 @@ class ApiSpeaker:
 class RealtimeSpeaker:
     """Speech by out-of-band responses of a Realtime session, which reads word for word and is checked for it.
 
-    Parameters
-    ----------
-    connect : callable
-        Returns a session with manual turns; it is opened with the first sentence, and belongs to this speaker.
+    `connect`: returns a session with manual turns; it is opened with the first sentence, and belongs to this speaker.
     """
 
     def __init__(self, connect: Callable[[], RealtimeSession], model: str):
@@ -286,10 +283,7 @@ class RealtimeSpeaker:
 async def _sound_in(answer: Answer, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield PCM16 as it comes, or what a sound file in its place decodes to.
 
-    Raises
-    ------
-    ServerError
-        If it is a text, whatever type it is said to have, or a file that cannot be read.
+    Raises `ServerError` if it is a text, whatever type it is said to have, or a file that cannot be read.
     """
     is_pcm = False
     held = b""

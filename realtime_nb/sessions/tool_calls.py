@@ -45,12 +45,7 @@ class ToolCall:
 class Approvals:
     """Asks for approval. Everything here runs on the I/O thread.
 
-    Parameters
-    ----------
-    journal : Journal
-        Where questions and decisions are told.
-    approve : bool or callable
-        What holds for calls whose tool does not say: `True` asks, `False` does not; a callable is asked.
+    `approve`: what holds for calls whose tool does not say: `True` asks, `False` does not; a callable is asked.
     """
 
     def __init__(self, journal: Journal, approve: bool | Approver = False):
@@ -86,10 +81,7 @@ class Approvals:
     ) -> str:
         """Ask where that is wished for.
 
-        Returns
-        -------
-        refusal : str
-            Empty where the call may be made; otherwise why not, in words for the model.
+        Empty where the call may be made; otherwise why not, in words for the model.
         """
         wish = self._approve if wish is None else wish
         if wish is False:
@@ -162,14 +154,7 @@ MOST_CALLS = 32
 class ToolCalls:
     """Answers function calls. It runs on the I/O thread, except the constructor.
 
-    Parameters
-    ----------
-    journal : Journal
-        Where calls are told of.
-    approve : bool or callable, default False
-        Whether somebody must agree to calls whose tool does not say; see `Approvals`.
-    max_rounds : int, default 8
-        How often the model may call tools for one question.
+    `approve`: whether somebody must agree to calls whose tool does not say; see `Approvals`.
     """
 
     def __init__(self, journal: Journal, *, approve: bool | Approver = False, max_rounds: int = MAX_ROUNDS):
@@ -290,14 +275,7 @@ class _Round:
 class ToolTurns:
     """Answers the calls of every response, whoever asked for it. Everything here runs on the I/O thread.
 
-    Parameters
-    ----------
-    line : Connection
-        Where responses come and outputs go.
-    calls : ToolCalls
-        What may be called.
-    respond : callable
-        Asks for a response, given its options, the number of the round, and how long the server may be silent.
+    `respond`: asks for a response, given its options, the number of the round, and how long the server may be silent.
     """
 
     def __init__(

@@ -28,20 +28,8 @@ class Difference(NamedTuple):
 def paired_difference(differences: Sequence[float], seed: int = 0) -> Difference | None:
     """Estimate the mean of paired differences.
 
-    Parameters
-    ----------
-    differences : sequence of float
-        One for each pair; pairs are taken to be independent.
-    seed : int, default 0
-        Of the resampling.
+    `None` for fewer than two pairs, of which nothing can be said.
 
-    Returns
-    -------
-    difference : Difference or None
-        `None` for fewer than two pairs, of which nothing can be said.
-
-    Notes
-    -----
     The interval is the bootstrap's: percentile method, 2,000 resamples (Efron & Tibshirani 1993, §13.3). The effect
     size is Cohen's *d_z* (Cohen 1988, §2.3.5; Lakens 2013, formula 6): about 0.2 is small, 0.5 medium, 0.8 large.
     """

@@ -31,18 +31,10 @@ def align(wanted: str, heard: str, language: str | None = None) -> list[WordMatc
     Another written form of the same words is no difference; see `error_rates`. By `jiwer` (Levenshtein distance over
     words).
 
-    Parameters
-    ----------
-    wanted, heard : str
-        Texts; either may be without words.
-    language : str, optional
-        As for `error_rates`. By default the written forms of English count as there, but fillers ("um"), accents and
-        what is in brackets are words like others.
+    `language`: as for `error_rates`. By default the written forms of English count as there, but fillers ("um"),
+    accents and what is in brackets are words like others.
 
-    Returns
-    -------
-    matches : list of WordMatch
-        In the order of speech. Words that are one in the other text stand together: "three thirty" beside "3:30".
+    In the order of speech. Words that are one in the other text stand together: "three thirty" beside "3:30".
     """
     import jiwer
 

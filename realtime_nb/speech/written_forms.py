@@ -174,12 +174,8 @@ _STROKE = "\u0640"
 def words_of(text: str, language: str | None = "en") -> list[Word]:
     """Return the words of a text as they are said.
 
-    Parameters
-    ----------
-    text : str
-        Any; places are those in ``unicodedata.normalize("NFC", text)``.
-    language : str, optional
-        As ISO 639 or BCP 47 have it, or "English". `None` is English in which accents count, and asides and fillers.
+    `language`: as ISO 639 or BCP 47 have it, or "English". `None` is English in which accents count, and asides and
+    fillers.
     """
     text = unicodedata.normalize("NFC", text)
     if language is not None and not is_english(language):

@@ -78,13 +78,8 @@ class AudioBudget:
     Audio is taken in the order in which it is asked for. The first clip is cut if it is too long; one that does not
     fit behind others is left out, and so are all that come after it.
 
-    Parameters
-    ----------
-    limit_mb : float, optional
-        Megabytes of audio; by default `display_options.audio_mb`.
-    turns : int, default 0
-        Of how many turns all players are that there could be; of a long conversation only the end has some, see
-        `display_options.full_turns`.
+    `turns`: of how many turns all players are that there could be; of a long conversation only the end has some, see
+    `display_options.full_turns`.
     """
 
     def __init__(self, limit_mb: float | None = None, *, turns: int = 0):

@@ -29,15 +29,7 @@ def escape_label(text: object) -> str:
 
 
 def player(sound: Sound | None, budget: AudioBudget) -> str:
-    """Return an audio element that holds a sound, compressed; a remark where there is none or it does not fit.
-
-    Parameters
-    ----------
-    sound : AudioClip, Turn, Reply or None
-        What is played.
-    budget : AudioBudget
-        One for all players of an output; `left_out` says what it cost.
-    """
+    """Return an audio element that holds a sound, compressed; a remark where there is none or it does not fit."""
     if sound is None or not duration_s(sound):
         return f'<span style="{_MUTED}">no audio</span>'
     url, embedded_s, total_s = budget.embed(sound)
@@ -57,15 +49,7 @@ def note(text: str) -> str:
 
 
 def left_out(budget: AudioBudget, where: str) -> str:
-    """Return a note on the audio that the players of an output do not hold; empty if they hold all.
-
-    Parameters
-    ----------
-    budget : AudioBudget
-        That of the players.
-    where : str
-        How to get at all of it, as text, e.g. ``clip.save("clip.mp3")``.
-    """
+    """Return a note on the audio that the players of an output do not hold; empty if they hold all."""
     if not budget.left_out:
         return ""
     count = len(budget.left_out)
@@ -193,14 +177,7 @@ figcaption { font-size: 85%; opacity: .8; max-width: 52rem; }
 def page(title: str, sections: Iterable[tuple[str, str]], *, lead: str = "") -> str:
     """Return a whole page.
 
-    Parameters
-    ----------
-    title : str
-        Text.
-    sections : iterable of (str, str)
-        Heading, as text, and HTML that is already safe; sections without any are left out.
-    lead : str
-        HTML beneath the title.
+    `sections`: heading, as text, and HTML that is already safe; sections without any are left out.
     """
     body = "".join(f"<section><h2>{escape(name)}</h2>{html}</section>\n" for name, html in sections if html)
     return (

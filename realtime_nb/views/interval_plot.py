@@ -65,17 +65,7 @@ class Panel(NamedTuple):
 
 
 def draw(panels: Sequence[Panel], *, ink: str = "black", width_mm: float = WIDTH_MM) -> Figure:
-    """Draw panels side by side, as many as there is room for and at most three; the first name on top.
-
-    Parameters
-    ----------
-    panels : sequence of Panel
-        With the same names and series.
-    ink : str, default "black"
-        Of axes and words; ``""`` is the ink of the page in which an SVG stands.
-    width_mm : float, default 183
-        The figure's width.
-    """
+    """Draw panels side by side, as many as there is room for and at most three; the first name on top."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -190,12 +180,8 @@ def _dress(axes: Axes, panel: Panel, names: Sequence[str], ink: str, panel_mm: f
 def to_bytes(figure: Figure, kind: str, *, dpi: int = 300) -> bytes:
     """Return a figure as a file; the same figure is always the same file.
 
-    Parameters
-    ----------
-    kind : {"pdf", "svg", "png"}
-        PDF holds its letters as TrueType, which publishers ask for; SVG holds them as outlines.
-    dpi : int, default 300
-        Of PNG, and of what stays a picture in the others.
+    `kind`: one of "pdf", "svg", "png". PDF holds its letters as TrueType, which publishers ask for; SVG holds them as
+    outlines.
     """
     import matplotlib
 

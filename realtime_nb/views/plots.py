@@ -51,15 +51,7 @@ def quiet(axes: Axes) -> None:
 def distributions(groups: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
     """Draw dots for every value and a bar at the median.
 
-    Parameters
-    ----------
-    groups : mapping
-        Axis label → name of a row → its values.
-
-    Returns
-    -------
-    png : bytes
-        One picture, the axes side by side.
+    Returns one picture, the axes side by side.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -98,22 +90,7 @@ class Bar(NamedTuple):
 
 
 def bars(rows: Sequence[tuple[str, Sequence[Bar]]], *, xlabel: str, legend: Mapping[str, str] | None = None) -> bytes:
-    """Draw rows of bars on one axis, the first row on top.
-
-    Parameters
-    ----------
-    rows : sequence of (name, bars)
-        Names are text.
-    xlabel : str
-        What the axis counts.
-    legend : mapping, optional
-        What each colour means.
-
-    Returns
-    -------
-    png : bytes
-        The picture.
-    """
+    """Draw rows of bars on one axis, the first row on top."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -152,20 +129,7 @@ def bars(rows: Sequence[tuple[str, Sequence[Bar]]], *, xlabel: str, legend: Mapp
 
 
 def columns(layers: Mapping[str, tuple[str, Sequence[float]]], *, xlabel: str, ylabel: str) -> bytes:
-    """Draw stacked columns, numbered from 1, and a legend.
-
-    Parameters
-    ----------
-    layers : mapping
-        Name → colour and a height for each column, from the ground up.
-    xlabel, ylabel : str
-        What is numbered, and what the heights are.
-
-    Returns
-    -------
-    png : bytes
-        The picture.
-    """
+    """Draw stacked columns, numbered from 1, and a legend."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -193,20 +157,7 @@ def columns(layers: Mapping[str, tuple[str, Sequence[float]]], *, xlabel: str, y
 def curves(
     lines: Mapping[str, tuple[str, npt.NDArray[np.floating], npt.NDArray[np.floating]]], *, xlabel: str, ylabel: str
 ) -> bytes:
-    """Draw lines on one pair of axes, and a legend.
-
-    Parameters
-    ----------
-    lines : mapping
-        Name → colour, x and y; a line is interrupted where y is NaN.
-    xlabel, ylabel : str
-        What the axes are.
-
-    Returns
-    -------
-    png : bytes
-        The picture.
-    """
+    """Draw lines on one pair of axes, and a legend."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -93,10 +93,7 @@ class Transform:
     def power(self, clip: AudioClip, silence: int) -> npt.NDArray[np.float32]:
         """Return the energy of a clip behind `silence` samples.
 
-        Returns
-        -------
-        power : np.ndarray [shape=(frequencies, times)], float32
-            Frames are centred at multiples of `hop` samples, those of the silence included.
+        Frames are centred at multiples of `hop` samples, those of the silence included.
         """
         samples = clip.resample(self.sample_rate).samples
         frames = 1 + (silence + len(samples)) // self.hop

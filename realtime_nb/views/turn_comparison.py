@@ -116,17 +116,7 @@ _LETTER_X = 0.025
 def draw(comparison: TurnDetectionComparison, points: Sequence[tuple[float, float] | None]) -> bytes:
     """Draw a comparison.
 
-    Parameters
-    ----------
-    comparison : TurnDetectionComparison
-        What it shows is drawn on one clock.
-    points : sequence of (float, float) or None
-        For each setting its latency in ms, and the share of speech that it clips; `None` if it has none.
-
-    Returns
-    -------
-    png : bytes
-        The picture.
+    `points`: for each setting its latency in ms, and the share of speech that it clips; `None` if it has none.
     """
     return compact(_figure(comparison, points))
 

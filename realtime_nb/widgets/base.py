@@ -37,15 +37,6 @@ class Outputs:
 
     The picture is an output of its own because code hosts strip audio and scripts but keep PNGs and tables.
     Updates name their output by its display id, so they may come from any thread and long after the cell.
-
-    Parameters
-    ----------
-    conversation : Conversation
-        What is shown below the live widget.
-    note : dict
-        What takes the place of the live widget in the end, by MIME type.
-    on_error : callable
-        Called with what drawing the record raised.
     """
 
     def __init__(self, conversation: Any, *, note: dict[str, str], on_error: Callable[[Exception], None]):
@@ -158,15 +149,7 @@ def quickest(exchanges: Sequence[Exchange]) -> Exchange:
 
 
 class PageClock:
-    """One page's clock. Everything here runs on the I/O thread.
-
-    Parameters
-    ----------
-    road : Road
-        The way to the page.
-    on_aligned : callable
-        Called after each round of exchanges.
-    """
+    """One page's clock. Everything here runs on the I/O thread."""
 
     def __init__(self, road: Road, on_aligned: Callable[[], None]):
         self._road = road

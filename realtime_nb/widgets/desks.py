@@ -25,19 +25,7 @@ _LONGEST_ASIDE = 10_000
 
 
 class TurnDesk:
-    """A page's hand on the turns of a session. Everything here runs on the I/O thread.
-
-    Parameters
-    ----------
-    session : Session
-        Whose turns.
-    road : Road
-        The way to the page.
-    watch : callable
-        Takes each `Pending` that nobody waits for, to show its error.
-    playing : callable
-        Returns the id of the item that sounds now, or nothing.
-    """
+    """A page's hand on the turns of a session. Everything here runs on the I/O thread."""
 
     def __init__(self, session: Any, road: Road, watch: Callable[[Any], None], playing: Callable[[], str]):
         self._session = session
@@ -156,17 +144,7 @@ _TOLD_AT = ("session.created", "session.updated", "session.state")
 
 
 class GuideDesk:
-    """A page's view of the settings that a model reads. Everything here runs on the I/O thread.
-
-    Parameters
-    ----------
-    session : Session
-        Whose settings.
-    road : Road
-        The way to the page.
-    watch : callable
-        Takes each `Pending` that nobody waits for, to show its error.
-    """
+    """A page's view of the settings that a model reads. Everything here runs on the I/O thread."""
 
     def __init__(self, session: Any, road: Road, watch: Callable[[Any], None]):
         self._session = session
@@ -199,23 +177,7 @@ _TOLD_EVERY_S = 0.5
 
 
 class CameraDesk:
-    """A page's camera and the session that it shows pictures to. Everything here runs on the I/O thread.
-
-    Parameters
-    ----------
-    session : Session
-        What is shown the pictures.
-    road : Road
-        The way to the panel's page.
-    camera : Camera
-        Where they come from; its own road carries them.
-    every_s : float
-        Seconds from one look to the next while it is watched.
-    watch : callable
-        Takes each `Pending` that nobody waits for, to show its error.
-    make_silent : callable
-        Stops the answer that is being given.
-    """
+    """A page's camera and the session that it shows pictures to. Everything here runs on the I/O thread."""
 
     def __init__(
         self,

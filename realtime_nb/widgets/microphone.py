@@ -23,16 +23,10 @@ from .road import Frame
 def checked_stream(stream: Any) -> Widget | None:
     """Return an ipywebrtc stream widget, or `None` for the browser's own microphone or camera.
 
-    Parameters
-    ----------
-    stream : ipywebrtc.MediaStream, optional
-        `CameraStream`, `AudioStream`, `VideoStream` or another one. It need not be displayed, and a microphone
-        should not be: ipywebrtc plays what it displays aloud.
+    `stream`: `CameraStream`, `AudioStream`, `VideoStream` or another one. It need not be displayed, and a microphone
+    should not be: ipywebrtc plays what it displays aloud.
 
-    Raises
-    ------
-    TypeError
-        If it is something else.
+    Raises `TypeError` if it is something else.
     """
     if stream is None:
         return None

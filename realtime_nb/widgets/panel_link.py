@@ -42,27 +42,7 @@ _ALIGN_AT = ("session.state", "input_audio_buffer.speech_started", "response.cre
 
 
 class Line:
-    """Connects one session with one page.
-
-    Parameters
-    ----------
-    session : Session
-        What speaks.
-    road : Road
-        The way to the page that a person speaks into.
-    watch : callable
-        Takes each `Pending` that nobody waits for, to show its error.
-    on_reply : callable
-        Called after each finished reply.
-    on_state : callable
-        Called with the session's state whenever it changes.
-    on_error : callable
-        Takes an exception that nobody raises, to show it.
-    camera : Camera, optional
-        What the person can show pictures with.
-    watch_every_s : float, default 2.0
-        Seconds from one look to the next while the camera is watched.
-    """
+    """Connects one session with one page."""
 
     def __init__(
         self,

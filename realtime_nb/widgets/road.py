@@ -93,10 +93,7 @@ class Frame:
     def decode(cls, data: bytes) -> Frame:
         """Read a frame.
 
-        Raises
-        ------
-        RemoteProtocolError
-            If the bytes are not a frame.
+        Raises `RemoteProtocolError` if the bytes are not a frame.
         """
         if len(data) < _HEADER.size or len(data) % 2:
             raise RemoteProtocolError(f"{len(data)} bytes are no audio frame")
@@ -160,13 +157,7 @@ class _Connection(ServerConnection):
 
 
 class Door:
-    """The WebSocket server that all roads of this kernel go through. Runs on the I/O thread.
-
-    Parameters
-    ----------
-    strangers : Strangers, optional
-        Bounds connections that show no token.
-    """
+    """The WebSocket server that all roads of this kernel go through. Runs on the I/O thread."""
 
     def __init__(self, strangers: Strangers | None = None) -> None:
         self._strangers = strangers or Strangers()
@@ -228,18 +219,12 @@ class Door:
 class Road:
     """One widget's way to its page, whichever it is.
 
-    Parameters
-    ----------
-    on_message : callable
-        Called on the I/O thread with each `Frame`, `Shot` or control from the page. The page's ``hello`` comes first,
-        again after each reload, when `kind` already names the road; ``gone`` is the road's own word for a lost page.
-    on_error : callable
-        Called with what `on_message` raised, or with the `RemoteProtocolError` of a message that was none.
-    send_comm : callable, optional
-        ``send_comm(content, buffers)`` puts a bundle on the widget comm; called on the I/O thread.
+    `on_message`: called on the I/O thread with each `Frame`, `Shot` or control from the page. The page's ``hello``
+    comes first, again after each reload, when `kind` already names the road; ``gone`` is the road's own word for a lost
+    page.
+    `on_error`: called with what `on_message` raised, or with the `RemoteProtocolError` of a message that was none.
+    `send_comm`: ``send_comm(content, buffers)`` puts a bundle on the widget comm; called on the I/O thread.
 
-    Notes
-    -----
     A page that says hello takes the road over: after a reload, or in another window, the newest one has it.
     """
 
@@ -277,12 +262,7 @@ class Road:
     def send(self, message: Frame | dict[str, Any], *, urgent: bool = False) -> None:
         """Send a message to the page. Never blocks; any thread.
 
-        Parameters
-        ----------
-        message : Frame or dict
-            Kept until the page says hello, if it is not there yet.
-        urgent : bool, default False
-            Whether it, and what waits before it, must leave at once also on the comm.
+        `urgent`: whether it, and what waits before it, must leave at once also on the comm.
         """
         call_soon(self._send, encode_message(message), urgent)
 

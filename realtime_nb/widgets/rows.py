@@ -22,13 +22,7 @@ from .tool_desk import bounded
 
 
 class Account:
-    """Follows one session.
-
-    Parameters
-    ----------
-    session : Session
-        What it is about.
-    """
+    """Follows one session."""
 
     def __init__(self, session: Any):
         self._session = session
@@ -93,15 +87,7 @@ def in_words(turn: Turn) -> list[dict[str, str]]:
 
 
 class Thumbnails:
-    """Makes pictures small, in a thread: decoding takes the I/O thread's time from the sound. Runs on the I/O thread.
-
-    Parameters
-    ----------
-    model : callable
-        Returns by whose prices they are read.
-    on_ready : callable
-        Called with the id of each turn that has one more of them.
-    """
+    """Makes pictures small, in a thread, so that sound need not wait for it. Runs on the I/O thread."""
 
     def __init__(self, model: Callable[[], str | None], on_ready: Callable[[str], None]):
         self._model = model
@@ -153,20 +139,10 @@ def row_of(
 ) -> dict[str, Any]:
     """Return a turn as the page shows it.
 
-    Parameters
-    ----------
-    turn : Turn
-        Of a conversation.
-    was_asked : bool, default False
-        Whether the person said something before it.
-    pictures : callable, optional
-        Returns how a turn's pictures are shown; see `Thumbnails.of`. By default in words.
+    `pictures`: returns how a turn's pictures are shown; see `Thumbnails.of`. By default in words.
 
-    Returns
-    -------
-    row : dict
-        ``heard`` is how much was heard before a cut, counted as JavaScript does; ``choices`` is what can be done with
-        it; ``was`` and ``before`` are the id and the words of the turn in whose place it stands.
+    ``heard`` is how much was heard before a cut, counted as JavaScript does; ``choices`` is what can be done with it;
+    ``was`` and ``before`` are the id and the words of the turn in whose place it stands.
     """
     is_said = turn.kind == "message"
     cut = turn.interrupted and turn.role == "assistant"
@@ -189,13 +165,6 @@ class Rows:
     """What a page has been told of a conversation, and what is new since: turns, and where it went on otherwise.
 
     The work for an event does not grow with the number of turns. It lives where the conversation is folded.
-
-    Parameters
-    ----------
-    conversation : Conversation
-        What is shown.
-    pictures : callable
-        As `row_of` takes it.
     """
 
     def __init__(self, conversation: Any, pictures: Callable[[Any], list[dict[str, str]]]):

@@ -55,15 +55,9 @@ class Echo(NamedTuple):
 def find_echo(heard: Samples, played: Samples) -> Echo:
     """Look for a stretch of the answer in the microphone.
 
-    Parameters
-    ----------
-    heard : np.ndarray [shape=(n,)], floating
-        The microphone, at 24 kHz.
-    played : np.ndarray [shape=(m,)], floating
-        The answer, which ends when `heard` does, and began up to the longest delay before it; at 24 kHz, `m` ≥ `n`.
+    `played`: the answer, which ends when `heard` does, and began up to the longest delay before it; at 24 kHz, `m` ≥
+    `n`.
 
-    Notes
-    -----
     The mean of two normalised cross-correlations, each at its best delay: of the waves, in which another voice is never
     alike for long, and of the bands' levels, which a room and the browser's noise suppression change least. Alone, each
     catches fewer echoes with no false alarm.
@@ -108,15 +102,7 @@ def _levels(y: Samples) -> Samples:
 
 
 class EchoWatch:
-    """Compares each answer that speech has stopped with what the microphone heard. Runs on the I/O thread.
-
-    Parameters
-    ----------
-    session : Session
-        Has the answers, and is told of echoes.
-    road : Road
-        The way to the page of the person who can do something about them.
-    """
+    """Compares each answer that speech has stopped with what the microphone heard. Runs on the I/O thread."""
 
     def __init__(self, session: Any, road: Road) -> None:
         self._session = session
@@ -221,16 +207,10 @@ class Playback:
 
     On the road an item has a number, its key; keys only grow, so that the page can tell what an interruption outran.
 
-    Parameters
-    ----------
-    road : Road
-        The page's road.
-    on_heard : callable
-        Called on the I/O thread with ``(item_id, played_ms, stopped)``: about ten times a second while an item plays,
-        once when it is over, and with ``stopped=True`` when it was cut off.
-    on_began : callable, optional
-        Called on the I/O thread with ``(item_id, time_ms, latency_ms, audible)`` when the page has rendered an item's
-        first sample, and again for its first audible one.
+    `on_heard`: called on the I/O thread with ``(item_id, played_ms, stopped)``: about ten times a second while an item
+    plays, once when it is over, and with ``stopped=True`` when it was cut off.
+    `on_began`: called on the I/O thread with ``(item_id, time_ms, latency_ms, audible)`` when the page has rendered an
+    item's first sample, and again for its first audible one.
     """
 
     def __init__(self, road: Road, on_heard: HeardCallback, on_began: BeganCallback | None = None):

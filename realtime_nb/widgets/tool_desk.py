@@ -12,15 +12,7 @@ _LONGEST_QUESTION = 20_000
 
 
 class ToolDesk:
-    """A page's view of the tools of a session. Everything here runs on the I/O thread.
-
-    Parameters
-    ----------
-    session : Session
-        Whose tools.
-    road : Road
-        The way to the page of the person who is asked.
-    """
+    """A page's view of the tools of a session. Everything here runs on the I/O thread."""
 
     def __init__(self, session: Any, road: Road):
         self._session = session

@@ -13,18 +13,10 @@ from .script_brain import ScriptBrain
 def find_brain(spec: str = "rules", *, model: str | None = None, api_key: str | None = None) -> Brain:
     """Return the brain that a command line names.
 
-    Parameters
-    ----------
-    spec : str, default "rules"
-        ``"rules"``; ``"script"`` or ``"script:FILE"`` with a sentence a line; or the base URL of a text endpoint that
-        speaks OpenAI's Chat Completions.
-    model, api_key : str, optional
-        Of the text endpoint.
+    `spec`: ``"rules"``; ``"script"`` or ``"script:FILE"`` with a sentence a line; or the base URL of a text endpoint
+    that speaks OpenAI's Chat Completions.
 
-    Raises
-    ------
-    SettingsError
-        If the name is not known, the script cannot be read, or an endpoint is named without a model.
+    Raises `SettingsError` if the name is not known, the script cannot be read, or an endpoint is named without a model.
     """
     if spec == "rules":
         return RuleBrain()

@@ -21,17 +21,7 @@ SPOKEN = "Your answers are spoken aloud: use short plain sentences, no lists, no
 
 
 class OpenAICompatibleBrain:
-    """Streams answers from a text model and says them sentence by sentence.
-
-    Parameters
-    ----------
-    base_url : str
-        Of the endpoint, up to and with ``/v1``.
-    model : str
-        Its name there.
-    api_key : str, optional
-        Its key; servers on the own machine often need none.
-    """
+    """Streams answers from a text model and says them sentence by sentence."""
 
     name = "local-cascade"
     vocabulary: Sequence[str] = ()
@@ -46,10 +36,7 @@ class OpenAICompatibleBrain:
     async def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
         """Answer; a sentence is said as soon as the next one has begun.
 
-        Raises
-        ------
-        ApiError
-            If the endpoint cannot be reached, or refuses.
+        Raises `ApiError` if the endpoint cannot be reached, or refuses.
         """
         from openai import OpenAIError  # takes seconds to import, and only this brain needs it
 

@@ -273,17 +273,7 @@ RULES: tuple[tuple[re.Pattern[str], Answer], ...] = tuple((re.compile(pattern), 
 
 
 def answer(text: str, *, said_before: str = "", heard_before: str = "", all_heard: Sequence[str] = ()) -> str | None:
-    """Return what the first rule that fits says, or `None` if none does.
-
-    Parameters
-    ----------
-    text : str
-        What was said.
-    said_before, heard_before : str
-        The last answer, and what the person said before.
-    all_heard : sequence of str
-        All that the person has said, oldest first, `text` included.
-    """
+    """Return what the first rule that fits says, or `None` if none does."""
     text = text[:LONGEST]
     plain = re.sub(r"\s+", " ", text.lower()).strip().rstrip(".?!")
     for pattern, says in RULES:
@@ -306,12 +296,8 @@ _QUOTED = re.compile(r"[\"“'‘](\w[\w -]*)[\"”'’]")
 def remark_on(instructions: str, entries: Sequence[Entry]) -> str | None:
     """Return what instructions ask for about a conversation; `None` if they ask for nothing of the kind.
 
-    Parameters
-    ----------
-    instructions : str
-        E.g. "Give this conversation a title", "Summarise what was said", ``Classify it as "sales" or "support"``.
-    entries : sequence of Entry
-        The conversation.
+    `instructions`: e.g. "Give this conversation a title", "Summarise what was said", ``Classify it as "sales" or
+    "support"``.
     """
     if not re.search(_ABOUT, instructions, re.I):
         return None

@@ -61,15 +61,7 @@ def compare(sentence: str, heard: str) -> Comparison:
 class ScriptBrain:
     """Goes through a script sentence by sentence.
 
-    Parameters
-    ----------
-    sentences : sequence of str, optional
-        What is to be repeated.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
+    Raises `ValueError` if there are none.
     """
 
     name = "local-script"

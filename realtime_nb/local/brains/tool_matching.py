@@ -43,17 +43,7 @@ _NUMBERED = ("id", "number", "code", "zip", "phone", "order")
 
 
 def fill(utterance: str, parameters: dict[str, Any], *, asked: str | None = None) -> dict[str, Any]:
-    """Return the arguments that an utterance gives.
-
-    Parameters
-    ----------
-    utterance : str
-        What was said.
-    parameters : dict
-        JSON schema of an object.
-    asked : str, optional
-        The parameter that was asked for: the whole utterance may be its value.
-    """
+    """Return the arguments that an utterance gives."""
     arguments: dict[str, Any] = {}
     numbers = numbers_in(utterance)
     for name, schema in parameters.get("properties", {}).items():
@@ -247,17 +237,7 @@ def _vocabulary(tool: dict[str, Any]) -> set[str]:
 
 
 def wish(utterance: str, tools: Sequence[dict[str, Any]], required: str | None = None) -> Wish | None:
-    """Return the tool that an utterance asks for, with the arguments that it gives.
-
-    Parameters
-    ----------
-    utterance : str
-        What was said.
-    tools : sequence of dict
-        Functions in the API's shape.
-    required : str, optional
-        The function that has to be called, or ``"*"`` if any has to.
-    """
+    """Return the tool that an utterance asks for, with the arguments that it gives."""
     tool = next((tool for tool in tools if tool["name"] == required), None) or choose(utterance, tools)
     if tool is None and required and tools:
         tool = tools[0]

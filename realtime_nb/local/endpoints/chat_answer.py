@@ -71,15 +71,7 @@ Piece = Words | Sound | Call
 
 
 class ChatAnswer:
-    """An answer, and what it has come to so far.
-
-    Parameters
-    ----------
-    request : ChatRequest
-        With all sound recognised.
-    brain, voice : Brain, Voice
-        Who answers.
-    """
+    """An answer, and what it has come to so far."""
 
     def __init__(self, request: ChatRequest, brain: Brain, voice: Voice):
         self.id = f"chatcmpl-{new_id('x')[2:]}"
@@ -168,15 +160,7 @@ _MOST_HEARD = 1_000
 
 
 class ChatEndpoint:
-    """The endpoint.
-
-    Parameters
-    ----------
-    parts : Parts
-        Brains, voice and ears.
-    store : ChatAudioStore
-        What was said before.
-    """
+    """The endpoint."""
 
     def __init__(self, parts: Parts, store: ChatAudioStore):
         self._parts = parts

@@ -31,17 +31,7 @@ class SpokenAnswer:
 
 
 class ChatAudioStore:
-    """Answers by id.
-
-    Parameters
-    ----------
-    lifetime_s : float, default 3600
-        How long each is kept.
-    most_bytes : int, default 8000000
-        What all of them may take; the oldest go first.
-    clock : callable
-        Unix time.
-    """
+    """Answers by id."""
 
     def __init__(
         self,

@@ -40,17 +40,7 @@ class Messages:
 def read_messages(fields: Fields, find: Callable[[str], SpokenAnswer | None]) -> Messages:
     """Read the messages of a request; takes up to seconds where there is sound in them.
 
-    Parameters
-    ----------
-    fields : Fields
-        The request.
-    find : callable
-        From an audio id to what was said under it.
-
-    Raises
-    ------
-    ApiError
-        In the API's words.
+    Raises `ApiError` in the API's words.
     """
     given = fields.array("messages")
     if not given:
@@ -220,10 +210,7 @@ class ChatRequest:
     def read(cls, fields: Fields, find: Callable[[str], SpokenAnswer | None]) -> ChatRequest:
         """Return the request that a body holds; takes up to seconds where there is sound in it.
 
-        Raises
-        ------
-        ApiError
-            In the API's words.
+        Raises `ApiError` in the API's words.
         """
         model = model_of(fields)
         is_stream = fields.boolean("stream", False)
@@ -270,15 +257,7 @@ class ChatRequest:
         )
 
     def usage(self, written: str, spoken_tokens: int) -> dict[str, Any]:
-        """Return the usage object of an answer.
-
-        Parameters
-        ----------
-        written : str
-            All that was written: words, transcript, arguments.
-        spoken_tokens : int
-            What its sound took.
-        """
+        """Return the usage object of an answer."""
         units = [unit_of_entry(entry) for entry in self.messages.entries]
         tools = json.dumps(self.tools) if self.tools else ""
         text = sum(unit.text for unit in units) + text_tokens(self.messages.instructions) + text_tokens(tools)

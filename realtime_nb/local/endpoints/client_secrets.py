@@ -19,15 +19,7 @@ SHORTEST_S, LONGEST_S = 10, 7200
 
 
 class ClientSecretEndpoint:
-    """The endpoint.
-
-    Parameters
-    ----------
-    parts : Parts
-        Of the sessions that will be opened.
-    keys : EphemeralKeys
-        Where the keys are kept.
-    """
+    """The endpoint."""
 
     def __init__(self, parts: Parts, keys: EphemeralKeys):
         self._parts = parts

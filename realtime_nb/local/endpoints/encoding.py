@@ -36,10 +36,7 @@ def encode(pcm: bytes, format: str) -> bytes:
 def decode(data: bytes, param: str) -> AudioClip:
     """Return the sound of a file in any format that `AudioClip` reads.
 
-    Raises
-    ------
-    ApiError
-        If it is not audio, or longer than `LONGEST_S`.
+    Raises `ApiError` if it is not audio, or longer than `LONGEST_S`.
     """
     try:
         clip = AudioClip.from_bytes(data, longest_s=LONGEST_S)

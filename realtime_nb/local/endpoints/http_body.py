@@ -38,13 +38,7 @@ class FormField:
 
 
 class Form:
-    """A form that was sent.
-
-    Parameters
-    ----------
-    fields : list of FormField
-        In the order in which they came.
-    """
+    """A form that was sent."""
 
     def __init__(self, fields: list[FormField]):
         self._fields = fields
@@ -77,17 +71,7 @@ def _text(field: FormField) -> str:
 def parse_form(body: bytes | bytearray, content_type: str) -> Form:
     """Return the form that a body holds.
 
-    Parameters
-    ----------
-    body : bytes-like
-        All of it.
-    content_type : str
-        The request's header, with the boundary.
-
-    Raises
-    ------
-    ApiError
-        If it is no form.
+    Raises `ApiError` if it is no form.
     """
     header = email.message.Message()
     header["content-type"] = content_type
@@ -174,10 +158,7 @@ def refusal(error: ApiError) -> Response:
 async def read_body(request: Request) -> bytearray:
     """Return the body of a request.
 
-    Raises
-    ------
-    ApiError
-        With status 413 if it is larger than `LARGEST_BODY`.
+    Raises `ApiError` with status 413 if it is larger than `LARGEST_BODY`.
     """
     announced = request.headers.get("content-length", "")
     body, size = bytearray(), int(announced) if announced.isdigit() else 0

@@ -81,15 +81,6 @@ _REQUIRED = object()
 class Fields:
     """A JSON object that knows where it stands in the request.
 
-    Parameters
-    ----------
-    data : object
-        What stands there; `ApiError` unless it is a JSON object.
-    path : str, default ""
-        Where, e.g. ``"messages[0]"``.
-
-    Notes
-    -----
     Each method takes a field's name and what stands for it where it is missing or null; without that, it must be there.
     """
 
@@ -173,15 +164,7 @@ class Fields:
 
 
 def without_nulls(data: dict[str, Any], *, values: Collection[str] = ()) -> dict[str, Any]:
-    """Return an object without the fields, its own and those inside it, that are null, which means absent.
-
-    Parameters
-    ----------
-    data : dict
-        What a client sent, of bounded depth.
-    values : collection of str
-        Names of fields whose null says something.
-    """
+    """Return an object without the fields, its own and those inside it, that are null, which means absent."""
     return {
         name: value if name in _FREE else _inner(value, values)
         for name, value in data.items()

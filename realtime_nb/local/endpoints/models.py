@@ -19,13 +19,7 @@ SYNTHESIZER = "local-espeak"
 
 
 class ModelsEndpoint:
-    """The endpoint.
-
-    Parameters
-    ----------
-    parts : Parts
-        Whose brains are listed, with what hears and what speaks.
-    """
+    """The endpoint."""
 
     def __init__(self, parts: Parts):
         self._names = list(dict.fromkeys([parts.brain.name, *parts.others, RECOGNIZER, SYNTHESIZER]))

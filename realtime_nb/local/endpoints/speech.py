@@ -95,13 +95,7 @@ def voice_of(fields: Fields) -> str:
 
 
 class SpeechEndpoint:
-    """The endpoint.
-
-    Parameters
-    ----------
-    voice : Voice
-        What speaks.
-    """
+    """The endpoint."""
 
     def __init__(self, voice: Voice):
         self._voice = voice

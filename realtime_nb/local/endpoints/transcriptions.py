@@ -181,15 +181,7 @@ def _granularities(form: Form, form_of_answer: str) -> list[str]:
 
 
 class TranscriptionEndpoint:
-    """The endpoint.
-
-    Parameters
-    ----------
-    ears : Ears
-        What recognises speech.
-    brain : Brain
-        Whose vocabulary is likely to be heard.
-    """
+    """The endpoint."""
 
     def __init__(self, ears: Ears, brain: Brain):
         self._ears = ears

@@ -38,21 +38,10 @@ _RESPONSE_FIELDS = _names(ResponseOptions, "prompt")
 def read(message: str | bytes) -> Event:
     """Read a client's message.
 
-    Parameters
-    ----------
-    message : str or bytes
-        One frame.
+    Returns one of `realtime_nb.protocol.events.CLIENT_EVENTS`. A field that is null is absent from it; what null says
+    in a session's settings, `SessionSettings` knows.
 
-    Returns
-    -------
-    event : Event
-        One of `realtime_nb.protocol.events.CLIENT_EVENTS`. A field that is null is absent from it; what null says in a
-        session's settings, `SessionSettings` knows.
-
-    Raises
-    ------
-    ApiError
-        If the message is no event that the protocol knows, or has fields that it does not know.
+    Raises `ApiError` if the message is no event that the protocol knows, or has fields that it does not know.
     """
     _check_size(message)
     event = decode_client(message)

@@ -131,15 +131,7 @@ class ConversationState:
     def add(self, entry: Entry, previous_item_id: str | None = None) -> str | None:
         """Put an item after `previous_item_id` ("root": first; `None`: last).
 
-        Returns
-        -------
-        previous_item_id : str or None
-            The item before it.
-
-        Raises
-        ------
-        ApiError
-            If the id is taken, or the previous item is not there.
+        Raises `ApiError` if the id is taken, or the previous item is not there.
         """
         if self.find(entry.id):
             raise invalid_value("item.id", f"an item with the id '{entry.id}' already exists")
@@ -164,10 +156,7 @@ class ConversationState:
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
         """Cut a voice's answer, sound and words, to what was heard.
 
-        Raises
-        ------
-        ApiError
-            If there is no such sound, or it is shorter already.
+        Raises `ApiError` if there is no such sound, or it is shorter already.
         """
         entry = self._known(item_id, "truncate", "item_id")
         if entry.role != "assistant" or not any(part.type == "output_audio" for part in entry.parts):
@@ -231,19 +220,7 @@ def _heard_until(part: Part, audio_end_ms: float) -> int:
 def entry_of(item: Item, *, path: str = "item", decode_audio: Any = bytes) -> Entry:
     """Make an entry of an item that a client sent.
 
-    Parameters
-    ----------
-    item : Item
-        As it came.
-    path : str, default "item"
-        Where it stands in the client's event, for messages.
-    decode_audio : callable
-        From the session's input format to PCM16 at 24 kHz.
-
-    Raises
-    ------
-    ApiError
-        If the API would not take the item.
+    Raises `ApiError` if the API would not take the item.
     """
     item_id = item.id if isinstance(item.id, str) else new_id("item")
     if not _ID.fullmatch(item_id):

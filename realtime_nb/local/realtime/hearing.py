@@ -52,17 +52,7 @@ class Ears(Protocol):
 
 
 class Hearing:
-    """One session's ears.
-
-    Parameters
-    ----------
-    ears : Ears
-        Shared by all sessions.
-    vocabulary : sequence of str
-        Sentences that people are likely to say.
-    emit : callable
-        Takes the server's events.
-    """
+    """One session's ears."""
 
     def __init__(self, ears: Ears, vocabulary: Sequence[str], emit: Callable[[Any], None]):
         self._ears = ears
@@ -99,26 +89,14 @@ class Hearing:
         return await self._ears.recognize(pcm16k, expected)
 
     def hear(self, entry: Entry, part: Part, *, announce: bool, guess: asyncio.Task[str] | None = None) -> None:
-        """Recognise a part's sound.
-
-        Parameters
-        ----------
-        entry, part : Entry, Part
-            The person's message and its sound.
-        announce : bool
-            Whether the client is told the words.
-        guess : asyncio.Task, optional
-            What `guess` began with the same utterance.
-        """
+        """Recognise a part's sound."""
         self._hearings[entry.id] = self._spawn(self._hear(entry, part, announce, guess))
 
     async def heard(self, entries: Iterable[Entry]) -> None:
         """Wait until the words of all entries are known.
 
-        Raises
-        ------
-        ApiError
-            If the recogniser had no room for one of them. It is raised once: the answers after that do without.
+        Raises `ApiError` if the recogniser had no room for one of them. It is raised once: the answers after that do
+        without.
         """
         for entry in entries:
             hearing = self._hearings.get(entry.id)

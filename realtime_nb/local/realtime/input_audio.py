@@ -42,13 +42,7 @@ def decode_audio(audio: bytes, format: dict[str, Any]) -> bytes:
 
 
 class InputAudioBuffer:
-    """What was appended since the last commit or clear.
-
-    Parameters
-    ----------
-    format : dict
-        The session's input format.
-    """
+    """What was appended since the last commit or clear."""
 
     def __init__(self, format: dict[str, Any]):
         self._pcm = bytearray()
@@ -63,15 +57,9 @@ class InputAudioBuffer:
     def append(self, audio: bytes) -> bytes:
         """Add audio in the session's format.
 
-        Returns
-        -------
-        pcm : bytes
-            The new audio as PCM16 at 24 kHz.
+        Returns the new audio as PCM16 at 24 kHz.
 
-        Raises
-        ------
-        ApiError
-            If it is more than one event, or the buffer, may hold.
+        Raises `ApiError` if it is more than one event, or the buffer, may hold.
         """
         if len(audio) > LARGEST_APPEND:
             raise invalid_value("audio", f"one event carries at most 15 MiB of audio, but there are {len(audio)} bytes")
@@ -100,10 +88,7 @@ class InputAudioBuffer:
     def commit(self) -> bytes:
         """Return what waits, and begin anew.
 
-        Raises
-        ------
-        ApiError
-            If it is shorter than 100 ms.
+        Raises `ApiError` if it is shorter than 100 ms.
         """
         tail = self._decoder.process(b"", last=True)
         self._pcm += tail

@@ -38,17 +38,7 @@ def obfuscation(delta: str) -> str:
 
 
 class Ladder:
-    """One response's events.
-
-    Parameters
-    ----------
-    emit : callable
-        Takes each event.
-    settings : ResponseSettings
-        What the response goes by.
-    conversation : ConversationState, optional
-        Where its items go; `None` for an out-of-band response.
-    """
+    """One response's events."""
 
     def __init__(self, emit: Emit, settings: ResponseSettings, conversation: ConversationState | None = None):
         self.id = new_id("resp")
@@ -84,14 +74,8 @@ class Ladder:
     def audio(self, pcm: bytes, encoded: bytes, sample_rate: int, words: list[tuple[int, float]]) -> None:
         """Speak more.
 
-        Parameters
-        ----------
-        pcm, encoded : bytes
-            The sound as the server keeps it, PCM16, and as the session's output format has it.
-        sample_rate : int
-            Of both, in Hz.
-        words : list of (int, float)
-            Words that begin in it: (index into the transcript, ms from the start of the part's sound).
+        `pcm` and `encoded`: the sound as the server keeps it, PCM16, and as the session's output format has it.
+        `words`: words that begin in it: (index into the transcript, ms from the start of the part's sound).
         """
         index, entry, part = self._open("output_audio")
         part.pcm = bytearray(part.pcm) if isinstance(part.pcm, bytes) else part.pcm
@@ -245,20 +229,7 @@ def deltas(sentence: str) -> list[str]:
 class Responder:
     """One response from created to done.
 
-    Parameters
-    ----------
-    ladder : Ladder
-        Its events.
-    context : callable
-        Returns what the brain may know; waits until the person's words are recognised.
-    brain : Brain
-    voice : Voice
-    usage : callable
-        From the ladder to the usage object.
-    room : callable
-        Waits until the client has taken most of what it was sent.
-    on_done : callable
-        Called with this object once ``response.done`` is out.
+    `context`: returns what the brain may know; waits until the person's words are recognised.
     """
 
     def __init__(
@@ -302,9 +273,7 @@ class Responder:
     def cancel(self, reason: str) -> None:
         """End the response now, with all its closing events; nothing if it is over.
 
-        Parameters
-        ----------
-        reason : {"turn_detected", "client_cancelled"}
+        `reason`: one of "turn_detected", "client_cancelled".
         """
         if not self.ladder.is_over:
             self._finish("cancelled", StatusDetails(type="cancelled", reason=reason))

@@ -46,17 +46,7 @@ class Parts:
 
 
 class RealtimeSession:
-    """One client's session.
-
-    Parameters
-    ----------
-    settings : SessionSettings
-        As the client will be told in ``session.created``.
-    parts : Parts
-        Brains, voice and ears.
-    outbox : Outbox
-        Takes the server's events.
-    """
+    """One client's session."""
 
     def __init__(self, settings: SessionSettings, parts: Parts, outbox: Outbox):
         self.settings = settings

@@ -32,20 +32,7 @@ class Hooks:
 
 
 class SessionInput:
-    """One session's input audio buffer and turn detection.
-
-    Parameters
-    ----------
-    settings : SessionSettings
-    conversation : ConversationState
-        Where the person's turns go.
-    hearing : Hearing
-        Learns the words of each turn.
-    outbox : Outbox
-        Takes the server's events.
-    hooks : Hooks
-        Called as turns begin and end.
-    """
+    """One session's input audio buffer and turn detection."""
 
     def __init__(
         self,

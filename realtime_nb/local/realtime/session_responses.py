@@ -24,18 +24,7 @@ TOKENS_PER_MINUTE = 15_000_000
 class SessionResponses:
     """One session's responses: at most one in the conversation, some beside it.
 
-    Parameters
-    ----------
-    conversation : ConversationState
-        What they answer, and where they go.
-    hearing : Hearing
-        Knows the person's words.
-    brain, voice : Brain, Voice
-        Who answers.
-    outbox : Outbox
-        Takes the server's events.
-    on_done : callable
-        Called after the conversation's own response, with the seconds that a client still plays.
+    `on_done`: called after the conversation's own response, with the seconds that a client still plays.
     """
 
     def __init__(
@@ -60,10 +49,7 @@ class SessionResponses:
     def begin(self, settings: ResponseSettings, entries: Sequence[Entry], *, out_of_band: bool = False) -> None:
         """Begin a response to `entries`.
 
-        Raises
-        ------
-        ApiError
-            If the conversation has one that runs, or too many run beside it.
+        Raises `ApiError` if the conversation has one that runs, or too many run beside it.
         """
         if self._active and not out_of_band:
             raise ApiError(
@@ -105,10 +91,7 @@ class SessionResponses:
     def cancel(self, event: events.ResponseCancel) -> None:
         """Stop a response because the client says so.
 
-        Raises
-        ------
-        ApiError
-            If there is none.
+        Raises `ApiError` if there is none.
         """
         responder = self._active
         if isinstance(event.response_id, str):

@@ -127,18 +127,7 @@ class ResponseSettings:
 class SessionSettings:
     """All settings of a session.
 
-    Parameters
-    ----------
-    session_id, model : str
-        What ``session.created`` says.
-    expires_at : int
-        Unix time at which the session ends.
-    brain : str
-        What answers, in a sentence, for the notice that this is no speech-to-speech model.
-    transcription : bool, default False
-        Whether the session only writes down what it hears.
-    voices : collection of str, optional
-        The voices that there are.
+    `brain`: what answers, in a sentence, for the notice that this is no speech-to-speech model.
     """
 
     def __init__(
@@ -205,17 +194,7 @@ class SessionSettings:
     def update(self, change: dict[str, Any], *, voice_is_locked: bool = False) -> None:
         """Change the settings that are there in `change`; change nothing if one of them is refused.
 
-        Parameters
-        ----------
-        change : dict
-            The session object of ``session.update``.
-        voice_is_locked : bool, default False
-            Whether the voice has spoken in this session.
-
-        Raises
-        ------
-        ApiError
-            In the API's words.
+        Raises `ApiError` in the API's words.
         """
         change = without_nulls(change, values=_WITH_NULL)
         self._check_kind(change)
@@ -259,10 +238,7 @@ class SessionSettings:
     def for_response(self, options: ResponseOptions | None = None) -> ResponseSettings:
         """Return what a response goes by.
 
-        Raises
-        ------
-        ApiError
-            If `options` hold what the API refuses.
+        Raises `ApiError` if `options` hold what the API refuses.
         """
         given = (
             {name: getattr(options, name) for name in options.__struct_fields__ if getattr(options, name) is not UNSET}

@@ -29,21 +29,7 @@ _LAST_WORDS_S = 5.0
 def initial_settings(parts: Parts, model: str, *, session: dict[str, Any], expires_at: int = 0) -> SessionSettings:
     """Return the settings that a session begins with.
 
-    Parameters
-    ----------
-    parts : Parts
-        What it is made of.
-    model : str
-        What was asked for.
-    session : dict
-        What was set beforehand, in the API's shape.
-    expires_at : int
-        Unix time at which the session ends.
-
-    Raises
-    ------
-    ApiError
-        If a session cannot have these settings.
+    Raises `ApiError` if a session cannot have these settings.
     """
     settings = SessionSettings(
         session_id=new_id("sess"),
@@ -59,21 +45,7 @@ def initial_settings(parts: Parts, model: str, *, session: dict[str, Any], expir
 
 @dataclass
 class Door:
-    """Lets clients in, up to a number, each to a session of its own.
-
-    Parameters
-    ----------
-    parts : Parts
-        Brain, voice and ears of all sessions.
-    max_sessions : int, default 100
-        How many there may be at once.
-    lifetime_s : float, default 3600
-        How long one may last.
-    lifetime_turns : int, optional
-        After how many responses one expires, whatever its time.
-    faults : collection of str
-        Of `realtime_nb.local.faults.FAULTS`; for tests of clients.
-    """
+    """Lets clients in, up to a number, each to a session of its own."""
 
     parts: Parts
     max_sessions: int = 100

@@ -88,17 +88,7 @@ def cached(units: Sequence[Unit], before: Sequence[Unit]) -> tuple[int, int]:
 
 
 def usage_of(units: Sequence[Unit], before: Sequence[Unit], *, text: str, audio_ms: float) -> dict[str, Any]:
-    """Return the usage object of a response.
-
-    Parameters
-    ----------
-    units, before : sequence of Unit
-        The context of this response and of the one before it.
-    text : str
-        All that was written: words, transcripts, arguments.
-    audio_ms : float
-        How much was spoken.
-    """
+    """Return the usage object of a response."""
     input_text, input_audio = sum(unit.text for unit in units), sum(unit.audio for unit in units)
     input_image = sum(unit.image for unit in units)
     cached_text, cached_audio = cached(units, before)

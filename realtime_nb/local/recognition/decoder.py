@@ -74,20 +74,11 @@ class Decoder(Protocol):
 def make_decoder(lm: Path, dictionary: Path, *, hurried: bool = False) -> Decoder:
     """Make a decoder of the shipped English acoustic model, the given language model and pronunciations.
 
-    Parameters
-    ----------
-    lm, dictionary : Path
-        A language model that pocketsphinx reads, and the pronunciations of its words.
-    hurried : bool, default False
-        Whether to score every second frame only, and fewer densities: two thirds of the work, as good on what is
-        expected, but a third more errors on other sentences.
+    `lm` and `dictionary`: a language model that pocketsphinx reads, and the pronunciations of its words.
+    `hurried`: whether to score every second frame only, and fewer densities: two thirds of the work, as good on what is
+    expected, but a third more errors on other sentences.
 
-    Raises
-    ------
-    MissingExtra
-        If pocketsphinx is not installed.
-    RecognitionError
-        If it refuses the files.
+    Raises `MissingExtra` if pocketsphinx is not installed; `RecognitionError` if it refuses the files.
     """
     return (CDecoder if _library() else CythonDecoder)(lm, dictionary, hurried=hurried)
 

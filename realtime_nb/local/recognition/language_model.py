@@ -108,19 +108,10 @@ class LanguageModels:
     ) -> LanguageModel:
         """Return the language model of a session.
 
-        Parameters
-        ----------
-        instructions : str
-            The session's instructions; the first `LONGEST_SESSION_TEXT` characters are read.
-        tools : sequence of mapping
-            The session's tools in the API's form: type, name, description, parameters.
-        sentences : sequence of str
-            What will be said, as far as that is known. Weighs more than the rest.
+        `instructions`: the session's instructions; the first `LONGEST_SESSION_TEXT` characters are read.
+        `tools`: the session's tools in the API's form: type, name, description, parameters.
 
-        Returns
-        -------
-        model : LanguageModel
-            The same object for the same content, while anybody holds it or it is among the `KEPT_MODELS` used last.
+        Returns the same object for the same content, while anybody holds it or it is among the `KEPT_MODELS` used last.
         """
         lines = [
             *normalize(instructions[:LONGEST_SESSION_TEXT]),
@@ -163,10 +154,7 @@ class LanguageModels:
 class Dictionary:
     """The pronunciations that pocketsphinx ships, searched in place: as Python objects they would take 30 MB.
 
-    Parameters
-    ----------
-    content : bytes
-        The file: lines sorted by word, a word's variants together ("read R EH D", "read(2) R IY D").
+    `content`: the file: lines sorted by word, a word's variants together ("read R EH D", "read(2) R IY D").
     """
 
     def __init__(self, content: bytes):

@@ -89,26 +89,11 @@ class Recognizer:
     async def recognize(self, pcm: bytes, language: LanguageModel, *, open_vocabulary: bool = False) -> Recognition:
         """Recognise one utterance.
 
-        Parameters
-        ----------
-        pcm : bytes
-            PCM16 at 16 kHz, mono. Less than 100 ms is not listened to.
-        language : LanguageModel
-            What the session expects to hear.
-        open_vocabulary : bool, default False
-            Whether the generic model should listen too. It is left out while it loads or is busy.
+        `open_vocabulary`: whether the generic model should listen too. It is left out while it loads or is busy.
 
-        Returns
-        -------
-        heard : Recognition
-            Times of the words count from the start of `pcm`.
+        Times of the words count from the start of `pcm`.
 
-        Raises
-        ------
-        MissingExtra
-            If pocketsphinx is not installed.
-        RecognitionError
-            If the decoder fails.
+        Raises `MissingExtra` if pocketsphinx is not installed; `RecognitionError` if the decoder fails.
         """
         words: list[Word] = []
         scores: list[float] = []
@@ -234,11 +219,8 @@ _COST = 0.05
 class LocalEars:
     """Recognition for all sessions of a server.
 
-    Parameters
-    ----------
-    open_vocabulary : bool, default True
-        Whether the generic model of English listens too, while there are few sessions. It is eight times as much
-        work: about 0.15 s for each second of speech, half of which passes in the silence that ends a turn.
+    `open_vocabulary`: whether the generic model of English listens too, while there are few sessions. It is eight times
+    as much work: about 0.15 s for each second of speech, half of which passes in the silence that ends a turn.
     """
 
     def __init__(self, *, open_vocabulary: bool = True):
@@ -289,17 +271,7 @@ class LocalEars:
     async def listen(self, pcm: bytes, expected: LanguageModel | None = None) -> Recognition:
         """Return the words of an utterance, with their times.
 
-        Parameters
-        ----------
-        pcm : bytes
-            PCM16 at 16 kHz.
-        expected : LanguageModel, optional
-            What `expect` returned.
-
-        Raises
-        ------
-        ApiError
-            ``rate_limit_exceeded`` if too much waits already.
+        Raises `ApiError` (``rate_limit_exceeded``) if too much waits already.
         """
         if self.is_overloaded:
             raise overloaded(f"The recogniser is {self.wait_s:.1f} s behind; try again in a moment.")

@@ -91,15 +91,9 @@ _ASKING = frozenset("what where when who why how which is are can could do does 
 def finished(text: str) -> float:
     """Return how finished `text` sounds.
 
-    Parameters
-    ----------
-    text : str
-        Words as the recogniser writes them, lower case and without punctuation; other text may bring its own.
+    `text`: words as the recogniser writes them, lower case and without punctuation; other text may bring its own.
 
-    Returns
-    -------
-    score : float
-        From 0.0, surely more to come, to 1.0, surely complete; 0.5 if nothing was understood.
+    Returns from 0.0, surely more to come, to 1.0, surely complete; 0.5 if nothing was understood.
     """
     stripped = text.strip().lower()
     words = stripped.rstrip(".?!…").split()
@@ -236,21 +230,10 @@ class _Track:
 class TurnDetector:
     """Finds where turns begin and end.
 
-    Parameters
-    ----------
-    settings : mapping
-        The API's ``turn_detection`` object; what is absent has the API's default.
-    elapsed_ms : int, default 0
-        Length of the audio that was appended to the session before, while it had no turn detection.
-    finished : callable, optional
-        Takes the words of a hint, returns how finished they sound, 0.0 to 1.0.
-    activity : Activity, optional
-        What tells speech from the rest.
+    `settings`: the API's ``turn_detection`` object; what is absent has the API's default.
+    `elapsed_ms`: length of the audio that was appended to the session before, while it had no turn detection.
 
-    Raises
-    ------
-    MissingExtra
-        If the extra ``local`` is not installed.
+    Raises `MissingExtra` if the extra ``local`` is not installed.
     """
 
     def __init__(
@@ -304,15 +287,7 @@ class TurnDetector:
     def feed(self, pcm: bytes) -> list[TurnEvent]:
         """Take the next sound.
 
-        Parameters
-        ----------
-        pcm : bytes
-            PCM16 at 24 kHz, whole samples.
-
-        Returns
-        -------
-        events : list of TurnEvent
-            What became known by it, in order.
+        Returns what became known by it, in order.
         """
         self._sound.append(pcm)
         events: list[TurnEvent] = []

@@ -47,17 +47,7 @@ class _Known:
 class HeardSound:
     """A sound that was listened to, for turn detection under any settings.
 
-    Parameters
-    ----------
-    pcm : bytes
-        PCM16 at 24 kHz.
-    activity : VoiceActivity, optional
-        What tells speech from the rest.
-
-    Raises
-    ------
-    MissingExtra
-        If the extra ``local`` is not installed.
+    Raises `MissingExtra` if the extra ``local`` is not installed.
     """
 
     def __init__(self, pcm: bytes, *, activity: VoiceActivity | None = None):
@@ -72,18 +62,11 @@ class HeardSound:
     def turns(self, settings: Mapping[str, Any], *, hear: Callable[[bytes], str] | None = None) -> list[FoundTurn]:
         """Find the turns under some settings.
 
-        Parameters
-        ----------
-        settings : mapping
-            The API's ``turn_detection`` object; what is absent has the API's default.
-        hear : callable, optional
-            Takes what was said so far (PCM16 at 16 kHz), returns the words. ``semantic_vad`` goes by them; here they
-            are there at once. Without it, all words sound half finished.
+        `settings`: the API's ``turn_detection`` object; what is absent has the API's default.
+        `hear`: takes what was said so far (PCM16 at 16 kHz), returns the words. ``semantic_vad`` goes by them; here
+        they are there at once. Without it, all words sound half finished.
 
-        Returns
-        -------
-        turns : list of FoundTurn
-            Silence is taken to follow the sound, so that all turns end.
+        Silence is taken to follow the sound, so that all turns end.
         """
         detector = TurnDetector(settings, activity=_Known(self.probabilities, self.engine))
         turns: list[FoundTurn] = []
@@ -130,12 +113,7 @@ _END_MS = (150.0, 250.0)
 def speech_of(probabilities: Sequence[float], loud: Sequence[Span]) -> list[Span]:
     """Return the stretches of speech, in ms, in order.
 
-    Parameters
-    ----------
-    probabilities : sequence of float
-        How likely each frame of 32 ms is speech: `HeardSound.probabilities`.
-    loud : sequence of (float, float)
-        Where it is loud enough, in ms: `realtime_nb.media.activity.speech_spans`.
+    `loud`: where it is loud enough, in ms: `realtime_nb.media.activity.speech_spans`.
     """
     found: list[list[float]] = []
     for start, stop in _runs([probability >= _SPEECH for probability in probabilities]):

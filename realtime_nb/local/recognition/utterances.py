@@ -50,13 +50,7 @@ class Recording:
 
 
 def cut_utterances(samples: Samples) -> list[Utterance]:
-    """Return the stretches of a recording in which there is sound.
-
-    Parameters
-    ----------
-    samples : np.ndarray [shape=(n,)], float32
-        At 16 kHz.
-    """
+    """Return the stretches of a recording in which there is sound."""
     levels = _levels(samples)
     utterances = []
     for start, end in _stretches(levels):

@@ -120,8 +120,6 @@ def _sigmoid(x: Floats) -> Floats:
 def read_weights(model: bytes) -> dict[str, Floats]:
     """Return the named weights of the model's branch for 16 kHz.
 
-    Notes
-    -----
     The file is ONNX: field numbers from onnx.proto3. Each branch of an ``If`` node is a graph, its weights are tensors
     of ``Constant`` nodes, and the two branches, for 8 and 16 kHz, use the same names.
     """
@@ -203,15 +201,7 @@ _WARM_UP_FRAMES = 3
 class VoiceActivity:
     """A stream's detector of speech.
 
-    Parameters
-    ----------
-    silero : bool, default True
-        Whether the network is used, if it is installed.
-
-    Raises
-    ------
-    MissingExtra
-        If webrtcvad-wheels is not installed.
+    Raises `MissingExtra` if webrtcvad-wheels is not installed.
     """
 
     def __init__(self, *, silero: bool = True):

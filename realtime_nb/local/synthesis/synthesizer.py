@@ -97,12 +97,7 @@ class Synthesizer:
     async def start(self) -> None:
         """Start the process, so that the first sentence does not wait for it.
 
-        Raises
-        ------
-        MissingExtra
-            If espeakng-loader is not installed.
-        SynthesisError
-            If the process does not start.
+        Raises `MissingExtra` if espeakng-loader is not installed; `SynthesisError` if the process does not start.
         """
         await self._running()
 
@@ -132,26 +127,11 @@ class Synthesizer:
     ) -> AsyncGenerator[Speech, None]:
         """Speak `text`, piece by piece, as fast as the pieces are taken.
 
-        Parameters
-        ----------
-        text : str
-            Anything. Text without a word in it gives no sound, or next to none.
-        voice : str
-            A key of `VOICES`.
-        speed : float, default 1.0
-            Times the voice's own, in steps of 8 %; clipped to what espeak-ng speaks, 80 to 449 words per minute.
-        sample_rate : int, default 24000
-            Of the sound, in Hz.
+        `speed`: times the voice's own, in steps of 8 %; clipped to what espeak-ng speaks, 80 to 449 words per minute.
 
-        Yields
-        ------
-        speech : Speech
-            The first piece of 60 ms, later ones of 200 ms and more.
+        Yields the first piece of 60 ms, later ones of 200 ms and more.
 
-        Raises
-        ------
-        SettingsError
-            If there is no such voice, or the speed is not positive.
+        Raises `SettingsError` if there is no such voice, or the speed is not positive.
         """
         _check(voice, speed)
         start, start_bytes = 0, 0
