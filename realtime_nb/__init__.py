@@ -5,7 +5,7 @@
 >>> reply = session.ask("Hello!").result()
 >>> session.close().result()
 
-Names load when first used, so that importing the package is quick.
+Names load on first use, so the import is quick.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a reader meets them
 
 
 def _looks(record: Any) -> dict[str, Any]:
-    """Return how a record looks; what knows it is loaded when the first one is shown."""
+    """Return a record's MIME bundle; the views load when the first record is shown."""
     mimebundle = import_module(".views", __name__).mimebundle
     import_module(".diagnosis.view", __name__)  # It registers a view of its own.
     bundle: dict[str, Any] = mimebundle(record)

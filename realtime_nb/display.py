@@ -1,6 +1,6 @@
-"""The one door through which a record asks to be shown.
+"""The base class of everything that a notebook can show.
 
-Records live on the lower floors and know nothing of pictures; the package hands down, from its top, what does.
+Records live on the lower floors and know nothing of pictures; the package passes in the function that draws them.
 
 Floor 0.
 """
@@ -17,7 +17,7 @@ class Record:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from .progress import Progress
 
-        # The first picture takes librosa a while, and an hour's conversation holds many players.
+        # The first picture loads librosa, and an hour's conversation holds many players.
         with Progress(f"draw {type(self).__name__}"):
             return _looks(self)
 
@@ -30,6 +30,6 @@ _looks: Callable[[Any], dict[str, Any]] = _unseen
 
 
 def show_by(looks: Callable[[Any], dict[str, Any]]) -> None:
-    """Let records be shown by a function from a record to its MIME bundle; the package does so from its top."""
+    """Set the function that turns a record into its MIME bundle; the package calls this at import."""
     global _looks
     _looks = looks

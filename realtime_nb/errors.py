@@ -1,23 +1,23 @@
-"""What can go wrong, as one tree.
+"""The exceptions that this package raises, as one tree.
 
 * `RealtimeError`: everything below.
 
   * `AudioError` (also a `ValueError`): samples, rates or files that cannot be used.
-  * `PictureError` (also a `ValueError`): arrays or files that are no picture, or a model that takes none.
-  * `SettingsError` (also a `ValueError`): a session setting that no server would take.
-  * `RecordingError` (also a `ValueError`): a folder or file that is no recording, or that one cannot be written to.
-  * `MissingKey`: a backend needs an API key and none was given.
+  * `PictureError` (also a `ValueError`): arrays or files that are not pictures, or a model that takes none.
+  * `SettingsError` (also a `ValueError`): a session setting that no server accepts.
+  * `RecordingError` (also a `ValueError`): a folder or file that is not a recording, or cannot be written to.
+  * `MissingKey`: a backend needs an API key, and none was given.
   * `MissingExtra`: an optional part of the package is not installed.
-  * `LocalProtocolError`: the caller did what the session's state does not allow.
-  * `RemoteProtocolError`: the server sent something that the protocol does not know how to read.
+  * `LocalProtocolError`: you asked for something that the session's state does not allow.
+  * `RemoteProtocolError`: the server sent something that cannot be read as an event.
   * `ServerError`: the server answered with an error of its own (`code`, `message`, `param`, `event_id`).
-  * `ReplyTimeout` (also a `TimeoutError`): a server stayed connected, and did not answer.
-  * `ConnectionLost`: the socket could not be opened or went away.
-  * `BudgetReached`: a bound on dollars or minutes is reached, so that nothing more is asked.
-  * `InputFlagged`: a guard did not let a question through.
+  * `ReplyTimeout` (also a `TimeoutError`): the server stayed connected but did not answer.
+  * `ConnectionLost`: the socket could not be opened, or was lost.
+  * `BudgetReached`: a bound on dollars or minutes is reached; nothing more is asked.
+  * `InputFlagged`: a guard blocked a question.
 
-Facts are attributes; the text is made in `_words`. No message holds a key or audio; what a
-server said stands as it is in the facts, and in ``str(error)`` as a terminal may show it.
+Attributes hold the facts; `_words` makes the text. No message holds a key or audio. Attributes keep what a server said
+unchanged; ``str(error)`` makes it safe for a terminal.
 
 Floor 0.
 """
@@ -43,7 +43,7 @@ class RealtimeError(Exception):
     """
 
     cost_usd: float | None = 0.0
-    """US dollars that were billed all the same, where no record counts them; `None` if that is not known."""
+    """US dollars that were billed all the same and that no record counts; `None` if not known."""
 
     def __str__(self) -> str:
         return printable(self._words())
@@ -81,7 +81,7 @@ class PictureError(RealtimeError, ValueError):
 
 
 class SettingsError(RealtimeError, ValueError):
-    """A session setting that no server would take.
+    """A session setting that no server accepts.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class SettingsError(RealtimeError, ValueError):
 
 
 class RecordingError(RealtimeError, ValueError):
-    """A folder or file that is no recording, or that one cannot be written to.
+    """A folder or file that is not a recording, or cannot be written to.
 
     Examples
     --------
@@ -109,14 +109,14 @@ class RecordingError(RealtimeError, ValueError):
 
 
 class MissingKey(RealtimeError):
-    """A backend needs an API key and none was given.
+    """A backend needs an API key, and none was given.
 
     Parameters
     ----------
     backend : str
         Name of the backend, e.g. ``"openai"``.
     variable : str
-        Environment variable that would hold the key.
+        Environment variable for the key.
 
     Examples
     --------
@@ -146,7 +146,7 @@ class MissingExtra(RealtimeError):
     what : str
         What the caller wanted, e.g. ``"the local voice"``.
     extra : str
-        The extra that brings it.
+        The extra that installs it.
     reason : str, optional
         What the import said.
 
@@ -169,7 +169,7 @@ class MissingExtra(RealtimeError):
 
 
 class LocalProtocolError(RealtimeError):
-    """The caller asked for something that the session's state does not allow; nothing was changed.
+    """You asked for something that the session's state does not allow; nothing was changed.
 
     Examples
     --------
@@ -210,9 +210,9 @@ class ServerError(RealtimeError):
     event_id : str, optional
         The client event that the error answers.
     advice : str, optional
-        What the person can do about it.
+        What you can do about it.
     retry_after_s : float, optional
-        Seconds after which the server says that it may be asked again.
+        Seconds to wait before asking again, as the server says.
 
     Examples
     --------
@@ -254,7 +254,8 @@ class ServerError(RealtimeError):
         self.retry_after_s = retry_after_s
         self.advice = advice if advice is not None else self._known_advice()
 
-    #: Where a server asks to wait no longer, a session waits, and shows it; else the error is raised at once.
+    #: A session waits up to this long, and shows it, when a server asks it to; for longer waits the error is raised at
+    #: once.
     LONGEST_WAIT_S: ClassVar[float] = 120.0
 
     def _known_advice(self) -> str | None:
@@ -266,29 +267,29 @@ class ServerError(RealtimeError):
             return "choose another voice (voice=…)"
         return self.FATAL.get(self.code or "")
 
-    #: Codes of a refusal that time heals.
+    #: Codes of refusals that pass with time.
     RATE_LIMITS: ClassVar[tuple[str, ...]] = (
         "rate_limit_exceeded",
         "inference_rate_limit_exceeded",
         "too_many_requests",
     )
 
-    #: Codes by which servers say that there is too much to do at all.
+    #: Codes of an overloaded server.
     OVERLOADS: ClassVar[tuple[str, ...]] = ("overloaded", "server_is_overloaded", "service_unavailable", "slow_down")
 
     @property
     def is_rate_limit(self) -> bool:
-        """True if the server had too much to do, for this key or at all, and may be asked again later."""
+        """True if the server is too busy, for this key or for everyone, and you can ask again later."""
         return self.code in self.RATE_LIMITS
 
     @property
     def is_for_later(self) -> bool:
-        """True if the server asks to wait longer than a session does."""
+        """True if the server asks for a longer wait than a session accepts."""
         return self.retry_after_s is not None and self.retry_after_s > self.LONGEST_WAIT_S
 
     @property
     def is_passing(self) -> bool:
-        """True if the server had too much to do, or was at fault itself, so that the same may be asked again later."""
+        """True if the server was too busy or failed, and you can ask the same again later."""
         at_fault = "server_error" in (self.code, self.error_type) or self.code in self.OVERLOADS
         return not self.fatal and not self.is_for_later and (self.is_rate_limit or at_fault)
 
@@ -305,12 +306,12 @@ class ServerError(RealtimeError):
 
 
 class ConnectionLost(RealtimeError):
-    """The socket could not be opened, or went away.
+    """The socket could not be opened, or was lost.
 
     Parameters
     ----------
     reason : str
-        What happened, with the way out where one is known.
+        What happened, and what to do if that is known.
     code : int, optional
         The WebSocket close code.
 
@@ -324,7 +325,7 @@ class ConnectionLost(RealtimeError):
     127.0.0.1
     """
 
-    #: Close codes after which the same server may be asked again; not those of policy (1008, 4000), or of peace (1000).
+    #: Close codes after which the same server may be tried again; not policy (1008, 4000) or a normal close (1000).
     PASSING: ClassVar[frozenset[int]] = frozenset((1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015))
 
     def __init__(self, reason: str, *, code: int | None = None):
@@ -337,12 +338,12 @@ class ConnectionLost(RealtimeError):
 
 
 class ReplyTimeout(RealtimeError, TimeoutError):
-    """A server stayed connected and gave no further sign of an answer; the session can be asked the next question.
+    """The server stayed connected but stopped answering; you can ask the next question.
 
     Parameters
     ----------
     timeout_s : float
-        How long nothing came.
+        Seconds without a sign of an answer.
     last_event : str
         Type of the last event that the server sent; empty if it sent none.
     ago_s : float
@@ -369,14 +370,14 @@ class ReplyTimeout(RealtimeError, TimeoutError):
 
 
 class BudgetReached(RealtimeError):
-    """A bound on dollars or minutes is reached, so that nothing more is asked; the records are whole.
+    """A bound on dollars or minutes is reached; nothing more is asked, and the records are complete.
 
     Parameters
     ----------
     bound : str
         ``"max_usd"``, ``"max_minutes"`` or ``"idle_minutes"``.
     reason : str
-        What was used of what, and the way out.
+        How much was used of the bound, and how to go on.
 
     Examples
     --------
@@ -402,7 +403,7 @@ class BudgetReached(RealtimeError):
 
 
 class InputFlagged(RealtimeError):
-    """A guard did not let a question through; it stays in the records, and no model has answered it.
+    """A guard blocked a question; it stays in the records, and no model has answered it.
 
     Parameters
     ----------

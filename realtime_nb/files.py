@@ -1,4 +1,4 @@
-"""How the package writes its own files, and what it says of a path that leads nowhere.
+"""Write the package's own files, and explain paths that lead nowhere.
 
 Floor 0.
 """
@@ -25,7 +25,7 @@ from weakref import WeakValueDictionary
 
 
 def missing(path: Path, what: str = "is not a file") -> str:
-    """Return why a path leads to no file, and the way to one: a name in its folder that is much alike, if there is any.
+    """Return why a path leads to no file, with a similar name in its folder if there is one.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def missing(path: Path, what: str = "is not a file") -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those that it is in, for their owner alone; what is there already stays as it is."""
+    """Make a folder and its parents, for their owner alone; existing ones stay as they are."""
     for each in (*reversed(path.parents), path):
         if not each.is_dir():
             each.mkdir(exist_ok=True)
@@ -57,7 +57,7 @@ def make_folder(path: Path) -> None:
 
 
 def open_private(path: Path, mode: str, *, buffering: int = -1) -> IO[bytes]:
-    """Open a file for writing as `open` does in a binary mode; a new one can be read by its owner alone."""
+    """Open a file for writing, like `open` in a binary mode; only its owner can read a new one."""
     return cast(IO[bytes], open(path, mode, buffering, opener=_private_opener))
 
 
@@ -73,7 +73,7 @@ def _private_opener(name: str, flags: int) -> int:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that its owner alone can read; nothing is left of a new one that the disk does not take."""
+    """Write a file that only its owner can read; if that fails, a new one is removed."""
     is_new = not path.exists()
     try:
         with open_private(path, "wb") as file:
@@ -109,7 +109,7 @@ def is_sealed(text: bytes) -> bool:
 
 
 def unseal(text: bytes) -> bytes | None:
-    """Return a JSON object as it was before `seal`; `None` if it is not as it was written."""
+    """Return a JSON object as it was before `seal`; `None` if it has changed since."""
     found = _SEAL.match(text)
     if found is None:
         return None
@@ -118,7 +118,7 @@ def unseal(text: bytes) -> bytes | None:
 
 
 def read_sealed(data: bytes) -> tuple[dict[str, Any], bool]:
-    """Return the JSON object of a file, and whether it is as it was written, or of a version that sealed nothing.
+    """Return the JSON object of a file, and whether it is unchanged, or from a version that sealed nothing.
 
     Raises `ValueError` if it is no JSON object.
     """
@@ -134,17 +134,17 @@ class SealedLines(NamedTuple):
     """What a file with a JSON object a line holds."""
 
     whole: list[bytes]
-    """The lines that are as they were written, without their seals."""
+    """The unchanged lines, without their seals."""
     damaged: list[tuple[int, bytes]]
-    """The others, with their numbers. A line that a damaged byte has parted is one."""
+    """The others, with their numbers. A line that a damaged byte has split counts as one."""
     is_sealed: bool
     """True if lines have seals; if not, an earlier version wrote them."""
 
 
 def split_sealed(data: bytes, first_key: str) -> SealedLines:
-    """Take the lines of a file apart.
+    """Split a file into lines, and check them.
 
-    Where no line has a seal, as in files of earlier versions, all are whole that begin with `first_key`. Lines that a
+    If no line has a seal, as in files of earlier versions, all that begin with `first_key` are whole. Two lines that a
     damaged line end has joined are both whole.
     """
     lines = [(number, line.rstrip()) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
@@ -173,7 +173,7 @@ def split_sealed(data: bytes, first_key: str) -> SealedLines:
 
 
 def _first_whole(piece: bytes) -> bytes | None:
-    """Return a line before whose end there may be one byte that was a line end."""
+    """Match a line that may hold one byte that was a line end."""
     body = unseal(piece)
     return unseal(piece[:-1]) if body is None else body
 
@@ -187,12 +187,12 @@ _holding = threading.RLock()  # The collector may come to `__del__` while it is 
 
 
 class FolderLock:
-    """The right to write into a folder, which one writer has; whatever ends its process gives it back.
+    """A lock that lets one process write into a folder; it goes when the process ends.
 
     Raises `FolderInUse` if somebody else writes there; `OSError` if the file cannot be written.
 
-    A record lock (``fcntl.lockf``), which its process alone has: a pool's workers that outlive it do not keep it, and
-    network file systems know it. Where there is none, the file's host and process count.
+    It is a record lock (``fcntl.lockf``), held by its process alone: a pool's workers that outlive it do not keep it,
+    and network file systems know it. Where there is none, the file's host and process count.
     """
 
     def __init__(self, folder: Path, name: str):
@@ -244,11 +244,11 @@ class FolderLock:
 
 
 class FolderInUse(Exception):
-    """Somebody else writes into a folder; the message says who."""
+    """Another process writes into a folder; the message says which."""
 
 
 def _lock(file: IO[bytes]) -> bool:
-    """Lock a file, or say that somebody else has."""
+    """Lock a file, or say that another process has."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -269,7 +269,7 @@ def _lock(file: IO[bytes]) -> bool:
 
 
 def _holder(text: bytes) -> tuple[str, int]:
-    """Return who a lock's file says that holds it: host and process."""
+    """Return the holder that a lock's file names: host and process."""
     try:
         told = json.loads(text)
         return str(told["host"]), int(told["process"])

@@ -1,7 +1,7 @@
-"""The I/O thread: one event loop of our own, which no busy cell can stop; and another one for coroutines of people's.
+"""The I/O thread: an event loop that no busy cell can block, and a second one for users' coroutines.
 
-Sockets live here. Public calls hand their work over with `submit` and return a `Pending`, which can be awaited in a
-cell or a coroutine and waited for in a script. `run_sync` is for people who bring coroutines of their own.
+Sockets live here. Public calls hand their work over with `submit` and return a `Pending`, which you await in a cell or
+wait for in a script. `run_sync` runs your own coroutines.
 
 Floor 0.
 """
@@ -17,7 +17,7 @@ from concurrent.futures import Future, InvalidStateError, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-#: How long the end of work that was cancelled is waited for: it may have to tell a server, and to hear from it.
+#: How long to wait for cancelled work to end: it may have to tell a server and wait for its answer.
 _ENDING_WAIT_S = 5.0
 
 
@@ -48,7 +48,7 @@ _people = _LoopThread("realtime_nb-tools")
 class Pending(Future[T]):
     """A result that is on its way: ``await`` it, or call ``.result()`` to wait for it.
 
-    It is a `concurrent.futures.Future`; cancelling it stops the work, and so does Ctrl-C while it is waited for.
+    It is a `concurrent.futures.Future`. Cancelling it stops the work, and so does Ctrl-C while you wait.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Pending(Future[T]):
     def __init__(self) -> None:
         super().__init__()
         self._ended: Future[None] | None = None
-        """Of work on the I/O thread: there when it has ended; where it was cancelled, that is later than the result."""
+        """For work on the I/O thread: done when the work has ended, which after a cancel is later than the result."""
 
     def __await__(self) -> Generator[Any, None, T]:
         return self._awaited().__await__()
@@ -83,13 +83,13 @@ class Pending(Future[T]):
         Parameters
         ----------
         timeout : float, optional
-            How many seconds to wait at most; then `TimeoutError` is raised and the work goes on.
+            Seconds to wait at most; then `TimeoutError` is raised and the work goes on.
 
         Raises
         ------
         KeyboardInterrupt
-            If it is interrupted, when what was under way has been stopped: answers are cancelled at the server, and
-            nothing that waits is asked any more. A second Ctrl-C does not wait for that.
+            If you interrupt it, once the work has stopped: answers are cancelled at the server, and waiting questions
+            are dropped. A second Ctrl-C does not wait for that.
         """
         if on_io_thread() and not self.done():
             raise RuntimeError("result() would stop the I/O thread that it waits for: await it instead")
@@ -101,7 +101,7 @@ class Pending(Future[T]):
             raise
 
     def __getattr__(self, name: str) -> Any:
-        # Who forgets to await asks the promise for what the result has.
+        # You get here when you forget to await: the attribute is one of the result's.
         if name.startswith("_"):
             raise AttributeError(name)
         raise AttributeError(f"a result that was not waited for has no {name!r}: await it, or call .result(), first")
@@ -120,7 +120,7 @@ def io_loop() -> asyncio.AbstractEventLoop:
 
 
 def people_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop for coroutines that people bring, which may block it: no socket of ours lives there."""
+    """Return the event loop for users' coroutines, which may block it: none of our sockets runs there."""
     return _people.loop()
 
 
@@ -130,7 +130,7 @@ def on_io_thread() -> bool:
 
 
 def call_soon(function: Callable[..., object], *args: Any) -> None:
-    """Call a function on the I/O thread: at once where the caller is on it, else as soon as it gets there."""
+    """Call a function on the I/O thread: at once if the caller is on it, otherwise as soon as possible."""
     if on_io_thread():
         function(*args)
     else:
@@ -166,10 +166,10 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> Pending[T]:
 
 
 def run_sync(awaitable: Awaitable[T]) -> T:
-    """Wait for a coroutine of your own in a place where ``await`` is not possible, and return its result.
+    """Wait for your own coroutine where ``await`` is not possible, and return its result.
 
-    In a notebook cell, where a loop already runs, this patches that loop with nest_asyncio, on first use and only
-    then. Our own calls do not need it: ``session.ask(…).result()`` works everywhere.
+    In a notebook cell, where a loop already runs, the first call patches that loop with nest_asyncio. You do not need
+    this for our own calls: ``session.ask(…).result()`` works everywhere.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Memory that goes back to the system once a conversation is gone.
+"""Return memory to the system once a conversation is gone.
 
-What Python frees, glibc keeps for later wherever something small lives on behind it: after an hour's conversation that
-was all of its sound, hundreds of megabytes for as long as the kernel ran.
+glibc keeps what Python frees if anything small is still in use behind it. After an hour's conversation that was all of
+its sound: hundreds of megabytes, until the kernel ended.
 
 Floor 0.
 """
@@ -17,9 +17,9 @@ _is_wanted = False
 
 
 def give_back_soon() -> None:
-    """Give back what is free behind the garbage collector's next full run.
+    """Give free memory back after the garbage collector's next full run.
 
-    Turns and replies name each other: they go then, not when the last name of their conversation does.
+    Turns and replies refer to each other, so only the collector frees them.
     """
     global _is_wanted
     _is_wanted = True
@@ -35,6 +35,6 @@ def _behind_collection(phase: str, about: dict[str, Any]) -> None:
 
 
 def _give_back() -> None:
-    # Elsewhere than under glibc free memory goes back by itself.
+    # Without glibc, free memory goes back by itself.
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)

@@ -1,4 +1,4 @@
-"""How far long work is: a bar, shown only where a person would otherwise begin to wonder.
+"""A progress bar for work that takes more than a few seconds.
 
 Floor 0.
 """
@@ -16,10 +16,10 @@ from typing import Any
 
 from .terminal import printable
 
-#: What is done by then needs no bar.
+#: Shorter work needs no bar.
 DELAY_S = 3.0
 _EVERY_S = 0.5
-#: Nobody waits longer for a bar to go, e.g. where a person has stopped the terminal's output.
+#: How long to wait for the bar to go, e.g. when the terminal's output is paused.
 _GONE_WITHIN_S = 1.0
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}]"
 _NO_BAR = "{desc} [{elapsed}]"
@@ -28,15 +28,15 @@ _NO_BAR = "{desc} [{elapsed}]"
 class Progress:
     """A bar of text that comes when the work has taken a few seconds, and goes when it is over.
 
-    It is drawn by a thread of its own, so that the I/O thread never waits for a terminal. Where there is neither a
-    notebook nor a terminal it is not drawn at all.
+    Its own thread draws it, so the I/O thread never waits for a terminal. Without a notebook or a terminal there is no
+    bar.
 
     Parameters
     ----------
     what : str
-        What is done, e.g. ``"compare"``.
+        Name of the work, e.g. ``"compare"``.
     total : float, optional
-        Of how many steps; `None` if nobody knows.
+        How many steps there are; `None` if not known.
     unit : str, optional
         What the steps are, e.g. ``"answers"``.
 
@@ -53,7 +53,7 @@ class Progress:
         self._began_s = time.monotonic()
         self._over = threading.Event()
         self._stream = _stream()
-        # A notebook puts what is printed below the cell in whose context it is.
+        # The context tells a notebook below which cell to print.
         work = (contextvars.copy_context().run, self._draw)
         self._thread = threading.Thread(target=work[0], args=work[1:], name="realtime_nb-progress", daemon=True)
 
@@ -92,7 +92,7 @@ class Progress:
 
 
 class _CellLine:
-    """A line in a cell's output that is written over and over, as a file; nothing is left of it in the notebook."""
+    """A file that overwrites one line of a cell's output, and leaves nothing in the notebook."""
 
     def __init__(self) -> None:
         self._display_id = f"realtime-nb-{uuid.uuid4().hex}"

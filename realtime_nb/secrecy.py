@@ -1,8 +1,8 @@
-"""What must not be shown nor written down: keys and other secrets, wherever they turn up.
+"""Hide keys and other secrets wherever they might be shown or written down.
 
-Keys are held as `Secret`, whose ``repr`` is masked, so that no traceback with variables shows them; whatever was ever
-held so is known from then on, and is hidden in what libraries log (`_clean`), in errors and in recordings (`Secrets`).
-Of an address only `bare_address` is shown.
+Keys are held as `Secret`, whose ``repr`` is masked, so no traceback with variables shows them. Whatever was once held
+this way is hidden from then on: in what libraries log (`_clean`), in errors and in recordings (`Secrets`). An address
+is only shown as its `bare_address`.
 
 Floor 0.
 """
@@ -28,9 +28,9 @@ _VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "REALTIME_NB_API_KEY", "
 SERVER_KEY, BRAIN_KEY = "REALTIME_NB_SERVER_KEY", "REALTIME_NB_BRAIN_KEY"
 #: Variables with addresses, which may hold a secret.
 ADDRESSES = ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "REALTIME_NB_BASE_URL")
-# Shorter ones, like the "none" that some servers want, are words that people say.
+# Shorter ones may be plain words, like the "none" that some servers want.
 _SHORTEST = 8
-#: OpenAI's keys and client secrets, and what follows a scheme in a header, or its name in a browser's subprotocol.
+#: OpenAI's keys and client secrets, and what follows a scheme in a header or a name in a browser's subprotocol.
 _PATTERNS = re.compile(
     rb"\b(?:sk|ek|rt)[-_][A-Za-z0-9_-]{16,}"
     rb"|(?:(?<=Bearer )|(?<=Basic )|(?<=openai-insecure-api-key\.))[A-Za-z0-9._~+/=-]{8,}"
@@ -39,7 +39,7 @@ _NAMES = frozenset(
     "authorization proxy-authorization api-key apikey x-api-key api_key access_token refresh_token auth_token "
     "bearer_token client_secret password secret cookie".split()
 )
-#: What a query may hold that is no secret, and turns up elsewhere.
+#: Parts of a query that are no secret and turn up elsewhere.
 _HARMLESS = re.compile("version|model|deployment|region|voice|language", re.IGNORECASE)
 _ADDRESSES = frozenset({"server_url", "base_url", "url"})
 #: Libraries that log what they send and receive; for other loggers nothing changes.
@@ -54,13 +54,13 @@ _factory: object = None
 class Secret(str):
     """A text that is sent but not shown: its ``repr`` is masked, also where it is cut.
 
-    ``str``, f-strings and ``encode`` give the real one, as those who send it need it.
+    ``str``, f-strings and ``encode`` give the real text, to send it.
     """
 
     __slots__ = ()
 
     def __new__(cls, text: str = "") -> Secret:
-        """Hold a text, and hide it from now on in what libraries log."""
+        """Hold a text, and hide it in what libraries log from now on."""
         if text and text not in _held:
             _held.add(str(text))
             if logging.getLogRecordFactory() is not _factory:
@@ -85,15 +85,15 @@ class Secret(str):
 
 
 def masked(given: Any) -> Any:
-    """Return an address that may hold a secret as a `Secret`, for the time that a variable holds it."""
+    """Return an address that may hold a secret as a `Secret`, while a variable holds it."""
     return Secret.around(given) if isinstance(given, str) and ("@" in given or "?" in given) else given
 
 
 class QuietLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger for a library that tells at DEBUG what it sends and receives: it takes the rest."""
+    """A logger that drops DEBUG records, for a library that logs there what it sends and receives."""
 
     def isEnabledFor(self, level: int) -> bool:
-        """Return whether a record of this level is taken."""
+        """Return whether a record of this level is logged."""
         return level > logging.DEBUG and super().isEnabledFor(level)
 
 
@@ -115,22 +115,22 @@ class Secrets:
         self._known = sorted(forms, key=len, reverse=True)
 
     def are_in(self, data: bytes) -> bool:
-        """Return whether one of those that are known is in there, as it is."""
+        """Return whether the data holds a known secret."""
         return any(secret in data for secret in self._known)
 
     def hide(self, text: bytes) -> bytes:
-        """Return JSON text without the secrets that are known or look like one."""
+        """Return JSON text without known secrets and what looks like one."""
         return _PATTERNS.sub(HIDDEN.encode(), self.hide_known(text))
 
     def hide_known(self, text: bytes) -> bytes:
-        """Return JSON text without the secrets that are known."""
+        """Return JSON text without known secrets."""
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, HIDDEN.encode())
         return text
 
     def hide_named(self, tree: Any, *, in_headers: bool = False) -> Any:
-        """Return a JSON value without what is named like a secret, all headers, and queries of servers' addresses."""
+        """Return a JSON value without fields named like a secret, headers, and queries of servers' addresses."""
         if isinstance(tree, list):
             return [self.hide_named(each) for each in tree]
         if not isinstance(tree, dict):
@@ -149,17 +149,17 @@ class Secrets:
 
 
 def hide(text: str) -> str:
-    """Return a text without the secrets that are known or look like one."""
+    """Return a text without known secrets and what looks like one."""
     return Secrets().hide(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
 def secrets_of(address: str, headers: Mapping[str, str]) -> Secrets:
-    """Return those that a request takes along."""
+    """Return the secrets that a request carries."""
     return Secrets([*_parts(address), *(value.rpartition(" ")[2] for value in headers.values())], alone=True)
 
 
 def split_address(address: str) -> tuple[str, Secret, Secret]:
-    """Return an address without what is not shown of it; its user part; its query."""
+    """Return an address without its user part and query, its user part, and its query."""
     parts = urlsplit(address)
     user = unquote(parts.netloc.rpartition("@")[0])
     for each in _parts(address):
@@ -168,7 +168,7 @@ def split_address(address: str) -> tuple[str, Secret, Secret]:
 
 
 def _parts(address: str) -> list[str]:
-    """Return what is secret in an address: of its user part and its query, wherever each may turn up."""
+    """Return the secrets in an address: parts of its user part and its query."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -181,12 +181,12 @@ def _parts(address: str) -> list[str]:
 
 
 def basic(user: str) -> str:
-    """Return a user part as the Authorization header has it."""
+    """Return a user part in the form of the Authorization header."""
     return base64.b64encode(user.encode()).decode() if user else ""
 
 
 def bare_address(address: str) -> str:
-    """Return an address without user, query and fragment, where secrets are carried."""
+    """Return an address without user, query and fragment, which may hold secrets."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -207,9 +207,9 @@ def without_keys() -> dict[str, str]:
 
 
 def shown_cause(error: BaseException) -> BaseException | None:
-    """Return a library's error, and those behind it, without frames: their variables hold headers and addresses.
+    """Return a library's error and its causes without frames: their variables hold headers and addresses.
 
-    `None` if one of them says a secret, or what no terminal should get.
+    `None` if one of them holds a secret, or is not safe for a terminal.
     """
     each: BaseException | None = error
     seen = set()
@@ -226,7 +226,7 @@ def shown_cause(error: BaseException) -> BaseException | None:
 
 
 def _watch_logs() -> None:
-    """From now on hide secrets in what libraries log, whoever handles it."""
+    """Hide secrets in what libraries log from now on, in every handler."""
     global _factory
     make = logging.getLogRecordFactory()
 

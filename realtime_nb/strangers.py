@@ -1,7 +1,7 @@
-"""Connections to a port of ours that have not shown a key yet: few at once, and none for long.
+"""Bounds for connections to our ports that have not shown a key yet: few at once, and none for long.
 
-Every user of a host can connect to its loopback. Without bounds, one of them could take all descriptors of this
-process, or fill a log, without ever being let in.
+Every user of a host can connect to its loopback. Without bounds, one of them could use up this process's descriptors,
+or fill a log, without ever being let in.
 
 Floor 0.
 """
@@ -35,7 +35,7 @@ class Strangers:
         return len(self._waiting)
 
     def arrived(self, transport: asyncio.Transport) -> None:
-        """Take a new connection in; ends the oldest where there are too many."""
+        """Add a new connection; ends the oldest if there are too many."""
         peer = transport.get_extra_info("peername")
         if not peer:  # it went again
             transport.abort()
@@ -49,7 +49,7 @@ class Strangers:
         self._waiting[address] = transport, timer
 
     def known(self, address: tuple[str, int] | None) -> None:
-        """Leave the connection from an address alone: it has shown a key."""
+        """Stop bounding the connection from an address: it has shown a key."""
         if address in self._waiting:
             self._waiting.pop(address)[1].cancel()
 
@@ -65,7 +65,7 @@ class Strangers:
 
 
 class FewLines(logging.Filter):
-    """Lets a few lines a minute through from each place in the code, since strangers can cause as many as they like."""
+    """Lets a few lines a minute through from each place in the code: strangers can cause as many as they like."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Text files that other programs have written: in which encoding they are, and where their lines end.
+"""Read text files from other programs: their encoding and line ends.
 
 Floor 0.
 """
@@ -56,7 +56,7 @@ def decode_text(data: bytes, name: str, error: type[RealtimeError], *, is_log: b
 
 
 def _is_wide(data: bytes) -> bool:
-    """Return whether text may have two or four bytes a character: of Western letters, all but one of these are zero."""
+    """Return whether text may have two or four bytes a character: in Western text all but one of them are zero."""
     fewer, more = sorted((data[::2].count(0), data[1::2].count(0)))
     return len(data) % 2 == 0 and more * 8 > len(data) and (fewer * 8 < more or more * 2 == len(data))
 

@@ -1,4 +1,4 @@
-"""A Python function as a tool: its JSON schema, a checked call, and what the model gets of the result.
+"""Python functions as tools: the JSON schema, the checked call, and the result for the model.
 
 Floor 1.
 """
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 # --- From a Python function to the JSON schema of its arguments, and to what checks them; by pydantic -----------------
-#
-# Annotations say what fits, the docstring says what it means. Heavy libraries load with the first function.
+# Annotations give the types, the docstring their meaning. Heavy libraries load with the first function.
 
 # Words of a schema that no model needs, and those that hold values instead of schemas.
 _LEFT_OUT = ("title", "discriminator")
@@ -29,7 +28,7 @@ _VALUES = ("default", "enum", "const", "examples", "required")
 
 
 def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says of a function, and of its parameters."""
+    """Return what a docstring says about a function and its parameters."""
     from docstring_parser import ParseError, parse
 
     text = inspect.cleandoc(_documented(function).__doc__ or "")
@@ -62,7 +61,7 @@ def arguments_of(
         raise SettingsError(
             f"the signature of {name}() cannot be read ({error}): its types must be defined where it is"
         ) from error
-    # What `functools.partial` has fixed by name is not for the model to change.
+    # The model must not change what `functools.partial` has fixed by name.
     fixed = function.keywords if isinstance(function, functools.partial) else {}
     kept = [parameter for parameter in signature.parameters.values() if parameter.name not in fixed]
     fields = {each.name: _field_of(each, name, hints, described.get(each.name, "")) for each in kept}
@@ -79,7 +78,7 @@ def arguments_of(
 
 
 def _field_of(parameter: inspect.Parameter, name: str, hints: Mapping[str, Any], described: str) -> Any:
-    """Return a parameter as a field: its type with all that is known of it."""
+    """Return a parameter as a field: its type with all that is known about it."""
     from pydantic import Field
     from pydantic.fields import FieldInfo
 
@@ -168,7 +167,7 @@ Approver = Callable[[Any], Any]
 
 
 class Tool:
-    """A Python function that a model may call; made by `tool`, and still to be called as the function it is.
+    """A Python function that a model may call; made by `tool`, and you can still call it yourself.
 
     Examples
     --------
@@ -212,7 +211,7 @@ class Tool:
         self.description = _bounded(told) if description is None else description
         self._signature, self._adapter = arguments_of(function, self.name, described)
         self.parameters = plain_schema(self._adapter.json_schema())
-        """JSON schema of the arguments, an object's."""
+        """JSON schema of the arguments, an object."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself."""
@@ -223,7 +222,7 @@ class Tool:
 
     @property
     def definition(self) -> dict[str, Any]:
-        """The function as the API's sessions take it."""
+        """The function's definition in the shape of the API."""
         told = {"description": self.description} if self.description else {}
         return {"type": "function", "name": self.name, **told, "parameters": self.parameters}
 
@@ -233,12 +232,12 @@ class Tool:
         Parameters
         ----------
         arguments : str
-            JSON text of an object; empty text counts as an empty one.
+            JSON text of an object; empty text counts as an empty object.
 
         Returns
         -------
         bound : inspect.BoundArguments
-            What to call `function` with, as its annotations say.
+            The arguments for `function`, in the types of its annotations.
 
         Raises
         ------
@@ -266,7 +265,7 @@ def tool(
     timeout_s: float | None = TIMEOUT_S,
     max_chars: int = MAX_CHARS,
 ) -> Any:
-    """Make a tool of a function, with options; `tools=[function]` does so by itself with the default ones.
+    """Make a tool from a function, with options; `tools=[function]` does the same with the defaults.
 
     Parameters
     ----------
@@ -279,28 +278,28 @@ def tool(
     description : str, optional
         By default the docstring's text, up to 1,024 characters of it.
     approve : bool or callable, optional
-        Whether a person must agree to each call: `True` asks by the panel's buttons; a callable is asked instead, with
-        the call (``name``, ``arguments``, ``call_id``), and returns whether it may run. By default as the session says.
+        Whether a person must agree to each call. `True` asks by the panel's buttons; a callable takes the call
+        (``name``, ``arguments``, ``call_id``) and returns whether it may run. By default the session decides.
     timeout_s : float or None, default 30
-        After so long the model is told that there was no answer. A sync function cannot be stopped: it goes on in
-        its thread, and what it returns is dropped.
+        After this time the model is told that there was no answer. A sync function cannot be stopped: it goes on in its
+        thread, and its result is dropped.
     max_chars : int, default 16000
-        How much of a result the model gets; it is told where it was cut.
+        How much of a result the model gets; a note says where it was cut.
 
     Returns
     -------
     tool : Tool
-        To be passed in a session's `tools`. Without `function`, a decorator that makes one.
+        Pass it in a session's `tools`. Without `function`, you get a decorator that makes one.
 
     Raises
     ------
     SettingsError
-        If the function has a signature that no schema can describe.
+        If no schema can describe the function's signature.
 
     Notes
     -----
-    A result goes to the model as JSON, a `str` as it is. What an exception says goes to the model too, and from there
-    to whoever listens, never its traceback: keep secrets out of messages.
+    A result goes to the model as JSON, a `str` unchanged. The message of an exception goes to the model too, and the
+    voice may say it aloud; its traceback never does. Keep secrets out of messages.
 
     Examples
     --------
@@ -325,7 +324,7 @@ def tool(
 
 
 def read_tools(tools: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, Tool]]:
-    """Take what a caller gives as tools: functions, `Tool`s, and tools in the API's own shape.
+    """Read a caller's tools: functions, `Tool`s, and tools in the API's own shape.
 
     Returns all of them as the API takes them, and by name those that can be run here.
 
@@ -349,7 +348,7 @@ def read_tools(tools: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, To
 
 
 def result_text(result: Any, max_chars: int = MAX_CHARS) -> str:
-    """Return what the model gets of a result: JSON, or a `str` as it is, cut with a remark where it is too long."""
+    """Return a result for the model: JSON, or a `str` unchanged, cut with a note if it is too long."""
     from pydantic_core import to_json
 
     if isinstance(result, str):
@@ -368,7 +367,7 @@ def error_words(error: BaseException) -> str:
 
 
 def error_text(words: str) -> str:
-    """Return what the model gets where something went wrong: ``{"error": …}``."""
+    """Return an error for the model: ``{"error": …}``."""
     from pydantic_core import to_json
 
     return to_json({"error": _bounded(_sendable(words))}).decode()
@@ -384,7 +383,7 @@ def _bounded(text: str) -> str:
 
 
 def _fallback(value: Any) -> Any:
-    """Return something that JSON has in place of what it has not: arrays and data frames are common in notebooks."""
+    """Return a JSON value for something that JSON does not have, such as an array or a data frame."""
     if hasattr(value, "tolist"):  # numpy, and pandas' series
         return value.tolist()
     if hasattr(value, "to_dict") and hasattr(value, "columns"):

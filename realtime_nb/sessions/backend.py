@@ -1,4 +1,4 @@
-"""Where to connect, with which key, and what is the default there."""
+"""Where to connect, with which key, and the defaults there."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _LOCAL_CHAIN = ("local-sphinx", "local-rules", "local-espeak")
 class Backend:
     """A server that speaks the Realtime protocol.
 
-    Make one with `Backend.find`, or with `openai`, `azure_openai`, `at` or `local`. The key is never shown, nor
-    pickled, and neither are a user part and a query of the address, where secrets are carried, too. Where a backend is
-    sent, they are read from the environment there: the key from the variable that `find` reads, the rest from
-    ``OPENAI_BASE_URL``, ``AZURE_OPENAI_ENDPOINT`` or ``REALTIME_NB_BASE_URL``, if it is set to the same address.
+    Make one with `Backend.find`, or with `openai`, `azure_openai`, `at` or `local`. The key is never shown or pickled,
+    and neither are the user part and the query of the address, which may hold secrets too. An unpickled backend reads
+    them from its environment: the key from the variable that `find` reads, the rest from ``OPENAI_BASE_URL``,
+    ``AZURE_OPENAI_ENDPOINT`` or ``REALTIME_NB_BASE_URL``, if that is set to the same address.
 
     Parameters
     ----------
     name : str
         ``"openai"``, ``"azure"``, ``"local"``, or the host of another server.
     base_url : str
-        Address up to and with ``/v1``; empty for the local voice, which is started when first needed. Its user part
-        and its query are taken out of it.
+        Address up to and including ``/v1``; empty for the local voice, which starts when first needed. The user part
+        and the query are taken out of it.
     api_key : str
-        The secret.
+        The key.
     model, chat_model, transcription, voice : str
-        What sessions use there unless told otherwise.
+        Defaults for sessions there.
     chain : tuple of str
-        Likewise the transcriber, the text model and the speaker of a `CascadeSession`.
+        Default transcriber, text model and speaker of a `CascadeSession`.
     azure : bool
         Whether addresses and headers are Azure's.
     user : str
-        The address's user part, ``"name:password"``; it is sent as Basic authorization, in place of a Bearer key.
+        The address's user part, ``"name:password"``, sent as Basic authorization in place of a Bearer key.
     query : str
-        The address's query; it is part of each request's.
+        The address's query, added to that of each request.
 
     Examples
     --------
@@ -79,28 +79,28 @@ class Backend:
         user: str = "",
         query: str = "",
     ):
-        # A generated one would have frames that show in a traceback with variables what is secret in these.
+        # The frames of a generated one would show these secrets in a traceback with variables.
         base_url, api_key, user, query = masked(base_url), Secret(api_key), Secret(user), Secret(query)
         self.__dict__.update(name=name, model=model, chat_model=chat_model, chain=chain)
         self.__dict__.update(transcription=transcription, voice=voice, azure=azure, api_key=api_key)
         bare, own_user, own_query = _taken_apart(base_url)
         self.__dict__.update(base_url=bare, user=own_user or user, query=own_query or query)
         if not (api_key.isascii() and api_key.isprintable()):
-            # Libraries would show it in their complaint.
+            # Libraries would show it in their error.
             raise SettingsError("the API key holds characters that no key has: copy it again")
 
     @classmethod
     def find(cls, backend: Backend | str | None = None, *, api_key: str | None = None) -> Backend:
-        """Return the backend that is meant.
+        """Find a backend by its name or address.
 
         Parameters
         ----------
         backend : Backend, str or None
             A name (``"openai"``, ``"azure"``, ``"local"``), the address of a compatible server
-            (``"https://…/v1"``), or `None`: OpenAI where there is a key (`api_key` or ``OPENAI_API_KEY``), the local
-            voice otherwise.
+            (``"https://…/v1"``), or `None`: OpenAI if there is a key (`api_key` or ``OPENAI_API_KEY``), otherwise the
+            local voice.
         api_key : str, optional
-            The secret, where it is not in the environment.
+            The key, if it is not in the environment.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Backend:
 
     @classmethod
     def openai(cls, api_key: str | None = None) -> Backend:
-        """OpenAI, or what ``OPENAI_BASE_URL`` names; the key from `api_key` or ``OPENAI_API_KEY``."""
+        """OpenAI, or the server that ``OPENAI_BASE_URL`` names; the key from `api_key` or ``OPENAI_API_KEY``."""
         api_key = key = _key(api_key, "OPENAI_API_KEY")
         if not key:
             raise MissingKey("openai", "OPENAI_API_KEY")
@@ -192,18 +192,18 @@ class Backend:
 
     @classmethod
     def local(cls) -> Backend:
-        """Return the voice that runs on this machine, with no key; started when a session first connects."""
+        """Return the voice that runs on this machine, without a key; it starts when a session first connects."""
         return cls(
             "local", model="local-rules", chat_model="local-rules", transcription="local-sphinx", chain=_LOCAL_CHAIN
         )
 
     def __getstate__(self) -> dict[str, object]:
-        """Return what may be sent elsewhere: nothing secret, nor where this machine's local voice is."""
+        """Return the state to pickle: no secrets, and no address of this machine's local voice."""
         secret = {"api_key": "", "user": "", "query": ""}
         return self.__dict__ | secret | ({"base_url": ""} if self.name == "local" else {})
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Take it over there, with the key and the address of that environment."""
+        """Restore it, with the key and the address of this environment."""
         variable = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY", "local": ""}
         key = _key(None, variable.get(str(state["name"]), "REALTIME_NB_API_KEY"))
         self.__dict__.update(state | {"api_key": key})
@@ -219,7 +219,7 @@ class Backend:
         return self
 
     def located(self) -> Backend:
-        """Return this backend with its address and key; starts the local voice, and blocks while it does."""
+        """Return this backend with its address and key; starts the local voice if needed, which blocks."""
         if self.name != "local" or self.base_url:
             return self
         base_url, api_key = local_voice.address()
@@ -237,11 +237,11 @@ class Backend:
 
     @property
     def http_query(self) -> dict[str, str]:
-        """What the address's query adds to that of each request."""
+        """The query fields that the address adds to each request."""
         return {name: Secret.around(value) for name, value in parse_qsl(self.query, keep_blank_values=True)}
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that carry the key, and the address's user part."""
+        """Return the headers with the key and the address's user part."""
         found = {}
         if self.api_key:
             found = {"api-key": self.api_key} if self.azure else {"Authorization": f"Bearer {self.api_key}"}
@@ -251,7 +251,7 @@ class Backend:
 
 
 def _taken_apart(address: str) -> tuple[str, Secret, Secret]:
-    """Return an address as it is shown, its user part and its query."""
+    """Return the part of an address that may be shown, its user part, and its query."""
     if bare_address(address) == HIDDEN:
         raise SettingsError(
             "base_url cannot be read as an address: write it as https://host:port/v1, and in a name or password "
@@ -261,5 +261,5 @@ def _taken_apart(address: str) -> tuple[str, Secret, Secret]:
 
 
 def _key(api_key: str | None, variable: str) -> Secret:
-    """Return the key that is given, or that of the environment, without the line end that copied keys often have."""
+    """Return the given key, or the environment's, without the line end that copied keys often have."""
     return Secret(api_key or os.environ.get(variable, "")).strip()

@@ -1,4 +1,4 @@
-"""Looking now and then: frames of a camera become pictures of a conversation."""
+"""Show a model what a camera sees: frames become pictures of a conversation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..media.picture import Picture
 from ..protocol.local_events import StateChanged
 from .recorded import RecordedSession
 
-#: The picture whose pixels are compared: what is smaller than a 32nd of the frame does not count as a change.
+#: Side of the picture whose pixels are compared: anything smaller than a 32nd of the frame is not a change.
 _COMPARED_PX = 32
 
 
 @runtime_checkable
 class TakesSnapshots(Protocol):
-    """A camera, as `watch` needs it."""
+    """The methods of a camera that `watch` needs."""
 
     active: bool
 
@@ -41,7 +41,7 @@ class TakesSnapshots(Protocol):
 
 
 class WatchingSession(RecordedSession):
-    """A session that can be shown pictures without being asked anything."""
+    """A session that takes pictures without a question."""
 
     model: str
 
@@ -56,32 +56,32 @@ class WatchingSession(RecordedSession):
         max_frames: int = 100,
         keep: int | None = None,
     ) -> Watch:
-        """Show the model what a camera sees, from time to time. Never asks for a response; the next answer has seen it.
+        """Show the model what a camera sees, at intervals. Asks for no response; the model sees it in its next answer.
 
         Parameters
         ----------
         camera : Camera or callable
-            A `Camera`, which is opened for it, or a function that takes nothing and returns a picture (whatever
-            `Picture.of` takes); it runs in a thread of its own.
+            A `Camera`, which is opened, or a function that takes nothing and returns a picture (anything that
+            `Picture.of` takes) and runs in its own thread.
         every_s : float, default 1.0
-            Seconds from one look to the next.
+            Seconds between frames.
         max_side : int, default 512
-            Frames are scaled down to it.
+            Longest side in pixels; larger frames are scaled down.
         detail : {"low", "auto", "high"}, default "low"
             A "low" frame takes about 85 tokens whatever its size; a "high" one of 512 pixels 255.
         min_change : float, default 0.02
-            A frame that differs less from the last one that was sent is skipped: mean difference in brightness of
-            32 × 32 pixels, 0 (send all) to 1.
+            A frame that differs less from the last one sent is skipped: mean difference in brightness of 32 × 32
+            pixels, 0 (send all) to 1.
         max_frames : int, default 100
-            How many frames are sent in all; then it ends.
+            How many frames to send in all; then it ends.
         keep : int, optional
-            How many of them stay in the conversation: older ones are deleted. By default all stay. Every response
-            reads what is there anew; deleting makes the server read what follows at the full price once more.
+            How many of them stay in the conversation; older ones are deleted. By default all stay. Every response reads
+            all that is there again; after a deletion the server reads what follows at the full price once more.
 
         Returns
         -------
         watch : Watch
-            Shows what was sent and what it costs; ``watch.stop()`` ends it, and so does the end of the session.
+            Shows what was sent and what it costs. ``watch.stop()`` ends it, and so does closing the session.
 
         Raises
         ------
@@ -115,12 +115,12 @@ class WatchingSession(RecordedSession):
         return watch
 
     def show(self, *pictures: Any) -> Pending[None]:
-        """Put pictures into the conversation and ask nothing; the next answer has seen them.
+        """Add pictures to the conversation without a question; the model sees them in its next answer.
 
         Parameters
         ----------
         *pictures
-            Whatever `Picture.of` takes.
+            Anything that `Picture.of` takes.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class WatchingSession(RecordedSession):
         if not pictures:
             raise TypeError("show() needs a picture to show")
         self._check_sees()
-        # Here and now: matplotlib may be used by one thread alone, and an array may change.
+        # Now, in this thread: matplotlib allows only one, and an array may change.
         return submit(self._show_all([Picture.of(picture) for picture in pictures]))
 
     async def _show_all(self, pictures: list[Picture]) -> None:
@@ -154,11 +154,11 @@ class WatchingSession(RecordedSession):
 
     @abstractmethod
     async def _show_frame(self, frame: Picture) -> Any:
-        """Put a picture into the conversation; return what `_take_back` knows it by."""
+        """Add a picture to the conversation; return its id for `_take_back`."""
 
     @abstractmethod
     async def _take_back(self, shown: Any) -> None:
-        """Take a picture out of the conversation."""
+        """Remove a picture from the conversation."""
 
 
 def _looks(camera: TakesSnapshots | Callable[[], Any], max_side: int, detail: str) -> Callable[[], Awaitable[Picture]]:
@@ -170,7 +170,7 @@ def _looks(camera: TakesSnapshots | Callable[[], Any], max_side: int, detail: st
 
 
 class _Watcher:
-    """The loop behind a `Watch`; lives on the I/O thread."""
+    """The loop behind a `Watch`; runs on the I/O thread."""
 
     def __init__(self, session: WatchingSession, watch: Watch, look: Callable[[], Awaitable[Picture]]):
         self._session = session
@@ -181,7 +181,7 @@ class _Watcher:
         self._task: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
-        """End it; any thread."""
+        """Stop watching; any thread."""
         self._watch.ended = self._watch.ended or "stopped"
         io_loop().call_soon_threadsafe(lambda: self._task and self._task.cancel())
 
@@ -191,7 +191,7 @@ class _Watcher:
             self.stop()
 
     async def run(self, camera: TakesSnapshots | None) -> None:
-        """Look until it ends; a camera that was closed is opened for it."""
+        """Watch until stopped; opens a closed camera."""
         opened = camera is not None and not camera.active
         stop_listening = self._session._journal.listen(self._on_event)
         if camera is not None and opened:
@@ -214,8 +214,8 @@ class _Watcher:
                 await self._once()
                 watch.problem = ""
             except RealtimeError as error:
-                watch.problem = str(error)  # A page that reloads has no camera for a moment.
-            except Exception as error:  # A function of the caller's fails in its own way.
+                watch.problem = str(error)  # A reloading page has no camera for a moment.
+            except Exception as error:  # The caller's function may fail in any way.
                 watch.problem = f"{type(error).__name__}: {error}"
             if len(watch.frames) >= watch.max_frames:
                 watch.ended = f"ended: all {watch.max_frames} frames were sent"
@@ -235,7 +235,7 @@ class _Watcher:
         watch.frames.append(frame)
         while watch.keep is not None and len(self._shown) > watch.keep:
             watch.taken_back += 1
-            with contextlib.suppress(RealtimeError):  # Somebody else may have deleted it before.
+            with contextlib.suppress(RealtimeError):  # It may have been deleted already.
                 await self._session._take_back(self._shown.pop(0))
 
 

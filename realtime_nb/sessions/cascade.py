@@ -1,4 +1,4 @@
-"""`CascadeSession`: the chain of three that speech to speech replaces: transcribe, think, speak."""
+"""`CascadeSession`: a chain of three steps, transcribe, think, speak."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ from .turnwise import TurnwiseSession
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-# What the text model is told where the transcriber made out nothing.
+# Sent to the text model if the transcriber made out nothing.
 _NOTHING = "(The person said something, but no words could be made out.)"
 
 
 class CascadeSession(TurnwiseSession):
     """A chain of three systems: a transcriber, a text model, a speaker.
 
-    It has the contract and the records of `RealtimeSession`. The text model gets words alone: how something was said
-    is lost. The first sentence is spoken while the rest of the answer is still being written.
+    Its methods and records are those of `RealtimeSession`. The text model gets only words: how something was said is
+    lost. The first sentence is spoken while the rest of the answer is still being written.
 
     Parameters
     ----------
@@ -62,28 +62,28 @@ class CascadeSession(TurnwiseSession):
         A model of the speech endpoint, a ``gpt-realtime…`` model, which reads out of band over a Realtime session, or
         an object with a ``speak`` method.
     backend : Backend or str, optional
-        As for `RealtimeSession`; it also says which three are used by default.
+        As for `RealtimeSession`; it also sets the default three.
     api_key : str, optional
         By default from the environment.
     client : openai.AsyncOpenAI or openai.AsyncAzureOpenAI, optional
-        A client to send through in place of one of our own; leave it to this session alone, and close it yourself.
+        Your own client to send through. Use it for this session only, and close it yourself.
     instructions : str, optional
         The text model's system message.
     voice : str, optional
         By default the backend's.
     tools : list, optional
-        Python functions, which are run here when the text model calls them (see `realtime_nb.tool`), or definitions in
-        the Realtime API's flat shape, whose calls the caller answers. A `TextModel` of your own is not told of them;
-        the calls that it makes are run.
+        Python functions, which run here when the text model calls them (see `realtime_nb.tool`), or definitions in the
+        Realtime API's flat shape, whose calls you answer yourself. A `TextModel` of your own is not told about them,
+        but the calls that it makes are run.
     approve : bool or callable, default False
-        Whether somebody must agree to each call; as for `RealtimeSession`.
+        Whether a person must agree to each call; as for `RealtimeSession`.
     max_tool_rounds : int, default 8
-        How often the model may call tools for one question; then it has to answer in words.
+        How often the model may call tools for one question; after that it must answer in words.
     reasoning_effort : str, optional
-        How long the text model thinks before it writes, in its API's words. By default its own; ``"none"`` where the
-        backend's text model is used: models that think by default would keep the person waiting.
+        How long the text model thinks before it writes, in its API's words. By default its own; ``"none"`` for the
+        backend's text model: models that think by default would keep the person waiting.
     recording : str or Path, optional
-        A folder into which the session is written while it goes on, as by `record_to`.
+        A folder to write the session into while it runs, as with `record_to`.
     history : list, Conversation or Recording, optional
         What was said before, as for `RealtimeSession`.
     **bound_options : BoundOptions
@@ -212,7 +212,7 @@ class CascadeSession(TurnwiseSession):
         speaking = asyncio.create_task(self._speak(sentences, reader))
         thinking = asyncio.create_task(self._think(self._thoughts(messages, tool_choice), sentences, reader))
         try:
-            # Whichever fails first ends the other: nobody writes on for a voice that is gone.
+            # The first to fail ends the other: no writing for a voice that is gone.
             await asyncio.gather(thinking, speaking)
         finally:
             for task in (thinking, speaking):
@@ -233,7 +233,7 @@ class CascadeSession(TurnwiseSession):
         self._add_message({"role": "assistant", "content": text})
 
     async def _written(self, content: tuple[Content, ...], reader: CompletionReader) -> str | list[dict[str, Any]]:
-        """Return a question as the text model gets it, speech written down: words alone, or parts with pictures."""
+        """Return a question for the text model, with speech written down: words alone, or parts with pictures."""
         turn = self.conversation.turns[-1] if content else None
         told: list[str | Picture] = []
         for index, piece in enumerate(content):
@@ -271,7 +271,7 @@ class CascadeSession(TurnwiseSession):
         return words
 
     def _thoughts(self, messages: list[Mapping[str, Any]], tool_choice: str | None) -> AsyncIterator[str | Call | Took]:
-        # A text model of the caller's own has its own way with tools.
+        # A caller's own text model handles tools in its own way.
         if tool_choice and isinstance(self._text_model, ApiTextModel):
             return self._text_model.answer(messages, tool_choice=tool_choice)
         return self._text_model.answer(messages)
@@ -279,7 +279,7 @@ class CascadeSession(TurnwiseSession):
     async def _think(
         self, thoughts: AsyncIterator[str | Call | Took], sentences: asyncio.Queue[str | None], reader: CompletionReader
     ) -> None:
-        """Let the answer be written, and hand each sentence on as soon as it is whole."""
+        """Have the answer written, and hand on each sentence as soon as it is whole."""
         took: list[Took] = []
         waiting = ""
         self._tell("local", StageStarted(response_id=reader.response_id, stage="text", model=self._text_model.model))
@@ -296,7 +296,7 @@ class CascadeSession(TurnwiseSession):
                 else:
                     self._tell("received", *reader.call(piece.delta))
         finally:
-            self._done(reader.response_id, "text", took)  # Also of what broke off, if it said what it took.
+            self._done(reader.response_id, "text", took)  # Also for an answer that broke off, if it said what it took.
         if waiting.strip():
             sentences.put_nowait(waiting)
         sentences.put_nowait(None)
@@ -313,7 +313,7 @@ class CascadeSession(TurnwiseSession):
                 if isinstance(piece, Took):
                     took.append(piece)
                     continue
-                # A sample has two bytes, whatever pieces the network makes.
+                # A sample has two bytes; the network may split them.
                 whole = len(half + piece) // 2 * 2
                 pcm, half = (half + piece)[:whole], (half + piece)[whole:]
                 self._tell("received", *reader.say(pcm=pcm))

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 class ChatSession(TurnwiseSession):
-    """A conversation by Chat Completions: speech and text in, speech and text out, where low latency is not needed.
+    """A conversation by Chat Completions: speech and text in and out, for when low latency is not needed.
 
-    It has the contract and the records of `RealtimeSession`. Every turn is a request of its own that carries the
-    conversation along; earlier answers are named by their audio id until that expires, and by their words afterwards.
+    Its methods and records are those of `RealtimeSession`. Every turn is one request that carries the whole
+    conversation; earlier answers are named by their audio id until it expires, then sent as words.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class ChatSession(TurnwiseSession):
     api_key : str, optional
         By default from the environment.
     client : openai.AsyncOpenAI or openai.AsyncAzureOpenAI, optional
-        A client to send through in place of one of our own; leave it to this session alone, and close it yourself.
+        Your own client to send through. Use it for this session only, and close it yourself.
     instructions : str, optional
         The system message.
     voice : str, optional
@@ -56,35 +56,36 @@ class ChatSession(TurnwiseSession):
     stream : bool, default True
         Whether the answer comes in pieces, as it is made.
     format : str, optional
-        Of the answer's audio: ``"pcm16"`` when streaming; otherwise ``"wav"`` by default, ``"mp3"``, ``"flac"``,
-        ``"opus"``, ``"aac"`` or ``"pcm16"``. A file stays in `Reply.audio_file`. AAC needs the extra ``aac`` to be
-        decoded; without it the reply says so and has the file alone.
+        Format of the answer's audio: ``"pcm16"`` when streaming; otherwise ``"wav"`` by default, ``"mp3"``, ``"flac"``,
+        ``"opus"``, ``"aac"`` or ``"pcm16"``. `Reply.audio_file` keeps the file. Decoding AAC needs the extra ``aac``;
+        without it the reply says so and has only the file.
     tools : list, optional
-        Python functions, which are run here when the model calls them (see `realtime_nb.tool`), or definitions in the
-        Realtime API's flat shape, ``{"type": "function", "name": …, "parameters": …}``, whose calls the caller answers.
+        Python functions, which run here when the model calls them (see `realtime_nb.tool`), or definitions in the
+        Realtime API's flat shape, ``{"type": "function", "name": …, "parameters": …}``, whose calls you answer
+        yourself.
     approve : bool or callable, default False
-        Whether somebody must agree to each call; as for `RealtimeSession`.
+        Whether a person must agree to each call; as for `RealtimeSession`.
     max_tool_rounds : int, default 8
-        How often the model may call tools for one question; then it has to answer in words.
+        How often the model may call tools for one question; after that it must answer in words.
     tool_choice : str or dict, optional
         ``"auto"``, ``"none"``, ``"required"`` or ``{"type": "function", "name": …}``.
     max_output_tokens : int, optional
         Bound on each answer.
     recording : str or Path, optional
-        A folder into which the session is written while it goes on, as by `record_to`.
+        A folder to write the session into while it runs, as with `record_to`.
     history : list, Conversation or Recording, optional
         What was said before, as for `RealtimeSession`.
     **bound_options : BoundOptions
         ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
         `realtime_nb.sessions.budget.BoundOptions`.
-        For a guard, speech is written down first, by the backend's transcriber.
+        With a guard, the backend's transcriber writes speech down first.
 
     Raises
     ------
     MissingKey
         If the backend needs a key and there is none.
     SettingsError
-        If a setting is none that the API takes.
+        If the API does not accept a setting.
 
     Examples
     --------
@@ -145,7 +146,7 @@ class ChatSession(TurnwiseSession):
 
     def _settings(self) -> dict[str, Any]:
         output = {"voice": self.voice, "format": {"type": "audio/pcm", "rate": WIRE_SAMPLE_RATE}}
-        # The model hears what the person says; nobody writes it down, unless a guard has to read it.
+        # The model hears the person; the words are written down only for a guard.
         transcription = {"model": self._transcriber} if self._guarding.is_on else None
         audio = {"output": output, "input": {"transcription": transcription}}
         return {"model": self.model, "instructions": self._instructions, "audio": audio, **self._about_tools()}
@@ -190,7 +191,7 @@ class ChatSession(TurnwiseSession):
         asked = [{"role": "user", "content": question}] if question else []
         await self._ask_model(asked, reader, {"tool_choice": tool_choice} if tool_choice else {})
         await self._guarding.settled(reader.response_id)
-        # What got no answer is not put to the model a second time; the record keeps it.
+        # The model does not get a question without an answer again; the record keeps it.
         self._history.add(*asked)
         self._history.add_answer(reader)
 
@@ -199,7 +200,7 @@ class ChatSession(TurnwiseSession):
         self._history.add_answer(reader)
 
     async def _ask_model(self, asked: list[dict[str, Any]], reader: CompletionReader, override: dict[str, Any]) -> None:
-        """Send a request, and tell the answer as it comes; what is no answer is raised, with what had come told."""
+        """Send a request, and report the answer as it comes; raise if it fails, after reporting its pieces."""
         try:
             async with told_by_sdk(), self._requested(asked, override) as answer:
                 self._tell("received", *reader.begin())
@@ -210,7 +211,7 @@ class ChatSession(TurnwiseSession):
                 self._journal.remark(remark, remark.partition(":")[0])
 
     async def _written(self, content: tuple[Content, ...]) -> str:
-        """Return a question in words for the guard; speech is written down by the backend's transcriber."""
+        """Return a question in words for the guard; the backend's transcriber writes speech down."""
         told: list[str] = []
         item_id = self.conversation.turns[-1].item_id
         for index, piece in enumerate(content):
@@ -231,7 +232,7 @@ class ChatSession(TurnwiseSession):
 
     @asynccontextmanager
     async def _requested(self, asked: list[dict[str, Any]], override: dict[str, Any]) -> AsyncIterator[Answer]:
-        """Send a request; once more, in words, if the server does not know an answer's audio any more."""
+        """Send a request; send it again, in words, if the server no longer knows an answer's audio."""
         client = await self._api.client()
         create: Any = client.chat.completions.with_streaming_response.create
         wanted = self._wanted | override
@@ -249,7 +250,7 @@ class ChatSession(TurnwiseSession):
             yield Answer(response)
 
     async def _decoded(self, completion: dict[str, Any], response_id: str) -> bytes:
-        """Return the PCM16 of an answer's file; the file itself is kept, with why it could not be decoded."""
+        """Return the PCM16 of an answer's file; keep the file, and why it could not be decoded."""
         file = await asyncio.to_thread(file_of, completion)
         if not file or (self._wanted.get("audio", {}).get("format") == "pcm16" and not file.startswith(b"RIFF")):
             return file
@@ -264,5 +265,5 @@ class ChatSession(TurnwiseSession):
 
 
 def _is_about_audio(error: Exception) -> bool:
-    """Return whether a request may have failed because an earlier answer's audio is not known any more."""
+    """Return whether a request may have failed because the server no longer knows an earlier answer's audio."""
     return getattr(error, "status_code", None) in (400, 404) and "audio" in str(error).lower()

@@ -1,4 +1,4 @@
-"""The same clips through several systems."""
+"""Ask several systems the same clips."""
 
 from __future__ import annotations
 
@@ -22,32 +22,31 @@ def compare(
     *,
     repeats: int = 1,
 ) -> Pending[Comparison]:
-    """Send every clip through every session, in turn, and compare what comes back.
+    """Ask every session every clip, in turn, and compare the answers.
 
-    The sessions are used as they are: each keeps its conversation, so later answers read more, and cost more, than
-    earlier ones, in all systems alike. The order of the systems changes from clip to clip.
+    Each session keeps its conversation, so later answers read more, and cost more, than earlier ones, in all systems
+    alike. The order of the systems changes from clip to clip.
 
     Parameters
     ----------
     sessions : sequence or mapping of Session
         The systems; a mapping names them.
     clips : sequence or mapping of AudioClip
-        What to ask; with the words as a reference where they are known: ``(clip, "what is said in it")``. A mapping
-        names them.
+        What to ask, with the words as a reference if known: ``(clip, "what is said in it")``. A mapping names them.
     repeats : int, default 1
-        How often.
+        How often to ask each.
 
     Returns
     -------
     comparison : Pending of Comparison
-        A cell that failed is a row with its error.
+        A failed cell is a row with its error.
 
     Raises
     ------
     SettingsError
         If there is nothing to compare, or `repeats` is not positive.
     AudioError
-        If a clip cannot be a spoken turn.
+        If a clip cannot be a spoken turn, e.g. because it is silent.
 
     Examples
     --------
@@ -95,7 +94,7 @@ async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioCli
     order = {name: place for place, name in enumerate(names)}
     cells.sort(key=lambda each: order[each[0].system])
     words_only = [name for name, session in sessions.items() if not session.hears_sound]
-    # Only now: a question may have been written down after its answer was there.
+    # Only now: the words of a question may come after its answer.
     asked = [_with_cost(*each) for each in cells]
     return Comparison(asked, {name: clip for name, (clip, _) in clips.items()}, words_only)
 
@@ -123,7 +122,7 @@ async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip:
 
 
 def _with_cost(cell: Cell, conversation: Conversation, start: tuple[int, int], end: tuple[int, int]) -> Cell:
-    """Return a cell with all that was billed from its question to the next one."""
+    """Return a cell with everything billed from its question to the next one."""
     costs = conversation.costs_between(start, end)
     usages = [reply.usage for reply in conversation.replies[start[0] : end[0]] if reply.usage]
     return replace(

@@ -1,4 +1,4 @@
-"""What a person can do with the turns of a conversation: take one out, edit it, ask it again, ask about them aside."""
+"""Edit a conversation: delete turns, change or ask them again, and ask about them on the side."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from ..loop import Pending, submit
 from ..protocol.items import Content
 
 _EDITABLE = ("user", "assistant", "system")
-#: How many tokens an aside may take at most, unless told otherwise; it is a remark, not a conversation.
+#: Default bound on the tokens of an aside: it is a remark, not a conversation.
 ASIDE_TOKENS = 1_024
 
 
 class TurnControl(ABC):
-    """The turns of a session, in the caller's hands. What is taken out stays in the record, marked."""
+    """Methods that edit the turns of a session. The record keeps removed turns, and marks them."""
 
     conversation: Conversation
 
     def delete(self, turn: Turn) -> Pending[None]:
-        """Take a turn out of the conversation; a call goes with its output. What follows stays.
+        """Delete a turn from the conversation; a call goes with its output. What follows stays.
 
         Parameters
         ----------
         turn : Turn
-            Of this session's `conversation`.
+            One of this session's `conversation`.
 
         Raises
         ------
         LocalProtocolError
-            If it is none of this session's, was taken out before, or is still being spoken.
+            If it is not one of this session's, is deleted already, or is still being spoken.
 
         Notes
         -----
-        The model must read everything behind it anew: cached tokens are lost from there on.
+        The model reads everything after it again: cached tokens are lost from there on.
         """
         self._check(turn)
         self.warn_of_cache("deleting a turn")
         return submit(self._delete(with_partners(self.conversation, [turn])))
 
     def edit(self, turn: Turn, text: str) -> Pending[Turn]:
-        """Put other words in a turn's place; what follows stays, see `rerun`.
+        """Replace the words of a turn; what follows stays, see `rerun`.
 
         Parameters
         ----------
         turn : Turn
-            A message: of the person's, of the model's, or of the system's. Its pictures stay, its sound goes.
+            A message of the person, the model or the system. Its pictures stay, its sound goes.
         text : str
             The new words.
 
         Returns
         -------
         turn : Pending of Turn
-            The new one; `Turn.edited_from` is the old one, with the old words and sound.
+            The new turn; `Turn.edited_from` is the old one, with its words and sound.
 
         Raises
         ------
@@ -72,18 +72,18 @@ class TurnControl(ABC):
         return submit(self._edit(turn, text))
 
     def rerun(self, what: Turn | Reply) -> Pending[Reply]:
-        """Ask a turn again: all that follows it is taken out, as in chat programs, and a new answer is made.
+        """Ask a turn again: delete all that follows it, as chat programs do, and get a new answer.
 
         Parameters
         ----------
         what : Turn or Reply
-            A turn of the person's, which is asked as it is now: a spoken one by its recorded sound; or an answer, or a
-            part of one, whose question is asked again.
+            A turn of the person, asked as it is now, a spoken one by its recorded sound; or an answer or a part of one,
+            whose question is asked again.
 
         Returns
         -------
         reply : Pending of Reply
-            The new answer. Answers that were taken out stay in ``conversation.replies``, with what they cost.
+            The new answer. Deleted answers stay in ``conversation.replies``, with what they cost.
 
         Raises
         ------
@@ -98,12 +98,12 @@ class TurnControl(ABC):
     def aside(
         self, prompt: str, *, about: Turn | Sequence[Turn] | None = None, max_output_tokens: int = ASIDE_TOKENS
     ) -> Pending[Reply]:
-        """Ask something about the conversation that does not enter it: to classify, summarise, or title it.
+        """Ask about the conversation without adding to it: to classify, summarise, or title it.
 
         Parameters
         ----------
         prompt : str
-            What to do, in place of the session's instructions.
+            What to do; replaces the session's instructions.
         about : Turn or sequence of Turn, optional
             What to look at; by default the whole conversation.
         max_output_tokens : int, default 1024
@@ -112,13 +112,13 @@ class TurnControl(ABC):
         Returns
         -------
         reply : Pending of Reply
-            In text; ``reply.transcript`` has it. It calls no tools. It is among ``conversation.replies``, for it costs
-            something, and none of its words among the turns. Where a guard flags it, ``reply.flagged`` says why.
+            A text, in ``reply.transcript``. It calls no tools. It is in ``conversation.replies``, because it costs
+            something, but not among the turns. If a guard flags it, ``reply.flagged`` says why.
 
         Raises
         ------
         LocalProtocolError
-            If a turn is none of this session's, was taken out, or is still being spoken.
+            If a turn is not one of this session's, is deleted, or is still being spoken.
         """
         if not prompt.strip():
             raise SettingsError("prompt is empty: say what to do with the conversation")
@@ -130,29 +130,29 @@ class TurnControl(ABC):
                 raise LocalProtocolError(f"{turn!r} was taken out of what the model reads; the record alone has it")
         return submit(self._aside(prompt, None if about is None else list(about), max_output_tokens))
 
-    # --- what the kinds of sessions differ in ---
+    # --- where the kinds of sessions differ ---
 
     @abstractmethod
     def warn_of_cache(self, what: str) -> None:
-        """Warn, once, that the server's cache is lost, where there is one."""
+        """Warn, once, that the server's cache is lost, if there is one."""
 
     @abstractmethod
     async def _delete(self, turns: list[Turn]) -> None:
-        """Take turns out."""
+        """Delete turns."""
 
     @abstractmethod
     async def _edit(self, turn: Turn, text: str) -> Turn:
-        """Put words in a turn's place."""
+        """Replace the words of a turn."""
 
     @abstractmethod
     async def _rerun(self, turn: Turn) -> Reply:
-        """Take out what follows a turn, and answer it."""
+        """Delete what follows a turn, and answer it."""
 
     @abstractmethod
     async def _aside(self, prompt: str, about: list[Turn] | None, max_output_tokens: int) -> Reply:
         """Ask for an answer out of band."""
 
-    # --- checks, where the caller stands ---
+    # --- checks, in the caller's thread ---
 
     def _check(self, turn: Any) -> None:
         if not isinstance(turn, Turn):
@@ -165,7 +165,7 @@ class TurnControl(ABC):
             raise LocalProtocolError(f"{turn!r} is still being spoken: wait for its end, or interrupt() it first")
 
     def _asked_by(self, what: Any) -> Turn:
-        """Return the turn of the person's that is to be answered."""
+        """Return the person's turn to answer."""
         if isinstance(what, Reply):
             if self.conversation.reply(what.response_id) is not what:
                 raise LocalProtocolError(f"{what!r} is not of this session: take one from session.conversation")
@@ -184,7 +184,7 @@ class TurnControl(ABC):
 
 
 def _as_edited(conversation: Conversation, turn: Turn) -> Turn:
-    """Return what stands in a turn's place now."""
+    """Return the turn that has replaced a turn, or itself."""
     for each in conversation:
         before = each.edited_from
         while before is not None:
@@ -195,20 +195,20 @@ def _as_edited(conversation: Conversation, turn: Turn) -> Turn:
 
 
 def with_partners(conversation: Conversation, turns: Sequence[Turn]) -> list[Turn]:
-    """Return turns, and the calls or outputs that make no sense without them, in the conversation's order."""
+    """Return turns, with calls or outputs that need them, in the conversation's order."""
     chosen = {turn.item_id for turn in turns}
     calls = {turn.call_id for turn in turns if turn.call_id}
     return [turn for turn in conversation if turn.item_id in chosen or (turn.call_id and turn.call_id in calls)]
 
 
 def following(conversation: Conversation, turn: Turn) -> list[Turn]:
-    """Return what comes behind a turn."""
+    """Return what comes after a turn."""
     turns = conversation.turns
     return turns[turns.index(turn) + 1 :]
 
 
 def edited_content(turn: Turn, text: str) -> list[Content]:
-    """Return what an item holds once other words stand in its place; pictures stay."""
+    """Return an item's content with other words; pictures stay."""
     shown = [
         Content(type="input_image", image_url=part.image_url, detail=part.detail)
         for _, part in sorted(turn.parts.items())

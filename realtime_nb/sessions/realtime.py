@@ -38,62 +38,60 @@ from .responses import Answers
 from .session import Session, checked_content
 from .tool_calls import MAX_ROUNDS
 
-#: How much slower and faster than it sounds a clip is sent.
+#: How much slower and faster than real time a clip may be sent.
 _SLOWEST, _FASTEST = 0.1, 20.0
-#: How long a session that is stopped waits for the end of the answer that it has cut.
+#: How long a stopped session waits for the end of the answer that it has cut off.
 _LAST_WORD_WAIT_S = 2.0
 
 
 class RealtimeOptions(Options, BoundOptions, total=False):
-    """What a session takes by its short names: its settings, and its bounds."""
+    """A session's settings and bounds, by their short names."""
 
 
 class RealtimeSession(Session):
     """A spoken conversation with a model, over one WebSocket.
 
-    It connects when first used. Every call returns at once with a `Pending`: ``await`` it in a cell, or call
-    ``.result()`` in a script. The socket lives on a thread of its own, so that busy cells do not disturb it.
+    It connects on first use. Every call returns at once with a `Pending`: ``await`` it in a cell, or call ``.result()``
+    in a script. The socket runs on its own thread, so busy cells do not disturb it.
 
     Parameters
     ----------
     model : str, optional
         By default the backend's: ``gpt-realtime-2.1``, or ``local-rules`` for the local voice.
     backend : Backend or str, optional
-        ``"openai"``, ``"azure"``, ``"local"``, or the address of a compatible server. By default OpenAI where there
-        is a key, the local voice otherwise.
+        ``"openai"``, ``"azure"``, ``"local"``, or the address of a compatible server. By default OpenAI if there is a
+        key, otherwise the local voice.
     api_key : str, optional
         By default from the environment. It is never shown, logged or stored.
     approve : bool or callable, default False
-        Whether somebody must agree to each call of a function in ``tools``, where the function's own `tool` does not
-        say. `True` asks by the panel's buttons. A callable is asked instead, in a thread of its own: it takes the call
-        (``name``, ``arguments``, ``call_id``, ``server_label``) and returns `True` to agree. Where nobody is there,
-        or nobody answers within 120 s, the model is told that the call was refused. Requests for approval of MCP
-        servers are asked about the same way.
+        Whether a person must agree to each call of a function in ``tools``, unless its own `tool` says. `True` asks by
+        the panel's buttons. A callable runs in its own thread: it takes the call (``name``, ``arguments``, ``call_id``,
+        ``server_label``) and returns `True` to agree. If nobody is there, or nobody answers within 120 s, the model is
+        told that the call was refused. Approval requests of MCP servers work the same way.
     max_tool_rounds : int, default 8
-        How often the model may call tools for one question; then it has to answer in words.
+        How often the model may call tools for one question; after that it must answer in words.
     recording : str or Path, optional
-        A folder into which the session is written while it goes on, as by `record_to`.
+        A folder to write the session into while it runs, as with `record_to`.
     history : list, Conversation or Recording, optional
         What was said before: messages (``{"role": "user", "content": "Hello"}``, contents as words, clips, or parts),
-        pairs of role and content, or the records of another session. The person's sound is told as sound where it is
-        kept, the model's answers are told in words: the API takes no sound of the model's from a client.
+        pairs of role and content, or the records of another session. The person's sound is sent as sound if it was
+        kept. The model's answers are sent as words: the API does not accept the model's sound from a client.
     restore : bool, default True
-        Whether the conversation goes on when the connection ends, as it does after 60 minutes (at Azure 30), or when
-        it breaks off: another one is opened, with growing waits, and told the history, and turns stay the same turns.
-        Told are words, pictures and calls with their outputs; of the person's sound the words, where they are known;
-        of an interrupted answer what was heard; not what MCP servers did. Nothing is tried again after an error that
-        would only come again, such as a bad key. An answer that is cut by the end is lost, and whoever waits for it
-        gets the error. `conversation.seams` says where it happened.
+        Whether the conversation goes on when the connection ends, as it does after 60 minutes (at Azure 30), or breaks
+        off. The session then opens another one, with growing waits, and sends it the history; turns stay the same. It
+        sends words, pictures, and calls with their outputs; for the person's sound its words, if known; for an
+        interrupted answer what was heard; nothing of what MCP servers did. After an error that would only repeat, such
+        as a bad key, it does not try again. An answer that is cut off this way is lost, and its `Pending` gets the
+        error. `conversation.seams` says where it happened.
     rotate_minutes : float, optional
-        Age at which a connection is renewed in this way before its time, at a moment at which nobody speaks, nothing
-        is made and nothing is played. By default 55, or eleven twelfths of its time where that is less; `None` waits
-        for its end.
+        Age at which a connection is renewed this way ahead of time, at a moment when nobody speaks and nothing is made
+        or played. By default 55, or eleven twelfths of its lifetime if that is less; `None` waits for its end.
     **options : Options
         Session settings by their short names: ``instructions``, ``voice``, ``turn_detection``, ``transcription``,
         ``output_modalities``, ``tools``, …; see `realtime_nb.protocol.settings.Options`. Functions among the ``tools``
-        are run here when the model calls them, all calls of a response together; `ask` gives the answer that
-        follows. Tools given as dicts are the caller's to answer, by `send_function_output`, or an MCP server's.
-        And bounds: ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
+        run here when the model calls them, all calls of a response together; `ask` returns the answer that follows.
+        Calls of tools given as dicts you answer yourself, with `send_function_output`, unless an MCP server does.
+        Bounds too: ``guard``, ``max_usd``, ``max_minutes``, ``idle_minutes``, ``limiter``; see
         `realtime_nb.sessions.budget.BoundOptions`.
 
     Raises
@@ -177,7 +175,7 @@ class RealtimeSession(Session):
         if recording is not None:
             self.record_to(recording)
 
-    # --- what it is ---
+    # --- state ---
 
     @property
     def state(self) -> str:
@@ -186,24 +184,24 @@ class RealtimeSession(Session):
 
     @property
     def error(self) -> RealtimeError | None:
-        """Why the session ended, where it did not end in peace."""
+        """The error that ended the session; `None` after a normal end."""
         return self._line.error
 
     @property
     def voice(self) -> str:
-        """The voice, as the server confirmed it once the session is open."""
+        """The voice; once the session is open, as the server confirmed it."""
         voice = setting_at(self._protocol.session, "audio.output.voice") or self._options["voice"]
         return voice if isinstance(voice, str) else str(voice.get("id", voice))
 
     @property
     def instructions(self) -> str:
-        """What the model is told to be and do, as the server confirmed it once the session is open."""
+        """The instructions for the model; once the session is open, as the server confirmed them."""
         told = setting_at(self._protocol.session, "instructions") or self._options.get("instructions")
         return told if isinstance(told, str) else ""
 
     @property
     def tool_names(self) -> list[str]:
-        """The tools that the model may call; of an MCP server its label."""
+        """The tools that the model may call; for an MCP server its label."""
         given = (tool.get("name") or tool.get("server_label") or tool.get("type") for tool in self._calls.definitions)
         return [str(name) for name in given]
 
@@ -222,7 +220,7 @@ class RealtimeSession(Session):
 
     @property
     def dropped_audio_ms(self) -> float:
-        """Audio that came while the session was not open, and was not sent."""
+        """Audio that was dropped because the session was not open."""
         return self._input.dropped_ms
 
     @property
@@ -234,7 +232,7 @@ class RealtimeSession(Session):
         wanted = self._options.get("transcription")
         return wanted.get("model") if isinstance(wanted, dict) else wanted
 
-    # --- what a person does with it ---
+    # --- what you can do ---
 
     def connect(self) -> Pending[None]:
         """Open the session; does nothing if it is open.
@@ -256,17 +254,17 @@ class RealtimeSession(Session):
         *content : str, AudioClip or picture
             Words, speech, and pictures: whatever `Picture.of` takes, e.g. a `Picture`, a PIL image, an array, a
             `pathlib.Path` or a matplotlib figure. Words and pictures make one written turn, in their order; speech
-            makes one spoken turn behind it, whatever the turn detection, and is sent as fast as the socket takes it.
+            makes one spoken turn after it, whatever the turn detection, and is sent as fast as the socket takes it.
         timeout_s : float or None, default 120
             How long the server may give no sign of the answer, in seconds; `None` waits forever. Each event of the
-            answer begins the time anew, so that a long answer is never cut. Waiting for the questions before, for
-            tools, for approval, or for a server that has too much to do does not count.
+            answer restarts the clock, so a long answer is never cut. Waiting for earlier questions, tools, approval, or
+            a busy server does not count.
 
         Returns
         -------
         reply : Pending of Reply
-            There when the response is done and the words of a spoken turn are known (they may come up to 5 s later).
-            Where the model calls functions of ``tools``, it is the last one of the turn; those before it are in
+            Ready when the response is done and the words of a spoken turn are known (they may come up to 5 s later). If
+            the model calls functions of ``tools``, this is the last reply of the turn; the earlier ones are in
             `conversation`.
 
         Raises
@@ -276,16 +274,16 @@ class RealtimeSession(Session):
         PictureError
             If a picture cannot be read.
         TypeError
-            If a piece of content is nothing that can be said, written or shown.
+            If a piece of content cannot be said, written or shown.
         ReplyTimeout
-            If the server gave no sign of an answer for `timeout_s`. The response is cancelled, and the session can be
-            asked the next question.
+            If the server gave no sign of an answer for `timeout_s`. The response is cancelled, and you can ask the next
+            question.
 
         Notes
         -----
-        Questions that are asked while another one is being answered wait for their turn. One that is cancelled before
-        leaves nothing in the conversation. One that is cancelled later is cancelled at the server; where nothing had
-        been answered, it is taken out of what the model reads.
+        A question that you ask while another one is being answered waits for its turn. If you cancel it before that, it
+        leaves nothing in the conversation. If you cancel it later, it is cancelled at the server; if nothing had been
+        answered, the model no longer reads it.
 
         Examples
         --------
@@ -324,7 +322,7 @@ class RealtimeSession(Session):
     def send_audio(self, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, captured_ms: float | None = None) -> None:
         """Send microphone audio; returns at once, from any thread.
 
-        While the session is not open the audio is dropped and counted in `dropped_audio_ms`.
+        While the session is not open, the audio is dropped and counted in `dropped_audio_ms`.
 
         Parameters
         ----------
@@ -333,7 +331,7 @@ class RealtimeSession(Session):
         sample_rate : int, default 24000
             In Hz; another rate is resampled, keeping state from call to call.
         captured_ms : float, optional
-            Session time at which the last sample was captured, where that is known, for `realtime_nb.timeline`.
+            Session time at which the last sample was captured, if known, for `realtime_nb.timeline`.
 
         Raises
         ------
@@ -347,32 +345,32 @@ class RealtimeSession(Session):
         call_soon(self._input.send, pcm, sample_rate, captured_ms, arrived_ms)
 
     def listen_to(self, clip: AudioClip, *, speed: float = 1.0, hears_out: bool = False) -> Pending[Conversation]:
-        """Send a clip as an open microphone would, so that turn detection finds the turns in it.
+        """Send a clip as an open microphone would, and let turn detection find the turns in it.
 
-        Silence follows it until the last turn is answered. Where somebody speaks into an answer, that is cut off where
-        it had come to, as if it were played while the clip goes on.
+        Silence follows until the last turn is answered. Speech during an answer cuts it off at that point, as if the
+        answer were played while the clip goes on.
 
         Parameters
         ----------
         clip : AudioClip
-            What the microphone hears.
+            The sound of the microphone.
         speed : float, default 1.0
-            How much faster it is sent than it sounds, 0.1 to 20. Pauses are measured by what is sent, so that the turns
-            are the same; but answers come in their own time, and so later in the clip. With the local voice they are
-            cut off in nearly the same places up to 4, and are not there yet at 8.
+            How much faster than real time to send it, 0.1 to 20. Pauses are measured by what is sent, so the turns stay
+            the same; but answers take their own time, and so come later in the clip. With the local voice they are cut
+            off in nearly the same places up to 4, and have not come yet at 8.
         hears_out : bool, default False
-            Whether the silence goes on until the last answer would have been played to its end; by default until it
-            is made.
+            Whether the silence lasts until the last answer would have been played to its end; by default until it is
+            made.
 
         Returns
         -------
         conversation : Pending of Conversation
-            The session's.
+            The session's conversation.
 
         Raises
         ------
         SettingsError
-            If turns are ended by hand, or the speed is out of range.
+            If you end turns by hand, or the speed is out of range.
         ConnectionLost
             If the session ends meanwhile.
         """
@@ -388,18 +386,18 @@ class RealtimeSession(Session):
         return submit(self._commit())
 
     def clear(self) -> Pending[bool]:
-        """Forget audio that was sent but has not become a turn."""
+        """Drop audio that was sent but has not become a turn."""
         return submit(self._clear())
 
     def interrupt(self) -> Pending[bool]:
-        """Stop the voice: playback at once, and the response where one is being made.
+        """Stop the voice: playback at once, and the response if one is being made.
 
-        The result says whether a response was being made.
+        The result is `True` if a response was being made.
         """
         return submit(self._interrupt())
 
     def update(self, **options: Unpack[Options]) -> Pending[None]:
-        """Change settings; names as in the constructor.
+        """Change settings; the names are those of the constructor.
 
         Raises
         ------
@@ -426,15 +424,15 @@ class RealtimeSession(Session):
         return submit(self._update(given, functions))
 
     def send_function_output(self, call_id: str, output: str) -> Pending[None]:
-        """Answer a function call of the model's; then `respond` lets it go on."""
+        """Answer a function call of the model; then let it go on with `respond`."""
         return submit(self._create_item(Item(type="function_call_output", call_id=call_id, output=output)))
 
     def heard(self, item_id: str, played_ms: int, *, stopped: bool = False) -> None:
-        """Take a speaker's report, as `Session.heard`; the server is told where playback was cut off."""
+        """Take a speaker's report, like `Session.heard`, and tell the server where playback was cut off."""
         call_soon(self._heard, Heard(item_id=item_id, played_ms=int(played_ms), stopped=stopped))
 
     def is_late(self, response_id: str) -> bool:
-        """Return whether a response was cut off, so that what still comes of it must not be played."""
+        """Return whether a response was cut off; what still comes of it must not be played."""
         return self._protocol.is_late(response_id) or self._guarding.is_flagged(response_id)
 
     # --- on the I/O thread ---
@@ -460,7 +458,7 @@ class RealtimeSession(Session):
         await self._line.open(self.backend, self.model, self._settings)
         if text := self._to_disclose:
             self._to_disclose = ""
-            # Before anything is asked: behind a question it would stand in place of the answer.
+            # Before anything is asked: after a question it would take the place of the answer.
             await self._answers.once(ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none"), 0)
 
     async def _attempt(self) -> None:
@@ -497,7 +495,7 @@ class RealtimeSession(Session):
 
     async def _rerun(self, turn: Turn) -> Reply:
         async def ask_anew() -> None:
-            self._journal.announce(Interrupted())  # What still sounds is an answer that is taken out.
+            self._journal.announce(Interrupted())  # An answer that still sounds is being taken out.
             await self._items.ask_anew(turn)
 
         return await self._answers.respond(ResponseOptions(), first=ask_anew)
@@ -525,7 +523,7 @@ class RealtimeSession(Session):
         await self._line.acknowledged(self._protocol.create_item(item), is_added)
 
     def _check_sees(self) -> None:
-        """Every model of this API takes pictures; a server whose model does not says so."""
+        """Every model of this API takes pictures; a server reports a model that does not."""
 
     async def _show_frame(self, frame: Picture) -> Any:
         item = message_item([frame])
@@ -542,7 +540,7 @@ class RealtimeSession(Session):
         await self._line.settled()
         if self._line.is_open:
             await self._line.acknowledged(self._protocol.update(session_from_options(**options)))
-        # Kept, also for the next connection, only where the server has taken them.
+        # Kept, for the next connection too, only if the server has taken them.
         if "tools" in options:
             self._calls.set(options["tools"], functions)
         self._options.update(options)
@@ -564,7 +562,7 @@ class RealtimeSession(Session):
         self._journal.tell(heard)
 
     def _tell_heard(self, heard: Heard) -> None:
-        """Tell the server where an answer was cut off, so that the model knows what was heard of it."""
+        """Tell the server where an answer was cut off, for the model to know what was heard."""
         turn = self.conversation.turn(heard.item_id)
         reply = self.conversation.reply((turn and turn.response_id) or "")
         if turn is None or (reply is not None and not reply.in_conversation):

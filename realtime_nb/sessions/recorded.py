@@ -1,4 +1,4 @@
-"""What a session does to be written down."""
+"""Record and save sessions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .event_log import EventLog, Journal
 
 
 class RecordedSession(ABC):
-    """A session's life on the disk, and its end, when what was written is sealed."""
+    """Methods that record, save and close a session."""
 
     backend: Backend
     model: str
@@ -31,31 +31,31 @@ class RecordedSession(ABC):
     def close(self) -> Pending[None]:
         """End the session; its records stay. Does nothing if it is closed.
 
-        Where it is recorded, the recording is whole when the result is there.
+        If it is recorded, the recording is whole when the result is there.
         """
         return submit(self._end())
 
     async def _end(self) -> None:
         await self._close()
         if not self._journal.is_over:
-            # It was never open: who iterates over its events has waited for the first one.
+            # It was never open: anyone iterating over its events still waits for the first.
             self._journal.tell(StateChanged(state="closed"))
         if self._journal.recorder is not None:
             await asyncio.to_thread(self._journal.recorder.wait)
 
     def record_to(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the session into a folder while it goes on, from its beginning on, whenever this is called.
+        """Write the session into a folder while it runs, from its beginning, whenever you call this.
 
-        Writing never holds the session up; a kernel that is killed loses less than the last second. Where the disk
-        takes no more, the panel, a `RuntimeWarning` and ``conversation.remarks`` say so at once; everything is still in
-        memory, for `save` elsewhere, or another `record_to`. Files can be read by their owner alone.
+        Writing never holds up the session; a killed kernel loses less than the last second. When the disk is full, the
+        panel, a `RuntimeWarning` and ``conversation.remarks`` say so at once; everything is still in memory, to `save`
+        elsewhere, or for another `record_to`. Only their owner can read the files.
 
         Parameters
         ----------
         path : str or Path
             The folder, for `Recording.load`.
         overwrite : bool, default False
-            Whether a recording that is there may be replaced.
+            Whether an existing recording may be replaced.
 
         Returns
         -------
@@ -89,20 +89,20 @@ class RecordedSession(ABC):
         return recorder.folder
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Recording:
-        """Write all that has happened so far into a folder.
+        """Write everything so far into a folder.
 
         Parameters
         ----------
         path : str or Path
             The folder.
         overwrite : bool, default False
-            Whether a recording that is there may be replaced.
+            Whether an existing recording may be replaced.
 
         Returns
         -------
         recording : Recording
-            As `Recording.load` returns it. Of sent audio the session keeps an hour and a half in memory; what is
-            older is silence here, unless the session was recorded as it went.
+            As `Recording.load` returns it. The session keeps an hour and a half of sent audio in memory; older audio is
+            silence here, unless `record_to` recorded the session.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class RecordedSession(ABC):
         return Recording.load(path)
 
     def _tell_stopped(self, text: str) -> None:
-        """Let the conversation and the panel say that the recording stopped; from the recorder's thread."""
+        """Report in the conversation and the panel that the recording stopped; from the recorder's thread."""
         call_soon(self._journal.announce, Remarked(text=text, kind=RECORDING_STOPPED))
 
     def _about(self) -> About:
@@ -150,5 +150,5 @@ class RecordedSession(ABC):
         )
 
     def _secrets(self) -> tuple[str, ...]:
-        """Return what must never be written down."""
+        """Return the secrets that must never be written down."""
         return (self.backend.api_key, self.backend.user, self.backend.query)

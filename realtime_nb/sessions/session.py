@@ -1,4 +1,4 @@
-"""What every session can do, whatever system is behind it."""
+"""The base class of all sessions."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from .tool_calls import MAX_ROUNDS, ToolCalls
 
 __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
 
-#: What a question is made of: words, speech, and pictures.
+#: Parts of a question: words, speech, and pictures.
 Content = str | AudioClip | Picture
 
-#: What is said aloud first, where that is wished for.
+#: Said aloud first, with ``disclose="spoken"``.
 DISCLOSURE = "You are talking to an AI. The voice that you hear is computer-generated."
-#: Source: prompt caching; shorter beginnings are not cached.
+#: Source: prompt caching; shorter prefixes are not cached.
 _LEAST_CACHED_TOKENS = 1_024
 #: The API refuses to commit less.
 _LEAST_CLIP_MS = 100
@@ -49,7 +49,7 @@ class Session(TurnControl, WatchingSession):
     """
 
     hears_sound = True
-    """True if the model gets what was said as sound; otherwise it gets the words alone."""
+    """True if the model hears the sound; otherwise it gets the words alone."""
 
     def __init__(
         self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS, **bound_options: Any
@@ -63,29 +63,29 @@ class Session(TurnControl, WatchingSession):
         self._to_disclose = DISCLOSURE if disclose else ""
         self._guarding = Guarding(self._journal, None, cut=self._cut)
         self.bounds = SessionBounds(**bound_options)
-        """What it may spend and how long it may last, and what it has used."""
+        """Bounds on its dollars and minutes, and what it has used of them."""
         self._watch = Watch(self._journal, self.bounds, self._halt)
         self._gate = Gate(self._journal, lambda: self.bounds.limiter or bounds.limiter)
         self._calls = ToolCalls(self._journal, approve=approve, max_rounds=max_tool_rounds)
         self.conversation = self._journal.conversation
-        """What was said, as records."""
+        """The records of what was said."""
         self.log = self._journal.log
         """Every event, both ways, with its time."""
 
     @abstractmethod
     async def _halt(self, error: BudgetReached) -> None:
-        """Cut the answer that is being made and close the session, on the I/O thread; whoever waits gets `error`."""
+        """Cut off the answer and close the session, on the I/O thread; everything that waits gets `error`."""
 
     @abstractmethod
     def _cut(self, response_id: str) -> None:
         """Stop a response that a guard has flagged, on the I/O thread."""
 
     def _refuse(self, item_id: str, response_id: str) -> None:
-        """Let the model forget a spoken turn that a guard has flagged, and what it has begun to answer."""
+        """Delete a spoken turn that a guard has flagged from the model's context, and stop its answer."""
         return
 
     def _guard_by(self, api: Api) -> None:
-        """Put what is said to the guard, where there is one; its endpoint is one of `api`."""
+        """Let the guard judge what is said, if there is one; its endpoint belongs to `api`."""
         if self._guard is not None:
             judge = make_judge(self._guard, api)
             self._guarding = Guarding(self._journal, judge, cut=self._cut, refuse=self._refuse)
@@ -95,15 +95,15 @@ class Session(TurnControl, WatchingSession):
         return self._guarding.is_held(response_id)
 
     def warn_of_cache(self, what: str) -> None:
-        """Warn, once, that the server's cache is lost, where there is one; whoever calls this is named."""
+        """Warn, once, that the server's cache is lost, if there is one; the warning names the caller."""
         if remark := self.cache_remark(what):
             warnings.warn(remark, UserWarning, stacklevel=3)
 
     def cache_remark(self, what: str) -> str:
-        """Return, once, that the server's cache is lost by doing something; empty if nothing is, and from then on.
+        """Return, once, a warning that an action loses the server's cache; empty if it does not, and from then on.
 
-        A server caches what it has read from the beginning on, 1,024 tokens or more: instructions, tools, then items.
-        Whatever changes there is read anew, and all that follows it.
+        A server caches what it has read from the start, 1,024 tokens or more: instructions, tools, then items. After a
+        change it reads that part again, and all that follows.
         """
         read = next((reply.usage for reply in reversed(self.conversation.replies) if reply.usage), None)
         if read is None or read.input_tokens < _LEAST_CACHED_TOKENS or self._warned_of_cache:
@@ -115,18 +115,18 @@ class Session(TurnControl, WatchingSession):
         )
 
     def _bill(self, *models: str | None) -> None:
-        """Note what the session is billed by; raise where a bound on dollars cannot be kept."""
+        """Note what the session is billed by; raise if a bound on dollars cannot be kept."""
         self._watch.models = [model for model in models if model]
         check_priced(self.bounds, "max_usd", self._watch.models)
 
     async def _admit(self) -> None:
-        """Wait until another answer may be asked for; raise where a bound is reached."""
+        """Wait until another answer may be asked for; raise if a bound is reached."""
         self._watch.check()
         await self._gate.admit(self.backend, self.model)
         self._watch.check()
 
     def be_part(self) -> None:
-        """Let another session, to which this one belongs, count and wait for both."""
+        """Let the session that this one belongs to count and wait for both."""
         self._watch.kernel = None
         self.bounds.limiter = Limiter()
 
@@ -145,7 +145,7 @@ class Session(TurnControl, WatchingSession):
 
     @abstractmethod
     def interrupt(self) -> Pending[bool]:
-        """Stop the answer that is being made or played; the result says whether one was being made."""
+        """Stop the answer that is being made or played; the result is `True` if one was being made."""
 
     def ask_each(self, questions: Iterable[tuple[Any, ...]]) -> Pending[Conversation]:
         """Ask one thing after the other; the result is the conversation.
@@ -153,7 +153,7 @@ class Session(TurnControl, WatchingSession):
         Parameters
         ----------
         questions : iterable of tuple
-            What `ask` takes, for each.
+            The arguments of `ask`, for each question.
         """
         asked = [checked_content(tuple(question)) for question in questions]
         return submit(self._ask_each(asked))
@@ -167,21 +167,21 @@ class Session(TurnControl, WatchingSession):
 
     @property
     def open_approvals(self) -> list[ApprovalAsked]:
-        """The calls that wait for somebody to agree to them: ``call_id``, ``name``, ``arguments``."""
+        """The calls that wait for approval: ``call_id``, ``name``, ``arguments``."""
         return self._calls.approvals.open
 
     def decide(self, call_id: str, approved: bool) -> None:
-        """Agree to a call of `open_approvals`, or refuse it; does nothing if it is not open any more."""
+        """Approve a call of `open_approvals`, or refuse it; does nothing if it is no longer open."""
         call_soon(self._calls.approvals.decide, call_id, approved)
 
     def attend(self, is_there: Callable[[], bool]) -> Callable[[], None]:
-        """Say that somebody may be asked for approval; a panel does so while its page is open.
+        """Register someone who can approve calls; a panel does so while its page is open.
 
         Parameters
         ----------
         is_there : callable
-            Takes nothing and returns whether somebody is there now. Whoever it is hears of calls by the event
-            ``tool.approval_asked``, and answers by `decide`.
+            Takes nothing and returns `True` while someone is there. They learn of calls from the event
+            ``tool.approval_asked``, and answer with `decide`.
 
         Returns
         -------
@@ -192,16 +192,16 @@ class Session(TurnControl, WatchingSession):
 
     @property
     def elapsed_ms(self) -> float:
-        """Session time: since it began to connect."""
+        """Session time: milliseconds since it began to connect."""
         return self._journal.elapsed_ms
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call a function with every event that is received, and with local ones, on the I/O thread.
+        """Call a function with every received and every local event, on the I/O thread.
 
         Parameters
         ----------
         listener : callable
-            Takes the event and its session time in ms, after the event was folded. It must not block.
+            Takes the event and its session time in ms, once the records hold it. It must not block.
 
         Returns
         -------
@@ -211,7 +211,7 @@ class Session(TurnControl, WatchingSession):
         return self._journal.listen(listener)
 
     def note(self, event: Any) -> None:
-        """Take a local event into the log and the records, e.g. what a page reports; returns at once, any thread.
+        """Add a local event to the log and the records, e.g. a page's report. Returns at once; any thread.
 
         Parameters
         ----------
@@ -221,23 +221,23 @@ class Session(TurnControl, WatchingSession):
         call_soon(self._journal.announce, event)
 
     def heard(self, item_id: str, played_ms: int, *, stopped: bool = False) -> None:
-        """Take a speaker's report: so much of an item's audio has been rendered.
+        """Report how much of an item's audio a speaker has played.
 
         Parameters
         ----------
         item_id : str
             The item.
         played_ms : int
-            Since its beginning.
+            Milliseconds since its beginning.
         stopped : bool, default False
             Whether playback was cut off there.
         """
         self.note(Heard(item_id=item_id, played_ms=int(played_ms), stopped=stopped))
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        """Yield every event from now on until the session is closed.
+        """Yield every event from now until the session closes.
 
-        Where it is closed already, that is at once; where it was never open, it waits for the first event.
+        Ends at once if the session is closed already; waits for the first event if it was never open.
         """
         if self._journal.is_over:
             return
@@ -248,7 +248,7 @@ class Session(TurnControl, WatchingSession):
             try:
                 loop.call_soon_threadsafe(queue.put_nowait, event)
             except RuntimeError:
-                stop()  # The loop was closed, and whoever iterated in it is gone.
+                stop()  # The loop was closed, and nothing iterates in it now.
 
         stop = self.listen(pass_on)
         try:
@@ -283,11 +283,11 @@ class Session(TurnControl, WatchingSession):
         try:
             return f"{kind}({self.model!r} at {self.backend.name!r}, {self.state}, {len(self.conversation)} turns)"
         except AttributeError:
-            return f"{kind}(not made)"  # A traceback with variables shows it whose constructor has raised.
+            return f"{kind}(not made)"  # A traceback with variables also shows one whose constructor has raised.
 
 
 def checked_content(content: tuple[Any, ...]) -> tuple[Content, ...]:
-    """Return what a caller asks with, pictures in the form in which they are sent.
+    """Return the pieces of a question, with pictures in the form in which they are sent.
 
     Raises `TypeError` if there is nothing, or a piece is neither words, an `AudioClip` nor a picture; `AudioError` if a
     clip cannot be a spoken turn; `PictureError` if a picture cannot be read, or is none.
@@ -302,11 +302,11 @@ def _checked_piece(piece: Any) -> Content:
         check_clip(piece)
         return piece
     if isinstance(piece, str | Path) and _names_sound(piece):
-        check_is_clip(piece)  # As words, a name would be answered as if somebody had said it.
+        check_is_clip(piece)  # As words, a file's name would be answered like a question.
     if isinstance(piece, str):
         return piece
     if is_picture(piece):
-        # Here and now: matplotlib may be used by one thread alone, and an array may change.
+        # Now, in this thread: matplotlib allows only one, and an array may change.
         return Picture.of(piece)
     raise TypeError(
         f"cannot ask with {type(piece).__name__}: give words (str), an AudioClip, or a picture: a Picture, a PIL "
@@ -315,11 +315,11 @@ def _checked_piece(piece: Any) -> Content:
 
 
 def _names_sound(piece: str | Path) -> bool:
-    """Return whether somebody means a file that is there, not its name."""
+    """Return whether a text is the name of an existing sound file."""
     try:
         return is_sound_file(Path(piece))
     except (OSError, ValueError):
-        return False  # Words can be longer than any path, and hold what none may.
+        return False  # Words can be longer than any path, and hold characters that no path may.
 
 
 def check_clip(clip: AudioClip) -> None:

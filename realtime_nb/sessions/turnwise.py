@@ -1,4 +1,4 @@
-"""Sessions that take one turn at a time: a question, a request, an answer."""
+"""The base of sessions that take one turn at a time: a question, a request, an answer."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .request import item_content, message_part
 from .session import Content, checked_content
 from .tool_calls import MAX_ROUNDS
 
-#: What comes of a question before there is an answer.
+#: What a question can lead to before there is an answer.
 _HEARD = (ev.ConversationItemInputAudioTranscriptionDelta, ev.ConversationItemInputAudioTranscriptionCompleted)
 
 
 class TurnwiseSession(MessageControl):
-    """What `ChatSession` and `CascadeSession` share.
+    """The shared part of `ChatSession` and `CascadeSession`.
 
-    A question that is asked while another one is being answered waits for its turn.
+    A question that you ask while another one is being answered waits for its turn.
     """
 
     def __init__(
@@ -68,15 +68,14 @@ class TurnwiseSession(MessageControl):
             a `Picture`, a PIL image, an array, a `pathlib.Path` or a matplotlib figure.
         timeout_s : float or None, default 120
             How long the server may give no sign of the answer, in seconds; `None` waits forever. Each piece of the
-            answer begins the time anew, so that a long answer is never cut; one that is not streamed comes in one
-            piece. Waiting for the questions before, for tools, for approval, or for a server that has too much to do
-            does not count.
+            answer restarts the clock, so a long answer is never cut; an answer that is not streamed comes in one piece.
+            Waiting for earlier questions, tools, approval, or a busy server does not count.
 
         Returns
         -------
         reply : Pending of Reply
-            There when the answer is whole. Where the model calls functions of ``tools``, it is the last one of the
-            turn; those before it are in `conversation`.
+            Ready when the answer is whole. If the model calls functions of ``tools``, this is the last reply of the
+            turn; the earlier ones are in `conversation`.
 
         Raises
         ------
@@ -85,15 +84,15 @@ class TurnwiseSession(MessageControl):
         PictureError
             If a picture cannot be read, or the model takes none.
         TypeError
-            If a piece of content is nothing that can be said, written or shown.
+            If a piece of content cannot be said, written or shown.
         ReplyTimeout
-            If the server gave no sign of an answer for `timeout_s`. The request is ended, and the session can be asked
-            the next question.
+            If the server gave no sign of an answer for `timeout_s`. The request is ended, and you can ask the next
+            question.
 
         Notes
         -----
-        A question that got no whole answer, because it was cancelled or failed, stays in the records, and is not put
-        to the model again. `close` ends those that wait with an error.
+        A question without a whole answer, because it was cancelled or failed, stays in the records; the model does not
+        get it again. `close` ends waiting questions with an error.
 
         Examples
         --------
@@ -119,39 +118,39 @@ class TurnwiseSession(MessageControl):
         return submit(self._take_turn((), checked_timeout_s(timeout_s)))
 
     def send_function_output(self, call_id: str, output: str) -> Pending[None]:
-        """Answer a function call of the model's; then `respond` lets it go on."""
+        """Answer a function call of the model; then let it go on with `respond`."""
         return submit(self._add_output(call_id, output))
 
     def interrupt(self) -> Pending[bool]:
-        """Stop the answer that is being made; the result says whether there was one."""
+        """Stop the answer that is being made; the result is `True` if there was one."""
         return submit(self._interrupt())
 
-    # --- what the kinds of sessions differ in ---
+    # --- where the kinds of sessions differ ---
 
     @abstractmethod
     def _settings(self) -> dict[str, Any]:
-        """Return what the records should know of the session, in the Realtime API's shape."""
+        """Return the session's settings for the records, in the Realtime API's shape."""
 
     @abstractmethod
     async def _answer(
         self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
     ) -> None:
-        """Put a question to the model and tell the answer; remember both once it is whole.
+        """Ask the model and report its answer; remember both once it is whole.
 
-        `tool_choice`, where it is given, stands for this answer in place of the session's.
+        `tool_choice`, if given, replaces the session's for this answer.
         """
 
     @abstractmethod
     async def _recite(self, text: str, reader: CompletionReader) -> None:
-        """Say given words, and tell that as an answer."""
+        """Say given words, and report them as an answer."""
 
     @abstractmethod
     def _add_message(self, message: dict[str, Any]) -> None:
-        """Let the model know a message from the next request on."""
+        """Send the model a message from the next request on."""
 
     @abstractmethod
     def _drop_message(self, message: dict[str, Any]) -> None:
-        """Tell the model a message no longer."""
+        """Stop sending the model a message."""
 
     def _secrets(self) -> tuple[str, ...]:
         return (*super()._secrets(), *self._api.secrets)
@@ -187,14 +186,14 @@ class TurnwiseSession(MessageControl):
             except asyncio.CancelledError:
                 if self._answering.cancelled():
                     raise self._halted or LocalProtocolError("the answer was stopped before it was whole") from None
-                self._answering.cancel()  # Whoever waited for it does not want it any more.
+                self._answering.cancel()  # The caller no longer wants it.
                 await asyncio.gather(self._answering, return_exceptions=True)
                 raise
             finally:
                 self._answering = None
 
     async def _last_reply_to(self, content: tuple[Content, ...], timeout_s: float | None) -> Reply:
-        """Answer a question, and go on as long as the model calls functions of ours."""
+        """Answer a question, and go on while the model calls functions that run here."""
         if text := self._to_disclose:
             self._to_disclose = ""
             await self._reply_to((), timeout_s, recite=text)
@@ -205,8 +204,8 @@ class TurnwiseSession(MessageControl):
                 break
             await self._run(calls)
             if len(calls) < len(reply.function_calls):
-                break  # The others are the caller's to answer.
-            # What had to be called has been called; and at last there must be an answer in words.
+                break  # The caller answers the others.
+            # The forced call has been made; and in the end there must be an answer in words.
             reply = await self._reply_to((), timeout_s, "none" if number == self._calls.max_rounds else "auto")
         else:
             for call in self._calls.calls_of(reply):
@@ -214,7 +213,7 @@ class TurnwiseSession(MessageControl):
         return reply
 
     async def _run(self, calls: list[Turn]) -> None:
-        """Run calls; the model gets an output of each, also where the person does not wait for them."""
+        """Run calls; the model gets the output of each, even if the person does not wait for it."""
         missing = {call.call_id: call for call in calls}
 
         async def take(call_id: str, output: str) -> None:
@@ -224,7 +223,7 @@ class TurnwiseSession(MessageControl):
         try:
             await self._calls.answer_all(calls, take)
         finally:
-            # The API takes no further message before every call has its output.
+            # The API accepts no further message until every call has its output.
             for call_id in list(missing):
                 await take(call_id, error_text("the person did not wait for it"))
 
@@ -236,7 +235,7 @@ class TurnwiseSession(MessageControl):
         *,
         recite: str = "",
     ) -> Reply:
-        """Answer a question, when it is this session's turn to ask the server."""
+        """Answer a question once it is this session's turn to ask the server."""
         await self._admit()
         await self._gate.enter(self.backend)
         response_id = self._next_id()
@@ -263,7 +262,7 @@ class TurnwiseSession(MessageControl):
         except InputFlagged:
             self._tell("received", *reader.cancel())
             raise
-        except Exception as error:  # A step of a chain may be the caller's own, and fail in its own way.
+        except Exception as error:  # A step of a chain may be the caller's own, and fail in any way.
             self._tell("received", *reader.fail(str(error) or type(error).__name__, getattr(error, "code", None)))
             raise
         except asyncio.CancelledError:
@@ -282,7 +281,7 @@ class TurnwiseSession(MessageControl):
 
     async def _show_frame(self, frame: Picture) -> Any:
         await self._connect()
-        async with self._turn:  # An answer that is being made goes by the messages of before.
+        async with self._turn:  # An answer that is being made still uses the earlier messages.
             message = {"role": "user", "content": [message_part(frame)]}
             self._add_message(message)
             return self._show((frame,)), message
@@ -294,7 +293,7 @@ class TurnwiseSession(MessageControl):
             self._tell("local", ev.ConversationItemDeleted(item_id=item_id))
 
     def _show(self, content: tuple[Content, ...]) -> str:
-        """Make the person's turn; return its item id, or nothing where there is no content."""
+        """Make the person's turn; return its item id, or nothing if there is no content."""
         if not content:
             return ""
         shown = [item_content(piece) for piece in content]
@@ -324,7 +323,7 @@ class TurnwiseSession(MessageControl):
             self._making.cancel()
 
     async def _judged(self, words: str, response_id: str) -> None:
-        """Put a question to the guard before the model gets it."""
+        """Let the guard judge a question before the model gets it."""
         asked = next((turn for turn in reversed(self.conversation.turns) if turn.role == "user"), None)
         await self._guarding.question(words, asked.item_id if asked else "", response_id)
 
@@ -338,7 +337,7 @@ class TurnwiseSession(MessageControl):
         await self._end_with("")
 
     async def _end_with(self, message: str) -> None:
-        """End what is under way, what waits for its turn, and what is about to connect; then the session."""
+        """End running and waiting questions and any attempt to connect, then the session."""
         self._closings += 1
         working = {*self._asides, *([self._answering] if self._answering is not None else [])}
         for task in working:
@@ -350,5 +349,5 @@ class TurnwiseSession(MessageControl):
         await self._free()
 
     async def _free(self) -> None:
-        """Give back what the session holds."""
+        """Release what the session holds."""
         await self._api.close()
