@@ -1,16 +1,20 @@
-"""The addresses of the HTTP endpoints."""
+"""The addresses of the HTTP endpoints, and the shortest of these: ``GET /v1/models``, what there is here."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from .access import EphemeralKeys
+from .api_errors import ApiError
 from .endpoints import moderations
 from .endpoints.chat_answer import ChatEndpoint
-from .endpoints.chat_audio_store import LIFETIME_S, ChatAudioStore
+from .endpoints.chat_request import AUDIO_LIFETIME_S, ChatAudioStore
 from .endpoints.client_secrets import ClientSecretEndpoint
-from .endpoints.http_body import Handler, answering
-from .endpoints.models import ModelsEndpoint
+from .endpoints.http_body import Handler, answering, json_response
 from .endpoints.speech import SpeechEndpoint
 from .endpoints.transcriptions import TranscriptionEndpoint
 from .realtime.session import Parts
@@ -19,7 +23,7 @@ from .realtime.session import Parts
 PREFIXES = ("/v1", "/openai/v1")
 
 
-def http_routes(parts: Parts, keys: EphemeralKeys, *, audio_lifetime_s: float = LIFETIME_S) -> list[Route]:
+def http_routes(parts: Parts, keys: EphemeralKeys, *, audio_lifetime_s: float = AUDIO_LIFETIME_S) -> list[Route]:
     """Return the routes of all endpoints."""
     chat = ChatEndpoint(parts, ChatAudioStore(lifetime_s=audio_lifetime_s))
     models = ModelsEndpoint(parts)
@@ -43,3 +47,37 @@ def http_routes(parts: Parts, keys: EphemeralKeys, *, audio_lifetime_s: float = 
         Route(f"/openai/deployments/{{deployment}}{path}", answering(posts[path]), methods=["POST"])
         for path in deployed
     ]
+
+
+# --- The models that there are; any other name is taken too, and answered by the same parts ---------------------------
+
+# Source: the API reference, "List models"; ``shutdown_date`` is a day, or null for a model that stays.
+RECOGNIZER = "local-sphinx"
+SYNTHESIZER = "local-espeak"
+
+
+class ModelsEndpoint:
+    """The endpoint."""
+
+    def __init__(self, parts: Parts):
+        self._names = list(dict.fromkeys([parts.brain.name, *parts.others, RECOGNIZER, SYNTHESIZER]))
+
+    async def list(self, request: Request) -> Response:
+        """Answer with all models."""
+        return json_response({"object": "list", "data": [_model(name) for name in self._names]})
+
+    async def get(self, request: Request) -> Response:
+        """Answer with one model."""
+        name = request.path_params["model"]
+        if name not in self._names:
+            raise ApiError(
+                f"The model '{name}' does not exist or you do not have access to it.",
+                code="model_not_found",
+                param="model",
+                status=404,
+            )
+        return json_response(_model(name))
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "realtime_nb", "shutdown_date": None}

@@ -29,7 +29,7 @@ from .access import Access, EphemeralKeys, is_loopback
 from .brains.brain import Brain
 from .brains.rule_brain import RuleBrain
 from .brains.script_brain import ScriptBrain
-from .endpoints.chat_audio_store import LIFETIME_S as AUDIO_LIFETIME_S
+from .endpoints.chat_request import AUDIO_LIFETIME_S
 from .endpoints.http_body import not_found, wrong_method
 from .faults import with_faults
 from .realtime.session import Parts

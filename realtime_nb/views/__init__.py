@@ -26,10 +26,17 @@ from ..speech.comparison import Comparison
 from ..speech.turn_detection import TurnDetectionComparison
 from ..speech.voice import VoiceMeasures
 from ..terminal import for_terminal
-from .amounts import cost_bundle, stage_bundle, timing_bundle, usage_bundle
 from .comparison import comparison_bundle
 from .conversation import conversation_bundle, conversation_outputs, reply_bundle, turn_bundle
-from .costs import costs_bundle, elsewhere_bundle, estimate_bundle
+from .costs import (
+    cost_bundle,
+    costs_bundle,
+    elsewhere_bundle,
+    estimate_bundle,
+    stage_bundle,
+    timing_bundle,
+    usage_bundle,
+)
 from .html import escape
 from .media import clip_bundle, picture_bundle, watch_bundle
 from .practice import Practice, practice_bundle

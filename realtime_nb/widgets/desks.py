@@ -14,8 +14,7 @@ from ..media.picture import Picture
 from ..views import words
 from .camera import Camera
 from .road import Road
-from .rows import cost_words
-from .tool_desk import bounded
+from .rows import bounded, cost_words
 
 # --- What the person does with turns on the page: edit them, ask them again, take them out, ask about them aside ------
 
@@ -281,3 +280,54 @@ class CameraDesk:
         self.tell()
         if self._watches and self._watches[-1].is_running:
             self._timer = io_loop().call_later(_TOLD_EVERY_S, self._follow)
+
+
+# --- What a page is told of tools that run or wait for approval, and what the person decides --------------------------
+
+#: What somebody may be asked to read before agreeing. Who is asked about more can only refuse with a good conscience.
+_LONGEST_QUESTION = 20_000
+
+
+class ToolDesk:
+    """A page's view of the tools of a session. Everything here runs on the I/O thread."""
+
+    def __init__(self, session: Any, road: Road):
+        self._session = session
+        self._road = road
+        self._running: dict[str, str] = {}
+        # Whoever sees the page can be asked.
+        self.leave = session.attend(lambda: bool(road.kind))
+        self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {"decide": self._decide}
+
+    @property
+    def busy(self) -> bool:
+        """True if a tool runs, or waits for approval."""
+        return bool(self._running or self._session.open_approvals)
+
+    def on_event(self, event: Any) -> None:
+        """Follow the session; events that are not about tools change nothing."""
+        if event.type == "tool.started":
+            self._running[event.call_id] = event.name
+        elif event.type == "tool.done":
+            self._running.pop(event.call_id, None)
+        elif not event.type.startswith("tool."):
+            return
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell the page all of it."""
+        asks = [
+            {
+                "call_id": asked.call_id,
+                "name": asked.name,
+                "server_label": asked.server_label,
+                "arguments": bounded(asked.arguments, _LONGEST_QUESTION),
+            }
+            for asked in self._session.open_approvals
+        ]
+        self._road.send({"kind": "tools", "running": list(self._running.values()), "asks": asks}, urgent=True)
+
+    def _decide(self, message: dict[str, Any]) -> None:
+        # Nothing but a plain yes is one.
+        self._session.decide(str(message["call_id"]), message["approved"] is True)
+        self.tell()

@@ -16,12 +16,11 @@ from ..protocol.formats import base_of, rate_of
 from ..protocol.local_events import RECORDING_STOPPED, SoundBegan
 from .base import PageClock
 from .camera import Camera
-from .desks import CameraDesk, GuideDesk, TurnDesk
+from .desks import CameraDesk, GuideDesk, ToolDesk, TurnDesk
 from .microphone import Capture
 from .road import Frame, Road
 from .rows import Account, Rows, Thumbnails
 from .speaker import EchoWatch, Playback
-from .tool_desk import ToolDesk
 
 #: The transcript is sent at most ten times a second, whatever the rate of the deltas.
 _ROWS_EVERY_S = 0.1

@@ -16,7 +16,6 @@ from ..pricing.usage import Usage
 from ..sessions.budget import bounds
 from ..views import media as views
 from ..views import words
-from .tool_desk import bounded
 
 # --- What a session has used, as its page shows it --------------------------------------------------------------------
 
@@ -293,3 +292,8 @@ def _tool_row(turn: Any) -> str:
     else:
         text = f"{words.who(turn)}: {words.said(turn)}"
     return f"{bounded(text, _LONGEST_ROW)} {words.heard_remark(turn)}".rstrip()
+
+
+def bounded(text: str, most: int) -> str:
+    """Return a text, cut where it is too long, and then how long it is."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"

@@ -3,9 +3,8 @@ from dataclasses import replace
 import pytest
 from healthy import HEALTHY, broken, check_line, line
 
-from realtime_nb.diagnosis.diagnose import diagnose
+from realtime_nb.diagnosis.diagnose import diagnose, version
 from realtime_nb.diagnosis.probes import Comm, Kernel, Unmet
-from realtime_nb.diagnosis.rules_kernel import version
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
 from realtime_nb.errors import SettingsError
-from realtime_nb.local.brains.find import find_brain
+from realtime_nb.local.__main__ import find_brain
 
 
 def test_brains_are_found_by_name(tmp_path):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from realtime_nb.local.endpoints.chat_audio_store import ChatAudioStore
+from realtime_nb.local.endpoints.chat_request import ChatAudioStore
 
 
 class Clock:

@@ -5,8 +5,7 @@ import base64
 import pytest
 
 from realtime_nb.local.api_errors import ApiError
-from realtime_nb.local.endpoints.chat_audio_store import SpokenAnswer
-from realtime_nb.local.endpoints.chat_request import read_messages
+from realtime_nb.local.endpoints.chat_request import SpokenAnswer, read_messages
 from realtime_nb.local.endpoints.json_fields import Fields
 from realtime_nb.media.clip import AudioClip
 

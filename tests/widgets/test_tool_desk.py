@@ -3,7 +3,7 @@ from browser.scripted import ScriptedSession
 
 from realtime_nb.loop import submit
 from realtime_nb.protocol.local_events import ToolDone, ToolStarted
-from realtime_nb.widgets.tool_desk import ToolDesk
+from realtime_nb.widgets.desks import ToolDesk
 
 PAY = {"call_id": "call_1", "name": "pay", "server_label": "", "arguments": '{"usd": 5}'}
 

@@ -24,8 +24,7 @@ from ..realtime.conversation_state import new_id
 from ..realtime.responder import Voice, deltas
 from ..realtime.session import Parts
 from ..realtime.usage import OUTPUT_MS_PER_TOKEN, text_tokens
-from .chat_audio_store import ChatAudioStore
-from .chat_request import ChatRequest
+from .chat_request import ChatAudioStore, ChatRequest
 from .encoding import encode, stream
 from .http_body import read_json
 

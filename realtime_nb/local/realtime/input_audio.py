@@ -1,12 +1,21 @@
-"""The input audio buffer of one session: decoding, the clock of all audio ever appended, commit and clear."""
+"""What a session hears: the input audio buffer with its decoding and its clock, and the turns that are made of it."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ...media.clip import WIRE_SAMPLE_RATE, Resampler
 from ...media.g711 import decode_alaw, decode_ulaw
+from ...protocol import events
 from ..api_errors import ApiError, invalid_value
+from ..recognition.turn_detection import Quiet, Speaking, SpeechStarted, SpeechStopped, TurnDetector, TurnEvent
+from .conversation_state import PCM_BYTES_PER_MS, ConversationState, Entry, Part, new_id
+from .hearing import Hearing
+from .outbox import Outbox
+from .session_settings import SessionSettings
 
 LARGEST_APPEND = 15 * 1024 * 1024
 SHORTEST_COMMIT_MS = 100
@@ -106,3 +115,181 @@ class InputAudioBuffer:
     def clear(self) -> None:
         """Forget what waits."""
         self._pcm = bytearray()
+
+
+# --- The person's side of a session: audio in, turns out, made by the server's ears or by the client's hand -----------
+
+#: Audio that a commit by hand finds while the server makes the turns.
+_KEPT_MS = 10_000
+# A long append is taken in pieces, so that other sessions get their turn between them.
+_PIECE_BYTES = 200 * PCM_BYTES_PER_MS
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the input tells the rest of its session."""
+
+    interrupt: Callable[[], None]
+    """The person speaks: stop the answer."""
+    respond: Callable[[], None]
+    """The person's turn is over: answer."""
+
+
+class SessionInput:
+    """One session's input audio buffer and turn detection."""
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        conversation: ConversationState,
+        hearing: Hearing,
+        outbox: Outbox,
+        hooks: Hooks,
+    ):
+        self._settings = settings
+        self._conversation = conversation
+        self._hearing = hearing
+        self._outbox = outbox
+        self._hooks = hooks
+        self._format = settings.input["format"]
+        self._buffer = InputAudioBuffer(self._format)
+        self._detector: TurnDetector | None = None
+        self._guess: asyncio.Task[str] | None = None
+        self._item_id: str | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self.configure()
+
+    def configure(self) -> None:
+        """Go by the session's settings as they are now."""
+        if self._settings.input["format"] != self._format:
+            self._format = self._settings.input["format"]
+            self._buffer.set_format(self._format)
+        turn_detection = self._settings.turn_detection
+        if turn_detection is None:
+            self._forget_turn()
+            self._detector = None
+            self.stop_waiting()
+        elif self._detector is None:
+            self._detector = TurnDetector(turn_detection, elapsed_ms=round(self._buffer.total_ms))
+        else:
+            self._detector.configure(turn_detection)
+
+    async def append(self, event: events.InputAudioBufferAppend) -> None:
+        """Take more audio."""
+        pcm = self._buffer.append(event.audio)
+        detector = self._detector
+        if detector is None:
+            return
+        for start in range(0, len(pcm), _PIECE_BYTES):
+            for happened in detector.feed(pcm[start : start + _PIECE_BYTES]):
+                self._follow(happened)
+            if start:
+                await asyncio.sleep(0)
+        self._buffer.keep_latest(_KEPT_MS)
+
+    def commit(self, event: events.InputAudioBufferCommit) -> None:
+        """Make the buffered audio a turn."""
+        pcm = self._buffer.commit()
+        if self._detector is not None:
+            pcm = self._detector.utterance or pcm
+        item_id = self._item_id
+        self._forget_turn()
+        self._add(pcm, item_id or new_id("item"))
+
+    def clear(self, event: events.InputAudioBufferClear) -> None:
+        """Forget the buffered audio."""
+        self._buffer.clear()
+        self._forget_turn()
+        self._outbox.put(events.InputAudioBufferCleared())
+
+    def _forget_turn(self) -> None:
+        self._drop_guess()
+        self._item_id = None
+        if self._detector is not None:
+            self._detector.clear()
+
+    # --- turns made by the server -----------------------------------------------------------------------------------
+
+    def _follow(self, happened: TurnEvent) -> None:
+        match happened:
+            case SpeechStarted():
+                self._begin(happened)
+            case Quiet():
+                self._guess = self._hearing.guess(happened.pcm16k)
+                self._guess.add_done_callback(self._hint)
+            case Speaking():
+                self._drop_guess()
+            case SpeechStopped():
+                self._end(happened)
+
+    def _begin(self, started: SpeechStarted) -> None:
+        self.stop_waiting()
+        self._item_id = new_id("item")
+        self._outbox.put(
+            events.InputAudioBufferSpeechStarted(audio_start_ms=started.audio_start_ms, item_id=self._item_id)
+        )
+        if self._turn_detection("interrupt_response"):
+            self._hooks.interrupt()
+
+    def _end(self, stopped: SpeechStopped) -> None:
+        item_id, guess = self._item_id or new_id("item"), self._guess
+        self._item_id = self._guess = None
+        self._buffer.clear()
+        self._outbox.put(events.InputAudioBufferSpeechStopped(audio_end_ms=stopped.audio_end_ms, item_id=item_id))
+        self._add(stopped.pcm, item_id, guess=guess or self._hearing.guess(stopped.pcm16k))
+        if self._turn_detection("create_response"):
+            self._hooks.respond()
+
+    def _turn_detection(self, name: str) -> Any:
+        return not self._settings.is_transcription and (self._settings.turn_detection or {}).get(name)
+
+    def _drop_guess(self) -> None:
+        if self._guess is not None:
+            self._guess.cancel()
+            self._guess = None
+
+    def _hint(self, guess: asyncio.Task[str]) -> None:
+        """Tell semantic turn detection the words so far."""
+        if guess is self._guess and self._detector is not None and not guess.cancelled() and guess.exception() is None:
+            self._detector.hint(guess.result())
+
+    def _add(self, pcm: bytes, item_id: str, guess: asyncio.Task[str] | None = None) -> None:
+        part = Part("input_audio", pcm=pcm, duration_ms=len(pcm) / PCM_BYTES_PER_MS)
+        entry = Entry(item_id, "message", role="user", parts=[part])
+        self._announce(entry)
+        self._hearing.hear(entry, part, announce=self._settings.transcription is not None, guess=guess)
+
+    def _announce(self, entry: Entry) -> None:
+        previous = self._conversation.add(entry)
+        self._outbox.put(events.InputAudioBufferCommitted(item_id=entry.id, previous_item_id=previous))
+        item = entry.item()
+        self._outbox.put(events.ConversationItemAdded(item=item, previous_item_id=previous))
+        self._outbox.put(events.ConversationItemDone(item=item, previous_item_id=previous))
+
+    # --- nobody speaks ------------------------------------------------------------------------------------------------
+
+    def wait_for_speech(self, after_s: float) -> None:
+        """Take the turn if nobody speaks for the session's idle timeout, counted from `after_s` seconds from now."""
+        timeout_ms = (self._settings.turn_detection or {}).get("idle_timeout_ms")
+        if timeout_ms is not None and self._item_id is None:
+            self.stop_waiting()
+            after_s += timeout_ms / 1000
+            self._idle_timer = asyncio.get_running_loop().call_later(after_s, self._take_turn, timeout_ms)
+
+    def stop_waiting(self) -> None:
+        """Take no turn: somebody speaks, or the session does."""
+        if self._idle_timer:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _take_turn(self, timeout_ms: int) -> None:
+        end_ms = round(self._buffer.total_ms)
+        entry = Entry(new_id("item"), "message", role="user", is_silence=True)
+        entry.parts.append(Part("input_audio", heard=""))
+        self._outbox.put(
+            events.InputAudioBufferTimeoutTriggered(
+                audio_start_ms=max(0, end_ms - timeout_ms), audio_end_ms=end_ms, item_id=entry.id
+            )
+        )
+        self._announce(entry)
+        self._hooks.respond()

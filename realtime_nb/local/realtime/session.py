@@ -20,10 +20,9 @@ from ..brains.brain import Brain
 from . import client_events
 from .conversation_state import ConversationState, Entry, entry_of
 from .hearing import Ears, Hearing
-from .input_audio import decode_audio
+from .input_audio import Hooks, SessionInput, decode_audio
 from .outbox import Outbox
 from .responder import Voice
-from .session_input import Hooks, SessionInput
 from .session_responses import SessionResponses
 from .session_settings import SessionSettings
 
