@@ -1,4 +1,4 @@
-"""What a session may spend, how long it may last and be idle, and what happens at a bound."""
+"""Bounds on a session's dollars, minutes and idle time, and what happens when one is reached."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ from .rate_limit import Limiter
 
 
 class Limits:
-    """Bounds that somebody sets, and what has been used of them.
+    """Bounds, and what has been used of them.
 
     Parameters
     ----------
     max_usd : float, optional
-        US dollars that may be spent. `None`, the default, is no bound, here and below.
+        US dollars to spend at most. `None`, the default, means no bound, here and below.
     max_minutes : float, optional
-        Minutes that may be spent open.
+        Minutes to be open at most.
     idle_minutes : float, optional
         Minutes without speech, question or playback after which a session is closed.
     where : str, default "session.bounds"
-        How a person gets at this object, for messages.
+        The name by which you reach this object, for messages.
 
     Raises
     ------
     SettingsError
-        If a bound is not a number above 0; also when one is set later.
+        If a bound is not a number above 0; also when you set one later.
     """
 
-    # Set here, too, for a traceback with variables that shows one which could not be made.
+    # Set here too: a traceback with variables may show one whose constructor failed.
     max_usd: float | None = None
     max_minutes: float | None = None
     idle_minutes: float | None = None
@@ -72,7 +72,7 @@ class Limits:
 
     @property
     def spent_usd(self) -> float | None:
-        """Spent so far, what is being said right now included; `None` if a price is not known."""
+        """Dollars spent so far, including what is being said now; `None` if a price is not known."""
         return self._spent_usd
 
     @property
@@ -88,7 +88,7 @@ class Limits:
         super().__setattr__(name, value)
 
     def reached(self, idle_minutes: float = 0.0) -> BudgetReached | None:
-        """Return which bound is reached, as the error that says so and how to go on; `None` while none is."""
+        """Return the error for the bound that is reached, with how to go on; `None` if none is."""
         if self.max_usd is not None:
             if self.spent_usd is None:
                 return BudgetReached(
@@ -109,7 +109,7 @@ class Limits:
         return None
 
     def next_check_s(self, idle_minutes: float = 0.0) -> float:
-        """Return after how many seconds a bound of time may be reached; infinity where there is none."""
+        """Return the seconds until a bound on time may be reached; infinity if there is none."""
         left = [math.inf]
         if self.max_minutes is not None:
             left.append(self.max_minutes - self.minutes)
@@ -131,30 +131,28 @@ class Limits:
 
 
 class BoundOptions(TypedDict, total=False):
-    """The options by which every kind of session is kept within bounds.
+    """Options that bound every kind of session.
 
-    ``max_usd`` US dollars may be spent, ``max_minutes`` minutes may the session be open, and after ``idle_minutes``
-    minutes without speech, question or playback it closes; see `realtime_nb.bounds` for all sessions together.
+    A session spends at most ``max_usd`` US dollars, is open for at most ``max_minutes`` minutes, and closes after
+    ``idle_minutes`` minutes without speech, question or playback; see `realtime_nb.bounds` for all sessions together.
     ``limiter`` bounds sessions at once and tokens per minute, in place of that of `realtime_nb.bounds`.
 
     ``guard`` judges what both sides say: a function, sync or async, that takes a text and ``"user"`` or
-    ``"assistant"``, and returns `None` or `False`, or the reason why the text is flagged; or ``"moderation"``, the
-    backend's moderation endpoint. A question that is flagged is not answered: `InputFlagged` is raised, and a spoken
-    one is deleted from the model's context. An answer is read as it comes, in pieces of a sentence at most; where it
-    is flagged it is cut off in mid-speech, and `Reply.flagged` says why. The records keep all of it. A guard that
-    fails, or takes longer than 5 s for a piece, has flagged that piece.
+    ``"assistant"``, and returns `None` or `False`, or the reason why it flags the text; or ``"moderation"``, the
+    backend's moderation endpoint. A flagged question is not answered: `InputFlagged` is raised, and a spoken one is
+    deleted from the model's context. An answer is read as it comes, in pieces of a sentence at most; if flagged, it is
+    cut off in mid-speech, and `Reply.flagged` says why. The records keep all of it. A piece counts as flagged if the
+    guard fails or takes longer than 5 s for it.
 
-    Where the server finds the turns it begins to answer before the person's words are written down and judged. The
-    panel holds the sound of such an answer until they are; a flagged one is stopped and never heard, but what was
-    made of it is billed. With ``turn_detection={"type": "server_vad", "create_response": False}`` nothing is made
-    before you ask for it by ``respond``, which waits for the guard. To answer hands-free all that it lets through, let
-    the session do so at its word:
-    ``session.listen(lambda event, elapsed_ms: event.type == "guard.passed" and session.respond())``.
+    If the server finds the turns, it starts to answer before the person's words are written down and judged. The panel
+    holds the sound of such an answer until they are; a flagged one is stopped and never heard, but what was made of it
+    is billed. With ``turn_detection={"type": "server_vad", "create_response": False}`` nothing is made until you call
+    ``respond``, which waits for the guard. To answer everything that it lets through hands-free, respond when it says
+    so: ``session.listen(lambda event, elapsed_ms: event.type == "guard.passed" and session.respond())``.
 
-    ``disclose="spoken"`` lets the first reply say aloud that the voice is an AI, before anything else is answered. A
-    chain reads the fixed words; the other models are told to say exactly those, which they may fail to, and a person
-    who speaks meanwhile interrupts them: `Conversation.replies` shows what was said. The panel and the records say it
-    in any case.
+    With ``disclose="spoken"`` the first reply says aloud that the voice is an AI, before anything else is answered. A
+    chain reads fixed words. The other models are told to say exactly those; they may fail to, and speech interrupts
+    them: `Conversation.replies` shows what was said. The panel and the records always say it.
     """
 
     disclose: Literal["spoken"] | None
@@ -166,29 +164,29 @@ class BoundOptions(TypedDict, total=False):
 
 
 class SessionBounds(Limits):
-    """What one session may use, and what it has used: ``session.bounds``. Every bound may be changed at any time.
+    """Bounds of one session, and what it has used: ``session.bounds``. You can change every bound at any time.
 
-    When ``max_usd``, ``max_minutes`` or ``idle_minutes`` is reached, the answer that is being made is cut off, nothing
-    further is asked, and the session closes with `BudgetReached`, whose text says how to go on. The records stay.
+    When ``max_usd``, ``max_minutes`` or ``idle_minutes`` is reached, the current answer is cut off, nothing more is
+    asked, and the session closes with `BudgetReached`, whose text says how to go on. The records stay.
 
     Notes
     -----
-    Dollars are those of `Conversation.costs`, writing down what the person said included. What an answer takes is told
-    at its end; until then its sound is counted at the API's 20 tokens a second, so that a long answer is cut when its
-    sound reaches the bound. What it read, and its words, come on top when it is done: the bound may be overshot by
-    that. An answer of which the server never tells what it took, because it was cut, stays counted by its sound and
-    words, and by what the one before it read. Where the server tells too little, the most that it may be counts
-    (`Costs.at_most_usd`); where it does not say at all what a whole answer took, the session closes.
+    Dollars are those of `Conversation.costs`, including transcription of the person. The server reports an answer's
+    usage at its end; until then its sound is counted at the API's 20 tokens a second, so a long answer is cut when its
+    sound reaches the bound. What it read, and its words, are added when it is done: the bound may be overshot by that.
+    If an answer was cut and the server never reports its usage, it counts by its sound and words, and by what the
+    answer before it read. If the server reports too little, the highest possible cost counts (`Costs.at_most_usd`); if
+    it reports nothing for a whole answer, the session closes.
     """
 
     def __init__(self, *, limiter: Limiter | None = None, **limits: Any):
         super().__init__(**limits)
         self.limiter = limiter
-        """Its own limiter; `None` for that of `realtime_nb.bounds`."""
+        """The session's own limiter; `None` for that of `realtime_nb.bounds`."""
 
 
 class KernelBounds(Limits):
-    """What all sessions of this kernel may use together, and what they have used: `realtime_nb.bounds`.
+    """Bounds of all sessions of this kernel together, and what they have used: `realtime_nb.bounds`.
 
     Set ``max_usd`` and ``max_minutes`` (added up over all sessions); ``idle_minutes`` holds for each of them.
     ``limiter`` is shared by all; see `realtime_nb.Limiter`.
@@ -205,14 +203,14 @@ class KernelBounds(Limits):
     def __init__(self) -> None:
         super().__init__(where="realtime_nb.bounds")
         self.limiter = Limiter()
-        """Shared by all sessions that have none of their own."""
+        """The limiter of all sessions that have none of their own."""
         self._open: dict[SessionBounds, tuple[float | None, float]] = {}
         self._past_usd: float | None = 0.0
         self._past_minutes = 0.0
 
     @property
     def spent_usd(self) -> float | None:
-        """Spent by all sessions so far; `None` if a price is not known."""
+        """Dollars spent by all sessions so far; `None` if a price is not known."""
         spent = self._past_usd
         for session, (before_usd, _) in list(self._open.items()):
             spent = _added(spent, session.spent_usd, before_usd)
@@ -220,11 +218,11 @@ class KernelBounds(Limits):
 
     @property
     def minutes(self) -> float:
-        """Minutes open of all sessions so far, added up."""
+        """Minutes that all sessions were open, added up."""
         return self._past_minutes + sum(session.minutes - before for session, (_, before) in list(self._open.items()))
 
     def reset(self) -> None:
-        """Count from now on: what was used so far is forgotten here; sessions keep their own account."""
+        """Count from zero again; sessions keep their own counts."""
         self._past_usd, self._past_minutes = 0.0, 0.0
         for session in list(self._open):
             self._open[session] = session.spent_usd, session.minutes
@@ -257,7 +255,7 @@ def taken_apart(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 def check_priced(limits: Limits, name: str, models: list[str]) -> None:
-    """Raise `SettingsError` if a bound on dollars cannot be kept, because nobody knows what a model costs."""
+    """Raise `SettingsError` if a bound on dollars cannot be kept because a model's price is not known."""
     unknown = [model for model in models if find_price(model) is None]
     if limits.max_usd is not None and unknown:
         raise SettingsError(
@@ -272,7 +270,7 @@ _SPEECH = "speech"
 
 
 class Idleness:
-    """Follows a session's events. A microphone that is open, but hears nobody, is idle; so is a page that is gone."""
+    """Measures idle time from a session's events. An open microphone without speech is idle; so is a lost page."""
 
     def __init__(self) -> None:
         self._last_ms = 0.0
@@ -280,15 +278,15 @@ class Idleness:
 
     @property
     def is_quiet(self) -> bool:
-        """True if nothing is going on that somebody waits for."""
+        """True if nothing is going on that anyone waits for."""
         return not self._busy
 
     def touch(self, elapsed_ms: float) -> None:
-        """Note that somebody wants something."""
+        """Note that the session is in use."""
         self._last_ms = max(self._last_ms, elapsed_ms)
 
     def note(self, event: Any, elapsed_ms: float) -> None:
-        """Take an event into account; most say nothing about it."""
+        """Take an event into account; most change nothing."""
         change = _CHANGES.get(type(event))
         if change is not None:
             self.touch(elapsed_ms)
@@ -328,7 +326,7 @@ _CHANGES: dict[type, Callable[[set[str], Any], None]] = {
 
 # --- Keeps one session within its bounds: counts as events pass, and stops it where a bound is reached ----------------
 
-#: Bounds may be changed at any time, so that nobody sleeps longer than this on what they were.
+#: Bounds may change at any time: check them at least this often.
 _LOOK_EVERY_S = 1.0
 _SHORTEST_S = 0.01
 #: Source: Realtime API, costs: one token of output audio for 50 ms.
@@ -342,7 +340,7 @@ class Watch:
     def __init__(self, journal: Journal, own: SessionBounds, halt: Callable[[BudgetReached], Awaitable[None]]):
         self.own = own
         self.models: list[str] = []
-        """What it is billed by."""
+        """The prices that it is billed by."""
         self.kernel: KernelBounds | None = bounds
         """Who counts for all sessions; `None` if this one belongs to another, which counts for it."""
         self._journal = journal
@@ -350,7 +348,7 @@ class Watch:
         self._idleness = Idleness()
         self._done = Tally()
         self._prices = prices.revision
-        # Of answers that are being made: what they take is told at their end.
+        # Of answers that are being made: the server reports their usage at the end.
         self._sound_usd: dict[str, float] = {}
         self._all_sound_usd = 0.0
         self._token_usd: dict[str, float] = {}
@@ -361,7 +359,7 @@ class Watch:
         journal.listen(self._on_event)
 
     def check(self) -> None:
-        """Raise where nothing more may be asked.
+        """Raise if nothing more may be asked.
 
         Raises `BudgetReached` if a bound is reached; its text says how to go on; `SettingsError` if a bound on dollars
         cannot be kept, because a price is not known.
@@ -399,7 +397,7 @@ class Watch:
 
     def _open(self, elapsed_ms: float) -> None:
         if self._opened_ms is not None:
-            return  # Another line took the place of one that broke off.
+            return  # Another line replaced one that broke off.
         self._opened_ms, self._before_minutes = elapsed_ms, self.own.minutes
         if self.kernel is not None:
             self.kernel.opened(self.own)
@@ -456,7 +454,7 @@ class Watch:
         self.own._spent_usd = sum_known((self._done.usd, self._all_sound_usd if self._sound_usd else 0.0))
 
     def _look(self) -> None:
-        """Stop the session where a bound is reached."""
+        """Stop the session if a bound is reached."""
         if self._opened_ms is None or self._stopping is not None:
             return
         if error := self._reached():

@@ -1,4 +1,4 @@
-"""Running people's functions, sync and async, where they can neither stop a session nor end its thread."""
+"""Run users' functions, sync and async, where they can neither stop a session nor end its thread."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 async def run(function: Callable[..., Any], *args: Any, read: Callable[[Any], T], **kwargs: Any) -> T:
-    """Call a function: a coroutine on a loop of its own, anything else in a thread of its own.
+    """Call a function: a coroutine on the loop for users, anything else in its own thread.
 
-    What cannot be stopped when the caller is cancelled, a thread, goes on, and its result is dropped. The thread
-    keeps no interpreter from ending.
+    A thread cannot be stopped: if the caller is cancelled, it goes on, and its result is dropped. It does not keep the
+    interpreter from ending.
 
     Raises what the function or `read` raised; a `RuntimeError` for what would end a thread, e.g.
     `SystemExit`.
@@ -48,7 +48,7 @@ def _thread(work: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
 
     def run() -> None:
-        with contextlib.suppress(InvalidStateError):  # Nobody waits for it any more.
+        with contextlib.suppress(InvalidStateError):  # The caller no longer waits.
             try:
                 future.set_result(work())
             except Exception as error:
@@ -61,5 +61,5 @@ def _thread(work: Callable[[], T]) -> Future[T]:
 
 
 def _harmless(error: BaseException) -> RuntimeError:
-    """Return an exception in place of what would end a thread or its loop."""
+    """Return an exception to raise in place of one that would end a thread or its loop."""
     return RuntimeError(f"{type(error).__name__}: {error}".removesuffix(": "))

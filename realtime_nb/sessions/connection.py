@@ -1,4 +1,4 @@
-"""One socket's life on the I/O thread, and when each frame of the microphone passed through it."""
+"""A session's socket on the I/O thread, and the times at which microphone frames passed through it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from .rate_limit import Gate
 
 # --- Where the person's audio was when: how each frame passed through the kernel, kept until its turn is over ---------
 
-#: A turn asks for its last speech when it is detected; at 20 ms a frame this is twenty seconds.
+#: A turn looks up its last speech when it is detected; at 20 ms a frame this is twenty seconds.
 _KEPT = 1_024
 
 
 @dataclass(slots=True)
 class Passage:
-    """How one frame, or the commit behind the last one, passed; all in session time."""
+    """The times of one frame, or of the commit after the last one; in session time."""
 
     sent_ms: float
     captured_ms: float | None = None
@@ -58,7 +58,7 @@ class Passages:
         return self._keep(Passage(sent_ms, captured_ms, arrived_ms))
 
     def commit(self, sent_ms: float) -> Passage:
-        """Note that a commit was queued; the turn's last sound is that of the frame before."""
+        """Note that a commit was queued; the frame before holds the turn's last sound."""
         last = next(reversed(self._kept.values()), None)
         return self._keep(Passage(sent_ms, last.captured_ms if last else None, last.arrived_ms if last else None))
 
@@ -69,7 +69,7 @@ class Passages:
         return passage
 
     def of(self, turn: Turn | None) -> FramePassed | None:
-        """Return how a turn's last speech travelled; `None` if that is not known, or was told before."""
+        """Return how a turn's last speech travelled; `None` if not known, or returned before."""
         if turn is None or turn.passage is not None or turn.spoken_at_ms is None:
             return None
         passage = self._kept.get(turn.spoken_at_ms)
@@ -86,11 +86,11 @@ class Passages:
 
 # --- The socket of a session: text messages both ways, with the library's errors in our words -------------------------
 
-# It would tell all headers.
+# It would log all headers.
 _LOGGER = QuietLogger(logging.getLogger("websockets.client"))
 #: How long the server may take to accept the socket.
 OPEN_TIMEOUT_S = 15.0
-#: What to do about a server that is not there.
+#: What to do if a server is not there.
 LOOK = "check the address and the network, or let realtime_nb.doctor() look"
 
 
@@ -115,7 +115,7 @@ class Transport:
                 url,
                 additional_headers=headers,
                 max_size=None,  # items with audio or images come in one message
-                compression=None,  # base64 audio hardly shrinks, and deflate costs more than the rest
+                compression=None,  # base64 audio hardly shrinks, and deflate costs more than all the rest
                 open_timeout=OPEN_TIMEOUT_S,
                 proxy=None if loopback else True,
                 logger=_LOGGER,
@@ -131,7 +131,7 @@ class Transport:
         return cls(socket, secrets_of(url, headers))
 
     async def send(self, message: str) -> None:
-        """Send one message; raises `ConnectionLost` where the socket is gone."""
+        """Send one message; raises `ConnectionLost` if the socket is gone."""
         try:
             await self._socket.send(message)
         except ConnectionClosed as error:
@@ -141,10 +141,10 @@ class Transport:
         """Yield messages until the server closes the session normally; raises `ConnectionLost` otherwise."""
         try:
             while True:
-                # Some servers name the key that they refuse.
+                # Some servers repeat the key that they refuse.
                 yield self._secrets.hide_known(await self._socket.recv(decode=False))
         except ConnectionClosed as error:
-            # The library ends in peace on 1001 too, by which servers end sessions of their own accord.
+            # The library also ends normally on 1001, with which servers end sessions themselves.
             if error.rcvd is None or error.rcvd.code != CloseCode.NORMAL_CLOSURE:
                 raise _closed(error) from shown_cause(error)
 
@@ -169,9 +169,9 @@ def _closed(error: ConnectionClosed) -> ConnectionLost:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a server asks to wait; `None` if it does not say, or says nothing that can be read.
+    """Return the seconds that a server asks to wait; `None` if it does not say, or not readably.
 
-    A date counts from the server's own, if it tells that. ``retry-after-ms`` is Azure's and OpenAI's.
+    A date is relative to the server's own, if it gives that. ``retry-after-ms`` is Azure's and OpenAI's.
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         said = _header(headers, name)
@@ -197,7 +197,7 @@ def _timestamp(date: str) -> float | None:
 
 
 def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
-    """Turn an HTTP answer that is no upgrade into the API's error."""
+    """Turn an HTTP answer that is not an upgrade into the API's error."""
     status = error.response.status_code
     try:
         detail = msgspec.json.decode(error.response.body or b"")["error"]
@@ -229,7 +229,7 @@ _OPEN_WAIT_S = 20.0
 class Connection:
     """A session's line to its server. Everything here runs on the I/O thread, except reading `state`.
 
-    It can be opened again after it was closed; conversation and log go on.
+    You can open it again after closing it; conversation and log go on.
     """
 
     def __init__(self, journal: Journal, gate: Gate):
@@ -243,23 +243,23 @@ class Connection:
         self._outbox: asyncio.Queue[tuple[str, Passage | None]] = asyncio.Queue()
         self._passages = Passages()
         self.waiting_bytes = 0
-        """How much the socket has not taken yet."""
+        """How many bytes the socket has not taken yet."""
         self._received: Any = None
         self._mending = False
         self._leaving: set[asyncio.Task[None]] = set()
         self.on_open: Callable[[], Awaitable[None]] | None = None
-        """Called when the server has taken the settings; the line is open for others when it is done."""
+        """Called when the server has accepted the settings; when it returns, others can use the line."""
         self.on_lost: Callable[[RealtimeError], Callable[[], Awaitable[None]] | None] | None = None
-        """Called when the line broke off; returns what opens it again, or `None`."""
+        """Called when the line breaks off; returns a function that opens it again, or `None`."""
 
     @property
     def is_ready(self) -> bool:
-        """True if the line is open, and nobody is about to change that."""
+        """True if the line is open, and not about to close."""
         return self.is_open and self._opening is None
 
     @property
     def is_mending(self) -> bool:
-        """True if another line is about to take the place of one that was open."""
+        """True if another line is about to replace one that was open."""
         return self._mending
 
     @property
@@ -273,7 +273,7 @@ class Connection:
         return "connecting" if self._mending else self.protocol.state.value
 
     async def open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
-        """Open the line where it is not open; several callers share one attempt."""
+        """Open the line if it is not open; several callers share one attempt."""
         if self.is_open and self._opening is None:
             return
         if self._opening is None:
@@ -281,7 +281,7 @@ class Connection:
         await self.settled()
 
     async def settled(self) -> None:
-        """Wait while the line is being opened; raise what it fails with."""
+        """Wait while the line opens; raise its error if that fails."""
         opening = self._opening
         if opening is None:
             return
@@ -300,7 +300,7 @@ class Connection:
         if self._opening is task:
             self._opening = None
         if not task.cancelled():
-            task.exception()  # Those who wait for it have it; nobody else needs to hear of it.
+            task.exception()  # The waiting callers have it; nobody else needs it.
 
     async def _open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
         await self.attempt(backend, model, settings)
@@ -308,14 +308,14 @@ class Connection:
         self.journal.announce(StateChanged(state="open"))
 
     def renew(self, heal: Callable[[], Awaitable[None]]) -> None:
-        """Let another line take the place of this one."""
+        """Replace this line with another one."""
         self._mending = True
         self._begin(self._mend(heal))
 
     async def _mend(self, heal: Callable[[], Awaitable[None]]) -> None:
-        """Open the line again; where that fails, it is closed."""
+        """Open the line again; close it if that fails."""
         if self._running is not None:
-            # Nobody waits for the old server to say goodbye.
+            # Do not wait for the old server's closing handshake.
             self._running.cancel()
             self._leaving.add(self._running)
             self._running.add_done_callback(self._leaving.discard)
@@ -349,7 +349,7 @@ class Connection:
             await self._gate.enter(backend)
             located = await asyncio.to_thread(backend.located)
             transport = await self._reach(backend, located, model)
-            # Before the first read: a server may hang up at once, and nothing would come any more.
+            # Before the first read: a server may hang up at once, and then nothing more comes.
             accepted = self.journal.watch(_accepted)
             self._running = asyncio.create_task(self._run(transport))
             await self._accepted(accepted, backend)
@@ -369,7 +369,7 @@ class Connection:
             raise ConnectionLost(f"{backend.name} accepted the socket but opened no session") from None
 
     async def _reach(self, backend: Backend, located: Backend, model: str) -> Transport:
-        """Connect; a server that has too much to do is asked again later."""
+        """Connect; try a busy server again later."""
         while True:
             await self._gate.admit(backend, model)
             try:
@@ -379,7 +379,7 @@ class Connection:
                     raise
 
     async def _run(self, transport: Transport) -> None:
-        """Read and write until the socket is gone; then everybody who waits is told."""
+        """Read and write until the socket is gone; then tell all waiters."""
         lost: RealtimeError | None = None
         async with transport:
             writer = asyncio.create_task(self._write(transport))
@@ -393,7 +393,7 @@ class Connection:
             except ConnectionLost as error:
                 lost = error
             except Exception as error:
-                # A fault of our own: those who wait must not wait forever.
+                # Our own bug: waiters must not wait forever.
                 self._closed(RemoteProtocolError(f"the session broke off: {error!r}"))
                 raise
             finally:
@@ -409,7 +409,7 @@ class Connection:
                 if passage is not None:
                     passage.written_ms = self.journal.elapsed_ms
         except ConnectionLost:
-            return  # The reader learns of it too, with the reason.
+            return  # The reader gets it too, with the reason.
 
     def _take(self, message: bytes) -> None:
         event = self.protocol.receive(message)
@@ -427,19 +427,19 @@ class Connection:
             self.error = error
         is_new = self.journal.is_new
         self.flush()
-        if is_new:  # What came twice would be played twice.
+        if is_new:  # A repeated event would be played twice.
             self.journal.tell(event)
 
     def _trace(self, item_id: str) -> None:
-        """Note how the last speech of a turn that is over travelled."""
+        """Note how the last speech of a finished turn travelled."""
         passed = self._passages.of(self.journal.conversation.turn(item_id))
         if passed is not None:
             self.journal.announce(passed)
 
     def flush(self, *, captured_ms: float | None = None, arrived_ms: float | None = None) -> None:
-        """Fold and log what the protocol wants to send, and hand it to the writer.
+        """Log what the protocol wants to send, add it to the records, and hand it to the writer.
 
-        The session times are those of the microphone's audio in it, where they are known.
+        The session times are those of the microphone's audio in it, if known.
         """
         for event in self.protocol.events_to_send():
             sent_ms = self.journal.note("sent", event)
@@ -453,15 +453,15 @@ class Connection:
             self._outbox.put_nowait((message, passage))
 
     async def acknowledged(self, event_id: str, match: Callable[[Any], bool] | None = None) -> Any:
-        """Send what is waiting, and return the event that answers a request; an error that answers it is raised.
+        """Send what is waiting, and return the event that answers a request; raise if the answer is an error.
 
-        `match` tells the answer where the protocol does not know it.
+        `match` finds the answer if the protocol does not know it.
         """
         self.flush()
 
         def answered(event: Any) -> Any:
             if event is not self._received:
-                return None  # A local one, told meanwhile, which may look the same.
+                return None  # A local event may look the same.
             if isinstance(event, ev.Error) and event.error.event_id == event_id:
                 raise server_error(event)
             found = self.protocol.answered == event_id if match is None else match(event)
@@ -470,7 +470,7 @@ class Connection:
         return await self.journal.watch(answered)
 
     async def close(self, error: RealtimeError | None = None) -> None:
-        """Hang up, because of an error where one is given; does nothing if the line is closed."""
+        """Hang up, because of `error` if given; does nothing if the line is closed."""
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
@@ -490,9 +490,9 @@ class Connection:
         self.error = error
         heal = self.on_lost(error) if self.on_lost and error is not None and self._opening is None else None
         if heal is None and not self._mending:
-            self._gate.leave()  # A line that another one replaces keeps its place, however many wait for one.
+            self._gate.leave()  # A line that is being replaced keeps its place, even if others wait for one.
         if heal is not None:
-            self._running = None  # Its task, which is ending, is this one.
+            self._running = None  # The task that is ending is this one.
             self.renew(heal)
         if error is not None or not self._mending:
             self.journal.give_up(error or LocalProtocolError("the session was closed before the answer came"))
@@ -501,14 +501,14 @@ class Connection:
 
 
 def _accepted(event: Any) -> bool | None:
-    """Wait for the settings to be confirmed; a server that refuses them says so in an error."""
+    """Wait for the server to confirm the settings; raise if it refuses them."""
     if isinstance(event, ev.Error):
         raise server_error(event)
     return isinstance(event, ev.SessionUpdated) or None
 
 
 def _error_in(event: Any) -> ServerError | None:
-    """Return the error that an event carries; a quota that is used up shows in a response that failed."""
+    """Return the error in an event; a used-up quota shows in a failed response."""
     if isinstance(event, ev.Error):
         return server_error(event)
     if isinstance(event, ev.ResponseDone) and event.response.status_details:
@@ -519,7 +519,7 @@ def _error_in(event: Any) -> ServerError | None:
 
 
 def server_error(event: ev.Error) -> ServerError:
-    """Make an exception of the API's account of an error."""
+    """Return an exception for an API error."""
     detail = event.error
     return ServerError(
         detail.message or "the server gave no reason",

@@ -1,4 +1,4 @@
-"""What happens in a session, as one stream: logged, folded, and told to those who wait and those who listen."""
+"""A session's events as one stream: logged, added to the records, and passed to waiters and listeners."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class LoggedEvent(NamedTuple):
     """One line of a session's log."""
 
     elapsed_ms: float
-    """Since the session began to connect."""
+    """Milliseconds since the session began to connect."""
     direction: Literal["sent", "received", "local"]
     event: Any
     audio_bytes: int = 0
-    """How much audio a sent event carried; the event itself carries none any more where the log let go of it."""
+    """How much audio a sent event carried; the log may have dropped the audio itself."""
 
 
 class EventLog:
@@ -42,8 +42,8 @@ class EventLog:
     Parameters
     ----------
     kept_bytes : int, optional
-        How much sent audio is kept, 256 MB by default; beyond that the log lets go of the oldest. What became turns
-        stays in the conversation, and what was recorded on the disk.
+        How much sent audio is kept, 256 MB by default; beyond that the log drops the oldest. The conversation keeps
+        what became turns, and a recording keeps everything on disk.
     """
 
     def __init__(self, *, kept_bytes: int = KEPT_AUDIO_BYTES) -> None:
@@ -78,7 +78,7 @@ class EventLog:
         return len(self._entries)
 
     def last(self, direction: str, before: int) -> LoggedEvent | None:
-        """Return the last event of a direction before a place, if there is one."""
+        """Return the last event of a direction before an index, if there is one."""
         places = range(before - 1, -1, -1)
         return next((self._entries[place] for place in places if self._entries[place].direction == direction), None)
 
@@ -96,7 +96,7 @@ _SILENT_APPEND = ev.InputAudioBufferAppend(audio=b"")
 class Journal:
     """A session's events, in the order in which they passed. Runs on the I/O thread.
 
-    Its time begins with `begin`, once, and goes on however often the session connects.
+    Its clock starts with `begin`, once, and runs on however often the session connects.
     """
 
     def __init__(self) -> None:
@@ -104,18 +104,18 @@ class Journal:
         self.log = EventLog()
         self.listeners: list[Listener] = []
         self.recorder: Recorder | None = None
-        """Who writes it all down, where somebody does."""
+        """The recorder, if there is one."""
         self.is_new = True
-        """True if what was noted last is not the very same event as one before, which nobody needs to be told."""
+        """True if the last event noted is not a repeat of an earlier one, which listeners need not hear."""
         self.began_at: datetime | None = None
         """Wall time at which session time began."""
         self.is_over = False
-        """True if the session was closed, and has not begun to connect again."""
+        """True if the session is closed, and not connecting again."""
         self._began = 0.0
         self._watches: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = []
 
     def begin(self) -> None:
-        """Start the session's clock, if it does not run yet."""
+        """Start the session's clock, unless it runs already."""
         if self.began_at is None:
             self.began_at = datetime.now(UTC)
             self._began = time.perf_counter()
@@ -126,7 +126,7 @@ class Journal:
         return 0.0 if self.began_at is None else round((time.perf_counter() - self._began) * 1000, 3)
 
     def note(self, direction: Literal["sent", "received", "local"], event: Any) -> float:
-        """Log an event and fold it, and return its time; what was received or is local still has to be told."""
+        """Log an event, add it to the records, and return its time; call `tell` for received and local ones."""
         elapsed_ms = self.elapsed_ms
         self.log.add(direction, event, elapsed_ms)
         self.is_new = self.conversation.apply(event, elapsed_ms)
@@ -135,18 +135,18 @@ class Journal:
         return elapsed_ms
 
     def announce(self, event: Any) -> None:
-        """Note a local event, and tell it; a remark that has been made already is passed over."""
+        """Note a local event, and tell it; skips a remark that was made already."""
         if isinstance(event, Remarked) and self.conversation.has_remark(event.kind or event.text):
             return
         self.note("local", event)
         self.tell(event)
 
     def remark(self, text: str, kind: str = "") -> None:
-        """Let `Conversation.remarks` say something, once for each `kind`, which is the text itself by default."""
+        """Add to `Conversation.remarks`, once for each `kind`, which is the text itself by default."""
         self.announce(Remarked(text=text, kind=kind))
 
     def tell(self, event: Any) -> None:
-        """Hand an event to those who wait for one, and to the listeners."""
+        """Pass an event to waiters and listeners."""
         if type(event) is StateChanged:
             self.is_over = event.state == "closed"
         for match, future in list(self._watches):
@@ -161,11 +161,11 @@ class Journal:
         for listener in list(self.listeners):
             try:
                 listener(event, self.elapsed_ms)
-            except Exception as error:  # A listener's fault must not end the session.
+            except Exception as error:  # A failing listener must not end the session.
                 warnings.warn(f"a listener failed on {event.type}: {error!r}", RuntimeWarning, stacklevel=2)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` every event from now on; return how to stop that."""
+        """Call `listener` with every event from now on; return a function that stops it."""
         self.listeners.append(listener)
 
         def stop() -> None:
@@ -175,13 +175,13 @@ class Journal:
         return stop
 
     def watch(self, match: Callable[[Any], T | None]) -> asyncio.Future[T]:
-        """Watch, from now on, for the first event of which `match` makes something; its errors are passed on."""
+        """Wait for the first event from now on for which `match` returns something; pass on its errors."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._watches.append((match, future))
         return future
 
     def give_up(self, error: RealtimeError) -> None:
-        """Tell everybody who waits that nothing more will come."""
+        """Tell all waiters that nothing more will come."""
         watches, self._watches = self._watches, []
         for _, future in watches:
             if not future.done():

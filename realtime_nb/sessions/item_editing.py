@@ -1,4 +1,4 @@
-"""Turns of a Realtime session taken out, edited and asked again: items are created and deleted on the server.
+"""Edit the turns of a Realtime session, by creating and deleting items on the server.
 
 Source: Realtime API, ``conversation.item.create`` with ``previous_item_id``, ``conversation.item.delete``.
 """
@@ -32,7 +32,7 @@ class ItemControl:
         self._renewal = renewal
 
     async def delete(self, turns: Sequence[Turn]) -> None:
-        """Take items out, the last first."""
+        """Delete items, the last first."""
         await asyncio.gather(*(self._delete(turn) for turn in reversed(turns)))
 
     async def _delete(self, turn: Turn) -> None:
@@ -47,11 +47,11 @@ class ItemControl:
         except ServerError as error:
             if not (error.code or "").startswith("item_delete_"):
                 raise
-            # The server does not have it any more, or never had: what is left is the record.
+            # The server no longer has it, or never had: only the record is left.
             self._line.journal.announce(ev.ConversationItemDeleted(item_id=item_id))
 
     async def edit(self, turn: Turn, text: str) -> Turn:
-        """Put words in an item's place; pictures stay."""
+        """Replace the words of an item; pictures stay."""
         content = edited_content(turn, text)
         return await self._replace(turn, Item(id=new_item_id(), type="message", role=turn.role, content=content))
 
@@ -60,7 +60,7 @@ class ItemControl:
         return not turn.deleted and self._renewal.knows(turn.item_id)
 
     async def ask_anew(self, turn: Turn) -> None:
-        """Take out what follows an item, and see to it that the server has it as it was said."""
+        """Delete what follows an item, and make sure that the server has it as it was said."""
         items = items_of([turn], with_sound=True, encode=self._spoken.encoded)
         if not items:
             raise LocalProtocolError(f"{turn!r} holds nothing that could be asked again")
@@ -85,7 +85,7 @@ class ItemControl:
         return new
 
     def _predecessor(self, turn: Turn) -> Any:
-        """Return the item behind which a turn's stand-in comes: the turn, or the last before it that the server has."""
+        """Return the item after which to put a turn's replacement: the turn, or the last before it on the server."""
         turns = self._line.journal.conversation.turns
         for each in reversed(turns[: turns.index(turn) + 1]):
             if self._has(each):

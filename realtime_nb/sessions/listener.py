@@ -1,4 +1,4 @@
-"""Somebody who hears the answers where no page plays them: what would sound when, and where it is cut off."""
+"""A simulated listener for when no page plays the answers: what would sound when, and where it is cut off."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from .session import Session
 
 @dataclass
 class Sounding:
-    """An item of an answer, as it is played; times are the listener's."""
+    """An item of an answer as it is played; times are on the listener's clock."""
 
     item_id: str
     start_ms: float
     end_ms: float
-    """Where what has come so far is over, or where it was cut off."""
+    """Where the audio so far ends, or was cut off."""
     audible_ms: float | None = None
     """Where its first audible sample is; `None` while all is silence."""
     stopped_ms: float | None = None
     """Where it was cut off; `None` if it was not."""
     told_ms: float = 0.0
-    """How much of it the session was told of, where that has been played to the end."""
+    """How much of it was reported to the session as played to the end."""
 
 
 class Listener:
-    """Hears answers out, one after the other, and stops them where the person speaks or interrupts, as a page does.
+    """Plays answers one after the other, and stops them when the person speaks or interrupts, as a page does.
 
-    The server does not know what was heard of an answer that it had sent already; a speaker reports it, and here, where
-    none plays, this clock does.
+    The server does not know how much of an answer was heard; a speaker reports it. Here no speaker plays, so this clock
+    reports it.
 
     `session`: told what was heard: of each item when it is over, or where it was cut off.
     """
 
     def __init__(self, session: Session):
         self.now_ms = 0.0
-        """What time it is; see `advance`."""
+        """The listener's time; see `advance`."""
         self.played: list[Sounding] = []
-        """Everything that sounds or has sounded, in order."""
+        """Every item that sounds or has sounded, in order."""
         self._session = session
         self._silenced: set[str] = set()
 
@@ -55,11 +55,11 @@ class Listener:
 
     @property
     def sounding(self) -> Sounding | None:
-        """What sounds now."""
+        """The item that sounds now."""
         return next((each for each in self.played if each.start_ms <= self.now_ms < each.end_ms), None)
 
     def advance(self, now_ms: float) -> None:
-        """Let time go by, and tell the session what has been played to its end."""
+        """Let time pass, and tell the session what has been played to its end."""
         self.now_ms = now_ms
         for each in self.played:
             length_ms = each.end_ms - each.start_ms
@@ -68,7 +68,7 @@ class Listener:
                 self._session.heard(each.item_id, round(length_ms))
 
     def on_event(self, event: Any, elapsed_ms: float) -> None:
-        """Take an event of the session's into account."""
+        """Take an event of the session into account."""
         if isinstance(event, ev.ResponseOutputAudioDelta):
             if not {event.item_id, event.response_id} & self._silenced:
                 self._play(event)
@@ -94,7 +94,7 @@ class Listener:
             sounding.audible_ms = None if found_ms is None else free_ms + found_ms
 
     def _stop(self) -> None:
-        """Fall silent; nothing that is still made of these answers will be heard."""
+        """Stop playing; nothing that is still made of these answers will be heard."""
         self._silenced |= {reply.response_id for reply in self._session.conversation.unfinished}
         for each in self.played:
             if each.end_ms > self.now_ms:
@@ -104,7 +104,7 @@ class Listener:
                 self._session.heard(each.item_id, round(each.stopped_ms - each.start_ms), stopped=True)
 
     def _drop(self, response: Response) -> None:
-        """Tell of what was silenced before its sound came: nothing was heard of it."""
+        """Report that nothing was heard of items silenced before their sound came."""
         had = {each.item_id for each in self.played}
         for item in response.output:
             if item.is_spoken and isinstance(item.id, str) and item.id not in had:

@@ -1,4 +1,4 @@
-"""Turns of a session without a connection taken out, edited and asked again: the next request tells what is left."""
+"""Edit the turns of a session without a connection: the next request sends what is left."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from .stages import TextModel, Took
 
 
 class MessageControl(Session):
-    """What `ChatSession` and `CascadeSession` do with turns: messages are made anew from the records.
+    """Edits turns for `ChatSession` and `CascadeSession`, by making the messages again from the records.
 
-    From then on, answers are told in words.
+    After that, answers are sent as words.
     """
 
     _instructions: str
@@ -42,7 +42,7 @@ class MessageControl(Session):
         instructions: str | None = None,
         tools: Sequence[Callable[..., Any] | dict[str, Any]] | None = None,
     ) -> Pending[None]:
-        """Change what the model is told, from the next question on.
+        """Change the instructions or the tools, from the next question on.
 
         Parameters
         ----------
@@ -54,11 +54,11 @@ class MessageControl(Session):
         given = None if tools is None else read_tools(tools)
         return submit(self._update(instructions, given))
 
-    # --- what the kinds of sessions differ in ---
+    # --- where the kinds of sessions differ ---
 
     @abstractmethod
     def _restate(self, messages: list[dict[str, Any]]) -> None:
-        """Tell the model these messages, behind the instructions, from the next request on."""
+        """Send the model these messages, after the instructions, from the next request on."""
 
     @abstractmethod
     def _offer(self, definitions: list[dict[str, Any]]) -> None:
@@ -66,11 +66,11 @@ class MessageControl(Session):
 
     @abstractmethod
     def _remarker(self, *, has_sound: bool, max_output_tokens: int) -> TextModel:
-        """Return who answers an aside in text; `has_sound` says whether there is any in the messages."""
+        """Return the model that answers an aside in text; `has_sound` says whether the messages hold sound."""
 
     @abstractmethod
     def _settings(self) -> dict[str, Any]:
-        """Return what the records should know of the session, in the Realtime API's shape."""
+        """Return the session's settings for the records, in the Realtime API's shape."""
 
     @abstractmethod
     def _next_id(self) -> str:
@@ -84,10 +84,10 @@ class MessageControl(Session):
     async def _connect(self) -> None:
         """Get ready."""
 
-    # --- on the I/O thread, but for the first ---
+    # --- on the I/O thread, except the first ---
 
     def _begin_with(self, history: Any) -> None:
-        """Take what was said before, while the session is being made."""
+        """Take over the history, while the session is being made."""
         items = History.of(history).items
         for item in items:
             self._journal.note("local", ev.ConversationItemAdded(item=item))
@@ -111,13 +111,13 @@ class MessageControl(Session):
         return {"tools": self._calls.definitions} if self._calls.definitions else {}
 
     def _tell_anew(self, asked: Turn | None = None) -> None:
-        """Make the messages anew; a question without an answer is not put to the model again, but for `asked`."""
+        """Make the messages again; leave out questions without an answer, except `asked`."""
         told = [turn for turn in self.conversation if turn is asked or not _is_unanswered(turn)]
         self._restate(messages_of(items_of(told, with_sound=self.hears_sound)))
 
     async def _delete(self, turns: list[Turn]) -> None:
         await self._connect()
-        async with self._turn:  # An answer that is being made goes by the messages of before.
+        async with self._turn:  # An answer that is being made still uses the earlier messages.
             self._take_out(turns)
             self._tell_anew()
 

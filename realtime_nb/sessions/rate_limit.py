@@ -1,4 +1,4 @@
-"""Who may go to a server now: sessions at once, tokens per minute, pauses after a refusal."""
+"""Limit sessions at once and tokens per minute, and pause after a refusal."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .event_log import Journal
 #: Seconds of the first pause after a refusal that names none; each further one takes twice as long.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
-#: Of what a server asks for.
+#: Of the wait that a server asks for.
 LONGEST_WAIT_S = ServerError.LONGEST_WAIT_S
 
 
 class Allowance:
-    """One model's tokens at one server, as the server last told of them.
+    """One model's tokens at one server, as the server last reported them.
 
     Until it has, everything is let through. Source: Realtime API, ``rate_limits.updated``: ``reset_seconds`` is the
     time until all of ``limit`` is there again; in between it is taken to come back evenly.
@@ -44,22 +44,23 @@ class Allowance:
         self._refusals = 0
 
     def told(self, limit: float, remaining: float, reset_s: float, now: float) -> None:
-        """Take what the server says that is left."""
+        """Take the server's report of what is left."""
         if not all(map(math.isfinite, (limit, remaining))) or math.isnan(reset_s) or limit <= 0:
             return
         self._limit, self._remaining = limit, max(0.0, min(remaining, limit))
         self._told_at, self._full_at = now, now + min(LONGEST_WAIT_S, max(0.0, reset_s))
 
     def refused(self, now: float, retry_after_s: float | None = None) -> float:
-        """Note a refusal; return for how many seconds nothing should be asked.
+        """Note a refusal; return the seconds for which to ask nothing.
 
-        Of many who asked at once all are refused, which is one refusal: only one after the pause makes the next longer.
+        Requests sent at once are refused together and count once: only a refusal after the pause makes the next one
+        longer.
         """
         pause_s = 0.0
         if now >= self._paused_until:
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._refusals, 10))
             if retry_after_s is not None:
-                # Its word counts; only where it says 0 again and again, it is not asked all the time.
+                # Follow the server's number, but do not ask all the time if it keeps saying 0.
                 pause_s = pause_s / 8 if self._refusals else 0.0
             self._refusals += 1
         if retry_after_s is not None:
@@ -68,13 +69,13 @@ class Allowance:
         return self._paused_until - now
 
     def accepted(self) -> None:
-        """Note that something went through: the next refusal begins with a short pause again."""
+        """Note a success: the next refusal starts with a short pause again."""
         self._refusals = 0
 
     def wait_s(self, tokens: float, now: float) -> float:
-        """Return how many seconds to wait until so many tokens may be asked for; 0 if they may now."""
+        """Return the seconds to wait before asking for this many tokens; 0 if that is possible now."""
         paused_s = max(0.0, self._paused_until - now)
-        # What is more than the limit can never be there at once: then all of it has to do.
+        # More than the limit is never available at once: then the full limit must do.
         missing = min(tokens, self._limit) - self._left(now)
         if self._told_at is None or missing <= 0 or self._full_at <= now:
             return paused_s
@@ -82,7 +83,7 @@ class Allowance:
         return max(paused_s, missing / back_per_s)
 
     def take(self, tokens: float, now: float) -> None:
-        """Count tokens as used before the server tells of them: many who ask at once must not all count on them."""
+        """Count tokens as used before the server does: requests sent at once must not all rely on them."""
         if self._told_at is None:
             return
         left, limit = self._left(now), self._limit
@@ -100,13 +101,13 @@ class Allowance:
 
 # --- Who may go to a server now: a bound on sessions at once and on tokens per minute, shared by all that use it ------
 
-#: Called with why something waits, and with an empty text when it does not any more.
+#: Called with the reason for a wait, and with an empty text when the wait is over.
 OnWait = Callable[[str], None]
 
 
 @dataclass
 class _Server:
-    """What goes on at one server with one key."""
+    """The open places of one server with one key."""
 
     open: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
@@ -114,7 +115,7 @@ class _Server:
 
 @dataclass
 class _Model:
-    """What goes on at one model there; those who ask wait in a line."""
+    """One model there; requests wait in a line."""
 
     allowance: Allowance = field(default_factory=Allowance)
     line: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -122,20 +123,20 @@ class _Model:
 
 
 class Limiter:
-    """Bounds what all sessions that share it do at a server. Who has to wait waits, first come, first served.
+    """Limits the sessions and tokens of all sessions that share it. Waiting ones go first come, first served.
 
-    Every session uses that of `realtime_nb.bounds`, unless it gets one of its own: ``RealtimeSession(limiter=…)``.
-    Sessions at different addresses, or with different keys, do not stand in each other's way.
+    Every session uses that of `realtime_nb.bounds`, unless you give it another: ``RealtimeSession(limiter=…)``.
+    Sessions at different addresses, or with different keys, do not wait for each other.
 
     Parameters
     ----------
     max_sessions : int, default 100
-        How many sockets may be open at once, or requests be under way; 1 or more. May be changed at any time.
+        How many sockets or requests may be open at once; 1 or more. You can change it at any time.
 
     Raises
     ------
     SettingsError
-        If `max_sessions` is no whole number above 0.
+        If `max_sessions` is not a whole number above 0.
 
     Examples
     --------
@@ -151,7 +152,7 @@ class Limiter:
 
     @property
     def max_sessions(self) -> int:
-        """How many may be open at once."""
+        """How many sessions may be open at once."""
         return self._max_sessions
 
     @max_sessions.setter
@@ -165,18 +166,18 @@ class Limiter:
 
     @property
     def open(self) -> int:
-        """How many are open now."""
+        """How many sessions are open now."""
         return sum(server.open for server in list(self._servers.values()))
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place now."""
+        """How many sessions wait for a place now."""
         return sum(len(server.waiting) for server in list(self._servers.values()))
 
     # --- on the I/O thread ---
 
     async def enter(self, server_key: Hashable, on_wait: OnWait) -> None:
-        """Take a place at a server; wait for one where there is none."""
+        """Take a place at a server; wait until one is free."""
         server = self._servers[server_key]
         if server.open < self.max_sessions and not server.waiting:
             server.open += 1
@@ -190,7 +191,7 @@ class Limiter:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self.leave(server_key)  # It was given a place in the same moment.
+                self.leave(server_key)  # It got a place at the same moment.
             elif place in server.waiting:
                 server.waiting.remove(place)
             raise
@@ -198,13 +199,13 @@ class Limiter:
             on_wait("")
 
     def leave(self, server_key: Hashable) -> None:
-        """Give a place back; whoever waits longest takes it."""
+        """Give a place back; the session that has waited longest takes it."""
         server = self._servers[server_key]
         server.open -= 1
         self._fill(server)
 
     def _fill(self, server: _Server) -> None:
-        """Give places that are free to those who wait."""
+        """Give free places to waiting sessions."""
         while server.waiting and server.open < self.max_sessions:
             place = server.waiting.popleft()
             if not place.done():
@@ -212,7 +213,7 @@ class Limiter:
                 place.set_result(None)
 
     async def admit(self, model_key: Hashable, tokens: float, on_wait: OnWait) -> None:
-        """Wait until a request that takes about so many tokens may be made."""
+        """Wait until a request of about this many tokens may be made."""
         model = self._models[model_key]
         waited = False
         try:
@@ -230,7 +231,7 @@ class Limiter:
                 on_wait("")
 
     def told(self, model_key: Hashable, limit: float, remaining: float, reset_s: float) -> None:
-        """Take what a server says that is left of a minute's tokens."""
+        """Take a server's report of the tokens left in a minute."""
         model = self._models[model_key]
         model.allowance.told(limit, remaining, reset_s, time.monotonic())
         model.changed.set()
@@ -240,7 +241,7 @@ class Limiter:
         self._models[model_key].allowance.accepted()
 
     def refused(self, model_key: Hashable, retry_after_s: float | None = None) -> None:
-        """Note that a server refused a request because there were too many: all who ask for the same wait a while."""
+        """Note a refusal because of too many requests: all requests for the same pause."""
         model = self._models[model_key]
         model.allowance.refused(time.monotonic(), retry_after_s)
         model.changed.set()
@@ -251,7 +252,7 @@ class Limiter:
 
 # --- A session's way through the limiter: a place at its server, and its turn to ask ----------------------------------
 
-#: For how long a request that the server refuses again and again is sent again.
+#: How long to resend a request that the server keeps refusing.
 REFUSED_FOR_S = 600.0
 
 
@@ -267,7 +268,7 @@ class Gate:
         journal.listen(self._on_event)
 
     async def enter(self, backend: Backend) -> None:
-        """Take a place at a server, if there is none yet; wait where all are taken."""
+        """Take a place at a server, unless there is one already; wait until one is free."""
         if self._place is not None:
             return
         limiter, key = self._limiter(), _server_key(backend)
@@ -285,25 +286,25 @@ class Gate:
         """Wait until the server is likely to let another request through."""
         limiter, key = self._model = self._limiter(), (*_server_key(backend), model)
         usage = next((reply.usage for reply in reversed(self._journal.conversation.replies) if reply.usage), None)
-        # The conversation is read again each time, so that the last answer says about what the next one takes.
+        # Each answer reads the conversation again, so the last one tells about how much the next one takes.
         await limiter.admit(key, usage.input_tokens + usage.output_tokens if usage else 0, self._on_wait)
 
     async def admit_again(self) -> None:
-        """Wait until what was refused is likely to be let through; its tokens are counted already."""
+        """Wait until a refused request is likely to go through; its tokens are counted already."""
         if self._model is not None:
             limiter, key = self._model
             await limiter.admit(key, 0, self._on_wait)
 
     def is_refused(self, reply: Reply) -> bool:
-        """Return whether a reply failed because there were too many requests; the next one will wait."""
+        """Return whether a reply failed because of too many requests; then the next one waits."""
         error = reply.error or {}
         return reply.status == "failed" and self.refuses(ServerError("", code=str(error.get("code") or "")))
 
     def refuses(self, error: ServerError) -> bool:
-        """Return whether an error says that there were too many requests; the next one will wait.
+        """Return whether an error says that there were too many requests; then the next one waits.
 
-        Not where that would take too long: where the server asks for more than a session waits, or has refused all
-        that was asked for some minutes.
+        `False` if the wait would be too long: if the server asks for more than a session accepts, or has refused every
+        request for some minutes.
         """
         if not error.is_rate_limit or error.is_for_later:
             return False

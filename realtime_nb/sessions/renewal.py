@@ -1,4 +1,4 @@
-"""How a session outlives its connections: a new one is told the history, and the conversation goes on.
+"""Keep a session alive across connections: send the history to a new one, and go on.
 
 Source: Realtime API: sessions end after 60 minutes (30 at Azure) with ``session_expired`` and close code 1001; nothing
 is resumed by the server. ``session.update`` does not extend a session.
@@ -23,11 +23,11 @@ from .tool_calls import ToolTurns
 
 #: Waits before the attempts to restore, in seconds; each varies by a quarter, so that not all come at once.
 _WAITS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-#: A connection that was of use, or lasted so long, starts the count of attempts anew.
+#: A connection that was of use, or lasted this long, resets the count of attempts.
 _STEADY_MS = 60_000.0
-#: The share of a session's life after which it is renewed at the latest: 55 of 60 minutes.
+#: The share of its lifetime after which a session is renewed at the latest: 55 of 60 minutes.
 _SHARE = 11 / 12
-#: For so long nothing may have happened when a session is renewed; and how often that is looked at.
+#: How long a session must be quiet before it is renewed, and how often to check.
 _QUIET_MS = 1_000.0
 _LOOK_EVERY_S = 0.25
 #: How long a server may take to confirm the history.
@@ -67,14 +67,14 @@ class Renewal:
         self._message = ""
         self._timer: asyncio.TimerHandle | None = None
         self.in_words: set[str] = set()
-        """The person's items that the server was told in words."""
+        """The person's items that the server got as words."""
         self.unknown: set[str] = set()
-        """Items of the record that the server was not told."""
+        """Items of the record that the server did not get."""
         line.on_open, line.on_lost = self._carry, self._healing
         self._journal.listen(self._on_event)
 
     def knows(self, item_id: str) -> bool:
-        """Return whether the server has an item, or was told it."""
+        """Return whether the server has an item."""
         return item_id not in self.unknown
 
     # --- when ---
@@ -88,17 +88,17 @@ class Renewal:
             self._timer.cancel()
 
     def _due_in_s(self) -> float | None:
-        """Return when the connection has to be renewed."""
+        """Return when the connection must be renewed."""
         if not self._restore or self._rotate_minutes is None:
             return None
         ends_at = self._line.protocol.session.get("expires_at")
         left_s = ends_at - time.time() if isinstance(ends_at, int | float) else 0.0
         due_s = self._rotate_minutes * 60
-        # A server's clock may be wrong by more than a session lasts.
+        # A server's clock may be off by more than a session lasts.
         return min(due_s, left_s * _SHARE) if left_s > 0 else due_s
 
     def _look(self) -> None:
-        """Renew the connection if nobody would notice."""
+        """Renew the connection if nothing is going on."""
         if self._line.is_ready and self._is_quiet():
             self._reason, self._message = "rotated", ""
             self._line.renew(self._attempt)
@@ -122,7 +122,7 @@ class Renewal:
         return self._heal
 
     def replace(self, message: str) -> None:
-        """Let another line take the place of this one, because of what may still come on it."""
+        """Replace this line with another one, because of what may still come on it."""
         if self._line.is_ready:
             self._reason, self._message = "restored", message
             self._journal.give_up(ConnectionLost(f"the connection was replaced: {message}"))
@@ -139,10 +139,10 @@ class Renewal:
                 if not _is_passing(error, opening=True) or self._tries >= len(_WAITS_S):
                     raise
 
-    # --- what is told to the new one ---
+    # --- what the new one is sent ---
 
     async def _carry(self) -> None:
-        """Tell a line that has just been opened what was said before."""
+        """Send the history to a line that has just been opened."""
         is_first, age_ms = self._began_ms is None, self._age_ms()
         reason, message = self._reason or "reopened", self._message
         turns = self._journal.conversation.turns
@@ -167,7 +167,7 @@ class Renewal:
         return None if self._began_ms is None else self._journal.elapsed_ms - self._began_ms
 
     async def _confirmed(self, items: list[Item]) -> list[Item]:
-        """Create items, and return those that the server took."""
+        """Create items, and return the ones that the server accepted."""
         waiting = {self._line.protocol.create_item(item): item for item in items}
         taken: set[str] = set()
 
@@ -185,7 +185,7 @@ class Renewal:
         try:
             await asyncio.wait_for(watch, _CARRY_WAIT_S)
         except TimeoutError:
-            pass  # What was not confirmed counts as left out.
+            pass  # An item that was not confirmed counts as left out.
         return [item for item in items if item.id in taken]
 
 
@@ -197,5 +197,5 @@ def _is_passing(error: RealtimeError, *, opening: bool = False) -> bool:
     """Return whether it may help to connect again."""
     if isinstance(error, ServerError):
         return error.code == "session_expired"
-    # While a line is opened, a server that cannot be reached has no code.
+    # While a line opens, a server that cannot be reached gives no code.
     return isinstance(error, ConnectionLost) and (error.code in error.PASSING or (opening and error.code is None))

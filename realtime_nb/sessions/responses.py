@@ -1,4 +1,4 @@
-"""What a Realtime session asks its model, and how it waits for the answers."""
+"""Ask a Realtime session's model, and wait for the answers."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from .tool_calls import ToolCalls, ToolTurns
 
 #: How long `Answers.ask` waits for the person's own words after the answer is done: they may come last.
 _TRANSCRIPT_WAIT_S = 5.0
-#: How long a server may take to end a response that nobody waits for any more, and to begin one by itself when it has
-#: found a turn; some begin none where nothing was made out.
+#: How long a server may take to end a response that is no longer wanted, and to begin one by itself after it has found
+#: a turn; some begin none if they made out nothing.
 _END_WAIT_S = 2.0
 _OWN_ANSWER_WAIT_S = 1.0
 
@@ -34,10 +34,10 @@ _OWN_ANSWER_WAIT_S = 1.0
 class Answers:
     """Asks for answers over a line, one question after the other. Runs on the I/O thread.
 
-    A question is put when the one before has its answer, tools included, and the server is not answering by itself.
-    Nothing of it goes out before; then all of it goes out together, so that its answer is its own. One that is
-    cancelled, or that the server does not answer, is stopped there. Where nothing had been answered, it is taken out
-    of the conversation; otherwise it stays with what there is of its answer, as after an interruption.
+    A question goes out, all at once, when the one before has its answer, tools included, and the server is not
+    answering by itself. A question that is cancelled, or that the server does not answer, is stopped at the server. If
+    nothing had been answered, it is taken out of the conversation; otherwise it stays with the part of its answer, as
+    after an interruption.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Answers:
         writes_down: Callable[[], bool],
     ):
         self.turns = ToolTurns(line, calls, self.once)
-        """What goes on where an answer has called functions."""
+        """Goes on after an answer that called functions."""
         self._line = line
         self._journal = line.journal
         self._spoken = spoken
@@ -91,9 +91,9 @@ class Answers:
         *,
         first: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply:
-        """Ask for a response, and wait for it and for what follows the tools that it calls.
+        """Ask for a response, and wait for it and for what follows its tool calls.
 
-        `first` is done before, when it is this one's turn.
+        `first` runs before, once it is this one's turn.
         """
         if options.conversation == "none":
             return await self.once(options, 0, timeout_s)
@@ -112,7 +112,7 @@ class Answers:
         timeout_s: float | None = REPLY_TIMEOUT_S,
         question: _Question | None = None,
     ) -> Reply:
-        """Ask for a response, and wait for it; a server that has too much to do is asked again later.
+        """Ask for a response, and wait for it; ask again later if the server is busy.
 
         Raises `ReplyTimeout` if the server gives no sign of it for so long.
         """
@@ -139,7 +139,7 @@ class Answers:
             self._line.flush()
 
     def forget(self, item_id: str, response_id: str) -> None:
-        """Delete a turn from the model's context, and with it what was made to answer it."""
+        """Delete a turn from the model's context, with what was made of its answer."""
         task = asyncio.create_task(self._forget(item_id, response_id))
         self._forgetting.add(task)
         task.add_done_callback(self._forgetting.discard)
@@ -156,7 +156,7 @@ class Answers:
             self._line.flush()
 
     async def _let_through(self, written: Sequence[Content]) -> Item:
-        """Return what is written as an item; where the guard flags it, the record alone gets it."""
+        """Return written content as an item; if the guard flags it, only the record gets it."""
         item = message_item(written)
         try:
             words = "\n".join(piece for piece in written if isinstance(piece, str))
@@ -168,7 +168,7 @@ class Answers:
         return item
 
     async def _judged(self, *parts: str) -> None:
-        """Wait until the guard has judged what the person has said; the server has to take that first."""
+        """Wait until the guard has judged the person's words; the server must take them first."""
         if not self._guarding.is_on:
             return
         self._line.flush()
@@ -189,14 +189,14 @@ class Answers:
         try:
             await asyncio.wait_for(self._journal.watch(lambda event: turn.is_final or None), _TRANSCRIPT_WAIT_S)
         except (TimeoutError, RealtimeError):
-            return  # The answer is there; the words may still be filled in later.
+            return  # The answer is there; the words may come later.
 
     async def _respond(
         self, options: ResponseOptions, tool_round: int, timeout_s: float | None, question: _Question
     ) -> Reply:
-        """Put a question, and wait for its response; a refusal of the request, or of a part of it, is raised.
+        """Ask a question, and wait for its response; raise if the server refuses the request or a part of it.
 
-        It goes out at once and as a whole, when its answer will be the next.
+        It goes out whole, once its answer will be the next.
         """
         request_id = ""
         out_of_band = options.conversation == "none"
@@ -207,7 +207,7 @@ class Answers:
                 question.parts[answered] = event.item_id
                 return True
             response_id = response_id_of(event)
-            # As long as it is not this one's turn, any answer shows that the server goes on.
+            # Until it is this one's turn, any answer shows that the server is alive.
             return bool(response_id) and request_id in ("", self._line.protocol.request_of(response_id))
 
         async with patience(self._journal, timeout_s, is_sign):
@@ -243,7 +243,7 @@ class Answers:
         return done
 
     async def _free(self) -> None:
-        """Wait until nothing else is being answered: what is asked then is answered next."""
+        """Wait until nothing else is being answered, so that the next question is answered next."""
         while True:
             protocol = self._line.protocol
             if self._leaving:
@@ -259,7 +259,7 @@ class Answers:
                 return
 
     def _leave(self, request_id: str, question: _Question) -> asyncio.Task[None]:
-        """Stop what comes of a question that nobody waits for any more; the next one waits for that."""
+        """Stop the answer to a question that is no longer wanted; the next question waits for that."""
         task = asyncio.create_task(self._end(request_id, question))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
@@ -282,7 +282,7 @@ class Answers:
         answered = [reply for reply in replies if protocol.request_of(reply.response_id) == request_id]
         is_known = not request_id or protocol.abandon(request_id)
         if not any(reply.outputs for reply in answered):
-            # Nothing was answered: the next answer must not be one to both.
+            # Nothing was answered: the next answer must not answer both.
             for item_id in filter(None, question.parts.values()):
                 protocol.forget(item_id)
                 self._journal.announce(ev.ConversationItemDeleted(item_id=item_id))
@@ -293,11 +293,11 @@ class Answers:
 
 @dataclass
 class _Question:
-    """What the person says or writes, to be sent with the request for its answer."""
+    """What the person says or writes; sent with the request for its answer."""
 
     item: Item | None = None
     clip: AudioClip | None = None
     parts: dict[str, str] = field(default_factory=dict)
-    """The events that made it, when they were sent, and the items that they made, as far as those are known."""
+    """The events that made it, once sent, and the items that they made, as far as known."""
     is_refused: bool = False
     """True if the server has refused one of them."""

@@ -1,8 +1,8 @@
 """The three steps of a chain, each replaceable: a transcriber, a text model, a speaker.
 
-What a step makes comes as an async iterator: pieces as they are ready, and at the end what the step took. The steps
-here speak HTTP to a backend through the official SDK, or, for speech, over a Realtime session; anything with the same
-method will do.
+Each step is an async iterator: it yields pieces as they are ready, and at the end what the step took. The steps here
+call a backend over HTTP through the official SDK, or speak over a Realtime session; you can pass any object with the
+same method.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from ..protocol.local_events import Word
 from .api import Answer, Api, told_by_sdk
 from .realtime import RealtimeSession
 
-# These say when each word was spoken, but only of a whole recording: whisper-1 cannot stream at all, and the local
-# recogniser has nothing to stream before an utterance is over.
+# These give the time of each word, but only for a whole recording: whisper-1 cannot stream, and the local recogniser
+# has nothing to stream before an utterance is over.
 _TELL_TIMES = ("whisper-1", "local-sphinx")
-# How sound files begin that are not the PCM that was asked for.
+# First bytes of sound files that servers send in place of the PCM we asked for.
 _FILES = (b"RIFF", b"OggS", b"fLaC", b"ID3")
 # 100 ms of PCM16 at 24 kHz: little enough not to wait for.
 _PIECE_BYTES = 4_800
@@ -35,17 +35,17 @@ _PIECE_BYTES = 4_800
 
 @dataclass(frozen=True)
 class Took:
-    """What a step took, as `realtime_nb.pricing.cost.metered_cost` takes it, and what the person should know of it."""
+    """The usage of a step, for `realtime_nb.pricing.cost.metered_cost`, and a remark for the person."""
 
     usage: Mapping[str, Any]
     remark: str = ""
     finish_reason: str = ""
-    """How a text model's answer ended, as Chat Completions says it: ``"length"`` where it was cut."""
+    """How a text model's answer ended, in Chat Completions' words: ``"length"`` if it was cut."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A piece of a function call that a text model makes, as Chat Completions streams it."""
+    """A piece of a text model's function call, as Chat Completions streams it."""
 
     delta: Mapping[str, Any]
 
@@ -56,24 +56,24 @@ class Transcriber(Protocol):
     model: str
 
     def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Word | Took]:
-        """Yield the text, in one piece or as it is made out, and what that took; single words where times are known.
+        """Yield the text, whole or in pieces, its words if their times are known, and the usage.
 
-        A `Word` adds nothing to the text; it says when something in it was spoken.
+        A `Word` adds nothing to the text; it gives the time of a word in it.
         """
         ...
 
 
 class TextModel(Protocol):
-    """Thinks of an answer.
+    """Writes an answer.
 
-    One that takes pictures says so by an attribute ``sees = True``: they are parts of a user's message, as Chat
-    Completions has them.
+    If yours takes pictures, give it an attribute ``sees = True``: they are parts of a user's message, in Chat
+    Completions' shape.
     """
 
     model: str
 
     def answer(self, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[str | Call | Took]:
-        """Yield the answer to a conversation, in Chat Completions' shape, as it is made, and what that took."""
+        """Yield the answer to a conversation in Chat Completions' shape, as it is made, and the usage."""
         ...
 
 
@@ -83,19 +83,19 @@ class Speaker(Protocol):
     model: str
 
     def speak(self, text: str) -> AsyncIterator[bytes | Took]:
-        """Yield PCM16 at 24 kHz as it is made, and what that took."""
+        """Yield PCM16 at 24 kHz as it is made, and the usage."""
         ...
 
 
 class ApiTranscriber:
-    """The transcription endpoint; words come as they are made out where the model can do that."""
+    """The transcription endpoint; words come as they are recognised if the model can stream."""
 
     def __init__(self, api: Api, model: str):
         self._api = api
         self.model = model
 
     async def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Word | Took]:
-        """Yield the text of a clip, its words with their times where the model tells them, and what that took."""
+        """Yield the text of a clip, its words with their times if the model gives them, and the usage."""
         client = await self._api.client()
         file = ("speech.wav", io.BytesIO(await asyncio.to_thread(clip.encode, "wav")), "audio/wav")
         create: Any = client.audio.transcriptions.with_streaming_response.create
@@ -103,7 +103,7 @@ class ApiTranscriber:
         wanted: dict[str, Any] = times if self.model in _TELL_TIMES else {"stream": True}
         async with told_by_sdk(), create(file=file, model=self.model, **wanted) as response:
             answer = Answer(response)
-            if answer.kind == "text/plain":  # Some servers write words and nothing else.
+            if answer.kind == "text/plain":  # Some servers send words and nothing else.
                 text = (await response.text()).strip()
                 if text and not text.startswith(("{", "[", "<", "data:", "event:")):
                     yield text
@@ -131,7 +131,7 @@ class ApiTextModel:
     """A text model by Chat Completions, streamed."""
 
     sees = True
-    """Pictures go to it; a server whose model takes none says so."""
+    """It gets pictures; a server reports a model that takes none."""
 
     def __init__(self, api: Api, model: str, **options: Any):
         self._api = api
@@ -139,12 +139,12 @@ class ApiTextModel:
         self._options = options
 
     def with_options(self, **options: Any) -> ApiTextModel:
-        """Return the same model with other options; `None` takes one away."""
+        """Return the same model with other options; `None` removes one."""
         changed = self._options | options
         return ApiTextModel(self._api, self.model, **{name: each for name, each in changed.items() if each is not None})
 
     async def answer(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> AsyncIterator[str | Call | Took]:
-        """Yield the answer as it is made, its function calls, and what it took; `options` are for this answer alone."""
+        """Yield the answer as it is made, its function calls, and the usage; `options` are for this answer alone."""
         client = await self._api.client()
         create: Any = client.chat.completions.with_streaming_response.create
         request = create(
@@ -168,13 +168,13 @@ class ApiTextModel:
                             yield Call({"index": event.output_index, "function": {"arguments": event.delta}})
             except ServerError:
                 if usage := realtime_usage(reader.usage):
-                    yield Took(usage)  # What is no answer is billed all the same.
+                    yield Took(usage)  # A failed answer is billed all the same.
                 raise
             yield Took(realtime_usage(reader.usage) or {}, "; ".join(reader.remarks), reader.finish_reason)
 
 
 class ApiSpeaker:
-    """The speech endpoint. OpenAI's models for it end on 2027-01-06; other servers go on to have it."""
+    """The speech endpoint. OpenAI's models for it end on 2027-01-06; other servers keep it."""
 
     def __init__(self, api: Api, model: str, voice: str):
         self._api = api
@@ -182,7 +182,7 @@ class ApiSpeaker:
         self._voice = voice
 
     async def speak(self, text: str) -> AsyncIterator[bytes | Took]:
-        """Yield a text's speech as it is made, and what that took: characters, or tokens where the server says so."""
+        """Yield a text's speech as it is made, and the usage: characters, or tokens if the server counts them."""
         client = await self._api.client()
         # Plain audio carries no usage, and models other than tts-1 are billed by tokens.
         by_tokens = self.model.startswith("gpt-")
@@ -204,7 +204,7 @@ class ApiSpeaker:
             yield Took({} if by_tokens else {"type": "characters", "characters": len(text)})
 
     async def _told(self, answer: Answer) -> AsyncIterator[bytes | Took]:
-        """Yield the speech that comes as events."""
+        """Yield speech that comes as events."""
         came, took = False, None
         async for event in answer:
             if event.get("type") == "speech.audio.delta":
@@ -222,7 +222,7 @@ class ApiSpeaker:
 
 
 class RealtimeSpeaker:
-    """Speech by out-of-band responses of a Realtime session, which reads word for word and is checked for it.
+    """Speech by out-of-band responses of a Realtime session; its words are checked against the text.
 
     `connect`: returns a session with manual turns; it is opened with the first sentence, and belongs to this speaker.
     """
@@ -234,7 +234,7 @@ class RealtimeSpeaker:
         self.model = model
 
     async def speak(self, text: str) -> AsyncIterator[bytes | Took]:
-        """Yield a text's speech as it is made, and what that took; a remark says where other words were spoken."""
+        """Yield a text's speech as it is made, and the usage; a remark says if it spoke other words."""
         if self._session is None:
             self._session = self._connect()
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -267,7 +267,7 @@ class RealtimeSpeaker:
         yield Took(_realtime_tokens(reply.usage), remark)
 
     def _hang_up(self) -> None:
-        """Leave a sentence that nobody wants any more: neither pay for the rest, nor hear it in the next one."""
+        """Drop a sentence that is no longer wanted: do not pay for the rest, nor hear it in the next one."""
         session, self._session = self._session, None
         if session is not None:
             left = session.close()
@@ -281,7 +281,7 @@ class RealtimeSpeaker:
 
 
 async def _sound_in(answer: Answer, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield PCM16 as it comes, or what a sound file in its place decodes to.
+    """Yield PCM16 as it comes; decodes a sound file sent in its place.
 
     Raises `ServerError` if it is a text, whatever type it is said to have, or a file that cannot be read.
     """
@@ -308,11 +308,11 @@ async def _sound_in(answer: Answer, pieces: AsyncIterator[bytes]) -> AsyncIterat
     if text.isprintable() or text.startswith(("{", "<!", "<html")):
         answer.read(text)
         raise ServerError(f"{answer.where} sent JSON in place of sound: {text[:120]!r}")
-    yield held  # It only began like one.
+    yield held  # It only started like one.
 
 
 def _words_in(told: Mapping[str, Any]) -> Iterator[Word]:
-    """Yield the words whose times a transcriber tells; what is none is left out."""
+    """Yield the words for which a transcriber gives times; skip anything else."""
     words = told.get("words")
     for word in words if isinstance(words, list) else []:
         if isinstance(word, Mapping) and isinstance(word.get("word"), str):
@@ -326,7 +326,7 @@ def _words(text: str) -> list[str]:
 
 
 def _metered(usage: Any, clip: AudioClip) -> dict[str, Any]:
-    """Return the usage of a transcription with the clip's length: some models are billed by the minute."""
+    """Return a transcription's usage with the clip's length: some models are billed by the minute."""
     told = {key: value for key, value in usage.items() if value is not None} if isinstance(usage, Mapping) else {}
     if not (is_amount(told.get("seconds")) and told["seconds"]):
         told["seconds"] = clip.duration_s
@@ -336,7 +336,7 @@ def _metered(usage: Any, clip: AudioClip) -> dict[str, Any]:
 def _speech_tokens(usage: Any) -> dict[str, Any]:
     """Put the usage of the speech endpoint in the Realtime API's shape: text goes in, audio comes out.
 
-    Nothing where the server does not say both.
+    Empty unless the server gives both.
     """
     told = usage if isinstance(usage, Mapping) else {}
     read, made = told.get("input_tokens"), told.get("output_tokens")
@@ -346,7 +346,7 @@ def _speech_tokens(usage: Any) -> dict[str, Any]:
 
 
 def _realtime_tokens(usage: Usage | None) -> dict[str, Any]:
-    """Return tokens as a server tells them; nothing where it did not."""
+    """Return the tokens that a server reports, if it does."""
     if usage is None:
         return {}
     cached = {"text_tokens": usage.text_cached, "audio_tokens": usage.audio_cached, "image_tokens": usage.image_cached}
