@@ -1,4 +1,4 @@
-"""`Recording`: a session that was written down, as records and data frames."""
+"""`Recording`: a session that was written down, as records, data frames, and sound to hear again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -14,21 +15,22 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from ..conversation.conversation import Conversation
 from ..conversation.records import Turn
 from ..display import Record
-from ..errors import RecordingError
+from ..errors import AudioError, RecordingError
 from ..files import missing
 from ..media.clip import AudioClip
 from ..terminal import printable
 from . import frames
 from .exchanges import questions_in
 from .files import TRACKS, Line
-from .mix import as_heard
+from .mix import as_heard, beside, stretch
 from .raw_log import write_raw_log
 from .reader import Entry, Folder, many_records
-from .replay import Replay, make_replay
 from .spans import Piece, find_mentions, find_spans, length_s
 
 if TYPE_CHECKING:
     import pandas
+
+_SLOWEST, _FASTEST = 0.25, 4.0
 
 
 class Asks(Protocol):
@@ -44,6 +46,32 @@ class Listens(Protocol):
 
     def listen_to(self, clip: AudioClip, *, speed: float = 1.0) -> Any:
         """Send a clip as an open microphone would; returns a `Pending` conversation."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Replay(Record):
+    """Both sides of a recording in one clip, and what is said when.
+
+    Parameters
+    ----------
+    name : str
+        Of the recording.
+    clip : AudioClip
+        Both sides as they were heard, the person left and the model right; a single side is mono.
+    turns : list of (float, Turn)
+        What is said, and where it begins in the clip, in seconds.
+    speed : float
+        How much faster than it was.
+    """
+
+    name: str
+    clip: AudioClip
+    turns: list[tuple[float, Turn]]
+    speed: float = 1.0
+
+    def __repr__(self) -> str:
+        speed = f" at {self.speed:g} times the speed" if self.speed != 1.0 else ""
+        return f"Replay({self.name!r}, {self.clip.duration_s:.1f} s{speed}, {len(self.turns)} turns)"
 
 
 class Recording(Record):
@@ -247,6 +275,11 @@ class Recording(Record):
         replay : Replay
             Shown as one player, the person left and the model right, and the words with their times.
 
+        Raises
+        ------
+        AudioError
+            If the speed is out of range.
+
         Examples
         --------
         >>> import realtime_nb as rt
@@ -256,7 +289,10 @@ class Recording(Record):
         >>> recording.replay(speed=2)
         Replay('lesson-6', ... s at 2... times the speed, 2 turns)
         """
-        return make_replay(self, speed)
+        if not _SLOWEST <= speed <= _FASTEST:
+            raise AudioError(f"speed={speed!r} must be between {_SLOWEST} and {_FASTEST}")
+        clip = stretch(beside(self.user, self.heard), speed)
+        return Replay(self.path.name, clip, [(start_s / speed, turn) for start_s, turn in self.said], speed)
 
     @property
     def _starts(self) -> dict[str, float]:

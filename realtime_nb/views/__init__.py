@@ -20,8 +20,7 @@ from ..pricing.cost import Cost
 from ..pricing.estimate import Estimate
 from ..pricing.usage import Usage
 from ..recording.diff import Difference
-from ..recording.recording import Recording
-from ..recording.replay import Replay
+from ..recording.recording import Recording, Replay
 from ..speech.comparison import Comparison
 from ..speech.turn_detection import TurnDetectionComparison
 from ..speech.voice import VoiceMeasures

@@ -11,8 +11,7 @@ from ..conversation.records import Turn
 from ..pricing.cost import format_usd
 from ..recording.diff import Difference, Pair
 from ..recording.exchanges import Exchange
-from ..recording.recording import Recording
-from ..recording.replay import Replay
+from ..recording.recording import Recording, Replay
 from . import words
 from .budget import AudioBudget
 from .html import escape, facts, left_out, marked, note, player, section, table, unbroken
