@@ -434,6 +434,21 @@ class Conversation(Record):
         self._index.finish(reply)  # Last: who sees that it is done, from any thread, finds the rest.
 
 
+def seams_by_place(conversation: Conversation) -> dict[str | None, list[Seam]]:
+    """Return the seams by the item behind which they lie; `None` is before the first.
+
+    A seam whose item was taken out lies behind the last one.
+    """
+    found: dict[str | None, list[Seam]] = {}
+    if seams := conversation.seams:
+        order = conversation.item_ids
+        there = {None, *order}
+        for seam in seams:
+            at = seam.item_id if seam.item_id in there else next(reversed(order), None)
+            found.setdefault(at, []).append(seam)
+    return found
+
+
 def _of_index(fold: Callable[[TurnIndex, Any, float], None]) -> Callable[[Conversation, Any, float], None]:
     """Return a fold of turns and replies as one of their conversation."""
     return lambda conversation, event, elapsed_ms: fold(conversation._index, event, elapsed_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import UNSET
 
@@ -22,10 +22,6 @@ from ..protocol.local_events import FramePassed, SessionRenewed, Word
 from ..terminal import printable
 from . import heard, timing
 from .timing import Timing
-
-if TYPE_CHECKING:
-    from .conversation import Conversation
-
 
 # --- The records of a conversation: what was said (`Turn`) and what was answered (`Reply`) ----------------------------
 #
@@ -484,18 +480,3 @@ def _names(session: dict[str, Any]) -> list[str]:
 
 def _span(ms: float) -> str:
     return f"{ms / 60_000:.0f} min" if ms >= 60_000 else f"{ms / 1000:.0f} s"
-
-
-def seams_by_place(conversation: Conversation) -> dict[str | None, list[Seam]]:
-    """Return the seams by the item behind which they lie; `None` is before the first.
-
-    A seam whose item was taken out lies behind the last one.
-    """
-    found: dict[str | None, list[Seam]] = {}
-    if seams := conversation.seams:
-        order = conversation.item_ids
-        there = {None, *order}
-        for seam in seams:
-            at = seam.item_id if seam.item_id in there else next(reversed(order), None)
-            found.setdefault(at, []).append(seam)
-    return found

@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from ..conversation.conversation import Conversation
-from ..conversation.records import Reply, Seam, Turn, seams_by_place
+from ..conversation.conversation import Conversation, seams_by_place
+from ..conversation.records import Reply, Seam, Turn
 from ..pricing.cost import format_least, format_usd
 from ..pricing.usage import Usage
 from ..terminal import printable

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
 
-from ..conversation.records import Reply, Seam, Turn, seams_by_place
+from ..conversation.conversation import seams_by_place
+from ..conversation.records import Reply, Seam, Turn
 from ..loop import io_loop
 from ..media.picture import Picture
 from ..pricing import cost as pricing

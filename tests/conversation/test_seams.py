@@ -2,8 +2,8 @@ import pytest
 import wire_samples as wire
 from told_page import Page
 
-from realtime_nb.conversation.conversation import Conversation
-from realtime_nb.conversation.records import renewal_text, seams_by_place, settings_text
+from realtime_nb.conversation.conversation import Conversation, seams_by_place
+from realtime_nb.conversation.records import renewal_text, settings_text
 from realtime_nb.protocol import events as ev
 from realtime_nb.protocol.local_events import SessionRenewed
 from realtime_nb.views.conversation import conversation_bundle
