@@ -1,4 +1,4 @@
-"""What all widgets share: a road to the page, its clock, and what stays in the notebook."""
+"""The base of all widgets: a road to the page, its clock, and the outputs that stay in the notebook."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from .road import Frame, Message, Road, Shot
 
 # --- The static outputs of a live panel: what is left of it in a saved notebook ---------------------------------------
 
-#: Pictures take librosa and matplotlib, seconds on first use: neither the I/O thread nor a comm handler may wait.
+#: Pictures load librosa and matplotlib, seconds on first use: neither the I/O thread nor a comm handler may wait.
 _painter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="realtime_nb-records")
 
-#: A record with ten minutes of players is megabytes: it is drawn anew less and less often, so that it never takes
-#: more of the line to the page than the sound of the conversation itself, which is 48 kB/s each way.
+#: A record with ten minutes of players is megabytes: it is redrawn less and less often, and so never takes more of the
+#: line to the page than the conversation's sound, which is 48 kB/s each way.
 _BYTES_PER_S = 100_000
 
 _EMPTY = {"text/plain": "", "text/html": ""}
 
 
 class Outputs:
-    """Three outputs of one cell: the live widget, the record, and its picture.
+    """The three outputs of a cell: the live widget, the record, and its picture.
 
-    The picture is an output of its own because code hosts strip audio and scripts but keep PNGs and tables.
-    Updates name their output by its display id, so they may come from any thread and long after the cell.
+    The picture is a separate output because code hosts strip audio and scripts but keep PNGs and tables.
+    Updates name their output by its display id, so they can come from any thread and long after the cell.
     """
 
     def __init__(self, conversation: Any, *, note: dict[str, str], on_error: Callable[[Exception], None]):
@@ -50,7 +50,7 @@ class Outputs:
         self._there: dict[str, dict[str, Any]] = {}
 
     def show(self, live: dict[str, Any], metadata: dict[str, Any]) -> None:
-        """Display the live widget, and places for the record and its picture."""
+        """Display the live widget, and empty outputs for the record and its picture."""
         from IPython.display import display
 
         display(live, metadata=metadata, raw=True, display_id=self._id)
@@ -61,13 +61,13 @@ class Outputs:
         atexit.register(self._at_exit)
 
     def update(self) -> None:
-        """Draw the record anew, soon. Calls that come before it is drawn are one."""
+        """Redraw the record soon. Calls before it is drawn count as one."""
         if self._shown and not self._wanted.is_set():
             self._wanted.set()
             call_soon(self._submit)
 
     def end(self) -> None:
-        """Replace the live widget by the note, and draw the record for the last time."""
+        """Replace the live widget with the note, and draw the record a last time."""
         if self._shown:
             self._shown = False
             atexit.unregister(self._at_exit)
@@ -76,7 +76,7 @@ class Outputs:
             _painter.submit(self._update)
 
     def _at_exit(self) -> None:
-        """Leave a saved notebook no widget that nobody can revive: a kernel that is shut down may still speak."""
+        """Replace the live widget when the kernel shuts down: a saved notebook could not revive it."""
         self._publish(self._note, self._id)
         self._update()
 
@@ -85,7 +85,7 @@ class Outputs:
 
     def _update(self) -> None:
         if not self._wanted.is_set():
-            return  # The end came first.
+            return  # `finish` came first.
         self._wanted.clear()
         try:
             drawn = self._draw()
@@ -112,16 +112,16 @@ class Outputs:
         update_display(bundle, raw=True, display_id=display_id)
 
 
-# --- What time it is in the page, told from the kernel's time by exchange ---------------------------------------------
+# --- The page's clock, compared with the kernel's by exchanging messages ----------------------------------------------
 
-#: Of several exchanges the quickest was held up least (RFC 5905, §10: the clock filter).
+#: The quickest of several exchanges was delayed least (RFC 5905, §10: the clock filter).
 _EXCHANGES = 8
 #: Browsers round `Date.now()` down to this.
 _RESOLUTION_MS = 1.0
 
 
 class Exchange(NamedTuple):
-    """A question and its answer; the kernel's times are of its monotonic clock."""
+    """A question and its answer; the kernel's times are on its monotonic clock."""
 
     sent_ms: float
     page_ms: float
@@ -129,17 +129,17 @@ class Exchange(NamedTuple):
 
     @property
     def round_trip_ms(self) -> float:
-        """From the question to the answer."""
+        """Milliseconds from the question to the answer."""
         return self.received_ms - self.sent_ms
 
     @property
     def offset_ms(self) -> float:
-        """How far the page is ahead, if it answered in the middle."""
+        """How far the page's clock is ahead, if it answered in the middle."""
         return self.page_ms - (self.sent_ms + self.received_ms) / 2
 
     @property
     def error_ms(self) -> float:
-        """What `offset_ms` may be off by, however the round trip was divided."""
+        """The largest error of `offset_ms`, however the round trip was divided."""
         return self.round_trip_ms / 2 + _RESOLUTION_MS
 
 
@@ -159,12 +159,12 @@ class PageClock:
         self._best: Exchange | None = None
 
     def align(self) -> None:
-        """Ask the page for its time, a few times over; clocks drift apart, so this is due with every turn.
+        """Ask the page for its time a few times; clocks drift, so do this with every turn.
 
-        Not by a timer: on the widget comm every message makes a notebook blink, also while nobody speaks.
+        There is no timer: on the widget comm every message makes a notebook blink, even while nobody speaks.
         """
         if self._exchanges:
-            self._conclude()  # The page answers slowly: what there is must do.
+            self._conclude()  # The page answers slowly: use what there is.
         self._ask()
 
     def forget(self) -> None:
@@ -174,10 +174,10 @@ class PageClock:
 
     @property
     def aligned(self) -> ClockAligned | None:
-        """What the last exchanges told; `None` before the first."""
+        """The best of the last exchanges; `None` before the first."""
         if self._best is None:
             return None
-        # Said of the wall clocks, which people can read; reckoned with the monotonic one, which nobody sets.
+        # Reported for the wall clocks, which people read; computed with the monotonic one, which nobody sets.
         wall_ms = time.time() * 1000 - _now_ms()
         return ClockAligned(
             offset_ms=self._best.offset_ms - wall_ms,
@@ -192,7 +192,7 @@ class PageClock:
     def on_answer(self, message: dict[str, Any]) -> None:
         """Take the page's answer."""
         if message["sent_ms"] != self._asked_ms:
-            return  # It comes late: the next round has begun, or another page has come.
+            return  # Too late: the next round has begun, or another page has come.
         self._exchanges.append(Exchange(message["sent_ms"], float(message["time_ms"]), _now_ms()))
         if len(self._exchanges) < _EXCHANGES:
             self._ask()
@@ -212,7 +212,7 @@ def _now_ms() -> float:
     return time.perf_counter() * 1000
 
 
-# --- What all widgets share: a road to the page, state that follows it, and errors that the person sees ---------------
+# --- The base of all widgets: a road to the page, shared state, and errors that the person sees -----------------------
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -232,7 +232,7 @@ def static_text(name: str) -> str:
 
 
 class Uplink(ipywidgets.Widget):
-    """A widget without a view whose comm carries bundles from the page, and nothing but answers back."""
+    """A widget without a view; its comm carries bundles from the page, and only answers back."""
 
     def __init__(self, road: Road):
         super().__init__()
@@ -251,7 +251,7 @@ class Uplink(ipywidgets.Widget):
 
 
 class StyledWidget(anywidget.AnyWidget):
-    """A widget with a JavaScript module of its own that looks like the others."""
+    """A widget with its own JavaScript module and the common style."""
 
     _css = static_text("widgets.css")
 
@@ -259,8 +259,8 @@ class StyledWidget(anywidget.AnyWidget):
 class BaseWidget(StyledWidget):
     """A widget with an audio road.
 
-    The page and the kernel keep each other's state by controls on the road, not by synced traits: the road reaches
-    the I/O thread also while a cell runs, and has one order. Traits in `_shared` follow it both ways.
+    Page and kernel share state by controls on the road, not by synced traits: the road reaches the I/O thread even
+    while a cell runs, and keeps one order. Traits in `_shared` follow it both ways.
     """
 
     _parts_needed: tuple[str, ...] = ("road.js", "carrier.worker.js")
@@ -271,9 +271,9 @@ class BaseWidget(StyledWidget):
     _uplink = traitlets.Instance(ipywidgets.Widget).tag(sync=True, **ipywidgets.widget_serialization)
 
     road = traitlets.Unicode("", read_only=True)
-    """How the page is reached: "direct", "proxy", "comm", or empty while it is not. Read only."""
+    """How the page is connected: "direct", "proxy", "comm", or empty if it is not. Read only."""
     error = traitlets.Unicode("")
-    """What went wrong last, in words; also shown in the widget. Empty while all is well."""
+    """The last error, in words; the widget shows it too. Empty if all is well."""
 
     def __init__(self, **kwargs: Any):
         # traitlets only warns about a misspelt keyword, and the warning is lost in a notebook.
@@ -301,7 +301,7 @@ class BaseWidget(StyledWidget):
         return f"{type(self).__name__}: run the cell to use it"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """Return the live widget, and words for where there is no kernel to make it live."""
+        """Return the live widget, and a text for notebooks without a kernel."""
         shown = super()._repr_mimebundle_(**kwargs)
         if shown is None:
             return None  # It is closed.
@@ -309,7 +309,7 @@ class BaseWidget(StyledWidget):
         return data | {"text/plain": repr(self), "text/html": f"<p>{escape(repr(self))}</p>"}, metadata
 
     def close(self) -> None:
-        """Take the widget off the page and shut its road."""
+        """Remove the widget from the page and close its road."""
         road = getattr(self, "_road", None)  # `__del__` also comes here when the constructor raised.
         if road is not None and self.comm is not None:
             road.close()
@@ -359,13 +359,13 @@ class BaseWidget(StyledWidget):
             self._tell_page_of(change["name"], change["new"])
 
     def _tell_page_of(self, name: str, value: Any) -> None:
-        # What the page said itself does not go back to it: an echo that comes late would undo a second click.
+        # Do not send the page's own changes back: a late echo would undo a second click.
         if name not in self._page or self._page[name] != value:
             self._page[name] = value
             self._road.send({"kind": "shared", "name": name, "value": value}, urgent=True)
 
     def _show_error(self, error: BaseException) -> None:
-        """Let the person see an exception that was raised where nobody catches it."""
+        """Show an exception that nobody catches to the person."""
         self.error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
     def _watch(self, pending: Any) -> None:

@@ -1,4 +1,4 @@
-"""A camera whose pictures reach Python when it asks for them."""
+"""A camera in the page that sends pictures to Python on request."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from .base import BaseWidget, static_text
 from .microphone import checked_stream
 from .road import Shot
 
-#: What a page may be asked for, so that a picture stays one message on the road.
+#: Longest side to ask a page for: a picture stays one message on the road.
 _LARGEST_SIDE = 2048
-#: Enough for every detail that a model is told; the page scales pictures down further.
+#: Enough for every detail setting of a model; the page scales pictures down further.
 DEFAULT_CONSTRAINTS = {"width": {"ideal": 1280}, "height": {"ideal": 720}}
 
 
 class Camera(BaseWidget):
-    """A camera in the page: a preview, and pictures for Python.
+    """A camera in the page, with a preview; it takes pictures for Python.
 
     Parameters
     ----------
     stream : ipywebrtc.MediaStream, optional
-        Where the pictures come from, e.g. a ``CameraStream``, a ``VideoStream`` of a file or a ``WidgetStream``; the
-        browser's own camera by default. A stream is never stopped from here.
+        The source of the pictures, e.g. a ``CameraStream``, a ``VideoStream`` of a file or a ``WidgetStream``; by
+        default the browser's camera. The widget never stops a stream.
     source : {"camera", "screen"}, default "camera"
         Without a `stream`: the browser's camera, or a screen or window, which the person picks after a click on the
-        widget's button; browsers let nobody else start that.
+        widget's button; browsers allow only the person to start that.
     constraints : dict, optional
         Video constraints of `getUserMedia`, e.g. ``{"facingMode": "environment"}``. By default 1280 × 720 if possible.
 
@@ -53,7 +53,7 @@ class Camera(BaseWidget):
     stream = traitlets.Instance(Widget, allow_none=True).tag(sync=True, **widget_serialization)
     """An ipywebrtc stream widget, or `None` for the browser's own camera. Default: `None`."""
     source = traitlets.Enum(("camera", "screen"), "camera").tag(sync=True)
-    """What the browser films where there is no `stream`: "camera" or "screen". Default: "camera"."""
+    """What the browser films if there is no `stream`: "camera" or "screen". Default: "camera"."""
     constraints = traitlets.Dict(DEFAULT_CONSTRAINTS).tag(sync=True)
     """Video constraints of `getUserMedia`. Default: 1280 × 720 if possible. A `stream` brings its own."""
     active = traitlets.Bool(False)
@@ -72,7 +72,7 @@ class Camera(BaseWidget):
 
     @property
     def picture(self) -> Picture | None:
-        """The last picture that was taken, by `snapshot` or by the widget's button; `None` before the first."""
+        """The last picture taken, by `snapshot` or the widget's button; `None` before the first."""
         return self._picture
 
     def start(self) -> None:
@@ -85,21 +85,21 @@ class Camera(BaseWidget):
         self.active = False
 
     def snapshot(self, *, max_side: int = MAX_SIDE, detail: str = "auto", timeout_s: float = 30.0) -> Pending:
-        """Take a picture; a camera that is closed is opened for it, and closed again.
+        """Take a picture; opens a closed camera for it, and closes it again.
 
         Parameters
         ----------
         max_side : int, default 1024
-            The page scales a longer side down to it; at most 2048.
+            Longest side in pixels, at most 2048; the page scales larger pictures down.
         detail : {"auto", "low", "high"}, default "auto"
-            How closely the model is to look.
+            How closely the model should look.
         timeout_s : float, default 30
             How long to wait for page, person and camera.
 
         Returns
         -------
         picture : Pending[Picture]
-            Await it, or call ``.result()``. Fails with `PictureError`, in words, if the browser gives none.
+            Await it, or call ``.result()``. Fails with `PictureError` if the browser gives no picture.
         """
         if not 1 <= max_side <= _LARGEST_SIDE:
             raise PictureError(f"max_side={max_side} must be between 1 and {_LARGEST_SIDE} pixels")
@@ -110,7 +110,7 @@ class Camera(BaseWidget):
         request = {"kind": "snap", "key": key, "max_side": max_side, "detail": detail}
         taken: asyncio.Future[Picture] = asyncio.get_running_loop().create_future()
         self._wanted[key] = (request, taken)
-        if self._road.kind:  # A page that comes later is asked when it says hello.
+        if self._road.kind:  # A page that comes later gets the request when it says hello.
             self._road.send(request, urgent=True)
         try:
             return await asyncio.wait_for(taken, timeout_s)
@@ -121,7 +121,7 @@ class Camera(BaseWidget):
             self._wanted.pop(key, None)
 
     def close(self) -> None:
-        """Take the camera off the page; snapshots that wait fail."""
+        """Remove the camera from the page; waiting snapshots fail."""
         if getattr(self, "_wanted", None):
             call_soon(self._fail_all)
         super().close()

@@ -1,4 +1,4 @@
-"""What the person does in the panel: with turns, with instructions and tools, with the camera."""
+"""The panel's controls for turns, for instructions and tools, and for the camera."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .camera import Camera
 from .road import Road
 from .rows import bounded, cost_words
 
-# --- What the person does with turns on the page: edit them, ask them again, take them out, ask about them aside ------
+# --- Controls for turns: edit, ask again, delete, ask about them on the side ------------------------------------------
 
-#: How long an answer that was interrupted may take to end.
+#: How long an interrupted answer may take to end.
 _END_WAIT_S = 5.0
 _LONGEST_ASIDE = 10_000
 
@@ -57,7 +57,7 @@ class TurnDesk:
             try:
                 await work
             finally:
-                # Whatever came of it: the page has marked the turn as being changed.
+                # In any case: the page has marked the turn as being changed.
                 self._tell_changed(message["id"])
 
         self._watch(submit(run()))
@@ -102,7 +102,7 @@ class TurnDesk:
         return turn
 
     async def _hush(self, turn: Turn) -> None:
-        """Stop a turn that still sounds: what is taken out must not be heard on."""
+        """Stop a turn that still sounds: a deleted turn must not play on."""
         if self._playing() == turn.item_id:
             await self._session.interrupt()
 
@@ -111,7 +111,7 @@ class TurnDesk:
         return any(reply.in_conversation for reply in self._session.conversation.unfinished)
 
     async def _silence(self) -> None:
-        """Stop the answer that is being made, and wait for its end: nothing can be asked again before."""
+        """Stop the answer that is being made, and wait for its end: before that, nothing can be asked again."""
         ended: asyncio.Future[None] = io_loop().create_future()
 
         def look(event: Any, elapsed_ms: float) -> None:
@@ -132,12 +132,12 @@ class TurnDesk:
 
 
 def tell_of_cache(session: Any, road: Road, what: str) -> None:
-    """Show, once, that doing something loses the server's cache: a warning on this thread would be read by nobody."""
+    """Show, once, that an action loses the server's cache: nobody would read a warning on this thread."""
     if remark := session.cache_remark(what):
         road.send({"kind": "notice", "text": remark}, urgent=True)
 
 
-# --- What the model is told beforehand, on the page: its instructions, which the person may change, and its tools -----
+# --- Controls for the model's instructions, which the person may change, and its tools --------------------------------
 
 _TOLD_AT = ("session.created", "session.updated", "session.state")
 
@@ -158,7 +158,7 @@ class GuideDesk:
             self.tell()
 
     def tell(self, *, anew: bool = False) -> None:
-        """Tell the page what has changed; all of it to one that comes `anew`."""
+        """Send the page what has changed; everything if `anew`."""
         told = {"kind": "guide", "instructions": self._session.instructions, "tools": self._session.tool_names}
         if self._road.kind and (anew or told != self._told):
             self._told = told
@@ -169,9 +169,9 @@ class GuideDesk:
         self._watch(self._session.update(instructions=str(message["text"])))
 
 
-# --- What the person does with a panel's camera: show the AI a picture, ask about it, let it keep looking -------------
+# --- Controls for the camera: show the AI a picture, ask about it, let it keep watching -------------------------------
 
-#: How often the page is told how far a watch has come.
+#: How often the page gets the progress of a watch.
 _TOLD_EVERY_S = 0.5
 
 
@@ -205,7 +205,7 @@ class CameraDesk:
         }
 
     def tell(self) -> None:
-        """Tell the page what was shown so far, and whether it goes on."""
+        """Tell the page what was shown so far, and whether watching goes on."""
         shown = [*self._pictures, *(frame for watch in self._watches for frame in watch.frames)]
         last = self._watches[-1] if self._watches else None
         cost = cost_words(shown, self._session.model)
@@ -226,7 +226,7 @@ class CameraDesk:
         self._road.send(message, urgent=True)
 
     def leave(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         if self._watches:
             self._watches[-1].stop()
 
@@ -257,7 +257,7 @@ class CameraDesk:
         except PictureError:
             if not self._camera.error:
                 raise
-            return None  # The camera's own view, in the panel, says why.
+            return None  # The camera's view in the panel says why.
         finally:
             self._taking -= 1
             self.tell()
@@ -273,7 +273,7 @@ class CameraDesk:
         self._follow()
 
     def _follow(self) -> None:
-        """Tell the page how it goes on, from time to time."""
+        """Report the progress to the page at intervals."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -284,7 +284,7 @@ class CameraDesk:
 
 # --- What a page is told of tools that run or wait for approval, and what the person decides --------------------------
 
-#: What somebody may be asked to read before agreeing. Who is asked about more can only refuse with a good conscience.
+#: How much a person can be asked to read before approving; anything longer they should refuse.
 _LONGEST_QUESTION = 20_000
 
 
@@ -295,7 +295,7 @@ class ToolDesk:
         self._session = session
         self._road = road
         self._running: dict[str, str] = {}
-        # Whoever sees the page can be asked.
+        # A person who sees the page can be asked.
         self.leave = session.attend(lambda: bool(road.kind))
         self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {"decide": self._decide}
 
@@ -315,7 +315,7 @@ class ToolDesk:
         self.tell()
 
     def tell(self) -> None:
-        """Tell the page all of it."""
+        """Send the page everything."""
         asks = [
             {
                 "call_id": asked.call_id,
@@ -328,6 +328,6 @@ class ToolDesk:
         self._road.send({"kind": "tools", "running": list(self._running.values()), "asks": asks}, urgent=True)
 
     def _decide(self, message: dict[str, Any]) -> None:
-        # Nothing but a plain yes is one.
+        # Only a plain `True` means yes.
         self._session.decide(str(message["call_id"]), message["approved"] is True)
         self.tell()

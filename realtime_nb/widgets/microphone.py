@@ -1,4 +1,4 @@
-"""A microphone button whose sound reaches Python while it is being spoken; ipywebrtc's streams as sources."""
+"""A microphone button that streams sound to Python, with ipywebrtc streams as possible sources."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, Resampler
 from .base import BaseWidget, static_text
 from .road import Frame
 
-# --- Media streams of ipywebrtc as sources of sound and pictures: the one place that imports it -----------------------
+# --- ipywebrtc's media streams as sources of sound and pictures: the only place that imports it -----------------------
 
 
 def checked_stream(stream: Any) -> Widget | None:
     """Return an ipywebrtc stream widget, or `None` for the browser's own microphone or camera.
 
-    `stream`: `CameraStream`, `AudioStream`, `VideoStream` or another one. It need not be displayed, and a microphone
-    should not be: ipywebrtc plays what it displays aloud.
+    `stream`: `CameraStream`, `AudioStream`, `VideoStream` or another one. You need not display it, and should not
+    display a microphone: ipywebrtc plays aloud what it displays.
 
     Raises `TypeError` if it is something else.
     """
@@ -40,38 +40,38 @@ def checked_stream(stream: Any) -> Widget | None:
     return stream
 
 
-# --- A microphone button whose sound reaches Python while it is being spoken ------------------------------------------
+# --- A microphone button that streams sound to Python -----------------------------------------------------------------
 
-#: Where nobody stops the microphone, `Microphone.clip` holds the last ten minutes.
+#: If nobody stops the microphone, `Microphone.clip` holds the last ten minutes.
 _MAX_CLIP_BYTES = 2 * WIRE_SAMPLE_RATE * 600
-#: Sound only, and without the loudspeaker in it: an assistant that hears itself talks to itself.
+#: With echo cancellation: a voice that hears itself talks to itself.
 DEFAULT_CONSTRAINTS = {"channelCount": 1, "echoCancellation": True, "noiseSuppression": True, "autoGainControl": True}
 
 
 class Capture:
     """Frames of one page's microphone as PCM16 at 24 kHz.
 
-    Browsers that refuse a 24 kHz context send their own rate; it is resampled here, with state between the frames.
+    Browsers that refuse a 24 kHz context send their own rate; this resamples it, keeping state between frames.
     """
 
     def __init__(self) -> None:
         self._resampler = Resampler(WIRE_SAMPLE_RATE, WIRE_SAMPLE_RATE)
 
     def take(self, frame: Frame) -> bytes:
-        """Return what the frame adds."""
+        """Return the frame's sound at 24 kHz."""
         if frame.sample_rate != self._resampler.rate_in:
             self._resampler = Resampler(frame.sample_rate, WIRE_SAMPLE_RATE)
         return self._resampler.process(frame.pcm)
 
 
 def level(pcm: bytes) -> float:
-    """Return the root mean square of PCM16 samples, full scale 1.0."""
+    """Return the root mean square of PCM16 samples; full scale is 1.0."""
     y = np.frombuffer(pcm, "<i2").astype(np.float32)
     return math.sqrt(float(np.mean(y * y))) / 32768.0 if len(y) else 0.0
 
 
 class StreamTraits(traitlets.HasTraits):
-    """Where a widget's sound comes from."""
+    """A widget's source of sound."""
 
     stream = traitlets.Instance(Widget, allow_none=True).tag(sync=True, **widget_serialization)
     """An ipywebrtc stream widget, or `None` for the browser's own microphone. Default: `None`."""
@@ -85,12 +85,12 @@ class StreamTraits(traitlets.HasTraits):
 
 
 class Microphone(StreamTraits, BaseWidget):
-    """A microphone button; what it hears reaches Python as it is spoken.
+    """A microphone button that streams sound to Python.
 
     Parameters
     ----------
     stream : ipywebrtc.MediaStream, optional
-        Where the sound comes from; the browser's microphone by default.
+        The source of the sound; by default the browser's microphone.
     constraints : dict, optional
         Audio constraints for the browser's microphone.
 
@@ -111,7 +111,7 @@ class Microphone(StreamTraits, BaseWidget):
     recording = traitlets.Bool(False)
     """True if the microphone is open. Either side may set it. Default: `False`."""
     muted = traitlets.Bool(False)
-    """True if silence is recorded in place of the sound. Either side may set it. Default: `False`."""
+    """True if the microphone records silence. Either side may set it. Default: `False`."""
     level = traitlets.Float(0.0)
     """Loudness of the last 20 ms: root mean square, full scale 1.0."""
 
@@ -129,7 +129,7 @@ class Microphone(StreamTraits, BaseWidget):
         Parameters
         ----------
         callback : callable
-            Runs on the I/O thread, so it must not block; what it raises is shown in the widget.
+            Runs on the I/O thread, so it must not block; the widget shows its errors.
 
         Returns
         -------
@@ -140,7 +140,7 @@ class Microphone(StreamTraits, BaseWidget):
         return lambda: self._listeners.remove(callback) if callback in self._listeners else None
 
     def start(self) -> None:
-        """Open the microphone. Returns at once; forgets the `clip` before."""
+        """Open the microphone, and start a new `clip`. Returns at once."""
         self._recorded = bytearray()
         self.recording = True
 
@@ -150,7 +150,7 @@ class Microphone(StreamTraits, BaseWidget):
 
     @property
     def clip(self) -> AudioClip:
-        """What was recorded since `start`."""
+        """The sound since `start`."""
         return AudioClip.from_pcm16(bytes(self._recorded), WIRE_SAMPLE_RATE)
 
     def record(self, seconds: float) -> Pending:

@@ -1,4 +1,4 @@
-"""A panel to talk with a session."""
+"""A panel for talking with a session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .microphone import StreamTraits, checked_stream
 from .panel_link import Line
 from .road import Frame
 
-#: The panel of each session: a cell that is run again makes a new one, and the old one must let go. A panel holds its
+#: The panel of each session: running a cell again makes a new one, and the old one must close. A panel holds its
 #: session, so the map must not hold the panel.
 _panels: WeakKeyDictionary[Any, ReferenceType[VoicePanel]] = WeakKeyDictionary()
 
@@ -25,24 +25,24 @@ _ENDED = "This conversation has ended. Run this cell again to talk again."
 
 
 class VoicePanel(StreamTraits, BaseWidget):
-    """A panel to talk with a voice model: hands-free, by holding a button, or by typing.
+    """A panel for talking with a voice model: hands-free, by holding a button, or by typing.
 
     Parameters
     ----------
     session : RealtimeSession
-        What to talk with; it is connected by the panel's button.
+        The session to talk with; the panel's button connects it.
     stream : ipywebrtc.MediaStream, optional
-        Where the person's sound comes from; the browser's microphone by default.
+        The source of the person's sound; by default the browser's microphone.
     hands_free : bool, optional
-        Whether the server finds the turns. By default as the session's `turn_detection` says.
+        Whether the server finds the turns. By default the session's `turn_detection` decides.
     camera : Camera or ipywebrtc.MediaStream, optional
-        What the person can show the AI pictures with: a picture at the press of a button, or one every few seconds.
-        The panel has no camera by default.
+        A camera for showing the AI pictures: one at the press of a button, or one every few seconds. By default there
+        is none.
     watch_every_s : float, default 2.0
-        Seconds from one look to the next, while the camera keeps showing.
+        Seconds between pictures while the AI keeps watching.
     half_duplex : bool, default False
-        Whether the microphone sends silence while the voice plays: for loudspeakers that the browser's echo
-        cancellation cannot cope with.
+        Whether the microphone sends silence while the voice plays: for loudspeakers that are too much for the browser's
+        echo cancellation.
 
     Examples
     --------
@@ -59,14 +59,14 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     Notes
     -----
-    A session has one panel: a second one closes the first. Displaying it makes three outputs: the panel, the record
-    of the conversation below it, and a picture. The last two are static and are updated after each reply, so that the
-    saved notebook reads well without a kernel.
+    A session has one panel: a second one closes the first. Displaying it makes three outputs: the panel, the record of
+    the conversation, and a picture. The last two are static and are updated after each reply, so you can read the saved
+    notebook without a kernel.
 
-    Hands-free, the person may speak over the voice. A sound of 80 ms that is louder than the room and than the voice's
-    echo pauses playback in the page at once. When the server confirms that it is speech, the answer is dropped there,
-    and the record keeps what was heard; otherwise playback goes on 0.4 s behind the last sound, 4 s at most after the
-    first: a cough costs nothing. The Interrupt button and the Escape key stop the answer by hand.
+    Hands-free, the person may speak over the voice. A sound of 80 ms that is louder than the room and the voice's echo
+    pauses playback in the page at once. If the server confirms that it is speech, the answer stops there, and the
+    record keeps what was heard. Otherwise playback goes on 0.4 s after the last sound, at most 4 s after the first: a
+    cough costs nothing. The Interrupt button and the Escape key stop the answer by hand.
     """
 
     _esm = static_text("panel.js")
@@ -79,7 +79,7 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     _about = traitlets.Dict().tag(sync=True)
     # How many pages have loaded the panel. Outputs are found by a name that is not saved, so only the first page, in
-    # which the cell was run, can put the record anew.
+    # which the cell ran, can redraw the record.
     _pages = traitlets.Int(0).tag(sync=True)
 
     hands_free = traitlets.Bool(True)
@@ -88,7 +88,7 @@ class VoicePanel(StreamTraits, BaseWidget):
     """True if the microphone sends silence while the voice plays, so that it cannot hear itself; the Interrupt button
     and the Escape key still stop it. Hands-free only. Either side may set it. Default: `False`."""
     camera = traitlets.Instance(Camera, allow_none=True, read_only=True).tag(sync=True, **widget_serialization)
-    """The camera that the person can show pictures with, or `None`. Read only."""
+    """The panel's camera, or `None`. Read only."""
     muted = traitlets.Bool(False)
     """True if the microphone sends silence. Either side may set it. Default: `False`."""
     state = traitlets.Unicode("closed", read_only=True)
@@ -140,11 +140,11 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     @property
     def playback(self) -> Any:
-        """What the page plays: its counters and the item that sounds now."""
+        """The page's playback: its counters and the item that sounds now."""
         return self.line.playback
 
     def close(self) -> None:
-        """Take the panel off the page, and leave the record; the session stays as it is."""
+        """Remove the panel from the page, and keep the record; the session stays as it is."""
         if line := getattr(self, "line", None):
             line.hang_up()
             self._outputs.end()
@@ -188,5 +188,5 @@ class VoicePanel(StreamTraits, BaseWidget):
 
 
 def _checked_camera(camera: Any) -> Camera | None:
-    """Return the camera of a panel; a stream of ipywebrtc's is made one."""
+    """Return a panel's camera; makes one from an ipywebrtc stream."""
     return camera if camera is None or isinstance(camera, Camera) else Camera(camera)

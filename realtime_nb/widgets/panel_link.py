@@ -1,6 +1,6 @@
-"""The line between a session and a page: who is heard, what is played, what is shown.
+"""Connect a session with a page: microphone, playback, and everything that the page shows.
 
-Everything here runs on the I/O thread and waits for nothing.
+Everything here runs on the I/O thread and never waits.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .road import Frame, Road
 from .rows import Account, Rows, Thumbnails
 from .speaker import EchoWatch, Playback
 
-#: The transcript is sent at most ten times a second, whatever the rate of the deltas.
+#: The transcript is sent at most ten times a second, however fast deltas come.
 _ROWS_EVERY_S = 0.1
-#: A button held shorter than this was a slip of the finger; and the server takes no less than 100 ms as a turn.
+#: Holding the button for less than this is a mistake, and the server accepts no turn under 100 ms.
 _MIN_HELD_MS = 150
 _MIN_HELD_BYTES = 4800
 
-#: What the events say about who is at it; the page knows by itself whether it plays.
+#: The activity that each event means; the page itself knows whether it plays.
 _PHASES = {
     "input_audio_buffer.speech_started": "hearing",
     "input_audio_buffer.speech_stopped": "thinking",
@@ -36,7 +36,7 @@ _PHASES = {
     "response.done": "idle",
 }
 _SOUND = ("response.output_audio.delta", "response.output_audio.done")
-#: When the page's clock is told anew: early in a turn, so that its times are right at its end.
+#: When to compare clocks again: early in a turn, to have the right times at its end.
 _ALIGN_AT = ("session.state", "input_audio_buffer.speech_started", "response.created")
 
 
@@ -113,12 +113,12 @@ class Line:
     # --- from the page ---
 
     def on_frame(self, frame: Frame) -> None:
-        """Pass the microphone on while its owner has the floor."""
+        """Pass the microphone on while the person may speak."""
         pcm = self._capture.take(frame)
         self._echo.hear(pcm, frame.time_ms)
         if self._held_bytes is not None:
             self._held_bytes += len(pcm)
-            # Behind `clear`, which is a task: a burst of frames must not be sent before it, and be forgotten by it.
+            # After `clear`, which is a task: frames sent before it would be dropped.
             io_loop().call_soon(self._send_audio, pcm, frame.time_ms)
         elif self.hands_free:
             self._send_audio(pcm, frame.time_ms)
@@ -127,13 +127,13 @@ class Line:
         self.session.send_audio(pcm, captured_ms=self._session_ms(page_ms) if page_ms else None)
 
     def _session_ms(self, page_ms: float) -> float | None:
-        """Return the session time at which the page's clock said this; `None` while it is not known."""
+        """Return the session time for a time on the page's clock; `None` while not known."""
         ago_ms = self._clock.ago_ms(page_ms)
         return None if ago_ms is None else self.session.elapsed_ms - ago_ms
 
     def greet(self) -> None:
-        """Tell a page that has just come all that it needs to know."""
-        self.lose_page()  # Whatever an earlier one had queued went with it.
+        """Send everything that a new page needs."""
+        self.lose_page()  # The queue of an earlier page is gone with it.
         self._rows.forget()
         self._told, self._remarks = {}, []
         self._send_state()
@@ -145,7 +145,7 @@ class Line:
         self._align()
 
     def lose_page(self) -> None:
-        """Forget what went with the page."""
+        """Forget the state of a page that is gone."""
         self._clock.forget()
         self._held_bytes = None
         self._on_silent({})
@@ -163,7 +163,7 @@ class Line:
         self.playback.forget()
 
     def set_hands_free(self, hands_free: bool) -> None:
-        """Let the server find the turns, or the person's button."""
+        """Switch between turn detection by the server and the person's button."""
         if hands_free == self.hands_free:
             return
         self.hands_free = hands_free
@@ -194,7 +194,7 @@ class Line:
         self._watch(submit(self._ask(str(message["text"]))))
 
     async def _ask(self, text: str) -> None:
-        """Ask in writing, behind the page's account of the answer that it cuts off: the model must know that, too."""
+        """Ask in writing, after the page's report of the answer that this cuts off: the model must know that too."""
         if self._may_sound:
             await self.session.interrupt()
             await self.playback.accounted()
@@ -202,12 +202,12 @@ class Line:
 
     @property
     def _may_sound(self) -> bool:
-        """True if something sounds, or soon will."""
+        """True if something sounds, or will soon."""
         return self.playback.busy or bool(self._held) or self._phase == "thinking" or self._tools.busy
 
     def _make_silent(self) -> None:
         if self._may_sound:
-            self._watch(self.session.interrupt())  # Its local event silences the page.
+            self._watch(self.session.interrupt())  # The local event of `interrupt` silences the page.
 
     def _on_played(self, message: dict[str, Any]) -> None:
         self._echo.on_played(message)
@@ -271,7 +271,7 @@ class Line:
         if kind in _PHASES:
             self._phase = _PHASES[kind]
             if kind == "input_audio_buffer.speech_stopped" and not self._detection.get("create_response", True):
-                self._phase = "idle"  # Nobody answers unless asked to.
+                self._phase = "idle"  # The server answers only when asked.
         if kind == "session.remarked":
             self._send_remarks()
         elif kind in _PHASES or kind.startswith("session."):
@@ -280,7 +280,7 @@ class Line:
             self._rows_later()
 
     def _sound(self, event: Any) -> None:
-        """Play an answer, or keep it while a guard still judges what it answers."""
+        """Play an answer, or hold it while a guard still judges its question."""
         if self._held or self.session.is_held(event.response_id):
             self._held.append(event)
         elif event.type == "response.output_audio.delta":
@@ -296,7 +296,7 @@ class Line:
             self._sound(each)
 
     def _play(self, event: Any) -> None:
-        # A page whose person has not turned its sound on stays silent, e.g. while a cell asks by itself.
+        # A page stays silent until the person turns its sound on, e.g. while a cell asks by itself.
         if not self._page_plays or not self._road.kind or self.session.is_late(event.response_id):
             return
         turn = self.session.conversation.turn(event.item_id)
@@ -309,7 +309,7 @@ class Line:
         self.playback.feed(event.item_id, pcm, sample_rate=rate_of(encoding))
 
     def _made(self, response: Any) -> None:
-        """Note that a response is done; nobody heard what was cut off before it came to the page."""
+        """Note that a response is done; what was cut off before it reached the page was not heard."""
         never = self._page_plays and self.session.is_late(response.id)
         for item in response.output:
             self.playback.end(item.id)
@@ -321,13 +321,13 @@ class Line:
         return self.session.turn_detection or {}
 
     def _barge_in(self) -> None:
-        # The server cancels the response by itself, unless it was told to talk on.
+        # The server cancels the response itself, unless told to talk on.
         if self._detection.get("interrupt_response", True) and (self.playback.busy or self._held):
             self._echo.suspect()
             self._fall_silent()
 
     def _fall_silent(self) -> None:
-        """Drop what sounds, and what waited for a guard's word to sound: nobody heard anything of that."""
+        """Stop what sounds, and drop what waited for the guard: nothing of that was heard."""
         self.playback.flush()
         held, self._held = self._held, []
         for item_id in dict.fromkeys(event.item_id for event in held):

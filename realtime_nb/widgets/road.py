@@ -1,9 +1,9 @@
-"""The audio road between a notebook's browser and the kernel.
+"""The channel for audio between a notebook's browser and the kernel.
 
-One small WebSocket server on the I/O thread, the `Door`, serves the whole kernel on a loopback port. Each widget has
-a `Road` through it, known by a token in the path. Browsers come to it directly where the page itself is on loopback,
-through jupyter-server-proxy where the kernel is elsewhere, and where no socket can be had the same messages ride on
-the widget comm in bundles. The browser chooses, and says in its ``hello`` which road it took.
+One small WebSocket server on the I/O thread, the `Door`, serves the whole kernel on a loopback port. Each widget has a
+`Road` through it, known by a token in the path. A browser connects directly if its page is on loopback, or through
+jupyter-server-proxy if the kernel is elsewhere. If no socket is possible, the same messages go over the widget comm in
+bundles. The browser chooses, and its ``hello`` says which way it took.
 
 Messages are the same on all three. Controls are JSON objects with a ``kind``, sent as text. Audio is binary, one
 `Frame` a message, and so is a camera's `Shot`; little-endian:
@@ -59,14 +59,14 @@ _HEADER = struct.Struct("<BBHIIId")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 #: A page sends 20 ms frames, short texts, and pictures of at most 2048 pixels; larger messages are not ours.
 _MAX_MESSAGE_BYTES = 4 * 2**20
-#: Messages kept for a page that is not there yet; an hour of 100 ms frames.
+#: Messages kept until the page is there; an hour of 100 ms frames.
 _MAX_WAITING = 36_000
 #: Bundles on the comm are spaced by this: Jupyter repaints and counts every message (1000 in 3 s at most).
 _BUNDLE_S = 0.1
 #: Close code for a page whose road was taken by a newer one.
 _SUPERSEDED = 4001
 
-# It would tell the tokens.
+# It would log the tokens.
 _logger = QuietLogger(logging.getLogger(__name__))
 _logger.logger.addFilter(FewLines())
 
@@ -122,12 +122,12 @@ class Shot:
         return cls(data[_HEADER.size :], key, seq, time_ms)
 
 
-#: What comes from a page.
+#: Messages from a page.
 Message = Frame | Shot | dict[str, Any]
 
 
 def encode_message(message: Frame | dict[str, Any]) -> str | bytes:
-    """Return a message as it travels: text for a control, bytes for audio."""
+    """Encode a message: text for a control, bytes for audio."""
     return message.encode() if isinstance(message, Frame) else json.dumps(message)
 
 
@@ -147,7 +147,7 @@ def decode_message(data: str | bytes) -> Message:
 
 
 class _Connection(ServerConnection):
-    """A connection that is a stranger's until its request has the token of a road."""
+    """A connection that counts as a stranger until its request shows a road's token."""
 
     strangers: Strangers
 
@@ -157,7 +157,7 @@ class _Connection(ServerConnection):
 
 
 class Door:
-    """The WebSocket server that all roads of this kernel go through. Runs on the I/O thread."""
+    """The WebSocket server for all roads of this kernel. Runs on the I/O thread."""
 
     def __init__(self, strangers: Strangers | None = None) -> None:
         self._strangers = strangers or Strangers()
@@ -168,7 +168,7 @@ class Door:
         self._opening = asyncio.Lock()
 
     async def add(self, road: Road) -> None:
-        """Let a road's token in; opens the port for the first one."""
+        """Admit a road's token; the first one opens the port."""
         async with self._opening:
             if self._server is None:
                 self._server = await serve(
@@ -186,11 +186,11 @@ class Door:
         self._roads[road.token] = road
 
     def remove(self, road: Road) -> None:
-        """Let the token in no longer."""
+        """Stop admitting the token."""
         self._roads.pop(road.token, None)
 
     def allows(self, origin: str | None) -> bool:
-        """Return whether a page of this origin may come in: on loopback, or named by its widget over the comm."""
+        """Return whether a page of this origin may connect: on loopback, or named by its widget over the comm."""
         return origin is not None and (origin in self.origins or urlsplit(origin).hostname in _LOOPBACK)
 
     def _road_for(self, path: str) -> Road | None:
@@ -203,7 +203,7 @@ class Door:
         return connection
 
     def _check(self, connection: ServerConnection, request: Request) -> Response | None:
-        # Any web page can reach a loopback port, so both the token and the origin must be right.
+        # Any web page can reach a loopback port, so the token and the origin must both be right.
         if self._road_for(request.path) is None or not self.allows(request.headers.get("Origin")):
             return connection.respond(HTTPStatus.FORBIDDEN, "This door opens to its own notebook only.\n")
         self._strangers.known(connection.remote_address[:2])
@@ -217,7 +217,7 @@ class Door:
 
 
 class Road:
-    """One widget's way to its page, whichever it is.
+    """One widget's channel to its page.
 
     `on_message`: called on the I/O thread with each `Frame`, `Shot` or control from the page. The page's ``hello``
     comes first, again after each reload, when `kind` already names the road; ``gone`` is the road's own word for a lost
@@ -225,7 +225,7 @@ class Road:
     `on_error`: called with what `on_message` raised, or with the `RemoteProtocolError` of a message that was none.
     `send_comm`: ``send_comm(content, buffers)`` puts a bundle on the widget comm; called on the I/O thread.
 
-    A page that says hello takes the road over: after a reload, or in another window, the newest one has it.
+    A page that says hello takes over the road: after a reload, or with several windows, the newest page has it.
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class Road:
     ):
         self.token = secrets.token_urlsafe(24)
         self.kind = ""
-        """The road in use: "direct", "proxy", "comm", or empty while there is none."""
+        """The way in use: "direct", "proxy", "comm", or empty while there is none."""
         self._on_message = on_message
         self._on_error = on_error
         self._send_comm = send_comm
@@ -267,13 +267,13 @@ class Road:
         call_soon(self._send, encode_message(message), urgent)
 
     def receive_comm(self, content: dict[str, Any], buffers: Iterable[Any]) -> None:
-        """Take a bundle that came over the comm. Any thread: handlers run on the main thread or a subshell's."""
+        """Take a bundle from the comm. Any thread: handlers run on the main thread or a subshell's."""
         held = [bytes(buffer) for buffer in buffers]
         messages = [held[m] if isinstance(m, int) else str(m) for m in content["messages"]]
         call_soon(self._take_bundle, messages)
 
     def close(self) -> None:
-        """Shut the road; the page is told to stop looking for it."""
+        """Close the road, and tell the page to stop looking for it."""
         self.send({"kind": "closed"}, urgent=True)
         call_soon(self._close)
 
@@ -289,7 +289,7 @@ class Road:
             async for data in connection:
                 self._take(data, connection)
         except ConnectionClosed:
-            pass  # Laptops sleep and tabs close without a word.
+            pass  # Laptops sleep and tabs close without a closing handshake.
         finally:
             if self._connection is connection:
                 self._connection = None
@@ -311,7 +311,7 @@ class Road:
             if isinstance(message, dict) and message["kind"] == "hello":
                 self._welcome(str(message["road"]), connection)
             elif connection is not self._connection:
-                return  # The last words of a page whose road was taken over.
+                return  # Late messages of a page whose road was taken over.
         except Exception as error:
             self._on_error(error)
         else:
@@ -347,7 +347,7 @@ class Road:
             if urgent:
                 self._send_bundle()
             elif self._bundle_timer is None:
-                # At the end of this turn of the loop, so that what comes together goes together.
+                # At the end of this turn of the loop, so messages that come together go together.
                 due_s = max(self._bundle_sent_s + _BUNDLE_S, self._loop.time())
                 self._bundle_timer = self._loop.call_at(due_s, self._send_bundle)
         else:

@@ -1,4 +1,4 @@
-"""What the page shows of a session: turns, a row each, their pictures, and what was used."""
+"""The rows of a page: a session's turns, their pictures, and its usage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..sessions.budget import bounds
 from ..views import media as views
 from ..views import words
 
-# --- What a session has used, as its page shows it --------------------------------------------------------------------
+# --- A session's usage, for its page ----------------------------------------------------------------------------------
 
 
 class Account:
@@ -32,7 +32,7 @@ class Account:
             self._count(reply)
 
     def on_event(self, event: Any) -> None:
-        """Count the cache where an answer is done."""
+        """Count the cache when an answer is done."""
         if event.type == "response.done":
             self._count(self._session.conversation.reply(event.response.id))
 
@@ -42,9 +42,9 @@ class Account:
             self._read += reply.usage
 
     def message(self) -> dict[str, Any]:
-        """Return what the page is told: texts, and how full each bound is, 0 to 1, `None` without one.
+        """Return the texts for the page, and how full each bound is, 0 to 1, `None` without one.
 
-        Of the session's bound and that of all sessions of the kernel, the fuller one is shown.
+        Shows the fuller one of the session's bound and the bound of all sessions of the kernel.
         """
         own = self._session.bounds
         spent_usd, max_usd, whose = own.spent_usd, own.max_usd, ""
@@ -70,11 +70,11 @@ def _share(used: float | None, limit: float | None) -> float:
     return 0.0 if limit is None or used is None else used / limit
 
 
-# --- Pictures of a conversation as a page shows them: small, and with what it costs to look at them -------------------
+# --- Pictures of a conversation for a page: small, and with the cost of reading them ----------------------------------
 
 
 def cost_words(pictures: Sequence[Picture], model: str | None) -> str:
-    """Return about how many tokens it is to read pictures once, and what that costs where the price is known."""
+    """Return about how many tokens it takes to read pictures once, and the cost if the price is known."""
     tokens = sum(picture.tokens for picture in pictures)
     cost = pricing.cost_of(Usage(image_in=tokens), model)
     usd = f", {pricing.format_usd(cost.total_usd)}" if cost and cost.total_usd is not None else ""
@@ -82,7 +82,7 @@ def cost_words(pictures: Sequence[Picture], model: str | None) -> str:
 
 
 def in_words(turn: Turn) -> list[dict[str, str]]:
-    """Return a turn's pictures as `Thumbnails.of` does, none of them to be seen."""
+    """Return a turn's pictures as `Thumbnails.of` does, in words only."""
     return [{"words": said, "url": "", "cost": ""} for said in words.shown_each(turn)]
 
 
@@ -97,7 +97,7 @@ class Thumbnails:
         self._awaited: dict[Picture, set[str]] = {}
 
     def of(self, turn: Turn) -> list[dict[str, str]]:
-        """Return a turn's pictures: in words, small (empty while it is being made), and what each costs."""
+        """Return a turn's pictures: in words, small (empty while being made), and the cost of each."""
         parts = [part for part in (turn.parts[index] for index in sorted(turn.parts)) if part.kind == "image"]
         return [
             {
@@ -127,9 +127,9 @@ class Thumbnails:
                 self._on_ready(item_id)
 
 
-# --- Turns as the page shows them, a row each -------------------------------------------------------------------------
+# --- Turns for a page, a row each -------------------------------------------------------------------------------------
 
-#: A row holds so much of a call or its output; the record holds all.
+#: How much of a call or its output a row holds; the record holds all.
 _LONGEST_ROW = 1_000
 _EDITABLE = ("user", "assistant", "system")
 
@@ -137,12 +137,12 @@ _EDITABLE = ("user", "assistant", "system")
 def row_of(
     turn: Any, *, was_asked: bool = False, pictures: Callable[[Any], list[dict[str, str]]] = in_words
 ) -> dict[str, Any]:
-    """Return a turn as the page shows it.
+    """Return a turn as a row of the page.
 
     `pictures`: returns how a turn's pictures are shown; see `Thumbnails.of`. By default in words.
 
-    ``heard`` is how much was heard before a cut, counted as JavaScript does; ``choices`` is what can be done with it;
-    ``was`` and ``before`` are the id and the words of the turn in whose place it stands.
+    ``heard`` is how much was heard before a cut, counted as JavaScript does; ``choices`` are the possible actions;
+    ``was`` and ``before`` are the id and the words of the turn that it replaces.
     """
     is_said = turn.kind == "message"
     cut = turn.interrupted and turn.role == "assistant"
@@ -162,9 +162,9 @@ def row_of(
 
 
 class Rows:
-    """What a page has been told of a conversation, and what is new since: turns, and where it went on otherwise.
+    """Tracks what a page knows of a conversation, and what is new: turns, and changes of direction.
 
-    The work for an event does not grow with the number of turns. It lives where the conversation is folded.
+    The work for an event does not grow with the number of turns. Runs where the conversation is built.
     """
 
     def __init__(self, conversation: Any, pictures: Callable[[Any], list[dict[str, str]]]):
@@ -173,7 +173,7 @@ class Rows:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: another page knows nothing."""
+        """Start over: a new page knows nothing."""
         self._is_new = True
         self._revision, self._order_revision = 0, -1
         self._order: list[str] = []
@@ -184,14 +184,14 @@ class Rows:
         self._stale: set[str] = set()
 
     def touch(self, item_id: str) -> None:
-        """Note that a turn looks otherwise for a reason that is no event, e.g. a picture that is ready to be shown."""
+        """Note that a turn has changed without an event, e.g. because a picture is ready."""
         self._stale.add(item_id)
 
     def news(self) -> dict[str, Any] | None:
-        """Return the message that tells the page what it does not know yet; `None` if it knows everything.
+        """Return a message with what the page does not know yet; `None` if it knows everything.
 
-        ``rows`` are those that are new or changed. In the order of all, ``gone`` rows are taken out from place ``at``
-        on, and ``ids`` put there; to a page that hears ``anew`` nothing was there.
+        ``rows`` are new or changed. From index ``at`` on, the page removes ``gone`` rows, and puts ``ids`` in their
+        place; with ``anew`` it starts empty.
         """
         conversation = self._conversation
         changed = [*reversed(conversation.changed_since(self._revision)), *self._stale]
@@ -215,7 +215,7 @@ class Rows:
         return {"kind": "turns", "anew": anew, "at": at, "gone": gone, "ids": ids, "rows": rows}
 
     def _changed_row(self, item_id: str) -> dict[str, Any] | None:
-        """Return a row where it is not what the page was told."""
+        """Return a row if the page does not have it like this."""
         turn = self._conversation.turn(item_id)
         row = self._seams.get(item_id) if turn is None else self._row_of(turn)
         if row == self._rows.get(item_id):
@@ -229,7 +229,7 @@ class Rows:
         return row_of(turn, was_asked=turn.item_id not in self._unasked, pictures=self._pictures)
 
     def _is_unasked(self, item_id: str) -> bool:
-        """Return whether a row is not the person's: up to the first that is, nobody has asked anything."""
+        """Return whether a row is not the person's: before their first row, nobody has asked anything."""
         turn = self._conversation.turn(item_id)
         return turn is None or turn.role != "user"
 
@@ -245,8 +245,8 @@ class Rows:
 
 
 def spliced(before: list[str], after: list[str]) -> tuple[int, int, list[str]]:
-    """Return how one list becomes another: from a place on, so many go, and these take their place."""
-    if after[: len(before)] == before:  # Most often something came at the end, and this compares at C's speed.
+    """Return how one list becomes another: a start index, how many items to remove, and their replacements."""
+    if after[: len(before)] == before:  # Mostly the change is at the end, and this compares at C's speed.
         return len(before), 0, after[len(before) :]
     shorter = min(len(before), len(after))
     at = next((at for at in range(shorter) if before[at] != after[at]), shorter)
@@ -256,11 +256,11 @@ def spliced(before: list[str], after: list[str]) -> tuple[int, int, list[str]]:
 
 
 def _choices(turn: Any, *, was_asked: bool) -> list[str]:
-    """Return what can be done with a turn, in the order of the buttons: "edit", "rerun" and "delete"."""
+    """Return the possible actions for a turn, in the order of the buttons: "edit", "rerun" and "delete"."""
     if turn.is_speaking or (turn.response_id is not None and not turn.done):
         return []
     if turn.kind != "message":
-        # A call that runs still needs its place for the output; what MCP servers did is theirs.
+        # A running call still needs its place for the output; calls of MCP servers cannot be changed.
         is_over = turn.kind == "function_call_output" or (turn.kind == "function_call" and turn.output)
         return ["delete"] if is_over else []
     has_words = bool(turn.text) or not turn.pictures
@@ -285,7 +285,7 @@ def _seam_row(seam: Seam) -> dict[str, Any]:
 
 
 def _tool_row(turn: Any) -> str:
-    """Return what the page shows of a call, its output, or what an MCP server did or asks."""
+    """Return a row's text for a call, its output, or an MCP server's action or request."""
     if turn.kind == "function_call":
         text = f"{turn.name}({turn.arguments})"
     elif turn.kind == "function_call_output":

@@ -1,4 +1,4 @@
-"""Sound on a screen while it is heard: a waveform and a spectrogram that run along."""
+"""A live waveform and spectrogram of the sound in the page."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _SIDES = {Microphone: ["capture"], Speaker: ["player"], VoicePanel: ["capture", 
 
 
 class Scope(StyledWidget):
-    """A live picture of what another widget captures and plays: waveform above, spectrogram below.
+    """A live picture of the sound of another widget: waveform above, spectrogram below.
 
-    It is drawn in the browser from the browser's own analysers (window of 2048 samples, 60 Hz to 8 kHz on the mel
-    scale), up to 33 times a second: nothing of it passes the kernel, so it runs on while a cell does. A `VoicePanel`
-    has one inside. A muted microphone is drawn as silence. Where the system asks for reduced motion, the picture
-    stands still and is written over from left to right.
+    The browser draws it with its own analysers (window of 2048 samples, 60 Hz to 8 kHz on the mel scale), up to 33
+    times a second. Nothing passes through the kernel, so it runs on while a cell does. A `VoicePanel` has one inside. A
+    muted microphone shows as silence. If the system asks for reduced motion, the picture stands still and is
+    overwritten from left to right.
 
     Parameters
     ----------
     source : Microphone, Speaker or VoicePanel
-        Whose sound is shown.
+        The widget whose sound to show.
 
     Raises
     ------

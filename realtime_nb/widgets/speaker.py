@@ -1,4 +1,4 @@
-"""A loudspeaker in the page that says what was heard, and notices when the voice interrupts itself."""
+"""A loudspeaker in the page that reports what was heard, and notices when the voice interrupts itself."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from ..protocol.local_events import EchoHeard
 from .base import BaseWidget, static_text
 from .road import Frame, Road
 
-# --- Notices when the voice interrupts itself: the answer was stopped by itself, come back through the microphone -----
+# --- Notice when an answer was stopped by its own echo in the microphone ----------------------------------------------
 
 Samples = NDArray[np.float64]
 
-#: At which likeness of microphone and answer it is the answer. Of an answer in a room (echo 0.2 to 0.5 s long, noise 5
-#: to 20 dB below it) 95 % of windows are more alike than 0.49; of another speaker none, and 95 % less than 0.35.
+#: From this similarity on, the microphone holds the answer. For an answer in a room (echo 0.2 to 0.5 s long, noise 5 to
+#: 20 dB below it) 95 % of windows are above 0.49; for another speaker none are, and 95 % are below 0.35.
 ECHO_LIKENESS = 0.48
-#: The window that is compared, in ms; a shorter one than the least tells nothing.
+#: The window to compare, in ms; one shorter than the minimum tells nothing.
 _LONGEST_MS, _LEAST_MS = 1200, 500
-#: How late the echo may come: the browser's output, the air, and the browser's input.
+#: The longest delay of the echo: the browser's output, the air, and the browser's input.
 _LATEST_MS = 500
 _KEPT_MS = 3000
 
@@ -46,7 +46,7 @@ _LOW_HZ, _HIGH_HZ = 200, 4000
 
 
 class Echo(NamedTuple):
-    """How alike a microphone and an answer are, 0.0 to 1.0, and how late the one follows the other."""
+    """How similar microphone and answer are, 0.0 to 1.0, and the delay between them."""
 
     likeness: float
     delay_ms: float
@@ -59,8 +59,8 @@ def find_echo(heard: Samples, played: Samples) -> Echo:
     `n`.
 
     The mean of two normalised cross-correlations, each at its best delay: of the waves, in which another voice is never
-    alike for long, and of the bands' levels, which a room and the browser's noise suppression change least. Alone, each
-    catches fewer echoes with no false alarm.
+    similar for long, and of the bands' levels, which a room and the browser's noise suppression change least. Each
+    alone catches fewer echoes without a false alarm.
     """
     waves, late = _waves(heard, played)
     return Echo(max(0.0, (waves + _bands(heard, played)) / 2), late * 1000 / WIRE_SAMPLE_RATE)
@@ -94,7 +94,7 @@ def _bands(heard: Samples, played: Samples) -> float:
 
 
 def _levels(y: Samples) -> Samples:
-    """Return the logarithms of the bands' energies, every 10 ms; what is 30 dB below a band's mean is silence."""
+    """Return the logarithms of the bands' energies, every 10 ms; 30 dB below a band's mean counts as silence."""
     frames = np.lib.stride_tricks.sliding_window_view(y, _WINDOW)[::_HOP] * np.hanning(_WINDOW)
     energies = np.abs(np.fft.rfft(frames, axis=1)) ** 2
     bands: Samples = np.add.reduceat(energies[:, : _EDGES[-1]], _EDGES[:-1], axis=1)
@@ -102,7 +102,7 @@ def _levels(y: Samples) -> Samples:
 
 
 class EchoWatch:
-    """Compares each answer that speech has stopped with what the microphone heard. Runs on the I/O thread."""
+    """Compares each answer that speech has stopped with the microphone's sound. Runs on the I/O thread."""
 
     def __init__(self, session: Any, road: Road) -> None:
         self._session = session
@@ -112,7 +112,7 @@ class EchoWatch:
         self._played: tuple[int, int, float] = (0, -1, 0.0)
 
     def hear(self, pcm: bytes, page_ms: float) -> None:
-        """Take PCM16 at 24 kHz, the last sample of which the page heard at a time."""
+        """Take PCM16 at 24 kHz, and the time at which the page captured its last sample."""
         if page_ms:
             self._heard.append((page_ms, pcm))
             while self._heard[0][0] < page_ms - _KEPT_MS:
@@ -129,16 +129,16 @@ class EchoWatch:
             self._note(message["positions"][0], message["time_ms"])
 
     def _note(self, position: dict[str, int], page_ms: float) -> None:
-        # An answer that was paused before it was dropped stopped sounding then.
+        # An answer that was paused before it was dropped fell silent at the pause.
         if (position["key"], position["samples"]) != self._played[:2]:
             self._played = (position["key"], position["samples"], page_ms)
 
     def suspect(self) -> None:
-        """Look at the next answer that is stopped: the server says that somebody speaks."""
+        """Check the next answer that is stopped: the server says that someone speaks."""
         self._suspected = True
 
     def judge(self, item_id: str, played_ms: float) -> None:
-        """Take note of an answer that was stopped after `played_ms`, and say so if it was stopped by itself."""
+        """Check an answer that was stopped after `played_ms`, and report if its own echo stopped it."""
         turn = self._session.conversation.turn(item_id)
         if not self._suspected or not played_ms or turn is None or turn.audio is None:
             return
@@ -160,7 +160,7 @@ class EchoWatch:
         played = np.zeros(needed)
         there = clip.samples[max(0, end - needed) : end]
         if len(there) < len(heard):
-            return None  # Not all that was played is known.
+            return None  # Part of what was played is not known.
         played[-len(there) :] = there
         echo = find_echo(heard, played)
         return echo if echo.likeness >= ECHO_LIKENESS else None
@@ -177,16 +177,16 @@ class EchoWatch:
         return samples[start:stop] / 32768 if start >= 0 else None
 
 
-# --- A loudspeaker in the page: one queue, fed from Python, that says what was really heard ---------------------------
+# --- A loudspeaker in the page: one queue, fed from Python, that reports what was heard -------------------------------
 
 #: Called with ``(item_id, played_ms, stopped)``.
 HeardCallback = Callable[[str, float, bool], None]
 #: Called with ``(item_id, time_ms, latency_ms, audible)``; the time is the page's.
 BeganCallback = Callable[[str, float, float, bool], None]
 
-#: A clip travels in pieces, so that a flush in its middle spares the road the rest.
+#: A clip is sent in pieces: after a flush in its middle the rest need not be sent.
 _PIECE_BYTES = 2 * WIRE_SAMPLE_RATE // 5
-#: How long a question waits for the page's account of what it cuts off.
+#: How long a question waits for the page's report of what it cuts off.
 _ACCOUNT_WAIT_S = 0.5
 
 
@@ -203,9 +203,10 @@ class _Item:
 
 
 class Playback:
-    """The kernel's account of one page's playback queue.
+    """The kernel's side of one page's playback queue.
 
-    On the road an item has a number, its key; keys only grow, so that the page can tell what an interruption outran.
+    On the road an item has a number, its key; keys only grow, so the page can tell which items an interruption
+    overtook.
 
     `on_heard`: called on the I/O thread with ``(item_id, played_ms, stopped)``: about ten times a second while an item
     plays, once when it is over, and with ``stopped=True`` when it was cut off.
@@ -228,16 +229,16 @@ class Playback:
         self._accounted.set()
         self.sample_rate = WIRE_SAMPLE_RATE
         self.playing = ""
-        """Item that the page plays now; empty in silence."""
+        """The item that the page plays now; empty in silence."""
         self.underruns = 0
         self.holds = 0
-        """How often the page paused the answer by itself, because the person made a sound."""
+        """How often the page paused the answer because the person made a sound."""
         self.audible_samples = 0
 
     def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, live: bool = False) -> None:
         """Queue more of an item: PCM16 mono at `sample_rate` Hz. Any thread; see `Speaker.feed`.
 
-        What comes for an item after it was cut off stays unheard.
+        Audio for an item that was cut off is not played.
         """
         with self._lock:
             if item_id in self._cut:
@@ -264,27 +265,27 @@ class Playback:
         self._road.send({"kind": "flush"}, urgent=True)
 
     async def accounted(self) -> None:
-        """Wait until the page has said how far it played what was flushed; half a second at most. I/O thread only."""
+        """Wait until the page has reported how far it played the flushed items; half a second at most. I/O thread."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._accounted.wait(), _ACCOUNT_WAIT_S)
 
     def refuse(self, item_id: str) -> None:
-        """Take nothing of an item, whatever comes."""
+        """Ignore all audio of an item."""
         with self._lock:
             self._cut.add(item_id)
             self._had.add(item_id)
 
     def has_had(self, item_id: str) -> bool:
-        """Return whether anything of an item was sent to a page, or refused."""
+        """Return whether any audio of an item was sent to a page, or refused."""
         return item_id in self._had
 
     @property
     def busy(self) -> bool:
-        """True if the page has something to play, or is about to get it."""
+        """True if the page has something to play, or will soon."""
         return bool(self._items)
 
     def forget(self) -> None:
-        """Drop the account of items whose page is gone."""
+        """Forget the items of a page that is gone."""
         with self._lock:
             self._items.clear()
             self.playing = ""
@@ -306,7 +307,7 @@ class Playback:
         return next((item for item in self._items.values() if item.key == key), None)
 
     def on_played(self, message: dict[str, Any]) -> None:
-        """Take the page's ``played`` report: where it is, what it finished, and its counters."""
+        """Take the page's ``played`` report: its position, finished items, and counters."""
         self.underruns, self.audible_samples = message["underruns"], message["audible"]
         self.holds = message.get("holds", 0)
         playing = message["playing"]
@@ -324,13 +325,13 @@ class Playback:
             self._on_heard(current.item_id, current.played_ms(playing["samples"]), False)
 
     def on_began(self, message: dict[str, Any]) -> None:
-        """Take the page's ``began`` report. It passes the page's own work, and may come after the item's end."""
+        """Take the page's ``began`` report. It may come after the item's end."""
         item_id = self._names.get(message["key"])
         if item_id and self._on_began:
             self._on_began(item_id, message["time_ms"], message["latency_ms"], message["audible"])
 
     def on_flushed(self, message: dict[str, Any]) -> None:
-        """Take the page's ``flushed`` report: how far each item was played that it dropped."""
+        """Take the page's ``flushed`` report: how far it played each dropped item."""
         with self._lock:
             self.playing = ""
             flushed = [(self._item(p["key"]), p["samples"]) for p in message["positions"]]
@@ -344,7 +345,7 @@ class Playback:
         self._accounted.set()
 
     def on_audio(self, message: dict[str, Any]) -> None:
-        """Take the page's ``audio`` control: the rate of its context."""
+        """Take the page's ``audio`` control: the sample rate of its context."""
         self.sample_rate = int(message["sample_rate"])
 
 
@@ -367,9 +368,9 @@ class Speaker(BaseWidget):
     playing = traitlets.Bool(False, read_only=True)
     """True if something sounds or waits to sound. Read only."""
     blocked = traitlets.Bool(False, read_only=True)
-    """True if the browser waits for a click before it lets the page sound. Read only."""
+    """True if the browser waits for a click before the page may play sound. Read only."""
     underruns = traitlets.Int(0, read_only=True)
-    """How often the queue ran dry inside an item. Read only."""
+    """How often the queue ran empty inside an item. Read only."""
 
     def __init__(self, **kwargs: Any):
         self._listeners: list[HeardCallback] = []
@@ -384,12 +385,12 @@ class Speaker(BaseWidget):
         }
 
     def play(self, clip: AudioClip) -> Pending:
-        """Play a clip after what is queued already.
+        """Play a clip after everything in the queue.
 
         Returns
         -------
         played_ms : Pending[float]
-            How much of it was rendered, when it is over or was cut off by `stop`.
+            How much of it was played, once it is over or `stop` has cut it off.
         """
         check_is_clip(clip)
         item_id = f"clip-{next(self._clips)}"
@@ -403,20 +404,20 @@ class Speaker(BaseWidget):
         return done
 
     def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, live: bool = False) -> None:
-        """Queue more of an item, as soon as it is there; the page holds it until its time. Returns at once.
+        """Queue more audio of an item; the page holds it until its turn. Returns at once.
 
         Parameters
         ----------
         item_id : str
-            Name of the item; one item plays after the other.
+            Name of the item; items play one after the other.
         pcm : bytes
             Mono PCM16.
         sample_rate : int, default 24000
-            Of `pcm`, in Hz.
+            Sample rate of `pcm`, in Hz.
         live : bool, default False
-            Whether the item is made as it is played, like an echo or a call. After a gap it catches up: what has been
-            waiting in the page for 3 s, unneeded, is left out and counts as played. Otherwise every sample is heard,
-            however late.
+            Whether the item is made while it plays, like an echo or a call. After a gap it then catches up: audio that
+            has waited in the page for 3 s is skipped and counts as played. Otherwise every sample is heard, however
+            late.
         """
         self.playback.feed(item_id, pcm, sample_rate, live=live)
 
@@ -425,11 +426,11 @@ class Speaker(BaseWidget):
         self.playback.end(item_id)
 
     def stop(self) -> None:
-        """Silence the page at once, with a 3 ms fade, and drop what is queued."""
+        """Silence the page at once, with a 3 ms fade, and empty the queue."""
         self.playback.flush()
 
     def on_heard(self, callback: HeardCallback) -> Callable[[], None]:
-        """Call `callback(item_id, played_ms, stopped)` as items are rendered; see `Playback`.
+        """Call `callback(item_id, played_ms, stopped)` as items are played; see `Playback`.
 
         Returns
         -------
