@@ -1,4 +1,4 @@
-"""What may happen to speech on its way: noise, babble, rooms, telephones, distance, haste.
+"""Conditions that change speech on its way: noise, babble, rooms, telephones, distance, haste.
 
 A condition takes a clip and a source of chance and returns another clip of the same rate. Its text is its name in
 results. A pipeline is several of them, one after the other.
@@ -45,7 +45,7 @@ _BABBLE_VOICES = ("alloy", "onyx", "coral", "ash", "sage", "verse", "shimmer", "
 
 
 class Condition(Protocol):
-    """Something that happens to a clip; ``str(condition)`` names it."""
+    """Changes a clip; ``str(condition)`` names it."""
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
         """Return what becomes of a clip, at its rate; all chance is taken from `random`."""
@@ -57,7 +57,7 @@ Pipeline = tuple[Condition, ...]
 
 @dataclass(frozen=True)
 class Noise:
-    """Noise, so many dB below the clip.
+    """Noise at a level relative to the clip.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Noise:
 
     Notes
     -----
-    Where the sum is louder than full scale all of it is made quieter, which leaves the ratio.
+    If the sum is louder than full scale, all of it is made quieter, which keeps the ratio.
     """
 
     snr_db: float
@@ -93,7 +93,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Babble:
-    """Other people, talking all at once, so many dB below the clip.
+    """Other people talking at once, at a level relative to the clip.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class Telephone:
 
     Notes
     -----
-    What passes is as loud as all was before, as far as 10 dB more are enough for that.
+    The result is as loud as the clip was, as far as 10 dB more are enough for that.
     """
 
     law: str = "ulaw"

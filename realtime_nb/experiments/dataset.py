@@ -1,4 +1,4 @@
-"""What is asked in an experiment: rows of speech, the words in it, and what should come of it; also as CSV."""
+"""Datasets for experiments: rows of speech, its words, and the expected result; also as CSV."""
 
 from __future__ import annotations
 
@@ -184,23 +184,23 @@ _FOLDERS_OF_SYSTEMS = frozenset({"__macosx", "@eadir", "$recycle.bin"})
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Example:
-    """One row of a `Dataset`: something to ask, and what should come of it."""
+    """One row of a `Dataset`: a question, and the expected result."""
 
     example_id: str
     text: str = ""
-    """The words in it, as a reference; empty if nobody wrote them down."""
+    """The words in it, as a reference; empty if not known."""
     source: AudioClip | Path | None = None
     """The sound, or the file that holds it; `None` if `speaker` says `text`."""
     speaker: Speaker = "echo"
     tool_call: str | None = None
-    """The tool that should be called; empty if none should be, `None` if that is not graded."""
+    """The tool to expect a call of; empty for no call, `None` if that is not graded."""
     tool_arguments: Mapping[str, Any] = field(default_factory=dict)
     """What the call's arguments should hold."""
     tags: tuple[str, ...] = ()
     language: str = "en"
     """Of the words, as ISO 639 has it: in English, error rates take "seven" for "7" and "colour" for "color"."""
     fields: Mapping[str, str] = field(default_factory=dict)
-    """Whatever else was in its row, for graders."""
+    """The other fields of its row, for graders."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", checked_source(self.source))
@@ -208,16 +208,16 @@ class Example:
 
     @property
     def most_turns(self) -> int:
-        """How often the person speaks in it, at most."""
+        """The most turns of the person in it."""
         return 1
 
     def clip(self) -> AudioClip:
-        """Return the sound: read, or spoken, when it is asked for."""
+        """Return the sound; reads or speaks it on demand."""
         return clip_of(self.text, self.source, self.speaker)
 
     @property
     def digest(self) -> str:
-        """A hash of what is asked, by which a run that is resumed knows the row again."""
+        """A hash of the question, by which a resumed run recognises the row."""
         return digest_of(self.text, self.source, self.speaker, self.tool_call, self.tool_arguments)
 
 
@@ -282,19 +282,19 @@ def _speaker_name(speaker: Speaker) -> str:
 
 
 class Dataset(Sequence[Example]):
-    """Rows of speech to ask with, of which each has its own id.
+    """Rows of speech to ask, each with its own id.
 
     Parameters
     ----------
     examples : iterable of Example
         The rows.
     name : str, default "dataset"
-        What it is called in results.
+        Its name in results.
 
     Raises
     ------
     SettingsError
-        If there is no row, or two have the same id.
+        If there are no rows, or two have the same id.
 
     Examples
     --------
@@ -317,7 +317,7 @@ class Dataset(Sequence[Example]):
     def from_texts(
         cls, texts: Iterable[str] | Mapping[str, str], *, speaker: Speaker = "echo", name: str = "texts"
     ) -> Dataset:
-        """Make a dataset of sentences that are spoken when they are needed.
+        """Make a dataset from sentences, which are spoken when needed.
 
         Parameters
         ----------
@@ -357,7 +357,7 @@ class Dataset(Sequence[Example]):
             (optional, with semicolons between them); ``language``
             (optional, ``en`` by default). Other columns go to `Example.fields`.
         speaker : str or callable, default "echo"
-            Who says rows that name nobody; as in `from_texts`.
+            The speaker of rows that name none; as in `from_texts`.
 
         Raises
         ------
@@ -382,15 +382,15 @@ class Dataset(Sequence[Example]):
 
     @classmethod
     def from_folder(cls, path: str | Path, pattern: str = "**/*") -> Dataset:
-        """Make a dataset of a folder's audio files.
+        """Make a dataset from a folder's audio files.
 
         Parameters
         ----------
         path : str or Path
-            The folder. Where there is a file of the same name that ends in ``.txt``, in capitals or not, it holds the
-            words. Files in a folder within it get that folder's name as a tag.
+            The folder. A file of the same name ending in ``.txt``, in capitals or not, holds the words. Files in a
+            subfolder get its name as a tag.
         pattern : str, default "**/*"
-            Which files; of these, those that end like a sound that `AudioClip.from_file` reads, and are not hidden.
+            Which files; only those with the ending of a sound that `AudioClip.from_file` reads, and not hidden ones.
 
         Raises
         ------
@@ -433,13 +433,13 @@ class Dataset(Sequence[Example]):
     def from_recordings(
         cls, recordings: Recording | str | Path | Iterable[Recording | str | Path], *, name: str = "recordings"
     ) -> Dataset:
-        """Make a dataset of what people said in recordings, turn by turn.
+        """Make a dataset from what people said in recordings, turn by turn.
 
         Parameters
         ----------
         recordings : Recording, str or Path, or iterable of these
             What `Recording.load` takes or returns: one, or several. The reference of a turn is what the transcriber
-            wrote down at the time; check it where it matters.
+            wrote down at the time; check it if it matters.
         name : str, default "recordings"
             What the dataset is called.
 
@@ -481,14 +481,14 @@ class Dataset(Sequence[Example]):
         speaker: Speaker = "echo",
         name: str = "scenarios",
     ) -> Dataset:
-        """Make a dataset of conversations of several turns.
+        """Make a dataset from conversations of several turns.
 
         Parameters
         ----------
         scenarios : iterable or mapping
-            Each a `Scenario`, or what is said in it: a sequence of words and `UserTurn`s; a mapping names these.
+            Each a `Scenario`, or its script: a sequence of words and `UserTurn`s. A mapping names them.
         speaker : str or callable, default "echo"
-            Who says sequences; as in `from_texts`. A `Scenario` has a speaker of its own.
+            The speaker of sequences; as in `from_texts`. A `Scenario` has its own speaker.
         name : str, default "scenarios"
             What the dataset is called.
 
@@ -523,9 +523,9 @@ class Dataset(Sequence[Example]):
             The index (CSV: ``simulation_id``, ``simulation_path``, ``enabled``, ``max_turns_override``), or one
             simulation (JSON).
         model, backend : optional
-            Who plays the person, as for `SimulatedUser`: a text model, other than there, whose words a speaker says.
+            The model that plays the person, as for `SimulatedUser`; here a text model, whose words a speaker says.
         speaker : str or callable, optional
-            Who that is; by default the simulation's voice.
+            That speaker; by default the simulation's voice.
 
         Raises
         ------
@@ -544,7 +544,7 @@ class Dataset(Sequence[Example]):
 
     @property
     def frame(self) -> pandas.DataFrame:
-        """A data frame with a row for each example; their sound is not loaded."""
+        """A data frame with a row for each example, without sound."""
         import pandas
 
         return pandas.DataFrame(
@@ -563,16 +563,16 @@ class Dataset(Sequence[Example]):
         )
 
     def where(self, keep: Callable[[Example], bool]) -> Dataset:
-        """Return the examples of which a function says so, e.g. ``where(lambda each: "short" in each.tags)``."""
+        """Return the examples for which a function is true, e.g. ``where(lambda each: "short" in each.tags)``."""
         return Dataset((each for each in self if keep(each)), name=self.name)
 
     def sample(self, count: int, *, seed: int = 0) -> Dataset:
-        """Return so many of the examples, by chance and in their order; all where there are fewer."""
+        """Return a random sample of the examples, in their order; all if there are fewer."""
         chosen = sorted(random.Random(seed).sample(range(len(self)), min(count, len(self))))
         return Dataset((self[index] for index in chosen), name=self.name)
 
     def spoken_by(self, speaker: Speaker) -> Dataset:
-        """Return the same, spoken by another speaker; rows that have sound of their own keep it."""
+        """Return the dataset with another speaker; rows with their own sound keep it."""
         return Dataset((replace(each, speaker=speaker) for each in self), name=self.name)
 
     def __getitem__(self, index: Any) -> Any:

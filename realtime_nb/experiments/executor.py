@@ -1,4 +1,4 @@
-"""Work that is handed out a few cells at a time, within a budget, to other processes too."""
+"""Hand out cells to an executor, a few at a time, within a budget; also to other processes."""
 
 from __future__ import annotations
 

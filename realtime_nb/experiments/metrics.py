@@ -1,4 +1,4 @@
-"""What is measured of every answer, and of a scenario's turns."""
+"""The measures of every answer, and of a scenario's turns."""
 
 from __future__ import annotations
 
@@ -20,51 +20,54 @@ from .talk import Exchange, Talk
 
 # --- What is measured of every answer: words, time, tokens, dollars ---------------------------------------------------
 #
-# =================================
-# ===================================================================================== ``wer``, ``cer``
-#  ``(S + D + I) / N`` of the words, or characters, that the system wrote down, against
-#                                   the reference, however they are written (`realtime_nb.speech.words.error_rates`); of
-# a
-#                                   scenario, over all of its turns together. 1 where it wrote down nothing; none where
-#                                   nobody writes down, or the reference is empty.
-# ``latency_first_audio_ms``        From the end of the person's turn to the first audio, silent or not.
-# ``latency_first_audible_ms``      To its first sample above -60 dB of full scale, as if it were played as it comes
-#                                   (cookbook: ``latency_first_audio_ms``, which counts silence as well).
-# ``latency_response_done_ms``      To the end of the last response, calls of tools and what follows them included.
-# ``turn_gap_ms``                   From the person's last audible sample to the answer's first; the silence at the
-# clip's
-#                                   end counts (τ-Voice: response latency; Full-Duplex-Bench: latency of smooth turn
-#                                   taking). Below 0 where the session answers before the person is done, which only an
-#                                   open microphone can show: a clip is sent faster than it sounds.
-# ``cost_usd``                      All that the system billed, writing down the person's words included: the cost of
-# one
-#                                   task. Of judges and simulated users: ``judge_cost_usd``, ``user_cost_usd``.
-# ``cost_at_most_usd``              Where the server told too little: the most that ``cost_usd`` can be. `None` where
-#                                   nobody can tell; ``cost_remarks`` says why. A budget counts it.
-# ``cost_per_minute_usd``           ``cost_usd`` over the minutes that both sides speak.
-# ``cost_per_task_usd``             In summaries: the sum of ``cost_usd`` over the number of tasks that came out right.
-# ``task_success``                  1 where all that the dataset expects came about: the calls of tools, their
-# arguments,
-#                                   and the keywords of each turn; 0 otherwise (τ-bench: the task's reward).
-# ``response_rate``                 Of a scenario's turns, backchannels left out, how many got an answer at all
-# (τ-Voice). ``interruption_stop_ms``          From the first audible sample of what the person says into an answer
-# until that falls
-#                                   silent (Full-Duplex-Bench v1.5: stop latency), on the microphone's clock, to 20 ms;
-#                                   of a scenario the mean over the interruptions that were yielded to.
-# ``yield_rate``                    Of the turns that were spoken into an answer, how many made it fall silent within 2
-# s
-#                                   (τ-Voice: yield rate; the bound is ours).
-# ``false_barge_in_rate``           Of the backchannels spoken into an answer, how many made it fall silent before the
-#                                   person spoke again (Full-Duplex-Bench v1.5: user backchannel; τ-Voice: selectivity).
-# ``heard_fraction``                Of the audio that was made, how much was heard: ``Σ heard_ms / Σ audio_ms`` over the
-#                                   answers of which somebody told.
-# ``wasted_usd``                    What the rest cost; see `realtime_nb.Costs`.
-# ``voice_pitch_hz``, …             How answers sound, with `Voice` among the graders; formulas and sources in
-#                                   `realtime_nb.measure_voice`.
-# =================================
-# =====================================================================================
+# ``wer``, ``cer``
+#     ``(S + D + I) / N`` of the words, or characters, that the system wrote down, against the reference, however they
+#     are written (`realtime_nb.speech.words.error_rates`); for a scenario, over all its turns together. 1 if it wrote
+#     down nothing; none if nobody writes down, or the reference is empty.
+# ``latency_first_audio_ms``
+#     From the end of the person's turn to the first audio, silent or not.
+# ``latency_first_audible_ms``
+#     To its first sample above -60 dB of full scale, as if it were played as it comes (cookbook:
+#     ``latency_first_audio_ms``, which counts silence as well).
+# ``latency_response_done_ms``
+#     To the end of the last response, including calls of tools and what follows them.
+# ``turn_gap_ms``
+#     From the person's last audible sample to the answer's first; the silence at the clip's end counts (τ-Voice:
+#     response latency; Full-Duplex-Bench: latency of smooth turn taking). Below 0 if the session answers before the
+#     person is done, which only an open microphone can show: a clip is sent faster than it sounds.
+# ``cost_usd``
+#     All that the system billed, including transcription of the person: the cost of one task. For judges and simulated
+#     users: ``judge_cost_usd``, ``user_cost_usd``.
+# ``cost_at_most_usd``
+#     If the server reported too little: the most that ``cost_usd`` can be. `None` if not known; ``cost_remarks`` says
+#     why. A budget counts it.
+# ``cost_per_minute_usd``
+#     ``cost_usd`` over the minutes that both sides speak.
+# ``cost_per_task_usd``
+#     In summaries: the sum of ``cost_usd`` over the number of tasks that came out right.
+# ``task_success``
+#     1 if all that the dataset expects happened: the calls of tools, their arguments, and the keywords of each turn;
+#     0 otherwise (τ-bench: the task's reward).
+# ``response_rate``
+#     The share of a scenario's turns, without backchannels, that got an answer at all (τ-Voice).
+# ``interruption_stop_ms``
+#     From the first audible sample of what the person says into an answer until that falls silent (Full-Duplex-Bench
+#     v1.5: stop latency), on the microphone's clock, to 20 ms; for a scenario the mean over the interruptions that the
+#     answer yielded to.
+# ``yield_rate``
+#     The share of turns spoken into an answer that made it fall silent within 2 s (τ-Voice: yield rate; the bound is
+#     ours).
+# ``false_barge_in_rate``
+#     The share of backchannels spoken into an answer that made it fall silent before the person spoke again
+#     (Full-Duplex-Bench v1.5: user backchannel; τ-Voice: selectivity).
+# ``heard_fraction``
+#     The share of the audio made that was heard: ``Σ heard_ms / Σ audio_ms`` over the answers that report it.
+# ``wasted_usd``
+#     The cost of the rest; see `realtime_nb.Costs`.
+# ``voice_pitch_hz``, …
+#     How answers sound, with `Voice` among the graders; formulas and sources in `realtime_nb.measure_voice`.
 #
-# Where a button is pressed to interrupt, nobody yields: there are no such figures. Sources: τ-Voice, arXiv 2603.13686;
+# If a button is pressed to interrupt, nobody yields: there are no such figures. Sources: τ-Voice, arXiv 2603.13686;
 # Full-Duplex-Bench, arXiv 2503.04721, and v1.5, arXiv 2507.23159; OpenAI cookbook, ``examples/evals/realtime_evals``.
 
 #: What results sum up, in this order, beside grades.

@@ -1,4 +1,4 @@
-"""Results as pictures that one could print: ``results.plot.latency()``, ``.cost()``, ``.grades()``."""
+"""Results as pictures for print: ``results.plot.latency()``, ``.cost()``, ``.grades()``."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Plots:
     def latency(
         self, measure: str = "latency_first_audible_ms", *, by: str | Sequence[str] = _BY, seed: int = 0
     ) -> Plot:
-        """Draw how long answers take: each of them, the medians with 95 % intervals, the 95th percentiles.
+        """Draw how long answers take: each answer, medians with 95 % intervals, and 95th percentiles.
 
         Parameters
         ----------
@@ -173,9 +173,9 @@ class Plots:
         return Plot(self._results, [measure], by, "median", dots=True, seed=seed)
 
     def cost(self, measure: str = "cost_usd", *, by: str | Sequence[str] = _BY, seed: int = 0) -> Plot:
-        """Draw what answers cost: each of them, the means with 95 % intervals, the 95th percentiles.
+        """Draw what answers cost: each answer, means with 95 % intervals, and 95th percentiles.
 
-        Where all of them are free, as the local voice is, the tokens that they took.
+        If all are free, as with the local voice, it draws their tokens.
 
         Parameters
         ----------

@@ -126,14 +126,14 @@ class Results:
     def summary(
         self, by: str | Sequence[str] = "system", *, baseline: str | None = None, seed: int = 0
     ) -> pandas.DataFrame:
-        """Return what each group's measures come to, and how far it is from a baseline.
+        """Summarise the measures of each group, and compare it with a baseline.
 
         Parameters
         ----------
         by : str or sequence of str, default "system"
             Columns that make the groups, e.g. ``("system", "condition")`` or ``"tags"``.
         baseline : optional
-            A value of the first of these; by default the first that there is.
+            A value of the first column; by default its first value.
         seed : int, default 0
             Of the resampling.
 
@@ -143,8 +143,8 @@ class Results:
             A row for each group and measure, in the order of the run: ``count``; ``mean`` and its 95 % interval
             ``mean_low`` and ``mean_high``; ``median``, ``p95``; ``difference`` of the mean to the group that differs in
             the first column alone, its 95 % interval ``low`` and ``high``, effect size ``effect``, and ``pairs``, the
-            number of examples in it. Where answers failed, ``completed`` is the share that did not; their cost counts,
-            and nothing else of them.
+            number of examples in it. If answers failed, ``completed`` is the share that did not; of failed ones only
+            the cost counts.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class Results:
 
     @property
     def plot(self) -> Plots:
-        """Pictures that one could print: ``plot.latency()``, ``plot.cost()``, ``plot.grades()``."""
+        """Pictures for print: ``plot.latency()``, ``plot.cost()``, ``plot.grades()``."""
         return Plots(self)
 
     def compare(self, other: Results, *, by: str | Sequence[str] = "system", seed: int = 0) -> RunComparison:
@@ -184,7 +184,7 @@ class Results:
         Parameters
         ----------
         other : Results
-            What is compared with this.
+            The run to compare with this one.
         by : str or sequence of str, default "system"
             Columns that make the groups, e.g. ``("system", "condition")``.
         seed : int, default 0
@@ -193,9 +193,9 @@ class Results:
         Returns
         -------
         comparison : RunComparison
-            Differences (the other's less this one's) of what both have, with intervals and effect sizes, as its
-            ``frame``, as a picture (``plot``), and what else is not the same (``remarks``). Examples and conditions
-            that are not what they were are left out.
+            Differences (the other's less this one's) of what both have, with intervals and effect sizes: as its
+            ``frame``, as a picture (``plot``), and other differences as ``remarks``. Changed examples and conditions
+            are left out.
 
         Raises
         ------
@@ -220,13 +220,13 @@ class Results:
     def table(
         self, *measures: str, by: str | Sequence[str] = ("system", "condition"), seed: int = 0
     ) -> pandas.DataFrame:
-        """Return a table that one could print: a line for each group, each figure with its 95 % interval.
+        """Return a table for print: a line for each group, each figure with its 95 % interval.
 
         Parameters
         ----------
         *measures : str
-            Which; by default what was graded, word errors, the first audible sample and the cost. Measures of time are
-            told by their median and 95th percentile, others by their mean.
+            Which; by default what was graded, word errors, the first audible sample and the cost. Measures of time show
+            their median and 95th percentile, others their mean.
         by : str or sequence of str, default ("system", "condition")
             Columns that make the lines.
         seed : int, default 0
@@ -268,10 +268,10 @@ class Results:
         audio_mb: float = 6.0,
         seed: int = 0,
     ) -> Path:
-        """Write it all as one page of HTML that stands alone: it needs no network, no scripts, and prints well.
+        """Write a report as one HTML page: it needs no network and no scripts, and prints well.
 
-        What was run, with its settings, versions and prices' dates; sums and differences with intervals; pictures; what
-        failed; some answers to be listened to; all answers; and what may not be concluded.
+        It shows what was run, with settings, versions and dates of prices; sums and differences with intervals;
+        pictures; failures; some answers to listen to; all answers; and what you may not conclude.
 
         Parameters
         ----------
@@ -280,9 +280,9 @@ class Results:
         title : str, optional
             By default the dataset's name and the day.
         examples : int, default 5
-            How many examples, taken by chance, can be listened to, with the answers of all systems.
+            How many random examples you can listen to, with the answers of all systems.
         audio_mb : float, default 6.0
-            Megabytes of sound in the page at most; it says what is left out.
+            Megabytes of sound in the page at most; the page says what is left out.
         seed : int, default 0
             Of the resampling and of the choice of examples.
 
@@ -324,7 +324,7 @@ class Results:
         return target
 
     def show(self, row: int | str | pandas.Series) -> Reply | Conversation:
-        """Return an answer's own record, as its session had it: it plays, reads, and says what it took.
+        """Return the record of an answer, as its session had it: it plays, reads, and shows its usage.
 
         Parameters
         ----------
@@ -334,12 +334,12 @@ class Results:
         Returns
         -------
         record : Reply or Conversation
-            The last reply; the conversation of a scenario, or where there was no reply.
+            The last reply; for a scenario, or if there was no reply, the conversation.
 
         Raises
         ------
         SettingsError
-            If there is no such row, or nothing came of it; the message says why.
+            If there is no such row, or it has no answer; the message says why.
 
         Warns
         -----
@@ -373,17 +373,17 @@ class Results:
         return folder / "recordings" / cell_id
 
     def save(self, path: str | Path) -> Results:
-        """Write the run into another folder, with what the disk of its own did not take; or there, once there is room.
+        """Write the run into another folder, with what its own disk had no room for; or there, once there is room.
 
         Parameters
         ----------
         path : str or Path
-            The folder: a new one, or that of the run.
+            A new folder, or the run's.
 
         Returns
         -------
         results : Results
-            Of that folder, with which ``run(…, out=path, resume=True)`` goes on.
+            The results in that folder; ``run(…, out=path, resume=True)`` goes on with it.
 
         Raises
         ------

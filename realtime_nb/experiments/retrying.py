@@ -1,4 +1,4 @@
-"""What may be asked again because time may heal it, and what a row says of that."""
+"""Ask again after errors that pass with time, and record that in the row."""
 
 from __future__ import annotations
 

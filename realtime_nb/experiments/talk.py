@@ -1,4 +1,4 @@
-"""Who has a scenario's conversation with a session, at which pace, and what was said."""
+"""Hold a scenario's conversation with a session, at a pace, and record what was said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other turn detection would have made of a sound: the local server's detector, offline."""
+"""Compare settings of turn detection on a sound: the local server's detector, offline."""
 
 from __future__ import annotations
 
@@ -159,29 +159,29 @@ def compare_turn_detection(
     baseline: str | None = None,
     pause_ms: float = 1000.0,
 ) -> TurnDetectionComparison:
-    """Tell where other turn detection would have cut a sound: what it wins in time, and what it clips.
+    """Compare where settings of turn detection cut a sound: the time they win, and the speech they clip.
 
-    Nothing is sent anywhere: the local server's turn detection listens to the sound again, many times faster than it
-    sounds.
+    Nothing is sent anywhere: the local server's turn detection listens to the sound again, many times faster than real
+    time.
 
     Parameters
     ----------
     source : AudioClip, Recording, Dataset, Results, or several clips
-        What is listened to: a clip; the person's side of a recording, such as ``session.save(path)`` returns; each
-        clip of a dataset; what was sent in each cell of a run, conditions included; or clips in a sequence or by name.
+        The sound: a clip; the person's side of a recording, such as ``session.save(path)`` returns; each clip of a
+        dataset; what was sent in each cell of a run, conditions included; or clips in a sequence or by name.
     turn_detection : mapping or sequence
-        Settings as a session takes them, with names or without: ``"server_vad"``, ``"semantic_vad"``, or mappings of
+        Settings as for a session, with or without names: ``"server_vad"``, ``"semantic_vad"``, or mappings of
         the API's fields, such as ``{"silence_duration_ms": 300, "threshold": 0.6, "prefix_padding_ms": 200}`` or
         ``{"type": "semantic_vad", "eagerness": "high"}``. By default, silences of 200 to 1000 ms.
     turns : sequence of (float, float), mapping, or "recorded", optional
-        Where the turns really are, in seconds: start and end of each, pauses inside included; by the clip's name where
-        there are several. ``"recorded"`` are a recording's turns as they were cut then. By default they are found: see
-        Notes.
+        Where the turns really are, in seconds: start and end of each, pauses inside included; by the clip's name if
+        there are several. ``"recorded"`` takes a recording's turns as they were cut then. By default they are found:
+        see Notes.
     baseline : str, optional
         The setting against which time is won or lost; by default that of the recording, else the API's default where
         it is among them, else the first.
     pause_ms : float, default 1000.0
-        Longest pause within a turn, where turns are found: after a longer one the person is taken to begin anew.
+        Longest pause within a turn, if turns are found: after a longer one a new turn begins.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def compare_turn_detection(
     Raises
     ------
     SettingsError
-        If a setting is none that the API takes, or `turns` does not fit the source.
+        If the API does not accept a setting, or `turns` does not fit the source.
     AudioError
         If nobody speaks.
     MissingExtra
@@ -200,8 +200,8 @@ def compare_turn_detection(
 
     Notes
     -----
-    OpenAI's own detector is another: it may cut elsewhere, and ``threshold`` need not mean the same in both. What a
-    pause of a certain length does to a turn is plain arithmetic, and holds for both.
+    OpenAI's own detector is a different one: it may cut elsewhere, and ``threshold`` need not mean the same in both.
+    The effect of a pause on a turn is plain arithmetic, and the same for both.
 
     Speech is what the Silero network (version 5) takes for it at 0.5, with its edges moved to those of loudness
     (`realtime_nb.media.activity`) where they are near. In clean sound these lie within 30 ms of the truth (measured),

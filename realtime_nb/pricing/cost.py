@@ -1,4 +1,4 @@
-"""From what was taken to what it costs. Without a price for all of it, the cost is unknown, never guessed."""
+"""Turn usage into cost. If any price is missing, the cost is unknown, never guessed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a conversation will cost, from how long both sides speak: an estimate, and why it grows."""
+"""Estimate what a conversation will cost, from how long both sides speak."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CACHED_FROM = 1_024
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate(Record):
-    """What a conversation of so many turns will cost; made by `estimate`.
+    """The estimated cost of a conversation; made by `estimate`.
 
     Examples
     --------
@@ -41,23 +41,23 @@ class Estimate(Record):
     minutes_in: float
     minutes_out: float
     usages: tuple[Usage, ...]
-    """The tokens of each turn, with everything cached that can be."""
+    """The tokens of each turn, if everything is cached that can be."""
     dropped_from: int | None = None
     """The first turn that cannot read the whole conversation any more; `None` if all can."""
 
     @cached_property
     def turns_usd(self) -> list[float]:
-        """What each turn costs, with everything cached that can be."""
+        """The cost of each turn, if everything is cached that can be."""
         return [_usd(usage, self.model) for usage in self.usages]
 
     @property
     def total_usd(self) -> float:
-        """What all turns cost, with everything cached that can be: the least."""
+        """The lowest cost of all turns: everything is cached that can be."""
         return sum(self.turns_usd)
 
     @property
     def uncached_usd(self) -> float:
-        """What all turns cost if nothing is cached: the most."""
+        """The highest cost of all turns: nothing is cached."""
         return sum(_usd(_without_cache(usage), self.model) for usage in self.usages)
 
     @property
@@ -125,7 +125,7 @@ def estimate(
     turns : int, default 10
         How many times the person and the model speak.
     instruction_tokens : int, default 100
-        What the instructions and the tools take.
+        Tokens of the instructions and the tools.
 
     Returns
     -------

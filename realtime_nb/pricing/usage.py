@@ -1,4 +1,4 @@
-"""What a reply took: its tokens, by what they are billed as."""
+"""The usage of a reply: its tokens, by how they are billed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from ..display import Record
 
 _KINDS = ("text", "audio", "image")
-#: No model takes more for one answer, by far.
+#: Far more than any model takes for one answer.
 _MOST = 10**8
 #: What tokens are billed as: read anew, read from the cache, or made.
 BILLED = (
