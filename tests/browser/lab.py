@@ -149,9 +149,12 @@ class OpenNotebook:
             """async (expression) => {
               const { kernel } = window.jupyterapp.shell.currentWidget.context.sessionContext.session;
               const code = { code: "", silent: true, store_history: false, user_expressions: { value: expression } };
-              // A kernel can lose a reply (seen on 7.3.0, twice in some hundred notebooks): nobody may wait for ever.
-              const late = new Promise((resolve) => setTimeout(resolve, 15_000));
-              const reply = await Promise.race([kernel.requestExecute(code).done, late]);
+              // A kernel can lose a request (7.0 to 7.3 do, see install_kernels.py): nobody may wait for ever.
+              const late = new Promise((resolve) => setTimeout(resolve, 25_000));
+              const request = kernel.requestExecute(code);
+              // Not `done`, which waits for the news that the kernel is idle as well.
+              const replied = new Promise((resolve) => { request.onReply = resolve; });
+              const reply = await Promise.race([replied, late]);
               if (!reply) return null;
               const { value } = reply.content.user_expressions;
               return value.status === "ok" ? value.data["text/plain"] : `"${value.ename}: ${value.evalue}"`;
