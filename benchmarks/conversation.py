@@ -157,7 +157,7 @@ def measure_panel() -> dict[str, float]:
     from realtime_nb.protocol import events as ev
     from realtime_nb.sessions.budget import SessionBounds, Watch
     from realtime_nb.sessions.event_log import Journal
-    from realtime_nb.widgets.panel_link import Line
+    from realtime_nb.widgets.panel_link import PanelLink
 
     sound, took = voice(), {}
 
@@ -185,8 +185,8 @@ def measure_panel() -> dict[str, float]:
         road = SimpleNamespace(kind="direct", send=lambda message, urgent=False: sent.append(json.dumps(message)))
         Watch(journal, own, lambda error: asyncio.sleep(0))
         # Builds differ in what a line asks for.
-        hooks = [name for name in inspect.signature(Line).parameters if name == "watch" or name.startswith("on_")]
-        line = Line(session, road, **dict.fromkeys(hooks, lambda *told: None))
+        hooks = [name for name in inspect.signature(PanelLink).parameters if name == "watch" or name.startswith("on_")]
+        line = PanelLink(session, road, **dict.fromkeys(hooks, lambda *told: None))
         journal.note("received", ev.decode_server(json.dumps({"type": "session.created", "session": SETTINGS})))
         for number in range(turns // 2):
             for _, event in exchange(number, sound):

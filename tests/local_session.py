@@ -13,7 +13,7 @@ from typing import Any
 from realtime_nb.local.brains.rule_brain import RuleBrain
 from realtime_nb.local.faults import FaultyOutbox, with_faults
 from realtime_nb.local.realtime.outbox import Outbox
-from realtime_nb.local.realtime.session import Parts, RealtimeSession
+from realtime_nb.local.realtime.session import Parts, ServerSession
 from realtime_nb.local.realtime.session_settings import SessionSettings
 from realtime_nb.local.synthesis.synthesizer import VOICES, Speech, Synthesizer
 
@@ -61,7 +61,7 @@ class SteadyVoice:
             at_ms, step_ms = end_ms, 200
 
 
-class ScriptedEars:
+class ScriptedRecognizer:
     """Hears what it is told to, one text an utterance; the last for ever."""
 
     is_overloaded = False
@@ -101,13 +101,13 @@ class Client:
         *,
         brain: Any = None,
         voice: Any = None,
-        ears: Any = None,
+        recognizer: Any = None,
         transcription: bool = False,
         faults: Sequence[str] = (),
     ):
         brain = brain or RuleBrain()
-        self.ears = ears or ScriptedEars()
-        parts = Parts(brain, voice or SteadyVoice(), self.ears)
+        self.recognizer = recognizer or ScriptedRecognizer()
+        parts = Parts(brain, voice or SteadyVoice(), self.recognizer)
         settings = SessionSettings(
             session_id="sess_1",
             model="" if transcription else "local-rules",
@@ -117,7 +117,7 @@ class Client:
             voices=VOICES,
         )
         self.outbox = FaultyOutbox(faults) if faults else Outbox()
-        self.session = RealtimeSession(settings, with_faults(parts, faults), self.outbox)
+        self.session = ServerSession(settings, with_faults(parts, faults), self.outbox)
         self.events: list[dict[str, Any]] = []
         self.times: list[float] = []
         self._changed = asyncio.Event()

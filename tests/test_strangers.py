@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from realtime_nb.local.server import LocalServer
 from realtime_nb.loop import submit
 from realtime_nb.strangers import FewLines, Strangers
-from realtime_nb.widgets.road import Door, Road
+from realtime_nb.widgets.road import Road, RoadServer
 
 UPGRADE = (
     "GET /v1/realtime?model=local-rules HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -171,7 +171,7 @@ def test_the_last_line_says_that_there_were_more():
 # --- the session's audio bridge ---------------------------------------------------------------------------------------
 
 
-async def end(door: Door) -> None:
+async def end(door: RoadServer) -> None:
     door._server.close()
     await door._server.wait_closed()
 
@@ -179,7 +179,7 @@ async def end(door: Door) -> None:
 @contextlib.contextmanager
 def bridge(strangers: Strangers):
     road = Road(on_message=lambda message: None, on_error=lambda error: None)
-    door = Door(strangers)
+    door = RoadServer(strangers)
     submit(door.add(road)).result(timeout=10)
     try:
         yield door.port, road.token

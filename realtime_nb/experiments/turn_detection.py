@@ -21,7 +21,7 @@ from .results import Results
 from .scenario import Scenario
 
 if TYPE_CHECKING:
-    from ..local.recognition.recognizer import LocalEars
+    from ..local.recognition.recognizer import SharedRecognizer
 
 
 # --- Words for turn detection that goes by them: the local recogniser, started when it is first needed ----------------
@@ -36,7 +36,7 @@ class Recognised:
     def __init__(self, session: dict[str, Any] | None = None):
         session = session or {}
         self._instructions, self._tools = session.get("instructions") or "", session.get("tools") or []
-        self._ears: LocalEars | None = None
+        self._recognizer: SharedRecognizer | None = None
         self._expected: Any = None
         self._words: dict[bytes, str] = {}
 
@@ -46,8 +46,8 @@ class Recognised:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._ears is not None:
-            self._ears.close()
+        if self._recognizer is not None:
+            self._recognizer.close()
 
     def __call__(self, pcm16k: bytes) -> str:
         """Return the words of an utterance, PCM16 at 16 kHz."""
@@ -56,16 +56,16 @@ class Recognised:
         return self._words[pcm16k]
 
     async def _recognize(self, pcm16k: bytes) -> str:
-        if self._ears is None:
+        if self._recognizer is None:
             from ..local.brains.rule_brain import RuleBrain
-            from ..local.recognition.recognizer import LocalEars
+            from ..local.recognition.recognizer import SharedRecognizer
 
-            self._ears = LocalEars()
-            self._expected = await self._ears.expect(
+            self._recognizer = SharedRecognizer()
+            self._expected = await self._recognizer.expect(
                 instructions=self._instructions, tools=self._tools, sentences=RuleBrain.vocabulary
             )
-            await self._ears.warm_up(RuleBrain.vocabulary)
-        return await self._ears.recognize(pcm16k, self._expected)
+            await self._recognizer.warm_up(RuleBrain.vocabulary)
+        return await self._recognizer.recognize(pcm16k, self._expected)
 
 
 # --- What turn detection listens to again: a source's clips by name, and what is known of the turns in them -----------
@@ -246,7 +246,7 @@ def compare_turn_detection(
             engine = heard.engine
             speech = _speech(clip, heard) if clean is None else _speech(clean, HeardSound(clean.to_pcm16(24_000)))
             spoken = _spoken(speech, labels.get(name), math.inf if is_one_turn else pause_ms)
-            found = {each: heard.turns(given, hear=_ears(given, hear)) for each, given in settings.items()}
+            found = {each: heard.turns(given, hear=_recognizer(given, hear)) for each, given in settings.items()}
             found = ({_RECORDED: recorded} if recorded else {}) | found
             cuts = {each: match(spoken, cut) for each, cut in found.items()}
             sounds.append(Listened(name, clip, tuple(spoken), cuts, _answers(recording)))
@@ -266,7 +266,7 @@ def _speech(clip: AudioClip, heard: HeardSound) -> list[Span]:
     return speech_of(heard.probabilities, [(start_s * 1000, end_s * 1000) for start_s, end_s in speech_spans(clip)])
 
 
-def _ears(given: Mapping[str, Any], hear: Callable[[bytes], str]) -> Callable[[bytes], str] | None:
+def _recognizer(given: Mapping[str, Any], hear: Callable[[bytes], str]) -> Callable[[bytes], str] | None:
     """Return what writes down the words, where the setting goes by them: it is most of the work then."""
     return hear if given["type"] == "semantic_vad" else None
 

@@ -72,13 +72,13 @@ class Trial:
 
     async def recognize(self) -> str:
         """Let pocketsphinx write down what was said."""
-        from .recognition.recognizer import LocalEars
+        from .recognition.recognizer import SharedRecognizer
 
-        ears = LocalEars(open_vocabulary=False)
+        recognizer = SharedRecognizer(open_vocabulary=False)
         try:
-            heard = await ears.recognize(self.pcm, await ears.expect(sentences=[SENTENCE]))
+            heard = await recognizer.recognize(self.pcm, await recognizer.expect(sentences=[SENTENCE]))
         finally:
-            ears.close()
+            recognizer.close()
         if self.spoken and not heard:
             raise Fault(f"pocketsphinx heard nothing in {SENTENCE!r}")
         return f"heard {heard!r}"

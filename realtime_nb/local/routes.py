@@ -29,7 +29,7 @@ def http_routes(parts: Parts, keys: EphemeralKeys, *, audio_lifetime_s: float = 
     models = ModelsEndpoint(parts)
     posts: dict[str, Handler] = {
         "/chat/completions": chat.post,
-        "/audio/transcriptions": TranscriptionEndpoint(parts.ears, parts.brain).post,
+        "/audio/transcriptions": TranscriptionEndpoint(parts.recognizer, parts.brain).post,
         "/audio/speech": SpeechEndpoint(parts.voice).post,
         "/realtime/client_secrets": ClientSecretEndpoint(parts, keys).post,
         "/moderations": moderations.post,

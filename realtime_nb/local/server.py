@@ -34,8 +34,8 @@ from .endpoints.http_body import not_found, wrong_method
 from .faults import with_faults
 from .realtime.session import Parts
 from .realtime.session_settings import LIFETIME_S
-from .realtime.socket import Door
-from .recognition.recognizer import LocalEars
+from .realtime.socket import RealtimeSocket
+from .recognition.recognizer import SharedRecognizer
 from .routes import http_routes
 from .synthesis.synthesizer import Synthesizer
 
@@ -89,11 +89,13 @@ def create_app(
 
     `host`: where the application is reached; on loopback, requests to other names are refused.
     """
-    door = Door(parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s, lifetime_turns=lifetime_turns)
+    realtime_socket = RealtimeSocket(
+        parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s, lifetime_turns=lifetime_turns
+    )
     keys = EphemeralKeys()
     return Starlette(
         routes=[
-            *(WebSocketRoute(path, door.connect) for path in REALTIME_PATHS),
+            *(WebSocketRoute(path, realtime_socket.connect) for path in REALTIME_PATHS),
             *http_routes(with_faults(parts, faults), keys, audio_lifetime_s=audio_lifetime_s),
         ],
         middleware=[
@@ -111,18 +113,18 @@ def create_app(
 
 @contextlib.asynccontextmanager
 async def local_parts(brain: Brain | None = None, *, open_vocabulary: bool = True) -> AsyncGenerator[Parts, None]:
-    """Hold a brain, a voice and ears for a server's lifetime; they get ready in the background."""
+    """Hold a brain, a voice and a recognizer for a server's lifetime; they get ready in the background."""
     async with Synthesizer() as voice:
         others: list[Brain] = [RuleBrain(), ScriptBrain()]
         brain = brain or others[0]
-        ears = LocalEars(open_vocabulary=open_vocabulary)
-        warming = asyncio.create_task(ears.warm_up(brain.vocabulary))
+        recognizer = SharedRecognizer(open_vocabulary=open_vocabulary)
+        warming = asyncio.create_task(recognizer.warm_up(brain.vocabulary))
         try:
-            yield Parts(brain, voice, ears, {other.name: other for other in (*others, brain)})
+            yield Parts(brain, voice, recognizer, {other.name: other for other in (*others, brain)})
         finally:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
-            ears.close()
+            recognizer.close()
 
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:

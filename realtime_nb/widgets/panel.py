@@ -14,7 +14,7 @@ from ..terminal import printable
 from .base import BaseWidget, Outputs, static_text
 from .camera import Camera
 from .microphone import StreamTraits, checked_stream
-from .panel_link import Line
+from .panel_link import PanelLink
 from .road import Frame
 
 #: The panel of each session: running a cell again makes a new one, and the old one must close. A panel holds its
@@ -123,7 +123,7 @@ class VoicePanel(StreamTraits, BaseWidget):
             note={"text/plain": _ENDED, "text/html": f"<p>{_ENDED}</p>"},
             on_error=self._show_error,
         )
-        self.line = Line(
+        self.line = PanelLink(
             session,
             self._road,
             watch=self._watch,

@@ -40,7 +40,7 @@ _SOUND = ("response.output_audio.delta", "response.output_audio.done")
 _ALIGN_AT = ("session.state", "input_audio_buffer.speech_started", "response.created")
 
 
-class Line:
+class PanelLink:
     """Connects one session with one page."""
 
     def __init__(

@@ -1,9 +1,9 @@
 """The channel for audio between a notebook's browser and the kernel.
 
-One small WebSocket server on the I/O thread, the `Door`, serves the whole kernel on a loopback port. Each widget has a
-`Road` through it, known by a token in the path. A browser connects directly if its page is on loopback, or through
-jupyter-server-proxy if the kernel is elsewhere. If no socket is possible, the same messages go over the widget comm in
-bundles. The browser chooses, and its ``hello`` says which way it took.
+One small WebSocket server on the I/O thread, the `RoadServer`, serves the whole kernel on a loopback port. Each widget
+has a `Road` through it, known by a token in the path. A browser connects directly if its page is on loopback, or
+through jupyter-server-proxy if the kernel is elsewhere. If no socket is possible, the same messages go over the widget
+comm in bundles. The browser chooses, and its ``hello`` says which way it took.
 
 Messages are the same on all three. Controls are JSON objects with a ``kind``, sent as text. Audio is binary, one
 `Frame` a message, and so is a camera's `Shot`; little-endian:
@@ -146,7 +146,7 @@ def decode_message(data: str | bytes) -> Message:
     return control
 
 
-class _Connection(ServerConnection):
+class _RoadConnection(ServerConnection):
     """A connection that counts as a stranger until its request shows a road's token."""
 
     strangers: Strangers
@@ -156,7 +156,7 @@ class _Connection(ServerConnection):
         self.strangers.arrived(self.transport)
 
 
-class Door:
+class RoadServer:
     """The WebSocket server for all roads of this kernel. Runs on the I/O thread."""
 
     def __init__(self, strangers: Strangers | None = None) -> None:
@@ -198,14 +198,14 @@ class Door:
         return next((r for r in self._roads.values() if hmac.compare_digest(r.token.encode(), token)), None)
 
     def _connection(self, *args: Any, **options: Any) -> ServerConnection:
-        connection = _Connection(*args, **options)
+        connection = _RoadConnection(*args, **options)
         connection.strangers = self._strangers
         return connection
 
     def _check(self, connection: ServerConnection, request: Request) -> Response | None:
         # Any web page can reach a loopback port, so the token and the origin must both be right.
         if self._road_for(request.path) is None or not self.allows(request.headers.get("Origin")):
-            return connection.respond(HTTPStatus.FORBIDDEN, "This door opens to its own notebook only.\n")
+            return connection.respond(HTTPStatus.FORBIDDEN, "This address opens to its own notebook only.\n")
         self._strangers.known(connection.remote_address[:2])
         return None
 
@@ -247,17 +247,17 @@ class Road:
         self._bundle_timer: asyncio.TimerHandle | None = None
         self._bundle_sent_s = 0.0
         self._loop = io_loop()
-        self._door = submit(self._open()).result(timeout=10)
+        self._server = submit(self._open()).result(timeout=10)
 
-    async def _open(self) -> Door:
-        door = _door()
-        await door.add(self)
-        return door
+    async def _open(self) -> RoadServer:
+        server = _road_server()
+        await server.add(self)
+        return server
 
     @property
     def address(self) -> dict[str, Any]:
-        """Where the page finds the door: ``port`` and ``token``."""
-        return {"port": self._door.port, "token": self.token}
+        """Where the page finds the server: ``port`` and ``token``."""
+        return {"port": self._server.port, "token": self.token}
 
     def send(self, message: Frame | dict[str, Any], *, urgent: bool = False) -> None:
         """Send a message to the page. Never blocks; any thread.
@@ -278,7 +278,7 @@ class Road:
         call_soon(self._close)
 
     def _close(self) -> None:
-        self._door.remove(self)
+        self._server.remove(self)
         self._hang_up(1000)
         self.kind = ""
         self._hand_on({"kind": "gone"})
@@ -306,7 +306,7 @@ class Road:
             if isinstance(message, dict) and message["kind"] == "origin":
                 # Only the comm is Jupyter's own, authenticated channel; a socket cannot widen the list.
                 if connection is None:
-                    self._door.origins.add(str(message["origin"]))
+                    self._server.origins.add(str(message["origin"]))
                 return
             if isinstance(message, dict) and message["kind"] == "hello":
                 self._welcome(str(message["road"]), connection)
@@ -372,11 +372,11 @@ class Road:
 
 
 _closing: set[asyncio.Task[None]] = set()
-_the_door: Door | None = None
+_shared_server: RoadServer | None = None
 
 
-def _door() -> Door:
-    global _the_door
-    if _the_door is None:
-        _the_door = Door()
-    return _the_door
+def _road_server() -> RoadServer:
+    global _shared_server
+    if _shared_server is None:
+        _shared_server = RoadServer()
+    return _shared_server

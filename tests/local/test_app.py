@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from asgi_socket import Socket
-from local_session import ScriptedEars, SteadyVoice
+from local_session import ScriptedRecognizer, SteadyVoice
 from starlette.testclient import TestClient
 
 from realtime_nb.local.__main__ import main
@@ -26,7 +26,7 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 
 def make_app(**options):
     brains = {"local-rules": RuleBrain(), "local-script": ScriptBrain()}
-    parts = Parts(RuleBrain(), SteadyVoice(), ScriptedEars(), brains)
+    parts = Parts(RuleBrain(), SteadyVoice(), ScriptedRecognizer(), brains)
     return create_app(parts, api_key=KEY, **options)
 
 

@@ -9,7 +9,7 @@ import time
 import openai
 import pytest
 from local_http import served
-from local_session import ScriptedEars, SteadyVoice, spoken
+from local_session import ScriptedRecognizer, SteadyVoice, spoken
 from starlette.testclient import TestClient
 
 from realtime_nb.local.brains.rule_brain import RuleBrain
@@ -103,13 +103,13 @@ def test_the_next_turn_refers_to_what_was_said(server):
 
 
 def test_what_was_recognised_once_is_known():
-    ears = ScriptedEars("tell me a joke", "what is three plus four")
-    app = create_app(Parts(RuleBrain(), SteadyVoice(), ears), api_key="k")
+    recognizer = ScriptedRecognizer("tell me a joke", "what is three plus four")
+    app = create_app(Parts(RuleBrain(), SteadyVoice(), recognizer), api_key="k")
     with TestClient(app, base_url="http://127.0.0.1", headers={"api-key": "k"}) as client:
         for messages in ([sounded("One.")], [sounded("One."), sounded("Two.")], [sounded("Two.")]):
             answer = client.post("/v1/chat/completions", json={"model": MODEL, "messages": messages}).json()
     assert answer["choices"][0]["message"]["content"] == ANSWER
-    assert len(ears.utterances) == 2
+    assert len(recognizer.utterances) == 2
 
 
 def test_an_unknown_audio_id_is_told(server):

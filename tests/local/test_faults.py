@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from asgi_socket import Closed, Socket
-from local_session import Client, ScriptedEars, run, silence
+from local_session import Client, ScriptedRecognizer, run, silence
 from test_app import BEARER, make_app
 
 from realtime_nb.local import faults
@@ -15,7 +15,7 @@ TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
 def test_transcripts_come_late():
     async def main():
-        async with Client(faults=[faults.LATE_TRANSCRIPTION], ears=ScriptedEars("hello")) as client:
+        async with Client(faults=[faults.LATE_TRANSCRIPTION], recognizer=ScriptedRecognizer("hello")) as client:
             audio = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
             await client.update(audio=audio)
             await client.append(silence(400))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from local_session import Client, ScriptedEars, run, silence
+from local_session import Client, ScriptedRecognizer, run, silence
 
 from realtime_nb.local.api_errors import ApiError, overloaded
 from realtime_nb.local.realtime.conversation_state import Entry, Part
@@ -19,13 +19,13 @@ def a_turn():
 
 def test_sound_reaches_the_recogniser_at_16_khz_and_the_words_the_item():
     async def main():
-        ears, events = ScriptedEars("good morning"), []
-        hearing = Hearing(ears, (), events.append)
+        recognizer, events = ScriptedRecognizer("good morning"), []
+        hearing = Hearing(recognizer, (), events.append)
         entry, part = a_turn()
         hearing.hear(entry, part, announce=False)
         await hearing.heard([entry])
         assert (part.heard, part.text, entry.said) == ("good morning", "", "good morning")
-        assert len(ears.utterances[0]) == 500 * 32
+        assert len(recognizer.utterances[0]) == 500 * 32
         assert events == []
         await hearing.close()
 
@@ -34,12 +34,12 @@ def test_sound_reaches_the_recogniser_at_16_khz_and_the_words_the_item():
 
 def test_a_good_guess_is_all_that_is_recognised():
     async def main():
-        ears = ScriptedEars("good morning")
-        hearing = Hearing(ears, (), lambda event: None)
+        recognizer = ScriptedRecognizer("good morning")
+        hearing = Hearing(recognizer, (), lambda event: None)
         entry, part = a_turn()
         hearing.hear(entry, part, announce=False, guess=hearing.guess(b"\0\0"))
         await hearing.heard([entry])
-        assert ears.utterances == [b"\0\0"]
+        assert recognizer.utterances == [b"\0\0"]
         await hearing.close()
 
     run(main())
@@ -47,9 +47,9 @@ def test_a_good_guess_is_all_that_is_recognised():
 
 def test_what_there_is_no_room_for_is_told_once():
     async def main():
-        ears = ScriptedEars()
-        ears.error = overloaded("The recogniser is 3.0 s behind; try again in a moment.")
-        hearing = Hearing(ears, (), lambda event: None)
+        recognizer = ScriptedRecognizer()
+        recognizer.error = overloaded("The recogniser is 3.0 s behind; try again in a moment.")
+        hearing = Hearing(recognizer, (), lambda event: None)
         entry, part = a_turn()
         hearing.hear(entry, part, announce=False)
         with pytest.raises(ApiError, match="behind"):
@@ -57,16 +57,16 @@ def test_what_there_is_no_room_for_is_told_once():
         await hearing.heard([entry])
         assert entry.said == ""
         await hearing.close()
-        assert ears.sessions == 0
+        assert recognizer.sessions == 0
 
     run(main())
 
 
 def test_an_overloaded_server_fails_the_turn_and_goes_on_with_the_next():
     async def main():
-        ears = ScriptedEars("hello")
-        ears.error = overloaded("The recogniser is 3.0 s behind; try again in a moment.")
-        async with Client(ears=ears) as client:
+        recognizer = ScriptedRecognizer("hello")
+        recognizer.error = overloaded("The recogniser is 3.0 s behind; try again in a moment.")
+        async with Client(recognizer=recognizer) as client:
             await client.update(audio=MANUAL)
             for status in ("failed", "completed"):
                 await client.append(silence(300))
@@ -78,16 +78,16 @@ def test_an_overloaded_server_fails_the_turn_and_goes_on_with_the_next():
                     assert done["status_details"]["error"]["code"] == "rate_limit_exceeded"
                     failed = client.all("conversation.item.input_audio_transcription.failed")
                     assert failed[0]["error"]["code"] == "rate_limit_exceeded"
-                ears.error = None
+                recognizer.error = None
 
     run(main())
 
 
 def test_silence_is_an_empty_transcript():
     async def main():
-        ears = ScriptedEars()
-        ears.texts = [""]
-        async with Client(ears=ears) as client:
+        recognizer = ScriptedRecognizer()
+        recognizer.texts = [""]
+        async with Client(recognizer=recognizer) as client:
             await client.update(audio=MANUAL)
             await client.append(silence(300))
             await client.send("input_audio_buffer.commit")
@@ -100,7 +100,7 @@ def test_silence_is_an_empty_transcript():
 
 def test_an_utterance_waits_for_what_is_expected():
     async def main():
-        ears, ready = ScriptedEars(), asyncio.Event()
+        recognizer, ready = ScriptedRecognizer(), asyncio.Event()
         heard_with = []
 
         async def expect(**content):
@@ -111,8 +111,8 @@ def test_an_utterance_waits_for_what_is_expected():
             heard_with.append(expected)
             return "hello"
 
-        ears.expect, ears.recognize = expect, recognize
-        async with Client(ears=ears) as client:
+        recognizer.expect, recognizer.recognize = expect, recognize
+        async with Client(recognizer=recognizer) as client:
             await client.update(audio=MANUAL)
             await client.append(silence(300))
             await client.send("input_audio_buffer.commit")

@@ -7,7 +7,7 @@ import base64
 import json
 
 import pytest
-from local_session import Client, ScriptedEars, run, silence, spoken
+from local_session import Client, ScriptedRecognizer, run, silence, spoken
 
 AUDIO_LADDER = [
     "response.created",
@@ -107,7 +107,7 @@ def test_a_text_turn():
 
 def test_a_turn_made_by_hand():
     async def main():
-        async with Client(ears=ScriptedEars("good morning")) as client:
+        async with Client(recognizer=ScriptedRecognizer("good morning")) as client:
             transcription = {"model": "gpt-transcribe"}
             await client.update(audio={"input": {"turn_detection": None, "transcription": transcription}})
             start = len(client.events)
@@ -129,7 +129,7 @@ def test_a_turn_made_by_hand():
 
 def test_a_turn_made_by_the_server():
     async def main():
-        async with Client(ears=ScriptedEars("what can you do")) as client:
+        async with Client(recognizer=ScriptedRecognizer("what can you do")) as client:
             await client.append(silence(400) + spoken("What can you do?") + silence(1000))
             done = await client.until("response.done")
             await client.until("rate_limits.updated")
@@ -146,7 +146,7 @@ def test_a_turn_made_by_the_server():
 
 def test_turn_times_go_on_counting_over_turns():
     async def main():
-        async with Client(ears=ScriptedEars("thanks")) as client:
+        async with Client(recognizer=ScriptedRecognizer("thanks")) as client:
             turn = silence(400) + spoken("Thank you.") + silence(1000)
             for _ in range(2):
                 await client.append(turn)
@@ -192,7 +192,7 @@ def test_a_tool_turn_and_its_answer():
 
 def test_barge_in_closes_the_response_and_the_next_turn_goes_on():
     async def main():
-        async with Client(ears=ScriptedEars("tell me a story", "thank you")) as client:
+        async with Client(recognizer=ScriptedRecognizer("tell me a story", "thank you")) as client:
             await client.append(silence(400) + spoken("Tell me a story.") + silence(800))
             await client.until("response.output_audio.delta")
             start = len(client.events)
@@ -213,7 +213,7 @@ def test_barge_in_closes_the_response_and_the_next_turn_goes_on():
 
 def test_without_interruption_an_answer_goes_on():
     async def main():
-        async with Client(ears=ScriptedEars("tell me a story", "thank you")) as client:
+        async with Client(recognizer=ScriptedRecognizer("tell me a story", "thank you")) as client:
             turn_detection = {"type": "server_vad", "interrupt_response": False}
             await client.update(audio={"input": {"turn_detection": turn_detection}})
             await client.append(silence(400) + spoken("Tell me a story.") + silence(800))
@@ -240,15 +240,15 @@ def test_turns_without_responses():
 
 def test_semantic_turn_detection_waits_for_the_rest_of_a_sentence():
     async def main():
-        ears = ScriptedEars("i would like to")
-        async with Client(ears=ears) as client:
+        recognizer = ScriptedRecognizer("i would like to")
+        async with Client(recognizer=recognizer) as client:
             turn_detection = {"type": "semantic_vad", "eagerness": "high"}
             await client.update(audio={"input": {"turn_detection": turn_detection}})
             start = len(client.events)
             unfinished = silence(400) + spoken("I would like to") + silence(1000)
             await client.append(unfinished, pause_s=0.1)
             assert "input_audio_buffer.speech_stopped" not in client.ladder(start)
-            ears.texts = ["i would like to thank you"]
+            recognizer.texts = ["i would like to thank you"]
             await client.append(spoken("Thank you.") + silence(1000), pause_s=0.1)
             await client.until("response.created")
             assert client.ladder(start)[:2] == SERVER_TURN[:2]
@@ -277,9 +277,9 @@ def test_a_client_cancels():
 
 def test_a_response_can_be_cancelled_before_it_has_said_anything():
     async def main():
-        ears = ScriptedEars()
-        async with Client(ears=ears) as client:
-            ears.gate = asyncio.Event()
+        recognizer = ScriptedRecognizer()
+        async with Client(recognizer=recognizer) as client:
+            recognizer.gate = asyncio.Event()
             await client.update(audio={"input": {"turn_detection": None}})
             await client.append(silence(500))
             await client.send("input_audio_buffer.commit")
@@ -448,8 +448,8 @@ def test_words_run_ahead_of_the_sound():
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
 def test_telephone_audio_both_ways(kind):
     async def main():
-        ears = ScriptedEars("say one two three")
-        async with Client(ears=ears) as client:
+        recognizer = ScriptedRecognizer("say one two three")
+        async with Client(recognizer=recognizer) as client:
             form = {"type": kind}
             await client.update(audio={"input": {"format": form, "turn_detection": None}, "output": {"format": form}})
             await client.send("input_audio_buffer.append", audio=base64.b64encode(b"\xd5" * 8000).decode())
@@ -457,7 +457,7 @@ def test_telephone_audio_both_ways(kind):
             await client.send("response.create")
             response = (await client.until("response.done"))["response"]
             assert response["audio"]["output"]["format"] == form
-            assert len(ears.utterances[0]) == pytest.approx(32_000, abs=400)
+            assert len(recognizer.utterances[0]) == pytest.approx(32_000, abs=400)
             deltas = client.all("response.output_audio.delta")
             assert sum(len(base64.b64decode(delta["delta"])) for delta in deltas) == 3 * 300 * 8
 
@@ -466,7 +466,7 @@ def test_telephone_audio_both_ways(kind):
 
 def test_silence_is_answered_after_the_idle_timeout():
     async def main():
-        async with Client(ears=ScriptedEars("thank you")) as client:
+        async with Client(recognizer=ScriptedRecognizer("thank you")) as client:
             turn_detection = {"type": "server_vad", "idle_timeout_ms": 6000}
             await client.update(audio={"input": {"turn_detection": turn_detection}})
             await client.append(silence(400) + spoken("Thank you.") + silence(1000))
@@ -490,7 +490,7 @@ def test_silence_is_answered_after_the_idle_timeout():
 
 def test_a_transcription_session_writes_down_and_does_not_answer():
     async def main():
-        async with Client(transcription=True, ears=ScriptedEars("thank you")) as client:
+        async with Client(transcription=True, recognizer=ScriptedRecognizer("thank you")) as client:
             assert client.events[0]["session"]["type"] == "transcription"
             assert "output" not in client.events[0]["session"]["audio"]
             audio = {"input": {"transcription": {"model": "whisper-1"}}}
@@ -517,7 +517,7 @@ def test_instructions_and_tools_tell_the_ears_what_to_expect():
                 audio={"input": {"transcription": {"model": "whisper-1", "prompt": "narwhal"}}},
             )
             await asyncio.sleep(0)
-            expected = client.ears.expected[-1]
+            expected = client.recognizer.expected[-1]
             assert expected["instructions"] == "Talk about whales."
             assert expected["tools"][0]["name"] == "get_weather"
             assert "narwhal" in expected["sentences"]
@@ -527,9 +527,9 @@ def test_instructions_and_tools_tell_the_ears_what_to_expect():
 
 def test_a_recogniser_that_fails_is_told_and_the_turn_goes_on():
     async def main():
-        ears = ScriptedEars()
-        ears.error = RuntimeError("the decoder broke")
-        async with Client(ears=ears) as client:
+        recognizer = ScriptedRecognizer()
+        recognizer.error = RuntimeError("the decoder broke")
+        async with Client(recognizer=recognizer) as client:
             audio = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
             await client.update(audio=audio)
             await client.append(silence(400))

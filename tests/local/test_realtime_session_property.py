@@ -8,7 +8,7 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from local_session import Client, ScriptedEars, run, silence
+from local_session import Client, ScriptedRecognizer, run, silence
 
 IDS = st.sampled_from(["a", "b", "", "nobody", "resp_1", "é", "x" * 70])
 JSON = st.recursive(
@@ -107,7 +107,7 @@ EVENTS = st.one_of(
 @given(st.lists(EVENTS, max_size=12))
 def test_a_session_answers_anything_and_goes_on(sent):
     async def main():
-        async with Client(ears=ScriptedEars("what is the weather in paris")) as client:
+        async with Client(recognizer=ScriptedRecognizer("what is the weather in paris")) as client:
             for event in sent:
                 if isinstance(event, dict) and event.get("type") == "wait":
                     await asyncio.sleep(1)

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import asyncio
 
-from local_session import Client, ScriptedEars, run, silence, spoken
+from local_session import Client, ScriptedRecognizer, run, silence, spoken
 
 
 def test_recognition_begins_in_the_silence_that_ends_a_turn():
     async def main():
-        ears = ScriptedEars("thank you")
-        async with Client(ears=ears) as client:
+        recognizer = ScriptedRecognizer("thank you")
+        async with Client(recognizer=recognizer) as client:
             await client.append(silence(300) + spoken("Thank you.") + silence(100), pause_s=0.1)
-            assert len(ears.utterances) == 1
+            assert len(recognizer.utterances) == 1
             assert client.all("input_audio_buffer.speech_stopped") == []
             await client.append(silence(500), pause_s=0.1)
             await client.until("response.done")
-            assert len(ears.utterances) == 1
+            assert len(recognizer.utterances) == 1
 
     run(main())
 
@@ -40,7 +40,7 @@ def test_one_long_append_holds_nobody_up():
 
 def test_a_commit_by_hand_takes_the_turn_under_way():
     async def main():
-        async with Client(ears=ScriptedEars("can you tell me")) as client:
+        async with Client(recognizer=ScriptedRecognizer("can you tell me")) as client:
             await client.append(silence(300) + spoken("Can you tell me a story?")[: 1000 * 48])
             started = await client.until("input_audio_buffer.speech_started")
             await client.send("input_audio_buffer.commit")
@@ -70,7 +70,7 @@ def test_a_clear_forgets_the_turn_under_way():
 
 def test_turn_detection_can_be_switched_off_and_on_in_the_middle():
     async def main():
-        async with Client(ears=ScriptedEars("thank you")) as client:
+        async with Client(recognizer=ScriptedRecognizer("thank you")) as client:
             await client.append(silence(1000))
             await client.update(audio={"input": {"turn_detection": None}})
             await client.append(spoken("Thank you.") + silence(1000))
@@ -87,7 +87,7 @@ def test_turn_detection_can_be_switched_off_and_on_in_the_middle():
 
 def test_who_begins_to_speak_stops_the_idle_timer():
     async def main():
-        async with Client(ears=ScriptedEars("thank you")) as client:
+        async with Client(recognizer=ScriptedRecognizer("thank you")) as client:
             turn_detection = {"type": "server_vad", "idle_timeout_ms": 5000}
             await client.update(audio={"input": {"turn_detection": turn_detection}})
             await client.say("hello")

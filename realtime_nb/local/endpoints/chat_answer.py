@@ -184,16 +184,16 @@ class ChatEndpoint:
         """Recognise what was said in the messages."""
         if not wanted.messages.recordings:
             return
-        ears = self._parts.ears
+        recognizer = self._parts.recognizer
         vocabulary = self._parts.brain_of(wanted.model).vocabulary
-        expected = await ears.expect(
+        expected = await recognizer.expect(
             instructions=wanted.messages.instructions, tools=wanted.tools, sentences=vocabulary
         )
         circumstances = hash((wanted.model, wanted.messages.instructions, json.dumps(wanted.tools)))
         for part, recording in wanted.messages.recordings:
             key = recording.digest, circumstances
             if key not in self._heard:
-                heard = [await ears.recognize(utterance.pcm, expected) for utterance in recording.utterances]
+                heard = [await recognizer.recognize(utterance.pcm, expected) for utterance in recording.utterances]
                 self._heard[key] = " ".join(filter(None, heard))
             self._heard.move_to_end(key)
             part.heard = self._heard[key]

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from ..api_errors import ApiError, invalid_value, unsupported_value
 from ..brains.brain import Brain
-from ..realtime.hearing import Ears
+from ..realtime.hearing import SpeechRecognizer
 from ..realtime.responder import deltas
 from ..realtime.usage import transcription_usage
 from ..recognition.decoder import Word
@@ -183,8 +183,8 @@ def _granularities(form: Form, form_of_answer: str) -> list[str]:
 class TranscriptionEndpoint:
     """The endpoint."""
 
-    def __init__(self, ears: Ears, brain: Brain):
-        self._ears = ears
+    def __init__(self, recognizer: SpeechRecognizer, brain: Brain):
+        self._recognizer = recognizer
         self._vocabulary = brain.vocabulary
         # One utterance of all recordings at a time: the recogniser's other thread is for those who talk.
         self._one = asyncio.Semaphore(1)
@@ -208,10 +208,10 @@ class TranscriptionEndpoint:
 
     async def _segments(self, wanted: TranscriptionRequest) -> AsyncGenerator[Segment, None]:
         """Yield what is heard in the utterances, in their order."""
-        expected = await self._ears.expect(sentences=[*self._vocabulary, *wanted.hints])
+        expected = await self._recognizer.expect(sentences=[*self._vocabulary, *wanted.hints])
         for utterance in wanted.recording.utterances:
             async with self._one:
-                heard = await self._ears.listen(utterance.pcm, expected)
+                heard = await self._recognizer.listen(utterance.pcm, expected)
             start = utterance.start_ms
             words = [Word(word.text, start + word.start_ms, start + word.end_ms) for word in heard.words]
             if words:

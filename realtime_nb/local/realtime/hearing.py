@@ -20,8 +20,8 @@ from .usage import transcription_usage
 log = logging.getLogger(__name__)
 
 
-class Ears(Protocol):
-    """What recognises speech for all sessions; `realtime_nb.local.recognition.recognizer.LocalEars` does."""
+class SpeechRecognizer(Protocol):
+    """What recognises speech for all sessions; `realtime_nb.local.recognition.recognizer.SharedRecognizer` does."""
 
     @property
     def is_overloaded(self) -> bool:
@@ -52,10 +52,10 @@ class Ears(Protocol):
 
 
 class Hearing:
-    """One session's ears."""
+    """What one session hears."""
 
-    def __init__(self, ears: Ears, vocabulary: Sequence[str], emit: Callable[[Any], None]):
-        self._ears = ears
+    def __init__(self, recognizer: SpeechRecognizer, vocabulary: Sequence[str], emit: Callable[[Any], None]):
+        self._recognizer = recognizer
         self._vocabulary = vocabulary
         self._emit = emit
         self._model: str | None = None
@@ -63,7 +63,7 @@ class Hearing:
         self._expecting: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hearings: dict[str, asyncio.Task[None]] = {}
-        ears.join()
+        recognizer.join()
 
     def configure(self, settings: SessionSettings) -> None:
         """Expect what the settings make likely to be said, as soon as that is worked out."""
@@ -76,7 +76,7 @@ class Hearing:
         wanted = (instructions, settings.data.get("tools", []), [*self._vocabulary, *filter(None, hints)])
         if wanted != self._wanted:
             self._wanted = wanted
-            expect = self._ears.expect(instructions=instructions, tools=wanted[1], sentences=wanted[2])
+            expect = self._recognizer.expect(instructions=instructions, tools=wanted[1], sentences=wanted[2])
             self._expecting = self._spawn(expect)
 
     def guess(self, pcm16k: bytes) -> asyncio.Task[str]:
@@ -86,7 +86,7 @@ class Hearing:
     async def _recognize(self, pcm16k: bytes) -> str:
         # A third of a second at most, and only at a session's beginning: words that are not expected are misheard.
         expected = await asyncio.shield(self._expecting) if self._expecting else None
-        return await self._ears.recognize(pcm16k, expected)
+        return await self._recognizer.recognize(pcm16k, expected)
 
     def hear(self, entry: Entry, part: Part, *, announce: bool, guess: asyncio.Task[str] | None = None) -> None:
         """Recognise a part's sound."""
@@ -109,7 +109,7 @@ class Hearing:
 
     async def close(self) -> None:
         """Stop."""
-        self._ears.leave()
+        self._recognizer.leave()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -19,7 +19,7 @@ from ..api_errors import ApiError, invalid_value, missing_parameter
 from ..brains.brain import Brain
 from . import client_events
 from .conversation_state import ConversationState, Entry, entry_of
-from .hearing import Ears, Hearing
+from .hearing import Hearing, SpeechRecognizer
 from .input_audio import Hooks, SessionInput, decode_audio
 from .outbox import Outbox
 from .responder import Voice
@@ -35,7 +35,7 @@ class Parts:
 
     brain: Brain
     voice: Voice
-    ears: Ears
+    recognizer: SpeechRecognizer
     others: Mapping[str, Brain] = field(default_factory=dict)
     """Brains that a session may ask for by the name of its model."""
 
@@ -44,7 +44,7 @@ class Parts:
         return self.others.get(model, self.brain)
 
 
-class RealtimeSession:
+class ServerSession:
     """One client's session."""
 
     def __init__(self, settings: SessionSettings, parts: Parts, outbox: Outbox):
@@ -52,7 +52,7 @@ class RealtimeSession:
         self.conversation = ConversationState()
         self._outbox = outbox
         brain = parts.brain_of(settings.data.get("model", ""))
-        self._hearing = Hearing(parts.ears, brain.vocabulary, outbox.put)
+        self._hearing = Hearing(parts.recognizer, brain.vocabulary, outbox.put)
         self._responses = SessionResponses(
             self.conversation, self._hearing, brain, parts.voice, outbox, self._on_response_done
         )

@@ -1,4 +1,4 @@
-"""The Realtime door: a WebSocket on one side, a session on the other."""
+"""The Realtime endpoint: a WebSocket on one side, a session on the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..faults import FaultyOutbox, with_faults
 from ..synthesis.synthesizer import VOICES
 from .conversation_state import new_id
 from .outbox import EXPIRED, Outbox
-from .session import Parts, RealtimeSession
+from .session import Parts, ServerSession
 from .session_settings import LIFETIME_S, SessionSettings
 
 POLICY_CLOSE = 4000
@@ -44,7 +44,7 @@ def initial_settings(parts: Parts, model: str, *, session: dict[str, Any], expir
 
 
 @dataclass
-class Door:
+class RealtimeSocket:
     """Lets clients in, up to a number, each to a session of its own."""
 
     parts: Parts
@@ -69,7 +69,7 @@ class Door:
     def _no_room(self) -> ApiError | None:
         if self.held >= self.max_sessions:
             return overloaded(f"This server holds {self.max_sessions} sessions at once, and has as many.")
-        if self.parts.ears.is_overloaded:
+        if self.parts.recognizer.is_overloaded:
             return overloaded("This server is too busy for another session; try again in a moment.")
         return None
 
@@ -90,7 +90,7 @@ class Door:
         finally:
             await session.close()
 
-    def _open(self, socket: WebSocket) -> tuple[RealtimeSession, Outbox]:
+    def _open(self, socket: WebSocket) -> tuple[ServerSession, Outbox]:
         """Return the session that a client asks for; raises `ApiError` if it asks for none that there is."""
         query = socket.query_params
         key: EphemeralKey | None = socket.scope.get("ephemeral_key")
@@ -122,9 +122,9 @@ class Door:
         )
         is_faulty = bool(self.faults) or self.lifetime_turns is not None
         outbox = FaultyOutbox(self.faults, lifetime_turns=self.lifetime_turns) if is_faulty else Outbox()
-        return RealtimeSession(settings, with_faults(self.parts, self.faults), outbox), outbox
+        return ServerSession(settings, with_faults(self.parts, self.faults), outbox), outbox
 
-    async def _serve(self, socket: WebSocket, session: RealtimeSession, outbox: Outbox) -> None:
+    async def _serve(self, socket: WebSocket, session: ServerSession, outbox: Outbox) -> None:
         session.open()
         reading = asyncio.create_task(self._read(socket, session, outbox))
         writing = asyncio.create_task(outbox.run(socket.send_text))
@@ -144,7 +144,7 @@ class Door:
                 task.cancel()
             await asyncio.gather(reading, writing, return_exceptions=True)
 
-    async def _read(self, socket: WebSocket, session: RealtimeSession, outbox: Outbox) -> None:
+    async def _read(self, socket: WebSocket, session: ServerSession, outbox: Outbox) -> None:
         while True:
             message = await socket.receive()
             if message["type"] == "websocket.disconnect":

@@ -216,7 +216,7 @@ FEW_SESSIONS = 2
 _COST = 0.05
 
 
-class LocalEars:
+class SharedRecognizer:
     """Recognition for all sessions of a server.
 
     `open_vocabulary`: whether the generic model of English listens too, while there are few sessions. It is eight times

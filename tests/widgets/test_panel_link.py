@@ -17,7 +17,7 @@ from realtime_nb.protocol.local_events import (
     Waiting,
 )
 from realtime_nb.sessions.session import StateChanged
-from realtime_nb.widgets.panel_link import Line
+from realtime_nb.widgets.panel_link import PanelLink
 from realtime_nb.widgets.road import FROM_MICROPHONE, Frame
 
 AUDIO = {"kind": "audio", "sample_rate": 24_000, "blocked": False}
@@ -50,7 +50,7 @@ class Desk:
         self.replies = []
         self.states = []
         self.errors = []
-        self.line = Line(
+        self.line = PanelLink(
             self.session,
             self.road,
             watch=self.pendings.append,
