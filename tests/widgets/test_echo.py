@@ -3,7 +3,7 @@ import time
 
 import numpy as np
 import pytest
-from test_line import AUDIO, Desk
+from test_panel_link import AUDIO, Desk
 
 import realtime_nb as rt
 from realtime_nb.protocol import events as ev

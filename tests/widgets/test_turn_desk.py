@@ -2,7 +2,7 @@
 
 import pytest
 from browser.bare import until
-from test_line import RoadToNowhere
+from test_panel_link import RoadToNowhere
 
 import realtime_nb as rt
 from realtime_nb.loop import submit
