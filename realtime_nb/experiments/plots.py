@@ -107,10 +107,9 @@ class Drawing(ABC):
 
     def to_png(self) -> bytes:
         """Return the picture as a small PNG in ink that light and dark grounds show, for a notebook."""
-        from ..views.interval_plot import to_small_png
-        from ..views.plots import INK
+        from ..views.plots import INK, compact
 
-        return to_small_png(self._drawn(ink=INK))
+        return compact(self._drawn(ink=INK))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from ..views.html import note, picture, section

@@ -175,7 +175,8 @@ class _WholeLine(Struct):
 
 
 _decode_whole = msgspec.json.Decoder(_WholeLine).decode
-_encode = msgspec.json.Encoder().encode
+#: Writes a line, without its end; audio that is still inside its event becomes base64.
+encode = msgspec.json.Encoder().encode
 
 Payload = Callable[[Reference], bytes]
 
@@ -210,11 +211,6 @@ def put_audio(tree: dict[str, Any], pointer: str, data: bytes) -> None:
     at[last] = base64.b64encode(data).decode()
 
 
-def encode_line(line: dict[str, Any]) -> bytes:
-    """Write a line, without its end; audio that is still inside its event becomes base64."""
-    return _encode(line)
-
-
 def decode_event(line: Line, text: bytes | memoryview, payload: Payload) -> Any:
     """Return the event of a line, as it passed."""
     row, references = line.event, {} if line.audio is UNSET else line.audio
@@ -235,7 +231,7 @@ def decode_event(line: Line, text: bytes | memoryview, payload: Payload) -> Any:
         return ev.Malformed(message=str(malformed.get("message", "")), data=malformed.get("data"))
     for pointer, reference in references.items():
         put_audio(whole.event, pointer, payload(reference))
-    return _read(line.direction, row.type, _encode(whole.event))
+    return _read(line.direction, row.type, encode(whole.event))
 
 
 def _read(direction: str, kind: str, message: bytes) -> Any:

@@ -16,7 +16,7 @@ from ..protocol import events as ev
 from ..protocol.local_events import StateChanged
 from ..secrecy import Secrets
 from ..terminal import printable
-from .files import EVENTS, NAME, TRACKS, About, content_hash, describe, encode_line, to_tree, write_manifest
+from .files import EVENTS, NAME, TRACKS, About, content_hash, describe, encode, to_tree, write_manifest
 from .tracks import Sound
 
 # --- Writing a recording, event by event ------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ class Writer:
         if self._sound.wait_ms != self._wait_ms:
             self._wait_ms = line["wait_ms"] = self._sound.wait_ms
         assert self._events is not None
-        self._events.write(seal(self._secrets.hide(encode_line(line))) + b"\n")
+        self._events.write(seal(self._secrets.hide(encode(line))) + b"\n")
 
     def _open(self) -> None:
         """Begin to write, or go on behind what was sealed, unless somebody else has written there since."""

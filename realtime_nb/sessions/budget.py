@@ -276,11 +276,6 @@ class Idleness:
         self._last_ms = 0.0
         self._busy: set[str] = set()
 
-    @property
-    def is_quiet(self) -> bool:
-        """True if nothing is going on that anyone waits for."""
-        return not self._busy
-
     def touch(self, elapsed_ms: float) -> None:
         """Note that the session is in use."""
         self._last_ms = max(self._last_ms, elapsed_ms)

@@ -34,9 +34,6 @@ class Word:
     """True if a hyphen ties it to the word before."""
 
 
-#: A reading before its place in the text is known: what is said, and what else may be.
-_Said = tuple[str, tuple[str, ...]]
-
 # Number words.
 _ONES = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"

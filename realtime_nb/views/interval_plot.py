@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .html import escape, escape_label
-from .plots import compact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,8 +202,3 @@ def to_inline_svg(figure: Figure, description: str) -> str:
     text = to_bytes(figure, "svg", dpi=200).decode()
     drawing = text[text.index("<svg") :].replace(_PAGE_INK, "currentColor")
     return drawing.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
-
-
-def to_small_png(figure: Figure) -> bytes:
-    """Return a figure as a PNG for a notebook, on the page's own ground."""
-    return compact(figure)

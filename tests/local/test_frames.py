@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_nb.local.recognition.turn_detection import FRAME_BYTES, FRAME_MS, Frames
+from realtime_nb.local.recognition.turn_detection import FRAME_MS, FRAME_SAMPLES, Frames
 
 
 def tone(hertz: float, sample_rate: int, seconds: float = 1.0, amplitude: float = 20_000) -> np.ndarray:
@@ -17,7 +17,7 @@ def framed(samples: np.ndarray) -> np.ndarray:
 def test_a_frame_is_out_one_millisecond_after_its_last_sample():
     frames = Frames()
     assert frames.feed(bytes(48 * FRAME_MS + 46)) == []
-    assert [len(frame) for frame in frames.feed(bytes(2))] == [FRAME_BYTES]
+    assert [len(frame) for frame in frames.feed(bytes(2))] == [2 * FRAME_SAMPLES]
 
 
 @pytest.mark.parametrize("hertz", [100, 1000, 3000, 6000])

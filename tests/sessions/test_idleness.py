@@ -34,10 +34,8 @@ def after(*events):
 )
 def test_what_somebody_waits_for_is_not_idle_however_long_it_takes(begins, ends):
     idleness = after((1000, begins))
-    assert not idleness.is_quiet
     assert idleness.idle_ms(100_000, 0) == 0
     idleness.note(ends, 100_000)
-    assert idleness.is_quiet
     assert idleness.idle_ms(103_000, 0) == 3000
 
 
@@ -61,4 +59,4 @@ def test_listening_and_asking_count_and_other_events_do_not():
 
 
 def test_a_session_that_ended_leaves_nothing_to_wait_for():
-    assert after((1000, SPEAKS), (2000, StateChanged(state="closed"))).is_quiet
+    assert after((1000, SPEAKS), (2000, StateChanged(state="closed"))).idle_ms(5000, 0) == 3000

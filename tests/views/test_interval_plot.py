@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from realtime_nb.views.interval_plot import Mark, Panel, draw, to_bytes, to_inline_svg, to_small_png
+from realtime_nb.views.interval_plot import Mark, Panel, draw, to_bytes, to_inline_svg
+from realtime_nb.views.plots import compact
 
 PANELS = [
     Panel(
@@ -85,7 +86,7 @@ def test_on_paper_the_ground_is_white_whatever_the_readers_style():
     with matplotlib.rc_context({"figure.facecolor": "black", "savefig.facecolor": "black"}):
         image = Image.open(io.BytesIO(to_bytes(draw(PANELS), "png", dpi=80))).convert("RGBA")
     assert image.getpixel((1, 1)) == (255, 255, 255, 255)
-    small = Image.open(io.BytesIO(to_small_png(draw(PANELS, ink="#808080")))).convert("RGBA")
+    small = Image.open(io.BytesIO(compact(draw(PANELS, ink="#808080")))).convert("RGBA")
     assert small.getpixel((1, 1))[3] == 0  # In a notebook it is the page's.
 
 

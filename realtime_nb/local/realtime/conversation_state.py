@@ -123,11 +123,6 @@ class ConversationState:
         """Return the item, if it is there."""
         return next((entry for entry in reversed(self._entries) if entry.id == item_id), None)
 
-    @property
-    def last_id(self) -> str | None:
-        """Id of the last item."""
-        return self._entries[-1].id if self._entries else None
-
     def add(self, entry: Entry, previous_item_id: str | None = None) -> str | None:
         """Put an item after `previous_item_id` ("root": first; `None`: last).
 
@@ -142,7 +137,7 @@ class ConversationState:
             previous = self._known(previous_item_id, "create", "previous_item_id")
             at = self._entries.index(previous) + 1
         self._entries.insert(at, entry)
-        self._let_go()
+        self.let_go()
         return self._entries[at - 1].id if at else None
 
     def remove(self, item_id: str) -> None:
@@ -191,9 +186,6 @@ class ConversationState:
 
     def let_go(self) -> None:
         """Forget the oldest sound, pictures and items beyond what a session may keep."""
-        self._let_go()
-
-    def _let_go(self) -> None:
         del self._entries[: max(0, len(self._entries) - MAX_ITEMS)]
         parts = [part for entry in self._entries for part in entry.parts if part.pcm or part.image_url]
         kept = sum(len(part.pcm) + len(part.image_url) for part in parts)

@@ -18,7 +18,6 @@ from .voice_activity import VoiceActivity
 
 FRAME_MS = 32
 FRAME_SAMPLES = 512
-FRAME_BYTES = 2 * FRAME_SAMPLES
 
 _FRAME_SAMPLES_24K = 768
 _REACH = 24
