@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 from test_spectrogram import cut_reply, tone
 
-from realtime_nb.views.spectrogram import spectrogram
-from realtime_nb.views.spectrogram_picture import _drawable, _figure, _labels, _pooled
+from realtime_nb.views.spectrogram import _drawable, _figure, _labels, _pooled, spectrogram
 
 
 def texts(figure):

@@ -3,7 +3,7 @@ import pytest
 
 from realtime_nb.errors import AudioError
 from realtime_nb.media.clip import AudioClip
-from realtime_nb.views.spectrogram import Transform
+from realtime_nb.views.transforms import Transform
 
 DEFAULTS = {"bands": None, "hop_ms": 10.0, "window_ms": None, "lowest_hz": None, "highest_hz": None}
 
