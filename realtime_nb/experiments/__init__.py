@@ -4,7 +4,8 @@ Floor 8: imports the floors below; the floors above import it.
 """
 
 from .conditions import Babble, Clipping, Condition, Level, Noise, Reverberation, Speed, Telephone
-from .dataset import Dataset, Example
+from .dataset import Dataset
+from .example import Example
 from .forecast import Forecast, forecast
 from .graders import Answer, Grade, Keywords, Pattern, ToolCall, Voice
 from .judge import Judge

@@ -24,7 +24,7 @@ from ..sessions.rate_limit import Limiter
 from ..sessions.realtime import RealtimeSession
 from ..sessions.session import Session
 from .conditions import Pipeline, apply_conditions
-from .dataset import Example
+from .example import Example
 from .graders import Answer, Grader, grade_tool_calls, graded
 from .metrics import answer_of, grade_talk, measure, measure_talk
 from .retrying import after, may_pass, pause

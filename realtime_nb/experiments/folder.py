@@ -36,7 +36,7 @@ from ..files import (
 )
 from ..pricing.usage import is_amount
 from .cell import Outcome, plain_value
-from .dataset import defused
+from .example import defused
 from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_of
 from .retrying import after
 

@@ -11,7 +11,8 @@ from ..pricing.cost import Cost, cost_of, format_usd, metered_cost
 from ..pricing.estimate import AUDIO_IN_PER_MINUTE, AUDIO_OUT_PER_MINUTE, estimate
 from ..pricing.usage import Usage
 from ..sessions.session import Session
-from .dataset import Dataset, Example
+from .dataset import Dataset
+from .example import Example
 from .scenario import Scenario
 
 #: How long an answer is taken to be.

@@ -15,7 +15,7 @@ from ..conversation.records import Reply
 from ..errors import RealtimeError, SettingsError
 from ..media.clip import AudioClip
 from ..speech.voice import check_dnsmos, measure_voice
-from .dataset import Example
+from .example import Example
 
 # --- Whether an answer is right: words in it, tools called, or whatever a function says -------------------------------
 

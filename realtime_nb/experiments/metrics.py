@@ -13,7 +13,7 @@ from ..conversation.timing import silence_at_end_ms
 from ..media.clip import AudioClip, concatenate
 from ..speech.voice import COLUMNS
 from ..speech.words import error_rates
-from .dataset import Example
+from .example import Example
 from .graders import Answer, ToolCall, grade_tool_calls, keywords_missing, tool_calls_of
 from .scenario import Scenario
 from .talk import Exchange, Talk

@@ -15,7 +15,7 @@ from ..errors import MissingKey, SettingsError
 from ..media.clip import AudioClip
 from ..sessions.backend import Backend
 from ..texts import read_text
-from .dataset import SPEAKERS, Example, Speaker, check_speaker, checked_source, clip_of, digest_of, read_table
+from .example import SPEAKERS, Example, Speaker, check_speaker, checked_source, clip_of, digest_of, read_table
 from .text_models import write
 
 # --- Conversations of several turns, as rows of a dataset: what the person says, when, and what should come of it -----

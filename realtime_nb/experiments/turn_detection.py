@@ -16,7 +16,8 @@ from ..media.turn_cuts import FoundTurn, Span, SpokenTurn, match, spoken_turns
 from ..protocol.settings import session_from_options, setting_at
 from ..recording.recording import Recording
 from ..speech.turn_detection import Listened, TurnDetectionComparison
-from .dataset import Dataset, Example
+from .dataset import Dataset
+from .example import Example
 from .results import Results
 from .scenario import Scenario
 

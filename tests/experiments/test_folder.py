@@ -15,7 +15,7 @@ import pytest
 from realtime_nb.errors import MissingExtra, SettingsError
 from realtime_nb.experiments import Dataset, Results
 from realtime_nb.experiments.cell import Outcome
-from realtime_nb.experiments.dataset import defused, restored
+from realtime_nb.experiments.example import defused, restored
 from realtime_nb.experiments.folder import RunFolder, read_run, read_stopped
 from realtime_nb.files import seal
 
