@@ -17,8 +17,7 @@ from ..conversation.timing import first_audible_ms, silence_at_end_ms
 from ..errors import RealtimeError, SettingsError
 from ..loop import Pending, submit
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, concatenate
-from ..sessions.input import OpenMicrophone
-from ..sessions.listener import Listener, Sounding
+from ..sessions.listener import Listener, OpenMicrophone, Sounding
 from ..sessions.realtime import RealtimeSession
 from ..sessions.session import Session
 from .conditions import Pipeline, apply_conditions

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, Self
 
-from ..conversation.records import decode_clip
+from ..conversation.conversation import Conversation
+from ..conversation.records import Turn, decode_clip
 from ..conversation.timing import first_audible_ms
+from ..errors import ConnectionLost, RealtimeError
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
+from ..progress import Progress
 from ..protocol import events as ev
 from ..protocol.formats import bytes_per_ms
 from ..protocol.items import Response
 from ..protocol.local_events import Interrupted
 from ..protocol.settings import setting_at
-from .session import Session
+
+# --- Who hears the answers: what would sound when, and where it is cut off --------------------------------------------
+
+
+class HeardSession(Protocol):
+    """What a listener needs of a session."""
+
+    conversation: Conversation
+
+    def heard(self, item_id: str, played_ms: int, *, stopped: bool = False) -> None:
+        """Take a report of how much of an item was heard."""
 
 
 @dataclass
@@ -40,7 +56,7 @@ class Listener:
     `session`: told what was heard: of each item when it is over, or where it was cut off.
     """
 
-    def __init__(self, session: Session):
+    def __init__(self, session: HeardSession):
         self.now_ms = 0.0
         """The listener's time; see `advance`."""
         self.played: list[Sounding] = []
@@ -109,3 +125,147 @@ class Listener:
         for item in response.output:
             if item.is_spoken and isinstance(item.id, str) and item.id not in had:
                 self._session.heard(item.id, 0, stopped=True)
+
+
+# --- A clip as an open microphone: sent as time goes by, so that the server's turn detection finds the turns in it ----
+
+_FRAME_MS = 20
+_FRAME_BYTES = 2 * WIRE_SAMPLE_RATE * _FRAME_MS // 1000
+#: Silence that follows the clip: more than ends a turn (`semantic_vad` waits for 8 s at most), and until all is over.
+_MORE_SILENCE_MS, _LONGEST_PAUSE_MS, _LONGEST_WAIT_MS = 1_000, 8_000, 60_000
+#: A turn is not answered any more after so long.
+_LONGEST_UNANSWERED_MS = 10_000
+#: Nor is one that ended while another answer was being made, where speech does not stop that: a server says so at once.
+_REFUSED = "conversation_already_has_active_response"
+
+
+class LiveSession(HeardSession, Protocol):
+    """What an open microphone needs of a session."""
+
+    @property
+    def state(self) -> str:
+        """``"closed"`` once it has ended."""
+
+    @property
+    def error(self) -> RealtimeError | None:
+        """Why it ended, if something went wrong."""
+
+    @property
+    def turn_detection(self) -> dict[str, Any] | None:
+        """The turn detection in force."""
+
+    @property
+    def is_answering(self) -> bool:
+        """True if an answer is being made."""
+
+    def listen(self, listener: Callable[[Any, float], None]) -> Callable[[], None]:
+        """Call a function with every event and its time; returns what stops it."""
+
+    def send_audio(self, pcm: bytes) -> None:
+        """Send 16-bit mono PCM at 24 kHz."""
+
+
+class OpenMicrophone:
+    """A microphone that is always on, and somebody in front of it who hears the answers as they would sound.
+
+    Used on the I/O thread as an asynchronous context. Its clock is what it has sent: that does not run ahead of what
+    the server has heard, however busy the machine is.
+    """
+
+    def __init__(self, session: LiveSession):
+        self.listener = Listener(session)
+        """Who hears the answers."""
+        self._session = session
+        self._to_say = bytearray()
+        self._due_s = 0.0
+        self._busy_ms = 0.0
+        self._unanswered: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        self._due_s = asyncio.get_running_loop().time()
+        self._stop = self._session.listen(self._on_event)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._stop()
+
+    def _on_event(self, event: Any, elapsed_ms: float) -> None:
+        self.listener.on_event(event, elapsed_ms)
+        if isinstance(event, ev.Error) and event.error.code == _REFUSED and not event.error.event_id and self._asked:
+            self._unanswered.add(self._asked[-1].item_id)
+
+    @property
+    def now_ms(self) -> float:
+        """How much it has sent, silence included."""
+        return self.listener.now_ms
+
+    @property
+    def is_speaking(self) -> bool:
+        """True if there is something left to say."""
+        return bool(self._to_say)
+
+    def say(self, clip: AudioClip) -> float:
+        """Say a clip as soon as what is being said is over; return when that is."""
+        start_ms = self.now_ms + len(self._to_say) / _FRAME_BYTES * _FRAME_MS
+        self._to_say += clip.to_pcm16(WIRE_SAMPLE_RATE)
+        return start_ms
+
+    async def step(self, speed: float = 1.0) -> None:
+        """Send the next 20 ms, of speech or of silence, when they are full.
+
+        Raises `ConnectionLost` if the session has ended.
+        """
+        frame = bytes(self._to_say[:_FRAME_BYTES]).ljust(_FRAME_BYTES, b"\0")
+        del self._to_say[:_FRAME_BYTES]
+        self._due_s += _FRAME_MS / 1000 / speed
+        await asyncio.sleep(max(0.0, self._due_s - asyncio.get_running_loop().time()))
+        if self._session.state == "closed":
+            raise self._session.error or ConnectionLost("the session was closed before all was said")
+        self._session.send_audio(frame)
+        self.listener.advance(self.now_ms + _FRAME_MS)
+        if self._is_busy:
+            self._busy_ms = self.now_ms
+
+    @property
+    def closing_ms(self) -> float:
+        """How much silence certainly ends a turn."""
+        pause_ms = (self._session.turn_detection or {}).get("silence_duration_ms")
+        return (pause_ms if isinstance(pause_ms, int | float) else _LONGEST_PAUSE_MS) + _MORE_SILENCE_MS
+
+    @property
+    def goes_on(self) -> bool:
+        """True if something is not over yet that soon will be: a turn, its words, its answer, or a call's output."""
+        is_answered = (self._session.turn_detection or {}).get("create_response") is not False
+        is_waiting = is_answered and self.now_ms - self._busy_ms < _LONGEST_UNANSWERED_MS
+        last = self._asked[-1] if self._asked else None
+        is_open = last is not None and last.reply is None and last.item_id not in self._unanswered
+        return self._is_busy or (is_open and is_waiting)
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._session.is_answering or any(turn.is_speaking or not turn.is_final for turn in self._asked)
+
+    @property
+    def _asked(self) -> list[Turn]:
+        return [turn for turn in self._session.conversation if turn.role == "user"]
+
+
+async def send_live(session: LiveSession, clip: AudioClip, speed: float, *, hears_out: bool) -> None:
+    """Send a clip frame by frame, then silence until its last turn is answered.
+
+    `hears_out`: whether the silence goes on until the last answer would have been played, too.
+
+    Raises `ConnectionLost` if the session ends meanwhile.
+    """
+    async with OpenMicrophone(session) as microphone:
+        microphone.say(clip)
+        end_ms = clip.duration_s * 1000 + microphone.closing_ms
+        with Progress("listen", clip.duration_s, "s") as progress:
+            while (
+                microphone.now_ms < end_ms
+                or (microphone.goes_on and microphone.now_ms < end_ms + _LONGEST_WAIT_MS)
+                or (hears_out and microphone.listener.is_playing)
+            ):
+                # Nobody needs to hurry through silence that waits for an answer.
+                await microphone.step(speed if microphone.now_ms < end_ms else 1.0)
+                progress.add(_FRAME_MS / 1000)

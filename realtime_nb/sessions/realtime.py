@@ -29,8 +29,9 @@ from .api import Api
 from .backend import Backend
 from .budget import BoundOptions, taken_apart
 from .connection import Connection
-from .input import SpokenInput, send_live
+from .input import SpokenInput
 from .item_editing import ItemControl
+from .listener import send_live
 from .patience import REPLY_TIMEOUT_S, checked_timeout_s
 from .renewal import Renewal
 from .request import message_item
