@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..speech.statistics import RESAMPLES
+from ..terminal import printable
+from .answers import Answers
 from .plots import Drawing
 from .provenance import Made, made_with
 from .statistics import (
@@ -16,6 +19,7 @@ from .statistics import (
     by_example,
     difference_of,
     format_difference,
+    format_value,
     grouped,
     label_of,
     main_measures,
@@ -27,7 +31,6 @@ if TYPE_CHECKING:
     import pandas
 
     from ..views.interval_plot import Panel
-    from .results import Results
 
 
 class RunComparison:
@@ -36,7 +39,7 @@ class RunComparison:
     Differences are the other run's less this one's, over the examples and conditions that are the same in both.
     """
 
-    def __init__(self, results: Results, other: Results, by: str | Sequence[str] = "system", *, seed: int = 0):
+    def __init__(self, results: Answers, other: Answers, by: str | Sequence[str] = "system", *, seed: int = 0):
         self.results = results
         self.other = other
         self.by = named_columns(by, results.rows)
@@ -110,9 +113,7 @@ class RunComparison:
                 )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from .look import run_comparison_bundle
-
-        return run_comparison_bundle(self)
+        return _bundle(self)
 
     def __repr__(self) -> str:
         pairs = max((row["pairs"] for row in self.rows), default=0)
@@ -160,6 +161,43 @@ class DifferencePlot(Drawing):
                 marks.append(Mark(name, "", row.get("difference"), row.get("low"), row.get("high")))
             panels.append(Panel(f"{label_of(measure)}: difference", marks, is_difference=True))
         return panels
+
+
+def _bundle(comparison: RunComparison) -> dict[str, Any]:
+    """Return the looks of two runs beside each other."""
+    from ..views import words
+    from ..views.html import note, picture, section, table, unbroken
+
+    header = (*comparison.by, "measure", "here", "there", "difference", "effect size d_z", "pairs")
+    rows = [
+        (
+            *(str(row[name]) for name in comparison.by),
+            label_of(row["measure"]),
+            *(format_value(row[name], row["measure"]) for name in ("mean", "other_mean")),
+            format_difference(row["difference"], row["low"], row["high"], row["measure"]),
+            "–" if row["effect"] is None else f"{row['effect']:+.2f}".replace("-", "−"),
+            str(row["pairs"]),
+        )
+        for row in comparison.main_rows
+    ]
+    remarks = comparison.remarks
+    lines = [repr(comparison), *(", ".join(map(" ".join, zip(header, row, strict=True))) for row in rows), *remarks]
+    bundle: dict[str, Any] = {"text/plain": printable("\n".join(lines))}
+    parts = [note("No example was answered in both: there is nothing to compare.")]
+    if rows:
+        plot = comparison.plot
+        png = plot.to_png()
+        bundle["image/png"] = base64.b64encode(png).decode()
+        parts = [
+            table(header, ([unbroken(cell) for cell in row] for row in rows)),
+            picture(png, plot.description),
+            note(f"{plot.caption} Where an interval holds 0, these examples do not tell the runs apart."),
+        ]
+    parts += [note(remark) for remark in remarks]
+    bundle["text/html"] = section(
+        *parts, title=f"{comparison.results.path} → {comparison.other.path} · {words.DISCLOSURE}"
+    )
+    return bundle
 
 
 def _mean(rows: Sequence[Row], measure: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from ..speech.statistics import RESAMPLES
 from ..terminal import printable
 from .statistics import (
     Interval,
+    Row,
     Statistic,
     by_example,
     graded,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import pandas
 
     from ..views.interval_plot import Panel
-    from .results import Results
 
 
 # --- A picture that one could print: how it is saved, and how it shows itself in a notebook ---------------------------
@@ -143,8 +143,9 @@ class Plots:
     'latency.pdf'
     """
 
-    def __init__(self, results: Results):
-        self._results = results
+    def __init__(self, rows: list[Row], about: Mapping[str, Any]):
+        self._rows = rows
+        self._about = about
 
     def latency(
         self, measure: str = "latency_first_audible_ms", *, by: str | Sequence[str] = _BY, seed: int = 0
@@ -169,7 +170,7 @@ class Plots:
         SettingsError
             If there is no such measure or column.
         """
-        return Plot(self._results, [measure], by, "median", dots=True, seed=seed)
+        return Plot(self._rows, self._about, [measure], by, "median", dots=True, seed=seed)
 
     def cost(self, measure: str = "cost_usd", *, by: str | Sequence[str] = _BY, seed: int = 0) -> Plot:
         """Draw what answers cost: each answer, means with 95 % intervals, and 95th percentiles.
@@ -192,13 +193,13 @@ class Plots:
         SettingsError
             If there is no such measure or column, or no price is known.
         """
-        rows = self._results.rows
+        rows = self._rows
         answered = any(row["status"] == "completed" for row in rows)
         if measure == "cost_usd" and answered and all(row.get(measure) is None for row in rows):
             raise SettingsError("no answer's price is known: give prices by realtime_nb.use_prices, and run again")
         is_free = not any(row.get(measure) for row in rows)
         measures = [name for name in ("input_tokens", "output_tokens") if is_free and name in measured(rows)]
-        return Plot(self._results, measures or [measure], by, "mean", dots=True, seed=seed)
+        return Plot(self._rows, self._about, measures or [measure], by, "mean", dots=True, seed=seed)
 
     def grades(self, *measures: str, by: str | Sequence[str] = _BY, seed: int = 0) -> Plot:
         """Draw how good answers are: means with 95 % intervals.
@@ -220,10 +221,10 @@ class Plots:
         SettingsError
             If there is no such measure or column, or nothing was graded.
         """
-        found = list(measures) or graded(self._results.rows)
+        found = list(measures) or graded(self._rows)
         if not found:
             raise SettingsError("nothing was graded: run with graders=, or with texts to compare with what was heard")
-        return Plot(self._results, found, by, "mean", dots=False, seed=seed)
+        return Plot(self._rows, self._about, found, by, "mean", dots=False, seed=seed)
 
 
 class Plot(Drawing):
@@ -231,7 +232,8 @@ class Plot(Drawing):
 
     def __init__(
         self,
-        results: Results,
+        rows: list[Row],
+        about: Mapping[str, Any],
         measures: Sequence[str],
         by: str | Sequence[str],
         statistic: Statistic,
@@ -241,14 +243,14 @@ class Plot(Drawing):
     ):
         self.measures = list(measures)
         """What is drawn, from left to right."""
-        self.by = named_columns(by, results.rows)
+        self.by = named_columns(by, rows)
         """The columns that make rows and colours."""
         if len(self.by) > 2:
             raise SettingsError(f"by={self.by} must name one or two columns: rows, and colours within them")
-        known = measured(results.rows)
-        if results.rows and not any(row["status"] == "completed" for row in results.rows) and {*measures} - {*known}:
+        known = measured(rows)
+        if rows and not any(row["status"] == "completed" for row in rows) and {*measures} - {*known}:
             raise SettingsError(
-                f"there is no {', '.join(measures)}, as all {len(results.rows)} answers failed: check results.failed"
+                f"there is no {', '.join(measures)}, as all {len(rows)} answers failed: check results.failed"
             )
         for measure in measures:
             if measure not in known and measure != "completed":
@@ -259,10 +261,10 @@ class Plot(Drawing):
         """``"mean"`` or ``"median"``."""
         self._dots = dots
         self._seed = seed
-        self._binary = {measure: is_binary(results.rows, measure) for measure in self.measures}
-        groups = grouped(results.rows, self.by, results.about)
+        self._binary = {measure: is_binary(rows, measure) for measure in self.measures}
+        groups = grouped(rows, self.by, about)
         self._values = {
-            (key, measure): by_example(rows, measure) for measure in self.measures for key, rows in groups.items()
+            (key, measure): by_example(group, measure) for measure in self.measures for key, group in groups.items()
         }
 
     @cached_property

@@ -1,16 +1,18 @@
-"""Results as one page of HTML that stands alone: what was run, what came of it, and what does not follow from it."""
+"""How results look: in a notebook, and as one page of HTML that stands alone."""
 
 from __future__ import annotations
 
+import base64
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..errors import AudioError, SettingsError
 from ..media.clip import AudioClip
 from ..pricing.cost import format_usd
+from ..terminal import printable
 from ..views import words
 from ..views.budget import AudioBudget
 from ..views.html import (
@@ -22,20 +24,20 @@ from ..views.html import (
     notice,
     page,
     paragraph,
+    picture,
     player,
     saying,
+    section,
     table,
     unbroken,
     wide,
 )
+from .answers import Answers
 from .conditions import describe
-from .plots import Plot
+from .metrics import value_of
+from .plots import Plot, Plots
 from .provenance import Made, made_with
 from .statistics import LATENCY, Row, format_difference, graded, grouped, label_of, main_measures, summarise, tabulate
-
-if TYPE_CHECKING:
-    from .results import Results
-
 
 # --- What does not follow from results, said of these results ---------------------------------------------------------
 
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 _FEW = 30
 
 
-def caveats(results: Results, made: Mapping[str, Made]) -> Iterator[str]:
+def caveats(results: Answers, made: Mapping[str, Made]) -> Iterator[str]:
     """Yield sentences, the gravest first."""
     local = [system for system, each in made.items() if each.backend.startswith("local")]
     if local:
@@ -98,7 +100,7 @@ _MOST_ROWS = 1_000
 _LONGEST_TEXT = 300
 
 
-def sample(results: Results, examples: int, audio_mb: float, seed: int) -> str:
+def sample(results: Answers, examples: int, audio_mb: float, seed: int) -> str:
     """Return some examples, by chance, with the answers of all systems under all conditions, to be listened to."""
     ids = list(dict.fromkeys(row["example_id"] for row in results.rows))
     chosen = sorted(random.Random(seed).sample(ids, min(examples, len(ids))), key=ids.index)
@@ -115,7 +117,7 @@ def sample(results: Results, examples: int, audio_mb: float, seed: int) -> str:
     return note(told) + "".join(parts)
 
 
-def _example(results: Results, example_id: str, budget: AudioBudget) -> str:
+def _example(results: Answers, example_id: str, budget: AudioBudget) -> str:
     rows = [row for row in results.rows if row["example_id"] == example_id]
     rows = [row for row in rows if row["repeat"] == min(each["repeat"] for each in rows)]
     conditions = [name for name in results.about["conditions"] if any(row["condition"] == name for row in rows)]
@@ -175,7 +177,7 @@ def _grades(row: Row) -> str:
     return "<br>".join(map(escape, told)) or "–"
 
 
-def all_answers(results: Results) -> str:
+def all_answers(results: Answers) -> str:
     """Return a line for each answer, without its sound."""
     shown = results.rows[:_MOST_ROWS]
     lines = [
@@ -199,14 +201,13 @@ def all_answers(results: Results) -> str:
     return wide(table(header, lines)) + (note(f"{left:,} more are in results.csv.") if left else "")
 
 
-# --- Results as one page of HTML that stands alone: what was run, what came of it, and what does not follow from it
-# ---
+# --- The page: what was run, what came of it, and what does not follow from it ----------------------------------------
 
 #: So many failures are told one by one.
 _TOLD = 50
 
 
-def make_report(results: Results, *, title: str, examples: int, audio_mb: float, seed: int) -> str:
+def make_report(results: Answers, *, title: str, examples: int, audio_mb: float, seed: int) -> str:
     """Return the page; see `Results.report`."""
     made = made_with(results.path, results.rows, results.about["systems"])
     return page(
@@ -225,7 +226,7 @@ def make_report(results: Results, *, title: str, examples: int, audio_mb: float,
     )
 
 
-def _lead(results: Results) -> str:
+def _lead(results: Answers) -> str:
     failed = len(results.failed)
     cost = "unknown" if results.cost_usd is None else format_usd(results.cost_usd)
     estimate = results.about.get("estimate_usd")
@@ -246,7 +247,7 @@ def _lead(results: Results) -> str:
     return "".join(parts)
 
 
-def _what_was_run(results: Results, made: dict[str, Made]) -> str:
+def _what_was_run(results: Answers, made: dict[str, Made]) -> str:
     about = results.about
     rows = []
     for system in about["systems"]:
@@ -283,7 +284,7 @@ def _what_happens(condition: str) -> str:
     return "nothing" if condition == describe(()) else condition
 
 
-def _sums(results: Results, seed: int) -> str:
+def _sums(results: Answers, seed: int) -> str:
     if not results.rows:
         return paragraph("There are no answers yet.")
     headings, lines = tabulate(results.rows, results.about, ("system", "condition"), seed=seed)
@@ -293,12 +294,12 @@ def _sums(results: Results, seed: int) -> str:
     )
 
 
-def _differences(results: Results, seed: int) -> str:
+def _differences(results: Answers, seed: int) -> str:
     """Lay systems beside the first one, and conditions beside the first one, on the same examples."""
     return "".join(_differences_by(results, by, seed) for by in (("system", "condition"), ("condition", "system")))
 
 
-def _differences_by(results: Results, by: tuple[str, str], seed: int) -> str:
+def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> str:
     levels = list(dict.fromkeys(key[0] for key in grouped(results.rows, by, results.about))) if results.rows else []
     if len(levels) < 2:
         return ""
@@ -329,13 +330,14 @@ def _differences_by(results: Results, by: tuple[str, str], seed: int) -> str:
     )
 
 
-def _pictures(results: Results, seed: int) -> str:
-    plots: list[Callable[[], Plot]] = [
-        lambda: results.plot.latency(seed=seed),
-        lambda: results.plot.grades(seed=seed),
-        lambda: results.plot.cost(seed=seed),
+def _pictures(results: Answers, seed: int) -> str:
+    plots = Plots(results.rows, results.about)
+    wanted: list[Callable[[], Plot]] = [
+        lambda: plots.latency(seed=seed),
+        lambda: plots.grades(seed=seed),
+        lambda: plots.cost(seed=seed),
     ]
-    return "".join(_drawn(plots))
+    return "".join(_drawn(wanted))
 
 
 def _drawn(plots: list[Callable[[], Plot]]) -> Iterator[str]:
@@ -347,7 +349,7 @@ def _drawn(plots: list[Callable[[], Plot]]) -> Iterator[str]:
         yield figure(plot.to_svg(), plot.caption)
 
 
-def _failures(results: Results) -> str:
+def _failures(results: Answers) -> str:
     failed = results.failed
     if not failed:
         return paragraph("Nothing.") if results.rows else ""
@@ -365,3 +367,54 @@ def _failures(results: Results) -> str:
     )
     more = note(f"{len(failed) - _TOLD:,} more are in results.csv.") if len(failed) > _TOLD else ""
     return wide(told) + wide(each) + more
+
+
+# --- Results in a notebook: a row for each system and condition, times as a picture, and what failed ------------------
+
+_BY = ("system", "condition")
+#: So many failures are told one by one.
+_FEW = 5
+
+
+def results_bundle(results: Answers) -> dict[str, Any]:
+    """Return the looks of results."""
+    headings, lines = _table(results) if results.rows else ([], [])
+    told = [repr(results), *(", ".join(map(" ".join, zip(headings, line, strict=True))) for line in lines)]
+    bundle: dict[str, Any] = {"text/plain": printable("\n".join(told))}
+    parts = []
+    if lines:
+        cells = ([escape(cell) if index < len(_BY) else unbroken(cell) for index, cell in enumerate(x)] for x in lines)
+        parts += [table(headings, cells), note("In brackets: 95 % intervals, over examples.")]
+    if any(value_of(row, LATENCY) is not None for row in results.rows):
+        plot = Plots(results.rows, results.about).latency(by=_BY)
+        png = plot.to_png()
+        bundle["image/png"] = base64.b64encode(png).decode()
+        parts += [picture(png, plot.description), note(plot.caption)]
+    parts += [note(line) for line in _remarks(results)]
+    bundle["text/html"] = section(*parts, title=f"Results · {len(results)} answers · {words.DISCLOSURE}")
+    return bundle
+
+
+def _table(results: Answers) -> tuple[list[str], list[list[str]]]:
+    """Return the table that one would print, and what each group cost in all."""
+    headings, lines = tabulate(results.rows, results.about, _BY)
+    for line, rows in zip(lines, grouped(results.rows, _BY, results.about).values(), strict=True):
+        costs = [row["cost_usd"] for row in rows if "cost_usd" in row]
+        line.append("unknown" if None in costs else format_usd(sum(costs)))
+    return [*headings, "cost in all"], lines
+
+
+def _remarks(results: Answers) -> list[str]:
+    """Say what is missing, what failed, and where it all is."""
+    failed = results.failed
+    remarks = [f"{row['cell_id']} failed ({row['failure_stage']}): {row['error_message']}" for row in failed[:_FEW]]
+    if len(failed) > _FEW:
+        remarks.append(f"{len(failed) - _FEW} more failed: see results.failed")
+    if results.missing:
+        why = f" ({results.stopped})" if results.stopped else ""
+        remarks.append(f"still to be asked: {results.missing}{why}. Run the same with resume=True")
+    return [
+        *results.remarks,
+        *remarks,
+        f"All of it is in {str(results.path)!r}. results.show(0) plays the first answer.",
+    ]

@@ -17,10 +17,10 @@ from ..files import make_folder, write_private, write_whole
 from ..pricing.cost import format_usd
 from ..recording.recording import Recording
 from ..terminal import printable
+from .answers import Answers
 from .cell import Outcome
 from .compare import RunComparison
-from .folder import RunFolder, in_order, read_run, read_stopped
-from .metrics import spent_usd
+from .folder import RunFolder
 from .plots import Plots
 from .statistics import summarise, tabulate
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas
 
 
-class Results:
+class Results(Answers):
     """What came of a run, or has come of it so far; made by `run`, or read again by `Results.load`.
 
     Examples
@@ -45,17 +45,7 @@ class Results:
     """
 
     def __init__(self, path: str | Path, *, kept: RunFolder | None = None):
-        self.path = Path(path)
-        """The folder: ``results.csv``, ``summary.json``, ``events/``, ``audio/``, ``recordings/``."""
-        told = read_run(self.path) if kept is None else kept.kept
-        self.about = told.about
-        """What was run: ``seed``, ``examples``, ``conditions``, ``systems``, ``estimate_usd``, versions."""
-        self.stopped = read_stopped(self.path) if kept is None else kept.failure
-        """Why the run ended before all was done; empty if it did not, or was killed."""
-        self.rows: list[dict[str, Any]] = in_order(told.rows, self.about["cells"])
-        """A row for each answer, in the order of the grid."""
-        self.remarks = told.all_remarks
-        """What of the folder was damaged or missing, and what was made of that."""
+        super().__init__(path, kept=kept)
         self._unwritten = {} if kept is None else {each.row["cell_id"]: each for each in kept.unwritten}
 
     @classmethod
@@ -80,23 +70,6 @@ class Results:
         Results('results/monday': 1 answers, 0 failed, $0)
         """
         return cls(path)
-
-    @property
-    def missing(self) -> int:
-        """How many answers are still to be had, by ``run(…, resume=True)``."""
-        return len(set(self.about["cells"]) - {row["cell_id"] for row in self.rows})
-
-    @property
-    def failed(self) -> list[dict[str, Any]]:
-        """The rows of what failed: ``failure_stage``, ``error_type``, ``error_message``."""
-        return [row for row in self.rows if row["status"] == "failed"]
-
-    @property
-    def cost_usd(self) -> float | None:
-        """What it cost, judges and simulated users included; `None` if an answer's price is not known."""
-        spent = [spent_usd(row) for row in self.rows]
-        known = [cost_usd for cost_usd in spent if cost_usd is not None]
-        return sum(known) if len(known) == len(spent) else None
 
     @property
     def frame(self) -> pandas.DataFrame:
@@ -176,7 +149,7 @@ class Results:
     @property
     def plot(self) -> Plots:
         """Pictures for print: ``plot.latency()``, ``plot.cost()``, ``plot.grades()``."""
-        return Plots(self)
+        return Plots(self.rows, self.about)
 
     def compare(self, other: Results, *, by: str | Sequence[str] = "system", seed: int = 0) -> RunComparison:
         """Compare with another run: the same examples, conditions and systems, on another day or with other settings.
@@ -420,12 +393,9 @@ class Results:
         return {each.relative_to(self.path).as_posix(): each.read_bytes() for each in found if each.is_file()}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from .look import results_bundle  # Whoever prints nothing needs no views.
+        from .report import results_bundle  # Whoever prints nothing needs no views.
 
         return results_bundle(self)
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     def __repr__(self) -> str:
         cost = "unknown cost" if self.cost_usd is None else format_usd(self.cost_usd)
