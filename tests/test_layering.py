@@ -1,6 +1,8 @@
 """The floors of the package: what may import what, and what each import costs."""
 
 import ast
+import graphlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -95,8 +97,11 @@ def name_of(module):
     return module.removesuffix("__init__").removesuffix(".")
 
 
+OURS = {f"realtime_nb.{name_of(module)}".removesuffix(".") for module in modules()}
+
+
 def imports(module):
-    """Return all modules that a module's text imports, in full: ours as "realtime_nb.…"."""
+    """Return what a module's text imports, in full, for types only and by string too: ours as "realtime_nb.…"."""
     path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     package = ["realtime_nb", *module.split(".")[:-1]]
     found = set()
@@ -106,7 +111,11 @@ def imports(module):
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             source = ".".join([*base, *([node.module] if node.module else [])])
-            found |= {f"{source}.{alias.name}" for alias in node.names} if not node.module else {source}
+            named = {f"{source}.{alias.name}" for alias in node.names}
+            found |= (named & OURS or {source}) if node.module else named
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("import_module", "__import__"):
+            given = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+            found.add(importlib.util.resolve_name(given, ".".join(package)) if given else "")
     return found
 
 
@@ -141,6 +150,11 @@ def test_every_import_points_down(module):
                 FLOOR_OF.get(room, 9) < floor or FLOOR_OF.get(room) == floor == 0
             )  # The files there are one room.
             assert room == own or is_below or own == "cli", f"{module} is on floor {floor} and imports {each}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {f"realtime_nb.{name_of(module)}".removesuffix("."): imports(module) for module in modules()}
+    list(graphlib.TopologicalSorter(graph).static_order())  # Names the circle, if there is one.
 
 
 @pytest.mark.parametrize("module", [module for module in modules() if room_of(name_of(module)) not in ("", "local")])
