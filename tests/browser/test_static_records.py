@@ -9,8 +9,8 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from playwright.sync_api import expect
 from test_difference import talk
-from test_look import results
 from test_recording_view import recorded
+from test_results_look import results
 from test_timeline import several
 from test_watched import watch
 
