@@ -100,4 +100,4 @@ def test_the_floor_plan_names_what_is_there():
     named = re.findall(r"`([\w/.]+)`", "".join(re.findall(r"^\| . \| ([^|]+) \|", table, re.MULTILINE)))
     package = ROOT / "realtime_nb"
     rooms = {f"{path.name}/" if path.is_dir() else path.name for path in package.iterdir()}
-    assert sorted(named) == sorted(rooms - {"__init__.py", "__pycache__/", "py.typed"})
+    assert sorted(named) == sorted(rooms - {"__init__.py", "__init__.pyi", "__pycache__/", "py.typed"})

@@ -44,3 +44,7 @@ __all__ = [
     "forecast",
     "run",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__all__", "__doc__"])

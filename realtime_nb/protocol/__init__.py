@@ -2,3 +2,9 @@
 
 Floor 1: imports the floors below; the floors above import it.
 """
+
+__all__ = ["events", "items", "settings"]
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__all__", "__doc__"])

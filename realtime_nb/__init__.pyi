@@ -1,0 +1,70 @@
+"""The public names and where they live: read by type checkers, and by `realtime_nb` itself when it is imported."""
+
+# One name a line, in the order in which a reader meets them.
+# ruff: noqa: I001
+from .sessions.realtime import RealtimeSession as RealtimeSession
+from .sessions.chat import ChatSession as ChatSession
+from .sessions.cascade import CascadeSession as CascadeSession
+from .widgets.panel import VoicePanel as VoicePanel
+from .widgets.microphone import Microphone as Microphone
+from .widgets.speaker import Speaker as Speaker
+from .widgets.scope import Scope as Scope
+from .widgets.camera import Camera as Camera
+from .conversation.watched import Watch as Watch
+from .media.clip import AudioClip as AudioClip
+from .media.picture import Picture as Picture
+from .local.process import speak as speak
+from .tools import tool as tool
+from .tools import Tool as Tool
+from .sessions.compare import compare as compare
+from .speech.comparison import Comparison as Comparison
+from .experiments.dataset import Dataset as Dataset
+from .experiments.run import run as run
+from .experiments.results import Results as Results
+from .experiments.turn_detection import compare_turn_detection as compare_turn_detection
+from .speech.turn_detection import TurnDetectionComparison as TurnDetectionComparison
+from .recording.recording import Recording as Recording
+from .recording.diff import diff as diff
+from .diagnosis.doctor import doctor as doctor
+from .conversation.conversation import Conversation as Conversation
+from .conversation.records import Turn as Turn
+from .conversation.records import Reply as Reply
+from .conversation.timing import Timing as Timing
+from .pricing.usage import Usage as Usage
+from .pricing.cost import Cost as Cost
+from .conversation.costs import Costs as Costs
+from .pricing.estimate import estimate as estimate
+from .pricing.estimate import Estimate as Estimate
+from .pricing.prices import use_prices as use_prices
+from .sessions.budget import bounds as bounds
+from .sessions.rate_limit import Limiter as Limiter
+from .sessions.backend import Backend as Backend
+from .loop import Pending as Pending
+from .loop import run_sync as run_sync
+from .views.spectrogram import spectrogram as spectrogram
+from .conversation.timeline import timeline as timeline
+from .conversation.timeline import Timeline as Timeline
+from .speech.voice import prosody as prosody
+from .speech.voice import Prosody as Prosody
+from .speech.voice import measure_voice as measure_voice
+from .speech.voice import measure_voices as measure_voices
+from .speech.voice import VoiceMeasures as VoiceMeasures
+from .views.practice import practice as practice
+from .views.practice import Practice as Practice
+from .views.budget import display_options as display_options
+from .errors import RealtimeError as RealtimeError
+from .errors import AudioError as AudioError
+from .errors import PictureError as PictureError
+from .errors import SettingsError as SettingsError
+from .errors import RecordingError as RecordingError
+from .errors import MissingKey as MissingKey
+from .errors import MissingExtra as MissingExtra
+from .errors import LocalProtocolError as LocalProtocolError
+from .errors import RemoteProtocolError as RemoteProtocolError
+from .errors import ServerError as ServerError
+from .errors import ReplyTimeout as ReplyTimeout
+from .errors import ConnectionLost as ConnectionLost
+from .errors import BudgetReached as BudgetReached
+from .errors import InputFlagged as InputFlagged
+
+__version__: str
