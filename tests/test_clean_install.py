@@ -1,8 +1,8 @@
 """A stranger's machine: the README's command, Binder's steps and the wheel, in one fresh environment.
 
 The README's shell block runs as it stands, in an empty folder; only the address it clones from leads to this checkout.
-What Binder would install is resolved from nothing and compared with what is then there, because installing it a second
-time would take another minute.
+What Binder would install is resolved from nothing, to the versions that are then there (an index may bring a newer one at
+any moment), because installing it a second time would take another minute.
 """
 
 import json
@@ -136,12 +136,14 @@ def test_binder_would_build_and_have_what_is_installed_there(lab, stranger):
     ((user, step),) = assemble
     assert user == "${NB_USER}" and "pip install" in step and '-r "binder/requirements.txt"' in step
 
+    pip = clone / ".venv" / "bin" / "pip"
+    there = run(pip, "list", "--format=freeze", "--exclude-editable", cwd=clone)
+    (clone / "constraints.txt").write_text(there, "utf-8")
     binder = stranger | {"KERNEL_PYTHON_PREFIX": str(clone / ".venv"), "NB_USER": "someone"}
     resolve = step.replace("--no-cache-dir", "--quiet --dry-run --ignore-installed --report report.json")
-    run("sh", "-ec", resolve, cwd=clone, env=binder, timeout=200)
+    run("sh", "-ec", resolve, cwd=clone, env=binder | {"PIP_CONSTRAINT": "constraints.txt"}, timeout=200)
     report = json.loads((clone / "report.json").read_text())["install"]
     wanted = versions(each["metadata"] for each in report)
-    pip = clone / ".venv" / "bin" / "pip"
     assert len(wanted) > 100 and {"jupyterlab", "pocketsphinx", "jupyter-server-proxy"} <= wanted.keys()
     assert wanted.items() <= versions(json.loads(run(pip, "list", "--format=json", cwd=clone))).items()
 
