@@ -52,15 +52,24 @@ def tapped(address):
     heard, loop = bytearray(), asyncio.new_event_loop()
 
     async def copy(reader, writer):
-        while data := await reader.read(2**16):
-            heard.extend(data)
-            writer.write(data)
-            await writer.drain()
-        writer.close()
+        try:
+            while data := await reader.read(2**16):
+                heard.extend(data)
+                writer.write(data)
+                await writer.drain()
+        finally:
+            writer.close()
 
     async def serve(reader, writer):
         up_reader, up_writer = await asyncio.open_connection(target.hostname, target.port)
         await asyncio.gather(copy(reader, up_writer), copy(up_reader, writer), return_exceptions=True)
+
+    async def leave():
+        server.close()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1"))
     thread = threading.Thread(target=loop.run_forever)
@@ -68,12 +77,10 @@ def tapped(address):
     try:
         yield f"{target.scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}", heard
     finally:
-        server.close()
+        asyncio.run_coroutine_threadsafe(leave(), loop).result(WAIT_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(asyncio.sleep(0))  # What was closed is gone after one more turn of the loop.
         loop.close()
 
 
@@ -182,8 +189,10 @@ def test_of_two_dask_workers_one_is_killed_and_all_rows_are_there_once(tmp_path,
     assert sorted(ids) == sorted(f"q{n}__one__clean__1" for n in range(12))
     by_pid = Counter(noted.pids())
     assert by_pid[killed] and by_pid.keys() - {os.getpid(), killed}
-    # What was written down is not asked again; what the dead one had not delivered is.
-    assert 12 < sum(by_pid.values()) - by_pid[os.getpid()] <= 12 + asked - delivered
+    # What was written down is not asked again; what the dead one had not delivered is. (Of a slow worker that Dask
+    # itself gives up, and starts a fourth for, nobody here knows what it had delivered.)
+    anew = sum(by_pid.values()) - by_pid[os.getpid()] - 12
+    assert 0 < anew and (len(by_pid.keys() - {os.getpid()}) > 3 or anew <= asked - delivered)
 
 
 def exit_now(answer):
