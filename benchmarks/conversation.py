@@ -155,17 +155,17 @@ def measure_panel() -> dict[str, float]:
 
     from realtime_nb import loop
     from realtime_nb.protocol import events as ev
-    from realtime_nb.sessions.budget import SessionBounds, Watch
-    from realtime_nb.sessions.event_log import Journal
+    from realtime_nb.sessions.budget import BudgetWatch, SessionBounds
+    from realtime_nb.sessions.event_log import SessionEvents
     from realtime_nb.widgets.panel_link import PanelLink
 
     sound, took = voice(), {}
 
     async def measured(turns: int) -> float:
-        journal, own = Journal(), SessionBounds()
+        session_events, own = SessionEvents(), SessionBounds()
         session = SimpleNamespace(
-            conversation=journal.conversation,
-            listen=journal.listen,
+            conversation=session_events.conversation,
+            listen=session_events.listen,
             bounds=own,
             turn_detection={"type": "server_vad"},
             attend=lambda is_there: lambda: None,
@@ -183,16 +183,16 @@ def measure_panel() -> dict[str, float]:
         )
         sent: list[Any] = []
         road = SimpleNamespace(kind="direct", send=lambda message, urgent=False: sent.append(json.dumps(message)))
-        Watch(journal, own, lambda error: asyncio.sleep(0))
+        BudgetWatch(session_events, own, lambda error: asyncio.sleep(0))
         # Builds differ in what a line asks for.
         hooks = [name for name in inspect.signature(PanelLink).parameters if name == "watch" or name.startswith("on_")]
         line = PanelLink(session, road, **dict.fromkeys(hooks, lambda *told: None))
-        journal.note("received", ev.decode_server(json.dumps({"type": "session.created", "session": SETTINGS})))
+        session_events.note("received", ev.decode_server(json.dumps({"type": "session.created", "session": SETTINGS})))
         for number in range(turns // 2):
             for _, event in exchange(number, sound):
-                journal.note("received", event)
+                session_events.note("received", event)
                 if not isinstance(event, ev.InputAudioBufferAppend):
-                    journal.tell(event)
+                    session_events.tell(event)
         line.greet()
         sent.clear()
         times = []
@@ -200,8 +200,8 @@ def measure_panel() -> dict[str, float]:
             events = [event for _, event in exchange(number, sound)]
             start = time.process_time()
             for event in events:
-                journal.note("received", event)
-                journal.tell(event)
+                session_events.note("received", event)
+                session_events.tell(event)
                 line._send_rows()  # The page is told ten times a second at most; here after each event.
             times.append((time.process_time() - start) / len(events) * 1e6)
         took[f"{turns} turns, bytes"] = sum(map(len, sent)) / 20 / len(events)

@@ -3,7 +3,19 @@
 from dataclasses import replace
 
 from realtime_nb.diagnosis.diagnose import diagnose
-from realtime_nb.diagnosis.probes import Answer, Clock, Comm, Facts, Heard, Kernel, Machine, Page, Part, Played, Server
+from realtime_nb.diagnosis.probes import (
+    Clock,
+    Comm,
+    Facts,
+    Kernel,
+    Machine,
+    Page,
+    Played,
+    ProbeAnswer,
+    ProbedMicrophone,
+    ProbedPart,
+    Server,
+)
 
 HEALTHY = Facts(
     machine=Machine(
@@ -24,17 +36,17 @@ HEALTHY = Facts(
         road="direct",
     ),
     comm=Comm(8, 8, "subshell-1"),
-    heard=Heard(device="Headset", duration_s=2.0, level=0.2, sample_rate=24_000),
+    heard=ProbedMicrophone(device="Headset", duration_s=2.0, level=0.2, sample_rate=24_000),
     played=Played(sent=14_400, rendered=14_400, audible=14_316, heard=True),
     page_clock=Clock(0.3, 0.6),
-    parts=tuple(Part(name, said="did its work", took_ms=20) for name in ("espeak-ng", "webrtcvad", "silero")),
+    parts=tuple(ProbedPart(name, said="did its work", took_ms=20) for name in ("espeak-ng", "webrtcvad", "silero")),
     server=Server(
         "openai",
         "gpt-realtime-2.1",
         "api.openai.com",
         keyed=True,
-        http=Answer(took_ms=120),
-        realtime=Answer(took_ms=300),
+        http=ProbeAnswer(took_ms=120),
+        realtime=ProbeAnswer(took_ms=300),
         clock=Clock(200, 600),
     ),
 )

@@ -172,7 +172,7 @@ class Client:
     async def error(self) -> dict[str, Any]:
         return (await self.until("error"))["error"]
 
-    def ladder(self, start: int = 0) -> list[str]:
+    def event_types(self, start: int = 0) -> list[str]:
         """Return the types of all events; in a run of deltas, each kind counts once."""
         kinds: list[str] = []
         run_from = 0

@@ -20,13 +20,13 @@ def sound(ms):
 def conversation(question="What time is it?", answer="It is ten past nine.", *, pcm=None, model="gpt-realtime-2.1"):
     """Return a conversation of one spoken turn and its answer."""
     folded = Conversation()
-    ladder = [
+    events = [
         wire.session_created(model=model),
         *wire.spoken_turn(),
         *wire.audio_answer(words=(answer,), pcm=sound(600) if pcm is None else pcm),
         *wire.transcription(words=[question]),
     ]
-    for number, each in enumerate(ladder):
+    for number, each in enumerate(events):
         folded.apply(ev.decode_server(json.dumps(each)), 10.0 * number)
     return folded
 

@@ -44,11 +44,11 @@ class Peer:
 
     def answer(self, request, **more):
         """Send an answer that names the request it answers."""
-        ladder = wire.audio_answer(**more)
-        for each in ladder:
+        response_events = wire.audio_answer(**more)
+        for each in response_events:
             if "response" in each:
                 each["response"]["metadata"] = request["response"]["metadata"]
-        self.send(*ladder)
+        self.send(*response_events)
 
     def wait_until_gone(self):
         """Read until the client hangs up."""

@@ -157,6 +157,15 @@ def test_no_modules_import_each_other_in_a_circle():
     list(graphlib.TopologicalSorter(graph).static_order())  # Names the circle, if there is one.
 
 
+def test_no_class_name_stands_for_two_things():
+    homes = {}
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert len(homes) > 100 and {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
 @pytest.mark.parametrize("module", [module for module in modules() if room_of(name_of(module)) not in ("", "local")])
 def test_the_local_server_is_a_process_of_its_own(module):
     taken = {each for each in imports(module) if each.startswith("realtime_nb.local")}

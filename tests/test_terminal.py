@@ -10,9 +10,9 @@ from scripted_server import refusal, scripted
 
 import realtime_nb as rt
 from realtime_nb.cli import main as cli
-from realtime_nb.experiments.executor import Bar
+from realtime_nb.experiments.executor import RunProgress
 from realtime_nb.progress import Progress
-from realtime_nb.speech.comparison import Cell
+from realtime_nb.speech.comparison import ComparisonCell
 from realtime_nb.terminal import printable
 
 WAIT_S = 60
@@ -135,11 +135,11 @@ def test_a_bar_says_no_commands():
 def test_names_of_models_systems_and_measures_command_nothing(capfd):
     costs = rt.Conversation().costs()
     records = [costs.on(ALL), rt.Comparison([], {}), rt.VoicePanel(rt.RealtimeSession(backend="local", voice=ALL))]
-    records[1].cells.append(Cell(system=ALL, clip="c", repeat=1))
+    records[1].cells.append(ComparisonCell(system=ALL, clip="c", repeat=1))
     for each in records:
         assert_tame(f"{each!r} {each}")
     records[-1].close()
-    bar = Bar(1, 0, ALL, shown=True)
+    bar = RunProgress(1, 0, ALL, shown=True)
     bar.say(ALL)
     with bar:
         said = capfd.readouterr()

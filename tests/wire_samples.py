@@ -208,7 +208,7 @@ WORDS = ("It is ", "ten ", "past nine.")
 def audio_answer(
     item_id="A", *, response_id="R", previous="U", words=WORDS, status="completed", end=None, pcm=PCM, done_previous=...
 ):
-    """Return the ladder of an answer with audio; `end` are more fields of ``response.done``."""
+    """Return the events of an answer with audio; `end` are more fields of ``response.done``."""
     text = "".join(words)
     ids = {"item_id": item_id, "response_id": response_id}
     item_status = "completed" if status == "completed" else "incomplete"

@@ -24,7 +24,7 @@ from ..protocol.settings import setting_at
 from .costs import Costs
 from .fold import LOCAL_FOLDS, OUTPUT_FOLDS, TurnIndex, trace
 from .input_track import InputTrack, SentFrames
-from .records import Reply, Seam, Turn, settings_text
+from .records import Reply, SessionBreak, Turn, settings_text
 
 #: How many event ids are remembered at least, to drop what arrives twice.
 _REMEMBERED_EVENTS = 4096
@@ -83,9 +83,9 @@ class Conversation(Record):
         return self._index.unfinished
 
     @property
-    def seams(self) -> list[Seam]:
+    def breaks(self) -> list[SessionBreak]:
         """Where it went on in another session of the server's, or with other instructions or tools."""
-        return list(self._index.seams)
+        return list(self._index.breaks)
 
     @property
     def clock(self) -> ClockAligned | None:
@@ -116,8 +116,8 @@ class Conversation(Record):
 
     @property
     def order_revision(self) -> int:
-        """Grows whenever turns come, go or change places, and with every seam."""
-        return self._index.order.revision + len(self._index.seams)
+        """Grows whenever turns come, go or change places, and with every break."""
+        return self._index.order.revision + len(self._index.breaks)
 
     def changed_since(self, revision: int) -> list[str]:
         """Return the item ids of the turns that have changed since a `revision`, the latest first.
@@ -234,7 +234,7 @@ class Conversation(Record):
         else:
             self._updated = event.session
             if before and self._index.replies and (text := settings_text(before, event.session)):
-                self._index.seam(elapsed_ms, text)
+                self._index.note_break(elapsed_ms, text)
             if encoding != self._track.encoding:
                 self._track = InputTrack(encoding, start_ms=self._track.end_ms)
         self._turn_detection(event, elapsed_ms)
@@ -347,7 +347,7 @@ class Conversation(Record):
             turn.truncated_ms = round(sum(before)) + event.audio_end_ms
 
     def _renewed(self, event: SessionRenewed, elapsed_ms: float) -> None:
-        # The end that every session comes to is no error where the conversation goes on: the seam tells of it.
+        # The end that every session comes to is no error where the conversation goes on: the break tells of it.
         self.errors = [error for error in self.errors if error.error.code != "session_expired"]
         self._local(event, elapsed_ms)
 
@@ -434,18 +434,18 @@ class Conversation(Record):
         self._index.finish(reply)  # Last: who sees that it is done, from any thread, finds the rest.
 
 
-def seams_by_place(conversation: Conversation) -> dict[str | None, list[Seam]]:
-    """Return the seams by the item behind which they lie; `None` is before the first.
+def breaks_by_place(conversation: Conversation) -> dict[str | None, list[SessionBreak]]:
+    """Return the breaks by the item behind which they lie; `None` is before the first.
 
-    A seam whose item was taken out lies behind the last one.
+    A break whose item was taken out lies behind the last one.
     """
-    found: dict[str | None, list[Seam]] = {}
-    if seams := conversation.seams:
+    found: dict[str | None, list[SessionBreak]] = {}
+    if breaks := conversation.breaks:
         order = conversation.item_ids
         there = {None, *order}
-        for seam in seams:
-            at = seam.item_id if seam.item_id in there else next(reversed(order), None)
-            found.setdefault(at, []).append(seam)
+        for session_break in breaks:
+            at = session_break.item_id if session_break.item_id in there else next(reversed(order), None)
+            found.setdefault(at, []).append(session_break)
     return found
 
 

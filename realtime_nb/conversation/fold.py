@@ -25,7 +25,7 @@ from ..protocol.local_events import (
     TurnEdited,
     WordsTimed,
 )
-from .records import Part, Reply, Seam, Stage, Turn, renewal_text
+from .records import Part, Reply, SessionBreak, Stage, Turn, renewal_text
 
 # --- The order of a conversation's items, from what the server says of each one's predecessor, whenever it says so ----
 
@@ -152,10 +152,10 @@ class TurnIndex:
         """The format in which the model's sound comes."""
         self.clock: ClockAligned | None = None
         """How the page's clock was last told from the kernel's."""
-        self.seams: list[Seam] = []
+        self.breaks: list[SessionBreak] = []
         """Where the conversation went on under other conditions."""
         self.lost = 0
-        """What was being said when the line broke off, since the last seam."""
+        """What was being said when the connection broke off, since the last break."""
         self._ours: set[str] = set()
         self._open: dict[str, Reply] = {}
         self._touched: dict[str, int] = {}
@@ -250,9 +250,9 @@ class TurnIndex:
                 part.encoding = encoding
         self._ours.add(item.id)
 
-    def seam(self, elapsed_ms: float, text: str) -> None:
+    def note_break(self, elapsed_ms: float, text: str) -> None:
         """Note that the conversation goes on under other conditions behind its last item."""
-        self.seams.append(Seam(elapsed_ms, self.order.last, text))
+        self.breaks.append(SessionBreak(elapsed_ms, self.order.last, text))
 
     def described(self, item: Item) -> Turn | None:
         """Take what a server says of an item; texts that are already whole stay."""
@@ -427,7 +427,7 @@ def _state_changed(index: TurnIndex, event: StateChanged, elapsed_ms: float) -> 
 
 def _renewed(index: TurnIndex, event: SessionRenewed, elapsed_ms: float) -> None:
     index.order.forget(event.left_out)
-    index.seam(elapsed_ms, renewal_text(event, index.lost))
+    index.note_break(elapsed_ms, renewal_text(event, index.lost))
     index.lost = 0
 
 

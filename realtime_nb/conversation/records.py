@@ -1,4 +1,4 @@
-"""The records of a conversation: `Turn`, `Reply`, and the `Seam`s between sessions of the server's."""
+"""The records of a conversation: `Turn`, `Reply`, and the `SessionBreak`s between sessions of the server's."""
 
 from __future__ import annotations
 
@@ -442,7 +442,7 @@ class Reply(Record):
 
 
 @dataclass(frozen=True)
-class Seam:
+class SessionBreak:
     """A place between two turns, and what happened there."""
 
     elapsed_ms: float

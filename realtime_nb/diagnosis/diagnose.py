@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from .checkup import Check, Checkup
-from .probes import Answer, Clock, Comm, Facts, Heard, Kernel, Machine, Page, Part, Played, Server
+from .probes import Clock, Comm, Facts, Kernel, Machine, Page, Played, ProbeAnswer, ProbedMicrophone, ProbedPart, Server
 
 _TERMINAL = "page, microphone and speaker (no browser here; run realtime_nb.doctor() in a notebook cell)"
 _NO_PAGE = (
@@ -288,7 +288,7 @@ def _road(page: Page) -> Iterator[Check]:
         yield Check("sound's way", "warning", said, fix)
 
 
-def _heard(heard: Heard) -> Check:
+def _heard(heard: ProbedMicrophone) -> Check:
     if heard.error:
         return Check("microphone", "broken", *_split(heard.error, "allow or plug in a microphone, then try again"))
     device = f"{heard.device or 'the microphone'}"
@@ -378,7 +378,7 @@ def _of_voice(facts: Facts) -> Iterator[Check]:
         yield from _server(facts.server)
 
 
-def _not_installed(missing: list[Part], wanted: bool) -> Check:
+def _not_installed(missing: list[ProbedPart], wanted: bool) -> Check:
     """Return one line for all parts of an extra: they are mended together."""
     names = ", ".join(f"{part.name} ({part.error})" for part in missing)
     if wanted:
@@ -386,7 +386,7 @@ def _not_installed(missing: list[Part], wanted: bool) -> Check:
     return Check("local voice", "warning", f"not installed, and not chosen: {names}", _LOCAL)
 
 
-def _part(part: Part, wanted: bool) -> Check:
+def _part(part: ProbedPart, wanted: bool) -> Check:
     if not part.error:
         return Check(part.name, "ok", f"{part.said} in {part.took_ms:.0f} ms")
     if part.name in _OPTIONAL:
@@ -426,7 +426,7 @@ def _refused(server: Server) -> Check:
     )
 
 
-def _http(server: Server, http: Answer) -> Check:
+def _http(server: Server, http: ProbeAnswer) -> Check:
     if not http.error:
         key = "the key is valid, " if server.keyed and server.name != "local" else ""
         said = f"{server.host} answers in {http.took_ms:.0f} ms: {key}{server.model} is there"
@@ -451,7 +451,7 @@ _FATAL = {
 }
 
 
-def _realtime(server: Server, realtime: Answer) -> Check:
+def _realtime(server: Server, realtime: ProbeAnswer) -> Check:
     if not realtime.error:
         said = realtime.said or f"a session with {server.model} opened"
         return Check("Realtime socket", "ok", f"{said}, in {realtime.took_ms:.0f} ms")

@@ -19,7 +19,7 @@ from ..widgets.base import BaseWidget, Outputs, PageClock, Uplink, static_text
 from ..widgets.microphone import Capture
 from ..widgets.road import Frame
 from ..widgets.speaker import Playback
-from .probes import Clock, Comm, Heard, Page, Played
+from .probes import Clock, Comm, Page, Played, ProbedMicrophone
 
 _ENDED = "Run this cell again to check again."
 _TONE_HZ, _TONE_S, _TONE_LEVEL = 660.0, 0.6, 0.25
@@ -176,7 +176,7 @@ class CheckPanel(BaseWidget):
         tenths = y[: len(y) // _TENTH * _TENTH].reshape(-1, _TENTH) / 32768
         self._tell(
             "heard",
-            Heard(
+            ProbedMicrophone(
                 device=self._device,
                 duration_s=len(y) / WIRE_SAMPLE_RATE,
                 level=float(np.sqrt((tenths**2).mean(axis=1)).max()) if len(tenths) else 0.0,
@@ -186,7 +186,7 @@ class CheckPanel(BaseWidget):
         )
 
     def _on_no_microphone(self, message: dict[str, Any]) -> None:
-        self._tell("heard", Heard(error=str(message["text"])))
+        self._tell("heard", ProbedMicrophone(error=str(message["text"])))
 
     def _on_tone(self, message: dict[str, Any]) -> None:
         """Play the tone: the person has clicked, so the browser lets it sound."""

@@ -104,7 +104,7 @@ class Comm:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ProbedMicrophone:
     """What the microphone brought."""
 
     error: str = ""
@@ -145,7 +145,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ProbedPart:
     """A part of the local voice that was tried."""
 
     name: str
@@ -156,7 +156,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeAnswer:
     """What came of a request."""
 
     error: str = ""
@@ -178,8 +178,8 @@ class Server:
     """Why it cannot even be asked, e.g. for want of a key."""
     keyed: bool = False
     """True if there is a key. The key itself is never a fact."""
-    http: Answer | None = None
-    realtime: Answer | None = None
+    http: ProbeAnswer | None = None
+    realtime: ProbeAnswer | None = None
     clock: Clock | None = None
 
 
@@ -190,10 +190,10 @@ class Facts:
     machine: Machine | None = None
     page: Page | None = None
     comm: Comm | None = None
-    heard: Heard | None = None
+    heard: ProbedMicrophone | None = None
     played: Played | None = None
     page_clock: Clock | None = None
-    parts: Sequence[Part] = ()
+    parts: Sequence[ProbedPart] = ()
     server: Server | None = None
     problems: Sequence[str] = ()
     """What went wrong while looking."""
@@ -283,7 +283,7 @@ def _version(name: str) -> str:
 _TIMEOUT_S = 60.0
 
 
-async def try_parts(timeout_s: float = _TIMEOUT_S) -> AsyncIterator[Part]:
+async def try_parts(timeout_s: float = _TIMEOUT_S) -> AsyncIterator[ProbedPart]:
     """Yield what each part of the local voice did, as it comes; a process that dies is a fact, too."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
@@ -301,16 +301,16 @@ async def try_parts(timeout_s: float = _TIMEOUT_S) -> AsyncIterator[Part]:
     try:
         async with asyncio.timeout(timeout_s):
             while line := await process.stdout.readline():
-                part = msgspec.json.decode(line, type=Part)
+                part = msgspec.json.decode(line, type=ProbedPart)
                 last = part.name
                 yield part
             code = await process.wait()
         if code:
             said = (await errors).decode(errors="replace").strip().splitlines()
             reason = said[-1] if said else f"exit code {code}"
-            yield Part("local voice", error=f"the trial ended after {last}: {reason}")
+            yield ProbedPart("local voice", error=f"the trial ended after {last}: {reason}")
     except TimeoutError:
-        yield Part("local voice", error=f"the trial stood still after {last}, for {timeout_s:g} s")
+        yield ProbedPart("local voice", error=f"the trial stood still after {last}, for {timeout_s:g} s")
     finally:
         errors.cancel()
         with contextlib.suppress(ProcessLookupError):
@@ -346,7 +346,7 @@ def _bare(name: str) -> str:
     return urlsplit(bare).hostname or bare if "://" in bare else bare
 
 
-async def ask_http(backend: Backend, timeout_s: float = TIMEOUT_S) -> tuple[Answer, Clock | None]:
+async def ask_http(backend: Backend, timeout_s: float = TIMEOUT_S) -> tuple[ProbeAnswer, Clock | None]:
     """Ask for the model by the SDK, as chats and chains do; the answer's date tells the server's clock."""
     api = Api(backend)
     clock = None
@@ -369,7 +369,7 @@ async def ask_http(backend: Backend, timeout_s: float = TIMEOUT_S) -> tuple[Answ
         await api.close()
 
 
-async def ask_realtime(backend: Backend, timeout_s: float = TIMEOUT_S) -> Answer:
+async def ask_realtime(backend: Backend, timeout_s: float = TIMEOUT_S) -> ProbeAnswer:
     """Open a Realtime session, wait until the server says that it is there, and leave."""
 
     async def ask() -> str:
@@ -385,7 +385,7 @@ async def ask_realtime(backend: Backend, timeout_s: float = TIMEOUT_S) -> Answer
     return await _answer(backend, ask, timeout_s)
 
 
-async def ask_local(backend: Backend, timeout_s: float = 3 * TIMEOUT_S) -> Answer:
+async def ask_local(backend: Backend, timeout_s: float = 3 * TIMEOUT_S) -> ProbeAnswer:
     """Put a question to the local voice, which costs nothing, and listen to the answer."""
 
     async def ask() -> str:
@@ -401,7 +401,7 @@ async def ask_local(backend: Backend, timeout_s: float = 3 * TIMEOUT_S) -> Answe
     return await _answer(backend, ask, timeout_s)
 
 
-async def _answer(backend: Backend, ask: Callable[[], Awaitable[str]], timeout_s: float) -> Answer:
+async def _answer(backend: Backend, ask: Callable[[], Awaitable[str]], timeout_s: float) -> ProbeAnswer:
     """Return what came of a request, in words that hold no key."""
     began_s = time.monotonic()
     said = error = code = ""
@@ -416,7 +416,7 @@ async def _answer(backend: Backend, ask: Callable[[], Awaitable[str]], timeout_s
         error, code = refused.message, refused.code or "refused"
     except (RealtimeError, OSError, ValueError) as fault:
         error, code = f"{type(fault).__name__}: {fault}", "unreachable"
-    return Answer(hide(error), code, (time.monotonic() - began_s) * 1000, said)
+    return ProbeAnswer(hide(error), code, (time.monotonic() - began_s) * 1000, said)
 
 
 def _clock(date: str | None, sent_s: float, received_s: float) -> Clock | None:

@@ -29,7 +29,7 @@ from .graders import Answer, Grader, grade_tool_calls, graded
 from .metrics import answer_of, grade_talk, measure, measure_talk
 from .retrying import after, may_pass, pause
 from .scenario import Scenario
-from .stopping import Cell, at_work, leave_to_parent
+from .stopping import RunningCell, at_work, leave_to_parent
 from .talk import Talker
 
 # --- How a question is put: all at once, or at the pace of a person who says it and hears the answer out --------------
@@ -288,7 +288,7 @@ class _Attempt:
     files: dict[str, bytes] = field(default_factory=dict)
     session: Session | None = None
     stage: str = "input"
-    cell: Cell = field(default_factory=Cell)
+    cell: RunningCell = field(default_factory=RunningCell)
     error: Exception | None = None
     """What it failed with, where it may be asked again for it."""
 

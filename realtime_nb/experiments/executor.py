@@ -123,7 +123,7 @@ class Budget:
         return f"max_usd={self._max_usd:g}: {format_usd(self.spent_usd)} are spent"
 
 
-class Bar:
+class RunProgress:
     """How far it is."""
 
     def __init__(self, total: int, done: int, expected: Forecast, *, shown: bool):
@@ -134,7 +134,7 @@ class Bar:
         self._bar = tqdm(total=total, initial=done, unit="answer", disable=not shown)
         self._failed = 0
 
-    def __enter__(self) -> Bar:
+    def __enter__(self) -> RunProgress:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -154,7 +154,7 @@ class Bar:
 class Runner:
     """Hands work to an executor, a few cells at a time, and takes what comes back."""
 
-    def __init__(self, folder: RunFolder, bar: Bar, budget: Budget, concurrency: int):
+    def __init__(self, folder: RunFolder, bar: RunProgress, budget: Budget, concurrency: int):
         self._folder = folder
         self._bar = bar
         self._budget = budget

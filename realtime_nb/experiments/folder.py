@@ -82,7 +82,7 @@ class RunFolder:
             raise SettingsError(f"out={str(path)!r} cannot be written to: {error.strerror or error}") from error
 
     def _begin(self, resume: bool) -> None:
-        before = read_run(self.path) if _is_run(self.path) else Run({}, [], [], [])
+        before = read_run(self.path) if _is_run(self.path) else StoredRun({}, [], [], [])
         if _is_run(self.path):
             self._check_same(before.about if before.is_whole else _about_of(before.rows), resume)
         remarks = [each.replace(_AGAIN, _ASKED) for each in before.all_remarks]
@@ -159,9 +159,9 @@ class RunFolder:
             raise
 
     @property
-    def kept(self) -> Run:
+    def kept(self) -> StoredRun:
         """The run as it is in memory, whatever of it is on the disk."""
-        return Run(self.about, self.rows, [], [])
+        return StoredRun(self.about, self.rows, [], [])
 
     def close(self) -> None:
         """Write no more."""
@@ -221,7 +221,7 @@ def _is_run(path: Path) -> bool:
     return (path / _ABOUT).is_file() or (path / _ROWS).is_file()
 
 
-class Run(NamedTuple):
+class StoredRun(NamedTuple):
     """A run as its folder tells it."""
 
     about: dict[str, Any]
@@ -242,7 +242,7 @@ class Run(NamedTuple):
         return [*map(str, earlier if isinstance(earlier, list) else []), *self.remarks]
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> StoredRun:
     """Return what a folder tells of a run, whatever became of it.
 
     Raises `SettingsError` if it tells of none.
@@ -258,7 +258,7 @@ def read_run(path: Path) -> Run:
     told = _read_summary(path).get("total_examples")
     if isinstance(told, int) and told > len(rows) and not damaged:
         remarks.append(f"{_ROWS} holds {len(rows)} rows, but there were {told}: {_AGAIN}")
-    return Run(about, rows, remarks, damaged, is_whole)
+    return StoredRun(about, rows, remarks, damaged, is_whole)
 
 
 #: What becomes of an answer that is lost, before and after.

@@ -16,7 +16,7 @@ from ..speech.words import error_rates
 from .example import Example
 from .graders import Answer, ToolCall, grade_tool_calls, keywords_missing, tool_calls_of
 from .scenario import Scenario
-from .talk import Exchange, Talk
+from .talk import Talk, TalkTurn
 
 # --- What is measured of every answer: words, time, tokens, dollars ---------------------------------------------------
 #
@@ -294,7 +294,7 @@ def grade_talk(talk: Talk, scenario: Scenario) -> dict[str, Any]:
 _SUCCESS = ("tool_call_correctness", "tool_call_arg_correctness", "keywords_found")
 
 
-def _with(graded: Sequence[dict[str, Any]], talk: Talk) -> list[tuple[dict[str, Any], Exchange]]:
+def _with(graded: Sequence[dict[str, Any]], talk: Talk) -> list[tuple[dict[str, Any], TalkTurn]]:
     return [pair for pair in zip(graded, talk.exchanges, strict=True) if "keywords_found" in pair[0]]
 
 
@@ -302,7 +302,7 @@ def _expects(turn: Any) -> bool:
     return turn.tool_call is not None or bool(turn.keywords)
 
 
-def _measure(number: int, exchange: Exchange, talk: Talk, scenario: Scenario) -> dict[str, Any]:
+def _measure(number: int, exchange: TalkTurn, talk: Talk, scenario: Scenario) -> dict[str, Any]:
     turn, replies = exchange.turn, exchange.replies
     silence_ms = silence_at_end_ms(exchange.clip)
     row: dict[str, Any] = {
@@ -326,7 +326,7 @@ def _measure(number: int, exchange: Exchange, talk: Talk, scenario: Scenario) ->
     return row
 
 
-def _expected(exchange: Exchange) -> dict[str, Any]:
+def _expected(exchange: TalkTurn) -> dict[str, Any]:
     turn = exchange.turn
     row = grade_tool_calls(turn, tool_calls_of(exchange.replies))
     if turn.keywords:
@@ -335,7 +335,7 @@ def _expected(exchange: Exchange) -> dict[str, Any]:
     return row
 
 
-def _cut_in(exchange: Exchange, talk: Talk) -> dict[str, Any]:
+def _cut_in(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:
     """Return what became of an answer that was spoken into; nothing where a button was pressed, or nothing sounded."""
     if exchange.cut is None or exchange.by_hand:
         return {}
@@ -349,7 +349,7 @@ def _cut_in(exchange: Exchange, talk: Talk) -> dict[str, Any]:
     return {"yielded": int(yielded)} | ({"interruption_stop_ms": stop_ms} if yielded else {})
 
 
-def _played(exchange: Exchange, talk: Talk) -> dict[str, Any]:
+def _played(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:
     """Return where the answer lies in its track, and so how long the person waited for it."""
     assert talk.listener is not None
     items = {turn.item_id for reply in exchange.replies for turn in reply.turns}

@@ -22,7 +22,7 @@ from ..terminal import printable
 from .cell import Factory, Work
 from .conditions import Condition, Pipeline, describe, named_pipelines
 from .dataset import Dataset
-from .executor import Bar, Budget, Runner, check_can_be_sent
+from .executor import Budget, Runner, RunProgress, check_can_be_sent
 from .folder import RunFolder
 from .forecast import Forecast, forecast
 from .graders import Grader, named_graders
@@ -212,7 +212,7 @@ def run(
     )
     done = {row["cell_id"] for row in folder.rows if resume != "failed" or row["status"] != "failed"}
     todo = [work for work in grid if work.cell_id not in done]
-    with Bar(len(grid), len(done), expected, shown=progress) as bar:
+    with RunProgress(len(grid), len(done), expected, shown=progress) as bar:
         stopped = Runner(folder, bar, Budget(max_usd, expected), concurrency).on(executor, todo)
     if folder.failure:
         warnings.warn(printable(_not_written(folder)), RuntimeWarning, stacklevel=2)

@@ -49,7 +49,7 @@ def is_dask(executor: Executor | None) -> bool:
 _STOP_WAIT_S = 5.0
 
 
-class Cell:
+class RunningCell:
     """A cell that a thread of this process is at."""
 
     def __init__(self) -> None:
@@ -59,14 +59,14 @@ class Cell:
         """Where it asks now."""
 
 
-_AT_WORK: dict[Hashable, Cell] = {}
-_HERE: ContextVar[Cell | None] = ContextVar("realtime_nb_cell", default=None)
+_AT_WORK: dict[Hashable, RunningCell] = {}
+_HERE: ContextVar[RunningCell | None] = ContextVar("realtime_nb_cell", default=None)
 
 
 @contextmanager
-def at_work(work: Any) -> Iterator[Cell]:
+def at_work(work: Any) -> Iterator[RunningCell]:
     """Let a cell be stopped while it is being worked at."""
-    cell = _AT_WORK[id(work)] = Cell()
+    cell = _AT_WORK[id(work)] = RunningCell()
     before = _HERE.set(cell)
     try:
         yield cell
@@ -77,7 +77,7 @@ def at_work(work: Any) -> Iterator[Cell]:
 
 def wait_unless_stopped(seconds: float) -> bool:
     """Let this thread wait; return at once, and true, where the cell that it is at is stopped."""
-    cell = _HERE.get() or Cell()
+    cell = _HERE.get() or RunningCell()
     return cell.stopped.wait(seconds)
 
 

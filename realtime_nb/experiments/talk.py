@@ -27,7 +27,7 @@ from .scenario import Next, Said, Scenario, UserTurn
 
 
 @dataclass
-class Exchange:
+class TalkTurn:
     """A turn of the person's, and what came of it."""
 
     turn: UserTurn
@@ -77,7 +77,7 @@ class Exchange:
 class Talk:
     """A scenario's conversation."""
 
-    exchanges: list[Exchange] = field(default_factory=list)
+    exchanges: list[TalkTurn] = field(default_factory=list)
     listener: Listener | None = None
     """Who heard the answers; `None` if nobody waited for them to sound. Its clock is that of the person's track."""
     is_open: bool = False
@@ -88,7 +88,7 @@ class Talk:
     """What it took to think of the person's turns; `None` if that is not known."""
 
     @property
-    def said(self) -> list[Exchange]:
+    def said(self) -> list[TalkTurn]:
         """The turns that the session could hear."""
         return [each for each in self.exchanges if each.is_said]
 
@@ -163,7 +163,7 @@ def _place(at_ms: float) -> int:
 _TICK_S = 0.02
 
 
-class Pace(Protocol):
+class Pacing(Protocol):
     """Somebody in front of a session, on the I/O thread; an asynchronous context while they are there."""
 
     listener: Listener
@@ -180,7 +180,7 @@ class Pace(Protocol):
         """True if the person still speaks."""
         ...
 
-    async def say(self, exchange: Exchange) -> None:
+    async def say(self, exchange: TalkTurn) -> None:
         """Begin to say a turn, into an answer where it has a `cut`; says in it when that is."""
         ...
 
@@ -188,12 +188,12 @@ class Pace(Protocol):
         """Let 20 ms go by."""
         ...
 
-    def goes_on(self, exchange: Exchange) -> bool:
+    def goes_on(self, exchange: TalkTurn) -> bool:
         """Return whether something may still come of a turn."""
         ...
 
 
-class Aloud:
+class SpokenPacing:
     """Speaks into an open microphone."""
 
     hears = True
@@ -216,7 +216,7 @@ class Aloud:
         """True if the person still speaks."""
         return self._microphone.is_speaking
 
-    async def say(self, exchange: Exchange) -> None:
+    async def say(self, exchange: TalkTurn) -> None:
         """Begin to say a turn."""
         exchange.start_ms = self._microphone.say(exchange.clip)
 
@@ -224,7 +224,7 @@ class Aloud:
         """Send 20 ms."""
         await self._microphone.step()
 
-    def goes_on(self, exchange: Exchange) -> bool:
+    def goes_on(self, exchange: TalkTurn) -> bool:
         """Return whether the turn is being answered, or may still be noticed."""
         if self._microphone.is_speaking or self._microphone.goes_on:
             return True
@@ -232,7 +232,7 @@ class Aloud:
         return not noticed and self.listener.now_ms <= exchange.end_ms + self._microphone.closing_ms
 
 
-class ByHand:
+class TurnPacing:
     """Says whole turns to a session that does not hear while it speaks, and presses stop before one that cuts in."""
 
     hears = False
@@ -260,7 +260,7 @@ class ByHand:
         """True if the person still speaks."""
         return self.listener.now_ms < self._spoken_ms
 
-    async def say(self, exchange: Exchange) -> None:
+    async def say(self, exchange: TalkTurn) -> None:
         """Say a turn: it is sent when it is over, as a button that is held down does."""
         if exchange.cut is not None:
             await self._session.interrupt()
@@ -281,7 +281,7 @@ class ByHand:
         if self._asking is not None and self._asking.done():
             self._asking.result()
 
-    def goes_on(self, exchange: Exchange) -> bool:
+    def goes_on(self, exchange: TalkTurn) -> bool:
         """Return whether the turn is being answered."""
         return self._asking is not None and not self._asking.done()
 
@@ -306,7 +306,7 @@ class Talker:
         talk = self.talk
         while (said := self._think()) is not None:
             turn, clip = said
-            talk.exchanges.append(Exchange(turn, clip, talk.length_ms))
+            talk.exchanges.append(TalkTurn(turn, clip, talk.length_ms))
             talk.length_ms += clip.duration_s * 1000
             try:
                 reply = session.ask(clip).result(timeout_s)
@@ -318,7 +318,7 @@ class Talker:
     def talk_with(self, session: Session, timeout_s: float) -> None:
         """Have the conversation at the pace at which it sounds; for a worker's own thread."""
         hears = isinstance(session, RealtimeSession) and session.turn_detection is not None
-        pending = submit(self._paced(session, Aloud(session) if hears else ByHand(session), timeout_s))
+        pending = submit(self._paced(session, SpokenPacing(session) if hears else TurnPacing(session), timeout_s))
         try:
             pending.result()
         finally:
@@ -361,7 +361,7 @@ class Talker:
 
     # --- when it is said; on the I/O thread ---
 
-    async def _paced(self, session: Session, pace: Pace, timeout_s: float) -> None:
+    async def _paced(self, session: Session, pace: Pacing, timeout_s: float) -> None:
         talk = self.talk
         talk.listener, talk.is_open = pace.listener, pace.hears
         try:
@@ -379,20 +379,20 @@ class Talker:
             talk.length_ms = pace.listener.now_ms
             talk.assign(session.conversation)
 
-    async def _say(self, pace: Pace, turn: UserTurn, clip: AudioClip, timeout_s: float) -> None:
+    async def _say(self, pace: Pacing, turn: UserTurn, clip: AudioClip, timeout_s: float) -> None:
         cut, left_out = None, ""
         if turn.at_ms is not None:
             cut, left_out = await self._moment(pace, turn.at_ms, timeout_s)
         if turn.backchannel and not pace.hears:
             left_out = left_out or "the session does not hear while it speaks"
-        exchange = Exchange(turn, clip, pace.listener.now_ms, cut=cut, left_out=left_out)
+        exchange = TalkTurn(turn, clip, pace.listener.now_ms, cut=cut, left_out=left_out)
         exchange.by_hand = cut is not None and not pace.hears
         self.talk.exchanges.append(exchange)
         if exchange.is_said:
             await pace.say(exchange)
             await self._until(pace, lambda: not pace.is_speaking, timeout_s)
 
-    async def _moment(self, pace: Pace, at_ms: float, timeout_s: float) -> tuple[Sounding | None, str]:
+    async def _moment(self, pace: Pacing, at_ms: float, timeout_s: float) -> tuple[Sounding | None, str]:
         """Wait until an answer has sounded for so long; return what sounds then, or why nothing does."""
         listener = pace.listener
         asked = next(each for each in reversed(self.talk.said) if not each.turn.backchannel)
@@ -412,17 +412,17 @@ class Talker:
             return listener.sounding, ""
         return None, "there was no answer that sounded" if began_ms() is None else "the answer was over before"
 
-    def _over(self, pace: Pace, exchange: Exchange) -> Callable[[], bool]:
+    def _over(self, pace: Pacing, exchange: TalkTurn) -> Callable[[], bool]:
         """Return what says whether a turn is answered and the answer heard out, or nobody has noticed the turn."""
         return lambda: not pace.goes_on(exchange) and not pace.listener.is_playing
 
-    async def _thought(self, pace: Pace, timeout_s: float) -> tuple[UserTurn, AudioClip] | None:
+    async def _thought(self, pace: Pacing, timeout_s: float) -> tuple[UserTurn, AudioClip] | None:
         """Think in another thread, while time goes on."""
         thinking = asyncio.create_task(asyncio.to_thread(self._think))
         await self._until(pace, thinking.done, timeout_s)
         return await thinking
 
-    async def _until(self, pace: Pace, is_so: Callable[[], Any], timeout_s: float) -> None:
+    async def _until(self, pace: Pacing, is_so: Callable[[], Any], timeout_s: float) -> None:
         """Let time go by until something is so; what counts as waiting is silence on both sides."""
         clock = asyncio.get_running_loop()
         began_s = clock.time()

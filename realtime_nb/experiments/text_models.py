@@ -12,7 +12,7 @@ from ..loop import submit
 from ..pricing.cost import is_free, metered_cost
 from ..pricing.prices import find_price
 from ..protocol.chat import CompletionReader, realtime_usage
-from ..sessions.api import Answer, Api, told_by_sdk
+from ..sessions.api import Api, ServerAnswer, told_by_sdk
 from ..sessions.backend import Backend
 from .retrying import may_pass, pause
 
@@ -82,7 +82,7 @@ async def _write(
                 if not options or not _knows_no_schema(error):
                     raise
                 response = await stack.enter_async_context(create(model=named, messages=list(messages)))
-            answer = Answer(response)
+            answer = ServerAnswer(response)
             async for told in answer.completion(reader):
                 reader.chunk(told)
             if not reader.transcript:

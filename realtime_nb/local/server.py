@@ -132,7 +132,7 @@ def _is_no_refusal(record: logging.LogRecord) -> bool:
     return "without completing handshake" not in record.getMessage()
 
 
-class _Server(uvicorn.Server):
+class _QuietServer(uvicorn.Server):
     """Takes no signals: whoever runs it says when it ends."""
 
     @contextlib.contextmanager
@@ -215,7 +215,7 @@ class LocalServer:
             audio_lifetime_s=options.get("audio_lifetime_s", AUDIO_LIFETIME_S),
             strangers=strangers,
         )
-        self._server = _Server(
+        self._server = _QuietServer(
             uvicorn.Config(
                 app,
                 http=_http_protocol(strangers),

@@ -14,7 +14,7 @@ from .mending import decode_base64, well_formed
 
 # --- Chat Completions with audio, told in the events of the Realtime protocol -----------------------------------------
 #
-# A completion, whole or in chunks, becomes the ladder of a response, so that one fold makes the records of all kinds of
+# A completion, whole or in chunks, becomes the events of a response, so that one fold makes the records of all kinds of
 # sessions. No I/O and no clock. Source: Chat Completions API reference, the completion and the chunk object.
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -369,7 +369,7 @@ EXPIRY_MARGIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _ChatAnswer:
     words: str
     calls: list[dict[str, Any]]
     audio_id: str | None
@@ -388,7 +388,7 @@ class ChatHistory:
     """What was said so far."""
 
     def __init__(self) -> None:
-        self._entries: list[Mapping[str, Any] | _Answer] = []
+        self._entries: list[Mapping[str, Any] | _ChatAnswer] = []
 
     def add(self, *messages: Mapping[str, Any]) -> None:
         """Append messages that are always told the same way."""
@@ -400,19 +400,19 @@ class ChatHistory:
 
     def add_answer(self, reader: CompletionReader) -> None:
         """Append the model's answer; nothing if it is empty."""
-        answer = _Answer(reader.transcript, reader.tool_calls, reader.audio_id, reader.audio_expires_at)
+        answer = _ChatAnswer(reader.transcript, reader.tool_calls, reader.audio_id, reader.audio_expires_at)
         if answer.audio_id or answer.words or answer.calls:
             self._entries.append(answer)
 
     def messages(self, now_s: float) -> list[Mapping[str, Any]]:
         """Return the messages as a request at that Unix time tells them."""
-        return [entry.message(now_s) if isinstance(entry, _Answer) else entry for entry in self._entries]
+        return [entry.message(now_s) if isinstance(entry, _ChatAnswer) else entry for entry in self._entries]
 
     def in_words(self) -> ChatHistory:
         """Return the same history without the answers' audio, for a server that does not know it any more."""
         told = ChatHistory()
         for entry in self._entries:
-            told._entries.append(replace(entry, audio_id=None) if isinstance(entry, _Answer) else entry)
+            told._entries.append(replace(entry, audio_id=None) if isinstance(entry, _ChatAnswer) else entry)
         return told
 
 

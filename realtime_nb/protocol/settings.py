@@ -104,7 +104,7 @@ class Audio(_Settings, frozen=True, kw_only=True):
     output: AudioOutput | UnsetType = UNSET
 
 
-class Session(_Settings, frozen=True, kw_only=True):
+class RealtimeSettings(_Settings, frozen=True, kw_only=True):
     """The settings of a speech-to-speech session, as ``session.update`` carries them."""
 
     type: Literal["realtime"] = "realtime"
@@ -242,7 +242,7 @@ def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = No
         The voices to accept; by default any name passes, since servers differ in theirs.
     """
     try:
-        msgspec.convert(session, Session)
+        msgspec.convert(session, RealtimeSettings)
     except msgspec.ValidationError as error:
         return _explained(str(error))
     for path, (least, most) in RANGES.items():

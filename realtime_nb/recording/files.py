@@ -265,7 +265,7 @@ _AN_APPEND = "input_audio_buffer.append"
 _AUDIO = "/audio"
 
 
-class Run(NamedTuple):
+class LineRun(NamedTuple):
     """Lines that follow each other."""
 
     line: Line
@@ -276,9 +276,9 @@ class Run(NamedTuple):
     """How many there are; more than one are frames of one length, whose sound lies without a gap."""
 
 
-def gather(lines: Sequence[Line]) -> list[Run]:
+def gather(lines: Sequence[Line]) -> list[LineRun]:
     """Put frames together that follow each other; every other line stands alone."""
-    runs: list[Run] = []
+    runs: list[LineRun] = []
     first, begun, samples, next_sample = 0, None, 0, 0
     for index, line in enumerate(lines):
         frame = _frame(line)
@@ -290,7 +290,7 @@ def gather(lines: Sequence[Line]) -> list[Run]:
             runs.append(_run(lines, first, index, begun))
         first, begun = index, frame
         if frame is None:
-            runs.append(Run(line, index, 1))
+            runs.append(LineRun(line, index, 1))
         else:
             samples = frame.samples
             next_sample = frame.start_sample + samples
@@ -309,12 +309,12 @@ def _frame(line: Line) -> Reference | None:
     return frame
 
 
-def _run(lines: Sequence[Line], first: int, end: int, begun: Reference) -> Run:
+def _run(lines: Sequence[Line], first: int, end: int, begun: Reference) -> LineRun:
     count, last = end - first, lines[end - 1]
     if count == 1:
-        return Run(last, first, 1)
+        return LineRun(last, first, 1)
     whole = msgspec.structs.replace(begun, samples=count * begun.samples)
-    return Run(msgspec.structs.replace(last, audio={_AUDIO: whole}), first, count)
+    return LineRun(msgspec.structs.replace(last, audio={_AUDIO: whole}), first, count)
 
 
 # --- ``manifest.json``: what a recording is, who spoke, with what it was made, and whether it is as it was written ----

@@ -14,7 +14,7 @@ from ..conversation.records import Reply, Turn
 from ..conversation.timing import Timing
 from ..pricing.usage import Usage
 from ..protocol.formats import rate_of
-from .files import Line, Reference, Run
+from .files import Line, LineRun, Reference
 from .spans import Piece
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _COUNTS = [field.name for field in fields(Usage) if field.name not in ("is_complete", "remarks")]
 
 
-def events_frame(lines: Sequence[Line], runs: Sequence[Run]) -> pandas.DataFrame:
+def events_frame(lines: Sequence[Line], runs: Sequence[LineRun]) -> pandas.DataFrame:
     """Return a row for each event.
 
     `runs`: the same, with the microphone's frames gathered; what these have in common is looked up once.

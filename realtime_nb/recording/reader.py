@@ -19,7 +19,7 @@ from ..errors import RecordingError
 from ..files import is_sealed, read_sealed, split_sealed, unseal
 from ..protocol import events as ev
 from ..protocol.formats import rate_of
-from .files import EVENTS, FORMAT, NAME, TRACKS, VERSION, Line, Payload, Reference, Run, decode_event, gather
+from .files import EVENTS, FORMAT, NAME, TRACKS, VERSION, Line, LineRun, Payload, Reference, decode_event, gather
 from .tracks import TrackReader, click, from_samples, silence
 
 _read_lines = msgspec.json.Decoder(Line).decode_lines
@@ -49,7 +49,7 @@ def many_records() -> Iterator[None]:
             gc.enable()
 
 
-class Entry(NamedTuple):
+class RecordedEvent(NamedTuple):
     """An event of a recording."""
 
     elapsed_ms: float
@@ -176,7 +176,7 @@ class Folder:
     # --- what is in it ---
 
     @cached_property
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[LineRun]:
         """The lines, with the microphone's frames gathered."""
         with many_records():
             return gather(self.lines)
@@ -199,11 +199,11 @@ class Folder:
             self._tracks[name] = TrackReader(self.path, name, rate, length=length, digest=digest)
         return self._tracks[name]
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[RecordedEvent]:
         """Yield every event as it passed, with its audio."""
         self._read_tracks()
         for line, text in zip(self.lines, self._texts, strict=True):
-            yield Entry(line.elapsed_ms, line.direction, self._decoded(line, text, self._payload))
+            yield RecordedEvent(line.elapsed_ms, line.direction, self._decoded(line, text, self._payload))
 
     def _decoded(self, line: Line, text: bytes, payload: Payload) -> Any:
         """Return a line's event; one of an earlier version, which had no checksum, may be damaged."""
@@ -215,12 +215,12 @@ class Folder:
                 self._remarks.append(remark)
             return ev.Malformed(message=f"{line.event.type}: {error!r}", data=None)
 
-    def gathered(self) -> Iterator[Entry]:
+    def gathered(self) -> Iterator[RecordedEvent]:
         """Yield what comes to the same records as every event, with its audio."""
         self._read_tracks()
         return self._gathered(self._payload)
 
-    def outline(self) -> Iterator[Entry]:
+    def outline(self) -> Iterator[RecordedEvent]:
         """Yield what comes to the same records, with silence in place of the sound, which takes long to read.
 
         Of every item of the model's, a click tells where its first audible sample is. Events that have the id of an
@@ -243,14 +243,14 @@ class Folder:
 
         return self._gathered(payload)
 
-    def _gathered(self, payload: Payload) -> Iterator[Entry]:
+    def _gathered(self, payload: Payload) -> Iterator[RecordedEvent]:
         for line, first, count in self.runs:
             if count == 1:
-                yield Entry(line.elapsed_ms, line.direction, self._decoded(line, self._texts[first], payload))
+                yield RecordedEvent(line.elapsed_ms, line.direction, self._decoded(line, self._texts[first], payload))
                 continue
             (reference,) = (line.audio or {}).values()
             times_ms = [each.elapsed_ms for each in self.lines[first : first + count]]
-            yield Entry(line.elapsed_ms, line.direction, SentFrames(payload(reference), times_ms))
+            yield RecordedEvent(line.elapsed_ms, line.direction, SentFrames(payload(reference), times_ms))
 
     def _read_tracks(self) -> None:
         for name in TRACKS:

@@ -24,7 +24,7 @@ from .exchanges import questions_in
 from .files import TRACKS, Line
 from .mix import as_heard, beside, stretch
 from .raw_log import write_raw_log
-from .reader import Entry, Folder, many_records
+from .reader import Folder, RecordedEvent, many_records
 from .spans import Piece, find_mentions, find_spans, length_s
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class Recording(Record):
         for remark in self._folder.remarks:
             warnings.warn(f"the recording {self.path.name!r}: {printable(remark)}", UserWarning, stacklevel=3)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[RecordedEvent]:
         """Yield every event as it passed: ``elapsed_ms``, ``direction``, ``event``."""
         return self._folder.entries()
 
@@ -358,7 +358,7 @@ class Recording(Record):
         return session.listen_to(clip, speed=speed)
 
 
-def _folded(entries: Iterator[Entry]) -> Conversation:
+def _folded(entries: Iterator[RecordedEvent]) -> Conversation:
     conversation = Conversation()
     with many_records():
         for entry in entries:

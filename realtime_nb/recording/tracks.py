@@ -300,7 +300,7 @@ _ON_TRACK = (
 _SIDES = {"user": "input", "assistant": "output"}
 
 
-class Sound:
+class TrackBuilder:
     """Takes the audio out of events and lays it on tracks."""
 
     def __init__(self, folder: Path):

@@ -17,7 +17,7 @@ from ..protocol.local_events import StateChanged
 from ..secrecy import Secrets
 from ..terminal import printable
 from .files import EVENTS, NAME, TRACKS, About, content_hash, describe, encode, to_tree, write_manifest
-from .tracks import Sound
+from .tracks import TrackBuilder
 
 # --- Writing a recording, event by event ------------------------------------------------------------------------------
 
@@ -68,7 +68,7 @@ class Writer:
         self._lock = claim.lock
         self._about = about
         self._secrets = Secrets(about.secrets)
-        self._sound = Sound(claim.folder)
+        self._sound = TrackBuilder(claim.folder)
         self._settings: dict[str, Any] = {}
         self._wait_ms = 0.0
         self._events: IO[bytes] | None = None

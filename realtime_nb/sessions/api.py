@@ -14,7 +14,7 @@ from ..protocol.mending import parse, well_formed
 from ..secrecy import Secret, hide, masked, shown_cause
 from .backend import Backend
 from .connection import LOOK, retry_after_s
-from .rate_limit import Gate
+from .rate_limit import Admission
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient
@@ -34,7 +34,7 @@ class Api:
         self.backend = backend
         self._given = client
         self._own: AsyncOpenAI | None = None
-        self.gate: Gate | None = None
+        self.admission: Admission | None = None
         """Who lets requests of our own client wait that the server refused because there were too many."""
         self._making = asyncio.Lock()
         self._closings = 0
@@ -62,7 +62,7 @@ class Api:
         async with self._making:
             own = self._own
             if own is None and self._closings == closings:
-                own = await asyncio.to_thread(_client, self.backend, self.gate)
+                own = await asyncio.to_thread(_client, self.backend, self.admission)
                 if self._closings != closings:
                     await own.close()
             if own is None or self._closings != closings:
@@ -90,11 +90,11 @@ def _backend_of(client: AsyncOpenAI) -> Backend:
     return Backend(name, str(address).rstrip("/"), key)
 
 
-def _client(backend: Backend, gate: Gate | None) -> AsyncOpenAI:
+def _client(backend: Backend, admission: Admission | None) -> AsyncOpenAI:
     from openai import AsyncAzureOpenAI, AsyncOpenAI
 
     located = backend.located()
-    http_client = None if gate is None else _patient(gate)
+    http_client = None if admission is None else _patient(admission)
     headers = located.headers() if located.user else {}
     if located.azure:
         return AsyncAzureOpenAI(
@@ -115,7 +115,7 @@ def _client(backend: Backend, gate: Gate | None) -> AsyncOpenAI:
     )
 
 
-def _patient(gate: Gate) -> DefaultAsyncHttpxClient:
+def _patient(admission: Admission) -> DefaultAsyncHttpxClient:
     """Return what the SDK sends through: what is refused because there was too much waits, and is sent again.
 
     The SDK itself would give up after its second attempt, and tell nobody that it waits.
@@ -140,11 +140,11 @@ def _patient(gate: Gate) -> DefaultAsyncHttpxClient:
                 if answer.status_code == 503:
                     code = "too_many_requests"
                 error = ServerError("", code=str(code or "too_many_requests"), retry_after_s=wait_s)
-                if not gate.refuses(error):
+                if not admission.refuses(error):
                     if error.is_for_later or error.fatal:
                         answer.headers["x-should-retry"] = "false"  # The SDK would ask again, and in vain.
                     return answer
-                await gate.admit_again()
+                await admission.admit_again()
 
     return Patient()
 
@@ -191,7 +191,7 @@ def _refusal(error: APIStatusError) -> ServerError:
     )
 
 
-class Answer:
+class ServerAnswer:
     """What a server answers with: JSON objects, one by one where it streams them, or one, as it was asked."""
 
     def __init__(self, response: Any):

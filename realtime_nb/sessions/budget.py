@@ -25,7 +25,7 @@ from ..protocol.local_events import (
     ToolDone,
     ToolStarted,
 )
-from .event_log import Journal
+from .event_log import SessionEvents
 from .guard import GuardFunction
 from .rate_limit import Limiter
 
@@ -329,16 +329,18 @@ _MS_PER_TOKEN = 50
 _COUNTED = (ev.ResponseDone, ev.ConversationItemInputAudioTranscriptionCompleted, StageDone)
 
 
-class Watch:
+class BudgetWatch:
     """One session's account, kept on the I/O thread."""
 
-    def __init__(self, journal: Journal, own: SessionBounds, halt: Callable[[BudgetReached], Awaitable[None]]):
+    def __init__(
+        self, session_events: SessionEvents, own: SessionBounds, halt: Callable[[BudgetReached], Awaitable[None]]
+    ):
         self.own = own
         self.models: list[str] = []
         """The prices that it is billed by."""
         self.kernel: KernelBounds | None = bounds
         """Who counts for all sessions; `None` if this one belongs to another, which counts for it."""
-        self._journal = journal
+        self._session_events = session_events
         self._halt = halt
         self._idleness = Idleness()
         self._done = Tally()
@@ -351,7 +353,7 @@ class Watch:
         self._before_minutes = 0.0
         self._ticking: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
-        journal.listen(self._on_event)
+        session_events.listen(self._on_event)
 
     def check(self) -> None:
         """Raise if nothing more may be asked.
@@ -359,7 +361,7 @@ class Watch:
         Raises `BudgetReached` if a bound is reached; its text says how to go on; `SettingsError` if a bound on dollars
         cannot be kept, because a price is not known.
         """
-        self._idleness.touch(self._journal.elapsed_ms)
+        self._idleness.touch(self._session_events.elapsed_ms)
         check_priced(self.own, "max_usd", self.models)
         if self.kernel is not None:
             check_priced(self.kernel, "realtime_nb.bounds.max_usd", self.models)
@@ -369,9 +371,9 @@ class Watch:
     def _reached(self) -> BudgetReached | None:
         idle_minutes = 0.0
         if self._opened_ms is not None:
-            now_ms = self._journal.elapsed_ms
+            now_ms = self._session_events.elapsed_ms
             self.own._minutes = self._before_minutes + (now_ms - self._opened_ms) / 60_000
-            last_ms = self._journal.log[-1].elapsed_ms if len(self._journal.log) else 0.0
+            last_ms = self._session_events.log[-1].elapsed_ms if len(self._session_events.log) else 0.0
             idle_minutes = self._idleness.idle_ms(now_ms, last_ms) / 60_000
         own = self.own.reached(idle_minutes)
         return own or (self.kernel.reached(idle_minutes) if self.kernel else None)
@@ -392,7 +394,7 @@ class Watch:
 
     def _open(self, elapsed_ms: float) -> None:
         if self._opened_ms is not None:
-            return  # Another line replaced one that broke off.
+            return  # Another connection replaced one that broke off.
         self._opened_ms, self._before_minutes = elapsed_ms, self.own.minutes
         if self.kernel is not None:
             self.kernel.opened(self.own)
@@ -417,12 +419,12 @@ class Watch:
             self._look()
 
     def _count_sound(self, event: ev.ResponseOutputAudioDelta) -> None:
-        reply = self._journal.conversation.reply(event.response_id)
+        reply = self._session_events.conversation.reply(event.response_id)
         if reply is None or reply.done or reply.stages:
             return
         if event.response_id not in self._token_usd:
             self._token_usd[event.response_id] = ((find_price(reply.model) or {}).get("audio_out") or 0.0) / 1e6
-        turn = self._journal.conversation.turn(event.item_id)
+        turn = self._session_events.conversation.turn(event.item_id)
         part = turn.parts.get(event.content_index) if turn else None
         tokens = len(event.delta) / bytes_per_ms(part.encoding if part else "audio/pcm") / _MS_PER_TOKEN
         usd = tokens * self._token_usd[event.response_id]
@@ -432,7 +434,7 @@ class Watch:
         self._look()
 
     def _count(self, event: Any) -> None:
-        conversation = self._journal.conversation
+        conversation = self._session_events.conversation
         if isinstance(event, ev.ConversationItemInputAudioTranscriptionCompleted):
             record: Reply | Turn | None = conversation.turn(event.item_id)
         else:
@@ -457,7 +459,7 @@ class Watch:
 
     async def _stop(self, error: BudgetReached) -> None:
         try:
-            self._journal.announce(BudgetStopped(bound=error.bound, reason=error.reason))
+            self._session_events.announce(BudgetStopped(bound=error.bound, reason=error.reason))
             await self._halt(error)
         finally:
             self._stopping = None

@@ -193,7 +193,7 @@ class _Watcher:
     async def run(self, camera: TakesSnapshots | None) -> None:
         """Watch until stopped; opens a closed camera."""
         opened = camera is not None and not camera.active
-        stop_listening = self._session._journal.listen(self._on_event)
+        stop_listening = self._session._session_events.listen(self._on_event)
         if camera is not None and opened:
             camera.start()
         self._task = asyncio.create_task(self._go_on())

@@ -29,9 +29,9 @@ from .stages import (
     ApiSpeaker,
     ApiTextModel,
     ApiTranscriber,
-    Call,
+    CallDelta,
     RealtimeSpeaker,
-    Speaker,
+    SpeechSynthesizer,
     TextModel,
     Took,
     Transcriber,
@@ -115,7 +115,7 @@ class CascadeSession(TurnwiseSession):
         *,
         transcriber: str | Transcriber | None = None,
         text_model: str | TextModel | None = None,
-        speaker: str | Speaker | None = None,
+        speaker: str | SpeechSynthesizer | None = None,
         backend: Backend | str | None = None,
         api_key: str | None = None,
         client: AsyncOpenAI | None = None,
@@ -158,7 +158,7 @@ class CascadeSession(TurnwiseSession):
         if recording is not None:
             self.record_to(recording)
 
-    def _speaker_of(self, model: str) -> Speaker:
+    def _speaker_of(self, model: str) -> SpeechSynthesizer:
         if not model.startswith("gpt-realtime"):
             return ApiSpeaker(self._api, model, self.voice)
 
@@ -270,14 +270,19 @@ class CascadeSession(TurnwiseSession):
         self._done(response_id, "transcription", [took])
         return words
 
-    def _thoughts(self, messages: list[Mapping[str, Any]], tool_choice: str | None) -> AsyncIterator[str | Call | Took]:
+    def _thoughts(
+        self, messages: list[Mapping[str, Any]], tool_choice: str | None
+    ) -> AsyncIterator[str | CallDelta | Took]:
         # A caller's own text model handles tools in its own way.
         if tool_choice and isinstance(self._text_model, ApiTextModel):
             return self._text_model.answer(messages, tool_choice=tool_choice)
         return self._text_model.answer(messages)
 
     async def _think(
-        self, thoughts: AsyncIterator[str | Call | Took], sentences: asyncio.Queue[str | None], reader: CompletionReader
+        self,
+        thoughts: AsyncIterator[str | CallDelta | Took],
+        sentences: asyncio.Queue[str | None],
+        reader: CompletionReader,
     ) -> None:
         """Have the answer written, and hand on each sentence as soon as it is whole."""
         took: list[Took] = []
@@ -323,7 +328,7 @@ class CascadeSession(TurnwiseSession):
     def _done(self, response_id: str, stage: str, took: list[Took]) -> None:
         remarks = [step.remark for step in took if step.remark]
         for remark in remarks:
-            self._journal.remark(remark, remark.partition(":")[0])
+            self._session_events.remark(remark, remark.partition(":")[0])
         usage = add_usages(step.usage for step in took)
         self._tell("local", StageDone(response_id=response_id, stage=stage, usage=usage, remark="; ".join(remarks)))
 

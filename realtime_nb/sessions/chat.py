@@ -18,7 +18,7 @@ from ..protocol.chat import ChatHistory, CompletionReader, chat_settings, file_o
 from ..protocol.local_events import AnswerFile
 from ..secrecy import Secret, masked
 from ..tools import Approver
-from .api import Answer, Api, told_by_sdk
+from .api import Api, ServerAnswer, told_by_sdk
 from .backend import Backend
 from .budget import BoundOptions
 from .request import message_part
@@ -208,7 +208,7 @@ class ChatSession(TurnwiseSession):
                     self._tell("received", *reader.chunk(told, await self._decoded(told, reader.response_id)))
         finally:
             for remark in reader.remarks:
-                self._journal.remark(remark, remark.partition(":")[0])
+                self._session_events.remark(remark, remark.partition(":")[0])
 
     async def _written(self, content: tuple[Content, ...]) -> str:
         """Return a question in words for the guard; the backend's transcriber writes speech down."""
@@ -231,7 +231,7 @@ class ChatSession(TurnwiseSession):
         return "\n".join(told)
 
     @asynccontextmanager
-    async def _requested(self, asked: list[dict[str, Any]], override: dict[str, Any]) -> AsyncIterator[Answer]:
+    async def _requested(self, asked: list[dict[str, Any]], override: dict[str, Any]) -> AsyncIterator[ServerAnswer]:
         """Send a request; send it again, in words, if the server no longer knows an answer's audio."""
         client = await self._api.client()
         create: Any = client.chat.completions.with_streaming_response.create
@@ -247,7 +247,7 @@ class ChatSession(TurnwiseSession):
                 messages = [*in_words.messages(time.time()), *asked]
                 response = await stack.enter_async_context(create(**wanted, messages=messages))
                 self._history = in_words
-            yield Answer(response)
+            yield ServerAnswer(response)
 
     async def _decoded(self, completion: dict[str, Any], response_id: str) -> bytes:
         """Return the PCM16 of an answer's file; keep the file, and why it could not be decoded."""

@@ -11,7 +11,7 @@ from ..errors import SettingsError
 from ..loop import Pending, submit
 from ..media.clip import AudioClip
 from ..progress import Progress
-from ..speech.comparison import Cell, Comparison
+from ..speech.comparison import Comparison, ComparisonCell
 from ..speech.words import word_error_rate
 from .session import Session, check_clip
 
@@ -79,7 +79,7 @@ def _named(sessions: Sequence[Session]) -> dict[str, Session]:
 
 
 async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioClip, str]], repeats: int) -> Comparison:
-    cells: list[tuple[Cell, Conversation, tuple[int, int], tuple[int, int]]] = []
+    cells: list[tuple[ComparisonCell, Conversation, tuple[int, int], tuple[int, int]]] = []
     names = list(sessions)
     rounds = list(itertools.product(range(1, repeats + 1), clips.items()))
     with Progress("compare", len(rounds) * len(names), "answers") as progress:
@@ -99,15 +99,17 @@ async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioCli
     return Comparison(asked, {name: clip for name, (clip, _) in clips.items()}, words_only)
 
 
-async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip: AudioClip, reference: str) -> Cell:
+async def _ask(
+    session: Session, system: str, clip_name: str, repeat: int, clip: AudioClip, reference: str
+) -> ComparisonCell:
     try:
         reply = await session.ask(clip)
     except Exception as error:  # One cell's failure, of whatever kind, must not cost the others.
-        return Cell(system=system, clip=clip_name, repeat=repeat, error=str(error) or type(error).__name__)
+        return ComparisonCell(system=system, clip=clip_name, repeat=repeat, error=str(error) or type(error).__name__)
     heard = reply.asked.text if reply.asked else ""
     written = reply.asked is not None and reply.asked.is_written_down
     failure = "" if reply.status == "completed" else f"{reply.status} {reply.reason or reply.error or ''}".strip()
-    return Cell(
+    return ComparisonCell(
         system=system,
         clip=clip_name,
         repeat=repeat,
@@ -121,7 +123,9 @@ async def _ask(session: Session, system: str, clip_name: str, repeat: int, clip:
     )
 
 
-def _with_cost(cell: Cell, conversation: Conversation, start: tuple[int, int], end: tuple[int, int]) -> Cell:
+def _with_cost(
+    cell: ComparisonCell, conversation: Conversation, start: tuple[int, int], end: tuple[int, int]
+) -> ComparisonCell:
     """Return a cell with everything billed from its question to the next one."""
     costs = conversation.costs_between(start, end)
     usages = [reply.usage for reply in conversation.replies[start[0] : end[0]] if reply.usage]

@@ -28,8 +28,8 @@ from ..protocol.local_events import FramePassed, StateChanged
 from ..protocol.realtime import RealtimeProtocol, State
 from ..secrecy import QuietLogger, Secrets, hide, secrets_of, shown_cause
 from .backend import Backend
-from .event_log import Journal
-from .rate_limit import Gate
+from .event_log import SessionEvents
+from .rate_limit import Admission
 
 # --- Where the person's audio was when: how each frame passed through the kernel, kept until its turn is over ---------
 
@@ -227,14 +227,14 @@ _OPEN_WAIT_S = 20.0
 
 
 class Connection:
-    """A session's line to its server. Everything here runs on the I/O thread, except reading `state`.
+    """A session's connection to its server. Everything here runs on the I/O thread, except reading `state`.
 
     You can open it again after closing it; conversation and log go on.
     """
 
-    def __init__(self, journal: Journal, gate: Gate):
-        self.journal = journal
-        self._gate = gate
+    def __init__(self, session_events: SessionEvents, admission: Admission):
+        self.session_events = session_events
+        self._admission = admission
         self.protocol = RealtimeProtocol()
         self.protocol.connection_closed()
         self.error: RealtimeError | None = None
@@ -248,18 +248,18 @@ class Connection:
         self._mending = False
         self._leaving: set[asyncio.Task[None]] = set()
         self.on_open: Callable[[], Awaitable[None]] | None = None
-        """Called when the server has accepted the settings; when it returns, others can use the line."""
+        """Called when the server has accepted the settings; when it returns, others can use the connection."""
         self.on_lost: Callable[[RealtimeError], Callable[[], Awaitable[None]] | None] | None = None
-        """Called when the line breaks off; returns a function that opens it again, or `None`."""
+        """Called when the connection breaks off; returns a function that opens it again, or `None`."""
 
     @property
     def is_ready(self) -> bool:
-        """True if the line is open, and not about to close."""
+        """True if the connection is open, and not about to close."""
         return self.is_open and self._opening is None
 
     @property
     def is_mending(self) -> bool:
-        """True if another line is about to replace one that was open."""
+        """True if another connection is about to replace one that was open."""
         return self._mending
 
     @property
@@ -273,7 +273,7 @@ class Connection:
         return "connecting" if self._mending else self.protocol.state.value
 
     async def open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
-        """Open the line if it is not open; several callers share one attempt."""
+        """Open the connection if it is not open; several callers share one attempt."""
         if self.is_open and self._opening is None:
             return
         if self._opening is None:
@@ -281,7 +281,7 @@ class Connection:
         await self.settled()
 
     async def settled(self) -> None:
-        """Wait while the line opens; raise its error if that fails."""
+        """Wait while the connection opens; raise its error if that fails."""
         opening = self._opening
         if opening is None:
             return
@@ -305,15 +305,15 @@ class Connection:
     async def _open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
         await self.attempt(backend, model, settings)
         self._opening = None
-        self.journal.announce(StateChanged(state="open"))
+        self.session_events.announce(StateChanged(state="open"))
 
     def renew(self, heal: Callable[[], Awaitable[None]]) -> None:
-        """Replace this line with another one."""
+        """Replace this connection with another one."""
         self._mending = True
         self._begin(self._mend(heal))
 
     async def _mend(self, heal: Callable[[], Awaitable[None]]) -> None:
-        """Open the line again; close it if that fails."""
+        """Open the connection again; close it if that fails."""
         if self._running is not None:
             # Do not wait for the old server's closing handshake.
             self._running.cancel()
@@ -327,30 +327,30 @@ class Connection:
         except BaseException as failure:
             error = failure if isinstance(failure, RealtimeError) else None
             self._mending = False
-            self._gate.leave()
+            self._admission.leave()
             self.error = error
-            self.journal.announce(StateChanged(state="closed", message=str(error or "")))
+            self.session_events.announce(StateChanged(state="closed", message=str(error or "")))
             raise
         self._mending = False
         self._opening = None
-        self.journal.announce(StateChanged(state="open"))
+        self.session_events.announce(StateChanged(state="open"))
 
     async def attempt(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
-        """Try once to open the line."""
-        self.journal.begin()
+        """Try once to open the connection."""
+        self.session_events.begin()
         self.error = None
         self.protocol = RealtimeProtocol(settings)
         self._outbox = asyncio.Queue()
         self.waiting_bytes = 0
         self._passages = Passages()
         if not self._mending:
-            self.journal.announce(StateChanged(state="connecting"))
+            self.session_events.announce(StateChanged(state="connecting"))
         try:
-            await self._gate.enter(backend)
+            await self._admission.enter(backend)
             located = await asyncio.to_thread(backend.located)
             transport = await self._reach(backend, located, model)
             # Before the first read: a server may hang up at once, and then nothing more comes.
-            accepted = self.journal.watch(_accepted)
+            accepted = self.session_events.watch(_accepted)
             self._running = asyncio.create_task(self._run(transport))
             await self._accepted(accepted, backend)
             if self.on_open is not None:
@@ -371,11 +371,11 @@ class Connection:
     async def _reach(self, backend: Backend, located: Backend, model: str) -> Transport:
         """Connect; try a busy server again later."""
         while True:
-            await self._gate.admit(backend, model)
+            await self._admission.admit(backend, model)
             try:
                 return await Transport.open(located.realtime_url(model), located.headers())
             except ServerError as error:
-                if not self._gate.refuses(error):
+                if not self._admission.refuses(error):
                     raise
 
     async def _run(self, transport: Transport) -> None:
@@ -407,16 +407,16 @@ class Connection:
                 await transport.send(message)
                 self.waiting_bytes -= len(message)
                 if passage is not None:
-                    passage.written_ms = self.journal.elapsed_ms
+                    passage.written_ms = self.session_events.elapsed_ms
         except ConnectionLost:
             return  # The reader gets it too, with the reason.
 
     def _take(self, message: bytes) -> None:
         event = self.protocol.receive(message)
         for each in self.protocol.events_to_note():
-            self.journal.announce(each)
+            self.session_events.announce(each)
         self._received = event
-        self.journal.note("received", event)
+        self.session_events.note("received", event)
         if isinstance(event, ev.SessionUpdated) and (problem := problem_of(event.session)):
             self.error = RemoteProtocolError(f"{problem}: set another input_format or output_format, or another server")
             return
@@ -425,16 +425,16 @@ class Connection:
         error = _error_in(event)
         if error is not None and error.fatal:
             self.error = error
-        is_new = self.journal.is_new
+        is_new = self.session_events.is_new
         self.flush()
         if is_new:  # A repeated event would be played twice.
-            self.journal.tell(event)
+            self.session_events.tell(event)
 
     def _trace(self, item_id: str) -> None:
         """Note how the last speech of a finished turn travelled."""
-        passed = self._passages.of(self.journal.conversation.turn(item_id))
+        passed = self._passages.of(self.session_events.conversation.turn(item_id))
         if passed is not None:
-            self.journal.announce(passed)
+            self.session_events.announce(passed)
 
     def flush(self, *, captured_ms: float | None = None, arrived_ms: float | None = None) -> None:
         """Log what the protocol wants to send, add it to the records, and hand it to the writer.
@@ -442,7 +442,7 @@ class Connection:
         The session times are those of the microphone's audio in it, if known.
         """
         for event in self.protocol.events_to_send():
-            sent_ms = self.journal.note("sent", event)
+            sent_ms = self.session_events.note("sent", event)
             passage = None
             if isinstance(event, ev.InputAudioBufferAppend):
                 passage = self._passages.frame(sent_ms, captured_ms, arrived_ms)
@@ -467,10 +467,10 @@ class Connection:
             found = self.protocol.answered == event_id if match is None else match(event)
             return event if found else None
 
-        return await self.journal.watch(answered)
+        return await self.session_events.watch(answered)
 
     async def close(self, error: RealtimeError | None = None) -> None:
-        """Hang up, because of `error` if given; does nothing if the line is closed."""
+        """Hang up, because of `error` if given; does nothing if the connection is closed."""
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
@@ -490,14 +490,14 @@ class Connection:
         self.error = error
         heal = self.on_lost(error) if self.on_lost and error is not None and self._opening is None else None
         if heal is None and not self._mending:
-            self._gate.leave()  # A line that is being replaced keeps its place, even if others wait for one.
+            self._admission.leave()  # A connection that is being replaced keeps its place, even if others wait for one.
         if heal is not None:
             self._running = None  # The task that is ending is this one.
             self.renew(heal)
         if error is not None or not self._mending:
-            self.journal.give_up(error or LocalProtocolError("the session was closed before the answer came"))
+            self.session_events.give_up(error or LocalProtocolError("the session was closed before the answer came"))
         if heal is not None or not self._mending:
-            self.journal.announce(StateChanged(state=self.state, message=str(error or "")))
+            self.session_events.announce(StateChanged(state=self.state, message=str(error or "")))
 
 
 def _accepted(event: Any) -> bool | None:

@@ -93,7 +93,7 @@ class EventLog:
 _SILENT_APPEND = ev.InputAudioBufferAppend(audio=b"")
 
 
-class Journal:
+class SessionEvents:
     """A session's events, in the order in which they passed. Runs on the I/O thread.
 
     Its clock starts with `begin`, once, and runs on however often the session connects.

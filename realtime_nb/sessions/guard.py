@@ -15,8 +15,8 @@ from ..protocol.items import REQUEST
 from ..protocol.local_events import Flagged, Passed, StateChanged
 from ..tools import error_words
 from . import callbacks as people
-from .api import Answer, Api, told_by_sdk
-from .event_log import Journal
+from .api import Api, ServerAnswer, told_by_sdk
+from .event_log import SessionEvents
 
 # --- What a guard gets to read of a text that is still growing: soon, and never a word without what came before it ----
 
@@ -92,7 +92,7 @@ def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
         create: Any = client.moderations.with_streaming_response.create
         async with asyncio.timeout(GUARD_WAIT_S), told_by_sdk():
             async with create(model=MODERATION_MODEL, input=text) as response:
-                answer = Answer(response)
+                answer = ServerAnswer(response)
                 return verdict_in([told async for told in answer], answer.where)
 
     async def judge(text: str, side: str) -> str:
@@ -138,7 +138,7 @@ _DELTAS = (ev.ResponseOutputAudioTranscriptDelta, ev.ResponseOutputTextDelta)
 
 
 @dataclass
-class _Answer:
+class _JudgedAnswer:
     """How far one response has been judged."""
 
     windows: dict[tuple[str, int], GuardWindow] = field(default_factory=dict)
@@ -154,20 +154,20 @@ class Guarding:
 
     def __init__(
         self,
-        journal: Journal,
+        session_events: SessionEvents,
         judge: Judge | None,
         *,
         cut: Callable[[str], None],
         refuse: Callable[[str, str], None] = lambda item_id, response_id: None,
     ):
-        self._journal = journal
+        self._session_events = session_events
         self._judge = judge
         self._cut = cut
         self._refuse = refuse
-        self._answers: dict[str, _Answer] = {}
+        self._answers: dict[str, _JudgedAnswer] = {}
         self._open: dict[str, asyncio.Task[None]] = {}
         if judge is not None:
-            journal.listen(self._on_event)
+            session_events.listen(self._on_event)
 
     @property
     def is_on(self) -> bool:
@@ -182,7 +182,7 @@ class Guarding:
         if self._judge is None or not text.strip():
             return
         if reason := await self._read(text, "user"):
-            self._journal.announce(Flagged(side="user", item_id=item_id, response_id=response_id, reason=reason))
+            self._session_events.announce(Flagged(side="user", item_id=item_id, response_id=response_id, reason=reason))
             raise InputFlagged(reason)
 
     async def heard(self) -> None:
@@ -192,7 +192,7 @@ class Guarding:
         """
         while self._open:
             await asyncio.wait(list(self._open.values()))
-        said = [turn for turn in self._journal.conversation.turns if turn.role == "user"]
+        said = [turn for turn in self._session_events.conversation.turns if turn.role == "user"]
         if said and said[-1].flagged:
             raise InputFlagged(said[-1].flagged)
 
@@ -211,7 +211,7 @@ class Guarding:
 
     def is_held(self, response_id: str) -> bool:
         """Return whether a response must not sound yet, because what it answers is not judged yet."""
-        reply = self._journal.conversation.reply(response_id) if self._open else None
+        reply = self._session_events.conversation.reply(response_id) if self._open else None
         return bool(reply and reply.asked and reply.asked.item_id in self._open)
 
     # --- what happens ---
@@ -232,19 +232,19 @@ class Guarding:
 
     def _answer_begins(self, event: ev.ResponseCreated) -> None:
         """Stop at once what a server has begun, by itself, to answer to what is flagged already."""
-        reply = self._journal.conversation.reply(event.response.id)
+        reply = self._session_events.conversation.reply(event.response.id)
         turn = reply.asked if reply else None
         if turn is not None and turn.flagged and REQUEST not in (event.response.metadata or {}):
             self._turn_away(turn, turn.flagged)
 
     async def _judge_turn(self, item_id: str) -> None:
         """Judge what the person said, as soon as it is written down."""
-        turn = self._journal.conversation.turn(item_id)
+        turn = self._session_events.conversation.turn(item_id)
         assert turn is not None
         try:
             async with asyncio.timeout(WORDS_WAIT_S):
                 if not turn.is_final:
-                    await self._journal.watch(lambda event: turn.is_final or None)
+                    await self._session_events.watch(lambda event: turn.is_final or None)
         except RealtimeError:
             return  # The session is over.
         except TimeoutError:
@@ -258,13 +258,15 @@ class Guarding:
         if reason:
             self._turn_away(turn, reason)
         else:
-            self._journal.announce(Passed(item_id=item_id))
+            self._session_events.announce(Passed(item_id=item_id))
 
     def _turn_away(self, turn: Turn, reason: str) -> None:
         response_id = turn.reply.response_id if turn.reply else ""
         if response_id:
-            self._answers.setdefault(response_id, _Answer()).flagged = True
-        self._journal.announce(Flagged(side="user", item_id=turn.item_id, response_id=response_id, reason=reason))
+            self._answers.setdefault(response_id, _JudgedAnswer()).flagged = True
+        self._session_events.announce(
+            Flagged(side="user", item_id=turn.item_id, response_id=response_id, reason=reason)
+        )
         if response_id:
             self._cut(response_id)
         self._refuse(turn.item_id, response_id)
@@ -273,13 +275,13 @@ class Guarding:
 
     def _follow(self, response_id: str, *, is_whole: bool = False) -> None:
         """Read on in a response; what comes meanwhile is read next."""
-        answer = self._answers.setdefault(response_id, _Answer())
+        answer = self._answers.setdefault(response_id, _JudgedAnswer())
         if answer.flagged or (answer.reading is not None and not answer.reading.done() and not is_whole):
             return
         answer.reading = asyncio.create_task(self._read_on(response_id, answer, answer.reading, is_whole))
 
     async def _read_on(
-        self, response_id: str, answer: _Answer, before: asyncio.Task[None] | None, is_whole: bool
+        self, response_id: str, answer: _JudgedAnswer, before: asyncio.Task[None] | None, is_whole: bool
     ) -> None:
         if before is not None and not before.done():
             await asyncio.wait([before])
@@ -287,13 +289,13 @@ class Guarding:
             item_id, text = found
             if (reason := await self._read(text, "assistant")) and not answer.flagged:
                 answer.flagged = True
-                self._journal.announce(
+                self._session_events.announce(
                     Flagged(side="assistant", item_id=item_id, response_id=response_id, reason=reason)
                 )
                 self._cut(response_id)
 
-    def _next(self, response_id: str, answer: _Answer, is_whole: bool) -> tuple[str, str] | None:
-        reply = self._journal.conversation.reply(response_id)
+    def _next(self, response_id: str, answer: _JudgedAnswer, is_whole: bool) -> tuple[str, str] | None:
+        reply = self._session_events.conversation.reply(response_id)
         for turn in reply.turns if reply else []:
             for index, part in turn.parts.items():
                 window = answer.windows.setdefault((turn.item_id, index), GuardWindow())

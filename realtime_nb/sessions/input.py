@@ -12,9 +12,9 @@ from ..protocol.local_events import StateChanged
 from ..protocol.realtime import RealtimeProtocol
 from .connection import Connection
 
-#: So much of the microphone's audio waits while one line takes the place of another.
+#: So much of the microphone's audio waits while one connection takes the place of another.
 MOST_HELD_MS = 15_000.0
-#: A line that has stalled with a minute of audio in front of it takes no more of the microphone's.
+#: A connection that has stalled with a minute of audio in front of it takes no more of the microphone's.
 MOST_WAITING_BYTES = 4_000_000
 _ENCODERS = {"audio/pcmu": g711.encode_ulaw, "audio/pcma": g711.encode_alaw}
 
@@ -22,22 +22,22 @@ _ENCODERS = {"audio/pcmu": g711.encode_ulaw, "audio/pcma": g711.encode_alaw}
 class SpokenInput:
     """The person's side of a `Connection`'s audio. Everything here runs on the I/O thread."""
 
-    def __init__(self, line: Connection):
-        self._line = line
+    def __init__(self, connection: Connection):
+        self._connection = connection
         self._resampler: Resampler | None = None
         self.dropped_ms = 0.0
-        """Microphone audio that came while the line was not open, and was not sent."""
+        """Microphone audio that came while the connection was not open, and was not sent."""
 
         self._held: deque[tuple[bytes, int, float | None, float | None]] = deque()
         self._held_ms = 0.0
-        line.journal.listen(self._on_event)
+        connection.session_events.listen(self._on_event)
 
     def begin(self) -> None:
-        """Forget the resampler's state: a new line begins."""
+        """Forget the resampler's state: a new connection begins."""
         self._resampler = None
 
     def _on_event(self, event: Any, elapsed_ms: float) -> None:
-        """Send what was said while one line took the place of another, or let it go with the line."""
+        """Send what was said while one connection took the place of another, or let it go with the connection."""
         if not isinstance(event, StateChanged) or event.state == "connecting":
             return
         held, self._held, self._held_ms = self._held, deque(), 0.0
@@ -46,7 +46,7 @@ class SpokenInput:
             self.send(*frame)
 
     def _hold(self, pcm: bytes, sample_rate: int, captured_ms: float | None, arrived_ms: float | None) -> None:
-        """Keep the latest audio until the next line is open."""
+        """Keep the latest audio until the next connection is open."""
         self._held.append((pcm, sample_rate, captured_ms, arrived_ms))
         self._held_ms += _length_ms(pcm, sample_rate)
         while self._held_ms > MOST_HELD_MS:
@@ -61,10 +61,10 @@ class SpokenInput:
 
         The session times say when it was captured and when it came to the kernel, where that is known.
         """
-        if self._line.is_mending:
+        if self._connection.is_mending:
             self._hold(pcm, sample_rate, captured_ms, arrived_ms)
             return
-        if not self._line.is_open or self._line.waiting_bytes > MOST_WAITING_BYTES:
+        if not self._connection.is_open or self._connection.waiting_bytes > MOST_WAITING_BYTES:
             self.dropped_ms += _length_ms(pcm, sample_rate)
             return
         encoding = self._format
@@ -74,7 +74,7 @@ class SpokenInput:
         pcm = self._resampler.process(pcm)
         if pcm:
             self._protocol.append_audio(_coded(pcm, encoding))
-            self._line.flush(captured_ms=captured_ms, arrived_ms=arrived_ms)
+            self._connection.flush(captured_ms=captured_ms, arrived_ms=arrived_ms)
 
     def say(self, clip: AudioClip) -> str:
         """Make a clip at 24 kHz one turn, undisturbed by turn detection and by what the microphone had sent.
@@ -93,7 +93,7 @@ class SpokenInput:
 
     @property
     def _protocol(self) -> RealtimeProtocol:
-        return self._line.protocol
+        return self._connection.protocol
 
     @property
     def _format(self) -> str:

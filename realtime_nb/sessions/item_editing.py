@@ -24,10 +24,10 @@ from .renewal import Renewal
 
 
 class ItemControl:
-    """Changes the items of an open line. Everything here runs on the I/O thread."""
+    """Changes the items of an open connection. Everything here runs on the I/O thread."""
 
-    def __init__(self, line: Connection, spoken: SpokenInput, renewal: Renewal):
-        self._line = line
+    def __init__(self, connection: Connection, spoken: SpokenInput, renewal: Renewal):
+        self._connection = connection
         self._spoken = spoken
         self._renewal = renewal
 
@@ -40,15 +40,15 @@ class ItemControl:
         try:
             if not self._has(turn):
                 raise ServerError("", code="item_delete_invalid_item_id")
-            await self._line.acknowledged(
-                self._line.protocol.delete_item(item_id),
+            await self._connection.acknowledged(
+                self._connection.protocol.delete_item(item_id),
                 lambda event: isinstance(event, ev.ConversationItemDeleted) and event.item_id == item_id,
             )
         except ServerError as error:
             if not (error.code or "").startswith("item_delete_"):
                 raise
             # The server no longer has it, or never had: only the record is left.
-            self._line.journal.announce(ev.ConversationItemDeleted(item_id=item_id))
+            self._connection.session_events.announce(ev.ConversationItemDeleted(item_id=item_id))
 
     async def edit(self, turn: Turn, text: str) -> Turn:
         """Replace the words of an item; pictures stay."""
@@ -64,7 +64,7 @@ class ItemControl:
         items = items_of([turn], with_sound=True, encode=self._spoken.encoded)
         if not items:
             raise LocalProtocolError(f"{turn!r} holds nothing that could be asked again")
-        await self.delete(following(self._line.journal.conversation, turn))
+        await self.delete(following(self._connection.session_events.conversation, turn))
         item = items[0]
         known = self._has(turn)
         is_spoken = any(part.type == "input_audio" for part in item.content or ())
@@ -73,20 +73,20 @@ class ItemControl:
             await self._replace(turn, Item(**fields | {"id": new_item_id()}))
 
     async def _replace(self, turn: Turn, item: Item) -> Turn:
-        journal = self._line.journal
-        create_id = self._line.protocol.create_item(item, self._predecessor(turn))
-        await self._line.acknowledged(
+        session_events = self._connection.session_events
+        create_id = self._connection.protocol.create_item(item, self._predecessor(turn))
+        await self._connection.acknowledged(
             create_id, lambda event: isinstance(event, ev.ConversationItemAdded) and event.item.id == item.id
         )
-        journal.announce(TurnEdited(item_id=str(item.id), replaced_id=turn.item_id))
+        session_events.announce(TurnEdited(item_id=str(item.id), replaced_id=turn.item_id))
         await self._delete(turn)
-        new = journal.conversation.turn(str(item.id))
+        new = session_events.conversation.turn(str(item.id))
         assert new is not None
         return new
 
     def _predecessor(self, turn: Turn) -> Any:
         """Return the item after which to put a turn's replacement: the turn, or the last before it on the server."""
-        turns = self._line.journal.conversation.turns
+        turns = self._connection.session_events.conversation.turns
         for each in reversed(turns[: turns.index(turn) + 1]):
             if self._has(each):
                 return each.item_id

@@ -90,8 +90,8 @@ class MessageControl(Session):
         """Take over the history, while the session is being made."""
         items = History.of(history).items
         for item in items:
-            self._journal.note("local", ev.ConversationItemAdded(item=item))
-            self._journal.note("local", ev.ConversationItemDone(item=item))
+            self._session_events.note("local", ev.ConversationItemAdded(item=item))
+            self._session_events.note("local", ev.ConversationItemDone(item=item))
         if items:
             self._tell_anew()
 
@@ -105,7 +105,7 @@ class MessageControl(Session):
                 self._calls.set(*tools)
             self._tell_anew()
         if self.state == "open":
-            self._journal.announce(ev.SessionUpdated(session=self._settings()))
+            self._session_events.announce(ev.SessionUpdated(session=self._settings()))
 
     def _about_tools(self) -> dict[str, Any]:
         return {"tools": self._calls.definitions} if self._calls.definitions else {}
@@ -123,16 +123,16 @@ class MessageControl(Session):
 
     def _take_out(self, turns: Sequence[Turn]) -> None:
         for turn in reversed(turns):
-            self._journal.announce(ev.ConversationItemDeleted(item_id=turn.item_id))
+            self._session_events.announce(ev.ConversationItemDeleted(item_id=turn.item_id))
 
     async def _edit(self, turn: Turn, text: str) -> Turn:
         await self._connect()
         content = edited_content(turn, text)
         item = Item(id=new_item_id(), type="message", role=turn.role, status="completed", content=content)
         async with self._turn:
-            self._journal.announce(ev.ConversationItemAdded(item=item, previous_item_id=turn.item_id))
-            self._journal.announce(ev.ConversationItemDone(item=item))
-            self._journal.announce(TurnEdited(item_id=str(item.id), replaced_id=turn.item_id))
+            self._session_events.announce(ev.ConversationItemAdded(item=item, previous_item_id=turn.item_id))
+            self._session_events.announce(ev.ConversationItemDone(item=item))
+            self._session_events.announce(TurnEdited(item_id=str(item.id), replaced_id=turn.item_id))
             self._take_out([turn])
             self._tell_anew()
         new = self.conversation.turn(str(item.id))
@@ -168,22 +168,24 @@ class MessageControl(Session):
         response_id = self._next_id()
         reader = CompletionReader(response_id, f"{response_id}_request", in_conversation=False)
         options = ResponseOptions(conversation="none", max_output_tokens=max_output_tokens)
-        self._journal.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request", response=options))
+        self._session_events.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request", response=options))
         messages = [*messages_of(items), {"role": "user", "content": prompt}]
         remarker = self._remarker(has_sound=has_sound, max_output_tokens=max_output_tokens)
         try:
-            async with patience(self._journal, REPLY_TIMEOUT_S, lambda event: response_id_of(event) == response_id):
+            async with patience(
+                self._session_events, REPLY_TIMEOUT_S, lambda event: response_id_of(event) == response_id
+            ):
                 await self._remark(remarker, messages, reader)
         except Exception as error:
             code = error.code if isinstance(error, ServerError) else None
             for event in reader.fail(str(error) or type(error).__name__, code):
-                self._journal.note("received", event)
-                self._journal.tell(event)
+                self._session_events.note("received", event)
+                self._session_events.tell(event)
             raise
         except asyncio.CancelledError:
             for event in reader.cancel():
-                self._journal.note("received", event)
-                self._journal.tell(event)
+                self._session_events.note("received", event)
+                self._session_events.tell(event)
             raise
         await self._guarding.settled(response_id)
         reply = self.conversation.reply(response_id)
@@ -192,17 +194,17 @@ class MessageControl(Session):
 
     async def _remark(self, remarker: TextModel, messages: list[dict[str, Any]], reader: CompletionReader) -> None:
         usage: dict[str, Any] | None = None
-        self._journal.announce(StageStarted(response_id=reader.response_id, stage="text", model=remarker.model))
+        self._session_events.announce(StageStarted(response_id=reader.response_id, stage="text", model=remarker.model))
         events = reader.begin()
         async for piece in remarker.answer(messages):
             if isinstance(piece, Took):
                 usage, reader.finish_reason = dict(piece.usage), piece.finish_reason
             elif isinstance(piece, str):
                 events += reader.write(piece)
-        self._journal.announce(StageDone(response_id=reader.response_id, stage="text", usage=usage))
+        self._session_events.announce(StageDone(response_id=reader.response_id, stage="text", usage=usage))
         for event in [*events, *reader.end()]:
-            self._journal.note("received", event)
-            self._journal.tell(event)
+            self._session_events.note("received", event)
+            self._session_events.tell(event)
 
 
 def _is_unanswered(turn: Turn) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ReplyTimeout, SettingsError
 from ..protocol import events as ev
 from ..protocol.local_events import Waiting
-from .event_log import Journal
+from .event_log import SessionEvents
 
 #: How long a server may be silent by default. It is silence that counts, not the whole: a long answer is never cut. Two
 #: minutes, because models that think before they speak send nothing meanwhile.
@@ -31,7 +31,9 @@ def checked_timeout_s(timeout_s: Any) -> float | None:
 
 
 @asynccontextmanager
-async def patience(journal: Journal, timeout_s: float | None, is_sign: Callable[[Any], bool]) -> AsyncIterator[None]:
+async def patience(
+    session_events: SessionEvents, timeout_s: float | None, is_sign: Callable[[Any], bool]
+) -> AsyncIterator[None]:
     """Wait inside for no longer than `timeout_s` after the last event that is a sign of life.
 
     Time during which the session waits for its turn at a server that has too much to do does not count.
@@ -39,13 +41,13 @@ async def patience(journal: Journal, timeout_s: float | None, is_sign: Callable[
     Raises `ReplyTimeout` if no sign came in time; what is inside was cancelled.
     """
     loop = asyncio.get_running_loop()
-    seen = len(journal.log)
+    seen = len(session_events.log)
 
     def on_event(event: Any, elapsed_ms: float) -> None:
         nonlocal seen
         if limit.expired() or timeout_s is None:
             return  # What comes now answers the cancellation.
-        seen = len(journal.log)
+        seen = len(session_events.log)
         if isinstance(event, Waiting):
             limit.reschedule(None if event.message else loop.time() + timeout_s)
         elif is_sign(event):
@@ -54,13 +56,13 @@ async def patience(journal: Journal, timeout_s: float | None, is_sign: Callable[
     stop = None
     try:
         async with asyncio.timeout(timeout_s) as limit:
-            stop = journal.listen(on_event)
+            stop = session_events.listen(on_event)
             yield
     except TimeoutError:
         if not limit.expired() or timeout_s is None:
             raise
-        last = journal.log.last("received", seen)
-        name, ago_s = (last.event.type, (journal.elapsed_ms - last.elapsed_ms) / 1000) if last else ("", 0.0)
+        last = session_events.log.last("received", seen)
+        name, ago_s = (last.event.type, (session_events.elapsed_ms - last.elapsed_ms) / 1000) if last else ("", 0.0)
         raise ReplyTimeout(timeout_s, name, ago_s) from None
     finally:
         if stop is not None:

@@ -17,7 +17,7 @@ from ..progress import Progress
 from ..protocol import events as ev
 from ..protocol.local_events import Waiting
 from .backend import Backend
-from .event_log import Journal
+from .event_log import SessionEvents
 
 # --- What a server lets through: tokens that come back with time, and pauses after a refusal. Times are arguments -----
 
@@ -28,7 +28,7 @@ LONGEST_PAUSE_S = 60.0
 LONGEST_WAIT_S = ServerError.LONGEST_WAIT_S
 
 
-class Allowance:
+class TokenAllowance:
     """One model's tokens at one server, as the server last reported them.
 
     Until it has, everything is let through. Source: Realtime API, ``rate_limits.updated``: ``reset_seconds`` is the
@@ -106,7 +106,7 @@ OnWait = Callable[[str], None]
 
 
 @dataclass
-class _Server:
+class _ServerPlaces:
     """The open places of one server with one key."""
 
     open: int = 0
@@ -117,7 +117,7 @@ class _Server:
 class _Model:
     """One model there; requests wait in a line."""
 
-    allowance: Allowance = field(default_factory=Allowance)
+    allowance: TokenAllowance = field(default_factory=TokenAllowance)
     line: asyncio.Lock = field(default_factory=asyncio.Lock)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -146,7 +146,7 @@ class Limiter:
     """
 
     def __init__(self, max_sessions: int = 100):
-        self._servers: dict[Hashable, _Server] = defaultdict(_Server)
+        self._servers: dict[Hashable, _ServerPlaces] = defaultdict(_ServerPlaces)
         self._models: dict[Hashable, _Model] = defaultdict(_Model)
         self.max_sessions = max_sessions
 
@@ -204,7 +204,7 @@ class Limiter:
         server.open -= 1
         self._fill(server)
 
-    def _fill(self, server: _Server) -> None:
+    def _fill(self, server: _ServerPlaces) -> None:
         """Give free places to waiting sessions."""
         while server.waiting and server.open < self.max_sessions:
             place = server.waiting.popleft()
@@ -256,16 +256,16 @@ class Limiter:
 REFUSED_FOR_S = 600.0
 
 
-class Gate:
-    """One session's doorkeeper; it shows in the journal why the session waits. It runs on the I/O thread."""
+class Admission:
+    """One session's doorkeeper; it shows in the session's events why the session waits. It runs on the I/O thread."""
 
-    def __init__(self, journal: Journal, limiter: Callable[[], Limiter]):
-        self._journal = journal
+    def __init__(self, session_events: SessionEvents, limiter: Callable[[], Limiter]):
+        self._session_events = session_events
         self._limiter = limiter
         self._place: tuple[Limiter, Hashable] | None = None
         self._model: tuple[Limiter, Hashable] | None = None
         self._refused_since_s: float | None = None
-        journal.listen(self._on_event)
+        session_events.listen(self._on_event)
 
     async def enter(self, backend: Backend) -> None:
         """Take a place at a server, unless there is one already; wait until one is free."""
@@ -285,7 +285,9 @@ class Gate:
     async def admit(self, backend: Backend, model: str) -> None:
         """Wait until the server is likely to let another request through."""
         limiter, key = self._model = self._limiter(), (*_server_key(backend), model)
-        usage = next((reply.usage for reply in reversed(self._journal.conversation.replies) if reply.usage), None)
+        usage = next(
+            (reply.usage for reply in reversed(self._session_events.conversation.replies) if reply.usage), None
+        )
         # Each answer reads the conversation again, so the last one tells about how much the next one takes.
         await limiter.admit(key, usage.input_tokens + usage.output_tokens if usage else 0, self._on_wait)
 
@@ -324,7 +326,7 @@ class Gate:
         return isinstance(event, ev.ResponseDone) and event.response.status == "failed"
 
     def _on_wait(self, why: str) -> None:
-        self._journal.announce(Waiting(message=why))
+        self._session_events.announce(Waiting(message=why))
 
     def _on_event(self, event: Any, elapsed_ms: float) -> None:
         if isinstance(event, ev.SessionCreated | ev.ResponseDone) and not self._is_failed(event):

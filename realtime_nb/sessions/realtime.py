@@ -35,7 +35,7 @@ from .listener import send_live
 from .patience import REPLY_TIMEOUT_S, checked_timeout_s
 from .renewal import Renewal
 from .request import message_item
-from .responses import Answers
+from .responses import ResponseQueue
 from .session import Session, checked_content
 from .tool_calls import MAX_ROUNDS
 
@@ -83,7 +83,7 @@ class RealtimeSession(Session):
         sends words, pictures, and calls with their outputs; for the person's sound its words, if known; for an
         interrupted answer what was heard; nothing of what MCP servers did. After an error that would only repeat, such
         as a bad key, it does not try again. An answer that is cut off this way is lost, and its `Pending` gets the
-        error. `conversation.seams` says where it happened.
+        error. `conversation.breaks` says where it happened.
     rotate_minutes : float, optional
         Age at which a connection is renewed this way ahead of time, at a moment when nobody speaks and nothing is made
         or played. By default 55, or eleven twelfths of its lifetime if that is less; `None` waits for its end.
@@ -153,26 +153,31 @@ class RealtimeSession(Session):
             raise SettingsError("guard=… needs the person's words in writing: transcription=None gives none")
         self._guard_api = Api(self.backend)
         self._guard_by(self._guard_api)
-        self._line = Connection(self._journal, self._gate)
-        self._input = SpokenInput(self._line)
-        self._answers = Answers(
-            self._line,
+        self._connection = Connection(self._session_events, self._admission)
+        self._input = SpokenInput(self._connection)
+        self._answers = ResponseQueue(
+            self._connection,
             self._input,
             self._calls,
             self._guarding,
-            self._gate,
+            self._admission,
             connect=self._connect,
             replace=lambda message: self._renewal.replace(message),
             admit=self._admit,
             writes_down=lambda: self._transcription_model is not None,
         )
         self._renewal = Renewal(
-            self._line, self._input, self._answers.turns, self._attempt, restore=restore, rotate_minutes=rotate_minutes
+            self._connection,
+            self._input,
+            self._answers.turns,
+            self._attempt,
+            restore=restore,
+            rotate_minutes=rotate_minutes,
         )
-        self._items = ItemControl(self._line, self._input, self._renewal)
+        self._items = ItemControl(self._connection, self._input, self._renewal)
         for item in History.of(history).items:
-            self._journal.note("local", ev.ConversationItemAdded(item=item))
-            self._journal.note("local", ev.ConversationItemDone(item=item))
+            self._session_events.note("local", ev.ConversationItemAdded(item=item))
+            self._session_events.note("local", ev.ConversationItemDone(item=item))
         if recording is not None:
             self.record_to(recording)
 
@@ -181,12 +186,12 @@ class RealtimeSession(Session):
     @property
     def state(self) -> str:
         """``"closed"``, ``"connecting"`` or ``"open"``."""
-        return self._line.state
+        return self._connection.state
 
     @property
     def error(self) -> RealtimeError | None:
         """The error that ended the session; `None` after a normal end."""
-        return self._line.error
+        return self._connection.error
 
     @property
     def voice(self) -> str:
@@ -226,7 +231,7 @@ class RealtimeSession(Session):
 
     @property
     def _protocol(self) -> RealtimeProtocol:
-        return self._line.protocol
+        return self._connection.protocol
 
     @property
     def _transcription_model(self) -> str | None:
@@ -439,31 +444,31 @@ class RealtimeSession(Session):
     # --- on the I/O thread ---
 
     async def _close(self) -> None:
-        await self._line.close()
+        await self._connection.close()
         await self._guard_api.close()
 
     async def _halt(self, error: BudgetReached) -> None:
         active = self._protocol.active_response_id
-        if self._line.is_open and self._protocol.cancel() and active:
-            done = self._journal.watch(lambda event: event if _is_end_of(event, active) else None)
-            self._line.flush()
+        if self._connection.is_open and self._protocol.cancel() and active:
+            done = self._session_events.watch(lambda event: event if _is_end_of(event, active) else None)
+            self._connection.flush()
             with contextlib.suppress(TimeoutError, RealtimeError):
                 await asyncio.wait_for(done, _LAST_WORD_WAIT_S)  # So that what it took is known.
-        await self._line.close(error)
+        await self._connection.close(error)
         await self._guard_api.close()
 
     async def _connect(self) -> None:
-        if not self._line.is_open:
+        if not self._connection.is_open:
             self._watch.check()
             self._input.begin()
-        await self._line.open(self.backend, self.model, self._settings)
+        await self._connection.open(self.backend, self.model, self._settings)
         if text := self._to_disclose:
             self._to_disclose = ""
             # Before anything is asked: after a question it would take the place of the answer.
             await self._answers.once(ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none"), 0)
 
     async def _attempt(self) -> None:
-        await self._line.attempt(self.backend, self.model, self._settings)
+        await self._connection.attempt(self.backend, self.model, self._settings)
 
     async def _listen_to(self, clip: AudioClip, speed: float, hears_out: bool) -> Conversation:
         await self._connect()
@@ -471,13 +476,13 @@ class RealtimeSession(Session):
         return self.conversation
 
     async def _commit(self) -> str:
-        await self._line.settled()
-        committed: ev.InputAudioBufferCommitted = await self._line.acknowledged(self._protocol.commit())
+        await self._connection.settled()
+        committed: ev.InputAudioBufferCommitted = await self._connection.acknowledged(self._protocol.commit())
         return committed.item_id
 
     async def _clear(self) -> bool:
-        await self._line.settled()
-        await self._line.acknowledged(self._protocol.clear())
+        await self._connection.settled()
+        await self._connection.acknowledged(self._protocol.clear())
         return True
 
     def _cut(self, response_id: str) -> None:
@@ -496,7 +501,7 @@ class RealtimeSession(Session):
 
     async def _rerun(self, turn: Turn) -> Reply:
         async def ask_anew() -> None:
-            self._journal.announce(Interrupted())  # An answer that still sounds is being taken out.
+            self._session_events.announce(Interrupted())  # An answer that still sounds is being taken out.
             await self._items.ask_anew(turn)
 
         return await self._answers.respond(ResponseOptions(), first=ask_anew)
@@ -521,7 +526,7 @@ class RealtimeSession(Session):
                 return False
             return event.item.id == item.id if item.id else event.item.call_id == item.call_id
 
-        await self._line.acknowledged(self._protocol.create_item(item), is_added)
+        await self._connection.acknowledged(self._protocol.create_item(item), is_added)
 
     def _check_sees(self) -> None:
         """Every model of this API takes pictures; a server reports a model that does not."""
@@ -532,15 +537,15 @@ class RealtimeSession(Session):
         return item.id
 
     async def _take_back(self, shown: Any) -> None:
-        await self._line.acknowledged(
+        await self._connection.acknowledged(
             self._protocol.delete_item(shown),
             lambda event: isinstance(event, ev.ConversationItemDeleted) and event.item_id == shown,
         )
 
     async def _update(self, options: dict[str, Any], functions: dict[str, Tool]) -> None:
-        await self._line.settled()
-        if self._line.is_open:
-            await self._line.acknowledged(self._protocol.update(session_from_options(**options)))
+        await self._connection.settled()
+        if self._connection.is_open:
+            await self._connection.acknowledged(self._protocol.update(session_from_options(**options)))
         # Kept, for the next connection too, only if the server has taken them.
         if "tools" in options:
             self._calls.set(options["tools"], functions)
@@ -548,19 +553,19 @@ class RealtimeSession(Session):
         self._settings = session_from_options(**self._options)
 
     async def _interrupt(self) -> bool:
-        self._journal.announce(Interrupted())
-        if not self._line.is_open:
+        self._session_events.announce(Interrupted())
+        if not self._connection.is_open:
             return False
         stopped = self._protocol.cancel()
-        self._line.flush()
+        self._connection.flush()
         return stopped
 
     def _heard(self, heard: Heard) -> None:
-        self._journal.note("local", heard)
-        if heard.stopped and self._line.is_open and self._renewal.knows(heard.item_id):
+        self._session_events.note("local", heard)
+        if heard.stopped and self._connection.is_open and self._renewal.knows(heard.item_id):
             self._tell_heard(heard)
-            self._line.flush()
-        self._journal.tell(heard)
+            self._connection.flush()
+        self._session_events.tell(heard)
 
     def _tell_heard(self, heard: Heard) -> None:
         """Tell the server where an answer was cut off, for the model to know what was heard."""

@@ -13,7 +13,7 @@ from ..recording.files import About
 from ..recording.recording import Recording
 from ..recording.writer import Recorder, Writer, claim
 from .backend import Backend
-from .event_log import EventLog, Journal
+from .event_log import EventLog, SessionEvents
 
 
 class RecordedSession(ABC):
@@ -22,7 +22,7 @@ class RecordedSession(ABC):
     backend: Backend
     model: str
     log: EventLog
-    _journal: Journal
+    _session_events: SessionEvents
 
     @abstractmethod
     async def _close(self) -> None:
@@ -37,11 +37,11 @@ class RecordedSession(ABC):
 
     async def _end(self) -> None:
         await self._close()
-        if not self._journal.is_over:
+        if not self._session_events.is_over:
             # It was never open: anyone iterating over its events still waits for the first.
-            self._journal.tell(StateChanged(state="closed"))
-        if self._journal.recorder is not None:
-            await asyncio.to_thread(self._journal.recorder.wait)
+            self._session_events.tell(StateChanged(state="closed"))
+        if self._session_events.recorder is not None:
+            await asyncio.to_thread(self._session_events.recorder.wait)
 
     def record_to(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the session into a folder while it runs, from its beginning, whenever you call this.
@@ -79,11 +79,11 @@ class RecordedSession(ABC):
         >>> rt.Recording.load("lesson-3").conversation.replies[0].status
         'completed'
         """
-        before = self._journal.recorder
+        before = self._session_events.recorder
         if before is not None and not before.has_failed:
             raise LocalProtocolError(f"the session is recorded already, to {str(before.folder)!r}")
         recorder = Recorder(self.log, claim(Path(path), overwrite=overwrite), self._about, self._tell_stopped)
-        self._journal.recorder = recorder
+        self._session_events.recorder = recorder
         if len(self.log):
             recorder.wake()
         return recorder.folder
@@ -137,7 +137,7 @@ class RecordedSession(ABC):
 
     def _tell_stopped(self, text: str) -> None:
         """Report in the conversation and the panel that the recording stopped; from the recorder's thread."""
-        call_soon(self._journal.announce, Remarked(text=text, kind=RECORDING_STOPPED))
+        call_soon(self._session_events.announce, Remarked(text=text, kind=RECORDING_STOPPED))
 
     def _about(self) -> About:
         return About(
@@ -145,7 +145,7 @@ class RecordedSession(ABC):
             model=self.model,
             backend=self.backend.name,
             url=self.backend.base_url,
-            began_at=self._journal.began_at,
+            began_at=self._session_events.began_at,
             secrets=self._secrets(),
         )
 

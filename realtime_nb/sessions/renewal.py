@@ -43,7 +43,7 @@ class Renewal:
 
     def __init__(
         self,
-        line: Connection,
+        connection: Connection,
         spoken: SpokenInput,
         turns: ToolTurns,
         attempt: Callable[[], Awaitable[None]],
@@ -53,8 +53,8 @@ class Renewal:
     ):
         if rotate_minutes is not None and rotate_minutes <= 0:
             raise SettingsError(f"rotate_minutes={rotate_minutes!r} must be positive, or None for never")
-        self._line = line
-        self._journal = line.journal
+        self._connection = connection
+        self._session_events = connection.session_events
         self._spoken = spoken
         self._turns = turns
         self._attempt = attempt
@@ -70,8 +70,8 @@ class Renewal:
         """The person's items that the server got as words."""
         self.unknown: set[str] = set()
         """Items of the record that the server did not get."""
-        line.on_open, line.on_lost = self._carry, self._healing
-        self._journal.listen(self._on_event)
+        connection.on_open, connection.on_lost = self._carry, self._healing
+        self._session_events.listen(self._on_event)
 
     def knows(self, item_id: str) -> bool:
         """Return whether the server has an item."""
@@ -91,7 +91,7 @@ class Renewal:
         """Return when the connection must be renewed."""
         if not self._restore or self._rotate_minutes is None:
             return None
-        ends_at = self._line.protocol.session.get("expires_at")
+        ends_at = self._connection.protocol.session.get("expires_at")
         left_s = ends_at - time.time() if isinstance(ends_at, int | float) else 0.0
         due_s = self._rotate_minutes * 60
         # A server's clock may be off by more than a session lasts.
@@ -99,22 +99,22 @@ class Renewal:
 
     def _look(self) -> None:
         """Renew the connection if nothing is going on."""
-        if self._line.is_ready and self._is_quiet():
+        if self._connection.is_ready and self._is_quiet():
             self._reason, self._message = "rotated", ""
-            self._line.renew(self._attempt)
+            self._connection.renew(self._attempt)
         else:
             self._timer = asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
 
     def _is_quiet(self) -> bool:
-        since_ms = self._journal.elapsed_ms - self._busy_ms
-        speaks = any(turn.is_speaking for turn in self._journal.conversation)
-        return since_ms >= _QUIET_MS and self._line.protocol.is_idle and not speaks and not self._turns.is_busy
+        since_ms = self._session_events.elapsed_ms - self._busy_ms
+        speaks = any(turn.is_speaking for turn in self._session_events.conversation)
+        return since_ms >= _QUIET_MS and self._connection.protocol.is_idle and not speaks and not self._turns.is_busy
 
     def _healing(self, error: RealtimeError) -> Callable[[], Awaitable[None]] | None:
-        """Return what opens a line again that broke off; `None` if that is of no use."""
+        """Return what opens a connection again that broke off; `None` if that is of no use."""
         if not self._restore or not _is_passing(error):
             return None
-        if self._began_ms is not None and self._journal.elapsed_ms - self._began_ms > _STEADY_MS:
+        if self._began_ms is not None and self._session_events.elapsed_ms - self._began_ms > _STEADY_MS:
             self._tries = 0
         if self._tries >= len(_WAITS_S):
             return None
@@ -122,11 +122,11 @@ class Renewal:
         return self._heal
 
     def replace(self, message: str) -> None:
-        """Replace this line with another one, because of what may still come on it."""
-        if self._line.is_ready:
+        """Replace this connection with another one, because of what may still come on it."""
+        if self._connection.is_ready:
             self._reason, self._message = "restored", message
-            self._journal.give_up(ConnectionLost(f"the connection was replaced: {message}"))
-            self._line.renew(self._heal)
+            self._session_events.give_up(ConnectionLost(f"the connection was replaced: {message}"))
+            self._connection.renew(self._heal)
 
     async def _heal(self) -> None:
         while True:
@@ -142,10 +142,10 @@ class Renewal:
     # --- what the new one is sent ---
 
     async def _carry(self) -> None:
-        """Send the history to a line that has just been opened."""
+        """Send the history to a connection that has just been opened."""
         is_first, age_ms = self._began_ms is None, self._age_ms()
         reason, message = self._reason or "reopened", self._message
-        turns = self._journal.conversation.turns
+        turns = self._session_events.conversation.turns
         told: list[Item] = []
         if is_first or self._restore:
             told = items_of(turns, with_sound=is_first, encode=self._spoken.encoded)
@@ -155,20 +155,20 @@ class Renewal:
         left_out = [turn.item_id for turn in turns if turn.item_id not in known]
         self.unknown = set(left_out)
         if not is_first and turns:
-            self._journal.announce(
+            self._session_events.announce(
                 SessionRenewed(reason=reason, carried=len(told), left_out=left_out, age_ms=age_ms, message=message)
             )
         self._reason = self._message = ""
-        self._began_ms = self._busy_ms = self._journal.elapsed_ms
+        self._began_ms = self._busy_ms = self._session_events.elapsed_ms
         if (due_s := self._due_in_s()) is not None:
             self._timer = asyncio.get_running_loop().call_later(due_s, self._look)
 
     def _age_ms(self) -> float | None:
-        return None if self._began_ms is None else self._journal.elapsed_ms - self._began_ms
+        return None if self._began_ms is None else self._session_events.elapsed_ms - self._began_ms
 
     async def _confirmed(self, items: list[Item]) -> list[Item]:
         """Create items, and return the ones that the server accepted."""
-        waiting = {self._line.protocol.create_item(item): item for item in items}
+        waiting = {self._connection.protocol.create_item(item): item for item in items}
         taken: set[str] = set()
 
         def confirmed(event: Any) -> bool | None:
@@ -180,8 +180,8 @@ class Renewal:
 
         if not waiting:
             return []
-        watch = self._journal.watch(confirmed)
-        self._line.flush()
+        watch = self._session_events.watch(confirmed)
+        self._connection.flush()
         try:
             await asyncio.wait_for(watch, _CARRY_WAIT_S)
         except TimeoutError:
@@ -197,5 +197,5 @@ def _is_passing(error: RealtimeError, *, opening: bool = False) -> bool:
     """Return whether it may help to connect again."""
     if isinstance(error, ServerError):
         return error.code == "session_expired"
-    # While a line opens, a server that cannot be reached gives no code.
+    # While a connection opens, a server that cannot be reached gives no code.
     return isinstance(error, ConnectionLost) and (error.code in error.PASSING or (opening and error.code is None))

@@ -18,12 +18,12 @@ from .connection import Connection, server_error
 from .guard import Guarding
 from .input import SpokenInput
 from .patience import REPLY_TIMEOUT_S, patience, response_id_of
-from .rate_limit import Gate
+from .rate_limit import Admission
 from .request import message_item
 from .session import Content
 from .tool_calls import ToolCalls, ToolTurns
 
-#: How long `Answers.ask` waits for the person's own words after the answer is done: they may come last.
+#: How long `ResponseQueue.ask` waits for the person's own words after the answer is done: they may come last.
 _TRANSCRIPT_WAIT_S = 5.0
 #: How long a server may take to end a response that is no longer wanted, and to begin one by itself after it has found
 #: a turn; some begin none if they made out nothing.
@@ -31,8 +31,8 @@ _END_WAIT_S = 2.0
 _OWN_ANSWER_WAIT_S = 1.0
 
 
-class Answers:
-    """Asks for answers over a line, one question after the other. Runs on the I/O thread.
+class ResponseQueue:
+    """Asks for answers over a connection, one question after the other. Runs on the I/O thread.
 
     A question goes out, all at once, when the one before has its answer, tools included, and the server is not
     answering by itself. A question that is cancelled, or that the server does not answer, is stopped at the server. If
@@ -42,25 +42,25 @@ class Answers:
 
     def __init__(
         self,
-        line: Connection,
+        connection: Connection,
         spoken: SpokenInput,
         calls: ToolCalls,
         guarding: Guarding,
-        gate: Gate,
+        admission: Admission,
         *,
         connect: Callable[[], Awaitable[None]],
         replace: Callable[[str], None],
         admit: Callable[[], Awaitable[None]],
         writes_down: Callable[[], bool],
     ):
-        self.turns = ToolTurns(line, calls, self.once)
+        self.turns = ToolTurns(connection, calls, self.once)
         """Goes on after an answer that called functions."""
-        self._line = line
-        self._journal = line.journal
+        self._connection = connection
+        self._session_events = connection.session_events
         self._spoken = spoken
         self._calls = calls
         self._guarding = guarding
-        self._gate = gate
+        self._admission = admission
         self._connect = connect
         self._replace = replace
         self._admit = admit
@@ -123,20 +123,20 @@ class Answers:
             try:
                 reply = await self._respond(options, tool_round, timeout_s, question)
             except ServerError as error:
-                if question.is_refused or not self._gate.refuses(error):
+                if question.is_refused or not self._admission.refuses(error):
                     raise
             else:
-                if not self._gate.is_refused(reply):
+                if not self._admission.is_refused(reply):
                     await self._guarding.settled(reply.response_id)
                     return reply
             question.item = question.clip = None  # The server has them.
 
     def cut(self, response_id: str) -> None:
         """End an answer that is being made."""
-        reply = self._journal.conversation.reply(response_id)
-        if self._line.is_open and reply is not None and not reply.done:
-            self._line.protocol.cut(response_id)
-            self._line.flush()
+        reply = self._session_events.conversation.reply(response_id)
+        if self._connection.is_open and reply is not None and not reply.done:
+            self._connection.protocol.cut(response_id)
+            self._connection.flush()
 
     def forget(self, item_id: str, response_id: str) -> None:
         """Delete a turn from the model's context, with what was made of its answer."""
@@ -145,15 +145,15 @@ class Answers:
         task.add_done_callback(self._forgetting.discard)
 
     async def _forget(self, item_id: str, response_id: str) -> None:
-        conversation = self._journal.conversation
+        conversation = self._session_events.conversation
         reply = conversation.reply(response_id)
         with contextlib.suppress(RealtimeError):
             if reply is not None and not reply.done:
-                await self._journal.watch(lambda event: reply.done or None)
+                await self._session_events.watch(lambda event: reply.done or None)
             for turn in (*(reply.turns if reply else ()), conversation.turn(item_id)):
                 if turn is not None and not turn.deleted:
-                    self._line.protocol.forget(turn.item_id)
-            self._line.flush()
+                    self._connection.protocol.forget(turn.item_id)
+            self._connection.flush()
 
     async def _let_through(self, written: Sequence[Content]) -> Item:
         """Return written content as an item; if the guard flags it, only the record gets it."""
@@ -162,8 +162,8 @@ class Answers:
             words = "\n".join(piece for piece in written if isinstance(piece, str))
             await self._guarding.question(words, str(item.id))
         except InputFlagged:
-            self._journal.announce(ev.ConversationItemAdded(item=item))
-            self._journal.announce(ev.ConversationItemDone(item=item))
+            self._session_events.announce(ev.ConversationItemAdded(item=item))
+            self._session_events.announce(ev.ConversationItemDone(item=item))
             raise
         return item
 
@@ -171,15 +171,15 @@ class Answers:
         """Wait until the guard has judged the person's words; the server must take them first."""
         if not self._guarding.is_on:
             return
-        self._line.flush()
+        self._connection.flush()
 
         def committed(event: Any) -> bool | None:
             if isinstance(event, ev.Error) and event.error.event_id in parts:
                 raise server_error(event)
-            return None if self._line.protocol.is_committing else True
+            return None if self._connection.protocol.is_committing else True
 
-        if self._line.protocol.is_committing:
-            await self._journal.watch(committed)
+        if self._connection.protocol.is_committing:
+            await self._session_events.watch(committed)
         await self._guarding.heard()
 
     async def _words_of(self, reply: Reply) -> None:
@@ -187,7 +187,7 @@ class Answers:
         if turn is None or turn.is_final:
             return
         try:
-            await asyncio.wait_for(self._journal.watch(lambda event: turn.is_final or None), _TRANSCRIPT_WAIT_S)
+            await asyncio.wait_for(self._session_events.watch(lambda event: turn.is_final or None), _TRANSCRIPT_WAIT_S)
         except (TimeoutError, RealtimeError):
             return  # The answer is there; the words may come later.
 
@@ -202,27 +202,27 @@ class Answers:
         out_of_band = options.conversation == "none"
 
         def is_sign(event: Any) -> bool:
-            answered = self._line.protocol.answered
+            answered = self._connection.protocol.answered
             if isinstance(event, ev.InputAudioBufferCommitted) and answered in question.parts:
                 question.parts[answered] = event.item_id
                 return True
             response_id = response_id_of(event)
             # Until it is this one's turn, any answer shows that the server is alive.
-            return bool(response_id) and request_id in ("", self._line.protocol.request_of(response_id))
+            return bool(response_id) and request_id in ("", self._connection.protocol.request_of(response_id))
 
-        async with patience(self._journal, timeout_s, is_sign):
+        async with patience(self._session_events, timeout_s, is_sign):
             if not out_of_band:
                 await self._free()
             try:
                 if question.item is not None:
-                    question.parts[self._line.protocol.create_item(question.item)] = str(question.item.id)
+                    question.parts[self._connection.protocol.create_item(question.item)] = str(question.item.id)
                 if question.clip is not None:
                     question.parts[self._spoken.say(question.clip)] = ""
                     await self._judged(*question.parts)
-                request_id = self._line.protocol.respond(options)
+                request_id = self._connection.protocol.respond(options)
                 self.turns.asked(request_id, options, tool_round, timeout_s)
-                self._line.flush()
-                return await self._journal.watch(self._answer_to(request_id, question))
+                self._connection.flush()
+                return await self._session_events.watch(self._answer_to(request_id, question))
             except (asyncio.CancelledError, ServerError) as error:
                 if isinstance(error, ServerError):
                     question.is_refused = question.parts.pop(error.event_id or "", None) is not None
@@ -233,11 +233,11 @@ class Answers:
     def _answer_to(self, request_id: str, question: _Question) -> Callable[[Any], Reply | None]:
         def done(event: Any) -> Reply | None:
             if isinstance(event, ev.Error) and event.error.event_id in (request_id, *question.parts):
-                if event.error.event_id in question.parts or not self._line.protocol.is_waiting(request_id):
+                if event.error.event_id in question.parts or not self._connection.protocol.is_waiting(request_id):
                     raise server_error(event)
             elif isinstance(event, ev.ResponseDone):
-                if self._line.protocol.request_of(event.response.id) == request_id:
-                    return self._journal.conversation.reply(event.response.id)
+                if self._connection.protocol.request_of(event.response.id) == request_id:
+                    return self._session_events.conversation.reply(event.response.id)
             return None
 
         return done
@@ -245,13 +245,15 @@ class Answers:
     async def _free(self) -> None:
         """Wait until nothing else is being answered, so that the next question is answered next."""
         while True:
-            protocol = self._line.protocol
+            protocol = self._connection.protocol
             if self._leaving:
                 await asyncio.wait(self._leaving)
             elif not protocol.is_free:
-                await self._journal.watch(lambda event: self._line.protocol.is_free or None)
+                await self._session_events.watch(lambda event: self._connection.protocol.is_free or None)
             elif protocol.is_about_to_answer:
-                begun = self._journal.watch(lambda event: not self._line.protocol.is_about_to_answer or None)
+                begun = self._session_events.watch(
+                    lambda event: not self._connection.protocol.is_about_to_answer or None
+                )
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(begun, _OWN_ANSWER_WAIT_S)
                 protocol.is_about_to_answer = False  # It does not come.
@@ -266,27 +268,27 @@ class Answers:
         return task
 
     async def _end(self, request_id: str, question: _Question) -> None:
-        protocol = self._line.protocol
-        if not self._line.is_open:
+        protocol = self._connection.protocol
+        if not self._connection.is_open:
             return
         with contextlib.suppress(TimeoutError, RealtimeError):
             async with asyncio.timeout(_END_WAIT_S):
                 if request_id and protocol.is_engaged(request_id):
                     protocol.withdraw(request_id)
-                    self._line.flush()
+                    self._connection.flush()
                     if protocol.is_engaged(request_id):
-                        await self._journal.watch(lambda event: not protocol.is_engaged(request_id) or None)
-        if not self._line.is_open or self._line.protocol is not protocol:
+                        await self._session_events.watch(lambda event: not protocol.is_engaged(request_id) or None)
+        if not self._connection.is_open or self._connection.protocol is not protocol:
             return
-        replies = [] if not request_id else self._journal.conversation.replies
+        replies = [] if not request_id else self._session_events.conversation.replies
         answered = [reply for reply in replies if protocol.request_of(reply.response_id) == request_id]
         is_known = not request_id or protocol.abandon(request_id)
         if not any(reply.outputs for reply in answered):
             # Nothing was answered: the next answer must not answer both.
             for item_id in filter(None, question.parts.values()):
                 protocol.forget(item_id)
-                self._journal.announce(ev.ConversationItemDeleted(item_id=item_id))
-        self._line.flush()
+                self._session_events.announce(ev.ConversationItemDeleted(item_id=item_id))
+        self._connection.flush()
         if not is_known:
             self._replace("the server did not answer a request that was given up")
 

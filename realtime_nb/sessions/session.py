@@ -20,13 +20,13 @@ from ..progress import Progress
 from ..protocol.local_events import ApprovalAsked, Heard, Interrupted, StateChanged
 from ..tools import Approver
 from .api import Api
-from .budget import SessionBounds, Watch, bounds, check_priced
+from .budget import BudgetWatch, SessionBounds, bounds, check_priced
 from .camera_feed import WatchingSession
 from .editing import TurnControl
-from .event_log import EventLog, Journal, Listener, LoggedEvent
+from .event_log import EventLog, Listener, LoggedEvent, SessionEvents
 from .guard import Guarding, make_judge
 from .patience import REPLY_TIMEOUT_S
-from .rate_limit import Gate, Limiter
+from .rate_limit import Admission, Limiter
 from .tool_calls import MAX_ROUNDS, ToolCalls
 
 __all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
@@ -54,22 +54,22 @@ class Session(TurnControl, WatchingSession):
     def __init__(
         self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS, **bound_options: Any
     ) -> None:
-        self._journal = Journal()
+        self._session_events = SessionEvents()
         self._warned_of_cache = False
         self._guard = bound_options.pop("guard", None)
         disclose = bound_options.pop("disclose", None)
         if disclose not in (None, "spoken"):
             raise SettingsError(f'disclose={disclose!r} must be "spoken", or None for the panel and the records alone')
         self._to_disclose = DISCLOSURE if disclose else ""
-        self._guarding = Guarding(self._journal, None, cut=self._cut)
+        self._guarding = Guarding(self._session_events, None, cut=self._cut)
         self.bounds = SessionBounds(**bound_options)
         """Bounds on its dollars and minutes, and what it has used of them."""
-        self._watch = Watch(self._journal, self.bounds, self._halt)
-        self._gate = Gate(self._journal, lambda: self.bounds.limiter or bounds.limiter)
-        self._calls = ToolCalls(self._journal, approve=approve, max_rounds=max_tool_rounds)
-        self.conversation = self._journal.conversation
+        self._watch = BudgetWatch(self._session_events, self.bounds, self._halt)
+        self._admission = Admission(self._session_events, lambda: self.bounds.limiter or bounds.limiter)
+        self._calls = ToolCalls(self._session_events, approve=approve, max_rounds=max_tool_rounds)
+        self.conversation = self._session_events.conversation
         """The records of what was said."""
-        self.log = self._journal.log
+        self.log = self._session_events.log
         """Every event, both ways, with its time."""
 
     @abstractmethod
@@ -88,7 +88,7 @@ class Session(TurnControl, WatchingSession):
         """Let the guard judge what is said, if there is one; its endpoint belongs to `api`."""
         if self._guard is not None:
             judge = make_judge(self._guard, api)
-            self._guarding = Guarding(self._journal, judge, cut=self._cut, refuse=self._refuse)
+            self._guarding = Guarding(self._session_events, judge, cut=self._cut, refuse=self._refuse)
 
     def is_held(self, response_id: str) -> bool:
         """Return whether an answer must not sound yet, because a guard still judges what it answers."""
@@ -122,7 +122,7 @@ class Session(TurnControl, WatchingSession):
     async def _admit(self) -> None:
         """Wait until another answer may be asked for; raise if a bound is reached."""
         self._watch.check()
-        await self._gate.admit(self.backend, self.model)
+        await self._admission.admit(self.backend, self.model)
         self._watch.check()
 
     def be_part(self) -> None:
@@ -193,7 +193,7 @@ class Session(TurnControl, WatchingSession):
     @property
     def elapsed_ms(self) -> float:
         """Session time: milliseconds since it began to connect."""
-        return self._journal.elapsed_ms
+        return self._session_events.elapsed_ms
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call a function with every received and every local event, on the I/O thread.
@@ -208,7 +208,7 @@ class Session(TurnControl, WatchingSession):
         stop : callable
             Stops it.
         """
-        return self._journal.listen(listener)
+        return self._session_events.listen(listener)
 
     def note(self, event: Any) -> None:
         """Add a local event to the log and the records, e.g. a page's report. Returns at once; any thread.
@@ -218,7 +218,7 @@ class Session(TurnControl, WatchingSession):
         event : struct of realtime_nb.protocol.local_events
             What happened; its times are session times.
         """
-        call_soon(self._journal.announce, event)
+        call_soon(self._session_events.announce, event)
 
     def heard(self, item_id: str, played_ms: int, *, stopped: bool = False) -> None:
         """Report how much of an item's audio a speaker has played.
@@ -239,7 +239,7 @@ class Session(TurnControl, WatchingSession):
 
         Ends at once if the session is closed already; waits for the first event if it was never open.
         """
-        if self._journal.is_over:
+        if self._session_events.is_over:
             return
         queue: asyncio.Queue[Any] = asyncio.Queue()
         loop = asyncio.get_running_loop()

@@ -21,7 +21,7 @@ from ..pricing.usage import Usage, is_amount
 from ..protocol import events as ev
 from ..protocol.chat import CompletionReader, decode_audio, realtime_usage
 from ..protocol.local_events import Word
-from .api import Answer, Api, told_by_sdk
+from .api import Api, ServerAnswer, told_by_sdk
 from .realtime import RealtimeSession
 
 # These give the time of each word, but only for a whole recording: whisper-1 cannot stream, and the local recogniser
@@ -44,7 +44,7 @@ class Took:
 
 
 @dataclass(frozen=True)
-class Call:
+class CallDelta:
     """A piece of a text model's function call, as Chat Completions streams it."""
 
     delta: Mapping[str, Any]
@@ -72,12 +72,12 @@ class TextModel(Protocol):
 
     model: str
 
-    def answer(self, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[str | Call | Took]:
+    def answer(self, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[str | CallDelta | Took]:
         """Yield the answer to a conversation in Chat Completions' shape, as it is made, and the usage."""
         ...
 
 
-class Speaker(Protocol):
+class SpeechSynthesizer(Protocol):
     """Says the answer aloud."""
 
     model: str
@@ -102,7 +102,7 @@ class ApiTranscriber:
         times = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
         wanted: dict[str, Any] = times if self.model in _TELL_TIMES else {"stream": True}
         async with told_by_sdk(), create(file=file, model=self.model, **wanted) as response:
-            answer = Answer(response)
+            answer = ServerAnswer(response)
             if answer.kind == "text/plain":  # Some servers send words and nothing else.
                 text = (await response.text()).strip()
                 if text and not text.startswith(("{", "[", "<", "data:", "event:")):
@@ -143,7 +143,9 @@ class ApiTextModel:
         changed = self._options | options
         return ApiTextModel(self._api, self.model, **{name: each for name, each in changed.items() if each is not None})
 
-    async def answer(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> AsyncIterator[str | Call | Took]:
+    async def answer(
+        self, messages: Sequence[Mapping[str, Any]], **options: Any
+    ) -> AsyncIterator[str | CallDelta | Took]:
         """Yield the answer as it is made, its function calls, and the usage; `options` are for this answer alone."""
         client = await self._api.client()
         create: Any = client.chat.completions.with_streaming_response.create
@@ -157,15 +159,17 @@ class ApiTextModel:
         reader = CompletionReader("", "")
         async with told_by_sdk(), request as response:
             try:
-                async for told in Answer(response).completion(reader):
+                async for told in ServerAnswer(response).completion(reader):
                     for event in reader.chunk(told):
                         if isinstance(event, ev.ResponseOutputTextDelta | ev.ResponseOutputAudioTranscriptDelta):
                             yield event.delta
                         elif isinstance(event, ev.ResponseOutputItemAdded) and event.item.type == "function_call":
                             function = {"name": event.item.name, "arguments": ""}
-                            yield Call({"index": event.output_index, "id": event.item.call_id, "function": function})
+                            yield CallDelta(
+                                {"index": event.output_index, "id": event.item.call_id, "function": function}
+                            )
                         elif isinstance(event, ev.ResponseFunctionCallArgumentsDelta):
-                            yield Call({"index": event.output_index, "function": {"arguments": event.delta}})
+                            yield CallDelta({"index": event.output_index, "function": {"arguments": event.delta}})
             except ServerError:
                 if usage := realtime_usage(reader.usage):
                     yield Took(usage)  # A failed answer is billed all the same.
@@ -190,7 +194,7 @@ class ApiSpeaker:
         wanted = {"model": self.model, "voice": self._voice, "input": text, "response_format": "pcm"}
         options = {"stream_format": "sse"} if by_tokens else {}
         async with told_by_sdk(), create(**wanted, **options) as response:
-            answer = Answer(response)
+            answer = ServerAnswer(response)
             if answer.kind in ("text/event-stream", "application/json") or answer.kind.startswith("text/"):
                 async for piece in self._told(answer):
                     yield piece
@@ -203,7 +207,7 @@ class ApiSpeaker:
                 raise ServerError(f"{answer.where} spoke nothing: its answer is empty; check the model {self.model!r}")
             yield Took({} if by_tokens else {"type": "characters", "characters": len(text)})
 
-    async def _told(self, answer: Answer) -> AsyncIterator[bytes | Took]:
+    async def _told(self, answer: ServerAnswer) -> AsyncIterator[bytes | Took]:
         """Yield speech that comes as events."""
         came, took = False, None
         async for event in answer:
@@ -280,7 +284,7 @@ class RealtimeSpeaker:
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
 
-async def _sound_in(answer: Answer, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _sound_in(answer: ServerAnswer, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield PCM16 as it comes; decodes a sound file sent in its place.
 
     Raises `ServerError` if it is a text, whatever type it is said to have, or a file that cannot be read.

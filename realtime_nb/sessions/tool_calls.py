@@ -21,7 +21,7 @@ from ..protocol.settings import setting_at
 from ..tools import Approver, Tool, error_text, error_words, read_tools, result_text
 from . import callbacks as people
 from .connection import Connection
-from .event_log import Journal
+from .event_log import SessionEvents
 from .patience import REPLY_TIMEOUT_S
 
 # --- Who agrees to a tool's call: a function of the caller's, or somebody who is there to be asked --------------------
@@ -31,7 +31,7 @@ APPROVAL_WAIT_S = 120.0
 
 
 @dataclass(frozen=True)
-class ToolCall:
+class ProposedCall:
     """A call that a model makes, as it is put to whoever has to agree; all of it is the model's own words."""
 
     call_id: str
@@ -48,12 +48,12 @@ class Approvals:
     `approve`: what holds for calls whose tool does not say: `True` asks, `False` does not; a callable is asked.
     """
 
-    def __init__(self, journal: Journal, approve: bool | Approver = False):
-        self._journal = journal
+    def __init__(self, session_events: SessionEvents, approve: bool | Approver = False):
+        self._session_events = session_events
         self._approve = approve
         self._attending: list[Callable[[], bool]] = []
         self._open: dict[str, tuple[ApprovalAsked, asyncio.Future[bool]]] = {}
-        journal.listen(self._on_event)
+        session_events.listen(self._on_event)
 
     @property
     def open(self) -> list[ApprovalAsked]:
@@ -90,13 +90,13 @@ class Approvals:
         approver = next((each for each in (wish, self._approve) if callable(each)), None)
         # On the list before it is told: a page may answer at once.
         waiting = None if approver else self._put(asked)
-        self._journal.announce(asked)
+        self._session_events.announce(asked)
         if waiting is not None:
             approved, reason = await self._person(call_id, waiting)
         else:
             assert approver is not None
             approved, reason = await _asked_of(approver, asked)
-        self._journal.announce(ApprovalGiven(call_id=call_id, approved=approved, reason=reason))
+        self._session_events.announce(ApprovalGiven(call_id=call_id, approved=approved, reason=reason))
         return "" if approved else f"not run: {reason or 'the person refused'}"
 
     def _put(self, asked: ApprovalAsked) -> asyncio.Future[bool]:
@@ -130,7 +130,7 @@ async def _asked_of(approver: Approver, asked: ApprovalAsked) -> tuple[bool, str
         arguments = msgspec.json.decode(asked.arguments or "{}")
     except (msgspec.DecodeError, RecursionError):
         arguments = {}
-    call = ToolCall(asked.call_id, asked.name, arguments if isinstance(arguments, dict) else {}, asked.server_label)
+    call = ProposedCall(asked.call_id, asked.name, arguments if isinstance(arguments, dict) else {}, asked.server_label)
     try:
         async with asyncio.timeout(APPROVAL_WAIT_S):
             answer = await people.run(approver, call, read=lambda answer: answer)
@@ -157,16 +157,18 @@ class ToolCalls:
     `approve`: whether somebody must agree to calls whose tool does not say; see `Approvals`.
     """
 
-    def __init__(self, journal: Journal, *, approve: bool | Approver = False, max_rounds: int = MAX_ROUNDS):
+    def __init__(
+        self, session_events: SessionEvents, *, approve: bool | Approver = False, max_rounds: int = MAX_ROUNDS
+    ):
         if max_rounds < 1:
             raise SettingsError(f"max_tool_rounds={max_rounds!r} must be 1 or more")
         self.max_rounds = max_rounds
-        self.approvals = Approvals(journal, approve)
+        self.approvals = Approvals(session_events, approve)
         self.functions: dict[str, Tool] = {}
         """Those that run here, by name."""
         self.definitions: list[dict[str, Any]] = []
         """All tools, in the API's shape."""
-        self._journal = journal
+        self._session_events = session_events
         self._running: set[asyncio.Task[None]] = set()
         self._by_hand: set[str] = set()
 
@@ -225,8 +227,8 @@ class ToolCalls:
             return self.refuse(call, error_words(error))
         if refusal := await self.approvals.refusal(call.call_id, call.name, call.arguments, wish=tool.approve):
             return self.refuse(call, refusal)
-        self._journal.announce(ToolStarted(call_id=call.call_id, name=call.name))
-        began_ms = self._journal.elapsed_ms
+        self._session_events.announce(ToolStarted(call_id=call.call_id, name=call.name))
+        began_ms = self._session_events.elapsed_ms
         output, failure = "", ""
         try:
             async with asyncio.timeout(tool.timeout_s) as limit:
@@ -238,12 +240,12 @@ class ToolCalls:
             failure = f"{call.name} did not answer within {tool.timeout_s:g} s" if late else error_words(error)
         except asyncio.CancelledError:  # The function's own doing: nobody cancels this task.
             failure = f"{call.name} was cancelled"
-        return self._done(call, output, failure, self._journal.elapsed_ms - began_ms)
+        return self._done(call, output, failure, self._session_events.elapsed_ms - began_ms)
 
     def _done(self, call: Turn, output: str, failure: str, ran_ms: float | None = None) -> str:
         output = error_text(failure) if failure else output
         done = ToolDone(call_id=call.call_id, name=call.name, output=output, error=failure, ran_ms=ran_ms)
-        self._journal.announce(done)
+        self._session_events.announce(done)
         return output
 
 
@@ -280,11 +282,11 @@ class ToolTurns:
 
     def __init__(
         self,
-        line: Connection,
+        connection: Connection,
         calls: ToolCalls,
         respond: Callable[[ResponseOptions, int, float | None], Awaitable[Reply]],
     ):
-        self._line = line
+        self._connection = connection
         self._calls = calls
         self._respond = respond
         self._person = 0
@@ -305,7 +307,7 @@ class ToolTurns:
             Interrupted: self._on_person,
             ApprovalGiven: self._on_approval,
         }
-        line.journal.listen(self._on_event)
+        connection.session_events.listen(self._on_event)
 
     @property
     def is_busy(self) -> bool:
@@ -384,10 +386,10 @@ class ToolTurns:
 
     def _on_done(self, event: ev.ResponseDone) -> None:
         response_id = event.response.id
-        asked = self._line.protocol.request_of(response_id) or ""
+        asked = self._connection.protocol.request_of(response_id) or ""
         options, number, timeout_s = self._asked.pop(asked, (ResponseOptions(), 0, REPLY_TIMEOUT_S))
         person = self._begun.pop(response_id, self._person)
-        reply = self._line.journal.conversation.reply(response_id)
+        reply = self._connection.session_events.conversation.reply(response_id)
         if reply is None or not reply.in_conversation:
             return  # What is out of band has no place for outputs.
         calls = self._calls.calls_of(reply, () if options.tools is UNSET else options.tools)
@@ -420,24 +422,24 @@ class ToolTurns:
         task.add_done_callback(over)
 
     def _expected(self) -> asyncio.Future[Reply | None]:
-        # A watch without a match: it fails with the reason where the line breaks off.
-        expected: asyncio.Future[Reply | None] = self._line.journal.watch(lambda event: None)
+        # A watch without a match: it fails with the reason where the connection breaks off.
+        expected: asyncio.Future[Reply | None] = self._connection.session_events.watch(lambda event: None)
         expected.add_done_callback(lambda done: done.cancelled() or done.exception())  # Perhaps nobody waits.
         return expected
 
     # --- what is done ---
 
     async def _go_on(self, reply: Reply, after: _Round, calls: list[Turn], remote: list[Turn]) -> None:
-        protocol = self._line.protocol
+        protocol = self._connection.protocol
 
         async def send(call_id: str, output: str) -> None:
-            if self._line.protocol is protocol:  # Another connection knows nothing of the call.
+            if self._connection.protocol is protocol:  # Another connection knows nothing of the call.
                 self._send_output(call_id, output)
 
         try:
             await asyncio.gather(self._calls.answer_all(calls, send), *(self._remote(turn) for turn in remote))
             by_hand = len(calls) < len([call for call in reply.function_calls if call.status != "incomplete"])
-            is_over = self._line.protocol is not protocol or not self._line.is_open
+            is_over = self._connection.protocol is not protocol or not self._connection.is_open
             if is_over or by_hand or after.person != self._person:
                 following = None
             else:
@@ -457,7 +459,7 @@ class ToolTurns:
         """Return the options of the response that follows: those of the one before, but no call forever."""
         choice = after.options.tool_choice
         if choice is UNSET:
-            choice = setting_at(self._line.protocol.session, "tool_choice") or "auto"
+            choice = setting_at(self._connection.protocol.session, "tool_choice") or "auto"
         if after.number + 1 >= self._calls.max_rounds:
             choice = "none"
         elif choice not in ("auto", "none"):
@@ -467,9 +469,9 @@ class ToolTurns:
         return replace(after.options, tool_choice=choice, input=UNSET)
 
     def _send_output(self, call_id: str, output: str) -> None:
-        if self._line.is_open:
-            self._line.protocol.create_item(Item(type="function_call_output", call_id=call_id, output=output))
-            self._line.flush()
+        if self._connection.is_open:
+            self._connection.protocol.create_item(Item(type="function_call_output", call_id=call_id, output=output))
+            self._connection.flush()
 
     async def _remote(self, turn: Turn) -> None:
         """Let somebody decide on a call of an MCP server's tool, and wait until it is made."""
@@ -477,30 +479,30 @@ class ToolTurns:
             refusal = await self._calls.approvals.refusal(
                 turn.item_id, turn.name, turn.arguments, server_label=turn.server_label, wish=True
             )
-            if not self._line.is_open:
+            if not self._connection.is_open:
                 return
             reason = refusal or UNSET
             item = Item(
                 type="mcp_approval_response", approval_request_id=turn.item_id, approve=not refusal, reason=reason
             )
-            self._line.protocol.create_item(item)
-            self._line.flush()
+            self._connection.protocol.create_item(item)
+            self._connection.flush()
             if refusal:
                 return
         elif turn.output or turn.tool_error or turn.item_id in self._mcp_done:
             return
         try:
             async with asyncio.timeout(_MCP_WAIT_S):
-                await self._line.journal.watch(lambda event: self._is_made(turn.item_id, event) or None)
+                await self._connection.session_events.watch(lambda event: self._is_made(turn.item_id, event) or None)
         except TimeoutError:
             return
 
     def _is_made(self, item_id: str, event: Any) -> bool:
         """Return whether an event says that the call of an item, or the one that it asked for, has been made."""
         if isinstance(event, ev.ResponseMcpCallCompleted | ev.ResponseMcpCallFailed):
-            made = self._line.journal.conversation.turn(event.item_id)
+            made = self._connection.session_events.conversation.turn(event.item_id)
         elif isinstance(event, ev.ConversationItemDone | ev.ResponseOutputItemDone) and event.item.type == "mcp_call":
-            made = self._line.journal.conversation.turn(str(event.item.id))
+            made = self._connection.session_events.conversation.turn(str(event.item.id))
         else:
             return False
         return made is not None and item_id in (made.item_id, made.approval_request_id)

@@ -47,7 +47,7 @@ class TurnwiseSession(MessageControl):
         self._making: asyncio.Task[None] | None = None
         self._halted: BudgetReached | None = None
         self._guard_by(api)
-        api.gate = self._gate
+        api.admission = self._admission
 
     @property
     def state(self) -> str:
@@ -161,7 +161,7 @@ class TurnwiseSession(MessageControl):
         if self._open:
             return
         self._watch.check()
-        self._journal.begin()
+        self._session_events.begin()
         await self._api.client()
         if self.state == "open":
             return  # Another caller was quicker.
@@ -171,8 +171,8 @@ class TurnwiseSession(MessageControl):
 
     def _tell(self, direction: Literal["received", "local"], *events: Any) -> None:
         for event in events:
-            self._journal.note(direction, event)
-            self._journal.tell(event)
+            self._session_events.note(direction, event)
+            self._session_events.tell(event)
 
     async def _take_turn(self, content: tuple[Content, ...], timeout_s: float | None = REPLY_TIMEOUT_S) -> Reply:
         closings = self._closings
@@ -237,24 +237,24 @@ class TurnwiseSession(MessageControl):
     ) -> Reply:
         """Answer a question once it is this session's turn to ask the server."""
         await self._admit()
-        await self._gate.enter(self.backend)
+        await self._admission.enter(self.backend)
         response_id = self._next_id()
 
         def is_sign(event: Any) -> bool:
             return isinstance(event, _HEARD) or response_id_of(event) == response_id
 
         try:
-            async with patience(self._journal, timeout_s, is_sign):
+            async with patience(self._session_events, timeout_s, is_sign):
                 return await self._reply_now(response_id, content, tool_choice, recite)
         finally:
-            self._gate.leave()
+            self._admission.leave()
 
     async def _reply_now(
         self, response_id: str, content: tuple[Content, ...], tool_choice: str | None, recite: str
     ) -> Reply:
         reader = CompletionReader(response_id, f"{response_id}_request")
         self._show(content)
-        self._journal.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request"))
+        self._session_events.note("sent", ev.ResponseCreate(event_id=f"{response_id}_request"))
         work = self._recite(recite, reader) if recite else self._answer(content, reader, tool_choice)
         self._making = asyncio.create_task(work)
         try:

@@ -23,7 +23,7 @@ MEASURES = ("first_audio_ms", "done_ms", "cost_usd", "wer")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class ComparisonCell:
     """One clip through one system, once; `error` says why there is no answer."""
 
     system: str
@@ -73,7 +73,7 @@ class Comparison(Record):
     ...     system.close().result()
     """
 
-    def __init__(self, cells: Sequence[Cell], clips: Mapping[str, AudioClip], words_only: Iterable[str] = ()):
+    def __init__(self, cells: Sequence[ComparisonCell], clips: Mapping[str, AudioClip], words_only: Iterable[str] = ()):
         self.cells = list(cells)
         self.clips = dict(clips)
         self.words_only = frozenset(words_only)
@@ -162,7 +162,7 @@ class Comparison(Record):
         return f"Comparison({printable(', '.join(self.systems))}; {len(self.cells)} answers, {failed} failed)"
 
 
-def _value(cell: Cell, measure: str) -> float | None:
+def _value(cell: ComparisonCell, measure: str) -> float | None:
     """Return a measure of a cell; what a failure cost is not what an answer costs."""
     value: float | None = None if cell.error and measure == "cost_usd" else getattr(cell, measure)
     return value

@@ -11,7 +11,7 @@ import numpy as np
 RESAMPLES = 2_000
 
 
-class Difference(NamedTuple):
+class PairedDifference(NamedTuple):
     """The mean of paired differences, and what is known of it."""
 
     mean: float
@@ -25,7 +25,7 @@ class Difference(NamedTuple):
     """How many pairs there are."""
 
 
-def paired_difference(differences: Sequence[float], seed: int = 0) -> Difference | None:
+def paired_difference(differences: Sequence[float], seed: int = 0) -> PairedDifference | None:
     """Estimate the mean of paired differences.
 
     `None` for fewer than two pairs, of which nothing can be said.
@@ -41,4 +41,4 @@ def paired_difference(differences: Sequence[float], seed: int = 0) -> Difference
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     # What is left of equal differences after rounding is no spread.
     effect = mean / spread if spread > 1e-9 * np.abs(values).max() else None
-    return Difference(mean, float(low), float(high), effect, len(values))
+    return PairedDifference(mean, float(low), float(high), effect, len(values))

@@ -8,7 +8,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from .written_forms import Word, words_of
+from .written_forms import WrittenWord, words_of
 
 Verdict = Literal["right", "other", "missing", "extra"]
 
@@ -113,8 +113,8 @@ def error_rates(pairs: Sequence[tuple[str, str, str]]) -> tuple[float, float]:
 
 
 class _Pair(NamedTuple):
-    wanted: Word | None
-    heard: Word | None
+    wanted: WrittenWord | None
+    heard: WrittenWord | None
 
 
 def _together(pairs: Sequence[_Pair]) -> list[list[_Pair]]:
@@ -144,14 +144,14 @@ def _match(pairs: Sequence[_Pair], texts: Sequence[str]) -> WordMatch:
     return WordMatch(wanted, heard, "right" if is_right else "other")
 
 
-def _agreed(words: Sequence[Word], others: Sequence[Word]) -> tuple[list[Word], list[Word]]:
+def _agreed(words: Sequence[WrittenWord], others: Sequence[WrittenWord]) -> tuple[list[WrittenWord], list[WrittenWord]]:
     """Read what is ambiguous in either of two texts as the other one has it."""
     import jiwer
 
     first = _joined_parts(words, _readings(others))
     second = _joined_parts(others, _readings(words))
     while first and second and any(word.others for word in [*first, *second]):
-        read: tuple[list[Word], list[Word]] = ([], [])
+        read: tuple[list[WrittenWord], list[WrittenWord]] = ([], [])
         chunks = jiwer.process_words(_joined(first), _joined(second)).alignments[0]
         for is_equal, found in itertools.groupby(chunks, lambda chunk: chunk.type == "equal"):
             passage = list(found)
@@ -170,7 +170,9 @@ def _agreed(words: Sequence[Word], others: Sequence[Word]) -> tuple[list[Word], 
 _LONGEST_DIFFERENCE = 1_000_000
 
 
-def _best_readings(ours: Sequence[Word], theirs: Sequence[Word]) -> tuple[Sequence[Word], Sequence[Word]]:
+def _best_readings(
+    ours: Sequence[WrittenWord], theirs: Sequence[WrittenWord]
+) -> tuple[Sequence[WrittenWord], Sequence[WrittenWord]]:
     """Return the readings of two differing passages that differ least, by Levenshtein's way."""
     if not any(word.others for word in [*ours, *theirs]) or len(ours) * len(theirs) > _LONGEST_DIFFERENCE:
         return ours, theirs
@@ -182,7 +184,7 @@ def _best_readings(ours: Sequence[Word], theirs: Sequence[Word]) -> tuple[Sequen
             together = costs[-1][place] + (_same_reading(one, other) is None)
             row.append(min(together, costs[-1][place + 1] + dropped, row[-1] + alone[1][place]))
         costs.append(row)
-    read: tuple[list[Word], list[Word]] = ([], [])
+    read: tuple[list[WrittenWord], list[WrittenWord]] = ([], [])
     i, j = len(ours), len(theirs)
     while i or j:
         if (
@@ -202,14 +204,14 @@ def _best_readings(ours: Sequence[Word], theirs: Sequence[Word]) -> tuple[Sequen
     return read[0][::-1], read[1][::-1]
 
 
-def _readings(words: Sequence[Word]) -> set[str]:
+def _readings(words: Sequence[WrittenWord]) -> set[str]:
     return {text for word in words for text in (word.text, *word.others)}
 
 
-def _joined_parts(words: Sequence[Word], said: Container[str]) -> list[Word]:
+def _joined_parts(words: Sequence[WrittenWord], said: Container[str]) -> list[WrittenWord]:
     """Join letters and parts of words where the other text has them in one: "f b i" for "FBI", "wi-fi" for "wifi"."""
-    joined: list[Word] = []
-    runs: list[list[Word]] = []
+    joined: list[WrittenWord] = []
+    runs: list[list[WrittenWord]] = []
     for word in words:
         before = runs[-1][-1] if runs else None
         if before and (word.is_tied or (_is_letter(before) and _is_letter(word))):
@@ -218,19 +220,19 @@ def _joined_parts(words: Sequence[Word], said: Container[str]) -> list[Word]:
             runs.append([word])
     for run in runs:
         text = "".join(word.text for word in run)
-        joined += [Word(text, run[0].start, run[-1].end)] if len(run) > 1 and text in said else run
+        joined += [WrittenWord(text, run[0].start, run[-1].end)] if len(run) > 1 and text in said else run
     return joined
 
 
-def _is_letter(word: Word) -> bool:
+def _is_letter(word: WrittenWord) -> bool:
     return len(word.text) == 1 and word.text.isalpha()
 
 
-def _same_reading(one: Word, other: Word) -> str | None:
+def _same_reading(one: WrittenWord, other: WrittenWord) -> str | None:
     if one.text == other.text or one.text in other.others:
         return one.text
     return other.text if other.text in one.others else None
 
 
-def _joined(words: Sequence[Word]) -> str:
+def _joined(words: Sequence[WrittenWord]) -> str:
     return " ".join(word.text for word in words)

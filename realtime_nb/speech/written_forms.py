@@ -18,7 +18,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Word:
+class WrittenWord:
     """A word as it is said, and where in the text it is written."""
 
     text: str
@@ -168,7 +168,7 @@ _POINTS = re.compile("[\u064b-\u0652\u0670\u0591-\u05bd\u05bf-\u05c7]")
 _STROKE = "\u0640"
 
 
-def words_of(text: str, language: str | None = "en") -> list[Word]:
+def words_of(text: str, language: str | None = "en") -> list[WrittenWord]:
     """Return the words of a text as they are said.
 
     `language`: as ISO 639 or BCP 47 have it, or "English". `None` is English in which accents count, and asides and
@@ -188,7 +188,7 @@ def is_english(language: str) -> bool:
 # Languages other than English.
 
 
-def _other_words(text: str) -> Iterator[Word]:
+def _other_words(text: str) -> Iterator[WrittenWord]:
     text = _ASIDE.sub(lambda aside: " " * len(aside[0]), text)
     start = 0
     for of_word, found in itertools.groupby(text, _is_of_word):
@@ -196,7 +196,7 @@ def _other_words(text: str) -> Iterator[Word]:
         end = start + len(written)
         if of_word and (folded := _folded(written)):
             plain = _POINTS.sub("", folded)
-            yield Word(folded, start, end, (plain,) if plain not in ("", folded) else ())
+            yield WrittenWord(folded, start, end, (plain,) if plain not in ("", folded) else ())
         start = end
 
 
@@ -231,7 +231,7 @@ def _even_character(character: str) -> str:
     return plain if len(plain) == 1 else character
 
 
-def _pieces(text: str, *, is_exact: bool) -> Iterator[Word]:
+def _pieces(text: str, *, is_exact: bool) -> Iterator[WrittenWord]:
     for match in _READABLE.finditer(text):
         kind = match.lastgroup or ""
         if kind == "aside":
@@ -249,7 +249,7 @@ def _pieces(text: str, *, is_exact: bool) -> Iterator[Word]:
 _WORDS = ("word", "clock", "phrase", "initials", "one_letter", "rate")
 
 
-def _sign_said(kind: str, match: re.Match[str]) -> Iterable[Word]:
+def _sign_said(kind: str, match: re.Match[str]) -> Iterable[WrittenWord]:
     whole = match[0]
     match kind:
         case "money":
@@ -315,17 +315,17 @@ def _sign_said(kind: str, match: re.Match[str]) -> Iterable[Word]:
             return []
 
 
-def _word(text: str, *others: str) -> Word:
-    return Word(text, others=others)
+def _word(text: str, *others: str) -> WrittenWord:
+    return WrittenWord(text, others=others)
 
 
-def _number(digits: str, suffix: str = "", one: str = "") -> Word:
+def _number(digits: str, suffix: str = "", one: str = "") -> WrittenWord:
     """Return a number; `one` is what else 1 is called."""
     others = (one,) if one and digits == "1" else ()
-    return Word(re.sub("[, ]", "", digits), others=others, is_number=True, suffix=suffix)
+    return WrittenWord(re.sub("[, ]", "", digits), others=others, is_number=True, suffix=suffix)
 
 
-def _money(match: re.Match[str]) -> list[Word]:
+def _money(match: re.Match[str]) -> list[WrittenWord]:
     """Return a sum as it is said, with the currency behind it."""
     units, hundredths = _CURRENCIES[match["currency"] or match["currency_behind"]]
     whole, point, part = (match["sum"] or match["sum_before"]).partition(".")
@@ -342,7 +342,7 @@ def _money(match: re.Match[str]) -> list[Word]:
     return [_number(whole, one="a"), _word(*units, ""), _word("and", ""), *cents, _word(*hundredths, "")]
 
 
-def _fraction(match: re.Match[str]) -> list[Word]:
+def _fraction(match: re.Match[str]) -> list[WrittenWord]:
     if match["vulgar"]:
         whole = match["vulgar_whole"]
         over, _, under = unicodedata.normalize("NFKC", match["vulgar"]).partition("⁄")
@@ -369,7 +369,7 @@ def _normaliser() -> Any:
 
 
 @functools.lru_cache(maxsize=4096)
-def _word_said(written: str, is_exact: bool) -> tuple[Word, ...]:
+def _word_said(written: str, is_exact: bool) -> tuple[WrittenWord, ...]:
     """Return the words that a written one stands for, by Whisper's rules and those above."""
     from whisper_normalizer.basic import remove_symbols_and_diacritics
 
@@ -380,7 +380,7 @@ def _word_said(written: str, is_exact: bool) -> tuple[Word, ...]:
     if not is_exact and _FILLERS.fullmatch(written):
         return ()
     if re.fullmatch(r"(?:(?:ph|[a-z])\.)+[a-z]?", written) or set(" -") & set(written) or written == "o'clock":
-        return (Word(_SHORT.get(joined, joined)),)
+        return (WrittenWord(_SHORT.get(joined, joined)),)
     if written in _SEVERAL:
         return (_word(*_SEVERAL[written]),)
     normaliser = _normaliser()
@@ -399,7 +399,7 @@ def _word_said(written: str, is_exact: bool) -> tuple[Word, ...]:
 # Numbers: several pieces become digits.
 
 
-def _numbers(pieces: Sequence[Word]) -> Iterator[Word]:
+def _numbers(pieces: Sequence[WrittenWord]) -> Iterator[WrittenWord]:
     at, before = 0, ""
     while at < len(pieces):
         found = _number_at(pieces, at)
@@ -415,7 +415,7 @@ def _numbers(pieces: Sequence[Word]) -> Iterator[Word]:
         at, before = end, ""
 
 
-def _is_of_date(pieces: Sequence[Word], at: int) -> bool:
+def _is_of_date(pieces: Sequence[WrittenWord], at: int) -> bool:
     """Return whether a word is said but not written in a date: "the" third "of" March, March "the" third."""
     if pieces[at].text == "of":
         return at > 0 and _text(pieces, at + 1) in _MONTHS and _is_ordinal(pieces[at - 1])
@@ -429,11 +429,13 @@ def _is_of_date(pieces: Sequence[Word], at: int) -> bool:
     )
 
 
-def _is_ordinal(piece: Word) -> bool:
+def _is_ordinal(piece: WrittenWord) -> bool:
     return (piece.suffix or _ENDED.get(piece.text, (0, ""))[1]) == "th"
 
 
-def _spelled(digits: str, suffix: str, read: Sequence[Word], behind: Sequence[Word], *, is_day: bool) -> Iterator[Word]:
+def _spelled(
+    digits: str, suffix: str, read: Sequence[WrittenWord], behind: Sequence[WrittenWord], *, is_day: bool
+) -> Iterator[WrittenWord]:
     """Return the digits of a number, each a word, with its point."""
     digits = re.sub(r"^0+(?=\.)", "", digits)
     optional = 0
@@ -454,7 +456,7 @@ def _spelled(digits: str, suffix: str, read: Sequence[Word], behind: Sequence[Wo
             if is_day and not suffix and len(digits) < 3:
                 others = (f"{digit}th",)
             digit += suffix
-        yield Word(digit, read[0].start, read[-1].end, others)
+        yield WrittenWord(digit, read[0].start, read[-1].end, others)
 
 
 def _in_millions(digits: str) -> tuple[str, list[str]]:
@@ -469,7 +471,7 @@ def _in_millions(digits: str) -> tuple[str, list[str]]:
     return digits[:-exponent] + (f".{part}" if part else ""), [name]
 
 
-def _number_at(pieces: Sequence[Word], at: int) -> tuple[str, str, int] | None:
+def _number_at(pieces: Sequence[WrittenWord], at: int) -> tuple[str, str, int] | None:
     """Return the digits of the number that begins at a place, its suffix, and where it ends."""
     total, least, end, suffix = Decimal(0), 10**18, at, ""
     while True:
@@ -491,7 +493,7 @@ def _number_at(pieces: Sequence[Word], at: int) -> tuple[str, str, int] | None:
     return (f"{total.normalize():f}", suffix, end) if end > at else None
 
 
-def _below_thousand(pieces: Sequence[Word], at: int) -> tuple[str, str, int] | None:
+def _below_thousand(pieces: Sequence[WrittenWord], at: int) -> tuple[str, str, int] | None:
     part = _below_hundred(pieces, at)
     if part is None:
         return None
@@ -517,7 +519,7 @@ def _below_thousand(pieces: Sequence[Word], at: int) -> tuple[str, str, int] | N
     return value, "", end
 
 
-def _below_hundred(pieces: Sequence[Word], at: int) -> tuple[str, str, int] | None:
+def _below_hundred(pieces: Sequence[WrittenWord], at: int) -> tuple[str, str, int] | None:
     text, behind = _text(pieces, at), _text(pieces, at + 1)
     if text in _ENDED:
         return str(_ENDED[text][0]), _ENDED[text][1], at + 1
@@ -543,7 +545,7 @@ def _below_hundred(pieces: Sequence[Word], at: int) -> tuple[str, str, int] | No
     return None
 
 
-def _decimals(pieces: Sequence[Word], at: int, *, is_behind: bool = False) -> tuple[str, int] | None:
+def _decimals(pieces: Sequence[WrittenWord], at: int, *, is_behind: bool = False) -> tuple[str, int] | None:
     """Return the digits behind a point, and where they end; `is_behind` a number, "oh" is one of them."""
     digits = ""
     while at < len(pieces) and _text(pieces, at) not in ("a", "hundred", "point", *_SCALES):
@@ -556,7 +558,7 @@ def _decimals(pieces: Sequence[Word], at: int, *, is_behind: bool = False) -> tu
     return (digits, at) if digits else None
 
 
-def _is_zero(pieces: Sequence[Word], at: int) -> bool:
+def _is_zero(pieces: Sequence[WrittenWord], at: int) -> bool:
     """Return whether a word is a zero; "oh" is one beside other digits."""
     if _text(pieces, at) in _ZEROS:
         return True
@@ -584,6 +586,6 @@ def _is_value(digits: str) -> bool:
     return len(digits) <= _LONGEST_NUMBER and digits not in ("", ".")
 
 
-def _text(pieces: Sequence[Word], at: int) -> str:
+def _text(pieces: Sequence[WrittenWord], at: int) -> str:
     """Return the word at a place; empty if there is none, or digits."""
     return pieces[at].text if 0 <= at < len(pieces) and not pieces[at].is_number else ""

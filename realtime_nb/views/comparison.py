@@ -10,7 +10,7 @@ import numpy as np
 
 from ..conversation.costs import sum_known
 from ..pricing.cost import format_usd
-from ..speech.comparison import Cell, Comparison
+from ..speech.comparison import Comparison, ComparisonCell
 from ..speech.voice import Prosody, prosody, words_per_minute
 from . import words
 from .budget import AudioBudget
@@ -77,7 +77,7 @@ def _median(values: list[float]) -> float | None:
     return float(np.median(values)) if values else None
 
 
-def _cost(cells: list[Cell]) -> str:
+def _cost(cells: list[ComparisonCell]) -> str:
     """Say what a system's questions cost, failed ones too, or how many tokens they took where that is not known."""
     total = sum_known(cell.cost_usd for cell in cells)
     if total is not None and any(not cell.error for cell in cells):
@@ -99,7 +99,7 @@ def _input(comparison: Comparison, system: str) -> str:
     return f"the sound: {_voice([prosody(clip) for _, clip in measured], rates)}"
 
 
-def _output(cells: list[Cell]) -> str:
+def _output(cells: list[ComparisonCell]) -> str:
     spoken = [(cell.reply, cell.audio) for cell in cells if cell.audio is not None][:_MEASURED_CLIPS]
     if not spoken:
         return "–"
@@ -127,7 +127,7 @@ def _answers(comparison: Comparison, budget: AudioBudget) -> list[list[str]]:
     ]
 
 
-def _answer(cell: Cell | None, budget: AudioBudget) -> str:
+def _answer(cell: ComparisonCell | None, budget: AudioBudget) -> str:
     if cell is None:
         return "–"
     if cell.error:

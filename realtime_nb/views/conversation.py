@@ -6,8 +6,8 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from ..conversation.conversation import Conversation, seams_by_place
-from ..conversation.records import Reply, Seam, Turn
+from ..conversation.conversation import Conversation, breaks_by_place
+from ..conversation.records import Reply, SessionBreak, Turn
 from ..pricing.cost import format_least, format_usd
 from ..pricing.usage import Usage
 from ..terminal import printable
@@ -91,15 +91,15 @@ def _picture(conversation: Conversation, most_s: float) -> dict[str, Any]:
 def _text(conversation: Conversation, totals: list[tuple[str, str]]) -> str:
     """Return a conversation in words alone."""
     lines = [f"Conversation · {words.DISCLOSURE}"]
-    seams = seams_by_place(conversation)
-    lines += map(words.seam, seams.get(None, ()))
+    breaks = breaks_by_place(conversation)
+    lines += map(words.session_break, breaks.get(None, ()))
     for turn in conversation:
         reply = _reply_beginning_with(conversation, turn)
         taken = ""
         if reply:
             taken = f" [first audio {words.milliseconds(reply.timing.first_audio_ms)}, cost {words.cost(reply)}]"
         lines.append(words.line(turn) + taken)
-        lines += map(words.seam, seams.get(turn.item_id, ()))
+        lines += map(words.session_break, breaks.get(turn.item_id, ()))
     return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in totals), *conversation.remarks])
 
 
@@ -109,16 +109,16 @@ def _reply_beginning_with(conversation: Conversation, turn: Turn) -> Reply | Non
 
 
 def _rows(conversation: Conversation, shown: dict[str, str], players: dict[str, str]) -> Iterator[list[str]]:
-    seams = seams_by_place(conversation)
-    yield from map(_seam_row, seams.get(None, ()))
+    breaks = breaks_by_place(conversation)
+    yield from map(_break_row, breaks.get(None, ()))
     for turn in conversation:
         # What was said since the pictures and players were made comes next time.
         yield _row(conversation, turn, shown.get(turn.item_id, ""), players.get(turn.item_id, ""))
-        yield from map(_seam_row, seams.get(turn.item_id, ()))
+        yield from map(_break_row, breaks.get(turn.item_id, ()))
 
 
-def _seam_row(seam: Seam) -> list[str]:
-    return ["", f"<small>{escape(words.seam(seam))}</small>", "", ""]
+def _break_row(session_break: SessionBreak) -> list[str]:
+    return ["", f"<small>{escape(words.session_break(session_break))}</small>", "", ""]
 
 
 def _row(conversation: Conversation, turn: Turn, *embedded: str) -> list[str]:

@@ -77,7 +77,7 @@ def distributions(groups: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
     return compact(figure)
 
 
-class Bar(NamedTuple):
+class PlotBar(NamedTuple):
     """A stretch of a row."""
 
     start: float
@@ -89,7 +89,9 @@ class Bar(NamedTuple):
     """True if it is drawn below the others of its row."""
 
 
-def bars(rows: Sequence[tuple[str, Sequence[Bar]]], *, xlabel: str, legend: Mapping[str, str] | None = None) -> bytes:
+def bars(
+    rows: Sequence[tuple[str, Sequence[PlotBar]]], *, xlabel: str, legend: Mapping[str, str] | None = None
+) -> bytes:
     """Draw rows of bars on one axis, the first row on top."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -26,7 +26,7 @@ from ..media.clip import AudioClip
 from ..progress import Progress
 from .html import picture
 from .plots import BLUE, INK, compact, quiet
-from .tracks import Piece, Source, Track, Word, extent_s, tracks_of, within
+from .tracks import DrawnPiece, Source, Track, Word, extent_s, tracks_of, within
 from .transforms import Kind, Transform
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Side:
     """Who speaks; empty for a clip, which is nobody's."""
     power_db: npt.NDArray[np.float32]
     """[shape=(frequencies, times)], in dB below the loudest point of all sides."""
-    pieces: tuple[Piece, ...]
+    pieces: tuple[DrawnPiece, ...]
     """What was analysed."""
     speech_s: tuple[Span, ...]
     """Where it is loud enough to be speech, as start and end; see `realtime_nb.media.activity.speech_spans`."""
@@ -246,14 +246,14 @@ def _analyse(tracks: list[Track], transform: Transform, range_db: float, words: 
     return Spectrogram(transform.kind, tuple(sides), times_s, transform.frequencies_hz, range_db)
 
 
-def _visible(track: Track) -> list[Piece]:
+def _visible(track: Track) -> list[DrawnPiece]:
     """Return a track's pieces, none of which reaches into the next: what is heard goes before what is not."""
     following = [piece.start_s for piece in track.pieces[1:]] + [np.inf]
     cut = (piece.within(-np.inf, until) for piece, until in zip(track.pieces, following, strict=True))
     return [piece for piece in cut if piece is not None]
 
 
-def _power_of(pieces: list[Piece], transform: Transform, start_s: float, frames: int) -> npt.NDArray[np.float32]:
+def _power_of(pieces: list[DrawnPiece], transform: Transform, start_s: float, frames: int) -> npt.NDArray[np.float32]:
     power = np.zeros((len(transform.frequencies_hz), frames), np.float32)
     for piece in pieces:
         # Silence before the piece puts its first frame on the common grid.

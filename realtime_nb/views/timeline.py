@@ -8,7 +8,7 @@ from typing import Any
 from ..conversation.timeline import STEPS, Timeline, Waterfall, percentile
 from . import words
 from .html import escape, facts, picture, section, table, unbroken
-from .plots import BLUE, INK, Bar, bars
+from .plots import BLUE, INK, PlotBar, bars
 
 #: What happens here and in the page is green or purple, what the server does is yellow or blue.
 _COLOURS = {
@@ -142,8 +142,8 @@ def _stack(drawn: list[Waterfall]) -> bytes:
     return bars(rows, xlabel=_axis(drawn), legend=legend)
 
 
-def _bar(span: Any, colour: str, text: str = "") -> Bar:
-    return Bar(span.start_ms, span.end_ms, colour, text)
+def _bar(span: Any, colour: str, text: str = "") -> PlotBar:
+    return PlotBar(span.start_ms, span.end_ms, colour, text)
 
 
 def _axis(drawn: list[Waterfall]) -> str:

@@ -31,7 +31,7 @@ _SHARED_S = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class DrawnPiece:
     """A stretch of sound; `origin_s` is on the clock, other times count from the sound's own beginning."""
 
     sound: AudioClip | Turn
@@ -43,7 +43,7 @@ class Piece:
     words: tuple[Word, ...] = ()
 
     @classmethod
-    def of(cls, sound: AudioClip | Turn) -> Piece | None:
+    def of(cls, sound: AudioClip | Turn) -> DrawnPiece | None:
         """Return a whole sound that begins at zero; `None` if there is none. Nothing is decoded."""
         length_s = duration_s(sound)
         if not length_s:
@@ -88,7 +88,7 @@ class Piece:
             if start_s < self.to_s and stop_s > self.from_s
         ]
 
-    def within(self, start_s: float, stop_s: float) -> Piece | None:
+    def within(self, start_s: float, stop_s: float) -> DrawnPiece | None:
         """Return what of it lies between two times on the clock; `None` if nothing does."""
         if start_s <= self.start_s and self.stop_s <= stop_s:
             return self
@@ -102,7 +102,7 @@ class Track:
 
     name: str
     """As a person reads it; empty if there is only one side and nobody's."""
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[DrawnPiece] = field(default_factory=list)
 
 
 def tracks_of(source: Source) -> list[Track]:
@@ -112,7 +112,7 @@ def tracks_of(source: Source) -> list[Track]:
     the session's beginning for a conversation.
     """
     if isinstance(source, AudioClip | Turn):
-        piece = Piece.of(source)
+        piece = DrawnPiece.of(source)
         return [Track(who(source) if isinstance(source, Turn) else "", [piece])] if piece else []
     if isinstance(source, Reply):
         turns = [(turn, source) for turn in ([source.asked] if source.asked else []) + source.turns]
@@ -125,7 +125,7 @@ class HasPieces(Protocol):
     """A track, or a side of a spectrogram."""
 
     @property
-    def pieces(self) -> Sequence[Piece]:
+    def pieces(self) -> Sequence[DrawnPiece]:
         """Stretches of sound."""
         ...
 
@@ -157,7 +157,7 @@ def _laid_out(turns: Iterable[tuple[Turn, Reply | None]], origin_s: float) -> li
     moved_s = 0.0
     free_s = -math.inf
     for turn, reply in turns:
-        piece = Piece.of(turn)
+        piece = DrawnPiece.of(turn)
         if piece is None:
             continue
         track = tracks.setdefault(turn.role, Track(who(turn)))
@@ -174,7 +174,7 @@ def _laid_out(turns: Iterable[tuple[Turn, Reply | None]], origin_s: float) -> li
     return [tracks[role] for role in sorted(tracks, key=lambda role: role == "assistant")]
 
 
-def _start_s(turn: Turn, reply: Reply | None, piece: Piece, *, otherwise_s: float) -> float:
+def _start_s(turn: Turn, reply: Reply | None, piece: DrawnPiece, *, otherwise_s: float) -> float:
     """Return when a turn began to sound, on the session's clock."""
     if turn.began_at_ms is not None:
         return turn.began_at_ms / 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..conversation.records import Reply, Seam, Stage, Turn
+from ..conversation.records import Reply, SessionBreak, Stage, Turn
 from ..pricing.cost import format_cost
 from .budget import duration_s
 
@@ -87,9 +87,9 @@ def _call_remark(turn: Turn) -> str:
     return f"({remark})" if remark else ""
 
 
-def seam(seam: Seam) -> str:
+def session_break(session_break: SessionBreak) -> str:
     """Return what happened between two turns, as a line of dialogue."""
-    return f"— {seam.text} —"
+    return f"— {session_break.text} —"
 
 
 def line(turn: Turn) -> str:

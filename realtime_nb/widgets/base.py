@@ -120,7 +120,7 @@ _EXCHANGES = 8
 _RESOLUTION_MS = 1.0
 
 
-class Exchange(NamedTuple):
+class ClockExchange(NamedTuple):
     """A question and its answer; the kernel's times are on its monotonic clock."""
 
     sent_ms: float
@@ -143,7 +143,7 @@ class Exchange(NamedTuple):
         return self.round_trip_ms / 2 + _RESOLUTION_MS
 
 
-def quickest(exchanges: Sequence[Exchange]) -> Exchange:
+def quickest(exchanges: Sequence[ClockExchange]) -> ClockExchange:
     """Return the exchange with the shortest round trip."""
     return min(exchanges, key=lambda exchange: exchange.round_trip_ms)
 
@@ -154,9 +154,9 @@ class PageClock:
     def __init__(self, road: Road, on_aligned: Callable[[], None]):
         self._road = road
         self._on_aligned = on_aligned
-        self._exchanges: list[Exchange] = []
+        self._exchanges: list[ClockExchange] = []
         self._asked_ms: float | None = None
-        self._best: Exchange | None = None
+        self._best: ClockExchange | None = None
 
     def align(self) -> None:
         """Ask the page for its time a few times; clocks drift, so do this with every turn.
@@ -193,7 +193,7 @@ class PageClock:
         """Take the page's answer."""
         if message["sent_ms"] != self._asked_ms:
             return  # Too late: the next round has begun, or another page has come.
-        self._exchanges.append(Exchange(message["sent_ms"], float(message["time_ms"]), _now_ms()))
+        self._exchanges.append(ClockExchange(message["sent_ms"], float(message["time_ms"]), _now_ms()))
         if len(self._exchanges) < _EXCHANGES:
             self._ask()
         else:

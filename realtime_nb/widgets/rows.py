@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
 
-from ..conversation.conversation import seams_by_place
-from ..conversation.records import Reply, Seam, Turn
+from ..conversation.conversation import breaks_by_place
+from ..conversation.records import Reply, SessionBreak, Turn
 from ..loop import io_loop
 from ..media.picture import Picture
 from ..pricing import cost as pricing
@@ -178,7 +178,7 @@ class Rows:
         self._revision, self._order_revision = 0, -1
         self._order: list[str] = []
         self._rows: dict[str, dict[str, Any]] = {}
-        self._seams: dict[str, dict[str, Any]] = {}
+        self._breaks: dict[str, dict[str, Any]] = {}
         self._unasked: set[str] = set()
         self._edits: dict[str, str] = {}
         self._stale: set[str] = set()
@@ -217,7 +217,7 @@ class Rows:
     def _changed_row(self, item_id: str) -> dict[str, Any] | None:
         """Return a row if the page does not have it like this."""
         turn = self._conversation.turn(item_id)
-        row = self._seams.get(item_id) if turn is None else self._row_of(turn)
+        row = self._breaks.get(item_id) if turn is None else self._row_of(turn)
         if row == self._rows.get(item_id):
             return None
         self._rows[item_id] = row
@@ -236,9 +236,9 @@ class Rows:
     def _ordered(self) -> list[str]:
         """Return the ids of all rows in their order."""
         ids: list[str] = self._conversation.item_ids
-        for place, seams in seams_by_place(self._conversation).items():
-            rows = {row["id"]: row for row in map(_seam_row, seams)}
-            self._seams |= rows
+        for place, breaks in breaks_by_place(self._conversation).items():
+            rows = {row["id"]: row for row in map(_break_row, breaks)}
+            self._breaks |= rows
             at = 0 if place is None else ids.index(place) + 1
             ids[at:at] = rows
         return ids
@@ -269,11 +269,11 @@ def _choices(turn: Any, *, was_asked: bool) -> list[str]:
     return [*(["edit"] if editable else []), *(["rerun"] if asked else []), "delete"]
 
 
-def _seam_row(seam: Seam) -> dict[str, Any]:
+def _break_row(session_break: SessionBreak) -> dict[str, Any]:
     return {
-        "id": f"seam_{seam.elapsed_ms}",
-        "role": "seam",
-        "text": words.seam(seam),
+        "id": f"break_{session_break.elapsed_ms}",
+        "role": "break",
+        "text": words.session_break(session_break),
         "heard": None,
         "final": True,
         "flagged": "",

@@ -16,7 +16,7 @@ from test_watched import watch
 
 import realtime_nb as rt
 from realtime_nb.media.clip import AudioClip
-from realtime_nb.speech.comparison import Cell, Comparison
+from realtime_nb.speech.comparison import Comparison, ComparisonCell
 from realtime_nb.views import conversation_outputs, mimebundle
 from realtime_nb.views.spectrogram import spectrogram
 
@@ -53,7 +53,7 @@ def durations(page):
 def comparison():
     clips = {f"<b>{name}</b>": AudioClip(0.1 * np.sin(np.arange(24_000) / 9)) for name in ("one", "two")}
     cells = [
-        Cell(
+        ComparisonCell(
             system=system,
             clip=clip,
             repeat=0,

@@ -4,7 +4,7 @@ import pytest
 from healthy import HEALTHY, broken, check_line
 
 from realtime_nb.diagnosis.diagnose import diagnose
-from realtime_nb.diagnosis.probes import Clock, Heard, Played
+from realtime_nb.diagnosis.probes import Clock, Played, ProbedMicrophone
 
 INSECURE = broken("page", secure=False, origin="http://lab.example:8888", loopback=False)
 VSCODE = broken("page", app="vscode", allowed=False, road="comm", app_version="")
@@ -30,7 +30,7 @@ REFUSED = "The browser does not allow the microphone here. Allow it beside the a
         (VSCODE, "permission", "broken", "the frame around", "AudioClip.from_file"),
         (COLAB, "front end", "warning", "Colab", "in a browser tab with Jupyter or Binder"),
         (
-            replace(HEALTHY, heard=Heard(error=REFUSED)),
+            replace(HEALTHY, heard=ProbedMicrophone(error=REFUSED)),
             "microphone",
             "broken",
             "not allow the microphone here",

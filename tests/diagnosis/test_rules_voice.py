@@ -4,15 +4,17 @@ import pytest
 from healthy import HEALTHY, broken, check_line, line
 
 from realtime_nb.diagnosis.diagnose import diagnose
-from realtime_nb.diagnosis.probes import Answer, Clock, Part, Server
+from realtime_nb.diagnosis.probes import Clock, ProbeAnswer, ProbedPart, Server
 
-LOCAL = replace(HEALTHY, server=Server("local", "local-rules", "127.0.0.1:1", http=Answer(), realtime=Answer(said="5")))
-GONE = (
-    Part("espeak-ng", error="no module espeakng_loader", missing=True),
-    Part("webrtcvad", error="no x", missing=True),
+LOCAL = replace(
+    HEALTHY, server=Server("local", "local-rules", "127.0.0.1:1", http=ProbeAnswer(), realtime=ProbeAnswer(said="5"))
 )
-REFUSED = Answer("Incorrect API key", "invalid_api_key")
-LOST = Answer("api.openai.com cannot be reached: refused", "unreachable")
+GONE = (
+    ProbedPart("espeak-ng", error="no module espeakng_loader", missing=True),
+    ProbedPart("webrtcvad", error="no x", missing=True),
+)
+REFUSED = ProbeAnswer("Incorrect API key", "invalid_api_key")
+LOST = ProbeAnswer("api.openai.com cannot be reached: refused", "unreachable")
 
 
 @pytest.mark.parametrize(
@@ -21,17 +23,23 @@ LOST = Answer("api.openai.com cannot be reached: refused", "unreachable")
         (replace(LOCAL, parts=GONE), "local voice", "broken", "espeak-ng (no module", "'realtime-nb[local]'"),
         (replace(HEALTHY, parts=GONE), "local voice", "warning", "not chosen", "'realtime-nb[local]'"),
         (
-            replace(LOCAL, parts=[Part("silero", error="no wheel here", missing=True)]),
+            replace(LOCAL, parts=[ProbedPart("silero", error="no wheel here", missing=True)]),
             *("silero", "warning", "webrtcvad alone finds turns", "'realtime-nb[local]'"),
         ),
         (
-            replace(LOCAL, parts=[Part("pocketsphinx", error="it crashed")]),
+            replace(LOCAL, parts=[ProbedPart("pocketsphinx", error="it crashed")]),
             "pocketsphinx",
             "broken",
             "it crashed",
             "force",
         ),
-        (replace(HEALTHY, parts=[Part("webrtcvad", error="deaf")]), "webrtcvad", "warning", "deaf", "force-reinstall"),
+        (
+            replace(HEALTHY, parts=[ProbedPart("webrtcvad", error="deaf")]),
+            "webrtcvad",
+            "warning",
+            "deaf",
+            "force-reinstall",
+        ),
         (
             replace(HEALTHY, server=Server("openai", error="the openai backend needs an API key: set OPENAI_API_KEY")),
             *("backend", "broken", "the openai backend needs an API key", "set OPENAI_API_KEY"),
@@ -54,10 +62,16 @@ LOST = Answer("api.openai.com cannot be reached: refused", "unreachable")
             "ChatSession",
         ),
         (
-            broken("server", http=Answer("no such model", "model_not_found")),
+            broken("server", http=ProbeAnswer("no such model", "model_not_found")),
             *("backend", "broken", "no such model", "choose a model"),
         ),
-        (broken("server", http=Answer("Not Found", "refused")), "backend", "warning", "does not tell", "as long as"),
+        (
+            broken("server", http=ProbeAnswer("Not Found", "refused")),
+            "backend",
+            "warning",
+            "does not tell",
+            "as long as",
+        ),
         (broken("server", clock=Clock(95_000, 600)), "server's clock", "warning", "95.0 s ahead", "network time"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "",

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from realtime_nb.experiments import Forecast, Results
-from realtime_nb.experiments.executor import Bar, Budget
+from realtime_nb.experiments.executor import Budget, RunProgress
 
 SCRIPT = """
 import os
@@ -48,7 +48,7 @@ def test_an_interrupt_stops_what_is_under_way_and_loses_nothing_that_was_answere
 
 
 def test_a_resumed_run_says_what_of_its_estimate_is_there_already(capsys):
-    with Bar(10, 4, Forecast(cells=10, usd={"one": 1.0}), shown=True):
+    with RunProgress(10, 4, Forecast(cells=10, usd={"one": 1.0}), shown=True):
         pass
     assert "10 answers, about $1.00 (if they take 8 s each); 4 of them are there already" in capsys.readouterr().out
 

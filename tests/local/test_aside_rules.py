@@ -1,11 +1,11 @@
 import pytest
 
 from realtime_nb.local.brains.rules import remark_on
-from realtime_nb.local.realtime.conversation_state import Entry, Part
+from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart
 
 
 def entry(role, text):
-    return Entry(id=text[:8], type="message", role=role, parts=[Part("input_text", text)])
+    return ItemState(id=text[:8], type="message", role=role, parts=[MessagePart("input_text", text)])
 
 
 TALK = [entry("user", "Where is my order, please, and when will it come?"), entry("assistant", "It is on its way")]

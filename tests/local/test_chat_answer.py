@@ -3,7 +3,7 @@ from __future__ import annotations
 from local_session import SteadyVoice, run
 
 from realtime_nb.local.brains.brain import CallTool, Say
-from realtime_nb.local.endpoints.chat_answer import Call, ChatAnswer, Sound, Words
+from realtime_nb.local.endpoints.chat_answer import CallPiece, ChatAnswer, SoundPiece, WordsPiece
 from realtime_nb.local.endpoints.chat_request import ChatRequest
 from realtime_nb.local.endpoints.json_fields import Fields
 
@@ -36,8 +36,8 @@ def answered(brain, **change):
 def test_words_of_a_sentence_come_before_its_sound():
     answer, pieces = answered(Brain(Say("One two. Three four five six.")), **SPOKEN)
     kinds = [type(piece) for piece in pieces]
-    assert kinds == [Words, Sound, Sound, Sound, Sound, *[Words] * 2, *[Sound] * 7]
-    assert "".join(piece.text for piece in pieces if isinstance(piece, Words)) == answer.text
+    assert kinds == [WordsPiece, SoundPiece, SoundPiece, SoundPiece, SoundPiece, *[WordsPiece] * 2, *[SoundPiece] * 7]
+    assert "".join(piece.text for piece in pieces if isinstance(piece, WordsPiece)) == answer.text
     assert answer.text == "One two. Three four five six."
     assert answer.duration_ms == 6 * 300
     assert answer.finish_reason == "stop"
@@ -54,7 +54,7 @@ def test_calls():
     brain = Brain(CallTool("a", {"x": 1}), CallTool("b", "{}"))
     answer, pieces = answered(brain)
     assert [(call.index, call.name, call.arguments) for call in pieces] == [(0, "a", '{"x": 1}'), (1, "b", "{}")]
-    assert all(isinstance(call, Call) and call.id.startswith("call_") for call in pieces)
+    assert all(isinstance(call, CallPiece) and call.id.startswith("call_") for call in pieces)
     assert answer.finish_reason == "tool_calls"
     assert len(answered(brain, parallel_tool_calls=False)[1]) == 1
 

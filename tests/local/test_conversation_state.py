@@ -6,7 +6,7 @@ import pytest
 
 from realtime_nb.local.api_errors import ApiError
 from realtime_nb.local.realtime import conversation_state
-from realtime_nb.local.realtime.conversation_state import ConversationState, Entry, Part, entry_of
+from realtime_nb.local.realtime.conversation_state import ConversationState, ItemState, MessagePart, entry_of
 from realtime_nb.media.picture import Picture
 from realtime_nb.protocol.items import Item
 
@@ -14,13 +14,13 @@ PICTURE = Picture.of(np.zeros((3, 4), np.uint8)).url
 
 
 def message(item_id, **part):
-    return Entry(item_id, "message", role="user", parts=[Part(**{"type": "input_text", **part})])
+    return ItemState(item_id, "message", role="user", parts=[MessagePart(**{"type": "input_text", **part})])
 
 
 def answer():
     words = [(0, 0.0), (4, 300.0), (8, 600.0)]
-    part = Part("output_audio", text="One two three.", pcm=bytes(900 * 48), duration_ms=900, words=words)
-    return Entry("answer", "message", role="assistant", parts=[part])
+    part = MessagePart("output_audio", text="One two three.", pcm=bytes(900 * 48), duration_ms=900, words=words)
+    return ItemState("answer", "message", role="assistant", parts=[part])
 
 
 def test_items_stand_in_order():

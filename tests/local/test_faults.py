@@ -45,7 +45,7 @@ def test_deltas_straggle_after_a_cancelled_response():
 def test_events_of_unknown_types():
     async def main():
         async with Client(faults=[faults.UNKNOWN_EVENT]) as client:
-            assert client.ladder() == ["response.weather.delta", "session.created"]
+            assert client.event_types() == ["response.weather.delta", "session.created"]
 
     run(main())
 

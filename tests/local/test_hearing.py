@@ -6,15 +6,15 @@ import pytest
 from local_session import Client, ScriptedRecognizer, run, silence
 
 from realtime_nb.local.api_errors import ApiError, overloaded
-from realtime_nb.local.realtime.conversation_state import Entry, Part
+from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart
 from realtime_nb.local.realtime.hearing import Hearing
 
 MANUAL = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
 
 
 def a_turn():
-    part = Part("input_audio", pcm=silence(500), duration_ms=500)
-    return Entry("item_1", "message", role="user", parts=[part]), part
+    part = MessagePart("input_audio", pcm=silence(500), duration_ms=500)
+    return ItemState("item_1", "message", role="user", parts=[part]), part
 
 
 def test_sound_reaches_the_recogniser_at_16_khz_and_the_words_the_item():

@@ -22,7 +22,7 @@ from test_tool_matching import TOOLS
 from realtime_nb.local.api_errors import ApiError
 from realtime_nb.local.brains.brain import CallTool, Context, Say
 from realtime_nb.local.brains.openai_brain import OpenAICompatibleBrain, messages_of
-from realtime_nb.local.realtime.conversation_state import Entry, Part
+from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart
 
 
 class Endpoint:
@@ -155,9 +155,12 @@ def test_a_cancelled_answer_stops_the_endpoint():
 
 
 def test_a_conversation_becomes_messages():
-    picture = Entry("item_2", "message", role="user")
-    picture.parts = [Part("input_text", text="Look:"), Part("input_image", image_url="data:image/png;base64,AA==")]
-    heard = Entry("item_3", "message", role="user", parts=[Part("input_audio", heard="hello there")])
+    picture = ItemState("item_2", "message", role="user")
+    picture.parts = [
+        MessagePart("input_text", text="Look:"),
+        MessagePart("input_image", image_url="data:image/png;base64,AA=="),
+    ]
+    heard = ItemState("item_3", "message", role="user", parts=[MessagePart("input_audio", heard="hello there")])
     entries = [heard, assistant("Hi."), picture, assistant("One moment."), CALL, result("12"), user("")]
     system, *messages = messages_of(Context(entries))
     assert "spoken aloud" in system["content"]

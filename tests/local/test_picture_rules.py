@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from realtime_nb.local.brains.rules import asks_about_pictures, describe, last_shown, shown_since_answer
-from realtime_nb.local.realtime.conversation_state import Entry, Part
+from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart
 from realtime_nb.media.picture import Picture
 
 
@@ -10,7 +10,7 @@ def part(*colours, size=(30, 40)):
     """A picture of stripes, one a colour."""
     height, width = size
     stripes = [np.full((height, width // len(colours), 3), colour, np.uint8) for colour in colours]
-    return Part("input_image", image_url=Picture.of(np.concatenate(stripes, 1)).url)
+    return MessagePart("input_image", image_url=Picture.of(np.concatenate(stripes, 1)).url)
 
 
 RED, NAVY, WHITE, GREY, BROWN = (200, 30, 30), (0, 0, 128), (255, 255, 255), (128, 128, 128), (120, 70, 20)
@@ -40,9 +40,9 @@ def test_of_several_the_last_is_described():
 
 
 def test_a_picture_that_is_gone_or_damaged_is_not_described():
-    assert "let go to save memory" in describe([Part("input_image")])
+    assert "let go to save memory" in describe([MessagePart("input_image")])
     broken = part(RED).image_url[:80]
-    assert "cannot open it" in describe([Part("input_image", image_url=broken)])
+    assert "cannot open it" in describe([MessagePart("input_image", image_url=broken)])
 
 
 @pytest.mark.parametrize("said", ["What is this?", "what can you see", "Talk about this plot", "describe the picture"])
@@ -58,10 +58,10 @@ def test_other_questions(said):
 def test_what_was_shown_since_the_last_answer():
     first, second = part(RED), part(NAVY)
     entries = [
-        Entry("a", "message", role="user", parts=[first]),
-        Entry("b", "message", role="assistant", parts=[Part("output_text", "Aha.")]),
-        Entry("c", "message", role="user", parts=[second]),
-        Entry("d", "message", role="user", parts=[Part("input_text", "So?")]),
+        ItemState("a", "message", role="user", parts=[first]),
+        ItemState("b", "message", role="assistant", parts=[MessagePart("output_text", "Aha.")]),
+        ItemState("c", "message", role="user", parts=[second]),
+        ItemState("d", "message", role="user", parts=[MessagePart("input_text", "So?")]),
     ]
     assert shown_since_answer(entries) == [second]
     assert shown_since_answer(entries[:2]) == []

@@ -9,7 +9,7 @@ import json
 import pytest
 from local_session import Client, ScriptedRecognizer, run, silence, spoken
 
-AUDIO_LADDER = [
+AUDIO_EVENTS = [
     "response.created",
     "response.output_item.added",
     "conversation.item.added",
@@ -24,7 +24,7 @@ AUDIO_LADDER = [
     "response.done",
     "rate_limits.updated",
 ]
-TEXT_LADDER = [
+TEXT_EVENTS = [
     "response.created",
     "response.output_item.added",
     "conversation.item.added",
@@ -37,7 +37,7 @@ TEXT_LADDER = [
     "response.done",
     "rate_limits.updated",
 ]
-CALL_LADDER = [
+CALL_EVENTS = [
     "response.created",
     "response.output_item.added",
     "conversation.item.added",
@@ -68,7 +68,7 @@ def test_a_session_begins_with_all_its_settings():
     async def main():
         async with Client() as client:
             session = client.events[0]["session"]
-            assert client.ladder() == ["session.created"]
+            assert client.event_types() == ["session.created"]
             assert session["audio"]["input"]["turn_detection"] == {
                 "type": "server_vad",
                 "threshold": 0.5,
@@ -95,7 +95,7 @@ def test_a_text_turn():
             await client.send("response.create")
             done = (await client.until("response.done"))["response"]
             await client.until("rate_limits.updated")
-            assert client.ladder(start) == [*ITEM, *TEXT_LADDER]
+            assert client.event_types(start) == [*ITEM, *TEXT_EVENTS]
             assert done["status"] == "completed"
             assert done["output"][0]["content"][0]["text"].startswith("Hello!")
             assert all(len(delta["obfuscation"]) for delta in client.all("response.output_text.delta"))
@@ -115,11 +115,11 @@ def test_a_turn_made_by_hand():
             await client.send("input_audio_buffer.commit")
             await client.until("conversation.item.input_audio_transcription.completed")
             transcribed = [f"conversation.item.input_audio_transcription.{end}" for end in ("delta", "completed")]
-            assert client.ladder(start) == ["input_audio_buffer.committed", *ITEM, *transcribed]
+            assert client.event_types(start) == ["input_audio_buffer.committed", *ITEM, *transcribed]
             start = len(client.events)
             await client.send("response.create")
             await client.until("rate_limits.updated")
-            assert client.ladder(start) == AUDIO_LADDER
+            assert client.event_types(start) == AUDIO_EVENTS
             added = client.all("conversation.item.added")[0]["item"]
             assert added["content"] == [{"type": "input_audio", "transcript": None}]
             assert added["status"] == "completed"
@@ -133,7 +133,7 @@ def test_a_turn_made_by_the_server():
             await client.append(silence(400) + spoken("What can you do?") + silence(1000))
             done = await client.until("response.done")
             await client.until("rate_limits.updated")
-            assert client.ladder() == ["session.created", *SERVER_TURN, *AUDIO_LADDER]
+            assert client.event_types() == ["session.created", *SERVER_TURN, *AUDIO_EVENTS]
             started, stopped = (client.all(f"input_audio_buffer.speech_{end}")[0] for end in ("started", "stopped"))
             user, assistant = client.all("conversation.item.added")
             assert started["item_id"] == stopped["item_id"] == user["item"]["id"]
@@ -167,7 +167,7 @@ def test_a_tool_turn_and_its_answer():
             await client.send("response.create")
             done = (await client.until("response.done"))["response"]
             await client.until("rate_limits.updated")
-            assert client.ladder(start) == CALL_LADDER
+            assert client.event_types(start) == CALL_EVENTS
             call = done["output"][0]
             assert (call["type"], call["name"], json.loads(call["arguments"])) == (
                 "function_call",
@@ -184,7 +184,7 @@ def test_a_tool_turn_and_its_answer():
             await client.send("response.create")
             done = (await client.until("response.done"))["response"]
             await client.until("rate_limits.updated")
-            assert client.ladder(start) == [*ITEM, *TEXT_LADDER]
+            assert client.event_types(start) == [*ITEM, *TEXT_EVENTS]
             assert done["output"][0]["content"][0]["text"] == "The sky is cloudy."
 
     run(main())
@@ -200,9 +200,9 @@ def test_barge_in_closes_the_response_and_the_next_turn_goes_on():
             cancelled = (await client.until("response.done"))["response"]
             await client.until("response.done")
             await client.until("rate_limits.updated")
-            ladder = client.ladder(start)
-            at = ladder.index("input_audio_buffer.speech_started")
-            assert ladder[at:] == [SERVER_TURN[0], *AUDIO_LADDER[6:], *SERVER_TURN[1:], *AUDIO_LADDER]
+            events = client.event_types(start)
+            at = events.index("input_audio_buffer.speech_started")
+            assert events[at:] == [SERVER_TURN[0], *AUDIO_EVENTS[6:], *SERVER_TURN[1:], *AUDIO_EVENTS]
             assert cancelled["status"] == "cancelled"
             assert cancelled["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
             assert cancelled["output"][0]["status"] == "incomplete"
@@ -233,7 +233,7 @@ def test_turns_without_responses():
             start = len(client.events)
             await client.append(silence(400) + spoken("Thank you.") + silence(1000))
             await client.until("conversation.item.done")
-            assert client.ladder(start) == SERVER_TURN
+            assert client.event_types(start) == SERVER_TURN
 
     run(main())
 
@@ -247,11 +247,11 @@ def test_semantic_turn_detection_waits_for_the_rest_of_a_sentence():
             start = len(client.events)
             unfinished = silence(400) + spoken("I would like to") + silence(1000)
             await client.append(unfinished, pause_s=0.1)
-            assert "input_audio_buffer.speech_stopped" not in client.ladder(start)
+            assert "input_audio_buffer.speech_stopped" not in client.event_types(start)
             recognizer.texts = ["i would like to thank you"]
             await client.append(spoken("Thank you.") + silence(1000), pause_s=0.1)
             await client.until("response.created")
-            assert client.ladder(start)[:2] == SERVER_TURN[:2]
+            assert client.event_types(start)[:2] == SERVER_TURN[:2]
 
     run(main())
 
@@ -266,7 +266,7 @@ def test_a_client_cancels():
             await client.send("response.cancel")
             done = (await client.until("response.done"))["response"]
             await client.until("rate_limits.updated")
-            assert client.ladder(start)[-7:] == AUDIO_LADDER[-7:]
+            assert client.event_types(start)[-7:] == AUDIO_EVENTS[-7:]
             assert done["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
             sent = len(client.all("response.output_audio.delta"))
             await asyncio.sleep(60)
@@ -479,10 +479,10 @@ def test_silence_is_answered_after_the_idle_timeout():
             assert client.times[-1] - spoken_from_s == pytest.approx(length_s + 6.0, abs=0.2)
             done = (await client.until("response.done"))["response"]
             await client.until("rate_limits.updated")
-            ladder = client.ladder(start)
-            at = ladder.index("input_audio_buffer.timeout_triggered")
-            expected = ["input_audio_buffer.timeout_triggered", "input_audio_buffer.committed", *ITEM, *AUDIO_LADDER]
-            assert ladder[at:] == expected
+            events = client.event_types(start)
+            at = events.index("input_audio_buffer.timeout_triggered")
+            expected = ["input_audio_buffer.timeout_triggered", "input_audio_buffer.committed", *ITEM, *AUDIO_EVENTS]
+            assert events[at:] == expected
             assert done["output"][0]["content"][0]["transcript"] == "Are you still there?"
 
     run(main())
@@ -499,7 +499,7 @@ def test_a_transcription_session_writes_down_and_does_not_answer():
             start = len(client.events)
             await client.append(silence(400) + spoken("Thank you.") + silence(1000))
             completed = await client.until("conversation.item.input_audio_transcription.completed")
-            assert client.ladder(start)[:5] == SERVER_TURN
+            assert client.event_types(start)[:5] == SERVER_TURN
             assert completed["transcript"] == "thank you"
             assert completed["usage"]["type"] == "duration"
             await client.send("response.create")

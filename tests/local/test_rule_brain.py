@@ -7,22 +7,22 @@ from test_tool_matching import TOOLS
 
 from realtime_nb.local.brains.brain import CallTool, Context, Say
 from realtime_nb.local.brains.rule_brain import RuleBrain, in_words
-from realtime_nb.local.realtime.conversation_state import Entry, Part, new_id
+from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart, new_id
 
 
 def user(text, **fields):
-    return Entry(new_id("item"), "message", role="user", parts=[Part("input_text", text=text)], **fields)
+    return ItemState(new_id("item"), "message", role="user", parts=[MessagePart("input_text", text=text)], **fields)
 
 
 def assistant(text):
-    return Entry(new_id("item"), "message", role="assistant", parts=[Part("output_text", text=text)])
+    return ItemState(new_id("item"), "message", role="assistant", parts=[MessagePart("output_text", text=text)])
 
 
 def result(output):
-    return Entry(new_id("item"), "function_call_output", call_id="call_1", output=output)
+    return ItemState(new_id("item"), "function_call_output", call_id="call_1", output=output)
 
 
-CALL = Entry("item_1", "function_call", name="get_weather", call_id="call_1", arguments="{}")
+CALL = ItemState("item_1", "function_call", name="get_weather", call_id="call_1", arguments="{}")
 
 
 def ask(*entries, brain=None, **context):
@@ -119,11 +119,13 @@ def test_instructions_of_a_session_do_not_put_words_in_its_mouth():
 
 def test_when_there_is_nothing_to_answer():
     assert says().startswith("Hello!")
-    silent = Entry("item_1", "message", role="user", parts=[Part("input_audio", heard="")])
+    silent = ItemState("item_1", "message", role="user", parts=[MessagePart("input_audio", heard="")])
     assert says(silent) == "I heard you, but I could not make out any words."
     silent.is_silence = True
     assert says(silent) == "Are you still there?"
-    picture = Entry("item_1", "message", role="user", parts=[Part("input_image", image_url="data:image/png;base64,")])
+    picture = ItemState(
+        "item_1", "message", role="user", parts=[MessagePart("input_image", image_url="data:image/png;base64,")]
+    )
     assert "cannot open it" in says(picture)
 
 

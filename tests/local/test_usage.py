@@ -1,6 +1,6 @@
 import pytest
 
-from realtime_nb.local.realtime.conversation_state import Entry, Part
+from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart
 from realtime_nb.local.realtime.session_settings import SessionSettings
 from realtime_nb.local.realtime.usage import (
     Unit,
@@ -14,7 +14,9 @@ from realtime_nb.local.realtime.usage import (
 
 
 def test_a_turn_of_three_seconds_and_an_answer_of_seven():
-    person = Entry("item_1", "message", role="user", parts=[Part("input_audio", duration_ms=2800, heard="hi there")])
+    person = ItemState(
+        "item_1", "message", role="user", parts=[MessagePart("input_audio", duration_ms=2800, heard="hi there")]
+    )
     units = [Unit(("settings",), text=14), unit_of_entry(person)]
     usage = usage_of(units, [], text="x" * 112, audio_ms=6800)
     assert usage == {
@@ -36,11 +38,13 @@ def test_settings_items_and_pictures_count():
     settings = SessionSettings(session_id="s", model="m", expires_at=0, brain="x")
     settings.update({"type": "realtime", "instructions": "x" * 40})
     assert unit_of_settings(settings.for_response()).text == 10
-    answer = Entry("a", "message", role="assistant", parts=[Part("output_audio", text="x" * 8, duration_ms=1000)])
+    answer = ItemState(
+        "a", "message", role="assistant", parts=[MessagePart("output_audio", text="x" * 8, duration_ms=1000)]
+    )
     assert (unit_of_entry(answer).text, unit_of_entry(answer).audio) == (2, 10)
-    picture = Entry("p", "message", role="user", parts=[Part("input_image", image_tokens=765)])
+    picture = ItemState("p", "message", role="user", parts=[MessagePart("input_image", image_tokens=765)])
     assert unit_of_entry(picture).image == 765
-    call = Entry("c", "function_call", name="f" * 4, arguments="{}  ")
+    call = ItemState("c", "function_call", name="f" * 4, arguments="{}  ")
     assert unit_of_entry(call).text == 2
 
 

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from wire_samples import SESSION
 
 from realtime_nb.errors import SettingsError
-from realtime_nb.protocol.settings import VOICES, Options, Session, find_problem, session_from_options, setting_at
+from realtime_nb.protocol.settings import (
+    VOICES,
+    Options,
+    RealtimeSettings,
+    find_problem,
+    session_from_options,
+    setting_at,
+)
 
 
 def realtime(**more):
@@ -43,7 +50,7 @@ def turns(**more):
 )
 def test_settings_of_the_api_pass(session):
     assert find_problem(session) is None
-    assert msgspec.to_builtins(msgspec.convert(session, Session)).keys() <= session.keys() | {"type"}
+    assert msgspec.to_builtins(msgspec.convert(session, RealtimeSettings)).keys() <= session.keys() | {"type"}
 
 
 def test_what_a_server_states_can_be_sent_back():
@@ -113,7 +120,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*Session.__struct_fields__, "voice"]), json_values))
+@given(st.dictionaries(st.sampled_from([*RealtimeSettings.__struct_fields__, "voice"]), json_values))
 def test_no_settings_raise(session):
     problem = find_problem(session)
     assert problem is None or problem.code in ("unknown_parameter", "invalid_value", "missing_required_parameter")

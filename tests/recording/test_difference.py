@@ -14,11 +14,11 @@ def talk(*pairs):
     """Return a conversation of typed questions and answers."""
     folded, previous = Conversation(), None
     for number, (question, answer) in enumerate(pairs):
-        ladder = [
+        events = [
             *wire.text_turn(f"U{number}", question, previous),
             *wire.text_answer(f"A{number}", response_id=f"R{number}", previous=f"U{number}", words=(answer,)),
         ]
-        for each in ladder:
+        for each in events:
             folded.apply(ev.decode_server(__import__("json").dumps(each)), 0.0)
         previous = f"A{number}"
     return folded

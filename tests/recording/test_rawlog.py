@@ -8,7 +8,7 @@ import realtime_nb as rt
 from realtime_nb.conversation.conversation import Conversation
 from realtime_nb.protocol import events as ev
 
-LADDER = [
+EVENTS = [
     wire.session_created(),
     {"type": "input_audio_buffer.append", "audio": wire.b64(b"\1\2" * 48_000)},
     *wire.spoken_turn(),
@@ -28,13 +28,13 @@ WRAPPED = {
 
 @pytest.mark.parametrize("name", WRAPPED)
 def test_a_log_of_events_is_a_recording(tmp_path, name):
-    lines = [json.dumps(WRAPPED[name](event, 100 * number)) for number, event in enumerate(LADDER)]
+    lines = [json.dumps(WRAPPED[name](event, 100 * number)) for number, event in enumerate(EVENTS)]
     path = tmp_path / "log.jsonl"
     path.write_text("\n".join(lines) + "\n")
     recording = rt.Recording.load(path)
     assert recording.remarks == [] and recording.path == path
     conversation = Conversation()
-    for number, event in enumerate(LADDER):
+    for number, event in enumerate(EVENTS):
         read = ev.decode_client if "append" in event["type"] else ev.decode_server
         elapsed_ms = 100.0 * number if name != "bare" else (2_000.0 if number else 0.0)
         conversation.apply(read(json.dumps(event)), elapsed_ms)
@@ -45,12 +45,12 @@ def test_a_log_of_events_is_a_recording(tmp_path, name):
 
 def test_a_json_list_is_a_log_too(tmp_path):
     path = tmp_path / "log.json"
-    path.write_text(json.dumps(LADDER, indent=2))
+    path.write_text(json.dumps(EVENTS, indent=2))
     assert rt.Recording.load(path).conversation.turn("A").text == "It is ten past nine."
 
 
 def test_the_betas_names_are_understood(tmp_path):
-    old = [json.dumps(event).replace("response.output_audio", "response.audio") for event in LADDER]
+    old = [json.dumps(event).replace("response.output_audio", "response.audio") for event in EVENTS]
     session = {"input_audio_format": "g711_ulaw", "output_audio_format": "pcm16", "voice": "alloy"}
     old[0] = json.dumps({"type": "session.created", "event_id": "e", "session": session})
     path = tmp_path / "log.jsonl"
@@ -63,10 +63,10 @@ def test_the_betas_names_are_understood(tmp_path):
 
 def test_what_is_no_event_is_left_out_and_told(tmp_path):
     path = tmp_path / "log.jsonl"
-    noise = ["starting up", json.dumps({"level": "info"}), "", '{"broken'] + [json.dumps(event) for event in LADDER]
+    noise = ["starting up", json.dumps({"level": "info"}), "", '{"broken'] + [json.dumps(event) for event in EVENTS]
     path.write_text("\n".join(noise))
     recording = rt.Recording.load(path)
-    assert len(recording) == len(LADDER)
+    assert len(recording) == len(EVENTS)
     assert recording.remarks == [
         *("2 lines of the log are not JSON: left out", "1 lines of the log hold no event: left out")
     ]
@@ -76,16 +76,16 @@ def test_what_is_no_event_is_left_out_and_told(tmp_path):
 @pytest.mark.parametrize("indent", [None, 2])
 def test_objects_over_several_lines_and_with_commas_between_are_a_log_too(tmp_path, joint, indent):
     path = tmp_path / "log.jsonl"
-    path.write_text(joint.join(json.dumps(event, indent=indent) for event in LADDER), "utf-8")
+    path.write_text(joint.join(json.dumps(event, indent=indent) for event in EVENTS), "utf-8")
     recording = rt.Recording.load(path)
-    assert len(recording) == len(LADDER) and recording.remarks == []
+    assert len(recording) == len(EVENTS) and recording.remarks == []
 
 
 def test_a_json_list_that_was_cut_off_is_a_log_up_to_there(tmp_path):
     path = tmp_path / "log.json"
-    path.write_text(json.dumps(LADDER)[:-10])
+    path.write_text(json.dumps(EVENTS)[:-10])
     recording = rt.Recording.load(path)
-    assert len(recording) == len(LADDER) - 1 and recording.remarks == ["1 lines of the log are not JSON: left out"]
+    assert len(recording) == len(EVENTS) - 1 and recording.remarks == ["1 lines of the log are not JSON: left out"]
 
 
 @pytest.mark.parametrize("text", ["", "hello", '{"type": "click"}', "[1, 2]", "\0\1\2"])
@@ -177,7 +177,7 @@ def test_endless_pauses_are_shortened_and_told(tmp_path):
         recording = load(tmp_path / "log.jsonl", lines)
         assert recording.user.duration_s < 300 and max(at_ms(recording)) < 200_000
         assert recording.remarks[0].startswith("1 long pauses are shortened, by ")
-    lines = [{"elapsed_ms": 3_600_000 * number, "event": event} for number, event in enumerate(LADDER * 20)]
+    lines = [{"elapsed_ms": 3_600_000 * number, "event": event} for number, event in enumerate(EVENTS * 20)]
     assert max(at_ms(load(tmp_path / "log.jsonl", lines))) < 3 * 3_600_000
 
 

@@ -71,7 +71,7 @@ def test_an_interrupted_conversation_by_ear_is_the_same_as_live(format, question
 
 def samples():
     """Return an hour's worth of trouble in a second: both ways, several turns, an error, a call, what is unknown."""
-    ladder = [
+    response_events = [
         wire.session_created(),
         *wire.spoken_turn(end_ms=700),
         *wire.audio_answer(),
@@ -83,7 +83,7 @@ def samples():
         wire.event("something.new", data={"audio": "text", "list": [1, None]}),
         {"type": "response.done", "response": 3},
     ]
-    received = [("received", ev.decode_server(json.dumps(each))) for each in ladder]
+    received = [("received", ev.decode_server(json.dumps(each))) for each in response_events]
     sent = [("sent", ev.InputAudioBufferAppend(audio=bytes([index, 1]) * 480)) for index in range(100)]
     return [
         received[0],
@@ -113,8 +113,8 @@ def test_frames_between_which_much_happens_are_folded_as_one_by_one(tmp_path):
     entries = [("sent", ev.InputAudioBufferAppend(audio=bytes([number % 200, 1]) * 480)) for number in range(4_500)]
     timed = [(at_ms, *entry) for at_ms, entry in zip(times, entries, strict=True)]
     for at_ms, start_ms, name in ((40_000, 39_000, "U"), (88_000, 86_000, "U2")):
-        ladder = wire.spoken_turn(name, None, start_ms=start_ms, end_ms=at_ms - 500)
-        timed += [(at_ms, "received", ev.decode_server(json.dumps(each))) for each in ladder]
+        response_events = wire.spoken_turn(name, None, start_ms=start_ms, end_ms=at_ms - 500)
+        timed += [(at_ms, "received", ev.decode_server(json.dumps(each))) for each in response_events]
     timed.sort(key=lambda entry: entry[0])
     recording = write(tmp_path / "r", timed)
     assert max(run.length for run in recording._folder.runs) > 1_000

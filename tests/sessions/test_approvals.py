@@ -5,8 +5,8 @@ import pytest
 from realtime_nb.loop import call_soon, submit
 from realtime_nb.protocol.local_events import StateChanged
 from realtime_nb.sessions import tool_calls as module
-from realtime_nb.sessions.event_log import Journal
-from realtime_nb.sessions.tool_calls import Approvals, ToolCall
+from realtime_nb.sessions.event_log import SessionEvents
+from realtime_nb.sessions.tool_calls import Approvals, ProposedCall
 
 WAIT_S = 10
 PAY = ("call_1", "pay", '{"usd": 5}')
@@ -16,12 +16,12 @@ class Desk:
     """Approvals and what is told of them; `answer` is given to whatever is asked."""
 
     def __init__(self, approve=False, answer=None):
-        self.journal = Journal()
-        self.approvals = Approvals(self.journal, approve)
+        self.session_events = SessionEvents()
+        self.approvals = Approvals(self.session_events, approve)
         self.told = []
         self.asked = threading.Event()
         self.answer = answer
-        self.journal.listen(self._on_event)
+        self.session_events.listen(self._on_event)
 
     def _on_event(self, event, elapsed_ms):
         self.told.append(event)
@@ -110,7 +110,7 @@ def test_the_end_of_the_session_is_a_no():
     desk.approvals.attend(lambda: True)
     pending = desk.refusal()
     assert desk.asked.wait(WAIT_S)
-    call_soon(desk.journal.announce, StateChanged(state="closed"))
+    call_soon(desk.session_events.announce, StateChanged(state="closed"))
     assert pending.result(WAIT_S) == "not run: the session ended before anybody approved"
 
 
@@ -124,7 +124,7 @@ def test_a_function_decides_in_scripts():
     desk = Desk(approve)
     assert desk.refusal().result(WAIT_S) == ""
     assert desk.refusal("call_2", "pay", '{"usd": 50}').result(WAIT_S) == "not run: the person refused"
-    assert seen[0] == ToolCall("call_1", "pay", {"usd": 5})
+    assert seen[0] == ProposedCall("call_1", "pay", {"usd": 5})
     assert desk.decisions == [(True, ""), (False, "")]
 
 

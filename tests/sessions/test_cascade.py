@@ -11,7 +11,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI
 import realtime_nb as rt
 from realtime_nb.errors import ConnectionLost, ServerError
 from realtime_nb.sessions.cascade import CascadeSession
-from realtime_nb.sessions.stages import Call, Took
+from realtime_nb.sessions.stages import CallDelta, Took
 from realtime_nb.views import mimebundle
 
 
@@ -180,7 +180,7 @@ def test_calls_of_functions_are_in_the_reply_and_their_outputs_go_back(cascade):
             if messages[-1]["role"] == "tool":
                 yield "It is sunny."
             else:
-                yield Call({"index": 0, "id": "call_1", "function": {"name": "weather", "arguments": "{}"}})
+                yield CallDelta({"index": 0, "id": "call_1", "function": {"name": "weather", "arguments": "{}"}})
 
     caller = Caller()
     session = cascade(text_model=caller)

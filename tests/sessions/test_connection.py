@@ -10,8 +10,8 @@ from realtime_nb.errors import ConnectionLost, LocalProtocolError, RemoteProtoco
 from realtime_nb.loop import io_loop, submit
 from realtime_nb.sessions.backend import Backend
 from realtime_nb.sessions.connection import Connection
-from realtime_nb.sessions.event_log import Journal
-from realtime_nb.sessions.rate_limit import Gate, Limiter
+from realtime_nb.sessions.event_log import SessionEvents
+from realtime_nb.sessions.rate_limit import Admission, Limiter
 
 SETTINGS = {"type": "realtime", "instructions": "Be brief."}
 
@@ -20,10 +20,10 @@ class Line:
     """A connection, driven from a test's thread."""
 
     def __init__(self, address):
-        self.journal = Journal()
+        self.session_events = SessionEvents()
         self.events = []
-        self.journal.listen(lambda event, elapsed_ms: self.events.append(event))
-        self.connection = Connection(self.journal, Gate(self.journal, Limiter))
+        self.session_events.listen(lambda event, elapsed_ms: self.events.append(event))
+        self.connection = Connection(self.session_events, Admission(self.session_events, Limiter))
         self.backend = Backend.at(address)
 
     def open(self):
@@ -35,7 +35,7 @@ class Line:
     def wait_until_closed(self):
         async def watch():
             if self.connection.state != "closed":
-                await self.journal.watch(lambda event: getattr(event, "state", None) == "closed" or None)
+                await self.session_events.watch(lambda event: getattr(event, "state", None) == "closed" or None)
 
         try:
             submit(watch()).result(20)
@@ -60,18 +60,18 @@ def test_a_line_opens_sends_its_settings_and_closes():
         peer.wait_until_gone()
 
     with scripted(script) as address:
-        line = Line(address)
-        assert line.connection.state == "closed"
-        line.open().result(20)
-        assert line.connection.state == "open"
-        assert line.journal.conversation.session == wire.SESSION
-        line.close()
-        line.close()
+        connection = Line(address)
+        assert connection.connection.state == "closed"
+        connection.open().result(20)
+        assert connection.connection.state == "open"
+        assert connection.session_events.conversation.session == wire.SESSION
+        connection.close()
+        connection.close()
     assert [update["session"] for update in updates] == [SETTINGS]
-    assert line.states == [("connecting", ""), ("open", ""), ("closed", "")]
-    ladder = ["session.state", "session.created", "session.update", "session.updated", "session.state", "session.state"]
-    assert line.journal.log.types() == ladder
-    assert line.connection.error is None
+    assert connection.states == [("connecting", ""), ("open", ""), ("closed", "")]
+    events = ["session.state", "session.created", "session.update", "session.updated", "session.state", "session.state"]
+    assert connection.session_events.log.types() == events
+    assert connection.connection.error is None
 
 
 def test_several_callers_share_one_attempt():
@@ -82,22 +82,22 @@ def test_several_callers_share_one_attempt():
         quiet(peer)
 
     with scripted(script) as address:
-        line = Line(address)
-        for pending in [line.open() for _ in range(5)]:
+        connection = Line(address)
+        for pending in [connection.open() for _ in range(5)]:
             pending.result(20)
-        line.open().result(20)
-        line.close()
+        connection.open().result(20)
+        connection.close()
     assert len(clients) == 1
 
 
 def test_a_line_can_be_opened_again():
     with scripted(quiet) as address:
-        line = Line(address)
+        connection = Line(address)
         for _ in range(2):
-            line.open().result(20)
-            line.close()
-    assert [state for state, _ in line.states] == ["connecting", "open", "closed"] * 2
-    times = [entry.elapsed_ms for entry in line.journal.log]
+            connection.open().result(20)
+            connection.close()
+    assert [state for state, _ in connection.states] == ["connecting", "open", "closed"] * 2
+    times = [entry.elapsed_ms for entry in connection.session_events.log]
     assert times == sorted(times)
 
 
@@ -108,15 +108,15 @@ def test_a_line_can_be_opened_again_after_a_failure():
         return refusal(500, "")(connection, request) if refuse.pop() else None
 
     with scripted(quiet, process_request=process_request) as address:
-        line = Line(address)
+        connection = Line(address)
         with pytest.raises(ConnectionLost, match="HTTP 500"):
-            line.open().result(20)
-        assert line.connection.state == "closed"
-        assert line.states[-1] == ("closed", str(line.connection.error))
+            connection.open().result(20)
+        assert connection.connection.state == "closed"
+        assert connection.states[-1] == ("closed", str(connection.connection.error))
         refuse.append(False)
-        line.open().result(20)
-        assert line.connection.error is None
-        line.close()
+        connection.open().result(20)
+        assert connection.connection.error is None
+        connection.close()
 
 
 def test_settings_that_are_refused_fail_the_opening():
@@ -128,10 +128,10 @@ def test_settings_that_are_refused_fail_the_opening():
         peer.wait_until_gone()
 
     with scripted(script) as address:
-        line = Line(address)
+        connection = Line(address)
         with pytest.raises(ServerError, match=r"No\. \[unknown_parameter\] \(parameter session\.x\)"):
-            line.open().result(20)
-        assert line.connection.state == "closed"
+            connection.open().result(20)
+        assert connection.connection.state == "closed"
 
 
 def test_a_server_that_speaks_beta_only_to_refuse_it_is_told():
@@ -141,26 +141,26 @@ def test_a_server_that_speaks_beta_only_to_refuse_it_is_told():
         peer.socket.close(4000, "invalid_request_error.beta_api_shape_disabled")
 
     with scripted(script) as address:
-        line = Line(address)
+        connection = Line(address)
         with pytest.raises(ServerError, match="remove the OpenAI-Beta header"):
-            line.open().result(20)
-        assert isinstance(line.connection.error, ServerError)
+            connection.open().result(20)
+        assert isinstance(connection.connection.error, ServerError)
 
 
 def test_a_server_that_opens_no_session_is_given_up(monkeypatch):
     monkeypatch.setattr("realtime_nb.sessions.connection._OPEN_WAIT_S", 0.1)
     with scripted(lambda peer: peer.wait_until_gone()) as address:
-        line = Line(address)
+        connection = Line(address)
         with pytest.raises(ConnectionLost, match=r"127\.0\.0\.1 accepted the socket but opened no session"):
-            line.open().result(20)
-        assert line.connection.state == "closed"
+            connection.open().result(20)
+        assert connection.connection.state == "closed"
 
 
 def test_a_server_that_hangs_up_at_once_is_told():
     with scripted(lambda peer: peer.socket.close(1011, "Too busy.")) as address:
-        line = Line(address)
+        connection = Line(address)
         with pytest.raises(ConnectionLost, match="Too busy"):
-            line.open().result(20)
+            connection.open().result(20)
 
 
 def test_a_fault_while_opening_leaves_the_line_closed(monkeypatch):
@@ -168,26 +168,26 @@ def test_a_fault_while_opening_leaves_the_line_closed(monkeypatch):
         raise OSError("out of processes")
 
     monkeypatch.setattr(Backend, "located", fail)
-    line = Line("http://127.0.0.1/v1")
+    connection = Line("http://127.0.0.1/v1")
     with pytest.raises(OSError, match="out of processes"):
-        line.open().result(20)
-    assert line.connection.state == "closed"
+        connection.open().result(20)
+    assert connection.connection.state == "closed"
 
 
 def test_closing_while_opening_tells_those_who_wait():
     with scripted(lambda peer: peer.wait_until_gone()) as address:
-        line = Line(address)
-        pending = line.open()
+        connection = Line(address)
+        pending = connection.open()
 
         async def connecting():
             await asyncio.sleep(0)
-            return line.connection.state
+            return connection.connection.state
 
         assert submit(connecting()).result(20) == "connecting"
-        line.close()
+        connection.close()
         with pytest.raises(LocalProtocolError, match="closed before it was open"):
             pending.result(20)
-        assert line.connection.state == "closed"
+        assert connection.connection.state == "closed"
 
 
 def test_an_expired_session_ends_with_its_error():
@@ -198,11 +198,11 @@ def test_an_expired_session_ends_with_its_error():
         peer.socket.close(1001, message)
 
     with scripted(script) as address:
-        line = Line(address)
-        line.open().result(20)
-        line.wait_until_closed()
-    assert line.connection.error.code == "session_expired"
-    assert "connect again to go on" in line.states[-1][1]
+        connection = Line(address)
+        connection.open().result(20)
+        connection.wait_until_closed()
+    assert connection.connection.error.code == "session_expired"
+    assert "connect again to go on" in connection.states[-1][1]
 
 
 @pytest.mark.parametrize(
@@ -221,30 +221,30 @@ def test_those_who_wait_are_told_when_the_server_goes(end, text):
         peer.receive("input_audio_buffer.commit")
         end(peer)
 
-    async def commit(line):
-        event_id = line.connection.protocol.commit()
-        await line.connection.acknowledged(event_id)
+    async def commit(connection):
+        event_id = connection.connection.protocol.commit()
+        await connection.connection.acknowledged(event_id)
 
     with scripted(script) as address:
-        line = Line(address)
-        line.open().result(20)
+        connection = Line(address)
+        connection.open().result(20)
         with pytest.raises(ConnectionLost, match=text):
-            submit(commit(line)).result(20)
-        assert line.connection.state == "closed"
-        assert text in line.states[-1][1]
+            submit(commit(connection)).result(20)
+        assert connection.connection.state == "closed"
+        assert text in connection.states[-1][1]
 
 
 def test_those_who_wait_are_told_when_the_session_is_closed():
     with scripted(quiet) as address:
-        line = Line(address)
-        line.open().result(20)
+        connection = Line(address)
+        connection.open().result(20)
 
         async def wait():
-            await line.journal.watch(lambda event: None)
+            await connection.session_events.watch(lambda event: None)
 
         pending = submit(wait())
         submit(asyncio.sleep(0)).result(20)
-        line.close()
+        connection.close()
         with pytest.raises(LocalProtocolError, match="closed before the answer came"):
             pending.result(20)
 
@@ -259,17 +259,17 @@ def test_an_error_reaches_only_whom_it_answers():
         peer.send(wire.event("input_audio_buffer.cleared"))
         peer.wait_until_gone()
 
-    async def both(line):
-        protocol, answered = line.connection.protocol, line.connection.acknowledged
+    async def both(connection):
+        protocol, answered = connection.connection.protocol, connection.connection.acknowledged
         commit = answered(protocol.commit())
         clear = answered(protocol.clear())
         return await asyncio.gather(commit, clear, return_exceptions=True)
 
     with scripted(script) as address:
-        line = Line(address)
-        line.open().result(20)
-        error, cleared = submit(both(line)).result(20)
-        line.close()
+        connection = Line(address)
+        connection.open().result(20)
+        error, cleared = submit(both(connection)).result(20)
+        connection.close()
     assert isinstance(error, ServerError) and error.code == "input_audio_buffer_commit_empty"
     assert cleared.type == "input_audio_buffer.cleared"
 
@@ -282,18 +282,18 @@ def test_garbage_changes_nothing():
         peer.send(wire.session_updated({"audio": None}), *wire.text_turn())
         peer.wait_until_gone()
 
-    async def user_turn(line):
-        await line.journal.watch(lambda event: event.type == "conversation.item.done" or None)
+    async def user_turn(connection):
+        await connection.session_events.watch(lambda event: event.type == "conversation.item.done" or None)
 
     with scripted(script) as address:
-        line = Line(address)
-        seen = submit(user_turn(line))
-        line.open().result(20)
+        connection = Line(address)
+        seen = submit(user_turn(connection))
+        connection.open().result(20)
         seen.result(20)
-        assert line.connection.state == "open"
-        assert [turn.text for turn in line.journal.conversation] == ["What time is it?"]
-        line.close()
-    assert line.journal.log.types("received").count("malformed") == 6
+        assert connection.connection.state == "open"
+        assert [turn.text for turn in connection.session_events.conversation] == ["What time is it?"]
+        connection.close()
+    assert connection.session_events.log.types("received").count("malformed") == 6
 
 
 def test_an_error_in_a_failed_response_ends_the_session_where_it_is_fatal():
@@ -307,21 +307,21 @@ def test_an_error_in_a_failed_response_ends_the_session_where_it_is_fatal():
         peer.wait_until_gone()
 
     with scripted(script) as address:
-        line = Line(address)
-        line.open().result(20)
-        line.wait_until_closed()
-    assert "add credit" in str(line.connection.error)
-    assert [reply.status for reply in line.journal.conversation.replies] == ["failed", "failed"]
+        connection = Line(address)
+        connection.open().result(20)
+        connection.wait_until_closed()
+    assert "add credit" in str(connection.connection.error)
+    assert [reply.status for reply in connection.session_events.conversation.replies] == ["failed", "failed"]
 
 
 def test_a_listener_that_fails_is_warned_of_and_the_session_goes_on():
     with scripted(quiet) as address, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        line = Line(address)
-        line.journal.listeners.insert(0, lambda event, elapsed_ms: {}["missing"])
-        line.open().result(20)
-        line.close()
-    assert [state for state, _ in line.states] == ["connecting", "open", "closed"]
+        connection = Line(address)
+        connection.session_events.listeners.insert(0, lambda event, elapsed_ms: {}["missing"])
+        connection.open().result(20)
+        connection.close()
+    assert [state for state, _ in connection.states] == ["connecting", "open", "closed"]
     assert any("a listener failed on session.created: KeyError('missing')" in str(each.message) for each in caught)
 
 
@@ -336,17 +336,17 @@ def test_a_fault_of_our_own_leaves_nobody_waiting(monkeypatch):
         peer.send(*wire.text_turn())
         peer.wait_until_gone()
 
-    async def commit(line):
-        await line.connection.acknowledged(line.connection.protocol.commit())
+    async def commit(connection):
+        await connection.connection.acknowledged(connection.connection.protocol.commit())
 
     with scripted(script) as address:
-        line = Line(address)
-        line.open().result(20)
-        monkeypatch.setattr(line.journal.conversation, "apply", fail)
+        connection = Line(address)
+        connection.open().result(20)
+        monkeypatch.setattr(connection.session_events.conversation, "apply", fail)
         io_loop().set_exception_handler(lambda loop, context: None)  # It is also in the loop's log.
         with pytest.raises(RemoteProtocolError, match="the session broke off: ZeroDivisionError"):
-            submit(commit(line)).result(20)
-        assert line.connection.state == "closed"
-        line.close()
+            submit(commit(connection)).result(20)
+        assert connection.connection.state == "closed"
+        connection.close()
         gc.collect()
         io_loop().set_exception_handler(None)

@@ -21,7 +21,7 @@ def of(word, wanted="assistant"):
 
 
 async def until(session, match):
-    await session._journal.watch(lambda event: match(event) or None)
+    await session._session_events.watch(lambda event: match(event) or None)
 
 
 def flags(session):

@@ -111,29 +111,29 @@ def connected(url, **options):
     return rt.RealtimeSession(backend=url, api_key="k", **settings)
 
 
-def answer_with(peer, *ladder):
+def answer_with(peer, *response_events):
     """Take a written question, and send these events for its answer."""
     peer.receive("conversation.item.create")
     request = peer.receive("response.create")
-    for each in ladder:
+    for each in response_events:
         if isinstance(each, dict) and isinstance(each.get("response"), dict):
             each["response"]["metadata"] = request["response"]["metadata"]
     return request
 
 
-def ask_all(ladders, *, session=wire.SESSION, **options):
+def ask_all(all_answers, *, session=wire.SESSION, **options):
     """Ask a server that answers each question with one of these lists of events; return the session and the replies."""
-    ladders = list(ladders)
+    all_answers = list(all_answers)
 
     def script(peer):
         peer.open(session)
-        for ladder in ladders:
-            answer_with(peer, *ladder)
-            peer.send(*ladder)
+        for response_events in all_answers:
+            answer_with(peer, *response_events)
+            peer.send(*response_events)
         peer.wait_until_gone()
 
     with scripted(script) as url, connected(url, **options) as asking:
-        return asking, [asking.ask("What time is it?").result(WAIT_S) for _ in ladders]
+        return asking, [asking.ask("What time is it?").result(WAIT_S) for _ in all_answers]
 
 
 def check_recorded(session, folder):
@@ -155,10 +155,10 @@ def test_whatever_a_field_holds_a_question_gets_its_answer(tmp_path):
         group = groups[int(peer.request.path.rpartition("=")[2])]
         peer.open()
         for number, (place, path, value) in enumerate(group, start=1):
-            ladder = exchange(number)
-            answer_with(peer, *ladder)
-            ladder[place] = changed(ladder[place], path, value)
-            peer.send(*ladder)
+            response_events = exchange(number)
+            answer_with(peer, *response_events)
+            response_events[place] = changed(response_events[place], path, value)
+            peer.send(*response_events)
         peer.wait_until_gone()
 
     wrong = []
@@ -185,9 +185,9 @@ def test_whatever_a_field_of_the_handshake_holds_the_session_opens_or_says_why()
         peer.send(handshake[0])
         peer.receive("session.update")
         peer.send(handshake[1])
-        ladder = exchange(1)
-        answer_with(peer, *ladder)
-        peer.send(*ladder)
+        response_events = exchange(1)
+        answer_with(peer, *response_events)
+        peer.send(*response_events)
         peer.wait_until_gone()
 
     with scripted(script) as url:
@@ -205,29 +205,29 @@ def without_type(events, *kinds):
     return [each for each in events if each["type"] not in kinds]
 
 
-LADDER = sorted({each["type"] for each in exchange(0)} - {"response.done"})
+EVENTS = sorted({each["type"] for each in exchange(0)} - {"response.done"})
 
 
 def test_an_answer_needs_none_of_the_events_before_its_end():
-    ladders = [without_type(exchange(number), kind) for number, kind in enumerate(LADDER)]
-    ladders += [
+    all_answers = [without_type(exchange(number), kind) for number, kind in enumerate(EVENTS)]
+    all_answers += [
         without_type(exchange(100), "response.created", "response.output_item.added", "response.content_part.added"),
         [each for each in exchange(101) if each["type"] == "response.done"],
         [each for each in exchange(102) if each["type"].endswith((".delta", "response.done"))],
     ]
-    _, replies = ask_all(ladders)
+    _, replies = ask_all(all_answers)
     assert [reply.transcript for reply in replies if reply.transcript not in (TEXT, f"{TEXT} Bye.")] == []
     assert {reply.status for reply in replies} == {"completed"}
 
 
 def test_an_answer_whose_events_come_in_any_order_is_answered():
     rng = random.Random(7)
-    ladders = []
+    all_answers = []
     for number in range(60):
-        *ladder, done = exchange(number)
-        rng.shuffle(ladder)
-        ladders.append([*ladder, done])
-    _, replies = ask_all(ladders)
+        *response_events, done = exchange(number)
+        rng.shuffle(response_events)
+        all_answers.append([*response_events, done])
+    _, replies = ask_all(all_answers)
     assert all(reply.done and reply.status == "completed" for reply in replies)
     assert len({reply.response_id for reply in replies}) == 60
 
@@ -338,9 +338,9 @@ def test_an_error_of_any_shape_is_raised_with_its_words(error):
         peer.open()
         answer_with(peer)
         peer.send({"type": "error", "error": error, "message": "overloaded"})
-        ladder = wire.audio_answer()
-        answer_with(peer, *ladder)
-        peer.send(*ladder)
+        response_events = wire.audio_answer()
+        answer_with(peer, *response_events)
+        peer.send(*response_events)
         peer.wait_until_gone()
 
     with scripted(script) as url, connected(url) as session:
@@ -350,7 +350,7 @@ def test_an_error_of_any_shape_is_raised_with_its_words(error):
 
 
 def test_halves_of_a_character_in_two_deltas_are_one_and_a_lone_half_is_marked(tmp_path):
-    def ladder(number, *deltas):
+    def response_events(number, *deltas):
         head = [
             wire.response_created(f"R{number}"),
             wire.output_added(wire.text_item(f"A{number}"), response_id=f"R{number}"),
@@ -360,7 +360,11 @@ def test_halves_of_a_character_in_two_deltas_are_one_and_a_lone_half_is_marked(t
         return [*head, *texts, wire.response_done(f"R{number}", output=[])]
 
     session, replies = ask_all(
-        [ladder(1, "Hi \ud83d", "\ude00!"), ladder(2, "Hi \ud83d", "you"), ladder(3, "Hi \ud83d")]
+        [
+            response_events(1, "Hi \ud83d", "\ude00!"),
+            response_events(2, "Hi \ud83d", "you"),
+            response_events(3, "Hi \ud83d"),
+        ]
     )
     assert [reply.transcript for reply in replies] == ["Hi \U0001f600!", "Hi \ufffdyou", "Hi \ufffd"]
     assert session.conversation.remarks == ["response.output_text.delta: half a UTF-16 pair in 'delta' became U+FFFD"]
@@ -419,11 +423,11 @@ def with_ids(events, names):
 @pytest.mark.parametrize("left_out", [(), ("response.created",), ("response.output_item.added",)])
 @pytest.mark.parametrize("names", [{"R1": "R", "R2": "R"}, {"A1": "A", "A2": "A"}])
 def test_answers_that_share_an_id_are_told_apart(names, left_out, tmp_path):
-    ladders = [
+    all_answers = [
         with_ids(without_type(wire.audio_answer(f"A{n}", response_id=f"R{n}", words=(text,)), *left_out), names)
         for n, text in ((1, "Ten past nine."), (2, "Half past four."))
     ]
-    session, replies = ask_all(ladders)
+    session, replies = ask_all(all_answers)
     assert [reply.transcript for reply in replies] == ["Ten past nine.", "Half past four."]
     assert [reply.audio.to_pcm16() for reply in replies] == [wire.PCM, wire.PCM]
     check_recorded(session, tmp_path / "saved")
@@ -436,8 +440,8 @@ def test_ends_alone_are_answers_whatever_response_they_name():
         return [[each for each in one if each["type"] == last] for one in whole]
 
     unnamed = [[changed(each, ("response", "id"), MISSING) for each in one] for one in ends("R")]
-    for ladders in (ends("R"), unnamed):
-        _, replies = ask_all(ladders)
+    for all_answers in (ends("R"), unnamed):
+        _, replies = ask_all(all_answers)
         assert [reply.transcript for reply in replies] == ["Answer 1.", "Answer 2."]
 
 
@@ -503,8 +507,8 @@ def test_what_is_nested_too_deeply_is_cut_and_the_session_can_be_recorded(tmp_pa
 def test_an_answer_that_lost_its_request_is_the_answer_where_nothing_refuses_it():
     def script(peer):
         peer.open()
-        answer_with(peer, *(ladder := wire.audio_answer("A1", response_id="R1")))
-        peer.send(*ladder)
+        answer_with(peer, *(response_events := wire.audio_answer("A1", response_id="R1")))
+        peer.send(*response_events)
         answer_with(peer)
         peer.send(*wire.audio_answer("A2", response_id="R2"))
         peer.wait_until_gone()
@@ -655,9 +659,12 @@ def get_time(zone: str) -> str:
 
 
 def test_whatever_a_call_holds_the_question_is_answered():
-    ladder = wire.call_answer()
+    response_events = wire.call_answer()
     cases = [
-        (place, *change) for place, each in enumerate(ladder) for change in changes_of(each) if change[1] is not None
+        (place, *change)
+        for place, each in enumerate(response_events)
+        for change in changes_of(each)
+        if change[1] is not None
     ]
 
     def script(peer):
@@ -684,7 +691,7 @@ def test_whatever_a_call_holds_the_question_is_answered():
                 try:
                     assert session.ask("What time is it?").result(WAIT_S).done
                 except TimeoutError:
-                    slow.append(named(ladder[case[0]], *case[1:]))
+                    slow.append(named(response_events[case[0]], *case[1:]))
                 assert session.state == "open"
     assert slow == []
 
@@ -699,8 +706,10 @@ def test_a_call_is_made_once_though_its_response_ends_twice():
 
     def script(peer):
         peer.open()
-        answer_with(peer, *(ladder := [*wire.call_answer(), wire.response_done(output=[wire.call_item("F", "{}")])]))
-        peer.send(*ladder)
+        answer_with(
+            peer, *(response_events := [*wire.call_answer(), wire.response_done(output=[wire.call_item("F", "{}")])])
+        )
+        peer.send(*response_events)
         peer.receive("conversation.item.create")
         peer.answer(peer.receive("response.create"), item_id="A2", response_id="R2")
         peer.answer(peer.read_text_question(), item_id="A3", response_id="R3")  # And nothing else was asked.

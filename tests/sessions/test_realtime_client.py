@@ -670,14 +670,14 @@ def test_an_iteration_in_a_loop_that_was_closed_is_let_go(local):
         local.note(Interrupted())
         return await first
 
-    before = len(local._journal.listeners)
+    before = len(local._session_events.listeners)
     loop = asyncio.new_event_loop()
     assert loop.run_until_complete(begin()) == Interrupted()
-    assert len(local._journal.listeners) == before + 1
+    assert len(local._session_events.listeners) == before + 1
     loop.close()
     local.note(Interrupted())  # Warnings are errors here.
     local.clear().result(WAIT_S)
-    assert len(local._journal.listeners) == before
+    assert len(local._session_events.listeners) == before
 
 
 def test_the_answer_to_a_request_is_the_server_s_event(local, question):

@@ -67,9 +67,11 @@ def test_a_session_that_expires_after_two_turns_goes_on_with_its_memory():
         reply = session.ask("What is my name?").result(WAIT_S)
         assert reply.transcript == "You said that your name is Ada."
         assert session.conversation.turns[:4] == before and len(session.conversation) == 6
-        [seam] = session.conversation.seams
-        assert seam.item_id == before[-1].item_id
-        assert seam.text.startswith("session restored after ") and seam.text.endswith(", history carried")
+        [session_break] = session.conversation.breaks
+        assert session_break.item_id == before[-1].item_id
+        assert session_break.text.startswith("session restored after ") and session_break.text.endswith(
+            ", history carried"
+        )
         assert not session.conversation.errors
         assert session.state == "open" and session.error is None
         assert session.log.types("received").count("session.created") == 2
@@ -95,7 +97,7 @@ def test_a_session_is_renewed_at_a_quiet_moment_before_its_time():
         session.listen(lambda event, elapsed_ms: event.type == "session.state" and states.append(event.state))
         assert renewed.wait(WAIT_S)
         assert session.ask("What is my name?").result(WAIT_S).transcript == "You said that your name is Ada."
-        assert session.conversation.seams[0].text.startswith("session renewed after 1 s, history carried")
+        assert session.conversation.breaks[0].text.startswith("session renewed after 1 s, history carried")
         assert "closed" not in states
 
 
@@ -120,7 +122,7 @@ def test_a_server_that_ends_sessions_early_says_when_to_renew():
         renewed = told(session, "session.renewed")
         session.ask("My name is Ada.").result(WAIT_S)
         assert renewed.wait(WAIT_S)
-        assert session.conversation.seams[0].text.startswith("session renewed after ")
+        assert session.conversation.breaks[0].text.startswith("session renewed after ")
 
 
 def test_what_is_said_while_the_session_is_renewed_is_not_lost():
@@ -184,7 +186,7 @@ def test_what_is_lost_with_the_line_is_said():
         assert reply.audio.duration_s > 0
         lost = session.conversation.turn("V")
         assert not lost.is_speaking and "before it was said to the end" in lost.transcription_error.message
-        assert "but for 1 of its 3 items, what was being said then is lost" in session.conversation.seams[0].text
+        assert "but for 1 of its 3 items, what was being said then is lost" in session.conversation.breaks[0].text
 
 
 def test_waits_grow_until_nobody_answers():
@@ -241,7 +243,9 @@ def test_a_session_that_was_closed_goes_on_when_it_is_used_again():
         session.close().result(WAIT_S)
         assert session.ask("What is my name?").result(WAIT_S).transcript.endswith("Ada.")
         session.close().result(WAIT_S)
-        assert [seam.text for seam in session.conversation.seams] == ["session opened again, history carried"]
+        assert [session_break.text for session_break in session.conversation.breaks] == [
+            "session opened again, history carried"
+        ]
 
 
 def test_without_restoring_a_new_line_knows_nothing_and_the_record_says_so():
@@ -252,7 +256,9 @@ def test_without_restoring_a_new_line_knows_nothing_and_the_record_says_so():
         reply = session.ask("What is my name?").result(WAIT_S)
         session.close().result(WAIT_S)
         assert reply.transcript == "You have not told me your name."
-        assert [seam.text for seam in session.conversation.seams] == ["session opened again, nothing carried"]
+        assert [session_break.text for session_break in session.conversation.breaks] == [
+            "session opened again, nothing carried"
+        ]
         assert [turn.text for turn in session.conversation][2] == "What is my name?"  # Behind what was not carried.
 
 
@@ -262,7 +268,7 @@ def test_a_session_begins_with_a_history():
         with RealtimeSession(**server, **TEXT, history=history) as session:
             assert words(session) == [("user", "My name is Ada."), ("assistant", "Hello, Ada.")]
             assert session.ask("What is my name?").result(WAIT_S).transcript.endswith("Ada.")
-            assert len(session.conversation) == 4 and not session.conversation.seams
+            assert len(session.conversation) == 4 and not session.conversation.breaks
         with RealtimeSession(**server, **TEXT, history=session) as other:
             assert other.ask("What is my name?").result(WAIT_S).transcript.endswith("Ada.")
             assert not {turn.item_id for turn in other.conversation} & {turn.item_id for turn in session.conversation}
@@ -294,7 +300,7 @@ def test_pictures_and_calls_are_carried():
         session.connect().result(WAIT_S)
         kinds = [turn.kind for turn in session.conversation]
         assert kinds == ["message", "function_call", "function_call_output", "message"]
-        assert session.conversation.seams[0].text == "session opened again, history carried"
+        assert session.conversation.breaks[0].text == "session opened again, history carried"
         session.close().result(WAIT_S)
 
 

@@ -7,7 +7,7 @@ import pytest
 from realtime_nb.conversation.records import Reply, Turn
 from realtime_nb.errors import SettingsError
 from realtime_nb.loop import submit
-from realtime_nb.sessions.event_log import Journal
+from realtime_nb.sessions.event_log import SessionEvents
 from realtime_nb.sessions.tool_calls import MOST_CALLS, ToolCalls
 from realtime_nb.tools import tool
 
@@ -18,12 +18,12 @@ class Desk:
     """Tools, and what is told and sent of their calls."""
 
     def __init__(self, *tools, **options):
-        self.journal = Journal()
-        self.calls = ToolCalls(self.journal, **options)
+        self.session_events = SessionEvents()
+        self.calls = ToolCalls(self.session_events, **options)
         self.definitions = self.calls.take(tools)
         self.told, self.sent = [], []
         self.has_sent = threading.Event()
-        self.journal.listen(lambda event, elapsed_ms: self.told.append(event))
+        self.session_events.listen(lambda event, elapsed_ms: self.told.append(event))
 
     async def _send(self, call_id, output):
         self.sent.append((call_id, output))
@@ -206,9 +206,9 @@ def test_calls_of_names_that_the_caller_keeps_are_the_callers():
 
 def test_no_rounds_are_too_few():
     with pytest.raises(SettingsError, match="max_tool_rounds=0 must be 1 or more"):
-        ToolCalls(Journal(), max_rounds=0)
+        ToolCalls(SessionEvents(), max_rounds=0)
 
 
 def test_no_tools_may_be_said_in_either_way():
-    calls = ToolCalls(Journal())
+    calls = ToolCalls(SessionEvents())
     assert calls.take(None) == calls.take([]) == [] and calls.functions == {}

@@ -12,7 +12,7 @@ from realtime_nb.errors import LocalProtocolError
 from realtime_nb.sessions.backend import Backend
 from realtime_nb.sessions.cascade import CascadeSession
 from realtime_nb.sessions.chat import ChatSession
-from realtime_nb.sessions.stages import Call
+from realtime_nb.sessions.stages import CallDelta
 
 WAIT_S = 30
 
@@ -127,7 +127,7 @@ class Caller:
         self.messages = messages
         for index, name in enumerate(self.rounds.pop(0) if self.rounds else ()):
             call_id = f"call_{len(self.asked)}_{index}"
-            yield Call({"index": index, "id": call_id, "function": {"name": name, "arguments": "{}"}})
+            yield CallDelta({"index": index, "id": call_id, "function": {"name": name, "arguments": "{}"}})
         if not self.rounds:
             yield "Done."
 

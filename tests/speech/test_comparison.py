@@ -3,7 +3,7 @@ import pytest
 
 from realtime_nb.errors import SettingsError
 from realtime_nb.media.clip import AudioClip
-from realtime_nb.speech.comparison import Cell, Comparison
+from realtime_nb.speech.comparison import Comparison, ComparisonCell
 from realtime_nb.views import mimebundle
 
 
@@ -14,12 +14,14 @@ def clip(seconds=0.4, frequency_hz=150.0):
 
 def comparison(first=(100.0, 110.0, 120.0), second=(150.0, 170.0, 190.0)):
     cells = [
-        Cell(system=system, clip=f"clip {number}", repeat=1, first_audio_ms=value, done_ms=2 * value, cost_usd=0.01,
-             heard="a b", wer=0.5, reply=f"<b>{system}</b>", audio=clip())
+        ComparisonCell(
+            system=system, clip=f"clip {number}", repeat=1, first_audio_ms=value, done_ms=2 * value, cost_usd=0.01,
+            heard="a b", wer=0.5, reply=f"<b>{system}</b>", audio=clip(),
+        )
         for system, values in (("fast", first), ("slow", second))
         for number, value in enumerate(values, 1)
     ]  # fmt: skip
-    failed = Cell(system="slow", clip="clip 1", repeat=2, error="<img onerror=alert(1)>")
+    failed = ComparisonCell(system="slow", clip="clip 1", repeat=2, error="<img onerror=alert(1)>")
     return Comparison([*cells, failed], {f"clip {number}": clip() for number in (1, 2, 3)}, words_only=["slow"])
 
 
@@ -57,7 +59,7 @@ def test_what_a_person_sees_says_what_each_model_got_and_what_failed():
 
 def test_where_a_price_is_not_known_the_tokens_are_told():
     cells = [
-        Cell(system="new", clip="clip 1", repeat=repeat, cost_usd=cost, tokens_in=700, tokens_out=80)
+        ComparisonCell(system="new", clip="clip 1", repeat=repeat, cost_usd=cost, tokens_in=700, tokens_out=80)
         for repeat, cost in enumerate((0.01, None))
     ]
     text = mimebundle(Comparison(cells, {"clip 1": clip()}))["text/plain"]
@@ -65,7 +67,7 @@ def test_where_a_price_is_not_known_the_tokens_are_told():
 
 
 def test_a_comparison_in_which_everything_failed_still_shows():
-    failed = Comparison([Cell(system="one", clip="clip 1", repeat=1, error="no")], {"clip 1": clip()})
+    failed = Comparison([ComparisonCell(system="one", clip="clip 1", repeat=1, error="no")], {"clip 1": clip()})
     bundle = mimebundle(failed)
     assert "0 of 1; first failure: no" in bundle["text/plain"] and "cost in all unknown" in bundle["text/plain"]
     assert "image/png" not in bundle

@@ -17,13 +17,13 @@ def recorded(folder):
 
 
 def hostile(folder):
-    ladder = [
+    events = [
         wire.session_created(model=HOSTILE),
         *wire.spoken_turn(),
         *wire.audio_answer(words=(HOSTILE,), pcm=samples.sound(600)),
         *wire.transcription(words=[HOSTILE]),
     ]
-    received = [("received", ev.decode_server(json.dumps(each))) for each in ladder]
+    received = [("received", ev.decode_server(json.dumps(each))) for each in events]
     return write(folder, [(10.0 * number, *each) for number, each in enumerate(received)])
 
 

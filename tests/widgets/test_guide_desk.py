@@ -49,4 +49,4 @@ def test_what_the_person_writes_counts_from_the_next_answer_on(session):
     assert pendings[0].result(10) is None
     until(lambda: road.sent[-1]["instructions"] == "Be brief.")
     assert session.instructions == "Be brief."
-    assert [seam.text for seam in session.conversation.seams] == ["instructions changed"]
+    assert [session_break.text for session_break in session.conversation.breaks] == ["instructions changed"]

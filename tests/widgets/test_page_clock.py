@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_nb.loop import call_soon, io_loop
-from realtime_nb.widgets.base import Exchange, PageClock, quickest
+from realtime_nb.widgets.base import ClockExchange, PageClock, quickest
 
 delays = st.floats(0.0, 500.0)
 
@@ -51,7 +51,7 @@ def page_of():
     ways=st.lists(st.tuples(delays, delays), min_size=1, max_size=8),
 )
 def test_the_error_is_never_larger_than_stated(ahead_ms, at_ms, ways):
-    exchanges = [Exchange(at_ms, float(math.floor(at_ms + up + ahead_ms)), at_ms + up + down) for up, down in ways]
+    exchanges = [ClockExchange(at_ms, float(math.floor(at_ms + up + ahead_ms)), at_ms + up + down) for up, down in ways]
     best = quickest(exchanges)
     assert abs(best.offset_ms - ahead_ms) <= best.error_ms + 1e-6
     assert best.error_ms == min(exchange.error_ms for exchange in exchanges)

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..realtime.conversation_state import Entry
+from ..realtime.conversation_state import ItemState
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class CallTool:
 class Context:
     """What a brain may know when it answers."""
 
-    entries: Sequence[Entry] = ()
-    """The conversation, oldest first; the words of a person's sound are in `Entry.said`."""
+    entries: Sequence[ItemState] = ()
+    """The conversation, oldest first; the words of a person's sound are in `ItemState.said`."""
     instructions: str = ""
     own_instructions: str | None = None
     """The instructions that were given for this response alone."""
@@ -45,7 +45,7 @@ class Context:
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property
-    def last(self) -> Entry | None:
+    def last(self) -> ItemState | None:
         """The item to answer."""
         return self.entries[-1] if self.entries else None
 

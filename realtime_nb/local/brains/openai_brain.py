@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from ...media.sentences import split_sentences
 from ...secrecy import Secret, basic, hide, split_address
 from ..api_errors import ApiError
-from ..realtime.conversation_state import Entry
+from ..realtime.conversation_state import ItemState
 from .brain import CallTool, Context, Say
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def messages_of(context: Context) -> list[Any]:
     return messages
 
 
-def _add_call(messages: list[dict[str, Any]], entry: Entry) -> None:
+def _add_call(messages: list[dict[str, Any]], entry: ItemState) -> None:
     """Add a call to the assistant's message that made it; calls made together are one message."""
     call = {
         "id": entry.call_id,

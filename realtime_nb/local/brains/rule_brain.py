@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from ..endpoints.json_fields import is_too_deep
-from ..realtime.conversation_state import Entry
+from ..realtime.conversation_state import ItemState
 from . import rules
 from .brain import CallTool, Context, Say
 from .rules import asks_about_pictures, describe, last_shown, remark_on, shown_since_answer
@@ -98,7 +98,7 @@ def _aside(context: Context) -> str | None:
     return remark_on(last.said, context.entries[:-1]) if last is not None and last.role == "user" else None
 
 
-def _results(entries: Sequence[Entry]) -> list[str]:
+def _results(entries: Sequence[ItemState]) -> list[str]:
     """Return in words what the tools have answered since anybody spoke."""
     results: list[str] = []
     for entry in reversed(entries):
@@ -150,7 +150,7 @@ def _value(value: Any) -> str:
     return "nothing" if value is None else str(value)
 
 
-def _wish(entries: Sequence[Entry], tools: Sequence[dict[str, Any]], required: str | None) -> Wish | None:
+def _wish(entries: Sequence[ItemState], tools: Sequence[dict[str, Any]], required: str | None) -> Wish | None:
     """Return the tool that the person asks for, perhaps by answering the question that was put for it."""
     messages = [entry for entry in entries if entry.role in ("user", "assistant")][-_LONGEST_CHAIN:]
     if not tools or not messages or (messages[-1].role != "user" and required is None):

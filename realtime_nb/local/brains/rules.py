@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import PictureError
 from ...media.picture import Picture
-from ..realtime.conversation_state import Entry, Part
+from ..realtime.conversation_state import ItemState, MessagePart
 
 # --- Numbers as people say them ---------------------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ _MY_NAME = re.compile(r"\bmy name is ([\w'-]+)", re.I)
 
 
 @dataclass(frozen=True)
-class Heard:
+class RuleInput:
     """What a rule may look at."""
 
     text: str
@@ -150,10 +150,10 @@ class Heard:
         return self.text[at : at + len(found)] if at >= 0 else found
 
 
-Answer = str | Callable[[Heard], str]
+Answer = str | Callable[[RuleInput], str]
 
 
-def _sum(heard: Heard) -> str:
+def _sum(heard: RuleInput) -> str:
     pieces = re.split(rf"\s*({_OPERATOR})\s*", heard.match.group("sum"))
     values = [next(iter(numbers_in(piece)), 0.0) for piece in pieces[::2]]
     names, works = zip(*(_OPERATORS[piece] for piece in pieces[1::2]), strict=True)
@@ -172,22 +172,22 @@ def _sum(heard: Heard) -> str:
     return f"{asked} is {round(values[0], 6):g}."
 
 
-def _addition(heard: Heard) -> str:
+def _addition(heard: RuleInput) -> str:
     numbers = numbers_in(heard.match.group("sum"))
     return f"{' plus '.join(f'{number:g}' for number in numbers)} is {round(sum(numbers), 6):g}."
 
 
-def _time(_: Heard) -> str:
+def _time(_: RuleInput) -> str:
     now = datetime.datetime.now()
     return f"The clock of this computer says {now.hour % 12 or 12}:{now.minute:02} {'AM' if now.hour < 12 else 'PM'}."
 
 
-def _date(_: Heard) -> str:
+def _date(_: RuleInput) -> str:
     today = datetime.date.today()
     return f"By the clock of this computer, today is {today:%A}, {today:%B} {today.day}, {today.year}."
 
 
-def _count(heard: Heard) -> str:
+def _count(heard: RuleInput) -> str:
     numbers = [int(number) for number in numbers_in(heard.match.group())]
     first, last = (numbers[0], numbers[1]) if len(numbers) > 1 else (1, numbers[0])
     if not 0 <= first <= last or last - first >= MOST_TO_COUNT or last > 999:
@@ -196,16 +196,16 @@ def _count(heard: Heard) -> str:
     return " ".join(f"{', '.join(map(in_words, line)).capitalize()}." for line in lines)
 
 
-def _spell(heard: Heard) -> str:
+def _spell(heard: RuleInput) -> str:
     word = heard.as_said(1)
     return f"{word.capitalize()}: {', '.join(letter.upper() for letter in word if letter.isalnum())}."
 
 
-def _remember(heard: Heard) -> str:
+def _remember(heard: RuleInput) -> str:
     return f"Hello, {_titled(heard.as_said(1))}. I shall remember your name as long as we talk."
 
 
-def _name_of(heard: Heard) -> str:
+def _name_of(heard: RuleInput) -> str:
     """Look for a name in what was said: the rules have no memory but the conversation."""
     for text in reversed(heard.all_heard[:-1]):
         if found := _MY_NAME.search(text[:LONGEST]):
@@ -279,7 +279,7 @@ def answer(text: str, *, said_before: str = "", heard_before: str = "", all_hear
     for pattern, says in RULES:
         match = pattern.search(plain)
         if match:
-            return says if isinstance(says, str) else says(Heard(text, match, said_before, heard_before, all_heard))
+            return says if isinstance(says, str) else says(RuleInput(text, match, said_before, heard_before, all_heard))
     return None
 
 
@@ -293,7 +293,7 @@ _CLASSIFY = re.compile(r"\b(?:classify|which of|label|category|categori[sz]e)\b"
 _QUOTED = re.compile(r"[\"“'‘](\w[\w -]*)[\"”'’]")
 
 
-def remark_on(instructions: str, entries: Sequence[Entry]) -> str | None:
+def remark_on(instructions: str, entries: Sequence[ItemState]) -> str | None:
     """Return what instructions ask for about a conversation; `None` if they ask for nothing of the kind.
 
     `instructions`: e.g. "Give this conversation a title", "Summarise what was said", ``Classify it as "sales" or
@@ -347,9 +347,9 @@ def asks_about_pictures(said: str) -> bool:
     return _ASKS.search(said.lower()) is not None
 
 
-def shown_since_answer(entries: Sequence[Entry]) -> list[Part]:
+def shown_since_answer(entries: Sequence[ItemState]) -> list[MessagePart]:
     """Return the pictures that were shown since the last answer."""
-    shown: list[Part] = []
+    shown: list[MessagePart] = []
     for entry in reversed(entries):
         if entry.role == "assistant" or entry.type != "message":
             break
@@ -357,13 +357,13 @@ def shown_since_answer(entries: Sequence[Entry]) -> list[Part]:
     return shown
 
 
-def last_shown(entries: Sequence[Entry]) -> list[Part]:
+def last_shown(entries: Sequence[ItemState]) -> list[MessagePart]:
     """Return the last picture of the conversation, if there is one."""
     shown = [part for entry in entries for part in entry.parts if part.type == "input_image"]
     return shown[-1:]
 
 
-def describe(parts: Sequence[Part]) -> str:
+def describe(parts: Sequence[MessagePart]) -> str:
     """Say what can honestly be told of pictures: of the last one, and how many there are."""
     last = parts[-1]
     if not last.image_url:

@@ -25,7 +25,7 @@ SENTENCES = (
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Repetition:
     """How a repetition went, word by word."""
 
     missed: list[str]
@@ -46,7 +46,7 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"[\w']+", text.lower())
 
 
-def compare(sentence: str, heard: str) -> Comparison:
+def compare(sentence: str, heard: str) -> Repetition:
     """Align the words that were heard with those of a sentence."""
     wanted, given = words_of(sentence), words_of(heard)
     missed: list[str] = []
@@ -55,7 +55,7 @@ def compare(sentence: str, heard: str) -> Comparison:
         if kind != "equal":
             missed += wanted[start:stop]
             added += given[from_:to]
-    return Comparison(missed, added, len(wanted))
+    return Repetition(missed, added, len(wanted))
 
 
 class ScriptBrain:
@@ -110,7 +110,7 @@ class ScriptBrain:
         return next((known for known in self.vocabulary if found and cut and known.startswith(cut)), None)
 
 
-def _verdict(result: Comparison, heard: str) -> str:
+def _verdict(result: Repetition, heard: str) -> str:
     if not heard:
         return "I did not hear any words."
     if not result.missed:

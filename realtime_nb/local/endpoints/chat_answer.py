@@ -21,7 +21,7 @@ from ...media.clip import WIRE_SAMPLE_RATE
 from ...media.sentences import split_sentences
 from ..brains.brain import Brain, CallTool, Say
 from ..realtime.conversation_state import new_id
-from ..realtime.responder import Voice, deltas
+from ..realtime.responder import TextToSpeech, deltas
 from ..realtime.session import Parts
 from ..realtime.usage import OUTPUT_MS_PER_TOKEN, text_tokens
 from .chat_request import ChatAudioStore, ChatRequest
@@ -34,21 +34,21 @@ _BYTES_PER_MS = WIRE_SAMPLE_RATE * 2 // 1000
 
 
 @dataclass(frozen=True)
-class Words:
+class WordsPiece:
     """More of the text, or of the transcript."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Sound:
+class SoundPiece:
     """More of the sound."""
 
     pcm: bytes
 
 
 @dataclass(frozen=True)
-class Call:
+class CallPiece:
     """A call of a tool."""
 
     index: int
@@ -66,17 +66,17 @@ class Call:
         }
 
 
-Piece = Words | Sound | Call
+Piece = WordsPiece | SoundPiece | CallPiece
 
 
 class ChatAnswer:
     """An answer, and what it has come to so far."""
 
-    def __init__(self, request: ChatRequest, brain: Brain, voice: Voice):
+    def __init__(self, request: ChatRequest, brain: Brain, voice: TextToSpeech):
         self.id = f"chatcmpl-{new_id('x')[2:]}"
         self.audio_id = new_id("audio")
         self.text = ""
-        self.calls: list[Call] = []
+        self.calls: list[CallPiece] = []
         self._request = request
         self._brain = brain
         self._voice = voice
@@ -113,9 +113,9 @@ class ChatAnswer:
                             self._is_cut = True
                             return
 
-    def _call(self, action: CallTool) -> Call:
+    def _call(self, action: CallTool) -> CallPiece:
         arguments = action.arguments if isinstance(action.arguments, str) else json.dumps(action.arguments)
-        call = Call(len(self.calls), new_id("call"), action.name, arguments)
+        call = CallPiece(len(self.calls), new_id("call"), action.name, arguments)
         self.calls.append(call)
         return call
 
@@ -124,14 +124,14 @@ class ChatAnswer:
             apart = self.text and not self.text[-1].isspace()
             for delta in deltas(f" {sentence}" if apart else sentence):
                 self.text += delta
-                yield Words(delta)
+                yield WordsPiece(delta)
             if self._request.has_audio:
                 spoken = self._voice.speak(sentence, voice=self._request.voice)
                 async with contextlib.aclosing(spoken):
                     async for piece in spoken:
                         if piece.pcm:
                             self._spoken_bytes += len(piece.pcm)
-                            yield Sound(piece.pcm)
+                            yield SoundPiece(piece.pcm)
 
     @property
     def _written(self) -> str:
@@ -175,7 +175,7 @@ class ChatEndpoint:
         answer = ChatAnswer(wanted, brain, self._parts.voice)
         if wanted.is_stream:
             return await stream(self._chunks(wanted, answer), ends_with_done=True)
-        pcm = b"".join([piece.pcm async for piece in answer.pieces() if isinstance(piece, Sound)])
+        pcm = b"".join([piece.pcm async for piece in answer.pieces() if isinstance(piece, SoundPiece)])
         expires_at = self._keep(wanted, answer)
         content = await asyncio.to_thread(_whole, wanted, answer, pcm, expires_at)
         return Response(content, media_type="application/json")
@@ -238,21 +238,21 @@ class ChatEndpoint:
 
 def _opening(wanted: ChatRequest, answer: ChatAnswer, piece: Piece) -> dict[str, Any]:
     """Return what the first chunk says of an answer that begins with `piece`."""
-    if not isinstance(piece, Words):
+    if not isinstance(piece, WordsPiece):
         return {}
     return {"audio": {"id": answer.audio_id}} if wanted.has_audio else {"content": ""}
 
 
 def _deltas(wanted: ChatRequest, piece: Piece) -> Iterator[dict[str, Any]]:
-    if isinstance(piece, Sound):
+    if isinstance(piece, SoundPiece):
         yield {"audio": {"data": base64.b64encode(piece.pcm).decode()}}
-    elif isinstance(piece, Words):
+    elif isinstance(piece, WordsPiece):
         yield {"audio": {"transcript": piece.text}} if wanted.has_audio else {"content": piece.text}
     else:
         yield from _call_deltas(piece)
 
 
-def _call_deltas(call: Call) -> Iterator[dict[str, Any]]:
+def _call_deltas(call: CallPiece) -> Iterator[dict[str, Any]]:
     yield {"tool_calls": [{"index": call.index, **call.as_json, "function": {"name": call.name, "arguments": ""}}]}
     for arguments in deltas(call.arguments) or [call.arguments]:
         yield {"tool_calls": [{"index": call.index, "function": {"arguments": arguments}}]}

@@ -12,10 +12,10 @@ from typing import Any
 from ...media.picture import picture_tokens
 from ..api_errors import ApiError, invalid_type, invalid_value, missing_parameter, unsupported_value
 from ..brains.brain import Context
-from ..realtime.conversation_state import Entry, Part, new_id, picture_part
+from ..realtime.conversation_state import ItemState, MessagePart, new_id, picture_part
 from ..realtime.session_settings import check_tool_choice, check_tools
 from ..realtime.usage import text_tokens, unit_of_entry
-from ..recognition.utterances import Recording
+from ..recognition.utterances import DecodedFile
 from .encoding import decode_base64
 from .json_fields import Fields, model_of, without_nulls
 from .speech import voice_of
@@ -33,8 +33,8 @@ class Messages:
     """What the messages hold."""
 
     instructions: str = ""
-    entries: list[Entry] = field(default_factory=list)
-    recordings: list[tuple[Part, Recording]] = field(default_factory=list)
+    entries: list[ItemState] = field(default_factory=list)
+    recordings: list[tuple[MessagePart, DecodedFile]] = field(default_factory=list)
     """Sound whose words are to be recognised."""
 
 
@@ -99,30 +99,32 @@ class _Reader:
                 param=self._param,
             )
 
-    def _add(self, role: str, parts: list[Part]) -> None:
-        self.messages.entries.append(Entry(new_id("item"), "message", role=role, parts=parts))
+    def _add(self, role: str, parts: list[MessagePart]) -> None:
+        self.messages.entries.append(ItemState(new_id("item"), "message", role=role, parts=parts))
 
-    def _user_parts(self, message: Fields) -> list[Part]:
+    def _user_parts(self, message: Fields) -> list[MessagePart]:
         if not isinstance(message.data.get("content"), list):
-            return [Part("input_text", _text(message))]
+            return [MessagePart("input_text", _text(message))]
         return [self._user_part(part) for part in message.objects("content")]
 
-    def _user_part(self, part: Fields) -> Part:
+    def _user_part(self, part: Fields) -> MessagePart:
         kind = part.one_of("type", _USER_PARTS)
         if kind == "text":
-            return Part("input_text", part.text("text"))
+            return MessagePart("input_text", part.text("text"))
         if kind == "image_url":
             image = part.fields("image_url")
             url, detail = image.text("url"), image.text("detail", None)
             if url.startswith(("http://", "https://")):
                 # Only a text model behind this server would fetch it; how large it is nobody here knows.
-                return Part("input_image", image_url=url, detail=detail, image_tokens=picture_tokens(1, 1, "low"))
+                return MessagePart(
+                    "input_image", image_url=url, detail=detail, image_tokens=picture_tokens(1, 1, "low")
+                )
             return picture_part(url, detail, image.at("url"))
         sound = part.fields("input_audio")
         sound.one_of("format", _SPEECH_FORMATS)
         where = sound.at("data")
-        recording = Recording.read(decode_base64(sound.text("data"), where), where)
-        spoken = Part("input_audio", duration_ms=recording.duration_ms)
+        recording = DecodedFile.read(decode_base64(sound.text("data"), where), where)
+        spoken = MessagePart("input_audio", duration_ms=recording.duration_ms)
         self.messages.recordings.append((spoken, recording))
         return spoken
 
@@ -130,19 +132,19 @@ class _Reader:
         if message.has("audio"):
             self._add("assistant", [self._spoken_part(message.fields("audio"))])
         elif message.has("content"):
-            self._add("assistant", [Part("output_text", _text(message))])
+            self._add("assistant", [MessagePart("output_text", _text(message))])
         elif not message.has("tool_calls"):
             raise invalid_type(message.at("content"), "a string or an array", None)
         self._param = message.at("tool_calls")
         for call in message.objects("tool_calls", ()):
             call.one_of("type", ("function",))
             function = call.fields("function")
-            entry = Entry(new_id("item"), "function_call", call_id=call.text("id"))
+            entry = ItemState(new_id("item"), "function_call", call_id=call.text("id"))
             entry.name, entry.arguments = function.text("name"), function.text("arguments")
             self.messages.entries.append(entry)
             self._unanswered.append(entry.call_id)
 
-    def _spoken_part(self, audio: Fields) -> Part:
+    def _spoken_part(self, audio: Fields) -> MessagePart:
         audio_id = audio.text("id")
         said = self._find(audio_id)
         if said is None:
@@ -152,7 +154,7 @@ class _Reader:
                 code="audio_not_found",
                 param=audio.at("id"),
             )
-        return Part("output_audio", said.transcript, duration_ms=said.duration_ms)
+        return MessagePart("output_audio", said.transcript, duration_ms=said.duration_ms)
 
     def _read_result(self, message: Fields) -> None:
         call_id = message.text("tool_call_id")
@@ -162,7 +164,7 @@ class _Reader:
                 "messages with role 'tool' must be a response to a preceding message with 'tool_calls'",
             )
         self._unanswered.remove(call_id)
-        output = Entry(new_id("item"), "function_call_output", call_id=call_id, output=_text(message))
+        output = ItemState(new_id("item"), "function_call_output", call_id=call_id, output=_text(message))
         self.messages.entries.append(output)
 
 

@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ...media.clip import WIRE_SAMPLE_RATE
 from ..api_errors import ApiError, unsupported_value
-from ..realtime.responder import Voice
+from ..realtime.responder import TextToSpeech
 from ..realtime.usage import OUTPUT_MS_PER_TOKEN, text_tokens
 from ..synthesis.synthesizer import VOICES
 from .encoding import encode, stream
@@ -97,7 +97,7 @@ def voice_of(fields: Fields) -> str:
 class SpeechEndpoint:
     """The endpoint."""
 
-    def __init__(self, voice: Voice):
+    def __init__(self, voice: TextToSpeech):
         self._voice = voice
 
     async def post(self, request: Request) -> Response:

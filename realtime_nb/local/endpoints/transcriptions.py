@@ -16,8 +16,8 @@ from ..brains.brain import Brain
 from ..realtime.hearing import SpeechRecognizer
 from ..realtime.responder import deltas
 from ..realtime.usage import transcription_usage
-from ..recognition.decoder import Word
-from ..recognition.utterances import Recording
+from ..recognition.decoder import DecodedWord
+from ..recognition.utterances import DecodedFile
 from .encoding import stream
 from .http_body import Form, json_response, parse_form, read_body, require_content_type
 from .json_fields import model_of
@@ -38,11 +38,11 @@ class Cue:
     text: str
 
 
-def cues_of(segments: Iterable[Sequence[Word]]) -> list[Cue]:
+def cues_of(segments: Iterable[Sequence[DecodedWord]]) -> list[Cue]:
     """Return the cues that show `segments` of words; none reaches over the end of a segment."""
     cues = []
     for segment in segments:
-        shown: list[Word] = []
+        shown: list[DecodedWord] = []
         for word in segment:
             if shown and (
                 len(" ".join([*(each.text for each in shown), word.text])) > MOST_CHARACTERS
@@ -56,7 +56,7 @@ def cues_of(segments: Iterable[Sequence[Word]]) -> list[Cue]:
     return cues
 
 
-def _cue(words: Sequence[Word]) -> Cue:
+def _cue(words: Sequence[DecodedWord]) -> Cue:
     return Cue(words[0].start_ms, words[-1].end_ms, " ".join(word.text for word in words))
 
 
@@ -96,7 +96,7 @@ class Segment:
 
     start_ms: int
     end_ms: int
-    words: Sequence[Word]
+    words: Sequence[DecodedWord]
 
     @property
     def text(self) -> str:
@@ -108,7 +108,7 @@ class Segment:
 class TranscriptionRequest:
     """What a client wants to have written down."""
 
-    recording: Recording
+    recording: DecodedFile
     model: str
     format: str
     hints: list[str]
@@ -145,7 +145,7 @@ class TranscriptionRequest:
             hints=[hint for hint in (fields.text("prompt", ""), *form.all("keywords")) if hint],
             granularities=_granularities(form, form_of_answer),
             is_stream=is_stream,
-            recording=Recording.read(form.file("file"), "file"),
+            recording=DecodedFile.read(form.file("file"), "file"),
         )
 
 
@@ -213,7 +213,7 @@ class TranscriptionEndpoint:
             async with self._one:
                 heard = await self._recognizer.listen(utterance.pcm, expected)
             start = utterance.start_ms
-            words = [Word(word.text, start + word.start_ms, start + word.end_ms) for word in heard.words]
+            words = [DecodedWord(word.text, start + word.start_ms, start + word.end_ms) for word in heard.words]
             if words:
                 yield Segment(start, utterance.end_ms, words)
 

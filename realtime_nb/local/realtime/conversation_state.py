@@ -35,7 +35,7 @@ def new_id(kind: str) -> str:
 
 
 @dataclass
-class Part:
+class MessagePart:
     """One part of a message."""
 
     type: str
@@ -77,14 +77,14 @@ class Part:
 
 
 @dataclass
-class Entry:
+class ItemState:
     """One item of the conversation."""
 
     id: str
     type: str
     status: str = "completed"
     role: str = ""
-    parts: list[Part] = field(default_factory=list)
+    parts: list[MessagePart] = field(default_factory=list)
     name: str = ""
     call_id: str = ""
     arguments: str = ""
@@ -114,16 +114,16 @@ class ConversationState:
 
     def __init__(self) -> None:
         self.id = new_id("conv")
-        self._entries: list[Entry] = []
+        self._entries: list[ItemState] = []
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[ItemState]:
         return iter(self._entries)
 
-    def find(self, item_id: str) -> Entry | None:
+    def find(self, item_id: str) -> ItemState | None:
         """Return the item, if it is there."""
         return next((entry for entry in reversed(self._entries) if entry.id == item_id), None)
 
-    def add(self, entry: Entry, previous_item_id: str | None = None) -> str | None:
+    def add(self, entry: ItemState, previous_item_id: str | None = None) -> str | None:
         """Put an item after `previous_item_id` ("root": first; `None`: last).
 
         Raises `ApiError` if the id is taken, or the previous item is not there.
@@ -173,7 +173,7 @@ class ConversationState:
         part.duration_ms = audio_end_ms
         entry.revision += 1
 
-    def _known(self, item_id: str, verb: str, param: str) -> Entry:
+    def _known(self, item_id: str, verb: str, param: str) -> ItemState:
         entry = self.find(item_id)
         if entry is None:
             verbs = {"create": "creating", "delete": "deleting", "retrieve": "retrieving", "truncate": "truncating"}
@@ -196,7 +196,7 @@ class ConversationState:
             part.pcm, part.image_url = b"", ""
 
 
-def _heard_until(part: Part, audio_end_ms: float) -> int:
+def _heard_until(part: MessagePart, audio_end_ms: float) -> int:
     """Return how much of a voice's text had begun to be spoken at a time."""
     unheard = [index for index, start_ms in part.words if start_ms >= audio_end_ms]
     if unheard:
@@ -209,7 +209,7 @@ def _heard_until(part: Part, audio_end_ms: float) -> int:
     return max(part.spoken, end.end() if end else last)
 
 
-def entry_of(item: Item, *, path: str = "item", decode_audio: Any = bytes) -> Entry:
+def entry_of(item: Item, *, path: str = "item", decode_audio: Any = bytes) -> ItemState:
     """Make an entry of an item that a client sent.
 
     Raises `ApiError` if the API would not take the item.
@@ -217,7 +217,7 @@ def entry_of(item: Item, *, path: str = "item", decode_audio: Any = bytes) -> En
     item_id = item.id if isinstance(item.id, str) else new_id("item")
     if not _ID.fullmatch(item_id):
         raise invalid_value(f"{path}.id", "ids are up to 64 letters, digits, '_' or '-'")
-    entry = Entry(id=item_id, type=item.type)
+    entry = ItemState(id=item_id, type=item.type)
     if item.type == "message":
         _fill_message(entry, item, path, decode_audio)
     elif item.type == "function_call":
@@ -237,7 +237,7 @@ def entry_of(item: Item, *, path: str = "item", decode_audio: Any = bytes) -> En
 _ITEM_TYPES = ("message", "function_call", "function_call_output")
 
 
-def _fill_message(entry: Entry, item: Item, path: str, decode_audio: Any) -> None:
+def _fill_message(entry: ItemState, item: Item, path: str, decode_audio: Any) -> None:
     entry.role = _required(item.role, f"{path}.role")
     if entry.role not in _CONTENT_TYPES:
         raise invalid_value(f"{path}.role", f"'{entry.role}' is not one of {_quoted(_CONTENT_TYPES)}")
@@ -253,20 +253,20 @@ def _fill_message(entry: Entry, item: Item, path: str, decode_audio: Any) -> Non
         entry.parts.append(_part_of(content, at, decode_audio))
 
 
-def _part_of(content: Content, at: str, decode_audio: Any) -> Part:
+def _part_of(content: Content, at: str, decode_audio: Any) -> MessagePart:
     if content.type == "input_image":
         detail = content.detail if isinstance(content.detail, str) else None
         return picture_part(_required(content.image_url, f"{at}.image_url"), detail, f"{at}.image_url")
     if content.type != "input_audio":
-        return Part(content.type, text=_required(content.text, f"{at}.text"))
+        return MessagePart(content.type, text=_required(content.text, f"{at}.text"))
     if not isinstance(content.audio, bytes):
         raise missing_parameter(f"{at}.audio")
     pcm = decode_audio(content.audio)
     text = content.transcript if isinstance(content.transcript, str) else ""
-    return Part(content.type, text=text, pcm=pcm, duration_ms=len(pcm) / PCM_BYTES_PER_MS)
+    return MessagePart(content.type, text=text, pcm=pcm, duration_ms=len(pcm) / PCM_BYTES_PER_MS)
 
 
-def picture_part(url: str, detail: str | None, at: str) -> Part:
+def picture_part(url: str, detail: str | None, at: str) -> MessagePart:
     """Make a part of a picture in a data URL; raises `ApiError` if there is none in it."""
     if detail not in (None, *DETAILS):
         raise invalid_value(at.replace("image_url", "detail"), f"'{detail}' is not one of {_quoted(DETAILS)}")
@@ -278,7 +278,7 @@ def picture_part(url: str, detail: str | None, at: str) -> Part:
             code="invalid_image_url",
             param=at,
         ) from None
-    return Part("input_image", image_url=url, detail=detail, image_tokens=picture.tokens)
+    return MessagePart("input_image", image_url=url, detail=detail, image_tokens=picture.tokens)
 
 
 def _required(value: Any, path: str) -> str:

@@ -12,7 +12,7 @@ from ...protocol import events
 from ...protocol.items import ErrorDetail
 from ..api_errors import ApiError
 from ..recognition.recognizer import Recognition
-from .conversation_state import Entry, Part
+from .conversation_state import ItemState, MessagePart
 from .responder import obfuscation
 from .session_settings import SessionSettings
 from .usage import transcription_usage
@@ -88,11 +88,13 @@ class Hearing:
         expected = await asyncio.shield(self._expecting) if self._expecting else None
         return await self._recognizer.recognize(pcm16k, expected)
 
-    def hear(self, entry: Entry, part: Part, *, announce: bool, guess: asyncio.Task[str] | None = None) -> None:
+    def hear(
+        self, entry: ItemState, part: MessagePart, *, announce: bool, guess: asyncio.Task[str] | None = None
+    ) -> None:
         """Recognise a part's sound."""
         self._hearings[entry.id] = self._spawn(self._hear(entry, part, announce, guess))
 
-    async def heard(self, entries: Iterable[Entry]) -> None:
+    async def heard(self, entries: Iterable[ItemState]) -> None:
         """Wait until the words of all entries are known.
 
         Raises `ApiError` if the recogniser had no room for one of them. It is raised once: the answers after that do
@@ -114,7 +116,7 @@ class Hearing:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _hear(self, entry: Entry, part: Part, announce: bool, guess: asyncio.Task[str] | None) -> None:
+    async def _hear(self, entry: ItemState, part: MessagePart, announce: bool, guess: asyncio.Task[str] | None) -> None:
         model = self._model
         try:
             part.heard = await (guess or self.guess(_at_16k(part)))
@@ -132,7 +134,7 @@ class Hearing:
         if announce:
             self._announce(entry, part, model)
 
-    def _announce(self, entry: Entry, part: Part, model: str | None) -> None:
+    def _announce(self, entry: ItemState, part: MessagePart, model: str | None) -> None:
         part.text = part.heard or ""
         part.transcribed = True
         completed = "conversation.item.input_audio_transcription.completed"
@@ -143,7 +145,7 @@ class Hearing:
         usage = transcription_usage(model, part.duration_ms, part.text)
         self._emit(events.ConversationItemInputAudioTranscriptionCompleted(**ids, transcript=part.text, usage=usage))
 
-    def _announce_failure(self, entry: Entry, error: ErrorDetail) -> None:
+    def _announce_failure(self, entry: ItemState, error: ErrorDetail) -> None:
         self._emit(events.ConversationItemInputAudioTranscriptionFailed(item_id=entry.id, content_index=0, error=error))
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -159,5 +161,5 @@ class Hearing:
             del self._hearings[item_id]
 
 
-def _at_16k(part: Part) -> bytes:
+def _at_16k(part: MessagePart) -> bytes:
     return Resampler(part.sample_rate, 16_000).process(bytes(part.pcm), last=True)

@@ -12,7 +12,7 @@ from ...media.g711 import decode_alaw, decode_ulaw
 from ...protocol import events
 from ..api_errors import ApiError, invalid_value
 from ..recognition.turn_detection import Quiet, Speaking, SpeechStarted, SpeechStopped, TurnDetector, TurnEvent
-from .conversation_state import PCM_BYTES_PER_MS, ConversationState, Entry, Part, new_id
+from .conversation_state import PCM_BYTES_PER_MS, ConversationState, ItemState, MessagePart, new_id
 from .hearing import Hearing
 from .outbox import Outbox
 from .session_settings import SessionSettings
@@ -254,12 +254,12 @@ class SessionInput:
             self._detector.hint(guess.result())
 
     def _add(self, pcm: bytes, item_id: str, guess: asyncio.Task[str] | None = None) -> None:
-        part = Part("input_audio", pcm=pcm, duration_ms=len(pcm) / PCM_BYTES_PER_MS)
-        entry = Entry(item_id, "message", role="user", parts=[part])
+        part = MessagePart("input_audio", pcm=pcm, duration_ms=len(pcm) / PCM_BYTES_PER_MS)
+        entry = ItemState(item_id, "message", role="user", parts=[part])
         self._announce(entry)
         self._hearing.hear(entry, part, announce=self._settings.transcription is not None, guess=guess)
 
-    def _announce(self, entry: Entry) -> None:
+    def _announce(self, entry: ItemState) -> None:
         previous = self._conversation.add(entry)
         self._outbox.put(events.InputAudioBufferCommitted(item_id=entry.id, previous_item_id=previous))
         item = entry.item()
@@ -284,8 +284,8 @@ class SessionInput:
 
     def _take_turn(self, timeout_ms: int) -> None:
         end_ms = round(self._buffer.total_ms)
-        entry = Entry(new_id("item"), "message", role="user", is_silence=True)
-        entry.parts.append(Part("input_audio", heard=""))
+        entry = ItemState(new_id("item"), "message", role="user", is_silence=True)
+        entry.parts.append(MessagePart("input_audio", heard=""))
         self._outbox.put(
             events.InputAudioBufferTimeoutTriggered(
                 audio_start_ms=max(0, end_ms - timeout_ms), audio_end_ms=end_ms, item_id=entry.id

@@ -18,7 +18,7 @@ from ...protocol.items import Content, Response, StatusDetails
 from ..api_errors import ApiError
 from ..brains.brain import Brain, CallTool, Context, Say
 from ..synthesis.synthesizer import Speech
-from .conversation_state import ConversationState, Entry, Part, new_id
+from .conversation_state import ConversationState, ItemState, MessagePart, new_id
 from .session_settings import ResponseSettings
 from .usage import OUTPUT_MS_PER_TOKEN, text_tokens
 
@@ -37,13 +37,13 @@ def obfuscation(delta: str) -> str:
     return secrets.token_hex(_OBFUSCATED_LENGTH // 2)[: _OBFUSCATED_LENGTH - len(delta) % _OBFUSCATED_LENGTH]
 
 
-class Ladder:
+class ResponseEvents:
     """One response's events."""
 
     def __init__(self, emit: Emit, settings: ResponseSettings, conversation: ConversationState | None = None):
         self.id = new_id("resp")
         self.settings = settings
-        self.entries: list[Entry] = []
+        self.entries: list[ItemState] = []
         self.is_over = False
         self._emit = emit
         self._conversation = conversation
@@ -87,7 +87,7 @@ class Ladder:
 
     def call(self, name: str, arguments: str) -> None:
         """Call a function of the client's."""
-        entry = Entry(new_id("item"), "function_call", "in_progress", name=name, call_id=new_id("call"))
+        entry = ItemState(new_id("item"), "function_call", "in_progress", name=name, call_id=new_id("call"))
         index = self._add(entry)
         step = max(16, len(arguments) // 50)
         for start in range(0, len(arguments), step):
@@ -118,24 +118,24 @@ class Ladder:
         return sum(part.duration_ms for entry in self.entries for part in entry.parts)
 
     @property
-    def open_part(self) -> Part | None:
+    def open_part(self) -> MessagePart | None:
         """The part that the next delta goes to, if there is one."""
         entry = self.entries[-1] if self.entries else None
         return entry.parts[0] if entry and entry.parts else None
 
-    def _open(self, kind: str) -> tuple[int, Entry, Part]:
+    def _open(self, kind: str) -> tuple[int, ItemState, MessagePart]:
         """Return the last message if it can go on, else begin one."""
         if self.entries and self.entries[-1].type == "message":
             entry = self.entries[-1]
             return len(self.entries) - 1, entry, entry.parts[0]
-        entry = Entry(new_id("item"), "message", "in_progress", "assistant")
+        entry = ItemState(new_id("item"), "message", "in_progress", "assistant")
         index = self._add(entry)
-        part = Part(kind)
+        part = MessagePart(kind)
         entry.parts.append(part)
         self._emit(events.ResponseContentPartAdded(**self._at(index, entry), part=_shown(part)))
         return index, entry, part
 
-    def _add(self, entry: Entry) -> int:
+    def _add(self, entry: ItemState) -> int:
         index = len(self.entries)
         self.entries.append(entry)
         self._emit(events.ResponseOutputItemAdded(response_id=self.id, output_index=index, item=entry.item()))
@@ -144,7 +144,7 @@ class Ladder:
             self._emit(events.ConversationItemAdded(item=entry.item(), previous_item_id=previous))
         return index
 
-    def _close(self, index: int, entry: Entry) -> None:
+    def _close(self, index: int, entry: ItemState) -> None:
         for part in entry.parts:
             at = self._at(index, entry)
             if part.type == "output_audio":
@@ -164,10 +164,10 @@ class Ladder:
             self._emit(events.ConversationItemDone(item=entry.item(), previous_item_id=previous))
         self._emit(events.ResponseOutputItemDone(response_id=self.id, output_index=index, item=entry.item()))
 
-    def _at(self, index: int, entry: Entry) -> dict[str, Any]:
+    def _at(self, index: int, entry: ItemState) -> dict[str, Any]:
         return {"response_id": self.id, "item_id": entry.id, "output_index": index, "content_index": 0}
 
-    def _call_at(self, index: int, entry: Entry) -> dict[str, Any]:
+    def _call_at(self, index: int, entry: ItemState) -> dict[str, Any]:
         return {"response_id": self.id, "item_id": entry.id, "output_index": index, "call_id": entry.call_id}
 
     def _response(
@@ -188,7 +188,7 @@ class Ladder:
         )
 
 
-def _shown(part: Part) -> Content:
+def _shown(part: MessagePart) -> Content:
     """Return a part as ``content_part`` events name it: "audio" and "text"."""
     if part.type == "output_audio":
         return Content(type="audio", transcript=part.text)
@@ -207,7 +207,7 @@ _FEW_WORDS = re.compile(r"\s*(?:\S+\s*){1,3}")
 _ENCODERS = {"audio/pcmu": encode_ulaw, "audio/pcma": encode_alaw}
 
 
-class Voice(Protocol):
+class TextToSpeech(Protocol):
     """What speaks; `realtime_nb.local.synthesis.synthesizer.Synthesizer` does."""
 
     def speak(
@@ -235,15 +235,15 @@ class Responder:
     def __init__(
         self,
         *,
-        ladder: Ladder,
+        response_events: ResponseEvents,
         context: Callable[[], Awaitable[Context]],
         brain: Brain,
-        voice: Voice,
-        usage: Callable[[Ladder], dict[str, Any]],
+        voice: TextToSpeech,
+        usage: Callable[[ResponseEvents], dict[str, Any]],
         room: Callable[[], Awaitable[None]],
         on_done: Callable[[Responder], None],
     ):
-        self.ladder = ladder
+        self.response_events = response_events
         self._context = context
         self._brain = brain
         self._voice = voice
@@ -256,18 +256,20 @@ class Responder:
     @property
     def id(self) -> str:
         """The response's id."""
-        return self.ladder.id
+        return self.response_events.id
 
     @property
     def unplayed_s(self) -> float:
         """How much longer a client plays that began when the first sound was sent."""
         if self._first_audio_at is None:
             return 0.0
-        return max(0.0, self._first_audio_at + self.ladder.spoken_ms / 1000 - asyncio.get_running_loop().time())
+        return max(
+            0.0, self._first_audio_at + self.response_events.spoken_ms / 1000 - asyncio.get_running_loop().time()
+        )
 
     def start(self) -> None:
         """Begin; goes on by itself."""
-        self.ladder.create()
+        self.response_events.create()
         self._task = asyncio.create_task(self._run())
 
     def cancel(self, reason: str) -> None:
@@ -275,7 +277,7 @@ class Responder:
 
         `reason`: one of "turn_detected", "client_cancelled".
         """
-        if not self.ladder.is_over:
+        if not self.response_events.is_over:
             self._finish("cancelled", StatusDetails(type="cancelled", reason=reason))
         self.abandon()
 
@@ -306,45 +308,45 @@ class Responder:
             self._fail({"type": "server_error", "code": None, "message": message})
 
     def _fail(self, error: dict[str, Any]) -> None:
-        if not self.ladder.is_over:
+        if not self.response_events.is_over:
             self._finish("failed", StatusDetails(type="failed", error=error))
 
     def _finish(self, status: Status, details: StatusDetails | None = None) -> None:
-        self.ladder.finish(status, self._usage(self.ladder), details)
+        self.response_events.finish(status, self._usage(self.response_events), details)
         self._on_done(self)
 
     async def _do(self, action: Say | CallTool) -> None:
         if isinstance(action, CallTool):
             arguments = action.arguments if isinstance(action.arguments, str) else json.dumps(action.arguments)
-            self.ladder.call(action.name, arguments)
+            self.response_events.call(action.name, arguments)
             self._check_length()
             return
-        say = self._say if self.ladder.settings.output_modalities == ["audio"] else self._write
+        say = self._say if self.response_events.settings.output_modalities == ["audio"] else self._write
         for sentence in split_sentences(action.text.strip()):
             if sentence.strip():
                 await say(self._joined(sentence.strip()))
 
     def _joined(self, sentence: str) -> str:
-        part = self.ladder.open_part
+        part = self.response_events.open_part
         apart = part is not None and part.text and not part.text[-1].isspace() and not sentence[0].isspace()
         return f" {sentence}" if apart else sentence
 
     async def _write(self, sentence: str) -> None:
         for delta in deltas(sentence):
             await self._room()
-            self.ladder.text(delta)
+            self.response_events.text(delta)
             self._check_length()
             await asyncio.sleep(0)
 
     async def _say(self, sentence: str) -> None:
         """Send a sentence's words, then its sound."""
-        settings = self.ladder.settings
+        settings = self.response_events.settings
         encode = _ENCODERS.get(settings.output_format["type"], bytes)
         sample_rate = 24_000 if encode is bytes else 8_000
-        part = self.ladder.open_part
+        part = self.response_events.open_part
         from_index, from_ms = (len(part.text), part.duration_ms) if part else (0, 0.0)
         for delta in deltas(sentence):
-            self.ladder.transcript(delta)
+            self.response_events.transcript(delta)
         pieces = self._voice.speak(sentence, voice=settings.voice, speed=settings.speed, sample_rate=sample_rate)
         async with contextlib.aclosing(pieces):
             async for piece in pieces:
@@ -353,9 +355,9 @@ class Responder:
                 await self._room()
                 await self._pace()
                 words = [(from_index + index, from_ms + ms) for index, ms in piece.words]
-                self.ladder.audio(piece.pcm, encode(piece.pcm), sample_rate, words)
+                self.response_events.audio(piece.pcm, encode(piece.pcm), sample_rate, words)
                 self._check_length()
-        part = self.ladder.open_part
+        part = self.response_events.open_part
         if part is not None:
             part.spoken = len(part.text)
 
@@ -364,13 +366,13 @@ class Responder:
         now = asyncio.get_running_loop().time()
         if self._first_audio_at is None:
             self._first_audio_at = now
-        ahead_ms = self.ladder.spoken_ms - BURST_MS - PACE * 1000 * (now - self._first_audio_at)
+        ahead_ms = self.response_events.spoken_ms - BURST_MS - PACE * 1000 * (now - self._first_audio_at)
         if ahead_ms > 0:
             await asyncio.sleep(ahead_ms / 1000 / PACE)
 
     def _check_length(self) -> None:
-        limit = self.ladder.settings.max_output_tokens
+        limit = self.response_events.settings.max_output_tokens
         if isinstance(limit, int):
-            tokens = text_tokens(self.ladder.written) + self.ladder.spoken_ms / OUTPUT_MS_PER_TOKEN
+            tokens = text_tokens(self.response_events.written) + self.response_events.spoken_ms / OUTPUT_MS_PER_TOKEN
             if tokens >= limit:
                 raise _TooLong

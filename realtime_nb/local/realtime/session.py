@@ -18,11 +18,11 @@ from ...protocol.items import Item, ResponseOptions
 from ..api_errors import ApiError, invalid_value, missing_parameter
 from ..brains.brain import Brain
 from . import client_events
-from .conversation_state import ConversationState, Entry, entry_of
+from .conversation_state import ConversationState, ItemState, entry_of
 from .hearing import Hearing, SpeechRecognizer
 from .input_audio import Hooks, SessionInput, decode_audio
 from .outbox import Outbox
-from .responder import Voice
+from .responder import TextToSpeech
 from .session_responses import SessionResponses
 from .session_settings import SessionSettings
 
@@ -34,7 +34,7 @@ class Parts:
     """What sessions are made of; all of a server's share them."""
 
     brain: Brain
-    voice: Voice
+    voice: TextToSpeech
     recognizer: SpeechRecognizer
     others: Mapping[str, Brain] = field(default_factory=dict)
     """Brains that a session may ask for by the name of its model."""
@@ -131,11 +131,11 @@ class ServerSession:
         self._outbox.put(events.ConversationItemAdded(item=item, previous_item_id=previous))
         self._outbox.put(events.ConversationItemDone(item=item, previous_item_id=previous))
 
-    def _entry(self, item: Item, path: str) -> Entry:
+    def _entry(self, item: Item, path: str) -> ItemState:
         form = self.settings.input["format"]
         return entry_of(item, path=path, decode_audio=lambda audio: decode_audio(audio, form))
 
-    def _hear(self, entry: Entry) -> None:
+    def _hear(self, entry: ItemState) -> None:
         for part in entry.parts:
             if part.type == "input_audio" and not part.text:
                 self._hearing.hear(entry, part, announce=False)
@@ -169,7 +169,7 @@ class ServerSession:
         out_of_band = options is not None and options.conversation == "none"
         self._responses.begin(settings, entries, out_of_band=out_of_band)
 
-    def _input_entry(self, item: dict[str, Any], path: str) -> Entry:
+    def _input_entry(self, item: dict[str, Any], path: str) -> ItemState:
         """Return one item of a response's own context: a new one, or one of the conversation."""
         if item.get("type") == "item_reference":
             if not isinstance(item.get("id"), str):

@@ -9,10 +9,10 @@ from ...protocol import events
 from ...protocol.items import RateLimit
 from ..api_errors import ApiError, overloaded
 from ..brains.brain import Brain, Context
-from .conversation_state import ConversationState, Entry
+from .conversation_state import ConversationState, ItemState
 from .hearing import Hearing
 from .outbox import Outbox
-from .responder import Ladder, Responder, Voice
+from .responder import Responder, ResponseEvents, TextToSpeech
 from .session_settings import ResponseSettings
 from .usage import Unit, unit_of_entry, unit_of_settings, usage_of, within
 
@@ -32,7 +32,7 @@ class SessionResponses:
         conversation: ConversationState,
         hearing: Hearing,
         brain: Brain,
-        voice: Voice,
+        voice: TextToSpeech,
         outbox: Outbox,
         on_done: Callable[[float], None],
     ):
@@ -46,7 +46,7 @@ class SessionResponses:
         self._running: set[Responder] = set()
         self._last_context: Sequence[Unit] = ()
 
-    def begin(self, settings: ResponseSettings, entries: Sequence[Entry], *, out_of_band: bool = False) -> None:
+    def begin(self, settings: ResponseSettings, entries: Sequence[ItemState], *, out_of_band: bool = False) -> None:
         """Begin a response to `entries`.
 
         Raises `ApiError` if the conversation has one that runs, or too many run beside it.
@@ -65,12 +65,12 @@ class SessionResponses:
             await self._hearing.heard(entries)
             return _context(settings, entries)
 
-        def usage(ladder: Ladder) -> dict[str, Any]:
+        def usage(response_events: ResponseEvents) -> dict[str, Any]:
             before, self._last_context = self._last_context, units
-            return usage_of(units, before, text=ladder.written, audio_ms=ladder.spoken_ms)
+            return usage_of(units, before, text=response_events.written, audio_ms=response_events.spoken_ms)
 
         responder = Responder(
-            ladder=Ladder(self._outbox.put, settings, None if out_of_band else self._conversation),
+            response_events=ResponseEvents(self._outbox.put, settings, None if out_of_band else self._conversation),
             context=context,
             brain=self._brain,
             voice=self._voice,
@@ -121,7 +121,7 @@ class SessionResponses:
             self._on_done(responder.unplayed_s)
 
 
-def _context(settings: ResponseSettings, entries: Sequence[Entry]) -> Context:
+def _context(settings: ResponseSettings, entries: Sequence[ItemState]) -> Context:
     choice = settings.tool_choice
     required = choice["name"] if isinstance(choice, dict) else "*" if choice == "required" else None
     return Context(

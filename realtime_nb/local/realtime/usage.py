@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .conversation_state import Entry
+from .conversation_state import ItemState
 from .session_settings import ResponseSettings
 
 INPUT_MS_PER_TOKEN = 100
@@ -52,7 +52,7 @@ def unit_of_settings(settings: ResponseSettings) -> Unit:
     )
 
 
-def unit_of_entry(entry: Entry) -> Unit:
+def unit_of_entry(entry: ItemState) -> Unit:
     """Return what an item takes."""
     text = text_tokens(entry.name) + text_tokens(entry.arguments) + text_tokens(entry.output)
     audio = image = 0

@@ -47,7 +47,7 @@ class RecognitionError(RealtimeError):
 
 
 @dataclass(frozen=True)
-class Word:
+class DecodedWord:
     """A recognised word and where it was said."""
 
     text: str
@@ -59,7 +59,7 @@ class Word:
 class Hypothesis:
     """What a decoder made of an utterance."""
 
-    words: tuple[Word, ...]
+    words: tuple[DecodedWord, ...]
     score: float
     """Log likelihood per frame of 10 ms, higher is better; decoders with equal settings can be compared by it."""
 
@@ -226,10 +226,10 @@ def _prepare(pcm: bytes) -> bytes:
     return noisy.clip(-32768, 32767).astype("<i2").tobytes()
 
 
-def _words(segments: Iterator[tuple[str, int, int]]) -> tuple[Word, ...]:
+def _words(segments: Iterator[tuple[str, int, int]]) -> tuple[DecodedWord, ...]:
     """Leave out silence and noise, and the number of a word's pronunciation ("read(2)")."""
     return tuple(
-        Word(text.partition("(")[0], max(0, start * FRAME_MS - _PAD_MS), max(0, (end + 1) * FRAME_MS - _PAD_MS))
+        DecodedWord(text.partition("(")[0], max(0, start * FRAME_MS - _PAD_MS), max(0, (end + 1) * FRAME_MS - _PAD_MS))
         for text, start, end in segments
         if not _FILLER.fullmatch(text)
     )

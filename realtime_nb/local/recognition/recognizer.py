@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ..api_errors import overloaded
-from .decoder import SAMPLE_RATE, Decoder, Hypothesis, RecognitionError, Word, make_decoder
+from .decoder import SAMPLE_RATE, DecodedWord, Decoder, Hypothesis, RecognitionError, make_decoder
 from .language_model import LanguageModel, LanguageModels, model_folder
 
 # --- Speech recognition for the server: utterances in, words out, in two threads that never hold up the loop ----------
@@ -36,7 +36,7 @@ from .language_model import LanguageModel, LanguageModels, model_folder
 # first asked for, and adds a quarter of the utterance's length. It is not a good recogniser: one word in five is wrong
 # on clean read speech, more in noise. When much waits, decoders are hurried: less work, and more errors.
 
-__all__ = ["Recognition", "RecognitionError", "Recognizer", "Word"]
+__all__ = ["DecodedWord", "Recognition", "RecognitionError", "Recognizer"]
 
 THREADS = 2
 DECODERS_PER_THREAD = 8
@@ -58,7 +58,7 @@ _NICE = 4
 class Recognition:
     """What was heard."""
 
-    words: tuple[Word, ...] = ()
+    words: tuple[DecodedWord, ...] = ()
     score: float = 0.0
     """Log likelihood per 10 ms; comparable between utterances of one engine, not a probability."""
     engine: Literal["conversation", "open"] = "conversation"
@@ -95,14 +95,16 @@ class Recognizer:
 
         Raises `MissingExtra` if pocketsphinx is not installed; `RecognitionError` if the decoder fails.
         """
-        words: list[Word] = []
+        words: list[DecodedWord] = []
         scores: list[float] = []
         engine: Literal["conversation", "open"] = "conversation"
         start_ms = 0
         for piece in _pieces(pcm):
             if len(piece) >= _SHORTEST_BYTES:
                 best, engine = await self._recognize_piece(piece, language, open_vocabulary)
-                words += [Word(word.text, start_ms + word.start_ms, start_ms + word.end_ms) for word in best.words]
+                words += [
+                    DecodedWord(word.text, start_ms + word.start_ms, start_ms + word.end_ms) for word in best.words
+                ]
                 scores.append(best.score)
             start_ms += len(piece) * 1000 // _BYTES_PER_S
         return Recognition(tuple(words), sum(scores) / len(scores) if scores else 0.0, engine)

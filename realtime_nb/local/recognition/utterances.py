@@ -33,7 +33,7 @@ class Utterance:
 
 
 @dataclass(frozen=True)
-class Recording:
+class DecodedFile:
     """What a file holds, ready to be recognised."""
 
     duration_ms: float
@@ -42,7 +42,7 @@ class Recording:
     """Equal for equal files, and only for them."""
 
     @classmethod
-    def read(cls, data: bytes, param: str) -> Recording:
+    def read(cls, data: bytes, param: str) -> DecodedFile:
         """Decode a file; takes up to seconds. Raises `ApiError`, about `param`, if it is not audio."""
         clip = decode(data, param)
         utterances = cut_utterances(clip.resample(SAMPLE_RATE).samples)

@@ -36,7 +36,7 @@ from ...media.sentences import split_sentences, spoken
 from ...secrecy import without_keys
 from .reading import read_aloud
 
-__all__ = ["VOICES", "Speech", "SynthesisError", "Synthesizer", "Voice", "split_sentences"]
+__all__ = ["VOICES", "EspeakVoice", "Speech", "SynthesisError", "Synthesizer", "split_sentences"]
 
 CACHE_BYTES = 16_000_000
 _LATER_PIECE_MS = 200
@@ -49,7 +49,7 @@ _SLOWEST_STEP, _FASTEST_STEP = 88, 380
 
 
 @dataclass(frozen=True)
-class Voice:
+class EspeakVoice:
     """How espeak-ng makes one of the API's voices."""
 
     variant: str
@@ -61,20 +61,20 @@ class Voice:
     """In percent: the variants are not equally loud, and several clip at 100."""
 
 
-VOICES: dict[str, Voice] = {
-    "alloy": Voice("en-us+f5", 35, 160, 85),
-    "ash": Voice("en-us+m5", 40, 155, 80),
-    "ballad": Voice("en-us+adam", 80, 150, 70),
-    "cedar": Voice("en-us+klatt3", 30, 150, 80),
-    "coral": Voice("en-us+f1", 68, 165, 60),
-    "echo": Voice("en-us+edward", 50, 160, 60),
-    "fable": Voice("en-us+klatt2", 85, 155, 120),
-    "marin": Voice("en-us+f5", 68, 160, 75),
-    "nova": Voice("en-us+anika", 15, 160, 60),
-    "onyx": Voice("en-us+edward", 20, 155, 60),
-    "sage": Voice("en-us+f2", 25, 155, 70),
-    "shimmer": Voice("en-us+f2", 90, 160, 60),
-    "verse": Voice("en-us+klatt4", 70, 165, 60),
+VOICES: dict[str, EspeakVoice] = {
+    "alloy": EspeakVoice("en-us+f5", 35, 160, 85),
+    "ash": EspeakVoice("en-us+m5", 40, 155, 80),
+    "ballad": EspeakVoice("en-us+adam", 80, 150, 70),
+    "cedar": EspeakVoice("en-us+klatt3", 30, 150, 80),
+    "coral": EspeakVoice("en-us+f1", 68, 165, 60),
+    "echo": EspeakVoice("en-us+edward", 50, 160, 60),
+    "fable": EspeakVoice("en-us+klatt2", 85, 155, 120),
+    "marin": EspeakVoice("en-us+f5", 68, 160, 75),
+    "nova": EspeakVoice("en-us+anika", 15, 160, 60),
+    "onyx": EspeakVoice("en-us+edward", 20, 155, 60),
+    "sage": EspeakVoice("en-us+f2", 25, 155, 70),
+    "shimmer": EspeakVoice("en-us+f2", 90, 160, 60),
+    "verse": EspeakVoice("en-us+klatt4", 70, 165, 60),
 }
 """The API's voices. Each differs from every other in pitch, by 0.9 semitones at least, and in spectrum (measured)."""
 
@@ -173,7 +173,7 @@ class Synthesizer:
         self._remember(key, pieces)
 
     async def _synthesize(
-        self, sentence: str, voice: Voice, rate: int, sample_rate: int
+        self, sentence: str, voice: EspeakVoice, rate: int, sample_rate: int
     ) -> AsyncGenerator[Speech, None]:
         """Resample the blocks of one sentence and bundle all but the first."""
         resampler: Resampler | None = None
@@ -197,7 +197,7 @@ class Synthesizer:
             yield Speech(pcm, tuple(words))
 
     async def _blocks(
-        self, sentence: str, voice: Voice, rate: int
+        self, sentence: str, voice: EspeakVoice, rate: int
     ) -> AsyncGenerator[tuple[int, bytes, list[tuple[int, int]]], None]:
         """Yield (rate, sound, words) as the process makes them; if it dies, go on in a new one where it stopped."""
         request: dict[str, str | int] = {"voice": voice.variant, "rate": rate, "pitch": voice.pitch}
@@ -245,7 +245,7 @@ class Synthesizer:
             self._cached_bytes -= sum(len(piece.pcm) for piece in oldest)
 
 
-def _rate(voice: Voice, speed: float) -> int:
+def _rate(voice: EspeakVoice, speed: float) -> int:
     """Return the words per minute of a voice at a speed, so that a faster speed is never slower."""
     rate = voice.words_per_minute * _STEP ** round(math.log(min(100.0, max(0.01, speed)), _STEP))
     if rate < _SLOWEST_STEP:

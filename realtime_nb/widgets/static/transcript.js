@@ -14,7 +14,7 @@
 /** @typedef {{ order: string[], rows: Map<string, Row>, changing: Set<string> }} Turns `changing` has those that the
  *   kernel is busy with */
 
-const WHO = { user: "You", assistant: "AI", tool: "Tool", system: "System", seam: "" };
+const WHO = { user: "You", assistant: "AI", tool: "Tool", system: "System", break: "" };
 const LONGEST_NAME = 40;
 const PATHS = {
   edit: "M2 14l.7-3.4L11 2.3 13.7 5 5.4 13.3z",

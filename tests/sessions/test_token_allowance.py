@@ -1,16 +1,16 @@
 import pytest
 
-from realtime_nb.sessions.rate_limit import LONGEST_PAUSE_S, LONGEST_WAIT_S, Allowance
+from realtime_nb.sessions.rate_limit import LONGEST_PAUSE_S, LONGEST_WAIT_S, TokenAllowance
 
 
 def told(limit=1000, remaining=100, reset_s=60, now=0.0):
-    allowance = Allowance()
+    allowance = TokenAllowance()
     allowance.told(limit, remaining, reset_s, now)
     return allowance
 
 
 def test_all_goes_through_until_the_server_has_told_of_a_limit():
-    allowance = Allowance()
+    allowance = TokenAllowance()
     allowance.take(1e9, 0.0)
     assert allowance.wait_s(1e9, 0.0) == 0
 
@@ -43,7 +43,7 @@ def test_a_request_beyond_the_limit_waits_for_all_of_it_and_not_for_ever():
 
 
 def test_pauses_after_refusals_grow_until_one_goes_through():
-    allowance = Allowance()
+    allowance = TokenAllowance()
     assert [allowance.refused(1000.0 * n) for n in range(8)] == [1, 2, 4, 8, 16, 32, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
     assert allowance.wait_s(0, 7000.0) == LONGEST_PAUSE_S
     allowance.accepted()
@@ -51,20 +51,20 @@ def test_pauses_after_refusals_grow_until_one_goes_through():
 
 
 def test_many_that_are_refused_at_once_are_one_refusal():
-    allowance = Allowance()
+    allowance = TokenAllowance()
     assert [allowance.refused(0.001 * n) for n in range(40)] == pytest.approx([1 - 0.001 * n for n in range(40)])
     pauses = [allowance.refused(1.0 + 0.001 * n) for n in range(40)]
     assert pauses[0] == 2 and allowance.wait_s(0, 2.0) == 1
 
 
 def test_a_server_that_says_how_long_to_wait_is_taken_at_its_word():
-    allowance = Allowance()
+    allowance = TokenAllowance()
     assert allowance.refused(0.0, retry_after_s=7) == 7
     assert allowance.wait_s(0, 3.0) == 4
 
 
 def test_a_server_that_says_0_again_and_again_is_not_asked_all_the_time():
-    allowance = Allowance()
+    allowance = TokenAllowance()
     pauses, now = [], 0.0
     for _ in range(12):
         pauses.append(allowance.refused(now, retry_after_s=0))
@@ -75,7 +75,7 @@ def test_a_server_that_says_0_again_and_again_is_not_asked_all_the_time():
 
 @pytest.mark.parametrize("wish", [1e9, float("inf")])
 def test_no_wish_of_a_server_holds_more_than_two_minutes(wish):
-    assert Allowance().refused(0.0, retry_after_s=wish) == LONGEST_WAIT_S
+    assert TokenAllowance().refused(0.0, retry_after_s=wish) == LONGEST_WAIT_S
     assert told(remaining=0, reset_s=wish).wait_s(500, 0.0) <= LONGEST_WAIT_S
     nearly_full = told(limit=1e9, remaining=1e9 - 1, reset_s=wish)
     nearly_full.take(1e8, 0.0)

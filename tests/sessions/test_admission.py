@@ -13,7 +13,7 @@ from websockets.http11 import Response
 
 import realtime_nb as rt
 from realtime_nb.protocol.local_events import Waiting
-from realtime_nb.sessions import rate_limit as gate
+from realtime_nb.sessions import rate_limit as rate_limit
 
 
 def waits(session):
@@ -229,7 +229,7 @@ def test_a_server_at_fault_is_not_waited_for_in_silence(chat_server):
 
 
 def test_a_server_that_refuses_for_minutes_is_an_error(chat_server, monkeypatch):
-    monkeypatch.setattr(gate, "REFUSED_FOR_S", 0.05)
+    monkeypatch.setattr(rate_limit, "REFUSED_FOR_S", 0.05)
     chat_server.refusals = 10**6
     with chat(chat_server) as session, pytest.raises(rt.ServerError, match="Slow down"):
         session.ask("Hello!").result(timeout=60)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from realtime_nb.local.realtime.conversation_state import ConversationState
-from realtime_nb.local.realtime.responder import Ladder, obfuscation
+from realtime_nb.local.realtime.responder import ResponseEvents, obfuscation
 from realtime_nb.local.realtime.session_settings import SessionSettings
 from realtime_nb.protocol.items import StatusDetails
 
@@ -10,9 +10,9 @@ SETTINGS = SessionSettings(session_id="s", model="m", expires_at=0, brain="x").f
 
 def make(conversation=None):
     events = []
-    ladder = Ladder(events.append, SETTINGS, conversation)
-    ladder.create()
-    return ladder, events
+    response_events = ResponseEvents(events.append, SETTINGS, conversation)
+    response_events.create()
+    return response_events, events
 
 
 def kinds(events):
@@ -21,12 +21,12 @@ def kinds(events):
 
 def test_words_and_two_calls_are_closed_in_order():
     state = ConversationState()
-    ladder, events = make(state)
-    ladder.transcript("One moment.")
-    ladder.audio(bytes(4800), bytes(4800), 24_000, [(0, 0.0)])
-    ladder.call("get_weather", '{"city": "Paris"}')
-    ladder.call("set_timer", "")
-    ladder.finish("completed", None)
+    response_events, events = make(state)
+    response_events.transcript("One moment.")
+    response_events.audio(bytes(4800), bytes(4800), 24_000, [(0, 0.0)])
+    response_events.call("get_weather", '{"city": "Paris"}')
+    response_events.call("set_timer", "")
+    response_events.finish("completed", None)
     assert kinds(events) == [
         "created",
         *["output_item.added", "conversation.item.added", "content_part.added"],
@@ -42,22 +42,22 @@ def test_words_and_two_calls_are_closed_in_order():
     done = events[-1].response
     assert [item.type for item in done.output] == ["message", "function_call", "function_call"]
     assert [entry.id for entry in state] == [item.id for item in done.output]
-    assert (ladder.written, ladder.spoken_ms) == ('One moment.{"city": "Paris"}', 100)
+    assert (response_events.written, response_events.spoken_ms) == ('One moment.{"city": "Paris"}', 100)
 
 
 def test_content_has_one_name_in_a_part_and_another_in_an_item():
-    ladder, events = make()
-    ladder.transcript("Hi.")
-    ladder.finish("completed", None)
+    response_events, events = make()
+    response_events.transcript("Hi.")
+    response_events.finish("completed", None)
     parts = [event.part.type for event in events if hasattr(event, "part")]
     assert parts == ["audio", "audio"]
     assert events[-1].response.output[0].content[0].type == "output_audio"
 
 
 def test_out_of_band_there_are_no_items_of_the_conversation():
-    ladder, events = make()
-    ladder.text("Hi.")
-    ladder.finish("completed", {"total_tokens": 1})
+    response_events, events = make()
+    response_events.text("Hi.")
+    response_events.finish("completed", {"total_tokens": 1})
     assert not [kind for kind in kinds(events) if kind.startswith("conversation")]
     assert events[-1].response.conversation_id is None
     assert events[-1].response.usage == {"total_tokens": 1}
@@ -65,10 +65,10 @@ def test_out_of_band_there_are_no_items_of_the_conversation():
 
 def test_a_cancelled_response_leaves_what_it_said():
     state = ConversationState()
-    ladder, events = make(state)
-    ladder.transcript("Once upon")
-    ladder.finish("cancelled", None, StatusDetails(type="cancelled", reason="turn_detected"))
-    assert ladder.is_over
+    response_events, events = make(state)
+    response_events.transcript("Once upon")
+    response_events.finish("cancelled", None, StatusDetails(type="cancelled", reason="turn_detected"))
+    assert response_events.is_over
     (item,) = events[-1].response.output
     assert (item.status, item.content[0].transcript) == ("incomplete", "Once upon")
     assert [entry.status for entry in state] == ["incomplete"]

@@ -32,7 +32,7 @@ def closed(session):
     async def wait():
         if session.state == "closed":
             return
-        done = session._journal.watch(
+        done = session._session_events.watch(
             lambda event: (isinstance(event, StateChanged) and event.state == "closed") or None
         )
         with contextlib.suppress(rt.BudgetReached):

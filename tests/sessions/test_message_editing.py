@@ -82,8 +82,8 @@ def test_instructions_and_tools_change_between_turns(make):
     session.ask("What is the status of order seven?").result(WAIT_S)
     assert [turn.kind for turn in session.conversation][3] == "function_call"
     session.update(tools=[]).result(WAIT_S)
-    seams = [seam.text for seam in session.conversation.seams]
-    assert seams == ["instructions changed, tools now: order_status", "tools now: none"]
+    breaks = [session_break.text for session_break in session.conversation.breaks]
+    assert breaks == ["instructions changed, tools now: order_status", "tools now: none"]
 
 
 def test_what_cannot_be_done_is_said_at_once(make):

@@ -2,7 +2,7 @@ import pytest
 import wire_samples as wire
 from told_page import Page
 
-from realtime_nb.conversation.conversation import Conversation, seams_by_place
+from realtime_nb.conversation.conversation import Conversation, breaks_by_place
 from realtime_nb.conversation.records import renewal_text, settings_text
 from realtime_nb.protocol import events as ev
 from realtime_nb.protocol.local_events import SessionRenewed
@@ -34,20 +34,20 @@ def test_changed_settings_in_words():
     assert settings_text(before, other) == "instructions changed, tools now: shop"
 
 
-def test_a_seam_is_shown_where_it_lies():
+def test_a_break_is_shown_where_it_lies():
     conversation = Conversation()
     for each in (wire.session_created(), *wire.text_turn("U"), *wire.text_answer()):
         conversation.apply(ev.decode_server(wire.texts([each])[0]), 1.0)
     conversation.apply(SessionRenewed(reason="rotated", carried=2, age_ms=3_480_000), 2.0)
     for each in wire.text_turn("V", "And <now>?", "A"):
         conversation.apply(ev.decode_server(wire.texts([each])[0]), 3.0)
-    [seam] = seams_by_place(conversation)["A"]
+    [session_break] = breaks_by_place(conversation)["A"]
     page = Page(conversation)
-    assert [row["id"] for row in page.look()] == ["U", "A", "seam_2.0", "V"]
+    assert [row["id"] for row in page.look()] == ["U", "A", "break_2.0", "V"]
     shown = conversation_bundle(conversation)
     line = "— session renewed after 58 min, history carried —"
-    assert seam.text in line and line in shown["text/html"]
+    assert session_break.text in line and line in shown["text/html"]
     assert shown["text/plain"].splitlines()[3] == line
     deleted = ev.decode_server(wire.texts([wire.event("conversation.item.deleted", item_id="A")])[0])
     conversation.apply(deleted, 4.0)
-    assert [row["id"] for row in page.look()] == ["U", "V", "seam_2.0"]
+    assert [row["id"] for row in page.look()] == ["U", "V", "break_2.0"]
