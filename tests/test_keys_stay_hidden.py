@@ -194,15 +194,21 @@ def test_no_key_is_in_a_traceback_with_variables(kind, where, address, monkeypat
 def test_a_key_that_a_server_names_in_an_open_session_is_not_kept(tmp_path, logged):
     said = f"the key {KEY} and the token {TOKEN} may not do that"
 
+    asked = []
+
     def script(peer):
         peer.open()
-        request = peer.read_text_question()
+        if not asked:  # The second question may find the connection closed, and open another one.
+            answer(peer)
+        peer.socket.close(1008, f"no more with {KEY}")
+
+    def answer(peer):
+        asked.append(request := peer.read_text_question())
         created, done = wire.response_created("R1"), wire.response_done("R1", "failed", output=[])
         done["response"]["status_details"] = {"type": "failed", "error": {"type": "x", "code": "y", "message": said}}
         for each in (created, done):
             each["response"]["metadata"] = request["response"]["metadata"]
         peer.send(wire.event("error", error={"type": "x", "code": "y", "message": said}), created, done)
-        peer.socket.close(1008, f"no more with {KEY}")
 
     with scripted(script) as address:
         backend = Backend.at(f"{address}?api-key={TOKEN}", KEY)
