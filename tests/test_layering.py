@@ -73,6 +73,7 @@ HOMES = {
         "views.practice",
     },
     "jiwer": {"speech.words"},
+    "ctranslate2": {"local.recognition.whisper"},
     "distributed": {"experiments.executor"},
     "cloudpickle": {"experiments.executor"},
     "pyloudnorm": {"speech.voice"},

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from realtime_nb.local.recognition.decoder import RecognitionError
+from realtime_nb.local.recognition.heard import Recognition
 from realtime_nb.local.recognition.language_model import LanguageModel, LanguageModels, normalize
-from realtime_nb.local.recognition.recognizer import Recognition, Recognizer
+from realtime_nb.local.recognition.recognizer import CONVERSATION, OPEN, Recognizer
 from realtime_nb.local.synthesis.synthesizer import Synthesizer
 
 EXPECTED = [
@@ -85,7 +86,7 @@ def recognize_all(
 def test_expected_sentences_are_understood(recognizer, models, voice, limit):
     heard = recognize_all(recognizer, speak(EXPECTED, voice), models.base)
     assert word_error_rate(EXPECTED, [each.text for each in heard]) <= limit
-    assert {each.engine for each in heard} == {"conversation"}
+    assert {each.engine for each in heard} == {CONVERSATION}
 
 
 def test_a_script_makes_its_sentences_understood(recognizer, models):
@@ -133,11 +134,11 @@ def test_open_vocabulary_helps_with_the_unexpected_and_leaves_the_rest(recognize
     strange = speak(UNEXPECTED, "echo")
     closed = recognize_all(recognizer, strange, models.base)
     opened = recognize_all(recognizer, strange, models.base, open_vocabulary=True)
-    assert "open" in {each.engine for each in opened}
+    assert OPEN in {each.engine for each in opened}
     rates = [word_error_rate(UNEXPECTED, [each.text for each in heard]) for heard in (closed, opened)]
     assert rates[1] < 0.7 * rates[0]
     heard = recognize_all(recognizer, clips, models.base, open_vocabulary=True)
-    assert {each.engine for each in heard} == {"conversation"}
+    assert {each.engine for each in heard} == {CONVERSATION}
 
 
 def test_open_vocabulary_is_left_out_while_its_model_loads(models, clips):
@@ -147,7 +148,7 @@ def test_open_vocabulary_is_left_out_while_its_model_loads(models, clips):
         recognizer._open_pool.submit(gate.wait, 60)
         [strange] = speak(UNEXPECTED[:1], "echo")
         [heard] = recognize_all(recognizer, [strange], models.base, open_vocabulary=True)
-        assert heard.engine == "conversation"
+        assert heard.engine == CONVERSATION
     finally:
         gate.set()
         recognizer.close()

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from realtime_nb.local.endpoints.transcriptions import Cue, cues_of, srt, vtt
-from realtime_nb.local.recognition.decoder import DecodedWord
+from realtime_nb.local.recognition.heard import HeardWord
 
-WORDS = [DecodedWord("good", 500, 700), DecodedWord("morning", 700, 1200)]
+WORDS = [HeardWord("good", 500, 700), HeardWord("morning", 700, 1200)]
 
 
 def test_a_segment_is_a_cue():
-    assert cues_of([WORDS, [DecodedWord("bye", 4000, 4400)]]) == [
+    assert cues_of([WORDS, [HeardWord("bye", 4000, 4400)]]) == [
         Cue(500, 1200, "good morning"),
         Cue(4000, 4400, "bye"),
     ]
@@ -15,11 +15,11 @@ def test_a_segment_is_a_cue():
 
 
 def test_what_is_too_long_for_one_cue_is_shown_in_several():
-    words = [DecodedWord("seventeen", 500 * at, 500 * at + 400) for at in range(30)]
+    words = [HeardWord("seventeen", 500 * at, 500 * at + 400) for at in range(30)]
     cues = cues_of([words])
     assert all(len(cue.text) <= 84 and cue.end_ms - cue.start_ms <= 7_000 for cue in cues)
     assert " ".join(cue.text for cue in cues).split() == ["seventeen"] * 30
-    slow = [DecodedWord("so", 4_000 * at, 4_000 * at + 300) for at in range(4)]
+    slow = [HeardWord("so", 4_000 * at, 4_000 * at + 300) for at in range(4)]
     assert [cue.start_ms for cue in cues_of([slow])] == [0, 8_000]
 
 

@@ -16,7 +16,7 @@ from ..brains.brain import Brain
 from ..realtime.hearing import SpeechRecognizer
 from ..realtime.responder import deltas
 from ..realtime.usage import transcription_usage
-from ..recognition.decoder import DecodedWord
+from ..recognition.heard import HeardWord
 from ..recognition.utterances import DecodedFile
 from .encoding import stream
 from .http_body import Form, json_response, parse_form, read_body, require_content_type
@@ -38,11 +38,11 @@ class Cue:
     text: str
 
 
-def cues_of(segments: Iterable[Sequence[DecodedWord]]) -> list[Cue]:
+def cues_of(segments: Iterable[Sequence[HeardWord]]) -> list[Cue]:
     """Return the cues that show `segments` of words; none reaches over the end of a segment."""
     cues = []
     for segment in segments:
-        shown: list[DecodedWord] = []
+        shown: list[HeardWord] = []
         for word in segment:
             if shown and (
                 len(" ".join([*(each.text for each in shown), word.text])) > MOST_CHARACTERS
@@ -56,7 +56,7 @@ def cues_of(segments: Iterable[Sequence[DecodedWord]]) -> list[Cue]:
     return cues
 
 
-def _cue(words: Sequence[DecodedWord]) -> Cue:
+def _cue(words: Sequence[HeardWord]) -> Cue:
     return Cue(words[0].start_ms, words[-1].end_ms, " ".join(word.text for word in words))
 
 
@@ -96,7 +96,7 @@ class Segment:
 
     start_ms: int
     end_ms: int
-    words: Sequence[DecodedWord]
+    words: Sequence[HeardWord]
 
     @property
     def text(self) -> str:
@@ -213,7 +213,7 @@ class TranscriptionEndpoint:
             async with self._one:
                 heard = await self._recognizer.listen(utterance.pcm, expected)
             start = utterance.start_ms
-            words = [DecodedWord(word.text, start + word.start_ms, start + word.end_ms) for word in heard.words]
+            words = [HeardWord(word.text, start + word.start_ms, start + word.end_ms) for word in heard.words]
             if words:
                 yield Segment(start, utterance.end_ms, words)
 

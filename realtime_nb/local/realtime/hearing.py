@@ -11,7 +11,7 @@ from ...media.clip import Resampler
 from ...protocol import events
 from ...protocol.items import ErrorDetail
 from ..api_errors import ApiError
-from ..recognition.recognizer import Recognition
+from ..recognition.heard import Recognition
 from .conversation_state import ItemState, MessagePart
 from .responder import obfuscation
 from .session_settings import SessionSettings

@@ -24,8 +24,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...errors import MissingExtra, RealtimeError
+from .heard import SAMPLE_RATE, HeardWord
 
-SAMPLE_RATE = 16_000
 FRAME_MS = 10
 _PIECE_BYTES = 2 * SAMPLE_RATE * 160 // 1000
 _PAD_MS = 50
@@ -47,19 +47,10 @@ class RecognitionError(RealtimeError):
 
 
 @dataclass(frozen=True)
-class DecodedWord:
-    """A recognised word and where it was said."""
-
-    text: str
-    start_ms: int
-    end_ms: int
-
-
-@dataclass(frozen=True)
 class Hypothesis:
     """What a decoder made of an utterance."""
 
-    words: tuple[DecodedWord, ...]
+    words: tuple[HeardWord, ...]
     score: float
     """Log likelihood per frame of 10 ms, higher is better; decoders with equal settings can be compared by it."""
 
@@ -226,10 +217,10 @@ def _prepare(pcm: bytes) -> bytes:
     return noisy.clip(-32768, 32767).astype("<i2").tobytes()
 
 
-def _words(segments: Iterator[tuple[str, int, int]]) -> tuple[DecodedWord, ...]:
+def _words(segments: Iterator[tuple[str, int, int]]) -> tuple[HeardWord, ...]:
     """Leave out silence and noise, and the number of a word's pronunciation ("read(2)")."""
     return tuple(
-        DecodedWord(text.partition("(")[0], max(0, start * FRAME_MS - _PAD_MS), max(0, (end + 1) * FRAME_MS - _PAD_MS))
+        HeardWord(text.partition("(")[0], max(0, start * FRAME_MS - _PAD_MS), max(0, (end + 1) * FRAME_MS - _PAD_MS))
         for text, start, end in segments
         if not _FILLER.fullmatch(text)
     )

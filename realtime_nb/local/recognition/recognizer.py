@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import os
 import sys
@@ -10,12 +9,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from ..api_errors import overloaded
-from .decoder import SAMPLE_RATE, DecodedWord, Decoder, Hypothesis, RecognitionError, make_decoder
+from .decoder import Decoder, Hypothesis, make_decoder
+from .heard import BYTES_PER_S, HeardWord, Recognition, cut_quietly
 from .language_model import LanguageModel, LanguageModels, model_folder
 
 # --- Speech recognition for the server: utterances in, words out, in two threads that never hold up the loop ----------
@@ -24,7 +23,7 @@ from .language_model import LanguageModel, LanguageModels, model_folder
 #
 #     recognizer = Recognizer()
 #     heard = await recognizer.recognize(pcm16k, language_model, open_vocabulary=False)
-#     heard.text, heard.words, heard.engine      # engine: "conversation" or "open"
+#     heard.text, heard.words, heard.engine      # lower case, without punctuation; engine: CONVERSATION or OPEN
 #     recognizer.queue_s                         # seconds of audio that wait or are being decoded: shed load by it
 #     recognizer.close()
 #
@@ -36,8 +35,8 @@ from .language_model import LanguageModel, LanguageModels, model_folder
 # first asked for, and adds a quarter of the utterance's length. It is not a good recogniser: one word in five is wrong
 # on clean read speech, more in noise. When much waits, decoders are hurried: less work, and more errors.
 
-__all__ = ["DecodedWord", "Recognition", "RecognitionError", "Recognizer"]
-
+CONVERSATION = "PocketSphinx, words of the conversation"
+OPEN = "PocketSphinx, all of English"
 THREADS = 2
 DECODERS_PER_THREAD = 8
 LONGEST_PIECE_S = 20.0
@@ -48,25 +47,9 @@ SURE_SCORE = -45.0
 HURRY_QUEUE_S = 2.0
 """Audio that waits or is being decoded, from which on decoders are hurried: about one utterance."""
 
-_BYTES_PER_S = 2 * SAMPLE_RATE
-_SHORTEST_BYTES = _BYTES_PER_S // 10
+_SHORTEST_BYTES = BYTES_PER_S // 10
 _NICE = 4
 """Added to the threads' niceness. More would starve recognition while a notebook's cells keep the machine busy."""
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """What was heard."""
-
-    words: tuple[DecodedWord, ...] = ()
-    score: float = 0.0
-    """Log likelihood per 10 ms; comparable between utterances of one engine, not a probability."""
-    engine: Literal["conversation", "open"] = "conversation"
-
-    @property
-    def text(self) -> str:
-        """The words in a line, lower case, without punctuation; empty if nothing was heard."""
-        return " ".join(word.text for word in self.words)
 
 
 class Recognizer:
@@ -84,7 +67,7 @@ class Recognizer:
     @property
     def queue_s(self) -> float:
         """Seconds of audio that wait or are being decoded by the conversation model."""
-        return self._queue_bytes / _BYTES_PER_S
+        return self._queue_bytes / BYTES_PER_S
 
     async def recognize(self, pcm: bytes, language: LanguageModel, *, open_vocabulary: bool = False) -> Recognition:
         """Recognise one utterance.
@@ -95,19 +78,15 @@ class Recognizer:
 
         Raises `MissingExtra` if pocketsphinx is not installed; `RecognitionError` if the decoder fails.
         """
-        words: list[DecodedWord] = []
-        scores: list[float] = []
-        engine: Literal["conversation", "open"] = "conversation"
+        words: list[HeardWord] = []
+        engine = CONVERSATION
         start_ms = 0
-        for piece in _pieces(pcm):
+        for piece in cut_quietly(pcm, LONGEST_PIECE_S):
             if len(piece) >= _SHORTEST_BYTES:
                 best, engine = await self._recognize_piece(piece, language, open_vocabulary)
-                words += [
-                    DecodedWord(word.text, start_ms + word.start_ms, start_ms + word.end_ms) for word in best.words
-                ]
-                scores.append(best.score)
-            start_ms += len(piece) * 1000 // _BYTES_PER_S
-        return Recognition(tuple(words), sum(scores) / len(scores) if scores else 0.0, engine)
+                words += [HeardWord(word.text, start_ms + word.start_ms, start_ms + word.end_ms) for word in best.words]
+            start_ms += len(piece) * 1000 // BYTES_PER_S
+        return Recognition(" ".join(word.text for word in words), tuple(words), engine=engine)
 
     async def warm_up(self, language: LanguageModel) -> None:
         """Make each thread's decoder of `language`, so that the first utterance does not wait for it."""
@@ -131,13 +110,13 @@ class Recognizer:
 
     async def _recognize_piece(
         self, pcm: bytes, language: LanguageModel, open_vocabulary: bool
-    ) -> tuple[Hypothesis, Literal["conversation", "open"]]:
+    ) -> tuple[Hypothesis, str]:
         expected = await asyncio.wrap_future(self._submit(pcm, language))
         if open_vocabulary and expected.score < SURE_SCORE and (opened := self._submit_open(pcm)):
             generic = await asyncio.wrap_future(opened)
             if generic.words and generic.score > expected.score:
-                return generic, "open"
-        return expected, "conversation"
+                return generic, OPEN
+        return expected, CONVERSATION
 
     def _submit(self, pcm: bytes, language: LanguageModel) -> Future[Hypothesis]:
         hurried = self.queue_s > HURRY_QUEUE_S
@@ -189,22 +168,6 @@ def _be_nice() -> None:
     if sys.platform == "linux":
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)
-
-
-def _pieces(pcm: bytes) -> list[bytes]:
-    """Cut `pcm` into pieces no longer than `LONGEST_PIECE_S`, each time at the quietest 100 ms of the last quarter."""
-    step, longest = _BYTES_PER_S // 10, int(LONGEST_PIECE_S * _BYTES_PER_S)
-    pieces = []
-    while len(pcm) > longest:
-        candidates = range(longest * 3 // 4, longest, step)
-        cut = min(candidates, key=lambda offset: _loudness(pcm[offset : offset + step])) + step // 2
-        pieces.append(pcm[:cut])
-        pcm = pcm[cut:]
-    return [*pieces, pcm]
-
-
-def _loudness(pcm: bytes) -> int:
-    return sum(abs(sample) for sample in array.array("h", pcm))
 
 
 # --- The recogniser and its language models as sessions use them: sound in, words out, and a limit to how much waits

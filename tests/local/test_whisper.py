@@ -1,0 +1,214 @@
+"""Whisper alone: sound in, words out. What the server makes of them is tested elsewhere."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from local_session import spoken
+
+from realtime_nb.errors import SettingsError
+from realtime_nb.local.recognition.heard import HeardToken, Recognition, cut_quietly
+from realtime_nb.local.recognition.whisper import (
+    WhisperModel,
+    check_folder,
+    log_mel,
+    mel_filters,
+    plain_numbers,
+    words_of,
+)
+from realtime_nb.local.weights import WHISPER_TINY_EN
+from realtime_nb.media.clip import Resampler
+from realtime_nb.media.g711 import decode_ulaw, encode_ulaw
+from realtime_nb.speech.words import word_error_rate
+
+SENTENCES = [
+    "Can you tell me what the weather will be like in Berlin tomorrow?",
+    "The captain of the ship is asleep.",
+    "My grandmother lives behind the old church.",
+    "Tell me a story about a dog and a cat.",
+    "What time is it in London?",
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    pytest.importorskip("ctranslate2")
+    return WhisperModel(WHISPER_TINY_EN.check(), name="tiny.en")
+
+
+def at_16k(sentence, voice="echo"):
+    return Resampler(24_000, 16_000).process(spoken(sentence, voice), last=True)
+
+
+def by_telephone(pcm16k):
+    narrow = Resampler(16_000, 8_000).process(pcm16k, last=True)
+    return Resampler(8_000, 16_000).process(decode_ulaw(encode_ulaw(narrow)), last=True)
+
+
+def errors(model, clips):
+    heard = [model.listen(clip).text for clip in clips]
+    return word_error_rate(" ".join(SENTENCES), " ".join(heard))
+
+
+def test_sentences_that_nobody_expected_are_heard(model):
+    assert errors(model, [at_16k(sentence) for sentence in SENTENCES]) <= 0.1  # espeak's voice is hard to understand
+
+
+def test_the_telephone_takes_little_away(model):
+    assert errors(model, [by_telephone(at_16k(sentence)) for sentence in SENTENCES]) <= 0.25
+
+
+@pytest.mark.parametrize("length_s", [0, 0.05, 0.5, 3, 15])
+@pytest.mark.parametrize("level", [0, 10, 300, 3000])
+def test_silence_and_noise_are_no_words(model, length_s, level):
+    noise = np.random.default_rng(1).normal(scale=level, size=int(length_s * 16_000))
+    heard = model.listen(noise.clip(-32768, 32767).astype("<i2").tobytes(), word_times=True)
+    assert heard == Recognition(engine=model.name)
+    assert heard.confidence is None
+
+
+def test_half_a_sample_does_no_harm(model):
+    pcm = at_16k(SENTENCES[0])
+    assert model.listen(pcm + b"\0").text == model.listen(pcm).text
+
+
+def test_words_come_with_their_times_only_when_asked(model):
+    speech = at_16k("Turn off the lights in the kitchen.")
+    pcm = bytes(32 * 1000) + speech
+    assert model.listen(pcm).words == ()
+    heard = model.listen(pcm, word_times=True)
+    assert " ".join(word.text for word in heard.words) == heard.text
+    times = [(word.start_ms, word.end_ms) for word in heard.words]
+    assert all(start <= end for start, end in times)
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(times))
+    assert 1000 <= times[0][0] < 1200
+    assert 1000 + len(speech) // 32 - 400 < times[-1][1] <= len(pcm) // 32
+
+
+def test_each_token_has_a_probability_and_all_of_them_one(model):
+    heard = model.listen(at_16k(SENTENCES[0]))
+    assert b"".join(token.bytes for token in heard.tokens).decode().strip() == heard.text
+    assert all(token.logprob <= 0 for token in heard.tokens)
+    mean = sum(token.logprob for token in heard.tokens) / len(heard.tokens)
+    assert heard.confidence == pytest.approx(math.exp(mean))
+    noise = np.random.default_rng(2).normal(scale=2500, size=16_000 * 3)
+    buried = (np.resize(np.frombuffer(at_16k(SENTENCES[0]), "<i2"), 16_000 * 3) + noise).clip(-32768, 32767)
+    unsure = model.listen(buried.astype("<i2").tobytes())
+    assert unsure.confidence is None or unsure.confidence < heard.confidence
+
+
+def test_other_threads_run_while_it_listens(model):
+    pcm, rounds, done = at_16k(SENTENCES[0]), 0, threading.Event()
+
+    def listen():
+        model.listen(pcm)
+        done.set()
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    while not done.is_set():
+        rounds += 1
+    thread.join()
+    assert rounds > 1000
+
+
+def test_a_model_of_english_refuses_other_languages(model):
+    with pytest.raises(SettingsError, match=r"language='de' .*English only"):
+        model.listen(at_16k(SENTENCES[0]), language="de")
+
+
+def test_its_name_says_what_it_is(model):
+    import ctranslate2
+
+    assert model.name == f"Whisper tiny.en (int8, CTranslate2 {ctranslate2.__version__})"
+
+
+# --- the folder -------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_is_none_is_named(tmp_path):
+    with pytest.raises(SettingsError, match="nowhere' is not a folder"):
+        check_folder(tmp_path / "nowhere")
+
+
+def test_what_a_folder_lacks_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(SettingsError, match=r"there is no model\.bin, no vocabulary\.json or vocabulary\.txt"):
+        check_folder(tmp_path)
+
+
+def test_a_broken_model_is_named(tmp_path):
+    pytest.importorskip("ctranslate2")
+    for name in ("config.json", "vocabulary.txt"):
+        shutil.copy(WHISPER_TINY_EN.check() / name, tmp_path)
+    (tmp_path / "model.bin").write_bytes(b"no model")
+    with pytest.raises(SettingsError, match=f"the model in '{tmp_path}' cannot be loaded"):
+        WhisperModel(tmp_path)
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mels", [80, 128])
+def test_the_filters_are_slaneys(mels):
+    import librosa
+
+    np.testing.assert_allclose(mel_filters(mels), librosa.filters.mel(sr=16_000, n_fft=400, n_mels=mels), atol=1e-7)
+
+
+@pytest.mark.parametrize("length", [1600, 16_000, 16_037, 100_000])
+def test_the_spectrogram_is_that_of_the_whole_window(length):
+    import librosa
+
+    samples = np.random.default_rng(0).normal(scale=0.1, size=length).astype(np.float32)
+    whole = np.pad(samples, (0, 12 * 16_000 - length))
+    power = np.abs(librosa.stft(whole, n_fft=400, hop_length=160, window="hann", pad_mode="reflect")[:, :-1]) ** 2
+    expected = np.log10(np.maximum(librosa.filters.mel(sr=16_000, n_fft=400, n_mels=80) @ power, 1e-10))
+    expected = (np.maximum(expected, expected.max() - 8) + 4) / 4
+    np.testing.assert_allclose(log_mel(samples, 12, 80), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("1,001 90210", "1001 90210"),
+        ("It cost 1,234,567 dollars.", "It cost 1234567 dollars."),
+        ("5, 4, 3", "5, 4, 3"),
+        ("12,34", "12,34"),
+        ("in 1961, 100 people", "in 1961, 100 people"),
+    ],
+)
+def test_a_number_is_one_word(text, plain):
+    assert plain_numbers(text) == plain
+
+
+def tokens(*pieces):
+    return [HeardToken(piece.decode("utf-8", "replace"), piece, -0.1) for piece in pieces]
+
+
+def test_words_take_their_punctuation_and_their_parts_along():
+    made = words_of(tokens(b" cold", b"-", b"hearted", b",", b" is"), [0, 100, 200, 300, 400, 500])
+    assert [(word.text, word.start_ms, word.end_ms) for word in made] == [("cold-hearted,", 0, 400), ("is", 400, 500)]
+
+
+def test_letters_that_are_spread_over_tokens_come_together():
+    made = words_of(tokens("é".encode()[:1], "é".encode()[1:], b" a"), [0, 10, 20, 30])
+    assert [(word.text, word.start_ms, word.end_ms) for word in made] == [("é", 0, 20), ("a", 20, 30)]
+
+
+def test_languages_without_spaces_have_a_word_a_letter():
+    made = words_of(tokens("你".encode(), "好".encode(), "。".encode()), [0, 100, 200, 300], parted=False)
+    assert [word.text for word in made] == ["你", "好。"]
+
+
+def test_long_sound_is_cut_where_it_is_quiet():
+    samples = np.full(16_000 * 30, 1000, "<i2")
+    samples[16_000 * 18 : 16_000 * 18 + 1600] = 0
+    pieces = cut_quietly(samples.tobytes(), 20)
+    assert [len(piece) / 32_000 for piece in pieces] == [18.05, 11.95]
+    assert b"".join(pieces) == samples.tobytes()
