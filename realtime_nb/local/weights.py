@@ -107,3 +107,17 @@ WHISPER_TINY_EN = Weights(
         "vocabulary.txt": WeightFile(422_309, "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"),
     },
 )
+
+# When a turn is over, by its sound: Pipecat's smart-turn v3.2 (BSD-2-Clause), int8, from Pipecat's own package. That is
+# installed without what it depends on (145 MB), which an extra cannot say: see the Makefile. The sum is the wheel's.
+SMART_TURN = Weights(
+    name="smart-turn 3.2",
+    package="pipecat-ai",
+    version="1.14.0",
+    folder="pipecat/audio/turn/smart_turn/data",
+    files={
+        "smart-turn-v3.2-cpu.onnx": WeightFile(
+            8_679_182, "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f"
+        ),
+    },
+)

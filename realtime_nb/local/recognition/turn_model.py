@@ -1,0 +1,147 @@
+"""How likely it is that somebody has finished their turn, by how they sound: the network smart-turn v3.2."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import MissingExtra
+from ..weights import SMART_TURN, Weights
+
+log = logging.getLogger(__name__)
+
+# --- What the network takes: the logarithm of 80 mel bands every 10 ms of the last 8 s --------------------------------
+#
+# The features of Whisper (its `log_mel_spectrogram`, and the slaney scale of its mel filters), for 8 s.
+
+SAMPLE_RATE = 16_000
+_SAMPLES = 8 * SAMPLE_RATE
+_WINDOW, _HOP, _BANDS = 400, 160, 80
+_FRAMES = _SAMPLES // _HOP
+#: Frames that are multiplied at once: below 262,144 multiplications OpenBLAS keeps its threads asleep, see
+#: `voice_activity`.
+_FRAMES_AT_ONCE = 16
+_HANN = np.hanning(_WINDOW + 1)[:-1]  # periodic
+
+Floats = NDArray[np.floating[Any]]
+
+
+def _to_mel(hertz: float) -> float:
+    """Return a frequency on Slaney's scale: straight up to 1 kHz, from there the logarithm."""
+    return hertz * 3 / 200 if hertz < 1_000 else 15 + 27 * float(np.log(hertz / 1_000) / np.log(6.4))
+
+
+@cache
+def _mel_filters() -> Floats:
+    """Return how much each of the spectrum's 201 bins adds to each band: triangles of equal area."""
+    mel = np.linspace(0, _to_mel(SAMPLE_RATE / 2), _BANDS + 2)
+    edges = np.where(mel < 15, mel * 200 / 3, 1_000 * 6.4 ** ((mel - 15) / 27))
+    bins = np.linspace(0, SAMPLE_RATE / 2, _WINDOW // 2 + 1)[:, None]
+    low, center, high = edges[:-2], edges[1:-1], edges[2:]
+    triangles = np.minimum((bins - low) / (center - low), (high - bins) / (high - center))
+    filters: Floats = np.maximum(triangles, 0) * 2 / (high - low)
+    return filters
+
+
+def turn_features(pcm: bytes) -> NDArray[np.float32]:
+    """Return what the network takes.
+
+    `pcm`: PCM16 at 16 kHz; of more than 8 s the last, and before less there are zeros.
+
+    Returns an array of shape (80, 800), about -1.0 to 1.0.
+    """
+    heard = np.frombuffer(pcm, "<i2")[-_SAMPLES:]
+    samples = np.zeros(_SAMPLES, np.float32)
+    samples[_SAMPLES - len(heard) :] = heard.astype(np.float32) / 32_768
+    samples = (samples - samples.mean()) / np.sqrt(samples.var() + np.float32(1e-7))
+    padded = np.pad(samples.astype(np.float64), _WINDOW // 2, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][:_FRAMES]
+    power = np.square(np.abs(np.fft.rfft(windows * _HANN)))
+    bands = (power.reshape(-1, _FRAMES_AT_ONCE, power.shape[1]) @ _mel_filters()).reshape(_FRAMES, _BANDS)
+    level = np.log10(np.maximum(bands, 1e-10))
+    features: NDArray[np.float32] = ((np.maximum(level, level.max() - 8) + 4) / 4).T.astype(np.float32)
+    return features
+
+
+# --- The network, for all sessions: one thread, never the loop's ------------------------------------------------------
+#
+# What others need::
+#
+#     model = TurnModel()                             # begins to load; never fails
+#     await model.probability(pcm16k)                 # the turn so far, the quiet at its end included; None without it
+#     model.name                                      # "smart-turn 3.2", or "" where it is not
+#     model.close()
+#
+# Ask only where there was speech: silence and noise alone sound finished to it (0.91 to 0.99, measured). An answer
+# takes about 30 ms. Cancel the coroutine to drop a question that still waits.
+
+
+def load_turn_model(weights: Weights = SMART_TURN) -> Any:
+    """Return the network's ONNX session.
+
+    Raises `MissingExtra` if its package, or onnxruntime, is not installed; `WeightsError` if its file is another one.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra(weights.name, "local", str(error)) from error
+    folder = weights.check()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    (file,) = weights.files
+    return onnxruntime.InferenceSession(folder / file, options, providers=["CPUExecutionProvider"])
+
+
+class TurnModel:
+    """Tells finished turns from pauses by their sound."""
+
+    def __init__(self, weights: Weights = SMART_TURN):
+        self._pool = ThreadPoolExecutor(1, "realtime_nb-turn")
+        self._weights = weights
+        self._network: Future[Any] = self._pool.submit(self._load)
+
+    @property
+    def name(self) -> str:
+        """What decides; empty while it loads, and where it is not installed."""
+        return self._weights.name if self._network.done() and self._network.result() is not None else ""
+
+    async def ready(self) -> bool:
+        """Wait until it is loaded; return whether it is there."""
+        return await asyncio.wrap_future(self._network) is not None
+
+    async def probability(self, pcm: bytes) -> float | None:
+        """Return how likely the turn is over, 0.0 to 1.0; `None` if there is nothing that could tell.
+
+        `pcm`: the turn so far, PCM16 at 16 kHz, with the quiet at its end.
+        """
+        return await asyncio.wrap_future(self._pool.submit(self.ask, pcm))
+
+    def ask(self, pcm: bytes) -> float | None:
+        """Return `probability`, once it is loaded; blocks."""
+        network = self._network.result()
+        if network is None:
+            return None
+        # The output is called logits, but has been through the sigmoid.
+        (probability,) = network.run(None, {"input_features": turn_features(pcm)[None]})
+        return float(probability[0, 0])
+
+    def close(self) -> None:
+        """Drop what waits and end the thread."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _load(self) -> Any:
+        try:
+            network = load_turn_model(self._weights)
+        except MissingExtra:  # `name` says so.
+            return None
+        except Exception as error:  # A server without it still works.
+            log.warning("turns end by their words alone: %s", error)
+            return None
+        network.run(None, {"input_features": turn_features(b"")[None]})  # The first run takes longer than the others.
+        return network
