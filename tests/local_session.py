@@ -93,6 +93,30 @@ class ScriptedRecognizer:
         return self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
 
 
+class ScriptedTurnModel:
+    """Hears how finished a turn sounds as it is told to, one probability a question; the last for ever."""
+
+    name = "scripted"
+
+    def __init__(self, *probabilities: float | None):
+        self.probabilities = list(probabilities)
+        self.questions: list[bytes] = []
+        self.prepared = 0
+        self.gate: asyncio.Event | None = None
+        self.error: Exception | None = None
+
+    def prepare(self) -> None:
+        self.prepared += 1
+
+    async def probability(self, pcm: bytes) -> float | None:
+        self.questions.append(pcm)
+        if self.gate:
+            await self.gate.wait()
+        if self.error:
+            raise self.error
+        return self.probabilities.pop(0) if len(self.probabilities) > 1 else self.probabilities[0]
+
+
 class Client:
     """A client of one session."""
 
@@ -102,12 +126,13 @@ class Client:
         brain: Any = None,
         voice: Any = None,
         recognizer: Any = None,
+        turn_model: Any = None,
         transcription: bool = False,
         faults: Sequence[str] = (),
     ):
         brain = brain or RuleBrain()
         self.recognizer = recognizer or ScriptedRecognizer()
-        parts = Parts(brain, voice or SteadyVoice(), self.recognizer)
+        parts = Parts(brain, voice or SteadyVoice(), self.recognizer, turn_model=turn_model)
         settings = SessionSettings(
             session_id="sess_1",
             model="" if transcription else "local-rules",

@@ -36,6 +36,7 @@ from .realtime.session import Parts
 from .realtime.session_settings import LIFETIME_S
 from .realtime.socket import RealtimeSocket
 from .recognition.recognizer import SharedRecognizer
+from .recognition.turn_model import TurnModel
 from .routes import http_routes
 from .synthesis.synthesizer import Synthesizer
 
@@ -118,13 +119,16 @@ async def local_parts(brain: Brain | None = None, *, open_vocabulary: bool = Tru
         others: list[Brain] = [RuleBrain(), ScriptBrain()]
         brain = brain or others[0]
         recognizer = SharedRecognizer(open_vocabulary=open_vocabulary)
+        turn_model = TurnModel()
         warming = asyncio.create_task(recognizer.warm_up(brain.vocabulary))
         try:
-            yield Parts(brain, voice, recognizer, {other.name: other for other in (*others, brain)})
+            brains = {other.name: other for other in (*others, brain)}
+            yield Parts(brain, voice, recognizer, brains, turn_model)
         finally:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
             recognizer.close()
+            turn_model.close()
 
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from realtime_nb.local.recognition.turn_detection import (
     LONGEST_TURN_S,
+    Pausing,
     Quiet,
-    Speaking,
     SpeechStarted,
     SpeechStopped,
     TurnDetector,
@@ -153,45 +153,122 @@ def test_settings_may_change_within_a_turn():
 
 # Semantic turns.
 
+SEMANTIC = {"type": "semantic_vad"}
+SPOKEN = "." * 5 + "s" * 30  # almost a second
+END_MS = 35 * FRAME_MS - 32
 
-def semantic(eagerness: str, text: str | None) -> int:
-    """Return the silence in ms that ended a turn whose words were `text`."""
-    detector, _ = follow("." * 5 + "s" * 10 + "." * 8, {"type": "semantic_vad", "eagerness": eagerness})
-    if text is not None:
-        detector.hint(text)
-    for _ in range(400):
-        for event in detector.feed(FRAME):
-            if isinstance(event, SpeechStopped):
-                return event.audio_end_ms - (15 * FRAME_MS - 32)
+
+def semantic(
+    eagerness: str, words: str | None, probability: float | None = None, *, frames: str = SPOKEN
+) -> tuple[int, int]:
+    """Return the silence in ms that ended a turn, and how often the network was asked.
+
+    The words are there at once, the network's answer a frame after it was asked.
+    """
+    detector = TurnDetector({**SEMANTIC, "eagerness": eagerness}, activity=Script(frames))
+    end_ms, asked, waits = len(frames) * FRAME_MS - 32, 0, False
+    events = detector.feed(bytes(48))
+    for _ in range(len(frames) + 300):
+        if waits:
+            events += detector.judge(probability)
+            waits = False
+        events += detector.feed(FRAME)
+        while events:
+            event = events.pop(0)
+            if isinstance(event, Quiet) and words is not None:
+                events += detector.hint(words)
+            elif isinstance(event, Pausing):
+                asked, waits = asked + 1, True
+            elif isinstance(event, SpeechStopped):
+                return event.audio_end_ms - end_ms, asked
     raise AssertionError("the turn did not end")
 
 
-@pytest.mark.parametrize(("eagerness", "longest_ms"), [("low", 8000), ("auto", 4000), ("medium", 4000), ("high", 2000)])
-def test_semantic_turns_wait_for_unfinished_words_but_not_for_ever(eagerness, longest_ms):
-    finished, unknown, unfinished = (semantic(eagerness, text) for text in ("what time is it", None, "turn on the"))
-    assert finished < unknown < unfinished <= longest_ms
-    assert finished <= 800
-    assert unfinished >= 0.75 * longest_ms
+@pytest.mark.parametrize(
+    ("words", "probability", "silence_ms", "asked"),
+    [
+        ("What time is it?", 0.9, 256, 1),
+        ("What time is it?", 0.1, 1632, 1),
+        ("What time is it?", None, 256, 1),  # there is no network
+        ("What time is", 0.9, 1632, 0),  # its answer would make no difference
+        ("", 0.9, 1632, 0),
+        ("turn on the", 0.9, 3335, 0),
+        (None, 0.9, 1632, 1),
+    ],
+)
+def test_a_turn_ends_soon_where_words_and_sound_agree(words, probability, silence_ms, asked):
+    assert semantic("auto", words, probability) == (silence_ms, asked)
+
+
+def test_a_short_turn_waits_unless_its_words_stand_alone():
+    short = "." * 5 + "s" * 10
+    assert semantic("high", "Banana.", 0.9, frames=short) == (800, 0)
+    assert semantic("high", "Yes.", 0.9, frames=short) == (256, 1)
+
+
+def test_the_speech_of_a_turn_is_what_is_said_and_not_its_pauses():
+    assert semantic("high", "Ten. Ten.", 0.9, frames="." * 5 + "s" * 10 + "." * 20 + "s" * 10) == (800, 0)
+    assert semantic("high", "Ten. Ten.", 0.9, frames="." * 5 + "s" * 10 + "." * 20 + "s" * 15) == (256, 1)
 
 
 def test_eagerness_orders_the_waits():
-    for text in ("what time is it", "turn on the", None):
-        assert semantic("high", text) < semantic("medium", text) < semantic("low", text)
+    for words, probability in [
+        ("What time is it?", 0.9),
+        ("What time is it?", 0.1),
+        ("turn on the", None),
+        (None, None),
+    ]:
+        waits = [semantic(eagerness, words, probability)[0] for eagerness in ("high", "medium", "low")]
+        assert waits == sorted(waits) and waits[0] < waits[2]
 
 
-def test_a_hint_is_void_when_speech_resumes():
-    detector, _ = follow("." * 5 + "s" * 10 + "." * 8, {"type": "semantic_vad", "eagerness": "low"})
-    detector.hint("stop")
+def test_recognition_begins_earlier_than_with_server_vad():
+    for vad, quiet_ms in ((SEMANTIC, 96), ({}, 192)):
+        _, events = follow(SPOKEN + "." * 5, vad)
+        quiet = events[1]
+        assert isinstance(quiet, Quiet)
+        assert (5 * FRAME_MS + len(quiet.pcm) / 48 - 160) == END_MS + quiet_ms
+
+
+def test_the_network_gets_the_quiet_and_the_recogniser_does_not():
+    detector, events = follow(SPOKEN + "..", SEMANTIC)
+    quiet = events[-1]
+    detector.hint("What time is it?")
+    events = [event for _ in range(6) for event in detector.feed(FRAME)]
+    assert kinds(events) == ["Pausing"]
+    assert len(events[0].pcm16k) == len(quiet.pcm16k) + 32 * (256 - 96)
+    (stopped,) = detector.judge(0.9)
+    assert stopped.pcm16k == quiet.pcm16k
+    assert stopped.audio_end_ms == END_MS + 256
+
+
+@pytest.mark.parametrize("late", ["words", "sound"])
+def test_an_answer_that_comes_late_ends_the_turn_at_once(late):
+    detector, events = follow(SPOKEN + "." * 12, SEMANTIC)
+    assert kinds(events) == ["SpeechStarted", "Quiet", "Pausing"]
+    answers = [lambda: detector.hint("What time is it?"), lambda: detector.judge(0.9)]
+    first, last = answers if late == "sound" else answers[::-1]
+    assert first() == []
+    assert kinds(last()) == ["SpeechStopped"]
+    assert not detector.is_speaking
+    assert last() == []
+
+
+def test_an_answer_is_void_when_speech_resumes():
+    detector, _ = follow(SPOKEN + "." * 8, SEMANTIC)
+    detector.hint("Stop.")
     detector._activity = Script("s" + "." * 100)
-    events = [event for _ in range(60) for event in detector.feed(FRAME)]
-    assert isinstance(events[0], Speaking)
-    assert "SpeechStopped" not in kinds(events)  # 1.9 s, and nothing is known of the words
+    assert kinds(detector.feed(FRAME)) == ["Speaking"]
+    assert detector.judge(0.9) == detector.hint("Stop.") == []
+    events = [event for _ in range(30) for event in detector.feed(FRAME)]
+    assert kinds(events) == ["Quiet", "Pausing"]  # nothing is known of the words now
 
 
-def test_a_hint_while_somebody_speaks_means_nothing():
-    detector, _ = follow("." * 5 + "s" * 10, {"type": "semantic_vad"})
-    detector.hint("stop")
-    assert detector._score == 0.5
+def test_server_vad_asks_nobody():
+    detector, events = follow(SPOKEN + "." * 40, {"silence_duration_ms": 1000})
+    assert kinds(events) == ["SpeechStarted", "Quiet", "SpeechStopped"]
+    detector, _ = follow(SPOKEN + "." * 12, {"silence_duration_ms": 1000})
+    assert detector.hint("What time is it?") == detector.judge(0.9) == []
 
 
 # Real sound.
@@ -274,8 +351,9 @@ def test_the_pause_after_a_turn_is_noticed_in_time(talk):
     assert max(late_ms) < 720
 
 
+@pytest.mark.parametrize("kind", [{}, SEMANTIC], ids=["server", "semantic"])
 @pytest.mark.parametrize("sound", ["silence", "noise", "hum", "clicks", "full scale"])
-def test_what_is_no_speech_is_no_turn(sound):
+def test_what_is_no_speech_is_no_turn_and_nobody_is_asked(sound, kind):
     rng, size = np.random.default_rng(3), 10 * 24_000
     clicks = np.zeros(size)
     clicks[::12_000] = 25_000
@@ -286,7 +364,7 @@ def test_what_is_no_speech_is_no_turn(sound):
         "clicks": clicks,
         "full scale": np.full(size, 32767.0),
     }[sound]
-    assert detect(pcm16(samples)) == []
+    assert detect(pcm16(samples), kind) == []
 
 
 def test_without_silero_the_gate_alone_finds_turns(talk):

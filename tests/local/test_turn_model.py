@@ -73,6 +73,7 @@ def test_the_features_are_those_that_the_network_learned_with(sound):
 
 
 async def answered(weights, sound=b""):
+    """Return what a network answers, and what it calls itself by then."""
     model = TurnModel(weights)
     answer = await model.probability(sound or made_sound())
     model.close()
@@ -126,3 +127,17 @@ def test_without_its_package_there_is_no_answer_and_no_name(caplog):
     with caplog.at_level(logging.WARNING):
         assert asyncio.run(answered(missing)) == (None, "")
     assert not caplog.records
+
+
+@installed
+def test_it_is_loaded_when_somebody_needs_it_and_once():
+    async def main():
+        model = TurnModel()
+        assert model.name == "smart-turn 3.2" and model._network is None
+        model.prepare()
+        loading = model._network
+        assert await model.probability(made_sound()) is not None
+        assert model._network is loading
+        model.close()
+
+    asyncio.run(main())

@@ -63,6 +63,22 @@ def test_words_that_sound_unfinished_are_waited_for(heard):
     assert len(heard.turns(settings, hear=lambda pcm16k: "stop")) == 2
 
 
+def test_the_network_is_asked_where_a_sentence_may_have_ended(heard):
+    settings = {"type": "semantic_vad", "eagerness": "auto"}
+    asked = []
+
+    def judge(pcm16k):
+        asked.append(pcm16k)
+        return 0.9
+
+    assert len(heard.turns(settings, hear=lambda pcm16k: "I would like to book a table.", judge=judge)) == 2
+    assert len(asked) == 2
+    (turn,) = heard.turns(settings, hear=lambda pcm16k: "I would like to book a table.", judge=lambda pcm16k: 0.1)
+    assert turn.end_ms > 3_000
+    assert len(heard.turns(settings, hear=lambda pcm16k: "I would like to,", judge=judge)) == 1
+    assert len(asked) == 2
+
+
 def test_silence_and_nothing_hold_no_turns():
     assert HeardSound(b"").turns({}) == []
     assert HeardSound(bytes(48 * 2_000)).turns({}) == []

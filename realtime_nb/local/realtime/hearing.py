@@ -51,11 +51,36 @@ class SpeechRecognizer(Protocol):
         ...
 
 
+class TurnJudge(Protocol):
+    """What hears whether a turn is over; `realtime_nb.local.recognition.turn_model.TurnModel` does."""
+
+    @property
+    def name(self) -> str:
+        """What judges; empty where there is nothing that could."""
+        ...
+
+    def prepare(self) -> None:
+        """Get ready, in the background."""
+        ...
+
+    async def probability(self, pcm: bytes) -> float | None:
+        """Return how likely a turn is over, PCM16 at 16 kHz; `None` where there is nothing that could tell."""
+        ...
+
+
 class Hearing:
     """What one session hears."""
 
-    def __init__(self, recognizer: SpeechRecognizer, vocabulary: Sequence[str], emit: Callable[[Any], None]):
+    def __init__(
+        self,
+        recognizer: SpeechRecognizer,
+        vocabulary: Sequence[str],
+        emit: Callable[[Any], None],
+        *,
+        turn_model: TurnJudge | None = None,
+    ):
         self._recognizer = recognizer
+        self._turn_model = turn_model
         self._vocabulary = vocabulary
         self._emit = emit
         self._model: str | None = None
@@ -69,6 +94,8 @@ class Hearing:
         """Expect what the settings make likely to be said, as soon as that is worked out."""
         transcription = settings.transcription or {}
         self._model = transcription.get("model")
+        if self._turn_model and (settings.turn_detection or {}).get("type") == "semantic_vad":
+            self._turn_model.prepare()
         instructions = settings.data.get("instructions", "")
         if instructions == settings.default_instructions:
             instructions = ""
@@ -82,6 +109,13 @@ class Hearing:
     def guess(self, pcm16k: bytes) -> asyncio.Task[str]:
         """Begin to recognise an utterance that may go on; cancel the task if it does."""
         return self._spawn(self._recognize(pcm16k))
+
+    def judge(self, pcm16k: bytes) -> asyncio.Task[float | None]:
+        """Begin to find out whether a turn is over; cancel the task if it goes on."""
+        return self._spawn(self._judge(pcm16k))
+
+    async def _judge(self, pcm16k: bytes) -> float | None:
+        return await self._turn_model.probability(pcm16k) if self._turn_model else None
 
     async def _recognize(self, pcm16k: bytes) -> str:
         # A third of a second at most, and only at a session's beginning: words that are not expected are misheard.

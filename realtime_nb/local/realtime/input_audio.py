@@ -11,7 +11,15 @@ from ...media.clip import WIRE_SAMPLE_RATE, Resampler
 from ...media.g711 import decode_alaw, decode_ulaw
 from ...protocol import events
 from ..api_errors import ApiError, invalid_value
-from ..recognition.turn_detection import Quiet, Speaking, SpeechStarted, SpeechStopped, TurnDetector, TurnEvent
+from ..recognition.turn_detection import (
+    Pausing,
+    Quiet,
+    Speaking,
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetector,
+    TurnEvent,
+)
 from .conversation_state import PCM_BYTES_PER_MS, ConversationState, ItemState, MessagePart, new_id
 from .hearing import Hearing
 from .outbox import Outbox
@@ -155,6 +163,7 @@ class SessionInput:
         self._buffer = InputAudioBuffer(self._format)
         self._detector: TurnDetector | None = None
         self._guess: asyncio.Task[str] | None = None
+        self._judgement: asyncio.Task[float | None] | None = None
         self._item_id: str | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self.configure()
@@ -217,6 +226,9 @@ class SessionInput:
             case Quiet():
                 self._guess = self._hearing.guess(happened.pcm16k)
                 self._guess.add_done_callback(self._hint)
+            case Pausing():
+                self._judgement = self._hearing.judge(happened.pcm16k)
+                self._judgement.add_done_callback(self._judge)
             case Speaking():
                 self._drop_guess()
             case SpeechStopped():
@@ -234,6 +246,7 @@ class SessionInput:
     def _end(self, stopped: SpeechStopped) -> None:
         item_id, guess = self._item_id or new_id("item"), self._guess
         self._item_id = self._guess = None
+        self._drop_guess()
         self._buffer.clear()
         self._outbox.put(events.InputAudioBufferSpeechStopped(audio_end_ms=stopped.audio_end_ms, item_id=item_id))
         self._add(stopped.pcm, item_id, guess=guess or self._hearing.guess(stopped.pcm16k))
@@ -244,14 +257,22 @@ class SessionInput:
         return not self._settings.is_transcription and (self._settings.turn_detection or {}).get(name)
 
     def _drop_guess(self) -> None:
-        if self._guess is not None:
-            self._guess.cancel()
-            self._guess = None
+        for task in (self._guess, self._judgement):
+            if task is not None:
+                task.cancel()
+        self._guess = self._judgement = None
 
     def _hint(self, guess: asyncio.Task[str]) -> None:
         """Tell semantic turn detection the words so far."""
-        if guess is self._guess and self._detector is not None and not guess.cancelled() and guess.exception() is None:
-            self._detector.hint(guess.result())
+        if guess is self._guess and self._detector is not None and _has_result(guess):
+            for happened in self._detector.hint(guess.result()):
+                self._follow(happened)
+
+    def _judge(self, judgement: asyncio.Task[float | None]) -> None:
+        """Tell it how finished they sound. What cannot be told is no objection."""
+        if judgement is self._judgement and self._detector is not None and not judgement.cancelled():
+            for happened in self._detector.judge(judgement.result() if _has_result(judgement) else None):
+                self._follow(happened)
 
     def _add(self, pcm: bytes, item_id: str, guess: asyncio.Task[str] | None = None) -> None:
         part = MessagePart("input_audio", pcm=pcm, duration_ms=len(pcm) / PCM_BYTES_PER_MS)
@@ -293,3 +314,7 @@ class SessionInput:
         )
         self._announce(entry)
         self._hooks.respond()
+
+
+def _has_result(task: asyncio.Task[Any]) -> bool:
+    return not task.cancelled() and task.exception() is None

@@ -19,7 +19,7 @@ from ..api_errors import ApiError, invalid_value, missing_parameter
 from ..brains.brain import Brain
 from . import client_events
 from .conversation_state import ConversationState, ItemState, entry_of
-from .hearing import Hearing, SpeechRecognizer
+from .hearing import Hearing, SpeechRecognizer, TurnJudge
 from .input_audio import Hooks, SessionInput, decode_audio
 from .outbox import Outbox
 from .responder import TextToSpeech
@@ -38,6 +38,14 @@ class Parts:
     recognizer: SpeechRecognizer
     others: Mapping[str, Brain] = field(default_factory=dict)
     """Brains that a session may ask for by the name of its model."""
+    turn_model: TurnJudge | None = None
+    """What ``semantic_vad`` goes by beside the words."""
+
+    @property
+    def end_of_turn(self) -> str:
+        """What ``semantic_vad`` goes by: ``"smart-turn 3.2 + words"``, or ``"words"`` where there is no network."""
+        name = self.turn_model.name if self.turn_model else ""
+        return f"{name} + words" if name else "words"
 
     def brain_of(self, model: str) -> Brain:
         """Return the brain of sessions with a model."""
@@ -52,7 +60,7 @@ class ServerSession:
         self.conversation = ConversationState()
         self._outbox = outbox
         brain = parts.brain_of(settings.data.get("model", ""))
-        self._hearing = Hearing(parts.recognizer, brain.vocabulary, outbox.put)
+        self._hearing = Hearing(parts.recognizer, brain.vocabulary, outbox.put, turn_model=parts.turn_model)
         self._responses = SessionResponses(
             self.conversation, self._hearing, brain, parts.voice, outbox, self._on_response_done
         )

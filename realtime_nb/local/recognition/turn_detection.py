@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .end_of_turn import JUDGED_FROM_MS, RECOGNISED_FROM_MS, silence_ms
 from .voice_activity import VoiceActivity
 
 # --- Sound at 24 kHz cut into frames of 32 ms at 16 kHz, which is what detectors and recogniser take ------------------
@@ -65,55 +66,6 @@ class Frames:
         return frames
 
 
-# --- Whether words sound finished: what semantic turn detection goes by -----------------------------------------------
-#
-# A rule of thumb, not a model: people who stop at "and", "to the" or "um" go on; people who said "stop" or asked a
-# whole question wait for an answer.
-
-_GO_ON = frozenset(
-    """a an the my your his her our their this these some any no every
-    and or but so because if when while that which who whose than as though although unless until
-    to of in on at for from with without about into onto over under between by near like
-    is are was were am be been being has have had do does did will would can could should shall may might must
-    i you he she we they it's i'm i'd i'll i've you're we're they're that's there's what's let's
-    very really too more most also just even not don't doesn't didn't won't can't
-    want need going gonna wanna um uh er erm hmm well actually maybe please""".split()
-)
-_COMPLETE = frozenset(
-    """yes yeah yep no nope okay ok sure right correct exactly stop cancel continue start next again repeat help thanks
-    hello hi hey bye goodbye pause skip back wait what why how who where when""".split()
-)
-_CLOSING = (("thank", "you"), ("good", "morning"), ("of", "course"), ("all", "right"), ("never", "mind"), ("go", "on"))
-_ASKING = frozenset("what where when who why how which is are can could do does did will would should".split())
-
-
-def finished(text: str) -> float:
-    """Return how finished `text` sounds.
-
-    `text`: words as the recogniser writes them, lower case and without punctuation; other text may bring its own.
-
-    Returns from 0.0, surely more to come, to 1.0, surely complete; 0.5 if nothing was understood.
-    """
-    stripped = text.strip().lower()
-    words = stripped.rstrip(".?!…").split()
-    if not words:
-        return 0.5
-    if stripped.endswith(("…", "...", ",", ";", ":", "-", "–")):
-        return 0.1
-    if stripped.endswith((".", "?", "!")):
-        return 1.0
-    last = words[-1].strip("'\"")
-    if len(words) == 1:
-        return 1.0 if last in _COMPLETE else 0.0 if last in _GO_ON else 0.6
-    if tuple(words[-2:]) in _CLOSING or last in ("please", "thanks"):
-        return 1.0
-    if last in _GO_ON:
-        return 0.1
-    if words[0] in _ASKING:
-        return 1.0 if len(words) >= 3 else 0.5
-    return 0.9 if len(words) >= 3 else 0.8
-
-
 # --- Turn detection for one session: sound in, turns out. Pure: it reads no clock and does no I/O ---------------------
 #
 # What others need::
@@ -123,9 +75,11 @@ def finished(text: str) -> float:
 #     for event in detector.feed(pcm24k):                  # any chunk size; the events are the same for all of them
 #         SpeechStarted(audio_start_ms)                    # prefix padding included
 #         Quiet(pcm, pcm16k)                               # the person may have finished: begin to recognise, on trust
-#         Speaking()                                       # no: drop what Quiet began
+#         Pausing(pcm16k)                                  # semantic_vad: ask the network of turns, quiet included
+#         Speaking()                                       # no: drop what Quiet and Pausing began
 #         SpeechStopped(audio_start_ms, audio_end_ms, pcm, pcm16k)      # silence included; the next turn begins
-#     detector.hint("turn on the")                         # semantic_vad: the words so far, once Quiet's are recognised
+#     detector.hint("Turn on the")                         # semantic_vad: the words so far, once Quiet's are recognised
+#     detector.judge(0.2)                                  # what the network answered; None if there is none
 #     detector.utterance                                   # PCM16 at 24 kHz of the turn so far; b"" between turns
 #     detector.clear()                                     # forget it (input_audio_buffer.clear, or a commit by hand)
 #     detector.configure(settings)                         # session.update; a turn under way goes on
@@ -134,10 +88,12 @@ def finished(text: str) -> float:
 # what lies between the two times; ``pcm16k`` is for the recogniser, without the silence at the end. What was begun at
 # `Quiet` is still good at `SpeechStopped` unless `Speaking` came in between: their ``pcm16k`` are equal.
 #
-# ``server_vad`` waits for ``silence_duration_ms``. ``semantic_vad`` waits longer the less finished the words sound
-# (`finished`), up to 8, 4 or 2 s by ``eagerness``. ``idle_timeout_ms`` is the server's business, not the detector's.
+# `hint` and `judge` return events, too: the turn may be over by them.
+#
+# ``server_vad`` waits for ``silence_duration_ms``. How long ``semantic_vad`` waits: see `end_of_turn`.
+# ``idle_timeout_ms`` is the server's business, not the detector's.
 
-__all__ = ["Quiet", "Speaking", "SpeechStarted", "SpeechStopped", "TurnDetector", "TurnEvent"]
+__all__ = ["Pausing", "Quiet", "Speaking", "SpeechStarted", "SpeechStopped", "TurnDetector", "TurnEvent"]
 
 LONGEST_TURN_S = 60
 """A turn that goes on for longer is ended, and the next begins: memory is bounded."""
@@ -151,9 +107,6 @@ _LAG_MS = 32
 _TAIL_MS = 120
 """Quiet that the recogniser still gets, since words fade out."""
 _LONGEST_BEFORE_GUESS_MS = 192
-
-# eagerness: (shortest, longest) silence in ms. The longest are the API's.
-_EAGERNESS = {"low": (800, 8_000), "medium": (500, 4_000), "auto": (500, 4_000), "high": (300, 2_000)}
 
 
 class Activity(Protocol):
@@ -183,6 +136,14 @@ class Quiet:
 
 
 @dataclass(frozen=True)
+class Pausing:
+    """The quiet lasts, and nothing rules out yet that the person has finished."""
+
+    pcm16k: bytes = field(repr=False)
+    """The latest of the turn, with the quiet."""
+
+
+@dataclass(frozen=True)
 class Speaking:
     """The person had not finished: they go on."""
 
@@ -197,7 +158,7 @@ class SpeechStopped:
     pcm16k: bytes = field(repr=False)
 
 
-TurnEvent = SpeechStarted | Quiet | Speaking | SpeechStopped
+TurnEvent = SpeechStarted | Quiet | Pausing | Speaking | SpeechStopped
 
 
 class _Track:
@@ -235,16 +196,18 @@ class TurnDetector:
     Raises `MissingExtra` if the extra ``local`` is not installed.
     """
 
+    # What is known of the quiet under way; `None` until it is.
+    _words: str | None
+    _probability: float | None
+
     def __init__(
         self,
         settings: Mapping[str, Any],
         *,
         elapsed_ms: int = 0,
-        finished: Callable[[str], float] = finished,
         activity: Activity | None = None,
     ):
         self._activity: Activity = activity or VoiceActivity()
-        self._finished = finished
         self._frames = Frames()
         self._sound, self._sound16k = _Track(_BYTES_PER_MS, elapsed_ms), _Track(_BYTES_PER_MS_16K, elapsed_ms)
         self._now_ms = elapsed_ms  # where the next frame begins
@@ -256,12 +219,12 @@ class TurnDetector:
         """Take other settings. A turn under way goes on, and ends by the new ones."""
         self._threshold = float(settings.get("threshold", 0.5))
         self._prefix_ms = min(_LONGEST_PREFIX_MS, int(settings.get("prefix_padding_ms", 300)))
-        if settings.get("type", "server_vad") == "semantic_vad":
-            self._shortest_ms, self._longest_ms = _EAGERNESS[settings.get("eagerness", "auto")]
-        else:
-            self._shortest_ms = self._longest_ms = int(settings.get("silence_duration_ms", 500))
+        self._eagerness = settings.get("eagerness", "auto") if settings.get("type") == "semantic_vad" else None
+        self._silence_ms = int(settings.get("silence_duration_ms", 500))
         # A short silence leaves less time, but a guess in every pause would be work for nothing.
-        self._guess_ms = min(_LONGEST_BEFORE_GUESS_MS, max(2 * FRAME_MS, self._shortest_ms * 2 // 5))
+        self._guess_ms = min(_LONGEST_BEFORE_GUESS_MS, max(2 * FRAME_MS, self._silence_ms * 2 // 5))
+        if self._eagerness:
+            self._guess_ms = RECOGNISED_FROM_MS
 
     @property
     def engine(self) -> str:
@@ -302,10 +265,22 @@ class TurnDetector:
             track.forget(keep_ms)
         return events
 
-    def hint(self, text: str) -> None:
-        """Say which words `Quiet` ended with; without meaning once the person speaks again."""
-        if self._quiet_since_ms is not None:
-            self._score = self._finished(text)
+    def hint(self, text: str) -> list[TurnEvent]:
+        """Say which words `Quiet` ended with; without meaning once the person speaks again.
+
+        Returns `SpeechStopped`, if the turn is over by it.
+        """
+        if self._quiet_since_ms is None:
+            return []
+        self._words = text
+        return self._end_if_over()
+
+    def judge(self, probability: float | None) -> list[TurnEvent]:
+        """Say what the network made of `Pausing`, or that there is none; else as `hint`."""
+        if self._quiet_since_ms is None:
+            return []
+        self._probability = 1.0 if probability is None else probability
+        return self._end_if_over()
 
     def clear(self) -> None:
         """Forget the turn under way, and all sound so far. The clock goes on."""
@@ -320,8 +295,8 @@ class TurnDetector:
 
     def _not_quiet(self) -> None:
         self._quiet_since_ms: int | None = None
-        self._guessing = False
-        self._score = 0.5
+        self._guessing = self._asked = False
+        self._words = self._probability = None
 
     def _listen(self, probability: float) -> list[TurnEvent]:
         """Between turns: look for speech."""
@@ -331,7 +306,9 @@ class TurnDetector:
         return [self._start(self._now_ms - self._speech_frames * FRAME_MS - self._prefix_ms)]
 
     def _start(self, start_ms: int) -> SpeechStarted:
+        speech_frames = self._speech_frames
         self._rest()
+        self._speech_frames = speech_frames
         self._start_ms = max(start_ms, self._free_ms, self._sound.start_ms)
         return SpeechStarted(self._start_ms)
 
@@ -340,25 +317,41 @@ class TurnDetector:
         events: list[TurnEvent] = []
         assert self._start_ms is not None
         if probability >= self._threshold:
+            self._speech_frames += 1
             if self._guessing:
                 events.append(Speaking())
             self._not_quiet()
         elif self._quiet_since_ms is None:
             self._quiet_since_ms = max(self._start_ms, self._now_ms - FRAME_MS - _LAG_MS)
         if self._quiet_since_ms is not None:
+            if over := self._end_if_over():
+                return [*events, *over]
             quiet_ms = self._now_ms - self._quiet_since_ms
-            if quiet_ms >= self._wait_ms():
-                return [*events, self._stop(self._quiet_since_ms + self._wait_ms())]
             if quiet_ms >= self._guess_ms and not self._guessing:
                 self._guessing = True
                 events.append(Quiet(self._sound.slice(self._start_ms, self._now_ms), self._heard()))
+            if quiet_ms >= JUDGED_FROM_MS and not self._asked and self._may_be_over():
+                self._asked = True
+                events.append(Pausing(self._sound16k.slice(self._start_ms, self._now_ms)))
         if self._now_ms - self._start_ms >= LONGEST_TURN_S * 1000:
             events += [self._stop(self._now_ms), self._start(self._now_ms)]
         return events
 
-    def _wait_ms(self) -> int:
-        """Return the silence that ends the turn: the shortest for finished words, quickly more for others."""
-        return round(self._shortest_ms + (1 - self._score) ** 2 * (self._longest_ms - self._shortest_ms))
+    def _end_if_over(self) -> list[TurnEvent]:
+        assert self._quiet_since_ms is not None
+        wait_ms = self._wait_ms(self._probability)
+        return [self._stop(self._quiet_since_ms + wait_ms)] if self._now_ms - self._quiet_since_ms >= wait_ms else []
+
+    def _may_be_over(self) -> bool:
+        """Return whether the network's answer can make a difference."""
+        return self._eagerness is not None and (self._words is None or self._wait_ms(1.0) < self._wait_ms(0.0))
+
+    def _wait_ms(self, probability: float | None) -> int:
+        """Return the silence that ends the turn, as far as is known."""
+        if self._eagerness is None:
+            return self._silence_ms
+        speech_ms = self._speech_frames * FRAME_MS
+        return silence_ms(self._eagerness, speech_ms=speech_ms, words=self._words, probability=probability)
 
     def _stop(self, end_ms: int) -> SpeechStopped:
         assert self._start_ms is not None

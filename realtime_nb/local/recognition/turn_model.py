@@ -73,7 +73,8 @@ def turn_features(pcm: bytes) -> NDArray[np.float32]:
 #
 # What others need::
 #
-#     model = TurnModel()                             # begins to load; never fails
+#     model = TurnModel()                             # never fails
+#     model.prepare()                                 # loads in the background, when somebody first needs it (55 MB)
 #     await model.probability(pcm16k)                 # the turn so far, the quiet at its end included; None without it
 #     model.name                                      # "smart-turn 3.2", or "" where it is not
 #     model.close()
@@ -104,32 +105,28 @@ class TurnModel:
     def __init__(self, weights: Weights = SMART_TURN):
         self._pool = ThreadPoolExecutor(1, "realtime_nb-turn")
         self._weights = weights
-        self._network: Future[Any] = self._pool.submit(self._load)
+        self._is_there = weights.is_installed
+        self._network: Future[Any] | None = None
 
     @property
     def name(self) -> str:
-        """What decides; empty while it loads, and where it is not installed."""
-        return self._weights.name if self._network.done() and self._network.result() is not None else ""
+        """What decides; empty where it is not installed, or turned out to be another file."""
+        return self._weights.name if self._is_there else ""
 
-    async def ready(self) -> bool:
-        """Wait until it is loaded; return whether it is there."""
-        return await asyncio.wrap_future(self._network) is not None
+    def prepare(self) -> None:
+        """Begin to load, in the background."""
+        if self._network is None:
+            self._network = self._pool.submit(self._load)
 
     async def probability(self, pcm: bytes) -> float | None:
         """Return how likely the turn is over, 0.0 to 1.0; `None` if there is nothing that could tell.
 
         `pcm`: the turn so far, PCM16 at 16 kHz, with the quiet at its end.
         """
-        return await asyncio.wrap_future(self._pool.submit(self.ask, pcm))
-
-    def ask(self, pcm: bytes) -> float | None:
-        """Return `probability`, once it is loaded; blocks."""
-        network = self._network.result()
-        if network is None:
-            return None
-        # The output is called logits, but has been through the sigmoid.
-        (probability,) = network.run(None, {"input_features": turn_features(pcm)[None]})
-        return float(probability[0, 0])
+        self.prepare()
+        assert self._network is not None
+        network = await asyncio.shield(asyncio.wrap_future(self._network))  # Whoever gives up, it is loaded.
+        return None if network is None else await asyncio.wrap_future(self._pool.submit(_ask, network, pcm))
 
     def close(self) -> None:
         """Drop what waits and end the thread."""
@@ -138,10 +135,16 @@ class TurnModel:
     def _load(self) -> Any:
         try:
             network = load_turn_model(self._weights)
-        except MissingExtra:  # `name` says so.
-            return None
+            _ask(network, b"")  # The first run takes longer than the others.
         except Exception as error:  # A server without it still works.
-            log.warning("turns end by their words alone: %s", error)
+            self._is_there = False
+            if not isinstance(error, MissingExtra):
+                log.warning("turns end by their words alone: %s", error)
             return None
-        network.run(None, {"input_features": turn_features(b"")[None]})  # The first run takes longer than the others.
         return network
+
+
+def _ask(network: Any, pcm: bytes) -> float:
+    # The output is called logits, but has been through the sigmoid.
+    (probability,) = network.run(None, {"input_features": turn_features(pcm)[None]})
+    return float(probability[0, 0])

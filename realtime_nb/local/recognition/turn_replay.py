@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...media.turn_cuts import FoundTurn, Span
-from .turn_detection import FRAME_MS, Frames, Quiet, SpeechStarted, SpeechStopped, TurnDetector
+from .turn_detection import (
+    FRAME_MS,
+    Frames,
+    Pausing,
+    Quiet,
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetector,
+    TurnEvent,
+)
 from .voice_activity import VoiceActivity
 
 # --- Turn detection on sound that is there already: faster than it sounds, under as many settings as you like ---------
@@ -15,7 +25,7 @@ from .voice_activity import VoiceActivity
 #
 #     sound = HeardSound(pcm24k)                                       # listens once; that is most of the work
 #     turns = sound.turns({"type": "server_vad", "silence_duration_ms": 300})
-#     turns = sound.turns({"type": "semantic_vad", "eagerness": "low"}, hear=recognise)      # PCM16 at 16 kHz → words
+#     turns = sound.turns({"type": "semantic_vad"}, hear=recognise, judge=ask)      # both take PCM16 at 16 kHz
 #     sound.probabilities, sound.engine                                # speech in each frame of 32 ms, and says who
 #
 # The detector is the server's own (`turn_detection`), fed frame by frame. What tells speech from the rest does not
@@ -59,12 +69,20 @@ class HeardSound:
         self.probabilities = [activity.probability(frame) for frame in Frames().feed(heard)]
         """How likely each frame of 32 ms is speech, 0.0 to 1.0."""
 
-    def turns(self, settings: Mapping[str, Any], *, hear: Callable[[bytes], str] | None = None) -> list[FoundTurn]:
+    def turns(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        hear: Callable[[bytes], str] | None = None,
+        judge: Callable[[bytes], float | None] | None = None,
+    ) -> list[FoundTurn]:
         """Find the turns under some settings.
 
         `settings`: the API's ``turn_detection`` object; what is absent has the API's default.
         `hear`: takes what was said so far (PCM16 at 16 kHz), returns the words. ``semantic_vad`` goes by them; here
-        they are there at once. Without it, all words sound half finished.
+        they are there at once. Without it, it waits its longest.
+        `judge`: takes the same with the quiet behind it, returns how finished it sounds (`turn_model`); likewise.
+        Without it, the words decide alone.
 
         Silence is taken to follow the sound, so that all turns end.
         """
@@ -72,13 +90,17 @@ class HeardSound:
         turns: list[FoundTurn] = []
         started = (0, 0.0)
         for chunk in self._chunks(detector):
-            for event in detector.feed(chunk):
+            events = deque(detector.feed(chunk))
+            while events:
+                event: TurnEvent = events.popleft()
                 if isinstance(event, SpeechStarted):
                     started = event.audio_start_ms, detector.elapsed_ms
                 elif isinstance(event, SpeechStopped):
                     turns.append(FoundTurn(event.audio_start_ms, event.audio_end_ms, started[1], detector.elapsed_ms))
                 elif isinstance(event, Quiet) and hear is not None:
-                    detector.hint(hear(event.pcm16k))
+                    events += detector.hint(hear(event.pcm16k))
+                elif isinstance(event, Pausing):
+                    events += detector.judge(judge(event.pcm16k) if judge else None)
         return turns
 
     def _chunks(self, detector: TurnDetector) -> Iterable[bytes]:
