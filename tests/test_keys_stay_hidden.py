@@ -107,17 +107,6 @@ def test_no_key_is_logged_shown_or_written_in_a_whole_session(way, logged, tmp_p
         assert_clean(each)
 
 
-def test_an_ephemeral_key_is_not_logged(logged):
-    with served(api_key=KEY) as server:
-        made = server.http.post("/realtime/client_secrets", json={}).json()["value"]
-        session = rt.RealtimeSession(backend=Backend("there", server.url, made, model="local-rules"))
-        session.ask("Hello!").result(WAIT_S)
-        session.close().result(WAIT_S)
-    assert any("websocket" in each.lower() for each in logged)
-    for each in logged:
-        assert_clean(each, made)
-
-
 def test_no_key_is_in_what_an_experiment_writes_nor_in_what_the_doctor_says(logged, tmp_path, capfd):
     with served(api_key=KEY) as server:
         backend = backends(server.url)["address"]

@@ -8,12 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .access import EphemeralKeys
 from .api_errors import ApiError
 from .endpoints import moderations
 from .endpoints.chat_answer import ChatEndpoint
 from .endpoints.chat_request import AUDIO_LIFETIME_S, ChatAudioStore
-from .endpoints.client_secrets import ClientSecretEndpoint
 from .endpoints.http_body import Handler, answering, json_response
 from .endpoints.speech import SpeechEndpoint
 from .endpoints.transcriptions import TranscriptionEndpoint
@@ -23,7 +21,7 @@ from .realtime.session import Parts
 PREFIXES = ("/v1", "/openai/v1")
 
 
-def http_routes(parts: Parts, keys: EphemeralKeys, *, audio_lifetime_s: float = AUDIO_LIFETIME_S) -> list[Route]:
+def http_routes(parts: Parts, *, audio_lifetime_s: float = AUDIO_LIFETIME_S) -> list[Route]:
     """Return the routes of all endpoints."""
     chat = ChatEndpoint(parts, ChatAudioStore(lifetime_s=audio_lifetime_s))
     models = ModelsEndpoint(parts)
@@ -31,7 +29,6 @@ def http_routes(parts: Parts, keys: EphemeralKeys, *, audio_lifetime_s: float = 
         "/chat/completions": chat.post,
         "/audio/transcriptions": TranscriptionEndpoint(parts.recognizer, parts.brain).post,
         "/audio/speech": SpeechEndpoint(parts.voice).post,
-        "/realtime/client_secrets": ClientSecretEndpoint(parts, keys).post,
         "/moderations": moderations.post,
     }
     gets: dict[str, Handler] = {"/models": models.list, "/models/{model:path}": models.get}

@@ -25,7 +25,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..errors import SettingsError
 from ..secrecy import Secret
 from ..strangers import ACCEPTED_AT_ONCE, FewLines, Strangers
-from .access import Access, EphemeralKeys, is_loopback
+from .access import Access, is_loopback
 from .brains.brain import Brain
 from .brains.rule_brain import RuleBrain
 from .brains.script_brain import ScriptBrain
@@ -93,18 +93,16 @@ def create_app(
     realtime_socket = RealtimeSocket(
         parts, max_sessions=max_sessions, faults=faults, lifetime_s=lifetime_s, lifetime_turns=lifetime_turns
     )
-    keys = EphemeralKeys()
     return Starlette(
         routes=[
             *(WebSocketRoute(path, realtime_socket.connect) for path in REALTIME_PATHS),
-            *http_routes(with_faults(parts, faults), keys, audio_lifetime_s=audio_lifetime_s),
+            *http_routes(with_faults(parts, faults), audio_lifetime_s=audio_lifetime_s),
         ],
         middleware=[
             Middleware(
                 Access,
                 api_key=api_key,
                 loopback_only=is_loopback(host),
-                ephemeral_keys=keys,
                 strangers=strangers or Strangers(),
             )
         ],

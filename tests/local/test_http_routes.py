@@ -12,7 +12,6 @@ POSTS = [
     "/v1/chat/completions",
     "/v1/audio/transcriptions",
     "/v1/audio/speech",
-    "/v1/realtime/client_secrets",
     "/v1/moderations",
 ]
 

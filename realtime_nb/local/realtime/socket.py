@@ -7,12 +7,11 @@ import contextlib
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ...protocol.events import Error
-from ..access import EphemeralKey, refuse
+from ..access import refuse
 from ..api_errors import ApiError, overloaded
 from ..faults import FaultyOutbox, with_faults
 from ..synthesis.synthesizer import VOICES
@@ -24,23 +23,6 @@ from .session_settings import LIFETIME_S, SessionSettings
 POLICY_CLOSE = 4000
 SESSION_ENDS_CLOSE = 1001
 _LAST_WORDS_S = 5.0
-
-
-def initial_settings(parts: Parts, model: str, *, session: dict[str, Any], expires_at: int = 0) -> SessionSettings:
-    """Return the settings that a session begins with.
-
-    Raises `ApiError` if a session cannot have these settings.
-    """
-    settings = SessionSettings(
-        session_id=new_id("sess"),
-        model=model,
-        expires_at=expires_at,
-        brain=parts.brain_of(model).description,
-        transcription=session.get("type") == "transcription",
-        voices=VOICES,
-    )
-    settings.update({name: value for name, value in session.items() if name != "model"})
-    return settings
 
 
 @dataclass
@@ -93,12 +75,8 @@ class RealtimeSocket:
     def _open(self, socket: WebSocket) -> tuple[ServerSession, Outbox]:
         """Return the session that a client asks for; raises `ApiError` if it asks for none that there is."""
         query = socket.query_params
-        key: EphemeralKey | None = socket.scope.get("ephemeral_key")
-        given = key.session if key else {}
-        model = query.get("model") or query.get("deployment") or given.get("model")
-        kind = "transcription" if query.get("intent") == "transcription" else "realtime"
-        kind = given.get("type", kind)
-        transcription = kind == "transcription"
+        model = query.get("model") or query.get("deployment") or ""
+        transcription = query.get("intent") == "transcription"
         if "realtime=v1" in socket.headers.get("openai-beta", "") or "openai-beta.realtime-v1" in (
             socket.scope.get("subprotocols", [])
         ):
@@ -114,11 +92,13 @@ class RealtimeSocket:
             )
         if not transcription and not model:
             raise ApiError("You must provide a model parameter.", code="missing_model", param="model")
-        settings = initial_settings(
-            self.parts,
-            model or "",
-            session=given or {"type": kind},
+        settings = SessionSettings(
+            session_id=new_id("sess"),
+            model=model,
             expires_at=int(time.time() + self.lifetime_s),
+            brain=self.parts.brain_of(model).description,
+            transcription=transcription,
+            voices=VOICES,
         )
         is_faulty = bool(self.faults) or self.lifetime_turns is not None
         outbox = FaultyOutbox(self.faults, lifetime_turns=self.lifetime_turns) if is_faulty else Outbox()
