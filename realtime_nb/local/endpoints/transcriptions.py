@@ -1,10 +1,14 @@
-"""``POST /v1/audio/transcriptions``: a recording in, its words out, also as subtitles."""
+"""``POST /v1/audio/transcriptions``: a recording in, its words out, with their times or as they are recognised.
+
+Source: the API reference, "Create transcription". The recognizer writes small letters without punctuation. It has no
+tokens and no log probabilities: in ``verbose_json``, ``tokens`` is empty and the probabilities are 0.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,71 +26,7 @@ from .encoding import stream
 from .http_body import Form, json_response, parse_form, read_body, require_content_type
 from .json_fields import model_of
 
-# --- Recognised words as subtitles: SubRip and WebVTT -----------------------------------------------------------------
-
-#: What is shown at once: two lines of 42 letters, for 7 seconds at most (the usual rules of subtitling).
-MOST_CHARACTERS = 84
-LONGEST_MS = 7_000
-
-
-@dataclass(frozen=True)
-class Cue:
-    """What is shown at once."""
-
-    start_ms: int
-    end_ms: int
-    text: str
-
-
-def cues_of(segments: Iterable[Sequence[HeardWord]]) -> list[Cue]:
-    """Return the cues that show `segments` of words; none reaches over the end of a segment."""
-    cues = []
-    for segment in segments:
-        shown: list[HeardWord] = []
-        for word in segment:
-            if shown and (
-                len(" ".join([*(each.text for each in shown), word.text])) > MOST_CHARACTERS
-                or word.end_ms - shown[0].start_ms > LONGEST_MS
-            ):
-                cues.append(_cue(shown))
-                shown = []
-            shown.append(word)
-        if shown:
-            cues.append(_cue(shown))
-    return cues
-
-
-def _cue(words: Sequence[HeardWord]) -> Cue:
-    return Cue(words[0].start_ms, words[-1].end_ms, " ".join(word.text for word in words))
-
-
-def srt(cues: Iterable[Cue]) -> str:
-    """Return cues as a SubRip file."""
-    return "".join(
-        f"{number}\n{_time(cue.start_ms, ',')} --> {_time(cue.end_ms, ',')}\n{cue.text}\n\n"
-        for number, cue in enumerate(cues, 1)
-    )
-
-
-def vtt(cues: Iterable[Cue]) -> str:
-    """Return cues as a WebVTT file."""
-    shown = (f"{_time(cue.start_ms, '.')} --> {_time(cue.end_ms, '.')}\n{cue.text}\n\n" for cue in cues)
-    return "WEBVTT\n\n" + "".join(shown)
-
-
-def _time(ms: int, point: str) -> str:
-    seconds, ms = divmod(ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{ms:03}"
-
-
-# --- ``POST /v1/audio/transcriptions``: a recording in, its words out, with times or as they are recognised -----------
-#
-# Source: the API reference, "Create transcription". The recogniser writes small letters without punctuation, and of
-# what ``verbose_json`` holds of a model's inner life it has nothing: ``tokens`` are empty and log probabilities 0.
-
-FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+FORMATS = ("json", "text", "verbose_json")
 GRANULARITIES = ("word", "segment")
 
 
@@ -121,14 +61,7 @@ class TranscriptionRequest:
         form = parse_form(body, content_type)
         fields = form.fields
         model = model_of(fields)
-        form_of_answer = fields.one_of("response_format", (*FORMATS, "diarized_json"), "json")
-        if form_of_answer == "diarized_json":
-            raise ApiError(
-                "Unsupported value: 'response_format' does not support 'diarized_json' on this server, which cannot "
-                "tell speakers apart.",
-                code="unsupported_value",
-                param="response_format",
-            )
+        form_of_answer = fields.one_of("response_format", FORMATS, "json")
         _check_language(form)
         _check_temperature(fields.text("temperature", "0"))
         is_stream = fields.one_of("stream", ("true", "false", "True", "False"), "false").lower() == "true"
@@ -197,14 +130,9 @@ class TranscriptionEndpoint:
         if wanted.is_stream:
             return await stream(self._events(wanted))
         segments = [segment async for segment in self._segments(wanted)]
-        if wanted.format in ("json", "verbose_json"):
-            return json_response(
-                _verbose(wanted, segments) if wanted.format == "verbose_json" else _json(wanted, segments)
-            )
         if wanted.format == "text":
             return PlainTextResponse(f"{_text(segments)}\n")
-        write, mime = (srt, "application/x-subrip") if wanted.format == "srt" else (vtt, "text/vtt")
-        return PlainTextResponse(write(cues_of(segment.words for segment in segments)), media_type=mime)
+        return json_response(_verbose(wanted, segments) if wanted.format == "verbose_json" else _json(wanted, segments))
 
     async def _segments(self, wanted: TranscriptionRequest) -> AsyncGenerator[Segment, None]:
         """Yield what is heard in the utterances, in their order."""
