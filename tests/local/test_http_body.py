@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import contextlib
 import json
-from http.client import HTTPConnection
-from urllib.parse import urlsplit
+import re
 
 import pytest
 from local_http import served
@@ -46,17 +44,6 @@ def test_a_body_of_unknown_length_is_bounded_likewise(server):
     assert post(server, pieces).status_code == 413
 
 
-def test_a_body_that_nobody_would_read_is_refused_by_its_announcement(server):
-    address = urlsplit(server.url)
-    with contextlib.closing(HTTPConnection(address.hostname, address.port, timeout=10)) as connection:
-        connection.putrequest("POST", "/v1/audio/speech")
-        connection.putheader("Authorization", f"Bearer {server.api_key}")
-        connection.putheader("Content-Type", "application/json")
-        connection.putheader("Content-Length", str(10**12))
-        connection.endheaders(b"{")
-        assert connection.getresponse().status == 413
-
-
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"{'a': 1}", b'{"input": "\xff"}', b"[" * 40_000, b'{"a":' * 40_000, b'{"input": "\\ud800"}'],
@@ -83,6 +70,32 @@ def test_other_content_types_are_refused(server, content_type):
     answer = post(server, padded(200), content_type)
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_content_type")
     assert post(server, padded(200), "Application/JSON; charset=utf-8").status_code == 200
+
+
+def field(name, content):
+    return f'Content-Disposition: form-data; name="{name}"\r\n\r\n{content}'.encode()
+
+
+def form(*parts):
+    return b"".join(b"--edge\r\n" + part + b"\r\n" for part in parts) + b"--edge--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "message"),
+    [
+        (form(), "multipart/form-data", "could not parse the form .*: Missing boundary"),
+        (b"nothing", "multipart/form-data; boundary=edge", "could not parse the form .*: Invalid multipart data"),
+        (form(b"\r\n\r\n1"), "multipart/form-data; boundary=edge", 'could not parse the form .* "name" must be'),
+        (form(*[field("x", "1")] * 1_001), "multipart/form-data; boundary=edge", "Too many fields"),
+        (b"", "multipart/form-data; boundary=edge", "must provide a model"),
+        (form(field("model", "m"))[:-12], "multipart/form-data; boundary=edge", "must provide a model"),
+        (form(field("model", "m")), "multipart/form-data; boundary=edge", "Missing required parameter: 'file'"),
+    ],
+)
+def test_what_is_no_form_is_told(server, content, content_type, message):
+    answer = server.http.post("/audio/transcriptions", content=content, headers={"content-type": content_type})
+    assert answer.status_code == 400
+    assert re.search(message, answer.json()["error"]["message"])
 
 
 def test_unknown_addresses_and_methods_are_answered_in_the_api_s_shape(server):

@@ -1,126 +1,28 @@
-"""Requests in, answers out: bodies and forms, read without holding up live sessions."""
+"""Requests in, answers out: bodies and forms of up to 25 MB, and errors in the API's shape."""
 
 from __future__ import annotations
 
 import asyncio
-import email
-import email.message
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from ...errors import RealtimeError
-from ..api_errors import ApiError, missing_parameter
+from ..api_errors import ApiError
 from ..realtime.conversation_state import new_id
 from .json_fields import MOST_DEPTH, MOST_VALUES, Fields, count_values, is_too_deep
-
-# --- Forms with files in them, as ``multipart/form-data`` carries them (RFC 7578) -------------------------------------
-#
-# A body is at most 25 MB and all there, so this looks for the boundaries in it and needs no parser that takes pieces.
-
-_MOST_FIELDS = 1_000
-_LONGEST_HEAD = 8_192
-
-
-@dataclass(frozen=True)
-class FormField:
-    """One field."""
-
-    name: str
-    content: bytes
-    filename: str | None = None
-    """`None` unless it is a file."""
-
-
-class Form:
-    """A form that was sent."""
-
-    def __init__(self, fields: list[FormField]):
-        self._fields = fields
-
-    def file(self, name: str) -> bytes:
-        """Return what is in a file; raises `ApiError` if it is not there."""
-        for field in self._fields:
-            if field.name == name and field.filename is not None:
-                return field.content
-        raise missing_parameter(name)
-
-    def all(self, name: str) -> list[str]:
-        """Return the texts of an array, whose items come as fields called ``name[]`` or ``name``."""
-        return [_text(field) for field in self._fields if field.name in (name, f"{name}[]")]
-
-    @property
-    def fields(self) -> Fields:
-        """All texts by name, the last of each; empty ones count as missing."""
-        texts: dict[str, Any] = {field.name: _text(field) or None for field in self._fields if field.filename is None}
-        return Fields(texts)
-
-
-def _text(field: FormField) -> str:
-    try:
-        return field.content.decode()
-    except UnicodeDecodeError as error:
-        raise ApiError(f"The field '{field.name}' is not UTF-8.", code="invalid_value", param=field.name) from error
-
-
-def parse_form(body: bytes | bytearray, content_type: str) -> Form:
-    """Return the form that a body holds.
-
-    Raises `ApiError` if it is no form.
-    """
-    header = email.message.Message()
-    header["content-type"] = content_type
-    boundary = header.get_boundary()
-    if not boundary:
-        raise _broken("the Content-Type header names no boundary")
-    mark = b"--" + boundary.encode("latin-1", "replace")
-    at = 0 if body.startswith(mark) else body.find(b"\r\n" + mark) + 2
-    if at == 1:
-        raise _broken("its boundary is nowhere in it")
-    fields: list[FormField] = []
-    while True:
-        at += len(mark)
-        if body[at : at + 2] == b"--":
-            return Form(fields)
-        head_end = body.find(b"\r\n\r\n", at, at + _LONGEST_HEAD)
-        end = body.find(b"\r\n" + mark, head_end + 2)
-        if head_end < 0 or end < 0:
-            raise _broken("it ends in the middle of a field")
-        if len(fields) == _MOST_FIELDS:
-            raise _broken(f"it has more than {_MOST_FIELDS} fields")
-        fields.append(_field(bytes(body[at:head_end]), bytes(memoryview(body)[head_end + 4 : end])))
-        at = end + 2
-
-
-def _field(head: bytes, content: bytes) -> FormField:
-    headers = email.message_from_bytes(head.partition(b"\r\n")[2] + b"\r\n\r\n")
-    name = headers.get_param("name", header="content-disposition")
-    if not isinstance(name, str):
-        raise _broken("a field has no name")
-    return FormField(name, content, headers.get_filename())
-
-
-def _broken(why: str) -> ApiError:
-    return ApiError(f"We could not parse the form in the body of your request: {why}.")
-
-
-# --- Requests in, answers out: bodies up to 25 MB, read without holding up live sessions, and errors in the API's
-# shape ---
-#
-# The loop only collects what comes in. Whatever takes time with a large body, parsing above all, is done in a thread.
 
 log = logging.getLogger(__name__)
 
 #: What the API takes, too: 25 MiB.
 LARGEST_BODY = 25 * 1024 * 1024
-# A client that is refused in the middle of its body may lose the answer with the connection, so a body that is too
-# large is read on to its end; but not forever.
-_MOST_READ = 8 * LARGEST_BODY
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -155,45 +57,13 @@ def refusal(error: ApiError) -> Response:
     return JSONResponse(error.body(), status_code=status)
 
 
-async def read_body(request: Request) -> bytearray:
-    """Return the body of a request.
-
-    Raises `ApiError` with status 413 if it is larger than `LARGEST_BODY`.
-    """
-    announced = request.headers.get("content-length", "")
-    body, size = bytearray(), int(announced) if announced.isdigit() else 0
-    if size <= _MOST_READ:
-        size = 0
-        async for piece in request.stream():
-            size += len(piece)
-            if size <= LARGEST_BODY:
-                body += piece
-            elif size > _MOST_READ:
-                break
-    if size > LARGEST_BODY:
-        raise ApiError(f"Maximum content size limit ({LARGEST_BODY}) exceeded ({size} bytes read)", status=413)
-    return body
-
-
-def require_content_type(request: Request, wanted: str) -> None:
-    """Raise `ApiError` unless a request's body is of a type."""
-    given = request.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() != wanted:
-        raise ApiError(
-            f"Unsupported content type: '{given}'. This method only accepts '{wanted}' requests.",
-            code="unsupported_content_type",
-            status=415,
-        )
-
-
 async def read_json(request: Request) -> Fields:
     """Return the JSON object that a request brings; raises `ApiError` if it brings something else."""
-    require_content_type(request, "application/json")
-    body = await read_body(request)
-    return await asyncio.to_thread(_parse, body)
+    _require_content_type(request, "application/json")
+    return await asyncio.to_thread(_parse, b"".join([piece async for piece in _pieces(request)]))
 
 
-def _parse(body: bytearray) -> Fields:
+def _parse(body: bytes) -> Fields:
     if count_values(body, MOST_VALUES) > MOST_VALUES:
         raise ApiError(f"The JSON body of your request holds more than {MOST_VALUES} values.", status=413)
     try:
@@ -203,6 +73,44 @@ def _parse(body: bytearray) -> Fields:
     if is_too_deep(data):
         raise ApiError(f"The JSON body of your request is nested more than {MOST_DEPTH} levels deep.")
     return Fields(data)
+
+
+@asynccontextmanager
+async def read_form(request: Request) -> AsyncGenerator[FormData, None]:
+    """Hold the form that a request brings; raises `ApiError` if it brings something else."""
+    _require_content_type(request, "multipart/form-data")
+    parser = MultiPartParser(request.headers, _pieces(request))
+    parser.spool_max_size = LARGEST_BODY  # What somebody said is not written to a disk.
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise ApiError(f"We could not parse the form in the body of your request: {error.message}") from error
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+def _require_content_type(request: Request, wanted: str) -> None:
+    given = request.headers.get("content-type", "")
+    if given.partition(";")[0].strip().lower() != wanted:
+        raise ApiError(
+            f"Unsupported content type: '{given}'. This method only accepts '{wanted}' requests.",
+            code="unsupported_content_type",
+            status=415,
+        )
+
+
+async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
+    """Yield the body of a request; raises `ApiError` if it is larger than `LARGEST_BODY`."""
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size <= LARGEST_BODY:
+            yield piece
+    # Only now, at its end: a client that is refused in the middle may lose the answer with the connection.
+    if size > LARGEST_BODY:
+        raise ApiError(f"Maximum content size limit ({LARGEST_BODY}) exceeded ({size} bytes read)", status=413)
 
 
 async def not_found(request: Request, error: Exception) -> Response:

@@ -12,10 +12,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from ..api_errors import ApiError, invalid_value, unsupported_value
+from ..api_errors import ApiError, invalid_value, missing_parameter, unsupported_value
 from ..brains.brain import Brain
 from ..realtime.hearing import SpeechRecognizer
 from ..realtime.responder import deltas
@@ -23,8 +24,8 @@ from ..realtime.usage import transcription_usage
 from ..recognition.heard import HeardWord
 from ..recognition.utterances import DecodedFile
 from .encoding import stream
-from .http_body import Form, json_response, parse_form, read_body, require_content_type
-from .json_fields import model_of
+from .http_body import json_response, read_form
+from .json_fields import Fields, model_of
 
 FORMATS = ("json", "text", "verbose_json")
 GRANULARITIES = ("word", "segment")
@@ -56,10 +57,9 @@ class TranscriptionRequest:
     is_stream: bool
 
     @classmethod
-    def read(cls, body: bytes | bytearray, content_type: str) -> TranscriptionRequest:
-        """Return the request that a body holds; takes up to seconds. Raises `ApiError` if it is none."""
-        form = parse_form(body, content_type)
-        fields = form.fields
+    def read(cls, form: FormData) -> TranscriptionRequest:
+        """Return the request that a form holds; takes up to seconds. Raises `ApiError` if it is none."""
+        fields = Fields({name: value or None for name, value in form.items() if isinstance(value, str)})
         model = model_of(fields)
         form_of_answer = fields.one_of("response_format", FORMATS, "json")
         _check_language(form)
@@ -75,16 +75,29 @@ class TranscriptionRequest:
         return cls(
             model=model,
             format=form_of_answer,
-            hints=[hint for hint in (fields.text("prompt", ""), *form.all("keywords")) if hint],
+            hints=[*_texts(form, "prompt"), *_texts(form, "keywords")],
             granularities=_granularities(form, form_of_answer),
             is_stream=is_stream,
-            recording=DecodedFile.read(form.file("file"), "file"),
+            recording=DecodedFile.read(_file(form), "file"),
         )
 
 
-def _check_language(form: Form) -> None:
+def _texts(form: FormData, name: str) -> list[str]:
+    """Return the texts of an array, whose items come as fields called ``name[]`` or ``name``."""
+    given = [*form.getlist(f"{name}[]"), *form.getlist(name)]
+    return [value for value in given if value and isinstance(value, str)]
+
+
+def _file(form: FormData) -> bytes:
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile):
+        raise missing_parameter("file")
+    return upload.file.read()
+
+
+def _check_language(form: FormData) -> None:
     for name in ("language", "languages"):
-        for language in filter(None, form.all(name)):
+        for language in _texts(form, name):
             if language.lower().replace("_", "-").partition("-")[0] not in ("en", "eng", "english"):
                 raise ApiError(
                     f"Unsupported value: '{name}' does not support '{language}' on this server, which hears English "
@@ -103,8 +116,8 @@ def _check_temperature(text: str) -> None:
         raise invalid_value("temperature", f"expected a value from 0 to 1, but got {text}")
 
 
-def _granularities(form: Form, form_of_answer: str) -> list[str]:
-    wanted = list(filter(None, form.all("timestamp_granularities")))
+def _granularities(form: FormData, form_of_answer: str) -> list[str]:
+    wanted = _texts(form, "timestamp_granularities")
     for name in wanted:
         if name not in GRANULARITIES:
             raise unsupported_value("timestamp_granularities", name, GRANULARITIES)
@@ -124,9 +137,8 @@ class TranscriptionEndpoint:
 
     async def post(self, request: Request) -> Response:
         """Answer."""
-        require_content_type(request, "multipart/form-data")
-        body = await read_body(request)
-        wanted = await asyncio.to_thread(TranscriptionRequest.read, body, request.headers["content-type"])
+        async with read_form(request) as form:
+            wanted = await asyncio.to_thread(TranscriptionRequest.read, form)
         if wanted.is_stream:
             return await stream(self._events(wanted))
         segments = [segment async for segment in self._segments(wanted)]
