@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 
 from realtime_nb.local.api_errors import ApiError
-from realtime_nb.local.endpoints.json_fields import Fields, model_of
+from realtime_nb.local.endpoints.json_fields import MOST_DEPTH, Fields, is_too_deep, model_of
 
 DATA = {"name": "x", "on": True, "rate": 1.5, "count": 3, "list": [{"a": "b"}], "inner": {"deep": "y"}, "none": None}
 
@@ -65,3 +66,9 @@ def test_a_model_must_be_named():
     for data in ({}, {"model": ""}, {"model": None}):
         with pytest.raises(ApiError, match="you must provide a model parameter"):
             model_of(Fields(data))
+
+
+@pytest.mark.parametrize(("depth", "too_deep"), [(0, False), (MOST_DEPTH, False), (MOST_DEPTH + 1, True), (900, True)])
+def test_what_is_nested_too_deep_is_told_apart(depth, too_deep):
+    assert is_too_deep(json.loads("[" * depth + "1" + "]" * depth)) is too_deep
+    assert is_too_deep([1, {"a": json.loads('{"x":' * depth + "1" + "}" * depth)}] if depth else {}) is (depth > 98)

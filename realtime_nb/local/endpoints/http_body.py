@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from ...errors import RealtimeError
 from ..api_errors import ApiError
 from ..realtime.conversation_state import new_id
-from .json_fields import MOST_DEPTH, MOST_VALUES, Fields, count_values, is_too_deep
+from .json_fields import MOST_DEPTH, Fields, is_too_deep
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,6 @@ async def read_json(request: Request) -> Fields:
 
 
 def _parse(body: bytes) -> Fields:
-    if count_values(body, MOST_VALUES) > MOST_VALUES:
-        raise ApiError(f"The JSON body of your request holds more than {MOST_VALUES} values.", status=413)
     try:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

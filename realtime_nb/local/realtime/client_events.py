@@ -1,6 +1,6 @@
 """One message of a client's, read strictly: an event that the protocol knows, or an `ApiError` that says why not.
 
-`realtime_nb.wire` passes unknown fields over, as a client should; a server refuses them, as the API does.
+`realtime_nb.protocol` passes over unknown fields, as a client should; a server refuses them, as the API does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...protocol.events import (
 )
 from ...protocol.items import Content, Item, ResponseOptions
 from ..api_errors import ApiError, invalid_value, missing_parameter, unknown_parameter
-from ..endpoints.json_fields import MOST_DEPTH, MOST_VALUES, count_values, is_too_deep, without_nulls
+from ..endpoints.json_fields import MOST_DEPTH, is_too_deep, without_nulls
 
 
 def _names(kind: type[msgspec.Struct], *more: str) -> frozenset[str]:
@@ -43,7 +43,6 @@ def read(message: str | bytes) -> Event:
 
     Raises `ApiError` if the message is no event that the protocol knows, or has fields that it does not know.
     """
-    _check_size(message)
     event = decode_client(message)
     if isinstance(event, InputAudioBufferAppend):  # the one that comes ten times a second
         return event
@@ -60,13 +59,6 @@ def read(message: str | bytes) -> Event:
         raise _explained(event)
     _refuse_unknown(event, kept)
     return event
-
-
-def _check_size(message: str | bytes) -> None:
-    if len(message) > MOST_VALUES:  # fewer letters cannot hold as many
-        text = message.encode("utf-8", "replace") if isinstance(message, str) else message
-        if count_values(text, MOST_VALUES) > MOST_VALUES:
-            raise ApiError(f"The message holds more than {MOST_VALUES} values.", code="invalid_json")
 
 
 def _object(message: str | bytes) -> dict[str, Any]:
