@@ -5,11 +5,15 @@ Codes and texts: Realtime API reference, ``error``, and what clients have report
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
+from ..errors import RealtimeError
 from ..protocol.items import ErrorDetail
 from ..protocol.settings import Problem
+
+log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -22,14 +26,15 @@ class ApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         type: str = "invalid_request_error",
-        status: int = 400,
+        status: int | None = None,
     ):
         super().__init__(message)
         self.message = message
         self.code = code
         self.param = param
         self.type = type
-        self.status = status
+        # An event says in its type whose fault it was; over HTTP the status has to.
+        self.status = status or (500 if type == "server_error" else 400)
 
     def detail(self, event_id: str | None = None) -> ErrorDetail:
         """Return the error as an event carries it; `event_id` is the client event that it answers."""
@@ -38,6 +43,17 @@ class ApiError(Exception):
     def body(self) -> dict[str, Any]:
         """Return the error as an HTTP answer carries it."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+def of_failure(error: Exception, what: str) -> ApiError:
+    """Return the error that a client is told when `what` fails; logs what is not a refusal."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RealtimeError):
+        log.warning("%s failed: %s", what, error)
+        return ApiError(str(error), type="server_error")
+    log.error("%s failed", what, exc_info=error)
+    return ApiError("The server had an error while processing your request.", type="server_error")
 
 
 def missing_parameter(path: str) -> ApiError:

@@ -7,7 +7,7 @@ import pytest
 
 from realtime_nb.errors import RealtimeError
 from realtime_nb.local.api_errors import ApiError
-from realtime_nb.local.endpoints.encoding import stream
+from realtime_nb.local.endpoints.http_body import stream
 
 
 def events(*items):

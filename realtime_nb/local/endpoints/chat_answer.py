@@ -25,8 +25,8 @@ from ..realtime.responder import TextToSpeech, deltas
 from ..realtime.session import Parts
 from ..realtime.usage import OUTPUT_MS_PER_TOKEN, text_tokens
 from .chat_request import ChatAudioStore, ChatRequest
-from .encoding import encode, stream
-from .http_body import read_json
+from .encoding import encode
+from .http_body import read_json, stream
 
 # --- One answer of Chat Completions as it is made: the brain's words, their sound, its calls --------------------------
 

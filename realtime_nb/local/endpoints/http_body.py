@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from ...errors import RealtimeError
-from ..api_errors import ApiError
+from ..api_errors import ApiError, of_failure
 from ..realtime.conversation_state import new_id
 from .json_fields import MOST_DEPTH, Fields, is_too_deep
-
-log = logging.getLogger(__name__)
 
 #: What the API takes, too: 25 MiB.
 LARGEST_BODY = 25 * 1024 * 1024
@@ -33,17 +29,10 @@ def answering(handler: Handler) -> Handler:
     async def endpoint(request: Request) -> Response:
         try:
             response = await handler(request)
-        except ApiError as error:
-            response = refusal(error)
-        except RealtimeError as error:
-            log.warning("%s failed: %s", request.url.path, error)
-            response = refusal(ApiError(str(error), type="server_error"))
         except ClientDisconnect:
-            response = Response(status_code=499)  # nobody reads it
-        except Exception:
-            log.exception("%s failed", request.url.path)
-            message = "The server had an error while processing your request."
-            response = refusal(ApiError(message, type="server_error"))
+            response = Response(status_code=499)  # Nobody reads it.
+        except Exception as error:
+            response = refusal(of_failure(error, request.url.path))
         response.headers["x-request-id"] = new_id("req")
         return response
 
@@ -52,9 +41,7 @@ def answering(handler: Handler) -> Handler:
 
 def refusal(error: ApiError) -> Response:
     """Return an error as an HTTP answer."""
-    # What a session tells in an event says in its type whose fault it was; here the status has to.
-    status = 500 if error.type == "server_error" else error.status
-    return JSONResponse(error.body(), status_code=status)
+    return JSONResponse(error.body(), status_code=error.status)
 
 
 async def read_json(request: Request) -> Fields:
@@ -73,7 +60,7 @@ def _parse(body: bytes) -> Fields:
     return Fields(data)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def read_form(request: Request) -> AsyncGenerator[FormData, None]:
     """Hold the form that a request brings; raises `ApiError` if it brings something else."""
     _require_content_type(request, "multipart/form-data")
@@ -128,5 +115,32 @@ async def wrong_method(request: Request, error: Exception) -> Response:
 
 
 def json_response(data: Any) -> Response:
-    """Return data as JSON; quick even with minutes of sound in it, but see that large data are encoded in a thread."""
+    """Return data as JSON."""
     return Response(msgspec.json.encode(data), media_type="application/json")
+
+
+async def stream(events: AsyncGenerator[Any, None], *, ends_with_done: bool = False) -> StreamingResponse:
+    """Return the answer that sends `events` as they are made, as server-sent events.
+
+    What goes wrong before the first of them is raised, so that the answer has a status of its own. What goes wrong
+    later is sent as an event with an ``error``, which the API's clients raise.
+    """
+    first = await anext(events)
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+    return StreamingResponse(_lines(first, events, ends_with_done), media_type="text/event-stream", headers=headers)
+
+
+async def _lines(first: Any, events: AsyncGenerator[Any, None], ends_with_done: bool) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(events):
+        yield _line(first)
+        try:
+            async for event in events:
+                yield _line(event)
+        except Exception as error:
+            yield _line(of_failure(error, "a stream").body())
+        if ends_with_done:
+            yield b"data: [DONE]\n\n"
+
+
+def _line(event: Any) -> bytes:
+    return b"data: " + msgspec.json.encode(event) + b"\n\n"

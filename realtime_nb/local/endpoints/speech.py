@@ -22,8 +22,8 @@ from ..api_errors import ApiError, unsupported_value
 from ..realtime.responder import TextToSpeech
 from ..realtime.usage import OUTPUT_MS_PER_TOKEN, text_tokens
 from ..synthesis.synthesizer import VOICES
-from .encoding import encode, stream
-from .http_body import read_json
+from .encoding import encode
+from .http_body import read_json, stream
 from .json_fields import Fields, model_of
 
 LONGEST_INPUT = 4096

@@ -23,8 +23,7 @@ from ..realtime.responder import deltas
 from ..realtime.usage import transcription_usage
 from ..recognition.heard import HeardWord
 from ..recognition.utterances import DecodedFile
-from .encoding import stream
-from .http_body import json_response, read_form
+from .http_body import json_response, read_form, stream
 from .json_fields import Fields, model_of
 
 FORMATS = ("json", "text", "verbose_json")
