@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -355,59 +354,35 @@ def _tool_choice(fields: Fields, tools: Sequence[dict[str, Any]]) -> str | dict[
 
 # --- What was said, by the id under which a client may refer to it until it expires -----------------------------------
 
-# The server reads words and counts time, so that is what is kept of an answer; the sound is the client's.
 AUDIO_LIFETIME_S = 3600.0
-MOST_AUDIO_BYTES = 8_000_000
-_BYTES_EACH = 500  # of an answer without words: the objects around them
 
 
 @dataclass(frozen=True)
 class SpokenAnswer:
-    """One answer."""
+    """One answer: its words and how long they took; the sound is the client's."""
 
     transcript: str
     duration_ms: float
     expires_at: float
     """Unix time."""
 
-    @property
-    def size(self) -> int:
-        """Bytes that it takes here, about."""
-        return _BYTES_EACH + 4 * len(self.transcript)
-
 
 class ChatAudioStore:
     """Answers by id."""
 
-    def __init__(
-        self,
-        *,
-        lifetime_s: float = AUDIO_LIFETIME_S,
-        most_bytes: int = MOST_AUDIO_BYTES,
-        clock: Callable[[], float] = time.time,
-    ):
+    def __init__(self, *, lifetime_s: float = AUDIO_LIFETIME_S, clock: Callable[[], float] = time.time):
         self.lifetime_s = lifetime_s
-        self._most_bytes = most_bytes
         self._clock = clock
-        self._answers: OrderedDict[str, SpokenAnswer] = OrderedDict()
-        self._size = 0
+        self._answers: dict[str, SpokenAnswer] = {}
 
     def keep(self, audio_id: str, transcript: str, duration_ms: float) -> int:
         """Keep an answer; return the Unix time at which it expires, whole seconds as the API has it."""
-        answer = SpokenAnswer(transcript, duration_ms, self._clock() + self.lifetime_s)
-        self._answers[audio_id] = answer
-        self._size += answer.size
-        while self._size > self._most_bytes or self._is_over(next(iter(self._answers.values()))):
-            _, oldest = self._answers.popitem(last=False)
-            self._size -= oldest.size
-            if not self._answers:
-                break
-        return int(answer.expires_at)
+        now = self._clock()
+        self._answers = {each: answer for each, answer in self._answers.items() if now < answer.expires_at}
+        self._answers[audio_id] = SpokenAnswer(transcript, duration_ms, now + self.lifetime_s)
+        return int(now + self.lifetime_s)
 
     def find(self, audio_id: str) -> SpokenAnswer | None:
         """Return an answer, unless it has expired."""
         answer = self._answers.get(audio_id)
-        return None if answer is None or self._is_over(answer) else answer
-
-    def _is_over(self, answer: SpokenAnswer) -> bool:
-        return self._clock() >= answer.expires_at
+        return answer if answer and self._clock() < answer.expires_at else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from ...errors import AudioError
 from ...media.clip import WIRE_SAMPLE_RATE, AudioClip
@@ -13,8 +12,6 @@ from ..api_errors import ApiError, invalid_value
 LONGEST_S = 1500.0
 _RATES = range(4_000, 384_001)
 _SHORTEST_PCM = bytes(WIRE_SAMPLE_RATE // 5)  # 100 ms: some formats have no files without samples
-# A call of this length holds the interpreter for a millisecond or two; live sessions get their turn in between.
-_BASE64_AT_ONCE = 4 * 262_144
 
 
 def encode(pcm: bytes, format: str) -> bytes:
@@ -42,10 +39,7 @@ def decode(data: bytes, param: str) -> AudioClip:
 
 def decode_base64(text: str, param: str) -> bytes:
     """Return the bytes of a base64 text; raises `ApiError` if it is none."""
-    decoded = bytearray()
     try:
-        for start in range(0, len(text), _BASE64_AT_ONCE):
-            decoded += base64.b64decode(text[start : start + _BASE64_AT_ONCE], validate=True)
-    except (binascii.Error, ValueError) as error:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
         raise invalid_value(param, "expected a base64-encoded string") from error
-    return bytes(decoded)

@@ -48,9 +48,6 @@ _PATTERNS = {
     "violence/graphic": r"behead\w*|dismember\w*|disembowel\w*|gore",
 }
 _WORDS = {name: re.compile(rf"\b(?:{pattern})\b", re.I) for name, pattern in _PATTERNS.items()}
-_MOST_INPUTS = 1_000
-#: More than this of a text is not looked at, as a model reads no more than its context.
-_LONGEST = 200_000
 
 
 async def post(request: Request) -> Response:
@@ -76,13 +73,13 @@ def _texts(fields: Fields) -> list[str]:
     if not isinstance(given, list):
         raise invalid_type("input", "a string or an array", given)
     if all(isinstance(text, str) for text in given):
-        return given[:_MOST_INPUTS]
+        return given
     parts = fields.objects("input")
     return ["\n".join(part.text("text") for part in parts if part.one_of("type", ("text", "image_url")) == "text")]
 
 
 def _result(text: str) -> dict[str, Any]:
-    found = {name: bool(name in _WORDS and _WORDS[name].search(text[:_LONGEST])) for name in CATEGORIES}
+    found = {name: bool(name in _WORDS and _WORDS[name].search(text)) for name in CATEGORIES}
     return {
         "flagged": any(found.values()),
         "categories": found,
