@@ -1,7 +1,7 @@
-"""Who may come in: whoever holds the server's key, from no page that pretends to be this machine.
+"""Let in requests that bring the server's key and ask for this machine by its own name.
 
-Every user of a host can reach its loopback, and so can every page in a browser, so nothing is open without the key. A
-page whose name was rebound to 127.0.0.1 still sends its own name as Host; it is refused.
+All users of a machine share its loopback, and any page in a browser can send requests to it: so every request needs the
+key. A page that has pointed its own name at 127.0.0.1 (DNS rebinding) still sends that name as Host, and is refused.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def is_loopback(host: str) -> bool:
 
 
 def key_of(scope: Scope) -> str | None:
-    """Return the key that a request brings: as Bearer, as Azure's ``api-key``, or as a browser's subprotocol."""
+    """Return the key of a request: a Bearer token, Azure's ``api-key``, or the subprotocol that a browser sends."""
     headers = Headers(scope=scope)
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
@@ -45,7 +45,10 @@ def key_of(scope: Scope) -> str | None:
 
 
 class Access:
-    """ASGI middleware that lets in whoever holds the key."""
+    """ASGI middleware that refuses requests without the key.
+
+    `loopback_only`: whether to refuse names other than this machine's own as well.
+    """
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class Access:
         self._loopback_only = loopback_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or refuse it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] in ("http", "websocket"):
             refusal = self._refusal(scope)
             if refusal:
@@ -89,6 +92,6 @@ class Access:
 
 
 async def refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or a WebSocket before it is open, with an error over HTTP."""
+    """Answer a request, or a WebSocket that is not open yet, with an HTTP error."""
     response: Any = JSONResponse(error.body(), status_code=error.status)
     await response(scope, receive, send)

@@ -1,6 +1,6 @@
-"""What the server refuses, in the API's own words.
+"""Errors in the API's own words.
 
-Codes and texts: Realtime API reference, ``error``, and what clients have reported of the live service.
+Source of codes and texts: the Realtime API reference, ``error``, and reports from users of the live service.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """A refusal: an ``error`` event on a session's socket, a JSON body on HTTP."""
+    """An error that the client is told: an ``error`` event in a session, a JSON body over HTTP."""
 
     def __init__(
         self,
@@ -33,20 +33,20 @@ class ApiError(Exception):
         self.code = code
         self.param = param
         self.type = type
-        # An event says in its type whose fault it was; over HTTP the status has to.
+        # Over HTTP the status says whose fault it was; in an event the type does.
         self.status = status or (500 if type == "server_error" else 400)
 
     def detail(self, event_id: str | None = None) -> ErrorDetail:
-        """Return the error as an event carries it; `event_id` is the client event that it answers."""
+        """Return the error as it stands in an event; `event_id` is that of the client event at fault."""
         return ErrorDetail(type=self.type, message=self.message, code=self.code, param=self.param, event_id=event_id)
 
     def body(self) -> dict[str, Any]:
-        """Return the error as an HTTP answer carries it."""
+        """Return the error as the body of an HTTP answer."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 def of_failure(error: Exception, what: str) -> ApiError:
-    """Return the error that a client is told when `what` fails; logs what is not a refusal."""
+    """Return what to tell the client when `what` fails; anything but an `ApiError` is logged."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RealtimeError):
@@ -57,7 +57,7 @@ def of_failure(error: Exception, what: str) -> ApiError:
 
 
 def missing_parameter(path: str) -> ApiError:
-    """Return the error for a parameter that has to be there."""
+    """Return the error for a required parameter that is missing."""
     return ApiError(f"Missing required parameter: '{path}'.", code="missing_required_parameter", param=path)
 
 
@@ -67,17 +67,17 @@ def unknown_parameter(path: str) -> ApiError:
 
 
 def invalid_value(path: str, why: str) -> ApiError:
-    """Return the error for a value that a parameter cannot have."""
+    """Return the error for a value that is not allowed."""
     return ApiError(f"Invalid value for '{path}': {why}.", code="invalid_value", param=path)
 
 
 def overloaded(message: str) -> ApiError:
-    """Return the error for work that the server has no room for."""
+    """Return the error for work that is too much for the server."""
     return ApiError(message, code="rate_limit_exceeded", type="rate_limit_error", status=429)
 
 
 def of_problem(problem: Problem, under: str) -> ApiError:
-    """Return the error for a problem found in the object that the parameter `under` holds."""
+    """Return the error for a problem in the object at the parameter `under`."""
     path = f"{under}.{problem.param}" if problem.param else under
     if problem.code == "unknown_parameter":
         return unknown_parameter(path)
@@ -87,7 +87,7 @@ def of_problem(problem: Problem, under: str) -> ApiError:
 
 
 def invalid_type(path: str, expected: str, value: Any) -> ApiError:
-    """Return the error for a value of another type than a parameter has, e.g. ``expected="a string"``."""
+    """Return the error for a value of the wrong type; `expected` is the right one, e.g. ``"a string"``."""
     given = next(name for kind, name in _TYPE_NAMES if isinstance(value, kind))
     return ApiError(
         f"Invalid type for '{path}': expected {expected}, but got {given} instead.", code="invalid_type", param=path
@@ -107,6 +107,6 @@ _TYPE_NAMES: tuple[tuple[type, str], ...] = (
 
 
 def unsupported_value(path: str, value: Any, supported: Iterable[str]) -> ApiError:
-    """Return the error for a value that is not among those that a parameter has."""
+    """Return the error for a value that is not one of `supported`."""
     known = ", ".join(f"'{name}'" for name in supported)
     return ApiError(f"Invalid value: '{value}'. Supported values are: {known}.", code="invalid_value", param=path)

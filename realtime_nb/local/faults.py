@@ -1,7 +1,7 @@
-"""What a server may do to a client on purpose, so that clients can be tested against it.
+"""Faults that the server makes on purpose, to test clients.
 
-Each is something that the live service does, or may do: transcripts that come late, deltas of a response that is
-cancelled already, events of types yet unknown, responses that fail, sessions that expire, sockets that break.
+The live service does all of these, or may: it sends transcripts late, deltas of a response that is already cancelled,
+and events of unknown types; responses fail, sessions expire, sockets break.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
 class Disconnected(Exception):
-    """The socket breaks, as it was told to."""
+    """The socket breaks, because `DISCONNECT` is among the faults."""
 
 
 class FaultyOutbox(Outbox):
-    """An outbox that changes what goes through it.
+    """An outbox that makes the faults.
 
-    `lifetime_turns`: after so many responses the session expires; with the fault `SESSION_EXPIRED` after the first.
+    `lifetime_turns`: after how many responses the session expires; by default never, or after one with the fault
+    `SESSION_EXPIRED`.
     """
 
     def __init__(self, faults: Collection[str], *, lifetime_turns: int | None = None):
@@ -50,7 +51,7 @@ class FaultyOutbox(Outbox):
         self._audio_deltas = 0
 
     def put(self, event: events.ServerEvent | dict[str, Any]) -> None:
-        """Add an event, and what the faults make of it."""
+        """Add an event, or what the faults make of it."""
         kind = event["type"] if isinstance(event, dict) else event.type
         if LATE_TRANSCRIPTION in self._faults and kind.startswith(_TRANSCRIPTION):
             self._held.append(event)
@@ -82,7 +83,7 @@ class FaultyOutbox(Outbox):
 
 
 class _FailingBrain:
-    """Says what another brain says first, and fails."""
+    """Takes the first action from another brain, then fails."""
 
     def __init__(self, brain: Brain):
         self.name = brain.name
@@ -98,7 +99,7 @@ class _FailingBrain:
 
 
 def with_faults(parts: Parts, faults: Collection[str]) -> Parts:
-    """Return parts whose responses fail, if that is among the faults."""
+    """Return parts whose responses fail if `FAILED_RESPONSE` is among the faults, and the same parts if not."""
     if FAILED_RESPONSE not in faults:
         return parts
     others = {name: _FailingBrain(brain) for name, brain in parts.others.items()}

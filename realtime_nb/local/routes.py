@@ -1,4 +1,4 @@
-"""The addresses of the HTTP endpoints, and the shortest of these: ``GET /v1/models``, what there is here."""
+"""The routes of the HTTP endpoints, and ``GET /v1/models``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def http_routes(parts: Parts, *, audio_lifetime_s: float = AUDIO_LIFETIME_S) -> 
         for method, handlers in (("POST", posts), ("GET", gets))
         for path, handler in handlers.items()
     ]
-    # Azure's older form; its clients name the model in the body as well.
+    # Azure's older form. Its clients put the model into the body as well.
     deployed = (path for path in posts if path.startswith(("/chat", "/audio")))
     return routes + [
         Route(f"/openai/deployments/{{deployment}}{path}", answering(posts[path]), methods=["POST"])
@@ -46,15 +46,15 @@ def http_routes(parts: Parts, *, audio_lifetime_s: float = AUDIO_LIFETIME_S) -> 
     ]
 
 
-# --- The models that there are; any other name is taken too, and answered by the same parts ---------------------------
+# --- ``GET /v1/models`` -----------------------------------------------------------------------------------------------
 
-# Source: the API reference, "List models"; ``shutdown_date`` is a day, or null for a model that stays.
+# Requests may name other models, too: the same parts answer. Source of the shape: the API reference, "List models".
 RECOGNIZER = "local-sphinx"
 SYNTHESIZER = "local-espeak"
 
 
 class ModelsEndpoint:
-    """The endpoint."""
+    """The endpoint that lists the models."""
 
     def __init__(self, parts: Parts):
         self._names = list(dict.fromkeys([parts.brain.name, *parts.others, RECOGNIZER, SYNTHESIZER]))

@@ -1,4 +1,8 @@
-"""``POST /v1/chat/completions``: one answer as it is made, whole or streamed."""
+"""``POST /v1/chat/completions``: messages with text and audio in, text or speech out, whole or as a stream.
+
+Source: the API reference, "Create chat completion", and recorded streams with audio: their first chunk has the audio's
+id, transcript and data come in chunks of their own, and the last update has only ``expires_at``.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ from .chat_request import ChatAudioStore, ChatRequest
 from .encoding import encode
 from .http_body import read_json, stream
 
-# --- One answer of Chat Completions as it is made: the brain's words, their sound, its calls --------------------------
+# --- An answer, piece by piece ----------------------------------------------------------------------------------------
 
 _BYTES_PER_MS = WIRE_SAMPLE_RATE * 2 // 1000
 
@@ -42,7 +46,7 @@ class WordsPiece:
 
 @dataclass(frozen=True)
 class SoundPiece:
-    """More of the sound."""
+    """More of the audio."""
 
     pcm: bytes
 
@@ -58,7 +62,7 @@ class CallPiece:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """The call as a message carries it."""
+        """The call as it stands in a message."""
         return {
             "id": self.id,
             "type": "function",
@@ -70,7 +74,7 @@ Piece = WordsPiece | SoundPiece | CallPiece
 
 
 class ChatAnswer:
-    """An answer, and what it has come to so far."""
+    """An answer that is being made, and what there is of it so far."""
 
     def __init__(self, request: ChatRequest, brain: Brain, voice: TextToSpeech):
         self.id = f"chatcmpl-{new_id('x')[2:]}"
@@ -85,7 +89,7 @@ class ChatAnswer:
 
     @property
     def duration_ms(self) -> float:
-        """How much was spoken."""
+        """How much was spoken so far."""
         return self._spoken_bytes / _BYTES_PER_MS
 
     @property
@@ -99,7 +103,7 @@ class ChatAnswer:
         return self._request.usage(self._written, self._spoken_tokens)
 
     async def pieces(self) -> AsyncGenerator[Piece, None]:
-        """Yield the answer as it is made; the brain and the voice stop when this generator is closed."""
+        """Yield the answer as it is made; close this generator to stop the brain and the voice."""
         async with contextlib.aclosing(self._brain.respond(self._request.context)) as actions:
             async for action in actions:
                 if isinstance(action, CallTool):
@@ -149,12 +153,9 @@ def _sentences(text: str) -> Iterator[str]:
     return filter(None, (sentence.strip() for sentence in split_sentences(text)))
 
 
-# --- ``POST /v1/chat/completions``: messages with text and sound in, text or speech out, whole or as it is made -------
-#
-# Source: the API reference, "Create chat completion", and recorded streams with audio: their first chunk has the
-# audio's id, transcript and data come apart from each other, and the last update has only ``expires_at``.
+# --- The endpoint -----------------------------------------------------------------------------------------------------
 
-# Each turn brings all recordings of the conversation again; what was recognised once is known.
+# Each request brings all recordings of its conversation again, so what was recognised is kept.
 _MOST_HEARD = 1_000
 
 
@@ -181,7 +182,7 @@ class ChatEndpoint:
         return Response(content, media_type="application/json")
 
     async def _hear(self, wanted: ChatRequest) -> None:
-        """Recognise what was said in the messages."""
+        """Recognise the audio in the messages."""
         if not wanted.messages.recordings:
             return
         recognizer = self._parts.recognizer
@@ -201,7 +202,7 @@ class ChatEndpoint:
                 self._heard.popitem(last=False)
 
     def _keep(self, wanted: ChatRequest, answer: ChatAnswer) -> int | None:
-        """Keep what was said, so that the next turn may refer to it."""
+        """Keep what was said, so that later requests can refer to it."""
         if not (wanted.has_audio and answer.text):
             return None
         return self._store.keep(answer.audio_id, answer.text, answer.duration_ms)
@@ -237,7 +238,7 @@ class ChatEndpoint:
 
 
 def _opening(wanted: ChatRequest, answer: ChatAnswer, piece: Piece) -> dict[str, Any]:
-    """Return what the first chunk says of an answer that begins with `piece`."""
+    """Return what the first chunk holds besides `piece`."""
     if not isinstance(piece, WordsPiece):
         return {}
     return {"audio": {"id": answer.audio_id}} if wanted.has_audio else {"content": ""}
@@ -259,7 +260,7 @@ def _call_deltas(call: CallPiece) -> Iterator[dict[str, Any]]:
 
 
 def _whole(wanted: ChatRequest, answer: ChatAnswer, pcm: bytes, expires_at: int | None) -> bytes:
-    """Return the answer as JSON; takes up to seconds where there is sound in it."""
+    """Return the answer as JSON; takes up to seconds if it holds audio."""
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
     if expires_at is not None:
         data = base64.b64encode(encode(pcm, wanted.format)).decode()

@@ -1,4 +1,4 @@
-"""What a client of ``POST /v1/chat/completions`` wants: messages, options, and the answers that it may refer to."""
+"""Read requests to ``POST /v1/chat/completions``, and keep the spoken answers that later requests may refer to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .encoding import decode_base64
 from .json_fields import Fields, model_of, without_nulls
 from .speech import voice_of
 
-# --- The messages of a Chat Completions request as items of a conversation, the form in which brains read them --------
+# --- Messages, read into the items of a conversation that brains read -------------------------------------------------
 
 MOST_MESSAGES = 2048
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -29,16 +29,16 @@ _SPEECH_FORMATS = ("wav", "mp3")
 
 @dataclass
 class Messages:
-    """What the messages hold."""
+    """What the messages of a request hold."""
 
     instructions: str = ""
     entries: list[ItemState] = field(default_factory=list)
     recordings: list[tuple[MessagePart, DecodedFile]] = field(default_factory=list)
-    """Sound whose words are to be recognised."""
+    """Audio that is still to be recognised, each with its part."""
 
 
 def read_messages(fields: Fields, find: Callable[[str], SpokenAnswer | None]) -> Messages:
-    """Read the messages of a request; takes up to seconds where there is sound in them.
+    """Read the messages of a request; takes up to seconds if they hold audio.
 
     Raises `ApiError` in the API's words.
     """
@@ -65,7 +65,7 @@ def read_messages(fields: Fields, find: Callable[[str], SpokenAnswer | None]) ->
 
 
 class _Reader:
-    """Reads message by message."""
+    """Reads one message after another."""
 
     def __init__(self, find: Callable[[str], SpokenAnswer | None]):
         self.messages = Messages()
@@ -89,7 +89,7 @@ class _Reader:
             self._read_result(message)
 
     def check_answered(self) -> None:
-        """Raise `ApiError` if calls of a message were not answered by those that followed."""
+        """Raise `ApiError` if a message's tool calls were not answered by the messages after it."""
         if self._unanswered:
             raise ApiError(
                 "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
@@ -114,7 +114,7 @@ class _Reader:
             image = part.fields("image_url")
             url, detail = image.text("url"), image.text("detail", None)
             if url.startswith(("http://", "https://")):
-                # Only a text model behind this server would fetch it; how large it is nobody here knows.
+                # Only a text model behind this server would fetch it, so its size is not known here.
                 return MessagePart(
                     "input_image", image_url=url, detail=detail, image_tokens=picture_tokens(1, 1, "low")
                 )
@@ -168,7 +168,7 @@ class _Reader:
 
 
 def _text(message: Fields) -> str:
-    """Return a message's content: a string, or an array of texts."""
+    """Return the content of a message, a string or an array of texts."""
     content = message.data.get("content")
     if isinstance(content, str):
         return content
@@ -183,7 +183,7 @@ def _text(message: Fields) -> str:
     return "\n".join(texts)
 
 
-# --- What a client of ``POST /v1/chat/completions`` wants, read from its body and checked as the API does -------------
+# --- The request ------------------------------------------------------------------------------------------------------
 
 FORMATS = ("wav", "aac", "mp3", "flac", "opus", "pcm16")
 #: Of the current model, gpt-audio-1.5.
@@ -193,12 +193,12 @@ MOST_OUTPUT_TOKENS = 16_384
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What is to be answered, and how."""
+    """What to answer, and how."""
 
     model: str
     messages: Messages
     tools: list[dict[str, Any]]
-    """In the flat shape of the Realtime API, which brains read."""
+    """In the flat form of the Realtime API, which brains read."""
     tool_choice: str | dict[str, Any]
     most_calls: int
     has_audio: bool
@@ -210,7 +210,7 @@ class ChatRequest:
 
     @classmethod
     def read(cls, fields: Fields, find: Callable[[str], SpokenAnswer | None]) -> ChatRequest:
-        """Return the request that a body holds; takes up to seconds where there is sound in it.
+        """Return the request in a body; takes up to seconds if it holds audio.
 
         Raises `ApiError` in the API's words.
         """
@@ -249,7 +249,7 @@ class ChatRequest:
 
     @property
     def context(self) -> Context:
-        """What a brain may know; the words of a person's sound have to be recognised by now."""
+        """What a brain gets to know. Recognise the audio in the messages first."""
         choice = self.tool_choice
         return Context(
             entries=self.messages.entries,
@@ -320,7 +320,7 @@ def _tools(fields: Fields) -> list[dict[str, Any]]:
     for tool in fields.objects("tools", ()):
         tool.one_of("type", ("function",))
         function = tool.fields("function")
-        # Checked without the rest of its kin, so that the error says where it stands in this API's nested shape.
+        # Checked alone, so that the error can name its place in this API's nested form.
         flat = {"type": "function", **without_nulls(function.data)}
         try:
             check_tools([flat], "tools")
@@ -352,14 +352,14 @@ def _tool_choice(fields: Fields, tools: Sequence[dict[str, Any]]) -> str | dict[
     return choice
 
 
-# --- What was said, by the id under which a client may refer to it until it expires -----------------------------------
+# --- Spoken answers, kept until they expire ---------------------------------------------------------------------------
 
 AUDIO_LIFETIME_S = 3600.0
 
 
 @dataclass(frozen=True)
 class SpokenAnswer:
-    """One answer: its words and how long they took; the sound is the client's."""
+    """The words of an answer, and how long it took to say them; the client keeps the audio."""
 
     transcript: str
     duration_ms: float
@@ -368,7 +368,7 @@ class SpokenAnswer:
 
 
 class ChatAudioStore:
-    """Answers by id."""
+    """Spoken answers by the ids under which clients refer to them."""
 
     def __init__(self, *, lifetime_s: float = AUDIO_LIFETIME_S, clock: Callable[[], float] = time.time):
         self.lifetime_s = lifetime_s
@@ -376,7 +376,7 @@ class ChatAudioStore:
         self._answers: dict[str, SpokenAnswer] = {}
 
     def keep(self, audio_id: str, transcript: str, duration_ms: float) -> int:
-        """Keep an answer; return the Unix time at which it expires, whole seconds as the API has it."""
+        """Keep an answer; return the Unix time at which it expires, in whole seconds."""
         now = self._clock()
         self._answers = {each: answer for each, answer in self._answers.items() if now < answer.expires_at}
         self._answers[audio_id] = SpokenAnswer(transcript, duration_ms, now + self.lifetime_s)

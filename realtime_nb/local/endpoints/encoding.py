@@ -1,4 +1,4 @@
-"""Sound between files and PCM16, for the endpoints. It can take seconds: call it in a thread."""
+"""Encode and decode audio files for the endpoints. Long ones take seconds: call these in a thread."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from ...errors import AudioError
 from ...media.clip import WIRE_SAMPLE_RATE, AudioClip
 from ..api_errors import ApiError, invalid_value
 
-#: Longest sound in a file: 25 MB can hold hours that take gigabytes once they are samples.
+#: Longest audio that a file may hold: 25 MB can hold hours, whose samples fill gigabytes.
 LONGEST_S = 1500.0
 _RATES = range(4_000, 384_001)
-_SHORTEST_PCM = bytes(WIRE_SAMPLE_RATE // 5)  # 100 ms: some formats have no files without samples
+_SHORTEST_PCM = bytes(WIRE_SAMPLE_RATE // 5)  # 100 ms: some formats cannot be empty
 
 
 def encode(pcm: bytes, format: str) -> bytes:
-    """Return PCM16 at 24 kHz as a file: "wav", "mp3", "flac", "opus", "aac", or "pcm" and "pcm16" as it is."""
+    """Return PCM16 at 24 kHz as a file: "wav", "mp3", "flac", "opus" or "aac"; "pcm" and "pcm16" change nothing."""
     if format in ("pcm", "pcm16"):
         return pcm
     return AudioClip.from_pcm16(pcm or _SHORTEST_PCM).encode(format)
 
 
 def decode(data: bytes, param: str) -> AudioClip:
-    """Return the sound of a file in any format that `AudioClip` reads.
+    """Return the audio of a file in any format that `AudioClip` reads.
 
     Raises `ApiError` if it is not audio, or longer than `LONGEST_S`.
     """
@@ -38,7 +38,7 @@ def decode(data: bytes, param: str) -> AudioClip:
 
 
 def decode_base64(text: str, param: str) -> bytes:
-    """Return the bytes of a base64 text; raises `ApiError` if it is none."""
+    """Return the bytes of a base64 text; raises `ApiError` if it is not base64."""
     try:
         return base64.b64decode(text, validate=True)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Requests in, answers out: bodies and forms of up to 25 MB, and errors in the API's shape."""
+"""Read the bodies of requests, and write answers, streams and errors as the API does."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..api_errors import ApiError, of_failure
 from ..realtime.conversation_state import new_id
 from .json_fields import MOST_DEPTH, Fields, is_too_deep
 
-#: What the API takes, too: 25 MiB.
+#: 25 MiB, as for the API.
 LARGEST_BODY = 25 * 1024 * 1024
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 def answering(handler: Handler) -> Handler:
-    """Return an endpoint that answers with the API's errors what `handler` raises."""
+    """Return an endpoint that turns what `handler` raises into the API's errors."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -45,7 +45,7 @@ def refusal(error: ApiError) -> Response:
 
 
 async def read_json(request: Request) -> Fields:
-    """Return the JSON object that a request brings; raises `ApiError` if it brings something else."""
+    """Return the JSON object in the body of a request; raises `ApiError` if there is none."""
     _require_content_type(request, "application/json")
     return await asyncio.to_thread(_parse, b"".join([piece async for piece in _pieces(request)]))
 
@@ -62,10 +62,10 @@ def _parse(body: bytes) -> Fields:
 
 @contextlib.asynccontextmanager
 async def read_form(request: Request) -> AsyncGenerator[FormData, None]:
-    """Hold the form that a request brings; raises `ApiError` if it brings something else."""
+    """Read the form in the body of a request; raises `ApiError` if there is none."""
     _require_content_type(request, "multipart/form-data")
     parser = MultiPartParser(request.headers, _pieces(request))
-    parser.spool_max_size = LARGEST_BODY  # What somebody said is not written to a disk.
+    parser.spool_max_size = LARGEST_BODY  # Never write to the disk what somebody said.
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -93,18 +93,18 @@ async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
         size += len(piece)
         if size <= LARGEST_BODY:
             yield piece
-    # Only now, at its end: a client that is refused in the middle may lose the answer with the connection.
+    # Refused only at its end: a client that is cut off in the middle may lose the answer with the connection.
     if size > LARGEST_BODY:
         raise ApiError(f"Maximum content size limit ({LARGEST_BODY}) exceeded ({size} bytes read)", status=413)
 
 
 async def not_found(request: Request, error: Exception) -> Response:
-    """Answer a request to an address that there is not."""
+    """Answer a request for an address that does not exist."""
     return refusal(ApiError(f"Invalid URL ({request.method} {request.url.path})", status=404))
 
 
 async def wrong_method(request: Request, error: Exception) -> Response:
-    """Answer a request with a method that its address does not have."""
+    """Answer a request whose method its address does not take."""
     message = (
         f"Not allowed to {request.method} on {request.url.path}. "
         "(HINT: Perhaps you meant to use a different HTTP method?)"
@@ -120,10 +120,10 @@ def json_response(data: Any) -> Response:
 
 
 async def stream(events: AsyncGenerator[Any, None], *, ends_with_done: bool = False) -> StreamingResponse:
-    """Return the answer that sends `events` as they are made, as server-sent events.
+    """Return an answer that streams `events` as server-sent events.
 
-    What goes wrong before the first of them is raised, so that the answer has a status of its own. What goes wrong
-    later is sent as an event with an ``error``, which the API's clients raise.
+    Errors before the first event are raised, so that the answer gets their status. Later ones are sent as an event
+    with an ``error``, which the API's clients raise.
     """
     first = await anext(events)
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}

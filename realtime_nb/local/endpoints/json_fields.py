@@ -1,4 +1,4 @@
-"""The fields of a request's JSON, checked one by one as they are read, with the API's errors."""
+"""Read the fields of a JSON object one by one, with the API's errors where they are wrong."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from ..api_errors import ApiError, invalid_type, invalid_value, missing_parameter, unsupported_value
 
-#: Arrays and objects inside each other. The schema of a tool needs two a level, and the API takes ten levels of it.
+#: Of arrays and objects inside each other. A tool's schema nests two of them a level, and may have ten levels.
 MOST_DEPTH = 100
 
 
 def is_too_deep(data: Any) -> bool:
-    """Return whether arrays and objects are nested more than `MOST_DEPTH` deep: what reads them calls itself."""
+    """Return whether arrays and objects are nested more than `MOST_DEPTH` deep, too deep for recursive functions."""
     level = [data] if isinstance(data, dict | list) else []
     for _ in range(MOST_DEPTH):
         inside = (inner for value in level for inner in (value.values() if isinstance(value, dict) else value))
@@ -25,9 +25,10 @@ _REQUIRED = object()
 
 
 class Fields:
-    """A JSON object that knows where it stands in the request.
+    """A JSON object, and its path in the request.
 
-    Each method takes a field's name and what stands for it where it is missing or null; without that, it must be there.
+    Methods take the name of a field and a default for when it is missing or null. Without a default, the field is
+    required.
     """
 
     def __init__(self, data: Any, path: str = ""):
@@ -41,7 +42,7 @@ class Fields:
         return f"{self._path}.{name}" if self._path else name
 
     def has(self, name: str) -> bool:
-        """Return whether a field is there, and not null."""
+        """Return whether a field is there and not null."""
         return self.data.get(name) is not None
 
     def text(self, name: str, default: Any = _REQUIRED) -> Any:
@@ -110,7 +111,7 @@ class Fields:
 
 
 def without_nulls(data: dict[str, Any], *, values: Collection[str] = ()) -> dict[str, Any]:
-    """Return an object without the fields, its own and those inside it, that are null, which means absent."""
+    """Return an object without the fields, at any depth, that are null and so absent, except those in `values`."""
     return {
         name: value if name in _FREE else _inner(value, values)
         for name, value in data.items()
@@ -118,7 +119,7 @@ def without_nulls(data: dict[str, Any], *, values: Collection[str] = ()) -> dict
     }
 
 
-# Of a schema: values of any kind. What lies in them and in maps of the client's own is the client's.
+# Null is a value in these fields of a schema, and inside these and the client's own maps.
 _FREE_VALUES = frozenset(("default", "const"))
 _FREE = _FREE_VALUES | {"enum", "examples", "metadata", "variables"}
 

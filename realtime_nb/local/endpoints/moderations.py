@@ -1,4 +1,4 @@
-"""``POST /v1/moderations``: a short list of words, so that programs which ask can be tried. It is no moderation.
+"""``POST /v1/moderations``: a search for a few dozen words, enough to try a guard with, and no moderation.
 
 Source of the shape and the categories: the API reference, "Create moderation".
 """
@@ -64,7 +64,7 @@ async def post(request: Request) -> Response:
 
 
 def _texts(fields: Fields) -> list[str]:
-    """Return the texts to look at; the parts of one message are one text."""
+    """Return the texts to check; the parts of one message are one text."""
     given = fields.data.get("input")
     if given is None:
         raise missing_parameter("input")

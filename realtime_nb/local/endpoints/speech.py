@@ -1,7 +1,7 @@
-"""``POST /v1/audio/speech``: text in, sound out, whole or as it is made.
+"""``POST /v1/audio/speech``: text in, audio out, whole or as a stream.
 
-Source: the API reference, "Create speech". What the synthesiser cannot do is not pretended: ``instructions`` change
-nothing, and ``speed`` ends where espeak-ng does, at 80 and 449 words per minute.
+Source: the API reference, "Create speech". ``instructions`` change nothing here, and ``speed`` ends where espeak-ng's
+does, at 80 and 449 words per minute.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _EVENT_BYTES = 16_384
 
 @dataclass(frozen=True)
 class SpeechRequest:
-    """What a client wants to have said."""
+    """What to say, and how."""
 
     text: str
     voice: str
@@ -53,7 +53,7 @@ class SpeechRequest:
 
     @classmethod
     def read(cls, fields: Fields) -> SpeechRequest:
-        """Return the request that a body holds; raises `ApiError` if the API would not take it."""
+        """Return the request in a body; raises `ApiError` where the API would refuse it."""
         model_of(fields)
         text = fields.text("input")
         if not text:
@@ -87,7 +87,7 @@ def _length_error(how: str, expected: str, code: str, text: str) -> ApiError:
 
 
 def voice_of(fields: Fields) -> str:
-    """Return the voice that an object names, by its name or as ``{"id": …}``; raises `ApiError` if there is none."""
+    """Return the voice in an object, a name or ``{"id": …}``; raises `ApiError` if there is no such voice."""
     voice = fields.fields("voice").text("id") if isinstance(fields.data.get("voice"), dict) else fields.text("voice")
     if voice not in VOICES:
         raise unsupported_value(fields.at("voice"), voice, VOICES)
@@ -122,7 +122,7 @@ class SpeechEndpoint:
 
     async def _chunks(self, wanted: SpeechRequest) -> Response:
         pieces = self._pieces(wanted)
-        first = await anext(pieces, b"")  # before the answer begins, so that a failure has a status of its own
+        first = await anext(pieces, b"")  # Before the answer begins, so that a failure sets its status.
 
         async def chunks() -> AsyncIterator[bytes]:
             async with contextlib.aclosing(pieces):

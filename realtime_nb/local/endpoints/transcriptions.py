@@ -1,7 +1,7 @@
-"""``POST /v1/audio/transcriptions``: a recording in, its words out, with their times or as they are recognised.
+"""``POST /v1/audio/transcriptions``: a recording in, words out, with their times or as a stream.
 
-Source: the API reference, "Create transcription". The recognizer writes small letters without punctuation. It has no
-tokens and no log probabilities: in ``verbose_json``, ``tokens`` is empty and the probabilities are 0.
+Source: the API reference, "Create transcription". In ``verbose_json``, ``tokens`` is empty and the log probabilities
+are 0: not every recognizer has them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class TranscriptionRequest:
-    """What a client wants to have written down."""
+    """What to transcribe, and how."""
 
     recording: DecodedFile
     model: str
@@ -57,7 +57,7 @@ class TranscriptionRequest:
 
     @classmethod
     def read(cls, form: FormData) -> TranscriptionRequest:
-        """Return the request that a form holds; takes up to seconds. Raises `ApiError` if it is none."""
+        """Return the request in a form; takes up to seconds. Raises `ApiError` where it is wrong."""
         fields = Fields({name: value or None for name, value in form.items() if isinstance(value, str)})
         model = model_of(fields)
         form_of_answer = fields.one_of("response_format", FORMATS, "json")
@@ -82,7 +82,7 @@ class TranscriptionRequest:
 
 
 def _texts(form: FormData, name: str) -> list[str]:
-    """Return the texts of an array, whose items come as fields called ``name[]`` or ``name``."""
+    """Return the texts of an array, whose items are fields called ``name[]`` or ``name``."""
     given = [*form.getlist(f"{name}[]"), *form.getlist(name)]
     return [value for value in given if value and isinstance(value, str)]
 
@@ -131,7 +131,7 @@ class TranscriptionEndpoint:
     def __init__(self, recognizer: SpeechRecognizer, brain: Brain):
         self._recognizer = recognizer
         self._vocabulary = brain.vocabulary
-        # One utterance of all recordings at a time: the recogniser's other thread is for those who talk.
+        # One utterance at a time, of all recordings: the recognizer's other thread is for live sessions.
         self._one = asyncio.Semaphore(1)
 
     async def post(self, request: Request) -> Response:
@@ -146,7 +146,7 @@ class TranscriptionEndpoint:
         return json_response(_verbose(wanted, segments) if wanted.format == "verbose_json" else _json(wanted, segments))
 
     async def _segments(self, wanted: TranscriptionRequest) -> AsyncGenerator[Segment, None]:
-        """Yield what is heard in the utterances, in their order."""
+        """Yield the words of each utterance, in order."""
         expected = await self._recognizer.expect(sentences=[*self._vocabulary, *wanted.hints])
         for utterance in wanted.recording.utterances:
             async with self._one:

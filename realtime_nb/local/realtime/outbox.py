@@ -1,4 +1,4 @@
-"""What waits to be sent to one client, in order and bounded."""
+"""Events that wait to be sent to one client."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from ...protocol.events import Error, ServerEvent, Unknown, encode
 from ..api_errors import ApiError
 from .conversation_state import new_id
 
-#: Once a client leaves this much unread, nothing more is read from it and nothing more is said to it.
+#: When this much waits, the server reads nothing more from the client, and goes on with no answer.
 FULL_BYTES = 1_000_000
 EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
 
 class Outbox:
-    """Messages for one client.
+    """The events for one client, in order.
 
-    `put` never waits. Who can wait does so in `room`: the reading of the client's messages and the pieces of an
-    answer, so that a client that does not read bounds itself.
+    `put` never waits. Before you read the client's next message, or make more of an answer, wait in `room`: a client
+    that reads slowly then slows down its own session, and fills no memory.
     """
 
     def __init__(self) -> None:
         self._messages: deque[str | BaseException | None] = deque()
         self.expired = False
-        """True if the session's time is over, and the client was told."""
+        """True after `expire`."""
         self._bytes = 0
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
 
     def put(self, event: ServerEvent | dict[str, Any]) -> None:
-        """Add an event, with an id of its own."""
+        """Add an event, and give it an id."""
         if isinstance(event, dict):
             event["event_id"] = new_id("event")
             message = encode(Unknown(type=event["type"], data=event))
@@ -48,23 +48,23 @@ class Outbox:
             self._emptied.clear()
 
     def end(self) -> None:
-        """Let `run` return once everything is sent."""
+        """Let `run` return when everything is sent."""
         self._messages.append(None)
         self._filled.set()
 
     def fail(self, error: BaseException) -> None:
-        """Let `run` raise once everything is sent."""
+        """Let `run` raise an error when everything is sent."""
         self._messages.append(error)
         self._filled.set()
 
     def expire(self) -> None:
-        """Tell the client that its time is over, and end."""
+        """Tell the client that its session has expired, and end."""
         self.put(Error(error=ApiError(EXPIRED, code="session_expired").detail()))
         self.expired = True
         self.end()
 
     async def room(self) -> None:
-        """Wait until the client has taken most of what it was sent."""
+        """Wait until the client has read most of what it was sent."""
         await self._emptied.wait()
 
     async def run(self, send: Callable[[str], Awaitable[None]]) -> None:

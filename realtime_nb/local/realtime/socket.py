@@ -27,7 +27,7 @@ _LAST_WORDS_S = 5.0
 
 @dataclass
 class RealtimeSocket:
-    """Lets clients in, up to a number, each to a session of its own."""
+    """Opens a session for each client, and serves up to `max_sessions` at once."""
 
     parts: Parts
     max_sessions: int = 100
@@ -37,7 +37,7 @@ class RealtimeSocket:
     held: int = field(default=0, init=False)
 
     async def connect(self, socket: WebSocket) -> None:
-        """Serve one client until it goes."""
+        """Serve one client until it leaves."""
         full = self._no_room()
         if full:
             await refuse(full, socket.scope, socket.receive, socket.send)
@@ -73,7 +73,7 @@ class RealtimeSocket:
             await session.close()
 
     def _open(self, socket: WebSocket) -> tuple[ServerSession, Outbox]:
-        """Return the session that a client asks for; raises `ApiError` if it asks for none that there is."""
+        """Return the session that a client asks for; raises `ApiError` if it asks for something else."""
         query = socket.query_params
         model = query.get("model") or query.get("deployment") or ""
         transcription = query.get("intent") == "transcription"
