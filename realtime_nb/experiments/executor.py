@@ -1,4 +1,4 @@
-"""Hand out cells to an executor, a few at a time, within a budget; also to other processes."""
+"""Hand out cells to an executor, in this process or others, a few at a time and within a budget."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from .forecast import Forecast
 from .metrics import budgeted_usd
 from .stopping import held_back, is_dask, leave_to_client, stop_everywhere
 
-# --- Whether work can be sent to other processes, and takes no key along ----------------------------------------------
+# --- Check that work can be sent to other processes, and carries no key -----------------------------------------------
 
-#: How else a key gets there.
+#: Other ways to give the workers a key.
 _BY_ENVIRONMENT = "set it in the workers' environment"
 _BY_TLS = "or, on a cluster with TLS, send it by client.register_plugin(Environ({'OPENAI_API_KEY': key}))"
 
 
 def check_can_be_sent(work: Work, executor: Executor) -> None:
-    """Raise where work cannot be sent to an executor's workers, or would take a key along.
+    """Check that work can be sent to an executor's workers, without a key.
 
-    Raises `SettingsError` if it has a limiter, which no other process can share; cannot be pickled in the executor's
-    way; or holds a key of the environment, or the one that its session uses.
+    Raises `SettingsError` if it has a limiter, which no other process can share; if the executor cannot pickle it; or
+    if it holds a key of the environment, or the one that its session uses.
     """
     if work.limiter is not None:
-        raise SettingsError("limiter= bounds threads of this process; on another executor concurrency= does")
+        raise SettingsError("limiter= works only for threads of this process: on another executor, use concurrency=")
     dumps, whose = _pickler(executor)
     try:
         data = dumps(work)
@@ -60,7 +60,7 @@ def check_can_be_sent(work: Work, executor: Executor) -> None:
 
 
 def _pickler(executor: Executor) -> tuple[Callable[[Any], bytes], str]:
-    """Return how an executor pickles what it sends, and where that goes."""
+    """Return an executor's way to pickle work, and a name for its workers."""
     if is_dask(executor):
         from distributed.protocol import pickle as dasks
 
@@ -68,25 +68,25 @@ def _pickler(executor: Executor) -> tuple[Callable[[Any], bytes], str]:
     if isinstance(executor, ProcessPoolExecutor):
         return pickle.dumps, "another process"
     try:
-        import cloudpickle  # What most others use, and what takes the most.
+        import cloudpickle  # Most other executors use it, and it pickles the most.
     except ModuleNotFoundError:
         return pickle.dumps, "other workers"
     return cloudpickle.dumps, "other workers"
 
 
 def _keys_of(factory: Factory) -> tuple[str, ...]:
-    """Return the keys that a factory's session uses, as far as it can be made here."""
+    """Return the keys that a factory's session uses, if it can be made here."""
     try:
         return factory()._secrets()
-    except Exception:  # Workers may have what is not here.
+    except Exception:  # Workers may have what is missing here.
         return ()
 
 
-# --- Work that is handed out a few cells at a time, within a budget, under a bar --------------------------------------
+# --- Hand out work a few cells at a time, within a budget, with a progress bar ----------------------------------------
 
 
 class Budget:
-    """What may be spent, and what was."""
+    """The budget of a run, and what it has spent."""
 
     def __init__(self, max_usd: float | None, expected: Forecast):
         self.spent_usd: float = 0.0
@@ -97,7 +97,7 @@ class Budget:
         self._taken = 0
 
     def take(self, row: dict[str, Any]) -> None:
-        """Count what a cell cost, judges and simulated users included."""
+        """Count a cell's cost, judges and simulated users included."""
         self._taken += 1
         cost_usd = budgeted_usd(row)
         if cost_usd is None:
@@ -112,11 +112,11 @@ class Budget:
             return ""
         if not self._is_known:
             return (
-                "max_usd cannot be kept: a price is not known (give it by realtime_nb.use_prices), or a server did "
-                "not say what an answer took (see cost_remarks)"
+                "max_usd cannot be kept: a price is not known (set it with realtime_nb.use_prices), or a server did "
+                "not report the usage of an answer (see cost_remarks)"
             )
         if under_way and not self._taken and not self._expected_usd:
-            return "the first answer will tell what one costs"  # Nobody reads it: that one is under way.
+            return "the first answer will tell what one costs"  # Never shown: that answer is under way.
         next_usd = (under_way + 1) * (self._dearest_usd or self._expected_usd)
         if self.spent_usd + next_usd <= self._max_usd:
             return ""
@@ -124,13 +124,13 @@ class Budget:
 
 
 class RunProgress:
-    """How far it is."""
+    """The progress bar of a run."""
 
     def __init__(self, total: int, done: int, expected: Forecast, *, shown: bool):
         from tqdm.auto import tqdm
 
         if shown:
-            tqdm.write(printable(f"{expected}{f'; {done} of them are there already' if done else ''}"))
+            tqdm.write(printable(f"{expected}{f'; {done} of them are done already' if done else ''}"))
         self._bar = tqdm(total=total, initial=done, unit="answer", disable=not shown)
         self._failed = 0
 
@@ -141,7 +141,7 @@ class RunProgress:
         self._bar.close()
 
     def add(self, row: dict[str, Any], spent_usd: float) -> None:
-        """Note that a cell is done."""
+        """Count a finished cell."""
         self._failed += row["status"] == "failed"
         self._bar.set_postfix_str(f"{format_usd(spent_usd)}, {self._failed} failed", refresh=False)
         self._bar.update()
@@ -152,7 +152,7 @@ class RunProgress:
 
 
 class Runner:
-    """Hands work to an executor, a few cells at a time, and takes what comes back."""
+    """Hands work to an executor, a few cells at a time, and collects the outcomes."""
 
     def __init__(self, folder: RunFolder, bar: RunProgress, budget: Budget, concurrency: int):
         self._folder = folder
@@ -163,7 +163,7 @@ class Runner:
         self._is_told = False
 
     def on(self, executor: Executor | None, todo: Iterable[Work]) -> str | BaseException:
-        """Run all cells; return why it ended before, a `BaseException` where that must be raised."""
+        """Run all cells; return why the run ended early, as a `BaseException` if that must be raised."""
         own = ThreadPoolExecutor(self._concurrency, "realtime_nb-cell") if executor is None else None
         stopped: str | BaseException = ""
         try:
@@ -191,7 +191,7 @@ class Runner:
         return ""
 
     def _hand_out(self, executor: Executor, todo: deque[Work]) -> str:
-        """Hand out as much as may be under way; return why no more may be asked, if that is so."""
+        """Hand out as many cells as may run at once; return why no more may be asked, if so."""
         while todo and len(self._under_way) < self._concurrency:
             refusal = self._folder.failure or self._budget.refusal(len(self._under_way))
             if refusal:
@@ -201,33 +201,33 @@ class Runner:
         return ""
 
     def _take(self, done: Iterable[Future[Outcome]]) -> None:
-        """Write down what came back; that there is no executor any more is raised after that."""
+        """Write down finished cells; if the executor is gone, raise only after that."""
         for future in sorted(done, key=_is_over):
             work = self._under_way.pop(future)
             try:
                 outcome = future.result()
             except (BrokenExecutor, CancelledError) as error:
-                error.add_note("The executor is gone. What was answered is kept: run(…, resume=True) with another one.")
+                error.add_note("The executor is gone. Its answers are kept: use run(…, resume=True) with another one.")
                 raise
             except Exception as error:
                 outcome = lost_cell(work, error)
             if outcome.stopped:
-                continue  # There is no answer: it is asked again when the run goes on.
+                continue  # There is no answer: a resumed run asks again.
             self._folder.add(outcome)
             if self._folder.failure and not self._is_told:
                 self._is_told = True
                 self._bar.say(
-                    f"{self._folder.failure}. Nothing more is asked; what is under way is waited for and kept."
+                    f"{self._folder.failure}. Nothing more is asked; the answers under way are still collected."
                 )
             self._budget.take(outcome.row)
             self._bar.add(outcome.row, self._budget.spent_usd)
 
     def _rescue(self, executor: Executor | None, *, stops: bool) -> None:
-        """Stop what is under way, where that is wished for; and take what has been answered, which is paid for."""
-        # Others, Dask's among them, cannot tell what has begun from what has not, and would cancel both.
+        """Stop the cells under way if `stops`, and collect the answers, which are paid for."""
+        # Others, like Dask's, cannot tell started from waiting cells, and would cancel both.
         tells = isinstance(executor, ThreadPoolExecutor | ProcessPoolExecutor)
         running = {future for future in self._under_way if not (tells and future.cancel())}
-        with suppress(BaseException):  # The first one is raised.
+        with suppress(BaseException):  # The first error is raised.
             if stops and running:
                 self._bar.say(
                     f"Stopping {len(running)} answers that are under way; resume=True asks them again. "
@@ -242,5 +242,5 @@ class Runner:
 
 
 def _is_over(future: Future[Outcome]) -> bool:
-    """Return whether a future tells that its executor is gone."""
+    """Return whether a future's error says that its executor is gone."""
     return future.cancelled() or isinstance(future.exception(), BrokenExecutor)

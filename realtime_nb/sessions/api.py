@@ -19,11 +19,11 @@ from .rate_limit import Admission
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient
 
-#: Version of Azure's Chat Completions that takes and gives audio.
+#: The API version in which Azure's Chat Completions takes and returns audio.
 _AZURE_API_VERSION = "2025-01-01-preview"
-#: How lines of a stream of events begin. Source: HTML standard, "Server-sent events".
+#: What the lines of an event stream start with. Source: HTML standard, "Server-sent events".
 _STREAMED = ("data:", "event:", "id:", "retry:", ":")
-#: How many characters of what is no answer an error quotes.
+#: How many characters of an unexpected answer an error quotes.
 _QUOTED = 120
 
 
@@ -35,26 +35,26 @@ class Api:
         self._given = client
         self._own: AsyncOpenAI | None = None
         self.admission: Admission | None = None
-        """Who lets requests of our own client wait that the server refused because there were too many."""
+        """Makes our own client wait and resend when the server refuses a request as one too many."""
         self._making = asyncio.Lock()
         self._closings = 0
 
     @classmethod
     def find(cls, backend: Backend | str | None, api_key: str | None, client: AsyncOpenAI | None) -> Api:
-        """Return the endpoints that a session's caller means; a client of theirs decides by itself where to send."""
+        """Return the endpoints for these arguments; a caller's own client already knows where to send."""
         backend, api_key = masked(backend), Secret(api_key or "")
         return cls(_backend_of(client) if client else Backend.find(backend, api_key=api_key), client)
 
     @property
     def secrets(self) -> list[str]:
-        """The key of a client of the caller's."""
+        """The key of the caller's own client."""
         key = getattr(self._given, "api_key", None)
         return [Secret(key)] if isinstance(key, str) else []
 
     async def client(self) -> AsyncOpenAI:
-        """Return the client. Loading the SDK and starting the local voice take a while, off the loop.
+        """Return the client. Loading the SDK and starting the local voice take a while, so they run off the loop.
 
-        Raises `LocalProtocolError` if it was closed meanwhile.
+        Raises `LocalProtocolError` if the session is closed in the meantime.
         """
         if self._given is not None:
             return self._given
@@ -71,7 +71,7 @@ class Api:
             return own
 
     async def close(self) -> None:
-        """Close a client of our own, also one that is being made."""
+        """Close our own client, even while it is still being made."""
         self._closings += 1
         own, self._own = self._own, None
         if own is not None:
@@ -79,7 +79,7 @@ class Api:
 
 
 def _backend_of(client: AsyncOpenAI) -> Backend:
-    """Return where a caller's client sends, and with which key: a chain may need a socket there, too."""
+    """Return the address and key of a caller's client: a chain may need a socket there, too."""
     from openai import AsyncAzureOpenAI
 
     address = client.base_url
@@ -116,9 +116,9 @@ def _client(backend: Backend, admission: Admission | None) -> AsyncOpenAI:
 
 
 def _patient(admission: Admission) -> DefaultAsyncHttpxClient:
-    """Return what the SDK sends through: what is refused because there was too much waits, and is sent again.
+    """Return an HTTP client that waits and sends again when a server has too many requests.
 
-    The SDK itself would give up after its second attempt, and tell nobody that it waits.
+    The SDK itself gives up after its second attempt, and does not say that it waits.
     """
     from openai import DefaultAsyncHttpxClient
 
@@ -142,7 +142,7 @@ def _patient(admission: Admission) -> DefaultAsyncHttpxClient:
                 error = ServerError("", code=str(code or "too_many_requests"), retry_after_s=wait_s)
                 if not admission.refuses(error):
                     if error.is_for_later or error.fatal:
-                        answer.headers["x-should-retry"] = "false"  # The SDK would ask again, and in vain.
+                        answer.headers["x-should-retry"] = "false"  # The SDK would ask again in vain.
                     return answer
                 await admission.admit_again()
 
@@ -151,7 +151,7 @@ def _patient(admission: Admission) -> DefaultAsyncHttpxClient:
 
 @asynccontextmanager
 async def told_by_sdk() -> AsyncIterator[None]:
-    """Raise what the SDK raises inside in our words; the API's code and message stay.
+    """Turn the SDK's errors into ours; the API's code and message stay.
 
     Raises `ServerError` if the server answered with an error; `ConnectionLost` if it could not be reached, or the
     answer broke off.
@@ -169,7 +169,7 @@ async def told_by_sdk() -> AsyncIterator[None]:
         told = ServerError(hide(error.message), code=error.code, error_type=error.type, param=error.param)
         raise told from shown_cause(error)
     except Exception as error:
-        # What breaks off while an answer is read, or is not compressed as it says, the SDK raises as it is.
+        # The SDK passes on httpx's own errors if an answer breaks off, or is not compressed as it says.
         if not type(error).__module__.startswith("httpx"):
             raise
         raise ConnectionLost(f"the server's answer broke off: {hide(str(error)) or type(error).__name__}") from (
@@ -178,13 +178,13 @@ async def told_by_sdk() -> AsyncIterator[None]:
 
 
 def _refusal(error: APIStatusError) -> ServerError:
-    """Turn an answer that is an error into the API's; what it is made from is held by no frame that is shown."""
+    """Turn an error answer into a `ServerError`; no frame in its traceback holds the original."""
     body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
     code = body.get("code") or {401: "invalid_api_key", 429: "too_many_requests"}.get(error.status_code)
     return ServerError(
         hide(str(body.get("message") or error.message)),
         code=None if code is None else str(code),
-        # Every server has a name of its own for that.
+        # Each server has its own name for this.
         error_type="server_error" if error.status_code >= 500 else body.get("type"),
         param=body.get("param"),
         retry_after_s=retry_after_s(error.response.headers),
@@ -192,7 +192,7 @@ def _refusal(error: APIStatusError) -> ServerError:
 
 
 class ServerAnswer:
-    """What a server answers with: JSON objects, one by one where it streams them, or one, as it was asked."""
+    """A server's answer: one JSON object, or a stream of them."""
 
     def __init__(self, response: Any):
         self._response = response
@@ -201,13 +201,13 @@ class ServerAnswer:
 
     @property
     def where(self) -> str:
-        """Who answers, without what is secret in an address."""
+        """The server's address, without its secrets."""
         url = self._response.http_request.url
         return f"{url.host}{url.path}"
 
     @property
     def kind(self) -> str:
-        """The type that the server says its answer has."""
+        """The content type that the server gives."""
         return str(self._response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
@@ -230,19 +230,19 @@ class ServerAnswer:
                     return
                 yield self.read(text)
                 data = []
-        # Some servers forget the empty line behind the last one.
+        # Some servers forget the empty line after the last event.
         if data:
             self.is_whole = "\n".join(data).strip() == "[DONE]"
             if not self.is_whole:
                 yield self.read("\n".join(data))
 
     async def completion(self, reader: CompletionReader) -> AsyncIterator[dict[str, Any]]:
-        """Yield the pieces of a completion, which `reader` is given one by one.
+        """Yield the pieces of a completion, while `reader` takes them in.
 
         Raises
         ------
         ServerError
-            If they come to no answer, or break off before its end.
+            If there is no answer in them, or they break off before its end.
         """
         try:
             async for told in self:
@@ -250,7 +250,7 @@ class ServerAnswer:
         except ServerError as error:
             if not reader.is_finished:
                 raise
-            reader.remarks.append(f"Behind the end of an answer came what cannot be read: {error}")
+            reader.remarks.append(f"the server sent something unreadable after the end of an answer: {error}")
         if problem := reader.problem:
             raise ServerError(f"{self.where}: {problem}")
         if not (self.is_whole or reader.finish_reason or reader.usage):
@@ -260,18 +260,18 @@ class ServerAnswer:
             )
 
     def read(self, text: str) -> dict[str, Any]:
-        """Read an object.
+        """Read a JSON object.
 
-        Raises `ServerError` if it is none, or says what went wrong.
+        Raises `ServerError` if it is not one, or if it reports an error.
         """
         told = _object(text)
         if told is None or "error" in told or told.get("type") == "error":
-            # It may name a key, which no variable of a frame shall hold that is shown.
+            # It may name a key, which must not stay in a variable that a traceback shows.
             told = _object(text := hide(text))
         if told is None:
             raise ServerError(
-                f"{self.where} sent no JSON object, but {self._in_words(text)}: check base_url, and whether the model "
-                "is served there"
+                f"{self.where} did not send a JSON object, but {self._in_words(text)}: check base_url, and whether the "
+                "model is served there"
             )
         if error := told.get("error") or (told if told.get("type") == "error" else None):
             detail = error if isinstance(error, dict) else {"message": error}
@@ -301,7 +301,7 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 async def lines_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    """Yield the lines of a text as it comes; CR and LF end one, and nothing else does."""
+    """Yield the lines of a text as it arrives; only CR and LF end a line."""
     waiting: list[bytes] = []
     async for piece in pieces:
         if b"\n" not in piece and b"\r" not in piece and not (waiting and waiting[-1].endswith(b"\r")):

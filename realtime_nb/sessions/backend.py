@@ -49,7 +49,7 @@ class Backend:
     >>> import realtime_nb as rt
     >>> rt.Backend.find("local").model
     'local-rules'
-    >>> rt.Backend.at("https://voice.example.org/v1", api_key="secret").base_url      # the key is nowhere shown
+    >>> rt.Backend.at("https://voice.example.org/v1", api_key="secret").base_url      # the key is never shown
     'https://voice.example.org/v1'
     """
 
@@ -79,14 +79,14 @@ class Backend:
         user: str = "",
         query: str = "",
     ):
-        # The frames of a generated one would show these secrets in a traceback with variables.
+        # A generated `__init__` would show these secrets in a traceback with variables.
         base_url, api_key, user, query = masked(base_url), Secret(api_key), Secret(user), Secret(query)
         self.__dict__.update(name=name, model=model, chat_model=chat_model, chain=chain)
         self.__dict__.update(transcription=transcription, voice=voice, azure=azure, api_key=api_key)
         bare, own_user, own_query = _taken_apart(base_url)
         self.__dict__.update(base_url=bare, user=own_user or user, query=own_query or query)
         if not (api_key.isascii() and api_key.isprintable()):
-            # Libraries would show it in their error.
+            # A library would show it in its error.
             raise SettingsError("the API key holds characters that no key has: copy it again")
 
     @classmethod
@@ -251,7 +251,7 @@ class Backend:
 
 
 def _taken_apart(address: str) -> tuple[str, Secret, Secret]:
-    """Return the part of an address that may be shown, its user part, and its query."""
+    """Return an address without its secrets, its user part, and its query."""
     if bare_address(address) == HIDDEN:
         raise SettingsError(
             "base_url cannot be read as an address: write it as https://host:port/v1, and in a name or password "

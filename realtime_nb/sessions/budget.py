@@ -29,22 +29,22 @@ from .event_log import SessionEvents
 from .guard import GuardFunction
 from .rate_limit import Limiter
 
-# --- How much a session may spend, how long it may last and be idle: the arithmetic, without a clock of its own -------
+# --- Bounds on spending, minutes and idle time: pure arithmetic, without a clock --------------------------------------
 
 
 class Limits:
-    """Bounds, and what has been used of them.
+    """Bounds, and how much of them is used.
 
     Parameters
     ----------
     max_usd : float, optional
         US dollars to spend at most. `None`, the default, means no bound, here and below.
     max_minutes : float, optional
-        Minutes to be open at most.
+        Longest time to be open, in minutes.
     idle_minutes : float, optional
         Minutes without speech, question or playback after which a session is closed.
     where : str, default "session.bounds"
-        The name by which you reach this object, for messages.
+        This object's name in messages.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class Limits:
         If a bound is not a number above 0; also when you set one later.
     """
 
-    # Set here too: a traceback with variables may show one whose constructor failed.
+    # Set here too: a traceback with variables may show an object whose constructor failed.
     max_usd: float | None = None
     max_minutes: float | None = None
     idle_minutes: float | None = None
@@ -93,8 +93,8 @@ class Limits:
             if self.spent_usd is None:
                 return BudgetReached(
                     "max_usd",
-                    "what was spent is not known any more, because a price is missing (give it by "
-                    "realtime_nb.use_prices) or the server did not say what an answer took: "
+                    "the amount spent is no longer known, because a price is missing (set it with "
+                    "realtime_nb.use_prices) or the server did not report the usage of an answer: "
                     f"conversation.costs() shows which; to go on without a bound, set {self._where}.max_usd = None",
                 )
             if self.spent_usd >= self.max_usd:
@@ -127,7 +127,7 @@ class Limits:
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
-# --- What sessions may spend and how long they may last: one by one, and all of a kernel together ---------------------
+# --- The bounds of one session, and of all sessions of a kernel together ----------------------------------------------
 
 
 class BoundOptions(TypedDict, total=False):
@@ -135,7 +135,7 @@ class BoundOptions(TypedDict, total=False):
 
     A session spends at most ``max_usd`` US dollars, is open for at most ``max_minutes`` minutes, and closes after
     ``idle_minutes`` minutes without speech, question or playback; see `realtime_nb.bounds` for all sessions together.
-    ``limiter`` bounds sessions at once and tokens per minute, in place of that of `realtime_nb.bounds`.
+    ``limiter`` limits sessions at once and tokens per minute, in place of the one in `realtime_nb.bounds`.
 
     ``guard`` judges what both sides say: a function, sync or async, that takes a text and ``"user"`` or
     ``"assistant"``, and returns `None` or `False`, or the reason why it flags the text; or ``"moderation"``, the
@@ -147,12 +147,12 @@ class BoundOptions(TypedDict, total=False):
     If the server finds the turns, it starts to answer before the person's words are written down and judged. The panel
     holds the sound of such an answer until they are; a flagged one is stopped and never heard, but what was made of it
     is billed. With ``turn_detection={"type": "server_vad", "create_response": False}`` nothing is made until you call
-    ``respond``, which waits for the guard. To answer everything that it lets through hands-free, respond when it says
-    so: ``session.listen(lambda event, elapsed_ms: event.type == "guard.passed" and session.respond())``.
+    ``respond``, which waits for the guard. To answer everything that passes the guard without calling it yourself, use
+    ``session.listen(lambda event, elapsed_ms: event.type == "guard.passed" and session.respond())``.
 
     With ``disclose="spoken"`` the first reply says aloud that the voice is an AI, before anything else is answered. A
-    chain reads fixed words. The other models are told to say exactly those; they may fail to, and speech interrupts
-    them: `Conversation.replies` shows what was said. The panel and the records always say it.
+    chain reads fixed words. Other models are told to say exactly these words, but may say something else, and speech
+    interrupts them: `Conversation.replies` shows what was said. The panel and the records always say it.
     """
 
     disclose: Literal["spoken"] | None
@@ -164,7 +164,7 @@ class BoundOptions(TypedDict, total=False):
 
 
 class SessionBounds(Limits):
-    """Bounds of one session, and what it has used: ``session.bounds``. You can change every bound at any time.
+    """Bounds of one session, and how much of them is used: ``session.bounds``. You can change a bound at any time.
 
     When ``max_usd``, ``max_minutes`` or ``idle_minutes`` is reached, the current answer is cut off, nothing more is
     asked, and the session closes with `BudgetReached`, whose text says how to go on. The records stay.
@@ -173,9 +173,9 @@ class SessionBounds(Limits):
     -----
     Dollars are those of `Conversation.costs`, including transcription of the person. The server reports an answer's
     usage at its end; until then its sound is counted at the API's 20 tokens a second, so a long answer is cut when its
-    sound reaches the bound. What it read, and its words, are added when it is done: the bound may be overshot by that.
-    If an answer was cut and the server never reports its usage, it counts by its sound and words, and by what the
-    answer before it read. If the server reports too little, the highest possible cost counts (`Costs.at_most_usd`); if
+    sound reaches the bound. Its input and its words are added when it is done, and may overshoot the bound. If an
+    answer was cut and the server never reports its usage, it is estimated from its sound, its words, and the input of
+    the answer before it. If the server reports too little, the highest possible cost counts (`Costs.at_most_usd`); if
     it reports nothing for a whole answer, the session closes.
     """
 
@@ -186,9 +186,9 @@ class SessionBounds(Limits):
 
 
 class KernelBounds(Limits):
-    """Bounds of all sessions of this kernel together, and what they have used: `realtime_nb.bounds`.
+    """Bounds of all sessions of this kernel together, and how much of them is used: `realtime_nb.bounds`.
 
-    Set ``max_usd`` and ``max_minutes`` (added up over all sessions); ``idle_minutes`` holds for each of them.
+    Set ``max_usd`` and ``max_minutes`` (added up over all sessions); ``idle_minutes`` applies to each of them.
     ``limiter`` is shared by all; see `realtime_nb.Limiter`.
 
     Examples
@@ -203,7 +203,7 @@ class KernelBounds(Limits):
     def __init__(self) -> None:
         super().__init__(where="realtime_nb.bounds")
         self.limiter = Limiter()
-        """The limiter of all sessions that have none of their own."""
+        """The limiter of all sessions without their own."""
         self._open: dict[SessionBounds, tuple[float | None, float]] = {}
         self._past_usd: float | None = 0.0
         self._past_minutes = 0.0
@@ -249,7 +249,7 @@ bounds = KernelBounds()
 
 
 def taken_apart(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the options of bounds, and the others."""
+    """Split options into those of bounds and the rest."""
     own = {name: value for name, value in given.items() if name in BoundOptions.__annotations__}
     return own, {name: value for name, value in given.items() if name not in own}
 
@@ -260,11 +260,11 @@ def check_priced(limits: Limits, name: str, models: list[str]) -> None:
     if limits.max_usd is not None and unknown:
         raise SettingsError(
             f"{name}={limits.max_usd!r} cannot be kept: the price of {', '.join(unknown)} is not known; "
-            "give it by realtime_nb.use_prices, or leave the bound out"
+            "set it with realtime_nb.use_prices, or leave the bound out"
         )
 
 
-# --- For how long nothing has happened in a session: nobody spoke, asked, answered or listened ------------------------
+# --- How long a session has been idle: nobody spoke, asked, answered or listened --------------------------------------
 
 _SPEECH = "speech"
 
@@ -288,10 +288,10 @@ class Idleness:
             change(self._busy, event)
 
     def idle_ms(self, elapsed_ms: float, sent_ms: float) -> float:
-        """Return for how long nothing has happened.
+        """Return how long nothing has happened.
 
-        `sent_ms`: session time at which anything was last sent or came: who went away in the middle of a word sends
-        nothing.
+        `sent_ms`: session time at which anything was last sent or received. If a page is lost in the middle of a word,
+        nothing more is sent.
         """
         if not self._busy:
             return max(0.0, elapsed_ms - self._last_ms)
@@ -319,7 +319,7 @@ _CHANGES: dict[type, Callable[[set[str], Any], None]] = {
 }
 
 
-# --- Keeps one session within its bounds: counts as events pass, and stops it where a bound is reached ----------------
+# --- Keep one session within its bounds: count as events pass, and stop it when a bound is reached --------------------
 
 #: Bounds may change at any time: check them at least this often.
 _LOOK_EVERY_S = 1.0
@@ -330,22 +330,22 @@ _COUNTED = (ev.ResponseDone, ev.ConversationItemInputAudioTranscriptionCompleted
 
 
 class BudgetWatch:
-    """One session's account, kept on the I/O thread."""
+    """Counts what one session uses, and stops it at a bound. Runs on the I/O thread."""
 
     def __init__(
         self, session_events: SessionEvents, own: SessionBounds, halt: Callable[[BudgetReached], Awaitable[None]]
     ):
         self.own = own
         self.models: list[str] = []
-        """The prices that it is billed by."""
+        """The models that the session is billed for."""
         self.kernel: KernelBounds | None = bounds
-        """Who counts for all sessions; `None` if this one belongs to another, which counts for it."""
+        """The bounds of all sessions; `None` if this session belongs to another one, which counts for it."""
         self._session_events = session_events
         self._halt = halt
         self._idleness = Idleness()
         self._done = Tally()
         self._prices = prices.revision
-        # Of answers that are being made: the server reports their usage at the end.
+        # For answers that are being made: the server reports their usage at the end.
         self._sound_usd: dict[str, float] = {}
         self._all_sound_usd = 0.0
         self._token_usd: dict[str, float] = {}

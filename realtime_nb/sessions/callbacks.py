@@ -1,4 +1,4 @@
-"""Run users' functions, sync and async, where they can neither stop a session nor end its thread."""
+"""Run users' functions, sync and async, so that they cannot stop a session or end its thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def run(function: Callable[..., Any], *args: Any, read: Callable[[Any], T]
     A thread cannot be stopped: if the caller is cancelled, it goes on, and its result is dropped. It does not keep the
     interpreter from ending.
 
-    Raises what the function or `read` raised; a `RuntimeError` for what would end a thread, e.g.
+    Raises what the function or `read` raised, or a `RuntimeError` in place of an error that would end a thread, e.g.
     `SystemExit`.
     """
 

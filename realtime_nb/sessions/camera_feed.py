@@ -56,7 +56,7 @@ class WatchingSession(RecordedSession):
         max_frames: int = 100,
         keep: int | None = None,
     ) -> Watch:
-        """Show the model what a camera sees, at intervals. Asks for no response; the model sees it in its next answer.
+        """Show the model what a camera sees, at intervals. It asks for no response; the next answer sees it.
 
         Parameters
         ----------
@@ -73,10 +73,10 @@ class WatchingSession(RecordedSession):
             A frame that differs less from the last one sent is skipped: mean difference in brightness of 32 × 32
             pixels, 0 (send all) to 1.
         max_frames : int, default 100
-            How many frames to send in all; then it ends.
+            How many frames to send before it ends.
         keep : int, optional
             How many of them stay in the conversation; older ones are deleted. By default all stay. Every response reads
-            all that is there again; after a deletion the server reads what follows at the full price once more.
+            all of them again; after a deletion the server reads everything that follows once more at the full price.
 
         Returns
         -------
@@ -125,7 +125,7 @@ class WatchingSession(RecordedSession):
         Raises
         ------
         TypeError
-            If there is none.
+            If you give none.
         PictureError
             If one cannot be read, or the model is known to take no pictures.
 
@@ -181,7 +181,7 @@ class _Watcher:
         self._task: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
-        """Stop watching; any thread."""
+        """Stop watching; safe from any thread."""
         self._watch.ended = self._watch.ended or "stopped"
         io_loop().call_soon_threadsafe(lambda: self._task and self._task.cancel())
 

@@ -73,15 +73,15 @@ class CascadeSession(TurnwiseSession):
         By default the backend's.
     tools : list, optional
         Python functions, which run here when the text model calls them (see `realtime_nb.tool`), or definitions in the
-        Realtime API's flat shape, whose calls you answer yourself. A `TextModel` of your own is not told about them,
-        but the calls that it makes are run.
+        Realtime API's flat shape, whose calls you answer yourself. Your own `TextModel` is not told about them, but
+        the calls that it makes are run.
     approve : bool or callable, default False
         Whether a person must agree to each call; as for `RealtimeSession`.
     max_tool_rounds : int, default 8
         How often the model may call tools for one question; after that it must answer in words.
     reasoning_effort : str, optional
-        How long the text model thinks before it writes, in its API's words. By default its own; ``"none"`` for the
-        backend's text model: models that think by default would keep the person waiting.
+        How long the text model thinks before it writes, in its API's words. By default the model decides, except that
+        the backend's text model gets ``"none"``: a model that thinks keeps the person waiting.
     recording : str or Path, optional
         A folder to write the session into while it runs, as with `record_to`.
     history : list, Conversation or Recording, optional
@@ -179,8 +179,8 @@ class CascadeSession(TurnwiseSession):
     def _check_sees(self) -> None:
         if not getattr(self._text_model, "sees", False):
             raise PictureError(
-                f"the text model {self._text_model.model} does not say that it takes pictures: give it sees = True if "
-                "it does, which are then parts of a message as Chat Completions has them"
+                f"the text model {self._text_model.model} does not say that it takes pictures: if it does, give it "
+                "sees = True; it then gets pictures as parts of a message in Chat Completions' shape"
             )
 
     def _restate(self, messages: list[dict[str, Any]]) -> None:
@@ -212,7 +212,7 @@ class CascadeSession(TurnwiseSession):
         speaking = asyncio.create_task(self._speak(sentences, reader))
         thinking = asyncio.create_task(self._think(self._thoughts(messages, tool_choice), sentences, reader))
         try:
-            # The first to fail ends the other: no writing for a voice that is gone.
+            # If one fails, the other stops: there is no use in writing without a voice.
             await asyncio.gather(thinking, speaking)
         finally:
             for task in (thinking, speaking):
@@ -284,7 +284,7 @@ class CascadeSession(TurnwiseSession):
         sentences: asyncio.Queue[str | None],
         reader: CompletionReader,
     ) -> None:
-        """Have the answer written, and hand on each sentence as soon as it is whole."""
+        """Ask the text model, and pass on each sentence as soon as it is whole."""
         took: list[Took] = []
         waiting = ""
         self._tell("local", StageStarted(response_id=reader.response_id, stage="text", model=self._text_model.model))
@@ -301,7 +301,7 @@ class CascadeSession(TurnwiseSession):
                 else:
                     self._tell("received", *reader.call(piece.delta))
         finally:
-            self._done(reader.response_id, "text", took)  # Also for an answer that broke off, if it said what it took.
+            self._done(reader.response_id, "text", took)  # Also for an answer that broke off, if its usage came.
         if waiting.strip():
             sentences.put_nowait(waiting)
         sentences.put_nowait(None)

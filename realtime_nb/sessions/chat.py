@@ -35,7 +35,7 @@ class ChatSession(TurnwiseSession):
     """A conversation by Chat Completions: speech and text in and out, for when low latency is not needed.
 
     Its methods and records are those of `RealtimeSession`. Every turn is one request that carries the whole
-    conversation; earlier answers are named by their audio id until it expires, then sent as words.
+    conversation; earlier answers are sent as their audio id until it expires, then as words.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ class ChatSession(TurnwiseSession):
         asked = [{"role": "user", "content": question}] if question else []
         await self._ask_model(asked, reader, {"tool_choice": tool_choice} if tool_choice else {})
         await self._guarding.settled(reader.response_id)
-        # The model does not get a question without an answer again; the record keeps it.
+        # A question without an answer is not sent again; the record keeps it.
         self._history.add(*asked)
         self._history.add_answer(reader)
 
@@ -259,7 +259,7 @@ class ChatSession(TurnwiseSession):
             clip = await asyncio.to_thread(AudioClip.from_bytes, file)
             pcm = await asyncio.to_thread(clip.to_pcm16, WIRE_SAMPLE_RATE)
         except (AudioError, MissingExtra) as error:
-            remark = f"the answer's sound is in its file alone: {error}"
+            remark = f"the answer's sound is only in its file: {error}"
         self._tell("local", AnswerFile(response_id=response_id, data=file, remark=remark))
         return pcm
 

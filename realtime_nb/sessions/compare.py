@@ -104,7 +104,7 @@ async def _ask(
 ) -> ComparisonCell:
     try:
         reply = await session.ask(clip)
-    except Exception as error:  # One cell's failure, of whatever kind, must not cost the others.
+    except Exception as error:  # One failed cell must not end the others.
         return ComparisonCell(system=system, clip=clip_name, repeat=repeat, error=str(error) or type(error).__name__)
     heard = reply.asked.text if reply.asked else ""
     written = reply.asked is not None and reply.asked.is_written_down

@@ -31,7 +31,7 @@ from .backend import Backend
 from .event_log import SessionEvents
 from .rate_limit import Admission
 
-# --- Where the person's audio was when: how each frame passed through the kernel, kept until its turn is over ---------
+# --- When each microphone frame passed through the kernel, kept until its turn is over --------------------------------
 
 #: A turn looks up its last speech when it is detected; at 20 ms a frame this is twenty seconds.
 _KEPT = 1_024
@@ -48,7 +48,7 @@ class Passage:
 
 
 class Passages:
-    """The last frames of a connection."""
+    """The times of a connection's last frames."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[float, Passage] = OrderedDict()
@@ -84,14 +84,14 @@ class Passages:
         )
 
 
-# --- The socket of a session: text messages both ways, with the library's errors in our words -------------------------
+# --- A session's socket: text messages both ways, with the library's errors turned into ours --------------------------
 
-# It would log all headers.
+# The library would log all headers.
 _LOGGER = QuietLogger(logging.getLogger("websockets.client"))
 #: How long the server may take to accept the socket.
 OPEN_TIMEOUT_S = 15.0
-#: What to do if a server is not there.
-LOOK = "check the address and the network, or let realtime_nb.doctor() look"
+#: What to do if a server cannot be reached.
+LOOK = "check the address and the network, or run realtime_nb.doctor()"
 
 
 class Transport:
@@ -169,9 +169,9 @@ def _closed(error: ConnectionClosed) -> ConnectionLost:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a server asks to wait; `None` if it does not say, or not readably.
+    """Return how many seconds a server asks you to wait; `None` if it does not say, or if that cannot be read.
 
-    A date is relative to the server's own, if it gives that. ``retry-after-ms`` is Azure's and OpenAI's.
+    A date is read by the server's own clock, if it sends one. ``retry-after-ms`` is Azure's and OpenAI's.
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         said = _header(headers, name)
@@ -186,7 +186,7 @@ def _header(headers: Mapping[str, str], name: str) -> str:
     try:
         return headers.get(name) or ""
     except LookupError:
-        return ""  # It is there twice.
+        return ""  # It was sent twice.
 
 
 def _timestamp(date: str) -> float | None:
@@ -214,13 +214,13 @@ def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
         return ServerError(f"{host} refused the key (HTTP {status})", code="invalid_api_key")
     if status == 429:
         wait_s = retry_after_s(error.response.headers)
-        return ServerError(f"{host} has too much to do (HTTP 429)", code="too_many_requests", retry_after_s=wait_s)
+        return ServerError(f"{host} has too many requests (HTTP 429)", code="too_many_requests", retry_after_s=wait_s)
     if status == 404:
         return ConnectionLost(f"{host} has no Realtime endpoint at this address (HTTP 404): check base_url and model")
     return ConnectionLost(f"{host} answered HTTP {status}")
 
 
-# --- One socket's life on the I/O thread: messages are read, folded, logged and told; what must go out goes out -------
+# --- One socket's life on the I/O thread: read, record, log and announce messages, and send what is due ---------------
 
 #: How long a server that accepted the socket may take to open the session.
 _OPEN_WAIT_S = 20.0
@@ -300,7 +300,7 @@ class Connection:
         if self._opening is task:
             self._opening = None
         if not task.cancelled():
-            task.exception()  # The waiting callers have it; nobody else needs it.
+            task.exception()  # Read here so that asyncio does not warn: the waiting callers have it.
 
     async def _open(self, backend: Backend, model: str, settings: dict[str, Any]) -> None:
         await self.attempt(backend, model, settings)
@@ -439,7 +439,7 @@ class Connection:
     def flush(self, *, captured_ms: float | None = None, arrived_ms: float | None = None) -> None:
         """Log what the protocol wants to send, add it to the records, and hand it to the writer.
 
-        The session times are those of the microphone's audio in it, if known.
+        The times are session times of the microphone's audio in it, if known.
         """
         for event in self.protocol.events_to_send():
             sent_ms = self.session_events.note("sent", event)
@@ -453,7 +453,7 @@ class Connection:
             self._outbox.put_nowait((message, passage))
 
     async def acknowledged(self, event_id: str, match: Callable[[Any], bool] | None = None) -> Any:
-        """Send what is waiting, and return the event that answers a request; raise if the answer is an error.
+        """Send what is queued, and return the event that answers a request; raise if the answer is an error.
 
         `match` finds the answer if the protocol does not know it.
         """

@@ -33,7 +33,7 @@ class TurnControl(ABC):
         Raises
         ------
         LocalProtocolError
-            If it is not one of this session's, is deleted already, or is still being spoken.
+            If it is not from this session, is deleted already, or is still being spoken.
 
         Notes
         -----
@@ -65,9 +65,9 @@ class TurnControl(ABC):
         """
         self._check(turn)
         if turn.kind != "message" or turn.role not in _EDITABLE:
-            raise LocalProtocolError(f"{turn!r} is no message: only what was said can be edited")
+            raise LocalProtocolError(f"{turn!r} is not a message: you can edit only what was said")
         if not text.strip():
-            raise SettingsError("text is empty: delete(turn) takes a turn out")
+            raise SettingsError("text is empty: to remove a turn, use delete(turn)")
         self.warn_of_cache("editing a turn")
         return submit(self._edit(turn, text))
 
@@ -77,8 +77,8 @@ class TurnControl(ABC):
         Parameters
         ----------
         what : Turn or Reply
-            A turn of the person, asked as it is now, a spoken one by its recorded sound; or an answer or a part of one,
-            whose question is asked again.
+            A turn of the person, asked as it is now (with its recorded sound if it was spoken); or an answer, or part
+            of one, whose question is asked again.
 
         Returns
         -------
@@ -112,13 +112,13 @@ class TurnControl(ABC):
         Returns
         -------
         reply : Pending of Reply
-            A text, in ``reply.transcript``. It calls no tools. It is in ``conversation.replies``, because it costs
-            something, but not among the turns. If a guard flags it, ``reply.flagged`` says why.
+            The text is in ``reply.transcript``. It calls no tools. ``conversation.replies`` holds it, because it costs
+            something, but it is not among the turns. If a guard flags it, ``reply.flagged`` says why.
 
         Raises
         ------
         LocalProtocolError
-            If a turn is not one of this session's, is deleted, or is still being spoken.
+            If a turn is not from this session, is deleted, or is still being spoken.
         """
         if not prompt.strip():
             raise SettingsError("prompt is empty: say what to do with the conversation")
@@ -127,7 +127,7 @@ class TurnControl(ABC):
         for turn in about or ():
             self._check(turn)
             if turn.deleted:
-                raise LocalProtocolError(f"{turn!r} was taken out of what the model reads; the record alone has it")
+                raise LocalProtocolError(f"{turn!r} was removed from the model's context: only the record has it")
         return submit(self._aside(prompt, None if about is None else list(about), max_output_tokens))
 
     # --- where the kinds of sessions differ ---
@@ -156,11 +156,11 @@ class TurnControl(ABC):
 
     def _check(self, turn: Any) -> None:
         if not isinstance(turn, Turn):
-            raise TypeError(f"{type(turn).__name__} is no Turn: take one from session.conversation")
+            raise TypeError(f"{type(turn).__name__} is not a Turn: take one from session.conversation")
         if self.conversation.turn(turn.item_id) is not turn:
-            raise LocalProtocolError(f"{turn!r} is not of this session: take one from session.conversation")
+            raise LocalProtocolError(f"{turn!r} is not from this session: take one from session.conversation")
         if turn.deleted and turn not in self.conversation:
-            raise LocalProtocolError(f"{turn!r} was taken out before")
+            raise LocalProtocolError(f"{turn!r} was already removed")
         if turn.is_speaking or (turn.response_id is not None and not turn.done):
             raise LocalProtocolError(f"{turn!r} is still being spoken: wait for its end, or interrupt() it first")
 
@@ -168,9 +168,9 @@ class TurnControl(ABC):
         """Return the person's turn to answer."""
         if isinstance(what, Reply):
             if self.conversation.reply(what.response_id) is not what:
-                raise LocalProtocolError(f"{what!r} is not of this session: take one from session.conversation")
+                raise LocalProtocolError(f"{what!r} is not from this session: take one from session.conversation")
             if what.asked is None or not what.in_conversation:
-                raise LocalProtocolError(f"{what!r} answers no turn that could be asked again")
+                raise LocalProtocolError(f"{what!r} does not answer a turn that can be asked again")
             what = _as_edited(self.conversation, what.asked)
         self._check(what)
         asked = None

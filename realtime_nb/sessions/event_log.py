@@ -16,7 +16,7 @@ from ..protocol import events as ev
 from ..protocol.local_events import Remarked, StateChanged
 from ..recording.writer import Recorder
 
-#: How much of the audio that was sent stays in memory: an hour and a half of PCM16 at 24 kHz.
+#: How much sent audio stays in memory: an hour and a half of PCM16 at 24 kHz.
 KEPT_AUDIO_BYTES = 256 * 2**20
 
 T = TypeVar("T")
@@ -42,8 +42,8 @@ class EventLog:
     Parameters
     ----------
     kept_bytes : int, optional
-        How much sent audio is kept, 256 MB by default; beyond that the log drops the oldest. The conversation keeps
-        what became turns, and a recording keeps everything on disk.
+        How much sent audio to keep, 256 MB by default; beyond that the log drops the oldest. The conversation keeps
+        the audio of its turns, and a recording keeps everything on disk.
     """
 
     def __init__(self, *, kept_bytes: int = KEPT_AUDIO_BYTES) -> None:
@@ -94,7 +94,7 @@ _SILENT_APPEND = ev.InputAudioBufferAppend(audio=b"")
 
 
 class SessionEvents:
-    """A session's events, in the order in which they passed. Runs on the I/O thread.
+    """A session's events, in order. Runs on the I/O thread.
 
     Its clock starts with `begin`, once, and runs on however often the session connects.
     """
@@ -106,7 +106,7 @@ class SessionEvents:
         self.recorder: Recorder | None = None
         """The recorder, if there is one."""
         self.is_new = True
-        """True if the last event noted is not a repeat of an earlier one, which listeners need not hear."""
+        """True unless the last event noted repeats an earlier one, which listeners do not get."""
         self.began_at: datetime | None = None
         """Wall time at which session time began."""
         self.is_over = False

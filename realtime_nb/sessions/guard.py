@@ -18,18 +18,18 @@ from . import callbacks as people
 from .api import Api, ServerAnswer, told_by_sdk
 from .event_log import SessionEvents
 
-# --- What a guard gets to read of a text that is still growing: soon, and never a word without what came before it ----
+# --- The pieces of a growing text that a guard reads: early, and always with what came before them --------------------
 
 #: Characters of an unfinished sentence after which a guard reads on: about 4 s of speech.
 STEP = 60
 #: Characters in one piece, at most.
 LONGEST = 1_000
-#: Characters of what was read before that come along, so that nothing hides at a border.
+#: Characters of the text before a piece that are read again with it, so that nothing hides where two pieces meet.
 BEFORE = 200
 
 
 class GuardWindow:
-    """How far a guard has read one text.
+    """Splits a growing text into the pieces that a guard reads.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class GuardWindow:
         self._read = 0
 
     def take(self, text: str, *, is_whole: bool = False) -> str:
-        """Return what is to be read next; empty if that has to wait for more, or all is read."""
+        """Return the next piece to read; empty if more text must come first, or everything is read."""
         new = text[self._read : self._read + LONGEST - BEFORE]
         length = len(new) if is_whole or len(new) == LONGEST - BEFORE else _ready(new)
         if not new[:length].strip():
@@ -57,7 +57,7 @@ class GuardWindow:
 
 
 def _ready(new: str) -> int:
-    """Return how much of a text that grows is a piece: whole sentences, or whole words of a long one."""
+    """Return the length of the next piece: whole sentences, or whole words of a long one."""
     *whole, unfinished = split_sentences(new) or [""]
     ready = sum(map(len, whole))
     if len(unfinished) > STEP:
@@ -65,22 +65,22 @@ def _ready(new: str) -> int:
     return ready
 
 
-# --- Who judges what is said: a function of the caller's, or the backend's moderation endpoint ------------------------
+# --- The judge: the caller's function, or the backend's moderation endpoint -------------------------------------------
 
 #: Takes a text and ``"user"`` or ``"assistant"``; returns `None` or `False`, or the reason why it is flagged.
 GuardFunction = Callable[[str, str], Any]
 #: Takes a text and a side; returns why it is flagged, or an empty text.
 Judge = Callable[[str, str], Awaitable[str]]
-#: How long a guard may take for one piece. Then, as where it fails, what it should have judged counts as flagged.
+#: How long a guard may take for one piece. A piece counts as flagged if the guard takes longer, or fails.
 GUARD_WAIT_S = 5.0
 #: Source: Moderations API reference. The local voice takes any name.
 MODERATION_MODEL = "omni-moderation-latest"
 
 
 def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
-    """Return what judges.
+    """Return a judge that asks a function or the moderation endpoint.
 
-    Raises `SettingsError` if it is neither.
+    Raises `SettingsError` if `guard` is neither.
     """
     if guard != "moderation" and not callable(guard):
         raise SettingsError(f'guard={guard!r} must be a function of a text and a side, or "moderation"')
@@ -97,7 +97,7 @@ def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
 
     async def judge(text: str, side: str) -> str:
         try:
-            # Loading what the endpoint is reached by takes a while, once.
+            # The first call loads the SDK, which takes a while.
             async with asyncio.timeout(GUARD_WAIT_S if callable(guard) else None):
                 return await ask(text, side)
         except TimeoutError:
@@ -111,7 +111,7 @@ def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
 def verdict_in(told: list[dict[str, Any]], where: str) -> str:
     """Return why a moderation endpoint flags a text; empty if it does not.
 
-    Raises `ServerError` if that is no verdict: what nobody has judged must not pass.
+    Raises `ServerError` if there is no verdict: text that nobody has judged must not pass.
     """
     try:
         found = told[0]["results"][0]
@@ -130,9 +130,9 @@ def _in_words(verdict: Any) -> str:
     return "flagged" if verdict is True else str(verdict) or "flagged"
 
 
-# --- Puts what both sides say to a guard, and acts on its word. It runs on the I/O thread ----------------------------
+# --- One session's guard: it has both sides judged, and acts on the verdicts. It runs on the I/O thread ---------------
 
-#: How long the words of a spoken turn may take; what is not written down cannot be judged, and is not answered.
+#: How long to wait for the words of a spoken turn; without them it cannot be judged, and is not answered.
 WORDS_WAIT_S = 15.0
 _DELTAS = (ev.ResponseOutputAudioTranscriptDelta, ev.ResponseOutputTextDelta)
 
@@ -149,7 +149,7 @@ class _JudgedAnswer:
 class Guarding:
     """One session's guard.
 
-    `refuse`: takes a spoken turn away from the model, given its item id and the response to it, if there is one.
+    `refuse`: removes a spoken turn from the model's context, given its item id and the id of its response, if any.
     """
 
     def __init__(
@@ -186,9 +186,9 @@ class Guarding:
             raise InputFlagged(reason)
 
     async def heard(self) -> None:
-        """Wait until all that was said is judged.
+        """Wait until everything said so far is judged.
 
-        Raises `InputFlagged` if what would be answered is flagged.
+        Raises `InputFlagged` if the turn to answer is flagged.
         """
         while self._open:
             await asyncio.wait(list(self._open.values()))
@@ -197,7 +197,7 @@ class Guarding:
             raise InputFlagged(said[-1].flagged)
 
     async def settled(self, response_id: str) -> None:
-        """Wait until all of a response is judged that has come so far."""
+        """Wait until a response is judged as far as it has come."""
         if self._judge is None:
             return
         self._follow(response_id, is_whole=True)
@@ -210,7 +210,7 @@ class Guarding:
         return answer is not None and answer.flagged
 
     def is_held(self, response_id: str) -> bool:
-        """Return whether a response must not sound yet, because what it answers is not judged yet."""
+        """Return whether a response must not sound yet, because the turn it answers is not judged yet."""
         reply = self._session_events.conversation.reply(response_id) if self._open else None
         return bool(reply and reply.asked and reply.asked.item_id in self._open)
 
@@ -231,14 +231,14 @@ class Guarding:
                 task.cancel()
 
     def _answer_begins(self, event: ev.ResponseCreated) -> None:
-        """Stop at once what a server has begun, by itself, to answer to what is flagged already."""
+        """Stop a response that the server began by itself to a turn that is already flagged."""
         reply = self._session_events.conversation.reply(event.response.id)
         turn = reply.asked if reply else None
         if turn is not None and turn.flagged and REQUEST not in (event.response.metadata or {}):
             self._turn_away(turn, turn.flagged)
 
     async def _judge_turn(self, item_id: str) -> None:
-        """Judge what the person said, as soon as it is written down."""
+        """Judge a spoken turn as soon as its words are there."""
         turn = self._session_events.conversation.turn(item_id)
         assert turn is not None
         try:
@@ -248,10 +248,10 @@ class Guarding:
         except RealtimeError:
             return  # The session is over.
         except TimeoutError:
-            reason = f"what was said was not written down within {WORDS_WAIT_S:g} s"
+            reason = f"the speech was not transcribed within {WORDS_WAIT_S:g} s"
         else:
             unknown = turn.transcription_error is not None or not turn.is_transcribed
-            reason = "what was said was not written down" if unknown else ""
+            reason = "the speech was not transcribed" if unknown else ""
             if turn.text.strip():
                 reason = await self._read(turn.text, "user")
         self._open.pop(item_id, None)
@@ -274,7 +274,7 @@ class Guarding:
     # --- the answers ---
 
     def _follow(self, response_id: str, *, is_whole: bool = False) -> None:
-        """Read on in a response; what comes meanwhile is read next."""
+        """Judge the next piece of a response; text that comes meanwhile waits."""
         answer = self._answers.setdefault(response_id, _JudgedAnswer())
         if answer.flagged or (answer.reading is not None and not answer.reading.done() and not is_whole):
             return

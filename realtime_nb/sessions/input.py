@@ -1,4 +1,4 @@
-"""What the person says, on its way out: microphone audio and whole clips become events in the session's format."""
+"""The person's audio on its way out: microphone sound and clips become events in the session's format."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..protocol.local_events import StateChanged
 from ..protocol.realtime import RealtimeProtocol
 from .connection import Connection
 
-#: So much of the microphone's audio waits while one connection takes the place of another.
+#: How much microphone audio is kept while one connection replaces another.
 MOST_HELD_MS = 15_000.0
-#: A connection that has stalled with a minute of audio in front of it takes no more of the microphone's.
+#: A stalled connection with this much unsent, about a minute of audio, takes no more from the microphone.
 MOST_WAITING_BYTES = 4_000_000
 _ENCODERS = {"audio/pcmu": g711.encode_ulaw, "audio/pcma": g711.encode_alaw}
 
@@ -37,7 +37,7 @@ class SpokenInput:
         self._resampler = None
 
     def _on_event(self, event: Any, elapsed_ms: float) -> None:
-        """Send what was said while one connection took the place of another, or let it go with the connection."""
+        """Send the audio kept while one connection replaced another, or drop it if no new one opens."""
         if not isinstance(event, StateChanged) or event.state == "connecting":
             return
         held, self._held, self._held_ms = self._held, deque(), 0.0
@@ -59,7 +59,7 @@ class SpokenInput:
     ) -> None:
         """Send more of a microphone's PCM16, keeping state from call to call.
 
-        The session times say when it was captured and when it came to the kernel, where that is known.
+        The times are session times at which it was captured and reached the kernel, if known.
         """
         if self._connection.is_mending:
             self._hold(pcm, sample_rate, captured_ms, arrived_ms)
@@ -77,7 +77,7 @@ class SpokenInput:
             self._connection.flush(captured_ms=captured_ms, arrived_ms=arrived_ms)
 
     def say(self, clip: AudioClip) -> str:
-        """Make a clip at 24 kHz one turn, undisturbed by turn detection and by what the microphone had sent.
+        """Send a clip at 24 kHz as one turn, without turn detection or anything that the microphone sent before.
 
         Returns the id of the commit.
         """
@@ -100,7 +100,7 @@ class SpokenInput:
         return encoding_of(self._protocol.session, "input")
 
     def encoded(self, clip: AudioClip) -> bytes:
-        """Put a whole clip into the session's input format."""
+        """Encode a whole clip in the session's input format."""
         pcm = clip.resample(WIRE_SAMPLE_RATE).to_pcm16()
         if (wire_rate := rate_of(self._format)) != WIRE_SAMPLE_RATE:
             pcm = Resampler(WIRE_SAMPLE_RATE, wire_rate).process(pcm, last=True)
@@ -117,5 +117,5 @@ def _length_ms(pcm: bytes, sample_rate: int) -> float:
 
 
 def _turn_detection(detection: dict[str, Any] | None) -> dict[str, Any]:
-    # Unchecked: what a server has stated may hold fields that are not known here.
+    # Unchecked: a server's settings may hold fields that are not known here.
     return {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}

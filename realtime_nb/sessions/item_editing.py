@@ -63,7 +63,7 @@ class ItemControl:
         """Delete what follows an item, and make sure that the server has it as it was said."""
         items = items_of([turn], with_sound=True, encode=self._spoken.encoded)
         if not items:
-            raise LocalProtocolError(f"{turn!r} holds nothing that could be asked again")
+            raise LocalProtocolError(f"{turn!r} has nothing in it that can be asked again")
         await self.delete(following(self._connection.session_events.conversation, turn))
         item = items[0]
         known = self._has(turn)

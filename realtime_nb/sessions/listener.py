@@ -1,4 +1,4 @@
-"""A simulated listener for when no page plays the answers: what would sound when, and where it is cut off."""
+"""A simulated listener, for sessions without a page: which audio would play when, and where it is cut off."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ..protocol.items import Response
 from ..protocol.local_events import Interrupted
 from ..protocol.settings import setting_at
 
-# --- Who hears the answers: what would sound when, and where it is cut off --------------------------------------------
+# --- The listener: which audio would play when, and where it is cut off -----------------------------------------------
 
 
 class HeardSession(Protocol):
-    """What a listener needs of a session."""
+    """The part of a session that a listener needs."""
 
     conversation: Conversation
 
@@ -53,7 +53,7 @@ class Listener:
     The server does not know how much of an answer was heard; a speaker reports it. Here no speaker plays, so this clock
     reports it.
 
-    `session`: told what was heard: of each item when it is over, or where it was cut off.
+    `session`: is told how much of each item was heard, when it is over or cut off.
     """
 
     def __init__(self, session: HeardSession):
@@ -110,7 +110,7 @@ class Listener:
             sounding.audible_ms = None if found_ms is None else free_ms + found_ms
 
     def _stop(self) -> None:
-        """Stop playing; nothing that is still made of these answers will be heard."""
+        """Stop playing; the rest of these answers will not be heard."""
         self._silenced |= {reply.response_id for reply in self._session.conversation.unfinished}
         for each in self.played:
             if each.end_ms > self.now_ms:
@@ -127,20 +127,20 @@ class Listener:
                 self._session.heard(item.id, 0, stopped=True)
 
 
-# --- A clip as an open microphone: sent as time goes by, so that the server's turn detection finds the turns in it ----
+# --- A clip sent as an open microphone would, in step with time, so that turn detection finds the turns in it ---------
 
 _FRAME_MS = 20
 _FRAME_BYTES = 2 * WIRE_SAMPLE_RATE * _FRAME_MS // 1000
 #: Silence that follows the clip: more than ends a turn (`semantic_vad` waits for 8 s at most), and until all is over.
 _MORE_SILENCE_MS, _LONGEST_PAUSE_MS, _LONGEST_WAIT_MS = 1_000, 8_000, 60_000
-#: A turn is not answered any more after so long.
+#: A turn that has had no answer for this long will get none.
 _LONGEST_UNANSWERED_MS = 10_000
-#: Nor is one that ended while another answer was being made, where speech does not stop that: a server says so at once.
+#: Nor will a turn that ended during another answer, if speech does not stop that one: the server says so at once.
 _REFUSED = "conversation_already_has_active_response"
 
 
 class LiveSession(HeardSession, Protocol):
-    """What an open microphone needs of a session."""
+    """The part of a session that an open microphone needs."""
 
     @property
     def state(self) -> str:
@@ -166,15 +166,15 @@ class LiveSession(HeardSession, Protocol):
 
 
 class OpenMicrophone:
-    """A microphone that is always on, and somebody in front of it who hears the answers as they would sound.
+    """A microphone that is always on, with a simulated person who hears the answers as they would play.
 
-    Used on the I/O thread as an asynchronous context. Its clock is what it has sent: that does not run ahead of what
-    the server has heard, however busy the machine is.
+    Use it on the I/O thread with ``async with``. Its clock is the audio it has sent, so it never runs ahead of the
+    server, however busy the machine is.
     """
 
     def __init__(self, session: LiveSession):
         self.listener = Listener(session)
-        """Who hears the answers."""
+        """Hears the answers."""
         self._session = session
         self._to_say = bytearray()
         self._due_s = 0.0
@@ -196,7 +196,7 @@ class OpenMicrophone:
 
     @property
     def now_ms(self) -> float:
-        """How much it has sent, silence included."""
+        """How much audio it has sent, silence included."""
         return self.listener.now_ms
 
     @property
@@ -205,13 +205,13 @@ class OpenMicrophone:
         return bool(self._to_say)
 
     def say(self, clip: AudioClip) -> float:
-        """Say a clip as soon as what is being said is over; return when that is."""
+        """Say a clip after anything that is still being said; return when it starts."""
         start_ms = self.now_ms + len(self._to_say) / _FRAME_BYTES * _FRAME_MS
         self._to_say += clip.to_pcm16(WIRE_SAMPLE_RATE)
         return start_ms
 
     async def step(self, speed: float = 1.0) -> None:
-        """Send the next 20 ms, of speech or of silence, when they are full.
+        """Send the next 20 ms of speech or silence, once they have passed.
 
         Raises `ConnectionLost` if the session has ended.
         """
@@ -220,7 +220,7 @@ class OpenMicrophone:
         self._due_s += _FRAME_MS / 1000 / speed
         await asyncio.sleep(max(0.0, self._due_s - asyncio.get_running_loop().time()))
         if self._session.state == "closed":
-            raise self._session.error or ConnectionLost("the session was closed before all was said")
+            raise self._session.error or ConnectionLost("the session was closed before everything was said")
         self._session.send_audio(frame)
         self.listener.advance(self.now_ms + _FRAME_MS)
         if self._is_busy:
@@ -228,13 +228,13 @@ class OpenMicrophone:
 
     @property
     def closing_ms(self) -> float:
-        """How much silence certainly ends a turn."""
+        """How much silence is sure to end a turn."""
         pause_ms = (self._session.turn_detection or {}).get("silence_duration_ms")
         return (pause_ms if isinstance(pause_ms, int | float) else _LONGEST_PAUSE_MS) + _MORE_SILENCE_MS
 
     @property
     def goes_on(self) -> bool:
-        """True if something is not over yet that soon will be: a turn, its words, its answer, or a call's output."""
+        """True while something is still to come: the end of a turn, its words, its answer, or a call's output."""
         is_answered = (self._session.turn_detection or {}).get("create_response") is not False
         is_waiting = is_answered and self.now_ms - self._busy_ms < _LONGEST_UNANSWERED_MS
         last = self._asked[-1] if self._asked else None

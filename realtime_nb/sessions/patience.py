@@ -13,15 +13,15 @@ from ..protocol import events as ev
 from ..protocol.local_events import Waiting
 from .event_log import SessionEvents
 
-#: How long a server may be silent by default. It is silence that counts, not the whole: a long answer is never cut. Two
-#: minutes, because models that think before they speak send nothing meanwhile.
+#: How long a server may be silent by default. Only silence counts, so a long answer is never cut. Two minutes, because
+#: models that think before they speak send nothing meanwhile.
 REPLY_TIMEOUT_S = 120.0
 
 
 def checked_timeout_s(timeout_s: Any) -> float | None:
     """Return how long a server may be silent; `None` means forever.
 
-    Raises `SettingsError` if it is no positive number.
+    Raises `SettingsError` if it is not a positive number.
     """
     if timeout_s is None:
         return None
@@ -34,11 +34,11 @@ def checked_timeout_s(timeout_s: Any) -> float | None:
 async def patience(
     session_events: SessionEvents, timeout_s: float | None, is_sign: Callable[[Any], bool]
 ) -> AsyncIterator[None]:
-    """Wait inside for no longer than `timeout_s` after the last event that is a sign of life.
+    """Cancel the block inside when `timeout_s` have passed since the last event that is a sign of life.
 
-    Time during which the session waits for its turn at a server that has too much to do does not count.
+    Time that the session spends waiting for a busy server does not count.
 
-    Raises `ReplyTimeout` if no sign came in time; what is inside was cancelled.
+    Raises `ReplyTimeout` if no sign came in time.
     """
     loop = asyncio.get_running_loop()
     seen = len(session_events.log)

@@ -19,12 +19,12 @@ from ..protocol.local_events import Waiting
 from .backend import Backend
 from .event_log import SessionEvents
 
-# --- What a server lets through: tokens that come back with time, and pauses after a refusal. Times are arguments -----
+# --- A server's allowance: tokens that come back with time, and pauses after a refusal. Times are arguments -----------
 
-#: Seconds of the first pause after a refusal that names none; each further one takes twice as long.
+#: Seconds of the first pause after a refusal that does not name one; each further pause is twice as long.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
-#: Of the wait that a server asks for.
+#: The longest wait that a server may ask for.
 LONGEST_WAIT_S = ServerError.LONGEST_WAIT_S
 
 
@@ -32,7 +32,7 @@ class TokenAllowance:
     """One model's tokens at one server, as the server last reported them.
 
     Until it has, everything is let through. Source: Realtime API, ``rate_limits.updated``: ``reset_seconds`` is the
-    time until all of ``limit`` is there again; in between it is taken to come back evenly.
+    time until all of ``limit`` is there again; in between, tokens are assumed to come back evenly.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class TokenAllowance:
         return self._remaining + (self._limit - self._remaining) * share
 
 
-# --- Who may go to a server now: a bound on sessions at once and on tokens per minute, shared by all that use it ------
+# --- A bound on sessions at once and on tokens per minute, shared by all sessions that use it -------------------------
 
 #: Called with the reason for a wait, and with an empty text when the wait is over.
 OnWait = Callable[[str], None]
@@ -123,9 +123,9 @@ class _Model:
 
 
 class Limiter:
-    """Limits the sessions and tokens of all sessions that share it. Waiting ones go first come, first served.
+    """Limits the open sessions, and the tokens per minute, of all sessions that share it; they wait in order.
 
-    Every session uses that of `realtime_nb.bounds`, unless you give it another: ``RealtimeSession(limiter=…)``.
+    Every session uses the one in `realtime_nb.bounds`, unless you give it another: ``RealtimeSession(limiter=…)``.
     Sessions at different addresses, or with different keys, do not wait for each other.
 
     Parameters
@@ -257,7 +257,7 @@ REFUSED_FOR_S = 600.0
 
 
 class Admission:
-    """One session's doorkeeper; it shows in the session's events why the session waits. It runs on the I/O thread."""
+    """Asks a limiter for one session, and announces in its events why it waits. Runs on the I/O thread."""
 
     def __init__(self, session_events: SessionEvents, limiter: Callable[[], Limiter]):
         self._session_events = session_events
@@ -288,7 +288,7 @@ class Admission:
         usage = next(
             (reply.usage for reply in reversed(self._session_events.conversation.replies) if reply.usage), None
         )
-        # Each answer reads the conversation again, so the last one tells about how much the next one takes.
+        # Each answer reads the conversation again, so the last one's usage is a good guess for the next one.
         await limiter.admit(key, usage.input_tokens + usage.output_tokens if usage else 0, self._on_wait)
 
     async def admit_again(self) -> None:

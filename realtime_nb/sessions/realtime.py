@@ -80,13 +80,13 @@ class RealtimeSession(Session):
     restore : bool, default True
         Whether the conversation goes on when the connection ends, as it does after 60 minutes (at Azure 30), or breaks
         off. The session then opens another one, with growing waits, and sends it the history; turns stay the same. It
-        sends words, pictures, and calls with their outputs; for the person's sound its words, if known; for an
-        interrupted answer what was heard; nothing of what MCP servers did. After an error that would only repeat, such
-        as a bad key, it does not try again. An answer that is cut off this way is lost, and its `Pending` gets the
-        error. `conversation.breaks` says where it happened.
+        sends words, pictures, and calls with their outputs. The person's sound is sent as words, if they are known, an
+        interrupted answer as far as it was heard, and calls of MCP servers not at all. After an error that would only
+        repeat, such as a bad key, it does not try again. An answer that is cut off this way is lost, and its `Pending`
+        gets the error. `conversation.breaks` says where it happened.
     rotate_minutes : float, optional
-        Age at which a connection is renewed this way ahead of time, at a moment when nobody speaks and nothing is made
-        or played. By default 55, or eleven twelfths of its lifetime if that is less; `None` waits for its end.
+        Age at which a connection is renewed ahead of time, as soon as nobody speaks and no answer is being made or
+        played. By default 55, or eleven twelfths of its lifetime if that is less; `None` waits for its end.
     **options : Options
         Session settings by their short names: ``instructions``, ``voice``, ``turn_detection``, ``transcription``,
         ``output_modalities``, ``tools``, …; see `realtime_nb.protocol.settings.Options`. Functions among the ``tools``
@@ -501,7 +501,7 @@ class RealtimeSession(Session):
 
     async def _rerun(self, turn: Turn) -> Reply:
         async def ask_anew() -> None:
-            self._session_events.announce(Interrupted())  # An answer that still sounds is being taken out.
+            self._session_events.announce(Interrupted())  # An answer that is still playing is being removed.
             await self._items.ask_anew(turn)
 
         return await self._answers.respond(ResponseOptions(), first=ask_anew)
@@ -568,7 +568,7 @@ class RealtimeSession(Session):
         self._session_events.tell(heard)
 
     def _tell_heard(self, heard: Heard) -> None:
-        """Tell the server where an answer was cut off, for the model to know what was heard."""
+        """Tell the server where an answer was cut off, so that the model knows what was heard."""
         turn = self.conversation.turn(heard.item_id)
         reply = self.conversation.reply((turn and turn.response_id) or "")
         if turn is None or (reply is not None and not reply.in_conversation):

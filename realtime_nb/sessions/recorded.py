@@ -31,7 +31,7 @@ class RecordedSession(ABC):
     def close(self) -> Pending[None]:
         """End the session; its records stay. Does nothing if it is closed.
 
-        If it is recorded, the recording is whole when the result is there.
+        If the session is recorded, the recording is complete once the result is there.
         """
         return submit(self._end())
 

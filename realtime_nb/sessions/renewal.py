@@ -23,7 +23,7 @@ from .tool_calls import ToolTurns
 
 #: Waits before the attempts to restore, in seconds; each varies by a quarter, so that not all come at once.
 _WAITS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-#: A connection that was of use, or lasted this long, resets the count of attempts.
+#: A connection that was used, or lasted this long, resets the count of attempts.
 _STEADY_MS = 60_000.0
 #: The share of its lifetime after which a session is renewed at the latest: 55 of 60 minutes.
 _SHARE = 11 / 12
@@ -36,7 +36,7 @@ _SILENT_EVENTS = (ev.RateLimitsUpdated, StateChanged)
 
 
 class Renewal:
-    """Renews a connection before its time is over, restores it when it broke off, and tells it what was said.
+    """Renews a connection before its time is over, restores it after a break, and sends it the history.
 
     Everything here runs on the I/O thread, except the constructor.
     """
@@ -111,7 +111,7 @@ class Renewal:
         return since_ms >= _QUIET_MS and self._connection.protocol.is_idle and not speaks and not self._turns.is_busy
 
     def _healing(self, error: RealtimeError) -> Callable[[], Awaitable[None]] | None:
-        """Return what opens a connection again that broke off; `None` if that is of no use."""
+        """Return a function that reopens a broken connection; `None` if trying again is of no use."""
         if not self._restore or not _is_passing(error):
             return None
         if self._began_ms is not None and self._session_events.elapsed_ms - self._began_ms > _STEADY_MS:
@@ -122,7 +122,7 @@ class Renewal:
         return self._heal
 
     def replace(self, message: str) -> None:
-        """Replace this connection with another one, because of what may still come on it."""
+        """Replace this connection, because a late answer may still come on it."""
         if self._connection.is_ready:
             self._reason, self._message = "restored", message
             self._session_events.give_up(ConnectionLost(f"the connection was replaced: {message}"))

@@ -15,7 +15,7 @@ from .session import Content
 
 
 def message_item(pieces: Sequence[Content]) -> Item:
-    """Return what a person says as an item of a name of our own, so that its pictures are known by what was sent."""
+    """Return the person's content as an item with an id of ours, so that the record finds the pictures it sent."""
     return Item(
         id=f"item_{secrets.token_hex(11)}",
         type="message",

@@ -25,8 +25,8 @@ from .tool_calls import ToolCalls, ToolTurns
 
 #: How long `ResponseQueue.ask` waits for the person's own words after the answer is done: they may come last.
 _TRANSCRIPT_WAIT_S = 5.0
-#: How long a server may take to end a response that is no longer wanted, and to begin one by itself after it has found
-#: a turn; some begin none if they made out nothing.
+#: How long a server may take to end a response that is no longer wanted, or to begin one by itself after it has found
+#: a turn; some begin none if they understood nothing.
 _END_WAIT_S = 2.0
 _OWN_ANSWER_WAIT_S = 1.0
 
@@ -93,7 +93,7 @@ class ResponseQueue:
     ) -> Reply:
         """Ask for a response, and wait for it and for what follows its tool calls.
 
-        `first` runs before, once it is this one's turn.
+        `first` runs before that, once this question is next.
         """
         if options.conversation == "none":
             return await self.once(options, 0, timeout_s)
@@ -114,7 +114,7 @@ class ResponseQueue:
     ) -> Reply:
         """Ask for a response, and wait for it; ask again later if the server is busy.
 
-        Raises `ReplyTimeout` if the server gives no sign of it for so long.
+        Raises `ReplyTimeout` if the server gives no sign of it for `timeout_s`.
         """
         question = question or _Question()
         while True:
@@ -139,7 +139,7 @@ class ResponseQueue:
             self._connection.flush()
 
     def forget(self, item_id: str, response_id: str) -> None:
-        """Delete a turn from the model's context, with what was made of its answer."""
+        """Delete a turn from the model's context, together with its unfinished answer."""
         task = asyncio.create_task(self._forget(item_id, response_id))
         self._forgetting.add(task)
         task.add_done_callback(self._forgetting.discard)
@@ -196,7 +196,7 @@ class ResponseQueue:
     ) -> Reply:
         """Ask a question, and wait for its response; raise if the server refuses the request or a part of it.
 
-        It goes out whole, once its answer will be the next.
+        It is sent all at once, when its answer will be the next one.
         """
         request_id = ""
         out_of_band = options.conversation == "none"
@@ -256,7 +256,7 @@ class ResponseQueue:
                 )
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(begun, _OWN_ANSWER_WAIT_S)
-                protocol.is_about_to_answer = False  # It does not come.
+                protocol.is_about_to_answer = False  # It will not come.
             else:
                 return
 
@@ -295,11 +295,11 @@ class ResponseQueue:
 
 @dataclass
 class _Question:
-    """What the person says or writes; sent with the request for its answer."""
+    """A question that is spoken or written; sent with the request for its answer."""
 
     item: Item | None = None
     clip: AudioClip | None = None
     parts: dict[str, str] = field(default_factory=dict)
-    """The events that made it, once sent, and the items that they made, as far as known."""
+    """The events that created it, once sent, and the items that they created, as far as known."""
     is_refused: bool = False
     """True if the server has refused one of them."""

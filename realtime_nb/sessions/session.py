@@ -43,13 +43,13 @@ _LEAST_CLIP_MS = 100
 
 
 class Session(TurnControl, WatchingSession):
-    """The contract of all sessions: ask, get a `Pending` reply, keep a `Conversation`.
+    """The base class of all sessions: ask, get a `Pending` reply, keep a `Conversation`.
 
     Every call returns at once with a `Pending`: ``await`` it in a cell, or call ``.result()`` in a script.
     """
 
     hears_sound = True
-    """True if the model hears the sound; otherwise it gets the words alone."""
+    """True if the model hears the sound; otherwise it gets only the words."""
 
     def __init__(
         self, *, approve: bool | Approver = False, max_tool_rounds: int = MAX_ROUNDS, **bound_options: Any
@@ -59,11 +59,11 @@ class Session(TurnControl, WatchingSession):
         self._guard = bound_options.pop("guard", None)
         disclose = bound_options.pop("disclose", None)
         if disclose not in (None, "spoken"):
-            raise SettingsError(f'disclose={disclose!r} must be "spoken", or None for the panel and the records alone')
+            raise SettingsError(f'disclose={disclose!r} must be "spoken", or None for the panel and the records only')
         self._to_disclose = DISCLOSURE if disclose else ""
         self._guarding = Guarding(self._session_events, None, cut=self._cut)
         self.bounds = SessionBounds(**bound_options)
-        """Bounds on its dollars and minutes, and what it has used of them."""
+        """Bounds on its dollars and minutes, and how much of them is used."""
         self._watch = BudgetWatch(self._session_events, self.bounds, self._halt)
         self._admission = Admission(self._session_events, lambda: self.bounds.limiter or bounds.limiter)
         self._calls = ToolCalls(self._session_events, approve=approve, max_rounds=max_tool_rounds)
@@ -100,7 +100,7 @@ class Session(TurnControl, WatchingSession):
             warnings.warn(remark, UserWarning, stacklevel=3)
 
     def cache_remark(self, what: str) -> str:
-        """Return, once, a warning that an action loses the server's cache; empty if it does not, and from then on.
+        """Return a warning that an action loses the server's cache; empty if it does not, or if you were warned before.
 
         A server caches what it has read from the start, 1,024 tokens or more: instructions, tools, then items. After a
         change it reads that part again, and all that follows.
@@ -115,7 +115,7 @@ class Session(TurnControl, WatchingSession):
         )
 
     def _bill(self, *models: str | None) -> None:
-        """Note what the session is billed by; raise if a bound on dollars cannot be kept."""
+        """Note which models the session is billed for; raise if a bound on dollars cannot be kept."""
         self._watch.models = [model for model in models if model]
         check_priced(self.bounds, "max_usd", self._watch.models)
 
@@ -126,7 +126,7 @@ class Session(TurnControl, WatchingSession):
         self._watch.check()
 
     def be_part(self) -> None:
-        """Let the session that this one belongs to count and wait for both."""
+        """Leave counting and waiting to the session that this one belongs to."""
         self._watch.kernel = None
         self.bounds.limiter = Limiter()
 
@@ -302,7 +302,7 @@ def _checked_piece(piece: Any) -> Content:
         check_clip(piece)
         return piece
     if isinstance(piece, str | Path) and _names_sound(piece):
-        check_is_clip(piece)  # As words, a file's name would be answered like a question.
+        check_is_clip(piece)  # Taken as words, a file's name would be answered like a question.
     if isinstance(piece, str):
         return piece
     if is_picture(piece):

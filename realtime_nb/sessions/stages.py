@@ -1,6 +1,6 @@
 """The three steps of a chain, each replaceable: a transcriber, a text model, a speaker.
 
-Each step is an async iterator: it yields pieces as they are ready, and at the end what the step took. The steps here
+Each step is an async iterator: it yields pieces as they are ready, and its usage at the end. The steps here
 call a backend over HTTP through the official SDK, or speak over a Realtime session; you can pass any object with the
 same method.
 """
@@ -120,7 +120,7 @@ class ApiTranscriber:
                 usage = told.get("usage") or usage
                 is_done = is_done or isinstance(told.get("text"), str)
             if not is_done:
-                what = "broke off before its transcript was whole" if words else "wrote nothing down: no text came"
+                what = "broke off before its transcript was whole" if words else "sent no transcript"
                 raise ServerError(
                     f"{answer.where} {what}; check that {self.model} is a transcriber there, and ask again"
                 )
@@ -204,7 +204,7 @@ class ApiSpeaker:
                 came = True
                 yield piece
             if not came:
-                raise ServerError(f"{answer.where} spoke nothing: its answer is empty; check the model {self.model!r}")
+                raise ServerError(f"{answer.where} sent no speech: its answer is empty; check the model {self.model!r}")
             yield Took({} if by_tokens else {"type": "characters", "characters": len(text)})
 
     async def _told(self, answer: ServerAnswer) -> AsyncIterator[bytes | Took]:
@@ -213,13 +213,13 @@ class ApiSpeaker:
         async for event in answer:
             if event.get("type") == "speech.audio.delta":
                 if not (pcm := decode_audio(event.get("audio"))):
-                    raise ServerError(f"{answer.where} sent sound that is no base64")
+                    raise ServerError(f"{answer.where} sent sound that is not base64")
                 came = True
                 yield pcm
             elif event.get("type") == "speech.audio.done":
                 took = Took(_speech_tokens(event.get("usage")))
         if not came:
-            raise ServerError(f"{answer.where} spoke nothing: no sound came; check the model {self.model!r}")
+            raise ServerError(f"{answer.where} sent no speech; check the model {self.model!r}")
         if took is None and not answer.is_whole:
             raise ServerError(f"{answer.where} broke off before the sentence was spoken; ask again")
         yield took or Took({})
@@ -271,7 +271,7 @@ class RealtimeSpeaker:
         yield Took(_realtime_tokens(reply.usage), remark)
 
     def _hang_up(self) -> None:
-        """Drop a sentence that is no longer wanted: do not pay for the rest, nor hear it in the next one."""
+        """Cancel a sentence that is no longer wanted, so that it costs no more and is not heard in the next one."""
         session, self._session = self._session, None
         if session is not None:
             left = session.close()
@@ -287,7 +287,7 @@ class RealtimeSpeaker:
 async def _sound_in(answer: ServerAnswer, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield PCM16 as it comes; decodes a sound file sent in its place.
 
-    Raises `ServerError` if it is a text, whatever type it is said to have, or a file that cannot be read.
+    Raises `ServerError` for text, whatever its content type says, and for a file that cannot be read.
     """
     is_pcm = False
     held = b""

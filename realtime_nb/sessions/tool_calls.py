@@ -24,20 +24,20 @@ from .connection import Connection
 from .event_log import SessionEvents
 from .patience import REPLY_TIMEOUT_S
 
-# --- Who agrees to a tool's call: a function of the caller's, or somebody who is there to be asked --------------------
+# --- Approval of a tool's call: the caller's function decides, or a person who is there to be asked -------------------
 
-#: How long somebody may think about it.
+#: How long a person may take to decide.
 APPROVAL_WAIT_S = 120.0
 
 
 @dataclass(frozen=True)
 class ProposedCall:
-    """A call that a model makes, as it is put to whoever has to agree; all of it is the model's own words."""
+    """A model's call that waits for approval; all of it is the model's own words."""
 
     call_id: str
     name: str
     arguments: Mapping[str, Any]
-    """Not checked yet; empty if they are no JSON object."""
+    """Not checked yet; empty if they are not a JSON object."""
     server_label: str = ""
     """The MCP server that would run it; empty for a function that runs here."""
 
@@ -45,7 +45,7 @@ class ProposedCall:
 class Approvals:
     """Asks for approval. Everything here runs on the I/O thread.
 
-    `approve`: what holds for calls whose tool does not say: `True` asks, `False` does not; a callable is asked.
+    `approve`: for calls whose tool does not say: `True` asks a person, `False` asks nobody, a callable decides.
     """
 
     def __init__(self, session_events: SessionEvents, approve: bool | Approver = False):
@@ -61,7 +61,7 @@ class Approvals:
         return [asked for asked, _ in list(self._open.values())]
 
     def attend(self, is_there: Callable[[], bool]) -> Callable[[], None]:
-        """Note that somebody can be asked while `is_there` says so; return how to take that back."""
+        """Register a person who can be asked while `is_there()` is true; return a function that undoes this."""
         self._attending.append(is_there)
 
         def stop() -> None:
@@ -79,16 +79,16 @@ class Approvals:
     async def refusal(
         self, call_id: str, name: str, arguments: str, *, server_label: str = "", wish: bool | Approver | None = None
     ) -> str:
-        """Ask where that is wished for.
+        """Ask for approval if it is needed.
 
-        Empty where the call may be made; otherwise why not, in words for the model.
+        Returns why the call is refused, in words for the model; empty if it may be made.
         """
         wish = self._approve if wish is None else wish
         if wish is False:
             return ""
         asked = ApprovalAsked(call_id=call_id, name=name, arguments=arguments, server_label=server_label)
         approver = next((each for each in (wish, self._approve) if callable(each)), None)
-        # On the list before it is told: a page may answer at once.
+        # On the list before it is announced: a page may answer at once.
         waiting = None if approver else self._put(asked)
         self._session_events.announce(asked)
         if waiting is not None:
@@ -138,23 +138,22 @@ async def _asked_of(approver: Approver, asked: ApprovalAsked) -> tuple[bool, str
         return False, f"it needs approval, and nobody gave it within {APPROVAL_WAIT_S:.0f} s"
     except Exception as error:
         return False, f"asking for approval failed: {error_words(error)}"
-    # Nothing but a plain yes is one: "no" is true, too.
+    # Only `True` counts as a yes: the text "no" is truthy, too.
     return answer is True, ""
 
 
-# --- The functions that a session's model may call: each call is checked, approved, run and answered, whatever
-# happens ---
+# --- A model's calls of functions: each is checked, approved, run and answered, whatever happens ----------------------
 
-#: After so many rounds of calls for one question the model has to answer in words, unless the session says otherwise.
+#: After this many rounds of calls for one question the model must answer in words, unless the session sets another.
 MAX_ROUNDS = 8
-#: How many calls of one response are run; what asks for more is not a conversation.
+#: How many calls of one response are run; the rest are refused.
 MOST_CALLS = 32
 
 
 class ToolCalls:
     """Answers function calls. It runs on the I/O thread, except the constructor.
 
-    `approve`: whether somebody must agree to calls whose tool does not say; see `Approvals`.
+    `approve`: as for `Approvals`.
     """
 
     def __init__(
@@ -165,7 +164,7 @@ class ToolCalls:
         self.max_rounds = max_rounds
         self.approvals = Approvals(session_events, approve)
         self.functions: dict[str, Tool] = {}
-        """Those that run here, by name."""
+        """The functions that run here, by name."""
         self.definitions: list[dict[str, Any]] = []
         """All tools, in the API's shape."""
         self._session_events = session_events
@@ -185,10 +184,10 @@ class ToolCalls:
         self._by_hand = {str(each.get("name")) for each in definitions} - functions.keys()
 
     def calls_of(self, reply: Reply, by_hand: Sequence[dict[str, Any]] = ()) -> list[Turn]:
-        """Return a reply's calls that are to be answered here.
+        """Return the calls of a reply that are answered here.
 
-        Where there are functions, that is every call of a name that the caller has not kept for itself, names that
-        nobody knows included; `by_hand` are further definitions of the caller's.
+        If there are functions, these are all calls, even of unknown names, except of tools that the caller answers;
+        `by_hand` are more definitions of such tools.
         """
         if not self.functions:
             return []
@@ -196,12 +195,12 @@ class ToolCalls:
         return [call for call in reply.function_calls if call.call_id and call.name not in kept]
 
     async def answer_all(self, calls: Sequence[Turn], send: Callable[[str, str], Awaitable[None]]) -> None:
-        """Run calls together; each output is handed to `send`, with its call's id, as soon as it is there.
+        """Run calls together; pass each call's id and output to `send` as soon as it is ready.
 
-        Cancelling ends the wait alone: what runs goes on, and is still sent and recorded.
+        Cancelling ends only the wait: the functions run on, and their outputs are still sent and recorded.
         """
         tasks = [asyncio.create_task(self._answer(call, number, send)) for number, call in enumerate(calls)]
-        for task in tasks:  # The loop itself keeps none alive.
+        for task in tasks:  # The loop holds only weak references.
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         await asyncio.shield(asyncio.gather(*tasks))
@@ -223,7 +222,7 @@ class ToolCalls:
             bound = tool.bind(call.arguments)
         except ValueError as error:
             return self.refuse(call, str(error))
-        except Exception as error:  # A validator of the caller's own may fail in its own way.
+        except Exception as error:  # The caller's own validator may fail in any way.
             return self.refuse(call, error_words(error))
         if refusal := await self.approvals.refusal(call.call_id, call.name, call.arguments, wish=tool.approve):
             return self.refuse(call, refusal)
@@ -238,7 +237,7 @@ class ToolCalls:
         except Exception as error:
             late = isinstance(error, TimeoutError) and limit.expired()
             failure = f"{call.name} did not answer within {tool.timeout_s:g} s" if late else error_words(error)
-        except asyncio.CancelledError:  # The function's own doing: nobody cancels this task.
+        except asyncio.CancelledError:  # Raised by the function itself: nobody cancels this task.
             failure = f"{call.name} was cancelled"
         return self._done(call, output, failure, self._session_events.elapsed_ms - began_ms)
 
@@ -249,7 +248,7 @@ class ToolCalls:
         return output
 
 
-# --- How a Realtime conversation goes on where a response has called tools: outputs, then one more response -----------
+# --- How a Realtime conversation goes on after a response that calls tools: outputs, then one more response -----------
 #
 # Source: Realtime API, function calling; remote MCP servers. The server never goes on by itself.
 
@@ -259,23 +258,23 @@ _MCP_WAIT_S = 60.0
 
 @dataclass
 class _Round:
-    """The calls of one response, on their way to the next."""
+    """The calls of one response, until the next one."""
 
     options: ResponseOptions
     number: int
     person: int
-    """The turn of the person's that it belongs to."""
+    """The number of the person's turn that it belongs to."""
     call_ids: set[str]
     next: asyncio.Future[Reply | None]
     """The response that follows; `None` if the person has begun something else."""
     timeout_s: float | None
     """How long the server may be silent about it."""
     task: asyncio.Task[None] | None = None
-    """What runs the calls, and asks for it."""
+    """Runs the calls, and asks for the next response."""
 
 
 class ToolTurns:
-    """Answers the calls of every response, whoever asked for it. Everything here runs on the I/O thread.
+    """Answers the calls of every response, and asks for the next one. Everything here runs on the I/O thread.
 
     `respond`: asks for a response, given its options, the number of the round, and how long the server may be silent.
     """
@@ -311,16 +310,16 @@ class ToolTurns:
 
     @property
     def is_busy(self) -> bool:
-        """True if calls are on their way to the next response."""
+        """True if calls still lead to another response."""
         return bool(self._tasks)
 
     def asked(self, request_id: str, options: ResponseOptions, number: int, timeout_s: float | None) -> None:
-        """Note with which options, in which round, and with how much patience a response was asked for."""
+        """Note the options, the round and the time-out with which a response was asked for."""
         self._asked[request_id] = options, number, timeout_s
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Keep rounds that are over, as somebody is on the way to ask for the `last` reply; else they are let go."""
+        """Keep finished rounds while a caller is about to ask for the `last` reply; otherwise they are dropped."""
         self._askers += 1
         try:
             yield
@@ -335,7 +334,7 @@ class ToolTurns:
     async def last(self, reply: Reply) -> Reply:
         """Return the reply that a turn ends with: this one, or what follows the tools that it calls.
 
-        Where that is cancelled, nothing more follows: tools that run get to their end, and the model is told.
+        If this is cancelled, no more responses follow: running tools finish, and the model gets their outputs.
         """
         while after := self._rounds.get(reply.response_id):
             try:
@@ -364,19 +363,19 @@ class ToolTurns:
         self._on_person(event)
 
     def _on_item(self, event: ev.ConversationItemAdded) -> None:
-        # What was spoken is a turn of the person's since the first word, not anew when it is written down.
+        # A spoken turn began with its first word; it does not begin again when its item is added.
         if event.item.role == "user" and event.item.id not in self._spoken:
             self._on_person(event)
 
     def _on_person(self, event: Any) -> None:
-        """Let go of what is being worked on: whoever begins something new is answered by another response."""
+        """Drop the rounds at work: if the person begins something new, another response answers it."""
         self._person += 1
         for each in self._rounds.values():
             if not each.next.done():
                 each.next.set_result(None)
 
     def _on_approval(self, event: ApprovalGiven) -> None:
-        # Whoever agrees wants to hear of it, whatever was said meanwhile.
+        # A person who approves a call wants its result, whatever was said meanwhile.
         for each in self._rounds.values():
             if event.call_id in each.call_ids and event.approved:
                 each.person = self._person
@@ -391,7 +390,7 @@ class ToolTurns:
         person = self._begun.pop(response_id, self._person)
         reply = self._connection.session_events.conversation.reply(response_id)
         if reply is None or not reply.in_conversation:
-            return  # What is out of band has no place for outputs.
+            return  # An out-of-band response has no place for outputs.
         calls = self._calls.calls_of(reply, () if options.tools is UNSET else options.tools)
         remote = [turn for turn in reply.turns if turn.kind in ("mcp_call", "mcp_approval_request")]
         calls = [call for call in calls if call.status != "incomplete"]
@@ -422,7 +421,7 @@ class ToolTurns:
         task.add_done_callback(over)
 
     def _expected(self) -> asyncio.Future[Reply | None]:
-        # A watch without a match: it fails with the reason where the connection breaks off.
+        # A watch that never matches: it fails, with the reason, if the connection breaks off.
         expected: asyncio.Future[Reply | None] = self._connection.session_events.watch(lambda event: None)
         expected.add_done_callback(lambda done: done.cancelled() or done.exception())  # Perhaps nobody waits.
         return expected
@@ -433,7 +432,7 @@ class ToolTurns:
         protocol = self._connection.protocol
 
         async def send(call_id: str, output: str) -> None:
-            if self._connection.protocol is protocol:  # Another connection knows nothing of the call.
+            if self._connection.protocol is protocol:  # A new connection does not know the call.
                 self._send_output(call_id, output)
 
         try:
@@ -456,14 +455,14 @@ class ToolTurns:
                 after.next.set_result(following)
 
     def _options_after(self, after: _Round) -> ResponseOptions:
-        """Return the options of the response that follows: those of the one before, but no call forever."""
+        """Return the options of the next response: those of the one before, but without forcing calls forever."""
         choice = after.options.tool_choice
         if choice is UNSET:
             choice = setting_at(self._connection.protocol.session, "tool_choice") or "auto"
         if after.number + 1 >= self._calls.max_rounds:
             choice = "none"
         elif choice not in ("auto", "none"):
-            choice = "auto"  # What had to be called has been called.
+            choice = "auto"  # The forced call has been made.
         else:
             choice = after.options.tool_choice
         return replace(after.options, tool_choice=choice, input=UNSET)
@@ -474,7 +473,7 @@ class ToolTurns:
             self._connection.flush()
 
     async def _remote(self, turn: Turn) -> None:
-        """Let somebody decide on a call of an MCP server's tool, and wait until it is made."""
+        """Have a call of an MCP server's tool approved or refused, and wait until it is made."""
         if turn.kind == "mcp_approval_request":
             refusal = await self._calls.approvals.refusal(
                 turn.item_id, turn.name, turn.arguments, server_label=turn.server_label, wish=True

@@ -23,7 +23,7 @@ from .request import item_content, message_part
 from .session import Content, checked_content
 from .tool_calls import MAX_ROUNDS
 
-#: What a question can lead to before there is an answer.
+#: Events that may come from a question before its answer.
 _HEARD = (ev.ConversationItemInputAudioTranscriptionDelta, ev.ConversationItemInputAudioTranscriptionCompleted)
 
 

@@ -108,7 +108,7 @@ def test_an_answer_that_the_model_forgot_because_nobody_heard_it_can_still_be_ed
         deleted = told(session, "conversation.item.deleted")
         session.heard(unheard.item_id, 0, stopped=True)
         assert deleted.wait(WAIT_S) and unheard in session.conversation
-        with pytest.raises(LocalProtocolError, match="the record alone has it"):
+        with pytest.raises(LocalProtocolError, match="only the record has it"):
             session.aside("Summarise what was said.", about=unheard)
         edited = session.edit(unheard, "Good night.").result(WAIT_S)
         assert words(session) == [("user", "Say good evening."), ("assistant", "Good night.")]

@@ -48,7 +48,7 @@ def test_a_turn_is_deleted_or_edited(make):
     assert ask(session, "What is my name?")[0].endswith("Grace.")
     session.delete(edited).result(WAIT_S)
     assert ask(session, "What is my name?") == ["You have not told me your name."]
-    with pytest.raises(LocalProtocolError, match="was taken out before"):
+    with pytest.raises(LocalProtocolError, match="was already removed"):
         session.delete(edited)
 
 
@@ -96,9 +96,9 @@ def test_what_cannot_be_done_is_said_at_once(make):
         lambda turn: other.edit(turn, "Hi."),
         lambda turn: other.aside("x", about=turn),
     ):
-        with pytest.raises(LocalProtocolError, match="is not of this session"):
+        with pytest.raises(LocalProtocolError, match="is not from this session"):
             call(turn)
-    with pytest.raises(TypeError, match="str is no Turn"):
+    with pytest.raises(TypeError, match="str is not a Turn"):
         session.delete("Hello!")
     with pytest.raises(SettingsError, match="text is empty"):
         session.edit(turn, " ")

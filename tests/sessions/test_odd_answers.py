@@ -144,7 +144,7 @@ def test_an_answer_is_one_whichever_way_it_comes(kind, options, answer):
     assert error is None
     assert (reply.status, reply.transcript) == ("completed", "Good morning.")
     if answer is ANSWERS["what is none behind the end"] and kind is chat:
-        assert any("Behind the end of an answer" in str(remark) for remark in session.conversation.remarks)
+        assert any("after the end of an answer" in str(remark) for remark in session.conversation.remarks)
 
 
 @each(BROKEN)

@@ -98,5 +98,5 @@ def test_a_session_that_ends_meanwhile_is_told(two_sentences):
     session.connect().result(WAIT_S)
     pending = session.listen_to(two_sentences)
     session.close().result(WAIT_S)
-    with pytest.raises(rt.ConnectionLost, match="closed before all was said"):
+    with pytest.raises(rt.ConnectionLost, match="closed before everything was said"):
         pending.result(WAIT_S)

@@ -59,7 +59,7 @@ def test_a_call_takes_its_output_along():
     output = {"id": "O", "type": "function_call_output", "call_id": "call_1", "output": "12"}
     control = Control(wire.session_created(), *wire.text_turn("U"), *wire.call_answer(), wire.item_added(output, "F"))
     assert [turn.item_id for turn in control.delete(control.conversation.turn("O")).result(30)] == ["F", "O"]
-    with pytest.raises(LocalProtocolError, match="only what was said can be edited"):
+    with pytest.raises(LocalProtocolError, match="you can edit only what was said"):
         control.edit(control.conversation.turn("F"), "x")
 
 
@@ -80,7 +80,7 @@ def test_where_nothing_was_asked_nothing_is_asked_again():
     control = Control(wire.session_created(), *wire.audio_answer("A", previous=None))
     with pytest.raises(LocalProtocolError, match="nothing was asked before"):
         control.rerun(control.conversation.turns[0])
-    with pytest.raises(LocalProtocolError, match="answers no turn"):
+    with pytest.raises(LocalProtocolError, match="does not answer a turn"):
         control.rerun(control.conversation.replies[0])
 
 
