@@ -13,6 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from ..protocol import events
+from ..protocol.parts import LocalPart
 from .api_errors import ApiError
 from .brains.brain import Brain, CallTool, Context, Say
 from .realtime.outbox import Outbox
@@ -90,6 +91,10 @@ class _FailingBrain:
         self.description = brain.description
         self.vocabulary: Sequence[str] = brain.vocabulary
         self._brain = brain
+
+    @property
+    def part(self) -> LocalPart:
+        return self._brain.part
 
     async def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
         async for action in self._brain.respond(context):

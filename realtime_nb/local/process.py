@@ -10,15 +10,19 @@ import sys
 import tempfile
 import threading
 from typing import IO
+from urllib.parse import quote
 
-from ..errors import ConnectionLost, MissingExtra, SettingsError
+from ..errors import ConnectionLost, MissingExtra, RemoteProtocolError, SettingsError
 from ..loop import submit
 from ..media.clip import AudioClip
 from ..progress import Progress
+from ..protocol.parts import LocalParts
 from ..secrecy import Secret, without_keys
 
 #: How long the server may take to say where it is.
 START_TIMEOUT_S = 30.0
+#: How long it may take to say which parts it has.
+ANSWER_TIMEOUT_S = 5.0
 
 
 class LocalVoice:
@@ -116,6 +120,26 @@ class LocalVoice:
         if "ModuleNotFoundError" in reason or "MissingExtra" in reason:
             return MissingExtra("the local voice", "local", reason)
         return ConnectionLost(f"the local voice did not start: {reason}")
+
+
+def parts_at(base_url: str, api_key: str, model: str) -> LocalParts:
+    """Ask a running local voice which parts answer where a model is asked for; blocks for some milliseconds.
+
+    Raises `ConnectionLost` if it does not answer; `RemoteProtocolError` if it does not tell.
+    """
+    import urllib.request  # 20 ms that nothing else here needs
+
+    headers = {"Authorization": f"Bearer {api_key}"}
+    request = urllib.request.Request(f"{base_url}/models/{quote(model)}", headers=headers)
+    # No proxy is asked: the server is on this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=ANSWER_TIMEOUT_S) as answer:
+            return LocalParts.from_dict(json.load(answer).get("parts"))
+    except OSError as error:
+        raise ConnectionLost(f"the local voice does not tell its parts: {error}") from error
+    except (ValueError, AttributeError) as error:
+        raise RemoteProtocolError(f"the local voice does not tell its parts: {error}") from error
 
 
 local_voice = LocalVoice()

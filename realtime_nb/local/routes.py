@@ -48,7 +48,8 @@ def http_routes(parts: Parts, *, audio_lifetime_s: float = AUDIO_LIFETIME_S) -> 
 
 # --- ``GET /v1/models`` -----------------------------------------------------------------------------------------------
 
-# Requests may name other models, too: the same parts answer. Source of the shape: the API reference, "List models".
+# Requests may name other models, too: the same parts answer. Source of the shape: the API reference, "List models";
+# ``parts`` is this server's own.
 RECOGNIZER = "local-sphinx"
 SYNTHESIZER = "local-espeak"
 
@@ -57,11 +58,12 @@ class ModelsEndpoint:
     """The endpoint that lists the models."""
 
     def __init__(self, parts: Parts):
+        self._parts = parts
         self._names = list(dict.fromkeys([parts.brain.name, *parts.others, RECOGNIZER, SYNTHESIZER]))
 
     async def list(self, request: Request) -> Response:
         """Answer with all models."""
-        return json_response({"object": "list", "data": [_model(name) for name in self._names]})
+        return json_response({"object": "list", "data": [self._model(name) for name in self._names]})
 
     async def get(self, request: Request) -> Response:
         """Answer with one model."""
@@ -73,8 +75,8 @@ class ModelsEndpoint:
                 param="model",
                 status=404,
             )
-        return json_response(_model(name))
+        return json_response(self._model(name))
 
-
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "realtime_nb", "shutdown_date": None}
+    def _model(self, name: str) -> dict[str, Any]:
+        model = {"id": name, "object": "model", "created": 0, "owned_by": "realtime_nb", "shutdown_date": None}
+        return {**model, "parts": self._parts.answering(name).to_dict()}

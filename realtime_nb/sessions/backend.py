@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ..errors import MissingKey, SettingsError
-from ..local.process import local_voice
+from ..local.process import local_voice, parts_at
+from ..protocol.parts import LocalParts
 from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, hide, masked, split_address
 
 #: Azure's version of the GA Realtime protocol's address.
@@ -224,6 +225,26 @@ class Backend:
             return self
         base_url, api_key = local_voice.address()
         return replace(self, base_url=base_url, api_key=api_key)
+
+    @property
+    def parts(self) -> LocalParts | None:
+        """Which parts of the local voice answer `model`; `None` for other servers, which do not tell.
+
+        Starts the local voice if needed, which blocks. ``print(backend.parts)`` is one line.
+
+        Raises `MissingExtra` if the extra ``local`` is not installed; `ConnectionLost` if the local voice does not
+        answer.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> rt.Backend.local().parts.brain.name
+        'rules, no language model'
+        """
+        if self.name != "local":
+            return None
+        located = self.located()
+        return parts_at(located.base_url, located.api_key, self.model)
 
     def realtime_url(self, model: str) -> str:
         """Return the WebSocket address of a Realtime session with a model."""

@@ -4,6 +4,8 @@ import openai
 import pytest
 from local_http import served
 
+from realtime_nb.protocol.parts import LocalParts
+
 
 @pytest.fixture(scope="module")
 def server():
@@ -19,6 +21,17 @@ def test_what_is_here_is_listed(server):
 
 def test_one_is_found_by_its_name(server):
     assert server.sdk.models.retrieve("local-rules").id == "local-rules"
+
+
+def test_each_tells_which_parts_answer_there(server):
+    rules, script = (
+        LocalParts.from_dict(server.sdk.models.retrieve(name).parts) for name in ("local-rules", "local-script")
+    )
+    assert (rules.brain.name, script.brain.name) == ("rules, no language model", "a script, no language model")
+    assert (rules.ears, rules.voice, rules.end_of_turn) == (script.ears, script.voice, script.end_of_turn)
+    for part in (rules.ears, rules.voice, rules.end_of_turn, rules.brain):
+        assert part.name and part.licence
+    assert [model.parts for model in server.sdk.models.list()][:2] == [rules.to_dict(), script.to_dict()]
 
 
 @pytest.mark.parametrize("name", ["gpt-realtime", "org/model"])

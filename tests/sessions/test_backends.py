@@ -3,7 +3,7 @@ import pickle
 
 import pytest
 
-from realtime_nb.errors import MissingKey, SettingsError
+from realtime_nb.errors import ConnectionLost, MissingKey, SettingsError
 from realtime_nb.sessions.backend import Backend
 
 KEY = "sk-test-0123456789"
@@ -177,3 +177,15 @@ def test_a_pickled_local_backend_is_that_of_where_it_comes():
 def test_a_copied_backend_keeps_its_key():
     backend = Backend.at("http://host/v1", KEY)
     assert copy.copy(backend).api_key == copy.deepcopy([backend])[0].api_key == KEY
+
+
+def test_the_local_voice_tells_which_parts_answer():
+    parts = Backend.local().parts
+    assert parts.brain.name == "rules, no language model"
+    assert str(parts).startswith(f"ears: {parts.ears} · voice: ")
+    assert Backend.openai("a key").parts is None
+
+
+def test_a_local_voice_that_is_gone_tells_nothing():
+    with pytest.raises(ConnectionLost, match="does not tell its parts"):
+        Backend("local", "http://127.0.0.1:9/v1", "a key").parts  # noqa: B018

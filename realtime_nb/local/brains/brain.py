@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ...protocol.parts import LocalPart
 from ..realtime.conversation_state import ItemState
 
 
@@ -74,6 +75,11 @@ class Brain(Protocol):
     """What answers, in a sentence that every client is told."""
     vocabulary: Sequence[str]
     """Sentences that people are likely to say to it; they help the recogniser."""
+
+    @property
+    def part(self) -> LocalPart:
+        """What answers, for `LocalParts`."""
+        ...
 
     def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
         """Answer; the generator is closed early when the answer is cancelled."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from ...media.sentences import split_sentences
+from ...protocol.parts import LocalPart
 from ...secrecy import Secret, basic, hide, split_address
 from ..api_errors import ApiError
 from ..realtime.conversation_state import ItemState
@@ -30,6 +31,7 @@ class OpenAICompatibleBrain:
         self.description = f"Answers are written by the text model {model}."
         self._base_url, self._user, self._query = split_address(base_url)
         self._model = model
+        self.part = LocalPart(f"{model} at {urlsplit(self._base_url).netloc}")
         self._api_key = Secret(api_key or "none")
         self._client: AsyncOpenAI | None = None
 

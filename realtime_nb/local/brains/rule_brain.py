@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
+from ...protocol.parts import LocalPart
 from ..endpoints.json_fields import is_too_deep
 from ..realtime.conversation_state import ItemState
 from . import rules
@@ -39,6 +40,7 @@ class RuleBrain:
 
     name = "local-rules"
     description = "There is no language model: answers come from a list of rules."
+    part = LocalPart.of_package("rules, no language model", "realtime-nb", "MIT")
     vocabulary: Sequence[str] = (
         "what can you do",
         "tell me a story",

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...protocol.parts import LocalPart
 from ...texts import read_text, split_lines
 from .brain import CallTool, Context, Say
 
@@ -66,6 +67,7 @@ class ScriptBrain:
 
     name = "local-script"
     description = "There is no language model: a script gives sentences to repeat, and words are compared."
+    part = LocalPart.of_package("a script, no language model", "realtime-nb", "MIT")
 
     def __init__(self, sentences: Sequence[str] = SENTENCES):
         self.vocabulary: Sequence[str] = [sentence.strip() for sentence in sentences if words_of(sentence)]

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ...media.clip import Resampler
 from ...protocol import events
 from ...protocol.items import ErrorDetail
+from ...protocol.parts import LocalPart
 from ..api_errors import ApiError
 from ..recognition.heard import Recognition
 from .conversation_state import ItemState, MessagePart
@@ -22,6 +23,11 @@ log = logging.getLogger(__name__)
 
 class SpeechRecognizer(Protocol):
     """What recognises speech for all sessions; `realtime_nb.local.recognition.recognizer.SharedRecognizer` does."""
+
+    @property
+    def part(self) -> LocalPart:
+        """What writes down speech, for `LocalParts`."""
+        ...
 
     @property
     def is_overloaded(self) -> bool:

@@ -15,6 +15,7 @@ from ...media.g711 import encode_alaw, encode_ulaw
 from ...media.sentences import split_sentences
 from ...protocol import events
 from ...protocol.items import Content, Response, StatusDetails
+from ...protocol.parts import LocalPart
 from ..api_errors import ApiError
 from ..brains.brain import Brain, CallTool, Context, Say
 from ..synthesis.synthesizer import Speech
@@ -209,6 +210,11 @@ _ENCODERS = {"audio/pcmu": encode_ulaw, "audio/pcma": encode_alaw}
 
 class TextToSpeech(Protocol):
     """What speaks; `realtime_nb.local.synthesis.synthesizer.Synthesizer` does."""
+
+    @property
+    def part(self) -> LocalPart:
+        """What speaks, for `LocalParts`."""
+        ...
 
     def speak(
         self, text: str, *, voice: str, speed: float = 1.0, sample_rate: int = 24_000

@@ -15,8 +15,10 @@ import msgspec
 
 from ...protocol import events
 from ...protocol.items import Item, ResponseOptions
+from ...protocol.parts import LocalParts
 from ..api_errors import ApiError, invalid_value, missing_parameter
 from ..brains.brain import Brain
+from ..recognition.turn_detection import end_of_turn_part
 from . import client_events
 from .conversation_state import ConversationState, ItemState, entry_of
 from .hearing import Hearing, SpeechRecognizer, TurnJudge
@@ -41,15 +43,14 @@ class Parts:
     turn_model: TurnJudge | None = None
     """What ``semantic_vad`` goes by beside the words."""
 
-    @property
-    def end_of_turn(self) -> str:
-        """What ``semantic_vad`` goes by: ``"smart-turn 3.2 + words"``, or ``"words"`` where there is no network."""
-        name = self.turn_model.name if self.turn_model else ""
-        return f"{name} + words" if name else "words"
-
     def brain_of(self, model: str) -> Brain:
         """Return the brain of sessions with a model."""
         return self.others.get(model, self.brain)
+
+    def answering(self, model: str) -> LocalParts:
+        """Return which parts answer where a model of this name is asked for."""
+        end_of_turn = end_of_turn_part(self.turn_model.name if self.turn_model else "")
+        return LocalParts(self.recognizer.part, self.voice.part, end_of_turn, self.brain_of(model).part)
 
 
 class ServerSession:

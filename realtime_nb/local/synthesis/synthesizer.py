@@ -33,6 +33,7 @@ from types import TracebackType
 from ...errors import MissingExtra, RealtimeError, SettingsError
 from ...media.clip import Resampler
 from ...media.sentences import split_sentences, spoken
+from ...protocol.parts import LocalPart
 from ...secrecy import without_keys
 from .reading import read_aloud
 
@@ -91,6 +92,8 @@ class Speech:
 
 class Synthesizer:
     """Text to speech for any number of sessions of one event loop."""
+
+    part = LocalPart.of_package("espeak-ng", "espeakng-loader", "GPL-3.0-or-later")
 
     def __init__(self) -> None:
         self._process: EspeakProcess | None = None
