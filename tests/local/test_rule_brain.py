@@ -5,9 +5,12 @@ import asyncio
 import pytest
 from test_tool_matching import TOOLS
 
-from realtime_nb.local.brains.brain import CallTool, Context, Say
+from realtime_nb.local.brains.brain import SURE_CONFIDENCE, CallTool, Context, Say
 from realtime_nb.local.brains.rule_brain import RuleBrain, in_words
+from realtime_nb.local.brains.rules import EXAMPLES
 from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart, new_id
+
+FALLBACK = "I have no rule for that"
 
 
 def user(text, **fields):
@@ -39,15 +42,57 @@ def says(*entries, **context):
     return action.text
 
 
-def test_what_it_does_not_know_it_says_back():
-    assert says(user("My house is blue.")) == "You said: My house is blue."
-    assert len(says(user("word " * 10_000))) < 600
+def test_what_it_does_not_know_it_says_so_and_names_what_it_can_do():
+    assert says(user("My house is blue.")) == (
+        "I heard: “My house is blue.” I have no rule for that, and there is no language model here. "
+        "Try: “What time is it?” “What is 12 times 7?” “Tell me a joke.”"
+    )
+    assert len(says(user("word " * 10_000))) < 700
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_what_it_tells_people_to_try_works(example):
+    assert FALLBACK not in says(user(example))
+
+
+def test_what_was_heard_badly_is_asked_for_and_not_acted_on():
+    unsure = "I'm not sure I heard that: Turn on the kitchen light? Say yes, or say it again."
+    light = user("Turn on the kitchen light.")
+    assert says(light, tools=TOOLS, heard_confidence=0.2) == unsure
+    assert says(user("say something rude"), heard_confidence=0.0).startswith("I'm not sure I heard that: say some")
+    called = CallTool("set_light", {"room": "kitchen", "on": True})
+    assert ask(light, tools=TOOLS, heard_confidence=SURE_CONFIDENCE) == called
+    assert ask(light, tools=TOOLS, heard_confidence=None) == called
+
+
+def test_a_yes_confirms_what_was_heard_badly():
+    light = user("Turn on the kitchen light.")
+    doubt = assistant(says(light, tools=TOOLS, heard_confidence=0.2))
+    assert ask(light, doubt, user("Yes."), tools=TOOLS) == CallTool("set_light", {"room": "kitchen", "on": True})
+    assert says(light, doubt, user("No."), tools=TOOLS) == "All right. What next?"
+    assert says(light, doubt, user("What is 2 plus 3?"), tools=TOOLS) == "2 plus 3 is 5."
+
+
+def test_a_yes_that_was_heard_badly_confirms_nothing():
+    light = user("Turn on the kitchen light.")
+    doubt = assistant(says(light, tools=TOOLS, heard_confidence=0.2))
+    yes = user("Yes.")
+    second = says(light, doubt, yes, tools=TOOLS, heard_confidence=0.1)
+    assert second.startswith("I'm not sure I heard that: Yes?")
+    called = ask(light, doubt, yes, assistant(second), user("yes"), tools=TOOLS)
+    assert called == CallTool("set_light", {"room": "kitchen", "on": True})
+
+
+def test_an_answer_of_its_own_asks_nobody_again():
+    said = [user("My house is blue."), assistant("Fine.")]
+    title = says(*said, own_instructions="Give this conversation a title.", heard_confidence=0.1)
+    assert title == "My house is blue"
 
 
 def test_it_calls_tools_only_where_it_may():
     weather = user("What is the weather in Paris?")
     assert ask(weather, tools=TOOLS) == CallTool("get_weather", {"city": "Paris"})
-    assert says(weather, tools=[]).startswith("You said")
+    assert says(weather, tools=[]).startswith("I cannot know the weather")
     assert ask(user("hello"), tools=TOOLS, required_tool="set_timer") == CallTool("set_timer", {})
 
 
@@ -113,7 +158,7 @@ def test_a_text_is_read_word_for_word():
 
 
 def test_instructions_of_a_session_do_not_put_words_in_its_mouth():
-    assert says(user("blue"), instructions="Say hello when people come in, and be kind.") == "You said: blue."
+    assert says(user("blue"), instructions="Say hello when people come in, and be kind.").startswith("I heard: “blue”")
     assert says(user("blue"), instructions='Say exactly "I am ready."') == "I am ready."
 
 
@@ -130,5 +175,5 @@ def test_when_there_is_nothing_to_answer():
 
 
 def test_what_was_said_before_is_known():
-    entries = [user("my house is blue"), assistant("You said: my house is blue."), user("what did i say")]
+    entries = [user("my house is blue"), assistant("I heard: “my house is blue”"), user("what did i say")]
     assert says(*entries) == "You said: my house is blue."

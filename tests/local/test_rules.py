@@ -45,6 +45,69 @@ def test_a_rule_answers(text, says):
     assert answer(text) == says
 
 
+#: What newcomers ask, as Whisper writes it, and a part of an answer that is sensible.
+QUESTIONS = [
+    ("What time is it?", "The clock of this computer says "),
+    ("What's the time, please?", "The clock of this computer says "),
+    ("Can you tell me what time it is?", "The clock of this computer says "),
+    ("What day is it today?", "By the clock of this computer, today is "),
+    ("What's the date?", "By the clock of this computer, today is "),
+    ("What year is it?", "By the clock of this computer, today is "),
+    ("What day is tomorrow?", "By the clock of this computer, tomorrow is "),
+    ("What's 12 times 7?", "12 times 7 is 84."),
+    ("1,045 plus 3", "1045 plus 3 is 1048."),
+    ("What is 1,000,000 plus 1?", "1000000 plus 1 is 1000001."),
+    ("How much is a hundred minus one?", "100 minus 1 is 99."),
+    ("What's 12 × 7 ÷ 2?", "12 times 7 divided by 2 is 42."),
+    ("What is 15% of 80?", "15 percent of 80 is 12."),
+    ("Subtract 5 from 20.", "20 minus 5 is 15."),
+    ("What is seven squared?", "7 to the power of 2 is 49."),
+    ("What's the square root of 144?", "The square root of 144 is 12."),
+    ("Hello!", "Hello! I am the local voice."),
+    ("Good morning. How are you?", "I am a program, and I run well."),
+    ("Can you hear me?", "Yes, I hear you."),
+    ("Who are you?", "made of rules, with no language model"),
+    ("Are you ChatGPT?", "made of rules, with no language model"),
+    ("What can you do?", ABILITIES),
+    ("Help.", ABILITIES),
+    ("Could you repeat that?", "BEFORE"),
+    ("Sorry, what did you say?", "I said: BEFORE"),
+    ("Can you tell me a story?", STORY),
+    ("Count to 10.", "One, two, three, four, five. Six, seven, eight, nine, ten."),
+    ("Count backwards from five.", "Five, four, three, two, one."),
+    ("How do you spell necessary?", "Necessary: N, E, C, E, S, S, A, R, Y."),
+    ("Spell the word “Hello”.", "Hello: H, E, L, L, O."),
+    ("My name is Ada.", "Hello, Ada."),
+    ("Thank you.", "You are welcome."),
+    ("Goodbye!", "Goodbye."),
+    ("What’s the weather like today?", "I cannot know the weather"),
+    ("Turn on the light.", "I cannot do that by myself."),
+    ("Where are you?", "on the computer that runs this notebook"),
+    ("Do you speak Spanish?", "English only"),
+    ("Flip a coin.", "It is "),
+]
+
+
+@pytest.mark.parametrize(("question", "part"), QUESTIONS)
+def test_what_newcomers_ask_is_answered(question, part):
+    assert part in answer(question, said_before="BEFORE")
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["What's the capital of France?", "Who is the president of the United States?", "Why is the sky blue?"],
+)
+def test_no_rule_pretends_to_know_the_world(question):
+    assert answer(question) is None
+
+
+def test_sums_that_have_no_answer_say_so():
+    assert answer("What is 9 to the power of 999?") == "That is no number that I can tell."
+    assert answer("What is the square root of -4?").startswith("A number below zero")
+    assert answer("2 divided by 3") == "2 divided by 3 is about 0.666667."
+    assert answer("count down from 5000").startswith("I count down at most")
+
+
 def test_what_was_said_before():
     assert answer("what did i say", heard_before="my house is blue") == "You said: my house is blue."
     assert answer("what did you say", said_before="Hello!") == "I said: Hello!"

@@ -35,6 +35,10 @@ TOOLS = [
         ("set a timer for twenty five minutes", "set_timer", {"minutes": 25}),
         ("search for books about whales", "search_books", {"query": "books about whales"}),
         ("what is the status of order 4471", "order_status", {"order_id": "4471"}),
+        ("What's the status of order 4,471?", "order_status", {"order_id": "4471"}),
+        ("Set a timer for 25 minutes.", "set_timer", {"minutes": 25}),
+        ("Turn on the kitchen light, please.", "set_light", {"room": "kitchen", "on": True}),
+        ("Search for books about whales.", "search_books", {"query": "books about whales"}),
     ],
 )
 def test_an_utterance_becomes_a_call(text, name, arguments):

@@ -68,7 +68,7 @@ def test_an_aside_does_not_enter_the_conversation(make):
     reply = session.aside("Give this conversation a title.").result(WAIT_S)
     assert reply.transcript == "What is two plus three" and not reply.in_conversation
     assert len(session.conversation) == 2 and reply.usage.output_tokens > 0
-    assert ask(session, "What did I say?") == ["You said: What is two plus three?."]
+    assert ask(session, "What did I say?") == ["You said: What is two plus three?"]
 
 
 def test_instructions_and_tools_change_between_turns(make):

@@ -13,6 +13,9 @@ from typing import Any, Protocol
 from ...protocol.parts import LocalPart
 from ..realtime.conversation_state import ItemState
 
+#: Below this the recogniser's words are too often others than those that were said.
+SURE_CONFIDENCE = 0.4
+
 
 @dataclass(frozen=True)
 class Say:
@@ -44,6 +47,8 @@ class Context:
     required_tool: str | None = None
     """Name of the function that must be called, ``"*"`` for any of them."""
     metadata: dict[str, str] = field(default_factory=dict)
+    heard_confidence: float | None = None
+    """How sure the recogniser is of `utterance`, 0 to 1; `None` where it was written, or is not known."""
 
     @property
     def last(self) -> ItemState | None:
@@ -54,6 +59,15 @@ class Context:
     def is_silence(self) -> bool:
         """True if the last turn is one that nobody spoke in: the server took it after a while."""
         return self.last is not None and self.last.is_silence
+
+    @property
+    def is_unsure(self) -> bool:
+        """True if what the person said may well be something else: ask before it is repeated or acted on.
+
+        An answer with instructions of its own is no answer to the person, who is not asked then.
+        """
+        unsure = self.heard_confidence is not None and self.heard_confidence < SURE_CONFIDENCE
+        return unsure and self.own_instructions is None and bool(self.utterance.strip())
 
     @property
     def utterance(self) -> str:

@@ -1,4 +1,4 @@
-"""The default brain: rules that say what they can do and do it, tools by their schemas, and an echo for the rest."""
+"""The default brain: rules that say what they can do and do it, tools by their schemas, and examples for the rest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...protocol.parts import LocalPart
@@ -33,10 +34,14 @@ _EXCEPTION = re.compile(r"^\w*(?:Error|Exception): ")
 _LONGEST_CHAIN = 6
 _MOST_FACTS = 8
 _LONGEST_ECHO = 500
+_YES = re.compile(r"\W*(?:yes|yeah|yep|right|correct|exactly|sure|i did|that is right|that's right)\b", re.I)
 
 
 class RuleBrain:
-    """Answers by the first that fits: results of tools, instructions to say something, tools, rules, an echo."""
+    """Answers by the first that fits: words it is told to say, tools' results, tools, rules, examples to ask for.
+
+    What was heard badly is neither repeated as if it was said nor acted on: it is asked for, and "yes" confirms it.
+    """
 
     name = "local-rules"
     description = "There is no language model: answers come from a list of rules."
@@ -58,6 +63,10 @@ class RuleBrain:
 
     async def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
         """Answer."""
+        context = _confirmed(context)
+        if context.is_unsure:
+            yield Say(_doubt(context.utterance))
+            return
         told = _told(context) or _aside(context)
         if told:
             yield Say(told)
@@ -196,10 +205,26 @@ def _chat(context: Context) -> str:
     answer = rules.answer(said, said_before=said_before, heard_before=before, all_heard=heard)
     if answer is None and (shown or asks_about_pictures(said)) and (found := shown or last_shown(context.entries)):
         return describe(found)
-    return answer or _echo(said)
+    examples = " ".join(f"“{example}”" for example in rules.EXAMPLES)
+    return answer or (
+        f"I heard: “{_cut(said)}” I have no rule for that, and there is no language model here. Try: {examples}"
+    )
 
 
-def _echo(said: str) -> str:
-    if len(said) > _LONGEST_ECHO:
-        said = f"{said[:_LONGEST_ECHO].rsplit(maxsplit=1)[0]} and more"
-    return f"You said: {said.rstrip('.')}."
+def _cut(said: str) -> str:
+    return said if len(said) <= _LONGEST_ECHO else f"{said[:_LONGEST_ECHO].rsplit(maxsplit=1)[0]} …"
+
+
+def _doubt(said: str) -> str:
+    return f"I'm not sure I heard that: {_cut(said).rstrip(' .?!…')}? Say yes, or say it again."
+
+
+def _confirmed(context: Context) -> Context:
+    """Return the conversation without doubts of ours that the person has resolved by a "yes"."""
+    if len(context.entries) < 3 or context.is_unsure:
+        return context
+    *before, doubted, doubt, answer = context.entries
+    is_ours = doubt.role == "assistant" and doubt.said == _doubt(doubted.said.strip())
+    if not is_ours or answer.role != "user" or not _YES.match(answer.said):
+        return context
+    return _confirmed(replace(context, entries=[*before, doubted], heard_confidence=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import operator
 import random
 import re
@@ -26,11 +27,13 @@ _TENS = {
 }
 _UNITS = {word: value for value, word in enumerate(_ONES)}
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
-_TOKEN = re.compile(r"(?<![\w-])-?\d+(?:\.\d+)?|\d+(?:\.\d+)?|[a-z]+|[,;:.?!]")
+# A recogniser that writes digits writes "1,045" as people do.
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+_TOKEN = re.compile(rf"(?<![\w-])-?{_DIGITS}|{_DIGITS}|[a-z]+|[,;:.?!]")
 
 
 def numbers_in(text: str) -> list[float]:
-    """Return the numbers in a text, in digits or in words: "twenty five and 3.5" has two."""
+    """Return the numbers in a text, in digits or in words: "twenty five and 1,003.5" has two."""
     found: list[float] = []
     spoken: list[str] = []
     for token in [*_TOKEN.findall(text.lower()), ""]:
@@ -39,11 +42,24 @@ def numbers_in(text: str) -> list[float]:
         if spoken and not _goes_on(spoken, token):
             found.append(_value(spoken))
             spoken = []
-        if token in _UNITS or token in _TENS or (spoken and token in _SCALES):
+        if token in _UNITS or token in _TENS or token in _SCALES:
             spoken.append(token)
         elif token[-1:].isdigit():
-            found.append(float(token))
+            found.append(float(token.replace(",", "")))
     return found
+
+
+def in_digits(text: str) -> str:
+    """Write the numbers of a text in digits, one by one: "room twenty one" is "room 21"."""
+    return _SPOKEN_NUMBER.sub(lambda found: " ".join(f"{number:.0f}" for number in numbers_in(found.group())), text)
+
+
+def number_text(value: float) -> str:
+    """Write a number for a voice: never as a power of ten, and "about" where digits are left out."""
+    if not abs(value) < 1e15:
+        return "a number that is too large for me"
+    text = f"{value:.{6 if abs(value) >= 1e-3 else 12}f}".rstrip("0").rstrip(".")
+    return text if math.isclose(float(text), value, rel_tol=1e-9) else f"about {text}"
 
 
 def _goes_on(spoken: list[str], token: str) -> bool:
@@ -80,7 +96,8 @@ def in_words(number: int) -> str:
 
 # --- What the rule brain knows to say: one pattern and one answer a rule, tried in order ------------------------------
 #
-# Patterns match what a recogniser writes (lower case, no punctuation, numbers in words) as well as typed text.
+# Patterns match what recognisers write (lower case without punctuation and numbers in words, or sentences with digits)
+# as well as typed text.
 
 STORY = (
     "Once upon a time there was a small microphone who wanted to be heard. "
@@ -98,9 +115,11 @@ JOKES = (
     "What do you call a robot that takes the long way around? R two detour.",
 )
 ABILITIES = (
-    "I can do sums, count, spell words, tell the time, tell a story, repeat after you, remember your name, and "
-    "call the tools of your session. I am made of rules: there is no language model here."
+    "I can do sums, count, spell words, tell the time, the date, a joke or a story, repeat after you, remember your "
+    "name, and call the tools of your session. I am made of rules: there is no language model here."
 )
+#: What people are told to try; the rules answer each.
+EXAMPLES = ("What time is it?", "What is 12 times 7?", "Tell me a joke.")
 MOST_TO_COUNT = 100
 #: Characters of an utterance that are looked at.
 LONGEST = 1_000
@@ -109,23 +128,28 @@ _OPERATORS: dict[str, tuple[str, Callable[[float, float], float]]] = {
     "+": ("plus", operator.add),
     "minus": ("minus", operator.sub),
     "-": ("minus", operator.sub),
+    "−": ("minus", operator.sub),
     "times": ("times", operator.mul),
     "multiplied by": ("times", operator.mul),
     "*": ("times", operator.mul),
     "x": ("times", operator.mul),
+    "×": ("times", operator.mul),
     "divided by": ("divided by", operator.truediv),
     "over": ("divided by", operator.truediv),
     "/": ("divided by", operator.truediv),
+    "÷": ("divided by", operator.truediv),
 }
 _OPERATOR = rf"(?:(?<![a-z])(?:{'|'.join(map(re.escape, set(_OPERATORS) - {'-'}))})(?![a-z])|(?<=\s)-(?=\s))"
 _NUMBER_WORD = (
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
     r"seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million)\b"
 )
-_NUMBER = rf"(?:-?\d+(?:\.\d+)?|\b{_NUMBER_WORD}(?:(?:\s+|-){_NUMBER_WORD})*)"
+_SPOKEN = rf"\b{_NUMBER_WORD}(?:(?:\s+|-){_NUMBER_WORD})*"
+_SPOKEN_NUMBER = re.compile(_SPOKEN, re.I)
+_NUMBER = rf"(?:-?{_DIGITS}|{_SPOKEN})"
+_PLEASE = r"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?"
 
-
-_MY_NAME = re.compile(r"\bmy name is ([\w'-]+)", re.I)
+_MY_NAME = re.compile(r"\b(?:my name is|call me) ([\w'-]+)", re.I)
 
 
 @dataclass(frozen=True)
@@ -157,7 +181,8 @@ def _sum(heard: RuleInput) -> str:
     pieces = re.split(rf"\s*({_OPERATOR})\s*", heard.match.group("sum"))
     values = [next(iter(numbers_in(piece)), 0.0) for piece in pieces[::2]]
     names, works = zip(*(_OPERATORS[piece] for piece in pieces[1::2]), strict=True)
-    asked = f"{values[0]:g}" + "".join(f" {name} {value:g}" for name, value in zip(names, values[1:], strict=True))
+    asked = number_text(values[0])
+    asked += "".join(f" {name} {number_text(value)}" for name, value in zip(names, values[1:], strict=True))
     waiting = list(works)
     # Products before sums, each from left to right.
     for now in ((operator.mul, operator.truediv), (operator.add, operator.sub)):
@@ -169,12 +194,45 @@ def _sum(heard: RuleInput) -> str:
                 return "Nothing can be divided by zero."
             else:
                 values[at : at + 2] = [waiting.pop(at)(values[at], values[at + 1])]
-    return f"{asked} is {round(values[0], 6):g}."
+    return f"{asked} is {number_text(values[0])}."
+
+
+def _two(heard: RuleInput) -> tuple[float, float]:
+    """Return the two numbers that a rule's groups hold, or 0 for one that is not there."""
+    first, second = (numbers_in(heard.match.group(name) or "") for name in ("first", "second"))
+    return next(iter(first), 0.0), next(iter(second), 0.0)
 
 
 def _addition(heard: RuleInput) -> str:
-    numbers = numbers_in(heard.match.group("sum"))
-    return f"{' plus '.join(f'{number:g}' for number in numbers)} is {round(sum(numbers), 6):g}."
+    first, second = _two(heard)
+    return f"{number_text(first)} plus {number_text(second)} is {number_text(first + second)}."
+
+
+def _subtraction(heard: RuleInput) -> str:
+    first, second = _two(heard)
+    return f"{number_text(second)} minus {number_text(first)} is {number_text(second - first)}."
+
+
+def _share(heard: RuleInput) -> str:
+    first, second = _two(heard)
+    return f"{number_text(first)} percent of {number_text(second)} is {number_text(first * second / 100)}."
+
+
+def _power(heard: RuleInput) -> str:
+    base, exponent = _two(heard)
+    exponent = {"squared": 2.0, "cubed": 3.0}.get(heard.match.group("kind"), exponent)
+    try:
+        power = math.pow(base, exponent)
+    except (OverflowError, ValueError):
+        return "That is no number that I can tell."
+    return f"{number_text(base)} to the power of {number_text(exponent)} is {number_text(power)}."
+
+
+def _root(heard: RuleInput) -> str:
+    number, _ = _two(heard)
+    if number < 0:
+        return "A number below zero has no square root among the numbers that I know."
+    return f"The square root of {number_text(number)} is {number_text(math.sqrt(number))}."
 
 
 def _time(_: RuleInput) -> str:
@@ -182,9 +240,12 @@ def _time(_: RuleInput) -> str:
     return f"The clock of this computer says {now.hour % 12 or 12}:{now.minute:02} {'AM' if now.hour < 12 else 'PM'}."
 
 
-def _date(_: RuleInput) -> str:
-    today = datetime.date.today()
-    return f"By the clock of this computer, today is {today:%A}, {today:%B} {today.day}, {today.year}."
+def _date(heard: RuleInput) -> str:
+    said = heard.match.string
+    days = 1 if "tomorrow" in said else -1 if "yesterday" in said else 0
+    day = datetime.date.today() + datetime.timedelta(days=days)
+    verb = {1: "tomorrow is", -1: "yesterday was", 0: "today is"}[days]
+    return f"By the clock of this computer, {verb} {day:%A}, {day:%B} {day.day}, {day.year}."
 
 
 def _count(heard: RuleInput) -> str:
@@ -192,7 +253,19 @@ def _count(heard: RuleInput) -> str:
     first, last = (numbers[0], numbers[1]) if len(numbers) > 1 else (1, numbers[0])
     if not 0 <= first <= last or last - first >= MOST_TO_COUNT or last > 999:
         return f"I count at most {MOST_TO_COUNT} numbers, upwards, below one thousand."
-    lines = [range(start, min(start + 5, last + 1)) for start in range(first, last + 1, 5)]
+    return _in_fives(range(first, last + 1))
+
+
+def _count_down(heard: RuleInput) -> str:
+    first, last = (int(number) for number in _two(heard))
+    last = last if heard.match.group("second") else 1
+    if not 0 <= last <= first or first - last >= MOST_TO_COUNT or first > 999:
+        return f"I count down at most {MOST_TO_COUNT} numbers, from below one thousand to zero."
+    return _in_fives(range(first, last - 1, -1))
+
+
+def _in_fives(numbers: Sequence[int]) -> str:
+    lines = (numbers[start : start + 5] for start in range(0, len(numbers), 5))
     return " ".join(f"{', '.join(map(in_words, line)).capitalize()}." for line in lines)
 
 
@@ -224,17 +297,32 @@ def _as_sentence(text: str) -> str:
 
 def _rules() -> Iterator[tuple[str, Answer]]:
     yield rf"(?P<sum>{_NUMBER}(?:\s*{_OPERATOR}\s*{_NUMBER})+)", _sum
-    yield rf"\b(?:add|the sum of) (?P<sum>{_NUMBER}\s*(?:and|to) {_NUMBER})", _addition
+    yield rf"\b(?:add|the sum of) (?P<first>{_NUMBER})\s*(?:and|to) (?P<second>{_NUMBER})", _addition
+    yield rf"\b(?:subtract|take) (?P<first>{_NUMBER}) (?:away )?from (?P<second>{_NUMBER})", _subtraction
+    yield rf"(?P<first>{_NUMBER})\s*(?:percent|per cent|%) of (?P<second>{_NUMBER})", _share
     yield (
-        r"^(?:please )?(?:can you |could you )?(?:repeat after me|say after me)\W*(.+)$",
+        rf"(?P<first>{_NUMBER}) ?(?:(?P<kind>squared|cubed)\b|(?:to the power of|\^|\*\*) ?(?P<second>{_NUMBER}))",
+        _power,
+    )
+    yield rf"\bsquare root of (?P<first>{_NUMBER})(?P<second>)", _root
+    yield (
+        rf"{_PLEASE}(?:repeat after me|say after me)\W*(.+)$",
         lambda heard: _as_sentence(heard.as_said(1)),
     )
-    yield r"^(?:please )?(?:can you |could you )?spell (?:the word )?([\w']+)", _spell
+    yield r"\bspell (?:the (?:word|name) )?\W*([\w'-]+)", _spell
+    yield (
+        rf"\bcount (?:down|backwards?) from (?P<first>{_NUMBER})(?: (?:down )?to (?P<second>{_NUMBER}))?",
+        _count_down,
+    )
     yield rf"\bcount (?:from {_NUMBER}\s*)?(?:up )?to {_NUMBER}", _count
     yield (
         r"\bwhat did (?:i|you) (?:just )?say\b",
         lambda heard: (
-            (f"You said: {heard.heard_before}." if heard.heard_before else "This is the first thing that you said.")
+            (
+                f"You said: {_ended(heard.heard_before)}"
+                if heard.heard_before
+                else "This is the first thing that you said."
+            )
             if " i " in heard.match.group()
             else (f"I said: {heard.said_before}" if heard.said_before else "I have not said anything yet.")
         ),
@@ -242,23 +330,49 @@ def _rules() -> Iterator[tuple[str, Answer]]:
     yield r"\bwhat(?:'s| is) my name\b|\bdo you (?:know|remember) my name\b|\bwho am i\b", _name_of
     yield _MY_NAME.pattern, _remember
     yield (
-        r"^(?:(?:can you |please )?(?:repeat that|say (?:that |it )?again)|again|pardon)\b",
+        rf"{_PLEASE}(?:repeat (?:that|it)|say (?:that |it )?again|come again)\b|^(?:again|pardon|what|sorry)$"
+        r"|^(?:sorry,? )?i did(?:n't| not) (?:catch|hear|understand) (?:that|it|you)\b",
         lambda heard: heard.said_before or "I have not said anything yet.",
     )
-    yield r"^(?:please )?(?:can you |could you )?(?:say|repeat)\W+(.+)$", lambda heard: _as_sentence(heard.as_said(1))
-    yield r"\b(?:what (?:can|do) you do|what are you able|help|what can i (?:say|ask))\b", ABILITIES
+    yield rf"{_PLEASE}(?:say|repeat)\W+(.+)$", lambda heard: _as_sentence(heard.as_said(1))
+    yield r"\b(?:what (?:can|do) you do|what are you able|help|what (?:can|should) i (?:say|ask|do))\b", ABILITIES
     yield (
-        r"\b(?:who|what) are you\b|\byour name\b|\bare you (?:an? )?(?:human|robot|real|ai|person|machine|computer)\b",
+        r"\b(?:who|what) (?:are|made) you\b|\byour name\b|\bare you (?:an? |the |really )?(?:human|robot|real|alive|ai|"
+        r"person|machine|computer|program|(?:large )?language model|chat ?gpt|gpt|siri|alexa|assistant)\b",
         "I am the local voice of this notebook: a computer program made of rules, with no language model.",
     )
+    yield r"\b(?:can|do) you hear me\b", "Yes, I hear you. Ask me what I can do."
+    yield (
+        r"^where are you\b|\bwhere do you (?:live|run)\b",
+        "I run on the computer that runs this notebook, and need no network.",
+    )
+    yield (
+        r"\bdo you (?:speak|understand|know) (?!me\b|what\b)[a-z]+$|\btranslate\b|\bhow do you say\b",
+        "I hear and speak English only, and I cannot translate.",
+    )
     yield r"\bstor(?:y|ies)\b", STORY
-    yield r"\b(?:joke|laugh|funny)\b", lambda _: random.choice(JOKES)
+    yield r"\b(?:jokes?|laugh|funny)\b", lambda _: random.choice(JOKES)
     yield r"\bwhat time\b|\bthe time\b|\bwhat's the time\b", _time
-    yield r"\b(?:what|which) (?:day|date)\b|\b(?:today's|the) date\b|\bwhat is today\b", _date
+    yield (
+        r"\b(?:what|which) (?:day|date|month|year)\b|\bwhat(?:'s| is) the (?:day|month|year)\b|"
+        r"\b(?:today's|tomorrow's|the) date\b|\bwhat(?:'s| is) (?:today|tomorrow)$",
+        _date,
+    )
+    yield (
+        r"\bweather\b|\bforecast\b|\b(?:is it|will it|going to) (?:be )?(?:rain|snow|sunny|cold|warm|hot)(?:ing)?\b",
+        "I cannot know the weather: I have no network. A tool of your session could look it up.",
+    )
     yield r"\b(?:flip|toss) a coin\b", lambda _: f"It is {random.choice(('heads', 'tails'))}."
     yield r"\b(?:roll|throw) (?:a|the) dic?e\b", lambda _: f"You rolled a {in_words(random.randint(1, 6))}."
     yield r"\balphabet\b", "A, B, C, D, E, F, G. H, I, J, K, L, M, N, O, P. Q, R, S, T, U, V. W, X, Y, and Z."
     yield r"\bhow are you\b|\bhow do you do\b", "I am a program, and I run well. How are you?"
+    yield (
+        rf"{_PLEASE}(?:(?:turn|switch) (?:on|off|up|down|the)|play|call|dial|order|book|buy|send|open|search|look up|"
+        r"google|remind me|wake me|set (?:an?|the|my))\b",
+        "I cannot do that by myself. Give the session a tool for it, and I call the tool.",
+    )
+    yield rf"{_PLEASE}(?:sing|rap)\b", "I cannot sing. I can tell you a story, or a joke."
+    yield r"\b(?:your favou?rite|do you (?:like|love|feel|think)|i love you)\b", "I am a program, and have no feelings."
     yield r"\b(?:thanks|thank you)\b", "You are welcome."
     yield r"\b(?:bye|goodbye|good night|see you)\b", "Goodbye. Come back soon."
     yield r"^(?:stop|quiet|be quiet|never mind|cancel|wait|hold on|enough)\b", "All right."
@@ -275,7 +389,7 @@ RULES: tuple[tuple[re.Pattern[str], Answer], ...] = tuple((re.compile(pattern), 
 def answer(text: str, *, said_before: str = "", heard_before: str = "", all_heard: Sequence[str] = ()) -> str | None:
     """Return what the first rule that fits says, or `None` if none does."""
     text = text[:LONGEST]
-    plain = re.sub(r"\s+", " ", text.lower()).strip().rstrip(".?!")
+    plain = re.sub(r"\s+", " ", text.lower().replace("’", "'")).strip().rstrip(".?! ")
     for pattern, says in RULES:
         match = pattern.search(plain)
         if match:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .rules import numbers_in
+from .rules import in_digits, numbers_in
 
 # --- A tool's arguments, picked from the words of an utterance by the types in the tool's schema ----------------------
 
@@ -40,6 +40,13 @@ _PLACES = (
 )
 _CONTENTS = ("query", "text", "message", "question", "content", "topic", "title", "song", "body", "subject", "term")
 _NUMBERED = ("id", "number", "code", "zip", "phone", "order")
+_TIMES = ("time", "when", "start", "end", "begin", "until", "hour")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_DIGIT = r"(?:\d|zero|oh|one|two|three|four|five|six|seven|eight|nine)"
+_SPELLED_CODE = re.compile(rf"\b{_DIGIT}(?:[\s-]+{_DIGIT})+\b", re.I)
+_CLOCK = re.compile(r"\b(\d{1,2})(?::(\d{2})|\s+(\d{2})\b|\s*(?=[ap]\.?m\b|o'clock))\s*(?:([ap])\.?m\b)?", re.I)
+_PAST = re.compile(r"\b(half|quarter|a quarter) (past|to) (\d{1,2})\b(?:\s*([ap])\.?m\b)?", re.I)
+_NAMED_TIMES = {"noon": "12:00", "midday": "12:00", "midnight": "00:00"}
 
 
 def fill(utterance: str, parameters: dict[str, Any], *, asked: str | None = None) -> dict[str, Any]:
@@ -74,6 +81,8 @@ def _value(name: str, schema: dict[str, Any], utterance: str, numbers: list[floa
     if "enum" in schema:
         return next(iter(_mentioned(schema["enum"], utterance)), None)
     if kind in ("integer", "number"):
+        if kind == "integer" and _is_called(name, _NUMBERED) and (spelled := _SPELLED_CODE.search(utterance)):
+            return int(_joined(spelled.group()))
         if not numbers:
             return None
         number = numbers.pop(0)
@@ -104,7 +113,48 @@ def _mentioned(choices: list[Any], utterance: str) -> list[Any]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(re.findall(r"[a-z0-9]+", text.lower().replace("'", "")))
+    """Write a text in lower case with its numbers in digits: people say "two", and some recognisers write "2"."""
+    text = _THOUSANDS.sub("", in_digits(text.lower())).replace("'", "")
+    return " ".join(re.findall(r"[a-z0-9]+", text))
+
+
+def _is_called(name: str, words: Sequence[str]) -> bool:
+    return bool(set(name.lower().split("_")) & set(words))
+
+
+def _joined(spelled: str) -> str:
+    """Return a number that was said digit by digit: "four oh 7 1" is "4071"."""
+    return re.sub(r"\D", "", in_digits(re.sub(r"\boh\b", "0", spelled.lower())))
+
+
+def _code(utterance: str) -> str | None:
+    """Return what was said of a number that is a name, as an order's: "A-17", "1001"."""
+    if spelled := _SPELLED_CODE.search(utterance):
+        return _joined(spelled.group())
+    found = re.search(r"\b(?:[A-Za-z]+-?)?\d[\w-]*", _THOUSANDS.sub("", utterance))
+    return found.group().rstrip("-") if found else None
+
+
+def _time_of_day(utterance: str) -> str | None:
+    """Return a time as H:MM, of 24 hours where "am" or "pm" was said: "half past ten" is "10:30", "7 p.m." "19:00"."""
+    text = in_digits(utterance.replace("’", "'"))
+    if named := next((at for word, at in _NAMED_TIMES.items() if re.search(rf"\b{word}\b", text, re.I)), None):
+        return named
+    if found := _PAST.search(text):
+        amount, side, hour, half = found.groups()
+        minutes = 30 if amount.lower() == "half" else 15
+        at = int(hour) * 60 + (minutes if side.lower() == "past" else -minutes)
+        return _clock_text(at // 60, at % 60, half)
+    if found := _CLOCK.search(text):
+        hour, colon, apart, half = found.groups()
+        return _clock_text(int(hour), int(colon or apart or 0), half)
+    return None
+
+
+def _clock_text(hour: int, minute: int, half: str | None) -> str | None:
+    if half:
+        hour = hour % 12 + (12 if half.lower() == "p" else 0)
+    return f"{hour}:{minute:02}" if 0 <= hour < 24 and minute < 60 else None
 
 
 def _string(name: str, schema: dict[str, Any], utterance: str, numbers: list[float]) -> str | None:
@@ -114,11 +164,11 @@ def _string(name: str, schema: dict[str, Any], utterance: str, numbers: list[flo
     examples = _mentioned(list(schema.get("examples", ())), utterance)
     if examples:
         return str(examples[0])
-    words = name.lower().split("_")
-    if any(word in _NUMBERED for word in words):
-        digits = re.search(r"\b(?:[A-Za-z]+-?)?\d[\w-]*", utterance)
-        return digits.group() if digits else f"{numbers.pop(0):g}" if numbers else None
-    kind = "place" if set(words) & set(_PLACES) else "content" if set(words) & set(_CONTENTS) else "name"
+    if _is_called(name, _NUMBERED):
+        return _code(utterance) or (f"{numbers.pop(0):.0f}" if numbers else None)
+    if (schema.get("format") == "time" or _is_called(name, _TIMES)) and (time := _time_of_day(utterance)):
+        return time
+    kind = "place" if _is_called(name, _PLACES) else "content" if _is_called(name, _CONTENTS) else "name"
     end = r"(?=$|[.?!;])" if kind == "content" else _PHRASE_END
     found = re.search(rf"\b{_AFTER[kind]}\s+((?:the\s+)?\S.*?){end}", utterance.strip(), re.I)
     return _as_name(name, _FILLERS.sub("", found.group(1)).strip()) or None if found else None
@@ -198,7 +248,7 @@ def split_words(text: str) -> list[str]:
 def stems(text: str) -> set[str]:
     """Return the words that carry meaning, without their endings."""
     found = set()
-    for word in split_words(text):
+    for word in split_words(re.sub(r"(?:n['’]t|['’](?:s|re|ll|d|ve|m))\b", "", text)):
         for said in {word, _SYNONYMS.get(word, word)} - _STOP_WORDS:
             found.add(_stem(said))
     return found
