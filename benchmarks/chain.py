@@ -9,7 +9,7 @@ import asyncio
 import statistics
 
 import realtime_nb as rt
-from realtime_nb.sessions.stages import Took
+from realtime_nb.sessions.stages import StepUsage
 
 ANSWER = (
     "The museum opens at nine in the morning. You can buy a ticket at the door or on the web. "
@@ -36,7 +36,7 @@ class Writer:
                 yield word
         if self._whole:
             yield "".join(words)
-        yield Took({"output_token_details": {"text_tokens": len(words)}})
+        yield StepUsage({"output_token_details": {"text_tokens": len(words)}})
 
 
 def main() -> None:

@@ -4,27 +4,27 @@ from dataclasses import replace
 
 from realtime_nb.diagnosis.diagnose import diagnose
 from realtime_nb.diagnosis.probes import (
+    BrowserPage,
     Clock,
     Comm,
-    Facts,
-    Kernel,
+    DoctorFacts,
     Machine,
-    Page,
     Played,
     ProbeAnswer,
     ProbedMicrophone,
     ProbedPart,
+    RunningKernel,
     Server,
 )
 
-HEALTHY = Facts(
+HEALTHY = DoctorFacts(
     machine=Machine(
         python="3.12.4",
         system="Linux x86_64",
         packages={"realtime-nb": "0.1.0", "jupyterlab": "4.6.6", "ipywebrtc": "0.6.0"},
-        kernel=Kernel("7.4.0", subshells=True),
+        kernel=RunningKernel("7.4.0", subshells=True),
     ),
-    page=Page(
+    page=BrowserPage(
         app="JupyterLab",
         app_version="4.6.6",
         browser="Chrome 156",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from realtime_nb.experiments import Results
-from realtime_nb.experiments.cell import Outcome
+from realtime_nb.experiments.cell import CellOutcome
 from realtime_nb.experiments.folder import RunFolder
 
 
@@ -28,7 +28,7 @@ def write_results(path, rows, *, systems=(), conditions=("clean",), missing=(), 
     } | about
     folder = RunFolder(path, about, resume=False)
     for row in rows:
-        folder.add(Outcome(row=row, files=(files or {}).get(row["cell_id"], {})))
+        folder.add(CellOutcome(row=row, files=(files or {}).get(row["cell_id"], {})))
     folder.finish(stopped)
     return Results.load(path)
 

@@ -1,13 +1,13 @@
 """What a page makes of the turns that it is told."""
 
-from realtime_nb.widgets.rows import Rows
+from realtime_nb.widgets.rows import TranscriptRows
 
 
 class Page:
     """Keeps rows as panel.js does."""
 
     def __init__(self, conversation):
-        self.news = Rows(conversation, lambda turn: [])
+        self.news = TranscriptRows(conversation, lambda turn: [])
         self.order = []
         self.rows = {}
 

@@ -478,7 +478,7 @@ class Costs(Record):
             odd[_REMARKS_SHOWN:] = [f"{len(odd) - _REMARKS_SHOWN} more remarks are in Reply.cost"]
         return remarks + odd
 
-    def on(self, *models: str) -> Elsewhere:
+    def on(self, *models: str) -> OtherModelCosts:
         """Return what this session would have cost with other models.
 
         Parameters
@@ -493,13 +493,13 @@ class Costs(Record):
             For the same tokens, as often cached; what is billed apart stays as it was. Another model would say other
             things, at another length.
         """
-        return Elsewhere(self, models or MODELS)
+        return OtherModelCosts(self, models or MODELS)
 
     def __repr__(self) -> str:
         return f"Costs({len(self)} rows, {format_least(self.total_usd, self.unsure_usd)})"
 
 
-class Elsewhere(Record):
+class OtherModelCosts(Record):
     """What a session would have cost with other models, by name."""
 
     def __init__(self, costs: Costs, models: Sequence[str]):

@@ -505,23 +505,23 @@ def _clock_aligned(index: TurnIndex, event: ClockAligned, elapsed_ms: float) -> 
 
 def _frame_passed(index: TurnIndex, event: FramePassed, elapsed_ms: float) -> None:
     turn = index.item(event.item_id, role="user")
-    turn.passage = event
+    turn.frame_times = event
     if turn.reply is not None:
         trace(index, turn, turn.reply)
 
 
 def trace(index: TurnIndex, turn: Turn, reply: Reply) -> None:
     """Let the reply to a spoken turn know how the turn's last speech travelled."""
-    passage, timing = turn.passage, reply.timing
-    if passage is None or timing.origin_ms != turn.spoken_at_ms:
+    frame_times, timing = turn.frame_times, reply.timing
+    if frame_times is None or timing.origin_ms != turn.spoken_at_ms:
         return
-    if passage.captured_ms is not None:
+    if frame_times.captured_ms is not None:
         timing.clock = index.clock
         if turn.frame_rest_ms is not None:
-            timing.mark("spoken", passage.captured_ms - turn.frame_rest_ms)
-    timing.mark("captured", passage.captured_ms)
-    timing.mark("arrived", passage.arrived_ms)
-    timing.mark("written", passage.written_ms)
+            timing.mark("spoken", frame_times.captured_ms - turn.frame_rest_ms)
+    timing.mark("captured", frame_times.captured_ms)
+    timing.mark("arrived", frame_times.arrived_ms)
+    timing.mark("written", frame_times.written_ms)
 
 
 def _sound_began(index: TurnIndex, event: SoundBegan, elapsed_ms: float) -> None:

@@ -172,7 +172,7 @@ class Turn(Record):
     """Session time at which the last speech of the turn was sent."""
     frame_rest_ms: float | None = None
     """How much audio behind its last speech went in the same frame; `None` if nobody found the end of speech."""
-    passage: FramePassed | None = None
+    frame_times: FramePassed | None = None
     """How the last speech of the turn travelled; `None` if that is not known."""
     ended_at_ms: float | None = None
     """Session time at which the server said that the turn is over."""

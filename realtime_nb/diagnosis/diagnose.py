@@ -7,7 +7,19 @@ import re
 from collections.abc import Iterator
 
 from .checkup import Check, Checkup
-from .probes import Clock, Comm, Facts, Kernel, Machine, Page, Played, ProbeAnswer, ProbedMicrophone, ProbedPart, Server
+from .probes import (
+    BrowserPage,
+    Clock,
+    Comm,
+    DoctorFacts,
+    Machine,
+    Played,
+    ProbeAnswer,
+    ProbedMicrophone,
+    ProbedPart,
+    RunningKernel,
+    Server,
+)
 
 _TERMINAL = "page, microphone and speaker (no browser here; run realtime_nb.doctor() in a notebook cell)"
 _NO_PAGE = (
@@ -21,7 +33,7 @@ _NO_PAGE_IN_COLAB = (
 _CLICK = "{} (click the button above)"
 
 
-def diagnose(facts: Facts) -> Checkup:
+def diagnose(facts: DoctorFacts) -> Checkup:
     """Return the lines that the facts known so far allow.
 
     Broken things do not hide others: each line stands for itself.
@@ -31,7 +43,7 @@ def diagnose(facts: Facts) -> Checkup:
     return Checkup(tuple(lines), tuple(_unchecked(facts)))
 
 
-def _unchecked(facts: Facts) -> Iterator[str]:
+def _unchecked(facts: DoctorFacts) -> Iterator[str]:
     if facts.page is None:
         is_colab = facts.machine is not None and facts.machine.place == "colab"
         in_kernel = facts.machine is None or facts.machine.kernel is not None
@@ -55,7 +67,7 @@ _UPDATE_KERNEL = "pip install -U 'ipykernel>=7.4', then restart the kernel"
 _UNPATCHABLE_PYTHON = (3, 14)
 
 
-def _of_kernel(facts: Facts) -> Iterator[Check]:
+def _of_kernel(facts: DoctorFacts) -> Iterator[Check]:
     if machine := facts.machine:
         yield _python(machine)
         yield from _packages(machine)
@@ -96,7 +108,7 @@ def _packages(machine: Machine) -> Iterator[Check]:
         yield Check("packages", "ok", listed)
 
 
-def _kernel(kernel: Kernel) -> Check:
+def _kernel(kernel: RunningKernel) -> Check:
     number = version(kernel.version)
     if number < _SUBSHELLS:
         return Check(
@@ -117,7 +129,7 @@ def _kernel(kernel: Kernel) -> Check:
     return Check("kernel", "ok", f"ipykernel {kernel.version}, {with_it}")
 
 
-def _loop(kernel: Kernel) -> Iterator[Check]:
+def _loop(kernel: RunningKernel) -> Iterator[Check]:
     if kernel.loop == "uvloop":
         yield Check(
             "event loop",
@@ -134,7 +146,7 @@ def _loop(kernel: Kernel) -> Iterator[Check]:
         )
 
 
-def _front_end(kernel: Kernel, machine: Machine, page: Page | None) -> Iterator[Check]:
+def _front_end(kernel: RunningKernel, machine: Machine, page: BrowserPage | None) -> Iterator[Check]:
     """Yield whether JupyterLab sends widget messages to subshells, as from 4.4 on (its pull request 17363)."""
     lab = page.app_version if page and page.app == "JupyterLab" else machine.packages.get("jupyterlab", "")
     if lab and version(lab) < _LAB_SUBSHELLS and version(kernel.version) >= _SUBSHELLS:
@@ -146,7 +158,7 @@ def _front_end(kernel: Kernel, machine: Machine, page: Page | None) -> Iterator[
         )
 
 
-def _parted(machine: Machine, page: Page | None) -> Iterator[Check]:
+def _parted(machine: Machine, page: BrowserPage | None) -> Iterator[Check]:
     """Yield whether the server has what the kernel has: its environment may be another one, and only the page knows."""
     if page is None or page.ipywebrtc is None:
         return
@@ -165,7 +177,7 @@ def _parted(machine: Machine, page: Page | None) -> Iterator[Check]:
         )
 
 
-def _comm(comm: Comm, page: Page | None) -> Check:
+def _comm(comm: Comm, page: BrowserPage | None) -> Check:
     what = f"{comm.during} of {comm.sent} widget messages were handled while the kernel was kept busy"
     if comm.during:
         return Check("widget messages", "ok", f"{what}, on the thread {comm.thread}")
@@ -215,7 +227,7 @@ _ROADS = {
 }
 
 
-def _of_page(facts: Facts) -> Iterator[Check]:
+def _of_page(facts: DoctorFacts) -> Iterator[Check]:
     where = (facts.page.app if facts.page else "") or (facts.machine.place if facts.machine else "")
     if where in _FRONT_ENDS:
         said, fix = _FRONT_ENDS[where]
@@ -235,7 +247,7 @@ def _of_page(facts: Facts) -> Iterator[Check]:
         yield _page_clock(facts.page_clock)
 
 
-def _page(page: Page, where: str) -> Iterator[Check]:
+def _page(page: BrowserPage, where: str) -> Iterator[Check]:
     if not page.secure:
         yield Check(
             "secure page",
@@ -262,7 +274,7 @@ def _page(page: Page, where: str) -> Iterator[Check]:
     yield from _devices(page)
 
 
-def _devices(page: Page) -> Iterator[Check]:
+def _devices(page: BrowserPage) -> Iterator[Check]:
     if page.microphones == 0:
         yield Check(
             "devices",
@@ -276,7 +288,7 @@ def _devices(page: Page) -> Iterator[Check]:
         yield Check("devices", "ok", f"{page.microphones} microphone{'s' * (page.microphones != 1)}{outputs}")
 
 
-def _road(page: Page) -> Iterator[Check]:
+def _road(page: BrowserPage) -> Iterator[Check]:
     if page.road in _ROADS:
         yield Check("sound's way", "ok", _ROADS[page.road])
     elif page.road == "comm":
@@ -366,7 +378,7 @@ _SERVER_CLOCK_OFF_MS = 30_000.0
 _VARIABLES = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 
 
-def _of_voice(facts: Facts) -> Iterator[Check]:
+def _of_voice(facts: DoctorFacts) -> Iterator[Check]:
     wanted = facts.server is None or facts.server.name == "local"
     missing = [part for part in facts.parts if part.missing and part.name not in _OPTIONAL]
     if missing:

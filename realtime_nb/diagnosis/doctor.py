@@ -14,7 +14,7 @@ from ..sessions.backend import Backend
 from ..terminal import printable
 from .checkup import Check, Checkup
 from .diagnose import diagnose
-from .probes import Facts, ask_http, ask_local, ask_realtime, find_server, look_around, running_kernel, try_parts
+from .probes import DoctorFacts, ask_http, ask_local, ask_realtime, find_server, look_around, running_kernel, try_parts
 
 if TYPE_CHECKING:
     from .panel import CheckPanel
@@ -60,7 +60,7 @@ class Doctor:
 
     def __init__(self, backend: Backend | str | None = None, api_key: str | None = None):
         backend, api_key = masked(backend), Secret(api_key or "")
-        self._facts = Facts(machine=look_around())
+        self._facts = DoctorFacts(machine=look_around())
         self._panel: CheckPanel | None = None
         self._listeners: list[Callable[[Checkup], None]] = []
         self.finished: Pending[Checkup] = submit(self._examine(backend, api_key))

@@ -19,7 +19,7 @@ from ..widgets.base import BaseWidget, Outputs, PageClock, Uplink, static_text
 from ..widgets.microphone import Capture
 from ..widgets.road import Frame
 from ..widgets.speaker import Playback
-from .probes import Clock, Comm, Page, Played, ProbedMicrophone
+from .probes import BrowserPage, Clock, Comm, Played, ProbedMicrophone
 
 _ENDED = "Run this cell again to check again."
 _TONE_HZ, _TONE_S, _TONE_LEVEL = 660.0, 0.6, 0.25
@@ -161,9 +161,9 @@ class CheckPanel(BaseWidget):
             self._tell("page_clock", Clock(aligned.offset_ms, aligned.error_ms))
 
     def _on_page(self, message: dict[str, Any]) -> None:
-        known = {name: message[name] for name in Page.__slots__ if name in message}
+        known = {name: message[name] for name in BrowserPage.__slots__ if name in message}
         self._device = str(message.get("device", ""))
-        self._tell("page", Page(**known | {"road": self._road.kind}))
+        self._tell("page", BrowserPage(**known | {"road": self._road.kind}))
 
     def _on_frame(self, frame: Frame) -> None:
         self._pcm += self._capture.take(frame)

@@ -30,7 +30,7 @@ from ..sessions.realtime import RealtimeSession
 
 
 @dataclass(frozen=True, slots=True)
-class Unmet:
+class UnmetRequirement:
     """A requirement of this package that the environment does not meet."""
 
     requirement: str
@@ -39,7 +39,7 @@ class Unmet:
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
+class RunningKernel:
     """The kernel that the notebook talks with."""
 
     version: str
@@ -60,15 +60,15 @@ class Machine:
     system: str
     packages: Mapping[str, str] = field(default_factory=dict)
     """Versions by name; what is not installed is left out."""
-    unmet: Sequence[Unmet] = ()
+    unmet: Sequence[UnmetRequirement] = ()
     place: str = ""
     """"vscode", "colab", "binder" or "hub" where the environment says so."""
-    kernel: Kernel | None = None
+    kernel: RunningKernel | None = None
     """`None` in a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class BrowserPage:
     """The browser's page that shows the notebook."""
 
     app: str = ""
@@ -184,11 +184,11 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Facts:
+class DoctorFacts:
     """All that is known so far."""
 
     machine: Machine | None = None
-    page: Page | None = None
+    page: BrowserPage | None = None
     comm: Comm | None = None
     heard: ProbedMicrophone | None = None
     played: Played | None = None
@@ -242,12 +242,12 @@ def running_kernel() -> Any:
     return getattr(shell, "kernel", None)
 
 
-def _kernel() -> Kernel | None:
+def _kernel() -> RunningKernel | None:
     kernel = running_kernel()
     if kernel is None:
         return None
     loop = getattr(getattr(kernel, "io_loop", None), "asyncio_loop", None)
-    return Kernel(
+    return RunningKernel(
         version=str(getattr(sys.modules.get("ipykernel"), "__version__", "")),
         subshells="kernel subshells" in getattr(kernel, "kernel_info", {}).get("supported_features", ()),
         loop=type(loop).__module__.partition(".")[0] if loop else "asyncio",
@@ -255,7 +255,7 @@ def _kernel() -> Kernel | None:
     )
 
 
-def _unmet() -> Iterator[Unmet]:
+def _unmet() -> Iterator[UnmetRequirement]:
     """Yield the requirements that are not met, as pip would read them; those of extras are optional."""
     try:
         declared = metadata.requires(_DISTRIBUTION) or []
@@ -267,7 +267,7 @@ def _unmet() -> Iterator[Unmet]:
             continue
         installed = _version(requirement.name)
         if not installed or not requirement.specifier.contains(installed, prereleases=True):
-            yield Unmet(f"{requirement.name}{requirement.specifier}", installed)
+            yield UnmetRequirement(f"{requirement.name}{requirement.specifier}", installed)
 
 
 def _version(name: str) -> str:

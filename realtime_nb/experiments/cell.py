@@ -220,7 +220,7 @@ _TAKING = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class CellWork:
     """What a worker needs to know. It can be sent to another process, and holds no key."""
 
     cell_id: str
@@ -243,7 +243,7 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class CellOutcome:
     """What came of it: a row of the results, and the files that belong to it, by their paths in the folder."""
 
     row: dict[str, Any]
@@ -252,7 +252,7 @@ class Outcome:
     """True if it was stopped before there was an answer, so that it is to be asked again."""
 
 
-def run_cell(work: Work) -> Outcome:
+def run_cell(work: CellWork) -> CellOutcome:
     """Ask the question, and again where that may help; a failure of whatever kind is a row with its stage and error."""
     leave_to_parent()
     earlier: list[dict[str, Any]] = []
@@ -271,19 +271,19 @@ def run_cell(work: Work) -> Outcome:
                 pause(len(earlier), attempt.error)
             if is_over or cell.stopped.is_set():
                 stopped = cell.stopped.is_set() and attempt.row["status"] != "completed"
-                return Outcome(row=after(attempt.row, earlier), files=attempt.files, stopped=stopped)
+                return CellOutcome(row=after(attempt.row, earlier), files=attempt.files, stopped=stopped)
 
 
-def lost_cell(work: Work, error: Exception) -> Outcome:
+def lost_cell(work: CellWork, error: Exception) -> CellOutcome:
     """Return what is known of a cell of which the worker gave nothing back: a row that says so."""
     attempt = _Attempt(work, stage="worker")
     attempt.fail(type(error).__name__, str(error) or type(error).__name__, error)
-    return Outcome(row=after(attempt.row, ()), files={})
+    return CellOutcome(row=after(attempt.row, ()), files={})
 
 
 @dataclass
 class _Attempt:
-    work: Work
+    work: CellWork
     row: dict[str, Any] = field(init=False)
     files: dict[str, bytes] = field(default_factory=dict)
     session: Session | None = None
@@ -390,7 +390,7 @@ class _Attempt:
                 self.row[f"{name}_audio_path"] = path
 
 
-def _new_session(work: Work) -> Session:
+def _new_session(work: CellWork) -> Session:
     """Return a session that no other cell has; raise where the factory makes something else."""
     session: Any = work.factory()
     advice = "let it make a new one each time, e.g. lambda: ChatSession()"

@@ -12,7 +12,7 @@ from ..speech.statistics import RESAMPLES
 from ..terminal import printable
 from .answers import Answers
 from .plots import Drawing
-from .provenance import Made, made_with
+from .provenance import SystemDescription, made_with
 from .statistics import (
     FACTORS,
     Row,
@@ -148,7 +148,7 @@ class DifferencePlot(Drawing):
         return " · ".join(str(row[name]) for name in self._comparison.by)
 
     def _panels(self) -> list[Panel]:
-        from ..views.interval_plot import Mark, Panel
+        from ..views.interval_plot import IntervalMark, Panel
 
         measures = list(dict.fromkeys(row["measure"] for row in self._rows))
         names = list(dict.fromkeys(map(self._name, self._rows)))
@@ -158,7 +158,7 @@ class DifferencePlot(Drawing):
             marks = []
             for name in names:
                 row = found.get((measure, name), {})
-                marks.append(Mark(name, "", row.get("difference"), row.get("low"), row.get("high")))
+                marks.append(IntervalMark(name, "", row.get("difference"), row.get("low"), row.get("high")))
             panels.append(Panel(f"{label_of(measure)}: difference", marks, is_difference=True))
         return panels
 
@@ -205,7 +205,7 @@ def _mean(rows: Sequence[Row], measure: str) -> float | None:
     return float(np.concatenate(values).mean()) if values else None
 
 
-def _changes(ours: Made, theirs: Made) -> Iterator[str]:
+def _changes(ours: SystemDescription, theirs: SystemDescription) -> Iterator[str]:
     """Yield what is not the same in two systems of the same name."""
     pairs = [(name, getattr(ours, name), getattr(theirs, name)) for name in ("session", "model", "backend", "prices")]
     for group in ("settings", "versions"):

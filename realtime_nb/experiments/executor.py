@@ -23,7 +23,7 @@ from ..errors import SettingsError
 from ..pricing.cost import format_usd
 from ..secrecy import Secrets
 from ..terminal import printable
-from .cell import Factory, Outcome, Work, lost_cell, run_cell
+from .cell import CellOutcome, CellWork, Factory, lost_cell, run_cell
 from .folder import RunFolder
 from .forecast import Forecast
 from .metrics import budgeted_usd
@@ -36,7 +36,7 @@ _BY_ENVIRONMENT = "set it in the workers' environment"
 _BY_TLS = "or, on a cluster with TLS, send it by client.register_plugin(Environ({'OPENAI_API_KEY': key}))"
 
 
-def check_can_be_sent(work: Work, executor: Executor) -> None:
+def check_can_be_sent(work: CellWork, executor: Executor) -> None:
     """Check that work can be sent to an executor's workers, without a key.
 
     Raises `SettingsError` if it has a limiter, which no other process can share; if the executor cannot pickle it; or
@@ -159,10 +159,10 @@ class Runner:
         self._bar = bar
         self._budget = budget
         self._concurrency = concurrency
-        self._under_way: dict[Future[Outcome], Work] = {}
+        self._under_way: dict[Future[CellOutcome], CellWork] = {}
         self._is_told = False
 
-    def on(self, executor: Executor | None, todo: Iterable[Work]) -> str | BaseException:
+    def on(self, executor: Executor | None, todo: Iterable[CellWork]) -> str | BaseException:
         """Run all cells; return why the run ended early, as a `BaseException` if that must be raised."""
         own = ThreadPoolExecutor(self._concurrency, "realtime_nb-cell") if executor is None else None
         stopped: str | BaseException = ""
@@ -178,7 +178,7 @@ class Runner:
             self._folder.finish(stopped if isinstance(stopped, str) else type(stopped).__name__)
         return stopped
 
-    def _work(self, executor: Executor | None, todo: deque[Work]) -> str:
+    def _work(self, executor: Executor | None, todo: deque[CellWork]) -> str:
         assert executor is not None
         while todo or self._under_way:
             with held_back():
@@ -190,7 +190,7 @@ class Runner:
                 self._take(done)
         return ""
 
-    def _hand_out(self, executor: Executor, todo: deque[Work]) -> str:
+    def _hand_out(self, executor: Executor, todo: deque[CellWork]) -> str:
         """Hand out as many cells as may run at once; return why no more may be asked, if so."""
         while todo and len(self._under_way) < self._concurrency:
             refusal = self._folder.failure or self._budget.refusal(len(self._under_way))
@@ -200,7 +200,7 @@ class Runner:
             self._under_way[executor.submit(run_cell, work)] = work
         return ""
 
-    def _take(self, done: Iterable[Future[Outcome]]) -> None:
+    def _take(self, done: Iterable[Future[CellOutcome]]) -> None:
         """Write down finished cells; if the executor is gone, raise only after that."""
         for future in sorted(done, key=_is_over):
             work = self._under_way.pop(future)
@@ -241,6 +241,6 @@ class Runner:
             future.cancel()
 
 
-def _is_over(future: Future[Outcome]) -> bool:
+def _is_over(future: Future[CellOutcome]) -> bool:
     """Return whether a future's error says that its executor is gone."""
     return future.cancelled() or isinstance(future.exception(), BrokenExecutor)

@@ -35,7 +35,7 @@ from ..files import (
     write_whole,
 )
 from ..pricing.usage import is_amount
-from .cell import Outcome, plain_value
+from .cell import CellOutcome, plain_value
 from .example import defused
 from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_of
 from .retrying import after
@@ -61,7 +61,7 @@ class RunFolder:
         self.about = about
         self.failure = ""
         """Why the disk takes no more; empty while it does."""
-        self.unwritten: list[Outcome] = []
+        self.unwritten: list[CellOutcome] = []
         """What it did not take."""
         self._table = _checked_table(table)
         try:
@@ -124,16 +124,16 @@ class RunFolder:
         """What came of each cell so far: of one that was tried in several runs the latest."""
         return list(self._rows.values())
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: CellOutcome) -> None:
         """Write what came of a cell: its files, then its row, which knows of those of earlier runs.
 
         What the disk does not take is in `unwritten`, and `failure` says why.
         """
         earlier = self._rows.get(outcome.row["cell_id"])
         row = outcome.row if earlier is None else after(outcome.row, [earlier])
-        self.put(Outcome(row=row, files=outcome.files))
+        self.put(CellOutcome(row=row, files=outcome.files))
 
-    def put(self, outcome: Outcome) -> None:
+    def put(self, outcome: CellOutcome) -> None:
         """Write what came of a cell in place of what there is of it."""
         self._rows[outcome.row["cell_id"]] = outcome.row
         try:

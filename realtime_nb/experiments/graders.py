@@ -195,7 +195,7 @@ def _arguments(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class Expecting(Protocol):
+class ExpectsCall(Protocol):
     """What says which call there should be: an `Example`, or a turn of a scenario."""
 
     @property
@@ -209,7 +209,7 @@ class Expecting(Protocol):
         ...
 
 
-def grade_tool_calls(example: Expecting, calls: Sequence[ToolCall]) -> dict[str, Any]:
+def grade_tool_calls(example: ExpectsCall, calls: Sequence[ToolCall]) -> dict[str, Any]:
     """Compare the calls that were made with the one that should have been.
 
     ``tool_call_correctness`` (1 where the expected tool was called, once and nothing else; or none where none was

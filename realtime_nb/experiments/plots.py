@@ -318,7 +318,7 @@ class Plot(Drawing):
         return [self._panel(measure) for measure in self.measures]
 
     def _panel(self, measure: str) -> Panel:
-        from ..views.interval_plot import Mark, Panel
+        from ..views.interval_plot import IntervalMark, Panel
 
         marks = []
         for (key, name), values in self._values.items():
@@ -328,7 +328,7 @@ class Plot(Drawing):
             who, series = str(key[0]), str(key[1]) if len(key) > 1 else ""
             center, low, high = (found.center, found.low, found.high) if found else (None, None, None)
             dots = [value for each in values for value in each] if self._dots else ()
-            marks.append(Mark(who, series, center, low, high, _tail(values) if self._dots else None, dots))
+            marks.append(IntervalMark(who, series, center, low, high, _tail(values) if self._dots else None, dots))
         highest = 1.0 if self._is_share(measure) else None
         return Panel(label_of(measure), marks, highest, is_log=self._is_log(measure))
 

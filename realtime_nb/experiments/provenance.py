@@ -18,7 +18,7 @@ _INSTRUCTIONS_LENGTH = 600
 _APART = ("type", "object", "model", "id", "expires_at", "notice")
 
 
-class Made(NamedTuple):
+class SystemDescription(NamedTuple):
     """What a system was."""
 
     session: str
@@ -32,9 +32,9 @@ class Made(NamedTuple):
     versions: Mapping[str, str]
 
 
-def made_with(path: Path, rows: Sequence[Row], systems: Sequence[str]) -> dict[str, Made]:
+def made_with(path: Path, rows: Sequence[Row], systems: Sequence[str]) -> dict[str, SystemDescription]:
     """Return what each system was, as far as one of its recordings tells."""
-    found: dict[str, Made] = {}
+    found: dict[str, SystemDescription] = {}
     for system in systems:
         folders = (path / "recordings" / row["cell_id"] for row in rows if row["system"] == system)
         made = next(filter(None, map(_read, (each for each in folders if (each / MANIFEST).is_file()))), None)
@@ -43,11 +43,11 @@ def made_with(path: Path, rows: Sequence[Row], systems: Sequence[str]) -> dict[s
     return found
 
 
-def _read(folder: Path) -> Made | None:
+def _read(folder: Path) -> SystemDescription | None:
     try:
         manifest = Recording.load(folder).manifest
         settings = _flat(manifest.get("settings") or {})
-        return Made(
+        return SystemDescription(
             session=str(manifest["session"]),
             model=str(manifest["model"]),
             backend=" ".join(filter(None, (manifest["backend"]["name"], manifest["backend"]["url"]))),

@@ -36,7 +36,7 @@ from .answers import Answers
 from .conditions import describe
 from .metrics import value_of
 from .plots import Plot, Plots
-from .provenance import Made, made_with
+from .provenance import SystemDescription, made_with
 from .statistics import LATENCY, Row, format_difference, graded, grouped, label_of, main_measures, summarise, tabulate
 
 # --- What does not follow from results, said of these results ---------------------------------------------------------
@@ -46,7 +46,7 @@ from .statistics import LATENCY, Row, format_difference, graded, grouped, label_
 _FEW = 30
 
 
-def caveats(results: Answers, made: Mapping[str, Made]) -> Iterator[str]:
+def caveats(results: Answers, made: Mapping[str, SystemDescription]) -> Iterator[str]:
     """Yield sentences, the gravest first."""
     local = [system for system, each in made.items() if each.backend.startswith("local")]
     if local:
@@ -247,7 +247,7 @@ def _lead(results: Answers) -> str:
     return "".join(parts)
 
 
-def _what_was_run(results: Answers, made: dict[str, Made]) -> str:
+def _what_was_run(results: Answers, made: dict[str, SystemDescription]) -> str:
     about = results.about
     rows = []
     for system in about["systems"]:

@@ -18,7 +18,7 @@ from ..pricing.cost import format_usd
 from ..recording.recording import Recording
 from ..terminal import printable
 from .answers import Answers
-from .cell import Outcome
+from .cell import CellOutcome
 from .compare import RunComparison
 from .folder import RunFolder
 from .plots import Plots
@@ -377,7 +377,7 @@ class Results(Answers):
         folder = RunFolder(Path(path), dict(self.about), resume=is_there)
         for row in self.rows:
             if not is_there or row["cell_id"] in self._unwritten:
-                folder.put(Outcome(row=row, files=self._files(row["cell_id"])))
+                folder.put(CellOutcome(row=row, files=self._files(row["cell_id"])))
         folder.finish(self.stopped if self.missing else "")
         if folder.failure:
             raise SettingsError(f"path={str(path)!r} cannot be written: {folder.failure}")

@@ -19,7 +19,7 @@ from ..errors import SettingsError
 from ..sessions.rate_limit import Limiter
 from ..sessions.session import Session
 from ..terminal import printable
-from .cell import Factory, Work
+from .cell import CellWork, Factory
 from .conditions import Condition, Pipeline, describe, named_pipelines
 from .dataset import Dataset
 from .executor import Budget, Runner, RunProgress, check_can_be_sent
@@ -37,8 +37,8 @@ def make_grid(
     pipelines: Mapping[str, Pipeline],
     repeats: int,
     seed: int,
-    make: Callable[..., Work],
-) -> Iterator[Work]:
+    make: Callable[..., CellWork],
+) -> Iterator[CellWork]:
     """Yield all cells; the systems take turns in being first, so that what changes with time is the same for all."""
     names = list(systems)
     seen: set[str] = set()
@@ -201,7 +201,7 @@ def run(
         timeout_s=timeout_s,
     )
     expected = forecast(dataset, systems, conditions=len(pipelines), repeats=repeats)
-    make = partial(Work, graders=named, timeout_s=timeout_s, retries=retries, live=live, limiter=limiter)
+    make = partial(CellWork, graders=named, timeout_s=timeout_s, retries=retries, live=live, limiter=limiter)
     grid = list(make_grid(dataset, systems, pipelines, repeats, seed, make))
     if executor is not None and not isinstance(executor, ThreadPoolExecutor):
         for work in grid[: len(systems)]:
@@ -273,7 +273,7 @@ def _about(
     dataset: Dataset,
     systems: Mapping[str, Factory],
     pipelines: Mapping[str, Pipeline],
-    grid: list[Work],
+    grid: list[CellWork],
     seed: int,
     expected: Forecast,
 ) -> dict[str, Any]:

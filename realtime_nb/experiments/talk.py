@@ -17,7 +17,7 @@ from ..conversation.timing import first_audible_ms, silence_at_end_ms
 from ..errors import RealtimeError, SettingsError
 from ..loop import Pending, submit
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, concatenate
-from ..sessions.listener import Listener, OpenMicrophone, Sounding
+from ..sessions.listener import Listener, OpenMicrophone, PlayedItem
 from ..sessions.realtime import RealtimeSession
 from ..sessions.session import Session
 from .conditions import Pipeline, apply_conditions
@@ -34,7 +34,7 @@ class TalkTurn:
     clip: AudioClip
     start_ms: float
     """Where it begins in the person's track."""
-    cut: Sounding | None = None
+    cut: PlayedItem | None = None
     """What sounded when it was said, where it was said into an answer."""
     by_hand: bool = False
     """True if the person pressed stop first, rather than to speak into the answer."""
@@ -392,7 +392,7 @@ class Talker:
             await pace.say(exchange)
             await self._until(pace, lambda: not pace.is_speaking, timeout_s)
 
-    async def _moment(self, pace: Pacing, at_ms: float, timeout_s: float) -> tuple[Sounding | None, str]:
+    async def _moment(self, pace: Pacing, at_ms: float, timeout_s: float) -> tuple[PlayedItem | None, str]:
         """Wait until an answer has sounded for so long; return what sounds then, or why nothing does."""
         listener = pace.listener
         asked = next(each for each in reversed(self.talk.said) if not each.turn.backchannel)

@@ -20,7 +20,7 @@ from .retrying import may_pass, pause
 _MAX_RETRIES = 4
 
 
-class Written(NamedTuple):
+class WrittenText(NamedTuple):
     """What a text model has written."""
 
     text: str
@@ -35,7 +35,7 @@ def write(
     backend: Backend | str | None,
     timeout_s: float,
     schema: Mapping[str, Any] | None = None,
-) -> Written:
+) -> WrittenText:
     """Ask a text model, and wait for what it writes; for a worker's own thread.
 
     `backend`: as `Backend.find` takes it, here and now: so the key is that of this process.
@@ -66,7 +66,7 @@ async def _write(
     backend: Backend,
     timeout_s: float,
     schema: Mapping[str, Any] | None,
-) -> Written:
+) -> WrittenText:
     api = Api(backend)
     named = model or backend.chain[1]
     reader = CompletionReader("", "")
@@ -93,7 +93,7 @@ async def _write(
         raise
     finally:
         await api.close()
-    return Written(reader.transcript, _cost_usd(reader.usage, named))
+    return WrittenText(reader.transcript, _cost_usd(reader.usage, named))
 
 
 def _cost_usd(usage: Any, model: str) -> float | None:

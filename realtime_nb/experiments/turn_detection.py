@@ -15,7 +15,7 @@ from ..media.clip import AudioClip
 from ..media.turn_cuts import FoundTurn, Span, SpokenTurn, match, spoken_turns
 from ..protocol.settings import session_from_options, setting_at
 from ..recording.recording import Recording
-from ..speech.turn_detection import Listened, TurnDetectionComparison
+from ..speech.turn_detection import DetectedTurns, TurnDetectionComparison
 from .dataset import Dataset
 from .example import Example
 from .results import Results
@@ -250,7 +250,7 @@ def compare_turn_detection(
             found = {each: heard.turns(given, hear=_recognizer(given, hear)) for each, given in settings.items()}
             found = ({_RECORDED: recorded} if recorded else {}) | found
             cuts = {each: match(spoken, cut) for each, cut in found.items()}
-            sounds.append(Listened(name, clip, tuple(spoken), cuts, _answers(recording)))
+            sounds.append(DetectedTurns(name, clip, tuple(spoken), cuts, _answers(recording)))
     if not any(sound.spoken for sound in sounds):
         raise AudioError(f"nobody speaks in {source!r}")
     return TurnDetectionComparison(

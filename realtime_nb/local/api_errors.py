@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import RealtimeError
 from ..protocol.items import ErrorDetail
-from ..protocol.settings import Problem
+from ..protocol.settings import SettingsProblem
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def overloaded(message: str) -> ApiError:
     return ApiError(message, code="rate_limit_exceeded", type="rate_limit_error", status=429)
 
 
-def of_problem(problem: Problem, under: str) -> ApiError:
+def of_problem(problem: SettingsProblem, under: str) -> ApiError:
     """Return the error for a problem in the object at the parameter `under`."""
     path = f"{under}.{problem.param}" if problem.param else under
     if problem.code == "unknown_parameter":

@@ -216,7 +216,7 @@ def session_from_options(**options: Any) -> dict[str, Any]:
     return session
 
 
-class Problem(Struct, frozen=True):
+class SettingsProblem(Struct, frozen=True):
     """What is wrong with a session object.
 
     ``code`` is the API's: ``unknown_parameter``, ``invalid_value`` or ``missing_required_parameter``; ``param`` the
@@ -231,7 +231,7 @@ class Problem(Struct, frozen=True):
         return f"{self.param}: {self.message}" if self.param else self.message
 
 
-def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = None) -> Problem | None:
+def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = None) -> SettingsProblem | None:
     """Return what the API would refuse in a session object, or `None`.
 
     Parameters
@@ -248,12 +248,12 @@ def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = No
     for path, (least, most) in RANGES.items():
         value = setting_at(session, path)
         if isinstance(value, int | float) and not least <= value <= most:
-            return Problem("invalid_value", path, f"{value} is not between {least:g} and {most:g}")
+            return SettingsProblem("invalid_value", path, f"{value} is not between {least:g} and {most:g}")
     if session.get("output_modalities") not in (None, ["audio"], ["text"]):
-        return Problem("invalid_value", "output_modalities", 'must be ["audio"] or ["text"]')
+        return SettingsProblem("invalid_value", "output_modalities", 'must be ["audio"] or ["text"]')
     voice = setting_at(session, "audio.output.voice")
     if voices is not None and isinstance(voice, str) and voice not in voices:
-        return Problem("invalid_value", "audio.output.voice", f"{voice!r} is not one of {', '.join(voices)}")
+        return SettingsProblem("invalid_value", "audio.output.voice", f"{voice!r} is not one of {', '.join(voices)}")
     return None
 
 
@@ -264,12 +264,12 @@ def setting_at(session: Any, path: str) -> Any:
     return session
 
 
-def _explained(message: str) -> Problem:
+def _explained(message: str) -> SettingsProblem:
     """Turn msgspec's words into the API's: "Object contains unknown field `x` - at `$.audio`"."""
     text, _, where = message.partition(" - at ")
     path = where.strip("`").removeprefix("$").lstrip(".")
     for words, code in (("unknown field `", "unknown_parameter"), ("required field `", "missing_required_parameter")):
         if words in text:
             name = text.split(words)[1].rstrip("`")
-            return Problem(code, f"{path}.{name}".lstrip("."), text)
-    return Problem("invalid_value", path, text)
+            return SettingsProblem(code, f"{path}.{name}".lstrip("."), text)
+    return SettingsProblem("invalid_value", path, text)

@@ -22,7 +22,7 @@ _CLOSE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class QuestionPair:
     """The same question in both conversations; `None` if one has no such question."""
 
     one: Exchange | None
@@ -46,7 +46,7 @@ class Difference(Record):
         In order.
     """
 
-    def __init__(self, names: tuple[str, str], pairs: Sequence[Pair]):
+    def __init__(self, names: tuple[str, str], pairs: Sequence[QuestionPair]):
         self.names = names
         self.pairs = list(pairs)
 
@@ -122,32 +122,32 @@ def _name(given: Recording | Conversation, conversation: Conversation) -> str:
     return model or "conversation"
 
 
-def _paired(one: list[Exchange], other: list[Exchange]) -> list[Pair]:
+def _paired(one: list[Exchange], other: list[Exchange]) -> list[QuestionPair]:
     if len(one) == len(other):
-        return [Pair(*pair) for pair in zip(one, other, strict=True)]
+        return [QuestionPair(*pair) for pair in zip(one, other, strict=True)]
     left_keys, right_keys = ([" ".join(_words(each.question)) for each in side] for side in (one, other))
-    pairs: list[Pair] = []
+    pairs: list[QuestionPair] = []
     for kind, a, b, c, d in SequenceMatcher(None, left_keys, right_keys, autojunk=False).get_opcodes():
         if kind == "equal":
-            pairs += [Pair(*pair) for pair in zip(one[a:b], other[c:d], strict=True)]
+            pairs += [QuestionPair(*pair) for pair in zip(one[a:b], other[c:d], strict=True)]
         else:
             pairs += _paired_roughly(one[a:b], other[c:d])
     return pairs
 
 
-def _paired_roughly(one: list[Exchange], other: list[Exchange]) -> list[Pair]:
+def _paired_roughly(one: list[Exchange], other: list[Exchange]) -> list[QuestionPair]:
     """Pair questions that share most words, in order: one may be heard otherwise, or cut into two."""
-    pairs: list[Pair] = []
+    pairs: list[QuestionPair] = []
     for left in one:
         asked = _words(left.question)
         found = (index for index, right in enumerate(other) if _are_close(asked, _words(right.question)))
         index = next(found, None)
         if index is None:
-            pairs.append(Pair(left, None))
+            pairs.append(QuestionPair(left, None))
             continue
-        pairs += [Pair(None, right) for right in other[:index]] + [Pair(left, other[index])]
+        pairs += [QuestionPair(None, right) for right in other[:index]] + [QuestionPair(left, other[index])]
         other = other[index + 1 :]
-    return pairs + [Pair(None, right) for right in other]
+    return pairs + [QuestionPair(None, right) for right in other]
 
 
 def _are_close(one: list[str], other: list[str]) -> bool:

@@ -30,7 +30,7 @@ _CLIP_MS = 500.0
 _JITTER_MS = 200.0
 
 
-class Place(NamedTuple):
+class ChunkPlace(NamedTuple):
     """Where a chunk is on its track, in samples."""
 
     start_sample: int
@@ -39,7 +39,7 @@ class Place(NamedTuple):
     """Where it sounded: before `start_sample` where the track still holds what was cut off before it."""
 
 
-class Layout:
+class TrackLayout:
     """The clock of a recording's tracks, and what lies where on them.
 
     The clock is session time, which waits in two cases, so that what is heard is a conversation: for a clip that was
@@ -71,7 +71,7 @@ class Layout:
         elif isinstance(event, ev.ConversationItemCreate | ev.ConversationItemAdded) and event.item.role == "user":
             self._let_finish(elapsed_ms)
 
-    def place_user(self, samples: int, rate: int, elapsed_ms: float) -> Place:
+    def place_user(self, samples: int, rate: int, elapsed_ms: float) -> ChunkPlace:
         """Find room for a chunk of the person's."""
         length_ms = samples / rate * 1000
         end_ms = self._end_ms("user", rate)
@@ -83,9 +83,9 @@ class Layout:
         start_ms = end_ms if start_ms - end_ms <= _JITTER_MS else start_ms
         start = self._store("user", start_ms, samples)
         self._wait_until((start + samples) / rate * 1000, elapsed_ms)
-        return Place(start, start)
+        return ChunkPlace(start, start)
 
-    def place_assistant(self, samples: int, rate: int, elapsed_ms: float, item_id: str) -> Place:
+    def place_assistant(self, samples: int, rate: int, elapsed_ms: float, item_id: str) -> ChunkPlace:
         """Find room for a chunk of an item of the model's."""
         self._end_ms("assistant", rate)
         now_ms = elapsed_ms + self.wait_ms
@@ -96,7 +96,7 @@ class Layout:
         at = min(start, round(at_ms * rate / 1000))
         if item_id not in self._stopped:  # What comes late of an answer that was cut off does not sound.
             self._quiet_from_ms = (at + samples) / rate * 1000
-        return Place(start, at)
+        return ChunkPlace(start, at)
 
     def _end_ms(self, track: str, rate: int) -> float:
         self._rates.setdefault(track, rate)
@@ -143,7 +143,7 @@ class Reference(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     """The payload itself, base64, where the track cannot give it back."""
 
 
-class Row(Struct, gc=False):
+class EventRow(Struct, gc=False):
     """What the common events hold, whatever else is in them."""
 
     type: str
@@ -163,7 +163,7 @@ class Line(Struct, kw_only=True, omit_defaults=True, gc=False):
 
     elapsed_ms: float
     direction: str
-    event: Row = msgspec.field(default_factory=lambda: Row(type="malformed"))
+    event: EventRow = msgspec.field(default_factory=lambda: EventRow(type="malformed"))
     audio: dict[str, Reference] | UnsetType = UNSET
     wait_ms: float | UnsetType = UNSET
     malformed: Any = UNSET

@@ -47,7 +47,7 @@ _DAY_MS = 86_400_000.0
 _FRAME_MS = 500.0
 
 
-class Stamp(NamedTuple):
+class LogTime(NamedTuple):
     """A line's time as the log has it."""
 
     clock: str
@@ -57,10 +57,10 @@ class Stamp(NamedTuple):
 
 
 #: Of a line whose time nobody can read.
-_UNREADABLE = Stamp("unreadable", 0.0)
+_UNREADABLE = LogTime("unreadable", 0.0)
 
 
-class Timed(NamedTuple):
+class TimedLog(NamedTuple):
     """What is known of the times of a log's events."""
 
     times_ms: list[float]
@@ -69,7 +69,7 @@ class Timed(NamedTuple):
     """What was guessed, mended or left out."""
 
 
-def stamp_of(around: Sequence[Mapping[str, Any]]) -> Stamp | None:
+def stamp_of(around: Sequence[Mapping[str, Any]]) -> LogTime | None:
     """Return the time of a line: of the first object that tells one."""
     told = None
     for each in around:
@@ -87,7 +87,7 @@ def _plain(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace("-", "_")
 
 
-def _stamp(value: Any, unit: str | None) -> Stamp | None:
+def _stamp(value: Any, unit: str | None) -> LogTime | None:
     if isinstance(value, str):
         text = value.strip()
         if (number := _NUMBER.fullmatch(text)) is not None:
@@ -96,22 +96,22 @@ def _stamp(value: Any, unit: str | None) -> Stamp | None:
             return _date(text)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e24:
         return None
-    return Stamp(_CALLED[_UNITS[unit]] if unit else "number", float(value))
+    return LogTime(_CALLED[_UNITS[unit]] if unit else "number", float(value))
 
 
-def _date(text: str) -> Stamp | None:
+def _date(text: str) -> LogTime | None:
     try:
-        return Stamp("date", datetime.fromisoformat(_SLASHES.sub(r"\1-\2-\3", text)).timestamp() * 1000)
+        return LogTime("date", datetime.fromisoformat(_SLASHES.sub(r"\1-\2-\3", text)).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         pass
     try:
         at = time.fromisoformat(text)
     except ValueError:
         return None
-    return Stamp("time of day", ((at.hour * 60 + at.minute) * 60 + at.second) * 1000 + at.microsecond / 1000)
+    return LogTime("time of day", ((at.hour * 60 + at.minute) * 60 + at.second) * 1000 + at.microsecond / 1000)
 
 
-def timed(events: Sequence[Any], stamps: Sequence[Stamp | None]) -> Timed:
+def timed(events: Sequence[Any], stamps: Sequence[LogTime | None]) -> TimedLog:
     """Give each event of a log its session time.
 
     `stamps`: the time of each, where its line tells one. Where none does, time is that of the audio that was sent.
@@ -120,7 +120,7 @@ def timed(events: Sequence[Any], stamps: Sequence[Stamp | None]) -> Timed:
     clocks = Counter(stamp.clock for stamp in stamps if stamp is not None and stamp != _UNREADABLE)
     if not clocks:
         remark = "the times of the log cannot be read: that of the sound that was sent stands in"
-        return Timed(list(_by_sound(events, sounds_ms)), [remark] if any(stamps) else [])
+        return TimedLog(list(_by_sound(events, sounds_ms)), [remark] if any(stamps) else [])
     [(clock, _)] = clocks.most_common(1)
     values = [stamp.value if stamp is not None and stamp.clock == clock else None for stamp in stamps]
     unit_ms = 1.0
@@ -152,7 +152,7 @@ def _by_sound(events: Sequence[Any], sounds_ms: Sequence[float]) -> Iterator[flo
         yield now_ms
 
 
-def _walked(at_ms: Sequence[float | None], clock: str, sounds_ms: Sequence[float], remarks: list[str]) -> Timed:
+def _walked(at_ms: Sequence[float | None], clock: str, sounds_ms: Sequence[float], remarks: list[str]) -> TimedLog:
     """Make session time of a clock's: it begins at 0, never goes back, and has no endless pauses."""
     first_ms = next(each for each in at_ms if each is not None)
     shift_ms = latest_ms = first_ms
@@ -190,7 +190,7 @@ def _walked(at_ms: Sequence[float | None], clock: str, sounds_ms: Sequence[float
         remarks.append(
             f"{backwards} times go back by less than {_RESTART_MS / 1000:g} s: they count as those before them"
         )
-    return Timed(times_ms, remarks)
+    return TimedLog(times_ms, remarks)
 
 
 # --- which unit ---

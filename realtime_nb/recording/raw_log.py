@@ -18,7 +18,7 @@ from ..protocol.mending import decode_base64
 from ..protocol.reader import Reader
 from ..texts import read_text, split_lines
 from .files import About
-from .log_times import Stamp, stamp_of, timed
+from .log_times import LogTime, stamp_of, timed
 from .tracks import silence
 from .writer import Writer, claim
 
@@ -44,7 +44,7 @@ _MOST_BYTES = 60 * 48_000
 
 
 class _Logged(NamedTuple):
-    time: Stamp | None
+    time: LogTime | None
     direction: str
     event: Any
 

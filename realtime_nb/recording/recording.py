@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _SLOWEST, _FASTEST = 0.25, 4.0
 
 
-class Asks(Protocol):
+class AskingSession(Protocol):
     """A session, as far as it is needed to ask again."""
 
     def ask_each(self, questions: list[tuple[str | AudioClip, ...]]) -> Any:
@@ -41,7 +41,7 @@ class Asks(Protocol):
 
 
 @runtime_checkable
-class Listens(Protocol):
+class ListeningSession(Protocol):
     """A session that finds turns in sound."""
 
     def listen_to(self, clip: AudioClip, *, speed: float = 1.0) -> Any:
@@ -303,7 +303,7 @@ class Recording(Record):
         }
         return find_mentions(self._lines) | sounding
 
-    def ask_again(self, session: Asks, *, live: bool = False, speed: float = 1.0) -> Any:
+    def ask_again(self, session: AskingSession, *, live: bool = False, speed: float = 1.0) -> Any:
         """Ask another session all that was asked in this one, in the same order: the same sound, the same words.
 
         Parameters
@@ -347,8 +347,8 @@ class Recording(Record):
             raise RecordingError(f"nothing was asked in {self.path.name!r}")
         return session.ask_each(questions)
 
-    def _ask_live(self, session: Asks, speed: float) -> Any:
-        if not isinstance(session, Listens):
+    def _ask_live(self, session: AskingSession, speed: float) -> Any:
+        if not isinstance(session, ListeningSession):
             raise TypeError(
                 f"live=True takes a RealtimeSession, which finds turns itself, not {type(session).__name__}"
             )

@@ -21,7 +21,7 @@ from ..media import g711
 from ..protocol import events as ev
 from ..protocol.formats import base_of, encoding_of, rate_of
 from ..protocol.local_events import Heard
-from .files import Layout, Reference, take_audio
+from .files import Reference, TrackLayout, take_audio
 
 # --- Audio as it is on the wire, and as 16-bit samples on a track, without loss either way ----------------------------
 
@@ -309,7 +309,7 @@ class TrackBuilder:
         self.rates: dict[str, int] = {}
         """Of each track that there is; the first sound decides."""
         self._folder = folder
-        self._layout = Layout()
+        self._layout = TrackLayout()
         self._writers: dict[str, TrackWriter] = {}
         self._encodings = dict.fromkeys(_SIDES, "audio/pcm")
         self._audible: set[str] = set()

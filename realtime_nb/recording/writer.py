@@ -26,14 +26,14 @@ _LOCK = "recording.lock"
 FILES = {NAME, f"{NAME}.part", EVENTS} | {f"{track}.{end}" for track in TRACKS for end in ("flac", "pcm", "part")}
 
 
-class Claim(NamedTuple):
+class ClaimedFolder(NamedTuple):
     """A folder that a recording may be written into, by its holder alone."""
 
     folder: Path
     lock: FolderLock
 
 
-def claim(folder: Path, *, overwrite: bool = False) -> Claim:
+def claim(folder: Path, *, overwrite: bool = False) -> ClaimedFolder:
     """Make a folder ready for a new recording.
 
     Raises `RecordingError` if it cannot be made, holds a recording that is under way or must not be overwritten, or
@@ -57,13 +57,13 @@ def claim(folder: Path, *, overwrite: bool = False) -> Claim:
         ) from None
     except OSError as error:
         raise RecordingError(f"{str(folder)!r} cannot be written to: {error.strerror or error}") from error
-    return Claim(folder, lock)
+    return ClaimedFolder(folder, lock)
 
 
 class Writer:
     """Writes what passes in a session into a folder that is claimed."""
 
-    def __init__(self, claim: Claim, about: About):
+    def __init__(self, claim: ClaimedFolder, about: About):
         self.folder = claim.folder
         self._lock = claim.lock
         self._about = about
@@ -187,7 +187,7 @@ class Writer:
 _EVERY_S = 0.25
 
 
-class Log(Protocol):
+class EventQueue(Protocol):
     """A session's events, in order: the queue between the session and the disk."""
 
     def __getitem__(self, index: slice, /) -> list[Any]: ...
@@ -200,12 +200,16 @@ class Recorder:
     """
 
     def __init__(
-        self, log: Log, claim: Claim, about: Callable[[], About], tell: Callable[[str], object] = lambda text: None
+        self,
+        log: EventQueue,
+        claim: ClaimedFolder,
+        about: Callable[[], About],
+        tell: Callable[[str], object] = lambda text: None,
     ):
         self.folder = claim.folder
         self.has_failed = False
         """True if the disk has taken no more; what it had until then is there."""
-        self._claim: Claim | None = claim
+        self._claim: ClaimedFolder | None = claim
         self._tell = tell
         self._log = log
         self._about = about

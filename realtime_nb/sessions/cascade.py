@@ -32,8 +32,8 @@ from .stages import (
     CallDelta,
     RealtimeSpeaker,
     SpeechSynthesizer,
+    StepUsage,
     TextModel,
-    Took,
     Transcriber,
 )
 from .tool_calls import MAX_ROUNDS
@@ -249,13 +249,13 @@ class CascadeSession(TurnwiseSession):
         return "\n".join(str(piece) for piece in told)
 
     async def _transcribe(self, clip: AudioClip, response_id: str, at: dict[str, Any]) -> str:
-        took = Took({})
+        took = StepUsage({})
         words = ""
         timed: list[Word] = []
         model = self._transcriber.model
         self._tell("local", StageStarted(response_id=response_id, stage="transcription", model=model))
         async for piece in self._transcriber.transcribe(clip):
-            if isinstance(piece, Took):
+            if isinstance(piece, StepUsage):
                 took = piece
                 continue
             if isinstance(piece, Word):
@@ -272,7 +272,7 @@ class CascadeSession(TurnwiseSession):
 
     def _thoughts(
         self, messages: list[Mapping[str, Any]], tool_choice: str | None
-    ) -> AsyncIterator[str | CallDelta | Took]:
+    ) -> AsyncIterator[str | CallDelta | StepUsage]:
         # A caller's own text model handles tools in its own way.
         if tool_choice and isinstance(self._text_model, ApiTextModel):
             return self._text_model.answer(messages, tool_choice=tool_choice)
@@ -280,17 +280,17 @@ class CascadeSession(TurnwiseSession):
 
     async def _think(
         self,
-        thoughts: AsyncIterator[str | CallDelta | Took],
+        thoughts: AsyncIterator[str | CallDelta | StepUsage],
         sentences: asyncio.Queue[str | None],
         reader: CompletionReader,
     ) -> None:
         """Ask the text model, and pass on each sentence as soon as it is whole."""
-        took: list[Took] = []
+        took: list[StepUsage] = []
         waiting = ""
         self._tell("local", StageStarted(response_id=reader.response_id, stage="text", model=self._text_model.model))
         try:
             async for piece in thoughts:
-                if isinstance(piece, Took):
+                if isinstance(piece, StepUsage):
                     took.append(piece)
                     reader.finish_reason = piece.finish_reason or reader.finish_reason
                 elif isinstance(piece, str):
@@ -307,7 +307,7 @@ class CascadeSession(TurnwiseSession):
         sentences.put_nowait(None)
 
     async def _speak(self, sentences: asyncio.Queue[str | None], reader: CompletionReader) -> None:
-        took: list[Took] = []
+        took: list[StepUsage] = []
         while (sentence := await sentences.get()) is not None:
             if not took:
                 started = StageStarted(response_id=reader.response_id, stage="speech", model=self._speaker.model)
@@ -315,7 +315,7 @@ class CascadeSession(TurnwiseSession):
             spoken = self._speaker.speak(sentence.strip())
             half = b""
             async for piece in spoken:
-                if isinstance(piece, Took):
+                if isinstance(piece, StepUsage):
                     took.append(piece)
                     continue
                 # A sample has two bytes; the network may split them.
@@ -325,7 +325,7 @@ class CascadeSession(TurnwiseSession):
         if took:
             self._done(reader.response_id, "speech", took)
 
-    def _done(self, response_id: str, stage: str, took: list[Took]) -> None:
+    def _done(self, response_id: str, stage: str, took: list[StepUsage]) -> None:
         remarks = [step.remark for step in took if step.remark]
         for remark in remarks:
             self._session_events.remark(remark, remark.partition(":")[0])

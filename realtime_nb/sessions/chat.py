@@ -23,7 +23,7 @@ from .backend import Backend
 from .budget import BoundOptions
 from .request import message_part
 from .session import Content
-from .stages import ApiTextModel, ApiTranscriber, TextModel, Took
+from .stages import ApiTextModel, ApiTranscriber, StepUsage, TextModel
 from .tool_calls import MAX_ROUNDS
 from .turnwise import TurnwiseSession
 
@@ -222,7 +222,7 @@ class ChatSession(TurnwiseSession):
                 usage: dict[str, Any] = {}
                 async for each in ApiTranscriber(self._api, self._transcriber).transcribe(piece):
                     words += each if isinstance(each, str) else ""
-                    usage = dict(each.usage) if isinstance(each, Took) else usage
+                    usage = dict(each.usage) if isinstance(each, StepUsage) else usage
                 written = ev.ConversationItemInputAudioTranscriptionCompleted(
                     item_id=item_id, content_index=index, transcript=words.strip(), usage=usage
                 )

@@ -38,7 +38,7 @@ _KEPT = 1_024
 
 
 @dataclass(slots=True)
-class Passage:
+class FrameTimes:
     """The times of one frame, or of the commit after the last one; in session time."""
 
     sent_ms: float
@@ -47,40 +47,40 @@ class Passage:
     written_ms: float | None = None
 
 
-class Passages:
+class RecentFrameTimes:
     """The times of a connection's last frames."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[float, Passage] = OrderedDict()
+        self._kept: OrderedDict[float, FrameTimes] = OrderedDict()
 
-    def frame(self, sent_ms: float, captured_ms: float | None, arrived_ms: float | None) -> Passage:
+    def frame(self, sent_ms: float, captured_ms: float | None, arrived_ms: float | None) -> FrameTimes:
         """Note that a frame was queued for the socket."""
-        return self._keep(Passage(sent_ms, captured_ms, arrived_ms))
+        return self._keep(FrameTimes(sent_ms, captured_ms, arrived_ms))
 
-    def commit(self, sent_ms: float) -> Passage:
+    def commit(self, sent_ms: float) -> FrameTimes:
         """Note that a commit was queued; the frame before holds the turn's last sound."""
         last = next(reversed(self._kept.values()), None)
-        return self._keep(Passage(sent_ms, last.captured_ms if last else None, last.arrived_ms if last else None))
+        return self._keep(FrameTimes(sent_ms, last.captured_ms if last else None, last.arrived_ms if last else None))
 
-    def _keep(self, passage: Passage) -> Passage:
-        self._kept[passage.sent_ms] = passage
+    def _keep(self, frame_times: FrameTimes) -> FrameTimes:
+        self._kept[frame_times.sent_ms] = frame_times
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return passage
+        return frame_times
 
     def of(self, turn: Turn | None) -> FramePassed | None:
         """Return how a turn's last speech travelled; `None` if not known, or returned before."""
-        if turn is None or turn.passage is not None or turn.spoken_at_ms is None:
+        if turn is None or turn.frame_times is not None or turn.spoken_at_ms is None:
             return None
-        passage = self._kept.get(turn.spoken_at_ms)
-        if passage is None:
+        frame_times = self._kept.get(turn.spoken_at_ms)
+        if frame_times is None:
             return None
         return FramePassed(
             item_id=turn.item_id,
-            captured_ms=passage.captured_ms,
-            arrived_ms=passage.arrived_ms,
-            sent_ms=passage.sent_ms,
-            written_ms=passage.written_ms,
+            captured_ms=frame_times.captured_ms,
+            arrived_ms=frame_times.arrived_ms,
+            sent_ms=frame_times.sent_ms,
+            written_ms=frame_times.written_ms,
         )
 
 
@@ -240,8 +240,8 @@ class Connection:
         self.error: RealtimeError | None = None
         self._opening: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
-        self._outbox: asyncio.Queue[tuple[str, Passage | None]] = asyncio.Queue()
-        self._passages = Passages()
+        self._outbox: asyncio.Queue[tuple[str, FrameTimes | None]] = asyncio.Queue()
+        self._frame_times = RecentFrameTimes()
         self.waiting_bytes = 0
         """How many bytes the socket has not taken yet."""
         self._received: Any = None
@@ -342,7 +342,7 @@ class Connection:
         self.protocol = RealtimeProtocol(settings)
         self._outbox = asyncio.Queue()
         self.waiting_bytes = 0
-        self._passages = Passages()
+        self._frame_times = RecentFrameTimes()
         if not self._mending:
             self.session_events.announce(StateChanged(state="connecting"))
         try:
@@ -403,11 +403,11 @@ class Connection:
     async def _write(self, transport: Transport) -> None:
         try:
             while True:
-                message, passage = await self._outbox.get()
+                message, frame_times = await self._outbox.get()
                 await transport.send(message)
                 self.waiting_bytes -= len(message)
-                if passage is not None:
-                    passage.written_ms = self.session_events.elapsed_ms
+                if frame_times is not None:
+                    frame_times.written_ms = self.session_events.elapsed_ms
         except ConnectionLost:
             return  # The reader gets it too, with the reason.
 
@@ -432,7 +432,7 @@ class Connection:
 
     def _trace(self, item_id: str) -> None:
         """Note how the last speech of a finished turn travelled."""
-        passed = self._passages.of(self.session_events.conversation.turn(item_id))
+        passed = self._frame_times.of(self.session_events.conversation.turn(item_id))
         if passed is not None:
             self.session_events.announce(passed)
 
@@ -443,14 +443,14 @@ class Connection:
         """
         for event in self.protocol.events_to_send():
             sent_ms = self.session_events.note("sent", event)
-            passage = None
+            frame_times = None
             if isinstance(event, ev.InputAudioBufferAppend):
-                passage = self._passages.frame(sent_ms, captured_ms, arrived_ms)
+                frame_times = self._frame_times.frame(sent_ms, captured_ms, arrived_ms)
             elif isinstance(event, ev.InputAudioBufferCommit):
-                passage = self._passages.commit(sent_ms)
+                frame_times = self._frame_times.commit(sent_ms)
             message = ev.encode(event)
             self.waiting_bytes += len(message)
-            self._outbox.put_nowait((message, passage))
+            self._outbox.put_nowait((message, frame_times))
 
     async def acknowledged(self, event_id: str, match: Callable[[Any], bool] | None = None) -> Any:
         """Send what is queued, and return the event that answers a request; raise if the answer is an error.

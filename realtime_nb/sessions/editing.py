@@ -17,7 +17,7 @@ _EDITABLE = ("user", "assistant", "system")
 ASIDE_TOKENS = 1_024
 
 
-class TurnControl(ABC):
+class TurnEditing(ABC):
     """Methods that edit the turns of a session. The record keeps removed turns, and marks them."""
 
     conversation: Conversation

@@ -146,7 +146,7 @@ class _JudgedAnswer:
     flagged: bool = False
 
 
-class Guarding:
+class SessionGuard:
     """One session's guard.
 
     `refuse`: removes a spoken turn from the model's context, given its item id and the id of its response, if any.

@@ -23,7 +23,7 @@ from .input import SpokenInput
 from .renewal import Renewal
 
 
-class ItemControl:
+class ItemEditing:
     """Changes the items of an open connection. Everything here runs on the I/O thread."""
 
     def __init__(self, connection: Connection, spoken: SpokenInput, renewal: Renewal):

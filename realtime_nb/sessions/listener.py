@@ -32,7 +32,7 @@ class HeardSession(Protocol):
 
 
 @dataclass
-class Sounding:
+class PlayedItem:
     """An item of an answer as it is played; times are on the listener's clock."""
 
     item_id: str
@@ -59,7 +59,7 @@ class Listener:
     def __init__(self, session: HeardSession):
         self.now_ms = 0.0
         """The listener's time; see `advance`."""
-        self.played: list[Sounding] = []
+        self.played: list[PlayedItem] = []
         """Every item that sounds or has sounded, in order."""
         self._session = session
         self._silenced: set[str] = set()
@@ -70,7 +70,7 @@ class Listener:
         return any(each.end_ms > self.now_ms for each in self.played)
 
     @property
-    def sounding(self) -> Sounding | None:
+    def sounding(self) -> PlayedItem | None:
         """The item that sounds now."""
         return next((each for each in self.played if each.start_ms <= self.now_ms < each.end_ms), None)
 
@@ -102,7 +102,7 @@ class Listener:
         encoding = part.encoding if part is not None else "audio/pcm"
         free_ms = max(self.now_ms, self.played[-1].end_ms if self.played else 0.0)
         if not self.played or self.played[-1].item_id != event.item_id:
-            self.played.append(Sounding(event.item_id, free_ms, free_ms))
+            self.played.append(PlayedItem(event.item_id, free_ms, free_ms))
         sounding = self.played[-1]
         sounding.end_ms = free_ms + len(event.delta) / bytes_per_ms(encoding)
         if sounding.audible_ms is None:

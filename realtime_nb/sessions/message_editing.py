@@ -20,10 +20,10 @@ from .editing import edited_content, following
 from .patience import REPLY_TIMEOUT_S, patience, response_id_of
 from .request import messages_of
 from .session import Session
-from .stages import TextModel, Took
+from .stages import StepUsage, TextModel
 
 
-class MessageControl(Session):
+class MessageEditing(Session):
     """Edits turns for `ChatSession` and `CascadeSession`, by making the messages again from the records.
 
     After that, answers are sent as words.
@@ -197,7 +197,7 @@ class MessageControl(Session):
         self._session_events.announce(StageStarted(response_id=reader.response_id, stage="text", model=remarker.model))
         events = reader.begin()
         async for piece in remarker.answer(messages):
-            if isinstance(piece, Took):
+            if isinstance(piece, StepUsage):
                 usage, reader.finish_reason = dict(piece.usage), piece.finish_reason
             elif isinstance(piece, str):
                 events += reader.write(piece)

@@ -30,7 +30,7 @@ from .backend import Backend
 from .budget import BoundOptions, taken_apart
 from .connection import Connection
 from .input import SpokenInput
-from .item_editing import ItemControl
+from .item_editing import ItemEditing
 from .listener import send_live
 from .patience import REPLY_TIMEOUT_S, checked_timeout_s
 from .renewal import Renewal
@@ -174,7 +174,7 @@ class RealtimeSession(Session):
             restore=restore,
             rotate_minutes=rotate_minutes,
         )
-        self._items = ItemControl(self._connection, self._input, self._renewal)
+        self._items = ItemEditing(self._connection, self._input, self._renewal)
         for item in History.of(history).items:
             self._session_events.note("local", ev.ConversationItemAdded(item=item))
             self._session_events.note("local", ev.ConversationItemDone(item=item))

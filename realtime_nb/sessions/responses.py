@@ -15,7 +15,7 @@ from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
 from ..protocol import events as ev
 from ..protocol.items import Item, ResponseOptions
 from .connection import Connection, server_error
-from .guard import Guarding
+from .guard import SessionGuard
 from .input import SpokenInput
 from .patience import REPLY_TIMEOUT_S, patience, response_id_of
 from .rate_limit import Admission
@@ -45,7 +45,7 @@ class ResponseQueue:
         connection: Connection,
         spoken: SpokenInput,
         calls: ToolCalls,
-        guarding: Guarding,
+        guarding: SessionGuard,
         admission: Admission,
         *,
         connect: Callable[[], Awaitable[None]],

@@ -22,9 +22,9 @@ from ..tools import Approver
 from .api import Api
 from .budget import BudgetWatch, SessionBounds, bounds, check_priced
 from .camera_feed import WatchingSession
-from .editing import TurnControl
+from .editing import TurnEditing
 from .event_log import EventLog, Listener, LoggedEvent, SessionEvents
-from .guard import Guarding, make_judge
+from .guard import SessionGuard, make_judge
 from .patience import REPLY_TIMEOUT_S
 from .rate_limit import Admission, Limiter
 from .tool_calls import MAX_ROUNDS, ToolCalls
@@ -42,7 +42,7 @@ _LEAST_CACHED_TOKENS = 1_024
 _LEAST_CLIP_MS = 100
 
 
-class Session(TurnControl, WatchingSession):
+class Session(TurnEditing, WatchingSession):
     """The base class of all sessions: ask, get a `Pending` reply, keep a `Conversation`.
 
     Every call returns at once with a `Pending`: ``await`` it in a cell, or call ``.result()`` in a script.
@@ -61,7 +61,7 @@ class Session(TurnControl, WatchingSession):
         if disclose not in (None, "spoken"):
             raise SettingsError(f'disclose={disclose!r} must be "spoken", or None for the panel and the records only')
         self._to_disclose = DISCLOSURE if disclose else ""
-        self._guarding = Guarding(self._session_events, None, cut=self._cut)
+        self._guarding = SessionGuard(self._session_events, None, cut=self._cut)
         self.bounds = SessionBounds(**bound_options)
         """Bounds on its dollars and minutes, and how much of them is used."""
         self._watch = BudgetWatch(self._session_events, self.bounds, self._halt)
@@ -88,7 +88,7 @@ class Session(TurnControl, WatchingSession):
         """Let the guard judge what is said, if there is one; its endpoint belongs to `api`."""
         if self._guard is not None:
             judge = make_judge(self._guard, api)
-            self._guarding = Guarding(self._session_events, judge, cut=self._cut, refuse=self._refuse)
+            self._guarding = SessionGuard(self._session_events, judge, cut=self._cut, refuse=self._refuse)
 
     def is_held(self, response_id: str) -> bool:
         """Return whether an answer must not sound yet, because a guard still judges what it answers."""

@@ -34,7 +34,7 @@ _PIECE_BYTES = 4_800
 
 
 @dataclass(frozen=True)
-class Took:
+class StepUsage:
     """The usage of a step, for `realtime_nb.pricing.cost.metered_cost`, and a remark for the person."""
 
     usage: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Transcriber(Protocol):
 
     model: str
 
-    def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Word | Took]:
+    def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Word | StepUsage]:
         """Yield the text, whole or in pieces, its words if their times are known, and the usage.
 
         A `Word` adds nothing to the text; it gives the time of a word in it.
@@ -72,7 +72,7 @@ class TextModel(Protocol):
 
     model: str
 
-    def answer(self, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[str | CallDelta | Took]:
+    def answer(self, messages: Sequence[Mapping[str, Any]]) -> AsyncIterator[str | CallDelta | StepUsage]:
         """Yield the answer to a conversation in Chat Completions' shape, as it is made, and the usage."""
         ...
 
@@ -82,7 +82,7 @@ class SpeechSynthesizer(Protocol):
 
     model: str
 
-    def speak(self, text: str) -> AsyncIterator[bytes | Took]:
+    def speak(self, text: str) -> AsyncIterator[bytes | StepUsage]:
         """Yield PCM16 at 24 kHz as it is made, and the usage."""
         ...
 
@@ -94,7 +94,7 @@ class ApiTranscriber:
         self._api = api
         self.model = model
 
-    async def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Word | Took]:
+    async def transcribe(self, clip: AudioClip) -> AsyncIterator[str | Word | StepUsage]:
         """Yield the text of a clip, its words with their times if the model gives them, and the usage."""
         client = await self._api.client()
         file = ("speech.wav", io.BytesIO(await asyncio.to_thread(clip.encode, "wav")), "audio/wav")
@@ -107,7 +107,7 @@ class ApiTranscriber:
                 text = (await response.text()).strip()
                 if text and not text.startswith(("{", "[", "<", "data:", "event:")):
                     yield text
-                    yield Took(_metered(None, clip))
+                    yield StepUsage(_metered(None, clip))
                     return
             words, usage, is_done = "", None, False
             async for told in answer:
@@ -124,7 +124,7 @@ class ApiTranscriber:
                 raise ServerError(
                     f"{answer.where} {what}; check that {self.model} is a transcriber there, and ask again"
                 )
-            yield Took(_metered(usage, clip))
+            yield StepUsage(_metered(usage, clip))
 
 
 class ApiTextModel:
@@ -145,7 +145,7 @@ class ApiTextModel:
 
     async def answer(
         self, messages: Sequence[Mapping[str, Any]], **options: Any
-    ) -> AsyncIterator[str | CallDelta | Took]:
+    ) -> AsyncIterator[str | CallDelta | StepUsage]:
         """Yield the answer as it is made, its function calls, and the usage; `options` are for this answer alone."""
         client = await self._api.client()
         create: Any = client.chat.completions.with_streaming_response.create
@@ -172,9 +172,9 @@ class ApiTextModel:
                             yield CallDelta({"index": event.output_index, "function": {"arguments": event.delta}})
             except ServerError:
                 if usage := realtime_usage(reader.usage):
-                    yield Took(usage)  # A failed answer is billed all the same.
+                    yield StepUsage(usage)  # A failed answer is billed all the same.
                 raise
-            yield Took(realtime_usage(reader.usage) or {}, "; ".join(reader.remarks), reader.finish_reason)
+            yield StepUsage(realtime_usage(reader.usage) or {}, "; ".join(reader.remarks), reader.finish_reason)
 
 
 class ApiSpeaker:
@@ -185,7 +185,7 @@ class ApiSpeaker:
         self.model = model
         self._voice = voice
 
-    async def speak(self, text: str) -> AsyncIterator[bytes | Took]:
+    async def speak(self, text: str) -> AsyncIterator[bytes | StepUsage]:
         """Yield a text's speech as it is made, and the usage: characters, or tokens if the server counts them."""
         client = await self._api.client()
         # Plain audio carries no usage, and models other than tts-1 are billed by tokens.
@@ -205,9 +205,9 @@ class ApiSpeaker:
                 yield piece
             if not came:
                 raise ServerError(f"{answer.where} sent no speech: its answer is empty; check the model {self.model!r}")
-            yield Took({} if by_tokens else {"type": "characters", "characters": len(text)})
+            yield StepUsage({} if by_tokens else {"type": "characters", "characters": len(text)})
 
-    async def _told(self, answer: ServerAnswer) -> AsyncIterator[bytes | Took]:
+    async def _told(self, answer: ServerAnswer) -> AsyncIterator[bytes | StepUsage]:
         """Yield speech that comes as events."""
         came, took = False, None
         async for event in answer:
@@ -217,12 +217,12 @@ class ApiSpeaker:
                 came = True
                 yield pcm
             elif event.get("type") == "speech.audio.done":
-                took = Took(_speech_tokens(event.get("usage")))
+                took = StepUsage(_speech_tokens(event.get("usage")))
         if not came:
             raise ServerError(f"{answer.where} sent no speech; check the model {self.model!r}")
         if took is None and not answer.is_whole:
             raise ServerError(f"{answer.where} broke off before the sentence was spoken; ask again")
-        yield took or Took({})
+        yield took or StepUsage({})
 
 
 class RealtimeSpeaker:
@@ -237,7 +237,7 @@ class RealtimeSpeaker:
         self._leaving: set[Pending[None]] = set()
         self.model = model
 
-    async def speak(self, text: str) -> AsyncIterator[bytes | Took]:
+    async def speak(self, text: str) -> AsyncIterator[bytes | StepUsage]:
         """Yield a text's speech as it is made, and the usage; a remark says if it spoke other words."""
         if self._session is None:
             self._session = self._connect()
@@ -268,7 +268,7 @@ class RealtimeSpeaker:
             raise ServerError(f"the sentence was not spoken: {reply.status} {reply.reason}".strip())
         spoken = reply.transcript
         remark = "" if _words(spoken) == _words(text) else f"other words were spoken than written: “{spoken}”"
-        yield Took(_realtime_tokens(reply.usage), remark)
+        yield StepUsage(_realtime_tokens(reply.usage), remark)
 
     def _hang_up(self) -> None:
         """Cancel a sentence that is no longer wanted, so that it costs no more and is not heard in the next one."""

@@ -17,7 +17,7 @@ from ..protocol.items import Item
 from ..protocol.local_events import Interrupted, StateChanged
 from ..tools import Approver, error_text
 from .api import Api
-from .message_editing import MessageControl
+from .message_editing import MessageEditing
 from .patience import REPLY_TIMEOUT_S, checked_timeout_s, patience, response_id_of
 from .request import item_content, message_part
 from .session import Content, checked_content
@@ -27,7 +27,7 @@ from .tool_calls import MAX_ROUNDS
 _HEARD = (ev.ConversationItemInputAudioTranscriptionDelta, ev.ConversationItemInputAudioTranscriptionCompleted)
 
 
-class TurnwiseSession(MessageControl):
+class TurnwiseSession(MessageEditing):
     """The shared part of `ChatSession` and `CascadeSession`.
 
     A question that you ask while another one is being answered waits for its turn.

@@ -26,7 +26,7 @@ _BEHIND_S = 1.5
 
 
 @dataclass(frozen=True, eq=False)
-class Listened:
+class DetectedTurns:
     """A sound, and the turns in it."""
 
     name: str
@@ -68,7 +68,7 @@ class TurnDetectionComparison(Record):
 
     def __init__(
         self,
-        sounds: Sequence[Listened],
+        sounds: Sequence[DetectedTurns],
         settings: Mapping[str, Mapping[str, Any]],
         *,
         baseline: str,
@@ -111,7 +111,7 @@ class TurnDetectionComparison(Record):
         frame = pandas.DataFrame(rows)
         return frame.astype({"turn": "Int64"})
 
-    def _numbered(self, sound: Listened, setting: str) -> list[tuple[int | None, Cut, float | None]]:
+    def _numbered(self, sound: DetectedTurns, setting: str) -> list[tuple[int | None, Cut, float | None]]:
         """Return a sound's cuts, each with its turn's number and the time it won."""
         before = {cut.spoken: cut.latency_ms for cut in sound.cuts[self.baseline] if cut.spoken}
         numbers = {turn: number for number, turn in enumerate(sound.spoken, 1)}
@@ -208,7 +208,7 @@ class TurnDetectionComparison(Record):
         return shown
 
     @property
-    def shown(self) -> tuple[Listened, float, float]:
+    def shown(self) -> tuple[DetectedTurns, float, float]:
         """What the picture shows: a sound, and from when to when of it, in seconds."""
         name, start_s, stop_s = self._shown
         sound = max(self.sounds, key=lambda each: (each.name == name, _most_clipped(each)[0]))
@@ -224,7 +224,7 @@ class TurnDetectionComparison(Record):
         return f"TurnDetectionComparison({counts}, baseline {self.baseline!r})"
 
 
-def _most_clipped(sound: Listened) -> tuple[float, float]:
+def _most_clipped(sound: DetectedTurns) -> tuple[float, float]:
     """Return how much of a turn is clipped at most, and where in the sound that turn begins, in ms."""
     found = [(cut.clipped_ms, -cut.spoken.start_ms) for cuts in sound.cuts.values() for cut in cuts if cut.spoken]
     clipped_ms, start_ms = max(found, default=(0.0, 0.0))

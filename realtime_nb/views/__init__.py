@@ -9,7 +9,7 @@ from functools import singledispatch
 from typing import Any
 
 from ..conversation.conversation import Conversation
-from ..conversation.costs import Costs, Elsewhere
+from ..conversation.costs import Costs, OtherModelCosts
 from ..conversation.records import Reply, Stage, Turn
 from ..conversation.timeline import Timeline
 from ..conversation.timing import Timing
@@ -88,7 +88,7 @@ _look.register(Cost, cost_bundle)
 _look.register(Timing, timing_bundle)
 _look.register(Stage, stage_bundle)
 _look.register(Costs, costs_bundle)
-_look.register(Elsewhere, elsewhere_bundle)
+_look.register(OtherModelCosts, elsewhere_bundle)
 _look.register(Estimate, estimate_bundle)
 _look.register(Recording, recording_bundle)
 _look.register(Replay, replay_bundle)

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
-from ..conversation.costs import CostRow, Costs, Elsewhere, sum_known
+from ..conversation.costs import CostRow, Costs, OtherModelCosts, sum_known
 from ..conversation.records import Stage
 from ..conversation.timing import Timing
 from ..pricing.cost import Cost, format_cost, format_least, format_usd, price_tokens
@@ -65,12 +65,12 @@ def costs_text(costs: Costs) -> str:
     return "\n".join([*lines, _totals_text(costs), *_remarks(costs), elsewhere_text(costs.on())])
 
 
-def elsewhere_bundle(elsewhere: Elsewhere) -> dict[str, Any]:
+def elsewhere_bundle(elsewhere: OtherModelCosts) -> dict[str, Any]:
     """Return the looks of what a session would have cost with other models."""
     return {"text/plain": elsewhere_text(elsewhere), "text/html": section(_elsewhere(elsewhere), title="Costs")}
 
 
-def elsewhere_text(elsewhere: Elsewhere) -> str:
+def elsewhere_text(elsewhere: OtherModelCosts) -> str:
     """Return what a session would have cost elsewhere in words alone."""
     return "\n".join(
         f"this session on {model} would cost {usd}{f' ({remark})' if remark else ''}"
@@ -78,14 +78,14 @@ def elsewhere_text(elsewhere: Elsewhere) -> str:
     )
 
 
-def _elsewhere(elsewhere: Elsewhere) -> str:
+def _elsewhere(elsewhere: OtherModelCosts) -> str:
     rows = [[_unbroken(cell) for cell in row] for row in _elsewhere_rows(elsewhere)]
     return table(("this session on", "would cost", "times", ""), rows) + note(
         "For the same tokens, as often cached; what is billed apart stays as it was."
     )
 
 
-def _elsewhere_rows(elsewhere: Elsewhere) -> Iterable[tuple[str, str, str, str]]:
+def _elsewhere_rows(elsewhere: OtherModelCosts) -> Iterable[tuple[str, str, str, str]]:
     for model, usd in elsewhere.totals_usd.items():
         price, times = find_price(model), elsewhere.times(model)
         if price is None:

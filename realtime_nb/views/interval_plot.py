@@ -34,7 +34,7 @@ _VECTOR_DOTS = 1_500
 _PAGE_INK = "#010203"
 
 
-class Mark(NamedTuple):
+class IntervalMark(NamedTuple):
     """What is known of one group; all but the names may be missing."""
 
     name: str
@@ -54,7 +54,7 @@ class Panel(NamedTuple):
     """One axis."""
 
     label: str
-    marks: Sequence[Mark]
+    marks: Sequence[IntervalMark]
     highest: float | None = None
     """Where the axis ends, where that is known; it begins at 0, or below where there are such values."""
     is_log: bool = False

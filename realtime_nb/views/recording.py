@@ -9,7 +9,7 @@ from typing import Any
 
 from ..conversation.records import Turn
 from ..pricing.cost import format_usd
-from ..recording.diff import Difference, Pair
+from ..recording.diff import Difference, QuestionPair
 from ..recording.exchanges import Exchange
 from ..recording.recording import Recording, Replay
 from . import words
@@ -113,7 +113,7 @@ def difference_bundle(difference: Difference) -> dict[str, Any]:
     return {"text/plain": "\n".join(lines), "text/html": markup}
 
 
-def _row(pair: Pair, budget: AudioBudget) -> list[str]:
+def _row(pair: QuestionPair, budget: AudioBudget) -> list[str]:
     one, other = (side.answer if side else "" for side in (pair.one, pair.other))
     is_new = pair.one is not None and pair.other is not None and bool(one) and bool(other)
     sides = ((pair.one, one, other), (pair.other, other, one))

@@ -18,7 +18,7 @@ import traitlets
 from ..loop import call_soon, io_loop
 from ..protocol.local_events import ClockAligned
 from ..views.html import escape
-from .road import Frame, Message, Road, Shot
+from .road import CameraShot, Frame, Message, Road
 
 # --- The static outputs of a live panel: what is left of it in a saved notebook ---------------------------------------
 
@@ -322,7 +322,7 @@ class BaseWidget(StyledWidget):
     def _on_message(self, message: Message) -> None:
         if isinstance(message, Frame):
             self._on_frame(message)
-        elif isinstance(message, Shot):
+        elif isinstance(message, CameraShot):
             self._on_shot(message)
         elif handler := self._handlers.get(message["kind"]):
             handler(message)
@@ -330,7 +330,7 @@ class BaseWidget(StyledWidget):
     def _on_frame(self, frame: Frame) -> None:
         """Take audio from the page; on the I/O thread."""
 
-    def _on_shot(self, shot: Shot) -> None:
+    def _on_shot(self, shot: CameraShot) -> None:
         """Take a picture from the page; on the I/O thread."""
 
     def _on_hello(self, message: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from ..loop import Pending, call_soon, submit
 from ..media.picture import MAX_SIDE, Picture
 from .base import BaseWidget, static_text
 from .microphone import checked_stream
-from .road import Shot
+from .road import CameraShot
 
 #: Longest side to ask a page for: a picture stays one message on the road.
 _LARGEST_SIDE = 2048
@@ -136,7 +136,7 @@ class Camera(BaseWidget):
         for request, _ in self._wanted.values():
             self._road.send(request, urgent=True)
 
-    def _on_shot(self, shot: Shot) -> None:
+    def _on_shot(self, shot: CameraShot) -> None:
         request, taken = self._wanted.get(shot.key, ({}, None))
         picture = Picture.from_bytes(shot.data, detail=request.get("detail", "auto"))
         self._picture = picture

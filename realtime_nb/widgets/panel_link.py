@@ -19,7 +19,7 @@ from .camera import Camera
 from .desks import CameraDesk, GuideDesk, ToolDesk, TurnDesk
 from .microphone import Capture
 from .road import Frame, Road
-from .rows import Account, Rows, Thumbnails
+from .rows import ConversationFollower, Thumbnails, TranscriptRows
 from .speaker import EchoWatch, Playback
 
 #: The transcript is sent at most ten times a second, however fast deltas come.
@@ -68,7 +68,7 @@ class PanelLink:
         )
         self._guide = GuideDesk(session, road, watch)
         self._thumbnails = Thumbnails(lambda: session.model, self._show_picture)
-        self._rows = Rows(session.conversation, self._thumbnails.of)
+        self._rows = TranscriptRows(session.conversation, self._thumbnails.of)
         self._capture = Capture()
         self._echo = EchoWatch(session, road)
         self._clock = PageClock(road, self._note_clock)
@@ -79,7 +79,7 @@ class PanelLink:
         self._phase = "idle"
         self._message = ""
         self._waiting = ""
-        self._account = Account(session)
+        self._account = ConversationFollower(session)
         self._told: dict[str, Any] = {}
         self._remarks: list[str] = []
         self._held: list[Any] = []

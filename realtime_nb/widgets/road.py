@@ -6,7 +6,7 @@ through jupyter-server-proxy if the kernel is elsewhere. If no socket is possibl
 comm in bundles. The browser chooses, and its ``hello`` says which way it took.
 
 Messages are the same on all three. Controls are JSON objects with a ``kind``, sent as text. Audio is binary, one
-`Frame` a message, and so is a camera's `Shot`; little-endian:
+`Frame` a message, and so is a camera's `CameraShot`; little-endian:
 
 ====== ==== ===========================================================================
 offset type meaning
@@ -104,7 +104,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class CameraShot:
     """A picture on its way from the page."""
 
     data: bytes
@@ -114,7 +114,7 @@ class Shot:
     time_ms: float = 0.0
 
     @classmethod
-    def decode(cls, data: bytes) -> Shot:
+    def decode(cls, data: bytes) -> CameraShot:
         """Read a picture's message; raise `RemoteProtocolError` if it is too short for one."""
         if len(data) <= _HEADER.size:
             raise RemoteProtocolError(f"{len(data)} bytes are no picture")
@@ -123,7 +123,7 @@ class Shot:
 
 
 #: Messages from a page.
-Message = Frame | Shot | dict[str, Any]
+Message = Frame | CameraShot | dict[str, Any]
 
 
 def encode_message(message: Frame | dict[str, Any]) -> str | bytes:
@@ -134,7 +134,7 @@ def encode_message(message: Frame | dict[str, Any]) -> str | bytes:
 def decode_message(data: str | bytes) -> Message:
     """Read a message; raise `RemoteProtocolError` if it is neither a frame, a picture nor a control."""
     if isinstance(data, bytes) and data[:1] == bytes([FROM_CAMERA]):
-        return Shot.decode(data)
+        return CameraShot.decode(data)
     if isinstance(data, bytes):
         return Frame.decode(data)
     try:
@@ -219,8 +219,8 @@ class RoadServer:
 class Road:
     """One widget's channel to its page.
 
-    `on_message`: called on the I/O thread with each `Frame`, `Shot` or control from the page. The page's ``hello``
-    comes first, again after each reload, when `kind` already names the road; ``gone`` is the road's own word for a lost
+    `on_message`: called on the I/O thread with each `Frame`, `CameraShot` or control from the page. The page's
+    ``hello`` comes first, again after each reload, when `kind` already names the road; ``gone`` is the road's own word for a lost
     page.
     `on_error`: called with what `on_message` raised, or with the `RemoteProtocolError` of a message that was none.
     `send_comm`: ``send_comm(content, buffers)`` puts a bundle on the widget comm; called on the I/O thread.

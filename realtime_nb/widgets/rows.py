@@ -21,7 +21,7 @@ from ..views import words
 # --- A session's usage, for its page ----------------------------------------------------------------------------------
 
 
-class Account:
+class ConversationFollower:
     """Follows one session."""
 
     def __init__(self, session: Any):
@@ -161,7 +161,7 @@ def row_of(
     }
 
 
-class Rows:
+class TranscriptRows:
     """Tracks what a page knows of a conversation, and what is new: turns, and changes of direction.
 
     The work for an event does not grow with the number of turns. Runs where the conversation is built.

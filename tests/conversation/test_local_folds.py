@@ -22,7 +22,7 @@ def test_a_turns_last_speech_is_followed_into_the_reply():
 
 
 @pytest.mark.parametrize("place", range(len(ANSWER) + 1))
-def test_the_passage_may_be_told_at_any_time(place):
+def test_frame_times_may_be_told_at_any_time(place):
     [reply] = folded(*TURN, *ANSWER[:place], PASSED, *ANSWER[place:]).replies
     assert (reply.timing.captured_ms, reply.timing.written_ms) == (-30, 1)
 
@@ -33,7 +33,7 @@ def test_speech_ends_within_its_frame():
     assert reply.timing.spoken_ms == 120 - 40 - 150
 
 
-def test_a_passage_that_no_page_began_has_only_its_end():
+def test_a_frame_that_no_page_began_has_only_its_end():
     passed = FramePassed(item_id="U", captured_ms=None, arrived_ms=None, sent_ms=150.0, written_ms=151.0)
     [reply] = folded(*TURN, CLOCK, passed, *ANSWER).replies
     assert reply.timing.spoken_ms is reply.timing.captured_ms is reply.timing.arrived_ms is reply.timing.clock is None

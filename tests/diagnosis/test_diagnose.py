@@ -3,7 +3,7 @@ from dataclasses import replace
 from healthy import HEALTHY, broken
 
 from realtime_nb.diagnosis.diagnose import diagnose
-from realtime_nb.diagnosis.probes import Facts
+from realtime_nb.diagnosis.probes import DoctorFacts
 
 
 def test_a_healthy_set_up_has_lines_that_are_all_ok_and_nothing_to_do():
@@ -17,7 +17,7 @@ def test_a_healthy_set_up_has_lines_that_are_all_ok_and_nothing_to_do():
 
 
 def test_what_is_not_known_makes_no_line():
-    checkup = diagnose(Facts())
+    checkup = diagnose(DoctorFacts())
     assert checkup.checks == () and checkup.ok
     assert "the page has not answered" in checkup.unchecked[0]
 

@@ -4,7 +4,7 @@ from importlib import metadata
 import pytest
 
 from realtime_nb.diagnosis import probes as machine
-from realtime_nb.diagnosis.probes import Unmet
+from realtime_nb.diagnosis.probes import UnmetRequirement
 
 
 def test_this_environment_meets_what_is_declared():
@@ -24,7 +24,7 @@ def test_what_is_missing_or_too_old_is_named_as_pip_would_read_it(monkeypatch):
     ]
     monkeypatch.setattr(metadata, "requires", lambda name: declared)
     unmet = machine.look_around().unmet
-    assert unmet == (Unmet("numpy>=999", metadata.version("numpy")), Unmet("no-such-thing>=1"))
+    assert unmet == (UnmetRequirement("numpy>=999", metadata.version("numpy")), UnmetRequirement("no-such-thing>=1"))
 
 
 def test_a_folder_that_was_never_installed_declares_nothing(monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 
 from realtime_nb.errors import MissingExtra, SettingsError
 from realtime_nb.experiments import Dataset, Results
-from realtime_nb.experiments.cell import Outcome
+from realtime_nb.experiments.cell import CellOutcome
 from realtime_nb.experiments.example import defused, restored
 from realtime_nb.experiments.folder import RunFolder, read_run, read_stopped
 from realtime_nb.files import seal
@@ -34,7 +34,7 @@ def read_rows(path):
 
 def outcome(cell_id, **row):
     row = {"cell_id": cell_id, "system": "one", "status": "completed", "cost_usd": 0.5} | row
-    return Outcome(row=row, files={f"audio/{cell_id}/input.wav": b"RIFF"})
+    return CellOutcome(row=row, files={f"audio/{cell_id}/input.wav": b"RIFF"})
 
 
 def opened(path, *, resume=False, table="csv", **changes):
@@ -186,7 +186,7 @@ def check(path, about, before, damage):
     folder = opened(path, resume=True, **about)
     assert {row["cell_id"] for row in folder.rows} == known.keys() - lost, damage
     for cell_id in lost:
-        folder.add(Outcome(row=known[cell_id], files={}))
+        folder.add(CellOutcome(row=known[cell_id], files={}))
     folder.finish("")
     again = Results.load(path)
     assert again.rows == before.rows and again.missing == 0, damage
@@ -232,7 +232,7 @@ def test_a_file_that_was_cut_off_costs_what_is_gone(tmp_path, original, name):
         folder = opened(damaged, resume=True, **about)
         for row in before.rows:
             if row["cell_id"] not in {each["cell_id"] for each in folder.rows}:
-                folder.add(Outcome(row=row, files={}))
+                folder.add(CellOutcome(row=row, files={}))
         folder.finish("")
         assert Results.load(damaged).rows == before.rows
 

@@ -5,7 +5,7 @@ import pytest
 
 from realtime_nb.errors import SettingsError
 from realtime_nb.experiments import Results
-from realtime_nb.experiments.cell import Outcome
+from realtime_nb.experiments.cell import CellOutcome
 from realtime_nb.experiments.folder import RunFolder
 from realtime_nb.speech.statistics import paired_difference
 
@@ -24,7 +24,7 @@ def results(path, values, *, repeats=1, extra=()):
     about = {"seed": 0, "systems": [], "cells": [row["cell_id"] for row in rows], "examples": {}, "conditions": {}}
     folder = RunFolder(path, about, resume=False)
     for row in reversed(rows):
-        folder.add(Outcome(row=row, files={}))
+        folder.add(CellOutcome(row=row, files={}))
     folder.finish("")
     return Results.load(path)
 

@@ -3,7 +3,7 @@
 import base64
 
 from realtime_nb.experiments import Results
-from realtime_nb.experiments.cell import Outcome
+from realtime_nb.experiments.cell import CellOutcome
 from realtime_nb.experiments.folder import RunFolder
 
 
@@ -26,7 +26,7 @@ def results(path, *, latency_ms=500.0, failed=7):
             row |= {"status": "completed", "error_message": "", "cost_usd": 0.001, "wer": 0.1, "grade_polite": 1.0}
             row |= {"tool_call_correctness": 1, "tool_call_arg_correctness": n % 2}
             row |= {"latency_first_audible_ms": latency_ms and latency_ms + n}
-        folder.add(Outcome(row=row, files={}))
+        folder.add(CellOutcome(row=row, files={}))
     folder.finish("max_usd=1: $0.9000 are spent")
     return Results.load(path)
 

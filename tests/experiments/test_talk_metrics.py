@@ -11,7 +11,7 @@ from realtime_nb.experiments import Scenario, UserTurn
 from realtime_nb.experiments.metrics import grade_talk, measure_talk
 from realtime_nb.experiments.talk import Talk, TalkTurn
 from realtime_nb.media.clip import AudioClip
-from realtime_nb.sessions.listener import Sounding
+from realtime_nb.sessions.listener import PlayedItem
 
 
 def reply(text, *calls):
@@ -26,7 +26,7 @@ def said(turn, *replies, start_ms=0.0, **more):
 
 
 def sounding(stopped_ms):
-    return Sounding("said", 0.0, 5_000.0, audible_ms=0.0, stopped_ms=stopped_ms)
+    return PlayedItem("said", 0.0, 5_000.0, audible_ms=0.0, stopped_ms=stopped_ms)
 
 
 def measured(*exchanges, **options):

@@ -1,6 +1,6 @@
 from realtime_nb.local import api_errors
 from realtime_nb.local.api_errors import ApiError
-from realtime_nb.protocol.settings import Problem
+from realtime_nb.protocol.settings import SettingsProblem
 
 
 def test_an_error_as_an_event_and_over_http():
@@ -14,10 +14,10 @@ def test_an_error_as_an_event_and_over_http():
 
 def test_problems_of_settings_in_the_api_s_words():
     cases = {
-        "Unknown parameter: 'session.a.b'.": Problem("unknown_parameter", "a.b", ""),
-        "Missing required parameter: 'session.a'.": Problem("missing_required_parameter", "a", ""),
-        "Invalid value for 'session.a': too large.": Problem("invalid_value", "a", "too large"),
-        "Invalid value for 'session': no object.": Problem("invalid_value", "", "no object."),
+        "Unknown parameter: 'session.a.b'.": SettingsProblem("unknown_parameter", "a.b", ""),
+        "Missing required parameter: 'session.a'.": SettingsProblem("missing_required_parameter", "a", ""),
+        "Invalid value for 'session.a': too large.": SettingsProblem("invalid_value", "a", "too large"),
+        "Invalid value for 'session': no object.": SettingsProblem("invalid_value", "", "no object."),
     }
     for text, problem in cases.items():
         error = api_errors.of_problem(problem, "session")

@@ -3,17 +3,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from realtime_nb.recording.files import Line, Reference, Row, gather
+from realtime_nb.recording.files import EventRow, Line, Reference, gather
 
 
 def frame(number, samples=480, **fields):
     audio = Reference(track="user", start_sample=480 * number, samples=samples)
-    event = Row(type="input_audio_buffer.append", event_id=fields.pop("event_id", None))
+    event = EventRow(type="input_audio_buffer.append", event_id=fields.pop("event_id", None))
     return Line(elapsed_ms=20.0 * number, direction="sent", event=event, audio={"/audio": audio}, **fields)
 
 
 def other(number):
-    return Line(elapsed_ms=20.0 * number, direction="received", event=Row(type="response.created"))
+    return Line(elapsed_ms=20.0 * number, direction="received", event=EventRow(type="response.created"))
 
 
 def shapes(lines):

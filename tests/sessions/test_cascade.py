@@ -11,7 +11,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI
 import realtime_nb as rt
 from realtime_nb.errors import ConnectionLost, ServerError
 from realtime_nb.sessions.cascade import CascadeSession
-from realtime_nb.sessions.stages import CallDelta, Took
+from realtime_nb.sessions.stages import CallDelta, StepUsage
 from realtime_nb.views import mimebundle
 
 
@@ -35,7 +35,7 @@ class Writer:
                     raise self.error
                 await asyncio.wait_for(self.more.wait(), 20)
             yield f"{word} "
-        yield Took({"input_token_details": {"text_tokens": 3}, "output_token_details": {"text_tokens": 5}})
+        yield StepUsage({"input_token_details": {"text_tokens": 3}, "output_token_details": {"text_tokens": 5}})
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_pieces_that_split_a_sample_are_put_together(cascade):
         async def speak(self, text):
             for piece in (b"\x01", b"\x02\x03", b"\x04\x05\x06"):
                 yield piece
-            yield Took({"type": "characters", "characters": len(text)})
+            yield StepUsage({"type": "characters", "characters": len(text)})
 
     reply = cascade(text_model=Writer("Yes."), speaker=Odd()).ask("?").result(30)
     assert reply.audio.to_pcm16() == b"\x01\x02\x03\x04\x05\x06"
@@ -227,7 +227,7 @@ def test_what_was_odd_in_a_step_stands_in_the_remarks(cascade, tmp_path):
 
         async def answer(self, messages, **options):
             yield "Yes."
-            yield Took({}, "The usage was odd: 7")
+            yield StepUsage({}, "The usage was odd: 7")
 
     session = cascade(text_model=Odd())
     assert session.ask("?").result(30).stages["text"].remark == "The usage was odd: 7"

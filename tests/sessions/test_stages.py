@@ -10,7 +10,7 @@ from realtime_nb.protocol.local_events import Word
 from realtime_nb.sessions.api import Api
 from realtime_nb.sessions.backend import Backend
 from realtime_nb.sessions.realtime import RealtimeSession
-from realtime_nb.sessions.stages import ApiSpeaker, ApiTextModel, ApiTranscriber, RealtimeSpeaker, Took
+from realtime_nb.sessions.stages import ApiSpeaker, ApiTextModel, ApiTranscriber, RealtimeSpeaker, StepUsage
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_other_words_than_written_are_remarked(backend):
     session = RealtimeSession(backend=backend, transcription=None, turn_detection=None)
     speaker = RealtimeSpeaker(lambda: _Disobedient(session), "gpt-realtime-2.1-mini")
     *_, took = collect(speaker.speak("Good morning."))
-    assert isinstance(took, Took) and "other words were spoken" in took.remark
+    assert isinstance(took, StepUsage) and "other words were spoken" in took.remark
     submit(speaker.close()).result(10)
 
 

@@ -5,10 +5,10 @@ from realtime_nb.conversation.conversation import Conversation
 from realtime_nb.errors import LocalProtocolError
 from realtime_nb.protocol import events as ev
 from realtime_nb.protocol.local_events import TurnEdited
-from realtime_nb.sessions.editing import TurnControl
+from realtime_nb.sessions.editing import TurnEditing
 
 
-class Control(TurnControl):
+class Control(TurnEditing):
     """Says what it is to do."""
 
     def __init__(self, *events):

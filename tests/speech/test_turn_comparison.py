@@ -4,7 +4,7 @@ import pytest
 from realtime_nb.errors import SettingsError
 from realtime_nb.media.clip import AudioClip
 from realtime_nb.media.turn_cuts import FoundTurn, SpokenTurn, match
-from realtime_nb.speech.turn_detection import Listened, TurnDetectionComparison
+from realtime_nb.speech.turn_detection import DetectedTurns, TurnDetectionComparison
 from realtime_nb.views import mimebundle
 from realtime_nb.views.turn_comparison import _figure
 
@@ -22,7 +22,7 @@ def listened(name, silences, *, pause_ms=700.0, seconds=4.0, at_ms=1000.0):
             for start, end in zip(starts, ends, strict=True)
         ]
         cuts[setting] = match([spoken], found)
-    return Listened(name, AudioClip(np.full(round(24_000 * seconds), 0.1)), (spoken,), cuts)
+    return DetectedTurns(name, AudioClip(np.full(round(24_000 * seconds), 0.1)), (spoken,), cuts)
 
 
 SILENCES = {"quick": 300, "usual": 500, "patient": 900}
@@ -50,7 +50,7 @@ def test_false_starts_have_rows_but_no_turn():
     false_start = FoundTurn(3500.0, 3900.0, 3800.0, 3900.0)
     sound = found.sounds[0]
     cuts = {**sound.cuts, "quick": match(sound.spoken, [*sound.cuts["quick"][0].found, false_start])}
-    found.sounds[0] = Listened(sound.name, sound.clip, sound.spoken, cuts)
+    found.sounds[0] = DetectedTurns(sound.name, sound.clip, sound.spoken, cuts)
     row = found.frame[found.frame["outcome"] == "false start"]
     assert row["turn"].isna().all() and row["setting"].tolist() == ["quick"]
     summary = found.summary().set_index("setting")
@@ -97,7 +97,7 @@ def test_the_picture_has_wave_turns_and_curve():
 def test_what_was_answered_then_has_a_row_of_its_own():
     found = comparison()
     sound = found.sounds[0]
-    found.sounds[0] = Listened(sound.name, sound.clip, sound.spoken, sound.cuts, ((3200.0, 3900.0),))
+    found.sounds[0] = DetectedTurns(sound.name, sound.clip, sound.spoken, sound.cuts, ((3200.0, 3900.0),))
     rows = _figure(found, [None] * 3).axes[1]
     assert [label.get_text() for label in rows.get_yticklabels()][:2] == ["answers then", "speech"]
     assert rows.get_ylim() == (3.6, -1.6)

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from realtime_nb.views.interval_plot import Mark, Panel, draw, to_bytes, to_inline_svg
+from realtime_nb.views.interval_plot import IntervalMark, Panel, draw, to_bytes, to_inline_svg
 from realtime_nb.views.plots import compact
 
 PANELS = [
     Panel(
         "first sound, ms",
         [
-            Mark("quick", "clean", 200.0, 150.0, 260.0, 400.0, [150.0, 200.0, 400.0]),
-            Mark("quick", "noise", 300.0, 250.0, 360.0),
-            Mark("slow", "clean", 900.0, 800.0, 1000.0),
-            Mark("slow", "noise", None, None, None),
+            IntervalMark("quick", "clean", 200.0, 150.0, 260.0, 400.0, [150.0, 200.0, 400.0]),
+            IntervalMark("quick", "noise", 300.0, 250.0, 360.0),
+            IntervalMark("slow", "clean", 900.0, 800.0, 1000.0),
+            IntervalMark("slow", "noise", None, None, None),
         ],
     )
 ]
@@ -55,12 +55,12 @@ def test_an_interval_is_a_line_from_end_to_end_a_tail_is_a_tick_and_a_dot_is_a_v
 def test_what_was_not_measured_says_so_and_has_no_place_on_the_axis():
     [axes] = draw(PANELS).axes
     assert [text.get_text() for text in axes.texts] == ["not measured"]
-    nothing = draw([Panel("ms", [Mark("a", "", None, None, None)])])
+    nothing = draw([Panel("ms", [IntervalMark("a", "", None, None, None)])])
     assert to_bytes(nothing, "png", dpi=50).startswith(b"\x89PNG") and not nothing.legends
 
 
 def test_panels_that_do_not_fit_beside_each_other_go_below():
-    panels = [Panel(f"measure {n}", [Mark("a", "", 0.5, 0.4, 0.6)], 1.0) for n in range(4)]
+    panels = [Panel(f"measure {n}", [IntervalMark("a", "", 0.5, 0.4, 0.6)], 1.0) for n in range(4)]
     wide, narrow = draw(panels), draw(panels, width_mm=89)
     assert wide.get_figwidth() == pytest.approx(183 / 25.4)
     assert wide.get_figheight() < narrow.get_figheight() / 1.5
@@ -68,7 +68,7 @@ def test_panels_that_do_not_fit_beside_each_other_go_below():
 
 
 def test_the_colours_of_the_first_series_differ_in_grey():
-    figure = draw([Panel("ms", [Mark("a", str(n), float(n), None, None) for n in range(3)])])
+    figure = draw([Panel("ms", [IntervalMark("a", str(n), float(n), None, None) for n in range(3)])])
     colours = [line.get_color() for line in drawn_lines(figure) if line.get_marker() in "os^"]
     grey = sorted(np.dot(matplotlib.colors.to_rgb(colour), (0.2126, 0.7152, 0.0722)) for colour in colours)
     assert np.diff(grey).min() > 0.07
@@ -92,7 +92,7 @@ def test_on_paper_the_ground_is_white_whatever_the_readers_style():
 
 def test_an_svg_for_a_page_takes_its_ink_and_lets_no_name_through_as_markup():
     name = '"><script>alert(1)</script> $x$ --> 日本語'
-    svg = to_inline_svg(draw([Panel(name, [Mark(name, name, 1.0, 0.5, 2.0)])], ink=""), name)
+    svg = to_inline_svg(draw([Panel(name, [IntervalMark(name, name, 1.0, 0.5, 2.0)])], ink=""), name)
     root = ElementTree.fromstring(svg)
     assert root.get("aria-label") == name and root.get("role") == "img"
     assert {element.tag.split("}")[-1] for element in root.iter() if isinstance(element.tag, str)}.isdisjoint(
@@ -103,5 +103,5 @@ def test_an_svg_for_a_page_takes_its_ink_and_lets_no_name_through_as_markup():
 
 
 def test_very_many_dots_are_a_picture_inside_the_drawing():
-    many = draw([Panel("ms", [Mark("a", "", 0.5, 0.4, 0.6, None, list(np.linspace(0, 1, 20_000)))])])
+    many = draw([Panel("ms", [IntervalMark("a", "", 0.5, 0.4, 0.6, None, list(np.linspace(0, 1, 20_000)))])])
     assert len(to_bytes(many, "svg", dpi=100)) < 300_000

@@ -5,7 +5,7 @@ from realtime_nb.pricing.usage import Usage
 from realtime_nb.protocol import events as ev
 from realtime_nb.protocol.items import Response
 from realtime_nb.sessions.budget import SessionBounds, bounds
-from realtime_nb.widgets.rows import Account
+from realtime_nb.widgets.rows import ConversationFollower
 
 
 class Talk:
@@ -28,7 +28,7 @@ def kernel():
 def test_what_is_spent_is_told_with_and_without_a_bound():
     talk = Talk()
     talk.bounds._spent_usd = 0.25
-    assert Account(talk).message() == {
+    assert ConversationFollower(talk).message() == {
         "kind": "account",
         "spent": "$0.2500",
         "spent_share": None,
@@ -37,7 +37,7 @@ def test_what_is_spent_is_told_with_and_without_a_bound():
         "cached": "",
     }
     talk.bounds.max_usd, talk.bounds.max_minutes = 0.5, 10
-    told = Account(talk).message()
+    told = ConversationFollower(talk).message()
     assert (told["spent"], told["spent_share"], told["max_minutes"]) == ("$0.2500 of $0.5000", 0.5, 10)
 
 
@@ -47,16 +47,16 @@ def test_the_fuller_of_the_sessions_and_the_kernels_bound_is_told(kernel):
     kernel.opened(other)
     other._spent_usd = 9.0
     kernel.max_usd = 10.0
-    assert Account(talk).message()["spent"] == "$9.00 of $10.00 in all sessions"
+    assert ConversationFollower(talk).message()["spent"] == "$9.00 of $10.00 in all sessions"
     talk.bounds._spent_usd = 0.95
-    assert Account(talk).message()["spent"] == "$0.9500 of $1.00"
+    assert ConversationFollower(talk).message()["spent"] == "$0.9500 of $1.00"
     kernel.closed(other)
 
 
 def test_the_cached_share_is_that_of_all_answers():
     talk = Talk()
     talk.replies = [Reply("a", usage=Usage(text_in=100), done=True)]
-    account = Account(talk)
+    account = ConversationFollower(talk)
     talk.replies.append(Reply("b", usage=Usage(text_in=300, text_cached=288), done=True))
     for _ in range(2):  # Some servers say it twice.
         account.on_event(ev.ResponseDone(response=Response(id="b")))

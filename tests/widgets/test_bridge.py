@@ -12,7 +12,15 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from realtime_nb.errors import RemoteProtocolError
 from realtime_nb.loop import submit
-from realtime_nb.widgets.road import FOR_SPEAKER, FROM_MICROPHONE, Frame, Road, Shot, decode_message, encode_message
+from realtime_nb.widgets.road import (
+    FOR_SPEAKER,
+    FROM_MICROPHONE,
+    CameraShot,
+    Frame,
+    Road,
+    decode_message,
+    encode_message,
+)
 
 ORIGIN = "http://localhost:8888"
 FRAME = Frame(b"\x01\x02\x03\x04", 48_000, key=7, seq=3, time_ms=12.5, kind=FROM_MICROPHONE)
@@ -292,6 +300,6 @@ def test_the_token_is_in_no_repr(road):
 
 def test_a_picture_is_told_from_sound_by_its_first_byte():
     header = struct.pack("<BBHIIId", 3, 0, 0, 7, 0, 9, 1.5)
-    assert decode_message(header + b"odd") == Shot(b"odd", key=9, seq=7, time_ms=1.5)
+    assert decode_message(header + b"odd") == CameraShot(b"odd", key=9, seq=7, time_ms=1.5)
     with pytest.raises(RemoteProtocolError, match="24 bytes are no picture"):
         decode_message(header)

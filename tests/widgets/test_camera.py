@@ -5,7 +5,7 @@ from realtime_nb.errors import PictureError
 from realtime_nb.loop import submit
 from realtime_nb.media.picture import Picture
 from realtime_nb.widgets.camera import Camera
-from realtime_nb.widgets.road import Shot
+from realtime_nb.widgets.road import CameraShot
 
 JPEG = Picture.of(np.random.default_rng(1).integers(0, 256, (400, 600, 3), np.uint8)).data
 
@@ -37,9 +37,9 @@ def wanted(camera):
 def test_a_snapshot_is_the_picture_that_answers_it(camera):
     first, second = camera.snapshot(), camera.snapshot(detail="low")
     keys = wanted(camera)
-    arrive(camera, Shot(JPEG, keys[1]))
+    arrive(camera, CameraShot(JPEG, keys[1]))
     assert second.result(30).detail == "low" and not first.done()
-    arrive(camera, Shot(JPEG, keys[0]))
+    arrive(camera, CameraShot(JPEG, keys[0]))
     picture = first.result(30)
     assert (picture.width, picture.height, picture.data) == (600, 400, JPEG)
     assert camera.picture is picture and wanted(camera) == []
@@ -54,7 +54,7 @@ def test_the_browsers_words_are_the_error(camera):
 
 
 def test_a_picture_that_the_person_takes_is_kept(camera):
-    arrive(camera, Shot(JPEG, 0))
+    arrive(camera, CameraShot(JPEG, 0))
     assert camera.picture.data == JPEG
 
 

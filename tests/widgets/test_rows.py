@@ -24,7 +24,7 @@ from realtime_nb.protocol.local_events import (
     TurnEdited,
     WordsTimed,
 )
-from realtime_nb.widgets.rows import Rows, row_of, spliced
+from realtime_nb.widgets.rows import TranscriptRows, row_of, spliced
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_news_are_what_has_changed_and_where_it_stands():
     conversation = Conversation()
     first = [wire.session_created(), *wire.text_turn("U"), *wire.text_answer()]
     second = wire.text_turn("U2", "And now?", "A")
-    rows = Rows(conversation, lambda turn: [])
+    rows = TranscriptRows(conversation, lambda turn: [])
     for text in wire.texts(first):
         conversation.apply(ev.decode_server(text), 0.0)
     told = rows.news()
@@ -191,7 +191,7 @@ def lines_run(call):
 def test_the_work_for_an_exchange_does_not_grow_with_the_turns_before_it():
     conversation = Conversation()
     conversation.apply(ev.decode_server(wire.texts([wire.session_created()])[0]), 0.0)
-    rows = Rows(conversation, lambda turn: [])
+    rows = TranscriptRows(conversation, lambda turn: [])
 
     def exchange(number):
         user, answer, previous = f"U{number}", f"A{number}", f"A{number - 1}" if number else None
