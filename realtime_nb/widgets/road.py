@@ -220,8 +220,8 @@ class Road:
     """One widget's channel to its page.
 
     `on_message`: called on the I/O thread with each `Frame`, `CameraShot` or control from the page. The page's
-    ``hello`` comes first, again after each reload, when `kind` already names the road; ``gone`` is the road's own word for a lost
-    page.
+    ``hello`` comes first, again after each reload, when `kind` already names the road; ``gone`` is the road's own
+    word for a lost page.
     `on_error`: called with what `on_message` raised, or with the `RemoteProtocolError` of a message that was none.
     `send_comm`: ``send_comm(content, buffers)`` puts a bundle on the widget comm; called on the I/O thread.
 
