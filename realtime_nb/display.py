@@ -1,35 +1,164 @@
-"""The base class of everything that a notebook can show.
-
-Records live on the lower floors and know nothing of pictures; the package passes in the function that draws them.
+"""How records and long work are shown, and which text is safe to print.
 
 Floor 0.
 """
 
 from __future__ import annotations
 
+import re
+import sys
+import time
 from collections.abc import Callable
-from typing import Any
+from types import TracebackType
+from typing import Any, TextIO
+
+# --- Text: that of models, servers and files may hold commands for the terminal ---------------------------------------
+
+#: All controls but tab and line feed, marks that change the direction of writing, other line ends, and halves of UTF-16
+#: pairs, which no terminal's encoding has.
+_CONTROLS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]"
+
+
+def printable(text: str) -> str:
+    r"""Return a text that is safe for a terminal: control characters are escaped as in JSON, ``\u001b``.
+
+    Data keeps the original text, e.g. in ``reply.transcript``.
+    """
+    return re.sub(_CONTROLS, lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
+
+
+def say(text: str, *, file: TextIO | None = None) -> None:
+    """Print a text and flush; to standard output by default."""
+    print(printable(text), file=file or sys.stdout, flush=True)
+
+
+# --- Records ----------------------------------------------------------------------------------------------------------
 
 
 class Record:
-    """Something that a notebook shows as static text, HTML and pictures."""
+    """Something that a notebook shows as static text, HTML and pictures.
+
+    Records are on the lower floors and cannot import what draws them: the package passes that to `show_by`.
+    """
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from .progress import Progress
-
         # The first picture loads librosa, and an hour's conversation holds many players.
         with Progress(f"draw {type(self).__name__}"):
-            return _looks(self)
+            return _draw(self)
 
 
-def _unseen(record: Any) -> dict[str, Any]:
-    raise RuntimeError("nobody has said how records look: import realtime_nb")
+_draw: Callable[[Any], dict[str, Any]]
 
 
-_looks: Callable[[Any], dict[str, Any]] = _unseen
-
-
-def show_by(looks: Callable[[Any], dict[str, Any]]) -> None:
+def show_by(draw: Callable[[Any], dict[str, Any]]) -> None:
     """Set the function that turns a record into its MIME bundle; the package calls this at import."""
-    global _looks
-    _looks = looks
+    global _draw
+    _draw = draw
+
+
+# --- Long work --------------------------------------------------------------------------------------------------------
+
+#: Shorter work needs no bar.
+DELAY_S = 3.0
+_EVERY_S = 0.5
+#: How long to wait for the bar to go, e.g. when the terminal's output is paused.
+_GONE_WITHIN_S = 1.0
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}]"
+_NO_BAR = "{desc} [{elapsed}]"
+
+
+class Progress:
+    """A bar of text that comes when the work has taken a few seconds, and goes when it is over.
+
+    Its own thread draws it, so the I/O thread never waits for a terminal. Without a notebook or a terminal there is no
+    bar.
+
+    Parameters
+    ----------
+    what : str
+        Name of the work, e.g. ``"compare"``.
+    total : float, optional
+        How many steps there are; `None` if not known.
+    unit : str, optional
+        What the steps are, e.g. ``"answers"``.
+
+    Examples
+    --------
+    >>> with Progress("compare", 2, "answers") as progress:
+    ...     progress.add()
+    ...     progress.add()
+    """
+
+    def __init__(self, what: str, total: float | None = None, unit: str = ""):
+        # Loaded here: `import realtime_nb` loads this module, and these take a quarter of its time.
+        import contextvars
+        import threading
+
+        self._what, self._total, self._unit = printable(what), total, unit
+        self._done = 0.0
+        self._began_s = time.monotonic()
+        self._over = threading.Event()
+        self._stream = _stream()
+        # The context tells a notebook below which cell to print.
+        work = (contextvars.copy_context().run, self._show)
+        self._thread = threading.Thread(target=work[0], args=work[1:], name="realtime_nb-progress", daemon=True)
+
+    def add(self, steps: float = 1.0) -> None:
+        """Note that steps are done."""
+        self._done += steps
+
+    def __enter__(self) -> Progress:
+        if self._stream is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._stream is not None:
+            self._thread.join(_GONE_WITHIN_S)
+
+    def _show(self) -> None:
+        if self._over.wait(DELAY_S):
+            return
+        import shutil
+
+        from tqdm import tqdm
+
+        form = _NO_BAR if self._total is None else _BAR
+        # In a cell each bar has an output of its own; in a terminal, one goes below the other.
+        place = 0 if isinstance(self._stream, _CellLine) else None
+        columns, lines = shutil.get_terminal_size()  # Some terminals say that they have none of either.
+        total = None if self._total is None else round(self._total)
+        options = {"desc": self._what, "total": total, "unit": self._unit, "bar_format": form, "leave": False}
+        with tqdm(**options, file=self._stream, position=place, ncols=columns, nrows=lines) as bar:
+            bar.start_t -= time.monotonic() - self._began_s
+            while not self._over.wait(_EVERY_S):
+                bar.n = round(self._done if self._total is None else min(self._done, self._total))
+                bar.refresh()
+
+
+class _CellLine:
+    """A file that overwrites one line of a cell's output, and leaves nothing in the notebook."""
+
+    def __init__(self) -> None:
+        from IPython.display import DisplayHandle
+
+        self._handle: Any = DisplayHandle()  # type: ignore[no-untyped-call]
+        self._show: Any = self._handle.display
+        self._text = ""
+
+    def write(self, text: str) -> None:
+        self._text = text.replace("\r", "").rstrip()
+
+    def flush(self) -> None:
+        self._show({"text/plain": self._text}, raw=True)
+        self._show = self._handle.update
+
+
+def _stream() -> Any:
+    """Return where a bar may be drawn: a cell's output, or a terminal."""
+    if getattr(sys.stdout, "parent_header", None) is not None and "ipykernel" in sys.modules:
+        return _CellLine()
+    return sys.stderr if sys.stderr is not None and sys.stderr.isatty() else None

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .terminal import printable
+from .display import printable
 
 
 class RealtimeError(Exception):

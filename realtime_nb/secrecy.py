@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
-from .terminal import printable
+from .display import printable
 
 #: What stands in place of a secret.
 HIDDEN = "[hidden]"

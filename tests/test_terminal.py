@@ -10,10 +10,9 @@ from scripted_server import refusal, scripted
 
 import realtime_nb as rt
 from realtime_nb.cli import main as cli
+from realtime_nb.display import Progress, printable
 from realtime_nb.experiments.executor import RunProgress
-from realtime_nb.progress import Progress
 from realtime_nb.speech.comparison import ComparisonCell
-from realtime_nb.terminal import printable
 
 WAIT_S = 60
 NASTY = {

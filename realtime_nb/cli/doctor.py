@@ -7,7 +7,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from ..terminal import say
+from ..display import say
 
 if TYPE_CHECKING:
     from ..diagnosis.checkup import Check, Checkup

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..display import say
 from ..errors import AudioError, MissingExtra, MissingKey, RealtimeError, RecordingError, SettingsError
-from ..terminal import say
 from ..texts import read_text
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..display import say
 from ..errors import MissingExtra
-from ..terminal import say
 
 #: What is opened first.
 FIRST = "00_start_here.ipynb"

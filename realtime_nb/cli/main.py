@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..display import say
 from ..secrecy import bare_address
-from ..terminal import say
 from . import doctor as cli_doctor
 from . import eval as cli_eval
 from . import lab as cli_lab

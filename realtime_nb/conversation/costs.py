@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..display import Record
+from ..display import Record, printable
 from ..pricing.cost import Cost, cost_of, format_least, format_usd, is_free, metered_cost, price_tokens
 from ..pricing.prices import find_price
 from ..pricing.usage import BILLED, Usage
-from ..terminal import printable
 from .records import Reply, Turn
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ..display import Record
+from ..display import Record, printable
 from ..errors import PictureError
 from ..media import clip as audio
 from ..media import g711
@@ -19,7 +19,6 @@ from ..pricing.usage import Usage, add_usages, read_usage
 from ..protocol.formats import base_of, bytes_per_ms, rate_of, sample_bytes
 from ..protocol.items import ErrorDetail, Item, Response
 from ..protocol.local_events import FramePassed, SessionRenewed, Word
-from ..terminal import printable
 from . import heard, timing
 from .timing import Timing
 

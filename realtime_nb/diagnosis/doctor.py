@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..display import printable
 from ..loop import Pending, submit
 from ..secrecy import Secret, masked
 from ..sessions.backend import Backend
-from ..terminal import printable
 from .checkup import Check, Checkup
 from .diagnose import diagnose
 from .probes import DoctorFacts, ask_http, ask_local, ask_realtime, find_server, look_around, running_kernel, try_parts

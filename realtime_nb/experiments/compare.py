@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..display import printable
 from ..speech.statistics import RESAMPLES
-from ..terminal import printable
 from .answers import Answers
 from .plots import Drawing
 from .provenance import SystemDescription, made_with

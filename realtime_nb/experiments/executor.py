@@ -19,10 +19,10 @@ from concurrent.futures import (
 from contextlib import suppress
 from typing import Any
 
+from ..display import printable
 from ..errors import SettingsError
 from ..pricing.cost import format_usd
 from ..secrecy import Secrets
-from ..terminal import printable
 from .cell import CellOutcome, CellWork, Factory, lost_cell, run_cell
 from .folder import RunFolder
 from .forecast import Forecast

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..display import printable
 from ..errors import SettingsError
 from ..speech.statistics import RESAMPLES
-from ..terminal import printable
 from .statistics import (
     Interval,
     Row,

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..display import printable
 from ..errors import AudioError, SettingsError
 from ..media.clip import AudioClip
 from ..pricing.cost import format_usd
-from ..terminal import printable
 from ..views import words
 from ..views.budget import AudioBudget
 from ..views.html import (

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply
+from ..display import printable
 from ..errors import SettingsError
 from ..files import make_folder, write_private, write_whole
 from ..pricing.cost import format_usd
 from ..recording.recording import Recording
-from ..terminal import printable
 from .answers import Answers
 from .cell import CellOutcome
 from .compare import RunComparison

@@ -6,8 +6,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from ..display import Progress
 from ..errors import ConnectionLost, ServerError
-from ..progress import Progress
 from .stopping import wait_unless_stopped
 
 #: How long to wait before a question is asked again, in seconds: doubled each time; and at most, whatever is asked for.

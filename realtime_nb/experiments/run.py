@@ -15,10 +15,10 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
+from ..display import printable
 from ..errors import SettingsError
 from ..sessions.rate_limit import Limiter
 from ..sessions.session import Session
-from ..terminal import printable
 from .cell import CellWork, Factory
 from .conditions import Condition, Pipeline, describe, named_pipelines
 from .dataset import Dataset

@@ -12,10 +12,10 @@ import threading
 from typing import IO
 from urllib.parse import quote
 
+from ..display import Progress
 from ..errors import ConnectionLost, MissingExtra, RemoteProtocolError, SettingsError
 from ..loop import submit
 from ..media.clip import AudioClip
-from ..progress import Progress
 from ..protocol.parts import LocalParts
 from ..secrecy import Secret, without_keys
 

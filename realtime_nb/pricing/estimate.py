@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..display import Record
+from ..display import Record, printable
 from ..errors import SettingsError
-from ..terminal import printable
 from .cost import cost_of, format_usd
 from .prices import find_price
 from .usage import Usage

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..conversation.conversation import Conversation
 from ..conversation.records import Turn
-from ..display import Record
+from ..display import Record, printable
 from ..errors import AudioError, RecordingError
 from ..files import missing
 from ..media.clip import AudioClip
-from ..terminal import printable
 from . import frames
 from .exchanges import questions_in
 from .files import TRACKS, Line

@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
+from ..display import printable
 from ..errors import RecordingError
 from ..files import FolderInUse, FolderLock, is_at, make_folder, open_private, seal
 from ..protocol import events as ev
 from ..protocol.local_events import StateChanged
 from ..secrecy import Secrets
-from ..terminal import printable
 from .files import EVENTS, NAME, TRACKS, About, content_hash, describe, encode, to_tree, write_manifest
 from .tracks import TrackBuilder
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..conversation.conversation import Conversation
+from ..display import Progress
 from ..errors import SettingsError
 from ..loop import Pending, submit
 from ..media.clip import AudioClip
-from ..progress import Progress
 from ..speech.comparison import Comparison, ComparisonCell
 from ..speech.words import word_error_rate
 from .session import Session, check_clip

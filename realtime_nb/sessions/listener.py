@@ -10,9 +10,9 @@ from typing import Any, Protocol, Self
 from ..conversation.conversation import Conversation
 from ..conversation.records import Turn, decode_clip
 from ..conversation.timing import first_audible_ms
+from ..display import Progress
 from ..errors import ConnectionLost, RealtimeError
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
-from ..progress import Progress
 from ..protocol import events as ev
 from ..protocol.formats import bytes_per_ms
 from ..protocol.items import Response

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..conversation.records import Reply
+from ..display import Progress
 from ..errors import ServerError, SettingsError
-from ..progress import Progress
 from ..protocol import events as ev
 from ..protocol.local_events import Waiting
 from .backend import Backend

@@ -12,11 +12,11 @@ from typing import Any, Self
 
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply
+from ..display import Progress
 from ..errors import AudioError, BudgetReached, SettingsError
 from ..loop import Pending, call_soon, submit
 from ..media.clip import AudioClip, check_is_clip, is_sound_file
 from ..media.picture import Picture, is_picture
-from ..progress import Progress
 from ..protocol.local_events import ApprovalAsked, Heard, Interrupted, StateChanged
 from ..tools import Approver
 from .api import Api

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..display import Record
+from ..display import Record, printable
 from ..errors import SettingsError
 from ..media.clip import AudioClip
-from ..terminal import printable
 from .statistics import paired_difference
 
 if TYPE_CHECKING:

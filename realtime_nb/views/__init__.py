@@ -14,6 +14,7 @@ from ..conversation.records import Reply, Stage, Turn
 from ..conversation.timeline import Timeline
 from ..conversation.timing import Timing
 from ..conversation.watched import Watch
+from ..display import printable
 from ..media.clip import AudioClip
 from ..media.picture import Picture
 from ..pricing.cost import Cost
@@ -24,7 +25,6 @@ from ..recording.recording import Recording, Replay
 from ..speech.comparison import Comparison
 from ..speech.turn_detection import TurnDetectionComparison
 from ..speech.voice import VoiceMeasures
-from ..terminal import for_terminal
 from .comparison import comparison_bundle
 from .conversation import conversation_bundle, conversation_outputs, reply_bundle, turn_bundle
 from .costs import (
@@ -63,7 +63,8 @@ def mimebundle(record: Any) -> dict[str, Any]:
     bundle : dict
         As Jupyter's ``display_data`` takes it; ``image/png`` is base64 text.
     """
-    return for_terminal(_look(record))
+    bundle = _look(record)
+    return bundle | {"text/plain": printable(bundle["text/plain"])} if "text/plain" in bundle else bundle
 
 
 @singledispatch

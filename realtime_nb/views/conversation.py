@@ -8,9 +8,9 @@ from typing import Any
 
 from ..conversation.conversation import Conversation, breaks_by_place
 from ..conversation.records import Reply, SessionBreak, Turn
+from ..display import printable
 from ..pricing.cost import format_least, format_usd
 from ..pricing.usage import Usage
-from ..terminal import printable
 from . import words
 from .budget import AudioBudget, duration_s
 from .html import escape, facts, left_out, note, picture, player, saying, section, table

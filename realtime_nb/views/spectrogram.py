@@ -19,11 +19,10 @@ import numpy.typing as npt
 
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply, Turn
-from ..display import Record
+from ..display import Progress, Record
 from ..errors import AudioError
 from ..media.activity import Span, speech_spans
 from ..media.clip import AudioClip
-from ..progress import Progress
 from .html import picture
 from .plots import BLUE, INK, compact, quiet
 from .tracks import DrawnPiece, Source, Track, Word, extent_s, tracks_of, within

@@ -8,9 +8,9 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import traitlets
 from ipywidgets import Widget, widget_serialization
 
+from ..display import printable
 from ..errors import SettingsError
 from ..loop import call_soon
-from ..terminal import printable
 from .base import BaseWidget, Outputs, static_text
 from .camera import Camera
 from .microphone import StreamTraits, checked_stream
