@@ -20,13 +20,13 @@ from ..protocol.local_events import ClockAligned
 from ..views.html import escape
 from .road import CameraShot, Frame, Message, Road
 
-# --- The static outputs of a live panel: what is left of it in a saved notebook ---------------------------------------
+# --- The static outputs of a live panel, which stay in a saved notebook -----------------------------------------------
 
 #: Pictures load librosa and matplotlib, seconds on first use: neither the I/O thread nor a comm handler may wait.
 _painter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="realtime_nb-records")
 
-#: A record with ten minutes of players is megabytes: it is redrawn less and less often, and so never takes more of the
-#: line to the page than the conversation's sound, which is 48 kB/s each way.
+#: A record with ten minutes of players is megabytes. It is redrawn less and less often, so that it never loads the line
+#: to the page more than this; the conversation's sound takes 48 kB/s each way.
 _BYTES_PER_S = 100_000
 
 _EMPTY = {"text/plain": "", "text/html": ""}
@@ -61,13 +61,13 @@ class Outputs:
         atexit.register(self._at_exit)
 
     def update(self) -> None:
-        """Redraw the record soon. Calls before it is drawn count as one."""
+        """Redraw the record soon; several calls before that count as one."""
         if self._shown and not self._wanted.is_set():
             self._wanted.set()
             call_soon(self._submit)
 
     def end(self) -> None:
-        """Replace the live widget with the note, and draw the record a last time."""
+        """Replace the live widget with the note, and draw the record one last time."""
         if self._shown:
             self._shown = False
             atexit.unregister(self._at_exit)
@@ -134,7 +134,7 @@ class ClockExchange(NamedTuple):
 
     @property
     def offset_ms(self) -> float:
-        """How far the page's clock is ahead, if it answered in the middle."""
+        """How far the page's clock is ahead, if it answered halfway through the round trip."""
         return self.page_ms - (self.sent_ms + self.received_ms) / 2
 
     @property
@@ -186,7 +186,7 @@ class PageClock:
         )
 
     def ago_ms(self, page_ms: float) -> float | None:
-        """Return how long ago it was that time in the page; `None` if that is not known."""
+        """Return how long ago it was this time in the page; `None` if that is not known."""
         return None if self._best is None else _now_ms() - (page_ms - self._best.offset_ms)
 
     def on_answer(self, message: dict[str, Any]) -> None:
@@ -365,7 +365,7 @@ class BaseWidget(StyledWidget):
             self._road.send({"kind": "shared", "name": name, "value": value}, urgent=True)
 
     def _show_error(self, error: BaseException) -> None:
-        """Show an exception that nobody catches to the person."""
+        """Show the person an exception that nobody catches."""
         self.error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
     def _watch(self, pending: Any) -> None:

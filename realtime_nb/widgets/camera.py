@@ -53,7 +53,7 @@ class Camera(BaseWidget):
     stream = traitlets.Instance(Widget, allow_none=True).tag(sync=True, **widget_serialization)
     """An ipywebrtc stream widget, or `None` for the browser's own camera. Default: `None`."""
     source = traitlets.Enum(("camera", "screen"), "camera").tag(sync=True)
-    """What the browser films if there is no `stream`: "camera" or "screen". Default: "camera"."""
+    """The source of the pictures if there is no `stream`: "camera" or "screen". Default: "camera"."""
     constraints = traitlets.Dict(DEFAULT_CONSTRAINTS).tag(sync=True)
     """Video constraints of `getUserMedia`. Default: 1280 × 720 if possible. A `stream` brings its own."""
     active = traitlets.Bool(False)
@@ -94,7 +94,7 @@ class Camera(BaseWidget):
         detail : {"auto", "low", "high"}, default "auto"
             How closely the model should look.
         timeout_s : float, default 30
-            How long to wait for page, person and camera.
+            How long to wait for the page, the person and the camera, in seconds.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class Camera(BaseWidget):
     def _fail_all(self) -> None:
         for _, taken in self._wanted.values():
             if not taken.done():
-                taken.set_exception(PictureError("the camera was taken off the page"))
+                taken.set_exception(PictureError("the camera was removed from the page"))
 
     def _on_hello(self, message: dict[str, Any]) -> None:
         super()._on_hello(message)

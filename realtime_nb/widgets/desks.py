@@ -16,7 +16,7 @@ from .camera import Camera
 from .road import Road
 from .rows import bounded, cost_words
 
-# --- Controls for turns: edit, ask again, delete, ask about them on the side ------------------------------------------
+# --- Controls for turns: edit, ask again, delete, ask an aside --------------------------------------------------------
 
 #: How long an interrupted answer may take to end.
 _END_WAIT_S = 5.0
@@ -24,7 +24,7 @@ _LONGEST_ASIDE = 10_000
 
 
 class TurnDesk:
-    """A page's hand on the turns of a session. Everything here runs on the I/O thread."""
+    """Edits a session's turns for a page. Everything here runs on the I/O thread."""
 
     def __init__(self, session: Any, road: Road, watch: Callable[[Any], None], playing: Callable[[], str]):
         self._session = session
@@ -57,7 +57,7 @@ class TurnDesk:
             try:
                 await work
             finally:
-                # In any case: the page has marked the turn as being changed.
+                # Even after an error: the page has marked the turn as being changed.
                 self._tell_changed(message["id"])
 
         self._watch(submit(run()))
@@ -98,11 +98,11 @@ class TurnDesk:
     def _turn(self, item_id: str) -> Turn:
         turn = self._session.conversation.turn(str(item_id))
         if turn is None:
-            raise LocalProtocolError(f"there is no turn {item_id!r} in this conversation any more")
+            raise LocalProtocolError(f"there is no longer a turn {item_id!r} in this conversation")
         return turn
 
     async def _hush(self, turn: Turn) -> None:
-        """Stop a turn that still sounds: a deleted turn must not play on."""
+        """Stop a turn that is still playing: a deleted turn must not play on."""
         if self._playing() == turn.item_id:
             await self._session.interrupt()
 
@@ -111,7 +111,7 @@ class TurnDesk:
         return any(reply.in_conversation for reply in self._session.conversation.unfinished)
 
     async def _silence(self) -> None:
-        """Stop the answer that is being made, and wait for its end: before that, nothing can be asked again."""
+        """Stop the answer that is being made, and wait for its end: nothing can be asked again before that."""
         ended: asyncio.Future[None] = io_loop().create_future()
 
         def look(event: Any, elapsed_ms: float) -> None:
@@ -124,15 +124,13 @@ class TurnDesk:
             if self._answering:
                 await asyncio.wait_for(ended, _END_WAIT_S)
         except TimeoutError:
-            raise LocalProtocolError(
-                f"the answer that was interrupted has not ended within {_END_WAIT_S:g} s"
-            ) from None
+            raise LocalProtocolError(f"the interrupted answer did not end within {_END_WAIT_S:g} s") from None
         finally:
             stop_listening()
 
 
 def tell_of_cache(session: Any, road: Road, what: str) -> None:
-    """Show, once, that an action loses the server's cache: nobody would read a warning on this thread."""
+    """Show the page, once, that an action loses the server's cache: nobody reads warnings on this thread."""
     if remark := session.cache_remark(what):
         road.send({"kind": "notice", "text": remark}, urgent=True)
 
@@ -143,7 +141,7 @@ _TOLD_AT = ("session.created", "session.updated", "session.state")
 
 
 class GuideDesk:
-    """A page's view of the settings that a model reads. Everything here runs on the I/O thread."""
+    """Shows a page the settings that a model reads. Everything here runs on the I/O thread."""
 
     def __init__(self, session: Any, road: Road, watch: Callable[[Any], None]):
         self._session = session
@@ -176,7 +174,7 @@ _TOLD_EVERY_S = 0.5
 
 
 class CameraDesk:
-    """A page's camera and the session that it shows pictures to. Everything here runs on the I/O thread."""
+    """Shows a session pictures of a page's camera. Everything here runs on the I/O thread."""
 
     def __init__(
         self,
@@ -205,15 +203,15 @@ class CameraDesk:
         }
 
     def tell(self) -> None:
-        """Tell the page what was shown so far, and whether watching goes on."""
+        """Tell the page which pictures were shown so far, and whether watching goes on."""
         shown = [*self._pictures, *(frame for watch in self._watches for frame in watch.frames)]
         last = self._watches[-1] if self._watches else None
         cost = cost_words(shown, self._session.model)
         told = [f"{len(shown)} picture{'s' if len(shown) != 1 else ''} shown, {cost} to read once"]
         if skipped := sum(watch.skipped for watch in self._watches):
-            told.append(f"{skipped} not shown, for hardly anything had changed")
+            told.append(f"{skipped} not shown, because hardly anything had changed")
         if last and last.problem:
-            told.append(f"the last look failed: {last.problem}")
+            told.append(f"the last picture failed: {last.problem}")
         elif last and last.ended not in ("", "stopped"):
             told.append(last.ended)
         message = {
@@ -282,14 +280,14 @@ class CameraDesk:
             self._timer = io_loop().call_later(_TOLD_EVERY_S, self._follow)
 
 
-# --- What a page is told of tools that run or wait for approval, and what the person decides --------------------------
+# --- Tools that run or wait for approval: what the page shows, and what the person decides ----------------------------
 
-#: How much a person can be asked to read before approving; anything longer they should refuse.
+#: How much text a person can be asked to approve; they should refuse anything longer.
 _LONGEST_QUESTION = 20_000
 
 
 class ToolDesk:
-    """A page's view of the tools of a session. Everything here runs on the I/O thread."""
+    """Shows a page the tools of a session. Everything here runs on the I/O thread."""
 
     def __init__(self, session: Any, road: Road):
         self._session = session

@@ -44,7 +44,7 @@ def checked_stream(stream: Any) -> Widget | None:
 
 #: If nobody stops the microphone, `Microphone.clip` holds the last ten minutes.
 _MAX_CLIP_BYTES = 2 * WIRE_SAMPLE_RATE * 600
-#: With echo cancellation: a voice that hears itself talks to itself.
+#: With echo cancellation: without it, the voice would hear itself and answer itself.
 DEFAULT_CONSTRAINTS = {"channelCount": 1, "echoCancellation": True, "noiseSuppression": True, "autoGainControl": True}
 
 

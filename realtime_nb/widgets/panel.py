@@ -41,8 +41,8 @@ class VoicePanel(StreamTraits, BaseWidget):
     watch_every_s : float, default 2.0
         Seconds between pictures while the AI keeps watching.
     half_duplex : bool, default False
-        Whether the microphone sends silence while the voice plays: for loudspeakers that are too much for the browser's
-        echo cancellation.
+        Whether the microphone sends silence while the voice plays. Use it if the browser cannot cancel the echo of your
+        loudspeakers.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class VoicePanel(StreamTraits, BaseWidget):
     >>> rt.VoicePanel(session)              # as a cell's last line it shows the panel
     VoicePanel(local, model=local-rules, voice=marin): run the cell to talk
 
-    With a camera, to show what one talks about:
+    With a camera, to show what you talk about:
 
     >>> panel = rt.VoicePanel(session, camera=rt.Camera())
     >>> panel.camera
@@ -65,8 +65,8 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     Hands-free, the person may speak over the voice. A sound of 80 ms that is louder than the room and the voice's echo
     pauses playback in the page at once. If the server confirms that it is speech, the answer stops there, and the
-    record keeps what was heard. Otherwise playback goes on 0.4 s after the last sound, at most 4 s after the first: a
-    cough costs nothing. The Interrupt button and the Escape key stop the answer by hand.
+    record keeps what was heard. Otherwise, e.g. after a cough, playback goes on 0.4 s after the last sound, and at
+    most 4 s after the first. The Interrupt button and the Escape key stop the answer by hand.
     """
 
     _esm = static_text("panel.js")
@@ -78,8 +78,8 @@ class VoicePanel(StreamTraits, BaseWidget):
     _shared = ("hands_free", "half_duplex", "muted")
 
     _about = traitlets.Dict().tag(sync=True)
-    # How many pages have loaded the panel. Outputs are found by a name that is not saved, so only the first page, in
-    # which the cell ran, can redraw the record.
+    # How many pages have loaded the panel. Outputs are found by a name that is not saved, so only the first page, where
+    # the cell ran, can redraw the record.
     _pages = traitlets.Int(0).tag(sync=True)
 
     hands_free = traitlets.Bool(True)
@@ -109,7 +109,7 @@ class VoicePanel(StreamTraits, BaseWidget):
         camera = _checked_camera(camera)
         if not hasattr(session, "send_audio"):
             kind = type(session).__name__
-            raise TypeError(f"{kind} takes no sound while it is spoken: give a RealtimeSession, or ask turn by turn")
+            raise TypeError(f"{kind} cannot take live sound: give a RealtimeSession, or ask turn by turn")
         if (held := _panels.pop(session, None)) and (previous := held()):
             previous.close()
         self.session = session
@@ -140,7 +140,7 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     @property
     def playback(self) -> Any:
-        """The page's playback: its counters and the item that sounds now."""
+        """The page's playback: its counters, and the item that is playing."""
         return self.line.playback
 
     def close(self) -> None:

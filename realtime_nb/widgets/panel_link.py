@@ -1,4 +1,4 @@
-"""Connect a session with a page: microphone, playback, and everything that the page shows.
+"""The link between a session and a page: microphone, playback, and everything that the page shows.
 
 Everything here runs on the I/O thread and never waits.
 """
@@ -28,7 +28,7 @@ _ROWS_EVERY_S = 0.1
 _MIN_HELD_MS = 150
 _MIN_HELD_BYTES = 4800
 
-#: The activity that each event means; the page itself knows whether it plays.
+#: The activity that each event stands for; the page itself knows whether it plays.
 _PHASES = {
     "input_audio_buffer.speech_started": "hearing",
     "input_audio_buffer.speech_stopped": "thinking",
@@ -36,7 +36,7 @@ _PHASES = {
     "response.done": "idle",
 }
 _SOUND = ("response.output_audio.delta", "response.output_audio.done")
-#: When to compare clocks again: early in a turn, to have the right times at its end.
+#: When to compare clocks again: early in a turn, so that the times are right at its end.
 _ALIGN_AT = ("session.state", "input_audio_buffer.speech_started", "response.created")
 
 
@@ -127,7 +127,7 @@ class PanelLink:
         self.session.send_audio(pcm, captured_ms=self._session_ms(page_ms) if page_ms else None)
 
     def _session_ms(self, page_ms: float) -> float | None:
-        """Return the session time for a time on the page's clock; `None` while not known."""
+        """Return the session time for a time on the page's clock; `None` while that is not known."""
         ago_ms = self._clock.ago_ms(page_ms)
         return None if ago_ms is None else self.session.elapsed_ms - ago_ms
 
@@ -194,7 +194,7 @@ class PanelLink:
         self._watch(submit(self._ask(str(message["text"]))))
 
     async def _ask(self, text: str) -> None:
-        """Ask in writing, after the page's report of the answer that this cuts off: the model must know that too."""
+        """Ask in writing, once the page has reported how far the answer that this cuts off was played."""
         if self._may_sound:
             await self.session.interrupt()
             await self.playback.accounted()
@@ -202,7 +202,7 @@ class PanelLink:
 
     @property
     def _may_sound(self) -> bool:
-        """True if something sounds, or will soon."""
+        """True if something plays, or will soon."""
         return self.playback.busy or bool(self._held) or self._phase == "thinking" or self._tools.busy
 
     def _make_silent(self) -> None:
@@ -309,7 +309,7 @@ class PanelLink:
         self.playback.feed(event.item_id, pcm, sample_rate=rate_of(encoding))
 
     def _made(self, response: Any) -> None:
-        """Note that a response is done; what was cut off before it reached the page was not heard."""
+        """Note that a response is done; audio that was cut off before it reached the page was not heard."""
         never = self._page_plays and self.session.is_late(response.id)
         for item in response.output:
             self.playback.end(item.id)
@@ -327,7 +327,7 @@ class PanelLink:
             self._fall_silent()
 
     def _fall_silent(self) -> None:
-        """Stop what sounds, and drop what waited for the guard: nothing of that was heard."""
+        """Stop playback, and drop the audio that waits for the guard: it was not heard."""
         self.playback.flush()
         held, self._held = self._held, []
         for item_id in dict.fromkeys(event.item_id for event in held):

@@ -66,7 +66,7 @@ _BUNDLE_S = 0.1
 #: Close code for a page whose road was taken by a newer one.
 _SUPERSEDED = 4001
 
-# It would log the tokens.
+# The library would log the tokens.
 _logger = QuietLogger(logging.getLogger(__name__))
 _logger.logger.addFilter(FewLines())
 
@@ -96,10 +96,10 @@ class Frame:
         Raises `RemoteProtocolError` if the bytes are not a frame.
         """
         if len(data) < _HEADER.size or len(data) % 2:
-            raise RemoteProtocolError(f"{len(data)} bytes are no audio frame")
+            raise RemoteProtocolError(f"{len(data)} bytes are not an audio frame")
         kind, flags, _, seq, sample_rate, key, time_ms = _HEADER.unpack_from(data)
         if kind not in (FROM_MICROPHONE, FOR_SPEAKER) or sample_rate == 0:
-            raise RemoteProtocolError(f"no audio frame: kind={kind}, sample_rate={sample_rate}")
+            raise RemoteProtocolError(f"not an audio frame: kind={kind}, sample_rate={sample_rate}")
         return cls(data[_HEADER.size :], sample_rate, key, seq, time_ms, kind, bool(flags & 1), bool(flags & 2))
 
 
@@ -117,7 +117,7 @@ class CameraShot:
     def decode(cls, data: bytes) -> CameraShot:
         """Read a picture's message; raise `RemoteProtocolError` if it is too short for one."""
         if len(data) <= _HEADER.size:
-            raise RemoteProtocolError(f"{len(data)} bytes are no picture")
+            raise RemoteProtocolError(f"{len(data)} bytes are not a picture")
         _, _, _, seq, _, key, time_ms = _HEADER.unpack_from(data)
         return cls(data[_HEADER.size :], key, seq, time_ms)
 
@@ -147,7 +147,7 @@ def decode_message(data: str | bytes) -> Message:
 
 
 class _RoadConnection(ServerConnection):
-    """A connection that counts as a stranger until its request shows a road's token."""
+    """A connection that counts as unknown until its request shows a road's token."""
 
     strangers: Strangers
 
@@ -205,7 +205,7 @@ class RoadServer:
     def _check(self, connection: ServerConnection, request: Request) -> Response | None:
         # Any web page can reach a loopback port, so the token and the origin must both be right.
         if self._road_for(request.path) is None or not self.allows(request.headers.get("Origin")):
-            return connection.respond(HTTPStatus.FORBIDDEN, "This address opens to its own notebook only.\n")
+            return connection.respond(HTTPStatus.FORBIDDEN, "Only its own notebook can open this address.\n")
         self._strangers.known(connection.remote_address[:2])
         return None
 
@@ -220,9 +220,9 @@ class Road:
     """One widget's channel to its page.
 
     `on_message`: called on the I/O thread with each `Frame`, `CameraShot` or control from the page. The page's
-    ``hello`` comes first, again after each reload, when `kind` already names the road; ``gone`` is the road's own
-    word for a lost page.
-    `on_error`: called with what `on_message` raised, or with the `RemoteProtocolError` of a message that was none.
+    ``hello`` comes first, and again after each reload; `kind` then already names the road. The road itself sends
+    ``gone`` when it loses a page.
+    `on_error`: called with an exception of `on_message`, or with the `RemoteProtocolError` of an unreadable message.
     `send_comm`: ``send_comm(content, buffers)`` puts a bundle on the widget comm; called on the I/O thread.
 
     A page that says hello takes over the road: after a reload, or with several windows, the newest page has it.
@@ -262,7 +262,7 @@ class Road:
     def send(self, message: Frame | dict[str, Any], *, urgent: bool = False) -> None:
         """Send a message to the page. Never blocks; any thread.
 
-        `urgent`: whether it, and what waits before it, must leave at once also on the comm.
+        `urgent`: whether it, and everything queued before it, must leave at once on the comm, too.
         """
         call_soon(self._send, encode_message(message), urgent)
 
@@ -304,7 +304,7 @@ class Road:
         try:
             message = decode_message(data)
             if isinstance(message, dict) and message["kind"] == "origin":
-                # Only the comm is Jupyter's own, authenticated channel; a socket cannot widen the list.
+                # Only the comm is Jupyter's own, authenticated channel; a socket must not add origins.
                 if connection is None:
                     self._server.origins.add(str(message["origin"]))
                 return
@@ -347,7 +347,7 @@ class Road:
             if urgent:
                 self._send_bundle()
             elif self._bundle_timer is None:
-                # At the end of this turn of the loop, so messages that come together go together.
+                # At the end of this turn of the loop, so that messages sent together travel together.
                 due_s = max(self._bundle_sent_s + _BUNDLE_S, self._loop.time())
                 self._bundle_timer = self._loop.call_at(due_s, self._send_bundle)
         else:

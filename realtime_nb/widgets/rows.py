@@ -74,7 +74,7 @@ def _share(used: float | None, limit: float | None) -> float:
 
 
 def cost_words(pictures: Sequence[Picture], model: str | None) -> str:
-    """Return about how many tokens it takes to read pictures once, and the cost if the price is known."""
+    """Return roughly how many tokens it takes to read pictures once, with the cost if the price is known."""
     tokens = sum(picture.tokens for picture in pictures)
     cost = pricing.cost_of(Usage(image_in=tokens), model)
     usd = f", {pricing.format_usd(cost.total_usd)}" if cost and cost.total_usd is not None else ""
@@ -82,12 +82,12 @@ def cost_words(pictures: Sequence[Picture], model: str | None) -> str:
 
 
 def in_words(turn: Turn) -> list[dict[str, str]]:
-    """Return a turn's pictures as `Thumbnails.of` does, in words only."""
+    """Return a turn's pictures like `Thumbnails.of`, but in words only."""
     return [{"words": said, "url": "", "cost": ""} for said in words.shown_each(turn)]
 
 
 class Thumbnails:
-    """Makes pictures small, in a thread, so that sound need not wait for it. Runs on the I/O thread."""
+    """Makes thumbnails of pictures, in a thread, so that sound does not wait. Runs on the I/O thread."""
 
     def __init__(self, model: Callable[[], str | None], on_ready: Callable[[str], None]):
         self._model = model
@@ -97,7 +97,7 @@ class Thumbnails:
         self._awaited: dict[Picture, set[str]] = {}
 
     def of(self, turn: Turn) -> list[dict[str, str]]:
-        """Return a turn's pictures: in words, small (empty while being made), and the cost of each."""
+        """Return words, a thumbnail (empty until it is made) and the cost for each of a turn's pictures."""
         parts = [part for part in (turn.parts[index] for index in sorted(turn.parts)) if part.kind == "image"]
         return [
             {
@@ -129,7 +129,7 @@ class Thumbnails:
 
 # --- Turns for a page, a row each -------------------------------------------------------------------------------------
 
-#: How much of a call or its output a row holds; the record holds all.
+#: How much of a call or its output a row holds; the record holds all of it.
 _LONGEST_ROW = 1_000
 _EDITABLE = ("user", "assistant", "system")
 
@@ -139,7 +139,7 @@ def row_of(
 ) -> dict[str, Any]:
     """Return a turn as a row of the page.
 
-    `pictures`: returns how a turn's pictures are shown; see `Thumbnails.of`. By default in words.
+    `pictures`: returns how to show a turn's pictures, see `Thumbnails.of`; by default in words.
 
     ``heard`` is how much was heard before a cut, counted as JavaScript does; ``choices`` are the possible actions;
     ``was`` and ``before`` are the id and the words of the turn that it replaces.
@@ -162,7 +162,7 @@ def row_of(
 
 
 class TranscriptRows:
-    """Tracks what a page knows of a conversation, and what is new: turns, and changes of direction.
+    """Tracks which turns and breaks of a conversation a page has, and which are new or changed.
 
     The work for an event does not grow with the number of turns. Runs where the conversation is built.
     """
@@ -215,7 +215,7 @@ class TranscriptRows:
         return {"kind": "turns", "anew": anew, "at": at, "gone": gone, "ids": ids, "rows": rows}
 
     def _changed_row(self, item_id: str) -> dict[str, Any] | None:
-        """Return a row if the page does not have it like this."""
+        """Return a row if the page does not have it in this form."""
         turn = self._conversation.turn(item_id)
         row = self._breaks.get(item_id) if turn is None else self._row_of(turn)
         if row == self._rows.get(item_id):
@@ -246,7 +246,7 @@ class TranscriptRows:
 
 def spliced(before: list[str], after: list[str]) -> tuple[int, int, list[str]]:
     """Return how one list becomes another: a start index, how many items to remove, and their replacements."""
-    if after[: len(before)] == before:  # Mostly the change is at the end, and this compares at C's speed.
+    if after[: len(before)] == before:  # The change is usually at the end, and this compares at C speed.
         return len(before), 0, after[len(before) :]
     shorter = min(len(before), len(after))
     at = next((at for at in range(shorter) if before[at] != after[at]), shorter)
@@ -296,5 +296,5 @@ def _tool_row(turn: Any) -> str:
 
 
 def bounded(text: str, most: int) -> str:
-    """Return a text, cut where it is too long, and then how long it is."""
+    """Return a text; one that is too long is cut, and its length follows."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"

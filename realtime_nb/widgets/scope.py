@@ -19,8 +19,8 @@ class Scope(StyledWidget):
     """A live picture of the sound of another widget: waveform above, spectrogram below.
 
     The browser draws it with its own analysers (window of 2048 samples, 60 Hz to 8 kHz on the mel scale), up to 33
-    times a second. Nothing passes through the kernel, so it runs on while a cell does. A `VoicePanel` has one inside. A
-    muted microphone shows as silence. If the system asks for reduced motion, the picture stands still and is
+    times a second. Nothing passes through the kernel, so it keeps running while a cell runs. A `VoicePanel` has one
+    inside. A muted microphone shows as silence. If the system asks for reduced motion, the picture stands still and is
     overwritten from left to right.
 
     Parameters

@@ -1,4 +1,4 @@
-"""A loudspeaker in the page that reports what was heard, and notices when the voice interrupts itself."""
+"""A loudspeaker in the page that reports how much was heard, and notices when the voice interrupts itself."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ..protocol.local_events import EchoHeard
 from .base import BaseWidget, static_text
 from .road import Frame, Road
 
-# --- Notice when an answer was stopped by its own echo in the microphone ----------------------------------------------
+# --- Notice when an answer's own echo in the microphone stopped it ----------------------------------------------------
 
 Samples = NDArray[np.float64]
 
-#: From this similarity on, the microphone holds the answer. For an answer in a room (echo 0.2 to 0.5 s long, noise 5 to
-#: 20 dB below it) 95 % of windows are above 0.49; for another speaker none are, and 95 % are below 0.35.
+#: From this similarity on, the microphone recorded the answer. For an answer in a room (echo 0.2 to 0.5 s long, noise
+#: 5 to 20 dB below it) 95 % of windows are above 0.49; for another speaker none are, and 95 % are below 0.35.
 ECHO_LIKENESS = 0.48
-#: The window to compare, in ms; one shorter than the minimum tells nothing.
+#: The window to compare, in ms; one shorter than the minimum proves nothing.
 _LONGEST_MS, _LEAST_MS = 1200, 500
 #: The longest delay of the echo: the browser's output, the air, and the browser's input.
 _LATEST_MS = 500
@@ -58,9 +58,9 @@ def find_echo(heard: Samples, played: Samples) -> Echo:
     `played`: the answer, which ends when `heard` does, and began up to the longest delay before it; at 24 kHz, `m` ≥
     `n`.
 
-    The mean of two normalised cross-correlations, each at its best delay: of the waves, in which another voice is never
-    similar for long, and of the bands' levels, which a room and the browser's noise suppression change least. Each
-    alone catches fewer echoes without a false alarm.
+    The result is the mean of two normalised cross-correlations, each at its best delay: of the waves, where another
+    voice is never similar for long, and of the bands' levels, which a room and the browser's noise suppression change
+    least. Each alone finds fewer echoes without a false alarm.
     """
     waves, late = _waves(heard, played)
     return Echo(max(0.0, (waves + _bands(heard, played)) / 2), late * 1000 / WIRE_SAMPLE_RATE)
@@ -102,7 +102,7 @@ def _levels(y: Samples) -> Samples:
 
 
 class EchoWatch:
-    """Compares each answer that speech has stopped with the microphone's sound. Runs on the I/O thread."""
+    """Compares each answer that was stopped by speech with the microphone's sound. Runs on the I/O thread."""
 
     def __init__(self, session: Any, road: Road) -> None:
         self._session = session
@@ -129,12 +129,12 @@ class EchoWatch:
             self._note(message["positions"][0], message["time_ms"])
 
     def _note(self, position: dict[str, int], page_ms: float) -> None:
-        # An answer that was paused before it was dropped fell silent at the pause.
+        # An answer that was paused and then dropped fell silent at the pause.
         if (position["key"], position["samples"]) != self._played[:2]:
             self._played = (position["key"], position["samples"], page_ms)
 
     def suspect(self) -> None:
-        """Check the next answer that is stopped: the server says that someone speaks."""
+        """Check the next answer that is stopped: the server has detected speech."""
         self._suspected = True
 
     def judge(self, item_id: str, played_ms: float) -> None:
@@ -177,16 +177,16 @@ class EchoWatch:
         return samples[start:stop] / 32768 if start >= 0 else None
 
 
-# --- A loudspeaker in the page: one queue, fed from Python, that reports what was heard -------------------------------
+# --- A loudspeaker in the page: one queue, fed from Python, that reports how much was heard ---------------------------
 
 #: Called with ``(item_id, played_ms, stopped)``.
 HeardCallback = Callable[[str, float, bool], None]
 #: Called with ``(item_id, time_ms, latency_ms, audible)``; the time is the page's.
 BeganCallback = Callable[[str, float, float, bool], None]
 
-#: A clip is sent in pieces: after a flush in its middle the rest need not be sent.
+#: A clip is sent in pieces, so that after a flush the rest need not be sent.
 _PIECE_BYTES = 2 * WIRE_SAMPLE_RATE // 5
-#: How long a question waits for the page's report of what it cuts off.
+#: How long a question waits for the page to report how much was played of the answer that it cuts off.
 _ACCOUNT_WAIT_S = 0.5
 
 
@@ -205,8 +205,8 @@ class _Item:
 class Playback:
     """The kernel's side of one page's playback queue.
 
-    On the road an item has a number, its key; keys only grow, so the page can tell which items an interruption
-    overtook.
+    On the road an item has a number, its key. Keys only grow, so the page can tell which items are older than an
+    interruption.
 
     `on_heard`: called on the I/O thread with ``(item_id, played_ms, stopped)``: about ten times a second while an item
     plays, once when it is over, and with ``stopped=True`` when it was cut off.
@@ -265,7 +265,7 @@ class Playback:
         self._road.send({"kind": "flush"}, urgent=True)
 
     async def accounted(self) -> None:
-        """Wait until the page has reported how far it played the flushed items; half a second at most. I/O thread."""
+        """Wait, half a second at most, until the page has reported how far it played the flushed items. I/O thread."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._accounted.wait(), _ACCOUNT_WAIT_S)
 

@@ -304,7 +304,7 @@ def test_the_person_is_asked_for_approval(page, panel, session, button, approved
     expect(first.locator("code")).to_have_text("refund<b>")
     expect(first.locator("pre")).to_have_text(hostile)
     assert first.locator("img").count() == first.locator("b").count() == 0
-    expect(second.locator("div").first).to_have_text("The AI asks to run look of the server docs")
+    expect(second.locator("div").first).to_have_text("The AI asks to run look on the server docs")
     first.get_by_role("button", name=button).click()
     until(lambda: ("decide", "call_1", approved) in session.calls)
     expect(page.locator(".rtnb-ask")).to_have_count(1)

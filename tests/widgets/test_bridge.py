@@ -301,5 +301,5 @@ def test_the_token_is_in_no_repr(road):
 def test_a_picture_is_told_from_sound_by_its_first_byte():
     header = struct.pack("<BBHIIId", 3, 0, 0, 7, 0, 9, 1.5)
     assert decode_message(header + b"odd") == CameraShot(b"odd", key=9, seq=7, time_ms=1.5)
-    with pytest.raises(RemoteProtocolError, match="24 bytes are no picture"):
+    with pytest.raises(RemoteProtocolError, match="24 bytes are not a picture"):
         decode_message(header)

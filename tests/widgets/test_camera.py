@@ -67,7 +67,7 @@ def test_closing_ends_those_that_wait(camera):
     pending = camera.snapshot()
     wanted(camera)
     camera.close()
-    with pytest.raises(PictureError, match="taken off the page"):
+    with pytest.raises(PictureError, match="removed from the page"):
         pending.result(30)
 
 

@@ -97,7 +97,7 @@ def test_what_it_costs_is_told_where_the_price_is_known(desk):
 
 def test_it_looks_until_it_is_told_to_stop(desk):
     desk.page("watch", on=True)
-    until(lambda: desk.told["told"].endswith("not shown, for hardly anything had changed"))
+    until(lambda: desk.told["told"].endswith("not shown, because hardly anything had changed"))
     assert desk.told["watching"] and desk.told["told"].startswith("1 picture shown, about 85 tokens, $0 to read once; ")
     desk.page("watch", on=False)
     until(lambda: not desk.told["watching"])
@@ -107,7 +107,7 @@ def test_it_looks_until_it_is_told_to_stop(desk):
 def test_a_look_that_failed_and_a_watch_that_ended_by_itself_are_told(desk):
     desk.camera.failure = PictureError("the camera is covered")
     desk.page("watch", on=True)
-    until(lambda: "the last look failed: the camera is covered" in desk.told["told"])
+    until(lambda: "the last picture failed: the camera is covered" in desk.told["told"])
     desk.session.close().result(30)
     until(lambda: not desk.told["watching"])
     desk.camera.failure = None

@@ -72,7 +72,7 @@ def test_asking_again_ends_the_answer_that_is_being_made(desk):
 @pytest.mark.parametrize("kind", ["edit", "rerun", "delete"])
 def test_a_turn_that_is_not_there_is_an_error_and_the_page_hears_of_the_end(desk, kind):
     error = desk.page(kind, "nobody", text="x", again=False)
-    assert "there is no turn 'nobody' in this conversation any more" in str(error)
+    assert "there is no longer a turn 'nobody' in this conversation" in str(error)
     assert desk.road.controls("changed") == [{"kind": "changed", "id": "nobody"}]
 
 

@@ -1,11 +1,11 @@
 // @ts-check
-// The calls that wait for the person's approval. Names and arguments are the model's words: hostile text, which
-// reaches the page through `textContent` alone.
+// The calls that wait for the person's approval. Names and arguments are the model's words: untrusted text, which
+// reaches the page only through `textContent`.
 
 /** @typedef {{ call_id: string, name: string, server_label: string, arguments: string }} Ask */
 
 /**
- * Show one card a call; cards that are there stay, with whatever is focused in them.
+ * Show one card per call; existing cards stay, and keep their focus.
  * @param {HTMLElement} box @param {Ask[]} asks @param {(callId: string, approved: boolean) => void} decide
  */
 export function drawAsks(box, asks, decide) {
@@ -31,7 +31,7 @@ function newCard(ask, decide) {
     </div>`;
   const find = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (card.querySelector(selector));
   find("code").textContent = ask.name;
-  find("span").textContent = ask.server_label ? ` of the server ${ask.server_label}` : "";
+  find("span").textContent = ask.server_label ? ` on the server ${ask.server_label}` : "";
   find("pre").textContent = ask.arguments;
   const [allow, refuse] = card.querySelectorAll("button");
   allow.onclick = () => decide(ask.call_id, true);

@@ -1,36 +1,36 @@
 // @ts-check
 // One AudioContext with a microphone on one side and a speaker on the other. The widgets share this module; each
-// model makes an engine of its own. Sound goes from the worklets straight to the carrier and does not pass here.
+// model makes its own engine. Sound goes straight from the worklets to the carrier, not through here.
 
 /** @typedef {{ key: number, samples: number }} Position */
 /** @typedef {{ kind: string, key: number, audible: boolean, time_ms: number, latency_ms: number }} Began an item's first
- *   sample, or its first audible one, was rendered, and takes so long from there to the loudspeaker */
+ *   sample, or its first audible one, was rendered; `latency_ms` is the time from there to the loudspeaker */
 /** @typedef {{ playing: Position | null, finished: Position[], held: boolean, underruns: number, leftOut: number,
  *   holds: number, audible: number, level: number, timeMs: number }} Report what had been rendered at `timeMs` */
-/** @typedef {{ yields: boolean, halfDuplex: boolean }} Rules whether a sound of the person's pauses the answer, and
- *   whether the microphone is silent while it sounds */
+/** @typedef {{ yields: boolean, halfDuplex: boolean }} Rules whether a sound from the person pauses the answer, and
+ *   whether the microphone is silent while it plays */
 
-/** Where a `Scope` of its own finds the taps of other widgets' engines: a module's text runs once for each widget, so
- * they have no variable in common. @type {Map<string, () => { capture?: AnalyserNode | null, player?: AnalyserNode | null }>} */
+/** Where a separate `Scope` finds the taps of other widgets' engines: a module's text runs once for each widget, so
+ * they share no variables. @type {Map<string, () => { capture?: AnalyserNode | null, player?: AnalyserNode | null }>} */
 const tapsOfPage = (/** @type {any} */ (globalThis)[Symbol.for("realtime-nb.taps")] ??= new Map());
 
 const WIRE_SAMPLE_RATE = 24000;
 const FRAME_MS = 20;
-// What the device may hold back. "interactive" is 10 ms in Chromium, two render quanta at a time, by which frames come 10
-// to 30 ms apart; with one at a time they come 16 to 21 ms apart, and the queue needs the less in hand.
+// How much the device may buffer. "interactive" is 10 ms in Chromium: it renders two quanta at a time, so frames come
+// 10 to 30 ms apart. With one at a time they come 16 to 21 ms apart, and the queue needs less in reserve.
 const LATENCY_S = 0.005;
-// How much of an item must be there before it starts: two frames, or what the comm's bundles jitter by.
+// How much of an item must be there before it starts: two frames, or the jitter of the comm's bundles.
 const PREROLL_MS = 40;
 const COMM_PREROLL_MS = 160;
 
-/** What went wrong, and the way out, for the person. @param {any} error @returns {string} */
+/** An error in words for the person, with the way out. @param {any} error @returns {string} */
 export function inWords(error) {
   switch (error?.name) {
     case "NotAllowedError":
     case "SecurityError":
       return allowedByFrame()
         ? "The browser does not allow the microphone here. Allow it beside the address bar, then try again."
-        : "This notebook runs inside a frame that may not use the microphone. Open it in a browser tab of its own.";
+        : "This notebook runs inside a frame that may not use the microphone. Open it in its own browser tab.";
     case "NotFoundError":
       return "No microphone was found. Plug one in and try again, or type your message.";
     case "NotReadableError":
@@ -47,7 +47,7 @@ function allowedByFrame() {
   return policy?.allowsFeature?.("microphone") ?? true;
 }
 
-/** Why this page can have no microphone and no worklet; empty if it can. @returns {string} */
+/** Why this page cannot have a microphone or worklets; empty if it can. @returns {string} */
 export function insecure() {
   if (window.isSecureContext && navigator.mediaDevices) return "";
   return (
@@ -62,8 +62,8 @@ export function insecure() {
  * @param {AbortSignal} options.signal ends it
  * @param {{ capture?: string, player?: string, floor?: string }} options.worklets module texts; leave out the side that
  *   is not needed
- * @param {(side: "capture" | "player", line: MessagePort | null) => void} options.onLine the end of a worklet's line
- *   that the carrier gets; null when the worklet is gone
+ * @param {(side: "capture" | "player", line: MessagePort | null) => void} options.onLine the carrier's end of a
+ *   worklet's line; null when the worklet is gone
  * @param {(level: number) => void} [options.onLevel] of the microphone, root mean square, 17 times a second
  * @param {() => void} [options.onCaptureStopped] after the last frame
  * @param {(report: Report) => void} [options.onReport] about ten times a second while playing
@@ -86,7 +86,7 @@ export function makeAudio(options) {
   /** @type {{ source: AudioNode, node: AudioWorkletNode, analyser: AnalyserNode, stream: MediaStream, own: boolean }
    *   | null} */
   let capture = null;
-  let attempt = 0; // Voids a getUserMedia whose answer comes after stop().
+  let attempt = 0; // Cancels a getUserMedia that answers after stop().
   let muted = false;
   /** @type {Rules} */
   let rules = { yields: false, halfDuplex: false };
@@ -94,7 +94,7 @@ export function makeAudio(options) {
   function tell() {
     if (!context) return;
     const blocked = context.state !== "running";
-    // Any click or key of the person's frees the sound, not only the one we ask for.
+    // Any click or key press unblocks the sound, not only the one we ask for.
     for (const gesture of ["pointerup", "keyup"]) {
       if (blocked) window.addEventListener(gesture, resume, true);
       else window.removeEventListener(gesture, resume, true);
@@ -102,7 +102,7 @@ export function makeAudio(options) {
     options.onContext?.({ sampleRate: context.sampleRate, blocked });
   }
 
-  /** Make the context; in the handler of a click, so that the browser lets it sound. @returns {Promise<void>} */
+  /** Make the context; call it in a click handler, so that the browser lets it play. @returns {Promise<void>} */
   function open(sampleRate = WIRE_SAMPLE_RATE) {
     if (context) return resume();
     if (insecure()) return Promise.reject(new Error(insecure()));
@@ -148,7 +148,7 @@ export function makeAudio(options) {
 
   async function resume() {
     await modules;
-    // Without a click the promise stays pending, so it is not awaited; `onstatechange` tells.
+    // Without a click the promise stays pending, so do not await it; `onstatechange` tells.
     if (context?.state !== "running") context?.resume().catch(() => {});
   }
 
@@ -177,7 +177,7 @@ export function makeAudio(options) {
     return { source, node, analyser: makeTap(source) };
   }
 
-  /** What sounds, for the eye: nobody pays for it until it is read. @param {AudioNode} node @returns {AnalyserNode} */
+  /** Make an analyser to draw from; it is free until read. @param {AudioNode} node @returns {AnalyserNode} */
   function makeTap(node) {
     const analyser = new AnalyserNode(node.context, { fftSize: 2048, smoothingTimeConstant: 0 });
     node.connect(analyser);
@@ -215,7 +215,7 @@ export function makeAudio(options) {
     track.onended = () => {
       if (capture?.stream !== stream) return;
       stopCapture();
-      options.onCaptureEnded?.("The microphone was unplugged or taken away.");
+      options.onCaptureEnded?.("The microphone was unplugged or is no longer available.");
     };
     resume();
     return true;
@@ -268,7 +268,7 @@ export function makeAudio(options) {
       rules = asked;
       capture?.node.port.postMessage({ floor: rules });
     },
-    /** Tell on which road the sound comes. @param {string} road */
+    /** Set the road by which the sound comes. @param {string} road */
     setRoad(road) {
       prerollMs = road === "comm" ? COMM_PREROLL_MS : PREROLL_MS;
       player?.port.postMessage({ prerollMs });

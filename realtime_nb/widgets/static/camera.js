@@ -4,9 +4,9 @@
 const UNSEEN_MS = 2000;
 const FIRST_FRAME_MS = 10_000;
 const FROM_CAMERA = 3;
-const HEADER_BYTES = 24; // realtime_nb/bridge.py has the layout.
+const HEADER_BYTES = 24; // realtime_nb/widgets/road.py has the layout.
 const JPEG_QUALITY = 0.85;
-const MAX_SIDE = 1024; // Of pictures that the person takes.
+const MAX_SIDE = 1024; // For pictures that the person takes.
 
 /** @param {string} text @returns {Promise<any>} */
 function load(text) {
@@ -15,7 +15,7 @@ function load(text) {
 }
 
 /**
- * The size to which a picture is scaled down.
+ * Return the size to which a picture is scaled down.
  * @param {number} width @param {number} height @param {number} maxSide @returns {[number, number]}
  */
 export function fitted(width, height, maxSide) {
@@ -23,7 +23,7 @@ export function fitted(width, height, maxSide) {
   return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
 }
 
-/** What went wrong, and the way out, for the person. @param {any} error @param {boolean} screen @returns {string} */
+/** An error in words for the person, with the way out. @param {any} error @param {boolean} screen @returns {string} */
 export function inWords(error, screen) {
   switch (error?.name) {
     case "InvalidStateError":
@@ -32,7 +32,7 @@ export function inWords(error, screen) {
       if (screen) return "Browsers share a screen only after a click: press “Share screen”, and pick what to show.";
       return allowedByFrame()
         ? "The browser does not allow the camera here. Allow it beside the address bar, then try again."
-        : "This notebook runs inside a frame that may not use the camera. Open it in a browser tab of its own.";
+        : "This notebook runs inside a frame that may not use the camera. Open it in its own browser tab.";
     case "NotFoundError":
       return "No camera was found. Plug one in and try again.";
     case "NotReadableError":
@@ -85,7 +85,7 @@ function firstFrame(video) {
   });
 }
 
-/** The picture that a video shows now, as a message. @param {HTMLVideoElement} video @param {number} maxSide */
+/** Return the current picture of a video as a message. @param {HTMLVideoElement} video @param {number} maxSide */
 async function shot(video, maxSide, key = 0, seq = 0) {
   const timeMs = Date.now();
   const [width, height] = fitted(video.videoWidth, video.videoHeight, maxSide);
@@ -115,7 +115,7 @@ async function makeEngine(model, signal) {
   /** @type {Promise<void> | null} */
   let opening = null;
   let own = false;
-  let attempt = 0; // Voids a stream whose answer comes after close().
+  let attempt = 0; // Cancels a stream that arrives after close().
   let snapping = 0;
   let seq = 0;
 
@@ -158,18 +158,18 @@ async function makeEngine(model, signal) {
     const opened = await openStream(model);
     const drop = () => opened.own && opened.stream.getTracks().forEach((t) => t.stop());
     const [track] = opened.stream.getVideoTracks();
-    if (mine !== attempt) throw drop(), new Error("The camera was closed meanwhile.");
+    if (mine !== attempt) throw drop(), new Error("The camera was closed before it was ready.");
     if (!track) throw drop(), new Error("The stream has no picture. Give it one: constraints={'video': True}.");
     state.stream = opened.stream;
     own = opened.own;
     track.onended = () => state.stream === opened.stream && ended();
     video.srcObject = opened.stream;
-    video.play().catch(() => {}); // A stream that is taken away meanwhile rejects it.
+    video.play().catch(() => {}); // Rejected if the stream ends before it plays.
     changed();
     await firstFrame(video);
   }
 
-  /** Open the stream once, whoever asks. */
+  /** Open the stream, once for all callers. */
   function open() {
     opening ??= openNow().catch((error) => {
       close();
@@ -188,7 +188,7 @@ async function makeEngine(model, signal) {
     changed();
   }
 
-  /** The device, or the person, ended the stream. */
+  /** Handle the end of the stream, by the device or the person. */
   function ended() {
     close();
     if (!state.active) return;
@@ -209,7 +209,7 @@ async function makeEngine(model, signal) {
     try {
       await open();
     } catch (error) {
-      if (!state.active) return; // It was closed while it opened.
+      if (!state.active) return; // It was closed while it was opening.
       problem(error);
       share("active", false);
     }
@@ -244,7 +244,7 @@ async function makeEngine(model, signal) {
       watchers.add(watch);
       return () => {
         watchers.delete(watch);
-        // Jupyter takes a view away to show it elsewhere; but a camera that nobody sees must not stay open.
+        // Jupyter removes a view to show it elsewhere; but a camera that nobody sees must not stay open.
         setTimeout(() => watchers.size || setActive(false, true), UNSEEN_MS);
       };
     },
@@ -267,7 +267,7 @@ function show(engine, el) {
   const [toggle, take, taken, road] = ["toggle", "take", "taken", "road"].map((role) => find(`[data-role=${role}]`));
   const preview = /** @type {HTMLVideoElement} */ (find("video"));
   const error = find(".rtnb-error");
-  preview.muted = true; // The attribute alone does not count for elements made from text.
+  preview.muted = true; // The attribute has no effect on elements made from text.
   toggle.onclick = engine.toggle;
   take.onclick = engine.take;
 

@@ -27,7 +27,7 @@ export class FrameCutter {
     return frames;
   }
 
-  /** @returns {Float32Array} what is there, full or not */
+  /** @returns {Float32Array} the samples left over, full or not */
   take() {
     const frame = this.buffer.slice(0, this.filled);
     this.filled = 0;
@@ -53,7 +53,7 @@ if ("registerProcessor" in globalThis) {
       this.muted = false;
       this.stopped = false;
       this.frames = 0;
-      /** @type {MessagePort | null} to the carrier: frames go there, and what the kernel must know in order with them */
+      /** @type {MessagePort | null} to the carrier: for frames, and for messages that must stay in order with them */
       this.line = null;
       this.port.onmessage = ({ data }) => {
         if (data.line) this.line = data.line;
@@ -63,12 +63,12 @@ if ("registerProcessor" in globalThis) {
       };
     }
 
-    /** Who says when the answer pauses and when this side is silent; nobody in a microphone without a speaker. */
+    /** Decides when the answer pauses and when this side is silent; undefined in a microphone without a speaker. */
     get floor() {
       return /** @type {any} */ (globalThis)[Symbol.for("realtime-nb.floor")];
     }
 
-    /** Send what is left of the last frame; nothing follows it. */
+    /** Send the rest of the last frame; nothing follows it. */
     stop() {
       if (this.cutter.filled) this.post(this.cutter.take());
       this.stopped = true;
@@ -80,7 +80,7 @@ if ("registerProcessor" in globalThis) {
     post(y) {
       const samples = toPcm16(y);
       this.line?.postMessage({ samples, sampleRate, timeMs: Date.now() }, [samples.buffer]);
-      // The page's meter needs no more, and the page has work of its own.
+      // The page's meter needs no more, and the page has other work to do.
       if (this.frames++ % LEVEL_EVERY === 0) this.port.postMessage({ level: rms(y) });
     }
 
@@ -89,7 +89,7 @@ if ("registerProcessor" in globalThis) {
       if (this.stopped) return false;
       if (!channels?.length || !this.line) return true;
       const mono = channels.length === 1 ? channels[0] : mixed(channels);
-      // Muted is silence, not absence: the server's voice detection needs an unbroken clock to end a turn.
+      // A muted microphone sends silence, because the server's voice detection needs unbroken audio to end a turn.
       for (const frame of this.cutter.push(this.muted ? new Float32Array(mono.length) : mono)) {
         this.floor?.hear(rms(frame));
         this.post(this.floor?.mutes ? frame.fill(0) : frame);

@@ -1,6 +1,6 @@
 // @ts-check
-// Carries sound between the socket and the audio threads, in a worker: a page that is busy does not hold it up. Where a
-// page may have no worker, this module runs in the page itself. realtime_nb/bridge.py has the layout of a frame.
+// Carries sound between the socket and the audio threads, in a worker, so that a busy page does not hold it up. If the
+// page may not have a worker, this module runs in the page itself. realtime_nb/widgets/road.py has a frame's layout.
 
 /** @typedef {{ kind: number, seq: number, sampleRate: number, key: number, timeMs: number, last: boolean,
  *   live: boolean, samples: Int16Array }} Frame */
@@ -38,12 +38,13 @@ export function unpackFrame(buffer) {
 }
 
 /**
- * Carry for one page until its port falls silent.
+ * Carry sound for one page until its port closes.
  *
- * The page says `{ open: { url, road } }`, `{ close }`, `{ capture: port }`, `{ player: port or null }`,
- * `{ gate: whether the microphone's frames go up }`, `{ send: text or picture, urgent }`, `{ flush }` and `{ take: what came over the
- * comm }`. It hears `{ control }` from the kernel, `{ lost: close code }` of a socket, `{ wanted }` when there is sound and
- * no player, and `{ comm: text or frame, urgent }`: what goes up while no socket is open.
+ * The page sends `{ open: { url, road } }`, `{ close }`, `{ capture: port }`, `{ player: port or null }`,
+ * `{ gate: whether the microphone's frames go to the kernel }`, `{ send: text or picture, urgent }`, `{ flush }` and
+ * `{ take: a message from the comm }`. It gets `{ control }` from the kernel, `{ lost: close code }` of a socket,
+ * `{ wanted }` when there is sound but no player, and, while no socket is open, `{ comm: text or frame, urgent }` to
+ * send on the comm.
  *
  * @param {MessagePort} page
  */
@@ -68,7 +69,7 @@ export function carry(page) {
     close();
     const mine = (socket = new WebSocket(url));
     mine.binaryType = "arraybuffer";
-    // A proxy accepts before it has reached the kernel, so only the kernel's welcome to this counts.
+    // A proxy accepts before it has reached the kernel, so only the kernel's welcome in answer to this counts.
     mine.onopen = () => mine.send(JSON.stringify({ kind: "hello", road }));
     mine.onmessage = ({ data }) => take(data);
     mine.onclose = ({ code }) => {
@@ -86,12 +87,12 @@ export function carry(page) {
     closing.close();
   }
 
-  /** @param {string | ArrayBuffer} data what the kernel says, on whichever road */
+  /** @param {string | ArrayBuffer} data a message from the kernel, on any road */
   function take(data) {
     if (typeof data !== "string") return play(unpackFrame(data));
     const control = JSON.parse(data);
     if (control.kind === "flush") flush();
-    // Here and not in the page, whose own work would count as the road's.
+    // Here and not in the page, whose own work would add to the road's time.
     else if (control.kind === "clock") send(JSON.stringify({ ...control, time_ms: Date.now() }), true);
     else page.postMessage({ control });
   }
@@ -103,7 +104,7 @@ export function carry(page) {
     if (early.push(frame) === 1) page.postMessage({ wanted: true });
   }
 
-  /** Silence the player at once; it says by itself how far it had come. */
+  /** Silence the player at once; it then reports how far it had played. */
   function flush() {
     if (player) return player.postMessage({ flush: true });
     const positions = [...new Set(early.map(({ key }) => key))].map((key) => ({ key, samples: 0 }));

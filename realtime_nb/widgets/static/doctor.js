@@ -1,6 +1,6 @@
 // @ts-check
-// What only the page can tell of a set-up, and buttons for what needs a click. The engine belongs to the model, the view
-// only shows it.
+// Checks of a set-up that only the page can make, and buttons for those that need a click. The engine belongs to the
+// model; the view only shows it.
 
 const LISTEN_MS = 2000;
 const IPYWEBRTC = "~0.6.0";
@@ -12,7 +12,7 @@ function load(text) {
   return import(url).finally(() => URL.revokeObjectURL(url));
 }
 
-/** Whose page this is, as it says itself. @returns {{ app: string, app_version: string }} */
+/** Return the page's application, as it names itself. @returns {{ app: string, app_version: string }} */
 function application() {
   if (location.protocol === "vscode-webview:" || /\.vscode-(cdn|webview)\.net$/.test(location.hostname)) {
     return { app: "vscode", app_version: "" };
@@ -34,7 +34,7 @@ function browserName() {
   return name ? `${names[name] ?? (/^\d/.test(name) ? "Safari" : name)} ${number}` : "an unknown browser";
 }
 
-/** What the person said to the microphone, and a way to hear of a change. @returns {Promise<PermissionStatus | null>} */
+/** Return the permission for the microphone, which also reports changes. @returns {Promise<PermissionStatus | null>} */
 async function microphonePermission() {
   try {
     return await navigator.permissions.query({ name: /** @type {any} */ ("microphone") });
@@ -43,7 +43,7 @@ async function microphonePermission() {
   }
 }
 
-/** How many there are, and the first microphone's name, which is empty until the person allows it.
+/** Count the devices, and name the first microphone; the name is empty until the person allows the microphone.
  * @returns {Promise<{ microphones: number | null, speakers: number | null, device: string }>} */
 async function devices() {
   const all = await navigator.mediaDevices?.enumerateDevices().catch(() => null);
@@ -52,7 +52,7 @@ async function devices() {
   return { microphones: inputs?.length ?? null, speakers: outputs?.length ?? null, device: inputs?.[0]?.label ?? "" };
 }
 
-/** Whether the front end has ipywebrtc's part; null where it does not tell. @param {any} model */
+/** Return whether the front end has ipywebrtc's part; null if it does not say. @param {any} model */
 async function hasIpywebrtc(model) {
   const manager = model.widget_manager;
   if (!manager?.loadClass) return null;
@@ -163,7 +163,7 @@ async function makeEngine(model, signal) {
   function listen() {
     return attempt("microphone", "no_microphone", async () => {
       if (!(await audio.startCapture())) return;
-      tellPage(); // Now that it may, the browser names more devices.
+      tellPage(); // The browser names more devices once the microphone is allowed.
       clearTimeout(timer);
       timer = setTimeout(() => {
         audio.stopCapture();

@@ -1,13 +1,13 @@
 // @ts-check
-// How the panel looks: one view of an engine, which is in panel.js. What people and models say is hostile text: it
-// reaches the page through `textContent` alone.
+// The look of the panel: one view of the engine in panel.js. The words of people and models are untrusted text, which
+// reaches the page only through `textContent`.
 
 /** @typedef {import("./panel.js").State} State */
 /** @typedef {import("./panel.js").Aside} Aside */
 
 const RELOADED =
-  "This page was loaded anew, and the record below stays as it was. All of it: session.conversation in a new cell. " +
-  "To go on with a record that grows: VoicePanel(session) there.";
+  "This page was reloaded, so the record below no longer grows. To see all of it, run session.conversation in a new " +
+  "cell; to go on with a record that grows, run VoicePanel(session) there.";
 
 const HTML = `
   <div class="rtnb-head">
@@ -32,11 +32,11 @@ const HTML = `
       <label><input type="radio" value="hold"><span>Hold to talk</span></label>
     </fieldset>
     <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
-Then you interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
+You can still interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
       Mute me while the AI speaks</label>
   </div>
   <button type="button" class="rtnb-button rtnb-hold" data-role="hold" aria-keyshortcuts="Space"
-    title="Hold it, or the space bar, while you speak. Enter begins, and ends.">
+    title="Hold it, or the space bar, while you speak. Or press Enter to start, and again to stop.">
     Hold to talk <kbd>Space</kbd></button>
   <button type="button" class="rtnb-button rtnb-primary rtnb-wide" data-role="enable">Click to enable sound</button>
   <div class="rtnb-levels">
@@ -78,7 +78,7 @@ export function show(engine, el, host) {
   root.tabIndex = -1;
   root.innerHTML = HTML;
   el.append(root);
-  // Only the panel's own elements: a camera shown inside it has an alert and buttons under the same names.
+  // Only the panel's own elements: a camera shown inside it has an alert and buttons with the same names.
   const own = [...root.querySelectorAll("*")];
   const find = (/** @type {string} */ selector) => /** @type {any} */ (own.find((each) => each.matches(selector)));
   const part = (/** @type {string} */ role) => find(`[data-role=${role}]`);
@@ -95,7 +95,7 @@ export function show(engine, el, host) {
   part("interrupt").onclick = engine.interrupt;
   part("enable").onclick = engine.enableSound;
   part("half").onchange = () => {
-    state.notice = ""; // What it said may be this very thing to do.
+    state.notice = ""; // The notice may have asked for just this.
     engine.share("half_duplex", part("half").checked);
   };
   find(".rtnb-error .rtnb-close").onclick = () => engine.share("error", "");
@@ -200,9 +200,9 @@ function holdWith(button, engine) {
     engine.hold();
   };
   button.onpointerup = button.onpointercancel = button.onlostpointercapture = engine.letGo;
-  button.oncontextmenu = (event) => event.preventDefault(); // A long touch is talking, not a menu.
+  button.oncontextmenu = (event) => event.preventDefault(); // A long touch means talking, not a menu.
   button.onclick = ({ detail }) => {
-    // Of a key or a screen reader, which cannot hold: it begins, and the next one ends. Pointers have done it by now.
+    // From a key or a screen reader, which cannot hold: one starts, the next one ends. Pointers were handled before.
     if (detail) return;
     if (button.getAttribute("aria-pressed") === "true") engine.letGo();
     else engine.hold();
@@ -214,11 +214,11 @@ function keys(root, holdButton, engine) {
   const native = (/** @type {KeyboardEvent} */ { target }) =>
     target !== holdButton && /** @type {HTMLElement} */ (target).closest("button, input, textarea");
   root.onkeydown = (event) => {
-    // Jupyter's own keys (a, b, x, d d …) must not act on the notebook while one talks; Ctrl+S still saves.
+    // Jupyter's own keys (a, b, x, d d …) must not change the notebook while you talk; Ctrl+S still saves.
     if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
     if (event.key === "Escape") engine.interrupt();
     else if (event.key === " " && !native(event)) {
-      event.preventDefault(); // Or the page scrolls.
+      event.preventDefault(); // Otherwise the page scrolls.
       if (!event.repeat) engine.hold();
     }
   };
@@ -241,7 +241,7 @@ function drawAside(box, aside) {
   setText(cost, aside?.cost ?? "");
 }
 
-/** What was odd, dropped or mended: its number is spoken when it changes, and its words wait. @param {HTMLElement} box
+/** List the remarks on what was odd, dropped or mended; screen readers speak their number. @param {HTMLElement} box
  * @param {string[]} remarks */
 function drawRemarks(box, remarks) {
   const list = /** @type {HTMLElement} */ (box.querySelector("ul"));
@@ -251,7 +251,7 @@ function drawRemarks(box, remarks) {
   list.replaceChildren(...remarks.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
 }
 
-/** Screen readers speak each change, so only changes are written. @param {Element} node @param {string} text */
+/** Write only changes, because screen readers speak each one. @param {Element} node @param {string} text */
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -264,7 +264,7 @@ function drawMeter(meter, level) {
   /** @type {HTMLElement} */ (meter.firstElementChild).style.width = `${percent}%`;
 }
 
-/** What was used, and how full each bound is. @param {HTMLElement} node @param {State} state */
+/** Show what was used, and how full each bound is. @param {HTMLElement} node @param {State} state */
 function drawAccount(node, { account, session }) {
   const since = session === "open" ? (performance.now() - account.at) / 60_000 : 0;
   const minutes = account.minutes + since;
@@ -289,7 +289,7 @@ function drawBound(meter, share, words) {
   meter.firstElementChild.style.width = `${percent}%`;
 }
 
-/** What is going on, in a few words. @param {State} state @returns {{ words: string, tone: string }} */
+/** Return the status in a few words. @param {State} state @returns {{ words: string, tone: string }} */
 export function statusOf(state) {
   if (state.ended) return { words: "This conversation has ended. Run this cell again to talk again.", tone: "off" };
   if (state.road === "none") return { words: "No kernel: it is busy or gone", tone: "bad" };

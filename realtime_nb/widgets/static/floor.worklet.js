@@ -1,43 +1,43 @@
 // @ts-check
-// Who has the floor, decided in the audio thread, where both voices pass and where no busy page or kernel holds it up.
-// A sound of the person's pauses the answer at once; only the server's word drops it, and without that it goes on.
+// Decides who has the floor, in the audio thread: both voices pass here, and no busy page or kernel can hold it up. A
+// sound from the person pauses the answer at once. Only the server can drop the answer; otherwise it goes on.
 
-/** @typedef {{ held: boolean, playing: boolean, hold(): void, resume(): void }} Queue what plays the answer */
+/** @typedef {{ held: boolean, playing: boolean, hold(): void, resume(): void }} Queue plays the answer */
 
-const QUIETEST = 0.01; // -40 dB of full scale: what a person says into a microphone is louder.
+const QUIETEST = 0.01; // -40 dB of full scale: speech into a microphone is louder.
 const LEAST_NOISE = 0.0001;
 const NOISE_MARGIN = 4; // 12 dB
-const NOISE_RISE = 1.014; // A frame; 6 dB a second, so that a fan that starts is noise after a few seconds.
+const NOISE_RISE = 1.014; // Per frame; 6 dB a second, so that a fan that starts counts as noise after a few seconds.
 const ONSET_FRAMES = 4; // 80 ms: longer than a key or a click, shorter than a syllable with its vowel.
-// How much of the answer comes back into the microphone, at least and at most, and what is left of that after a frame
-// in which nothing came back: with echo cancellation it is next to nothing.
+// The share of the answer that comes back into the microphone: at least, at most, and how much of the estimate is left
+// after a frame in which nothing came back. With echo cancellation it is next to nothing.
 const LEAST_COUPLING = 0.03;
 const MOST_COUPLING = 4;
 const FORGET = 0.9997; // Half in 46 s.
 const ECHO_MARGIN = 2; // 6 dB
-const ECHO_FRAMES = 20; // 400 ms: the devices' delay and the room's.
-const LEARN_S = 0.4; // What is heard so soon after an answer has begun is taken for its echo.
-const FORGOTTEN_S = 1; // After so long a silence an answer begins anew.
-const VANISH_FRAMES = 8; // 160 ms: what falls silent so soon behind the answer was its echo.
-/** How long the answer waits behind the last sound for the server to confirm that it was speech. */
+const ECHO_FRAMES = 20; // 400 ms: the delay of the devices and the room.
+const LEARN_S = 0.4; // A sound this soon after an answer begins counts as its echo.
+const FORGOTTEN_S = 1; // After this much silence, an answer counts as a new one.
+const VANISH_FRAMES = 8; // 160 ms: a sound that ends this soon after the answer was its echo.
+/** How long the answer waits after the last sound for the server to confirm that it was speech. */
 export const QUIET_S = 0.4;
 /** How long it waits at most, however long the sound. */
 export const LONGEST_S = 4;
-const TAIL_S = 0.25; // How long half duplex goes on behind the answer, for what is still on its way through the air.
+const TAIL_S = 0.25; // How long half duplex goes on after the answer, for sound that is still in the air.
 
 /** Tells a person's sounds from noise and from the answer's echo, 20 ms at a time. */
 export class OnsetDetector {
   constructor() {
-    this.noise = 1; // As loud as the first that is heard.
+    this.noise = 1; // Falls to the level of the first sound.
     this.coupling = LEAST_COUPLING;
     this.run = 0;
-    this.loudest = 0; // In relation to what was played, within the run.
+    this.loudest = 0; // Relative to the playback, within the run.
   }
 
   /**
    * @param {number} level of the microphone, root mean square
-   * @param {number} played the loudest that may be coming back now
-   * @param {boolean} learning whether that is all it can be
+   * @param {number} played the loudest playback that may be coming back now
+   * @param {boolean} learning whether the sound can only be echo
    * @returns {boolean} whether it is louder than noise and echo
    */
   push(level, played, learning) {
@@ -82,7 +82,7 @@ export class Floor {
     this.heldFor = this.quietFor = this.loudFor = 0;
   }
 
-  /** Take note of what goes to the loudspeaker. @param {Float32Array} out @param {number} n samples of an answer in it */
+  /** Note what goes to the loudspeaker. @param {Float32Array} out @param {number} n samples of an answer in it */
   rendered(out, n) {
     for (const s of out) this.energy += s * s;
     this.samples += out.length;
@@ -98,11 +98,11 @@ export class Floor {
     this.quietFor += n;
     const tooLong = this.heldFor > LONGEST_S * this.sampleRate;
     if (!tooLong && this.yields && this.quietFor <= QUIET_S * this.sampleRate) return;
-    this.armed = !tooLong; // What goes on for so long, and is no speech, must not hold the answer again.
+    this.armed = !tooLong; // A sound this long that is not speech must not hold the answer again.
     this.queue?.resume();
   }
 
-  /** Take note of 20 ms of the microphone. @param {number} level root mean square, full scale 1.0 */
+  /** Note 20 ms of the microphone. @param {number} level root mean square, full scale 1.0 */
   hear(level) {
     this.played.copyWithin(1, 0);
     this.played[0] = this.samples ? Math.sqrt(this.energy / this.samples) : 0;
@@ -112,7 +112,7 @@ export class Floor {
     if (!this.detector.run) this.armed = true;
     if (this.queue?.held) return this.follow(loud);
     if (!this.yields || this.halfDuplex || !this.armed || !this.detector.onset) return;
-    if (!this.queue?.playing || this.silent) return; // Nothing sounds that could yield.
+    if (!this.queue?.playing || this.silent) return; // No answer is playing that could pause.
     this.heldFor = this.quietFor = this.loudFor = 0;
     this.queue.hold();
   }
@@ -131,6 +131,6 @@ export class Floor {
   }
 }
 
-/** The worklets of one context share its global scope, and find it there. */
+/** The worklets of one context share its global scope, and find the floor there. */
 const KEY = Symbol.for("realtime-nb.floor");
 if ("registerProcessor" in globalThis) /** @type {any} */ (globalThis)[KEY] ??= new Floor(sampleRate);

@@ -1,12 +1,12 @@
 // @ts-check
-// What the model is told beforehand: its instructions, which the person may change between turns, and its tools.
+// What the model gets in advance: its instructions, which the person may change between turns, and its tools.
 
 /** @typedef {{ instructions: string, tools: string[] }} Guide */
 
 /**
- * Make a place for them.
+ * Show instructions and tools in a box.
  * @param {HTMLElement} box @param {(text: string) => void} apply
- * @returns {(guide: Guide, reached: boolean) => void} shows how things are; `reached` is whether they can be changed
+ * @returns {(guide: Guide, reached: boolean) => void} shows the current ones; `reached` is whether they can be changed
  */
 export function makeGuide(box, apply) {
   box.innerHTML = `
@@ -25,7 +25,7 @@ export function makeGuide(box, apply) {
 
   return ({ instructions, tools }, reached) => {
     if (instructions !== known) {
-      if (words.value === known) words.value = instructions; // What the person has begun to write stays.
+      if (words.value === known) words.value = instructions; // Keep what the person has begun to write.
       known = instructions;
     }
     words.disabled = !reached;

@@ -17,7 +17,7 @@ async function makeEngine(model, signal) {
   const watchers = new Set();
   let scheduled = 0;
 
-  /** Tell the views, about fifteen times a second: meters need no more, and the page has sound to carry. */
+  /** Update the views about fifteen times a second; meters need no more, and the page has sound to carry. */
   function changed() {
     scheduled ||= setTimeout(() => {
       scheduled = 0;
@@ -105,7 +105,7 @@ async function makeEngine(model, signal) {
       watchers.add(watch);
       return () => {
         watchers.delete(watch);
-        // Jupyter takes a view away to show it elsewhere; but a microphone that nobody sees must not stay open.
+        // Jupyter removes a view to show it elsewhere; but a microphone that nobody sees must not stay open.
         setTimeout(() => watchers.size || setRecording(false, true), UNSEEN_MS);
       };
     },

@@ -1,16 +1,16 @@
 // @ts-check
-// The panel to talk with a voice model: its engine, which belongs to the model, keeps the state and talks with the
-// kernel and the audio threads. Views only show it: face.js, and the parts of a view in modules of their own.
+// The panel for talking with a voice model. Its engine, which belongs to the model, keeps the state and talks with the
+// kernel and the audio threads. Views only show it: face.js, and one module for each part of a view.
 
 /** @typedef {import("./transcript.js").Row} Row */
 
 /** @typedef {{ spent: string, spent_share: number | null, minutes: number, max_minutes: number | null, cached: string,
- *   at: number }} Account what was used; `at` is when the page heard of it */
+ *   at: number }} Account what was used; `at` is when the page was told */
 
 /** @typedef {{ asked: string, answer: string, cost: string }} Aside an answer that is not part of the conversation */
 
 const UNSEEN_MS = 2000;
-const TAIL_MS = 120; // The microphone's own delay: the last word is still on its way when the button is let go.
+const TAIL_MS = 120; // The microphone's own delay: the last word is still on its way when the button is released.
 
 /** @param {string} text @returns {Promise<any>} */
 function load(text) {
@@ -34,7 +34,7 @@ function newState() {
     muted: false,
     error: "",
     notice: "",
-    fix: "", // What a click on the notice would switch on.
+    fix: "", // The setting that a click on the notice switches on.
     remarks: /** @type {string[]} */ ([]),
     aside: /** @type {Aside | null} */ (null),
     reloaded: false,
@@ -57,7 +57,7 @@ function newState() {
 }
 /** @typedef {ReturnType<typeof newState>} State */
 
-/** Whether there is something to stop. @param {State} state */
+/** Return whether there is something to stop. @param {State} state */
 function isBusy(state) {
   return state.playing || state.phase === "thinking" || state.running.length > 0 || state.asks.length > 0;
 }
@@ -75,13 +75,13 @@ async function makeEngine(model, signal) {
   model.set("_pages", model.get("_pages") + 1);
   model.save_changes();
   const watchers = new Set();
-  const staleInViews = /** @type {Set<Set<string>>} */ (new Set()); // Of each view the turns that it has to draw anew.
+  const staleInViews = /** @type {Set<Set<string>>} */ (new Set()); // For each view, the turns that it has to redraw.
   let scheduled = 0;
-  let sending = false; // While the button is held, and its tail.
-  let press = 0; // Voids the tail of a button that is pressed again within it.
+  let sending = false; // While the button is held, and during its tail.
+  let press = 0; // Cancels the tail of a button that is pressed again within it.
   let heldSince = 0;
 
-  /** Tell the views, about fifteen times a second: meters need no more, and the page has sound to carry. */
+  /** Update the views about fifteen times a second; meters need no more, and the page has sound to carry. */
   function changed() {
     road.setGate(state.session === "open" && (state.hands_free || sending));
     audio.setRules({ yields: state.hands_free && state.yields, halfDuplex: state.hands_free && state.half_duplex });
@@ -134,7 +134,7 @@ async function makeEngine(model, signal) {
     },
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
       if (name === "taken" || name === "closed") stopAudio();
-      if (name !== state.road) audio.tell(); // A kernel that greets us anew must know that we can play.
+      if (name !== state.road) audio.tell(); // A kernel that greets us again must know that we can play.
       audio.setRoad(name);
       Object.assign(state, { road: name, stalled });
       changed();
@@ -194,7 +194,7 @@ async function makeEngine(model, signal) {
     Object.assign(state, { session, message, waiting, phase, yields, about: { backend, model: name, voice } });
   }
 
-  /** The kernel tells what is new: rows, and what takes the place of some in their order.
+  /** Take new and changed rows from the kernel, and put them in order.
    * @param {{ anew: boolean, at: number, gone: number, ids: string[], rows: Row[] }} turns */
   function takeTurns({ anew, at, gone, ids, rows }) {
     if (anew) Object.assign(state, { order: [], rows: new Map() });
@@ -207,7 +207,7 @@ async function makeEngine(model, signal) {
     redraw(rows.map(({ id }) => id));
   }
 
-  /** @param {string[]} ids turns that no view has drawn as they are now */
+  /** @param {string[]} ids turns that have changed since the views drew them */
   function redraw(ids) {
     for (const stale of staleInViews) ids.forEach((id) => stale.add(id));
   }
@@ -232,7 +232,7 @@ async function makeEngine(model, signal) {
     changed();
   }
 
-  /** @param {string} id @param {string} text @param {boolean} again whether it is asked again, too */
+  /** @param {string} id @param {string} text @param {boolean} again whether to ask it again, too */
   function edit(id, text, again) {
     if (again && state.playing) road.flush();
     change(id, { kind: "edit", text, again });
@@ -308,11 +308,11 @@ async function makeEngine(model, signal) {
       watchers.add(watch);
       return () => {
         watchers.delete(watch);
-        // Jupyter takes a view away to show it elsewhere; but what nobody sees must neither hear nor see.
+        // Jupyter removes a view to show it elsewhere; but a panel that nobody sees must not listen or watch.
         setTimeout(() => watchers.size || leave(), UNSEEN_MS);
       };
     },
-    /** In the handler of a click: browsers let a page sound only after one. */
+    /** Call this in a click handler: browsers let a page play sound only after a click. */
     connect() {
       share("error", "");
       state.notice = "";
@@ -326,7 +326,7 @@ async function makeEngine(model, signal) {
     },
     interrupt() {
       if (state.session !== "open" || !isBusy(state)) return;
-      road.flush(); // Here and now; the kernel hears of it as fast as it can.
+      road.flush(); // At once in the page; the kernel follows as fast as it can.
       road.send({ kind: "interrupt" }, true);
     },
     /** @param {HTMLElement} host */
@@ -352,9 +352,9 @@ async function makeEngine(model, signal) {
       return transcriptPart.makeTranscript(log, { edit, rerun, delete: takeOut }, stale);
     },
     /**
-     * @param {HTMLElement} box @param {any} host @param {() => string} typed takes what is typed
+     * @param {HTMLElement} box @param {any} host @param {() => string} typed returns the typed text and clears it
      * @param {AbortSignal} viewSignal
-     * @returns {((seeing: object, reached: boolean) => void) | null} null where the panel has no camera
+     * @returns {((seeing: object, reached: boolean) => void) | null} null if the panel has no camera
      */
     makeSeeing(box, host, typed, viewSignal) {
       if (!model.get("camera")) return null;

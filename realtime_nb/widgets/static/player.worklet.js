@@ -1,18 +1,18 @@
 // @ts-check
-// The speaker's side in the audio thread: one queue of items in, samples and an account of them out.
+// The speaker's side in the audio thread: one queue of items in, samples and reports of them out.
 
 /**
- * A piece of sound with a name. `played` counts what is behind us, `queued` what is to come; `floor` is the least that
- * was queued when more came, within the last `watched` samples; `held` how long it waits though its pre-roll is there.
+ * A piece of sound with a name. `played` counts the samples played, `queued` those to come; `floor` is the smallest
+ * queue found when more came, within the last `watched` samples; `held` is how long it waited with a full pre-roll.
  * @typedef {{ key: number, chunks: Float32Array[], queued: number, played: number, ended: boolean, live: boolean,
  *   began: boolean, sounded: boolean, floor: number, watched: number, held: number }} Item
  */
 /** @typedef {{ key: number, samples: number }} Position */
-/** @typedef {{ key: number, audible: boolean, at: number }} Beginning where an item's first sample lies in what was
- *   rendered, or its first audible one */
+/** @typedef {{ key: number, audible: boolean, at: number }} Beginning the place of an item's first sample, or its
+ *   first audible one, in the rendered samples */
 
 const UNWATCHED = { floor: Infinity, watched: 0, held: 0 };
-const AUDIBLE = 0.001; // -60 dB of full scale; realtime_nb/timing.py has the same.
+const AUDIBLE = 0.001; // -60 dB of full scale; realtime_nb/conversation/timing.py has the same.
 
 /** @param {Int16Array} pcm @returns {Float32Array} scale 32768 */
 export function fromPcm16(pcm) {
@@ -20,9 +20,9 @@ export function fromPcm16(pcm) {
 }
 
 /**
- * A queue of items, each of which starts once a little of it is there.
+ * A queue of items; each starts once a little of it is there.
  *
- * Counts what it really rendered. Where playing has to stop short, it fades instead of clicking.
+ * It counts the samples that it really rendered. If playback stops suddenly, it fades out instead of clicking.
  */
 export class PlayQueue {
   /** @param {{ prerollSamples: number, fadeSamples: number, watchSamples: number }} options */
@@ -52,7 +52,7 @@ export class PlayQueue {
 
   /** @param {number} key @param {Float32Array} y @param {boolean} last @param {boolean} live made as it is played */
   push(key, y, last, live) {
-    // What was on its way when the person interrupted stays unheard.
+    // Audio that was on its way when the person interrupted is not played.
     if (key !== 0 && key <= this.flushedKey) return;
     let item = this.items.find((i) => i.key === key);
     if (!item) {
@@ -69,8 +69,8 @@ export class PlayQueue {
   }
 
   /**
-   * Let a live item not stay late for good: each gap leaves it with more in the queue than it needs. What has long
-   * been there unused is left out, but for three quarters of a pre-roll; it counts as played.
+   * Let a live item catch up: each gap leaves it with more in the queue than it needs. Samples that stay in the queue
+   * unused are skipped, except for three quarters of a pre-roll; they count as played.
    * @param {Item} item @param {number} arrived samples, the last of its queue
    */
   keepUp(item, arrived) {
@@ -82,7 +82,7 @@ export class PlayQueue {
     item.watched = 0;
   }
 
-  /** Leave out the next `n` samples, with a cross-fade. @param {Item} item @param {number} n */
+  /** Skip the next `n` samples, with a cross-fade. @param {Item} item @param {number} n */
   skip(item, n) {
     const faded = new Float32Array(Math.min(this.fadeSamples, n));
     const left = new Float32Array(n);
@@ -95,7 +95,7 @@ export class PlayQueue {
     item.played -= faded.length;
   }
 
-  /** Pause, with a fade; nothing is dropped, and what was faded is played again. */
+  /** Pause, with a fade; nothing is dropped, and the faded samples are played again. */
   hold() {
     if (this.held) return;
     this.held = true;
@@ -103,7 +103,7 @@ export class PlayQueue {
     this.tail = this.ahead().map((s, i, y) => s * (1 - (i + 1) / y.length));
   }
 
-  /** Go on where it was paused. */
+  /** Go on from the pause. */
   resume() {
     this.held = false;
     this.ahead().forEach((s, i, y) => (y[i] = (s * (i + 1)) / y.length));
@@ -154,7 +154,7 @@ export class PlayQueue {
         continue;
       }
       this.underruns += 1;
-      this.waiting = true; // Gather a pre-roll again rather than stutter.
+      this.waiting = true; // Collect a pre-roll again rather than stutter.
       Object.assign(item, UNWATCHED);
       this.fadeFrom(at ? out[at - 1] : 0);
       at += this.pullTail(out.subarray(at));
@@ -164,7 +164,7 @@ export class PlayQueue {
     return at - start;
   }
 
-  /** Note where an item begins, and where it begins to sound. @param {Item} item @param {Float32Array} y
+  /** Note where an item begins, and where it becomes audible. @param {Item} item @param {Float32Array} y
    * @param {number} from */
   notice(item, y, from) {
     if (from === y.length) return;
@@ -176,11 +176,11 @@ export class PlayQueue {
     item.sounded = true;
   }
 
-  /** Whether an item that waits may begin. @param {Item} item @param {number} silence to be rendered if it may not */
+  /** Return whether a waiting item may begin. @param {Item} item @param {number} silence to render if it may not */
   isReady(item, silence) {
     if (item.ended) return true;
     if (item.queued < this.prerollSamples) return false;
-    // What is made as it is played comes no faster than it goes: it gets by with what it has when it begins.
+    // A live item is played as fast as it comes, so it must begin with enough in the queue.
     if (item.live && item.held < this.prerollSamples / 4) {
       item.held += silence;
       return false;
@@ -239,7 +239,7 @@ if ("registerProcessor" in globalThis) {
       this.rendered = 0;
       this.sinceReport = 0;
       this.reportEvery = Math.round((REPORT_MS * sampleRate) / 1000);
-      /** @type {MessagePort | null} to the carrier: the kernel's sound comes by it, and the account of it goes back */
+      /** @type {MessagePort | null} to the carrier: it brings the kernel's sound, and takes the reports back */
       this.line = null;
       this.port.onmessage = ({ data }) => {
         if (data.line) this.connect(data.line);
@@ -278,7 +278,7 @@ if ("registerProcessor" in globalThis) {
       this.port.postMessage(message);
     }
 
-    /** Let it be known what sounds to those who say when to pause; there is nobody in a speaker without a microphone.
+    /** Tell the floor what is playing; a speaker without a microphone has none.
      * @param {Float32Array} out @param {number} n */
     rule(out, n) {
       const floor = /** @type {any} */ (globalThis)[Symbol.for("realtime-nb.floor")];
@@ -292,7 +292,7 @@ if ("registerProcessor" in globalThis) {
       const wasPlaying = this.queue.playing;
       const n = this.queue.pull(out);
       for (const { key, audible, at } of this.queue.beginnings.splice(0)) {
-        // The page alone knows the output's latency, and passes it on with that.
+        // Only the page knows the output's latency, and adds it to the message.
         this.port.postMessage({ kind: "began", key, audible, time_ms: Date.now() + (1000 * at) / sampleRate });
       }
       this.rule(out, n);

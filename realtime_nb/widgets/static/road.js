@@ -1,6 +1,6 @@
 // @ts-check
-// The page's part of the audio road: which way it takes, and the controls. The sound itself does not come here, but to
-// carrier.worker.js; only the widget comm, which is the page's own, is fed from here.
+// The page's part of the audio road: it chooses the way and handles the controls. The sound itself goes through
+// carrier.worker.js; only the widget comm, which belongs to the page, is served from here.
 
 /** @typedef {{ kind: string, [field: string]: any }} Control */
 /** @typedef {"" | "direct" | "proxy" | "comm" | "none" | "taken" | "closed"} RoadName */
@@ -13,7 +13,7 @@ const SUPERSEDED = 4001;
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /**
- * The sockets to try, best first. A page that is not on loopback must not knock on its reader's own ports.
+ * The sockets to try, best first. A page that is not on loopback must not try its reader's own ports.
  * @param {{ port: number, token: string }} door @param {Location | URL} page @param {string | null} baseUrl
  * @returns {{ road: "direct" | "proxy", url: string }[]}
  */
@@ -41,7 +41,7 @@ function jupyterBaseUrl() {
 
 /**
  * Start the carrier: in a worker, or in the page if that may have none (a content security policy can forbid it).
- * @param {string} text the module @param {AbortSignal} signal @returns {MessagePort} to speak with it, at once
+ * @param {string} text the module @param {AbortSignal} signal @returns {MessagePort} to talk to it, from now on
  */
 export function startCarrier(text, signal) {
   const { port1: page, port2: carrier } = new MessageChannel();
@@ -50,7 +50,7 @@ export function startCarrier(text, signal) {
   let worker = null;
   let settled = false;
 
-  /** @param {() => void} hand who takes the other end of the channel; what was said to it until then is kept there */
+  /** @param {() => void} hand takes the other end of the channel, with the messages sent so far */
   function settle(hand) {
     if (settled || signal.aborted) return;
     settled = true;
@@ -69,7 +69,7 @@ export function startCarrier(text, signal) {
     settle(runHere);
   }
   signal.addEventListener("abort", () => {
-    setTimeout(() => worker?.terminate(), TRY_MS); // It must still close its socket.
+    setTimeout(() => worker?.terminate(), TRY_MS); // Give it time to close its socket.
     URL.revokeObjectURL(url);
   });
   return page;
@@ -175,9 +175,9 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
   }
 
   async function search() {
-    let heard = false; // Whether the kernel knew this page's origin when the sockets were tried.
+    let heard = false; // True if the kernel knew this page's origin when the sockets were tried.
     while (!signal.aborted) {
-      // Behind a hub the door does not know this page's origin; the comm is what it trusts to tell it.
+      // Behind a hub the server does not know this page's origin; it learns it over the comm, which it trusts.
       sendComm([JSON.stringify({ kind: "origin", origin: location.origin })]);
       const ways = socketRoads(model.get("_door"), location, jupyterBaseUrl());
       for (const way of ways) {
@@ -188,7 +188,7 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
       const hello = JSON.stringify({ kind: "hello", road: "comm" });
       if (uplink && (await welcomed(() => sendComm([hello])))) {
         if (heard || ways[0]?.road !== "proxy") return setRoad("comm");
-        // A kernel that was busy with a cell has read the origin only now, and its door was shut to a hub's page.
+        // A kernel that was busy with a cell has read the origin only now, and refused a hub's page before.
         heard = true;
         continue;
       }
@@ -235,7 +235,7 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
     sendBytes(data) {
       carrier.postMessage({ send: data, urgent: true }, [data]);
     },
-    /** Tie the line of a worklet to the road. @param {"capture" | "player"} side @param {MessagePort | null} line */
+    /** Connect a worklet's line to the road. @param {"capture" | "player"} side @param {MessagePort | null} line */
     attach(side, line) {
       carrier.postMessage({ [side]: line }, line ? [line] : []);
     },
@@ -243,7 +243,7 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
     setGate(open) {
       if (open !== gate) carrier.postMessage({ gate: (gate = open) });
     },
-    /** Silence the player, and let it tell the kernel how far it had come. */
+    /** Silence the player, and let it tell the kernel how far it had played. */
     flush() {
       carrier.postMessage({ flush: true });
     },
@@ -259,7 +259,7 @@ function copied(view) {
   return /** @type {ArrayBuffer} */ (view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
 
-/** The road for the person to read. @param {RoadName} road @param {boolean} stalled @returns {string} */
+/** Describe the road to the person. @param {RoadName} road @param {boolean} stalled @returns {string} */
 export function roadInWords(road, stalled) {
   if (stalled) return "The kernel is busy: sound waits until its cell ends.";
   return {

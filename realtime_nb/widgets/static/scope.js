@@ -1,26 +1,26 @@
 // @ts-check
-// Sound as it passes: for each side a waveform and a spectrogram that run along, drawn from the browser's own
-// analysers. Neither the kernel nor the audio thread hears of it.
+// Live pictures of the sound: a running waveform and spectrogram for each side, drawn from the browser's own analysers,
+// without the kernel or the audio thread.
 
 /** @typedef {{ capture?: AnalyserNode | null, player?: AnalyserNode | null }} Taps sides that the source does not have
- *   are missing; null where nothing can sound at the moment */
+ *   are missing; null if a side cannot sound at the moment */
 /** @typedef {"capture" | "player"} Side */
 
 const WIDTH = 480;
 const WAVE = 28;
 const ENERGY = 44;
 const COLUMNS_A_SECOND = 60;
-const SHORTEST_MS = 30; // 33 frames a second at most: more is not seen, and the page has other work.
-const IDLE_MS = 120; // How often silence is listened to, and whether anybody looks.
-const GONE = WIDTH + COLUMNS_A_SECOND; // After so many columns of silence nothing else is in the picture.
-const GAP = 12; // Columns that are cleared ahead of the pen where nothing may move.
-const GAIN = 2; // Speech seldom passes half of full scale.
+const SHORTEST_MS = 30; // 33 frames a second at most: nobody sees more, and the page has other work.
+const IDLE_MS = 120; // How often to check for sound, and for a viewer.
+const GONE = WIDTH + COLUMNS_A_SECOND; // After this many columns of silence the picture shows nothing else.
+const GAP = 12; // Columns that are cleared ahead of the pen if the picture stands still.
+const GAIN = 2; // Speech seldom exceeds half of full scale.
 const LOWEST_HZ = 60;
 const HIGHEST_HZ = 8000;
 const LOUDEST_DB = -25;
 const RANGE_DB = 65;
 const NAMES = { capture: "You", player: "AI" };
-// Matplotlib's "magma" at eight places, as the pictures of the record have it.
+// Matplotlib's "magma" at eight points, as in the pictures of the record.
 const MAGMA = [
   [0, 0, 4], [34, 17, 80], [95, 24, 127], [152, 45, 128], [211, 67, 110], [248, 118, 92], [254, 187, 129], [252, 253, 191],
 ];
@@ -56,7 +56,7 @@ class Lane {
     this.side = side;
     this.still = still;
     this.column = 0;
-    this.quietColumns = GONE; // Nothing is there to run out of the picture.
+    this.quietColumns = GONE; // There is nothing in the picture yet.
     const lane = document.createElement("div");
     lane.className = `rtnb-lane rtnb-lane-${side}`;
     const label = document.createElement("span");
@@ -75,7 +75,7 @@ class Lane {
     this.rate = 0;
   }
 
-  /** Take what an analyser holds. @param {AnalyserNode | null} tap @returns {boolean} whether it is a sound */
+  /** Read an analyser. @param {AnalyserNode | null} tap @returns {boolean} whether it is a sound */
   listen(tap) {
     if (!tap) {
       this.samples.fill(0);
@@ -93,7 +93,7 @@ class Lane {
     return this.samples.some((s) => s !== 0);
   }
 
-  /** Draw what was taken as the next columns. @param {number} count */
+  /** Draw the samples read as the next columns. @param {number} count */
   draw(count) {
     const n = Math.min(count, WIDTH);
     const { pen } = this;
@@ -102,7 +102,7 @@ class Lane {
       x = this.column % WIDTH;
       pen.clearRect(x, 0, n + GAP, WAVE + ENERGY);
     } else {
-      pen.globalCompositeOperation = "copy"; // What was there does not shine through what is transparent.
+      pen.globalCompositeOperation = "copy"; // Transparent pixels must not show the old picture.
       pen.drawImage(this.canvas, -n, 0);
       pen.globalCompositeOperation = "source-over";
       pen.clearRect(x, 0, n, WAVE + ENERGY);
@@ -146,9 +146,9 @@ class Lane {
 }
 
 /**
- * Show sides until told to stop. What nobody sees is not drawn, nor silence that has run out of the picture.
+ * Show sides until told to stop. Nothing is drawn while nobody looks, or while the picture shows only silence.
  * @param {HTMLElement} host @param {() => Taps} taps asked before each frame @param {Partial<Record<Side, string>>} [names]
- * @returns {() => void} takes it away
+ * @returns {() => void} removes it
  */
 export function showScope(host, taps, names = NAMES) {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -217,7 +217,7 @@ export default () => {
     /** @param {{ model: any, el: HTMLElement }} context */
     render({ model, el }) {
       el.classList.add("rtnb", "rtnb-scope");
-      /** @returns {Map<string, () => Taps> | undefined} the taps of all engines of the page, by their doors' tokens */
+      /** @returns {Map<string, () => Taps> | undefined} the taps of all engines of the page, by their roads' tokens */
       const known = () => /** @type {any} */ (globalThis)[Symbol.for("realtime-nb.taps")];
       const none = Object.fromEntries(model.get("_sides").map((/** @type {Side} */ side) => [side, null]));
       return showScope(el, () => known()?.get(source?.get("_door").token)?.() ?? none);

@@ -1,14 +1,14 @@
 // @ts-check
-// The panel's camera: the view of a Camera widget, and what the person can show the AI with it.
+// The panel's camera: the view of a Camera widget, and controls to show the AI its pictures.
 
-/** @typedef {{ taking: boolean, watching: boolean, every_s: number, told: string }} Seeing what the kernel says of it */
+/** @typedef {{ taking: boolean, watching: boolean, every_s: number, told: string }} Seeing the kernel's report */
 /** @typedef {{ show: () => void, ask: () => void, watch: (on: boolean) => void }} Act */
 
 /**
- * Make a place the camera's.
+ * Show the camera and its controls in a box.
  * @param {HTMLElement} box @param {Act} act
  * @param {(el: HTMLElement) => Promise<unknown>} drawCamera puts the camera's own view into an element
- * @returns {(seeing: Seeing, reached: boolean) => void} shows how things are; `reached` is whether anything can be asked
+ * @returns {(seeing: Seeing, reached: boolean) => void} shows a report; `reached` is whether anything can be asked
  */
 export function makeSeeing(box, act, drawCamera) {
   box.innerHTML = `
@@ -16,9 +16,9 @@ export function makeSeeing(box, act, drawCamera) {
     <div data-role="camera"></div>
     <div class="rtnb-row">
       <button type="button" class="rtnb-button" data-role="show"
-        title="Takes a picture and puts it into the conversation: the next answer has seen it">Show to the AI</button>
+        title="Takes a picture and adds it to the conversation; the next answer sees it">Show to the AI</button>
       <button type="button" class="rtnb-button" data-role="ask"
-        title="Takes a picture and asks about it, with what is typed below">Ask about it</button>
+        title="Takes a picture and asks about it, in the words typed below">Ask about it</button>
       <label class="rtnb-switch"><input type="checkbox" data-role="watch"><span></span></label>
     </div>
     <div class="rtnb-quiet" data-role="told" aria-live="polite"></div>`;
@@ -39,7 +39,7 @@ export function makeSeeing(box, act, drawCamera) {
     const words = `Keep showing, every ${seeing.every_s} s`;
     if (watch.nextElementSibling.textContent !== words) watch.nextElementSibling.textContent = words;
     const text = seeing.taking ? "Taking a picture…" : seeing.told;
-    told.setAttribute("aria-live", seeing.watching ? "off" : "polite"); // A reader would count every picture.
+    told.setAttribute("aria-live", seeing.watching ? "off" : "polite"); // A screen reader would announce every picture.
     if (told.textContent !== text) told.textContent = text;
   };
 }

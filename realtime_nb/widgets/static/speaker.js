@@ -15,7 +15,7 @@ async function makeEngine(model, signal) {
   const watchers = new Set();
   let scheduled = 0;
 
-  /** Tell the views, about fifteen times a second: meters need no more, and the page has sound to carry. */
+  /** Update the views about fifteen times a second; meters need no more, and the page has sound to carry. */
   function changed() {
     scheduled ||= setTimeout(() => {
       scheduled = 0;

@@ -1,18 +1,18 @@
 // @ts-check
-// What was said, turn by turn, as the panel shows it, and what the person can do with a turn: edit it, ask it again,
-// take it out. Words of people and models are hostile text, which reaches the page through `textContent` alone.
+// The panel's transcript, turn by turn. The person can edit a turn, ask it again, or delete it. The words of people and
+// models are untrusted text, which reaches the page only through `textContent`.
 //
-// A screen reader is told of a turn once, when its words are final: until then its row is not live, and then its line
-// is put in anew. The buttons of all turns are one stop of the Tab key; the arrow keys go on from there.
+// A screen reader announces a turn once, when its words are final: until then its row is not live, and then its line is
+// inserted again. The buttons of all turns are one stop of the Tab key; the arrow keys go on from there.
 
 /** @typedef {"edit" | "rerun" | "delete"} Choice */
 /** @typedef {{ id: string, role: string, text: string, heard: number | null, final: boolean, flagged: string,
  *   was: string, before: string, pictures: { words: string, url: string, cost: string }[], choices: Choice[] }} Row `was` and `before` are the id
- *   and the words of the turn in whose place it stands */
+ *   and the words of the turn that it replaces */
 /** @typedef {{ edit: (id: string, text: string, again: boolean) => void, rerun: (id: string) => void,
  *   delete: (id: string) => void }} Act */
-/** @typedef {{ order: string[], rows: Map<string, Row>, changing: Set<string> }} Turns `changing` has those that the
- *   kernel is busy with */
+/** @typedef {{ order: string[], rows: Map<string, Row>, changing: Set<string> }} Turns `changing` holds the turns that
+ *   the kernel is changing */
 
 const WHO = { user: "You", assistant: "AI", tool: "Tool", system: "System", break: "" };
 const LONGEST_NAME = 40;
@@ -22,25 +22,25 @@ const PATHS = {
   delete: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.7 9h5.6l.7-9M7 7v4M9 7v4",
 };
 
-/** What was drawn into a node last. @type {WeakMap<Node, Row>} */
+/** The row that each node shows. @type {WeakMap<Node, Row>} */
 const drawn = new WeakMap();
 
-/** What a button does. @param {Choice} choice @param {Row} row */
+/** Say what a button does. @param {Choice} choice @param {Row} row */
 function wordsOf(choice, { role }) {
   if (choice === "edit") return "Edit these words";
-  if (choice === "delete") return role === "tool" ? "Take out this call and its output" : "Take out this turn";
-  return `${role === "user" ? "Ask again" : "Answer again"}: all that follows is taken out`;
+  if (choice === "delete") return role === "tool" ? "Delete this call and its output" : "Delete this turn";
+  return `${role === "user" ? "Ask again" : "Answer again"}: everything after it is deleted`;
 }
 
 /**
- * Make a log a transcript. The work for a change does not grow with the number of turns.
+ * Turn a log into a transcript. The work for a change does not grow with the number of turns.
  * @param {HTMLElement} log @param {Act} act
- * @param {Set<string>} stale turns that have changed since they were drawn; those that are drawn are taken out
- * @returns {(turns: Turns, open: boolean) => void} shows turns as they are now; `open` is whether they can be changed
+ * @param {Set<string>} stale turns that have changed since they were drawn; drawing removes them
+ * @returns {(turns: Turns, open: boolean) => void} shows the current turns; `open` is whether they can be changed
  */
 export function makeTranscript(log, act, stale) {
   const nodes = /** @type {Map<string, HTMLElement>} */ (new Map());
-  let order = /** @type {string[]} */ ([]); // As it is drawn.
+  let order = /** @type {string[]} */ ([]); // As drawn.
   let wasOpen = false;
   let current = ""; // The turn whose buttons the Tab key reaches.
   let reached = /** @type {HTMLElement | null} */ (null); // The buttons that it reaches.
@@ -79,8 +79,8 @@ export function makeTranscript(log, act, stale) {
     drawChanging(node, open, turns.changing.has(id));
   }
 
-  /** Put rows where they belong, from the first to the last that is not where it was.
-   * @param {string[]} wanted @returns {HTMLElement[]} those that have no place any more */
+  /** Put rows where they belong, from the first to the last one that has moved.
+   * @param {string[]} wanted @returns {HTMLElement[]} those that no longer have a place */
   function place(wanted) {
     const shorter = Math.min(order.length, wanted.length);
     let first = 0;
@@ -121,7 +121,7 @@ export function makeTranscript(log, act, stale) {
   };
 }
 
-/** A turn's buttons where it has some that can be pressed. @param {HTMLElement | undefined} node */
+/** Return a turn's buttons, if any of them can be pressed. @param {HTMLElement | undefined} node */
 function choicesOf(node) {
   const box = /** @type {HTMLElement | null} */ (node?.isConnected ? node.children[1] : null);
   return box && !box.hidden ? box : null;
@@ -142,7 +142,7 @@ const buttonsOf = (box) => /** @type {HTMLButtonElement[]} */ ([...(box?.childre
 /** @param {EventTarget | null} target @returns {HTMLElement | null} */
 const rowOf = (target) => /** @type {HTMLElement} */ (target).closest(".rtnb-turn");
 
-/** Who gets the focus of a turn that is gone: what stands in its place, or the next.
+/** Return the turn that gets the focus of a deleted one: its replacement, or the next.
  * @param {HTMLElement} node @param {Turns} turns @returns {HTMLElement | null} */
 function heirOf(node, { rows, order }) {
   const log = /** @type {HTMLElement} */ (node.parentElement);
@@ -152,7 +152,7 @@ function heirOf(node, { rows, order }) {
   return find(node.nextElementSibling ?? node.previousElementSibling);
 }
 
-/** Where an arrow key leads from a button: left and right along a turn's, up and down to another turn's.
+/** Return the button to which an arrow key leads: left and right within a turn, up and down to another turn.
  * @param {HTMLElement} log @param {HTMLElement} button @param {string} key @returns {HTMLElement | undefined} */
 function neighbour(log, button, key) {
   const box = /** @type {HTMLElement} */ (button.parentElement);
@@ -201,7 +201,7 @@ function newLine() {
 
 /** @param {HTMLElement} node @param {Row} row @param {Act} act */
 function drawRow(node, row, act) {
-  if (drawn.get(node) === row) return; // A row that changes comes anew.
+  if (drawn.get(node) === row) return; // A changed row is a new object.
   drawn.set(node, row);
   node.className = `rtnb-turn rtnb-${row.role in WHO ? row.role : "system"}`;
   node.setAttribute("aria-busy", String(!row.final));
@@ -272,7 +272,7 @@ function newChoice(choice) {
   return button;
 }
 
-/** What cannot be changed now offers nothing; what is being changed waits. @param {HTMLElement} node
+/** Hide the buttons of a turn that cannot be changed now; lock its form during a change. @param {HTMLElement} node
  * @param {boolean} open @param {boolean} changing */
 function drawChanging(node, open, changing) {
   const form = /** @type {HTMLFormElement | null} */ (node.querySelector("form"));
@@ -282,7 +282,7 @@ function drawChanging(node, open, changing) {
   const fieldset = form?.querySelector("fieldset");
   if (!fieldset || fieldset.disabled === changing) return;
   fieldset.disabled = changing;
-  if (!changing) form?.querySelector("textarea")?.focus(); // The kernel refused: the words are still there.
+  if (!changing) form?.querySelector("textarea")?.focus(); // The kernel refused, so the words are still there.
 }
 
 /** Open a turn's words for the person to change. @param {HTMLElement} node @param {Row} row @param {Act} act */
@@ -313,10 +313,10 @@ function edit(node, row, act) {
     /** @type {HTMLElement | null} */ (choices.querySelector("[data-choice=edit]"))?.focus();
   };
   const save = (/** @type {boolean} */ again) => {
-    if (!words.value.trim()) return words.focus(); // To take it out is another button.
+    if (!words.value.trim()) return words.focus(); // Deleting has its own button.
     if (words.value.trim() === row.text && !again) return close();
     act.edit(row.id, words.value.trim(), again);
-    form.focus(); // What is disabled loses the focus, and the page its place.
+    form.focus(); // A disabled element loses the focus, and the page would scroll.
     find("fieldset").disabled = true;
   };
   form.onsubmit = (event) => {
@@ -330,7 +330,7 @@ function edit(node, row, act) {
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) save(asks);
     else return;
     event.preventDefault();
-    event.stopPropagation(); // Nor does Escape interrupt the answer, nor Jupyter hear of it.
+    event.stopPropagation(); // Escape must not interrupt the answer here, nor reach Jupyter.
   };
   node.append(form);
   choices.hidden = true;
@@ -338,7 +338,7 @@ function edit(node, row, act) {
   words.setSelectionRange(words.value.length, words.value.length);
 }
 
-/** Screen readers speak each change, so only changes are written. @param {Element} node @param {string} text */
+/** Write only changes, because screen readers speak each one. @param {Element} node @param {string} text */
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
