@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .settings import setting_at
+
 #: Azure Voice Live speaks so, and what was written for the beta.
 TYPES = {
     "response.audio.delta": "response.output_audio.delta",
@@ -29,8 +31,13 @@ def modern_type(kind: str) -> str:
 
 
 def modern_session(session: dict[str, Any]) -> dict[str, Any]:
-    """Say where today's API keeps what the beta kept at the top of a session."""
-    if session.get("audio") or not session.keys() & {"input_audio_format", "output_audio_format"}:
+    """Say where today's API keeps what the beta kept at the top of a session; a format that is there already stays."""
+    audio = session.get("audio")
+    if audio and isinstance(audio, dict):
+        told = [side for side in ("input", "output") if session.get(f"{side}_audio_format")]
+        lacking = [side for side in told if not setting_at(audio, f"{side}.format")]
+        return session | {"audio": audio | {side: _filled(session, side) for side in lacking}} if lacking else session
+    if not session.keys() & {"input_audio_format", "output_audio_format"}:
         return session
     formats: dict[str, dict[str, Any]] = {side: {"format": _format(session, side)} for side in ("input", "output")}
     formats["output"]["voice"] = session.get("voice")
@@ -39,10 +46,15 @@ def modern_session(session: dict[str, Any]) -> dict[str, Any]:
     return session | {"audio": formats}
 
 
+def _filled(session: dict[str, Any], side: str) -> dict[str, Any]:
+    """Return a side's settings with the format that the beta's name tells."""
+    settings = setting_at(session, f"audio.{side}")
+    return (settings if isinstance(settings, dict) else {}) | {"format": _format(session, side)}
+
+
 def _format(session: dict[str, Any], side: str) -> dict[str, Any]:
     """Say in today's words how a side's sound is encoded; Azure Voice Live names rates, e.g. ``"pcm16_16000hz"``."""
     name = str(session.get(f"{side}_audio_format") or "pcm16")
-    rate: Any = session.get(f"{side}_audio_sampling_rate")
     if found := _RATE.search(name):
-        name, rate = name[: found.start()], int(found[1])
-    return {"type": FORMATS.get(name, name)} | ({"rate": rate} if rate and name == "pcm16" else {})
+        return {"type": FORMATS.get(name[: found.start()], name), "rate": int(found[1])}
+    return {"type": FORMATS.get(name, name)}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -15,18 +16,45 @@ from .settings import setting_at
 PCM = "audio/pcm"
 #: Of each format: bytes a sample, and its own rate in Hz.
 _KNOWN = {PCM: (2, 24_000), "audio/pcmu": (1, 8_000), "audio/pcma": (1, 8_000)}
+#: What servers call a rate that the API calls ``rate``.
+_RATE = re.compile(r"((?P<side>input|output)[-_]?(audio)?[-_]?)?sampl(e|ing)[-_]?rate([-_]?(hz|hertz))?", re.IGNORECASE)
 _LOWEST_HZ, _HIGHEST_HZ = 4_000, 192_000
 
 
-def encoding_of(session: Any, side: str) -> str:
-    """Return the encoding of a session's ``"input"`` or ``"output"`` sound, as the server declares it."""
+def encoding_of(session: Any, side: str, otherwise: str = PCM) -> str:
+    """Return the encoding of a session's ``"input"`` or ``"output"`` sound, as the server declares it.
+
+    What cannot be one encoding, such as several formats or several rates, is joined by "or"; see `problem_of`.
+
+    `otherwise`: the encoding that holds as far as nothing else is declared.
+    """
     declared = setting_at(session, f"audio.{side}.format")
+    around = (setting_at(session, f"audio.{side}"), setting_at(session, "audio"), session)
+    beside = next((rates for each in around if (rates := _rates(each, side))), [])
+    several = declared if isinstance(declared, list) and declared else [declared]
+    return " or ".join(dict.fromkeys(_encoding(each, beside, otherwise) for each in several))
+
+
+def _encoding(declared: Any, beside: list[str], otherwise: str) -> str:
+    """Return the encoding of one declared format; `beside` are rates declared outside it, which only PCM takes."""
     name = declared.get("type") if isinstance(declared, dict) else declared
-    name = FORMATS.get(name, name) if isinstance(name, str) else PCM
-    rate = declared.get("rate") if isinstance(declared, dict) else None
-    if name not in _KNOWN or rate is None or rate == _KNOWN[name][1]:
+    name = base_of(otherwise) if name in (None, []) else FORMATS.get(str(name), str(name))
+    rates = _rates(declared) or (beside if name == PCM else [])
+    if not rates and name == base_of(otherwise):
+        return otherwise
+    if name not in _KNOWN or rates in ([], [str(_KNOWN[name][1])]):
         return name
-    return f"{name};rate={int(rate) if isinstance(rate, float) and rate.is_integer() else rate}"
+    return f"{name};rate={' or '.join(rates)}"
+
+
+def _rates(tree: Any, side: str = "") -> list[str]:
+    """Return the rates that a format declares, or, if a side is given, what is around its format."""
+    rates = []
+    for name, rate in tree.items() if isinstance(tree, dict) else ():
+        found = _RATE.fullmatch(name)
+        if rate is not None and (found["side"] in (None, side) if found else name == "rate" and not side):
+            rates.append(str(int(rate) if isinstance(rate, float) and rate.is_integer() else rate))
+    return list(dict.fromkeys(rates))
 
 
 def problem_of(session: Any) -> str:

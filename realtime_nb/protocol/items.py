@@ -82,6 +82,8 @@ class Response(Struct, frozen=True, kw_only=True):
     output_modalities: list[str] | UnsetType = UNSET
     max_output_tokens: int | str | UnsetType | None = UNSET
     audio: dict[str, Any] | UnsetType | None = UNSET
+    output_audio_format: str | UnsetType | None = UNSET
+    """Where the beta dialect says how the sound is encoded."""
     usage: dict[str, Any] | None = None
     metadata: dict[str, Any] | UnsetType | None = UNSET
 

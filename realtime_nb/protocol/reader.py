@@ -18,7 +18,6 @@ from .formats import PCM, encoding_of, sample_bytes
 from .items import Item, Response, StatusDetails
 from .local_events import TWICE, Remarked
 from .mending import well_formed
-from .settings import setting_at
 
 #: Of a response that has no end of its own words.
 _UNENDED = (None, "", "in_progress", "queued")
@@ -146,9 +145,9 @@ class Reader:
             response = replace(response, id=self._name(response.id))
             self._aliases[event.response.id] = response.id
             self._remark(event, "id again", "it had the id of a response that has ended, and got another one here")
-        sound = {"audio": response.audio}
-        declared = encoding_of(sound, "output")
-        if setting_at(sound, "audio.output.format") and declared not in (PCM, self._encoding):
+        beta = {"output_audio_format": response.output_audio_format} if response.output_audio_format else {}
+        declared = encoding_of(modern_session({"audio": response.audio} | beta), "output", self._encoding)
+        if declared != self._encoding:
             self._remark(
                 event,
                 "format",

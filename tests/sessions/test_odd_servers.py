@@ -487,8 +487,9 @@ def test_g711_in_pieces_of_any_length_is_whole():
     events = wire.audio_answer(pcm=b"")
     at = next(place for place, each in enumerate(events) if each["type"] == "response.output_audio.done")
     events[at:at] = [out("response.output_audio.delta", delta=wire.b64(b"\x55" * size)) for size in (801, 3, 796)]
-    settings = wire.without(wire.SESSION, "audio", "output", format={"type": "audio/pcmu"})
-    session, (reply,) = ask_all([events], session=settings)
+    sound = {"format": {"type": "audio/pcmu"}}
+    settings = wire.without(wire.SESSION, "audio", "output", **sound)
+    session, (reply,) = ask_all([each_response(events, audio={"output": sound})], session=settings)
     assert (reply.audio.sample_rate, len(reply.audio.samples)) == (8_000, 1_600)
     assert session.conversation.remarks == []
 
@@ -595,6 +596,11 @@ def test_a_clip_is_sent_at_the_rate_that_the_server_declares(rate, tmp_path):
         ({"type": "audio/pcm", "rate": -16_000}, "at a rate of '-16000'"),
         ({"type": "audio/pcm", "rate": 10**9}, "at a rate of '1000000000'"),
         ({"type": "audio/pcm", "rate": "fast"}, "at a rate of 'fast'"),
+        ({"type": "audio/pcm", "sample_rate": 10}, "at a rate of '10'"),
+        ({"type": "audio/pcm", "rate": 16_000, "sample_rate": 8_000}, "at a rate of '16000 or 8000'"),
+        (["audio/pcm", {"type": "audio/pcmu"}], "'audio/pcm or audio/pcmu', which is none of"),
+        ([{"type": "pcm16", "rate": 8_000}, "pcm16"], "at a rate of '8000 or audio/pcm'"),
+        (7, "'7', which is none of"),
     ],
 )
 @pytest.mark.parametrize("side", ["input", "output"])
@@ -612,7 +618,25 @@ def test_sound_that_cannot_be_played_or_sent_is_refused_in_words_at_connect(side
         assert session.state == "closed"
 
 
-@pytest.mark.parametrize("declared", ["pcm16", {"type": "pcm16"}, {"type": "audio/pcm"}, None, {}])
+@pytest.mark.parametrize(
+    "sound",
+    [
+        {"format": {"type": "audio/pcm", "sample_rate": 16_000}},
+        {"format": {"type": "pcm16", "sampleRateHertz": "16000"}},
+        {"format": "pcm16", "sample_rate": 16_000},
+        {"format": {"type": "audio/pcm"}, "sampling-rate": 16_000},
+        {"format": [{"type": "audio/pcm", "rate": 16_000}]},
+        {"format": ["audio/pcm;rate=16000"]},
+    ],
+)
+def test_a_rate_is_understood_under_any_name_and_in_a_list_of_one(sound):
+    _, (reply,) = ask_all([wire.audio_answer()], session=wire.without(wire.SESSION, "audio", "output", **sound))
+    assert (reply.audio.sample_rate, reply.audio.to_pcm16()) == (16_000, wire.PCM)
+
+
+@pytest.mark.parametrize(
+    "declared", ["pcm16", {"type": "pcm16"}, {"type": "audio/pcm"}, None, {}, [], [None], ["pcm16"]]
+)
 def test_other_ways_to_say_the_usual_format_are_understood(declared):
     settings = wire.without(wire.SESSION, "audio", "output", format=declared)
     _, (reply,) = ask_all([wire.audio_answer()], session=settings)
@@ -627,6 +651,9 @@ def test_other_ways_to_say_the_usual_format_are_understood(declared):
         ({"input_audio_sampling_rate": 16_000, "output_audio_format": "pcm16_16000hz"}, (16_000, 16_000)),
         ({"input_audio_format": "g711_ulaw", "output_audio_format": "g711_alaw"}, (8_000, 8_000)),
         ({"output_audio_format": None}, (24_000, 24_000)),
+        ({"output_audio_sampling_rate": 8_000}, (24_000, 8_000)),
+        ({"sample_rate": 16_000, "output_sample_rate": 16_000}, (16_000, 16_000)),
+        ({"audio": {"output": {"voice": "marin"}}, "output_audio_format": "pcm16_8000hz"}, (24_000, 8_000)),
     ],
 )
 def test_rates_in_the_names_of_beta_formats_are_understood(flat, rates):
@@ -643,11 +670,31 @@ def test_a_beta_format_that_cannot_be_played_is_refused_in_words():
         ask_all([[]], session=settings | {"input_audio_format": "pcm16", "output_audio_format": "opus"})
 
 
-def test_a_rate_that_a_response_alone_declares_is_remarked():
-    events = wire.audio_answer()
-    audio = {"output": {"format": {"type": "audio/pcm", "rate": 16_000}}}
-    session, _ = ask_all([each_response(events, audio=audio)])
+@pytest.mark.parametrize(
+    ("settings", "declared", "said"),
+    [
+        (wire.SESSION, {"format": {"type": "audio/pcm", "rate": 16_000}}, "audio/pcm;rate=16000"),
+        (wire.SESSION, {"format": {"type": "audio/pcm", "sample_rate": 16_000}}, "audio/pcm;rate=16000"),
+        (wire.SESSION, {"format": {"type": "audio/pcm"}, "sample_rate": 16_000}, "audio/pcm;rate=16000"),
+        (wire.SESSION, {"format": ["audio/pcm", "audio/pcmu"]}, "audio/pcm or audio/pcmu"),
+        (at_rates(output=16_000), {"format": {"type": "audio/pcm", "rate": 24_000}}, "as 'audio/pcm'"),
+    ],
+)
+def test_another_sound_that_a_response_alone_declares_is_remarked(settings, declared, said):
+    session, _ = ask_all([each_response(wire.audio_answer(), audio={"output": declared})], session=settings)
+    assert any(said in each for each in session.conversation.remarks)
+
+
+def test_another_sound_that_a_response_declares_as_the_beta_did_is_remarked():
+    session, _ = ask_all([each_response(wire.audio_answer(), audio=None, output_audio_format="pcm16_16000hz")])
     assert any("audio/pcm;rate=16000" in each for each in session.conversation.remarks)
+
+
+@pytest.mark.parametrize("declared", [{"format": {"type": "audio/pcm"}}, {"format": None}, {"voice": "marin"}, {}])
+def test_a_response_that_says_no_rate_has_the_sessions(declared):
+    events = each_response(wire.audio_answer(), audio={"output": declared})
+    session, (reply,) = ask_all([events], session=at_rates(output=16_000))
+    assert (session.conversation.remarks, reply.audio.sample_rate) == ([], 16_000)
 
 
 # --- calls of functions ---------------------------------------------------------------------------------------------
