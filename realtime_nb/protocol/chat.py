@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import SettingsError
 from . import events as ev
 from .items import REQUEST, Content, Item, Response, StatusDetails
-from .mending import decode_base64, well_formed
+from .mending import ODD_BASE64, decode_base64, is_plain_base64, well_formed
 
 # --- Chat Completions with audio, told in the events of the Realtime protocol -----------------------------------------
 #
@@ -194,6 +194,9 @@ class CompletionReader:
         self.audio_id = _text(audio.get("id")) or self.audio_id
         expires_at = audio.get("expires_at")
         self.audio_expires_at = expires_at if isinstance(expires_at, int) else self.audio_expires_at
+        data = audio.get("data")
+        if isinstance(data, str) and not is_plain_base64(data) and decode_audio(data):
+            self.remarks.append(f"The sound of an answer {ODD_BASE64}.")
 
     def _joined(self, text: Any, is_end: bool) -> str:
         """Return more of the words; half of a UTF-16 pair waits for the other one, but for the end."""

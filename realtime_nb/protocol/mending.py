@@ -107,7 +107,18 @@ def decode_base64(text: str) -> bytes | None:
         return None
 
 
+def is_plain_base64(text: str) -> bool:
+    """Return whether this is base64 as the API writes it; most readers refuse any other kind."""
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
 _STANDARD = str.maketrans("-_", "+/")
+#: What is said of any other kind.
+ODD_BASE64 = "was base64 that is url-safe, unpadded or broken into lines, and was decoded"
 
 
 class Mender:
@@ -226,15 +237,9 @@ class Mender:
         found = decode_base64(value) if isinstance(value, str) else None
         if found is None:
             return _ABSENT
-        self._note_base64(value, path)
+        if not is_plain_base64(value):
+            self.remark(path, f"{path!r} {ODD_BASE64}")
         return found
-
-    def _note_base64(self, value: str, path: str) -> None:
-        """Tell of base64 of another kind than the protocol's, which most readers refuse."""
-        try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            self.remark(path, f"{path!r} was base64 that is url-safe, unpadded or broken into lines, and was decoded")
 
     def _number(self, kind: inspect.IntType | inspect.FloatType, value: Any, path: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float | str):

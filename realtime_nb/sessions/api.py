@@ -198,6 +198,8 @@ class ServerAnswer:
         self._response = response
         self.is_whole = False
         """True if the server said that nothing follows."""
+        self.remarks: list[str] = []
+        """What in its JSON had to be changed to be read."""
 
     @property
     def where(self) -> str:
@@ -251,6 +253,8 @@ class ServerAnswer:
             if not reader.is_finished:
                 raise
             reader.remarks.append(f"the server sent something unreadable after the end of an answer: {error}")
+        finally:
+            reader.remarks += self.remarks
         if problem := reader.problem:
             raise ServerError(f"{self.where}: {problem}")
         if not (self.is_whole or reader.finish_reason or reader.usage):
@@ -264,10 +268,12 @@ class ServerAnswer:
 
         Raises `ServerError` if it is not one, or if it reports an error.
         """
-        told = _object(text)
+        odd: set[str] = set()
+        told = _object(text, odd)
+        self.remarks += [f"In an answer {each}." for each in sorted(odd) if f"In an answer {each}." not in self.remarks]
         if told is None or "error" in told or told.get("type") == "error":
             # It may name a key, which must not stay in a variable that a traceback shows.
-            told = _object(text := hide(text))
+            told = _object(text := hide(text), odd)
         if told is None:
             raise ServerError(
                 f"{self.where} did not send a JSON object, but {self._in_words(text)}: check base_url, and whether the "
@@ -292,9 +298,9 @@ class ServerAnswer:
         return f"{self.kind or 'something'}: {hide(well_formed(start))!r}"
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _object(text: str, odd: set[str]) -> dict[str, Any] | None:
     try:
-        told = parse(text, set())
+        told = parse(text, odd)
     except (ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) else None

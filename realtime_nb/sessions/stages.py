@@ -21,6 +21,7 @@ from ..pricing.usage import Usage, is_amount
 from ..protocol import events as ev
 from ..protocol.chat import CompletionReader, decode_audio, realtime_usage
 from ..protocol.local_events import Word
+from ..protocol.mending import ODD_BASE64, is_plain_base64
 from .api import Api, ServerAnswer, told_by_sdk
 from .realtime import RealtimeSession
 
@@ -124,7 +125,7 @@ class ApiTranscriber:
                 raise ServerError(
                     f"{answer.where} {what}; check that {self.model} is a transcriber there, and ask again"
                 )
-            yield StepUsage(_metered(usage, clip))
+            yield StepUsage(_metered(usage, clip), " ".join(answer.remarks))
 
 
 class ApiTextModel:
@@ -209,20 +210,22 @@ class ApiSpeaker:
 
     async def _told(self, answer: ServerAnswer) -> AsyncIterator[bytes | StepUsage]:
         """Yield speech that comes as events."""
-        came, took = False, None
+        came, is_plain, usage = False, True, None
         async for event in answer:
             if event.get("type") == "speech.audio.delta":
                 if not (pcm := decode_audio(event.get("audio"))):
                     raise ServerError(f"{answer.where} sent sound that is not base64")
+                is_plain = is_plain and is_plain_base64(event["audio"])
                 came = True
                 yield pcm
             elif event.get("type") == "speech.audio.done":
-                took = StepUsage(_speech_tokens(event.get("usage")))
+                usage = _speech_tokens(event.get("usage"))
         if not came:
             raise ServerError(f"{answer.where} sent no speech; check the model {self.model!r}")
-        if took is None and not answer.is_whole:
+        if usage is None and not answer.is_whole:
             raise ServerError(f"{answer.where} broke off before the sentence was spoken; ask again")
-        yield took or StepUsage({})
+        remarks = [*answer.remarks, *([] if is_plain else [f"The sound of a sentence {ODD_BASE64}."])]
+        yield StepUsage(usage or {}, " ".join(remarks))
 
 
 class RealtimeSpeaker:

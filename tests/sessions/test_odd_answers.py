@@ -196,6 +196,25 @@ def test_a_file_that_comes_whole_where_a_stream_was_asked_for_is_decoded():
     assert error is None and reply.audio.duration_s == pytest.approx(CLIP.duration_s)
 
 
+@pytest.mark.parametrize("as_pieces", [True, False])
+def test_sound_in_base64_of_another_kind_is_heard_and_remarked(as_pieces):
+    data = base64.urlsafe_b64encode(PCM if as_pieces else CLIP.encode("wav")).decode().rstrip("=")
+    assert not {"-", "_"}.isdisjoint(data)
+    spoken = {"transcript": "Good morning.", "data": data}
+    answer = (200, sse(delta(audio=spoken), STOP), SSE) if as_pieces else (200, whole(audio=spoken))
+    reply, error, session = ask(chat, {CHAT: answer}, output_modalities=["audio"])
+    assert error is None and reply.audio.duration_s == pytest.approx(CLIP.duration_s, abs=0.001)
+    assert any("base64 that is url-safe" in str(remark) for remark in session.conversation.remarks)
+
+
+def test_usage_that_is_no_finite_number_is_remarked_and_its_cost_is_not_known():
+    nan = sse(*WORDS, '{"choices": [], "usage": {"prompt_tokens": NaN, "completion_tokens": Infinity}}', STOP)
+    _, error, session = ask(chat, {CHAT: (200, nan, SSE)}, output_modalities=["text"])
+    assert error is None
+    assert any("not finite" in remark for remark in session.conversation.remarks)
+    assert session.conversation.costs().remarks[-1].endswith("the sum is not known")
+
+
 def test_sound_that_is_no_base64_leaves_the_words_and_a_remark():
     answer = (200, sse(delta(audio={"transcript": "Good morning."}), delta(audio={"data": "not base64!"}), STOP), SSE)
     reply, error, session = ask(chat, {CHAT: answer}, output_modalities=["audio"])
