@@ -12,6 +12,14 @@ from typing import Any, TypeGuard
 from ..display import Record
 
 _KINDS = ("text", "audio", "image")
+#: What the parts of a usage are called in the Realtime API, and in others whose names some of its servers use.
+_NAMES = {
+    "total_tokens": ("total_tokens",),
+    "input_tokens": ("input_tokens", "prompt_tokens"),
+    "output_tokens": ("output_tokens", "completion_tokens"),
+    "input_token_details": ("input_token_details", "input_tokens_details", "prompt_tokens_details"),
+    "output_token_details": ("output_token_details", "output_tokens_details", "completion_tokens_details"),
+}
 #: Far more than any model takes for one answer.
 _MOST = 10**8
 #: What tokens are billed as: read anew, read from the cache, or made.
@@ -113,12 +121,12 @@ def read_usage(usage: Any) -> Usage | None:
     """Read a server's account of tokens in the Realtime API's shape, whatever it holds.
 
     `usage`: ``input_tokens``, ``output_tokens`` and ``total_tokens``, with ``input_token_details`` and
-    ``output_token_details``; any of them may be missing or odd.
+    ``output_token_details``, or under the names of other APIs; any of them may be missing or odd.
 
     `None` if it tells no number of tokens at all.
     """
     remarks: list[str] = []
-    usage = usage if isinstance(usage, Mapping) else {}
+    usage = {key: _told(usage, names) for key, names in _NAMES.items()} if isinstance(usage, Mapping) else {}
     into, out = _details(usage, "input_token_details", remarks), _details(usage, "output_token_details", remarks)
     read: dict[str, int | None] = {kind: _count(into, f"{kind}_tokens", remarks) for kind in _KINDS}
     made: dict[str, int | None] = {kind: _count(out, f"{kind}_tokens", remarks) for kind in ("text", "audio")}
@@ -147,6 +155,12 @@ def read_usage(usage: Any) -> Usage | None:
         is_complete=tokens_in is not None and tokens_out is not None,
         remarks=tuple(remarks),
     )
+
+
+def _told(usage: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """Return what stands under one of several names; beside the one that counts, another may hold zero."""
+    values = [value for name in names if (value := usage.get(name)) is not None]
+    return next(filter(None, values), values[0] if values else None)
 
 
 def _details(usage: Mapping[str, Any], key: str, remarks: list[str]) -> Mapping[str, Any]:

@@ -254,6 +254,29 @@ def test_what_a_total_holds_beside_both_parts_was_made():
     assert "the rest was made" in read.remarks[0]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"prompt_tokens": 9, "completion_tokens": 4},
+        {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13},
+        {"input_tokens": 0, "output_tokens": 0, "prompt_tokens": 9, "completion_tokens": 4},
+        {"input_tokens": 9, "completion_tokens": 4},
+    ],
+)
+def test_a_realtime_usage_in_the_names_of_chat_completions_is_counted(told):
+    assert read_usage(told) == Usage(text_in=9, text_out=4)
+    assert cost_of(read_usage(told), PAID).total_usd > 0
+
+
+@pytest.mark.parametrize("way", ["{}put_tokens_details", "{}put_token_details"])
+def test_tokens_by_kind_are_counted_under_every_name_of_their_details(way):
+    into, out = {"audio_tokens": 8, "text_tokens": 1}, {"audio_tokens": 4, "text_tokens": 0}
+    told = {"input_tokens": 9, "output_tokens": 4, way.format("in"): into, way.format("out"): out}
+    assert read_usage(told) == Usage(text_in=1, audio_in=8, audio_out=4)
+    chat = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": into, "completion_tokens_details": out}
+    assert read_usage(chat) == Usage(text_in=1, audio_in=8, audio_out=4)
+
+
 def test_a_completions_totals_are_read_by_either_name():
     told = {"prompt_tokens": None, "input_tokens": 7, "completion_tokens": None, "output_tokens": 3}
     read = read_usage(realtime_usage(told | {"input_tokens_details": {"cached_tokens": 4}}))
