@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from .display import printable
+from .errors import SettingsError
 
 #: What stands in place of a secret.
 HIDDEN = "[hidden]"
@@ -49,6 +50,8 @@ _LOGGERS = frozenset(
 #: All that was ever held as a `Secret`.
 _held: set[str] = set()
 _factory: object = None
+#: Begins what stands in place of a key that is no text; no key begins so.
+_NO_TEXT = "\0"
 
 
 class Secret(str):
@@ -68,6 +71,14 @@ class Secret(str):
         return super().__new__(cls, text)
 
     @classmethod
+    def of_key(cls, key: object) -> Secret:
+        """Hold a key as it is given; of one that is no text only its type, for `check_key` to refuse it.
+
+        No frame below holds it then, so no traceback with variables shows it.
+        """
+        return cls(key or "") if isinstance(key, str | None) else cls.around(_NO_TEXT + type(key).__name__)
+
+    @classmethod
     def around(cls, text: str) -> Secret:
         """Mask a text that holds a secret, which is known already."""
         return super().__new__(cls, text)
@@ -82,6 +93,17 @@ class Secret(str):
     def strip(self, chars: str | None = None) -> Secret:
         """Return it without white space around it."""
         return type(self)(super().strip(chars))
+
+
+def check_key(key: str) -> None:
+    """Raise `SettingsError` if a key is none that can be sent: libraries would show it in their error."""
+    if key.startswith(_NO_TEXT):
+        raise SettingsError(
+            f"api_key must be a str, but is of type {key.removeprefix(_NO_TEXT)}: give the text of the key, such as "
+            "key.decode() for bytes or key.get_secret_value() for a SecretStr"
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsError("the API key holds characters that no key has: copy it again")
 
 
 def masked(given: Any) -> Any:

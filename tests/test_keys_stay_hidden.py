@@ -18,6 +18,7 @@ from plain_http import plain
 from scripted_server import scripted
 
 import realtime_nb as rt
+from realtime_nb.local.server import LocalServer
 from realtime_nb.secrecy import Secret
 from realtime_nb.sessions import connection as transport
 from realtime_nb.sessions.backend import Backend
@@ -238,6 +239,33 @@ def test_no_key_is_in_the_traceback_of_what_cannot_be_meant(make):
         make()
     assert_clean(str(caught.value))
     assert_clean(with_variables(caught.value))
+
+
+class SecretStr:
+    """As pydantic's: `str` masks it, which must not be sent as the key."""
+
+    def __str__(self):
+        return "**********"
+
+
+@pytest.mark.parametrize("key", [KEY.encode(), bytearray(KEY.encode()), 20_260_101, SecretStr(), [KEY]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda key: rt.RealtimeSession(backend="http://host/v1", api_key=key),
+        lambda key: rt.ChatSession(backend=Backend("x", "http://host/v1"), api_key=key),
+        lambda key: rt.CascadeSession(api_key=key),
+        lambda key: Backend.find("openai", api_key=key),
+        lambda key: Backend.at("http://host/v1", key),
+        lambda key: Backend("x", "http://host/v1", key),
+        lambda key: LocalServer(api_key=key),
+    ],
+)
+def test_a_key_that_is_no_text_is_refused_by_its_type_and_not_shown(make, key):
+    with pytest.raises(rt.SettingsError, match=f"api_key must be a str, but is of type {type(key).__name__}") as caught:
+        make(key)
+    assert_clean(text := with_variables(caught.value))
+    assert "20260101" not in text
 
 
 # --- addresses ---

@@ -49,7 +49,7 @@ def doctor(backend: Backend | str | None = None, *, api_key: str | None = None) 
     >>> [check.state for check in found.checks if check.name == "espeak-ng"]
     ['ok']
     """
-    return Doctor(masked(backend), Secret(api_key or ""))
+    return Doctor(masked(backend), Secret.of_key(api_key))
 
 
 class Doctor:
@@ -59,7 +59,7 @@ class Doctor:
     """
 
     def __init__(self, backend: Backend | str | None = None, api_key: str | None = None):
-        backend, api_key = masked(backend), Secret(api_key or "")
+        backend, api_key = masked(backend), Secret.of_key(api_key)
         self._facts = DoctorFacts(machine=look_around())
         self._panel: CheckPanel | None = None
         self._listeners: list[Callable[[Checkup], None]] = []

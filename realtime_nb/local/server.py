@@ -23,7 +23,7 @@ from starlette.routing import WebSocketRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import SettingsError
-from ..secrecy import Secret
+from ..secrecy import Secret, check_key
 from ..strangers import ACCEPTED_AT_ONCE, FewLines, Strangers
 from .access import Access, is_loopback
 from .brains.brain import Brain
@@ -162,7 +162,7 @@ def _http_protocol(strangers: Strangers) -> type[H11Protocol]:
 class LocalServer:
     """The server inside a running event loop.
 
-    Raises `SettingsError` if nothing can listen on that host and port.
+    Raises `SettingsError` if nothing can listen on that host and port, or the key is none that can be sent.
 
     Examples
     --------
@@ -174,7 +174,8 @@ class LocalServer:
     def __init__(self, **options: Unpack[ServerOptions]):
         self._options = options
         self.host = options.get("host", "127.0.0.1")
-        self.api_key = Secret(options.get("api_key") or secrets.token_urlsafe(24))
+        self.api_key = options["api_key"] = Secret.of_key(options.get("api_key") or secrets.token_urlsafe(24))
+        check_key(self.api_key)
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         port = options.get("port", 0)
         try:

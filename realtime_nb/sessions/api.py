@@ -42,7 +42,7 @@ class Api:
     @classmethod
     def find(cls, backend: Backend | str | None, api_key: str | None, client: AsyncOpenAI | None) -> Api:
         """Return the endpoints for these arguments; a caller's own client already knows where to send."""
-        backend, api_key = masked(backend), Secret(api_key or "")
+        backend, api_key = masked(backend), Secret.of_key(api_key)
         return cls(_backend_of(client) if client else Backend.find(backend, api_key=api_key), client)
 
     @property

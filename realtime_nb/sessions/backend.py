@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from ..errors import MissingKey, SettingsError
 from ..local.process import local_voice, parts_at
 from ..protocol.parts import LocalParts
-from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, hide, masked, split_address
+from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, check_key, hide, masked, split_address
 
 #: Azure's version of the GA Realtime protocol's address.
 AZURE_API_VERSION = "2025-08-28"
@@ -81,14 +81,12 @@ class Backend:
         query: str = "",
     ):
         # A generated `__init__` would show these secrets in a traceback with variables.
-        base_url, api_key, user, query = masked(base_url), Secret(api_key), Secret(user), Secret(query)
+        base_url, api_key, user, query = masked(base_url), Secret.of_key(api_key), Secret(user), Secret(query)
         self.__dict__.update(name=name, model=model, chat_model=chat_model, chain=chain)
         self.__dict__.update(transcription=transcription, voice=voice, azure=azure, api_key=api_key)
         bare, own_user, own_query = _taken_apart(base_url)
         self.__dict__.update(base_url=bare, user=own_user or user, query=own_query or query)
-        if not (api_key.isascii() and api_key.isprintable()):
-            # A library would show it in its error.
-            raise SettingsError("the API key holds characters that no key has: copy it again")
+        check_key(api_key)
 
     @classmethod
     def find(cls, backend: Backend | str | None = None, *, api_key: str | None = None) -> Backend:
@@ -118,7 +116,7 @@ class Backend:
         >>> rt.Backend.find("http://127.0.0.1:8080/v1").name
         '127.0.0.1'
         """
-        backend, api_key = masked(backend), Secret(api_key or "")
+        backend, api_key = masked(backend), Secret.of_key(api_key)
         if isinstance(backend, Backend):
             return replace(backend, api_key=api_key.strip()) if api_key else backend
         if backend is None:
@@ -283,4 +281,4 @@ def _taken_apart(address: str) -> tuple[str, Secret, Secret]:
 
 def _key(api_key: str | None, variable: str) -> Secret:
     """Return the given key, or the environment's, without the line end that copied keys often have."""
-    return Secret(api_key or os.environ.get(variable, "")).strip()
+    return Secret.of_key(api_key or os.environ.get(variable)).strip()

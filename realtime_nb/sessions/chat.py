@@ -116,7 +116,7 @@ class ChatSession(TurnwiseSession):
         history: Any = None,
         **bound_options: Unpack[BoundOptions],
     ):
-        backend, api_key = masked(backend), Secret(api_key or "")
+        backend, api_key = masked(backend), Secret.of_key(api_key)
         super().__init__(
             Api.find(backend, api_key, client), approve=approve, max_tool_rounds=max_tool_rounds, **bound_options
         )

@@ -134,7 +134,7 @@ class RealtimeSession(Session):
         rotate_minutes: float | None = 55.0,
         **options: Unpack[RealtimeOptions],
     ):
-        backend, api_key = masked(backend), Secret(api_key or "")
+        backend, api_key = masked(backend), Secret.of_key(api_key)
         bound_options, given = taken_apart(options)
         super().__init__(approve=approve, max_tool_rounds=max_tool_rounds, **bound_options)
         self.backend = Backend.find(backend, api_key=api_key)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ...media.sentences import split_sentences
 from ...protocol.parts import LocalPart
-from ...secrecy import Secret, basic, hide, split_address
+from ...secrecy import Secret, basic, check_key, hide, split_address
 from ..api_errors import ApiError
 from ..realtime.conversation_state import ItemState
 from .brain import CallTool, Context, Say
@@ -32,7 +32,8 @@ class OpenAICompatibleBrain:
         self._base_url, self._user, self._query = split_address(base_url)
         self._model = model
         self.part = LocalPart(f"{model} at {urlsplit(self._base_url).netloc}")
-        self._api_key = Secret(api_key or "none")
+        self._api_key = Secret.of_key(api_key or "none")
+        check_key(self._api_key)
         self._client: AsyncOpenAI | None = None
 
     async def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
