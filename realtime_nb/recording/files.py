@@ -19,6 +19,7 @@ from msgspec import UNSET, Struct, UnsetType
 from ..files import seal, write_whole
 from ..protocol import events as ev
 from ..protocol import local_events as local
+from ..protocol.formats import bytes_per_ms, rate_of
 from ..protocol.local_events import Heard
 from ..secrecy import Secrets, bare_address
 
@@ -141,6 +142,20 @@ class Reference(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     """Where its first audible sample is, in the first chunk of an item that has one."""
     data: str | None = None
     """The payload itself, base64, where the track cannot give it back."""
+    resampled_to: int | None = None
+    """The track's rate, where the payload has another: the track holds it resampled."""
+
+    @property
+    def track_rate(self) -> int:
+        """Rate of the samples on the track, in Hz."""
+        return self.resampled_to or rate_of(self.encoding)
+
+    @property
+    def audio_ms(self) -> float:
+        """How long the payload is."""
+        if self.data is not None:
+            return len(base64.b64decode(self.data)) / bytes_per_ms(self.encoding)
+        return self.samples / (rate_of(self.encoding) / 1000)
 
 
 class EventRow(Struct, gc=False):
@@ -304,7 +319,13 @@ def _frame(line: Line) -> Reference | None:
     if line.event.type != _AN_APPEND or line.audio is UNSET or line.event.event_id is not None:
         return None
     frame = line.audio.get(_AUDIO)
-    if frame is None or not frame.samples or line.direction != "sent" or line.wait_ms is not UNSET:
+    if (
+        frame is None
+        or frame.data is not None
+        or not frame.samples
+        or line.direction != "sent"
+        or line.wait_ms is not UNSET
+    ):
         return None
     return frame
 

@@ -13,7 +13,6 @@ from ..conversation.conversation import Conversation
 from ..conversation.records import Reply, Turn
 from ..conversation.timing import Timing
 from ..pricing.usage import Usage
-from ..protocol.formats import rate_of
 from .files import Line, LineRun, Reference
 from .spans import Piece
 
@@ -36,7 +35,7 @@ def events_frame(lines: Sequence[Line], runs: Sequence[LineRun]) -> pandas.DataF
     silent = np.array([each is None for each in references], dtype=bool)
     starts = np.array([0 if each is None else each.start_sample for each in references], dtype=np.int64)
     samples = np.array([0 if each is None else each.samples for each in references], dtype=np.int64) // counts
-    per_ms = np.array([rate_of("audio/pcm" if each is None else each.encoding) for each in references]) / 1000
+    audio_ms = np.array([np.nan if each is None else each.audio_ms for each in references]) / counts
 
     def spread(values: np.ndarray) -> np.ndarray:
         return np.repeat(values, counts)
@@ -56,7 +55,7 @@ def events_frame(lines: Sequence[Line], runs: Sequence[LineRun]) -> pandas.DataF
             "item_id": column([row.item_id for row in rows]),
             "response_id": column([row.response_id for row in rows]),
             "text": column([row.delta or row.text or row.transcript for row in rows]),
-            "audio_ms": spread(np.where(silent, np.nan, samples / per_ms)),
+            "audio_ms": spread(audio_ms),
             "track": _categories([None if each is None else each.track for each in references], counts),
             "start_sample": pandas.arrays.IntegerArray(spread(starts) + number * spread(samples), spread(silent)),
         }

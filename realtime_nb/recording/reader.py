@@ -18,7 +18,6 @@ from ..conversation.input_track import SentFrames
 from ..errors import RecordingError
 from ..files import is_sealed, read_sealed, split_sealed, unseal
 from ..protocol import events as ev
-from ..protocol.formats import rate_of
 from .files import EVENTS, FORMAT, NAME, TRACKS, VERSION, Line, LineRun, Payload, Reference, decode_event, gather
 from .tracks import TrackReader, click, from_samples, silence
 
@@ -189,14 +188,13 @@ class Folder:
                 for line, _, _ in self.runs
                 if line.audio is not UNSET
                 for reference in line.audio.values()
-                if reference.track == name and reference.data is None
+                if reference.track == name and (reference.data is None or reference.samples)
             ]
             if not found or name not in TRACKS:
                 return None
             length = max(reference.start_sample + reference.samples for reference in found)
             digest = str(self.manifest.get("files", {}).get(f"{name}.flac", ""))
-            rate = rate_of(found[0].encoding)
-            self._tracks[name] = TrackReader(self.path, name, rate, length=length, digest=digest)
+            self._tracks[name] = TrackReader(self.path, name, found[0].track_rate, length=length, digest=digest)
         return self._tracks[name]
 
     def entries(self) -> Iterator[RecordedEvent]:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from ..conversation.conversation import Conversation
-from ..protocol.formats import rate_of
 from .files import Line
 
 
@@ -71,10 +70,10 @@ def find_spans(lines: Iterable[Line], conversation: Conversation) -> dict[str, l
         if line.audio is UNSET:
             continue
         for pointer, reference in line.audio.items():
-            if reference.data is not None:
-                continue
+            if reference.data is not None and not reference.samples:
+                continue  # It is on no track.
             if pointer == "/audio":
-                heard.append(reference.start_sample, reference.samples, rate_of(reference.encoding))
+                heard.append(reference.start_sample, reference.samples, reference.track_rate)
                 continue
             at = reference.start_sample if reference.at_sample is None else reference.at_sample
             piece = Piece(reference.track, reference.start_sample, at, reference.samples)
@@ -125,5 +124,5 @@ def length_s(lines: Iterable[Line]) -> float:
         last_s = max(last_s, (line.elapsed_ms + wait_ms) / 1000)
         for reference in (line.audio or {}).values():
             end = reference.samples + (reference.start_sample if reference.at_sample is None else reference.at_sample)
-            last_s = max(last_s, end / rate_of(reference.encoding))
+            last_s = max(last_s, end / reference.track_rate)
     return last_s

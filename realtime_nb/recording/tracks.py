@@ -18,6 +18,7 @@ import soundfile
 from ..conversation.timing import AUDIBLE
 from ..files import open_private
 from ..media import g711
+from ..media.clip import Resampler
 from ..protocol import events as ev
 from ..protocol.formats import base_of, encoding_of, rate_of
 from ..protocol.local_events import Heard
@@ -314,6 +315,8 @@ class TrackBuilder:
         self._encodings = dict.fromkeys(_SIDES, "audio/pcm")
         self._audible: set[str] = set()
         self._known: dict[bytes, Reference] = {}
+        self._resamplers: dict[str, tuple[str, Resampler]] = {}
+        """Of tracks whose rate is no longer the server's: for which item."""
 
     @property
     def wait_ms(self) -> float:
@@ -347,7 +350,7 @@ class TrackBuilder:
         if data not in self._known:
             track = "assistant" if event.item.role == "assistant" else "user"
             found = self._found(data) if track == "user" else None
-            self._known[data] = found or self._placed(track, data, elapsed_ms, event.item.id or "")
+            self._known[data] = found or self._placed(track, data, elapsed_ms, event.item.id or "", is_whole=True)
         return self._known[data]
 
     def _found(self, data: bytes) -> Reference | None:
@@ -361,15 +364,17 @@ class TrackBuilder:
             return None
         return Reference(track="user", start_sample=start, samples=len(samples), encoding=encoding)
 
-    def _placed(self, track: str, data: bytes, elapsed_ms: float, item_id: str) -> Reference:
+    def _placed(self, track: str, data: bytes, elapsed_ms: float, item_id: str, *, is_whole: bool = False) -> Reference:
         encoding = self._encodings[track]
         samples = to_samples(data, encoding)
-        rate = self.rates.get(track, rate_of(encoding))
-        if samples is None or not len(samples) or rate != rate_of(encoding):
-            # Half a sample or none, or a rate that the track does not have: kept, though not heard.
-            text = base64.b64encode(data).decode()
+        text = base64.b64encode(data).decode()
+        if samples is None or not len(samples):
+            # Half a sample or none: kept, though not heard.
             return Reference(track=track, start_sample=0, samples=0, encoding=encoding, data=text)
-        self.rates[track] = rate
+        rate = self.rates.setdefault(track, rate_of(encoding))
+        is_other = rate != rate_of(encoding)
+        if is_other:
+            samples = self._resampled(samples, rate_of(encoding), track, item_id, is_whole)
         writer = self._writer(track)
         if track == "user":
             place = self._layout.place_user(len(samples), rate, elapsed_ms)
@@ -391,7 +396,21 @@ class TrackBuilder:
             encoding=encoding,
             at_sample=place.at_sample if moved else None,
             audible_at=audible_at,
+            data=text if is_other else None,
+            resampled_to=rate if is_other else None,
         )
+
+    def _resampled(self, samples: Samples16, rate: int, track: str, item_id: str, is_whole: bool) -> Samples16:
+        """Return the next samples of an item at its track's rate.
+
+        Of what comes in pieces the filter still holds some 30 ms, which come with the next piece, if there is one.
+        """
+        said, resampler = self._resamplers.get(track, ("", None))
+        if resampler is None or (said, resampler.rate_in) != (item_id, rate):
+            resampler = Resampler(rate, self.rates[track])
+            self._resamplers[track] = item_id, resampler
+        pcm = resampler.process(samples.astype("<i2", copy=False).tobytes(), last=is_whole)
+        return np.frombuffer(pcm, "<i2").astype(np.int16)
 
     def _writer(self, track: str) -> TrackWriter:
         """Return who writes a track; one that was closed goes on."""

@@ -125,6 +125,42 @@ def test_frames_between_which_much_happens_are_folded_as_one_by_one(tmp_path):
     assert set(recording.events["audio_ms"].dropna()) == {20.0}
 
 
+def tone(rate, hz, seconds=1.0):
+    return (8_000 * np.sin(2 * np.pi * hz * np.arange(round(rate * seconds)) / rate)).astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize(("before", "after"), [(24_000, 16_000), (16_000, 24_000), (8_000, 48_000)])
+def test_sound_after_a_change_of_rate_is_on_the_tracks_of_the_first_one(before, after, tmp_path):
+    timed = []
+    for number, rate in enumerate((before, after)):
+        sides = {side: {"format": {"type": "audio/pcm", "rate": rate}} for side in ("input", "output")}
+        begin_ms, hz = 5_000.0 * number, 440 * (number + 1)
+        session = wire.SESSION | {"audio": sides}
+        opened = [wire.session_updated(session)] if number else [wire.session_created(**session)]
+        answer = wire.audio_answer(f"A{number}", response_id=f"R{number}", pcm=tone(rate, hz))
+        timed += [(begin_ms, "received", ev.decode_server(json.dumps(each))) for each in opened]
+        for frame in range(50):
+            pcm = tone(rate, hz)[frame * rate // 50 * 2 : (frame + 1) * rate // 50 * 2]
+            timed.append((begin_ms + 20.0 * frame, "sent", ev.InputAudioBufferAppend(audio=pcm)))
+        timed += [(begin_ms + 2_000.0, "received", ev.decode_server(json.dumps(each))) for each in answer]
+    recording = write(tmp_path / "r", timed)
+    assert [tuple(entry) for entry in recording] == timed
+    assert recording.remarks == []
+    assert snapshot(recording.conversation) == snapshot(folded(timed))
+    assert set(recording.events.query("type == 'input_audio_buffer.append'")["audio_ms"]) == {20.0}
+    for clip, from_s, hz in (
+        (recording.user, 5.1, 880),
+        (recording.assistant, 7.1, 880),
+        (recording.heard, 7.1, 880),
+        (recording.assistant, 2.1, 440),
+    ):
+        assert clip.sample_rate == before
+        heard = clip.cut(from_s, from_s + 0.8).samples
+        spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+        assert spectrum.argmax() * before / len(heard) == pytest.approx(hz, abs=2)
+        assert np.sqrt(np.mean(np.square(heard))) == pytest.approx(8_000 / 32_768 / np.sqrt(2), rel=0.02)
+
+
 def without_audio(value):
     if isinstance(value, dict):
         return {key: without_audio(each) for key, each in value.items() if key != "audio_chunks"}

@@ -38,6 +38,12 @@ def test_a_gap_another_length_and_another_encoding_begin_anew():
     assert shapes([frame(0), frame(2), frame(3, 240), muffled]) == [(0, 1), (1, 1), (2, 1), (3, 1)]
 
 
+def test_a_frame_that_holds_its_payload_itself_stands_alone():
+    resampled = frame(1)
+    resampled.audio = {"/audio": msgspec.structs.replace(resampled.audio["/audio"], data="AAA=", resampled_to=24_000)}
+    assert shapes([frame(0), resampled, frame(2), frame(3)]) == [(0, 1), (1, 1), (2, 2)]
+
+
 def test_a_frame_that_says_more_stands_alone():
     assert shapes([frame(0), frame(1, event_id="e"), frame(2, wait_ms=5.0), frame(3), frame(4)]) == [
         *((0, 1), (1, 1), (2, 1), (3, 2))
