@@ -29,22 +29,35 @@ _DELIMITERS = (",", ";", "\t")
 
 #: How a text begins that a spreadsheet takes for a formula, perhaps behind quotes and space; a number is none.
 #: Source: OWASP, CSV Injection.
-_FORMULA = re.compile(r"[\s'\"\ufeff\u200b\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+_FORMULA = re.compile(r"[\s'\"\ufeff\u200b\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]|'*[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+#: Where a spreadsheet that expects another delimiter than the comma begins a new cell or row, and what it holds.
+_INNER_CELL = re.compile(r"(?<=[;\t\r\n])[^;\t\r\n]+")
 
 
 def _would_run(cell: str) -> bool:
     return bool(_FORMULA.match(cell)) and not _NUMBER.fullmatch(cell)
 
 
+def _quoted(cell: str) -> str:
+    return f"'{cell}" if _would_run(cell) else cell
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _would_run(cell[1:]) else cell
+
+
 def defused(value: Any) -> Any:
-    """Return a cell for a CSV file: a text that a spreadsheet would run gets an apostrophe, which makes it a text."""
-    return f"'{value}" if isinstance(value, str) and _would_run(value) else value
+    """Return a cell for a CSV file: what a spreadsheet would run gets an apostrophe, which makes it a text.
+
+    So does what stands after a semicolon, a tab or a line end, where a spreadsheet may begin a new cell.
+    """
+    return _quoted(_INNER_CELL.sub(lambda found: _quoted(found[0]), value)) if isinstance(value, str) else value
 
 
 def restored(cell: str) -> str:
     """Return what a cell of a CSV file was before `defused`."""
-    return cell[1:] if cell.startswith("'") and _would_run(cell[1:]) else cell
+    return _INNER_CELL.sub(lambda found: _unquoted(found[0]), _unquoted(cell))
 
 
 def read_csv(path: Path, speaker: Speaker) -> Iterator[Example]:

@@ -5,12 +5,15 @@ import io
 import json
 import os
 import random
+import re
 import stat
 import subprocess
 import sys
 
 import pandas
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from realtime_nb.errors import MissingExtra, SettingsError
 from realtime_nb.experiments import Dataset, Results
@@ -383,7 +386,17 @@ FORMULAS = [
     ),
     *('=HYPERLINK("http://evil.example","x")', "- a list", "-", "=", "-5 degrees"),
 ]
-TEXTS = ["-5", "-0.25", "+3", "-1e-05", "7", "", "a=b", "'tis", "it's", "\u2212 5", "[1, -2]"]
+TEXTS = ["-5", "-0.25", "+3", "-1e-05", "7", "", "a=b", "'tis", "it's", "\u2212 5", "[1, -2]", "a; b=c", "1;-5\t+3"]
+#: What a spreadsheet would run behind what it may take for the end of a cell, and the same defused.
+INNER = {
+    "a;=1+1": "a;'=1+1",
+    "a;=cmd|'/C calc'!A0;b": "a;'=cmd|'/C calc'!A0;b",
+    "a\t@SUM(1)": "a\t'@SUM(1)",
+    "a\r\n=1+1": "a\r\n'=1+1",
+    "a;'=1": "a;''=1",
+    "=1;=1": "'=1;'=1",
+    "\t=1": "'\t'=1",
+}
 
 
 def test_no_cell_of_the_table_is_run_by_a_spreadsheet_and_numbers_stay_numbers(tmp_path):
@@ -395,6 +408,20 @@ def test_no_cell_of_the_table_is_run_by_a_spreadsheet_and_numbers_stay_numbers(t
     assert [row[f"c{n}"] for n in range(len(FORMULAS))] == [f"'{text}" for text in FORMULAS]
     assert row["'=cmd"] == "x" and row["wer"] == "-0.25"
     assert read_rows(tmp_path)[0]["c0"] == "=1+1"
+
+
+@pytest.mark.parametrize("text", INNER)
+def test_what_a_spreadsheet_may_take_for_a_cell_of_its_own_is_not_run(text):
+    assert defused(text) == INNER[text]
+
+
+@given(st.text(st.sampled_from("'=-5a;\t\r\n \"+@")))
+def test_whatever_is_written_is_read_as_it_was_and_never_run(text):
+    written = defused(text)
+    assert restored(written) == text
+    for cell in re.split(r"[;\t\r\n]", written):
+        assert not re.match(r"[=+\-@]", cell) or re.fullmatch(r"[+-]?5+([eE]5+)?", cell)
+    assert not written.startswith(("\t", "\r", "\n"))
 
 
 @pytest.mark.parametrize("text", [*FORMULAS, *TEXTS])
