@@ -80,6 +80,9 @@ def test_a_field_that_is_null_is_absent():
 
 def test_the_id_of_a_broken_event_is_found():
     assert event_id_of('{"event_id": "mine"}') == "mine"
+    assert event_id_of(r'{"event_id": "mine", "text": "\ud83d"}') == "mine"
+    assert event_id_of('{"event_id": "mine", "limit": NaN}') == "mine"
+    assert event_id_of(r'{"event_id": "\ud83d"}') == "\ufffd"
     assert event_id_of('{"event_id": 7}') is None
     assert event_id_of("nonsense") is None
     assert event_id_of(b"\xff") is None

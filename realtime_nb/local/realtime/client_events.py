@@ -20,6 +20,7 @@ from ...protocol.events import (
     decode_client,
 )
 from ...protocol.items import Content, Item, ResponseOptions
+from ...protocol.mending import parse, well_formed
 from ..api_errors import ApiError, invalid_value, missing_parameter, unknown_parameter
 from ..endpoints.json_fields import MOST_DEPTH, is_too_deep, without_nulls
 
@@ -76,11 +77,11 @@ def _object(message: str | bytes) -> dict[str, Any]:
 def event_id_of(message: str | bytes) -> str | None:
     """Return the ``event_id`` that an unreadable message may still have."""
     try:
-        data = msgspec.json.decode(message)
-    except _UNREADABLE:
+        data = parse(message, set())  # Reads more than `read` does, such as half a UTF-16 pair or NaN.
+    except (ValueError, RecursionError):
         return None
     event_id = data.get("event_id") if isinstance(data, dict) else None
-    return event_id if isinstance(event_id, str) else None
+    return well_formed(event_id) if isinstance(event_id, str) else None
 
 
 def _explained(event: Malformed) -> ApiError:
