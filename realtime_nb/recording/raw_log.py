@@ -160,9 +160,17 @@ class _Silence:
     """Silence in place of sound that a program has taken out of its log."""
 
     def __init__(self) -> None:
-        self.examples: Counter[str] = Counter()
-        """What stands in the log instead."""
+        self._examples: Counter[str] = Counter()
+        self._empty: Counter[str] = Counter()
+        self._whole: set[str] = set()
+        """Fields in which there was sound."""
         self._encodings = {"audio": PCM, "delta": PCM}
+
+    @property
+    def examples(self) -> Counter[str]:
+        """What stands in the log instead; a field that is empty in every event is one of which the sound is gone."""
+        empty = sum(count for name, count in self._empty.items() if name not in self._whole)
+        return self._examples + Counter({"nothing": empty})
 
     def note(self, event: Any) -> None:
         """Take a session's formats into account: in G.711 a zero is as loud as can be."""
@@ -191,9 +199,13 @@ class _Silence:
     def _sound(self, given: Any, name: str) -> str:
         data = decode_base64(given) if isinstance(given, str) else None
         if data is not None and not _TAKEN_OUT.fullmatch(str(given)):
+            if data:
+                self._whole.add(name)
+            else:
+                self._empty[name] += 1
             return base64.b64encode(data).decode()
-        told = "nothing" if given in (None, "") else repr(given)
-        self.examples[told if len(told) <= 40 else f"{told[:40]}…"] += 1
+        told = "nothing" if given is None else repr(given)
+        self._examples[told if len(told) <= 40 else f"{told[:40]}…"] += 1
         length = given if isinstance(given, int) else _told_bytes(given) if isinstance(given, str) else 0
         encoding = self._encodings[name]
         samples = min(max(0, length), _MOST_BYTES) // sample_bytes(encoding)

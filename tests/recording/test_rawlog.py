@@ -249,7 +249,13 @@ def test_times_of_another_kind_or_none_are_told(tmp_path):
     [
         *(("<audio>", 0), ("...", 0), (None, 0), ("redacted", 0), ("REDACTED", 0), ("[base64 audio omitted]", 0)),
         *(("[base64 960 bytes]", 480), ("<960 bytes>", 480), ("<1280 chars>", 480), (960, 480), ("…", 0)),
-        *(("UklGRiQAAABXQVZF...", 0), ({"omitted": True}, 0), ("<10000000000 bytes>", 24_000 * 60), ("base64", 0)),
+        *(
+            ("UklGRiQAAABXQVZF...", 0),
+            ({"omitted": True}, 0),
+            ("", 0),
+            ("<10000000000 bytes>", 24_000 * 60),
+            ("base64", 0),
+        ),
     ],
 )
 def test_sound_that_was_taken_out_is_remarked_and_silent(tmp_path, placeholder, samples):
