@@ -21,7 +21,6 @@ from .speech import voice_of
 
 # --- Messages, read into the items of a conversation that brains read -------------------------------------------------
 
-MOST_MESSAGES = 2048
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _USER_PARTS = ("text", "input_audio", "image_url")
 _SPEECH_FORMATS = ("wav", "mp3")
@@ -42,18 +41,10 @@ def read_messages(fields: Fields, find: Callable[[str], SpokenAnswer | None]) ->
 
     Raises `ApiError` in the API's words.
     """
-    given = fields.array("messages")
-    if not given:
+    if not fields.array("messages"):
         raise ApiError(
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
             code="empty_array",
-            param="messages",
-        )
-    if len(given) > MOST_MESSAGES:
-        raise ApiError(
-            f"Invalid 'messages': array too long. Expected an array with maximum length {MOST_MESSAGES}, "
-            f"but got an array with length {len(given)} instead.",
-            code="array_above_max_length",
             param="messages",
         )
     reader = _Reader(find)

@@ -62,21 +62,11 @@ class Fields:
 
     def number(self, name: str, default: Any = _REQUIRED, *, least: float, most: float) -> Any:
         """Return a number within bounds."""
-        value = self._value(name, default)
-        if not self.has(name):
-            return value
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise invalid_type(self.at(name), "a decimal", value)
-        return self._bounded(name, value, least, most)
+        return self._bounded(name, self._typed(name, default, (int, float), "a decimal"), least, most)
 
     def integer(self, name: str, default: Any = _REQUIRED, *, least: int, most: int) -> Any:
         """Return a whole number within bounds."""
-        value = self._value(name, default)
-        if not self.has(name):
-            return value
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise invalid_type(self.at(name), "an integer", value)
-        return self._bounded(name, value, least, most)
+        return self._bounded(name, self._typed(name, default, int, "an integer"), least, most)
 
     def fields(self, name: str) -> Fields:
         """Return an object."""
@@ -98,14 +88,15 @@ class Fields:
             raise missing_parameter(self.at(name))
         return default
 
-    def _typed(self, name: str, default: Any, kind: type, expected: str) -> Any:
+    def _typed(self, name: str, default: Any, kind: type | tuple[type, ...], expected: str) -> Any:
         value = self._value(name, default)
-        if self.has(name) and not isinstance(value, kind):
+        is_typed = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))  # A boolean is an `int`.
+        if self.has(name) and not is_typed:
             raise invalid_type(self.at(name), expected, value)
         return value
 
-    def _bounded(self, name: str, value: float, least: float, most: float) -> float:
-        if not least <= value <= most or not math.isfinite(value):
+    def _bounded(self, name: str, value: Any, least: float, most: float) -> Any:
+        if self.has(name) and not (least <= value <= most and math.isfinite(value)):
             raise invalid_value(self.at(name), f"expected a value from {least} to {most}, but got {value}")
         return value
 
