@@ -1,4 +1,4 @@
-"""Write the package's own files, and explain paths that lead nowhere.
+"""Write the package's own files, and explain paths to files that do not exist.
 
 Floor 0.
 """
@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 from weakref import WeakValueDictionary
 
-# --- What to say of a path that leads nowhere -------------------------------------------------------------------------
+# --- Missing files ----------------------------------------------------------------------------------------------------
 
 
 def missing(path: Path, what: str = "is not a file") -> str:
-    """Return why a path leads to no file, with a similar name in its folder if there is one.
+    """Return why there is no file at a path, with a similar name from its folder if there is one.
 
     Examples
     --------
@@ -42,13 +42,11 @@ def missing(path: Path, what: str = "is not a file") -> str:
     return f"{str(path)!r} {what}: check its name; there is nothing like it in {str(path.parent.resolve())!r}"
 
 
-# --- What the package writes itself: for its owner alone, by one writer at a time, and so that damage is noticed ------
-
-# --- for the owner's eyes ---
+# --- Private files: only their owner can read them --------------------------------------------------------------------
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, for their owner alone; existing ones stay as they are."""
+    """Make a folder and its parents, which only their owner can open; change no existing ones."""
     for each in (*reversed(path.parents), path):
         if not each.is_dir():
             each.mkdir(exist_ok=True)
@@ -57,7 +55,7 @@ def make_folder(path: Path) -> None:
 
 
 def open_private(path: Path, mode: str, *, buffering: int = -1) -> IO[bytes]:
-    """Open a file for writing, like `open` in a binary mode; only its owner can read a new one."""
+    """Open a file to write, like `open` in a binary mode; a new file can only be read by its owner."""
     return cast(IO[bytes], open(path, mode, buffering, opener=_private_opener))
 
 
@@ -73,7 +71,7 @@ def _private_opener(name: str, flags: int) -> int:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read; if that fails, a new one is removed."""
+    """Write a file that only its owner can read; remove a new file if that fails."""
     is_new = not path.exists()
     try:
         with open_private(path, "wb") as file:
@@ -86,30 +84,30 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file for its owner alone, whole or not at all."""
+    """Write a file that only its owner can read; it is replaced as a whole or not at all."""
     part = path.with_name(f"{path.name}.part")
     write_private(part, data)
     os.replace(part, path)
 
 
-# --- as it was written ---
+# --- Sealed files: checksums show whether they have changed -----------------------------------------------------------
 
 _SEAL = re.compile(rb'\{"crc32":"([0-9a-f]{8})",')
 _SEAL_LENGTH = len('{"crc32":"00000000",')
 
 
 def seal(text: bytes) -> bytes:
-    """Put a checksum in front of what a JSON object holds: ``{"crc32":"…",…}``."""
+    """Add a checksum to a JSON object as its first field: ``{"crc32":"…",…}``."""
     return b'{"crc32":"%08x",%s' % (zlib.crc32(text), text[1:])
 
 
 def is_sealed(text: bytes) -> bool:
-    """Return whether there is a checksum in front."""
+    """Return whether a JSON object begins with a checksum."""
     return _SEAL.match(text) is not None
 
 
 def unseal(text: bytes) -> bytes | None:
-    """Return a JSON object as it was before `seal`; `None` if it has changed since."""
+    """Return a JSON object as it was before `seal`, or `None` if it has changed since."""
     found = _SEAL.match(text)
     if found is None:
         return None
@@ -118,7 +116,7 @@ def unseal(text: bytes) -> bytes | None:
 
 
 def read_sealed(data: bytes) -> tuple[dict[str, Any], bool]:
-    """Return the JSON object of a file, and whether it is unchanged, or from a version that sealed nothing.
+    """Return the JSON object in a file, and whether it is unchanged or never had a seal.
 
     Raises `ValueError` if it is no JSON object.
     """
@@ -131,21 +129,21 @@ def read_sealed(data: bytes) -> tuple[dict[str, Any], bool]:
 
 
 class SealedLines(NamedTuple):
-    """What a file with a JSON object a line holds."""
+    """The lines of a file with one JSON object a line."""
 
     whole: list[bytes]
     """The unchanged lines, without their seals."""
     damaged: list[tuple[int, bytes]]
-    """The others, with their numbers. A line that a damaged byte has split counts as one."""
+    """The others, with their line numbers. A line that a damaged byte has split in two counts as one."""
     is_sealed: bool
-    """True if lines have seals; if not, an earlier version wrote them."""
+    """Whether any line has a seal. Files of earlier versions have none."""
 
 
 def split_sealed(data: bytes, first_key: str) -> SealedLines:
     """Split a file into lines, and check them.
 
-    If no line has a seal, as in files of earlier versions, all that begin with `first_key` are whole. Two lines that a
-    damaged line end has joined are both whole.
+    If no line has a seal, as in files of earlier versions, all that begin with `first_key` count as whole. So do two
+    lines that a damaged line end has joined.
     """
     lines = [(number, line.rstrip()) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
     if not any(is_sealed(line) for _, line in lines):
@@ -173,26 +171,26 @@ def split_sealed(data: bytes, first_key: str) -> SealedLines:
 
 
 def _first_whole(piece: bytes) -> bytes | None:
-    """Match a line that may hold one byte that was a line end."""
+    """Return the line in a piece, which may end with what was once a line end."""
     body = unseal(piece)
     return unseal(piece[:-1]) if body is None else body
 
 
-# --- one writer at a time ---
+# --- Locked folders: one process writes at a time ---------------------------------------------------------------------
 
-#: Where on Windows the byte is that is locked: nobody else could read those of the text.
+#: The byte to lock on Windows: beyond the text, which others could not read if it were locked.
 _LOCKED_BYTE = 2**30
 _held: WeakValueDictionary[Path, FolderLock] = WeakValueDictionary()
-_holding = threading.RLock()  # The collector may come to `__del__` while it is held.
+_holding = threading.RLock()  # The garbage collector may run `__del__` while this thread holds it.
 
 
 class FolderLock:
-    """A lock that lets one process write into a folder; it goes when the process ends.
+    """A lock that lets one process write into a folder, until it is released or the process ends.
 
-    Raises `FolderInUse` if somebody else writes there; `OSError` if the file cannot be written.
+    Raises `FolderInUse` if another process holds the lock, and `OSError` if its file cannot be written.
 
-    It is a record lock (``fcntl.lockf``), held by its process alone: a pool's workers that outlive it do not keep it,
-    and network file systems know it. Where there is none, the file's host and process count.
+    It is a record lock (``fcntl.lockf``): network file systems know these, and worker processes do not inherit them, so
+    none can outlive this process. Where a file system has no locks, the host and process in the file decide.
     """
 
     def __init__(self, folder: Path, name: str):
@@ -211,7 +209,7 @@ class FolderLock:
             try:
                 if not _lock(file):
                     raise FolderInUse(_told(file.read()))
-                if is_at(file, self.path):  # Its last holder has not just removed it.
+                if is_at(file, self.path):  # Otherwise its last holder has just removed it.
                     break
             except BaseException:
                 file.close()
@@ -223,13 +221,13 @@ class FolderLock:
 
     @property
     def is_held(self) -> bool:
-        """True if it was not released."""
+        """Whether this process holds the lock."""
         return self._file is not None
 
     def release(self) -> None:
-        """Let others write."""
+        """Let other processes write."""
         if self._file is None or self._process_id != os.getpid():
-            return  # A process that was forked holds nothing.
+            return  # Forked processes do not inherit the lock.
         with _holding, suppress(OSError):
             if os.name == "posix" and is_at(self._file, self.path):
                 self.path.unlink()
@@ -244,11 +242,11 @@ class FolderLock:
 
 
 class FolderInUse(Exception):
-    """Another process writes into a folder; the message says which."""
+    """Another process writes into the folder; the message names it."""
 
 
 def _lock(file: IO[bytes]) -> bool:
-    """Lock a file, or say that another process has."""
+    """Lock a file; return whether that was possible."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -264,12 +262,13 @@ def _lock(file: IO[bytes]) -> bool:
         if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
             file.seek(0)
             return False
-        return not _is_alive(_holder(file.read()), file)  # No locks here: some network and user file systems.
+        # This file system has no locks, as some network and user ones.
+        return not _is_alive(_holder(file.read()), file)
     return True
 
 
 def _holder(text: bytes) -> tuple[str, int]:
-    """Return the holder that a lock's file names: host and process."""
+    """Return the host and the process that a lock file names."""
     try:
         told = json.loads(text)
         return str(told["host"]), int(told["process"])
@@ -283,9 +282,9 @@ def _is_alive(holder: tuple[str, int], file: IO[bytes]) -> bool:
     if not process_id:
         return False
     if host != socket.gethostname():
-        return True  # Nobody here can tell.
+        return True  # It cannot be known here.
     if process_id == os.getpid():
-        return False  # It is not among those that this process holds.
+        return False  # This process does not hold it: it would be in `_held`.
     if os.name != "posix":
         return True
     try:
@@ -305,7 +304,7 @@ def _told(text: bytes) -> str:
 
 
 def is_at(file: IO[bytes], path: Path) -> bool:
-    """Return whether an open file is still the one at a path."""
+    """Return whether an open file is still the file at a path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except OSError:

@@ -1,4 +1,4 @@
-"""Read text files from other programs: their encoding and line ends.
+"""Read text files from other programs, whatever their encoding and line ends.
 
 Floor 0.
 """
@@ -20,11 +20,11 @@ _CURE = "save it as UTF-8 in the program that made it"
 
 
 def read_text(path: Path, error: type[RealtimeError] = SettingsError, *, is_log: bool = False) -> str:
-    """Return the text of a file in UTF-8, or with a byte order mark in UTF-16.
+    """Return the text of a file in UTF-8, or in UTF-16 if it has a byte order mark.
 
-    `error`: what is raised where it cannot be read; the message names the file, the place, and the way out.
-    `is_log`: whether a program that was killed may have written it: half a character at the end, and the zeros that a
-    file system puts where nothing was written, are left out.
+    `error`: the type of the error if the file cannot be read; the message names the file, the place, and the way out.
+    `is_log`: whether a program that was killed may have written the file. Half a character at its end is then left out,
+    as are the zeros that file systems put where nothing was written.
     """
     try:
         data = path.read_bytes()
@@ -36,7 +36,7 @@ def read_text(path: Path, error: type[RealtimeError] = SettingsError, *, is_log:
 
 
 def decode_text(data: bytes, name: str, error: type[RealtimeError], *, is_log: bool = False) -> str:
-    """Return the text of a file's content; see `read_text`."""
+    """Return the text of the bytes of a file; see `read_text`."""
     if data.startswith(_UTF32):
         raise error(f"{name} is in UTF-32, which is not read: {_CURE}")
     encoding = "utf-16" if data.startswith(_UTF16) else "utf-8-sig"
@@ -56,7 +56,7 @@ def decode_text(data: bytes, name: str, error: type[RealtimeError], *, is_log: b
 
 
 def _is_wide(data: bytes) -> bool:
-    """Return whether text may have two or four bytes a character: in Western text all but one of them are zero."""
+    """Return whether text may have two or four bytes a character: in Western text all but one of these are zero."""
     fewer, more = sorted((data[::2].count(0), data[1::2].count(0)))
     return len(data) % 2 == 0 and more * 8 > len(data) and (fewer * 8 < more or more * 2 == len(data))
 
@@ -77,8 +77,8 @@ def _place(before: str) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return the lines of a text, which end at CR, LF or both.
+    """Return the lines of a text, which end with CR, LF or both.
 
-    `str.splitlines` also ends them at U+2028, U+0085, form feeds and others, which JSON and prose hold inside a line.
+    `str.splitlines` also splits at U+2028, U+0085, form feeds and others, which may stand in a line of JSON or prose.
     """
     return _LINE_END.split(text)
