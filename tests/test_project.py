@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 import realtime_nb as rt
+from realtime_nb.local.weights import SMART_TURN
 
 HERE = Path(__file__)
 ROOT = HERE.parent.parent
@@ -101,3 +102,9 @@ def test_the_floor_plan_names_what_is_there():
     package = ROOT / "realtime_nb"
     rooms = {f"{path.name}/" if path.is_dir() else path.name for path in package.iterdir()}
     assert sorted(named) == sorted(rooms - {"__init__.py", "__init__.pyi", "__pycache__/", "py.typed"})
+
+
+def test_whoever_installs_the_network_of_turns_takes_the_version_whose_file_is_known():
+    for name in ("Makefile", "binder/postBuild"):
+        installed = re.findall(r"--no-deps ([\w-]+)==(\S+)", (ROOT / name).read_text("utf-8"))
+        assert installed == [(SMART_TURN.package, SMART_TURN.version)], name
