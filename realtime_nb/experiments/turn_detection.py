@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -23,13 +23,14 @@ from .scenario import Scenario
 
 if TYPE_CHECKING:
     from ..local.recognition.recognizer import SharedRecognizer
+    from ..local.recognition.turn_model import TurnModel
 
 
-# --- Words for turn detection that goes by them: the local recogniser, started when it is first needed ----------------
+# --- What semantic_vad goes by: the local server's recogniser and network of turns, started when first needed ---------
 
 
 class Recognised:
-    """Recognises what was said so far, once for each sound.
+    """Recognises what was said so far, and judges whether it is over, once for each sound.
 
     `session`: the API's session object, whose instructions and tools make some words likelier than others.
     """
@@ -38,8 +39,10 @@ class Recognised:
         session = session or {}
         self._instructions, self._tools = session.get("instructions") or "", session.get("tools") or []
         self._recognizer: SharedRecognizer | None = None
+        self._turn_model: TurnModel | None = None
         self._expected: Any = None
         self._words: dict[bytes, str] = {}
+        self._judged: dict[bytes, float | None] = {}
 
     def __enter__(self) -> Recognised:
         return self
@@ -47,14 +50,30 @@ class Recognised:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._recognizer is not None:
-            self._recognizer.close()
+        for started in (self._recognizer, self._turn_model):
+            if started is not None:
+                started.close()
 
-    def __call__(self, pcm16k: bytes) -> str:
+    @property
+    def turn_model(self) -> str:
+        """Name of the network that was asked; empty if none was, or it is not installed."""
+        return self._turn_model.name if self._turn_model else ""
+
+    def hear(self, pcm16k: bytes) -> str:
         """Return the words of an utterance, PCM16 at 16 kHz."""
         if pcm16k not in self._words:
             self._words[pcm16k] = submit(self._recognize(pcm16k)).result()
         return self._words[pcm16k]
+
+    def judge(self, pcm16k: bytes) -> float | None:
+        """Return how finished it sounds, 0.0 to 1.0; `None` where there is nothing that could tell."""
+        if self._turn_model is None:
+            from ..local.recognition.turn_model import TurnModel
+
+            self._turn_model = TurnModel()
+        if pcm16k not in self._judged:
+            self._judged[pcm16k] = submit(self._turn_model.probability(pcm16k)).result()
+        return self._judged[pcm16k]
 
     async def _recognize(self, pcm16k: bytes) -> str:
         if self._recognizer is None:
@@ -209,9 +228,10 @@ def compare_turn_detection(
     in white noise 10 dB below the voice within 110 ms before and 200 ms after. Turns are stretches of speech that
     pauses up to `pause_ms` hold together; in a dataset, and in results, each clip is one turn, but for scenarios. Under
     conditions of a run that leave a clip as long as it was, speech is where it is in its ``"clean"`` version, if the
-    run has one. Where the sound is noisy, or much depends on it, give labels. ``semantic_vad`` waits by the words so
-    far, which the local recogniser writes down; here it takes no time for that. What ``eagerness`` does here: see
-    `realtime_nb.local.recognition.turn_detection`.
+    run has one. Where the sound is noisy, or much depends on it, give labels. ``semantic_vad`` goes by the words so
+    far, which the local recogniser writes down, and by how they sound to the network smart-turn 3.2, where that is
+    installed; here both take no time. How long it waits, and what ``eagerness`` does to that: see
+    `realtime_nb.local.recognition.end_of_turn`.
 
     A recording's ``"recorded"`` turns are those that its own server cut: their times contain the network's, and it is
     from ``"recorded settings"``, the same settings in the detector here, that others are told apart.
@@ -240,14 +260,14 @@ def compare_turn_detection(
         settings = {_SAME_SETTINGS: used} | settings
     clips = sounds_of(source)
     labels = _labels(turns, clips, recorded)
-    with Recognised(session) as hear:
+    with Recognised(session) as recognised:
         sounds, engine = [], ""
         for name, (clip, is_one_turn, clean) in clips.items():
             heard = HeardSound(clip.to_pcm16(24_000))
             engine = heard.engine
             speech = _speech(clip, heard) if clean is None else _speech(clean, HeardSound(clean.to_pcm16(24_000)))
             spoken = _spoken(speech, labels.get(name), math.inf if is_one_turn else pause_ms)
-            found = {each: heard.turns(given, hear=_recognizer(given, hear)) for each, given in settings.items()}
+            found = {each: _found(heard, given, recognised) for each, given in settings.items()}
             found = ({_RECORDED: recorded} if recorded else {}) | found
             cuts = {each: match(spoken, cut) for each, cut in found.items()}
             sounds.append(DetectedTurns(name, clip, tuple(spoken), cuts, _answers(recording)))
@@ -259,6 +279,7 @@ def compare_turn_detection(
         baseline=baseline or _baseline(settings),
         reference=_reference(turns, clips.values(), pause_ms),
         engine=engine,
+        turn_model=recognised.turn_model,
         recorded=_RECORDED if recorded else "",
     )
 
@@ -267,9 +288,10 @@ def _speech(clip: AudioClip, heard: HeardSound) -> list[Span]:
     return speech_of(heard.probabilities, [(start_s * 1000, end_s * 1000) for start_s, end_s in speech_spans(clip)])
 
 
-def _recognizer(given: Mapping[str, Any], hear: Callable[[bytes], str]) -> Callable[[bytes], str] | None:
-    """Return what writes down the words, where the setting goes by them: it is most of the work then."""
-    return hear if given["type"] == "semantic_vad" else None
+def _found(heard: HeardSound, given: Mapping[str, Any], recognised: Recognised) -> list[FoundTurn]:
+    if given["type"] == "server_vad":  # It goes by no words, which would be most of the work.
+        return heard.turns(given)
+    return heard.turns(given, hear=recognised.hear, judge=recognised.judge)
 
 
 def _baseline(settings: Mapping[str, Mapping[str, Any]]) -> str:

@@ -54,6 +54,8 @@ class TurnDetectionComparison(Record):
         How it is known where the turns are, in words.
     engine : str
         What told speech from the rest: ``"silero"`` or ``"webrtc"``.
+    turn_model : str, optional
+        The network that ``semantic_vad`` asked beside the words, such as ``"smart-turn 3.2"``; empty where none was.
     recorded : str, optional
         The setting under whose name there are the cuts of the server that was recorded, not of the one here.
 
@@ -74,6 +76,7 @@ class TurnDetectionComparison(Record):
         baseline: str,
         reference: str,
         engine: str,
+        turn_model: str = "",
         recorded: str = "",
     ):
         if baseline not in settings:
@@ -83,6 +86,7 @@ class TurnDetectionComparison(Record):
         self.baseline = baseline
         self.reference = reference
         self.engine = engine
+        self.turn_model = turn_model
         self.recorded = recorded
         self._shown: tuple[str | None, float | None, float | None] = (None, None, None)
 

@@ -91,6 +91,9 @@ def _remarks(comparison: TurnDetectionComparison) -> list[str]:
         "before the turn begins, and speech behind its first cut, which is answered before it is said.",
         f"Cut by the local server's own turn detection ({engine}). OpenAI's may cut elsewhere.",
     ]
+    if any(given.get("type") == "semantic_vad" for given in comparison.settings.values()):
+        beside = f", and {comparison.turn_model}" if comparison.turn_model else ""
+        remarks.append(f"semantic_vad goes by the words that the local recogniser writes{beside}.")
     if comparison.recorded:
         used = ", ".join(f"{name}={value}" for name, value in comparison.settings[comparison.recorded].items())
         remarks.append(

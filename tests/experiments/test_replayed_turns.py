@@ -8,6 +8,8 @@ import pytest
 import realtime_nb as rt
 from realtime_nb.errors import AudioError, SettingsError
 from realtime_nb.experiments import Babble, Dataset, compare_turn_detection, run
+from realtime_nb.experiments.turn_detection import Recognised
+from realtime_nb.local.weights import SMART_TURN
 from realtime_nb.media.clip import AudioClip, concatenate
 
 FRAME_MS = 32
@@ -87,6 +89,17 @@ def test_semantic_vad_waits_by_the_words_and_its_eagerness(hesitating):
     summary = compare_turn_detection(hesitating, settings).summary().set_index("setting")
     assert summary.loc["high"]["gained_p50_ms"] > 200  # 300 ms at least, instead of 800
     assert summary.loc["high"]["split_share"] >= summary.loc["low"]["split_share"]
+
+
+@pytest.mark.skipif(not SMART_TURN.is_installed, reason="pipecat-ai holds the network, and is not here")
+@pytest.mark.parametrize("words", ["I would like to book a table.", "i would like to book a table"])
+def test_the_network_of_turns_is_asked_about_sentences(hesitating, monkeypatch, words):
+    monkeypatch.setattr(Recognised, "hear", lambda self, pcm16k: words)
+    found = compare_turn_detection(hesitating, {"semantic": {"eagerness": "high"}, "server": "server_vad"})
+    is_sentence = words.endswith(".")
+    assert found.turn_model == ("smart-turn 3.2" if is_sentence else "")
+    page = found._repr_mimebundle_()["text/html"]
+    assert "by the words that the local recogniser writes" in page and ("smart-turn 3.2" in page) == is_sentence
 
 
 def test_a_dataset_is_a_turn_a_clip():
