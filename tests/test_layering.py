@@ -74,6 +74,7 @@ HOMES = {
     },
     "jiwer": {"speech.words"},
     "ctranslate2": {"local.recognition.whisper"},
+    "hibari": {"local.synthesis.hibari"},
     "distributed": {"experiments.executor"},
     "cloudpickle": {"experiments.executor"},
     "pyloudnorm": {"speech.voice"},

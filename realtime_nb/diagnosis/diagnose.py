@@ -372,7 +372,10 @@ def _split(words: str, otherwise: str) -> tuple[str, str]:
 
 _LOCAL = "pip install 'realtime-nb[local]', then restart the kernel"
 #: Parts that the local voice can do without.
-_OPTIONAL = {"silero": "webrtcvad alone finds turns, and takes more noise for speech"}
+_OPTIONAL = {
+    "silero": "webrtcvad alone finds turns, and takes more noise for speech",
+    "hibari": "espeak-ng speaks for the natural voice",
+}
 #: From here on a server may find that a client secret is over, or a certificate not begun.
 _SERVER_CLOCK_OFF_MS = 30_000.0
 _VARIABLES = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import MissingExtra
 from ..media.clip import WIRE_SAMPLE_RATE, Resampler
+from ..protocol.parts import LocalPart
 
 SENTENCE = "What time is it?"
 
@@ -46,6 +47,18 @@ class Trial:
         resampler = Resampler(WIRE_SAMPLE_RATE, _HEARD_SAMPLE_RATE)
         self.pcm, self.spoken = resampler.process(said, last=True), True
         return f"said {SENTENCE!r} ({len(samples) / WIRE_SAMPLE_RATE:.1f} s)"
+
+    async def say_well(self) -> str:
+        """Let the neural voice say it."""
+        from .synthesis.hibari import load_hibari
+        from .weights import HIBARI_HEART
+
+        sounds = [pcm for pcm, _ in load_hibari().speak(SENTENCE)]
+        samples = np.frombuffer(b"".join(sounds), "<i2")
+        if not len(samples) or np.abs(samples).max() < 1000:
+            raise Fault(f"{HIBARI_HEART.name} made {len(samples)} samples of silence")
+        part = LocalPart.of_package(HIBARI_HEART.name, HIBARI_HEART.package, "Apache-2.0")
+        return f"{part} said {SENTENCE!r} ({len(samples) / WIRE_SAMPLE_RATE:.1f} s)"
 
     async def detect(self) -> str:
         """Let WebRTC's detector find the speech."""
@@ -108,6 +121,7 @@ async def _main() -> None:
     trial = Trial()
     parts = {
         "espeak-ng": trial.say,
+        "hibari": trial.say_well,
         "webrtcvad": trial.detect,
         "silero": trial.detect_well,
         "pocketsphinx": trial.recognize,

@@ -118,7 +118,7 @@ async def local_parts(brain: Brain | None = None, *, open_vocabulary: bool = Tru
         brain = brain or others[0]
         recognizer = SharedRecognizer(open_vocabulary=open_vocabulary)
         turn_model = TurnModel()
-        warming = asyncio.create_task(recognizer.warm_up(brain.vocabulary))
+        warming = asyncio.gather(voice.warm_up(), recognizer.warm_up(brain.vocabulary))
         try:
             brains = {other.name: other for other in (*others, brain)}
             yield Parts(brain, voice, recognizer, brains, turn_model)

@@ -121,3 +121,16 @@ SMART_TURN = Weights(
         ),
     },
 )
+
+# The voice "heart" of hibari (Apache-2.0), and how it reads words that are in no dictionary. Both sums are the wheel's;
+# the package itself names the first of them.
+HIBARI_HEART = Weights(
+    name="hibari heart",
+    package="hibari-tts",
+    version="0.2.1",
+    folder="hibari/assets",
+    files={
+        "hibari.onnx": WeightFile(7_936_868, "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8"),
+        "oov.onnx": WeightFile(2_975_020, "d3cfd8122c5f172a98c8de38268bf1213ee09f2c2ae4df6e055fc6532590fe76"),
+    },
+)

@@ -27,12 +27,22 @@ def test_a_healthy_machine_is_ok_and_its_text_says_so():
     found = rt.doctor("local")
     assert found.ok
     assert list(states(found)) == [
-        *("Python", "packages", "espeak-ng", "webrtcvad", "silero", "pocketsphinx", "voice server", "backend"),
+        *(
+            "Python",
+            "packages",
+            "espeak-ng",
+            "hibari",
+            "webrtcvad",
+            "silero",
+            "pocketsphinx",
+            "voice server",
+            "backend",
+        ),
         "Realtime socket",
     ]
     assert set(states(found).values()) == {"ok"}
     text = repr(found)
-    assert "✓ ok      pocketsphinx" in text and text.endswith("set-up: 9 ok")
+    assert "✓ ok      pocketsphinx" in text and text.endswith("set-up: 10 ok")
     assert "not checked: page, microphone and speaker" in text
     assert json.loads(json.dumps(found.to_dict()))["ok"] is True
 
@@ -88,7 +98,7 @@ def test_without_the_local_extra_one_line_says_how_to_get_it(tmp_path, monkeypat
     found = json.loads(done.stdout)
     assert found["ok"] is False, done.stderr
     wrong = [check for check in found["checks"] if check["state"] != "ok"]
-    assert [check["name"] for check in wrong] == ["local voice", "silero", "backend"]
+    assert [check["name"] for check in wrong] == ["local voice", "hibari", "silero", "backend"]
     assert all("pip install 'realtime-nb[local]'" in check["fix"] for check in wrong)
 
 

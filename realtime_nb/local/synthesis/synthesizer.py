@@ -1,4 +1,4 @@
-"""Speech synthesis for the server: ten and more voices, sentence by sentence, from one small process.
+"""Speech synthesis for the server: ten and more voices, sentence by sentence.
 
 What others need::
 
@@ -11,7 +11,11 @@ What others need::
 
 `speak` is an async generator: close it (``contextlib.aclosing``) and the work stops within 60 ms of sound. A
 `Synthesizer` belongs to one event loop; any number of sessions may speak through it, and take turns by sentence.
-The process runs espeak-ng (GPL, see `espeak_process`); if it dies it is started again and the sentence goes on.
+
+The voices of `HIBARI_VOICES` are a neural network's (see `hibari`), in a thread. Where it is not installed, or cannot
+read a sentence, espeak-ng speaks in its place, as `Speech.engine` and `Synthesizer.without_hibari` tell. All others are
+espeak-ng's (GPL, see `espeak_process`). That is a process of its own; if it dies it is started again and the sentence
+goes on.
 """
 
 from __future__ import annotations
@@ -21,12 +25,13 @@ import contextlib
 import importlib.util
 import itertools
 import json
+import logging
 import math
 import struct
 import sys
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -35,12 +40,18 @@ from ...media.clip import Resampler
 from ...media.sentences import split_sentences, spoken
 from ...protocol.parts import LocalPart
 from ...secrecy import without_keys
+from ..weights import HIBARI_HEART
+from .hibari import SAMPLE_RATE as HIBARI_SAMPLE_RATE
+from .hibari import HibariVoice, load_hibari
 from .reading import read_aloud
 
-__all__ = ["VOICES", "EspeakVoice", "Speech", "SynthesisError", "Synthesizer", "split_sentences"]
+__all__ = ["HIBARI_VOICES", "VOICES", "EspeakVoice", "Speech", "SynthesisError", "Synthesizer", "split_sentences"]
+
+log = logging.getLogger(__name__)
 
 CACHE_BYTES = 16_000_000
 _LATER_PIECE_MS = 200
+_HIBARI_BLOCK_MS = 60
 # Words per minute. From 450 on espeak-ng makes speech faster in another way, which gives more sound than 449 does.
 _SLOWEST, _FASTEST = 80, 449
 # Neighbouring rates are no order: 213 words a minute may take longer than 212. Steps of this ratio are one, and are
@@ -71,13 +82,19 @@ VOICES: dict[str, EspeakVoice] = {
     "echo": EspeakVoice("en-us+edward", 50, 160, 60),
     "fable": EspeakVoice("en-us+klatt2", 85, 155, 120),
     "marin": EspeakVoice("en-us+f5", 68, 160, 75),
-    "nova": EspeakVoice("en-us+anika", 15, 160, 60),
+    "nova": EspeakVoice("en-us+anika", 10, 160, 60),
     "onyx": EspeakVoice("en-us+edward", 20, 155, 60),
     "sage": EspeakVoice("en-us+f2", 25, 155, 70),
     "shimmer": EspeakVoice("en-us+f2", 90, 160, 60),
     "verse": EspeakVoice("en-us+klatt4", 70, 165, 60),
 }
 """The API's voices. Each differs from every other in pitch, by 0.9 semitones at least, and in spectrum (measured)."""
+
+HIBARI_VOICES = frozenset({"marin"})
+"""Those that the neural voice speaks where it can."""
+
+Blocks = AsyncGenerator[tuple[int, bytes, list[tuple[int, int]]], None]
+"""(sample rate, sound, words that begin in it) as an engine makes them."""
 
 
 @dataclass(frozen=True)
@@ -88,18 +105,22 @@ class Speech:
     """PCM16, mono, at the rate that was asked for."""
     words: tuple[tuple[int, int], ...] = ()
     """Words that begin in this piece: (index of the first character in the text, ms from the start of the speech)."""
+    engine: str = "espeak-ng"
+    """What made it, "espeak-ng" or "hibari"."""
 
 
 class Synthesizer:
     """Text to speech for any number of sessions of one event loop."""
 
-    part = LocalPart.of_package("espeak-ng", "espeakng-loader", "GPL-3.0-or-later")
-
     def __init__(self) -> None:
         self._process: EspeakProcess | None = None
         self._starting = asyncio.Lock()
         self._closings = 0
-        self._cache: OrderedDict[tuple[str, str, int, int], list[Speech]] = OrderedDict()
+        self._hibari: HibariVoice | None = None
+        self._loading, self._thinking = asyncio.Lock(), asyncio.Lock()
+        self.without_hibari = ""
+        """Why espeak-ng speaks for the neural voice; empty while that is not tried, or works."""
+        self._cache: OrderedDict[tuple[str, str, float, int], list[Speech]] = OrderedDict()
         self._cached_bytes = 0
 
     async def start(self) -> None:
@@ -108,6 +129,30 @@ class Synthesizer:
         Raises `MissingExtra` if espeakng-loader is not installed; `SynthesisError` if the process does not start.
         """
         await self._running()
+
+    @property
+    def part(self) -> LocalPart:
+        """What speaks, for `LocalParts`."""
+        espeak = LocalPart.of_package("espeak-ng", "espeakng-loader", "GPL-3.0-or-later")
+        if self.without_hibari or not HIBARI_HEART.is_installed:
+            return espeak
+        hibari = LocalPart.of_package(HIBARI_HEART.name, HIBARI_HEART.package, "Apache-2.0")
+        return LocalPart(
+            f"{hibari.name} + {espeak.name}",
+            f"{hibari.version}, {espeak.version}",
+            f"{hibari.licence}, {espeak.licence}",
+        )
+
+    async def warm_up(self) -> None:
+        """Load the neural voice, so that its first sentence does not wait for it."""
+        async with self._loading:
+            if self._hibari or self.without_hibari:
+                return
+            try:
+                self._hibari = await asyncio.to_thread(load_hibari)
+            except Exception as error:  # Whatever it is, there is another voice.
+                self.without_hibari = getattr(error, "reason", "") or str(error) or type(error).__name__
+                log.warning("espeak-ng speaks for %s: %s", ", ".join(sorted(HIBARI_VOICES)), self.without_hibari)
 
     async def close(self) -> None:
         """End the process; what is being spoken fails. The next `speak` would start another."""
@@ -135,7 +180,8 @@ class Synthesizer:
     ) -> AsyncGenerator[Speech, None]:
         """Speak `text`, piece by piece, as fast as the pieces are taken.
 
-        `speed`: times the voice's own, in steps of 8 %; clipped to what espeak-ng speaks, 80 to 449 words per minute.
+        `speed`: times the voice's own; clipped to what it can speak. For espeak-ng, it goes in steps of 8 %, from 80 to
+        449 words per minute.
 
         Yields the first piece of 60 ms, later ones of 200 ms and more.
 
@@ -149,7 +195,7 @@ class Synthesizer:
                 async with contextlib.aclosing(self._speak_sentence(sentence, voice, speed, sample_rate)) as pieces:
                     async for piece in pieces:
                         start_bytes += len(piece.pcm)
-                        yield Speech(piece.pcm, tuple((start + index, offset_ms + ms) for index, ms in piece.words))
+                        yield replace(piece, words=tuple((start + index, offset_ms + ms) for index, ms in piece.words))
             start += len(sentence)
 
     async def synthesize(self, text: str, voice: str, *, speed: float = 1.0, sample_rate: int = 24_000) -> bytes:
@@ -160,49 +206,69 @@ class Synthesizer:
     async def _speak_sentence(
         self, sentence: str, voice: str, speed: float, sample_rate: int
     ) -> AsyncGenerator[Speech, None]:
-        rate = _rate(VOICES[voice], speed)
-        key = (sentence.strip(), voice, rate, sample_rate)
+        is_espeak = voice not in HIBARI_VOICES or bool(self.without_hibari)
+        key = (sentence.strip(), voice, _rate(VOICES[voice], speed) if is_espeak else speed, sample_rate)
         indent = len(sentence) - len(sentence.lstrip())
         if key in self._cache:
             self._cache.move_to_end(key)
             for piece in self._cache[key]:
-                yield Speech(piece.pcm, tuple((indent + index, ms) for index, ms in piece.words))
+                yield replace(piece, words=tuple((indent + index, ms) for index, ms in piece.words))
             return
         pieces = []
-        async with contextlib.aclosing(self._synthesize(sentence.strip(), VOICES[voice], rate, sample_rate)) as made:
+        async with contextlib.aclosing(self._synthesize(sentence.strip(), voice, speed, sample_rate)) as made:
             async for piece in made:
                 pieces.append(piece)
-                yield Speech(piece.pcm, tuple((indent + index, ms) for index, ms in piece.words))
+                yield replace(piece, words=tuple((indent + index, ms) for index, ms in piece.words))
         self._remember(key, pieces)
 
     async def _synthesize(
-        self, sentence: str, voice: EspeakVoice, rate: int, sample_rate: int
+        self, sentence: str, voice: str, speed: float, sample_rate: int
     ) -> AsyncGenerator[Speech, None]:
-        """Resample the blocks of one sentence and bundle all but the first."""
-        resampler: Resampler | None = None
-        pcm, wanted = b"", 1
-        words: list[tuple[int, int]] = []
-        seen: set[int] = set()
-        async with contextlib.aclosing(self._blocks(sentence, voice, rate)) as blocks:
-            async for native_rate, block, marks in blocks:
-                resampler = resampler or Resampler(native_rate, sample_rate)
-                pcm += resampler.process(block)
-                # Numbers and dates are several words at one position or inside one: the first of them counts.
-                for index, ms in marks:
-                    if index not in seen and not (index and sentence[index - 1].isalnum()):
-                        words.append((index, ms))
-                    seen.add(index)
-                if len(pcm) >= wanted:
-                    yield Speech(pcm, tuple(words))
-                    pcm, words, wanted = b"", [], _LATER_PIECE_MS * sample_rate // 500
-        pcm += resampler.process(b"", last=True) if resampler else b""
-        if pcm or words:
-            yield Speech(pcm, tuple(words))
+        """Speak one sentence with the engine that can."""
+        engine = ""
+        if voice in HIBARI_VOICES:
+            blocks = self._hibari_blocks(sentence, speed)
+            async with contextlib.aclosing(_pieces(sentence, blocks, sample_rate)) as pieces:
+                async for piece in pieces:
+                    yield replace(piece, engine=(engine := "hibari"))
+        if not engine:
+            rate = _rate(VOICES[voice], speed)
+            blocks = self._espeak_blocks(sentence, VOICES[voice], rate)
+            async with contextlib.aclosing(_pieces(sentence, blocks, sample_rate)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
-    async def _blocks(
-        self, sentence: str, voice: EspeakVoice, rate: int
-    ) -> AsyncGenerator[tuple[int, bytes, list[tuple[int, int]]], None]:
-        """Yield (rate, sound, words) as the process makes them; if it dies, go on in a new one where it stopped."""
+    async def _hibari_blocks(self, sentence: str, speed: float) -> Blocks:
+        """Yield blocks of the neural voice; none if it is not there, or cannot say the sentence."""
+        await self.warm_up()
+        if self._hibari is None:
+            return
+        reading = read_aloud(spoken(sentence))
+        parts = self._hibari.speak(reading.text, speed)
+        size, given = 2 * HIBARI_SAMPLE_RATE * _HIBARI_BLOCK_MS // 1000, 0
+        while True:
+            try:
+                async with self._thinking:
+                    part = await asyncio.to_thread(next, parts, None)
+            except Exception as error:
+                if given:
+                    raise SynthesisError(f"hibari failed in the middle of {sentence[:40]!r}") from error
+                # On what nobody would read aloud, e.g. a number of 180 digits.
+                log.warning("hibari cannot say %r, so espeak-ng does", sentence[:40], exc_info=True)
+                return
+            if part is None:
+                return
+            pcm, words = part
+            for start in range(0, len(pcm), size):
+                block = pcm[start : start + size]
+                given += len(block)
+                end_ms = given * 500 / HIBARI_SAMPLE_RATE
+                marks = [(reading.written_at(at), ms) for at, ms in words if ms < end_ms]
+                words = words[len(marks) :]
+                yield HIBARI_SAMPLE_RATE, block, marks
+
+    async def _espeak_blocks(self, sentence: str, voice: EspeakVoice, rate: int) -> Blocks:
+        """Yield blocks as the process makes them; if it dies, go on in a new one where it stopped."""
         request: dict[str, str | int] = {"voice": voice.variant, "rate": rate, "pitch": voice.pitch}
         request["volume"] = voice.volume
         reading = read_aloud(spoken(sentence))
@@ -238,7 +304,7 @@ class Synthesizer:
                 self._process = await EspeakProcess.start()
             return self._process
 
-    def _remember(self, key: tuple[str, str, int, int], pieces: list[Speech]) -> None:
+    def _remember(self, key: tuple[str, str, float, int], pieces: list[Speech]) -> None:
         if key in self._cache:
             return
         self._cache[key] = pieces
@@ -246,6 +312,29 @@ class Synthesizer:
         while self._cached_bytes > CACHE_BYTES:
             _, oldest = self._cache.popitem(last=False)
             self._cached_bytes -= sum(len(piece.pcm) for piece in oldest)
+
+
+async def _pieces(sentence: str, blocks: Blocks, sample_rate: int) -> AsyncGenerator[Speech, None]:
+    """Resample the blocks of one sentence and bundle all but the first."""
+    resampler: Resampler | None = None
+    pcm, wanted = b"", 1
+    words: list[tuple[int, int]] = []
+    seen: set[int] = set()
+    async with contextlib.aclosing(blocks):
+        async for native_rate, block, marks in blocks:
+            resampler = resampler or Resampler(native_rate, sample_rate)
+            pcm += resampler.process(block)
+            # Numbers and dates are several words at one position or inside one: the first of them counts.
+            for index, ms in marks:
+                if index not in seen and not (index and sentence[index - 1].isalnum()):
+                    words.append((index, ms))
+                seen.add(index)
+            if len(pcm) >= wanted:
+                yield Speech(pcm, tuple(words))
+                pcm, words, wanted = b"", [], _LATER_PIECE_MS * sample_rate // 500
+    pcm += resampler.process(b"", last=True) if resampler else b""
+    if pcm or words:
+        yield Speech(pcm, tuple(words))
 
 
 def _rate(voice: EspeakVoice, speed: float) -> int:
