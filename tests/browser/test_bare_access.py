@@ -129,6 +129,7 @@ def by_hand_and_muted(talk):
 
 def changing_its_instructions(talk):
     listening(talk)
+    talk.page.get_by_text("Details", exact=True).click()
     talk.page.get_by_text("Instructions and tools").click()
     expect(talk.page.get_by_label("Instructions", exact=True)).to_have_value("Be brief.")
 
@@ -246,14 +247,15 @@ NAME = """(({ ariaLabel, labels, innerText }) => (ariaLabel ?? labels?.[0]?.inne
 
 def test_every_control_of_the_panel_is_reached_by_the_tab_key_and_has_a_name(talk):
     speaking(talk)
+    talk.page.get_by_text("Details", exact=True).click()
     talk.page.evaluate("document.activeElement.blur()")
     reached = []
     for _ in range(30):
         talk.page.keyboard.press("Tab")
         reached.append(talk.page.evaluate(NAME))
     for name in [
-        *["Disconnect", "Mute", "Interrupt", "Hands-free", "Mute me while the AI speaks", "Sound", "Conversation"],
-        "Instructions and tools",
+        *["Disconnect", "Mute", "Interrupt", "Hands-free", "Conversation", "Details"],
+        *["Mute me while the AI speaks", "Sound", "Instructions and tools"],
         *["Edit these words", "Type a message", "Send"],
     ]:
         assert name in reached, reached

@@ -48,6 +48,31 @@ def test_who_speaks_is_always_in_sight(page):
     expect(status(page)).to_have_text("Not connected")
 
 
+def test_a_newcomer_is_told_who_answers_and_begins_with_a_click(page, session):
+    welcome = page.locator(".rtnb-welcome")
+    expect(welcome).to_contain_text("model-1 answers, at scripted. Click Connect and speak, type a message,")
+    expect(page.locator(".rtnb-log")).not_to_be_in_viewport()
+    page.get_by_role("button", name="What can you do?").click()
+    until(lambda: ("ask", "What can you do?") in session.calls)
+    session.hear("item-1", "What can you do?")
+    expect(welcome).to_be_hidden()
+    expect(page.locator(".rtnb-turn")).to_have_text(["YouWhat can you do?"])
+
+
+def test_the_panel_is_quiet_until_details_are_wanted(page, panel, session):
+    facts = page.locator("[data-role=facts]")
+    expect(facts).to_be_hidden()
+    meter = page.get_by_role("meter")
+    expect(meter).to_have_count(0)
+    connect(page, session)
+    expect(page.get_by_role("meter", name="Your microphone's level")).to_be_visible()
+    response = session.begin_answer("item-2", "Good morning to you.", seconds=3.0)
+    expect(page.get_by_role("meter", name="Level of the AI's voice")).to_be_visible()
+    session.end_answer(response, "item-2", "Good morning to you.")
+    page.get_by_text("Details", exact=True).click()
+    expect(facts).to_have_text("scripted  ·  model-1  ·  voice marin  ·  Audio: direct socket")
+
+
 def test_connect_opens_the_session_and_the_microphone(page, panel, session):
     connect(page, session)
     assert session.names()[:2] == ["connect", "audio"]
@@ -342,6 +367,7 @@ def test_a_notice_can_be_put_away(page, panel, session):
 
 def test_instructions_are_changed_between_turns_and_what_is_being_written_stays(page, panel, session):
     connect(page, session)
+    page.get_by_text("Details", exact=True).click()
     page.get_by_text("Instructions and tools").click()
     words = page.get_by_label("Instructions", exact=True)
     expect(words).to_have_value("Be brief.")

@@ -148,6 +148,7 @@ def test_the_panel_shows_both_sides_unless_nothing_may_move(bare, visit, reduced
     panel = VoicePanel(session)
     page = visit(FRAMES, reduced_motion=reduced_motion)
     until(lambda: panel.road == "direct")
+    page.get_by_text("Details", exact=True).click()
     assert not page.get_by_text("Sound", exact=True).is_visible()
     page.get_by_role("button", name="Connect", exact=True).click()
     until(lambda: session.audio)

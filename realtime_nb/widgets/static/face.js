@@ -12,11 +12,12 @@ const RELOADED =
 const HTML = `
   <div class="rtnb-head">
     <span class="rtnb-status" role="status"><span class="rtnb-dot"></span><span data-role="status"></span></span>
+    <span class="rtnb-voice" hidden><span data-role="speaker"></span><span class="rtnb-meter" role="meter" aria-valuemin="0"
+      aria-valuemax="100" data-role="level"><span></span></span></span>
     <span class="rtnb-ai">You are talking to an AI</span>
   </div>
-  <div class="rtnb-facts" data-role="facts"></div>
   <div class="rtnb-account" hidden>
-    <span class="rtnb-facts" data-role="account"></span>
+    <span class="rtnb-facts" data-role="bounds"></span>
     <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="spent"><span></span></span>
     <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="time"><span></span></span>
   </div>
@@ -31,31 +32,20 @@ const HTML = `
       <label><input type="radio" value="free"><span>Hands-free</span></label>
       <label><input type="radio" value="hold"><span>Hold to talk</span></label>
     </fieldset>
-    <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
-You can still interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
-      Mute me while the AI speaks</label>
   </div>
   <button type="button" class="rtnb-button rtnb-hold" data-role="hold" aria-keyshortcuts="Space"
     title="Hold it, or the space bar, while you speak. Or press Enter to start, and again to stop.">
     Hold to talk <kbd>Space</kbd></button>
   <button type="button" class="rtnb-button rtnb-primary rtnb-wide" data-role="enable">Click to enable sound</button>
-  <div class="rtnb-levels">
-    <span>You</span><span class="rtnb-meter" role="meter" aria-label="Your microphone's level" aria-valuemin="0"
-      aria-valuemax="100"><span></span></span>
-    <span>AI</span><span class="rtnb-meter" role="meter" aria-label="Level of the AI's voice" aria-valuemin="0"
-      aria-valuemax="100"><span></span></span>
-  </div>
-  <details class="rtnb-scope"><summary>Sound</summary></details>
   <details class="rtnb-seeing" open hidden></details>
-  <details class="rtnb-guide"></details>
   <div class="rtnb-error" role="alert" hidden><span></span>
     <button type="button" class="rtnb-close" aria-label="Dismiss this message">×</button></div>
   <div class="rtnb-note" hidden><span class="rtnb-notice" role="status"></span>
     <button type="button" class="rtnb-button" data-role="fix">Mute me then</button>
     <button type="button" class="rtnb-close" data-role="noticed" aria-label="Dismiss this notice">×</button></div>
   <div class="rtnb-asks" role="alert" hidden></div>
+  <div class="rtnb-welcome" hidden><p></p><div class="rtnb-row" role="group" aria-label="Things to ask"></div></div>
   <div class="rtnb-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
-  <details class="rtnb-remarks" hidden><summary><span role="status"></span></summary><ul></ul></details>
   <div class="rtnb-note" data-role="aside" hidden>
     <div role="status"><em></em><div></div><small></small></div>
     <button type="button" class="rtnb-close" aria-label="Dismiss this aside">×</button></div>
@@ -64,7 +54,37 @@ You can still interrupt it with the button or the Escape key."><input type="chec
     <button type="submit" class="rtnb-button">Send</button>
     <button type="button" class="rtnb-button" data-role="ask-aside"
       title="Ask about the conversation, e.g. for a title or a summary; the answer is not part of it">Aside</button>
-  </form>`;
+  </form>
+  <details class="rtnb-remarks" hidden><summary><span role="status"></span></summary><ul></ul></details>
+  <details class="rtnb-details"><summary>Details</summary>
+    <div class="rtnb-facts" data-role="facts"></div>
+    <div class="rtnb-facts" data-role="account"></div>
+    <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
+You can still interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
+      Mute me while the AI speaks</label>
+    <details class="rtnb-scope"><summary>Sound</summary></details>
+    <details class="rtnb-guide"></details>
+  </details>`;
+
+/** Questions to start with: for the local voice's rules, and for a model. */
+const TRY = {
+  rules: ["What time is it?", "What is twelve times seven?", "What can you do?"],
+  model: ["What can you do?", "Tell me a story in three sentences.", "Teach me to say hello in Japanese."],
+};
+
+/** Say who will answer. @param {State["about"]} about @param {boolean} handsFree */
+function welcomeOf({ backend, model }, handsFree) {
+  const how = handsFree ? "Click Connect and speak" : "Click Connect, then hold the button while you speak";
+  const who = isRules(model)
+    ? "A practice voice on this machine answers: no key, no cost, and no AI model behind it."
+    : backend === "local"
+      ? `${model}, on this machine, answers.`
+      : `${model} answers, at ${backend}.`;
+  return `${who} ${how}, type a message, or begin with one of these:`;
+}
+
+/** @param {string} model */
+const isRules = (model) => model === "local-rules";
 
 let views = 0;
 
@@ -82,7 +102,6 @@ export function show(engine, el, host) {
   const own = [...root.querySelectorAll("*")];
   const find = (/** @type {string} */ selector) => /** @type {any} */ (own.find((each) => each.matches(selector)));
   const part = (/** @type {string} */ role) => find(`[data-role=${role}]`);
-  const meters = /** @type {HTMLElement[]} */ ([...root.querySelectorAll(".rtnb-levels .rtnb-meter")]);
   const radios = /** @type {HTMLInputElement[]} */ ([...root.querySelectorAll("input[type=radio]")]);
   const group = `rtnb-mode-${++views}`;
   for (const radio of radios) {
@@ -133,10 +152,11 @@ export function show(engine, el, host) {
     root.dataset.tone = tone;
     const { backend, model, voice } = state.about;
     setText(part("facts"), [backend, model, `voice ${voice}`, engine.roadWords()].join("  ·  "));
-    drawAccount(find(".rtnb-account"), state);
+    drawAccount(find(".rtnb-account"), part("account"), state);
     drawButtons(open, reached);
-    drawMeter(meters[0], state.muted ? 0 : state.levelIn);
-    drawMeter(meters[1], state.levelOut);
+    find(".rtnb-voice").hidden = !open;
+    drawVoice(part("speaker"), part("level"), state);
+    drawWelcome(reached);
     setText(find(".rtnb-error > span"), state.error);
     find(".rtnb-error").hidden = !state.error;
     const notice = state.notice || (state.reloaded ? RELOADED : "");
@@ -148,7 +168,7 @@ export function show(engine, el, host) {
     find(".rtnb-scope").hidden = !open;
     find(".rtnb-seeing").hidden = !drawSeeing || state.ended;
     drawSeeing?.(state.seeing, reached);
-    find(".rtnb-guide").hidden = state.ended;
+    find(".rtnb-details").hidden = state.ended;
     drawGuide(state.guide, reached);
     engine.drawAsks(find(".rtnb-asks"), state.asks, engine.decide);
     drawTurns(state, open);
@@ -172,13 +192,37 @@ export function show(engine, el, host) {
     }
     part("half").checked = state.half_duplex;
     part("half").parentElement.hidden = !state.hands_free || state.ended;
-    find(".rtnb-modes").hidden = find(".rtnb-levels").hidden = find("form.rtnb-form").hidden = state.ended;
+    find(".rtnb-modes").hidden = find("form.rtnb-form").hidden = state.ended;
     part("half").disabled = !reached;
     part("hold").hidden = state.hands_free || !open;
     part("hold").setAttribute("aria-pressed", String(state.held));
     part("enable").hidden = !(state.blocked && open);
     for (const each of [input, ...find(".rtnb-form").querySelectorAll("button")]) each.disabled = !reached;
   }
+
+  /** Show who will answer and what to ask, before the first turn. @param {boolean} reached */
+  function drawWelcome(reached) {
+    const box = find(".rtnb-welcome");
+    box.hidden = state.order.length > 0 || state.ended;
+    const log = find(".rtnb-log");
+    log.classList.toggle("rtnb-hidden", !box.hidden); // There for screen readers, who are told of the first turn, too.
+    log.tabIndex = box.hidden ? 0 : -1;
+    if (box.hidden) return;
+    const [words, row] = box.children;
+    setText(words, welcomeOf(state.about, state.hands_free));
+    const wanted = TRY[isRules(state.about.model) ? "rules" : "model"];
+    if (row.firstChild?.textContent !== wanted[0]) row.replaceChildren(...wanted.map(newTry));
+    for (const button of row.children) button.disabled = !reached;
+  }
+
+  /** @param {string} text */
+  function newTry(text) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "rtnb-button", textContent: text });
+    button.onclick = () => engine.say(text);
+    return button;
+  }
+
   draw();
   const scope = find(".rtnb-scope");
   scope.open = !matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -256,24 +300,31 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** @param {HTMLElement} meter @param {number} level root mean square */
-function drawMeter(meter, level) {
+/** Show who speaks, and how loud. @param {Element} words @param {HTMLElement} meter @param {State} state */
+function drawVoice(words, meter, state) {
+  const level = state.playing ? state.levelOut : state.muted ? 0 : state.levelIn;
+  setText(words, state.playing ? "AI" : "You");
+  meter.setAttribute("aria-label", state.playing ? "Level of the AI's voice" : "Your microphone's level");
+  meter.classList.toggle("rtnb-theirs", state.playing);
   // Square root: speech at -30 dB should move the bar visibly.
   const percent = Math.round(Math.min(100, Math.sqrt(level) * 160));
   meter.setAttribute("aria-valuenow", String(percent));
   /** @type {HTMLElement} */ (meter.firstElementChild).style.width = `${percent}%`;
 }
 
-/** Show what was used, and how full each bound is. @param {HTMLElement} node @param {State} state */
-function drawAccount(node, { account, session }) {
+/** Show what was used: in sight, with a bar, where there is a bound; under Details elsewhere.
+ * @param {HTMLElement} node @param {Element} details @param {State} state */
+function drawAccount(node, details, { account, session }) {
   const since = session === "open" ? (performance.now() - account.at) / 60_000 : 0;
   const minutes = account.minutes + since;
   const { spent, spent_share, max_minutes, cached } = account;
-  node.hidden = !account.at || (minutes === 0 && spent_share === null && max_minutes === null);
+  const isBound = spent_share !== null || max_minutes !== null;
   const clock = `${Math.floor(minutes)}:${String(Math.floor((minutes % 1) * 60)).padStart(2, "0")}`;
   const time = max_minutes === null ? clock : `${clock} of ${+max_minutes.toFixed(2)} min`;
-  const words = /** @type {Element} */ (node.querySelector("[data-role=account]"));
-  setText(words, [`spent ${spent}`, time, cached].filter(Boolean).join("  ·  "));
+  const used = account.at && (minutes || isBound) ? [`spent ${spent}`, time] : [];
+  node.hidden = !(isBound && used.length);
+  setText(/** @type {Element} */ (node.querySelector("[data-role=bounds]")), used.join("  ·  "));
+  setText(details, [...used, cached].filter(Boolean).join("  ·  "));
   drawBound(node.querySelector("[data-role=spent]"), spent_share, `Spent ${spent}`);
   drawBound(node.querySelector("[data-role=time]"), max_minutes && minutes / max_minutes, `Time ${time}`);
 }
