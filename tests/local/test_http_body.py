@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from local_http import served
@@ -91,6 +94,14 @@ def test_what_is_no_form_is_told(server, content, content_type, message):
     answer = server.http.post("/audio/transcriptions", content=content, headers={"content-type": content_type})
     assert answer.status_code == 400
     assert re.search(message, answer.json()["error"]["message"])
+
+
+def test_without_a_parser_of_forms_no_server_starts(tmp_path):
+    (tmp_path / "python_multipart.py").write_text("raise ModuleNotFoundError('gone')")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "realtime_nb.local"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.endswith("ModuleNotFoundError: gone\n")
 
 
 def test_unknown_addresses_and_methods_are_answered_in_the_api_s_shape(server):
