@@ -1,4 +1,4 @@
-"""`Answers`: what a run's folder tells, as far as pictures, pages and comparisons need it."""
+"""`Answers`: the rows of a run's folder, for pictures, pages and comparisons."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from .metrics import spent_usd
 
 
 class Answers:
-    """The answers of a run, or those that there are so far; `Results` adds what can be made of them."""
+    """The answers of a run, or those so far; `Results` adds summaries, pictures and reports."""
 
     def __init__(self, path: str | Path, *, kept: RunFolder | None = None):
         self.path = Path(path)
         """The folder: ``results.csv``, ``summary.json``, ``events/``, ``audio/``, ``recordings/``."""
         told = read_run(self.path) if kept is None else kept.kept
         self.about = told.about
-        """What was run: ``seed``, ``examples``, ``conditions``, ``systems``, ``estimate_usd``, versions."""
+        """The run's settings: ``seed``, ``examples``, ``conditions``, ``systems``, ``estimate_usd``, versions."""
         self.stopped = read_stopped(self.path) if kept is None else kept.failure
-        """Why the run ended before all was done; empty if it did not, or was killed."""
+        """Why the run ended early; empty if it did not, or was killed."""
         self.rows: list[dict[str, Any]] = in_order(told.rows, self.about["cells"])
         """A row for each answer, in the order of the grid."""
         self.remarks = told.all_remarks
-        """What of the folder was damaged or missing, and what was made of that."""
+        """Damaged or missing parts of the folder, and how they were handled."""
 
     @property
     def missing(self) -> int:
-        """How many answers are still to be had, by ``run(…, resume=True)``."""
+        """How many answers are still missing; ``run(…, resume=True)`` asks for them."""
         return len(set(self.about["cells"]) - {row["cell_id"] for row in self.rows})
 
     @property
     def failed(self) -> list[dict[str, Any]]:
-        """The rows of what failed: ``failure_stage``, ``error_type``, ``error_message``."""
+        """The rows that failed: ``failure_stage``, ``error_type``, ``error_message``."""
         return [row for row in self.rows if row["status"] == "failed"]
 
     @property
     def cost_usd(self) -> float | None:
-        """What it cost, judges and simulated users included; `None` if an answer's price is not known."""
+        """The cost, judges and simulated users included; `None` if an answer's price is not known."""
         spent = [spent_usd(row) for row in self.rows]
         known = [cost_usd for cost_usd in spent if cost_usd is not None]
         return sum(known) if len(known) == len(spent) else None

@@ -1,4 +1,4 @@
-"""One question, once, to one system under one condition: how it is put and measured."""
+"""One cell of a run: one question, put once to one system under one condition, and measured."""
 
 from __future__ import annotations
 
@@ -32,40 +32,40 @@ from .scenario import Scenario
 from .stopping import RunningCell, at_work, leave_to_parent
 from .talk import Talker
 
-# --- How a question is put: all at once, or at the pace of a person who says it and hears the answer out --------------
+# --- Put a question: all at once, or in real time, as a person says it and hears the answer out -----------------------
 
 
 def ask(session: Session, clip: AudioClip, *, live: bool, timeout_s: float) -> Reply:
-    """Put a question to an open session, and wait for its answer; for a worker's own thread.
+    """Put a question to an open session, and wait for its answer; call it in a worker's own thread.
 
-    `live`: whether it is said as fast as it sounds, and the answer heard as fast as that sounds. A `RealtimeSession`
-    with turn detection gets it as from an open microphone (`RealtimeSession.listen_to`), and finds its turns; others
-    get it as a turn when it has been said.
-    `timeout_s`: how long to wait at most, on top of the time for which the question is said.
+    `live`: whether the question and the answer take as long as they sound. A `RealtimeSession` with turn detection
+    gets the question as from an open microphone (`RealtimeSession.listen_to`), and finds its turns; others get it as
+    one turn when it has been said.
+    `timeout_s`: the longest wait, in addition to the time in which the question is said.
 
-    Raises `RealtimeError` if turn detection finds no turn in the clip; or whatever the session raises; `TimeoutError`
-    if it takes too long.
+    Raises `RealtimeError` if turn detection finds no turn in the clip; `TimeoutError` if it takes too long; and
+    whatever the session raises.
     """
     if not live:
-        # A silent server is told of by name before the time for the whole is over.
+        # The session's own error, which names a silent server, must come before this time-out.
         return session.ask(clip, timeout_s=timeout_s).result(timeout_s + _GRACE_S)
     pending = submit(ask_live(session, clip))
     try:
         return pending.result(timeout_s + clip.duration_s)
     finally:
-        pending.cancel()  # Of a microphone that is still open; does nothing if all is done.
+        pending.cancel()  # Stops a microphone that is still open; does nothing if everything is done.
 
 
-#: How long a session may take to give up an answer that does not come.
+#: How long a session may take to give up on an answer that does not come.
 _GRACE_S = 3.0
 
 
 async def ask_live(session: Session, clip: AudioClip) -> Reply:
-    """Put a question at the pace at which it sounds, on the I/O thread; see `ask`."""
+    """Put a question in real time, on the I/O thread; see `ask`."""
     if isinstance(session, RealtimeSession) and session.turn_detection is not None:
         replies = (await session.listen_to(clip, hears_out=True)).replies
         if not replies:
-            raise RealtimeError("turn detection found no turn in the clip that was to be answered")
+            raise RealtimeError("turn detection found no turn in the clip that could be answered")
         return replies[-1]
     await asyncio.sleep(clip.duration_s)
     reply = await session.ask(clip)
@@ -75,49 +75,49 @@ async def ask_live(session: Session, clip: AudioClip) -> Reply:
     return reply
 
 
-# --- What is asked of a session in one cell: put to it, heard, and measured -------------------------------------------
+# --- The question of one cell: put to a session, heard, and measured --------------------------------------------------
 
 
 class Question(Protocol):
-    """What a cell asks."""
+    """The question of a cell."""
 
     failure: tuple[str, str] | None
-    """What kind of failure it came to, and why, where nothing was raised."""
+    """The kind of failure and its reason, if nothing was raised."""
 
     def prepare(self) -> None:
-        """Read or speak what will be said, as far as that is known, and let the conditions happen to it."""
+        """Read or speak the clips that are known in advance, and apply the conditions to them."""
         ...
 
     def put(self, session: Session, timeout_s: float) -> None:
-        """Ask it, of a session that is open, and wait for the answers; each may take so long."""
+        """Ask an open session, and wait for the answers, at most `timeout_s` for each."""
         ...
 
     def sounds(self) -> Mapping[str, AudioClip | None]:
-        """Return what was said, ``"input"``, and what was answered, ``"output"``, as far as they are there."""
+        """Return the sound of the question, ``"input"``, and of the answer, ``"output"``, as far as they exist."""
         ...
 
     def answer(self) -> Answer:
-        """Return what graders get."""
+        """Return the answer for graders."""
         ...
 
     def measures(self) -> dict[str, Any]:
-        """Return the columns of what came of it."""
+        """Return the columns with its measures."""
         ...
 
     def grades(self) -> dict[str, Any]:
-        """Return the grades by what the dataset expects."""
+        """Return the grades for what the dataset expects."""
         ...
 
 
 def question_of(example: Example, pipeline: Pipeline, seed: int, *, live: bool = False) -> Question:
-    """Return what asks an example under a condition, at once, or at the pace at which it sounds."""
+    """Return the question for an example under a condition, asked at once or in real time."""
     if isinstance(example, Scenario):
         return TalkQuestion(example, pipeline, seed, live=live or example.is_paced)
     return SpokenQuestion(example, pipeline, seed, live=live)
 
 
 class SpokenQuestion:
-    """One clip, and its answer."""
+    """A question of one clip."""
 
     def __init__(self, example: Example, pipeline: Pipeline, seed: int, *, live: bool = False):
         self.failure: tuple[str, str] | None = None
@@ -151,7 +151,7 @@ class SpokenQuestion:
         return measure(self.answer(), self._clip)
 
     def grades(self) -> dict[str, Any]:
-        """Grade its calls of tools."""
+        """Grade its tool calls."""
         grades = grade_tool_calls(self._example, self.answer().tool_calls)
         if grades:
             right = grades["tool_call_correctness"] and grades["tool_call_arg_correctness"]
@@ -160,7 +160,7 @@ class SpokenQuestion:
 
 
 class TalkQuestion:
-    """A scenario, and what came of it."""
+    """A question that is a whole scenario."""
 
     def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int, *, live: bool):
         self.failure: tuple[str, str] | None = None
@@ -169,7 +169,7 @@ class TalkQuestion:
         self._conversation = Conversation()
 
     def prepare(self) -> None:
-        """Make the clips of the script, so that what is wrong with them is found before anything is asked."""
+        """Make the clips of the script, so that a fault in them is found before anything is asked."""
         for place, turn in enumerate(self._scenario.script):
             self._talker.clip(turn, place)
 
@@ -182,13 +182,13 @@ class TalkQuestion:
     def _failure(self) -> tuple[str, str] | None:
         for number, each in enumerate(self._talker.talk.exchanges, 1):
             for reply in each.replies:
-                # One that was cancelled has been spoken into.
+                # A cancelled reply was interrupted.
                 if reply.status not in ("completed", "cancelled") or (reply.status == "cancelled" and not self._live):
                     return reply.status, f"turn {number}: {reply.reason or reply.error or 'no reason was given'}"
         return None
 
     def sounds(self) -> Mapping[str, AudioClip | None]:
-        """Return both tracks, as far as they go."""
+        """Return both tracks so far."""
         return {"input": self._talker.talk.input, "output": self._talker.talk.output}
 
     def answer(self) -> Answer:
@@ -196,32 +196,31 @@ class TalkQuestion:
         return answer_of(self._conversation, self._scenario)
 
     def measures(self) -> dict[str, Any]:
-        """Measure it, and each of its turns."""
+        """Measure the conversation, and each of its turns."""
         return measure_talk(self._talker.talk, self._scenario, self._conversation)
 
     def grades(self) -> dict[str, Any]:
-        """Grade what it, and each of its turns, expects."""
+        """Grade what the scenario, and each of its turns, expects."""
         return grade_talk(self._talker.talk, self._scenario)
 
 
-# --- One question, once, to one system under one condition: the work that an executor is given, and what comes of it
-# ---
+# --- The work that an executor is given for one cell, and its outcome -------------------------------------------------
 
 #: Makes a session; called once for each cell.
 Factory = Callable[[], Session]
 
 _CLOSE_TIMEOUT_S = 10.0
-#: Cells of a process measure and write one after the other: many threads that compute would keep the I/O thread, which
-#: has live sessions to serve, from the interpreter for tens of milliseconds.
+#: The cells of a process measure and write one after the other: many computing threads would hold up the I/O thread,
+#: which serves live sessions, for tens of milliseconds.
 _COMPUTING = threading.Lock()
-#: Sessions that cells have had: a question in another one's conversation would be another question.
+#: Sessions already used by cells: in another cell's conversation, a question would not be the same question.
 _TAKEN: weakref.WeakSet[Session] = weakref.WeakSet()
 _TAKING = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellWork:
-    """What a worker needs to know. It can be sent to another process, and holds no key."""
+    """The work of one cell. It can be sent to another process, and holds no key."""
 
     cell_id: str
     system: str
@@ -231,29 +230,29 @@ class CellWork:
     pipeline: Pipeline
     repeat: int
     seed: int
-    """Of the clip's conditions: the same for all systems and repeats."""
+    """Seed of the clip's conditions, the same for all systems and repeats."""
     graders: Mapping[str, Grader]
     timeout_s: float
     live: bool = False
-    """True if the question is said, and the answer heard, as fast as they sound."""
+    """True if question and answer take as long as they sound."""
     retries: int = 2
-    """How often at most it is asked again where that may help."""
+    """How often, at most, to ask again if that may help."""
     limiter: Limiter | None = None
-    """Only where the worker is a thread of this process."""
+    """Only if the worker is a thread of this process."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellOutcome:
-    """What came of it: a row of the results, and the files that belong to it, by their paths in the folder."""
+    """The outcome of a cell: its row in the results, and its files by their paths in the folder."""
 
     row: dict[str, Any]
     files: dict[str, bytes]
     stopped: bool = False
-    """True if it was stopped before there was an answer, so that it is to be asked again."""
+    """True if it was stopped before there was an answer, so that a resumed run asks it again."""
 
 
 def run_cell(work: CellWork) -> CellOutcome:
-    """Ask the question, and again where that may help; a failure of whatever kind is a row with its stage and error."""
+    """Ask the question, again if that may help; any failure becomes a row with its stage and error."""
     leave_to_parent()
     earlier: list[dict[str, Any]] = []
     with at_work(work) as cell:
@@ -275,7 +274,7 @@ def run_cell(work: CellWork) -> CellOutcome:
 
 
 def lost_cell(work: CellWork, error: Exception) -> CellOutcome:
-    """Return what is known of a cell of which the worker gave nothing back: a row that says so."""
+    """Return the outcome of a cell whose worker returned nothing: a row that says so."""
     attempt = _Attempt(work, stage="worker")
     attempt.fail(type(error).__name__, str(error) or type(error).__name__, error)
     return CellOutcome(row=after(attempt.row, ()), files={})
@@ -290,7 +289,7 @@ class _Attempt:
     stage: str = "input"
     cell: RunningCell = field(default_factory=RunningCell)
     error: Exception | None = None
-    """What it failed with, where it may be asked again for it."""
+    """The error that it failed with, if that decides whether to ask again."""
 
     def __post_init__(self) -> None:
         work, example = self.work, self.work.example
@@ -325,13 +324,13 @@ class _Attempt:
             session.bounds.limiter = work.limiter
         self.stage = "connect"
         if self.cell.stopped.is_set():
-            raise LocalProtocolError("it was stopped before it was asked")
+            raise LocalProtocolError("the run was stopped before this was asked")
         session.connect().result(work.timeout_s)
         self.stage = "response"
         try:
             question.put(session, work.timeout_s)
         except Exception:
-            with suppress(Exception):  # It may still go on, and cost more.
+            with suppress(Exception):  # The answer may still go on, and cost more.
                 self._keep_sounds(question)
                 self.row |= {name: it for name, it in question.measures().items() if not name.startswith("cost_")}
             raise
@@ -352,17 +351,17 @@ class _Attempt:
             raise error
 
     def fail(self, kind: str, message: str, error: Exception | None = None) -> None:
-        self.error = error if self.stage != "grade" else None  # The answer is there; it is not asked for again.
+        self.error = error if self.stage != "grade" else None  # There is an answer, so do not ask again.
         self.row |= {"status": "failed", "failure_stage": self.stage, "error_type": kind, "error_message": message}
 
     def close(self) -> None:
-        """End the session, and keep what passed in it."""
+        """End the session, and keep its recording."""
         session, self.cell.session = self.session, None
         if session is None:
             return
-        with suppress(Exception):  # What came of the question is known.
+        with suppress(Exception):  # The question's outcome is known already.
             session.close().result(_CLOSE_TIMEOUT_S)
-        # Also of an answer that never came to its end.
+        # The cost of an answer that never ended, too.
         if "cost_usd" not in self.row:
             self.row["cost_usd"] = session.bounds.spent_usd
             if remarks := session.conversation.costs().remarks:
@@ -391,7 +390,7 @@ class _Attempt:
 
 
 def _new_session(work: CellWork) -> Session:
-    """Return a session that no other cell has; raise where the factory makes something else."""
+    """Return a session that no other cell has used; raise if the factory returns anything else."""
     session: Any = work.factory()
     advice = "let it make a new one each time, e.g. lambda: ChatSession()"
     if not isinstance(session, Session):
@@ -404,7 +403,7 @@ def _new_session(work: CellWork) -> Session:
 
 
 def _error_in(session: Session) -> ServerError | None:
-    """Return what the server says of the last answer, where that failed, as an exception; `None` otherwise."""
+    """Return the server's error for the last answer, if that failed, as an exception."""
     reply = session.conversation.replies[-1] if session.conversation.replies else None
     if reply is None or reply.status != "failed" or not reply.error:
         return None
@@ -413,5 +412,5 @@ def _error_in(session: Session) -> ServerError | None:
 
 
 def plain_value(value: Any) -> Any:
-    """Return a value of a row as JSON has it."""
+    """Return a row's value as plain JSON."""
     return value.item() if isinstance(value, np.generic) else str(value)

@@ -1,4 +1,4 @@
-"""Two runs beside each other: the same questions on another day, or with other settings."""
+"""Compare two runs: the same questions on another day, or with other settings."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 
 class RunComparison:
-    """What differs between two runs; made by `Results.compare`. It shows itself in a notebook.
+    """The differences between two runs; made by `Results.compare`. A notebook shows them as a table and a picture.
 
-    Differences are the other run's less this one's, over the examples and conditions that are the same in both.
+    A difference is the other run's value minus this one's, over the examples and conditions that are the same in both.
     """
 
     def __init__(self, results: Answers, other: Answers, by: str | Sequence[str] = "system", *, seed: int = 0):
@@ -73,7 +73,7 @@ class RunComparison:
 
     @property
     def remarks(self) -> list[str]:
-        """What is not the same in both, beside the answers: settings, versions, examples, conditions, seeds."""
+        """Other differences than in the answers: settings, versions, examples, conditions, seeds."""
         found = []
         for kind, name in (("examples", "example"), ("conditions", "condition")):
             ours, theirs = self.results.about[kind], self.other.about[kind]
@@ -85,7 +85,7 @@ class RunComparison:
                 if count:
                     found.append(f"{count} {name}{'s' if count > 1 else ''} {what}: left out")
         if self.results.about["seed"] != self.other.about["seed"]:
-            found.append(f"seed {self.results.about['seed']} → {self.other.about['seed']}: noise is not the same noise")
+            found.append(f"seed {self.results.about['seed']} → {self.other.about['seed']}: the noise differs")
         runs = [made_with(each.path, each.rows, each.about["systems"]) for each in (self.results, self.other)]
         for system in runs[0].keys() & runs[1].keys():
             found += [f"{system}: {change}" for change in _changes(runs[0][system], runs[1][system])]
@@ -131,7 +131,7 @@ class DifferencePlot(Drawing):
     def caption(self) -> str:
         """As for `Drawing`."""
         return (
-            f"Marker: mean difference, the other run's less this one's, on the same examples; line: its 95 % interval "
+            f"Marker: mean difference, the other run's minus this one's, on the same examples; line: its 95 % interval "
             f"(paired percentile bootstrap, {RESAMPLES:,} resamples, seed {self._comparison.seed})."
         )
 
@@ -164,7 +164,7 @@ class DifferencePlot(Drawing):
 
 
 def _bundle(comparison: RunComparison) -> dict[str, Any]:
-    """Return the looks of two runs beside each other."""
+    """Return a comparison as a notebook shows it."""
     from ..views import words
     from ..views.html import note, picture, section, table, unbroken
 
@@ -183,7 +183,7 @@ def _bundle(comparison: RunComparison) -> dict[str, Any]:
     remarks = comparison.remarks
     lines = [repr(comparison), *(", ".join(map(" ".join, zip(header, row, strict=True))) for row in rows), *remarks]
     bundle: dict[str, Any] = {"text/plain": printable("\n".join(lines))}
-    parts = [note("No example was answered in both: there is nothing to compare.")]
+    parts = [note("No example was answered in both runs, so there is nothing to compare.")]
     if rows:
         plot = comparison.plot
         png = plot.to_png()
@@ -206,7 +206,7 @@ def _mean(rows: Sequence[Row], measure: str) -> float | None:
 
 
 def _changes(ours: SystemDescription, theirs: SystemDescription) -> Iterator[str]:
-    """Yield what is not the same in two systems of the same name."""
+    """Yield the differences between two systems of the same name."""
     pairs = [(name, getattr(ours, name), getattr(theirs, name)) for name in ("session", "model", "backend", "prices")]
     for group in ("settings", "versions"):
         before, after = getattr(ours, group), getattr(theirs, group)

@@ -1,10 +1,10 @@
-"""Conditions that change speech on its way: noise, babble, rooms, telephones, distance, haste.
+"""Conditions that change speech on its way: noise, babble, rooms, telephones, distance, speed.
 
-A condition takes a clip and a source of chance and returns another clip of the same rate. Its text is its name in
-results. A pipeline is several of them, one after the other.
+A condition takes a clip and a random generator and returns another clip of the same rate. ``str(condition)`` is its
+name in results. A pipeline is a series of conditions, applied in order.
 
-`Level` and `Clipping` change how loud a clip is, and what `Noise` and `Babble` add comes on top. All others keep its
-loudness (`realtime_nb.speech.voice.loudness_lufs`) to within 0.5 LU, as far as full scale allows.
+`Level` and `Clipping` change how loud a clip is, and `Noise` and `Babble` add sound to it. All others keep its loudness
+(`realtime_nb.speech.voice.loudness_lufs`) to within 0.5 LU, as far as full scale allows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..media.clip import AudioClip, Samples
 from ..recording.mix import stretch
 from ..speech.voice import loudness_lufs
 
-#: What speech is in a telephone, in Hz. Source: ITU-T G.712, 300 to 3,400 Hz.
+#: The band of speech on a telephone, in Hz. Source: ITU-T G.712, 300 to 3,400 Hz.
 _TELEPHONE_BAND_HZ = (300.0, 3_400.0)
 #: Harvard sentences, list 1 (IEEE 1969), for the voices of babble.
 _BABBLE = (
@@ -34,12 +34,12 @@ _BABBLE = (
     "The box was thrown beside the parked truck. The hogs were fed chopped corn and garbage.",
     "Four hours of steady work faced us. A large size in stockings is hard to sell.",
 )
-#: More is not made up for: then little of a clip is left, and that is what a condition does.
+#: The most gain to make up for lost loudness; a condition that takes away more leaves the clip quieter.
 _MOST_GAIN_DB = 10.0
-#: Holding peaks takes from the loudness, which takes from the peaks.
+#: Holding peaks lowers the loudness, and raising the loudness raises the peaks, so both are repeated.
 _ROUNDS = 4
 _AS_LOUD_LU = 0.05
-#: Samples on either side of a peak that are made quieter with it.
+#: How many samples on either side of a peak become quieter with it.
 _HOLD = 25
 _BABBLE_VOICES = ("alloy", "onyx", "coral", "ash", "sage", "verse", "shimmer", "cedar")
 
@@ -48,7 +48,7 @@ class Condition(Protocol):
     """Changes a clip; ``str(condition)`` names it."""
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
-        """Return what becomes of a clip, at its rate; all chance is taken from `random`."""
+        """Return the changed clip, at its rate; take all randomness from `random`."""
 
 
 #: Conditions, one after the other.
@@ -64,11 +64,11 @@ class Noise:
     snr_db : float
         ``10 · log10(P_clip / P_noise)``, both mean powers over the whole clip.
     color : {"white", "pink"}, default "white"
-        White has the same power at all frequencies, pink in all octaves from 20 Hz on, as much of what surrounds us.
+        White has the same power at all frequencies, pink in all octaves from 20 Hz on, like much everyday noise.
 
     Notes
     -----
-    If the sum is louder than full scale, all of it is made quieter, which keeps the ratio.
+    If the sum exceeds full scale, all of it becomes quieter, so the ratio stays.
     """
 
     snr_db: float
@@ -98,10 +98,10 @@ class Babble:
     Parameters
     ----------
     snr_db : float
-        As of `Noise`.
+        As for `Noise`.
     talkers : int, default 4
-        How many, 1 to 8: voices of the local synthesiser, which say sentences of the Harvard lists, each from another
-        place on.
+        How many people talk, 1 to 8: voices of the local synthesiser that say sentences of the Harvard lists, each
+        starting at a different place.
     """
 
     snr_db: float
@@ -137,15 +137,15 @@ class Reverberation:
     Parameters
     ----------
     t60_s : float
-        How long sound takes to fall by 60 dB, in seconds; the clip gets longer by that. A living room has about 0.5,
-        a church 3 and more.
+        How long sound takes to fall by 60 dB, in seconds; the clip gets longer by this time. A living room has about
+        0.5, a church 3 and more.
     direct_db : float, default 0.0
         Power of the direct sound over that of all echoes, in dB; the farther the talker, the lower.
 
     Notes
     -----
-    The room's response is white noise under an exponential that falls by 60 dB in `t60_s` (Polack 1988); the speech
-    keeps its loudness, and a clip too short to have any its energy.
+    The room's response is white noise under an exponential that falls by 60 dB in `t60_s` (Polack 1988). The speech
+    keeps its loudness; a clip that is too short to have one keeps its energy.
     """
 
     t60_s: float
@@ -160,7 +160,7 @@ class Reverberation:
         return f"reverberation {self.t60_s:g} s" + (f", direct {self.direct_db:g} dB" if self.direct_db else "")
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
-        """Play the clip in it."""
+        """Play the clip in the room."""
         from scipy.signal import fftconvolve
 
         time_s = np.arange(1, max(2, round(self.t60_s * clip.sample_rate))) / clip.sample_rate
@@ -179,11 +179,11 @@ class Telephone:
     Parameters
     ----------
     law : {"ulaw", "alaw"}, default "ulaw"
-        America's and Japan's, or everybody else's.
+        The law of America and Japan, or that of the rest of the world.
 
     Notes
     -----
-    The result is as loud as the clip was, as far as 10 dB more are enough for that.
+    The result is as loud as the clip, unless that takes more than 10 dB of gain.
     """
 
     law: str = "ulaw"
@@ -196,7 +196,7 @@ class Telephone:
         return "telephone" if self.law == "ulaw" else "telephone A-law"
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
-        """Send the clip over it."""
+        """Send the clip over the line."""
         from scipy.signal import butter, sosfilt
 
         narrow = clip.resample(8_000)
@@ -217,8 +217,8 @@ class Level:
     Parameters
     ----------
     dbfs : float
-        Mean power of the whole clip, in dB of that of a full-scale square wave; below 0. What is louder than full
-        scale is cut off, as a converter does.
+        Mean power of the whole clip, in dB relative to a full-scale square wave; below 0. Samples beyond full scale are
+        clipped, as a converter does.
     """
 
     dbfs: float
@@ -231,7 +231,7 @@ class Level:
         return f"level {self.dbfs:g} dBFS"
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
-        """Make the clip so loud."""
+        """Bring the clip to this level."""
         gain = 10 ** (self.dbfs / 20) / max(math.sqrt(_power(clip.samples)), 1e-9)
         return AudioClip(np.clip(clip.samples * np.float32(gain), -1.0, 1.0), clip.sample_rate)
 
@@ -256,7 +256,7 @@ class Speed:
         return f"speed {self.factor:g}"
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
-        """Make the clip so fast (a phase vocoder, by librosa), and as loud as it was."""
+        """Change the clip's speed (with librosa's phase vocoder), and keep its loudness."""
         fast = stretch(clip, self.factor)
         power = _power(fast.samples)
         gain = math.sqrt(_power(clip.samples) / power) if power else 1.0
@@ -265,12 +265,12 @@ class Speed:
 
 @dataclass(frozen=True)
 class Clipping:
-    """A microphone that is driven too hard.
+    """An overdriven microphone.
 
     Parameters
     ----------
     drive_db : float
-        How far the loudest sample would be above what the converter takes, in dB; all beyond is cut off.
+        How far the loudest sample would exceed the converter's range, in dB; everything beyond it is cut off.
     """
 
     drive_db: float
@@ -283,7 +283,7 @@ class Clipping:
         return f"clipping {self.drive_db:g} dB"
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
-        """Cut the clip's peaks off, and let the rest be as loud as it was."""
+        """Cut off the clip's peaks, and leave the rest as loud as it was."""
         most = clip.peak * 10 ** (-self.drive_db / 20)
         return AudioClip(np.clip(clip.samples, -most, most), clip.sample_rate)
 
@@ -291,9 +291,9 @@ class Clipping:
 def named_pipelines(
     conditions: Mapping[str, Condition | Sequence[Condition]] | Sequence[Condition | Sequence[Condition]] | None,
 ) -> dict[str, Pipeline]:
-    """Return pipelines by name; those without one are called after what they do.
+    """Return pipelines by name; a pipeline without one is named after its conditions.
 
-    Raises `SettingsError` if there is none, two have the same name, or one holds what is no condition.
+    Raises `SettingsError` if there is none, two have the same name, or one holds something that is not a condition.
     """
     if conditions is None:
         return {"clean": ()}
@@ -317,20 +317,21 @@ def _pipeline(steps: Any) -> Pipeline:
     for step in pipeline:
         if isinstance(step, type) or not callable(getattr(step, "apply", None)):
             raise SettingsError(
-                f"{step!r} is no condition: give an object with a method apply(clip, random), e.g. Telephone()"
+                f"{step!r} is not a condition: give an object with a method apply(clip, random), e.g. Telephone()"
             )
     return pipeline
 
 
 def describe(pipeline: Pipeline) -> str:
-    """Say what a pipeline does, step by step."""
+    """Describe a pipeline, step by step."""
     return " + ".join(map(str, pipeline)) or "clean"
 
 
 def apply_conditions(pipeline: Pipeline, clip: AudioClip, seed: int) -> AudioClip:
-    """Return what becomes of a clip.
+    """Return a clip with a pipeline applied.
 
-    Each step has chance of its own, by the seed and its place, so that a clip meets the same noise at every level.
+    Each step has its own random generator, made from the seed and its place, so a clip gets the same noise at every
+    level.
     """
     for place, step in enumerate(pipeline):
         clip = step.apply(clip, np.random.default_rng([seed, place]))
@@ -343,12 +344,12 @@ def _added(clip: AudioClip, noise: np.ndarray, snr_db: float) -> AudioClip:
 
 
 def _clip(samples: np.ndarray, sample_rate: int) -> AudioClip:
-    """Make a clip of samples, quieter where they are louder than full scale."""
+    """Make a clip of samples; if they exceed full scale, it becomes quieter."""
     return AudioClip((samples / max(1.0, float(np.abs(samples).max(initial=0.0)))).astype(np.float32), sample_rate)
 
 
 def _as_loud_as(clip: AudioClip, samples: np.ndarray, sample_rate: int) -> AudioClip:
-    """Make a clip of samples, as loud as another where both have a loudness, with its peaks held below full scale."""
+    """Make a clip of samples, as loud as another if both have a loudness, with peaks held below full scale."""
     wanted, gain_db = loudness_lufs(clip), 0.0
     for _ in range(_ROUNDS):
         held = AudioClip(_held_below_full_scale(samples * 10 ** (gain_db / 20)).astype(np.float32), sample_rate)
@@ -360,7 +361,7 @@ def _as_loud_as(clip: AudioClip, samples: np.ndarray, sample_rate: int) -> Audio
 
 
 def _held_below_full_scale(samples: np.ndarray) -> np.ndarray:
-    """Make samples quieter around those that are louder than full scale, smoothly."""
+    """Smoothly make samples quieter around peaks above full scale."""
     from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
     if np.abs(samples).max(initial=0.0) <= 1.0:

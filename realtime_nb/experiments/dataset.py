@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..sessions.backend import Backend
 
-#: Folders of systems: macOS makes one in archives, Synology for previews, Windows for what is deleted.
+#: Folders that systems make: macOS in archives, Synology for previews, Windows for deleted files.
 _FOLDERS_OF_SYSTEMS = frozenset({"__macosx", "@eadir", "$recycle.bin"})
 
 
@@ -72,7 +72,7 @@ class Dataset(Sequence[Example]):
             A voice of the local synthesiser, see `realtime_nb.speak`; or a function that takes the words and returns
             an `AudioClip`.
         name : str, default "texts"
-            What the dataset is called.
+            The dataset's name.
 
         Examples
         --------
@@ -85,7 +85,7 @@ class Dataset(Sequence[Example]):
         named = texts if isinstance(texts, Mapping) else {f"text_{n:03d}": text for n, text in enumerate(texts, 1)}
         for example_id, text in named.items():
             if not isinstance(text, str) or not text.strip():
-                raise SettingsError(f"{example_id}: {text!r} is no text to be spoken")
+                raise SettingsError(f"{example_id}: {text!r} is not a text to speak")
         return cls((Example(example_id=key, text=text, speaker=speaker) for key, text in named.items()), name=name)
 
     @classmethod
@@ -95,19 +95,19 @@ class Dataset(Sequence[Example]):
         Parameters
         ----------
         path : str or Path
-            Columns: ``example_id``; ``user_text`` (what is said, or a reference of what is said in the file);
+            Columns: ``example_id``; ``user_text`` (the words to say, or the reference for the audio file);
             ``audio_path`` (optional, relative to the CSV file; rows without one are spoken); ``speaker`` (optional, a
-            voice of the local synthesiser); ``gt_tool_call`` (optional column; the tool that should be called, empty
-            for none); ``gt_tool_call_arg`` (optional, a JSON object: what its arguments should hold); ``tags``
-            (optional, with semicolons between them); ``language``
-            (optional, ``en`` by default). Other columns go to `Example.fields`.
+            voice of the local synthesiser); ``gt_tool_call`` (optional; the tool that should be called, empty for
+            none); ``gt_tool_call_arg`` (optional, a JSON object: the arguments that the call should have); ``tags``
+            (optional, separated by semicolons); ``language`` (optional, ``en`` by default). Other columns go to
+            `Example.fields`.
         speaker : str or callable, default "echo"
             The speaker of rows that name none; as in `from_texts`.
 
         Raises
         ------
         SettingsError
-            If the file cannot be read, or a line of it; the message says which.
+            If the file, or a line of it, cannot be read; the message says which.
 
         Notes
         -----
@@ -132,15 +132,15 @@ class Dataset(Sequence[Example]):
         Parameters
         ----------
         path : str or Path
-            The folder. A file of the same name ending in ``.txt``, in capitals or not, holds the words. Files in a
-            subfolder get its name as a tag.
+            The folder. The words are in a file of the same name that ends in ``.txt``, in upper or lower case. Files in
+            a subfolder get its name as a tag.
         pattern : str, default "**/*"
-            Which files; only those with the ending of a sound that `AudioClip.from_file` reads, and not hidden ones.
+            Which files to take, of those that `AudioClip.from_file` reads and that are not hidden.
 
         Raises
         ------
         SettingsError
-            If there are none, or the words cannot be read, or are in two files.
+            If there are none, or the words of one cannot be read or are in two files.
 
         Examples
         --------
@@ -162,7 +162,7 @@ class Dataset(Sequence[Example]):
         return cls(
             (
                 Example(
-                    # Two files may differ in their endings alone.
+                    # Two files may differ only in their endings.
                     example_id=(inside if alike[file.with_suffix("")] > 1 else inside.with_suffix("")).as_posix(),
                     text=_words_of(file, texts),
                     source=file,
@@ -183,10 +183,10 @@ class Dataset(Sequence[Example]):
         Parameters
         ----------
         recordings : Recording, str or Path, or iterable of these
-            What `Recording.load` takes or returns: one, or several. The reference of a turn is what the transcriber
-            wrote down at the time; check it if it matters.
+            One or several, as `Recording.load` takes or returns them. The reference of a turn is the transcript made at
+            the time; check it if it matters.
         name : str, default "recordings"
-            What the dataset is called.
+            Its name in results.
 
         Raises
         ------
@@ -198,11 +198,11 @@ class Dataset(Sequence[Example]):
         Warns
         -----
         UserWarning
-            If something of one is missing or damaged: silence stands in for sound.
+            If part of one is missing or damaged; silence then takes the place of sound.
 
         Examples
         --------
-        What people said to a run's systems, e.g. in scenarios, is in the folder ``recordings`` of the run.
+        The recordings of a run, e.g. of its scenarios, are in its folder ``recordings``.
 
         >>> import realtime_nb as rt
         >>> with rt.RealtimeSession(backend="local") as session:
@@ -235,12 +235,12 @@ class Dataset(Sequence[Example]):
         speaker : str or callable, default "echo"
             The speaker of sequences; as in `from_texts`. A `Scenario` has its own speaker.
         name : str, default "scenarios"
-            What the dataset is called.
+            Its name in results.
 
         Raises
         ------
         SettingsError
-            If one is no scenario.
+            If one is not a scenario.
 
         Examples
         --------
@@ -266,19 +266,19 @@ class Dataset(Sequence[Example]):
             The index (CSV: ``simulation_id``, ``simulation_path``, ``enabled``, ``max_turns_override``), or one
             simulation (JSON).
         model, backend : optional
-            The model that plays the person, as for `SimulatedUser`; here a text model, whose words a speaker says.
+            The text model that plays the person, as for `SimulatedUser`; a speaker says its words.
         speaker : str or callable, optional
-            That speaker; by default the simulation's voice.
+            The speaker; by default the simulation's voice.
 
         Raises
         ------
         SettingsError
-            If a file cannot be read, or is no simulation.
+            If a file cannot be read, or is not a simulation.
 
         Notes
         -----
-        The criteria for the whole conversation are in the field ``rubric``, which a `Judge` takes; what tools should
-        return, ``tool_mocks``, is in a field as well: give your systems functions that do so.
+        The criteria for the whole conversation are in the field ``rubric``, which a `Judge` reads. The results that
+        tools should return are in the field ``tool_mocks``: give your systems functions that return them.
         """
         path = Path(path)
         return cls(read_simulations(path, speaker, {"model": model, "backend": backend}), name=path.stem)
@@ -344,12 +344,12 @@ def _spoken_in(recording: Recording) -> Iterator[Example]:
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:
-    """Return whether a file, or a folder on the way to it, is one that people do not see."""
+    """Return whether a file, or a folder on the way to it, is hidden."""
     return any(name.startswith(".") or name.lower() in _FOLDERS_OF_SYSTEMS for name in file.relative_to(folder).parts)
 
 
 def _texts_in(folder: Path) -> dict[tuple[Path, str], list[Path]]:
-    """Return the texts in a folder and those within it, by where they are and what they are called."""
+    """Return the texts in a folder and its subfolders, by folder and name."""
     found: dict[tuple[Path, str], list[Path]] = {}
     for file in sorted(folder.rglob("*")):
         if file.suffix.lower() == ".txt" and file.is_file() and not _is_hidden(file, folder):
@@ -358,7 +358,7 @@ def _texts_in(folder: Path) -> dict[tuple[Path, str], list[Path]]:
 
 
 def _plain_name(file: Path) -> str:
-    """Return a file's name without its ending, in one case, and with accents as most systems write them."""
+    """Return a file's name without its ending, in lower case, with accents composed."""
     return unicodedata.normalize("NFC", file.stem).casefold()
 
 

@@ -1,4 +1,4 @@
-"""Datasets for experiments: rows of speech, its words, and the expected result; also as CSV."""
+"""One row of a dataset: speech, its words, and the expected result; and datasets as CSV."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from ..texts import read_text, split_lines
 _KNOWN = frozenset("example_id user_text audio_path speaker gt_tool_call gt_tool_call_arg tags language".split())
 
 
-#: What stands between cells; a spreadsheet takes the second where numbers have commas.
+#: Delimiters between cells; spreadsheets use the second in countries where numbers have commas.
 _DELIMITERS = (",", ";", "\t")
 
-#: How a text begins that a spreadsheet takes for a formula, perhaps behind quotes and space; a number is none.
+#: The beginning of a text that a spreadsheet takes for a formula, perhaps after quotes and space; numbers are safe.
 #: Source: OWASP, CSV Injection.
 _FORMULA = re.compile(r"[\s'\"\ufeff\u200b\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]|'*[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
-#: Where a spreadsheet that expects another delimiter than the comma begins a new cell or row, and what it holds.
+#: A cell within a cell, for a spreadsheet that expects another delimiter than the comma.
 _INNER_CELL = re.compile(r"(?<=[;\t\r\n])[^;\t\r\n]+")
 
 
@@ -48,15 +48,15 @@ def _unquoted(cell: str) -> str:
 
 
 def defused(value: Any) -> Any:
-    """Return a cell for a CSV file: what a spreadsheet would run gets an apostrophe, which makes it a text.
+    """Return a cell for a CSV file; an apostrophe keeps a spreadsheet from running a text as a formula.
 
-    So does what stands after a semicolon, a tab or a line end, where a spreadsheet may begin a new cell.
+    A text after a semicolon, a tab or a line end, where a spreadsheet may begin a new cell, gets one, too.
     """
     return _quoted(_INNER_CELL.sub(lambda found: _quoted(found[0]), value)) if isinstance(value, str) else value
 
 
 def restored(cell: str) -> str:
-    """Return what a cell of a CSV file was before `defused`."""
+    """Undo `defused` for a cell of a CSV file."""
     return _INNER_CELL.sub(lambda found: _unquoted(found[0]), _unquoted(cell))
 
 
@@ -67,15 +67,15 @@ def read_csv(path: Path, speaker: Speaker) -> Iterator[Example]:
         example = _example(row, path, speaker, line)
         before = lines.setdefault(example.example_id, line)
         if before != line:
-            raise _error(path, line, f"example_id={example.example_id!r} is that of line {before}, too")
+            raise _error(path, line, f"example_id={example.example_id!r} is already used in line {before}")
         yield example
 
 
 def read_table(path: Path, *needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows of a CSV file that are not empty, by their columns' names, each with its line; see `restored`.
+    """Yield the rows of a CSV file that are not empty, as dicts, each with its line number; see `restored`.
 
-    Raises `SettingsError` if it cannot be read, a column is missing or there twice, or a row has more or fewer cells
-    than columns.
+    Raises `SettingsError` if the file cannot be read, a column is missing or occurs twice, or a row has more or fewer
+    cells than columns.
     """
     text = read_text(path)
     delimiter = _delimiter(text, needed)
@@ -98,14 +98,14 @@ def read_table(path: Path, *needed: Sequence[str]) -> Iterator[tuple[int, dict[s
 
 
 def _delimiter(text: str, needed: Sequence[Sequence[str]]) -> str:
-    """Return what parts the cells of the heading: what gives the most columns that are needed, or known."""
+    """Return the delimiter that splits the heading into the most known column names."""
     known = _KNOWN.union(*needed)
     heading = next((each for each in split_lines(text) if each.strip() and not each.lower().startswith("sep=")), "")
     return max(_DELIMITERS, key=lambda each: len(known.intersection(name.strip(' "') for name in heading.split(each))))
 
 
 def _says_delimiter(cells: list[str]) -> bool:
-    """Return whether this is what spreadsheets write before the heading, e.g. ``sep=;``."""
+    """Return whether this is the line that spreadsheets write before the heading, e.g. ``sep=;``."""
     return cells[0].lower().startswith("sep=") and len(cells[0]) <= len("sep=;")
 
 
@@ -114,8 +114,8 @@ def _checked_names(cells: list[str], path: Path, line: int, needed: Sequence[Seq
     for either in needed:
         if not {*either} & {*named}:
             absent, known = " or ".join(either), ", ".join(filter(None, named)) or "none"
-            raise _error(path, line, f"there is no column {absent} among {known}: add it, or rename what is meant")
-    # A table that pandas has written with its index begins with a column without a name.
+            raise _error(path, line, f"there is no column {absent} among {known}: add it, or rename the right one")
+    # A table that pandas wrote with its index begins with a column without a name.
     names = [name or f"column_{number}" for number, name in enumerate(named, 1)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -173,7 +173,7 @@ def _arguments(text: str, path: Path, line: int) -> dict[str, Any]:
     return arguments
 
 
-# --- One row: the sound, the words in it, and what should come of it --------------------------------------------------
+# --- One row: the sound, the words in it, and the expected result -----------------------------------------------------
 
 #: Says a text: a voice of the local synthesiser, or a function from words to a clip, e.g. another speech model.
 Speaker = str | Callable[[str], AudioClip]
@@ -188,17 +188,17 @@ class Example:
 
     example_id: str
     text: str = ""
-    """The words in it, as a reference; empty if not known."""
+    """The words in the sound, as a reference; empty if not known."""
     source: AudioClip | Path | None = None
     """The sound, or the file that holds it; `None` if `speaker` says `text`."""
     speaker: Speaker = "echo"
     tool_call: str | None = None
-    """The tool to expect a call of; empty for no call, `None` if that is not graded."""
+    """The tool that should be called; empty for none, `None` if that is not graded."""
     tool_arguments: Mapping[str, Any] = field(default_factory=dict)
-    """What the call's arguments should hold."""
+    """The arguments that the call should have."""
     tags: tuple[str, ...] = ()
     language: str = "en"
-    """Of the words, as ISO 639 has it: in English, error rates take "seven" for "7" and "colour" for "color"."""
+    """Language of the words (ISO 639). In English, error rates count "seven" as "7" and "colour" as "color"."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """The other fields of its row, for graders."""
 
@@ -208,7 +208,7 @@ class Example:
 
     @property
     def most_turns(self) -> int:
-        """The most turns of the person in it."""
+        """The most turns that the person can have in it."""
         return 1
 
     def clip(self) -> AudioClip:
@@ -222,18 +222,18 @@ class Example:
 
 
 def checked_source(source: Any) -> AudioClip | Path | None:
-    """Return what sound comes from, a file's name as a path; raise where it is something else."""
+    """Return a source of sound, with a file's name as a path; raise if it is anything else."""
     if source is None or isinstance(source, AudioClip | Path):
         return source
     if isinstance(source, str):
         return Path(source)
     raise SettingsError(
-        f"source={type(source).__name__} is no sound: give a file, or AudioClip(samples, sample_rate) of an array"
+        f"source={type(source).__name__} is not sound: give a file, or AudioClip(samples, sample_rate) for an array"
     )
 
 
 def check_speaker(speaker: Any) -> None:
-    """Raise where nobody speaks so."""
+    """Raise if there is no such speaker."""
     if isinstance(speaker, str) and speaker not in SPEAKERS:
         raise SettingsError(f"speaker={speaker!r} is not known: choose one of {', '.join(SPEAKERS)}")
     if not isinstance(speaker, str) and not callable(speaker):
@@ -241,7 +241,7 @@ def check_speaker(speaker: Any) -> None:
 
 
 def clip_of(text: str, source: AudioClip | Path | None, speaker: Speaker) -> AudioClip:
-    """Return what is said: the sound that there is, or the words, spoken."""
+    """Return the sound: the source, or the spoken words."""
     if isinstance(source, AudioClip):
         return source
     if source is not None:
@@ -256,7 +256,7 @@ def digest_of(
     tool_call: str | None,
     tool_arguments: Mapping[str, Any],
 ) -> str:
-    """Return a hash of what is said, and of what should come of it."""
+    """Return a hash of a question and its expected result."""
     hashed = hashlib.sha256(repr((text, tool_call, sorted(tool_arguments.items()))).encode())
     if isinstance(source, AudioClip):
         hashed.update(source.to_pcm16())
@@ -278,5 +278,5 @@ def _spoken(text: str, speaker: Speaker) -> AudioClip:
 
 
 def speaker_name(speaker: Speaker) -> str:
-    """Return what a speaker is called."""
+    """Return a speaker's name."""
     return speaker if isinstance(speaker, str) else getattr(speaker, "__qualname__", type(speaker).__qualname__)

@@ -1,8 +1,8 @@
-"""A run on the disk: written while it goes on, so that whatever ends it, what was paid for is there.
+"""A run's folder: written while the run goes on, so that no paid answer is lost, however it ends.
 
 ``rows.jsonl`` gets a line for each cell as soon as it is done, after the cell's files; ``results.csv``, or
-``results.parquet``, and ``summary.json`` are made of it at the end. The layout is the OpenAI cookbook's
-(``examples/evals/realtime_evals``), with ``recordings/`` beside it, of which each is what `Recording.load` takes.
+``results.parquet``, and ``summary.json`` are made from it at the end. The layout is the OpenAI cookbook's
+(``examples/evals/realtime_evals``), plus ``recordings/``, with one folder per cell for `Recording.load`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_
 from .retrying import after
 
 _ABOUT, _ROWS, _SUMMARY, _LOCK = "run.json", "rows.jsonl", "summary.json", "run.lock"
-#: Where lines go that are not as they were written, before their cells are asked again.
+#: The file to which damaged lines are moved, before their cells are asked again.
 _DAMAGED = "rows.damaged"
 _TABLES = ("csv", "parquet")
 
@@ -49,20 +49,20 @@ _TABLES = ("csv", "parquet")
 class RunFolder:
     """The folder of a run.
 
-    `about`: what the run is: ``seed``, ``systems``, ``cells`` (ids in order), ``examples`` (digests by id),
-    ``conditions`` (by name). Of a run that is gone on with, what it was before is added.
+    `about`: the run's description: ``seed``, ``systems``, ``cells`` (ids in order), ``examples`` (digests by id),
+    ``conditions`` (by name). If a run is resumed, its earlier description is merged in.
 
-    Raises `SettingsError` if there is a run and it must not be gone on with, or it is another one; or the folder cannot
-    be written to; `MissingExtra` if nothing is installed that writes that table.
+    Raises `SettingsError` if the folder holds a run that must not be resumed, or another run, or cannot be written to;
+    `MissingExtra` if nothing installed can write the table.
     """
 
     def __init__(self, path: Path, about: dict[str, Any], *, resume: bool, table: str = "csv"):
         self.path = path
         self.about = about
         self.failure = ""
-        """Why the disk takes no more; empty while it does."""
+        """Why the disk takes no more; empty as long as it does."""
         self.unwritten: list[CellOutcome] = []
-        """What it did not take."""
+        """The outcomes that could not be written."""
         self._table = _checked_table(table)
         try:
             make_folder(path)
@@ -99,7 +99,7 @@ class RunFolder:
     def _check_same(self, before: dict[str, Any], resume: bool) -> None:
         if not resume:
             raise SettingsError(
-                f"out={str(self.path)!r} holds a run: go on with it by resume=True, or choose a new folder"
+                f"out={str(self.path)!r} holds a run: resume it with resume=True, or choose a new folder"
             )
         if before["seed"] not in (self.about["seed"], None):
             raise SettingsError(
@@ -121,20 +121,20 @@ class RunFolder:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """What came of each cell so far: of one that was tried in several runs the latest."""
+        """The row of each cell so far; the latest, if a cell was tried in several runs."""
         return list(self._rows.values())
 
     def add(self, outcome: CellOutcome) -> None:
-        """Write what came of a cell: its files, then its row, which knows of those of earlier runs.
+        """Write a cell's outcome: its files, then its row, which includes earlier tries.
 
-        What the disk does not take is in `unwritten`, and `failure` says why.
+        If it cannot be written, it is in `unwritten`, and `failure` says why.
         """
         earlier = self._rows.get(outcome.row["cell_id"])
         row = outcome.row if earlier is None else after(outcome.row, [earlier])
         self.put(CellOutcome(row=row, files=outcome.files))
 
     def put(self, outcome: CellOutcome) -> None:
-        """Write what came of a cell in place of what there is of it."""
+        """Write a cell's outcome in place of any earlier one."""
         self._rows[outcome.row["cell_id"]] = outcome.row
         try:
             for name, data in outcome.files.items():
@@ -148,7 +148,7 @@ class RunFolder:
     def _append(self, line: bytes) -> None:
         """Write a line whole or not at all."""
         if not is_at(self._lines, self.path / _ROWS):
-            raise OSError("the folder was removed or replaced under way")
+            raise OSError("the folder was removed or replaced during the run")
         end = self._lines.seek(0, io.SEEK_END)
         try:
             written = self._lines.write(line)
@@ -160,7 +160,7 @@ class RunFolder:
 
     @property
     def kept(self) -> StoredRun:
-        """The run as it is in memory, whatever of it is on the disk."""
+        """The run as it is in memory, written or not."""
         return StoredRun(self.about, self.rows, [], [])
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class RunFolder:
         self._lock.release()
 
     def finish(self, stopped: str) -> None:
-        """Write the table and the summary; `stopped` says why the run ended before all was done."""
+        """Write the table and the summary; `stopped` says why the run ended early, if it did."""
         unwritten, self.unwritten, self.failure = self.unwritten, [], ""
         for outcome in unwritten:  # There may be room again.
             self.put(outcome)
@@ -177,7 +177,7 @@ class RunFolder:
         rows = in_order([row for row in self.rows if row["cell_id"] not in lacking], self.about["cells"])
         try:
             for kind in _TABLES:
-                # Of an earlier run, perhaps in the other format.
+                # From an earlier run, perhaps in the other format.
                 (self.path / f"results.{kind}").unlink(missing_ok=True)
             write_whole(self.path / f"results.{self._table}", _csv(rows) if self._table == "csv" else _parquet(rows))
             summary = json.dumps(summary_of(rows) | {"stopped": stopped}, indent=1).encode()
@@ -222,30 +222,30 @@ def _is_run(path: Path) -> bool:
 
 
 class StoredRun(NamedTuple):
-    """A run as its folder tells it."""
+    """A run as read from its folder."""
 
     about: dict[str, Any]
-    """What it is; as far as its rows tell, where nothing else does: what is not known is missing, or `None`."""
+    """The run's description, recovered from its rows if it is damaged; unknown values are missing, or `None`."""
     rows: list[dict[str, Any]]
-    """Those that are as they were written, one for each cell: the latest."""
+    """The undamaged rows, one for each cell: the latest."""
     remarks: list[str]
-    """What is damaged or missing."""
+    """Remarks on damaged or missing parts."""
     damaged: list[tuple[int, bytes]]
-    """The lines of rows that are not as they were written, with their numbers."""
+    """The damaged lines of ``rows.jsonl``, with their numbers."""
     is_whole: bool = True
-    """True if what it is can be relied upon."""
+    """True if the description is undamaged."""
 
     @property
     def all_remarks(self) -> list[str]:
-        """What is damaged or missing, and what was before it was gone on with."""
+        """Remarks on damaged or missing parts, including those from before the run was resumed."""
         earlier = self.about.get("remarks", [])
         return [*map(str, earlier if isinstance(earlier, list) else []), *self.remarks]
 
 
 def read_run(path: Path) -> StoredRun:
-    """Return what a folder tells of a run, whatever became of it.
+    """Read a run from its folder, even if it is damaged or unfinished.
 
-    Raises `SettingsError` if it tells of none.
+    Raises `SettingsError` if there is no run in it.
     """
     remarks: list[str] = []
     about = _read_about(path, remarks)
@@ -253,7 +253,7 @@ def read_run(path: Path) -> StoredRun:
     rows, damaged = _read_rows(path, about["cells"] if about else [], remarks)
     if about is None:
         if not rows:
-            raise SettingsError(f"{str(path)!r} holds no run: {_ABOUT} cannot be read, and there are no rows")
+            raise SettingsError(f"{str(path)!r} does not hold a run: {_ABOUT} cannot be read, and there are no rows")
         about = _about_of(rows)
     told = _read_summary(path).get("total_examples")
     if isinstance(told, int) and told > len(rows) and not damaged:
@@ -261,13 +261,13 @@ def read_run(path: Path) -> StoredRun:
     return StoredRun(about, rows, remarks, damaged, is_whole)
 
 
-#: What becomes of an answer that is lost, before and after.
+#: How lost answers are handled: in a remark before the run is resumed, and after.
 _AGAIN, _ASKED = "resume=True asks again", "asked again"
-#: What stands for a digest or a description that was lost.
-_UNKNOWN = "not known any more"
-#: What tells a row from every other.
+#: Takes the place of a digest or a description that was lost.
+_UNKNOWN = "no longer known"
+#: The columns that identify a row.
 _NAMES = ("cell_id", "example_id", "system", "condition", "repeat", "status")
-#: What kind of value each entry of a run's description has, without which it cannot be gone on with.
+#: The types of the entries of a run's description that are needed to resume it.
 _KINDS: Mapping[str, type] = {"systems": list, "cells": list, "examples": dict, "conditions": dict}
 
 
@@ -277,7 +277,7 @@ def _read_about(path: Path, remarks: list[str]) -> dict[str, Any] | None:
         about, is_whole = read_sealed((path / _ABOUT).read_bytes())
     except FileNotFoundError:
         if not (path / _ROWS).is_file():
-            raise SettingsError(f"{str(path)!r} holds no run: there is no {_ABOUT} in it") from None
+            raise SettingsError(f"{str(path)!r} does not hold a run: there is no {_ABOUT} in it") from None
         about, is_whole = {}, True
     except (OSError, ValueError):
         about = {}
@@ -285,17 +285,15 @@ def _read_about(path: Path, remarks: list[str]) -> dict[str, Any] | None:
         about = _plausible(about)
     if any(name not in about for name in _KINDS):
         state = "missing" if is_whole and not about else "damaged"
-        remarks.append(
-            f"{_ABOUT} is {state}: what was to be asked is known as far as the rows tell, and the seed is not"
-        )
+        remarks.append(f"{_ABOUT} is {state}: the questions are known only from the rows, and the seed is not known")
         return None
     if not is_whole:
-        remarks.append(f"{_ABOUT} is not as it was written: what it says of the run may be wrong")
+        remarks.append(f"{_ABOUT} was changed since it was written: its description of the run may be wrong")
     return about
 
 
 def _plausible(about: dict[str, Any]) -> dict[str, Any]:
-    """Return what of a damaged description is of its kind."""
+    """Return the entries of a damaged description that have the right type."""
     found = {name: value for name, value in about.items() if isinstance(value, _KINDS.get(name, object))}
     for name in _KINDS:
         told: Any = found.get(name, [])
@@ -309,7 +307,7 @@ def _plausible(about: dict[str, Any]) -> dict[str, Any]:
 
 
 def _about_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what rows tell of their run."""
+    """Recover a run's description from its rows."""
     return {
         "seed": None,
         "systems": list(dict.fromkeys(row["system"] for row in rows)),
@@ -328,14 +326,14 @@ def _read_summary(path: Path) -> dict[str, Any]:
 
 
 def read_stopped(path: Path) -> str:
-    """Return why a run ended before all was done, where it is known."""
+    """Return why a run ended early, if that is known."""
     return str(_read_summary(path).get("stopped", ""))
 
 
 def _read_rows(
     path: Path, cells: Iterable[str], remarks: list[str]
 ) -> tuple[list[dict[str, Any]], list[tuple[int, bytes]]]:
-    """Return the rows that are whole, and the lines that are none."""
+    """Return the undamaged rows, and the damaged lines."""
     try:
         data = (path / _ROWS).read_bytes()
     except FileNotFoundError:
@@ -356,9 +354,9 @@ def _read_rows(
 
 
 def _row(line: bytes, needed: Iterable[str]) -> dict[str, Any] | None:
-    """Return a line's row, if it is one of a run's.
+    """Return a line's row, if it is valid.
 
-    Its id is the name of its files, and somebody else's folder must not lead to files outside of it.
+    Its id names its files, and a folder from somebody else must not lead to files outside it.
     """
     try:
         row = json.loads(line)
@@ -373,24 +371,24 @@ def _row(line: bytes, needed: Iterable[str]) -> dict[str, Any] | None:
 def _damage(
     damaged: list[tuple[int, bytes]], cells: Iterable[str], rows: Mapping[str, Any], *, cut: bool
 ) -> Iterable[str]:
-    """Yield what to say of lines that are none, with the cells that they were of where that can be told."""
+    """Yield a remark for each damaged line, with its cell if that is known."""
     for number, line in damaged:
         told = re.search(rb'"cell_id": ?"([^"]+)"', line)
         cell_id = told[1].decode(errors="replace") if told else ""
         named = f" ({cell_id})" if cell_id in cells else ""
-        what = "was cut off" if cut and (number, line) == damaged[-1] else "is not as it was written"
-        again = "an earlier answer stands" if named and cell_id in rows else _AGAIN
+        what = "was cut off" if cut and (number, line) == damaged[-1] else "is damaged"
+        again = "an earlier answer counts" if named and cell_id in rows else _AGAIN
         yield f"{_ROWS}, line {number}{named} {what}: left out, with what it cost; {again}"
 
 
 def in_order(rows: list[dict[str, Any]], cells: list[str]) -> list[dict[str, Any]]:
-    """Return rows in the order of the grid, whatever came first."""
+    """Return rows in the order of the grid."""
     place = {cell_id: index for index, cell_id in enumerate(cells)}
     return sorted(rows, key=lambda row: place.get(row["cell_id"], len(place)))
 
 
 def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return totals, and of each system what its measures come to."""
+    """Return totals, and each system's measures: mean, median and 95th percentile."""
     spent = [spent_usd(row) for row in rows]
     return {
         "total_examples": len(rows),

@@ -1,4 +1,4 @@
-"""What a run will cost, before anything is spent."""
+"""Forecast a run's cost, before anything is spent."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from .dataset import Dataset
 from .example import Example
 from .scenario import Scenario
 
-#: How long an answer is taken to be.
+#: The assumed length of an answer.
 ANSWER_S = 8.0
-#: How fast people speak, for texts that are not spoken yet. Source: about 150 words a minute in conversation.
+#: The assumed rate of speech, for texts that are not spoken yet. Source: about 150 words a minute in conversation.
 _WORDS_PER_S = 2.5
-#: How long a turn is taken to be that a simulated user has yet to think of.
+#: The assumed length of a simulated user's turn.
 _UNKNOWN_TURN_S = 4.0
 _MEASURED = 20
-#: What text models and speakers bill for a word. Source: OpenAI's rule of thumb, 4 characters or 3/4 word a token.
+#: Tokens and characters per word, as billed. Source: OpenAI's rule of thumb, 4 characters or 3/4 word a token.
 _TOKENS_PER_WORD, _CHARACTERS_PER_WORD = 4 / 3, 16 / 3
-#: What a text model is taken to be told beforehand, as in `realtime_nb.estimate`.
+#: The assumed length of a text model's instructions, as in `realtime_nb.estimate`.
 _INSTRUCTION_TOKENS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a run will cost; made by `forecast`."""
+    """The expected cost of a run; made by `forecast`."""
 
     cells: int
     usd: Mapping[str, float | None]
-    """Dollars by system; `None` if that cannot be told: a model without a price, no key here."""
+    """Dollars by system; `None` if that is not known, e.g. without a price or a key here."""
 
     @property
     def total_usd(self) -> float | None:
@@ -44,7 +44,7 @@ class Forecast:
 
     @property
     def dearest_cell_usd(self) -> float:
-        """What one question costs at most, as far as that is known."""
+        """The mean cost of a question to the dearest system, as far as that is known."""
         return max((usd for usd in self.usd.values() if usd), default=0.0) * len(self.usd) / max(1, self.cells)
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Forecast:
         else:
             unknown = ", ".join(name for name, usd in self.usd.items() if usd is None)
             known = sum(usd for usd in self.usd.values() if usd is not None)
-            cost = f"about {format_usd(known)}, and what is not known beforehand: {unknown}"
+            cost = f"about {format_usd(known)}, plus a cost that is not known in advance: {unknown}"
         return f"{self.cells} answers, {cost} (if they take {ANSWER_S:g} s each)"
 
 
@@ -65,8 +65,7 @@ def forecast(
     Parameters
     ----------
     dataset : Dataset
-        What will be asked. Of files, the first 20 tell how long they are; texts are taken to be spoken at 150 words a
-        minute.
+        The questions. The length of files is judged from the first 20; texts count as spoken at 150 words a minute.
     systems : mapping of str to callable
         As for `run`.
     conditions, repeats : int, default 1
@@ -75,10 +74,10 @@ def forecast(
     Returns
     -------
     forecast : Forecast
-        By `realtime_nb.estimate`, for answers of 8 s; of a chain, by the prices of its three models: the question's
-        length, the words of all that was said before and of the answer, at 4/3 tokens a word, and the answer's
-        characters, or its tokens. Writing down the question is in it for chains alone; calls of tools, judges, and what
-        a simulated user thinks with are not. A simulated user's conversations are taken to be as long as they may be.
+        Made with `realtime_nb.estimate`, for answers of 8 s. For a chain it uses the prices of its three models: the
+        question's length, the words of the conversation so far and of the answer, at 4/3 tokens a word, and the
+        answer's characters or tokens. Transcription of the question is included for chains only; tool calls, judges and
+        the model of a simulated user are not. A simulated user is assumed to use all its turns.
     """
     measured = list(islice(dataset, _MEASURED))
     question_s = sum(map(_length_s, measured)) / len(measured)
@@ -98,7 +97,7 @@ def _length_s(example: Example) -> float:
         return len(example.text.split()) / _WORDS_PER_S
     try:
         return example.clip().duration_s
-    except ValueError:  # It will be a row of its own.
+    except ValueError:  # The run will report it in its row.
         return 0.0
 
 
@@ -111,12 +110,12 @@ def _each_usd(factory: Callable[[], Session], question_s: float, turns: int) -> 
         return estimate(question_s / 60, turns * ANSWER_S / 60, model, turns=turns).total_usd
     except SettingsError:
         return None
-    except Exception:  # Workers may have what is not here, e.g. the key; where they have not, their rows say so.
+    except Exception:  # Workers may have what is missing here, e.g. the key; if not, their rows say so.
         return None
 
 
 def _chain_usd(chain: Sequence[str], question_s: float, turns: int) -> float | None:
-    """Return what a conversation costs whose questions take so long together; `None` if a price is not known."""
+    """Return the cost of a conversation with `question_s` of questions; `None` if a price is not known."""
     transcriber, text_model, speaker = chain
     asked, said = (round(_WORDS_PER_S * _TOKENS_PER_WORD * each_s) for each_s in (question_s / turns, ANSWER_S))
     read = (_INSTRUCTION_TOKENS + turn * asked + (turn - 1) * said for turn in range(1, turns + 1))
@@ -127,14 +126,14 @@ def _chain_usd(chain: Sequence[str], question_s: float, turns: int) -> float | N
 
 
 def _written_down(model: str, length_s: float, words: int) -> Cost | None:
-    """Return what it costs to write down speech of so many tokens of text: by time, or by tokens."""
+    """Return the cost of transcribing speech, by its length or its tokens."""
     by_time = metered_cost({"type": "duration", "seconds": length_s}, model)
     audio = round(AUDIO_IN_PER_MINUTE / 60 * length_s)
     return by_time or cost_of(Usage(audio_in=audio, text_out=words), model)
 
 
 def _spoken(model: str, words: int) -> Cost | None:
-    """Return what it costs to say an answer of so many tokens of text: by characters, or by tokens."""
+    """Return the cost of speaking an answer, by its characters or tokens."""
     characters = round(_WORDS_PER_S * _CHARACTERS_PER_WORD * ANSWER_S)
     audio = round(AUDIO_OUT_PER_MINUTE / 60 * ANSWER_S)
     return (

@@ -1,4 +1,4 @@
-"""Whether an answer is right, and how it sounds, as columns of results."""
+"""Graders: whether an answer is right, and how it sounds, as columns of results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..media.clip import AudioClip
 from ..speech.voice import check_dnsmos, measure_voice
 from .example import Example
 
-# --- Whether an answer is right: words in it, tools called, or whatever a function says -------------------------------
+# --- Whether an answer is right: by its words, its tool calls, or a function of yours ---------------------------------
 
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _ADDRESS_WORDS = {
@@ -32,18 +32,18 @@ class ToolCall:
 
     name: str
     arguments: Mapping[str, Any]
-    """Empty where what it sent is not a JSON object."""
+    """The arguments; empty if the model did not send a JSON object."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a grader gets."""
+    """An answer as a grader gets it."""
 
     example: Example
     text: str
-    """All that was said or written in answer."""
+    """Everything that was said or written in answer."""
     heard: str
-    """The person's words, as the system wrote them down."""
+    """The person's words, as the system transcribed them."""
     tool_calls: Sequence[ToolCall]
     audio: AudioClip | None
     conversation: Conversation
@@ -51,36 +51,36 @@ class Answer:
 
 @dataclass(frozen=True)
 class Grade:
-    """What a grader says, where that cost something."""
+    """A grader's result, with its reason and cost."""
 
     value: bool | float
     reason: str = ""
     """Why, in words."""
     cost_usd: float | None = 0.0
-    """Of the grading; `None` if that is not known."""
+    """Cost of the grading; `None` if that is not known."""
 
 
 class GradingError(RealtimeError):
-    """A grader that came to no grade."""
+    """Raised by a grader that reaches no grade."""
 
     def __init__(self, message: str, cost_usd: float | None = 0.0):
         super().__init__(message)
         self.cost_usd = cost_usd
 
 
-#: Takes an answer and returns how good it is: true or false, or a number; or that and why, in words; or that and what
-#: it cost; or several measures by name, each of which becomes a column, ``GRADER_NAME``.
+#: Takes an answer and returns a grade: true or false, or a number; a pair of that and a reason; a `Grade`, which has a
+#: cost; or several measures by name, each of which becomes a column ``GRADER_NAME``.
 Grader = Callable[[Answer], bool | float | tuple[bool | float, str] | Grade | Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)
 class Keywords:
-    """The share of words or phrases that are in the answer; case and punctuation do not count.
+    """Grades the share of words or phrases that are in the answer; ignores case and punctuation.
 
     Parameters
     ----------
     *words : str
-        What should be there. Without any, the example's ``expected_keywords`` field, with semicolons between them.
+        The words to find. By default those in the example's ``expected_keywords`` field, separated by semicolons.
     """
 
     words: tuple[str, ...]
@@ -89,12 +89,12 @@ class Keywords:
         object.__setattr__(self, "words", words)
 
     def __call__(self, answer: Answer) -> tuple[float, str]:
-        """Return the share, and what is missing."""
+        """Return the share, and the missing words."""
         wanted = self.words or tuple(
             filter(None, map(str.strip, answer.example.fields.get("expected_keywords", "").split(";")))
         )
         if not wanted:
-            raise SettingsError("Keywords() has no words, and the example no field expected_keywords")
+            raise SettingsError("Keywords() has no words, and the example has no field expected_keywords")
         missing = keywords_missing(wanted, answer.text)
         return 1 - len(missing) / len(wanted), f"missing: {', '.join(missing)}" if missing else ""
 
@@ -104,12 +104,12 @@ class Keywords:
 
 @dataclass(frozen=True)
 class Pattern:
-    """True if a regular expression is found in the answer; case does not count.
+    """Grades whether a regular expression is found in the answer; ignores case.
 
     Parameters
     ----------
     expression : str
-        As `re.search` takes it.
+        A pattern for `re.search`.
     """
 
     expression: str
@@ -118,10 +118,10 @@ class Pattern:
         try:
             re.compile(self.expression)
         except re.error as error:
-            raise SettingsError(f"expression={self.expression!r} is no regular expression: {error}") from None
+            raise SettingsError(f"expression={self.expression!r} is not a regular expression: {error}") from None
 
     def __call__(self, answer: Answer) -> bool:
-        """Return whether it is."""
+        """Return whether the expression is found."""
         return re.search(self.expression, answer.text, re.IGNORECASE) is not None
 
     def __str__(self) -> str:
@@ -129,7 +129,7 @@ class Pattern:
 
 
 def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str, Grader]:
-    """Return graders by name; those without one are called after what they are."""
+    """Return graders by name; a grader without one is named after its text."""
     given: Any = graders
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise SettingsError(f"graders={graders!r} must be a sequence or a mapping: give [Keywords('yes')]")
@@ -142,15 +142,15 @@ def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str,
         if not callable(grader):
             raise SettingsError(f"the grader {name!r} cannot be called: it must take an Answer")
     if len({name for name, _ in named}) < len(named):
-        raise SettingsError(f"graders={[name for name, _ in named]} must each have a name of its own: give a mapping")
+        raise SettingsError(f"graders={[name for name, _ in named]} must each have its own name: give a mapping")
     return dict(named)
 
 
 def graded(answer: Answer, graders: Mapping[str, Grader]) -> tuple[dict[str, Any], Exception | None]:
-    """Let all graders look at an answer.
+    """Grade an answer with all graders.
 
-    ``grade_NAME`` and ``reason_NAME``, or the measures of a grader that has several; ``judge_cost_usd``, where grading
-    costs something. The error is the first that was raised; the other graders have graded all the same.
+    Returns the columns and the first error, which does not stop the other graders. The columns are ``grade_NAME`` and
+    ``reason_NAME``, or each measure of a grader that has several; and ``judge_cost_usd`` if grading costs something.
     """
     columns: dict[str, Any] = {}
     costs: list[float | None] = []
@@ -176,7 +176,7 @@ def graded(answer: Answer, graders: Mapping[str, Grader]) -> tuple[dict[str, Any
 
 
 def keywords_missing(wanted: Sequence[str], text: str) -> list[str]:
-    """Return the words and phrases that are not in a text; case and punctuation do not count."""
+    """Return the words and phrases that are not in a text; ignores case and punctuation."""
     said = f" {_plain(text)} "
     return [word for word in wanted if f" {_plain(word)} " not in said]
 
@@ -196,25 +196,25 @@ def _arguments(text: str) -> dict[str, Any]:
 
 
 class ExpectsCall(Protocol):
-    """What says which call there should be: an `Example`, or a turn of a scenario."""
+    """Anything that expects a tool call: an `Example`, or a turn of a scenario."""
 
     @property
     def tool_call(self) -> str | None:
-        """The tool; empty if none should be called, `None` if that is not graded."""
+        """The expected tool; empty if none should be called, `None` if that is not graded."""
         ...
 
     @property
     def tool_arguments(self) -> Mapping[str, Any]:
-        """What its arguments should hold."""
+        """The expected arguments."""
         ...
 
 
 def grade_tool_calls(example: ExpectsCall, calls: Sequence[ToolCall]) -> dict[str, Any]:
-    """Compare the calls that were made with the one that should have been.
+    """Compare the calls that were made with the expected one.
 
-    ``tool_call_correctness`` (1 where the expected tool was called, once and nothing else; or none where none was
-    expected), ``tool_call_arg_correctness`` (1 where a call of it holds the expected arguments), and the call that was
-    compared, ``pred_tool_call`` and ``pred_tool_call_arg``. Empty where nothing is expected or ruled out.
+    Returns ``tool_call_correctness`` (1 if the expected tool was called once and no other, or if no call was expected
+    and none was made), ``tool_call_arg_correctness`` (1 if a call of it has the expected arguments), and the call that
+    was compared, ``pred_tool_call`` and ``pred_tool_call_arg``. Empty if the example does not grade calls.
 
     The rules are the OpenAI cookbook's (``examples/evals/realtime_evals/shared/graders.py``): more arguments than
     expected are allowed; texts are compared without case and punctuation, ``order_id`` without spaces too,
@@ -281,7 +281,7 @@ def _plain(text: str) -> str:
 
 @dataclass(frozen=True)
 class Voice:
-    """Measures the voice of each answer: pitch, rate, loudness, and quality as listeners would find it.
+    """Measures the voice of each answer: pitch, rate, loudness, and the quality that listeners would hear.
 
     Give it to `run` among ``graders``. Columns ``voice_pitch_hz``, ``voice_loudness_lufs``, …: the figures of
     `realtime_nb.speech.voice.VoiceMeasures`, each with its formula and source in `realtime_nb.measure_voice`.
@@ -289,7 +289,7 @@ class Voice:
     Parameters
     ----------
     dnsmos : bool, default False
-        Whether to estimate what listeners would say; needs the extra ``mos`` where the work is done.
+        Whether to estimate listeners' ratings; needs the extra ``mos`` where the cells run.
 
     Raises
     ------
@@ -298,7 +298,7 @@ class Voice:
 
     Notes
     -----
-    Costs a third of an answer's length, of which the first 10 s count, for its pitch; a tenth of it for DNSMOS.
+    Measuring takes a third of an answer's length for its pitch, and a tenth for DNSMOS; only the first 10 s count.
 
     Examples
     --------
@@ -317,7 +317,7 @@ class Voice:
         if answer.audio is None or not len(answer.audio.samples):
             return {}
         columns = measure_voice(answer.audio, text=answer.text, dnsmos=self.dnsmos).columns
-        del columns["duration_s"]  # It is `output_s`.
+        del columns["duration_s"]  # Already in `output_s`.
         return columns
 
     def __str__(self) -> str:

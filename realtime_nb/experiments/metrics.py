@@ -18,26 +18,26 @@ from .graders import Answer, ToolCall, grade_tool_calls, keywords_missing, tool_
 from .scenario import Scenario
 from .talk import Talk, TalkTurn
 
-# --- What is measured of every answer: words, time, tokens, dollars ---------------------------------------------------
+# --- The measures of every answer: words, time, tokens, dollars -------------------------------------------------------
 #
 # ``wer``, ``cer``
-#     ``(S + D + I) / N`` of the words, or characters, that the system wrote down, against the reference, however they
-#     are written (`realtime_nb.speech.words.error_rates`); for a scenario, over all its turns together. 1 if it wrote
-#     down nothing; none if nobody writes down, or the reference is empty.
+#     ``(S + D + I) / N`` of the words, or characters, in the system's transcript, against the reference; spelling
+#     variants count as equal (`realtime_nb.speech.words.error_rates`). For a scenario, over all its turns together. 1
+#     if the transcript is empty; missing if the system transcribes nothing, or the reference is empty.
 # ``latency_first_audio_ms``
 #     From the end of the person's turn to the first audio, silent or not.
 # ``latency_first_audible_ms``
 #     To its first sample above -60 dB of full scale, as if it were played as it comes (cookbook:
 #     ``latency_first_audio_ms``, which counts silence as well).
 # ``latency_response_done_ms``
-#     To the end of the last response, including calls of tools and what follows them.
+#     To the end of the last response, including tool calls and the responses after them.
 # ``turn_gap_ms``
 #     From the person's last audible sample to the answer's first; the silence at the clip's end counts (τ-Voice:
 #     response latency; Full-Duplex-Bench: latency of smooth turn taking). Below 0 if the session answers before the
 #     person is done, which only an open microphone can show: a clip is sent faster than it sounds.
 # ``cost_usd``
-#     All that the system billed, including transcription of the person: the cost of one task. For judges and simulated
-#     users: ``judge_cost_usd``, ``user_cost_usd``.
+#     Everything that the system billed, including transcription of the person: the cost of one task. Judges and
+#     simulated users are in ``judge_cost_usd`` and ``user_cost_usd``.
 # ``cost_at_most_usd``
 #     If the server reported too little: the most that ``cost_usd`` can be. `None` if not known; ``cost_remarks`` says
 #     why. A budget counts it.
@@ -46,14 +46,14 @@ from .talk import Talk, TalkTurn
 # ``cost_per_task_usd``
 #     In summaries: the sum of ``cost_usd`` over the number of tasks that came out right.
 # ``task_success``
-#     1 if all that the dataset expects happened: the calls of tools, their arguments, and the keywords of each turn;
+#     1 if everything that the dataset expects happened: the tool calls, their arguments, and the keywords of each turn;
 #     0 otherwise (τ-bench: the task's reward).
 # ``response_rate``
 #     The share of a scenario's turns, without backchannels, that got an answer at all (τ-Voice).
 # ``interruption_stop_ms``
-#     From the first audible sample of what the person says into an answer until that falls silent (Full-Duplex-Bench
-#     v1.5: stop latency), on the microphone's clock, to 20 ms; for a scenario the mean over the interruptions that the
-#     answer yielded to.
+#     From the first audible sample of the person's speech during an answer until the answer falls silent
+#     (Full-Duplex-Bench v1.5: stop latency), on the microphone's clock, to 20 ms; for a scenario the mean over the
+#     interruptions that the answer yielded to.
 # ``yield_rate``
 #     The share of turns spoken into an answer that made it fall silent within 2 s (τ-Voice: yield rate; the bound is
 #     ours).
@@ -67,10 +67,10 @@ from .talk import Talk, TalkTurn
 # ``voice_pitch_hz``, …
 #     How answers sound, with `Voice` among the graders; formulas and sources in `realtime_nb.measure_voice`.
 #
-# If a button is pressed to interrupt, nobody yields: there are no such figures. Sources: τ-Voice, arXiv 2603.13686;
+# If a button stops the answer, it does not yield, so there are no such figures. Sources: τ-Voice, arXiv 2603.13686;
 # Full-Duplex-Bench, arXiv 2503.04721, and v1.5, arXiv 2507.23159; OpenAI cookbook, ``examples/evals/realtime_evals``.
 
-#: What results sum up, in this order, beside grades.
+#: The measures that results sum up, in this order, in addition to grades.
 MEASURES = (
     *("wer", "cer", "task_success", "tool_call_correctness", "tool_call_arg_correctness", "keywords_found"),
     *("latency_first_audio_ms", "latency_first_audible_ms", "latency_response_done_ms", "turn_gap_ms"),
@@ -79,17 +79,17 @@ MEASURES = (
     *("output_s", "input_tokens", "output_tokens"),
     *(f"voice_{column}" for column in COLUMNS),
 )
-#: Numbers in a row that say what was asked, or are parts of measures. Any other is a grader's own measure.
+#: Numbers in a row that describe the question, or are parts of measures. Any other is a grader's own measure.
 NO_MEASURES = frozenset(
     "repeat input_seed attempts retried_cost_usd cost_at_most_usd latency_first_text_ms input_s "
     "output_audio_tokens output_text_tokens turns interruptions backchannels".split()
 )
-#: What a cell spends: on the system that is measured, and on those who measure it.
+#: The costs of a cell: of the system that is measured, of judges, and of simulated users.
 _SPENT = ("cost_usd", "judge_cost_usd", "user_cost_usd")
 
 
 def answer_of(conversation: Conversation, example: Example) -> Answer:
-    """Return what graders get of a conversation."""
+    """Return a conversation's answer for graders."""
     replies = conversation.replies
     clips = [clip for reply in replies if (clip := reply.audio) is not None]
     asked = [turn.text for turn in conversation if turn.role == "user" and turn.text]
@@ -104,7 +104,7 @@ def answer_of(conversation: Conversation, example: Example) -> Answer:
 
 
 def measure(answer: Answer, clip: AudioClip) -> dict[str, Any]:
-    """Return the columns of an answer to a clip; this module's docstring says what they are."""
+    """Return the columns of an answer to a clip; the list at the top of this module explains them."""
     replies = answer.conversation.replies
     asked = [turn for turn in answer.conversation if turn.role == "user"]
     return (
@@ -117,7 +117,7 @@ def measure(answer: Answer, clip: AudioClip) -> dict[str, Any]:
 
 
 def word_errors(said: Sequence[tuple[str, Sequence[Turn], str]]) -> dict[str, float | None]:
-    """Return the error rates of what was written down: references, the turns found in them, and their languages."""
+    """Return the error rates of transcripts, given references, the turns found for them, and languages."""
     pairs = [
         (reference, " ".join(turn.text for turn in asked if turn.text), language)
         for reference, asked, language in said
@@ -128,12 +128,12 @@ def word_errors(said: Sequence[tuple[str, Sequence[Turn], str]]) -> dict[str, fl
 
 
 def told_calls(calls: Sequence[ToolCall]) -> str:
-    """Return calls as a column has them."""
+    """Return calls as the text of a column."""
     return json.dumps([{"name": call.name, "arguments": dict(call.arguments)} for call in calls], ensure_ascii=False)
 
 
 def latencies(replies: Sequence[Reply], silence_ms: float) -> dict[str, float | None]:
-    """Return how long the answer to a turn took that ends in so much silence."""
+    """Return how long the answer to a turn took; the turn ends with `silence_ms` of silence."""
     origin_ms = replies[0].timing.origin_ms if replies else 0.0
     done = [reply.timing.origin_ms + reply.timing.done_ms for reply in replies if reply.timing.done_ms is not None]
     first_audible_ms = _earliest(replies, "first_audible_ms")
@@ -149,7 +149,7 @@ def latencies(replies: Sequence[Reply], silence_ms: float) -> dict[str, float | 
 
 
 def totals(conversation: Conversation, input_s: float, output_s: float) -> dict[str, Any]:
-    """Return what a conversation took, and how much of it was heard."""
+    """Return a conversation's tokens, cost and length, and how much of it was heard."""
     costs = conversation.costs()
     cost_usd = costs.total_usd
     usages = [reply.usage for reply in conversation.replies if reply.usage is not None]
@@ -169,13 +169,13 @@ def totals(conversation: Conversation, input_s: float, output_s: float) -> dict[
 
 
 def told_costs(costs: Costs) -> dict[str, Any]:
-    """Return what is to be known of a cost: ``cost_remarks``, and where it may be more, ``cost_at_most_usd``."""
+    """Return the columns about a cost: ``cost_remarks``, and ``cost_at_most_usd`` if it may be higher."""
     told: dict[str, Any] = {"cost_at_most_usd": costs.at_most_usd} if costs.unsure_usd else {}
     return told | ({"cost_remarks": "; ".join(costs.remarks)} if costs.remarks else {})
 
 
 def heard_fraction(replies: Sequence[Reply]) -> float | None:
-    """Return how much of the audio that was made was heard; `None` if nobody told."""
+    """Return the share of the audio made that was heard; `None` if no answer reports it."""
     made_ms = heard_ms = 0.0
     for turn in (turn for reply in replies for turn in reply.turns):
         audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
@@ -187,20 +187,20 @@ def heard_fraction(replies: Sequence[Reply]) -> float | None:
 
 
 def spent_usd(row: dict[str, Any]) -> float | None:
-    """Return what a row's cell took, judges and simulated users included; `None` if not known."""
+    """Return a row's whole cost, judges and simulated users included; `None` if not known."""
     spent = [row[name] for name in _SPENT if name in row]
     return None if None in spent else float(sum(spent))
 
 
 def budgeted_usd(row: dict[str, Any]) -> float | None:
-    """Return what counts of a row's cell for a budget: the most that it may have cost; `None` if not known."""
+    """Return the cost of a row that counts for a budget: the most that it may be; `None` if not known."""
     return spent_usd(row | {"cost_usd": row["cost_at_most_usd"]} if "cost_at_most_usd" in row else row)
 
 
 def value_of(row: dict[str, Any], measure: str) -> float | None:
-    """Return a measure of a row; ``completed`` is 1 where there is an answer, 0 where it failed.
+    """Return a measure of a row; ``completed`` is 1 if there is an answer, 0 if it failed.
 
-    What failed has no other, but for what it cost: half an answer would tell of half of what was asked.
+    A failed row has no other measures than its costs: half an answer would only measure half of the question.
     """
     if measure == "completed":
         return float(row["status"] == "completed")
@@ -211,7 +211,7 @@ def value_of(row: dict[str, Any], measure: str) -> float | None:
 
 
 def cost_per_task_usd(rows: Sequence[dict[str, Any]]) -> float | None:
-    """Return what a task that came out right cost; `None` if none did, or a cost is not known."""
+    """Return the cost per successful task; `None` if none succeeded, or a cost is not known."""
     graded = [row for row in rows if row.get("task_success") is not None]
     right = sum(row["task_success"] for row in graded)
     costs = [row.get("cost_usd") for row in graded]
@@ -226,9 +226,9 @@ def _earliest(replies: Sequence[Reply], name: str) -> float | None:
     return min(found) - replies[0].timing.origin_ms if found else None
 
 
-# --- What is measured of a scenario: each of its turns, and all of them together --------------------------------------
+# --- The measures of a scenario: of each turn, and of all turns together ----------------------------------------------
 
-#: An answer that sounds on for longer did not yield.
+#: An answer that plays on for longer did not yield.
 YIELD_WITHIN_MS = 2_000.0
 _MEANS = (
     *("latency_first_audio_ms", "latency_first_audible_ms", "latency_first_text_ms", "latency_response_done_ms"),
@@ -237,9 +237,9 @@ _MEANS = (
 
 
 def measure_talk(talk: Talk, scenario: Scenario, conversation: Conversation) -> dict[str, Any]:
-    """Return the columns of a scenario; `realtime_nb.experiments.metrics` says what they are.
+    """Return the columns of a scenario; the list at the top of this module explains them.
 
-    ``turn_measures`` holds those of each turn, as JSON, with where it lies in both tracks.
+    ``turn_measures`` holds those of each turn, as JSON, with the turn's place in both tracks.
     """
     measured = [_measure(number, each, talk, scenario) for number, each in enumerate(talk.exchanges, 1)]
     calls = tool_calls_of([reply for each in talk.exchanges for reply in each.replies])
@@ -269,11 +269,11 @@ def measure_talk(talk: Talk, scenario: Scenario, conversation: Conversation) -> 
 
 
 def grade_talk(talk: Talk, scenario: Scenario) -> dict[str, Any]:
-    """Grade what is expected: the call of the scenario in all of it, and what each turn expects in its answer.
+    """Grade the call that a scenario expects anywhere in it, and what each turn expects of its answer.
 
-    ``tool_call_correctness`` and ``tool_call_arg_correctness``, as of `grade_tool_calls`; where the scenario itself
-    says nothing of calls, the mean over its turns; ``keywords_found``, the share of the turns' keywords that were in
-    their answers; ``task_success``, 1 where all of that is 1. What is not expected is absent.
+    Returns ``tool_call_correctness`` and ``tool_call_arg_correctness``, as in `grade_tool_calls`, or their means over
+    the turns if the scenario itself does not grade calls; ``keywords_found``, the share of the turns' keywords that
+    were in their answers; and ``task_success``, 1 if all of these are 1. Columns without an expectation are absent.
     """
     calls = tool_calls_of([reply for each in talk.exchanges for reply in each.replies])
     graded = [_expected(each) for each in talk.exchanges]
@@ -286,7 +286,7 @@ def grade_talk(talk: Talk, scenario: Scenario) -> dict[str, Any]:
         found = sum(each["keywords_found"] * len(exchange.turn.keywords) for each, exchange in _with(graded, talk))
         row["keywords_found"] = found / wanted
     every = [each[name] for each in [row, *graded] for name in _SUCCESS if name in each]
-    # What the script still expects of turns that were never said did not come about.
+    # Expectations of turns that were never said are not met.
     unsaid = any(_expects(turn) for turn in scenario.script[len(talk.exchanges) :])
     return row | ({"task_success": int(all(value == 1 for value in every) and not unsaid)} if every or unsaid else {})
 
@@ -336,7 +336,7 @@ def _expected(exchange: TalkTurn) -> dict[str, Any]:
 
 
 def _cut_in(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:
-    """Return what became of an answer that was spoken into; nothing where a button was pressed, or nothing sounded."""
+    """Return what speech did to the answer that it interrupted; nothing after a button, or without an answer."""
     if exchange.cut is None or exchange.by_hand:
         return {}
     stopped_ms = exchange.cut.stopped_ms
@@ -350,7 +350,7 @@ def _cut_in(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:
 
 
 def _played(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:
-    """Return where the answer lies in its track, and so how long the person waited for it."""
+    """Return the answer's place in its track, and how long the person waited for it."""
     assert talk.listener is not None
     items = {turn.item_id for reply in exchange.replies for turn in reply.turns}
     played = [each for each in talk.listener.played if each.item_id in items]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..views.interval_plot import Panel
 
 
-# --- A picture that one could print: how it is saved, and how it shows itself in a notebook ---------------------------
+# --- A picture for print: how it is saved, and how a notebook shows it ------------------------------------------------
 
 _FORMATS = ("pdf", "svg", "png")
 
@@ -55,7 +55,7 @@ class Drawing(ABC):
 
     @abstractmethod
     def _panels(self) -> Sequence[Panel]:
-        """Return what is drawn."""
+        """Return the panels to draw."""
 
     @property
     def figure(self) -> Any:
@@ -63,14 +63,14 @@ class Drawing(ABC):
         return self._drawn(ink="black")
 
     def save(self, path: str | Path, *, width_mm: float = 183.0, dpi: int = 300) -> Path:
-        """Write the picture in black on white, for print; the same results give the same file.
+        """Write the picture in black on white, for print; equal results give equal files.
 
         Parameters
         ----------
         path : str or Path
-            Ends in ``.pdf`` or ``.svg`` (drawn, sharp at any size), or ``.png``.
+            A name that ends in ``.pdf`` or ``.svg`` (vector graphics, sharp at any size), or ``.png``.
         width_mm : float, default 183.0
-            The figure's width: a journal's page. A column has about 89.
+            The figure's width; a journal's page has 183 mm, a column about 89.
         dpi : int, default 300
             Dots per inch of a PNG.
 
@@ -81,7 +81,7 @@ class Drawing(ABC):
         Raises
         ------
         SettingsError
-            If the name ends otherwise, or the width is not one that can be drawn.
+            If the name has another ending, or the width is not between 40 and 2000.
         """
         from ..views.interval_plot import to_bytes
 
@@ -95,7 +95,7 @@ class Drawing(ABC):
         return path
 
     def to_svg(self) -> str:
-        """Return the picture as an SVG element in the ink of the page that it is put into."""
+        """Return the picture as an SVG element, in the text colour of the page around it."""
         from ..views.interval_plot import to_inline_svg
 
         return to_inline_svg(self._drawn(ink=""), self.description)
@@ -106,7 +106,7 @@ class Drawing(ABC):
         return draw(self._panels(), **options)
 
     def to_png(self) -> bytes:
-        """Return the picture as a small PNG in ink that light and dark grounds show, for a notebook."""
+        """Return the picture as a small PNG for a notebook, readable on light and dark backgrounds."""
         from ..views.plots import INK, compact
 
         return compact(self._drawn(ink=INK))
@@ -122,10 +122,10 @@ class Drawing(ABC):
         }
 
 
-# --- Results as pictures that one could print: ``results.plot.latency()``, ``.cost()``, ``.grades()`` -----------------
+# --- The pictures of results: ``results.plot.latency()``, ``.cost()``, ``.grades()`` ----------------------------------
 
 _BY = ("system", "condition")
-#: Times the median: answers that took longer than this ask for a logarithmic axis.
+#: Answers that took longer than this many times the median need a logarithmic axis.
 _FAR_OUT = 10
 
 
@@ -173,9 +173,9 @@ class Plots:
         return Plot(self._rows, self._about, [measure], by, "median", dots=True, seed=seed)
 
     def cost(self, measure: str = "cost_usd", *, by: str | Sequence[str] = _BY, seed: int = 0) -> Plot:
-        """Draw what answers cost: each answer, means with 95 % intervals, and 95th percentiles.
+        """Draw the cost of answers: each answer, means with 95 % intervals, and 95th percentiles.
 
-        If all are free, as with the local voice, it draws their tokens.
+        If all are free, as with the local voice, it draws their tokens instead.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ class Plots:
         rows = self._rows
         answered = any(row["status"] == "completed" for row in rows)
         if measure == "cost_usd" and answered and all(row.get(measure) is None for row in rows):
-            raise SettingsError("no answer's price is known: give prices by realtime_nb.use_prices, and run again")
+            raise SettingsError("no answer's price is known: set prices with realtime_nb.use_prices, and run again")
         is_free = not any(row.get(measure) for row in rows)
         measures = [name for name in ("input_tokens", "output_tokens") if is_free and name in measured(rows)]
         return Plot(self._rows, self._about, measures or [measure], by, "mean", dots=True, seed=seed)
@@ -207,8 +207,8 @@ class Plots:
         Parameters
         ----------
         *measures : str
-            Which; by default all grades, whether tools and arguments are right, word errors, and the share that was
-            answered where some failed.
+            The measures to draw; by default all grades, whether tools and arguments are right, word errors, and, if
+            some failed, the share of completed answers.
         by, seed
             As in `latency`.
 
@@ -223,12 +223,12 @@ class Plots:
         """
         found = list(measures) or graded(self._rows)
         if not found:
-            raise SettingsError("nothing was graded: run with graders=, or with texts to compare with what was heard")
+            raise SettingsError("nothing was graded: run with graders=, or with texts to compare with the transcripts")
         return Plot(self._rows, self._about, found, by, "mean", dots=False, seed=seed)
 
 
 class Plot(Drawing):
-    """A picture of results, which shows itself in a notebook; made by `Plots`."""
+    """A picture of results, shown in a notebook; made by `Plots`."""
 
     def __init__(
         self,
@@ -242,7 +242,7 @@ class Plot(Drawing):
         seed: int,
     ):
         self.measures = list(measures)
-        """What is drawn, from left to right."""
+        """The measures drawn, from left to right."""
         self.by = named_columns(by, rows)
         """The columns that make rows and colours."""
         if len(self.by) > 2:
@@ -250,7 +250,7 @@ class Plot(Drawing):
         known = measured(rows)
         if rows and not any(row["status"] == "completed" for row in rows) and {*measures} - {*known}:
             raise SettingsError(
-                f"there is no {', '.join(measures)}, as all {len(rows)} answers failed: check results.failed"
+                f"there is no {', '.join(measures)}, because all {len(rows)} answers failed: check results.failed"
             )
         for measure in measures:
             if measure not in known and measure != "completed":
@@ -276,7 +276,7 @@ class Plot(Drawing):
 
     @property
     def frame(self) -> pandas.DataFrame:
-        """What is drawn: a row for each group and measure, with ``low`` and ``high``, the ends of the 95 % interval."""
+        """A data frame with a row for each group and measure; ``low`` to ``high`` is the 95 % interval."""
         import pandas
 
         return pandas.DataFrame(
@@ -333,7 +333,7 @@ class Plot(Drawing):
         return Panel(label_of(measure), marks, highest, is_log=self._is_log(measure))
 
     def _is_log(self, measure: str) -> bool:
-        """Return whether some answers are so far out that the others could not be told apart."""
+        """Return whether some answers are so far out that a linear axis would not show the others."""
         pooled = self._pooled(measure)
         return self._dots and bool(pooled) and min(pooled) > 0 and max(pooled) > _FAR_OUT * float(np.median(pooled))
 

@@ -1,4 +1,4 @@
-"""With what a run was made: each system as its first recording tells it, prices and libraries."""
+"""Describe the systems of a run: their settings, read from their first recordings, and the prices."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from ..recording.recording import Recording
 from .statistics import Row
 
 _INSTRUCTIONS_LENGTH = 600
-#: Of a session's settings, what is told elsewhere or is no setting.
+#: Entries of a session's settings that are shown elsewhere, or are not settings.
 _APART = ("type", "object", "model", "id", "expires_at", "notice")
 
 
 class SystemDescription(NamedTuple):
-    """What a system was."""
+    """The description of a system."""
 
     session: str
     """Its class."""
     model: str
     backend: str
     settings: Mapping[str, str]
-    """What it was set to, by name, in words."""
+    """Its settings by name, in words."""
     prices: str
-    """When and where its prices were read."""
+    """The date and the source of its prices."""
     versions: Mapping[str, str]
 
 
 def made_with(path: Path, rows: Sequence[Row], systems: Sequence[str]) -> dict[str, SystemDescription]:
-    """Return what each system was, as far as one of its recordings tells."""
+    """Return the description of each system, read from one of its recordings."""
     found: dict[str, SystemDescription] = {}
     for system in systems:
         folders = (path / "recordings" / row["cell_id"] for row in rows if row["system"] == system)
@@ -60,7 +60,7 @@ def _read(folder: Path) -> SystemDescription | None:
 
 
 def _prices(folder: Path, model: str) -> str:
-    """Return the date and the source of the prices: of a reply, whose model may be several, or of the model."""
+    """Return the date and the source of the prices: of a reply, which may have several models, or of the model."""
     try:
         costs = [reply.cost for reply in Recording.load(folder).conversation.replies if reply.cost is not None]
     except (OSError, RealtimeError):
@@ -72,7 +72,7 @@ def _prices(folder: Path, model: str) -> str:
 
 
 def _flat(settings: Any, name: str = "") -> dict[str, str]:
-    """Return settings by their paths; tools by their names; nothing that is not set."""
+    """Return the settings that are set, by their paths, and tools by their names."""
     if isinstance(settings, Mapping):
         found: dict[str, str] = {}
         for key, value in settings.items():

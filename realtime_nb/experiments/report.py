@@ -1,4 +1,4 @@
-"""How results look: in a notebook, and as one page of HTML that stands alone."""
+"""The views of results: in a notebook, and as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -39,80 +39,80 @@ from .plots import Plot, Plots
 from .provenance import SystemDescription, made_with
 from .statistics import LATENCY, Row, format_difference, graded, grouped, label_of, main_measures, summarise, tabulate
 
-# --- What does not follow from results, said of these results ---------------------------------------------------------
+# --- The caveats of these results: what they do not show --------------------------------------------------------------
 
-#: Below this, percentile intervals are clearly too narrow: their narrowness bias, in Hesterberg 2015, "What Teachers
-#: Should Know About the Bootstrap".
+#: With fewer examples, percentile intervals are clearly too narrow. Source: "narrowness bias" in Hesterberg 2015, "What
+#: Teachers Should Know About the Bootstrap".
 _FEW = 30
 
 
 def caveats(results: Answers, made: Mapping[str, SystemDescription]) -> Iterator[str]:
-    """Yield sentences, the gravest first."""
+    """Yield caveats, the most serious first."""
     local = [system for system, each in made.items() if each.backend.startswith("local")]
     if local:
         yield (
             f"{', '.join(local)}: answered by the local voice, which is rules, a small recogniser and a synthesiser on "
-            "one machine, not a language model. Its latencies are those of this machine and its load, its prices are "
-            "zero, its words are not chosen by what was meant. Nothing follows about OpenAI's models or anybody else's."
+            "one machine, not a language model. Its latencies depend on this machine and its load, its prices are "
+            "zero, and it does not understand what was said. These results say nothing about OpenAI's or other models."
         )
     if results.missing:
-        yield "The run is not complete. What was asked first is not a random sample of what would have been asked."
+        yield "The run is not complete. The questions asked so far are not a random sample of all questions."
     failed = len(results.failed)
     if failed:
         yield (
-            f"{failed} answers failed and are in no mean but those of what was answered and of the cost: a system that "
-            "fails on hard examples looks better by it. Compare on the pairs."
+            f"{failed} answers failed. They count only in the share of completed answers and in the cost, so a system "
+            "that fails on hard examples looks better than it is. Compare the paired differences."
         )
     unsure = sum(bool(row.get("cost_remarks")) for row in results.rows)
     if unsure:
         yield (
-            f"Of {unsure} answers a server did not say all that they took: their cost is the least, an estimate or not "
-            "known, as cost_remarks says. Do not compare costs before you have read that."
+            f"For {unsure} answers a server did not report the whole usage. Their cost is a minimum, an estimate or "
+            "not known; cost_remarks says which. Read it before you compare costs."
         )
     examples = len({row["example_id"] for row in results.rows})
     if examples < _FEW:
         yield (
-            f"{examples} examples are few. With fewer than {_FEW}, bootstrap intervals are too narrow, and only large "
-            "differences are seen."
+            f"{examples} examples are few. With fewer than {_FEW}, bootstrap intervals are too narrow, and you can see "
+            "only large differences."
         )
     yield (
-        f"The intervals hold for examples like these {examples}. They say nothing of other languages, speakers, topics "
-        "or microphones, and nothing of the servers on another day or from another network."
+        f"The intervals hold for examples like these {examples}. They say nothing about other languages, speakers, "
+        "topics or microphones, or about the servers on another day or from another network."
     )
     yield (
-        "Nothing is corrected for the number of comparisons: of twenty intervals for things that do not differ, one is "
-        "expected to exclude 0. An interval that holds 0 does not show that two systems are alike."
+        "Nothing is corrected for the number of comparisons: if nothing differs, about one interval in twenty excludes "
+        "0 by chance. An interval that includes 0 does not show that two systems are alike."
     )
     yield (
-        "Clips are sent, not talked: where one is sent faster than it sounds, latencies are not those of a live "
+        "Clips are sent, not spoken live: if a clip is sent faster than real time, latencies are not those of a live "
         "microphone. Conditions imitate noise, rooms and telephones; they do not replace them."
     )
     yield (
-        "Word errors are those of what a system wrote down beside its answer. A speech-to-speech model does not read "
-        "that; and a system that writes nothing down has none."
+        "Word errors are those of the transcript that a system makes beside its answer. A speech-to-speech model does "
+        "not read it, and a system without a transcript has no word errors."
     )
 
 
-# --- Answers on a page: some to be listened to, side by side, and all to be read --------------------------------------
+# --- Answers on a page: some to listen to, side by side, and all to read ----------------------------------------------
 
-#: More rows make a page slow; all are in the folder.
+#: More rows would make a page slow; the folder has them all.
 _MOST_ROWS = 1_000
 _LONGEST_TEXT = 300
 
 
 def sample(results: Answers, examples: int, audio_mb: float, seed: int) -> str:
-    """Return some examples, by chance, with the answers of all systems under all conditions, to be listened to."""
+    """Return some random examples to listen to, with the answers of all systems under all conditions."""
     ids = list(dict.fromkeys(row["example_id"] for row in results.rows))
     chosen = sorted(random.Random(seed).sample(ids, min(examples, len(ids))), key=ids.index)
     if not chosen:
         return ""
     budget = AudioBudget(audio_mb)
     parts = [_example(results, example_id, budget) for example_id in chosen]
-    told = f"{len(chosen)} of {len(ids)} examples, by chance (seed {seed}); the first repeat of each."
+    told = f"{len(chosen)} of {len(ids)} examples, chosen at random (seed {seed}); the first repeat of each."
     if budget.left_out:
         told += (
             f" {len(budget.left_out)} clips ({sum(budget.left_out):.0f} s) are left out or cut to keep the sound of "
-            f"this page within {audio_mb:g} MB; they are in the folder audio/, and report(audio_mb=…) takes more in."
+            f"this page within {audio_mb:g} MB; they are in the folder audio/, and report(audio_mb=…) includes more."
         )
     return note(told) + "".join(parts)
 
@@ -148,12 +148,12 @@ def _player(folder: Path, path: str | None, budget: AudioBudget) -> str:
     file = (folder / path).resolve()
     if not file.is_relative_to(
         folder.resolve()
-    ):  # A folder from elsewhere must not put this machine's files on a page.
+    ):  # A folder from somebody else must not put files of this machine on a page.
         return note("its file is not in the folder")
     try:
         return player(AudioClip.from_file(file), budget)
     except (AudioError, OSError):
-        return note("its file is not there")
+        return note("its file is missing")
 
 
 def _answer(row: Row) -> str:
@@ -171,7 +171,7 @@ def _short(text: str) -> str:
 def _grades(row: Row) -> str:
     told = []
     for name in graded([row]):
-        if name not in ("completed", "wer"):  # They stand beside it.
+        if name not in ("completed", "wer"):  # These have their own columns.
             reason = row.get(f"reason_{name.removeprefix('grade_')}", "")
             told.append(f"{label_of(name)} {row[name]:.3g}{f' ({reason})' if reason else ''}")
     return "<br>".join(map(escape, told)) or "–"
@@ -201,9 +201,9 @@ def all_answers(results: Answers) -> str:
     return wide(table(header, lines)) + (note(f"{left:,} more are in results.csv.") if left else "")
 
 
-# --- The page: what was run, what came of it, and what does not follow from it ----------------------------------------
+# --- The page: the run, its results, and its caveats ------------------------------------------------------------------
 
-#: So many failures are told one by one.
+#: How many failures are listed one by one.
 _TOLD = 50
 
 
@@ -289,13 +289,13 @@ def _sums(results: Answers, seed: int) -> str:
         return paragraph("There are no answers yet.")
     headings, lines = tabulate(results.rows, results.about, ("system", "condition"), seed=seed)
     return wide(table(headings, ([unbroken(cell) for cell in line] for line in lines))) + note(
-        "In brackets: 95 % intervals over examples; none where all answers are the same. What failed is in no mean but "
-        "that of the cost. How the intervals were made is said beneath the pictures."
+        "In brackets: 95 % intervals over examples; none if all answers are the same. Failed answers count only in the "
+        "mean cost. The captions of the pictures say how the intervals were made."
     )
 
 
 def _differences(results: Answers, seed: int) -> str:
-    """Lay systems beside the first one, and conditions beside the first one, on the same examples."""
+    """Compare systems with the first one, and conditions with the first one, on the same examples."""
     return "".join(_differences_by(results, by, seed) for by in (("system", "condition"), ("condition", "system")))
 
 
@@ -310,7 +310,7 @@ def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> str:
         if row["measure"] in wanted and row["difference"] is not None
     ]
     if not found:
-        return paragraph(f"No two {by[0]}s have two answered examples in common: nothing can be paired.")
+        return paragraph(f"No two {by[0]}s have two answered examples in common, so nothing can be paired.")
     lines = [
         [
             escape(label_of(row["measure"])),
@@ -325,7 +325,7 @@ def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> str:
     holding = sum(not row["low"] <= 0 <= row["high"] for row in found)
     return wide(table(header, lines)) + note(
         f"Means of differences on the same examples, with 95 % intervals (paired bootstrap). {holding} of {len(found)} "
-        f"intervals do not hold 0; if nothing differed, about {0.05 * len(found):.1f} would not, by chance. "
+        f"intervals exclude 0; if nothing differed, about {0.05 * len(found):.1f} would do so by chance. "
         "d_z: the mean difference over its standard deviation; 0.2 is small, 0.5 medium, 0.8 large."
     )
 
@@ -344,7 +344,7 @@ def _drawn(plots: list[Callable[[], Plot]]) -> Iterator[str]:
     for draw in plots:
         try:
             plot = draw()
-        except SettingsError:  # It was not measured.
+        except SettingsError:  # This was not measured.
             continue
         yield figure(plot.to_svg(), plot.caption)
 
@@ -359,7 +359,7 @@ def _failures(results: Answers) -> str:
         ([*map(escape, kind), str(count)] for kind, count in kinds.most_common()),
     )
     each = table(
-        ("answer", "stage", "what was said of it"),
+        ("answer", "stage", "error"),
         (
             [escape(row["cell_id"]), escape(row["failure_stage"]), escape(row["error_message"])]
             for row in failed[:_TOLD]
@@ -369,15 +369,15 @@ def _failures(results: Answers) -> str:
     return wide(told) + wide(each) + more
 
 
-# --- Results in a notebook: a row for each system and condition, times as a picture, and what failed ------------------
+# --- Results in a notebook: a row for each system and condition, times as a picture, and failures ---------------------
 
 _BY = ("system", "condition")
-#: So many failures are told one by one.
+#: How many failures are listed one by one.
 _FEW = 5
 
 
 def results_bundle(results: Answers) -> dict[str, Any]:
-    """Return the looks of results."""
+    """Return results as a notebook shows them."""
     headings, lines = _table(results) if results.rows else ([], [])
     told = [repr(results), *(", ".join(map(" ".join, zip(headings, line, strict=True))) for line in lines)]
     bundle: dict[str, Any] = {"text/plain": printable("\n".join(told))}
@@ -396,25 +396,25 @@ def results_bundle(results: Answers) -> dict[str, Any]:
 
 
 def _table(results: Answers) -> tuple[list[str], list[list[str]]]:
-    """Return the table that one would print, and what each group cost in all."""
+    """Return the table for print, with each group's total cost."""
     headings, lines = tabulate(results.rows, results.about, _BY)
     for line, rows in zip(lines, grouped(results.rows, _BY, results.about).values(), strict=True):
         costs = [row["cost_usd"] for row in rows if "cost_usd" in row]
         line.append("unknown" if None in costs else format_usd(sum(costs)))
-    return [*headings, "cost in all"], lines
+    return [*headings, "total cost"], lines
 
 
 def _remarks(results: Answers) -> list[str]:
-    """Say what is missing, what failed, and where it all is."""
+    """Return remarks on missing and failed answers, and on where the run is."""
     failed = results.failed
     remarks = [f"{row['cell_id']} failed ({row['failure_stage']}): {row['error_message']}" for row in failed[:_FEW]]
     if len(failed) > _FEW:
         remarks.append(f"{len(failed) - _FEW} more failed: see results.failed")
     if results.missing:
         why = f" ({results.stopped})" if results.stopped else ""
-        remarks.append(f"still to be asked: {results.missing}{why}. Run the same with resume=True")
+        remarks.append(f"still to be asked: {results.missing}{why}. Run the same again with resume=True")
     return [
         *results.remarks,
         *remarks,
-        f"All of it is in {str(results.path)!r}. results.show(0) plays the first answer.",
+        f"Everything is in {str(results.path)!r}. results.show(0) plays the first answer.",
     ]

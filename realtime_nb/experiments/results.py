@@ -1,4 +1,4 @@
-"""What came of a run: rows, sums, differences, and each answer's own record."""
+"""The results of a run: rows, sums, differences, and the record of each answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Results(Answers):
-    """What came of a run, or has come of it so far; made by `run`, or read again by `Results.load`.
+    """The results of a run, finished or not; made by `run`, or read again by `Results.load`.
 
     Examples
     --------
@@ -50,10 +50,10 @@ class Results(Answers):
 
     @classmethod
     def load(cls, path: str | Path) -> Results:
-        """Read a run's folder, also one whose run was killed, or whose files are damaged.
+        """Read a run's folder, even if the run was killed or its files are damaged.
 
-        Every row has a checksum: one that is not as it was written is left out, `remarks` says so, and
-        ``run(…, resume=True)`` asks it again.
+        Every row has a checksum. A damaged row is left out, `remarks` says so, and ``run(…, resume=True)`` asks it
+        again.
 
         Raises
         ------
@@ -80,10 +80,10 @@ class Results(Answers):
 
     @property
     def turns(self) -> pandas.DataFrame:
-        """A data frame with a row for each turn of each scenario: what `frame` has of all of them together.
+        """A data frame with a row for each turn of each scenario; `frame` has one for the whole scenario.
 
-        Beside the measures, ``start_ms`` and ``end_ms`` of what was said, in the input track, and ``answer_start_ms``
-        and ``answer_end_ms`` of its answer, in the output track, where somebody heard it as it sounded.
+        In addition to the measures, it has ``start_ms`` and ``end_ms`` of the turn in the input track, and, if the
+        conversation was held in real time, ``answer_start_ms`` and ``answer_end_ms`` of its answer in the output track.
         """
         import pandas
 
@@ -108,14 +108,14 @@ class Results(Answers):
         baseline : optional
             A value of the first column; by default its first value.
         seed : int, default 0
-            Of the resampling.
+            Seed of the resampling.
 
         Returns
         -------
         summary : pandas.DataFrame
             A row for each group and measure, in the order of the run: ``count``; ``mean`` and its 95 % interval
-            ``mean_low`` and ``mean_high``; ``median``, ``p95``; ``difference`` of the mean to the group that differs in
-            the first column alone, its 95 % interval ``low`` and ``high``, effect size ``effect``, and ``pairs``, the
+            ``mean_low`` and ``mean_high``; ``median``, ``p95``; ``difference`` of the mean to the group that differs
+            only in the first column, its 95 % interval ``low`` and ``high``, effect size ``effect``, and ``pairs``, the
             number of examples in it. If answers failed, ``completed`` is the share that did not; of failed ones only
             the cost counts.
 
@@ -126,8 +126,8 @@ class Results(Answers):
 
         Notes
         -----
-        Paired by example, condition and repeat, as far as they are not what is compared; differences within an
-        example are averaged first, because repeats and conditions of one clip do not tell about other clips. Interval
+        Answers are paired by example, condition and repeat, except for the columns compared. Differences within an
+        example are averaged first, because repeats and conditions of one clip say nothing about other clips. Interval
         (percentile bootstrap over examples) and effect size (*d_z*): see `realtime_nb.speech.statistics`; the mean's
         interval: `realtime_nb.experiments.statistics`. Nothing is corrected for the number of comparisons.
 
@@ -161,19 +161,18 @@ class Results(Answers):
         by : str or sequence of str, default "system"
             Columns that make the groups, e.g. ``("system", "condition")``.
         seed : int, default 0
-            Of the resampling.
+            Seed of the resampling.
 
         Returns
         -------
         comparison : RunComparison
-            Differences (the other's less this one's) of what both have, with intervals and effect sizes: as its
-            ``frame``, as a picture (``plot``), and other differences as ``remarks``. Changed examples and conditions
-            are left out.
+            Differences (the other run's minus this one's) with intervals and effect sizes, as a ``frame`` and a picture
+            (``plot``); other changes are in ``remarks``. Changed examples and conditions are left out.
 
         Raises
         ------
         SettingsError
-            If there is no such column, or `other` is something else.
+            If there is no such column, or `other` is not a run's results.
 
         Examples
         --------
@@ -187,7 +186,7 @@ class Results(Answers):
         RunComparison('results/before' → 'results/after': 1 pairs)
         """
         if not isinstance(other, Results):
-            raise SettingsError(f"other={other!r} is no run's Results: give Results.load of its folder")
+            raise SettingsError(f"other={other!r} is not a run's Results: give Results.load of its folder")
         return RunComparison(self, other, by, seed=seed)
 
     def table(
@@ -198,18 +197,18 @@ class Results(Answers):
         Parameters
         ----------
         *measures : str
-            Which; by default what was graded, word errors, the first audible sample and the cost. Measures of time show
-            their median and 95th percentile, others their mean.
+            The measures to show; by default grades, word errors, the first audible sample and the cost. Measures of
+            time show their median and 95th percentile, others their mean.
         by : str or sequence of str, default ("system", "condition")
             Columns that make the lines.
         seed : int, default 0
-            Of the resampling.
+            Seed of the resampling.
 
         Returns
         -------
         table : pandas.DataFrame
-            All text, e.g. ``532 [393, 610]``; its ``to_csv``, ``to_html``, ``to_latex`` write it down. The numbers
-            themselves: `summary`.
+            All text, e.g. ``532 [393, 610]``; write it with ``to_csv``, ``to_html`` or ``to_latex``. For the numbers
+            themselves, use `summary`.
 
         Raises
         ------
@@ -243,8 +242,8 @@ class Results(Answers):
     ) -> Path:
         """Write a report as one HTML page: it needs no network and no scripts, and prints well.
 
-        It shows what was run, with settings, versions and dates of prices; sums and differences with intervals;
-        pictures; failures; some answers to listen to; all answers; and what you may not conclude.
+        It shows the run's settings, versions and dates of prices; sums and differences with intervals; pictures;
+        failures; some answers to listen to; all answers; and what you may not conclude.
 
         Parameters
         ----------
@@ -257,7 +256,7 @@ class Results(Answers):
         audio_mb : float, default 6.0
             Megabytes of sound in the page at most; the page says what is left out.
         seed : int, default 0
-            Of the resampling and of the choice of examples.
+            Seed of the resampling and of the choice of examples.
 
         Returns
         -------
@@ -279,7 +278,7 @@ class Results(Answers):
         >>> results.report().name
         'report.html'
         """
-        from .report import make_report  # Whoever prints nothing needs no views.
+        from .report import make_report  # The views load only when they are needed.
 
         for name, number in {"examples": examples, "audio_mb": audio_mb}.items():
             if number < 0:
@@ -287,7 +286,7 @@ class Results(Answers):
         day = str(self.about.get("began_at", ""))[:10]
         title = f"{self.about.get('dataset', 'results')}, {day}" if title is None else title
         target = self.path / "report.html" if path is None else Path(path)
-        if not target.parent.is_dir():  # Known before all is drawn.
+        if not target.parent.is_dir():  # Checked before everything is drawn.
             raise SettingsError(f"path={str(target)!r} cannot be written: there is no folder {str(target.parent)!r}")
         html = make_report(self, title=title, examples=examples, audio_mb=audio_mb, seed=seed)
         try:
@@ -297,7 +296,7 @@ class Results(Answers):
         return target
 
     def show(self, row: int | str | pandas.Series) -> Reply | Conversation:
-        """Return the record of an answer, as its session had it: it plays, reads, and shows its usage.
+        """Return the record of an answer, as its session kept it: you can play it, read it, and see its usage.
 
         Parameters
         ----------
@@ -317,7 +316,7 @@ class Results(Answers):
         Warns
         -----
         UserWarning
-            If something of its recording is missing or damaged.
+            If part of its recording is missing or damaged.
         """
         if not isinstance(row, int | str) and hasattr(row, "get"):
             row = row.get("cell_id")
@@ -326,7 +325,7 @@ class Results(Answers):
             raise SettingsError(f"row={row!r} is neither an index below {len(self.rows)} nor a cell_id of the results")
         folder = self._recording(found[0]["cell_id"])
         if not folder.is_dir():
-            why = found[0]["error_message"] or "its recording is not there"
+            why = found[0]["error_message"] or "its recording is missing"
             raise SettingsError(f"there is nothing to show of {found[0]['cell_id']}: {why}")
         recording = Recording.load(folder)
         conversation = recording.conversation
@@ -335,7 +334,7 @@ class Results(Answers):
         return conversation.replies[-1] if conversation.replies and not is_scenario else conversation
 
     def _recording(self, cell_id: str) -> Path:
-        """Return where an answer's recording is; one that is not written is put into a folder of its own."""
+        """Return the folder of an answer's recording; an unwritten one goes to a temporary folder."""
         if cell_id not in self._unwritten:
             return self.path / "recordings" / cell_id
         folder = Path(tempfile.mkdtemp(prefix="realtime_nb-run-"))
@@ -346,7 +345,7 @@ class Results(Answers):
         return folder / "recordings" / cell_id
 
     def save(self, path: str | Path) -> Results:
-        """Write the run into another folder, with what its own disk had no room for; or there, once there is room.
+        """Write the run, with any unwritten answers, to another folder, or to its own once the disk has room.
 
         Parameters
         ----------
@@ -393,7 +392,7 @@ class Results(Answers):
         return {each.relative_to(self.path).as_posix(): each.read_bytes() for each in found if each.is_file()}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from .report import results_bundle  # Whoever prints nothing needs no views.
+        from .report import results_bundle  # The views load only when they are needed.
 
         return results_bundle(self)
 

@@ -1,4 +1,4 @@
-"""Ask again after errors that pass with time, and record that in the row."""
+"""Ask again after passing errors, and record that in the row."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..display import Progress
 from ..errors import ConnectionLost, ServerError
 from .stopping import wait_unless_stopped
 
-#: How long to wait before a question is asked again, in seconds: doubled each time; and at most, whatever is asked for.
+#: The first wait before a question is asked again, in seconds, which doubles each time; and the longest.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 
 
 def may_pass(error: Exception | None) -> bool:
     """Return whether it may help to ask the same again in another session.
 
-    So it is where a connection was lost, a server had too much to do or was at fault, or a session's time was over;
-    not where a request was flagged, refused or cannot be read, nor where an answer took too long.
+    True if a connection was lost, a server was busy or at fault, or a session expired; false if a request was flagged,
+    refused or cannot be read, or if an answer took too long.
     """
     if isinstance(error, ServerError):
         return error.is_passing or error.code == "session_expired"
@@ -27,25 +27,25 @@ def may_pass(error: Exception | None) -> bool:
 
 
 def wait_s(attempts: int, error: Exception | None) -> float:
-    """Return how long to wait after so many attempts; a server's own word counts."""
+    """Return how long to wait after this many attempts, or longer if the server asks for it."""
     asked_s = getattr(error, "retry_after_s", None) or 0.0
-    # They do not all come at once.
+    # Random, so that not all cells ask at once.
     own_s = _FIRST_WAIT_S * 2 ** (attempts - 1) * random.uniform(0.75, 1.25)
     return float(min(_LONGEST_WAIT_S, max(asked_s, own_s)))
 
 
 def pause(attempts: int, error: Exception | None) -> bool:
-    """Wait after so many attempts, and show it; return whether nothing more shall be asked."""
+    """Wait, and show it; return true if the cell was stopped meanwhile."""
     seconds = wait_s(attempts, error)
-    with Progress(f"Waiting about {max(1, round(seconds))} s to ask again: the server had too much to do, or was lost"):
+    with Progress(f"Waiting about {max(1, round(seconds))} s to ask again: the server was busy, or was lost"):
         return wait_unless_stopped(seconds)
 
 
 def after(row: dict[str, Any], earlier: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return a row with what was tried for it before: ``attempts``, and what those cost and why they failed.
+    """Return a row with its earlier attempts added: their number, their cost and their errors.
 
-    ``cost_usd`` is what all of them cost, and ``user_cost_usd`` what a simulated user did in them; ``retried_cost_usd``
-    is what the earlier ones cost, and ``retried_errors`` says what became of them.
+    ``cost_usd`` and ``user_cost_usd`` are the costs of all attempts, ``retried_cost_usd`` is that of the earlier ones,
+    and ``retried_errors`` says why they failed.
     """
     attempts = row.get("attempts", 1) + sum(each.get("attempts", 1) for each in earlier)
     if not earlier:

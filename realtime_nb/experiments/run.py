@@ -28,7 +28,7 @@ from .forecast import Forecast, forecast
 from .graders import Grader, named_graders
 from .results import Results
 
-# --- Which system is asked what, when, and under which condition ------------------------------------------------------
+# --- The grid: which system is asked which question, under which condition, in which order ----------------------------
 
 
 def make_grid(
@@ -39,7 +39,7 @@ def make_grid(
     seed: int,
     make: Callable[..., CellWork],
 ) -> Iterator[CellWork]:
-    """Yield all cells; the systems take turns in being first, so that what changes with time is the same for all."""
+    """Yield all cells; the systems take turns at going first, so that changes over time affect all of them equally."""
     names = list(systems)
     seen: set[str] = set()
     rows = itertools.product(range(1, repeats + 1), pipelines.items(), dataset)
@@ -48,7 +48,7 @@ def make_grid(
             system = names[(turn + place) % len(names)]
             cell_id = _file_name(f"{example.example_id}__{system}__{condition}__{repeat}")
             if cell_id.lower() in seen:
-                raise SettingsError(f"names are too much alike for files: {cell_id!r} would be there twice")
+                raise SettingsError(f"names are too similar for files: {cell_id!r} would occur twice")
             seen.add(cell_id.lower())
             yield make(
                 cell_id=cell_id,
@@ -94,91 +94,90 @@ def run(
     table: Literal["csv", "parquet"] = "csv",
     progress: bool = True,
 ) -> Results:
-    """Ask every system every example, under every condition, so many times; and write down what comes of it.
+    """Ask every system every example, under every condition, and write down the results.
 
-    Each question gets a session of its own. Rows and recordings are on the disk as soon as they are there. Ctrl-C
-    stops what is under way: answers are cancelled at the server, nothing more is asked or tried again, and what was
-    answered is kept. What was stopped is no row, and is asked again by ``resume=True``. A second Ctrl-C does not wait.
+    Each question gets its own session. Rows and recordings are written to the disk as soon as they are ready. Ctrl-C
+    stops the run: answers under way are cancelled at the server, nothing more is asked, and finished answers are kept.
+    Stopped questions have no row; ``resume=True`` asks them again. A second Ctrl-C does not wait.
 
     Parameters
     ----------
     dataset : Dataset
-        What is asked.
+        The questions.
     systems : mapping of str to callable
-        What makes a session of any kind, by name, e.g. ``{"realtime": rt.RealtimeSession, "chat": rt.ChatSession}``
-        or ``functools.partial(rt.RealtimeSession, voice="cedar")``.
+        Functions that make a session of any kind, by name, e.g.
+        ``{"realtime": rt.RealtimeSession, "chat": functools.partial(rt.ChatSession, voice="cedar")}``.
     conditions : mapping or sequence, optional
-        Conditions, or sequences of them, by name; without names they are called after what they do. An empty sequence
-        leaves clips as they are. By default that alone.
+        Conditions, or sequences of them, by name; without a name they are named after their steps. An empty sequence
+        leaves clips as they are, which is the default.
     graders : mapping or iterable of callable, optional
-        Take an `Answer` and return how good it is; columns ``grade_NAME``; or a mapping of measures, columns
-        ``NAME_MEASURE``, which are summed up as well. Tool calls are graded by what the dataset says of them.
+        Functions that take an `Answer` and return a grade (columns ``grade_NAME``) or a mapping of measures (columns
+        ``NAME_MEASURE``, which are summed up as well). Tool calls are graded by what the dataset expects.
     repeats : int, default 1
-        How often.
+        How often to ask each question.
     executor : concurrent.futures.Executor, optional
-        Where the work is done: threads by default; processes; or a Dask cluster, ``client.get_executor()``. Workers
-        of another process get what makes the session, not its key: that is read there, from their environment. See
-        the notes.
+        Where to run the cells: in threads (the default), in processes, or on a Dask cluster,
+        ``client.get_executor()``. Workers in other processes get the function that makes the session, but not the key,
+        which they read from their own environment. See the notes.
     concurrency : int, default 8
-        How many questions are under way at once, on whatever executor.
+        How many questions are under way at once, on any executor.
     limiter : Limiter, optional
-        Bounds sessions and tokens per minute at the servers, in place of that of `realtime_nb.bounds`; for threads of
-        this process alone. Elsewhere each worker has its own `realtime_nb.bounds`, and `concurrency` is what bounds
-        all of them together.
+        Limits sessions and tokens per minute at the servers, in place of the one in `realtime_nb.bounds`; only for
+        threads of this process. Workers elsewhere each have their own `realtime_nb.bounds`, and only `concurrency`
+        limits all of them together.
     seed : int, default 0
-        Of the conditions. A clip is the same for all systems and repeats.
+        Seed of the conditions. A clip is the same for all systems and repeats.
     out : str or Path, optional
-        The folder; by default ``results/`` and the time.
+        The folder; by default ``results/`` plus the time.
     resume : bool or "failed", default False
-        Whether to go on with the run in `out`, or to begin where there is none: what is there is not asked again, nor
-        graded again, whatever `graders` are now. The grid may have grown. ``"failed"`` asks what failed again, too.
+        Whether to continue the run in `out`, if there is one. Existing answers are not asked or graded again, even if
+        `graders` have changed. The grid may have grown. ``"failed"`` asks failed questions again, too.
     max_usd : float, optional
-        US dollars that this call may spend. Nothing is asked that would exceed them if it took as much as the dearest
-        answer so far, or as the estimate where there is none yet; without an estimate the first is asked alone.
+        US dollars that this call may spend. A question is asked only if it would stay within this amount at the cost
+        of the dearest answer so far, or at first at the estimated cost; without an estimate the first is asked alone.
     timeout_s : float, default 120.0
-        How long an answer may take.
+        How long an answer may take, in seconds.
     retries : int, default 2
-        How often at most a question is asked again, in another session, where that may help: a connection was lost, a
-        server had too much to do or was at fault. Columns ``attempts``, ``retried_errors`` and ``retried_cost_usd``,
-        which is part of ``cost_usd``.
+        How often, at most, to ask a question again in another session, if a connection was lost, or a server was busy
+        or at fault. Columns ``attempts``, ``retried_errors`` and ``retried_cost_usd``, which is part of ``cost_usd``.
     live : bool, default False
-        Whether questions are said as fast as they sound, to an open microphone where a session has turn detection, and
-        answers are heard out as fast as they sound. By default a clip is sent at once, as a turn of its own.
+        Whether questions and answers take as long as they sound; a session with turn detection hears them through an
+        open microphone. By default a clip is sent at once, as one turn.
     table : {"csv", "parquet"}, default "csv"
         Format of the table in `out`. Parquet keeps the columns' types; it needs the extra ``parquet``.
     progress : bool, default True
-        Whether to print an estimate and a bar: cost so far, failures, time left.
+        Whether to print an estimate and a progress bar with the cost so far, failures and time left.
 
     Returns
     -------
     results : Results
-        A cell that failed is a row with its stage (``input``, ``session``, ``connect``, ``response``, ``grade``, or
-        ``worker``, where the executor lost it) and its error. Where the disk takes no more, nothing more is asked, a
-        `RuntimeWarning` says so, and the results hold what is not written: see `Results.save`.
+        A failed cell is a row with its stage (``input``, ``session``, ``connect``, ``response``, ``grade``, or
+        ``worker`` if the executor lost it) and its error. If the disk is full, the run stops with a `RuntimeWarning`,
+        and the results hold the unwritten answers: see `Results.save`.
 
     Raises
     ------
     SettingsError
-        If there is nothing to run, `out` holds something else or a run that is under way, or a system cannot be sent to
-        the executor's workers.
+        If there is nothing to run, if `out` holds something else or a run that is under way, or if a system cannot be
+        sent to the executor's workers.
     MissingExtra
-        If `table` is one that nothing installed can write.
+        If nothing installed can write `table`.
 
     Notes
     -----
     The folder has the layout of the OpenAI cookbook's realtime evals: ``results.csv``, ``summary.json``,
-    ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`. What is measured,
-    by which formula and after whom: `realtime_nb.experiments.metrics`. In ``results.csv`` a text that a spreadsheet
-    would run as a formula, e.g. an answer that begins with ``=``, has an apostrophe before it; `Dataset.from_csv` takes
-    it away, and `Results`, which reads ``rows.jsonl``, never has it. Numbers stay numbers.
+    ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`. The measures, with
+    formulas and sources, are listed in `realtime_nb.experiments.metrics`. In ``results.csv`` a text that a spreadsheet
+    would run as a formula, e.g. an answer that begins with ``=``, gets an apostrophe in front; `Dataset.from_csv`
+    removes it, and `Results`, which reads ``rows.jsonl``, never has it. Numbers stay numbers.
 
-    On other processes: systems, graders and speakers are pickled, so that they have to be importable there
-    (`functools.partial` of a session's class is; Dask also takes functions of a notebook). Clips that a dataset names
-    by their files are read there. Work that would take a key along is refused. On a Dask cluster with TLS a key may be
-    sent encrypted: ``client.register_plugin(Environ({"OPENAI_API_KEY": key}))``, of
-    ``distributed.diagnostics.plugin``. Where a Dask worker dies, its questions are asked again by another one, at most
-    three times; what a dead worker has spent on them is not known, and not in the row. A pool of processes of which
-    one dies is broken: the run ends, and goes on by ``resume``.
+    In other processes: systems, graders and speakers are pickled, so they must be importable there (`functools.partial`
+    of a session class is; Dask also takes functions from a notebook). Clips that a dataset names by their files are
+    read there. Work that contains a key is refused. On a Dask cluster with TLS you can send a key encrypted:
+    ``client.register_plugin(Environ({"OPENAI_API_KEY": key}))``, from ``distributed.diagnostics.plugin``. If a Dask
+    worker dies, another one asks its questions again, at most three times; the cost of the dead worker's attempts is
+    not known, and not in the row. If a process of a pool dies, the pool is broken and the run ends; continue it with
+    ``resume``.
 
     Examples
     --------
@@ -223,32 +222,32 @@ def run(
 
 def _not_written(folder: RunFolder) -> str:
     count = len(folder.unwritten)
-    kept = f"{count} answers, which are paid for, are in memory alone" if count else "all answers are written"
+    kept = f"{count} answers, which are paid for, are only in memory" if count else "all answers are written"
     way_out = "results.save(…) writes the run elsewhere, or there once there is room"
     return f"the run stopped: {folder.failure}; {kept}: {way_out}"
 
 
 def _check_kinds(dataset: Any, systems: Any, executor: Any, limiter: Any) -> None:
-    """Raise where something of another kind was given, before a folder is made for it."""
+    """Raise for arguments of the wrong type, before a folder is made."""
     if not isinstance(dataset, Dataset):
         raise SettingsError(
-            f"dataset={dataset!r} is no Dataset: make one, e.g. by Dataset.from_texts, from_csv or from_folder"
+            f"dataset={dataset!r} is not a Dataset: make one, e.g. with Dataset.from_texts, from_csv or from_folder"
         )
     if not isinstance(systems, Mapping):
-        raise SettingsError(f"systems={systems!r} must name what makes sessions: give {{'realtime': RealtimeSession}}")
+        raise SettingsError(f"systems={systems!r} must name session makers, e.g. {{'realtime': RealtimeSession}}")
     if executor is not None and not isinstance(executor, Executor):
         raise SettingsError(
-            f"executor={executor!r} is no concurrent.futures.Executor: give a pool, or a Dask client's get_executor()"
+            f"executor={executor!r} is not a concurrent.futures.Executor: give a pool, or Dask's client.get_executor()"
         )
     if limiter is not None and not isinstance(limiter, Limiter):
-        raise SettingsError(f"limiter={limiter!r} is no Limiter: give Limiter(max_sessions=3), or set concurrency")
+        raise SettingsError(f"limiter={limiter!r} is not a Limiter: give Limiter(max_sessions=3), or set concurrency")
 
 
 def _check_resume(resume: Any, out: str | Path | None) -> None:
     if resume not in (False, True, "failed"):
         raise SettingsError(f"resume={resume!r} is not True, False or 'failed': give the run's folder as out")
     if resume and out is None:
-        raise SettingsError(f"resume={resume!r} needs a run to go on with: give its folder as out")
+        raise SettingsError(f"resume={resume!r} needs a run to continue: give its folder as out")
 
 
 def _check(systems: Mapping[str, Factory], not_negative: dict[str, Any], **positive: Any) -> None:

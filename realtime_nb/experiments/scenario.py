@@ -1,4 +1,4 @@
-"""Conversations of several turns as rows of a dataset, and who plays the person in them."""
+"""Conversations of several turns as rows of a dataset, with scripted or simulated users."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from ..texts import read_text
 from .example import SPEAKERS, Example, Speaker, check_speaker, checked_source, clip_of, digest_of, read_table
 from .text_models import write
 
-# --- Conversations of several turns, as rows of a dataset: what the person says, when, and what should come of it -----
+# --- Conversations of several turns, as rows of a dataset: the person's turns, their times, and expected results ------
 
 
 @dataclass(frozen=True, eq=False)
 class UserTurn:
-    """Something that the person says in a `Scenario`, and what should come of it.
+    """A turn of the person in a `Scenario`, and the expected result.
 
     Parameters
     ----------
     text : str
-        The words: spoken, where there is no `source`, or a reference of what is said in it.
+        The words to say, or, with a `source`, the reference for its words.
     source : AudioClip or Path, optional
         The sound, or the file that holds it.
     speaker : str or callable, optional
-        Who says it; by default the scenario's speaker.
+        The speaker; by default the scenario's.
     at_ms : float, optional
-        When it is said: so many ms after the answer to the turn before has begun to sound, that is, into it. By
-        default when that is over.
+        When to say it: this many ms after the answer to the turn before begins to play, i.e. during that answer. By
+        default the turn follows when the answer is over.
     backchannel : bool, default False
-        Whether it only says that somebody listens ("mhm"), so that it should not stop the answer.
+        Whether it only shows that the person is listening ("mhm"), so it should not stop the answer.
     tool_call : str, optional
         The tool that should be called in answer; empty if none should be, `None` if that is not graded.
     tool_arguments : mapping, optional
-        What the call's arguments should hold.
+        The arguments that the call should have.
     keywords : sequence of str, optional
         Words or phrases that should be in the answer.
 
     Raises
     ------
     SettingsError
-        If there is nothing to say, or the time is not possible.
+        If there is nothing to say, or `at_ms` is negative.
 
     Examples
     --------
@@ -73,69 +73,69 @@ class UserTurn:
         if self.speaker is not None:
             check_speaker(self.speaker)
         if self.source is None and not self.text.strip():
-            raise SettingsError("a UserTurn needs a text to be spoken, or a source")
+            raise SettingsError("a UserTurn needs a text to speak, or a source")
         if self.at_ms is not None and not 0 <= self.at_ms < float("inf"):
             raise SettingsError(f"at_ms={self.at_ms} must not be negative: the answer begins to sound at 0")
         if self.backchannel and self.at_ms is None:
-            raise SettingsError(f"backchannel=True of {self.text!r} needs at_ms: when into the answer it is said")
+            raise SettingsError(f"backchannel=True of {self.text!r} needs at_ms: when to say it during the answer")
         if isinstance(self.keywords, str):
             raise SettingsError(f"keywords={self.keywords!r} must be a sequence of words or phrases")
         object.__setattr__(self, "keywords", tuple(self.keywords))
 
     def clip(self, speaker: Speaker) -> AudioClip:
-        """Return the sound: read, or spoken, when it is asked for; by `speaker`, where the turn names nobody."""
+        """Return the sound, read or spoken on demand; by `speaker`, unless the turn names one."""
         return clip_of(self.text, self.source, self.speaker or speaker)
 
     def digest(self, speaker: Speaker) -> str:
-        """Return a hash of what is said and when."""
+        """Return a hash of the words and their time."""
         asked = digest_of(self.text, self.source, self.speaker or speaker, self.tool_call, self.tool_arguments)
         return f"{asked}{self.at_ms}{self.backchannel}{self.keywords}"
 
 
 class Said(NamedTuple):
-    """Something said in a conversation, as a simulated user knows it."""
+    """One utterance of a conversation, as a simulated user knows it."""
 
     role: str
-    """``"user"`` for what the simulated user said itself, ``"assistant"`` for what it heard."""
+    """``"user"`` for the simulated user's own words, ``"assistant"`` for those that it heard."""
     text: str
 
 
 class Next(NamedTuple):
-    """What a simulated user says next, where that cost something."""
+    """A simulated user's next words, with their cost."""
 
     words: str | UserTurn | None
     """`None` if it has nothing more to say."""
     cost_usd: float | None = 0.0
-    """Of thinking of it; `None` if that is not known."""
+    """Cost of thinking of them; `None` if that is not known."""
 
 
 class User(Protocol):
-    """Somebody who is simulated; any function of this kind will do. One object speaks in many conversations at once."""
+    """A simulated user; any such function will do. One object may speak in many conversations at once."""
 
     def __call__(self, talk: Sequence[Said]) -> str | UserTurn | Next | None:
-        """Return what to say next in a conversation, from its beginning on; `None` ends it."""
+        """Return the next words, given the conversation so far; `None` ends it."""
         ...
 
 
 @dataclass(frozen=True)
 class RuleUser:
-    r"""A simulated user that goes by rules.
+    r"""A simulated user that follows rules.
 
     Parameters
     ----------
     rules : sequence of (str, str or None)
-        Patterns, as `re.search` takes them (case does not count), and what to say where one is found in what was last
-        heard; ``\1`` stands for a group of it, and `None` ends the conversation. The first that fits counts, of those
-        whose words have not been said yet.
+        Patterns for `re.search` (case is ignored), and the words to say if one matches the last answer. ``\1`` stands
+        for a group of the match, and `None` ends the conversation. The first match counts, among the rules whose words
+        have not been said yet.
     opening : str
-        What to say first.
+        The first words.
     otherwise : str, optional
-        What to say where no rule fits; by default that ends the conversation.
+        The words to say if no rule matches; by default that ends the conversation.
 
     Raises
     ------
     SettingsError
-        If a pattern is no regular expression.
+        If a pattern is not a regular expression.
 
     Examples
     --------
@@ -156,10 +156,10 @@ class RuleUser:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise SettingsError(f"{pattern!r} is no regular expression: {error}") from None
+                raise SettingsError(f"{pattern!r} is not a regular expression: {error}") from None
 
     def __call__(self, talk: Sequence[Said]) -> str | None:
-        """Return what to say."""
+        """Return the next words."""
         if not talk:
             return self.opening
         said = {each.text for each in talk if each.role == "user"}
@@ -175,33 +175,33 @@ class RuleUser:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scenario(Example):
-    """A conversation of several turns, as a row of a `Dataset`; every run of it has a session of its own.
+    """A conversation of several turns, as a row of a `Dataset`; each time it is held in a session of its own.
 
     Parameters
     ----------
     example_id : str
         Its name.
     turns : sequence of UserTurn or str
-        What the person says, one after the other.
+        The person's turns, in order.
     user : User, optional
-        Who goes on when the script is over: a `RuleUser`, a `SimulatedUser`, or a function.
+        The user that goes on after the script: a `RuleUser`, a `SimulatedUser`, or a function.
     max_turns : int, default 8
-        After how many turns of the person's a simulated conversation ends at the latest.
+        The most turns that the person has in a simulated conversation.
     speaker, tool_call, tool_arguments, tags, fields
-        As of `Example`; the call is looked for in the whole conversation.
+        As for `Example`; the call may come anywhere in the conversation.
 
     Raises
     ------
     SettingsError
-        If nobody says anything, or the first turn should interrupt an answer.
+        If there are neither turns nor a user, or the first turn has an ``at_ms``.
 
     Notes
     -----
-    Without a turn that has an ``at_ms``, and without ``run(…, live=True)``, each turn is sent at once, and the next one
-    when the answer is there. Otherwise everything takes as long as it sounds: a `RealtimeSession` with turn detection
-    hears an open microphone, and its answers are heard out as they would be played. Other sessions do not hear while
-    they speak: there the person presses stop at ``at_ms`` (`Session.interrupt`) and then says the turn, and does not
-    say backchannels. Conditions happen to what is said, not to the silence between it.
+    If no turn has an ``at_ms``, and without ``run(…, live=True)``, each turn is sent at once, and the next one follows
+    when the answer is ready. Otherwise everything takes as long as it sounds: a `RealtimeSession` with turn detection
+    hears an open microphone, and its answers take as long as if they were played. Other sessions do not hear while
+    they speak: the person presses stop at ``at_ms`` (`Session.interrupt`), then says the turn, and does not say
+    backchannels. Conditions change the speech, not the silence between turns.
 
     Examples
     --------
@@ -224,7 +224,7 @@ class Scenario(Example):
         turns = tuple(UserTurn(each) if isinstance(each, str) else each for each in self.turns)
         for each in turns:
             if not isinstance(each, UserTurn):
-                raise SettingsError(f"{each!r} is no turn of {self.example_id!r}: give words, or a UserTurn")
+                raise SettingsError(f"{each!r} is not a turn of {self.example_id!r}: give words, or a UserTurn")
         if not turns and self.user is None:
             raise SettingsError(f"the scenario {self.example_id!r} has neither turns nor a user")
         if self.user is not None and not callable(self.user):
@@ -239,12 +239,12 @@ class Scenario(Example):
 
     @property
     def script(self) -> tuple[UserTurn, ...]:
-        """The turns that are known beforehand."""
+        """The turns that are known in advance."""
         return tuple(each for each in self.turns if isinstance(each, UserTurn))
 
     @property
     def is_paced(self) -> bool:
-        """True if something in it has its time, so that it must take as long as it sounds."""
+        """True if a turn has an ``at_ms``, so that the conversation must take as long as it sounds."""
         return any(each.at_ms is not None for each in self.script)
 
     @property
@@ -253,32 +253,32 @@ class Scenario(Example):
         return max(len(self.turns), self.max_turns if self.user is not None else 0)
 
     def clip(self) -> AudioClip:
-        """Return the sound of its script, one turn after the other; see `sounds` for that of a run."""
+        """Return the sound of its script, one turn after the other."""
         from ..media.clip import concatenate
 
         clips = [each.clip(self.speaker) for each in self.script]
         if not clips:
-            raise SettingsError(f"what is said in the scenario {self.example_id!r} is not known beforehand")
+            raise SettingsError(f"the words of the scenario {self.example_id!r} are not known in advance")
         return concatenate([each.resample(clips[0].sample_rate) for each in clips])
 
     @property
     def digest(self) -> str:
-        """A hash of what is asked, by which a run that is resumed knows the row again."""
+        """A hash of the scenario, by which a resumed run recognises the row."""
         told = [super().digest, *(each.digest(self.speaker) for each in self.script), _name_of(self.user)]
         return hashlib.sha256("|".join([*told, str(self.max_turns if self.user else 0)]).encode()).hexdigest()[:16]
 
 
 def _name_of(user: User | None) -> str:
-    """Return what tells one user from another in every process: a function's name, an object's settings."""
+    """Return text that identifies a user in every process: a function's name, or an object's settings."""
     return str(getattr(user, "__qualname__", None) or repr(user))
 
 
 def read_scenarios(
     scenarios: Mapping[str, Sequence[UserTurn | str]] | Iterable[Scenario | Sequence[UserTurn | str]], speaker: Speaker
 ) -> Iterator[Scenario]:
-    """Yield what `Dataset.from_scenarios` is given."""
+    """Yield scenarios from the arguments of `Dataset.from_scenarios`."""
     if isinstance(scenarios, str | Scenario):
-        raise SettingsError(f"scenarios={scenarios!r} is one: give a list of them")
+        raise SettingsError(f"scenarios={scenarios!r} is one scenario: give a list of them")
     named = (
         scenarios.items()
         if isinstance(scenarios, Mapping)
@@ -341,7 +341,7 @@ def _scenario(path: Path, speaker: Speaker | None, options: Mapping[str, Any], m
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         problem = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise SettingsError(f"{str(path)!r} is no simulation: {problem}") from None
+        raise SettingsError(f"{str(path)!r} is not a simulation: {problem}") from None
 
 
 # --- A text model that plays the person -------------------------------------------------------------------------------
@@ -353,7 +353,7 @@ Who you are: {persona}
 What you want: {goal}
 
 Say what this person would say next, as people speak: one or two short sentences, no lists, no markup, no stage \
-directions. Tell facts of yours when you are asked for them, and invent none. As soon as you have what you want, or it \
+directions. Give your details when you are asked for them, and invent none. As soon as you have what you want, or it \
 is clear that you will not get it, answer with the single word {stop}."""
 _BEGIN = "(The line is open, and nobody has spoken yet. You begin.)"
 
@@ -365,33 +365,33 @@ class SimulatedUser:
     Parameters
     ----------
     goal : str
-        What the person wants, in words.
+        The person's goal, in words.
     persona : str, default "an ordinary customer"
-        Who it is, and the facts that it knows.
+        The person, and the facts that they know.
     instructions : str, optional
-        What to tell the model in place of all that, of `persona`, `goal` and `stop`.
+        Instructions for the model that replace `persona`, `goal` and `stop`.
     opening : str, optional
-        What it says first, so that all conversations begin alike; by default the model thinks of it.
+        The first words, so that all conversations begin alike; by default the model chooses them.
     model : str, optional
         By default the text model of the backend's chain.
     backend : Backend or str, optional
-        Any server that speaks Chat Completions, as for `Judge`. The local voice, which is found where there is no key,
-        repeats what it hears: a `RuleUser` does better there.
+        Any server that speaks Chat Completions, as for `Judge`. Without a key it is the local voice, which only repeats
+        what it hears: use a `RuleUser` there.
     stop : str, default "END_CALL"
         The word with which it ends the conversation (as in the OpenAI cookbook's run harness).
     timeout_s : float, default 60.0
-        How long it may think.
+        How long it may think, in seconds.
 
     Raises
     ------
     SettingsError
-        If it wants nothing.
+        If `goal` or `stop` is empty.
 
     Notes
     -----
-    It gets what was heard of the answers, in words. What it costs is in ``user_cost_usd``, and counts for ``max_usd``.
-    Two runs hold two different conversations, and so do two systems in one run: compare them by whether the task came
-    out right, not turn by turn.
+    It gets the words of the answers, as far as they were heard. Its cost is in ``user_cost_usd``, and counts towards
+    ``max_usd``. Two runs hold two different conversations, and so do two systems in one run: compare whether the task
+    succeeded, not turn by turn.
 
     Examples
     --------
@@ -417,11 +417,11 @@ class SimulatedUser:
         if not self.goal.strip() or not self.stop.strip():
             raise SettingsError(f"goal={self.goal!r} and stop={self.stop!r} must not be empty")
         if isinstance(self.backend, str):
-            with suppress(MissingKey):  # It may be where the work is done.
-                Backend.find(self.backend)  # A name that nobody knows is told of at once.
+            with suppress(MissingKey):  # The worker may have the key.
+                Backend.find(self.backend)  # An unknown name fails at once.
 
     def __call__(self, talk: Sequence[Said]) -> Next:
-        """Return what to say next."""
+        """Return the next words."""
         if not talk and self.opening:
             return Next(self.opening)
         told = _INSTRUCTIONS.format(persona=self.persona, goal=self.goal, stop=self.stop)

@@ -1,4 +1,4 @@
-"""Groups of rows, what they come to, how far apart they are, and how sure that is."""
+"""Groups of rows, their means and medians, the differences between them, and 95 % intervals."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..speech.statistics import RESAMPLES, paired_difference
 from .folder import measures_of
 from .metrics import value_of
 
-# --- Rows of results by system, condition or whatever else, in the order of the run; and what is measured of them -----
+# --- Rows of results grouped by system, condition or other columns, in the order of the run; and their measures -------
 
 Row = dict[str, Any]
 
-#: What tells one answer from another.
+#: The columns that tell one answer from another.
 FACTORS = ("system", "condition", "repeat", "example_id")
 
 _LABELS = {
     "completed": "share answered",
     "wer": "word errors in what was heard",
     "cer": "character errors in what was heard",
-    "task_success": "tasks that came out right",
+    "task_success": "successful tasks",
     "tool_call_correctness": "right tool called",
     "tool_call_arg_correctness": "right arguments",
     "latency_first_audio_ms": "first audio, ms after the question",
@@ -40,14 +40,14 @@ _LABELS = {
     "yield_rate": "interruptions yielded to",
     "false_barge_in_rate": "backchannels that stopped an answer",
     "heard_fraction": "share of the audio that was heard",
-    "wasted_usd": "cost of what was not heard, US$",
+    "wasted_usd": "cost of audio not heard, US$",
     "cost_usd": "cost of an answer, US$",
     "judge_cost_usd": "cost of judging an answer, US$",
     "user_cost_usd": "cost of the simulated user, US$",
     "cost_per_minute_usd": "cost of a minute of talk, US$",
     "output_s": "length of the answer, s",
 }
-#: Measures that say how good answers are, beside grades; all are shares, but for word errors, which may exceed 1.
+#: Measures of quality other than grades; all are shares, except for word errors, which may exceed 1.
 _QUALITIES = (
     *("completed", "wer", "task_success", "tool_call_correctness", "tool_call_arg_correctness", "keywords_found"),
     *("response_rate", "yield_rate", "false_barge_in_rate"),
@@ -57,7 +57,7 @@ _UNITS = {"_ms": "ms", "_usd": "US$", "_s": "s", "_hz": "Hz", "_db": "dB", "_wpm
 
 
 def named_columns(by: str | Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """Return the columns that make groups; raise where there are none such."""
+    """Return the columns that make groups; raise if one does not exist."""
     columns = [by] if isinstance(by, str) else list(by)
     known = dict.fromkeys(name for row in rows for name in row)
     if not columns or not rows or any(name not in known for name in columns):
@@ -80,7 +80,7 @@ def grouped(rows: Sequence[Row], columns: Sequence[str], about: Mapping[str, Any
 
 
 def by_example(rows: Iterable[Row], measure: str) -> list[list[float]]:
-    """Return what was measured, example by example."""
+    """Return the values of a measure, example by example."""
     found: dict[Any, list[float]] = {}
     for row in rows:
         value = value_of(row, measure)
@@ -90,29 +90,29 @@ def by_example(rows: Iterable[Row], measure: str) -> list[list[float]]:
 
 
 def measured(rows: list[Row]) -> list[str]:
-    """Return the measures that rows have; ``completed`` first where something failed."""
+    """Return the measures that rows have; ``completed`` first if any failed."""
     failed = any(row["status"] != "completed" for row in rows)
     return [*(["completed"] if failed else []), *measures_of(rows)]
 
 
 def is_binary(rows: Iterable[Row], measure: str) -> bool:
-    """Return whether a measure is a grade, and everywhere 0 or 1."""
+    """Return whether a measure is a grade that is always 0 or 1."""
     is_grade = measure.startswith("grade_") or (measure in _QUALITIES and measure != "wer")
     return is_grade and all(value_of(row, measure) in (None, 0.0, 1.0) for row in rows)
 
 
 def is_share(measure: str) -> bool:
-    """Return whether a measure is told in percent; grades are not, unless all are right or wrong."""
+    """Return whether a measure is shown in percent; grades are not, unless all are 0 or 1."""
     return measure in _SHARES
 
 
 def graded(rows: list[Row]) -> list[str]:
-    """Return the measures that say how good answers are: grades, what is right, word errors."""
+    """Return the measures of quality: grades, correctness, word errors."""
     return [name for name in measured(rows) if name.startswith("grade_") or name in _QUALITIES]
 
 
 def label_of(measure: str) -> str:
-    """Return what a measure is, in words, with its unit."""
+    """Return a measure's label, in words, with its unit."""
     if measure in _LABELS:
         return _LABELS[measure]
     name = measure.removeprefix("grade_")
@@ -121,13 +121,13 @@ def label_of(measure: str) -> str:
     return f"{words}, {_UNITS[unit]}" if unit else words
 
 
-# --- How sure one may be of a group's mean or median, where answers to the same example are alike ---------------------
+# --- Intervals of a group's mean or median, if answers to the same example are alike ----------------------------------
 
 Statistic = Literal["mean", "median"]
 
 #: The normal distribution's 97.5th percentile.
 _Z = 1.959963984540054
-#: Resamples are made in blocks of so many numbers, to bound memory.
+#: Resamples are made in blocks of this many numbers, to bound memory.
 _BLOCK = 4_000_000
 
 
@@ -136,10 +136,10 @@ class Interval(NamedTuple):
 
     center: float
     low: float | None
-    """`None` if one example is all there is, of which nothing can be said."""
+    """`None` if there is only one example, which gives no interval."""
     high: float | None
     examples: int
-    """How many examples it rests on."""
+    """The number of examples behind it."""
 
 
 def interval_of(
@@ -171,7 +171,7 @@ def _wilson(right: float, count: int) -> tuple[float, float]:
     share, weight = right / count, _Z**2 / count
     middle = (share + weight / 2) / (1 + weight)
     reach = math.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
-    # Rounding must not leave the interval, or the share outside of it.
+    # Rounding must not put the interval beyond 0 or 1, or the share outside the interval.
     return max(0.0, min(middle - reach, share)), min(1.0, max(middle + reach, share))
 
 
@@ -196,7 +196,7 @@ def _resampled(values: Sequence[Sequence[float]], statistic: Statistic, seed: in
     return np.concatenate(found)
 
 
-# --- What groups of rows come to, and how far apart they are ----------------------------------------------------------
+# --- The means of groups of rows, and the differences between them ----------------------------------------------------
 
 
 def summarise(
@@ -249,7 +249,7 @@ def _center_of(values: list[list[float]], is_binary: bool, seed: int) -> Row:
 def difference_of(
     rows: Sequence[Row], base: Sequence[Row], measure: str, paired_by: Sequence[str], seed: int
 ) -> dict[str, float | int | None]:
-    """Return how far rows are from a baseline's, paired."""
+    """Return the paired difference between rows and a baseline's."""
     ours, theirs = ({tuple(row[name] for name in paired_by): row for row in each} for each in (rows, base))
     differences: dict[Any, list[float]] = {}
     for key in sorted(ours.keys() & theirs.keys(), key=str):
@@ -268,20 +268,20 @@ def difference_of(
     }
 
 
-# --- Results as a table that one could print: a line for each group, each figure with its interval --------------------
+# --- Results as a table for print: a line for each group, each figure with its interval -------------------------------
 
 LATENCY = "latency_first_audible_ms"
 COST = "cost_usd"
 _OF_CONVERSATIONS = ("interruption_stop_ms", "heard_fraction")
-#: Measures of time are told by their median, since a few slow answers carry their mean away.
+#: Measures of time show their median, because a few slow answers distort the mean.
 _BY_MEDIAN = ("_ms",)
 
 
 def main_measures(rows: list[Row]) -> list[str]:
-    """Return what a table shows unless told otherwise: what was graded, the first audible sample, the cost."""
+    """Return the measures that a table shows by default: grades, the first audible sample, the cost."""
     known = measured(rows)
     found = [name for name in [*graded(rows), LATENCY, *_OF_CONVERSATIONS] if name in known and name != "completed"]
-    # Where everything is free, as the local voice is, a cost tells nothing.
+    # If everything is free, as with the local voice, the cost says nothing.
     return [*found, COST] if any(row.get(COST) for row in rows) else found
 
 
@@ -289,7 +289,7 @@ def format_value(value: float | None, measure: str) -> str:
     """Write a measure's value, without the unit that its heading has."""
     if value is None or np.isnan(value):
         return "–"
-    return re.sub(r"^-(\D*0\D?0*\D?)$", r"\1", _written(value, measure))  # What is rounded to nothing has no sign.
+    return re.sub(r"^-(\D*0\D?0*\D?)$", r"\1", _written(value, measure))  # A value that is rounded to zero has no sign.
 
 
 def _written(value: float, measure: str) -> str:
@@ -303,7 +303,7 @@ def _written(value: float, measure: str) -> str:
 
 
 def format_interval(center: float | None, low: float | None, high: float | None, measure: str) -> str:
-    """Write a value and its interval, where that has a width: ``532 [393, 610]``."""
+    """Write a value, and its interval unless that has no width: ``532 [393, 610]``."""
     text = format_value(center, measure)
     if low is None or high is None or np.isnan(low) or low == high:
         return text
@@ -312,7 +312,7 @@ def format_interval(center: float | None, low: float | None, high: float | None,
 
 
 def format_difference(difference: float, low: float, high: float, measure: str) -> str:
-    """Write how far apart two are: ``+319 [236, 402]``, ``−5 [−9, −1] points`` of percent."""
+    """Write a difference and its interval: ``+319 [236, 402]``, ``−5 [−9, −1] points`` of percent."""
     text = format_interval(difference, low, high, measure)
     if measure.endswith("_usd"):
         text = text.replace("$-", "-$")
@@ -329,7 +329,7 @@ def tabulate(
     *,
     seed: int = 0,
 ) -> tuple[list[str], list[list[str]]]:
-    """Return headings and lines, all text; the groups' names come first, then how many were answered."""
+    """Return headings and lines, all text: first the groups' names, then how many were answered."""
     columns = named_columns(by, rows)
     found = list(measures) or main_measures(list(rows))
     binary = {name: is_binary(rows, name) for name in found}
@@ -350,7 +350,7 @@ def tabulate(
 def _cells(values: list[list[float]], measure: str, is_binary: bool, seed: int) -> list[str]:
     by_median = measure.endswith(_BY_MEDIAN)
     found = interval_of(values, "median" if by_median else "mean", is_binary=is_binary, seed=seed)
-    shown_as = "completed" if is_binary else measure  # Right or wrong: a share.
+    shown_as = "completed" if is_binary else measure  # A share of right answers.
     text = format_interval(found.center, found.low, found.high, shown_as) if found else "–"
     if not by_median:
         return [text]

@@ -1,4 +1,4 @@
-"""Ctrl-C in a run: what is under way is cancelled at the server, and nothing is asked again."""
+"""Ctrl-C in a run: answers under way are cancelled at the server, and nothing is asked again."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from typing import Any
 
 from ..sessions.session import Session
 
-# --- Ctrl-C reaches every process of a terminal or of a notebook's kernel; what it means is for the one that has the
-# run ---
+# --- Ctrl-C reaches every process of a terminal or of a notebook's kernel; only the process with the run handles it ---
 #
-# It stops what is under way, on every worker (`realtime_nb.experiments.stopping`), and keeps what was answered.
+# It stops the cells under way, on every worker, and keeps finished answers.
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let an interrupt wait until what is inside is done: what came back is written down, or not taken at all."""
+    """Hold back an interrupt until the block is done, so that an outcome is written down whole or not at all."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is None:
         yield
@@ -39,24 +38,24 @@ def held_back() -> Iterator[None]:
 
 
 def is_dask(executor: Executor | None) -> bool:
-    """Return whether an executor is a Dask cluster's."""
+    """Return whether an executor belongs to a Dask cluster."""
     return type(executor).__module__.partition(".")[0] == "distributed"
 
 
-# --- Stopping cells that are under way: their answers are cancelled at the server, and nothing is asked again ---------
+# --- Stop cells that are under way: their answers are cancelled at the server, and nothing is asked again -------------
 
 #: How long a session may take to tell its server.
 _STOP_WAIT_S = 5.0
 
 
 class RunningCell:
-    """A cell that a thread of this process is at."""
+    """A cell that a thread of this process is working on."""
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
-        """Set when nothing more shall be asked for it."""
+        """Set when nothing more may be asked for the cell."""
         self.session: Session | None = None
-        """Where it asks now."""
+        """The session that it asks now."""
 
 
 _AT_WORK: dict[Hashable, RunningCell] = {}
@@ -65,7 +64,7 @@ _HERE: ContextVar[RunningCell | None] = ContextVar("realtime_nb_cell", default=N
 
 @contextmanager
 def at_work(work: Any) -> Iterator[RunningCell]:
-    """Let a cell be stopped while it is being worked at."""
+    """Let a cell be stopped while a thread works on it."""
     cell = _AT_WORK[id(work)] = RunningCell()
     before = _HERE.set(cell)
     try:
@@ -76,19 +75,19 @@ def at_work(work: Any) -> Iterator[RunningCell]:
 
 
 def wait_unless_stopped(seconds: float) -> bool:
-    """Let this thread wait; return at once, and true, where the cell that it is at is stopped."""
+    """Let this thread wait; return true, at once, if its cell is stopped."""
     cell = _HERE.get() or RunningCell()
     return cell.stopped.wait(seconds)
 
 
 def stop_cells(works: Iterable[Any] | None = None) -> None:
-    """Stop what this process is at: all of it, or these pieces of work; returns when the servers are told."""
+    """Stop all cells of this process, or those of `works`; return once their servers are told."""
     keys = list(_AT_WORK) if works is None else [id(work) for work in works]
     cells = [cell for key in keys if (cell := _AT_WORK.get(key)) is not None]
     for cell in cells:
         cell.stopped.set()
     sessions = [cell.session for cell in cells if cell.session is not None]
-    # The answers first: a server may go on to make, and to bill, what nobody hears any more.
+    # Interrupt first: otherwise a server may go on to make, and bill, an answer that nobody hears.
     for step in ("interrupt", "close"):
         for pending in [getattr(session, step)() for session in sessions]:
             with suppress(Exception):
@@ -96,7 +95,7 @@ def stop_cells(works: Iterable[Any] | None = None) -> None:
 
 
 def stop_everywhere(executor: Executor | None, works: Iterable[Any]) -> None:
-    """Stop work in threads of this process, in worker processes, or on a Dask cluster; others cannot be told."""
+    """Stop work in threads of this process, in worker processes, or on a Dask cluster; others cannot be reached."""
     stop_cells(works)
     if is_dask(executor):
         executor._client.run(stop_cells, on_error="ignore")  # type: ignore[union-attr]
@@ -107,13 +106,13 @@ def stop_everywhere(executor: Executor | None, works: Iterable[Any]) -> None:
 
 
 def leave_to_parent() -> None:
-    """Take an interrupt for the end of what is under way here, where this is the main thread of a worker process.
+    """In the main thread of a worker process, let an interrupt stop the cells under way, and not the process.
 
-    Its parent ends the process; a worker that ended by itself would break the pool.
+    The parent ends the process; a worker that ends by itself would break the pool.
     """
 
     def stop(number: int, frame: Any) -> None:
-        # Not here: what is interrupted may hold a lock that this needs.
+        # In another thread: the interrupted code may hold a lock that this needs.
         threading.Thread(target=stop_cells, name="realtime_nb-stop", daemon=True).start()
 
     if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
@@ -121,6 +120,6 @@ def leave_to_parent() -> None:
 
 
 def leave_to_client(executor: Executor | None) -> None:
-    """Take interrupts the same way on the workers of a Dask cluster; their work runs beside their main thread."""
+    """Handle interrupts the same way on the workers of a Dask cluster, whose work runs beside their main thread."""
     if is_dask(executor):
         executor._client.run(leave_to_parent, on_error="ignore")  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Hold a scenario's conversation with a session, at a pace, and record what was said."""
+"""Hold a scenario's conversation with a session, at once or in real time, and record it."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from ..sessions.session import Session
 from .conditions import Pipeline, apply_conditions
 from .scenario import Next, Said, Scenario, UserTurn
 
-# --- What was said in a scenario, on both sides: turn by turn, and as two tracks --------------------------------------
+# --- Both sides of a scenario's conversation: turn by turn, and as two tracks -----------------------------------------
 
 
 @dataclass
 class TalkTurn:
-    """A turn of the person's, and what came of it."""
+    """A turn of the person, and its answers."""
 
     turn: UserTurn
     clip: AudioClip
     start_ms: float
     """Where it begins in the person's track."""
     cut: PlayedItem | None = None
-    """What sounded when it was said, where it was said into an answer."""
+    """The answer that it interrupted, if it did."""
     by_hand: bool = False
-    """True if the person pressed stop first, rather than to speak into the answer."""
+    """True if the person pressed stop first, instead of speaking during the answer."""
     left_out: str = ""
-    """Why it was not said into an answer, as it should have been. A backchannel is then not said at all."""
+    """Why it was not said during an answer as planned. A backchannel is then not said at all."""
     asked: list[Turn] = field(default_factory=list)
     """The turns that the session found in it."""
     replies: list[Reply] = field(default_factory=list)
@@ -62,11 +62,11 @@ class TalkTurn:
 
     @property
     def speech_end_ms(self) -> float:
-        """Where its last audible sample lies there."""
+        """Where its last audible sample lies in the person's track."""
         return self.end_ms - silence_at_end_ms(self.clip)
 
     def overlap_ms(self, turn: Turn) -> float:
-        """Return how much of a turn that a session found lies in this one; negative where it is so far away."""
+        """Return how much of a turn that the session found lies in this one; negative is the distance between them."""
         if turn.audio_start_ms is None:
             return -np.inf
         end_ms = self.end_ms if turn.audio_end_ms is None else turn.audio_end_ms
@@ -79,13 +79,13 @@ class Talk:
 
     exchanges: list[TalkTurn] = field(default_factory=list)
     listener: Listener | None = None
-    """Who heard the answers; `None` if nobody waited for them to sound. Its clock is that of the person's track."""
+    """Hears the answers, on the clock of the person's track; `None` if they were not heard in real time."""
     is_open: bool = False
     """True if the person spoke into an open microphone, in which the session found the turns."""
     length_ms: float = 0.0
-    """Of the person's track."""
+    """Length of the person's track."""
     user_cost_usd: float | None = 0.0
-    """What it took to think of the person's turns; `None` if that is not known."""
+    """Cost of the simulated user; `None` if that is not known."""
 
     @property
     def said(self) -> list[TalkTurn]:
@@ -94,7 +94,7 @@ class Talk:
 
     @property
     def known(self) -> list[Said]:
-        """The conversation as the person knows it: what they said, and what they heard of the answers."""
+        """The conversation as the person knows it: their own words, and the part of the answers that they heard."""
         known = []
         for each in self.said:
             known.append(Said("user", each.turn.text))
@@ -104,9 +104,9 @@ class Talk:
         return known
 
     def assign(self, conversation: Conversation) -> None:
-        """Say to which turn of the person's the turns that the session found, and its replies, belong.
+        """Assign the session's turns and replies to the turns of the person.
 
-        A turn belongs to what was said while it was heard; where the session was given whole turns, in their order.
+        A turn belongs to the one with which it overlaps most; if the session was given whole turns, order decides.
         """
         said, asked = self.said, [turn for turn in conversation if turn.role == "user"]
         for each in said:
@@ -129,7 +129,7 @@ class Talk:
 
     @property
     def output(self) -> AudioClip | None:
-        """The answers' track: as they were heard, where somebody did; one behind the other otherwise."""
+        """The answers' track: as they were heard, or, if not in real time, one after the other."""
         turns = [turn for each in self.exchanges for reply in each.replies for turn in reply.turns]
         clips = {turn.item_id: clip for turn in turns if (clip := turn.audio) is not None}
         if not clips:
@@ -144,7 +144,7 @@ class Talk:
 
 
 def _track(clips: Sequence[tuple[float, AudioClip]], length_ms: float) -> AudioClip:
-    """Lay clips down where they begin, on a track that is as long as the conversation."""
+    """Put clips at their times on a track that is as long as the conversation."""
     laid = [(_place(start_ms), clip.resample(WIRE_SAMPLE_RATE).samples) for start_ms, clip in clips]
     track = np.zeros(max([_place(length_ms), *(start + len(samples) for start, samples in laid)]), np.float32)
     for start, samples in laid:
@@ -156,18 +156,17 @@ def _place(at_ms: float) -> int:
     return round(at_ms / 1000 * WIRE_SAMPLE_RATE)
 
 
-# --- How a person talks with a session as fast as everything sounds: into an open microphone, or turn by turn by hand
-# ---
+# --- Talk with a session in real time: into an open microphone, or turn by turn by hand -------------------------------
 
-#: How often somebody without an open microphone looks at the clock.
+#: How often to check the clock without an open microphone.
 _TICK_S = 0.02
 
 
 class Pacing(Protocol):
-    """Somebody in front of a session, on the I/O thread; an asynchronous context while they are there."""
+    """A simulated person in front of a session, on the I/O thread; use it with ``async with``."""
 
     listener: Listener
-    """Who hears the answers, and whose clock counts."""
+    """Hears the answers; its clock counts."""
     hears: bool
     """True if the session hears the person while it speaks."""
 
@@ -177,19 +176,19 @@ class Pacing(Protocol):
 
     @property
     def is_speaking(self) -> bool:
-        """True if the person still speaks."""
+        """True while the person is speaking."""
         ...
 
     async def say(self, exchange: TalkTurn) -> None:
-        """Begin to say a turn, into an answer where it has a `cut`; says in it when that is."""
+        """Begin to say a turn, during an answer if it has a `cut`; set its start time."""
         ...
 
     async def step(self) -> None:
-        """Let 20 ms go by."""
+        """Let 20 ms pass."""
         ...
 
     def goes_on(self, exchange: TalkTurn) -> bool:
-        """Return whether something may still come of a turn."""
+        """Return whether a turn may still get an answer."""
         ...
 
 
@@ -213,7 +212,7 @@ class SpokenPacing:
 
     @property
     def is_speaking(self) -> bool:
-        """True if the person still speaks."""
+        """True while the person is speaking."""
         return self._microphone.is_speaking
 
     async def say(self, exchange: TalkTurn) -> None:
@@ -233,7 +232,7 @@ class SpokenPacing:
 
 
 class TurnPacing:
-    """Says whole turns to a session that does not hear while it speaks, and presses stop before one that cuts in."""
+    """Says whole turns to a session that does not hear while it speaks; presses stop before one that interrupts."""
 
     hears = False
 
@@ -257,15 +256,15 @@ class TurnPacing:
 
     @property
     def is_speaking(self) -> bool:
-        """True if the person still speaks."""
+        """True while the person is speaking."""
         return self.listener.now_ms < self._spoken_ms
 
     async def say(self, exchange: TalkTurn) -> None:
-        """Say a turn: it is sent when it is over, as a button that is held down does."""
+        """Say a turn: it is sent when it is over, as with a button that is held."""
         if exchange.cut is not None:
             await self._session.interrupt()
             if self._asking is not None:
-                with contextlib.suppress(RealtimeError):  # What was stopped before it was whole says so.
+                with contextlib.suppress(RealtimeError):  # A stopped answer raises that it is not whole.
                     await self._asking
                 self._asking = None
         exchange.start_ms = self.listener.now_ms
@@ -275,7 +274,7 @@ class TurnPacing:
         self._asking = self._session.ask(exchange.clip)
 
     async def step(self) -> None:
-        """Wait for 20 ms; raise what the question has come to, where it failed."""
+        """Wait for 20 ms; raise the question's error if it has failed."""
         await asyncio.sleep(_TICK_S)
         self.listener.advance((asyncio.get_running_loop().time() - self._began_s) * 1000)
         if self._asking is not None and self._asking.done():
@@ -286,23 +285,23 @@ class TurnPacing:
         return self._asking is not None and not self._asking.done()
 
 
-# --- Who has a scenario's conversation with a session: as fast as answers come, or as fast as everything sounds -------
+# --- Hold a scenario's conversation: as fast as answers come, or in real time -----------------------------------------
 
 
 class Talker:
-    """Has a scenario's conversation."""
+    """Holds a scenario's conversation."""
 
     def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int):
         self.talk = Talk()
         self._scenario, self._pipeline, self._seed = scenario, pipeline, seed
 
     def clip(self, turn: UserTurn, place: int) -> AudioClip:
-        """Return the sound of a turn, and what the conditions make of it."""
+        """Return the sound of a turn, with the conditions applied."""
         seed = self._seed if place == 0 else int(np.random.SeedSequence([self._seed, place]).generate_state(1)[0])
         return apply_conditions(self._pipeline, turn.clip(self._scenario.speaker), seed)
 
     def ask(self, session: Session, timeout_s: float) -> None:
-        """Say each turn at once, and the next one when the answer is there; for a worker's own thread."""
+        """Send each turn at once, and the next one when the answer is ready; call it in a worker's own thread."""
         talk = self.talk
         while (said := self._think()) is not None:
             turn, clip = said
@@ -316,18 +315,18 @@ class Talker:
                 return
 
     def talk_with(self, session: Session, timeout_s: float) -> None:
-        """Have the conversation at the pace at which it sounds; for a worker's own thread."""
+        """Hold the conversation in real time; call it in a worker's own thread."""
         hears = isinstance(session, RealtimeSession) and session.turn_detection is not None
         pending = submit(self._paced(session, SpokenPacing(session) if hears else TurnPacing(session), timeout_s))
         try:
             pending.result()
         finally:
-            pending.cancel()  # Of a microphone that is still open; does nothing if all is done.
+            pending.cancel()  # Stops a microphone that is still open; does nothing if everything is done.
 
     # --- what is said ---
 
     def _think(self) -> tuple[UserTurn, AudioClip] | None:
-        """Return what the person says next, and how that sounds; `None` if they have nothing more to say."""
+        """Return the person's next turn and its sound; `None` if they have nothing more to say."""
         turn = self._next_turn()
         return None if turn is None else (turn, self.clip(turn, len(self.talk.exchanges)))
 
@@ -348,14 +347,14 @@ class Talker:
         if words is None or isinstance(words, UserTurn):
             return words
         if not isinstance(words, str):
-            raise TypeError(f"a simulated user says words, a UserTurn or None, not {type(words).__name__}")
+            raise TypeError(f"a simulated user must return words, a UserTurn or None, not {type(words).__name__}")
         return UserTurn(words) if words.strip() else None
 
     def _spend(self, cost_usd: float | None) -> None:
         self.talk.user_cost_usd = sum_known((self.talk.user_cost_usd, cost_usd))
 
     def _scripted(self) -> UserTurn | None:
-        """Return the next turn, where the script has one."""
+        """Return the next turn of the script, if there is one."""
         place, script = len(self.talk.exchanges), self._scenario.script
         return script[place] if place < len(script) else None
 
@@ -393,7 +392,7 @@ class Talker:
             await self._until(pace, lambda: not pace.is_speaking, timeout_s)
 
     async def _moment(self, pace: Pacing, at_ms: float, timeout_s: float) -> tuple[PlayedItem | None, str]:
-        """Wait until an answer has sounded for so long; return what sounds then, or why nothing does."""
+        """Wait until an answer has played for `at_ms`; return the part that is playing, or why there is none."""
         listener = pace.listener
         asked = next(each for each in reversed(self.talk.said) if not each.turn.backchannel)
 
@@ -410,20 +409,20 @@ class Talker:
         await self._until(pace, is_due, timeout_s)
         if listener.sounding is not None and began_ms() is not None:
             return listener.sounding, ""
-        return None, "there was no answer that sounded" if began_ms() is None else "the answer was over before"
+        return None, "no answer was heard" if began_ms() is None else "the answer was over before"
 
     def _over(self, pace: Pacing, exchange: TalkTurn) -> Callable[[], bool]:
-        """Return what says whether a turn is answered and the answer heard out, or nobody has noticed the turn."""
+        """Return a function that says whether a turn's answer has been heard out, or the turn went unnoticed."""
         return lambda: not pace.goes_on(exchange) and not pace.listener.is_playing
 
     async def _thought(self, pace: Pacing, timeout_s: float) -> tuple[UserTurn, AudioClip] | None:
-        """Think in another thread, while time goes on."""
+        """Think in another thread, while time passes."""
         thinking = asyncio.create_task(asyncio.to_thread(self._think))
         await self._until(pace, thinking.done, timeout_s)
         return await thinking
 
     async def _until(self, pace: Pacing, is_so: Callable[[], Any], timeout_s: float) -> None:
-        """Let time go by until something is so; what counts as waiting is silence on both sides."""
+        """Let time pass until `is_so()` is true; only silence on both sides counts towards the time-out."""
         clock = asyncio.get_running_loop()
         began_s = clock.time()
         while not is_so():

@@ -1,4 +1,4 @@
-"""A text model behind any endpoint that speaks Chat Completions: it judges answers, and plays people."""
+"""A text model behind any endpoint that speaks Chat Completions, for judges and simulated users."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ..sessions.api import Api, ServerAnswer, told_by_sdk
 from ..sessions.backend import Backend
 from .retrying import may_pass, pause
 
-#: How often a request is sent again that time may heal.
+#: How often a request is sent again after a passing error.
 _MAX_RETRIES = 4
 
 
 class WrittenText(NamedTuple):
-    """What a text model has written."""
+    """A text by a model, and its cost."""
 
     text: str
     cost_usd: float | None
-    """The most that it can have cost; `None` if the price, or what it took, is not known."""
+    """The most that it can have cost; `None` if the price or the usage is not known."""
 
 
 def write(
@@ -36,12 +36,12 @@ def write(
     timeout_s: float,
     schema: Mapping[str, Any] | None = None,
 ) -> WrittenText:
-    """Ask a text model, and wait for what it writes; for a worker's own thread.
+    """Ask a text model, and wait for its text; call it in a worker's own thread.
 
-    `backend`: as `Backend.find` takes it, here and now: so the key is that of this process.
-    `schema`: a JSON schema that the text should keep to. An endpoint that has no such thing is asked without it.
+    `backend`: as for `Backend.find`, in this process, whose key is used.
+    `schema`: a JSON schema for the text. An endpoint that does not support schemas is asked without it.
 
-    Raises `ServerError` if the server refuses, or writes nothing; its `cost_usd` says what was billed all the same;
+    Raises `ServerError` if the server refuses or writes nothing, with a `cost_usd` that may have been billed anyway;
     `ConnectionLost` if it cannot be reached.
     """
     found, attempts = Backend.find(backend), 0
@@ -50,13 +50,13 @@ def write(
         try:
             return submit(_write(messages, model, found, timeout_s, schema)).result()
         except RealtimeError as error:
-            # What was billed is not asked again.
+            # A request that was billed is not sent again.
             if attempts > _MAX_RETRIES or error.cost_usd != 0.0 or not may_pass(error) or pause(attempts, error):
                 raise
 
 
 def is_local(backend: Backend | str | None) -> bool:
-    """Return whether it is the local voice that writes, which answers by rules."""
+    """Return whether the backend is the local voice, which answers by rules."""
     return Backend.find(backend).name == "local"
 
 
@@ -71,7 +71,7 @@ async def _write(
     named = model or backend.chain[1]
     reader = CompletionReader("", "")
     try:
-        client = (await api.client()).with_options(max_retries=0, timeout=timeout_s)  # It waits in silence.
+        client = (await api.client()).with_options(max_retries=0, timeout=timeout_s)  # The SDK would wait silently.
         create: Any = client.chat.completions.with_streaming_response.create
         form = {"name": "answer", "strict": True, "schema": schema}
         options: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schema": form}} if schema else {}
@@ -89,7 +89,7 @@ async def _write(
                 raise ServerError(f"{answer.where} wrote nothing: finish_reason={reader.finish_reason!r}")
     except ServerError as error:
         if reader.usage or reader.finish_reason:
-            error.cost_usd = _cost_usd(reader.usage, named)  # What is no answer is billed all the same.
+            error.cost_usd = _cost_usd(reader.usage, named)  # A failed answer is billed, too.
         raise
     finally:
         await api.close()

@@ -1,4 +1,4 @@
-"""Compare settings of turn detection on a sound: the local server's detector, offline."""
+"""Compare turn detection settings on recorded sound, with the local server's detector, offline."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from ..local.recognition.turn_model import TurnModel
 
 
-# --- What semantic_vad goes by: the local server's recogniser and network of turns, started when first needed ---------
+# --- The local server's recogniser and network of turns, for semantic_vad, started on first use -----------------------
 
 
 class Recognised:
-    """Recognises what was said so far, and judges whether it is over, once for each sound.
+    """Recognises the words so far, and judges whether the turn is over, once for each sound.
 
     `session`: the API's session object, whose instructions and tools make some words likelier than others.
     """
@@ -88,28 +88,28 @@ class Recognised:
         return await self._recognizer.recognize(pcm16k, self._expected)
 
 
-# --- What turn detection listens to again: a source's clips by name, and what is known of the turns in them -----------
+# --- The sounds to listen to again: a source's clips by name, and the known turns in them -----------------------------
 
-#: What `realtime_nb.compare_turn_detection` takes.
+#: The sources for `realtime_nb.compare_turn_detection`.
 Source = AudioClip | Recording | Dataset | Results | Mapping[str, AudioClip] | Sequence[AudioClip]
 
 _SAME_LENGTH_S = 0.01
 
 
 class GivenSound(NamedTuple):
-    """A clip."""
+    """A clip to listen to."""
 
     clip: AudioClip
     is_one_turn: bool = False
     clean: AudioClip | None = None
-    """The same before noise came to it, where that is another."""
+    """The clip without noise, if there is one."""
 
 
 def sounds_of(source: Source) -> dict[str, GivenSound]:
-    """Return what is listened to, by name.
+    """Return a source's clips, by name.
 
-    Raises `AudioError` if a recording has no sound of the person's; `SettingsError` if a run has no input audio, or a
-    scenario's words are not known beforehand; `TypeError` if the source is something else.
+    Raises `AudioError` if a recording has no sound from the person; `SettingsError` if a run has no input audio, or a
+    scenario's words are not known in advance; `TypeError` for any other source.
     """
     if isinstance(source, AudioClip):
         return {"clip": GivenSound(source)}
@@ -127,12 +127,12 @@ def sounds_of(source: Source) -> dict[str, GivenSound]:
     elif isinstance(source, list | tuple):
         clips = {f"clip {number}": clip for number, clip in enumerate(source, 1)}
     if not clips or not all(isinstance(clip, AudioClip) for clip in clips.values()):
-        raise TypeError(f"source={source!r} is no AudioClip, Recording, Dataset or Results, and no clips")
+        raise TypeError(f"source={source!r} is not an AudioClip, Recording, Dataset or Results, nor clips")
     return {name: GivenSound(clip) for name, clip in clips.items()}
 
 
 def _turns_of(example: Example) -> list[tuple[str, AudioClip]]:
-    """Return an example's clip; of a scenario, that of each turn of its script."""
+    """Return an example's clip, or that of each turn of a scenario's script."""
     if not isinstance(example, Scenario):
         return [(example.example_id, example.clip())]
     clips = (turn.clip(example.speaker) for turn in example.script)
@@ -140,7 +140,7 @@ def _turns_of(example: Example) -> list[tuple[str, AudioClip]]:
 
 
 def _inputs(results: Results) -> dict[str, GivenSound]:
-    """Return what was sent: the same for all systems and repeats, and of scenarios, which differ, the first one."""
+    """Return the clips that were sent, which all systems and repeats share; for scenarios, which differ, the first."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for row in results.rows:
         if row.get("input_audio_path"):
@@ -154,15 +154,14 @@ def _inputs(results: Results) -> dict[str, GivenSound]:
         is_one_turn = rows[example_id, condition].get("turns") is None
         clean = clips.get((example_id, "clean")) if is_one_turn and condition != "clean" else None
         if clean is not None and abs(clean.duration_s - clip.duration_s) > _SAME_LENGTH_S:
-            clean = None  # Its words are elsewhere.
+            clean = None  # Its words lie elsewhere.
         found[f"{example_id} · {condition}" if several else example_id] = GivenSound(clip, is_one_turn, clean)
     return found
 
 
-# --- What other turn detection would have made of a sound: the local server's detector, offline, under any settings
-# ---
+# --- Run the local server's detector on a sound, offline, with any settings -------------------------------------------
 
-#: Where turns are, in seconds: start and end of each, pauses inside included.
+#: The turns, in seconds: start and end of each, with pauses inside.
 Labels = Sequence[tuple[float, float]]
 
 _SILENCES = tuple({"silence_duration_ms": silence_ms} for silence_ms in (200, 300, 500, 700, 1000))
@@ -179,35 +178,34 @@ def compare_turn_detection(
     baseline: str | None = None,
     pause_ms: float = 1000.0,
 ) -> TurnDetectionComparison:
-    """Compare where settings of turn detection cut a sound: the time they win, and the speech they clip.
+    """Compare how turn detection settings divide a sound into turns: the time they save, and the speech they clip.
 
-    Nothing is sent anywhere: the local server's turn detection listens to the sound again, many times faster than real
-    time.
+    Nothing is sent anywhere: the local server's turn detection hears the sound again, many times faster than real time.
 
     Parameters
     ----------
     source : AudioClip, Recording, Dataset, Results, or several clips
         The sound: a clip; the person's side of a recording, such as ``session.save(path)`` returns; each clip of a
-        dataset; what was sent in each cell of a run, conditions included; or clips in a sequence or by name.
+        dataset; the input of each cell of a run, with its conditions; or clips in a sequence or by name.
     turn_detection : mapping or sequence
         Settings as for a session, with or without names: ``"server_vad"``, ``"semantic_vad"``, or mappings of
         the API's fields, such as ``{"silence_duration_ms": 300, "threshold": 0.6, "prefix_padding_ms": 200}`` or
         ``{"type": "semantic_vad", "eagerness": "high"}``. By default, silences of 200 to 1000 ms.
     turns : sequence of (float, float), mapping, or "recorded", optional
-        Where the turns really are, in seconds: start and end of each, pauses inside included; by the clip's name if
-        there are several. ``"recorded"`` takes a recording's turns as they were cut then. By default they are found:
+        The true turns, in seconds: start and end of each, with pauses inside; by the clip's name if there are several.
+        ``"recorded"`` takes the turns that the server found at the time of a recording. By default they are estimated:
         see Notes.
     baseline : str, optional
-        The setting against which time is won or lost; by default that of the recording, else the API's default where
-        it is among them, else the first.
+        The setting to compare the others with; by default that of the recording, else the API's default if it is among
+        them, else the first.
     pause_ms : float, default 1000.0
-        Longest pause within a turn, if turns are found: after a longer one a new turn begins.
+        The longest pause within a turn, if turns are estimated; after a longer one a new turn begins.
 
     Returns
     -------
     comparison : TurnDetectionComparison
         ``.frame`` has a row for each setting and turn, ``.summary()`` one for each setting; a notebook shows the
-        waveform with each setting's turns, and what is won against what is clipped.
+        waveform with each setting's turns, and the time saved against the speech clipped.
 
     Raises
     ------
@@ -220,23 +218,22 @@ def compare_turn_detection(
 
     Notes
     -----
-    OpenAI's own detector is a different one: it may cut elsewhere, and ``threshold`` need not mean the same in both.
-    The effect of a pause on a turn is plain arithmetic, and the same for both.
+    OpenAI's own detector is a different one: it may find other turns, and ``threshold`` need not mean the same in both.
+    The effect of a pause on a turn is plain arithmetic, and the same in both.
 
-    Speech is what the Silero network (version 5) takes for it at 0.5, with its edges moved to those of loudness
-    (`realtime_nb.media.activity`) where they are near. In clean sound these lie within 30 ms of the truth (measured),
-    in white noise 10 dB below the voice within 110 ms before and 200 ms after. Turns are stretches of speech that
-    pauses up to `pause_ms` hold together; in a dataset, and in results, each clip is one turn, but for scenarios. Under
-    conditions of a run that leave a clip as long as it was, speech is where it is in its ``"clean"`` version, if the
-    run has one. Where the sound is noisy, or much depends on it, give labels. ``semantic_vad`` goes by the words so
-    far, which the local recogniser writes down, and by how they sound to the network smart-turn 3.2, where that is
-    installed; here both take no time. How long it waits, and what ``eagerness`` does to that: see
-    `realtime_nb.local.recognition.end_of_turn`.
+    Speech is found by the Silero network (version 5) at 0.5, with its edges moved to those of loudness
+    (`realtime_nb.media.activity`) if these are near. In clean sound the edges lie within 30 ms of the truth (measured),
+    in white noise 10 dB below the voice within 110 ms before and 200 ms after. A turn is speech with pauses up to
+    `pause_ms`; in a dataset, and in results, each clip is one turn, except for scenarios. If a run's condition keeps
+    the length of a clip, its speech is taken from the ``"clean"`` version, if the run has one. If the sound is noisy,
+    or much depends on the result, give labels. ``semantic_vad`` decides by the words so far, from the local recogniser,
+    and by their sound, with the network smart-turn 3.2 if it is installed; here both take no time. For its waits, and
+    the effect of ``eagerness``, see `realtime_nb.local.recognition.end_of_turn`.
 
-    A recording's ``"recorded"`` turns are those that its own server cut: their times contain the network's, and it is
-    from ``"recorded settings"``, the same settings in the detector here, that others are told apart.
+    A recording's ``"recorded"`` turns are those that its own server found: their times include the network's. The
+    other settings are compared with ``"recorded settings"``, the same settings in the detector here.
 
-    Silence is taken to follow the sound. Nobody answers in it: a person who was cut off in reality may have spoken
+    Silence is assumed to follow the sound. Nobody answers in it: a person who was really cut off may have spoken
     differently from then on.
 
     Examples
@@ -289,7 +286,7 @@ def _speech(clip: AudioClip, heard: HeardSound) -> list[Span]:
 
 
 def _found(heard: HeardSound, given: Mapping[str, Any], recognised: Recognised) -> list[FoundTurn]:
-    if given["type"] == "server_vad":  # It goes by no words, which would be most of the work.
+    if given["type"] == "server_vad":  # It needs no words, which would be most of the work.
         return heard.turns(given)
     return heard.turns(given, hear=recognised.hear, judge=recognised.judge)
 
@@ -300,7 +297,7 @@ def _baseline(settings: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _named(turn_detection: Mapping[str, Any] | Sequence[Any]) -> dict[str, Mapping[str, Any]]:
-    """Return settings as the API has them, by name."""
+    """Return settings in the API's shape, by name."""
     if isinstance(turn_detection, str) or not turn_detection:
         raise SettingsError(
             f"turn_detection={turn_detection!r} must hold settings, e.g. [{{'silence_duration_ms': 300}}]"
@@ -342,7 +339,7 @@ def _recorded_turns(recording: Recording) -> list[FoundTurn]:
         start_ms = start_s * 1000
         end_ms = start_ms + turn.audio_end_ms - turn.audio_start_ms
         timed = turn.ended_at_ms is not None and turn.began_at_ms is not None
-        # Sound that was sent faster than it sounds is over before it ends.
+        # Sound that was sent faster than real time is over before its end on the track.
         after_ms = turn.ended_at_ms - turn.began_at_ms if timed else 0.0  # type: ignore[operator]
         found.append(FoundTurn(start_ms, end_ms, math.nan, max(end_ms, start_ms + after_ms)))
     return found
@@ -365,12 +362,12 @@ def _labels(
     clips: Mapping[str, GivenSound],
     recorded: Sequence[FoundTurn],
 ) -> dict[str, list[Span]]:
-    """Return where turns are said to be, in ms, by the clip's name."""
+    """Return the labelled turns, in ms, by the clip's name."""
     if turns is None:
         return {}
     if turns == "recorded":
         if not recorded:
-            raise SettingsError("turns='recorded' takes a recording whose turns a server has cut")
+            raise SettingsError("turns='recorded' needs a recording in which a server found turns")
         return {name: [(turn.start_ms, turn.end_ms) for turn in recorded] for name in clips}
     named = turns if isinstance(turns, Mapping) else {next(iter(clips)): turns}
     if not isinstance(turns, Mapping) and len(clips) > 1:
@@ -378,7 +375,7 @@ def _labels(
     found = {}
     for name, spans in named.items():
         if name not in clips:
-            raise SettingsError(f"turns[{name!r}] is of no clip; there are {', '.join(clips)}")
+            raise SettingsError(f"turns[{name!r}] names no clip; there are {', '.join(clips)}")
         found[name] = [(float(start_s) * 1000, float(end_s) * 1000) for start_s, end_s in spans]
         times = [time for span in found[name] for time in span]
         if times != sorted(times) or any(start == end for start, end in found[name]):
@@ -387,7 +384,7 @@ def _labels(
 
 
 def _spoken(speech: Sequence[Span], labels: Sequence[Span] | None, pause_ms: float) -> list[SpokenTurn]:
-    """Return the turns: as labelled, with the pauses that were found in them; or as pauses part them."""
+    """Return the turns: as labelled, with the pauses found in them, or as divided by pauses."""
     if labels is None:
         return spoken_turns(speech, pause_ms=pause_ms)
     turns = []
@@ -402,14 +399,14 @@ def _spoken(speech: Sequence[Span], labels: Sequence[Span] | None, pause_ms: flo
 
 def _reference(turns: Any, given: Iterable[GivenSound], pause_ms: float) -> str:
     if turns == "recorded":
-        return "the turns as they were recorded"
+        return "the recorded turns"
     if turns is not None:
-        return "the turns as they were given"
+        return "the given turns"
     given = list(given)
     kinds = {each.is_one_turn for each in given}
     found = ["each clip is one turn"] if True in kinds else []
     if False in kinds:
         found.append(f"speech with pauses up to {pause_ms:,.0f} ms is one turn")
     if any(each.clean is not None for each in given):
-        found.append("speech is where it is in the clean clip")
+        found.append("speech is taken from the clean clip")
     return "; ".join(found)

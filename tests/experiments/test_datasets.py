@@ -143,14 +143,14 @@ def test_an_example_is_known_again_by_what_it_asks(tmp_path):
     [
         (lambda: Dataset([]), "holds no examples"),
         (lambda: Dataset([Example(example_id="a"), Example(example_id="a")]), "'a' more than once"),
-        (lambda: Dataset.from_texts(["Hi", " "]), "text_002: ' ' is no text"),
+        (lambda: Dataset.from_texts(["Hi", " "]), "text_002: ' ' is not a text"),
         (lambda: Dataset.from_folder("/nowhere"), "'/nowhere' is not a folder"),
         (lambda: Dataset.from_texts("Hi"), "texts='Hi' is one text: give a list"),
         (lambda: Dataset.from_texts(["Hi"], speaker="bob"), "speaker='bob' is not known: choose one of alloy"),
         (lambda: Dataset.from_texts(["Hi"], speaker=3), "speaker=3 cannot speak"),
-        (lambda: Example(example_id="a", source=np.zeros(100)), r"source=ndarray is no sound: .* AudioClip\(samples"),
-        (lambda: Dataset.from_scenarios("Hi"), "scenarios='Hi' is one: give a list"),
-        (lambda: Dataset.from_scenarios(Scenario(example_id="a", turns=["Hi"])), "is one: give a list"),
+        (lambda: Example(example_id="a", source=np.zeros(100)), r"source=ndarray is not sound: .* AudioClip\(samples"),
+        (lambda: Dataset.from_scenarios("Hi"), "scenarios='Hi' is one scenario: give a list"),
+        (lambda: Dataset.from_scenarios(Scenario(example_id="a", turns=["Hi"])), "is one scenario: give a list"),
     ],
 )
 def test_what_is_no_dataset_says_so(make, message):

@@ -73,7 +73,7 @@ def test_a_row_that_was_cut_off_is_not_there_and_does_not_spoil_the_next(tmp_pat
 
 def test_a_run_is_not_written_over_or_mixed_with_another(tmp_path):
     opened(tmp_path).close()
-    with pytest.raises(SettingsError, match="holds a run: go on with it by resume=True"):
+    with pytest.raises(SettingsError, match="holds a run: resume it with resume=True"):
         opened(tmp_path)
     with pytest.raises(SettingsError, match="seed=1 is not that of the run"):
         opened(tmp_path, resume=True, seed=1)
@@ -131,7 +131,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
         opened(tmp_path, resume=True)
     with pytest.raises(SettingsError, match="cannot be written to"):
         opened(tmp_path / "thesis.tex")
-    with pytest.raises(SettingsError, match="holds no run"):
+    with pytest.raises(SettingsError, match="does not hold a run"):
         read_run(tmp_path)
     assert read_stopped(tmp_path) == ""
 
@@ -245,7 +245,7 @@ def test_what_was_lost_is_named_and_what_was_damaged_is_kept(tmp_path):
     lines = (tmp_path / "rows.jsonl").read_bytes().split(b"\n")
     lines[2] = lines[2].replace(b"0.125", b"0.625")
     (tmp_path / "rows.jsonl").write_bytes(b"\n".join(lines))
-    told = "rows.jsonl, line 3 (e2__one__clean__1) is not as it was written: left out, with what it cost; "
+    told = "rows.jsonl, line 3 (e2__one__clean__1) is damaged: left out, with what it cost; "
     assert Results.load(tmp_path).remarks == [told + "resume=True asks again"]
     opened(tmp_path, resume=True, **about).finish("")
     assert Results.load(tmp_path).remarks == [told + "asked again"]
@@ -359,7 +359,7 @@ def test_a_folder_that_is_gone_keeps_answers_in_memory_and_says_so(tmp_path):
     folder.add(outcome("a"))
     path.rename(tmp_path / "elsewhere")
     folder.add(outcome("b"))
-    assert "removed or replaced under way" in folder.failure
+    assert "removed or replaced during the run" in folder.failure
     assert [each.row["cell_id"] for each in folder.unwritten] == ["b"]
     folder.finish("")
     results = Results(path, kept=folder)

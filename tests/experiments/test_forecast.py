@@ -38,7 +38,7 @@ def test_what_cannot_be_told_is_named(monkeypatch):
     }
     found = forecast(Dataset.from_texts(["Hi"]), systems)
     assert found.usd == {"local": 0.0, "chain": None, "no key": None} and found.total_usd is None
-    assert "what is not known beforehand: chain, no key" in str(found)
+    assert "plus a cost that is not known in advance: chain, no key" in str(found)
 
 
 def test_a_chain_costs_what_its_three_models_do():

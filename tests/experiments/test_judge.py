@@ -133,7 +133,7 @@ def test_a_judge_that_talks_nonsense_is_a_failure_in_the_stage_grade(tmp_path):
     [row] = results.failed
     assert (row["failure_stage"], row["error_type"], row["attempts"]) == ("grade", "GradingError", 1)
     assert row["assistant_text"] and "gave no verdict" in row["error_message"]
-    assert row["error_message"].endswith("give another backend: the local voice is no language model")
+    assert row["error_message"].endswith("give another backend: the local voice is not a language model")
 
 
 def test_what_cannot_judge_says_so_where_it_is_made(monkeypatch):

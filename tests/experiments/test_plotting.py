@@ -116,7 +116,7 @@ def test_a_run_of_failures_alone_says_so_in_place_of_a_picture(tmp_path):
     rows = [{name: row[name] for name in kept} | {"status": "failed", "error_message": "x"} for row in graded_rows()]
     plot = write_results(tmp_path, rows).plot
     for draw in (plot.latency, plot.cost):
-        with pytest.raises(SettingsError, match=r"as all .* answers failed: check results\.failed"):
+        with pytest.raises(SettingsError, match=r"because all .* answers failed: check results\.failed"):
             draw()
     assert plot.grades().measures == ["completed"]
 

@@ -76,7 +76,7 @@ def test_labels_count_more_than_what_is_found(hesitating):
     found = compare_turn_detection(hesitating, silences(500, 900), turns=labels)
     assert found.frame["outcome"].tolist() == ["whole", "whole", "merged", "merged"]
     assert found.frame["speech_start_ms"].tolist()[:2] == pytest.approx([1000 * labels[0][0], 1000 * labels[1][0]])
-    assert found.reference == "the turns as they were given"
+    assert found.reference == "the given turns"
 
 
 def test_a_longer_pause_begins_another_turn(hesitating):
@@ -120,7 +120,7 @@ def test_a_run_is_heard_as_it_was_sent_and_speech_is_where_it_is_without_the_noi
     clean, babble = found.sounds
     assert (clean.name, babble.name.startswith("one · babble")) == ("one · clean", True)
     assert clean.spoken == babble.spoken
-    assert found.reference == "each clip is one turn; speech is where it is in the clean clip"
+    assert found.reference == "each clip is one turn; speech is taken from the clean clip"
 
 
 def test_of_a_scenario_each_turn_is_a_clip():
@@ -159,15 +159,15 @@ def test_what_cannot_be_compared_is_refused(hesitating):
         refuse([None])
     with pytest.raises(SettingsError, match="must hold settings"):
         refuse("server_vad")
-    with pytest.raises(SettingsError, match="takes a recording"):
+    with pytest.raises(SettingsError, match="needs a recording"):
         refuse(turns="recorded")
     with pytest.raises(SettingsError, match="must be pairs of start and end in seconds"):
         refuse(turns=[(2.0, 1.0)])
-    with pytest.raises(SettingsError, match=r"turns\['b'\] is of no clip"):
+    with pytest.raises(SettingsError, match=r"turns\['b'\] names no clip"):
         compare_turn_detection({"a": hesitating}, turns={"b": []})
     with pytest.raises(SettingsError, match="by the names of the clips"):
         compare_turn_detection([hesitating, hesitating], turns=[(0.0, 1.0)])
-    with pytest.raises(TypeError, match="is no AudioClip"):
+    with pytest.raises(TypeError, match="is not an AudioClip"):
         compare_turn_detection("hello.wav")
     with pytest.raises(AudioError, match="nobody speaks"):
         compare_turn_detection(silence(1.0))

@@ -137,7 +137,7 @@ def test_differences_are_paired_and_signed(tmp_path):
     found = write_results(tmp_path, graded_rows(), systems=("quick", "slow"), conditions=("clean", "telephone"))
     words = page_of(found).words
     assert "+400" in words and "+$0.0020" in words and "difference to quick" in words
-    assert "intervals do not hold 0; if nothing differed" in words
+    assert "intervals exclude 0; if nothing differed" in words
 
 
 @pytest.mark.parametrize(

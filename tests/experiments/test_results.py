@@ -98,5 +98,5 @@ def test_a_run_says_what_it_came_to(tmp_path):
         found.summary(by="colour")
     with pytest.raises(SettingsError, match="baseline='three'"):
         found.summary(baseline="three")
-    with pytest.raises(SettingsError, match="holds no run"):
+    with pytest.raises(SettingsError, match="does not hold a run"):
         Results.load(tmp_path)

@@ -39,7 +39,7 @@ def test_a_row_for_each_system_and_condition_and_a_picture(tmp_path):
         in text
     )
     assert "first audible sample, ms after the question, median 508 [507, 509], 95th percentile 509" in text
-    assert "cost in all $0.00300" in text and "Marker: median" in html
+    assert "total cost $0.00300" in text and "Marker: median" in html
     assert text.index("slow,") < text.index("quick")  # as they were given
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert "<b>quick" not in html and "<img onerror" not in html and "&lt;img onerror" in html
@@ -52,7 +52,7 @@ def test_scenarios_show_what_came_of_interruptions_where_there_were_some(tmp_pat
         row |= {"task_success": 1, "yield_rate": 0.5, "interruption_stop_ms": 310.4, "heard_fraction": 0.25}
     found.rows[1] |= {"task_success": 0, "interruption_stop_ms": 290.0}
     text = found._repr_mimebundle_()["text/plain"]
-    assert "tasks that came out right 50% [9, 91]" in text and "interruptions yielded to 50%" in text
+    assert "successful tasks 50% [9, 91]" in text and "interruptions yielded to 50%" in text
     assert "silent after an interruption, ms, median 300 [290, 310]" in text
     assert "share of the audio that was heard 25%" in text and "backchannels" not in text
 
@@ -60,7 +60,7 @@ def test_scenarios_show_what_came_of_interruptions_where_there_were_some(tmp_pat
 def test_what_failed_and_what_is_missing_is_told(tmp_path):
     html = results(tmp_path)._repr_mimebundle_()["text/html"]
     assert html.count("failed (connect)") == 5 and "2 more failed: see results.failed" in html
-    assert "still to be asked: 1 (max_usd=1: $0.9000 are spent). Run the same with resume=True" in html
+    assert "still to be asked: 1 (max_usd=1: $0.9000 are spent). Run the same again with resume=True" in html
 
 
 def test_results_without_an_answer_still_show(tmp_path):

@@ -43,7 +43,7 @@ def test_what_is_not_the_same_question_is_left_out_and_said(before, tmp_path):
         "1 example in this run only: left out",
         "1 example in the other only: left out",
         "1 example not the same in both: left out",
-        "seed 0 → 7: noise is not the same noise",
+        "seed 0 → 7: the noise differs",
     ]
     changed = later(tmp_path / "changed", lambda row: {}, conditions={"clean": "clean", "telephone": "A-law"})
     assert "1 condition not the same in both: left out" in before.compare(changed).remarks

@@ -50,7 +50,7 @@ def test_an_interrupt_stops_what_is_under_way_and_loses_nothing_that_was_answere
 def test_a_resumed_run_says_what_of_its_estimate_is_there_already(capsys):
     with RunProgress(10, 4, Forecast(cells=10, usd={"one": 1.0}), shown=True):
         pass
-    assert "10 answers, about $1.00 (if they take 8 s each); 4 of them are there already" in capsys.readouterr().out
+    assert "10 answers, about $1.00 (if they take 8 s each); 4 of them are done already" in capsys.readouterr().out
 
 
 def test_without_a_budget_nothing_is_refused():

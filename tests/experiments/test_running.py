@@ -359,7 +359,7 @@ def test_a_key_that_is_refused_is_not_tried_twice(tmp_path):
 
 def test_what_cannot_be_run_raises_where_the_caller_stands(tmp_path):
     dataset = Dataset.from_texts({"a": "Hi", "A": "Hi"})
-    with pytest.raises(rt.SettingsError, match="too much alike"):
+    with pytest.raises(rt.SettingsError, match="too similar"):
         quiet(dataset, {"x": LOCAL}, out=tmp_path)
     dataset = dataset[:1]
     with pytest.raises(rt.SettingsError, match="at least one"):
@@ -388,15 +388,15 @@ def test_a_system_that_makes_no_session_of_its_own_for_each_question_says_so(tmp
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"dataset": ["What can you do?"]}, "is no Dataset: make one, e.g. by Dataset.from_texts"),
-        ({"systems": [LOCAL]}, "must name what makes sessions"),
-        ({"systems": LOCAL}, "must name what makes sessions"),
-        ({"executor": "threads"}, "executor='threads' is no concurrent.futures.Executor"),
-        ({"limiter": 3}, "limiter=3 is no Limiter"),
+        ({"dataset": ["What can you do?"]}, "is not a Dataset: make one, e.g. with Dataset.from_texts"),
+        ({"systems": [LOCAL]}, "must name session makers"),
+        ({"systems": LOCAL}, "must name session makers"),
+        ({"executor": "threads"}, "executor='threads' is not a concurrent.futures.Executor"),
+        ({"limiter": 3}, "limiter=3 is not a Limiter"),
         ({"conditions": Telephone()}, "must be a sequence or a mapping"),
         ({"graders": Keywords("five")}, "must be a sequence or a mapping"),
         ({"resume": "results/monday"}, "resume='results/monday' is not True, False or 'failed'"),
-        ({"resume": True, "out": None}, "needs a run to go on with: give its folder as out"),
+        ({"resume": True, "out": None}, "needs a run to continue: give its folder as out"),
     ],
 )
 def test_what_is_of_another_kind_is_told_before_a_folder_is_made(wrong, message, tmp_path):

@@ -40,7 +40,7 @@ def test_its_clip_is_its_script_one_turn_after_the_other_each_by_its_speaker():
 
     one = scenario("One two.", UserTurn("Three.", speaker=other), UserTurn("", source=hum("a b c")), speaker=hum)
     assert one.clip().duration_s == pytest.approx(0.6) and said == ["Three."]
-    with pytest.raises(SettingsError, match="not known beforehand"):
+    with pytest.raises(SettingsError, match="not known in advance"):
         scenario(user=RuleUser([], opening="Hi")).clip()
 
 
@@ -92,16 +92,16 @@ def test_a_user_by_rules_answers_what_it_heard_and_says_nothing_twice():
     [
         (scenario, "neither turns nor a user"),
         (partial(scenario, UserTurn("Hi", at_ms=3)), "begins with at_ms"),
-        (partial(scenario, 5), "5 is no turn of 'a': give words, or a UserTurn"),
+        (partial(scenario, 5), "5 is not a turn of 'a': give words, or a UserTurn"),
         (partial(Scenario, example_id="a", turns="Hi"), "turns='Hi' is one turn: give a list"),
         (partial(UserTurn, "Hi", speaker="bob"), "speaker='bob' is not known"),
         (partial(scenario, user="persona"), "user='persona' cannot be called"),
         (partial(scenario, "Hi", max_turns=0), "max_turns=0 must be positive"),
-        (partial(UserTurn, " "), "needs a text to be spoken, or a source"),
+        (partial(UserTurn, " "), "needs a text to speak, or a source"),
         (partial(UserTurn, "Hi", at_ms=-1), "at_ms=-1 must not be negative"),
         (partial(UserTurn, "mhm", backchannel=True), "needs at_ms"),
         (partial(UserTurn, "Hi", keywords="five"), "must be a sequence"),
-        (partial(RuleUser, [("(", "x")], opening=""), "is no regular expression"),
+        (partial(RuleUser, [("(", "x")], opening=""), "is not a regular expression"),
         (partial(Dataset.from_scenarios, ["Hi"]), "scenario_001: 'Hi' is neither"),
     ],
 )

@@ -112,7 +112,7 @@ def test_two_dask_workers_read_the_key_from_their_environment_and_nobody_sends_i
                 executor=client.get_executor(),
                 out=tmp_path / "refused",
             )
-        with pytest.raises(rt.SettingsError, match="on another executor concurrency= does"):
+        with pytest.raises(rt.SettingsError, match="on another executor, use concurrency="):
             quiet(
                 dataset, {"x": there()}, executor=client.get_executor(), limiter=rt.Limiter(), out=tmp_path / "refused"
             )

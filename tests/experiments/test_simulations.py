@@ -60,8 +60,8 @@ def test_a_simulation_runs_and_is_graded_by_its_own_criteria(index, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is no simulation: Expecting"),
-        ("[]", "is no simulation"),
+        ("{", "is not a simulation: Expecting"),
+        ("[]", "is not a simulation"),
         ('{"simulator": {}}', "'system_prompt' is missing"),
     ],
 )

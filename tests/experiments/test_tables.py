@@ -67,7 +67,7 @@ def test_a_column_without_a_name_is_called_by_its_place(tmp_path):
         ("", "line 1: there is no column example_id"),
         ("example_id,words\n", "line 1: there is no column user_text or audio_path among example_id, words"),
         ("example_id,user_text\na,Hi\n,Hello\n", "line 3: example_id is empty"),
-        ("example_id,user_text\na,Hi\n\nb,Ho\na,Hello\n", "line 5: example_id='a' is that of line 2, too"),
+        ("example_id,user_text\na,Hi\n\nb,Ho\na,Hello\n", "line 5: example_id='a' is already used in line 2"),
         ("example_id,user_text\na,\n", "line 2: there is nothing to say"),
         ("example_id,user_text\na,Hi,you\n", r"line 2: more values than columns: \['you'\]"),
         ("example_id,user_text,tags\n\na,Hi\n", "line 3: only 2 values for 3 columns: there is none for tags"),
