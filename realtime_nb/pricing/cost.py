@@ -11,13 +11,13 @@ from ..display import Record
 from .prices import AMOUNTS, find_price
 from .usage import Usage, amount_of, read_usage
 
-#: Of seconds or characters, for one answer: eleven days of sound.
+#: The most seconds or characters of one answer that can be right: eleven days of sound.
 _MOST = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost(Record):
-    """US dollars, by what they were spent on.
+    """A cost in US dollars, split by kind.
 
     ``input_usd`` is for fresh input tokens, ``cached_usd`` for those from the cache; ``as_of`` and ``source`` say
     where the prices come from.
@@ -36,13 +36,13 @@ class Cost(Record):
     as_of: str = ""
     source: str = ""
     unsure_usd: float = 0.0
-    """What may come on top, where the server did not say all that was taken; infinite where nobody can tell."""
+    """How much more it may be if the server did not report everything; infinite if that cannot be known."""
     remarks: tuple[str, ...] = ()
     """Why the sum may be wrong; empty if it is sure."""
 
     @property
     def total_usd(self) -> float:
-        """The sum; `remarks` say where it is not sure."""
+        """The sum; `remarks` say why it may be wrong."""
         return self.input_usd + self.cached_usd + self.output_usd
 
     def __add__(self, other: Cost) -> Cost:
@@ -72,17 +72,17 @@ def format_usd(usd: float | None) -> str:
 
 
 def format_least(usd: float | None, unsure_usd: float) -> str:
-    """Write dollars, and say where more may come on top."""
+    """Write dollars, with "at least" if it may be more."""
     return f"at least {format_usd(usd)}" if usd is not None and unsure_usd else format_usd(usd)
 
 
 def format_cost(cost: Cost | None) -> str:
-    """Write what something cost; `None` is "unknown"."""
+    """Write a cost; `None` is "unknown"."""
     return format_least(cost.total_usd, cost.unsure_usd) if cost else "unknown"
 
 
 def price_tokens(usage: Usage, model: str | None) -> dict[str, float | None]:
-    """Price tokens by what they are billed as.
+    """Price tokens by how they are billed.
 
     Returns a sum for each of `realtime_nb.pricing.usage.BILLED`; `None` if tokens were used that have no price.
     """
@@ -119,11 +119,11 @@ def cost_of(usage: Usage, model: str | None) -> Cost | None:
 
 
 def _unsure(usage: Usage, row: Mapping[str, Any]) -> tuple[float, tuple[str, ...]]:
-    """Return what may come on top of the tokens as they were counted, and why the sum is not sure."""
+    """Return how much more the tokens may cost than counted, and why the sum is not sure."""
     if is_free(row):
         return 0.0, ()
     remarks = list(usage.remarks)
-    # What was not split counts as text; it may all be of the dearest kind.
+    # Tokens without a kind count as text; all of them may be of the dearest kind.
     fresh = min(usage.unsplit_in, usage.text_in - usage.text_cached)
     unsplit = {"in": fresh, "cached": usage.unsplit_in - fresh, "out": usage.unsplit_out}
     unsure_usd = sum(
@@ -132,12 +132,12 @@ def _unsure(usage: Usage, row: Mapping[str, Any]) -> tuple[float, tuple[str, ...
     if unsure_usd:
         count = usage.unsplit_in + usage.unsplit_out
         remarks.append(
-            f"the server did not say of {count:,} tokens whether they are text or sound: they count as text, and may "
+            f"the server did not say whether {count:,} tokens are text or sound: they count as text, and may "
             f"cost {format_usd(unsure_usd)} more"
         )
     if usage.unsplit_cached:
         remarks.append(
-            f"the server did not say of which kind {usage.unsplit_cached:,} cached tokens are: text counts first, and "
+            f"the server did not say of which kind {usage.unsplit_cached:,} cached tokens are: text counts first, so "
             "it may have cost less"
         )
     if not usage.is_complete:
@@ -151,12 +151,12 @@ def _dearest(row: Mapping[str, Any], way: str) -> float:
 
 
 def is_free(row: Mapping[str, Any] | None) -> bool:
-    """Return whether a row of prices says that the model costs nothing, whatever is taken."""
+    """Return whether a row of prices says that the model is free."""
     return row is not None and not any(row.get(key) for key in AMOUNTS)
 
 
 def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | None:
-    """Price what is billed apart from a reply: a transcription, speech, or a step of a chain.
+    """Price usage that is billed separately from a reply: a transcription, speech, or a step of a chain.
 
     `usage`: as in ``…input_audio_transcription.completed``: ``{"type": "duration", "seconds": …}`` or tokens; or
     ``{"type": "characters", "characters": …}``.
@@ -171,14 +171,14 @@ def metered_cost(usage: Mapping[str, Any] | None, model: str | None) -> Cost | N
     if usage.get("type") == "characters":
         return _by_amount(amount_of(usage.get("characters")), row, "per_million_characters", 1e6)
     tokens = read_usage(usage)
-    # Nothing takes no tokens at all: who says so does not count.
+    # A usage of no tokens at all cannot be right, so it counts as unknown.
     known = tokens is not None and (tokens.input_tokens or tokens.output_tokens or is_free(row))
     return cost_of(tokens, model) if tokens is not None and known else None
 
 
 def _by_amount(amount: float | None, row: Mapping[str, Any], price: str, per: float) -> Cost | None:
-    """Price what is not billed by tokens; nothing takes none of it, either."""
+    """Price an amount of time or characters; an amount of 0 cannot be right, either."""
     if price not in row or amount is None or not (amount or is_free(row)):
         return None
-    odd = (f"the server tells of more than anybody can have asked for: {amount:.6g}",) if amount > _MOST else ()
+    odd = (f"the server reports more than anybody can have asked for: {amount:.6g}",) if amount > _MOST else ()
     return Cost(input_usd=amount / per * row[price], as_of=row["as_of"], source=row["source"], remarks=odd)

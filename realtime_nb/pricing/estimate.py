@@ -15,12 +15,12 @@ from .usage import Usage
 if TYPE_CHECKING:
     import pandas
 
-#: Tokens a minute of what a person says (1 per 100 ms) and of what the model says (1 per 50 ms), heard again at the
-#: same rate. Source: OpenAI, "Managing costs" of the Realtime API.
+#: Tokens per minute of the person's speech (1 per 100 ms) and of the model's (1 per 50 ms); later turns read them again
+#: at the same rate. Source: OpenAI, "Managing costs" of the Realtime API.
 AUDIO_IN_PER_MINUTE, AUDIO_OUT_PER_MINUTE = 600, 1_200
 #: The words of an answer come as text beside its audio. Seen on the wire: 28 text to 136 audio tokens.
 TEXT_PER_AUDIO_OUT = 0.2
-#: Shorter beginnings are not cached. Source: OpenAI's guide on prompt caching.
+#: Shorter prefixes are not cached. Source: OpenAI's guide on prompt caching.
 CACHED_FROM = 1_024
 
 
@@ -42,7 +42,7 @@ class Estimate(Record):
     usages: tuple[Usage, ...]
     """The tokens of each turn, if everything is cached that can be."""
     dropped_from: int | None = None
-    """The first turn that cannot read the whole conversation any more; `None` if all can."""
+    """The first turn that can no longer read the whole conversation; `None` if all can."""
 
     @cached_property
     def turns_usd(self) -> list[float]:
@@ -86,11 +86,11 @@ class Estimate(Record):
         )
         if last.cached_tokens:
             text += (
-                f"Of these, {last.cached_tokens:,} were read by the turn before too, and what is cached is cheaper; "
-                "but caching is not promised, and changing instructions or tools loses it."
+                f"Of these, {last.cached_tokens:,} were read by the turn before, too, and cached tokens are cheaper; "
+                "but caching is not guaranteed, and a change of instructions or tools empties the cache."
             )
         else:
-            text += f"Nothing is cached here: that begins with {CACHED_FROM:,} tokens that were read before."
+            text += f"Nothing is cached here: caching begins with {CACHED_FROM:,} tokens that were read before."
         if self.dropped_from:
             text += (
                 f" From turn {self.dropped_from} on the conversation is longer than the model can read: the oldest "
@@ -129,8 +129,8 @@ def estimate(
     Returns
     -------
     estimate : Estimate
-        Tokens and dollars of each turn, a total with and without caching, and an explanation. Writing down what the
-        person says is billed apart, and is not in it.
+        Tokens and dollars of each turn, a total with and without caching, and an explanation. Transcription of the
+        person is billed separately, and is not included.
 
     Raises
     ------
@@ -140,10 +140,10 @@ def estimate(
     Notes
     -----
     Turn *k* reads the instructions (text), *k* questions of ``600 · minutes_in / turns`` audio tokens and *k* − 1
-    answers of ``1,200 · minutes_out / turns`` audio and a fifth as many text tokens; it makes one such answer. Cached
-    is what turn *k* − 1 read, from 1,024 tokens on; an answer is read anew once. Where this exceeds what the model can
-    read (``context_tokens`` of the price table; where that is not known, nothing does), the oldest turns are dropped,
-    and nothing is cached. Sources: OpenAI, "Managing costs" (1 token per 100 ms of the person's audio, 1 per 50 ms of
+    answers of ``1,200 · minutes_out / turns`` audio and a fifth as many text tokens; it makes one such answer. Tokens
+    that turn *k* − 1 read are cached, from 1,024 tokens on; each answer is read uncached once. If this exceeds the
+    model's context (``context_tokens`` in the price table, if known), the oldest turns are dropped, and nothing is
+    cached. Sources: OpenAI, "Managing costs" (1 token per 100 ms of the person's audio, 1 per 50 ms of
     the model's, in later turns too) and "Prompt caching"; 28 text to 136 audio tokens in a recorded answer.
 
     Examples
@@ -179,7 +179,7 @@ def estimate(
 
 
 class _Sizes(NamedTuple):
-    """Tokens of what a conversation is made of."""
+    """The tokens of a conversation's parts."""
 
     instructions: int
     question: int
@@ -190,12 +190,12 @@ class _Sizes(NamedTuple):
         return round(self.answer * TEXT_PER_AUDIO_OUT)
 
     def read(self, turn: int, first: int) -> tuple[int, int]:
-        """Return the text and audio tokens that a turn reads, where `first` is the oldest one left."""
+        """Return the text and audio tokens that a turn reads; `first` is the oldest turn left."""
         answers = turn - first
         return self.instructions + answers * self.words, (answers + 1) * self.question + answers * self.answer
 
     def usage(self, turn: int, first: int, before: Usage) -> Usage:
-        """Return what a turn takes, where `before` is still cached if it is long enough."""
+        """Return a turn's usage; `before`, if long enough, is still cached."""
         text, audio = self.read(turn, first)
         cached = before if before.input_tokens >= CACHED_FROM else Usage()
         return Usage(

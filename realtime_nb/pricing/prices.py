@@ -1,8 +1,8 @@
-"""What a model costs: a dated table with its sources, and prices of your own on top of it.
+"""The prices of models: a dated table with its sources, and your own prices on top of it.
 
-The table is `prices.json`: for each model USD per million tokens (``text_in``, ``text_cached``, ``text_out``, and so
-for ``audio`` and ``image``), ``per_minute`` or ``per_million_characters``, with ``as_of`` and ``source``. A model that
-is not in it has no price; nothing is guessed.
+The table is `prices.json`: for each model USD per million tokens (``text_in``, ``text_cached``, ``text_out``, and the
+same for ``audio`` and ``image``), ``per_minute`` or ``per_million_characters``, with ``as_of`` and ``source``. A model
+that is not in it has no price; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import SettingsError
 from ..texts import read_text
 from .usage import is_amount
 
-#: Names a file of your own prices, in the form that `use_prices` takes.
+#: The environment variable that names a file of your own prices, as for `use_prices`.
 VARIABLE = "REALTIME_NB_PRICES"
 #: USD per million tokens.
 TOKEN_PRICES = tuple(f"{kind}_{way}" for kind in ("text", "audio", "image") for way in ("in", "cached", "out"))
@@ -31,7 +31,7 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 _own: dict[str, dict[str, Any]] | None = None
 
-#: How often prices have changed: what was counted before has another price now.
+#: Counts the changes of prices, so that costs computed before are computed again.
 revision = 0
 
 
@@ -47,9 +47,9 @@ def price_table() -> dict[str, Any]:
 def find_price(model: str | None) -> dict[str, Any] | None:
     """Return the price row of a model, or `None` if there is none.
 
-    `model`: a model's name. A dated snapshot (``gpt-realtime-2025-08-28``) that has no row of its own costs what its
-    family costs. ``azure/…`` and ``azure/global/…`` is the model at Azure, ``azure/eu/…`` and ``azure/us/…`` in a data
-    zone there.
+    `model`: a model's name. A dated snapshot (``gpt-realtime-2025-08-28``) without its own row has the prices of its
+    family. ``azure/…`` and ``azure/global/…`` are the model at Azure, ``azure/eu/…`` and ``azure/us/…`` in a data zone
+    there.
     """
     if not model:
         return None
@@ -70,27 +70,27 @@ def _row(model: str, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | Non
 
 
 def use_prices(prices: Mapping[str, Mapping[str, Any]] | str | Path | None) -> None:
-    """Put prices of your own on top of those that are shipped; they hold from now on, for all replies.
+    """Add your own prices to those of the package; they apply from now on, to all replies.
 
     Parameters
     ----------
     prices : mapping, path or None
-        By model, or a JSON file with such an object: any of ``text_in``, ``text_cached``, ``text_out``, ``audio_in``,
-        ``audio_cached``, ``audio_out``, ``image_in``, ``image_cached`` (USD per million tokens), ``per_minute`` (USD),
-        ``per_million_characters`` (USD); and ``as_of`` (``"2026-11-22"``), ``source``, ``remark``. ``like`` names a
-        model whose prices are taken, ``times`` what they are multiplied by; prices beside them replace single ones.
-        Without ``like``, a row replaces a shipped one whole. `None` takes away all prices of your own, those of the
-        file that the environment variable ``REALTIME_NB_PRICES`` names too; that file is read when the first price is
-        looked up.
+        Prices by model, or a JSON file with such an object: any of ``text_in``, ``text_cached``, ``text_out``,
+        ``audio_in``, ``audio_cached``, ``audio_out``, ``image_in``, ``image_cached`` (USD per million tokens),
+        ``per_minute`` (USD), ``per_million_characters`` (USD); and ``as_of`` (``"2026-11-22"``), ``source``,
+        ``remark``. ``like`` names a model whose prices to take, ``times`` a factor for them; other prices in the row
+        replace single ones. Without ``like``, a row replaces the package's whole row. `None` removes all your own
+        prices, including those of the file that the environment variable ``REALTIME_NB_PRICES`` names; that file is
+        read when the first price is looked up.
 
     Raises
     ------
     SettingsError
-        If a price is none, a model that one is to be like has none, or the file cannot be read.
+        If a price is not valid, the model named by ``like`` has none, or the file cannot be read.
 
     Examples
     --------
-    A deployment at Azure in the EU's data zone, and a model of your own:
+    A deployment at Azure in the EU's data zone, and your own model:
 
     >>> use_prices({"my-deployment": {"like": "azure/eu/gpt-realtime-2.1"}, "my-model": {"text_in": 1, "text_out": 2}})
     >>> use_prices(None)
@@ -112,7 +112,7 @@ def _own_prices() -> dict[str, dict[str, Any]]:
 
 
 def _checked(prices: Mapping[str, Mapping[str, Any]] | str | Path) -> dict[str, dict[str, Any]]:
-    """Return rows that can be counted with, in the order given: one can be like an earlier one."""
+    """Return valid rows, in the order given; a row's ``like`` can name an earlier one."""
     given: Any = prices
     where = "prices"
     if isinstance(prices, str | Path):
@@ -120,7 +120,7 @@ def _checked(prices: Mapping[str, Mapping[str, Any]] | str | Path) -> dict[str, 
         try:
             given = json.loads(read_text(Path(prices)))
         except ValueError as error:
-            raise SettingsError(f"{where} is no file of prices: {error}") from error
+            raise SettingsError(f"{where} is not a file of prices: {error}") from error
     if not isinstance(given, Mapping):
         raise SettingsError(f"{where} must be an object with a row for each model, not {type(given).__name__}")
     rows: dict[str, dict[str, Any]] = {}
@@ -137,21 +137,21 @@ def _checked_row(where: str, row: Any, known: Mapping[str, dict[str, Any]]) -> d
             if not is_amount(value):
                 raise SettingsError(f"{where}[{key!r}]={value!r} must be a number of at least 0")
         elif key not in (*_TEXTS, "like"):
-            raise SettingsError(f"{where}[{key!r}] is no price: take one of {', '.join((*AMOUNTS, *_TEXTS, 'like'))}")
+            raise SettingsError(f"{where}[{key!r}] is not a price: use one of {', '.join((*AMOUNTS, *_TEXTS, 'like'))}")
         elif not isinstance(value, str):
             raise SettingsError(f"{where}[{key!r}]={value!r} must be text")
     own = {key: value for key, value in row.items() if key not in ("like", "times")}
-    base: dict[str, Any] = {"source": "prices of your own", "as_of": ""}
+    base: dict[str, Any] = {"source": "your own prices", "as_of": ""}
     if like := row.get("like"):
         found = _row(like, known) or _row(_SNAPSHOT.sub("", like), known)
         if found is None:
             raise SettingsError(f"{where}['like']={like!r} has no price itself")
         base = _times(found, row.get("times", 1))
-        base["source"] = f"prices of your own, like {like}" + (f" × {row['times']}" if "times" in row else "")
+        base["source"] = f"your own prices, like {like}" + (f" × {row['times']}" if "times" in row else "")
     elif "times" in row:
         raise SettingsError(f"{where}['times']={row['times']!r} needs a 'like' beside it")
     if not any(key in own or key in base for key in AMOUNTS):
-        raise SettingsError(f"{where} holds no price: give one of {', '.join(AMOUNTS)}, or 'like'")
+        raise SettingsError(f"{where} has no price: give one of {', '.join(AMOUNTS)}, or 'like'")
     return {**base, **own}
 
 
@@ -165,7 +165,7 @@ def shutdown_date(model: str | None) -> str | None:
 
 
 def shutdown_notice(model: str | None) -> str | None:
-    """Say when a model is shut down and what takes its place, or return `None` if no date is announced."""
+    """Return a notice of a model's shutdown and its replacement, or `None` if no date is announced."""
     for row in price_table()["shutdowns"]:
         if model in row["models"]:
             return f"the model {model!r} is shut down on {row['date']}; use {row['instead']} instead"

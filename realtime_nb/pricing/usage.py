@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from ..display import Record
 
 _KINDS = ("text", "audio", "image")
-#: What the parts of a usage are called in the Realtime API, and in others whose names some of its servers use.
+#: Names of the parts of a usage in the Realtime API, and in other APIs whose names some of its servers use.
 _NAMES = {
     "total_tokens": ("total_tokens",),
     "input_tokens": ("input_tokens", "prompt_tokens"),
@@ -20,9 +20,9 @@ _NAMES = {
     "input_token_details": ("input_token_details", "input_tokens_details", "prompt_tokens_details"),
     "output_token_details": ("output_token_details", "output_tokens_details", "completion_tokens_details"),
 }
-#: Far more than any model takes for one answer.
+#: Far more tokens than any model uses for one answer.
 _MOST = 10**8
-#: What tokens are billed as: read anew, read from the cache, or made.
+#: The ways in which tokens are billed: read fresh, read from the cache, or made.
 BILLED = (
     "text_fresh",
     "text_cached",
@@ -39,7 +39,7 @@ BILLED = (
 class Usage(Record):
     """Tokens of one reply, or of several added up.
 
-    Cached tokens are part of the input tokens of their kind, not on top of them; audio and text are apart.
+    Cached tokens are part of the input tokens of their kind, not added to them; audio and text are separate.
     Source: Realtime API reference, ``response.done``, ``response.usage``.
 
     Examples
@@ -64,21 +64,21 @@ class Usage(Record):
     """Part of ``text_out``."""
 
     unsplit_in: int = field(default=0, compare=False)
-    """Part of ``text_in``: tokens of which the server did not say whether they are text."""
+    """Part of ``text_in``: tokens whose kind the server did not report."""
     unsplit_out: int = field(default=0, compare=False)
-    """Part of ``text_out``, likewise."""
+    """The same, part of ``text_out``."""
     unsplit_cached: int = field(default=0, compare=False)
-    """Cached tokens of which the server did not say the kind; they count as text as far as there is any."""
+    """Cached tokens whose kind the server did not report; they count as text as far as there is any."""
     is_complete: bool = field(default=True, compare=False)
-    """True if the server told both what was read and what was made; otherwise these are the least."""
+    """True if the server reported both input and output; otherwise these are minimums."""
     remarks: tuple[str, ...] = field(default=(), compare=False)
-    """What in the server's account cannot be read, or contradicts itself."""
+    """Remarks on parts of the server's report that cannot be read, or contradict each other."""
 
     @classmethod
     def from_realtime(cls, usage: Mapping[str, Any] | None) -> Usage:
-        """Read the ``usage`` of a ``response.done``; what is missing counts as 0, `read_usage` tells it from that.
+        """Read the ``usage`` of a ``response.done``; a missing one counts as 0 tokens (`read_usage` returns `None`).
 
-        What the server does not split by kind counts as text; `unsplit_in` and `unsplit_out` say how much that is.
+        Tokens that the server does not split by kind count as text; `unsplit_in` and `unsplit_out` say how many.
         """
         return read_usage(usage) or cls()
 
@@ -104,7 +104,7 @@ class Usage(Record):
 
     @property
     def tokens(self) -> dict[str, int]:
-        """Tokens by what they are billed as, under the names of `BILLED`; together they are all tokens, each once."""
+        """Tokens by how they are billed, under the names of `BILLED`; each token counts once."""
         fresh = {f"{kind}_fresh": getattr(self, f"{kind}_in") - getattr(self, f"{kind}_cached") for kind in _KINDS}
         return {name: fresh[name] if name in fresh else getattr(self, name) for name in BILLED}
 
@@ -118,12 +118,12 @@ class Usage(Record):
 
 
 def read_usage(usage: Any) -> Usage | None:
-    """Read a server's account of tokens in the Realtime API's shape, whatever it holds.
+    """Read a server's report of tokens in the Realtime API's shape, even if it is odd.
 
     `usage`: ``input_tokens``, ``output_tokens`` and ``total_tokens``, with ``input_token_details`` and
     ``output_token_details``, or under the names of other APIs; any of them may be missing or odd.
 
-    `None` if it tells no number of tokens at all.
+    `None` if it has no number of tokens at all.
     """
     remarks: list[str] = []
     usage = {key: _told(usage, names) for key, names in _NAMES.items()} if isinstance(usage, Mapping) else {}
@@ -135,7 +135,7 @@ def read_usage(usage: Any) -> Usage | None:
     if tokens_in is None and tokens_out is None:
         return None
     text_in, unsplit_in = _split(tokens_in or 0, read, 0, "read", remarks)
-    # Servers that count the reasoning apart from the text still count it in the total.
+    # Servers that count reasoning separately from text still include it in the total.
     text_out, unsplit_out = _split(tokens_out or 0, made, reasoning, "made", remarks)
     counts = {"text": text_in, "audio": read["audio"] or 0, "image": read["image"] or 0}
     cached, unsplit_cached = _cached(into, counts, remarks)
@@ -158,7 +158,7 @@ def read_usage(usage: Any) -> Usage | None:
 
 
 def _told(usage: Mapping[str, Any], names: Iterable[str]) -> Any:
-    """Return what stands under one of several names; beside the one that counts, another may hold zero."""
+    """Return the value under one of several names; a name with another value than zero comes first."""
     values = [value for name in names if (value := usage.get(name)) is not None]
     return next(filter(None, values), values[0] if values else None)
 
@@ -166,7 +166,7 @@ def _told(usage: Mapping[str, Any], names: Iterable[str]) -> Any:
 def _details(usage: Mapping[str, Any], key: str, remarks: list[str]) -> Mapping[str, Any]:
     value = usage.get(key)
     if value is not None and not isinstance(value, Mapping):
-        remarks.append(f"{key} of the usage is no object of tokens: {reprlib.repr(value)}")
+        remarks.append(f"{key} of the usage is not an object of tokens: {reprlib.repr(value)}")
     return value if isinstance(value, Mapping) else {}
 
 
@@ -177,7 +177,7 @@ def _totals(
     reasoning: int,
     remarks: list[str],
 ) -> tuple[int | None, int | None]:
-    """Return how many tokens were read and made; `None` for what neither a total nor the details tell."""
+    """Return how many tokens were read and made; `None` if neither a total nor the details say so."""
     tokens_in, tokens_out = (_count(usage, key, remarks) for key in ("input_tokens", "output_tokens"))
     total = _count(usage, "total_tokens", remarks)
     if tokens_in is None and any(value is not None for value in read.values()):
@@ -185,7 +185,7 @@ def _totals(
     if tokens_out is None and (any(value is not None for value in made.values()) or reasoning):
         tokens_out = sum(filter(None, made.values())) or reasoning
     if reasoning > (tokens_out or 0):
-        tokens_out = (tokens_out or 0) + reasoning  # It is made, and billed, also where it is not counted as output.
+        tokens_out = (tokens_out or 0) + reasoning  # Reasoning is billed even if it is not counted as output.
     more = (total or 0) - (tokens_in or 0) - (tokens_out or 0)
     if more <= 0:
         return tokens_in, tokens_out
@@ -194,11 +194,11 @@ def _totals(
     if tokens_out and not tokens_in:
         return more, tokens_out
     if not tokens_in and not tokens_out:
-        remarks.append("the usage has only total_tokens: how much was read, and how much made, is not known")
+        remarks.append("the usage has only total_tokens: it is not known how many were read and how many were made")
         return more, None
     if tokens_out is not None and more == reasoning:
         return tokens_in, tokens_out + more
-    # Servers that leave what a model thought out of output_tokens still have it in the total, e.g. Gemini's.
+    # Servers that leave reasoning out of output_tokens still include it in the total, e.g. Gemini's.
     remarks.append("total_tokens of the usage is more than input_tokens and output_tokens together: the rest was made")
     return tokens_in, (tokens_out or 0) + more
 
@@ -208,21 +208,21 @@ def _split(
 ) -> tuple[int, int]:
     """Return how many tokens count as text, and how many of them may be of another kind.
 
-    `text_beside` of them are known to be text, though the details do not count them so.
+    `text_beside` of them are known to be text, although the details do not list them as such.
     """
     told = sum(filter(None, kinds.values()))
     left = max(0, tokens - told)
     if told > tokens:
-        remarks.append(f"the usage tells more tokens {way} by kind than in all: those by kind are counted")
-    # Where the audio is told and the text is not, the rest is text: so Chat Completions tells it.
+        remarks.append(f"the usage reports more tokens {way} by kind than in total: those by kind are counted")
+    # If only the audio is reported, the rest is text, as in Chat Completions.
     is_text = kinds["text"] is None and kinds["audio"] is not None
     return (kinds["text"] or 0) + left, 0 if is_text else max(0, left - text_beside)
 
 
 def _cached(into: Mapping[str, Any], read: Mapping[str, int], remarks: list[str]) -> tuple[dict[str, int], int]:
-    """Return the cached tokens of each kind, and of how many the kind is not sure.
+    """Return the cached tokens of each kind, and how many of them are of an unknown kind.
 
-    Where the server does not split them, text counts first and audio last: so the cost is rather too high.
+    If the server does not split them, text counts first and audio last, so the cost is too high rather than too low.
     """
     split = _details(into, "cached_tokens_details", remarks)
     told = {kind: _count(split, f"{kind}_tokens", remarks) or 0 for kind in read}
@@ -230,7 +230,7 @@ def _cached(into: Mapping[str, Any], read: Mapping[str, int], remarks: list[str]
     left = max(0, (_count(into, "cached_tokens", remarks) or 0) - sum(told.values()))
     room = {kind: read[kind] - cached[kind] for kind in ("text", "image", "audio") if read[kind] > cached[kind]}
     if told != {kind: cached[kind] for kind in told} or left > sum(room.values()):
-        remarks.append("the usage tells more cached tokens than were read: no more than those are counted")
+        remarks.append("the usage reports more cached tokens than were read: only as many as were read are counted")
     unsplit = left if len(room) > 1 and left < sum(room.values()) else 0
     for kind, free in room.items():
         cached[kind] += min(left, free)
@@ -239,21 +239,21 @@ def _cached(into: Mapping[str, Any], read: Mapping[str, int], remarks: list[str]
 
 
 def _count(usage: Mapping[str, Any], key: str, remarks: list[str]) -> int | None:
-    """Return a number of tokens; `None`, with a remark, for what is none."""
+    """Return a number of tokens; `None`, with a remark, for anything else."""
     value = usage.get(key)
     if value is None:
         return None
     number = amount_of(value)
     if number is None:
-        remarks.append(f"{key} of the usage is no number of tokens: {reprlib.repr(value)}")
+        remarks.append(f"{key} of the usage is not a number of tokens: {reprlib.repr(value)}")
         return None
     if number > _MOST:
-        remarks.append(f"{key} of the usage is more than any model takes: {reprlib.repr(value)}")
+        remarks.append(f"{key} of the usage is more than any model uses: {reprlib.repr(value)}")
     return math.ceil(number)
 
 
 def amount_of(value: Any) -> float | None:
-    """Return a number that can be counted with, also where a server writes it as text."""
+    """Return a finite number of at least 0, even if a server writes it as text; otherwise `None`."""
     if isinstance(value, str):
         with suppress(ValueError):
             value = float(value)
@@ -261,9 +261,9 @@ def amount_of(value: Any) -> float | None:
 
 
 def add_usages(usages: Iterable[Any]) -> dict[str, Any] | None:
-    """Add up what a step took in several requests, as servers told it; `None` if one of them is not known.
+    """Add up the usage of a step's requests, as servers reported it; `None` if one of them is not known.
 
-    Numbers are added, the rest is that of the first. What is no number stays as it is, for `read_usage` to remark.
+    Numbers are added; everything else comes from the first request, and `read_usage` remarks on odd values.
     """
     total: dict[str, Any] = {}
     for usage in usages:
@@ -281,5 +281,5 @@ def add_usages(usages: Iterable[Any]) -> dict[str, Any] | None:
 
 
 def is_amount(value: object) -> TypeGuard[float]:
-    """Return whether a value of a server's is a number that can be counted with."""
+    """Return whether a value from a server is a finite number of at least 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53

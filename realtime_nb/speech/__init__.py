@@ -1,4 +1,4 @@
-"""How something sounds and was said: voices, words, turns; and how far two systems are apart.
+"""Measures of speech: voices, words, turns; and differences between systems.
 
 Floor 3: imports the floors below; the floors above import it.
 """

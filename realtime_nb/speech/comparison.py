@@ -1,4 +1,4 @@
-"""What came of sending the same clips through several systems: who answers sooner, cheaper, and hears what."""
+"""Compare the answers of several systems to the same clips: their speed, cost, and word errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .statistics import paired_difference
 if TYPE_CHECKING:
     import pandas
 
-#: What is compared, as named in the frame.
+#: The measures to compare, by their names in the frame.
 MEASURES = ("first_audio_ms", "done_ms", "cost_usd", "wer")
 
 
@@ -31,35 +31,35 @@ class ComparisonCell:
     first_audio_ms: float | None = None
     done_ms: float | None = None
     cost_usd: float | None = None
-    """What the question cost, as `Conversation.costs` counts it: all rounds of tools, and writing it down, once each.
+    """Cost of the question, as in `Conversation.costs`: all rounds of tools, and transcription, once each.
 
-    Of a question that failed it is what was billed all the same. `None` if a price is not known, or the server did
-    not say what a whole answer took.
+    For a failed question it is the amount that was billed anyway. `None` if a price is not known, or the server did not
+    report the usage of a whole answer.
     """
     cost_remarks: str = ""
-    """What is not in the cost, and what in it may be wrong."""
+    """Parts that the cost does not include, or that may be wrong in it."""
     tokens_in: int | None = None
     tokens_out: int | None = None
     heard: str = ""
-    """The person's words as the system wrote them down; empty if it does not."""
+    """The person's words, as transcribed by the system; empty if it does not transcribe."""
     wer: float | None = None
-    """Word error rate of `heard`, where there is a reference."""
+    """Word error rate of `heard`, if there is a reference."""
     reply: str = ""
     audio: AudioClip | None = None
     error: str = ""
 
 
 class Comparison(Record):
-    """What came of a comparison.
+    """The results of a comparison; made by `compare`.
 
     Parameters
     ----------
-    cells : sequence of Cell
-        In the order in which they were run.
+    cells : sequence of ComparisonCell
+        The answers, in the order in which they were asked for.
     clips : mapping of str to AudioClip
-        What was asked, by name.
+        The questions, by name.
     words_only : collection of str
-        Systems whose model got words alone.
+        Systems whose model got only words.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class Comparison(Record):
 
     @property
     def systems(self) -> list[str]:
-        """The names of the systems, in the order in which they were given."""
+        """The names of the systems, in the order given."""
         return list(dict.fromkeys(cell.system for cell in self.cells))
 
     @property
@@ -102,7 +102,7 @@ class Comparison(Record):
         baseline : str, optional
             A system's name; by default the first one.
         seed : int, default 0
-            Of the resampling.
+            Seed of the resampling.
 
         Returns
         -------
@@ -141,7 +141,7 @@ class Comparison(Record):
     def _difference(
         self, system: str, baseline: str, measure: str, seed: int
     ) -> tuple[float | None, float | None, float | None]:
-        """Return the mean of the paired differences and its interval; of one pair, or to itself, there is none."""
+        """Return the mean of the paired differences and its interval; `None` for the baseline or a single pair."""
         of = {
             name: {
                 (cell.clip, cell.repeat): value
@@ -162,6 +162,6 @@ class Comparison(Record):
 
 
 def _value(cell: ComparisonCell, measure: str) -> float | None:
-    """Return a measure of a cell; what a failure cost is not what an answer costs."""
+    """Return a measure of a cell; the cost of a failure does not count as the cost of an answer."""
     value: float | None = None if cell.error and measure == "cost_usd" else getattr(cell, measure)
     return value

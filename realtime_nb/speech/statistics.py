@@ -1,4 +1,4 @@
-"""Two systems on the same questions: how far they are apart, and how sure that is."""
+"""The difference between two systems on the same questions, with its 95 % interval."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Of each bootstrap.
+#: How many resamples each bootstrap draws.
 RESAMPLES = 2_000
 
 
 class PairedDifference(NamedTuple):
-    """The mean of paired differences, and what is known of it."""
+    """The mean of paired differences, with its interval and effect size."""
 
     mean: float
     low: float
@@ -28,7 +28,7 @@ class PairedDifference(NamedTuple):
 def paired_difference(differences: Sequence[float], seed: int = 0) -> PairedDifference | None:
     """Estimate the mean of paired differences.
 
-    `None` for fewer than two pairs, of which nothing can be said.
+    `None` for fewer than two pairs, which give no interval.
 
     The interval is the bootstrap's: percentile method, 2,000 resamples (Efron & Tibshirani 1993, §13.3). The effect
     size is Cohen's *d_z* (Cohen 1988, §2.3.5; Lakens 2013, formula 6): about 0.2 is small, 0.5 medium, 0.8 large.
@@ -39,6 +39,6 @@ def paired_difference(differences: Sequence[float], seed: int = 0) -> PairedDiff
     means = np.random.default_rng(seed).choice(values, (RESAMPLES, len(values))).mean(axis=1)
     low, high = np.percentile(means, (2.5, 97.5))
     mean, spread = float(values.mean()), float(values.std(ddof=1))
-    # What is left of equal differences after rounding is no spread.
+    # A spread that comes only from rounding equal differences does not count.
     effect = mean / spread if spread > 1e-9 * np.abs(values).max() else None
     return PairedDifference(mean, float(low), float(high), effect, len(values))

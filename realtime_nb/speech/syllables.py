@@ -1,4 +1,4 @@
-"""How many syllables an English word has: `syllapy`'s dictionary, with English endings by their own rules."""
+"""Count the syllables of English words, by `syllapy`'s dictionary and rules for endings."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 #: Adjectives whose -ed is a syllable.
 _SPOKEN_ENDINGS = frozenset("beloved crooked dogged jagged naked ragged rugged sacred wicked wretched".split())
 _NOT = frozenset("ain't aren't can't don't shan't weren't won't".split())
-#: Another -s is a syllable of its own behind these: "boxes", "changes", "Max's".
+#: After these, another -s is a separate syllable: "boxes", "changes", "Max's".
 _HISSING = re.compile(r"(?:[sxz]|[cs]h|(?:[cgsxz]|[cs]h)e)$")
 _ACHES = re.compile(r"(?:back|head|heart|stomach|tooth)?aches")
 #: The dictionary lacks these or has them wrong, and no rule gives them.
 _IRREGULAR = {"evening": 2, "goodbye": 2, "hundred": 2, "ninety": 2, "rhythm": 2, "violin": 3}
-#: Letters of the shortest word that another may be made of.
+#: Letters of the shortest part of a compound word.
 _SHORTEST = 3
 
 
@@ -28,9 +28,9 @@ def count_syllables(word: str) -> int:
     Notes
     -----
     A word with a regular ending (-ed, -s, -es, 's, -ing, -er, -est, -ly) whose stem is in the dictionary has the
-    syllables of its stem, and one more where the ending is spoken as one: "walked" 1, "wanted" 2, "likes" 1, "boxes" 2.
-    Other words are looked up (`syllapy`); those that are not there count as the two words that they are made of, or
-    by groups of vowels, without a silent *e* at their end or before -s and -d.
+    syllables of its stem, plus one if the ending is spoken as one: "walked" 1, "wanted" 2, "likes" 1, "boxes" 2.
+    Other words are looked up (`syllapy`). Words that are not found count as the two words that they consist of, or by
+    their groups of vowels, without a silent *e* at the end or before -s and -d.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def _syllables(word: str) -> int:
 
 
 def _stems(word: str) -> Iterator[tuple[str, int]]:
-    """Return the words that one may be a form of, each with the syllables that its ending adds."""
+    """Return the possible stems of a word, each with the number of syllables that its ending adds."""
     if word.endswith("ed") and not word.endswith("eed"):
         yield from _without(word, "ed", int(word[-3:-2] in ("t", "d")))
     elif word.endswith("s") and not re.search(r"[siu]s$", word):

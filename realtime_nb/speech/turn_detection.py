@@ -1,4 +1,4 @@
-"""The same sound under other turn detection: what each setting wins in time, and what it clips."""
+"""Compare turn detection settings on the same sound: the time that each saves, and the speech that it clips."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import pandas
 
 
-#: A picture shows so much of a sound that is longer than that.
+#: A picture shows this much of a sound, if the sound is longer than the second figure.
 _SHOWN_S, _LONGEST_SHOWN_S = 30.0, 45.0
-#: Turns end behind their sound.
+#: Turns end after their sound.
 _BEHIND_S = 1.5
 
 
@@ -32,32 +32,32 @@ class DetectedTurns:
     name: str
     clip: AudioClip
     spoken: tuple[SpokenTurn, ...]
-    """The turns as they were spoken, which are what is compared with."""
+    """The turns as they were spoken: the reference."""
     cuts: Mapping[str, Sequence[Cut]]
-    """What turn detection made of them, by the name of the setting."""
+    """The turns that turn detection found, by the name of the setting."""
     answers: tuple[Span, ...] = ()
     """Where a recorded model was heard, in ms."""
 
 
 class TurnDetectionComparison(Record):
-    """Where turns would have been cut; made by `compare_turn_detection`.
+    """The turns that each setting finds in the same sounds; made by `compare_turn_detection`.
 
     Parameters
     ----------
     sounds : sequence of Listened
-        What was listened to.
+        The sounds, with their turns.
     settings : mapping of str to mapping
         The API's ``turn_detection`` objects, by name.
     baseline : str
-        The setting against which time is won or lost.
+        The setting to compare the others with.
     reference : str
-        How it is known where the turns are, in words.
+        The source of the reference turns, in words.
     engine : str
-        What told speech from the rest: ``"silero"`` or ``"webrtc"``.
+        The speech detector: ``"silero"`` or ``"webrtc"``.
     turn_model : str, optional
-        The network that ``semantic_vad`` asked beside the words, such as ``"smart-turn 3.2"``; empty where none was.
+        The network that ``semantic_vad`` asked in addition to the words, such as ``"smart-turn 3.2"``; empty for none.
     recorded : str, optional
-        The setting under whose name there are the cuts of the server that was recorded, not of the one here.
+        The name of the setting that holds the turns of the recorded server, not of the detector here.
 
     Examples
     --------
@@ -96,13 +96,13 @@ class TurnDetectionComparison(Record):
 
         Columns, times in ms of the sound: ``setting``, ``clip``, ``turn`` (from 1; missing for a false start),
         ``outcome`` (``"whole"``, ``"split"``, ``"merged"``, ``"missed"``, ``"false start"``); ``speech_start_ms`` and
-        ``speech_end_ms`` (where the turn was spoken); ``start_ms`` and ``end_ms`` (where it was cut, prefix padding and
-        silence included), ``pieces`` (how many turns it was cut into); ``onset_ms`` (first word → ``speech_started``),
-        ``latency_ms`` (last word → the ``speech_stopped`` upon which the whole turn can be answered; missing where the
-        person spoke again first), ``latency_gained_ms`` (how much sooner than with the baseline);
-        ``clipped_start_ms`` (speech before the turn begins), ``clipped_end_ms`` (speech behind its first cut: answered
-        before it was said), ``clipped_ms`` (both), ``lost_ms`` (speech in no turn at all); ``split``, ``merged``,
-        ``missed``, ``false_start``.
+        ``speech_end_ms`` (where the turn was spoken); ``start_ms`` and ``end_ms`` (where it was cut, with prefix
+        padding and silence), ``pieces`` (how many turns it was cut into); ``onset_ms`` (first word →
+        ``speech_started``), ``latency_ms`` (last word → the ``speech_stopped`` after which the whole turn can be
+        answered; missing if the person spoke again first), ``latency_gained_ms`` (how much sooner than the baseline);
+        ``clipped_start_ms`` (speech before the turn begins), ``clipped_end_ms`` (speech after its first end, which is
+        answered before it is said), ``clipped_ms`` (both), ``lost_ms`` (speech in no turn at all); ``split``,
+        ``merged``, ``missed``, ``false_start``.
         """
         import pandas
 
@@ -116,7 +116,7 @@ class TurnDetectionComparison(Record):
         return frame.astype({"turn": "Int64"})
 
     def _numbered(self, sound: DetectedTurns, setting: str) -> list[tuple[int | None, Cut, float | None]]:
-        """Return a sound's cuts, each with its turn's number and the time it won."""
+        """Return a sound's cuts, each with its turn's number and the time that it saves."""
         before = {cut.spoken: cut.latency_ms for cut in sound.cuts[self.baseline] if cut.spoken}
         numbers = {turn: number for number, turn in enumerate(sound.spoken, 1)}
         found: list[tuple[int | None, Cut, float | None]] = []
@@ -127,26 +127,26 @@ class TurnDetectionComparison(Record):
         return found
 
     def summary(self, *, seed: int = 0) -> pandas.DataFrame:
-        """Return what each setting comes to.
+        """Summarise each setting.
 
         Parameters
         ----------
         seed : int, default 0
-            Of the resampling.
+            Seed of the resampling.
 
         Returns
         -------
         summary : pandas.DataFrame
             A row for each setting: ``turns``; ``latency_p50_ms``, ``latency_p95_ms``; ``gained_p50_ms``,
             ``gained_p95_ms``, and the mean ``gained_ms`` with its 95 % interval ``gained_low_ms``, ``gained_high_ms``
-            (positive where it is sooner than the baseline); ``clipped_ms`` (mean for each turn), ``clipped_share`` and
+            (positive if sooner than the baseline); ``clipped_ms`` (mean for each turn), ``clipped_share`` and
             ``lost_share`` (of all speech); ``split_share``, ``merged_share``, ``missed_share`` (of all turns);
             ``false_starts``, and ``onset_p50_ms``.
 
         Notes
         -----
-        Times won are paired, turn by turn. The interval is that of `realtime_nb.speech.statistics`, over sounds where
-        there are several, whose turns are averaged first; else over turns.
+        Saved times are paired, turn by turn. The interval is that of `realtime_nb.speech.statistics`. With several
+        sounds it is over sounds, whose turns are averaged first; otherwise it is over turns.
         """
         import pandas
 
@@ -187,14 +187,15 @@ class TurnDetectionComparison(Record):
     def show(
         self, clip: str | None = None, *, start_s: float | None = None, stop_s: float | None = None
     ) -> TurnDetectionComparison:
-        """Return the same, with another part of the sound in its picture.
+        """Return the same comparison, with another part of the sound in its picture.
 
         Parameters
         ----------
         clip : str, optional
             A clip's name; by default the one in which the settings clip most.
         start_s, stop_s : float, optional
-            What is drawn of it, in seconds. By default all, or of a long one half a minute around what is clipped most.
+            The part to draw, in seconds. By default everything, or, for a long clip, half a minute around the turn that
+            is clipped most.
 
         Raises
         ------
@@ -213,7 +214,7 @@ class TurnDetectionComparison(Record):
 
     @property
     def shown(self) -> tuple[DetectedTurns, float, float]:
-        """What the picture shows: a sound, and from when to when of it, in seconds."""
+        """The part that the picture shows: a sound, and its start and end, in seconds."""
         name, start_s, stop_s = self._shown
         sound = max(self.sounds, key=lambda each: (each.name == name, _most_clipped(each)[0]))
         length_s = sound.clip.duration_s + _BEHIND_S
@@ -229,14 +230,14 @@ class TurnDetectionComparison(Record):
 
 
 def _most_clipped(sound: DetectedTurns) -> tuple[float, float]:
-    """Return how much of a turn is clipped at most, and where in the sound that turn begins, in ms."""
+    """Return the most that is clipped of a turn, and where in the sound that turn begins, in ms."""
     found = [(cut.clipped_ms, -cut.spoken.start_ms) for cuts in sound.cuts.values() for cut in cuts if cut.spoken]
     clipped_ms, start_ms = max(found, default=(0.0, 0.0))
     return clipped_ms, -start_ms
 
 
 def outcome(cut: Cut) -> str:
-    """Return what became of a turn, in a word or two."""
+    """Return the outcome of a turn, in a word or two."""
     if cut.is_false_start:
         return "false start"
     if cut.is_missed:

@@ -1,4 +1,4 @@
-"""How a voice sounds, in numbers: pitch, rate, loudness, and how good listeners would find it."""
+"""Measure a voice: pitch, rate, loudness, and the quality that listeners would hear."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ if TYPE_CHECKING:
     import pandas
 
 
-# --- How something was said: pitch, rate and loudness, measured on the sound ------------------------------------------
+# --- Prosody: pitch and loudness, measured on the sound ---------------------------------------------------------------
 
 # Speaking voices, from a low man's to a child's.
 _LOWEST_HZ, _HIGHEST_HZ = 65.0, 450.0
 _SAMPLE_RATE = 16_000
 _HOP = 320
-#: Pitch is looked for beyond that, so that a sound outside of it is not taken for its half or double.
+#: The search goes beyond that range, so that a pitch outside it is not mistaken for its half or double.
 _LOWEST_SOUGHT_HZ, _HIGHEST_SOUGHT_HZ = 40.0, 990.0
-#: A voice repeats itself at its period: the correlation of the two, in the middle of all that is voiced, is above this.
-#: Noise in a narrow band, such as whispered vowels, stays below.
+#: A voice repeats itself after one period: the median correlation over voiced frames is above this. Noise in a narrow
+#: band, such as whispered vowels, stays below.
 _LEAST_CORRELATION = 0.65
-#: A sound that is more like itself two periods later by this was taken for its own octave: a telephone leaves out the
-#: fundamental, and a formant may lift the second harmonic far above the others. Measured: 0.05 then, below 0 else.
+#: If the correlation after two periods is higher by this, the pitch found is an octave too high: a telephone leaves out
+#: the fundamental, and a formant may lift the second harmonic far above the others. Measured: 0.05 then, otherwise
+#: below 0.
 _OCTAVE_CORRELATION = 0.02
-#: Longer clips are measured at their beginning; pitch takes a third of their length to find.
+#: Only the beginning of longer clips is measured; finding the pitch takes a third of its length.
 _MEASURED_S = 10.0
 
 
 @dataclass(frozen=True)
 class Prosody:
-    """How a clip sounds.
+    """The pitch and loudness of a clip; made by `prosody`.
 
     Examples
     --------
@@ -55,7 +56,7 @@ class Prosody:
     """
 
     pitch_hz: float | None
-    """Median of the fundamental, 65 to 450; `None` if nothing is voiced, or most of it is outside of that."""
+    """Median of the fundamental, 65 to 450; `None` if nothing is voiced, or most of it is outside that range."""
     pitch_range_semitones: float | None
     """From the 5th to the 95th percentile of the fundamental."""
     loudness_db: float
@@ -67,13 +68,13 @@ class Prosody:
 
     @property
     def contour_semitones(self) -> npt.NDArray[np.floating]:
-        """The contour above and below its own median, so that a high and a low voice lie on one line."""
+        """The contour relative to its own median, so that high and low voices can be compared."""
         semitones: npt.NDArray[np.floating] = 12 * np.log2(self.fundamental_hz / (self.pitch_hz or 1.0))
         return semitones
 
 
 def prosody(clip: AudioClip) -> Prosody:
-    """Measure how a clip is spoken.
+    """Measure the pitch and loudness of speech.
 
     Parameters
     ----------
@@ -88,9 +89,9 @@ def prosody(clip: AudioClip) -> Prosody:
 
     Notes
     -----
-    Pitch is looked for from 40 to 990 Hz, so that a sound outside of the range is not taken for its half or double.
-    There is none where half of what has a pitch or more is outside; and for noise, where the correlation of the sound
-    with itself one period later has a median below 0.65, or is clearly higher two periods later.
+    The search covers 40 to 990 Hz, so that a pitch outside the range is not mistaken for its half or double. There is
+    no pitch if half of the voiced frames or more are outside the range; nor for noise, i.e. if the correlation of the
+    sound with itself one period later has a median below 0.65, or is clearly higher two periods later.
 
     Examples
     --------
@@ -126,7 +127,7 @@ def prosody(clip: AudioClip) -> Prosody:
 
 
 def _correlation(samples: npt.NDArray[np.floating], pitch: npt.NDArray[np.floating], periods: int = 1) -> float:
-    """Return how like itself sound is so many periods later: the median over voiced frames, each at its best lag."""
+    """Return the correlation of sound with itself `periods` later: the median over voiced frames, at the best lags."""
     found = [0.0]
     for frame in np.flatnonzero(np.isfinite(pitch)):
         period = round(periods * _SAMPLE_RATE / pitch[frame])
@@ -138,7 +139,7 @@ def _correlation(samples: npt.NDArray[np.floating], pitch: npt.NDArray[np.floati
 
 
 def _peak(before: float, middle: float, behind: float) -> float:
-    """Return the height of a peak between samples, by the parabola through three of them."""
+    """Return the height of a peak between samples, from the parabola through three of them."""
     bend = before - 2 * middle + behind
     vertex = middle - (before - behind) ** 2 / (8 * bend) if bend < 0 else 1.0
     return min(1.0, max(before, middle, behind, vertex if abs(before - behind) <= -2 * bend else 0.0))
@@ -156,14 +157,14 @@ def words_per_minute(text: str, clip: AudioClip) -> float | None:
     return words / clip.duration_s * 60 if words and len(clip.samples) else None
 
 
-# --- How a voice sounds, in numbers: pitch, rate, loudness, and how good listeners would find it ----------------------
+# --- All figures of a voice: pitch, rate, loudness, and the quality that listeners would hear -------------------------
 
 _LOUDNESS_RATE = 48_000
 _GATING_BLOCK_S = 0.4
 _STEP = _LOUDNESS_RATE // 10
-#: Blocks of shorter clips are half silent, for the most part: what sounds in them is measured alone.
+#: In shorter clips most blocks are half silent, so only the sound in them is measured.
 _SHORT_S = 1.0
-#: Silence there is this long and at least 20 dB below the loudest 50 ms; less sound than that has no loudness.
+#: A pause there is this long and at least 20 dB below the loudest 50 ms; less sound than the second has no loudness.
 _PAUSE_S, _LEAST_SOUND_S = 0.1, 0.15
 _MOS_RATE = 16_000
 #: A word whose syllables can be counted: English letters, no digits.
@@ -173,7 +174,7 @@ _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceMeasures(Record):
-    """How a voice sounds; made by `measure_voice`, which says how each figure is found.
+    """The figures of a voice; made by `measure_voice`, which explains each of them.
 
     Examples
     --------
@@ -194,17 +195,17 @@ class VoiceMeasures(Record):
     words_per_minute: float | None
     """From the first to the last sound, pauses included; `None` without words, or spaces between them."""
     syllables_per_s: float | None
-    """Likewise, for English words."""
+    """Syllables over the same time, for English words."""
     pause_share: float | None
-    """How much of the time from the first to the last sound is pauses of 200 ms or longer, 0 to 1."""
+    """Share of pauses of 200 ms or longer in the time from the first to the last sound, 0 to 1."""
     loudness_lufs: float | None
     """Integrated loudness, -70 to about 0; `None` for less than 0.15 s of sound, and for silence."""
     dnsmos_ovrl: float | None = None
-    """Overall quality, 1 to 5; `None` if it was not asked for."""
+    """Overall quality, 1 to 5; `None` without ``dnsmos=True``."""
     dnsmos_sig: float | None = None
-    """How little the speech itself is distorted, 1 to 5."""
+    """Quality of the speech itself, 1 to 5; distortions lower it."""
     dnsmos_bak: float | None = None
-    """How little the background disturbs, 1 to 5."""
+    """Quality of the background, 1 to 5; noise lowers it."""
     dnsmos_p808: float | None = None
     """Overall quality by another network, 1 to 5."""
     prosody: Prosody | None = field(default=None, compare=False, repr=False)
@@ -230,7 +231,7 @@ def measure_voice(source: AudioClip | Turn | Reply, *, text: str | None = None, 
     text : str, optional
         Its words; by default those of the turn or reply. A clip has none.
     dnsmos : bool, default False
-        Whether to estimate what listeners would say; needs the extra ``mos``, and a tenth of the clip's length.
+        Whether to estimate listeners' ratings; needs the extra ``mos``, and takes a tenth of the clip's length.
 
     Returns
     -------
@@ -247,25 +248,25 @@ def measure_voice(source: AudioClip | Turn | Reply, *, text: str | None = None, 
     Notes
     -----
     *Pitch*: the fundamental *f*, every 20 ms by probabilistic YIN within 65 to 450 Hz (Mauch & Dixon 2014; see
-    `prosody`), of the first 10 s; none for noise, and where most of it is outside of that range. ``pitch_hz`` is its
-    median *m*; semitones are 12 log2 (*f* / *m*), of which ``pitch_sd_semitones`` is the standard deviation and
-    ``pitch_range_semitones`` the 95th less the 5th percentile.
+    `prosody`), of the first 10 s; none for noise, or if most of it is outside that range. ``pitch_hz`` is its median
+    *m*. Semitones are 12 log2 (*f* / *m*): ``pitch_sd_semitones`` is their standard deviation, and
+    ``pitch_range_semitones`` their 95th minus their 5th percentile.
 
     *Rate*: words, and syllables of English (`realtime_nb.speech.syllables`), over the time from
     the first to the last sound (`realtime_nb.media.activity`), pauses included: the *speech rate*. Words whose
-    syllables cannot be counted, such as numbers, count as long as the others; where most are such, the rate is not
-    known.
+    syllables cannot be counted, such as numbers, are assumed to be as long as the others; if that is most of them, the
+    rate is not known.
 
     *Loudness*: ITU-R BS.1770-4, annex 1, one channel: K-weighted mean square over blocks of 400 ms, gated at -70 LUFS
     and at 10 LU below the mean (``pyloudnorm``, at 48 kHz, for which the standard gives its filters). A sine of 997 Hz
-    at full scale has -3.01 LUFS. Clips below 1 s have few blocks that sound from end to end: of these, the mean square
-    is that of the sound in them, without the silence before and behind it, nor pauses of 100 ms or longer.
+    at full scale has -3.01 LUFS. Clips below 1 s have few blocks that are filled with sound: for these clips, the mean
+    square leaves out silence before and after the sound, and pauses of 100 ms or longer.
 
-    *DNSMOS*: what listeners would say, on scales from 1 (bad) to 5 (excellent), estimated by networks that were
-    trained on the answers of many: P.835's ``sig``, ``bak`` and ``ovrl`` (Reddy, Gopal & Cutler 2022) and P.808's
-    overall quality (Reddy, Gopal & Cutler 2021); means over windows of 9 s, every second, at 16 kHz. Shorter clips are
-    repeated until they fill one. They were made for noise suppressors: compare versions of the same voice, not
-    voices.
+    *DNSMOS*: listeners' ratings, on scales from 1 (bad) to 5 (excellent), estimated by networks that were trained on
+    the ratings of many people: P.835's ``sig``, ``bak`` and ``ovrl`` (Reddy, Gopal & Cutler 2022) and P.808's overall
+    quality (Reddy, Gopal & Cutler 2021); means over windows of 9 s, every second, at 16 kHz. Shorter clips are
+    repeated until they fill one. The networks were made for noise suppressors: compare versions of the same voice, not
+    different voices.
 
     Examples
     --------
@@ -308,14 +309,14 @@ def measure_voices(
     Parameters
     ----------
     source : Conversation, or iterable of Reply, Turn or AudioClip
-        Of a conversation, the replies.
+        The voices; of a conversation, its replies.
     dnsmos : bool, default False
-        As for `measure_voice`, which says how each figure is found.
+        As for `measure_voice`, which explains each figure.
 
     Returns
     -------
     frame : pandas.DataFrame
-        A row for each that has sound: ``number`` (from 1, as they came), ``text``, and the figures of `VoiceMeasures`.
+        A row for each that has sound: ``number`` (from 1, in order), ``text``, and the figures of `VoiceMeasures`.
 
     Examples
     --------
@@ -343,7 +344,7 @@ def check_dnsmos() -> None:
 
 
 def _count_syllables(words: list[str]) -> float | None:
-    """Return how many syllables words have; those that cannot be counted are as long as the others."""
+    """Return the number of syllables; words that cannot be counted are assumed to be as long as the others."""
     counted = [count_syllables(word) for word in words if _COUNTABLE.fullmatch(word)]
     if 2 * len(counted) <= len(words):
         return None
@@ -351,7 +352,7 @@ def _count_syllables(words: list[str]) -> float | None:
 
 
 def loudness_lufs(clip: AudioClip) -> float | None:
-    """Return the integrated loudness, as `measure_voice` says; `None` for silence and less than 0.15 s of sound."""
+    """Return the integrated loudness, as in `measure_voice`; `None` for silence and less than 0.15 s of sound."""
     if not len(clip.samples):
         return None
     from pyloudnorm import Meter
@@ -361,7 +362,7 @@ def loudness_lufs(clip: AudioClip) -> float | None:
         samples = _sounding(samples)
         if len(samples) < 0.99 * _LEAST_SOUND_S * _LOUDNESS_RATE:
             return None
-        # One block; a sample less, for it must not be longer than the clip by any rounding.
+        # One block; one sample less, because rounding must not make it longer than the clip.
         block_s = (len(samples) - 1) / _LOUDNESS_RATE
     else:
         # Whole steps between blocks: the meter fills an incomplete last block with silence.
@@ -374,7 +375,7 @@ def loudness_lufs(clip: AudioClip) -> float | None:
 
 
 def _sounding(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Return a clip without the silence before, behind and between its sounds."""
+    """Return a clip without the silence before, after and between its sounds."""
     count = round(0.05 * _LOUDNESS_RATE)
     powers = np.convolve(np.square(samples), np.full(count, 1 / count))
     loud = np.flatnonzero(np.abs(samples) > 0.1 * np.sqrt(2 * powers.max(initial=0.0)))

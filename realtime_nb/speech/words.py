@@ -1,4 +1,4 @@
-"""Which words were heard, against those that were wanted: word for word, and as an error rate."""
+"""Compare the words that were heard with those that were wanted: word by word, and as an error rate."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ Verdict = Literal["right", "other", "missing", "extra"]
 
 @dataclass(frozen=True)
 class WordMatch:
-    """A word that was wanted beside the one that was heard; or several, where one of them is written as one."""
+    """A wanted word and the heard one; or several words, if one text writes them as one."""
 
     wanted: str
-    """As it is written; empty for an extra word."""
+    """The wanted word as written; empty for an extra word."""
     heard: str
-    """As the recogniser wrote it; empty for a missing word."""
+    """The word as the recogniser wrote it; empty for a missing word."""
     verdict: Verdict
     """``"right"``, ``"other"`` (another word), ``"missing"`` or ``"extra"``."""
 
 
 def align(wanted: str, heard: str, language: str | None = None) -> list[WordMatch]:
-    """Lay the words that were heard beside those that were wanted, with the fewest differences.
+    """Match the words that were heard with those that were wanted, with the fewest differences.
 
-    Another written form of the same words is no difference; see `error_rates`. By `jiwer` (Levenshtein distance over
-    words).
+    Another written form of the same words is not a difference; see `error_rates`. Uses `jiwer` (Levenshtein distance
+    over words).
 
-    `language`: as for `error_rates`. By default the written forms of English count as there, but fillers ("um"),
-    accents and what is in brackets are words like others.
+    `language`: as for `error_rates`. By default the rules for English apply, except that fillers ("um"), accents and
+    text in brackets count.
 
-    In the order of speech. Words that are one in the other text stand together: "three thirty" beside "3:30".
+    The matches are in the order of speech. Words that the other text writes as one stay together: "three thirty" and
+    "3:30".
     """
     import jiwer
 
@@ -69,32 +70,31 @@ def error_rates(pairs: Sequence[tuple[str, str, str]]) -> tuple[float, float]:
     Parameters
     ----------
     pairs : sequence of (str, str, str)
-        References, what was heard of each, and their languages: ISO 639 or BCP 47 (``en``, ``eng``, ``en-GB``,
-        ``en_US``), or "English". All others have the same rules.
+        Each a reference, the words heard, and the language: ISO 639 or BCP 47 (``en``, ``eng``, ``en-GB``, ``en_US``),
+        or "English". All other languages share the same rules.
 
     Returns
     -------
     word_error_rate, character_error_rate : float
         ``(S + D + I) / N``: substitutions, deletions and insertions of all pairs, over the words of all references, or
-        over their characters, single spaces between words included. May be above 1; 1 where nothing was heard. Where
+        over their characters, including single spaces between words. May be above 1; it is 1 if nothing was heard. If
         the references have no words at all, N is 1: each word heard is one error, and silence is 0.
 
     Notes
     -----
-    By `jiwer`, on the words as they are said, whatever way they are written (`realtime_nb.speech.written_forms`).
+    Uses `jiwer`, on the words as they are spoken, not as they are written (`realtime_nb.speech.written_forms`).
 
-    In English, after the rules of Whisper's normaliser (`whisper_normalizer`; Radford et al. 2022, appendix C): case,
-    punctuation, accents, fillers ("um"), what is in brackets, contractions, titles and British spelling do not count.
-    Nor does the way in which numbers, times, sums of money, percentages, units and arithmetic are written. Each digit
-    of a number counts as a word: "2026", "twenty twenty-six" and "two thousand and twenty six" are four, "2 0 2 6";
-    round millions are so many "million".
-    Where what is written has several readings ("$5.50": "five fifty", "five dollars and fifty cents"), the other
-    text's counts.
+    In English, following Whisper's normaliser (`whisper_normalizer`; Radford et al. 2022, appendix C), case,
+    punctuation, accents, fillers ("um"), text in brackets, contractions, titles and British spelling do not count. Nor
+    does it matter how numbers, times, sums of money, percentages, units and arithmetic are written. Each digit of a
+    number counts as a word: "2026", "twenty twenty-six" and "two thousand and twenty six" are four, "2 0 2 6"; round
+    millions are a number and "million". If a text has several readings ("$5.50": "five fifty", "five dollars and fifty
+    cents"), the one that the other text has counts.
 
     In other languages words are letters with their marks, and digits: a wrong vowel sign is a wrong word. Case,
-    punctuation, composed or decomposed letters and the script of digits do not count; vowel points of Arabic and
-    Hebrew do where both have them. In scripts without spaces between words, a word is all that stands between spaces
-    and punctuation: there, go by the character error rate.
+    punctuation, composed or decomposed letters and the script of digits do not count; vowel points of Arabic and Hebrew
+    do if both texts have them. In scripts without spaces between words, everything between spaces and punctuation is
+    one word: use the character error rate there.
     """
     import jiwer
 
@@ -118,7 +118,7 @@ class _Pair(NamedTuple):
 
 
 def _together(pairs: Sequence[_Pair]) -> list[list[_Pair]]:
-    """Put pairs together that share a written word."""
+    """Group pairs that share a written word."""
     last: dict[tuple[int, int, int], int] = {}
     for place, pair in enumerate(pairs):
         last |= {(side, word.start, word.end): place for side, word in enumerate(pair) if word}
@@ -145,7 +145,7 @@ def _match(pairs: Sequence[_Pair], texts: Sequence[str]) -> WordMatch:
 
 
 def _agreed(words: Sequence[WrittenWord], others: Sequence[WrittenWord]) -> tuple[list[WrittenWord], list[WrittenWord]]:
-    """Read what is ambiguous in either of two texts as the other one has it."""
+    """Read ambiguous words in either of two texts as the other one has them."""
     import jiwer
 
     first = _joined_parts(words, _readings(others))
@@ -166,14 +166,14 @@ def _agreed(words: Sequence[WrittenWord], others: Sequence[WrittenWord]) -> tupl
     return first, second
 
 
-#: Of longer differences, nobody wants to know how they might have been read.
+#: Longer differences keep their usual reading; trying the others would take too long.
 _LONGEST_DIFFERENCE = 1_000_000
 
 
 def _best_readings(
     ours: Sequence[WrittenWord], theirs: Sequence[WrittenWord]
 ) -> tuple[Sequence[WrittenWord], Sequence[WrittenWord]]:
-    """Return the readings of two differing passages that differ least, by Levenshtein's way."""
+    """Return the readings of two differing passages with the smallest Levenshtein distance."""
     if not any(word.others for word in [*ours, *theirs]) or len(ours) * len(theirs) > _LONGEST_DIFFERENCE:
         return ours, theirs
     alone = [[0 if "" in word.others else 1 for word in side] for side in (ours, theirs)]
@@ -209,7 +209,7 @@ def _readings(words: Sequence[WrittenWord]) -> set[str]:
 
 
 def _joined_parts(words: Sequence[WrittenWord], said: Container[str]) -> list[WrittenWord]:
-    """Join letters and parts of words where the other text has them in one: "f b i" for "FBI", "wi-fi" for "wifi"."""
+    """Join letters and parts of words that the other text has as one: "f b i" for "FBI", "wi-fi" for "wifi"."""
     joined: list[WrittenWord] = []
     runs: list[list[WrittenWord]] = []
     for word in words:

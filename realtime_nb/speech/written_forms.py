@@ -1,6 +1,6 @@
-"""The words of a text as they are said, however they are written: "3:30" is "three thirty", "can't" is "can not".
+"""The words of a text as they are spoken: "3:30" is "three thirty", "can't" is "can not".
 
-English numbers become their digits, each a word of its own, so that "2026", "twenty twenty six" and "two thousand and
+English numbers become their digits, each a separate word, so that "2026", "twenty twenty six" and "two thousand and
 twenty-six" are the same. Signs and abbreviations that people read in several ways ("$5.50", "Dr.", "he's") have all of
 these readings; `realtime_nb.speech.words` takes the one that the other text has.
 """
@@ -19,13 +19,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class WrittenWord:
-    """A word as it is said, and where in the text it is written."""
+    """A word as it is spoken, and its place in the text."""
 
     text: str
     start: int = 0
     end: int = 0
     others: tuple[str, ...] = ()
-    """What else is said for what is written there; ``""`` where nothing has to be."""
+    """Other readings of the same text; ``""`` if it may be left out."""
     is_number: bool = False
     """True if `text` is a number in digits, perhaps with a decimal point."""
     suffix: str = ""
@@ -50,13 +50,13 @@ _ENDED = {
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _ZEROS, _LETTER_ZEROS = {"zero", "nought", "naught"}, {"o", "oh"}
 _REPEATS = {"double": 2, "triple": 3}
-#: Longer runs of digits are read one by one, and multiply nothing.
+#: Longer runs of digits are read digit by digit, and not multiplied.
 _LONGEST_NUMBER = 15
-#: As many "oh" may stand beside a digit.
+#: How many "oh" may stand beside a digit.
 _MOST_ZEROS = 9
 _PARTS = dict(enumerate("half third quarter fifth sixth seventh eighth ninth tenth".split(), 2))
 
-# What signs and abbreviations are called: the usual word first, then others.
+# The words for signs and abbreviations: the usual one first, then others.
 _CURRENCIES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "$": (("dollars", "dollar", "bucks", "buck"), ("cents", "cent")),
     "£": (("pounds", "pound", "quid"), ("pence", "penny", "p")),
@@ -87,7 +87,7 @@ _RATES = {"mph": "miles per hour", "m/s": "meters per second"} | dict.fromkeys(
     ("km/h", "kmh", "kph"), "kilometers per hour"
 )
 _MONTHS = "january february march april may june july august september october november december".split()
-#: Beside Whisper's own.
+#: In addition to Whisper's own.
 _SHORT = {
     **{"cannot": "can not", "shan't": "shall not", "let's": "let us", "gimme": "give me", "lemme": "let me"},
     **{"'em": "them", "'cause": "because", "'tis": "it is", "'twas": "it was", "'til": "until"},
@@ -99,29 +99,29 @@ _SHORT = {
     **{"sept": "september"},
     **_RATES,
 }
-#: These stand for one of several words; which, the other text tells.
+#: These stand for one of several words; the other text decides which.
 _SEVERAL: dict[str, tuple[str, ...]] = {
     **{"st": ("saint", "street"), "dr": ("doctor", "drive"), "rd": ("road",), "ft": ("fort", "feet", "featuring")},
     **{"ms": ("ms", "miss", "missus"), "per": ("per", "a", "an"), "'s": ("is", "has"), "'d": ("would", "had", "did")},
 }
-#: Said in English or letter by letter.
+#: Spoken in English or letter by letter.
 _LATIN = {"eg": (("for", "e"), ("example", "g")), "ie": (("that", "i"), ("is", "e"))}
-#: Beside Whisper's own: as the British write them, and drawn out.
+#: In addition to Whisper's own: British and drawn-out forms.
 _FILLERS = re.compile("e+rm*|u+h*m+|u+h+|h+m+")
-#: Those of one letter are letters more often.
+#: Numerals of one letter are left out, because they are more often letters.
 _ROMAN = {
     numeral: number
     for number, numeral in enumerate("II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX".split(), 2)
     if len(numeral) > 1
 }
-#: Of Whisper's contractions, those that `_SEVERAL` has, with those that look at the next word.
+#: The contractions of Whisper that `_SEVERAL` replaces, and those that look at the next word.
 _NOT_WHISPERS = re.compile(r"\\b(st|dr)\\b|'[sd]( \w+)?\\b")
 _HUNDREDS = {"hundred": "", "hundredth": "th", "hundreds": "s"}
 
 _AMOUNT = r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:\ 000)+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
 _CURRENCY = "[" + "".join(_CURRENCIES) + "]"
 _NAME = r"[^\W\d_][^\W\d_\u0300-\u036f]*"
-#: All that can be read in a text; of several that fit, the first counts.
+#: Everything that can be read in a text; if several match, the first counts.
 _READABLE = re.compile(
     rf"""
     (?P<aside>\[[^\[\]]*\]|<[/a-z][^<>]*>|\([^()\d]*\))
@@ -169,10 +169,10 @@ _STROKE = "\u0640"
 
 
 def words_of(text: str, language: str | None = "en") -> list[WrittenWord]:
-    """Return the words of a text as they are said.
+    """Return the words of a text as they are spoken.
 
-    `language`: as ISO 639 or BCP 47 have it, or "English". `None` is English in which accents count, and asides and
-    fillers.
+    `language`: an ISO 639 or BCP 47 code, or "English". `None` is English in which accents, text in brackets and
+    fillers count.
     """
     text = unicodedata.normalize("NFC", text)
     if language is not None and not is_english(language):
@@ -205,7 +205,7 @@ def _is_of_word(character: str) -> bool:
 
 
 def _folded(word: str) -> str:
-    """Return a word without what is another way to write the same: case, composed letters, shapes of digits."""
+    """Return a word without variants of writing: case, composed letters, shapes of digits."""
     word = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold()).replace("i\u0307", "i")
     return "".join(
         str(unicodedata.decimal(character, character))
@@ -214,7 +214,7 @@ def _folded(word: str) -> str:
     )
 
 
-# English: what is written becomes pieces, each a word or a number.
+# English: a text becomes pieces, each a word or a number.
 
 
 def _even(text: str) -> str:
@@ -320,13 +320,13 @@ def _word(text: str, *others: str) -> WrittenWord:
 
 
 def _number(digits: str, suffix: str = "", one: str = "") -> WrittenWord:
-    """Return a number; `one` is what else 1 is called."""
+    """Return a number; `one` is another word for 1."""
     others = (one,) if one and digits == "1" else ()
     return WrittenWord(re.sub("[, ]", "", digits), others=others, is_number=True, suffix=suffix)
 
 
 def _money(match: re.Match[str]) -> list[WrittenWord]:
-    """Return a sum as it is said, with the currency behind it."""
+    """Return a sum as it is spoken, with the currency after it."""
     units, hundredths = _CURRENCIES[match["currency"] or match["currency_behind"]]
     whole, point, part = (match["sum"] or match["sum_before"]).partition(".")
     amount = (match["amount"] or "").lower()
@@ -370,7 +370,7 @@ def _normaliser() -> Any:
 
 @functools.lru_cache(maxsize=4096)
 def _word_said(written: str, is_exact: bool) -> tuple[WrittenWord, ...]:
-    """Return the words that a written one stands for, by Whisper's rules and those above."""
+    """Return the words for a written one, by Whisper's rules and those above."""
     from whisper_normalizer.basic import remove_symbols_and_diacritics
 
     written = written.strip()
@@ -416,7 +416,7 @@ def _numbers(pieces: Sequence[WrittenWord]) -> Iterator[WrittenWord]:
 
 
 def _is_of_date(pieces: Sequence[WrittenWord], at: int) -> bool:
-    """Return whether a word is said but not written in a date: "the" third "of" March, March "the" third."""
+    """Return whether a word is spoken but not written in a date: "the" third "of" March, March "the" third."""
     if pieces[at].text == "of":
         return at > 0 and _text(pieces, at + 1) in _MONTHS and _is_ordinal(pieces[at - 1])
     if pieces[at].text != "the":
@@ -460,7 +460,7 @@ def _spelled(
 
 
 def _in_millions(digits: str) -> tuple[str, list[str]]:
-    """Return a round number of millions, or more, as they are said: "1.5", "million"."""
+    """Return a round number of millions, or more, as it is spoken: "1.5", "million"."""
     if not digits.isdigit() or len(digits.lstrip("0")) < 7 or not digits.endswith("0000"):
         return digits, []
     name, scale = max(
@@ -546,7 +546,7 @@ def _below_hundred(pieces: Sequence[WrittenWord], at: int) -> tuple[str, str, in
 
 
 def _decimals(pieces: Sequence[WrittenWord], at: int, *, is_behind: bool = False) -> tuple[str, int] | None:
-    """Return the digits behind a point, and where they end; `is_behind` a number, "oh" is one of them."""
+    """Return the digits after a point, and where they end; if it `is_behind` a number, "oh" is a digit."""
     digits = ""
     while at < len(pieces) and _text(pieces, at) not in ("a", "hundred", "point", *_SCALES):
         found = _below_hundred(pieces, at)
@@ -559,7 +559,7 @@ def _decimals(pieces: Sequence[WrittenWord], at: int, *, is_behind: bool = False
 
 
 def _is_zero(pieces: Sequence[WrittenWord], at: int) -> bool:
-    """Return whether a word is a zero; "oh" is one beside other digits."""
+    """Return whether a word is a zero; "oh" is a zero beside other digits."""
     if _text(pieces, at) in _ZEROS:
         return True
     if _text(pieces, at) not in _LETTER_ZEROS:

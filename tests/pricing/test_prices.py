@@ -140,7 +140,7 @@ def test_what_azure_prices_otherwise_has_rows_of_its_own():
 def test_prices_of_ones_own_hold_for_all_replies_until_they_are_taken_away():
     use_prices({"my-model": {"text_in": 1, "text_out": 2, "as_of": "2026-01-01"}})
     cost = cost_of(Usage(text_in=10**6, text_out=10**6), "my-model")
-    assert (cost.total_usd, cost.as_of, cost.source) == (3, "2026-01-01", "prices of your own")
+    assert (cost.total_usd, cost.as_of, cost.source) == (3, "2026-01-01", "your own prices")
     assert cost_of(Usage(audio_in=1), "my-model") is None
     use_prices(None)
     assert find_price("my-model") is None
@@ -148,7 +148,7 @@ def test_prices_of_ones_own_hold_for_all_replies_until_they_are_taken_away():
 
 def test_a_row_of_ones_own_replaces_a_shipped_one_whole():
     use_prices({"gpt-realtime-2.1": {"text_in": 9}})
-    assert find_price("gpt-realtime-2.1") == {"text_in": 9, "source": "prices of your own", "as_of": ""}
+    assert find_price("gpt-realtime-2.1") == {"text_in": 9, "source": "your own prices", "as_of": ""}
 
 
 def test_a_deployment_costs_what_its_model_costs():
@@ -156,7 +156,7 @@ def test_a_deployment_costs_what_its_model_costs():
         {"berlin": {"like": "azure/eu/gpt-realtime-2.1"}, "cheap": {"like": "berlin", "times": 0.5, "text_in": 0}}
     )
     assert find_price("berlin")["audio_in"] == pytest.approx(35.2)
-    assert find_price("berlin")["source"] == "prices of your own, like azure/eu/gpt-realtime-2.1"
+    assert find_price("berlin")["source"] == "your own prices, like azure/eu/gpt-realtime-2.1"
     assert (find_price("cheap")["audio_in"], find_price("cheap")["text_in"]) == (pytest.approx(17.6), 0)
     use_prices({"minutes": {"like": "gpt-transcribe", "times": 2}})
     assert metered_cost({"type": "duration", "seconds": 60}, "minutes").total_usd == pytest.approx(0.009)
@@ -177,18 +177,18 @@ def test_a_file_of_prices_can_be_named_or_be_in_the_environment(tmp_path, monkey
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"m": {"text_inn": 1}}, r"prices\['m'\]\['text_inn'\] is no price: take one of text_in, "),
+        ({"m": {"text_inn": 1}}, r"prices\['m'\]\['text_inn'\] is not a price: use one of text_in, "),
         ({"m": {"text_in": "1"}}, r"\['text_in'\]='1' must be a number of at least 0"),
         ({"m": {"text_in": -1}}, "=-1 must be a number of at least 0"),
         ({"m": {"text_in": True}}, "=True must be a number"),
         ({"m": {"text_in": float("nan")}}, "=nan must be a number"),
         ({"m": {"text_in": 1, "source": 2}}, r"\['source'\]=2 must be text"),
         ({"m": 1}, "must be an object of prices, not 1"),
-        ({"m": {}}, "holds no price: give one of text_in"),
+        ({"m": {}}, "has no price: give one of text_in"),
         ({"m": {"times": 2}}, "'times'.=2 needs a 'like' beside it"),
         ({"m": {"like": "gpt-9"}}, "'like'.='gpt-9' has no price itself"),
         ([1], "prices must be an object with a row for each model, not list"),
-        ("/no/such/file.json", "/no/such/file.json is no file of prices: .* is not a file"),
+        ("/no/such/file.json", "/no/such/file.json is not a file of prices: .* is not a file"),
     ],
 )
 def test_what_is_no_price_is_refused_and_nothing_changes(given, text):
@@ -202,7 +202,7 @@ def test_a_bad_file_in_the_environment_is_named_with_its_variable(tmp_path, monk
     path = tmp_path / "prices.json"
     path.write_text("{")
     monkeypatch.setenv(VARIABLE, str(path))
-    with pytest.raises(SettingsError, match=rf"{VARIABLE}: .*prices.json is no file of prices"):
+    with pytest.raises(SettingsError, match=rf"{VARIABLE}: .*prices.json is not a file of prices"):
         find_price("gpt-realtime-2.1")
 
 

@@ -138,7 +138,7 @@ def test_a_number_that_is_none_is_remarked_and_the_cost_is_the_least(value):
     read = read_usage({"input_tokens": value, "output_tokens": 100})
     cost = cost_of(read, PAID)
     assert not read.is_complete and cost.total_usd > 0 and math.isinf(cost.unsure_usd)
-    assert any("input_tokens of the usage is no number of tokens" in remark for remark in cost.remarks)
+    assert any("input_tokens of the usage is not a number of tokens" in remark for remark in cost.remarks)
     assert "it costs more than this" in cost.remarks[-1]
 
 
@@ -245,7 +245,7 @@ def test_whatever_a_server_tells_is_never_free_where_it_tells_any_tokens(told):
 @pytest.mark.parametrize("name", ["input_tokens", "output_tokens"])
 def test_more_than_any_model_takes_is_remarked(name):
     read = read_usage({"input_tokens": 5, "output_tokens": 5, name: 1e12})
-    assert read.remarks == (f"{name} of the usage is more than any model takes: 1000000000000.0",)
+    assert read.remarks == (f"{name} of the usage is more than any model uses: 1000000000000.0",)
 
 
 def test_what_a_total_holds_beside_both_parts_was_made():
