@@ -1,9 +1,9 @@
-"""Build a gallery of the tutorials as they look when they have run: static pages that play, with nothing to be fetched.
+"""Build a gallery of the tutorials after they have run: static pages that play sound and fetch nothing.
 
     make gallery          (or  python docs/gallery.py --out FOLDER [NOTEBOOK …])
 
-Every notebook is executed without a key, so the local voice answers; then it becomes a page by nbconvert. Live widgets
-need a kernel, which a page does not have: a note stands in their place.
+Every notebook is executed without a key, so the local voice answers; then nbconvert makes a page of it. Live widgets
+need a kernel, which a page does not have: a note takes their place.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ p { margin: 0; }
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the gallery, and what the index says of it."""
+    """A page of the gallery, with its entry in the index."""
 
     name: str
     title: str
@@ -52,7 +52,7 @@ class Page:
 
 
 def executed(path: Path, bar: tqdm) -> NotebookNode:
-    """Run a notebook in an empty folder of its own."""
+    """Run a notebook in its own empty folder."""
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
@@ -65,7 +65,7 @@ def executed(path: Path, bar: tqdm) -> NotebookNode:
 
 
 def made_static(notebook: NotebookNode) -> NotebookNode:
-    """Take out what needs a kernel: live widgets, and their state, whose scripts would be fetched from elsewhere."""
+    """Remove live widgets, which need a kernel, and their state, whose scripts would be fetched from elsewhere."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -76,7 +76,7 @@ def made_static(notebook: NotebookNode) -> NotebookNode:
 
 
 def page_of(notebook: NotebookNode, title: str) -> str:
-    """Return a notebook as a page in which nothing is fetched, and whose links stay in the gallery."""
+    """Return a notebook as a page that fetches nothing, and whose links stay in the gallery."""
     exporter = HTMLExporter(mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="")
     text, _ = exporter.from_notebook_node(notebook)
     text = re.sub(r"<script[^>]*>.*?</script>", "", text, flags=re.DOTALL)
@@ -112,8 +112,8 @@ def index_of(pages: Iterable[Page]) -> str:
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>realtime_nb: the tutorials</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head><body><h1>The tutorials, as they look when they have run</h1>"
-        "<p>Press play: every answer is in its page. They were made by the local voice, with no key; "
+        f"<style>{STYLE}</style></head><body><h1>The tutorials, with their results</h1>"
+        "<p>Press play: every answer is in its page. The local voice made them, with no key; "
         f"all voices are AI-generated.</p><ul>{items}</ul></body></html>"
     )
 
@@ -138,7 +138,7 @@ def build(notebooks: Iterable[Path], out: Path) -> list[Page]:
 
 
 def main() -> None:
-    """Build what the command line asks for."""
+    """Build the gallery that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="*", type=Path, help="by default all tutorials")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "gallery", help="default: build/gallery")

@@ -1,9 +1,9 @@
-"""Take the README's pictures: a real JupyterLab in Chromium, talked to by our own voice; light and dark.
+"""Take the README's pictures: a real JupyterLab in Chromium, with a synthetic speaker; light and dark.
 
     make screenshots          (or  python docs/screenshots.py --out FOLDER)
 
 The microphone is Chromium's fake device, which plays a file that `realtime_nb.speak` made; all else is what a person
-has before them. The cells are the README's own.
+sees. The cells are the README's own.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from lab import JupyterServer, OpenNotebook
 
 ROOT = Path(__file__).parents[1]
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-#: A code host shows large pictures slowly, and a clone carries them for ever.
+#: A code host shows large pictures slowly, and every clone contains them for ever.
 LARGEST_BYTES = 250_000
-#: Enough for what is shown, to its last line.
+#: Enough to show everything, to the last line.
 HEIGHTS = {"panel": 830, "reply": 900}
 WIDTH = 940
 QUESTIONS = ("What can you do?", "Tell me a story.")
-#: Until a slow machine has connected; and the time of an answer.
+#: Time for a slow machine to connect, and for an answer.
 SILENCE_BEFORE_S, SILENCE_AFTER_S = 5.0, 8.0
 
 
@@ -45,7 +45,7 @@ def blocks() -> list[str]:
 
 
 def speech(path: Path) -> Path:
-    """Write what the microphone is to hear."""
+    """Write the sound for the microphone."""
     pieces = [np.zeros(round(SILENCE_BEFORE_S * 48_000), np.float32)]
     for question in QUESTIONS:
         pieces += [rt.speak(question).resample(48_000).samples, np.zeros(round(SILENCE_AFTER_S * 48_000), np.float32)]
@@ -108,7 +108,7 @@ def take_panel(server: JupyterServer, page: Page, theme: str) -> bytes:
 
 
 def take_reply(server: JupyterServer, page: Page, theme: str) -> bytes:
-    """Photograph what a cell shows that ends in a reply."""
+    """Photograph the output of a cell that ends in a reply."""
     cell = 'session = rt.RealtimeSession()\nreply = await session.ask(rt.speak("What can you do?"))\nreply'
     notebook = opened(server, page, "reply", f"import realtime_nb as rt\n\n{cell}", theme=theme)
     notebook.run_all()
