@@ -382,7 +382,7 @@ class BudgetReached(RealtimeError):
     Examples
     --------
     >>> import realtime_nb as rt
-    >>> rt.use_prices({"local-rules": {"like": "gpt-realtime-2.1"}})        # let the local voice cost something
+    >>> rt.use_prices({"local-voice": {"like": "gpt-realtime-2.1"}})        # let the local voice cost something
     >>> session = rt.RealtimeSession(backend="local", max_usd=0.0001)
     >>> try:
     ...     reply = session.ask("Tell me a story.").result()

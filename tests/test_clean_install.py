@@ -107,7 +107,7 @@ def test_the_first_tutorial_runs_there(lab, stranger):
     jupyter = clone / ".venv" / "bin" / "jupyter"
     run(jupyter, "execute", "--output=executed.ipynb", "notebooks/00_start_here.ipynb", cwd=clone, env=stranger)
     text = (clone / "notebooks" / "executed.ipynb").read_text("utf-8")
-    assert "Talking with local-rules at the local backend." in text and "data:audio/mpeg;base64," in text
+    assert "Talking with local-voice at the local backend." in text and "data:audio/mpeg;base64," in text
 
 
 def buildpack(folder):

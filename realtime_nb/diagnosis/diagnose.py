@@ -373,8 +373,12 @@ def _split(words: str, otherwise: str) -> tuple[str, str]:
 _LOCAL = "pip install 'realtime-nb[local]', then restart the kernel"
 #: Parts that the local voice can do without.
 _OPTIONAL = {
-    "silero": "webrtcvad alone finds turns, and takes more noise for speech",
-    "hibari": "espeak-ng speaks for the natural voice",
+    "silero": ("webrtcvad alone finds turns, and takes more noise for speech", _LOCAL),
+    "hibari": ("espeak-ng speaks for the natural voice", _LOCAL),
+    "text model": (
+        "rules answer, which are no language model",
+        "see to that server and restart the kernel, or set REALTIME_NB_BRAIN=rules to look for none",
+    ),
 }
 #: From here on a server may find that a client secret is over, or a certificate not begun.
 _SERVER_CLOCK_OFF_MS = 30_000.0
@@ -383,7 +387,8 @@ _VARIABLES = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 
 def _of_voice(facts: DoctorFacts) -> Iterator[Check]:
     wanted = facts.server is None or facts.server.name == "local"
-    missing = [part for part in facts.parts if part.missing and part.name not in _OPTIONAL]
+    # The others of the extra are missing together.
+    missing = [part for part in facts.parts if part.missing and part.name not in ("silero", "hibari")]
     if missing:
         yield _not_installed(missing, wanted)
     for part in facts.parts:
@@ -405,7 +410,8 @@ def _part(part: ProbedPart, wanted: bool) -> Check:
     if not part.error:
         return Check(part.name, "ok", f"{part.said} in {part.took_ms:.0f} ms")
     if part.name in _OPTIONAL:
-        return Check(part.name, "warning", f"{part.error}: {_OPTIONAL[part.name]}", _LOCAL if part.missing else "")
+        instead, fix = _OPTIONAL[part.name]
+        return Check(part.name, "warning", f"{part.error}: {instead}", fix)
     fix = "pip install --force-reinstall 'realtime-nb[local]', then restart the kernel"
     return Check(part.name, "broken" if wanted else "warning", part.error, fix)
 
@@ -415,6 +421,8 @@ def _server(server: Server) -> Iterator[Check]:
         cause, _, cure = server.error.partition(": ")
         yield Check("backend", "broken", cause, cure or f"choose a backend that is there; this one is {server.name}")
         return
+    if server.parts:
+        yield Check("parts", "ok", server.parts)
     if server.http is None and server.realtime is None:
         return
     refused = next((a for a in (server.http, server.realtime) if a and a.code == "invalid_api_key"), None)

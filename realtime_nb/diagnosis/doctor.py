@@ -157,4 +157,5 @@ class Doctor:
             ask_http(found), ask_local(found) if local else ask_realtime(found)
         )
         # The local voice shares this machine's clock.
-        self._know("server", replace(server, http=http, realtime=realtime, clock=None if local else clock))
+        parts = str(await asyncio.to_thread(lambda: found.parts)) if local else ""
+        self._know("server", replace(server, http=http, realtime=realtime, clock=None if local else clock, parts=parts))

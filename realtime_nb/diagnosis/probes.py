@@ -178,6 +178,8 @@ class Server:
     """Why it cannot even be asked, e.g. for want of a key."""
     keyed: bool = False
     """True if there is a key. The key itself is never a fact."""
+    parts: str = ""
+    """Which parts of the local voice answer, in a line; empty for other servers."""
     http: ProbeAnswer | None = None
     realtime: ProbeAnswer | None = None
     clock: Clock | None = None

@@ -10,11 +10,15 @@ from pathlib import Path
 from ..errors import SettingsError
 from ..secrecy import BRAIN_KEY, SERVER_KEY, Secret, bare_address, hide
 from .brains.brain import Brain
+from .brains.local_brain import LocalBrain
 from .brains.openai_brain import OpenAICompatibleBrain
 from .brains.rule_brain import RuleBrain
 from .brains.script_brain import ScriptBrain
 from .faults import FAULTS
 from .server import serve
+
+#: Variables that say what answers, and which model of a text endpoint.
+BRAIN, BRAIN_MODEL = "REALTIME_NB_BRAIN", "REALTIME_NB_BRAIN_MODEL"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,8 +27,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
     _add_key(parser, "--api-key", f"key that clients must bring (default: that of {SERVER_KEY}, or a random one)")
-    parser.add_argument("--brain", default="rules", help="rules, script, script:FILE, or the URL of a text endpoint")
-    parser.add_argument("--brain-model", help="model of the text endpoint")
+    parser.add_argument(
+        "--brain",
+        default=os.environ.get(BRAIN) or "auto",
+        help="auto (a text model that runs on this machine, else rules), rules, script, script:FILE, or the URL of a "
+        f"text endpoint (default: that of {BRAIN}, or auto)",
+    )
+    parser.add_argument(
+        "--brain-model",
+        default=os.environ.get(BRAIN_MODEL),
+        help=f"model of the text endpoint (default: that of {BRAIN_MODEL})",
+    )
     _add_key(parser, "--brain-key", f"key of the text endpoint (default: that of {BRAIN_KEY})")
     parser.add_argument("--max-sessions", type=int, default=100, help="sessions at once (default: %(default)s)")
     parser.add_argument(
@@ -85,14 +98,16 @@ def _warn(name: str, cure: str) -> None:
     print(f"warning: {name} stands in the list of processes, where others can read it: {cure}", file=sys.stderr)
 
 
-def find_brain(spec: str = "rules", *, model: str | None = None, api_key: str | None = None) -> Brain:
+def find_brain(spec: str = "auto", *, model: str | None = None, api_key: str | None = None) -> Brain:
     """Return the brain that a command line names.
 
-    `spec`: ``"rules"``; ``"script"`` or ``"script:FILE"`` with a sentence a line; or the base URL of a text endpoint
-    that speaks OpenAI's Chat Completions.
+    `spec`: ``"auto"``, a text model that runs on this machine, else rules; ``"rules"``; ``"script"`` or
+    ``"script:FILE"`` with a sentence a line; or the base URL of a text endpoint that speaks OpenAI's Chat Completions.
 
     Raises `SettingsError` if the name is not known, the script cannot be read, or an endpoint is named without a model.
     """
+    if spec == "auto":
+        return LocalBrain()
     if spec == "rules":
         return RuleBrain()
     kind, _, file = spec.partition(":")
@@ -106,7 +121,9 @@ def find_brain(spec: str = "rules", *, model: str | None = None, api_key: str | 
             raise SettingsError(f"the text endpoint {bare_address(spec)} needs the name of a model")
         return OpenAICompatibleBrain(spec, model, api_key)
     shown = hide(bare_address(spec))
-    raise SettingsError(f"brain={shown!r} is not 'rules', 'script', 'script:FILE' or the address of a text endpoint")
+    raise SettingsError(
+        f"brain={shown!r} is not 'auto', 'rules', 'script', 'script:FILE' or the address of a text endpoint"
+    )
 
 
 if __name__ == "__main__":

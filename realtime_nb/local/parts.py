@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable
 
@@ -17,6 +18,7 @@ import numpy as np
 from ..errors import MissingExtra
 from ..media.clip import WIRE_SAMPLE_RATE, Resampler
 from ..protocol.parts import LocalPart
+from ..secrecy import bare_address
 
 SENTENCE = "What time is it?"
 
@@ -96,6 +98,21 @@ class Trial:
             raise Fault(f"pocketsphinx heard nothing in {SENTENCE!r}")
         return f"heard {heard!r}"
 
+    async def look_for_a_brain(self) -> str:
+        """Look for a text model that runs on this machine."""
+        from .__main__ import BRAIN
+        from .brains.text_servers import find_text_model
+
+        named = os.environ.get(BRAIN) or "auto"
+        if named != "auto":
+            return f"{BRAIN} has chosen {bare_address(named)}"
+        search = await find_text_model()
+        if search.model:
+            return f"found {search.model.part}, which answers,"
+        if search.passed_over:
+            raise Fault("; ".join(search.passed_over))
+        return "found no text model on this machine (rules answer)"
+
     async def serve(self) -> str:
         """Load what the server is made of."""
         from . import server as app
@@ -125,6 +142,7 @@ async def _main() -> None:
         "webrtcvad": trial.detect,
         "silero": trial.detect_well,
         "pocketsphinx": trial.recognize,
+        "text model": trial.look_for_a_brain,
         "voice server": trial.serve,
     }
     for name, work in parts.items():

@@ -49,7 +49,8 @@ def http_routes(parts: Parts, *, audio_lifetime_s: float = AUDIO_LIFETIME_S) -> 
 # --- ``GET /v1/models`` -----------------------------------------------------------------------------------------------
 
 # Requests may name other models, too: the same parts answer. Source of the shape: the API reference, "List models";
-# ``parts`` is this server's own.
+# ``parts`` is this server's own. The default model is answered by the server's brain, whichever that is.
+DEFAULT_MODEL = "local-voice"
 RECOGNIZER = "local-sphinx"
 SYNTHESIZER = "local-espeak"
 
@@ -59,7 +60,7 @@ class ModelsEndpoint:
 
     def __init__(self, parts: Parts):
         self._parts = parts
-        self._names = list(dict.fromkeys([parts.brain.name, *parts.others, RECOGNIZER, SYNTHESIZER]))
+        self._names = list(dict.fromkeys([DEFAULT_MODEL, parts.brain.name, *parts.others, RECOGNIZER, SYNTHESIZER]))
 
     async def list(self, request: Request) -> Response:
         """Answer with all models."""

@@ -27,6 +27,7 @@ from ..secrecy import Secret, check_key
 from ..strangers import ACCEPTED_AT_ONCE, FewLines, Strangers
 from .access import Access, is_loopback
 from .brains.brain import Brain
+from .brains.local_brain import LocalBrain
 from .brains.rule_brain import RuleBrain
 from .brains.script_brain import ScriptBrain
 from .endpoints.chat_request import AUDIO_LIFETIME_S
@@ -118,13 +119,19 @@ async def local_parts(brain: Brain | None = None, *, open_vocabulary: bool = Tru
         brain = brain or others[0]
         recognizer = SharedRecognizer(open_vocabulary=open_vocabulary)
         turn_model = TurnModel()
-        warming = asyncio.gather(voice.warm_up(), recognizer.warm_up(brain.vocabulary))
+        works = [voice.warm_up(), recognizer.warm_up(brain.vocabulary)]
+        warming = [asyncio.create_task(work) for work in works]
+        if isinstance(brain, LocalBrain):
+            warming.append(asyncio.create_task(brain.search()))
         try:
             brains = {other.name: other for other in (*others, brain)}
             yield Parts(brain, voice, recognizer, brains, turn_model)
         finally:
-            warming.cancel()
-            await asyncio.gather(warming, return_exceptions=True)
+            for task in warming:
+                task.cancel()
+            await asyncio.gather(*warming, return_exceptions=True)
+            if isinstance(brain, LocalBrain):
+                await brain.close()
             recognizer.close()
             turn_model.close()
 

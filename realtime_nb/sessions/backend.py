@@ -13,7 +13,8 @@ from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, check_key,
 
 #: Azure's version of the GA Realtime protocol's address.
 AZURE_API_VERSION = "2025-08-28"
-_LOCAL_CHAIN = ("local-sphinx", "local-rules", "local-espeak")
+#: The local voice's models by what answers there.
+_LOCAL_MODELS = {"auto": "local-voice", "rules": "local-rules", "script": "local-script"}
 
 
 @dataclass(frozen=True, init=False)
@@ -49,7 +50,7 @@ class Backend:
     --------
     >>> import realtime_nb as rt
     >>> rt.Backend.find("local").model
-    'local-rules'
+    'local-voice'
     >>> rt.Backend.at("https://voice.example.org/v1", api_key="secret").base_url      # the key is never shown
     'https://voice.example.org/v1'
     """
@@ -190,11 +191,31 @@ class Backend:
         return cls(host, base_url, api_key)
 
     @classmethod
-    def local(cls) -> Backend:
-        """Return the voice that runs on this machine, without a key; it starts when a session first connects."""
-        return cls(
-            "local", model="local-rules", chat_model="local-rules", transcription="local-sphinx", chain=_LOCAL_CHAIN
-        )
+    def local(cls, brain: str = "auto") -> Backend:
+        """Return the voice that runs on this machine, without a key; it starts when a session first connects.
+
+        Parameters
+        ----------
+        brain : {"auto", "rules", "script"}, default "auto"
+            What answers. "auto": a text model that already runs on this machine, in Ollama, LM Studio or llama.cpp's
+            server, where one is found when the local voice starts; else rules, which are no language model. "rules":
+            always these. "script": a tutor that gives sentences to repeat. `parts` names it. To keep the local voice
+            from looking for a text model at all, set ``REALTIME_NB_BRAIN=rules``; to choose one, set it to the address
+            of a text endpoint, and ``REALTIME_NB_BRAIN_MODEL`` to a model there.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such brain.
+        """
+        if brain not in _LOCAL_MODELS:
+            raise SettingsError(
+                f"brain={hide(bare_address(brain))!r} is not one of {', '.join(map(repr, _LOCAL_MODELS))}: "
+                "for a text endpoint, set REALTIME_NB_BRAIN to its address before the local voice starts"
+            )
+        model = _LOCAL_MODELS[brain]
+        chain = ("local-sphinx", model, "local-espeak")
+        return cls("local", model=model, chat_model=model, transcription="local-sphinx", chain=chain)
 
     def __getstate__(self) -> dict[str, object]:
         """Return the state to pickle: no secrets, and no address of this machine's local voice."""

@@ -40,7 +40,7 @@ class ChatSession(TurnwiseSession):
     Parameters
     ----------
     model : str, optional
-        By default ``gpt-audio-1.5``, or ``local-rules`` for the local voice.
+        By default ``gpt-audio-1.5``, or ``local-voice`` for the local voice.
     backend : Backend or str, optional
         As for `RealtimeSession`.
     api_key : str, optional

@@ -58,7 +58,7 @@ class RealtimeSession(Session):
     Parameters
     ----------
     model : str, optional
-        By default the backend's: ``gpt-realtime-2.1``, or ``local-rules`` for the local voice.
+        By default the backend's: ``gpt-realtime-2.1``, or ``local-voice`` for the local voice.
     backend : Backend or str, optional
         ``"openai"``, ``"azure"``, ``"local"``, or the address of a compatible server. By default OpenAI if there is a
         key, otherwise the local voice.

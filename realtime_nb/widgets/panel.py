@@ -49,7 +49,7 @@ class VoicePanel(StreamTraits, BaseWidget):
     >>> import realtime_nb as rt
     >>> session = rt.RealtimeSession(backend="local")
     >>> rt.VoicePanel(session)              # as a cell's last line it shows the panel
-    VoicePanel(local, model=local-rules, voice=marin): run the cell to talk
+    VoicePanel(local, model=local-voice, voice=marin): run the cell to talk
 
     With a camera, to show what you talk about:
 

@@ -10,7 +10,7 @@ from realtime_nb.widgets.panel import VoicePanel
 
 @pytest.fixture
 def prices():
-    rt.use_prices({"local-rules": {"audio_out": 200, "text_in": 0, "text_cached": 0, "text_out": 0, "audio_in": 0}})
+    rt.use_prices({"local-voice": {"audio_out": 200, "text_in": 0, "text_cached": 0, "text_out": 0, "audio_in": 0}})
     yield
     rt.use_prices(None)
 

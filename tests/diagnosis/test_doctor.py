@@ -27,22 +27,14 @@ def test_a_healthy_machine_is_ok_and_its_text_says_so():
     found = rt.doctor("local")
     assert found.ok
     assert list(states(found)) == [
-        *(
-            "Python",
-            "packages",
-            "espeak-ng",
-            "hibari",
-            "webrtcvad",
-            "silero",
-            "pocketsphinx",
-            "voice server",
-            "backend",
-        ),
-        "Realtime socket",
+        *("Python", "packages", "espeak-ng", "hibari", "webrtcvad", "silero", "pocketsphinx", "text model"),
+        *("voice server", "parts", "backend", "Realtime socket"),
     ]
     assert set(states(found).values()) == {"ok"}
     text = repr(found)
-    assert "✓ ok      pocketsphinx" in text and text.endswith("set-up: 10 ok")
+    assert "✓ ok      pocketsphinx" in text and text.endswith("set-up: 12 ok")
+    (parts,) = (check.said for check in found.checks if check.name == "parts")
+    assert parts == str(rt.Backend.local().parts) and "brain: rules, no language model" in parts
     assert "not checked: page, microphone and speaker" in text
     assert json.loads(json.dumps(found.to_dict()))["ok"] is True
 

@@ -23,6 +23,13 @@ LOST = ProbeAnswer("api.openai.com cannot be reached: refused", "unreachable")
         (replace(LOCAL, parts=GONE), "local voice", "broken", "espeak-ng (no module", "'realtime-nb[local]'"),
         (replace(HEALTHY, parts=GONE), "local voice", "warning", "not chosen", "'realtime-nb[local]'"),
         (
+            replace(LOCAL, parts=[ProbedPart("text model", error="Ollama on port 11434 has no model to chat with")]),
+            "text model",
+            "warning",
+            "to chat with: rules answer, which are no language model",
+            "REALTIME_NB_BRAIN=rules",
+        ),
+        (
             replace(LOCAL, parts=[ProbedPart("silero", error="no wheel here", missing=True)]),
             *("silero", "warning", "webrtcvad alone finds turns", "'realtime-nb[local]'"),
         ),

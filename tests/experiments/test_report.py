@@ -60,7 +60,7 @@ def page(spoken):
 
 def test_it_says_what_was_run_and_with_what(page):
     for told in (
-        *("RealtimeSession", "ChatSession", "local-rules", "runs on this machine; nothing is billed", "2026-"),
+        *("RealtimeSession", "ChatSession", "local-voice", "runs on this machine; nothing is billed", "2026-"),
         *("audio.output.voice: cedar", "audio.input.turn_detection.type: server_vad", f"instructions: {HOSTILE}"),
         *("seed of the conditions", "telephone", "numpy 2", "websockets", "AI-generated voices"),
     ):

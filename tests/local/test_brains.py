@@ -7,7 +7,7 @@ from realtime_nb.local.__main__ import find_brain
 def test_brains_are_found_by_name(tmp_path):
     script = tmp_path / "script.txt"
     script.write_text("Good morning.\n")
-    assert find_brain().name == "local-rules"
+    assert (find_brain().name, find_brain("rules").name) == ("local-voice", "local-rules")
     assert find_brain("script").name == "local-script"
     assert find_brain(f"script:{script}").vocabulary == ["Good morning."]
     assert "tiny" in find_brain("http://127.0.0.1:11434/v1", model="tiny").description
@@ -16,7 +16,7 @@ def test_brains_are_found_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("oracle", "brain='oracle' is not 'rules'"),
+        ("oracle", "brain='oracle' is not 'auto', 'rules'"),
         ("script:/no/such/file", "cannot be used"),
         ("https://example.org/v1", "needs the name of a model"),
     ],

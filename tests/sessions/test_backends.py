@@ -20,7 +20,7 @@ def empty_environment(monkeypatch):
 
 def test_without_a_key_it_is_the_local_voice():
     backend = Backend.find()
-    assert (backend.name, backend.model, backend.api_key) == ("local", "local-rules", "")
+    assert (backend.name, backend.model, backend.api_key) == ("local", "local-voice", "")
     assert backend == Backend.find("local") == Backend.local()
 
 
@@ -189,3 +189,16 @@ def test_the_local_voice_tells_which_parts_answer():
 def test_a_local_voice_that_is_gone_tells_nothing():
     with pytest.raises(ConnectionLost, match="does not tell its parts"):
         Backend("local", "http://127.0.0.1:9/v1", "a key").parts  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("brain", "model"), [("auto", "local-voice"), ("rules", "local-rules"), ("script", "local-script")]
+)
+def test_the_local_voices_brain_is_chosen_by_its_model(brain, model):
+    backend = Backend.local(brain)
+    assert (backend.model, backend.chat_model, backend.chain[1]) == (model, model, model)
+
+
+def test_a_brain_that_is_not_known_is_refused():
+    with pytest.raises(SettingsError, match=r"brain='http://127.0.0.1:9/v1' is not one of 'auto', 'rules', 'script'"):
+        Backend.local("http://ada:secret@127.0.0.1:9/v1")

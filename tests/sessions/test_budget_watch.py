@@ -11,7 +11,7 @@ from realtime_nb.protocol.local_events import BudgetStopped, StateChanged
 STORY = "Tell me a story."
 KINDS = [rt.RealtimeSession, rt.ChatSession, rt.CascadeSession]
 DEAR = {
-    "local-rules": {"text_in": 0, "text_cached": 0, "text_out": 0, "audio_in": 0, "audio_out": 1000},
+    "local-voice": {"text_in": 0, "text_cached": 0, "text_out": 0, "audio_in": 0, "audio_out": 1000},
     "local-sphinx": {"per_minute": 0},
     "local-espeak": {"per_million_characters": 500},
 }

@@ -65,7 +65,7 @@ class _Against:
 
 def test_a_written_question_is_answered_in_speech(local):
     reply = local.ask("Hello!").result(WAIT_S)
-    assert (reply.status, reply.model) == ("completed", "local-rules")
+    assert (reply.status, reply.model) == ("completed", "local-voice")
     assert reply.transcript
     assert reply.audio.duration_s > 0.3 and reply.audio.peak > 0.05
     assert reply.asked.text == "Hello!"
@@ -615,9 +615,9 @@ def test_settings_changed_before_connecting_go_out_with_the_first_update():
 
 def test_what_a_session_is_before_it_is_open():
     session = RealtimeSession(backend="local")
-    assert (session.model, session.voice, session.turn_detection) == ("local-rules", "marin", {"type": "server_vad"})
+    assert (session.model, session.voice, session.turn_detection) == ("local-voice", "marin", {"type": "server_vad"})
     assert RealtimeSession(backend="local", turn_detection=None).turn_detection is None
-    assert repr(session) == "RealtimeSession('local-rules' at 'local', closed, 0 turns)"
+    assert repr(session) == "RealtimeSession('local-voice' at 'local', closed, 0 turns)"
     assert isinstance(session.close(), Pending)
 
 

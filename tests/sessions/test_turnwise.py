@@ -61,9 +61,9 @@ def test_a_question_that_nobody_waits_for_any_more_is_stopped(session):
 
 def test_the_record_knows_model_and_voice(session):
     reply = session.ask("Hello!").result(30)
-    assert reply.model == "local-rules"
+    assert reply.model == "local-voice"
     assert session.conversation.session["audio"]["output"]["voice"] == session.voice
-    assert "ChatSession('local-rules' at 'local'" in repr(session)
+    assert "ChatSession('local-voice' at 'local'" in repr(session)
 
 
 # --- tools ----------------------------------------------------------------------------------------------------------

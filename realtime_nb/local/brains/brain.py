@@ -85,10 +85,13 @@ class Brain(Protocol):
 
     name: str
     """Short, for model lists, e.g. ``"local-rules"``."""
-    description: str
-    """What answers, in a sentence that every client is told."""
     vocabulary: Sequence[str]
     """Sentences that people are likely to say to it; they help the recogniser."""
+
+    @property
+    def description(self) -> str:
+        """What answers, in a sentence that every client is told."""
+        ...
 
     @property
     def part(self) -> LocalPart:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,23 +17,41 @@ from .brain import CallTool, Context, Say
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+#: What stands for a picture that a model cannot be shown.
+UNSEEN = "[A picture was shown here, which you cannot see. Say so if it matters.]"
+# Some servers leave in the answer what a model thinks before it.
+_THINKS, _THOUGHT = "<think>", "</think>"
 #: What makes a text model's answers fit to be spoken.
 SPOKEN = "Your answers are spoken aloud: use short plain sentences, no lists, no markup, no emoji."
 
 
 class OpenAICompatibleBrain:
-    """Streams answers from a text model and says them sentence by sentence."""
+    """Streams answers from a text model and says them sentence by sentence.
+
+    `sees`: whether the model takes pictures; one that does not is told that there was one.
+    `options`: more fields of each request.
+    """
 
     name = "local-cascade"
     vocabulary: Sequence[str] = ()
 
-    def __init__(self, base_url: str, model: str, api_key: str | None = None):
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        api_key: str | None = None,
+        *,
+        sees: bool = True,
+        options: Mapping[str, Any] | None = None,
+    ):
         self.description = f"Answers are written by the text model {model}."
         self._base_url, self._user, self._query = split_address(base_url)
         self._model = model
         self.part = LocalPart(f"{model} at {urlsplit(self._base_url).netloc}")
         self._api_key = Secret.of_key(api_key or "none")
         check_key(self._api_key)
+        self._sees = sees
+        self._options = options or {}
         self._client: AsyncOpenAI | None = None
 
     async def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
@@ -53,12 +71,12 @@ class OpenAICompatibleBrain:
             ) from error
 
     async def _stream(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = dict(self._options)
         if context.tools:
             options["tools"] = [_tool(tool) for tool in context.tools]
             options["tool_choice"] = _tool_choice(context.required_tool)
         stream = await self._opened().chat.completions.create(
-            model=self._model, messages=messages_of(context), stream=True, **options
+            model=self._model, messages=messages_of(context, sees=self._sees), stream=True, **options
         )
         text = ""
         calls: dict[int, list[str]] = {}
@@ -71,10 +89,15 @@ class OpenAICompatibleBrain:
                         if made:
                             calls[call.index] = [name + (made.name or ""), arguments + (made.arguments or "")]
                     text += choice.delta.content or ""
+                if (thoughts := text.lstrip()).startswith(_THINKS):
+                    if _THOUGHT not in thoughts:
+                        continue
+                    text = thoughts.partition(_THOUGHT)[2].lstrip()
                 *whole, text = split_sentences(text) or [""]
                 for sentence in whole:
-                    yield Say(sentence)
-        if text.strip():
+                    if sentence.strip():
+                        yield Say(sentence)
+        if text.strip() and not text.lstrip().startswith(_THINKS):
             yield Say(text)
         for name, arguments in calls.values():
             yield CallTool(name, arguments or "{}")
@@ -98,14 +121,16 @@ class OpenAICompatibleBrain:
             await self._client.close()
 
 
-def messages_of(context: Context) -> list[Any]:
-    """Return the conversation as Chat Completions messages."""
+def messages_of(context: Context, *, sees: bool = True) -> list[Any]:
+    """Return the conversation as Chat Completions messages; with a remark in place of pictures that nobody sees."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": f"{context.instructions}\n\n{SPOKEN}".strip()}]
     for entry in context.entries:
         if entry.type == "function_call":
             _add_call(messages, entry)
         elif entry.type == "function_call_output":
             messages.append({"role": "tool", "tool_call_id": entry.call_id, "content": entry.output})
+        elif entry.role == "user" and not sees and any(part.type == "input_image" for part in entry.parts):
+            messages.append({"role": "user", "content": f"{entry.said} {UNSEEN}".strip()})
         elif entry.role == "user" and any(part.image_url for part in entry.parts):
             messages.append({"role": "user", "content": [_part(part) for part in entry.parts]})
         elif entry.said:

@@ -66,25 +66,21 @@ You can still interrupt it with the button or the Escape key."><input type="chec
     <details class="rtnb-guide"></details>
   </details>`;
 
-/** Questions to start with: for the local voice's rules, and for a model. */
+/** Questions to start with: for the local voice, whose rules know few, and for a model. */
 const TRY = {
-  rules: ["What time is it?", "What is twelve times seven?", "What can you do?"],
+  local: ["What time is it?", "What is twelve times seven?", "What can you do?"],
   model: ["What can you do?", "Tell me a story in three sentences.", "Teach me to say hello in Japanese."],
 };
 
 /** Say who will answer. @param {State["about"]} about @param {boolean} handsFree */
 function welcomeOf({ backend, model }, handsFree) {
   const how = handsFree ? "Click Connect and speak" : "Click Connect, then hold the button while you speak";
-  const who = isRules(model)
-    ? "A practice voice on this machine answers: no key, no cost, and no AI model behind it."
-    : backend === "local"
-      ? `${model}, on this machine, answers.`
+  const who =
+    backend === "local"
+      ? "The local voice answers, on this machine: no key, and no cost."
       : `${model} answers, at ${backend}.`;
   return `${who} ${how}, type a message, or begin with one of these:`;
 }
-
-/** @param {string} model */
-const isRules = (model) => model === "local-rules";
 
 let views = 0;
 
@@ -210,7 +206,7 @@ export function show(engine, el, host) {
     if (box.hidden) return;
     const [words, row] = box.children;
     setText(words, welcomeOf(state.about, state.hands_free));
-    const wanted = TRY[isRules(state.about.model) ? "rules" : "model"];
+    const wanted = TRY[state.about.backend === "local" ? "local" : "model"];
     if (row.firstChild?.textContent !== wanted[0]) row.replaceChildren(...wanted.map(newTry));
     for (const button of row.children) button.disabled = !reached;
   }
