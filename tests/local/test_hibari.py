@@ -103,13 +103,39 @@ def test_words_are_placed_in_the_text_and_in_the_sound(text, words, speed):
         assert all(begin_ms - 1 <= ms < end_ms for _, ms in piece.words)
 
 
-def test_a_word_begins_where_the_silence_before_it_ends():
-    text = "Stop! Stop! Stop."
-    pieces = said(text)
-    level = np.abs(np.frombuffer(sound(pieces), "<i2").astype(float))
-    for _, ms in (word for piece in pieces for word in piece.words):
-        before, after = (level[max(0, int(24 * (ms + at))) :][: 24 * 60].mean() for at in (-100, 60))
-        assert after > 8 * before
+@pytest.mark.parametrize("speed", [0.7, 1.0, 1.5])
+def test_words_begin_where_an_aligner_finds_them(speed):
+    pocketsphinx = pytest.importorskip("pocketsphinx")
+    aligner = pocketsphinx.Decoder(lm=None, bestpath=False, loglevel="FATAL")
+    errors_ms = []
+    for text in (
+        "The boat sailed slowly past the old lighthouse.",
+        "Nobody told me that the shop was closed on Monday.",
+        "Can you bring me a glass of cold water?",
+        "The children played football until it was dark.",
+    ):
+        pieces = said(text, speed=speed, sample_rate=16_000)
+        timed = [word for piece in pieces for word in piece.words]
+        quiet = bytes(2 * 16 * 100)
+        aligner.set_align_text(" ".join(text[index:].split()[0].strip(".,?").lower() for index, _ in timed))
+        aligner.start_utt()
+        aligner.process_raw(quiet + sound(pieces) + quiet, full_utt=True)
+        aligner.end_utt()
+        found_ms = [10 * each.start_frame - 100 for each in aligner.seg() if each.word[0] not in "<["]
+        errors_ms += [abs(ms - found) for (_, ms), found in zip(timed, found_ms, strict=True)]
+    assert np.median(errors_ms) <= 25
+    assert np.percentile(errors_ms, 90) <= 60
+
+
+@pytest.mark.parametrize("speed", [0.7, 1.0, 1.5])
+@pytest.mark.parametrize("text", ["How are you?", "Please wait.", "Ask me."])
+def test_a_sentence_begins_after_a_breath_and_with_its_first_sound(text, speed):
+    pieces = said(text, speed=speed)
+    samples = np.abs(np.frombuffer(sound(pieces), "<i2").astype(float))
+    (_, first_ms), *_ = pieces[0].words
+    assert first_ms <= 55
+    assert samples[: 24 * 20].max() < 0.02 * samples.max()
+    assert samples[: 24 * 200].max() > 0.1 * samples.max()
 
 
 def test_numbers_sound_as_their_words_do():

@@ -32,8 +32,9 @@ SAMPLE_RATE = 24_000
 #: The slowest and fastest that the API knows. From twice on, the shortest sounds are as short as the model makes them.
 _SLOWEST, _FASTEST = 0.25, 4.0
 _SEED = 1
-_FRAME_MS = 12.5
-_FRAMES_BEFORE = 4
+_KEPT_MS = 50
+# Measured against forced alignment: see benchmarks/voices.py.
+_EARLY_MS = 35
 # As loud as the voices of espeak-ng; the highest peaks come to 0.7 of full scale.
 _GAIN = 1.3
 # The model was taught with no more at once.
@@ -137,12 +138,21 @@ class HibariVoice:
         given = {"ids": ids, "speed": np.asarray([speed], np.float32)}
         *spectra, frames = self._hibari.sess.run(_OUTPUTS, given)
         samples = dsp.synth(*(each[0] for each in spectra), np.random.default_rng(_SEED))
-        # The first of the ids is a pause, which delays an answer.
-        ends = np.cumsum(frames)
-        skipped = max(0, int(ends[0]) - _FRAMES_BEFORE)
-        firsts = accumulate(map(len, words[:-1]), initial=0)
-        starts_ms = [float(ends[first] - skipped) * _FRAME_MS for first in firsts]
-        return samples[skipped * dsp.HOP :], starts_ms
+        ends_ms = np.cumsum(frames) * (len(samples) / frames.sum() * 1000 / SAMPLE_RATE)
+        # What goes before the first word is more pause than the network says, and delays an answer.
+        onset_ms = _onset_ms(samples)
+        skipped = max(0, round((onset_ms - _KEPT_MS) * SAMPLE_RATE / 1000))
+        # Others begin with the space before them, which is the id of that number: the first of the ids is a pause.
+        spaces = (end - 1 for end in accumulate(map(len, words[:-1])))
+        starts_ms = [onset_ms, *(max(onset_ms, ends_ms[space] - _EARLY_MS) for space in spaces)]
+        return samples[skipped:], [start_ms - skipped * 1000 / SAMPLE_RATE for start_ms in starts_ms]
+
+
+def _onset_ms(samples: np.ndarray[Any, np.dtype[np.float32]]) -> float:
+    """Return where a sound begins: at the first 5 ms that are no more than 45 dB below the loudest."""
+    size = SAMPLE_RATE // 200
+    power = np.square(samples[: len(samples) // size * size].reshape(-1, size)).mean(axis=1)
+    return 5.0 * int(np.argmax(power >= power.max() * 10**-4.5))
 
 
 def _groups(words: list[str]) -> list[list[str]]:
