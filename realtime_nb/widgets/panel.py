@@ -133,7 +133,7 @@ class VoicePanel(StreamTraits, BaseWidget):
             camera=camera,
             watch_every_s=watch_every_s,
         )
-        self._handlers |= self.line.handlers | {"disconnect": self._on_disconnect}
+        self._handlers |= self.line.handlers | {"disconnect": self._on_disconnect, "end": self._on_end}
         self.set_trait("state", session.state)
         self.line.set_hands_free(hands_free)
         _panels[session] = ref(self)
@@ -177,6 +177,9 @@ class VoicePanel(StreamTraits, BaseWidget):
         self.set_trait("state", state)
 
     def _on_disconnect(self, _: dict[str, Any]) -> None:
+        self._watch(self.session.close())
+
+    def _on_end(self, _: dict[str, Any]) -> None:
         self._watch(self.session.close())
         self._road.send({"kind": "ended"}, urgent=True)
         self._outputs.end()

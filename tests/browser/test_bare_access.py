@@ -149,11 +149,19 @@ def waiting_with_bounds(talk):
 def ended(talk):
     listening(talk)
     talk.page.get_by_role("button", name="Disconnect").click()
-    until(lambda: talk.session.state == "closed")
+    talk.page.get_by_role("button", name="End and keep the record").click()
+    expect(talk.page.get_by_role("button", name="End and keep the record")).to_be_hidden()
+
+
+def left(talk):
+    listening(talk)
+    talk.page.get_by_role("button", name="Disconnect").click()
+    expect(talk.page.get_by_role("button", name="Reconnect")).to_be_visible()
 
 
 STATES = [
     closed,
+    left,
     listening,
     speaking,
     running_a_tool,

@@ -213,12 +213,21 @@ def test_an_error_of_the_server_is_read_in_the_panel(page, panel, session):
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_disconnect_closes_the_session_and_says_how_to_go_on(page, panel, session):
+def test_one_disconnects_and_goes_on_and_ends_when_there_is_no_more_to_say(page, panel, session):
     connect(page, session)
+    session.hear("item-1", "Remember me.")
+    expect(page.get_by_role("button", name="End and keep the record")).to_be_hidden()
     page.get_by_role("button", name="Disconnect").click()
     until(lambda: session.state == "closed")
+    expect(status(page)).to_have_text("Disconnected")
+    page.get_by_role("button", name="Reconnect").click()
+    expect(status(page)).to_have_text("Listening: just speak")
+    expect(page.locator(".rtnb-turn")).to_have_text(["YouRemember me."])
+    page.get_by_role("button", name="Disconnect").click()
+    page.get_by_role("button", name="End and keep the record").click()
     expect(status(page)).to_contain_text("Run this cell again")
-    expect(page.get_by_role("button", name="Connect", exact=True)).to_be_hidden()
+    expect(page.get_by_role("button", name="Reconnect")).to_be_hidden()
+    assert session.names().count("connect") == 2
 
 
 def test_a_reload_does_not_cut_the_line(page, panel, session, bare):

@@ -54,6 +54,7 @@ def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
     assert len(picture["data"]["image/png"]) > 1000
 
     notebook.panel.get_by_role("button", name="Disconnect").click()
+    notebook.panel.get_by_role("button", name="End and keep the record").click()
     expect(notebook.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible()
     expect(notebook.panel).to_have_count(0)
     notebook.until("session.state == 'closed'")

@@ -67,6 +67,12 @@ def test_disconnect_closes_the_session(panel, session):
     assert session.names() == ["close"]
 
 
+def test_the_end_closes_the_session_and_leaves_the_record(panel, session):
+    arrive(panel, {"kind": "end"})
+    submit(_nothing()).result(30)
+    assert session.names() == ["close"]
+
+
 def test_unknown_options_are_refused(session):
     with pytest.raises(TypeError, match="no option 'theme'"):
         VoicePanel(session, theme="dark")

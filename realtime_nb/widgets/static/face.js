@@ -24,6 +24,8 @@ const HTML = `
   <div class="rtnb-row">
     <button type="button" class="rtnb-button rtnb-primary" data-role="connect"></button>
     <button type="button" class="rtnb-button" data-role="disconnect">Disconnect</button>
+    <button type="button" class="rtnb-button" data-role="end"
+      title="Close this panel; the record below stays in the notebook">End and keep the record</button>
     <button type="button" class="rtnb-button" data-role="mute">Mute</button>
     <button type="button" class="rtnb-button" data-role="interrupt" aria-keyshortcuts="Escape"
       title="Stop the AI's answer (Escape)">Interrupt</button>
@@ -106,6 +108,7 @@ export function show(engine, el, host) {
   }
   part("connect").onclick = () => (state.road === "taken" ? engine.retake() : engine.connect());
   part("disconnect").onclick = engine.disconnect;
+  part("end").onclick = engine.end;
   part("mute").onclick = () => engine.share("muted", !state.muted);
   part("interrupt").onclick = engine.interrupt;
   part("enable").onclick = engine.enableSound;
@@ -175,8 +178,11 @@ export function show(engine, el, host) {
     const connect = part("connect");
     connect.hidden = state.ended || (open && state.capturing);
     connect.disabled = !(reached || state.road === "taken") || state.session === "connecting";
-    setText(connect, state.road === "taken" ? "Talk here" : open ? "Turn on microphone" : "Connect");
+    const isLeft = state.session === "closed" && state.order.length > 0; // It can go on with what was said.
+    const go = isLeft ? "Reconnect" : "Connect";
+    setText(connect, state.road === "taken" ? "Talk here" : open ? "Turn on microphone" : go);
     part("disconnect").hidden = !open;
+    part("end").hidden = !isLeft || !reached;
     part("mute").hidden = !(open && state.capturing);
     setText(part("mute"), state.muted ? "Unmute" : "Mute");
     part("mute").classList.toggle("rtnb-on", state.muted);
@@ -344,7 +350,7 @@ export function statusOf(state) {
   if (state.road === "closed") return { words: "Closed. Run this cell again to talk again.", tone: "off" };
   if (state.road === "") return { words: "Looking for the kernel…", tone: "wait" };
   if (state.session === "connecting") return { words: state.waiting || "Connecting…", tone: "wait" };
-  if (state.session !== "open") return { words: state.message || "Not connected", tone: "off" };
+  if (state.session !== "open") return { words: state.message || (state.order.length ? "Disconnected" : "Not connected"), tone: "off" };
   if (state.waiting) return { words: state.waiting, tone: "wait" };
   if (state.playing && state.blocked) return { words: "Sound is blocked", tone: "speak" };
   if (state.playing && state.paused) return { words: "Paused: is that you?", tone: "hear" };

@@ -324,6 +324,7 @@ async function makeEngine(model, signal) {
       road.send({ kind: "disconnect" }, true);
       changed();
     },
+    end: () => road.send({ kind: "end" }, true),
     interrupt() {
       if (state.session !== "open" || !isBusy(state)) return;
       road.flush(); // At once in the page; the kernel follows as fast as it can.
