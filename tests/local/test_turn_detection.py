@@ -176,7 +176,7 @@ def semantic(
         while events:
             event = events.pop(0)
             if isinstance(event, Quiet) and words is not None:
-                events += detector.hint(words)
+                events += detector.hint(words, is_written=words != words.lower())
             elif isinstance(event, Pausing):
                 asked, waits = asked + 1, True
             elif isinstance(event, SpeechStopped):
@@ -187,9 +187,9 @@ def semantic(
 @pytest.mark.parametrize(
     ("words", "probability", "silence_ms", "asked"),
     [
-        ("What time is it?", 0.9, 256, 1),
+        ("What time is it?", 0.9, 288, 1),
         ("What time is it?", 0.1, 1632, 1),
-        ("What time is it?", None, 256, 1),  # there is no network
+        ("What time is it?", None, 288, 1),  # there is no network
         ("What time is", 0.9, 1632, 0),  # its answer would make no difference
         ("", 0.9, 1632, 0),
         ("turn on the", 0.9, 3335, 0),
@@ -202,13 +202,13 @@ def test_a_turn_ends_soon_where_words_and_sound_agree(words, probability, silenc
 
 def test_a_short_turn_waits_unless_its_words_stand_alone():
     short = "." * 5 + "s" * 10
-    assert semantic("high", "Banana.", 0.9, frames=short) == (800, 0)
-    assert semantic("high", "Yes.", 0.9, frames=short) == (256, 1)
+    assert semantic("high", "Banana.", 0.9, frames=short) == (736, 0)
+    assert semantic("high", "Yes.", 0.9, frames=short) == (288, 1)
 
 
 def test_the_speech_of_a_turn_is_what_is_said_and_not_its_pauses():
-    assert semantic("high", "Ten. Ten.", 0.9, frames="." * 5 + "s" * 10 + "." * 20 + "s" * 10) == (800, 0)
-    assert semantic("high", "Ten. Ten.", 0.9, frames="." * 5 + "s" * 10 + "." * 20 + "s" * 15) == (256, 1)
+    assert semantic("high", "Ten. Ten.", 0.9, frames="." * 5 + "s" * 10 + "." * 20 + "s" * 10) == (736, 0)
+    assert semantic("high", "Ten. Ten.", 0.9, frames="." * 5 + "s" * 10 + "." * 20 + "s" * 15) == (288, 1)
 
 
 def test_eagerness_orders_the_waits():
@@ -233,20 +233,21 @@ def test_recognition_begins_earlier_than_with_server_vad():
 def test_the_network_gets_the_quiet_and_the_recogniser_does_not():
     detector, events = follow(SPOKEN + "..", SEMANTIC)
     quiet = events[-1]
-    detector.hint("What time is it?")
-    events = [event for _ in range(6) for event in detector.feed(FRAME)]
+    detector.hint("What time is it?", is_written=True)
+    events = [event for _ in range(5) for event in detector.feed(FRAME)]
     assert kinds(events) == ["Pausing"]
     assert len(events[0].pcm16k) == len(quiet.pcm16k) + 32 * (256 - 96)
-    (stopped,) = detector.judge(0.9)
+    assert detector.judge(0.9) == []  # it is asked a frame before the turn may end, so that nobody waits for it
+    (stopped,) = detector.feed(FRAME)
     assert stopped.pcm16k == quiet.pcm16k
-    assert stopped.audio_end_ms == END_MS + 256
+    assert stopped.audio_end_ms == END_MS + 288
 
 
 @pytest.mark.parametrize("late", ["words", "sound"])
 def test_an_answer_that_comes_late_ends_the_turn_at_once(late):
     detector, events = follow(SPOKEN + "." * 12, SEMANTIC)
     assert kinds(events) == ["SpeechStarted", "Quiet", "Pausing"]
-    answers = [lambda: detector.hint("What time is it?"), lambda: detector.judge(0.9)]
+    answers = [lambda: detector.hint("What time is it?", is_written=True), lambda: detector.judge(0.9)]
     first, last = answers if late == "sound" else answers[::-1]
     assert first() == []
     assert kinds(last()) == ["SpeechStopped"]
@@ -256,19 +257,29 @@ def test_an_answer_that_comes_late_ends_the_turn_at_once(late):
 
 def test_an_answer_is_void_when_speech_resumes():
     detector, _ = follow(SPOKEN + "." * 8, SEMANTIC)
-    detector.hint("Stop.")
+    detector.hint("Stop.", is_written=True)
     detector._activity = Script("s" + "." * 100)
     assert kinds(detector.feed(FRAME)) == ["Speaking"]
-    assert detector.judge(0.9) == detector.hint("Stop.") == []
+    assert detector.judge(0.9) == detector.hint("Stop.", is_written=True) == []
     events = [event for _ in range(30) for event in detector.feed(FRAME)]
     assert kinds(events) == ["Quiet", "Pausing"]  # nothing is known of the words now
+
+
+@pytest.mark.parametrize("stir", ["loud", "likely"])
+def test_a_turn_does_not_end_while_somebody_may_begin_to_speak_again(stir):
+    """Loudness, or a hint of speech, shows a frame or two before the detector of speech is sure."""
+    detector, _ = follow(SPOKEN + "." * 8 + ("?" if stir == "likely" else "."), SEMANTIC)
+    detector.hint("What time is it?", is_written=True)
+    detector.feed(np.full(24 * FRAME_MS, 500, "<i2").tobytes() if stir == "loud" else b"")
+    assert detector.judge(0.9) == []
+    assert detector.is_speaking
 
 
 def test_server_vad_asks_nobody():
     detector, events = follow(SPOKEN + "." * 40, {"silence_duration_ms": 1000})
     assert kinds(events) == ["SpeechStarted", "Quiet", "SpeechStopped"]
     detector, _ = follow(SPOKEN + "." * 12, {"silence_duration_ms": 1000})
-    assert detector.hint("What time is it?") == detector.judge(0.9) == []
+    assert detector.hint("What time is it?", is_written=True) == detector.judge(0.9) == []
 
 
 # Real sound.

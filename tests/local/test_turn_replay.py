@@ -79,6 +79,15 @@ def test_the_network_is_asked_where_a_sentence_may_have_ended(heard):
     assert len(asked) == 2
 
 
+def test_what_comes_later_is_not_listened_to(heard):
+    first, _ = heard.turns({"silence_duration_ms": 400})
+    asked = []
+    settings = {"type": "semantic_vad"}
+    assert heard.turns({"silence_duration_ms": 400}, until_ms=first.ended_at_ms + 32) == [first]
+    assert heard.turns(settings, hear=lambda pcm16k: asked.append(pcm16k) or "so", until_ms=500) == []
+    assert asked == []
+
+
 def test_silence_and_nothing_hold_no_turns():
     assert HeardSound(b"").turns({}) == []
     assert HeardSound(bytes(48 * 2_000)).turns({}) == []

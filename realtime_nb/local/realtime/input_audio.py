@@ -11,6 +11,7 @@ from ...media.clip import WIRE_SAMPLE_RATE, Resampler
 from ...media.g711 import decode_alaw, decode_ulaw
 from ...protocol import events
 from ..api_errors import ApiError, invalid_value
+from ..recognition.end_of_turn import has_marks
 from ..recognition.turn_detection import (
     Pausing,
     Quiet,
@@ -265,7 +266,8 @@ class SessionInput:
     def _hint(self, guess: asyncio.Task[str]) -> None:
         """Tell semantic turn detection the words so far."""
         if guess is self._guess and self._detector is not None and _has_result(guess):
-            for happened in self._detector.hint(guess.result()):
+            words = guess.result()
+            for happened in self._detector.hint(words, is_written=has_marks(words)):
                 self._follow(happened)
 
     def _judge(self, judgement: asyncio.Task[float | None]) -> None:

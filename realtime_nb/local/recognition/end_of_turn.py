@@ -20,6 +20,11 @@ _COMPLETE = frozenset(
     """yes yeah yep no nope okay ok sure right correct exactly stop cancel continue start next again repeat help thanks
     hello hi hey bye goodbye pause skip back wait what why how who where when""".split()
 )
+# What no statement ends with.
+_NEVER_LAST = frozenset(
+    """a an the my your our their his and or but because if while whose than although unless until be to of from with
+    without into onto between might would could should must very um uh er erm""".split()
+)
 _CLOSING = (("thank", "you"), ("good", "morning"), ("of", "course"), ("all", "right"), ("never", "mind"), ("go", "on"))
 _ASKING = frozenset("what where when who why how which is are can could do does did will would should".split())
 
@@ -48,49 +53,62 @@ def finished(text: str) -> float:
 #
 # A recogniser that writes sentences puts a full stop where the words make one, and the network of turns (`turn_model`)
 # hears whether the voice has come to an end. Each is often wrong alone, and seldom both together: of pauses of 0.3 s
-# within turns the words cut 13 in 100, the network 39, both together 6. What they agree upon ends soon, all else by its
-# silence, however long the person would have been quiet. Measured on 49 turns and 131 pauses in 33 recordings of
-# people; `benchmarks/turn_detection.py` measures it anew.
+# within turns the words cut 13 in 100, the network 39, both together 6 (49 turns and 131 pauses in 33 recordings of
+# people). What they agree upon ends soon, all else by its silence. `benchmarks/turn_detection.py` measures it anew.
 
 RECOGNISED_FROM_MS = 96
-"""Quiet from which on the words are worth recognising, although most pauses are over sooner than they are there."""
+"""Quiet from which on the words are worth recognising, although many pauses are over sooner than they are there."""
 JUDGED_FROM_MS = 256
 """Quiet after which the network is asked, once: its answers do not become better by waiting."""
 
 _OVER = 0.5
+_FINISHED = 0.8
 _SHORT_MS = 800
 """Speech shorter than that is cut more often than it is over, but for words that stand alone."""
 
-# eagerness: silence in ms where both agree, and else.
-_AGREED_MS = {"low": 800, "medium": JUDGED_FROM_MS, "auto": JUDGED_FROM_MS, "high": JUDGED_FROM_MS}
-_ELSE_MS = {"low": 3_200, "medium": 1_632, "auto": 1_632, "high": 800}
-# Words without capitals and full stops say less, and are waited for up to the API's own limits: (shortest, longest).
-_UNWRITTEN_MS = {"low": (800, 8_000), "medium": (500, 4_000), "auto": (500, 4_000), "high": (300, 2_000)}
+# eagerness: silence in ms where both agree, and else. The first leaves the network a frame's time to answer; the second
+# keeps one turn in twenty below 1.4 times what server_vad takes by default.
+_AGREED_MS = {"low": 800, "medium": 288, "auto": 288, "high": 288}
+_ELSE_MS = {"low": 3_200, "medium": 1_632, "auto": 1_632, "high": 736}
+# Words of a recogniser that writes no sentences say less, and are waited for up to the API's own limits.
+_BARE_MS = {"low": (800, 8_000), "medium": (500, 4_000), "auto": (500, 4_000), "high": (300, 2_000)}
 
 
-def silence_ms(eagerness: str, *, speech_ms: float, words: str | None, probability: float | None) -> int:
+def silence_ms(
+    eagerness: str, *, speech_ms: float, words: str | None, is_written: bool, probability: float | None
+) -> int:
     """Return the silence after which a turn is over.
 
     `speech_ms`: how much of the turn is speech.
     `words`: what was said so far; `None` while it is not known.
+    `is_written`: whether they come from a recogniser that writes sentences, with capitals and full stops.
     `probability`: how finished it sounds, 0.0 to 1.0; `None` while it is not known, 1.0 where nothing could tell.
     """
-    if words and not is_written(words):
-        shortest_ms, longest_ms = _UNWRITTEN_MS[eagerness]
+    if words and not is_written:
+        shortest_ms, longest_ms = _BARE_MS[eagerness]
         return round(shortest_ms + (1 - finished(words)) ** 2 * (longest_ms - shortest_ms))
-    agreed = words and ends_sentence(words) and probability is not None and probability >= _OVER
-    return (_AGREED_MS if agreed and (speech_ms >= _SHORT_MS or stands_alone(words or "")) else _ELSE_MS)[eagerness]
+    if not words or probability is None or probability < _OVER or not ends_sentence(words):
+        return _ELSE_MS[eagerness]
+    return (_AGREED_MS if speech_ms >= _SHORT_MS or stands_alone(words) else _ELSE_MS)[eagerness]
 
 
-def is_written(text: str) -> bool:
+def has_marks(text: str) -> bool:
     """Return whether `text` has capitals or full stops, as written sentences do."""
     return text != text.lower() or text.rstrip().endswith((".", "?", "!", "…", ","))
 
 
 def ends_sentence(text: str) -> bool:
-    """Return whether `text` ends as a sentence does, and does not trail off."""
+    """Return whether `text` ends as a sentence does, and does not trail off.
+
+    Recognisers put a full stop behind whatever they get, even "how much there might"; a question mark they mean. Short
+    answers, such as "7 of clubs", they often leave without one.
+    """
+    if not has_marks(text):
+        return finished(text) >= _FINISHED
     end = text.rstrip(" \"'”’)")
-    return end.endswith((".", "?", "!")) and not end.endswith("..")
+    if not end.endswith((".", "?", "!")) or end.endswith(".."):
+        return False
+    return end.endswith("?") or not set(end[:-1].lower().split()[-1:]) & _NEVER_LAST
 
 
 def stands_alone(text: str) -> bool:

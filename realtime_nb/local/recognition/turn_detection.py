@@ -95,7 +95,7 @@ def end_of_turn_part(turn_model: str) -> LocalPart:
 #         Pausing(pcm16k)                                  # semantic_vad: ask the network of turns, quiet included
 #         Speaking()                                       # no: drop what Quiet and Pausing began
 #         SpeechStopped(audio_start_ms, audio_end_ms, pcm, pcm16k)      # silence included; the next turn begins
-#     detector.hint("Turn on the")                         # semantic_vad: the words so far, once Quiet's are recognised
+#     detector.hint("Turn on the", is_written=True)        # semantic_vad: the words so far, once Quiet's are recognised
 #     detector.judge(0.2)                                  # what the network answered; None if there is none
 #     detector.utterance                                   # PCM16 at 24 kHz of the turn so far; b"" between turns
 #     detector.clear()                                     # forget it (input_audio_buffer.clear, or a commit by hand)
@@ -124,6 +124,9 @@ _LAG_MS = 32
 _TAIL_MS = 120
 """Quiet that the recogniser still gets, since words fade out."""
 _LONGEST_BEFORE_GUESS_MS = 192
+#: What makes a frame of the quiet the possible beginning of more: louder than usual there, or a hint of speech.
+_STIRS_LOUDER = 1.5
+_STIRS_PROBABILITY = 0.2
 
 
 class Activity(Protocol):
@@ -274,7 +277,7 @@ class TurnDetector:
             self._sound16k.append(frame)
             probability = self._activity.probability(frame)
             self._now_ms += FRAME_MS
-            events += self._listen(probability) if self._start_ms is None else self._follow(probability)
+            events += self._listen(probability) if self._start_ms is None else self._follow(frame, probability)
         keep_ms = (
             self._now_ms - self._prefix_ms - _STARTS_AFTER * FRAME_MS if self._start_ms is None else self._start_ms
         )
@@ -282,14 +285,16 @@ class TurnDetector:
             track.forget(keep_ms)
         return events
 
-    def hint(self, text: str) -> list[TurnEvent]:
+    def hint(self, text: str, *, is_written: bool) -> list[TurnEvent]:
         """Say which words `Quiet` ended with; without meaning once the person speaks again.
+
+        `is_written`: whether they come from a recogniser that writes sentences, with capitals and full stops.
 
         Returns `SpeechStopped`, if the turn is over by it.
         """
         if self._quiet_since_ms is None:
             return []
-        self._words = text
+        self._words, self._is_written = text, is_written
         return self._end_if_over()
 
     def judge(self, probability: float | None) -> list[TurnEvent]:
@@ -312,8 +317,10 @@ class TurnDetector:
 
     def _not_quiet(self) -> None:
         self._quiet_since_ms: int | None = None
-        self._guessing = self._asked = False
+        self._guessing = self._asked = self._stirs = False
+        self._quiet_levels: list[float] = []
         self._words = self._probability = None
+        self._is_written = True
 
     def _listen(self, probability: float) -> list[TurnEvent]:
         """Between turns: look for speech."""
@@ -329,7 +336,7 @@ class TurnDetector:
         self._start_ms = max(start_ms, self._free_ms, self._sound.start_ms)
         return SpeechStarted(self._start_ms)
 
-    def _follow(self, probability: float) -> list[TurnEvent]:
+    def _follow(self, frame: bytes, probability: float) -> list[TurnEvent]:
         """Within a turn: look for its end."""
         events: list[TurnEvent] = []
         assert self._start_ms is not None
@@ -341,6 +348,7 @@ class TurnDetector:
         elif self._quiet_since_ms is None:
             self._quiet_since_ms = max(self._start_ms, self._now_ms - FRAME_MS - _LAG_MS)
         if self._quiet_since_ms is not None:
+            self._stirs = self._is_stir(frame, probability)
             if over := self._end_if_over():
                 return [*events, *over]
             quiet_ms = self._now_ms - self._quiet_since_ms
@@ -356,8 +364,17 @@ class TurnDetector:
 
     def _end_if_over(self) -> list[TurnEvent]:
         assert self._quiet_since_ms is not None
-        wait_ms = self._wait_ms(self._probability)
+        wait_ms = self._wait_ms(None if self._stirs else self._probability)
         return [self._stop(self._quiet_since_ms + wait_ms)] if self._now_ms - self._quiet_since_ms >= wait_ms else []
+
+    def _is_stir(self, frame: bytes, probability: float) -> bool:
+        """Return whether somebody may begin to speak again: it shows in loudness a frame earlier than in speech."""
+        if self._eagerness is None:
+            return False
+        level = float(np.sqrt(np.mean(np.square(np.frombuffer(frame, "<i2"), dtype=float)))) + 1
+        usual = float(np.median(self._quiet_levels)) if self._quiet_levels else level
+        self._quiet_levels.append(level)
+        return probability >= _STIRS_PROBABILITY or level >= _STIRS_LOUDER * usual
 
     def _may_be_over(self) -> bool:
         """Return whether the network's answer can make a difference."""
@@ -368,7 +385,13 @@ class TurnDetector:
         if self._eagerness is None:
             return self._silence_ms
         speech_ms = self._speech_frames * FRAME_MS
-        return silence_ms(self._eagerness, speech_ms=speech_ms, words=self._words, probability=probability)
+        return silence_ms(
+            self._eagerness,
+            speech_ms=speech_ms,
+            words=self._words,
+            is_written=self._is_written,
+            probability=probability,
+        )
 
     def _stop(self, end_ms: int) -> SpeechStopped:
         assert self._start_ms is not None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...media.turn_cuts import FoundTurn, Span
+from .end_of_turn import has_marks
 from .turn_detection import (
     FRAME_MS,
     Frames,
@@ -75,6 +77,7 @@ class HeardSound:
         *,
         hear: Callable[[bytes], str] | None = None,
         judge: Callable[[bytes], float | None] | None = None,
+        until_ms: float = math.inf,
     ) -> list[FoundTurn]:
         """Find the turns under some settings.
 
@@ -83,13 +86,16 @@ class HeardSound:
         they are there at once. Without it, it waits its longest.
         `judge`: takes the same with the quiet behind it, returns how finished it sounds (`turn_model`); likewise.
         Without it, the words decide alone.
+        `until_ms`: how much of the sound is listened to.
 
-        Silence is taken to follow the sound, so that all turns end.
+        Silence is taken to follow the sound, so that all turns end that end by then.
         """
         detector = TurnDetector(settings, activity=_Known(self.probabilities, self.engine))
         turns: list[FoundTurn] = []
         started = (0, 0.0)
         for chunk in self._chunks(detector):
+            if detector.elapsed_ms >= until_ms:
+                break
             events = deque(detector.feed(chunk))
             while events:
                 event: TurnEvent = events.popleft()
@@ -98,7 +104,8 @@ class HeardSound:
                 elif isinstance(event, SpeechStopped):
                     turns.append(FoundTurn(event.audio_start_ms, event.audio_end_ms, started[1], detector.elapsed_ms))
                 elif isinstance(event, Quiet) and hear is not None:
-                    events += detector.hint(hear(event.pcm16k))
+                    words = hear(event.pcm16k)
+                    events += detector.hint(words, is_written=has_marks(words))
                 elif isinstance(event, Pausing):
                     events += detector.judge(judge(event.pcm16k) if judge else None)
         return turns
