@@ -43,7 +43,7 @@ class RealtimeError(Exception):
     """
 
     cost_usd: float | None = 0.0
-    """US dollars that were billed all the same and that no record counts; `None` if not known."""
+    """US dollars that were billed anyway and that no record counts; `None` if not known."""
 
     def __str__(self) -> str:
         return printable(self._words())
@@ -188,7 +188,7 @@ class RemoteProtocolError(RealtimeError):
     Examples
     --------
     >>> import realtime_nb as rt
-    >>> error = rt.RemoteProtocolError("3 bytes are no audio frame")
+    >>> error = rt.RemoteProtocolError("3 bytes are not an audio frame")
     >>> isinstance(error, rt.RealtimeError)
     True
     """

@@ -72,7 +72,7 @@ class Secret(str):
 
     @classmethod
     def of_key(cls, key: object) -> Secret:
-        """Hold a key as it is given; of one that is no text only its type, for `check_key` to refuse it.
+        """Hold a key as it is given; if it is not text, only its type, so that `check_key` refuses it.
 
         No frame below holds it then, so no traceback with variables shows it.
         """
@@ -96,7 +96,7 @@ class Secret(str):
 
 
 def check_key(key: str) -> None:
-    """Raise `SettingsError` if a key is none that can be sent: libraries would show it in their error."""
+    """Raise `SettingsError` if a key cannot be sent: a library would show it in its error."""
     if key.startswith(_NO_TEXT):
         raise SettingsError(
             f"api_key must be a str, but is of type {key.removeprefix(_NO_TEXT)}: give the text of the key, such as "

@@ -14,8 +14,8 @@ import time
 
 #: Connections that the loop takes in one go, before any of them is read; the ``backlog`` of a server.
 ACCEPTED_AT_ONCE = 32
-#: More than are accepted while the first of them is read, so that somebody with a key is heard before its place is
-#: given to the next: whatever else knocks, the oldest goes first.
+#: More than are accepted while the first of them is read, so that a client with a key is heard before it loses its
+#: place: when there are too many, the oldest goes first.
 MOST_STRANGERS = 4 * ACCEPTED_AT_ONCE
 LONGEST_S = 10.0
 _LINES, _PER_S = 10, 60.0

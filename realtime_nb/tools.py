@@ -328,7 +328,7 @@ def read_tools(tools: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, To
 
     Returns all of them as the API takes them, and by name those that can be run here.
 
-    Raises `SettingsError` if something is no tool, or two have one name.
+    Raises `SettingsError` if something is not a tool, or two have the same name.
     """
     definitions: list[dict[str, Any]] = []
     functions: dict[str, Tool] = {}
@@ -337,7 +337,7 @@ def read_tools(tools: Sequence[Any]) -> tuple[list[dict[str, Any]], dict[str, To
             definitions.append(dict(each))
             continue
         if not callable(each):
-            raise SettingsError(f"{each!r} is no tool: give a function, or a dict in the API's shape")
+            raise SettingsError(f"{each!r} is not a tool: give a function, or a dict in the API's shape")
         made = each if isinstance(each, Tool) else Tool(each)
         functions[made.name] = made
         definitions.append(made.definition)

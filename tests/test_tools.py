@@ -120,7 +120,7 @@ def test_functions_stand_beside_tools_in_the_own_shape_of_the_api():
     ("tools", "said"),
     [
         ([move, {**PLAIN, "name": "move"}], "two tools are called 'move'"),
-        (["move"], "'move' is no tool: give a function, or a dict"),
+        (["move"], "'move' is not a tool: give a function, or a dict"),
     ],
 )
 def test_what_is_no_tool_is_refused(tools, said):

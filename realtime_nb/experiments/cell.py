@@ -130,7 +130,7 @@ class SpokenQuestion:
         self._clip = apply_conditions(self._pipeline, self._example.clip(), self._seed)
 
     def put(self, session: Session, timeout_s: float) -> None:
-        """Ask it."""
+        """Ask the question."""
         assert self._clip is not None
         self._conversation = session.conversation
         reply = ask(session, self._clip, live=self._live, timeout_s=timeout_s)

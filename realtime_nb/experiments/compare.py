@@ -191,7 +191,7 @@ def _bundle(comparison: RunComparison) -> dict[str, Any]:
         parts = [
             table(header, ([unbroken(cell) for cell in row] for row in rows)),
             picture(png, plot.description),
-            note(f"{plot.caption} Where an interval holds 0, these examples do not tell the runs apart."),
+            note(f"{plot.caption} If an interval includes 0, these examples do not tell the runs apart."),
         ]
     parts += [note(remark) for remark in remarks]
     bundle["text/html"] = section(

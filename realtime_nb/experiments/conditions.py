@@ -83,7 +83,7 @@ class Noise:
         return f"{'' if self.color == 'white' else 'pink '}noise {self.snr_db:g} dB"
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
-        """Add it."""
+        """Add the noise."""
         noise = random.standard_normal(len(clip.samples))
         if self.color == "pink":
             spectrum, hertz = np.fft.rfft(noise), np.fft.rfftfreq(len(noise), 1 / clip.sample_rate)
@@ -116,7 +116,7 @@ class Babble:
         return f"babble {self.snr_db:g} dB, {self.talkers} talkers"
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
-        """Add it."""
+        """Add the other voices."""
         babble = np.zeros(len(clip.samples))
         for number in range(self.talkers):
             said = _talker(number).resample(clip.sample_rate).samples

@@ -46,12 +46,12 @@ class Drawing(ABC):
     @property
     @abstractmethod
     def caption(self) -> str:
-        """What the signs mean and how the intervals were made, for beneath the picture."""
+        """The caption: what the signs mean, and how the intervals were made."""
 
     @property
     @abstractmethod
     def description(self) -> str:
-        """The picture in words and numbers, for those who cannot see it."""
+        """The picture in words and numbers, for readers who cannot see it."""
 
     @abstractmethod
     def _panels(self) -> Sequence[Panel]:
@@ -291,7 +291,7 @@ class Plot(Drawing):
 
     @property
     def caption(self) -> str:
-        """What the signs mean and how the intervals were made, for beneath the picture."""
+        """The caption: what the signs mean, and how the intervals were made."""
         examples = max((len(values) for values in self._values.values()), default=0)
         what = f"its 95 % interval over {examples} example{'s' if examples != 1 else ''}"
         how = f"percentile bootstrap over examples, {RESAMPLES:,} resamples, seed {self._seed}"
@@ -303,7 +303,7 @@ class Plot(Drawing):
 
     @property
     def description(self) -> str:
-        """The picture in words and numbers, for those who cannot see it."""
+        """The picture in words and numbers, for readers who cannot see it."""
         lines = []
         for (key, measure), found in self._intervals.items():
             who = " · ".join(map(str, key))

@@ -25,8 +25,8 @@ FACTORS = ("system", "condition", "repeat", "example_id")
 
 _LABELS = {
     "completed": "share answered",
-    "wer": "word errors in what was heard",
-    "cer": "character errors in what was heard",
+    "wer": "word errors in the transcript",
+    "cer": "character errors in the transcript",
     "task_success": "successful tasks",
     "tool_call_correctness": "right tool called",
     "tool_call_arg_correctness": "right arguments",

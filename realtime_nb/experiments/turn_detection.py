@@ -66,7 +66,7 @@ class Recognised:
         return self._words[pcm16k]
 
     def judge(self, pcm16k: bytes) -> float | None:
-        """Return how finished it sounds, 0.0 to 1.0; `None` where there is nothing that could tell."""
+        """Return how finished an utterance sounds, 0.0 to 1.0; `None` without a network to judge it."""
         if self._turn_model is None:
             from ..local.recognition.turn_model import TurnModel
 

@@ -199,7 +199,7 @@ class ServerAnswer:
         self.is_whole = False
         """True if the server said that nothing follows."""
         self.remarks: list[str] = []
-        """What in its JSON had to be changed to be read."""
+        """Remarks on odd JSON that was repaired."""
 
     @property
     def where(self) -> str:

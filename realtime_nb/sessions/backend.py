@@ -1,4 +1,4 @@
-"""Where to connect, with which key, and the defaults there."""
+"""The server to connect to, its key, and its defaults."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ class Backend:
 
     @property
     def parts(self) -> LocalParts | None:
-        """Which parts of the local voice answer `model`; `None` for other servers, which do not tell.
+        """The parts of the local voice that answer `model`; `None` for other servers, which do not say.
 
         Starts the local voice if needed, which blocks. ``print(backend.parts)`` is one line.
 

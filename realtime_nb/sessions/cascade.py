@@ -233,7 +233,7 @@ class CascadeSession(TurnwiseSession):
         self._add_message({"role": "assistant", "content": text})
 
     async def _written(self, content: tuple[Content, ...], reader: CompletionReader) -> str | list[dict[str, Any]]:
-        """Return a question for the text model, with speech written down: words alone, or parts with pictures."""
+        """Return a question for the text model, with speech transcribed: only words, or parts with pictures."""
         turn = self.conversation.turns[-1] if content else None
         told: list[str | Picture] = []
         for index, piece in enumerate(content):

@@ -72,7 +72,7 @@ class TurnEditing(ABC):
         return submit(self._edit(turn, text))
 
     def rerun(self, what: Turn | Reply) -> Pending[Reply]:
-        """Ask a turn again: delete all that follows it, as chat programs do, and get a new answer.
+        """Ask a turn again: delete everything after it, as chat programs do, and get a new answer.
 
         Parameters
         ----------

@@ -453,7 +453,7 @@ class RealtimeSession(Session):
             done = self._session_events.watch(lambda event: event if _is_end_of(event, active) else None)
             self._connection.flush()
             with contextlib.suppress(TimeoutError, RealtimeError):
-                await asyncio.wait_for(done, _LAST_WORD_WAIT_S)  # So that what it took is known.
+                await asyncio.wait_for(done, _LAST_WORD_WAIT_S)  # Its usage comes at its end.
         await self._connection.close(error)
         await self._guard_api.close()
 
@@ -575,7 +575,7 @@ class RealtimeSession(Session):
             return
         if heard.played_ms <= 0:
             self._protocol.forget(turn.item_id, turn.response_id)
-        # What is being made goes on where the server is, whatever has come from there.
+        # The server may have made more of an unfinished answer than has arrived.
         elif not turn.done or heard.played_ms < sum(part.audio_ms for part in turn.parts.values()):
             self._protocol.truncate(turn.item_id, heard.played_ms, turn.response_id)
 

@@ -103,7 +103,7 @@ class Session(TurnEditing, WatchingSession):
         """Return a warning that an action loses the server's cache; empty if it does not, or if you were warned before.
 
         A server caches what it has read from the start, 1,024 tokens or more: instructions, tools, then items. After a
-        change it reads that part again, and all that follows.
+        change it reads that part again, and everything after it.
         """
         read = next((reply.usage for reply in reversed(self.conversation.replies) if reply.usage), None)
         if read is None or read.input_tokens < _LEAST_CACHED_TOKENS or self._warned_of_cache:
@@ -111,7 +111,7 @@ class Session(TurnEditing, WatchingSession):
         self._warned_of_cache = True
         return (
             f"{what} in the middle of a session empties the server's cache: the next answer reads about "
-            f"{read.input_tokens:,} tokens anew, at the full price"
+            f"{read.input_tokens:,} tokens again, at the full price"
         )
 
     def _bill(self, *models: str | None) -> None:

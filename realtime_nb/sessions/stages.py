@@ -52,7 +52,7 @@ class CallDelta:
 
 
 class Transcriber(Protocol):
-    """Writes down what the person said."""
+    """Transcribes the person's speech."""
 
     model: str
 
@@ -147,7 +147,7 @@ class ApiTextModel:
     async def answer(
         self, messages: Sequence[Mapping[str, Any]], **options: Any
     ) -> AsyncIterator[str | CallDelta | StepUsage]:
-        """Yield the answer as it is made, its function calls, and the usage; `options` are for this answer alone."""
+        """Yield the answer as it is made, its function calls, and the usage; `options` are only for this answer."""
         client = await self._api.client()
         create: Any = client.chat.completions.with_streaming_response.create
         request = create(
@@ -173,7 +173,7 @@ class ApiTextModel:
                             yield CallDelta({"index": event.output_index, "function": {"arguments": event.delta}})
             except ServerError:
                 if usage := realtime_usage(reader.usage):
-                    yield StepUsage(usage)  # A failed answer is billed all the same.
+                    yield StepUsage(usage)  # A failed answer is billed, too.
                 raise
             yield StepUsage(realtime_usage(reader.usage) or {}, "; ".join(reader.remarks), reader.finish_reason)
 

@@ -250,7 +250,7 @@ class ToolCalls:
 
 # --- How a Realtime conversation goes on after a response that calls tools: outputs, then one more response -----------
 #
-# Source: Realtime API, function calling; remote MCP servers. The server never goes on by itself.
+# Source: Realtime API, function calling; remote MCP servers. The server never continues by itself.
 
 #: How long the tool of an MCP server may take until the model is asked to go on without it.
 _MCP_WAIT_S = 60.0

@@ -35,7 +35,7 @@ def test_a_row_for_each_system_and_condition_and_a_picture(tmp_path):
     bundle = results(tmp_path)._repr_mimebundle_()
     text, html = bundle["text/plain"], bundle["text/html"]
     assert (
-        "system slow, condition clean, answered 3 of 10, polite 100% [44, 100], word errors in what was heard 10%"
+        "system slow, condition clean, answered 3 of 10, polite 100% [44, 100], word errors in the transcript 10%"
         in text
     )
     assert "first audible sample, ms after the question, median 508 [507, 509], 95th percentile 509" in text

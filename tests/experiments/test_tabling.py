@@ -11,12 +11,12 @@ def test_a_table_has_a_line_for_each_group_and_an_interval_for_each_figure(tmp_p
         (system, condition) for system in ("quick", "slow") for condition in ("clean", "telephone")
     ]
     assert list(table.columns) == [
-        *("answered", "polite", "word errors in what was heard", "right tool called"),
+        *("answered", "polite", "word errors in the transcript", "right tool called"),
         *("first audible sample, ms after the question, median", "95th percentile", "cost of an answer, US$"),
     ]
     assert table["polite"].iloc[1].startswith("67% [") and table["answered"].iloc[0] == "12 of 12"
     assert table["right tool called"].iloc[0] == "100% [76, 100]"  # Wilson's, of 12
-    assert table["word errors in what was heard"].iloc[0] == "0%"  # no width, no brackets
+    assert table["word errors in the transcript"].iloc[0] == "0%"  # no width, no brackets
     assert table["cost of an answer, US$"].iloc[0].startswith("$0.00206 [0.0020")
 
 

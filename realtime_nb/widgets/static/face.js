@@ -314,7 +314,7 @@ function drawVoice(words, meter, state) {
   /** @type {HTMLElement} */ (meter.firstElementChild).style.width = `${percent}%`;
 }
 
-/** Show what was used: in sight, with a bar, where there is a bound; under Details elsewhere.
+/** Show what was used: with a bar and always visible if there is a bound, otherwise under Details.
  * @param {HTMLElement} node @param {Element} details @param {State} state */
 function drawAccount(node, details, { account, session }) {
   const since = session === "open" ? (performance.now() - account.at) / 60_000 : 0;

@@ -125,7 +125,7 @@ export class Floor {
     } else if (!this.detector.run && this.loudFor < VANISH_FRAMES) this.detector.couple(this.detector.loudest);
   }
 
-  /** Whether the microphone is to send silence. */
+  /** True if the microphone must send silence. */
   get mutes() {
     return this.halfDuplex && this.silent < TAIL_S * this.sampleRate;
   }
