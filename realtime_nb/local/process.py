@@ -10,13 +10,12 @@ import sys
 import tempfile
 import threading
 from typing import IO
-from urllib.parse import quote
 
 from ..display import Progress
 from ..errors import ConnectionLost, MissingExtra, RemoteProtocolError, SettingsError
 from ..loop import submit
 from ..media.clip import AudioClip
-from ..protocol.parts import LocalParts
+from ..protocol.parts import DEFAULT_MODEL, LocalParts
 from ..secrecy import Secret, without_keys
 
 #: How long the server may take to say where it is.
@@ -129,17 +128,18 @@ def parts_at(base_url: str, api_key: str, model: str) -> LocalParts:
     """
     import urllib.request  # 20 ms that nothing else here needs
 
-    headers = {"Authorization": f"Bearer {api_key}"}
-    request = urllib.request.Request(f"{base_url}/models/{quote(model)}", headers=headers)
+    request = urllib.request.Request(f"{base_url}/models", headers={"Authorization": f"Bearer {api_key}"})
     # No proxy is asked: the server is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=ANSWER_TIMEOUT_S) as answer:
-            return LocalParts.from_dict(json.load(answer).get("parts"))
+            parts = {each["id"]: each["parts"] for each in json.load(answer)["data"]}
+        # The server takes every name, and answers those that it does not know as its default.
+        return LocalParts.from_dict(parts.get(model) or parts[DEFAULT_MODEL])
     except OSError as error:
         raise ConnectionLost(f"the local voice does not tell its parts: {error}") from error
-    except (ValueError, AttributeError) as error:
-        raise RemoteProtocolError(f"the local voice does not tell its parts: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RemoteProtocolError(f"the local voice does not tell its parts: {error!r}") from error
 
 
 local_voice = LocalVoice()

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..protocol.parts import DEFAULT_MODEL
 from .api_errors import ApiError
 from .endpoints import moderations
 from .endpoints.chat_answer import ChatEndpoint
@@ -50,7 +51,6 @@ def http_routes(parts: Parts, *, audio_lifetime_s: float = AUDIO_LIFETIME_S) -> 
 
 # Requests may name other models, too: the same parts answer. Source of the shape: the API reference, "List models";
 # ``parts`` is this server's own. The default model is answered by the server's brain, whichever that is.
-DEFAULT_MODEL = "local-voice"
 RECOGNIZER = "local-sphinx"
 SYNTHESIZER = "local-espeak"
 

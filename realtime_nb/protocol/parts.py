@@ -6,6 +6,9 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
+#: The local voice's model that stands for whichever brain its server has.
+DEFAULT_MODEL = "local-voice"
+
 
 @dataclass(frozen=True, slots=True)
 class LocalPart:

@@ -8,13 +8,13 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ..errors import MissingKey, SettingsError
 from ..local.process import local_voice, parts_at
-from ..protocol.parts import LocalParts
+from ..protocol.parts import DEFAULT_MODEL, LocalParts
 from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, check_key, hide, masked, split_address
 
 #: Azure's version of the GA Realtime protocol's address.
 AZURE_API_VERSION = "2025-08-28"
 #: The local voice's models by what answers there.
-_LOCAL_MODELS = {"auto": "local-voice", "rules": "local-rules", "script": "local-script"}
+_LOCAL_MODELS = {"auto": DEFAULT_MODEL, "rules": "local-rules", "script": "local-script"}
 
 
 @dataclass(frozen=True, init=False)

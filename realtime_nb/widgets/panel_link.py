@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from ..errors import RecordingError
+from ..errors import RealtimeError, RecordingError
 from ..loop import io_loop, submit
 from ..media import g711
 from ..protocol.formats import base_of, rate_of
 from ..protocol.local_events import RECORDING_STOPPED, SoundBegan
+from ..protocol.parts import LocalParts
 from .base import PageClock
 from .camera import Camera
 from .desks import CameraDesk, GuideDesk, ToolDesk, TurnDesk
@@ -82,6 +84,7 @@ class PanelLink:
         self._account = ConversationFollower(session)
         self._told: dict[str, Any] = {}
         self._remarks: list[str] = []
+        self._parts: LocalParts | None = None
         self._held: list[Any] = []
         self._rows_timer: asyncio.TimerHandle | None = None
         self._stop_listening = session.listen(self._on_event)
@@ -260,9 +263,12 @@ class PanelLink:
         elif kind == "response.done":
             self._made(event.response)
             self._on_reply()
+            self._ask_parts()
         elif kind == "session.state":
             self._message = event.message
             self._on_state(event.state)
+            if event.state == "open":
+                self._ask_parts()
             if event.state == "closed":
                 self._phase = "idle"
                 self._held.clear()
@@ -350,10 +356,27 @@ class PanelLink:
                 "backend": session.backend.name,
                 "model": session.model,
                 "voice": session.voice,
+                "parts": str(self._parts or ""),
+                "brain": str(self._parts.brain) if self._parts else "",
             },
             urgent=True,
         )
         self._send_account()
+
+    def _ask_parts(self) -> None:
+        """Show which parts of the local voice answer; a text model may be found, or lost, while it runs."""
+        if self.session.backend.name == "local":
+            self._watch(submit(self._take_parts()))
+
+    async def _take_parts(self) -> None:
+        backend = replace(self.session.backend, model=self.session.model)
+        try:
+            parts = await asyncio.to_thread(lambda: backend.parts)
+        except RealtimeError:
+            return  # The session itself tells of a server that is gone.
+        if parts != self._parts:
+            self._parts = parts
+            self._send_state()
 
     def _send_account(self) -> None:
         told = self._account.message()

@@ -1,13 +1,17 @@
 """The panel in a real browser with a scripted session: what a person sees and does."""
 
+import re
+
 import pytest
 from bare import until
 from conftest import TRACKS
+from local_http import served
 from playwright.sync_api import expect
 from scripted import ScriptedSession
 
 from realtime_nb.errors import ServerError
 from realtime_nb.protocol.local_events import Remarked, ToolDone, ToolStarted
+from realtime_nb.sessions.backend import Backend
 from realtime_nb.widgets.panel import VoicePanel
 
 
@@ -57,6 +61,19 @@ def test_a_newcomer_is_told_who_answers_and_begins_with_a_click(page, session):
     session.hear("item-1", "What can you do?")
     expect(welcome).to_be_hidden()
     expect(page.locator(".rtnb-turn")).to_have_text(["YouWhat can you do?"])
+
+
+def test_the_parts_of_the_local_voice_are_named(page, panel, session):
+    with served() as server:
+        session.backend = Backend("local", server.url, server.api_key)
+        connect(page, session)
+        expect(page.locator(".rtnb-ai")).to_have_text(
+            re.compile(r"You are talking to a machine: rules, no language model \(realtime-nb")
+        )
+        page.get_by_text("Details", exact=True).click()
+        expect(page.locator("[data-role=parts]")).to_have_text(
+            re.compile("^ears: .+ · voice: .+ · end of turn: .+ · brain:")
+        )
 
 
 def test_the_panel_is_quiet_until_details_are_wanted(page, panel, session):

@@ -1,5 +1,6 @@
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -184,6 +185,11 @@ def test_the_local_voice_tells_which_parts_answer():
     assert parts.brain.name == "rules, no language model"
     assert str(parts).startswith(f"ears: {parts.ears} · voice: ")
     assert Backend.openai("a key").parts is None
+
+
+def test_a_model_of_another_name_is_answered_by_the_default_parts():
+    other = replace(Backend.local().located(), model="gpt-realtime-2.1")
+    assert other.parts == Backend.local().parts
 
 
 def test_a_local_voice_that_is_gone_tells_nothing():

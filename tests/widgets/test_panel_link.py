@@ -3,6 +3,7 @@ import time
 import pytest
 from browser.bare import until
 from browser.scripted import ScriptedSession
+from local_http import served
 
 from realtime_nb.loop import io_loop, submit
 from realtime_nb.media.g711 import encode_ulaw
@@ -16,6 +17,7 @@ from realtime_nb.protocol.local_events import (
     SoundBegan,
     Waiting,
 )
+from realtime_nb.sessions.backend import Backend
 from realtime_nb.sessions.session import StateChanged
 from realtime_nb.widgets.panel_link import PanelLink
 from realtime_nb.widgets.road import FROM_MICROPHONE, Frame
@@ -445,3 +447,21 @@ def test_remarks_go_to_the_page_once_for_each_kind_and_to_every_page_that_comes(
     assert [each["texts"] for each in desk.road.controls("remarks")] == [both[:1], both]
     desk.do(desk.line.greet)
     assert desk.road.controls("remarks")[-1]["texts"] == both
+
+
+def test_the_page_is_told_which_parts_of_the_local_voice_answer(desk):
+    with served() as server:
+        desk.session.backend = Backend("local", server.url, server.api_key)
+        desk.session.model = "local-script"
+        desk.session.say(StateChanged(state="open"))
+        until(lambda: desk.road.controls("session")[-1]["parts"])
+        told = desk.road.controls("session")[-1]
+    assert told["parts"].startswith("ears: ") and told["parts"].endswith(f"brain: {told['brain']}")
+    assert told["brain"].startswith("a script, no language model")
+
+
+def test_a_local_voice_that_is_gone_tells_no_parts_and_is_no_error(desk):
+    desk.session.backend = Backend("local", "http://127.0.0.1:9/v1", "a key")
+    desk.session.say(StateChanged(state="open"))
+    desk.pendings[-1].result(60)
+    assert desk.road.controls("session")[-1]["parts"] == "" and desk.errors == []

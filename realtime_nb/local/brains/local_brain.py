@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Sequence
 
-from ...protocol.parts import LocalPart
+from ...protocol.parts import DEFAULT_MODEL, LocalPart
 from ..api_errors import ApiError
 from .brain import CallTool, Context, Say
 from .openai_brain import OpenAICompatibleBrain
@@ -28,7 +28,7 @@ class LocalBrain:
     `servers`: where to look; by default where Ollama, LM Studio and llama.cpp's server listen.
     """
 
-    name = "local-voice"
+    name = DEFAULT_MODEL
     vocabulary: Sequence[str] = RuleBrain.vocabulary
 
     def __init__(self, servers: Sequence[TextServer] | None = None, *, patience_s: float = PATIENCE_S):

@@ -60,6 +60,7 @@ const HTML = `
   <details class="rtnb-remarks" hidden><summary><span role="status"></span></summary><ul></ul></details>
   <details class="rtnb-details"><summary>Details</summary>
     <div class="rtnb-facts" data-role="facts"></div>
+    <div class="rtnb-facts" data-role="parts"></div>
     <div class="rtnb-facts" data-role="account"></div>
     <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
 You can still interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
@@ -75,13 +76,19 @@ const TRY = {
 };
 
 /** Say who will answer. @param {State["about"]} about @param {boolean} handsFree */
-function welcomeOf({ backend, model }, handsFree) {
+function welcomeOf({ backend, model, brain }, handsFree) {
   const how = handsFree ? "Click Connect and speak" : "Click Connect, then hold the button while you speak";
   const who =
     backend === "local"
-      ? "The local voice answers, on this machine: no key, and no cost."
+      ? `The local voice answers, on this machine: no key, no cost${brain ? `; ${brain}` : ""}.`
       : `${model} answers, at ${backend}.`;
   return `${who} ${how}, type a message, or begin with one of these:`;
+}
+
+/** Say what one talks to; of the local voice, by its name. @param {State["about"]} about */
+function machineOf({ brain }) {
+  const kind = brain?.includes("no language model") ? "a machine" : "an AI";
+  return `You are talking to ${kind}${brain ? `: ${brain}` : ""}`;
 }
 
 let views = 0;
@@ -149,7 +156,9 @@ export function show(engine, el, host) {
     const { words, tone } = statusOf(state);
     setText(part("status"), words);
     root.dataset.tone = tone;
-    const { backend, model, voice } = state.about;
+    const { backend, model, voice, parts } = state.about;
+    setText(find(".rtnb-ai"), machineOf(state.about));
+    setText(part("parts"), parts || "");
     setText(part("facts"), [backend, model, `voice ${voice}`, engine.roadWords()].join("  ·  "));
     drawAccount(find(".rtnb-account"), part("account"), state);
     drawButtons(open, reached);

@@ -27,7 +27,7 @@ function newState() {
     waiting: "",
     account: /** @type {Account} */ ({ spent: "", spent_share: null, minutes: 0, max_minutes: null, cached: "", at: 0 }),
     phase: "idle",
-    about: { backend: "", model: "", voice: "" },
+    about: { backend: "", model: "", voice: "", parts: "", brain: "" },
     hands_free: true,
     half_duplex: false,
     yields: true,
@@ -189,9 +189,10 @@ async function makeEngine(model, signal) {
   }
 
   /** @param {any} message */
-  function takeSession({ state: session, message, waiting, phase, yields, backend, model: name, voice }) {
+  function takeSession({ state: session, message, waiting, phase, yields, backend, model: name, voice, parts, brain }) {
     if (session === "closed" && state.session !== "closed") stopAudio();
-    Object.assign(state, { session, message, waiting, phase, yields, about: { backend, model: name, voice } });
+    const about = { backend, model: name, voice, parts, brain };
+    Object.assign(state, { session, message, waiting, phase, yields, about });
   }
 
   /** Take new and changed rows from the kernel, and put them in order.
