@@ -13,7 +13,7 @@ from msgspec import UNSET
 from ..conversation.conversation import Conversation
 from ..conversation.history import History
 from ..conversation.records import Reply, Turn
-from ..errors import AudioError, BudgetReached, RealtimeError, SettingsError
+from ..errors import AudioError, BudgetReached, LocalProtocolError, RealtimeError, SettingsError
 from ..loop import Pending, call_soon, submit
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, check_is_clip, checked_sample_rate
 from ..media.picture import Picture
@@ -252,6 +252,46 @@ class RealtimeSession(Session):
         """
         return submit(self._connect())
 
+    def move_to(
+        self, backend: Backend | str | None = None, *, api_key: str | None = None, model: str | None = None
+    ) -> Pending[None]:
+        """Go on at another server: the session is closed, and opened there with what was said so far.
+
+        The voice and the transcription change with the server, unless you chose them.
+
+        Parameters
+        ----------
+        backend : Backend or str, optional
+            As for the constructor.
+        api_key : str, optional
+            As for the constructor. It stays in memory.
+        model : str, optional
+            By default the server's.
+
+        Raises
+        ------
+        MissingKey, SettingsError
+            As for the constructor; the session stays where it is.
+        LocalProtocolError
+            If the session is being recorded, because a recording names one server.
+        ServerError, ConnectionLost
+            As for `connect`.
+
+        Examples
+        --------
+        >>> session = RealtimeSession(backend="local")
+        >>> session.move_to("openai", api_key="sk-…").result()                             # doctest: +SKIP
+        """
+        backend, api_key = masked(backend), Secret.of_key(api_key)
+        found = Backend.find(backend, api_key=api_key)
+        recorder = self._session_events.recorder
+        if recorder is not None and not recorder.has_failed:
+            raise LocalProtocolError(
+                f"the session is being recorded to {str(recorder.folder)!r}, and a recording names one server: "
+                "make a new session there, with history=session.conversation"
+            )
+        return submit(self._move_to(found, model or found.model))
+
     def ask(self, *content: Any, timeout_s: float | None = REPLY_TIMEOUT_S) -> Pending[Reply]:
         """Say, write or show something, and get the answer.
 
@@ -466,6 +506,18 @@ class RealtimeSession(Session):
             self._to_disclose = ""
             # Before anything is asked: after a question it would take the place of the answer.
             await self._answers.once(ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none"), 0)
+
+    async def _move_to(self, backend: Backend, model: str) -> None:
+        options = dict(self._options)
+        for name in ("voice", "transcription"):
+            if options[name] == getattr(self.backend, name):
+                options[name] = getattr(backend, name)
+        settings = session_from_options(**options)
+        await self._close()
+        self.backend, self.model, self._options, self._settings = backend, model, options, settings
+        self._bill(self.model, self._transcription_model)
+        self._guard_api.backend = backend
+        await self._connect()
 
     async def _attempt(self) -> None:
         await self._connection.attempt(self.backend, self.model, self._settings)

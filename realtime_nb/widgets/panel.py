@@ -9,7 +9,7 @@ import traitlets
 from ipywidgets import Widget, widget_serialization
 
 from ..display import printable
-from ..errors import SettingsError
+from ..errors import RealtimeError, SettingsError
 from ..loop import call_soon
 from .base import BaseWidget, Outputs, static_text
 from .camera import Camera
@@ -117,7 +117,7 @@ class VoicePanel(StreamTraits, BaseWidget):
             hands_free = session.turn_detection is not None
         super().__init__(stream=checked_stream(stream), hands_free=hands_free, **kwargs)
         self.set_trait("camera", camera)
-        self._about = {"backend": session.backend.name, "model": session.model, "voice": session.voice}
+        self._about = self._describe()
         self._outputs = Outputs(
             session.conversation,
             note={"text/plain": _ENDED, "text/html": f"<p>{_ENDED}</p>"},
@@ -133,7 +133,11 @@ class VoicePanel(StreamTraits, BaseWidget):
             camera=camera,
             watch_every_s=watch_every_s,
         )
-        self._handlers |= self.line.handlers | {"disconnect": self._on_disconnect, "end": self._on_end}
+        self._handlers |= self.line.handlers | {
+            "disconnect": self._on_disconnect,
+            "end": self._on_end,
+            "key": self._on_key,
+        }
         self.set_trait("state", session.state)
         self.line.set_hands_free(hands_free)
         _panels[session] = ref(self)
@@ -175,6 +179,16 @@ class VoicePanel(StreamTraits, BaseWidget):
 
     def _on_state(self, state: str) -> None:
         self.set_trait("state", state)
+        self._about = self._describe()
+
+    def _describe(self) -> dict[str, str]:
+        return {"backend": self.session.backend.name, "model": self.session.model, "voice": self.session.voice}
+
+    def _on_key(self, message: dict[str, Any]) -> None:
+        try:
+            self._watch(self.session.move_to("openai", api_key=str(message.get("text", ""))))
+        except RealtimeError as error:
+            self._show_error(error)
 
     def _on_disconnect(self, _: dict[str, Any]) -> None:
         self._watch(self.session.close())

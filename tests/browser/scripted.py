@@ -105,6 +105,9 @@ class ScriptedSession:
 
         return submit(answer())
 
+    def move_to(self, backend: str, *, api_key: str) -> Pending[Any]:
+        return self._called("move_to", backend, api_key)
+
     def close(self) -> Pending[Any]:
         async def answer() -> None:
             self.calls.append(("close",))

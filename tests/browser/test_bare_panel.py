@@ -90,6 +90,20 @@ def test_the_panel_is_quiet_until_details_are_wanted(page, panel, session):
     expect(facts).to_have_text("scripted  ·  model-1  ·  voice marin  ·  Audio: direct socket")
 
 
+def test_a_key_goes_to_the_kernel_and_stays_nowhere_in_the_page(page, panel, session, bare):
+    expect(page.get_by_text("Add a key")).to_be_hidden()  # It has one.
+    session.backend = Backend.local()
+    panel.line.greet()
+    page.get_by_text("Add a key").click()
+    field = page.get_by_label("OpenAI API key")
+    expect(field).to_have_attribute("type", "password")
+    field.fill("sk-secret")
+    page.get_by_role("button", name="Use this key").click()
+    until(lambda: ("move_to", "openai", "sk-secret") in session.calls)
+    expect(field).to_have_value("")
+    assert "sk-secret" not in page.content() and "sk-secret" not in str(panel.get_state())
+
+
 def test_connect_opens_the_session_and_the_microphone(page, panel, session):
     connect(page, session)
     assert session.names()[:2] == ["connect", "audio"]

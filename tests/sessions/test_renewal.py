@@ -5,12 +5,13 @@ import pytest
 import wire_samples as wire
 from scripted_server import refusal, scripted
 
-from realtime_nb.errors import ConnectionLost, ServerError, SettingsError
+from realtime_nb.errors import ConnectionLost, LocalProtocolError, MissingKey, ServerError, SettingsError
 from realtime_nb.local.process import speak
 from realtime_nb.local.server import LocalServer
 from realtime_nb.loop import submit
 from realtime_nb.recording.recording import Recording
 from realtime_nb.sessions import renewal
+from realtime_nb.sessions.backend import Backend
 from realtime_nb.sessions.rate_limit import Limiter
 from realtime_nb.sessions.realtime import RealtimeSession
 
@@ -246,6 +247,34 @@ def test_a_session_that_was_closed_goes_on_when_it_is_used_again():
         assert [session_break.text for session_break in session.conversation.breaks] == [
             "session opened again, history carried"
         ]
+
+
+def test_a_session_moves_to_another_server_with_what_was_said_and_costs_what_it_costs_there():
+    with local_server() as first, local_server() as second:
+        session = RealtimeSession(**first, **TEXT, voice="verse")
+        session.ask("My name is Ada.").result(WAIT_S)
+        session.move_to(second["backend"], api_key=second["api_key"], model="local-script").result(WAIT_S)
+        moved = (session.backend.base_url, session.backend.api_key, session.model, session.voice)
+        assert moved == (Backend.at(second["backend"]).base_url, second["api_key"], "local-script", "verse")
+        assert len(session.conversation) == 2 and session.state == "open"
+        session.ask("Hello.").result(WAIT_S)
+        session.close().result(WAIT_S)
+        assert [reply.model for reply in session.conversation.replies] == ["local-rules", "local-script"]
+
+
+def test_a_session_stays_where_it_is_when_it_cannot_move(tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with local_server() as server:
+        session = RealtimeSession(**server, **TEXT)
+        session.connect().result(WAIT_S)
+        before = session.backend
+        with pytest.raises(MissingKey):
+            session.move_to("openai")
+        session.record_to(tmp_path / "r")
+        with pytest.raises(LocalProtocolError, match=r"being recorded to '.*r', and a recording names one server"):
+            session.move_to("openai", api_key="sk-new")
+        assert session.backend is before and session.state == "open"
+        session.close().result(WAIT_S)
 
 
 def test_without_restoring_a_new_line_knows_nothing_and_the_record_says_so():

@@ -48,6 +48,13 @@ const HTML = `
   <div class="rtnb-asks" role="alert" hidden></div>
   <div class="rtnb-welcome" hidden><p></p><div class="rtnb-row" role="group" aria-label="Things to ask"></div></div>
   <div class="rtnb-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
+  <details class="rtnb-key" hidden><summary>Add a key to talk with OpenAI's voice model</summary>
+    <form class="rtnb-row">
+      <input type="password" class="rtnb-input" aria-label="OpenAI API key" placeholder="sk-…" autocomplete="off" spellcheck="false">
+      <button type="submit" class="rtnb-button">Use this key</button>
+    </form>
+    <p class="rtnb-quiet">The key goes to your kernel's memory and nowhere else. What you say then costs money.</p>
+  </details>
   <div class="rtnb-note" data-role="aside" hidden>
     <div role="status"><em></em><div></div><small></small></div>
     <button type="button" class="rtnb-close" aria-label="Dismiss this aside">×</button></div>
@@ -133,10 +140,17 @@ export function show(engine, el, host) {
   part("ask-aside").onclick = () => (input.value.trim() ? engine.askAside(typed()) : input.focus());
   holdWith(part("hold"), engine);
   keys(root, part("hold"), engine);
-  const input = find(".rtnb-input");
+  const input = find(".rtnb-form > .rtnb-input");
   find(".rtnb-form").onsubmit = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (input.value.trim()) engine.say(typed());
+  };
+
+  const key = /** @type {HTMLInputElement} */ (find(".rtnb-key input"));
+  find(".rtnb-key form").onsubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (key.value.trim()) engine.useKey(key.value.trim());
+    key.value = "";
   };
 
   const gone = new AbortController();
@@ -177,6 +191,7 @@ export function show(engine, el, host) {
     find(".rtnb-seeing").hidden = !drawSeeing || state.ended;
     drawSeeing?.(state.seeing, reached);
     find(".rtnb-details").hidden = state.ended;
+    find(".rtnb-key").hidden = backend !== "local" || !reached;
     drawGuide(state.guide, reached);
     engine.drawAsks(find(".rtnb-asks"), state.asks, engine.decide);
     drawTurns(state, open);

@@ -325,6 +325,11 @@ async function makeEngine(model, signal) {
       road.send({ kind: "disconnect" }, true);
       changed();
     },
+    /** @param {string} text a key, which the kernel keeps in its memory and this page nowhere */
+    useKey(text) {
+      share("error", "");
+      road.send({ kind: "key", text }, true);
+    },
     end: () => road.send({ kind: "end" }, true),
     interrupt() {
       if (state.session !== "open" || !isBusy(state)) return;
