@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,13 @@ from numpy.typing import NDArray
 
 from ...errors import MissingExtra
 from ..weights import SMART_TURN, Weights
+from .whisper import mel_filters
 
 log = logging.getLogger(__name__)
 
 # --- What the network takes: the logarithm of 80 mel bands every 10 ms of the last 8 s --------------------------------
 #
-# The features of Whisper (its `log_mel_spectrogram`, and the slaney scale of its mel filters), for 8 s.
+# Whisper's features (`whisper.log_mel`) of 8 s of sound at one loudness, with the silence before it.
 
 SAMPLE_RATE = 16_000
 _SAMPLES = 8 * SAMPLE_RATE
@@ -28,25 +28,6 @@ _FRAMES = _SAMPLES // _HOP
 #: `voice_activity`.
 _FRAMES_AT_ONCE = 16
 _HANN = np.hanning(_WINDOW + 1)[:-1]  # periodic
-
-Floats = NDArray[np.floating[Any]]
-
-
-def _to_mel(hertz: float) -> float:
-    """Return a frequency on Slaney's scale: straight up to 1 kHz, from there the logarithm."""
-    return hertz * 3 / 200 if hertz < 1_000 else 15 + 27 * float(np.log(hertz / 1_000) / np.log(6.4))
-
-
-@cache
-def _mel_filters() -> Floats:
-    """Return how much each of the spectrum's 201 bins adds to each band: triangles of equal area."""
-    mel = np.linspace(0, _to_mel(SAMPLE_RATE / 2), _BANDS + 2)
-    edges = np.where(mel < 15, mel * 200 / 3, 1_000 * 6.4 ** ((mel - 15) / 27))
-    bins = np.linspace(0, SAMPLE_RATE / 2, _WINDOW // 2 + 1)[:, None]
-    low, center, high = edges[:-2], edges[1:-1], edges[2:]
-    triangles = np.minimum((bins - low) / (center - low), (high - bins) / (high - center))
-    filters: Floats = np.maximum(triangles, 0) * 2 / (high - low)
-    return filters
 
 
 def turn_features(pcm: bytes) -> NDArray[np.float32]:
@@ -63,7 +44,7 @@ def turn_features(pcm: bytes) -> NDArray[np.float32]:
     padded = np.pad(samples.astype(np.float64), _WINDOW // 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][:_FRAMES]
     power = np.square(np.abs(np.fft.rfft(windows * _HANN)))
-    bands = (power.reshape(-1, _FRAMES_AT_ONCE, power.shape[1]) @ _mel_filters()).reshape(_FRAMES, _BANDS)
+    bands = (power.reshape(-1, _FRAMES_AT_ONCE, power.shape[1]) @ mel_filters(_BANDS).T).reshape(_FRAMES, _BANDS)
     level = np.log10(np.maximum(bands, 1e-10))
     features: NDArray[np.float32] = ((np.maximum(level, level.max() - 8) + 4) / 4).T.astype(np.float32)
     return features
