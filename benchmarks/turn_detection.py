@@ -27,6 +27,7 @@ import numpy as np
 
 from realtime_nb import AudioClip, RealtimeSession, compare_turn_detection, speak
 from realtime_nb.experiments.conditions import Noise, Telephone
+from realtime_nb.local.recognition.heard import Recognition
 from realtime_nb.local.recognition.turn_model import TurnModel
 from realtime_nb.local.recognition.turn_replay import HeardSound, speech_of
 from realtime_nb.local.recognition.whisper import WhisperModel
@@ -133,9 +134,9 @@ def whisper() -> WhisperModel:
 
 
 @cache
-def sentences(pcm16k: bytes) -> str:
+def sentences(pcm16k: bytes) -> Recognition:
     """Return what Whisper makes of a sound."""
-    return whisper().listen(pcm16k[-2 * 16_000 * 20 :]).text
+    return whisper().listen(pcm16k[-2 * 16_000 * 20 :])
 
 
 class Bare:
@@ -149,14 +150,13 @@ class Bare:
         self._recognizer = SharedRecognizer()
         self._runner.run(self._recognizer.warm_up(RuleBrain.vocabulary))
         self._expected = self._runner.run(self._recognizer.expect(sentences=RuleBrain.vocabulary))
-        self._words: dict[bytes, str] = {}
+        self._heard: dict[bytes, Recognition] = {}
 
-    def __call__(self, pcm16k: bytes) -> str:
+    def __call__(self, pcm16k: bytes) -> Recognition:
         """Return the words."""
-        if pcm16k not in self._words:
-            heard = self._runner.run(self._recognizer.listen(pcm16k, self._expected))
-            self._words[pcm16k] = heard.text
-        return self._words[pcm16k]
+        if pcm16k not in self._heard:
+            self._heard[pcm16k] = self._runner.run(self._recognizer.listen(pcm16k, self._expected))
+        return self._heard[pcm16k]
 
 
 class Judge:

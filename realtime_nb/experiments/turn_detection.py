@@ -22,6 +22,7 @@ from .results import Results
 from .scenario import Scenario
 
 if TYPE_CHECKING:
+    from ..local.recognition.heard import Recognition
     from ..local.recognition.recognizer import SharedRecognizer
     from ..local.recognition.turn_model import TurnModel
 
@@ -41,7 +42,7 @@ class Recognised:
         self._recognizer: SharedRecognizer | None = None
         self._turn_model: TurnModel | None = None
         self._expected: Any = None
-        self._words: dict[bytes, str] = {}
+        self._heard: dict[bytes, Recognition] = {}
         self._judged: dict[bytes, float | None] = {}
 
     def __enter__(self) -> Recognised:
@@ -59,11 +60,11 @@ class Recognised:
         """Name of the network that was asked; empty if none was, or it is not installed."""
         return self._turn_model.name if self._turn_model else ""
 
-    def hear(self, pcm16k: bytes) -> str:
-        """Return the words of an utterance, PCM16 at 16 kHz."""
-        if pcm16k not in self._words:
-            self._words[pcm16k] = submit(self._recognize(pcm16k)).result()
-        return self._words[pcm16k]
+    def hear(self, pcm16k: bytes) -> Recognition:
+        """Return what was said in an utterance, PCM16 at 16 kHz."""
+        if pcm16k not in self._heard:
+            self._heard[pcm16k] = submit(self._recognize(pcm16k)).result()
+        return self._heard[pcm16k]
 
     def judge(self, pcm16k: bytes) -> float | None:
         """Return how finished an utterance sounds, 0.0 to 1.0; `None` without a network to judge it."""
@@ -75,7 +76,7 @@ class Recognised:
             self._judged[pcm16k] = submit(self._turn_model.probability(pcm16k)).result()
         return self._judged[pcm16k]
 
-    async def _recognize(self, pcm16k: bytes) -> str:
+    async def _recognize(self, pcm16k: bytes) -> Recognition:
         if self._recognizer is None:
             from ..local.brains.rule_brain import RuleBrain
             from ..local.recognition.recognizer import SharedRecognizer
@@ -85,7 +86,7 @@ class Recognised:
                 instructions=self._instructions, tools=self._tools, sentences=RuleBrain.vocabulary
             )
             await self._recognizer.warm_up(RuleBrain.vocabulary)
-        return await self._recognizer.recognize(pcm16k, self._expected)
+        return await self._recognizer.listen(pcm16k, self._expected)
 
 
 # --- The sounds to listen to again: a source's clips by name, and the known turns in them -----------------------------

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from realtime_nb import speak
+from realtime_nb.local.recognition.heard import Recognition
 from realtime_nb.local.recognition.turn_detection import SpeechStarted, SpeechStopped, TurnDetector
 from realtime_nb.local.recognition.turn_replay import HeardSound
 from realtime_nb.local.recognition.voice_activity import VoiceActivity
@@ -18,6 +19,16 @@ def sentence():
     return concatenate(
         [silence(0.5), speak("I would like to book a table"), silence(0.4), speak("for four people."), silence(0.2)]
     )
+
+
+def words(text):
+    """Return what a recogniser that lists words makes of any sound."""
+    return lambda pcm16k: Recognition(text)
+
+
+def sentence_of(text):
+    """Return what a recogniser that writes sentences makes of any sound."""
+    return lambda pcm16k: Recognition(text, tokens=(text,))
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +67,11 @@ def test_words_that_sound_unfinished_are_waited_for(heard):
 
     def unfinished(pcm16k):
         asked.append(pcm16k)
-        return "to the"
+        return Recognition("to the")
 
     assert len(heard.turns(settings, hear=unfinished)) == 1
     assert asked and all(len(pcm16k) % 2 == 0 for pcm16k in asked)
-    assert len(heard.turns(settings, hear=lambda pcm16k: "stop")) == 2
+    assert len(heard.turns(settings, hear=words("stop"))) == 2
 
 
 def test_the_network_is_asked_where_a_sentence_may_have_ended(heard):
@@ -71,11 +82,11 @@ def test_the_network_is_asked_where_a_sentence_may_have_ended(heard):
         asked.append(pcm16k)
         return 0.9
 
-    assert len(heard.turns(settings, hear=lambda pcm16k: "I would like to book a table.", judge=judge)) == 2
+    assert len(heard.turns(settings, hear=sentence_of("I would like to book a table."), judge=judge)) == 2
     assert len(asked) == 2
-    (turn,) = heard.turns(settings, hear=lambda pcm16k: "I would like to book a table.", judge=lambda pcm16k: 0.1)
+    (turn,) = heard.turns(settings, hear=sentence_of("I would like to book a table."), judge=lambda pcm16k: 0.1)
     assert turn.end_ms > 3_000
-    assert len(heard.turns(settings, hear=lambda pcm16k: "I would like to,", judge=judge)) == 1
+    assert len(heard.turns(settings, hear=sentence_of("I would like to,"), judge=judge)) == 1
     assert len(asked) == 2
 
 
@@ -84,7 +95,7 @@ def test_what_comes_later_is_not_listened_to(heard):
     asked = []
     settings = {"type": "semantic_vad"}
     assert heard.turns({"silence_duration_ms": 400}, until_ms=first.ended_at_ms + 32) == [first]
-    assert heard.turns(settings, hear=lambda pcm16k: asked.append(pcm16k) or "so", until_ms=500) == []
+    assert heard.turns(settings, hear=asked.append, until_ms=500) == []
     assert asked == []
 
 

@@ -46,6 +46,11 @@ class Recognition:
     """What heard it, e.g. "Whisper tiny.en"."""
 
     @property
+    def is_written(self) -> bool:
+        """True if the recogniser writes sentences, with capitals and full stops; False if it lists bare words."""
+        return bool(self.tokens)  # Only networks that have learned to write give any.
+
+    @property
     def confidence(self) -> float | None:
         """Geometric mean of the tokens' probabilities, 0.0 to 1.0; `None` where there are none.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...media.turn_cuts import FoundTurn, Span
-from .end_of_turn import has_marks
+from .heard import Recognition
 from .turn_detection import (
     FRAME_MS,
     Frames,
@@ -75,15 +75,15 @@ class HeardSound:
         self,
         settings: Mapping[str, Any],
         *,
-        hear: Callable[[bytes], str] | None = None,
+        hear: Callable[[bytes], Recognition] | None = None,
         judge: Callable[[bytes], float | None] | None = None,
         until_ms: float = math.inf,
     ) -> list[FoundTurn]:
         """Find the turns under some settings.
 
         `settings`: the API's ``turn_detection`` object; what is absent has the API's default.
-        `hear`: takes what was said so far (PCM16 at 16 kHz), returns the words. ``semantic_vad`` goes by them; here
-        they are there at once. Without it, it waits its longest.
+        `hear`: takes what was said so far (PCM16 at 16 kHz), returns what was heard. ``semantic_vad`` goes by it; here
+        it is there at once. Without it, it waits its longest.
         `judge`: takes the same with the quiet behind it, returns how finished it sounds (`turn_model`); likewise.
         Without it, the words decide alone.
         `until_ms`: how much of the sound is listened to.
@@ -104,8 +104,8 @@ class HeardSound:
                 elif isinstance(event, SpeechStopped):
                     turns.append(FoundTurn(event.audio_start_ms, event.audio_end_ms, started[1], detector.elapsed_ms))
                 elif isinstance(event, Quiet) and hear is not None:
-                    words = hear(event.pcm16k)
-                    events += detector.hint(words, is_written=has_marks(words))
+                    heard = hear(event.pcm16k)
+                    events += detector.hint(heard.text, is_written=heard.is_written)
                 elif isinstance(event, Pausing):
                     events += detector.judge(judge(event.pcm16k) if judge else None)
         return turns
