@@ -49,14 +49,13 @@ __all__ = ["conversation_outputs", "escape", "mimebundle"]
 
 
 def mimebundle(record: Any) -> dict[str, Any]:
-    """Return a record's looks by MIME type: ``text/plain``, ``text/html`` and, for pictures, ``image/png``.
+    """Return a record's views by MIME type: ``text/plain``, ``text/html`` and, for pictures, ``image/png``.
 
     Parameters
     ----------
     record : AudioClip, Picture, Watch, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
         Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, VoiceMeasures, Usage, Cost,
-        Timing, Stage, or what another room registers
-        What to show.
+        Timing, Stage, or what another room registers What to show.
 
     Returns
     -------
@@ -72,7 +71,7 @@ def _look(record: Any) -> dict[str, Any]:
     raise TypeError(f"there is no view of {type(record).__name__}")
 
 
-# For records of one's own, as the README shows.
+# For records of your own, as the README shows.
 mimebundle.register = _look.register  # type: ignore[attr-defined]
 
 _look.register(AudioClip, clip_bundle)

@@ -1,6 +1,6 @@
-"""How much audio an output may hold, with the pictures between, and what it leaves out.
+"""How much audio and how many pictures an output may hold, and what it leaves out.
 
-MP3, because it plays wherever a notebook is opened: Safari learnt Ogg-Opus only with 18.4, of March 2025.
+Audio is MP3, because it plays wherever a notebook is opened: Safari plays Ogg Opus only since 18.4, of March 2025.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ..conversation.records import Reply, Turn
 from ..errors import SettingsError
 from ..media.clip import MIME_TYPES, WIRE_SAMPLE_RATE, AudioClip
 
-#: What has sound: a clip, or a record that holds one.
+#: A clip, or a record that holds one.
 Sound = AudioClip | Turn | Reply
 
 _FORMAT = "mp3"
 # Speech at 24 kHz takes about 38 kbit/s, at other rates in proportion, and base64 a third more.
 _TYPICAL_BYTES_PER_SAMPLE = 0.27
-# Less than this of a clip that does not fit is not worth a player.
+# If less than this of a clip fits, it gets no player.
 _SHORTEST_CUT_S = 1.0
-# A long conversation is read, and its end heard again: to encode a second of speech takes 6 ms, and to begin with 2 ms.
+# People read a long conversation and play its end again. Encoding takes 2 ms to start and 6 ms a second of speech.
 _LONG_MB = 0.15
 _LONG_PLAYERS = 10
 
@@ -47,9 +47,10 @@ class DisplayOptions:
     audio_mb: float = 4.0
     """Megabytes of audio, and of small pictures, that one output embeds at most. Default: 4, ten minutes of speech."""
     full_turns: int = 120
-    """Turns that a conversation may have to be shown with all players that fit and with two minutes of its picture. A
-    longer one has players for its last 20 s of speech or so, of 10 turns at most, and half a minute of its picture, so
-    that it is shown in a tenth of the time. Default: 120."""
+    """A conversation of at most so many turns is shown with every player that fits and with two minutes of its
+    picture. A longer one has players for about its last 20 s of speech, in at most 10 turns, and half a minute of
+    its picture, so that it is shown in a tenth of the time. Default: 120.
+    """
 
     def __setattr__(self, name: str, value: float) -> None:
         if name not in self.__annotations__:
@@ -64,7 +65,7 @@ display_options = DisplayOptions()
 
 
 class Embedded(NamedTuple):
-    """Audio as it stands in an output."""
+    """Audio as it is embedded in an output."""
 
     url: str
     """Empty where it was left out."""
@@ -73,21 +74,21 @@ class Embedded(NamedTuple):
 
 
 class AudioBudget:
-    """What of the audio of one output still fits.
+    """How much audio still fits into one output.
 
-    Audio is taken in the order in which it is asked for. The first clip is cut if it is too long; one that does not
-    fit behind others is left out, and so are all that come after it.
+    Audio is taken in the order in which it is asked for. The first clip is cut if it is too long. A later one that does
+    not fit is left out, and so are all that follow it.
 
-    `turns`: of how many turns all players are that there could be; of a long conversation only the end has some, see
+    `turns`: how many turns there are players for; in a long conversation only the end has players, see
     `display_options.full_turns`.
     """
 
     def __init__(self, limit_mb: float | None = None, *, turns: int = 0):
         self.limit_mb = display_options.audio_mb if limit_mb is None else limit_mb
         self.is_long = turns > display_options.full_turns
-        """True if only the end has players."""
+        """True if only the end of the conversation has players."""
         self.left_out: list[float] = []
-        """Seconds that are missing of each clip that was cut or left out."""
+        """Seconds that are missing from each clip that was cut or left out."""
         self._left_bytes = math.floor(self.limit_mb * 1e6)
         self._sound_bytes = math.floor(min(self.limit_mb, _LONG_MB) * 1e6) if self.is_long else self._left_bytes
         self._players = _LONG_PLAYERS if self.is_long else math.inf
@@ -95,7 +96,7 @@ class AudioBudget:
         self._ahead: dict[Sound, Future[str]] = {}
 
     def prepare(self, sounds: Sequence[Sound]) -> None:
-        """Begin to encode those that will fit, on all processors: what is about to be embedded, in that order."""
+        """Begin to encode the sounds that will fit, on all processors, in the order in which they will be embedded."""
         wanted: list[Sound] = []
         left_s = self._sound_bytes / (_TYPICAL_BYTES_PER_SAMPLE * WIRE_SAMPLE_RATE)
         for sound in sounds:
@@ -103,16 +104,16 @@ class AudioBudget:
             if left_s < 0 or len(wanted) >= self._players:
                 break
             wanted.append(sound)
-        # When the interpreter ends no thread can be had any more; then each is encoded as it is embedded.
+        # No thread can be started while the interpreter ends; each sound is then encoded when it is embedded.
         with contextlib.suppress(RuntimeError):
             pool = ThreadPoolExecutor()
             self._ahead = {each: pool.submit(_encoded, each, duration_s(each), duration_s(each)) for each in wanted}
             pool.shutdown(wait=False)
 
     def embed(self, sound: Sound) -> Embedded:
-        """Return a sound as a data URL, as far as it fits.
+        """Return as much of a sound as fits, as a data URL.
 
-        What was encoded is kept with its record, so that drawing a growing conversation again encodes only what is
+        The encoded sound is kept with its record, so that showing a growing conversation again encodes only what is
         new.
         """
         if sound in self._ahead:
@@ -121,7 +122,7 @@ class AudioBudget:
         rate = sound.sample_rate if isinstance(sound, AudioClip) else WIRE_SAMPLE_RATE
         room = min(self._left_bytes, self._sound_bytes) if self._players else 0
         fits_s = room / (_TYPICAL_BYTES_PER_SAMPLE * rate)
-        # Pauses take next to nothing: only encoding tells, as long as that is not for nothing.
+        # Pauses take almost no room, so only encoding shows the size; a hopeless clip is not encoded.
         seconds = total_s if total_s < 2 * fits_s else fits_s
         data = ""
         while seconds == total_s or (seconds >= _SHORTEST_CUT_S and not self._used):
@@ -141,7 +142,7 @@ class AudioBudget:
         return Embedded(f"data:{MIME_TYPES[_FORMAT]};base64,{data}" if data else "", seconds, total_s)
 
     def take(self, size: int) -> bool:
-        """Make room for something that is no sound, of a size in bytes; returns whether it fits."""
+        """Reserve room for something other than sound, in bytes; return whether it fits."""
         fits = size <= self._left_bytes
         self._left_bytes -= size if fits else 0
         return fits
@@ -153,7 +154,7 @@ def duration_s(sound: Sound) -> float:
         return sound.duration_s
     turns = [sound] if isinstance(sound, Turn) else sound.turns
     lengths_ms = (part.audio_ms for turn in turns for part in list(turn.parts.values()))
-    # A lone byte, of which an answer may begin, is no sample.
+    # An answer may begin with a single byte, which is not a sample yet.
     return sum(ms for ms in lengths_ms if ms >= 1 / 24) / 1000
 
 
@@ -168,7 +169,8 @@ def _encoded(sound: Sound, total_s: float, seconds: float) -> str:
     clip = sound if isinstance(sound, AudioClip) else sound.audio
     data = ""
     if clip is not None and len(clip.samples):
-        # A comment costs an MP3 its gapless mark: players then begin 50 ms late. What it says stands beside the player.
+        # An MP3 with a comment has no gapless mark, and players begin 50 ms late. The comment is shown beside the
+        # player.
         clip = replace(clip if seconds == total_s else clip.cut(0, seconds), comment="")
         data = base64.b64encode(clip.encode(_FORMAT)).decode()
     _kept[sound] = (total_s, seconds, data)

@@ -28,12 +28,12 @@ _HEADER = (
     "its own voice",
 )
 _DOTS = "A dot for each answer, a bar at the median."
-#: Pitch takes a quarter of a clip's length to find; so many clips tell enough.
+#: Finding the pitch takes a quarter of a clip's length; this many clips are enough.
 _MEASURED_CLIPS = 3
 
 
 def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison's looks."""
+    """Return a comparison's MIME bundle."""
     rows = [_row(comparison, system) for system in comparison.systems]
     bundle: dict[str, Any] = {"text/plain": _text(rows)}
     parts = [table(_HEADER, ([_unbroken(escape(cell)) for cell in row] for row in rows))]
@@ -78,7 +78,7 @@ def _median(values: list[float]) -> float | None:
 
 
 def _cost(cells: list[ComparisonCell]) -> str:
-    """Say what a system's questions cost, failed ones too, or how many tokens they took where that is not known."""
+    """Say what a system's questions cost, failed ones too, or how many tokens they took if the cost is not known."""
     total = sum_known(cell.cost_usd for cell in cells)
     if total is not None and any(not cell.error for cell in cells):
         remarks = dict.fromkeys(cell.cost_remarks for cell in cells if cell.cost_remarks)
@@ -89,10 +89,10 @@ def _cost(cells: list[ComparisonCell]) -> str:
 
 
 def _input(comparison: Comparison, system: str) -> str:
-    """Say what of the person's voice reached the model: all of it, or none."""
+    """Say how much of the person's voice reached the model: all of it, or none."""
     if system in comparison.words_only:
         return "words alone: pitch, rate and loudness are lost"
-    # Any system that wrote the words down tells how many there were.
+    # Any system that transcribed the words knows how many there were.
     heard = {cell.clip: cell.heard for cell in comparison.cells if cell.heard}
     measured = list(comparison.clips.items())[:_MEASURED_CLIPS]
     rates = [words_per_minute(heard.get(name, ""), clip) for name, clip in measured]

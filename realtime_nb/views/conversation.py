@@ -18,9 +18,9 @@ from .media import thumbnails
 from .spectrogram import spectrogram
 from .tracks import extent_s, tracks_of
 
-# --- A conversation: every turn with its player and words, and what it took in all ------------------------------------
+# --- A conversation: every turn with its player and words, and the totals --------------------------------------------
 
-#: The picture shows as much of the end: more would be as long to draw as it would be narrow to read.
+#: The picture shows this much of the end; more would take long to draw and be hard to read.
 _PICTURED_S = 120.0
 _LONG_PICTURED_S = 30.0
 
@@ -28,7 +28,7 @@ _HOW_TO_KEEP = 'turn.audio.save("turn.flac") for each turn of session.conversati
 
 
 def turn_bundle(turn: Turn) -> dict[str, Any]:
-    """Return a turn's looks."""
+    """Return a turn's MIME bundle."""
     budget = AudioBudget()
     parts = [saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn))]
     parts.append(thumbnails(turn.pictures, budget))
@@ -38,7 +38,7 @@ def turn_bundle(turn: Turn) -> dict[str, Any]:
 
 
 def conversation_bundle(conversation: Conversation) -> dict[str, Any]:
-    """Return a conversation's looks: a table of turns, and a picture of both sides' audio."""
+    """Return a conversation's MIME bundle: a table of turns, and a picture of both sides' audio."""
     record, image = conversation_outputs(conversation)
     if not image:
         return record
@@ -48,13 +48,13 @@ def conversation_bundle(conversation: Conversation) -> dict[str, Any]:
 
 
 def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a conversation's looks as two outputs: the table, and the picture, which is empty without audio.
+    """Return a conversation's MIME bundle as two outputs: the table, and the picture, which is empty without audio.
 
     Code hosts strip audio and pictures from HTML, but show a PNG that is an output of its own.
     """
     turns = conversation.turns
     budget = AudioBudget(turns=len(turns))
-    # The newest first: who has just spoken wants to hear that again.
+    # The newest first: people want to hear again what was just said.
     sounding = [turn for turn in reversed(turns) if duration_s(turn)]
     budget.prepare(sounding)
     image = _picture(conversation, _LONG_PICTURED_S if budget.is_long else _PICTURED_S)
@@ -89,7 +89,7 @@ def _picture(conversation: Conversation, most_s: float) -> dict[str, Any]:
 
 
 def _text(conversation: Conversation, totals: list[tuple[str, str]]) -> str:
-    """Return a conversation in words alone."""
+    """Return a conversation as plain text."""
     lines = [f"Conversation · {words.DISCLOSURE}"]
     breaks = breaks_by_place(conversation)
     lines += map(words.session_break, breaks.get(None, ()))
@@ -112,7 +112,7 @@ def _rows(conversation: Conversation, shown: dict[str, str], players: dict[str, 
     breaks = breaks_by_place(conversation)
     yield from map(_break_row, breaks.get(None, ()))
     for turn in conversation:
-        # What was said since the pictures and players were made comes next time.
+        # What was said since the pictures and players were made is shown next time.
         yield _row(conversation, turn, shown.get(turn.item_id, ""), players.get(turn.item_id, ""))
         yield from map(_break_row, breaks.get(turn.item_id, ()))
 
@@ -152,7 +152,7 @@ def _totals(conversation: Conversation) -> list[tuple[str, str]]:
 
 
 def reply_bundle(reply: Reply) -> dict[str, Any]:
-    """Return a reply's looks; nothing in them needs a kernel or a script."""
+    """Return a reply's MIME bundle; it needs neither a kernel nor a script."""
     bundle: dict[str, Any] = {"text/plain": reply_text(reply)}
     clip = reply.audio
     budget = AudioBudget()
@@ -178,7 +178,7 @@ def reply_bundle(reply: Reply) -> dict[str, Any]:
 
 
 def reply_text(reply: Reply) -> str:
-    """Return a reply in words alone."""
+    """Return a reply as plain text."""
     lines = [words.line(turn) for turn in _turns(reply)]
     return "\n".join([*lines, ", ".join(f"{name} {value}" for name, value in words.facts_of(reply))])
 

@@ -19,7 +19,7 @@ from .plots import BLUE, columns
 
 # --- What a conversation cost: totals, growth from reply to reply, every reply, and other models' prices --------------
 
-#: More replies are too many for a table; the frame has them all.
+#: A table shows at most this many replies; the frame has all of them.
 _SHOWN = 30
 _ASKED_LENGTH = 36
 _APART = ("transcription", "speech")
@@ -28,7 +28,7 @@ _HEADER = ("", "asked", "read", "cached", "made", "cost", "of it apart", "so far
 
 
 def costs_bundle(costs: Costs) -> dict[str, Any]:
-    """Return the looks of what a conversation cost."""
+    """Return the MIME bundle of a conversation's costs."""
     bundle: dict[str, Any] = {"text/plain": costs_text(costs)}
     if not costs.rows:
         return bundle | {"text/html": section(escape(bundle["text/plain"]), title="Costs")}
@@ -51,7 +51,7 @@ def costs_bundle(costs: Costs) -> dict[str, Any]:
 
 
 def costs_text(costs: Costs) -> str:
-    """Return what a conversation cost in words alone."""
+    """Return a conversation's costs as plain text."""
     if not costs.rows:
         return "No replies yet: nothing has been billed."
     lines = []
@@ -66,12 +66,12 @@ def costs_text(costs: Costs) -> str:
 
 
 def elsewhere_bundle(elsewhere: OtherModelCosts) -> dict[str, Any]:
-    """Return the looks of what a session would have cost with other models."""
+    """Return the MIME bundle of what a session would have cost with other models."""
     return {"text/plain": elsewhere_text(elsewhere), "text/html": section(_elsewhere(elsewhere), title="Costs")}
 
 
 def elsewhere_text(elsewhere: OtherModelCosts) -> str:
-    """Return what a session would have cost elsewhere in words alone."""
+    """Return as plain text what a session would have cost with other models."""
     return "\n".join(
         f"this session on {model} would cost {usd}{f' ({remark})' if remark else ''}"
         for model, usd, _, remark in _elsewhere_rows(elsewhere)
@@ -141,7 +141,7 @@ def _apart(row: CostRow) -> str:
 
 
 def _unbroken(text: str) -> str:
-    """Return text as HTML that breaks lines at commas alone, unless it is long."""
+    """Return text as HTML that breaks lines only at commas, unless it is long."""
     return escape(
         text if len(text) > 30 else text.replace(", ", ",\t").replace(" ", "\N{NO-BREAK SPACE}").expandtabs(1)
     )
@@ -190,7 +190,7 @@ def _remarks(costs: Costs) -> list[str]:
 
 
 def _growth(costs: Costs) -> bytes:
-    """Draw dollars where all are known and the replies cost any, tokens otherwise."""
+    """Draw dollars if all are known and not all are zero, tokens otherwise."""
     if costs.total_usd and costs.apart_usd != costs.total_usd:
         amounts = [{**row.by_kind_usd, "apart": sum_known(row.usd(what) for what in _APART)} for row in costs.rows]
         label = "US dollars"
@@ -210,7 +210,7 @@ def _growth(costs: Costs) -> bytes:
 
 
 def estimate_bundle(estimate: Estimate) -> dict[str, Any]:
-    """Return an estimate's looks."""
+    """Return an estimate's MIME bundle."""
     priced = [price_tokens(usage, estimate.model) for usage in estimate.usages]
     ways = {"read anew": "_fresh", "read from the cache": "_cached", "made": "_out"}
     layers = {
@@ -238,7 +238,7 @@ def estimate_bundle(estimate: Estimate) -> dict[str, Any]:
 
 
 def _rows(estimate: Estimate) -> list[tuple[str, ...]]:
-    """Return the first turn, some between, and the last."""
+    """Return the first turn, the last, and some between them."""
     count = len(estimate.usages)
     shown = sorted({round(1 + (count - 1) * step / 5) for step in range(6)})
     return [
@@ -261,11 +261,11 @@ def _text(estimate: Estimate) -> str:
     )
 
 
-# --- Tokens, dollars, times and steps on their own: one line of names and values each ---------------------------------
+# --- Tokens, dollars, times and steps on their own: a line of names and values for each -------------------------------
 
 
 def usage_bundle(usage: Usage) -> dict[str, Any]:
-    """Return the looks of tokens, by what they are billed as; kinds that were not used are left out."""
+    """Return the MIME bundle of tokens, by what they are billed as; kinds that were not used are left out."""
     named = [(name.replace("_", " "), f"{tokens:,}") for name, tokens in usage.tokens.items() if tokens]
     if usage.reasoning_out:
         named.append(("of it reasoning", f"{usage.reasoning_out:,}"))
@@ -273,7 +273,7 @@ def usage_bundle(usage: Usage) -> dict[str, Any]:
 
 
 def cost_bundle(cost: Cost) -> dict[str, Any]:
-    """Return the looks of dollars, and of when their prices were looked up."""
+    """Return the MIME bundle of dollars, with the date of their prices."""
     spent = [("read", cost.input_usd), ("from the cache", cost.cached_usd), ("made", cost.output_usd)]
     named = [(name, format_usd(usd)) for name, usd in spent if usd]
     dated = [("prices of", cost.as_of)] if cost.as_of else []
@@ -281,7 +281,7 @@ def cost_bundle(cost: Cost) -> dict[str, Any]:
 
 
 def timing_bundle(timing: Timing) -> dict[str, Any]:
-    """Return the looks of what happened when, in ms after the person had finished."""
+    """Return the MIME bundle of a reply's times, in ms after the person had finished."""
     happened = [
         ("turn detected", timing.turn_detected_ms),
         ("begun", timing.created_ms),
@@ -296,7 +296,7 @@ def timing_bundle(timing: Timing) -> dict[str, Any]:
 
 
 def stage_bundle(stage: Stage) -> dict[str, Any]:
-    """Return the looks of one step of a chain."""
+    """Return the MIME bundle of one step of a chain."""
     taken = [(name.replace("_", " "), f"{value:g}") for name, value in (stage.usage or {}).items() if _is_number(value)]
     remarks = filter(None, (stage.remark, *(stage.cost.remarks if stage.cost else ())))
     noted = [("remark", remark) for remark in remarks]

@@ -1,4 +1,4 @@
-"""The few pieces of HTML that all views are made of; the one place where text is escaped."""
+"""The pieces of HTML that all views are made of; the one place where text is escaped."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from html import escape as _escape
 
 from .budget import AudioBudget, Sound, display_options, duration_s
 
-# --- The few pieces of HTML that all views are made of; the only place where text is escaped, for HTML and for
-# pictures ---
-#
-# No scripts, no style sheets, no classes: code hosts strip them. Colours are left to the page or translucent, so that
-# light and dark themes both read well.
+# --- The pieces of HTML that all views are made of; text is escaped here, for HTML and for pictures -------------------
+# No scripts, style sheets or classes: code hosts strip them. Colours come from the page or are translucent, so that
+# both light and dark themes are easy to read.
 
 _MUTED = "opacity:.72"
 _LINE = "1px solid rgba(128,128,128,.35)"
@@ -24,12 +22,12 @@ def escape(text: object) -> str:
 
 
 def escape_label(text: object) -> str:
-    """Make text safe as a label of a matplotlib picture, which takes what stands between dollars for mathematics."""
+    """Make text safe as a label in matplotlib, which reads text between dollar signs as mathematics."""
     return " ".join(str(text).split()).replace("$", r"\$")
 
 
 def player(sound: Sound | None, budget: AudioBudget) -> str:
-    """Return an audio element that holds a sound, compressed; a remark where there is none or it does not fit."""
+    """Return an audio element with the compressed sound; a remark if there is none or it does not fit."""
     if sound is None or not duration_s(sound):
         return f'<span style="{_MUTED}">no audio</span>'
     url, embedded_s, total_s = budget.embed(sound)
@@ -39,7 +37,7 @@ def player(sound: Sound | None, budget: AudioBudget) -> str:
     cut = (
         f' <span style="{_MUTED}">the first {embedded_s:.0f} of {total_s:.0f} s</span>' if embedded_s < total_s else ""
     )
-    # The words inside are seen where a viewer takes the element away.
+    # The text inside is shown where a viewer removes the element.
     return f'<audio controls preload="metadata" style="{style}" src="{url}">{total_s:.1f} s of audio</audio>{cut}'
 
 
@@ -49,7 +47,7 @@ def note(text: str) -> str:
 
 
 def left_out(budget: AudioBudget, where: str) -> str:
-    """Return a note on the audio that the players of an output do not hold; empty if they hold all."""
+    """Return a note on the audio that is missing from the players of an output; empty if none is."""
     if not budget.left_out:
         return ""
     count = len(budget.left_out)
@@ -69,7 +67,7 @@ def left_out(budget: AudioBudget, where: str) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Return a text that stays on one line, e.g. a figure with its unit in a narrow cell."""
+    """Return a text that is kept on one line, e.g. a number with its unit in a narrow cell."""
     return f'<span style="white-space:nowrap">{escape(text)}</span>'
 
 
@@ -92,7 +90,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table; header cells are text, body cells are HTML that is already safe."""
-    # A column without a name has a plain cell: screen readers would announce an empty header with each of its cells.
+    # A column without a name has a plain cell: screen readers would read an empty header with each of its cells.
     cells = (("th", name) if name else ("td", "") for name in header)
     head = "".join(
         f'<{tag} style="text-align:left;padding:4px 10px;{_MUTED}">{escape(name)}</{tag}>' for tag, name in cells
@@ -104,7 +102,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
         + "</tr>"
         for row in rows
     )
-    # JupyterLab makes all columns of a table alike unless told otherwise.
+    # By default JupyterLab makes all columns of a table equally wide.
     style = "border-collapse:collapse;width:100%;table-layout:auto"
     return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
@@ -117,7 +115,7 @@ def saying(who: str, text: str, *, remark: str = "") -> str:
 
 
 def marked(text: str) -> str:
-    """Return text on a coloured ground."""
+    """Return text on a coloured background."""
     return f'<span style="background:rgba(76,139,245,.28);border-radius:3px">{escape(text)}</span>'
 
 
@@ -125,7 +123,7 @@ _TONES = {"good": "46,125,50", "warn": "210,130,0", "bad": "198,40,40"}
 
 
 def badge(text: str, tone: str) -> str:
-    """Return a few words on the ground of a tone: "good", "warn" or "bad"."""
+    """Return a few words on a background of the tone: "good", "warn" or "bad"."""
     style = f"background:rgba({_TONES[tone]},.28);border-radius:3px;padding:1px 6px;white-space:nowrap"
     return f'<span style="{style}">{escape(text)}</span>'
 
@@ -134,14 +132,14 @@ def section(*parts: str, title: str = "") -> str:
     """Return a framed block; `title` is text, the parts are HTML."""
     heading = f'<div style="{_MUTED};font-size:85%;margin-bottom:4px">{escape(title)}</div>' if title else ""
     style = f"border:{_LINE};border-radius:6px;padding:10px 14px;max-width:60em;overflow-x:auto"
-    # On a narrow page it scrolls sideways, which must be possible by keys: so it can be focused.
+    # On a narrow page it scrolls sideways; it can be focused, so that keys can scroll it too.
     name = f' aria-label="{escape(title)}"' if title else ""
     return f'<div role="group" tabindex="0"{name} style="{style}">{heading}{"".join(parts)}</div>'
 
 
-# --- A page that stands alone: no scripts, nothing fetched, readable in light and dark, and on paper ------------------
+# --- A stand-alone page: no scripts, nothing fetched, readable in light, in dark and on paper -------------------------
 
-#: What a browser may load for the page: nothing but what is in it. Scripts do not run even if one got in.
+#: The browser may load only what is in the page itself. No script runs, even if one got in.
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 )
@@ -177,7 +175,7 @@ figcaption { font-size: 85%; opacity: .8; max-width: 52rem; }
 def page(title: str, sections: Iterable[tuple[str, str]], *, lead: str = "") -> str:
     """Return a whole page.
 
-    `sections`: heading, as text, and HTML that is already safe; sections without any are left out.
+    `sections`: headings, as text, each with HTML that is already safe; a section without HTML is left out.
     """
     body = "".join(f"<section><h2>{escape(name)}</h2>{html}</section>\n" for name, html in sections if html)
     return (
@@ -201,7 +199,7 @@ def bullets(texts: Iterable[str]) -> str:
 
 
 def notice(text: str) -> str:
-    """Return a text that must not be passed over."""
+    """Return a text that stands out."""
     return f'<p class="notice">{escape(text)}</p>'
 
 

@@ -1,7 +1,6 @@
-"""Means and medians with their intervals, by two factors: a picture for notebooks, pages and papers.
+"""Plots of means and medians with their intervals, by two factors, for notebooks, pages and papers.
 
-Colours are Okabe and Ito's, which colour-blind people tell apart; each has a shape of its own for those who print in
-grey.
+The colours are Okabe and Ito's, which colour-blind people can tell apart; each has its own shape, for printing in grey.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Okabe & Ito 2008, "Color Universal Design", those that white and black grounds both show; neighbours differ in grey.
+#: Okabe & Ito 2008, "Color Universal Design", those that show on white and on black; neighbours differ in grey.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 _SHAPES = "os^DvPX*"
 #: A page of A4 or of most journals, across both columns. Source: Nature's and PLOS's guides to figures, 183 and 190 mm.
@@ -28,14 +27,14 @@ _NAME_LENGTH = 22
 _LETTERS_PER_MM = 0.5
 _NARROWEST_PANEL_MM = 55
 _WIDE_PANEL_MM = 120
-#: More dots than these are a picture inside a vector file, for the file's sake.
+#: More dots than these are an image inside a vector file, to keep the file small.
 _VECTOR_DOTS = 1_500
-#: SVG's own word for the ink of the text around it; matplotlib has no such colour, so this one stands for it.
+#: SVG's name for the colour of the text around it. matplotlib has no such colour, so this one stands in for it.
 _PAGE_INK = "#010203"
 
 
 class IntervalMark(NamedTuple):
-    """What is known of one group; all but the names may be missing."""
+    """The numbers of one group; all but the names may be missing."""
 
     name: str
     """Its row."""
@@ -56,15 +55,15 @@ class Panel(NamedTuple):
     label: str
     marks: Sequence[IntervalMark]
     highest: float | None = None
-    """Where the axis ends, where that is known; it begins at 0, or below where there are such values."""
+    """Where the axis ends, if that is known; it begins at 0, or below if there are negative values."""
     is_log: bool = False
-    """True if equal steps are equal ratios; all values are above 0 then."""
+    """True for a logarithmic axis; all values are above 0 then."""
     is_difference: bool = False
-    """True if 0 is what all is measured against: it has a line, and is not the axis' end."""
+    """True if 0 is the reference: it has a line, and is not the end of the axis."""
 
 
 def draw(panels: Sequence[Panel], *, ink: str = "black", width_mm: float = WIDTH_MM) -> Figure:
-    """Draw panels side by side, as many as there is room for and at most three; the first name on top."""
+    """Draw panels side by side, as many as there is room for and at most three; the first row is on top."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -116,7 +115,7 @@ def _draw_panel(axes: Axes, panel: Panel, names: Sequence[str], series: Sequence
         number = series.index(mark.series)
         colour, shape = _style(number)
         height = names.index(mark.name) + (number - (len(series) - 1) / 2) * step
-        # Beside each other by the golden section: never in line, and the same in every drawing.
+        # Dots are spread by the golden ratio: never in line, and the same in every drawing.
         spread = [height + ((index * 0.618034) % 1 - 0.5) * step * 0.8 for index in range(len(mark.dots))]
         axes.plot(
             mark.dots, spread, ".", color=colour, alpha=0.45, markersize=6, markeredgewidth=0, rasterized=many, zorder=2
@@ -177,9 +176,9 @@ def _dress(axes: Axes, panel: Panel, names: Sequence[str], ink: str, panel_mm: f
 
 
 def to_bytes(figure: Figure, kind: str, *, dpi: int = 300) -> bytes:
-    """Return a figure as a file; the same figure is always the same file.
+    """Return a figure as a file; the same figure always gives the same bytes.
 
-    `kind`: one of "pdf", "svg", "png". PDF holds its letters as TrueType, which publishers ask for; SVG holds them as
+    `kind`: one of "pdf", "svg", "png". A PDF embeds TrueType fonts, which publishers ask for; an SVG has its letters as
     outlines.
     """
     import matplotlib
@@ -190,14 +189,14 @@ def to_bytes(figure: Figure, kind: str, *, dpi: int = 300) -> bytes:
         warnings.catch_warnings(),
         matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "realtime_nb"}),
     ):
-        # A letter that the font lacks is drawn as a box; the words themselves are in the frame.
+        # A letter that the font lacks is drawn as a box; the frame has the words themselves.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=undated, facecolor=figure.get_facecolor())
     return buffer.getvalue()
 
 
 def to_inline_svg(figure: Figure, description: str) -> str:
-    """Return a figure that was drawn in the page's ink as an SVG element for that page; the description is text."""
+    """Return a figure drawn in the page's text colour as an SVG element for that page; the description is text."""
     figure.patch.set_alpha(0)
     text = to_bytes(figure, "svg", dpi=200).decode()
     drawing = text[text.index("<svg") :].replace(_PAGE_INK, "currentColor")

@@ -19,13 +19,13 @@ from .html import escape, facts, left_out, note, player, section
 
 
 def clip_bundle(clip: AudioClip) -> dict[str, Any]:
-    """Return a clip's looks."""
+    """Return a clip's MIME bundle."""
     budget = AudioBudget()
     markup = player(clip, budget)
     return {"text/plain": repr(clip), "text/html": markup + left_out(budget, 'clip.save("clip.flac")')}
 
 
-# --- A picture that was shown to a model, small -----------------------------------------------------------------------
+# --- A picture that was shown to a model, made small ------------------------------------------------------------------
 
 _BESIDE_WORDS_PX = 160
 _ALONE_PX = 480
@@ -34,21 +34,21 @@ _kept: WeakKeyDictionary[Picture, Picture] = WeakKeyDictionary()
 
 
 def picture_bundle(picture: Picture) -> dict[str, Any]:
-    """Return a picture's looks: at most 480 pixels wide or high."""
+    """Return a picture's MIME bundle: at most 480 pixels wide or high."""
     shown = _small(picture, _ALONE_PX)
     data = base64.b64encode(shown.data).decode()
     return {"text/plain": repr(picture), "text/html": _element(shown, repr(picture)), shown.mime_type: data}
 
 
 def small(picture: Picture) -> Picture:
-    """Return a picture as it stands beside words: at most 160 pixels wide or high."""
+    """Return a picture for use beside words: at most 160 pixels wide or high."""
     if picture not in _kept:
         _kept[picture] = _small(picture, _BESIDE_WORDS_PX)
     return _kept[picture]
 
 
 def thumbnails(pictures: Iterable[Picture], budget: AudioBudget) -> str:
-    """Return small versions of pictures; a remark in place of those that do not fit into the budget of an output."""
+    """Return small versions of pictures, with a remark in place of those that do not fit into the output's budget."""
     drawn = []
     left_out = 0
     for picture in pictures:
@@ -65,7 +65,7 @@ def _small(picture: Picture, max_side: int) -> Picture:
     try:
         return Picture.of(picture, max_side=max_side)
     except PictureError:
-        return picture  # Its file is damaged, and the browser shows what there is.
+        return picture  # The file is damaged; the browser shows as much of it as it can.
 
 
 def _element(picture: Picture, description: str) -> str:
@@ -74,13 +74,13 @@ def _element(picture: Picture, description: str) -> str:
     return f'<img alt="{escape(description)}" {size} style="{style}" src="{picture.url}">'
 
 
-# --- What a session was shown from time to time: the last frames, and what they cost ----------------------------------
+# --- A watched camera: the last frames, and what they cost ------------------------------------------------------------
 
 _SHOWN = 6
 
 
 def watch_bundle(watch: Watch) -> dict[str, Any]:
-    """Return a watch's looks as they are now."""
+    """Return the MIME bundle of a watch, as it is now."""
     frames = list(watch.frames)
     cost = format_usd(watch.cost.total_usd if watch.cost else None)
     told = [

@@ -1,4 +1,4 @@
-"""Small pictures for tables, and how pictures are kept inside notebooks."""
+"""Small pictures for tables, and pictures as PNGs for notebooks."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Readable on white and on black alike.
+#: Readable both on white and on black.
 INK = "#808080"
 BLUE = "#4c8bf5"
 
 
 def compact(figure: Figure) -> bytes:
-    """Return a figure as a PNG with a palette, on a transparent ground: a quarter of the size of matplotlib's own.
+    """Return a figure as a PNG with a palette and a transparent background: a quarter of the size of matplotlib's own.
 
-    The last few per cent of compression would take as long as the drawing.
+    It is not compressed as far as possible: the last few per cent would take as long as drawing it.
     """
     from PIL import Image
 
     figure.patch.set_alpha(0)
     with warnings.catch_warnings():
-        # A letter that the font lacks is drawn as a box; the words themselves stand beside the picture.
+        # A letter that the font lacks is drawn as a box; the words themselves are beside the picture.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.canvas.draw()
     pixels = Image.fromarray(np.asarray(figure.canvas.buffer_rgba()))  # type: ignore[attr-defined]
@@ -40,7 +40,7 @@ def compact(figure: Figure) -> bytes:
 
 
 def quiet(axes: Axes) -> None:
-    """Give axes ink that every theme shows, and no frame."""
+    """Give axes a colour that shows in every theme, and no frame."""
     axes.tick_params(colors=INK, labelsize=8)
     axes.xaxis.label.set(color=INK, size=9)
     axes.yaxis.label.set(color=INK, size=9)
@@ -49,9 +49,9 @@ def quiet(axes: Axes) -> None:
 
 
 def distributions(groups: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
-    """Draw dots for every value and a bar at the median.
+    """Draw a dot for every value and a bar at the median.
 
-    Returns one picture, the axes side by side.
+    Returns one picture with the axes side by side.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -78,15 +78,15 @@ def distributions(groups: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
 
 
 class PlotBar(NamedTuple):
-    """A stretch of a row."""
+    """A bar in a row."""
 
     start: float
     end: float
     colour: str
     text: str = ""
-    """Written behind it."""
+    """Written after it."""
     thin: bool = False
-    """True if it is drawn below the others of its row."""
+    """True if it is drawn below the other bars of its row."""
 
 
 def bars(
@@ -106,7 +106,7 @@ def bars(
     for height, (_, found) in enumerate(rows):
         for bar in found:
             at, size = (height + 0.36, 0.14) if bar.thin else (height, 0.56)
-            # What took a moment must still be seen.
+            # What took only a moment must still be visible.
             width = max(bar.end - bar.start, scale / 400)
             axes.barh(at, width, left=bar.start, height=size, color=bar.colour)
             if bar.text:
@@ -120,7 +120,7 @@ def bars(
     )
     axes.set_yticks(range(len(rows)))
     for label in axes.set_yticklabels([name for name, _ in rows]):
-        label.set_parse_math(False)  # Names are what people said: "$" is a dollar.
+        label.set_parse_math(False)  # Names may be what people said, in which "$" is just a dollar sign.
     axes.grid(axis="x", color=INK, alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
     if legend:
@@ -159,7 +159,7 @@ def columns(layers: Mapping[str, tuple[str, Sequence[float]]], *, xlabel: str, y
 def curves(
     lines: Mapping[str, tuple[str, npt.NDArray[np.floating], npt.NDArray[np.floating]]], *, xlabel: str, ylabel: str
 ) -> bytes:
-    """Draw lines on one pair of axes, and a legend."""
+    """Draw lines in one plot, and a legend."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""A sentence said after a model: the words that were heard, pace and melody, beside the model's."""
+"""A sentence said after a model: the words that were heard, the pace and the melody, beside the model's."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Practice(Record):
     wanted: str
     """The sentence."""
     heard: str
-    """What the recogniser made of the attempt."""
+    """The attempt as the recogniser heard it."""
     said: AudioClip
-    """The attempt, from its first to its last sound."""
+    """The audio of the attempt, from the first sound to the last."""
     model: AudioClip
-    """The model, likewise."""
+    """The audio of the model, likewise."""
     words: tuple[WordMatch, ...]
-    """The words that were wanted, beside those that were heard."""
+    """The wanted words, beside those that were heard."""
     words_per_minute: float
     """The learner's pace, pauses between words included."""
     model_words_per_minute: float
@@ -98,8 +98,8 @@ def practice(
     heard : str, optional
         The words of the attempt; by default those of the turn. A clip alone has none.
     language : str, optional
-        Of the sentence, as ISO 639 or BCP 47 have it: which written forms are the same word
-        (`realtime_nb.speech.words`). By default English's, in which accents count.
+        The sentence's language, as an ISO 639 or BCP 47 code; it decides which written forms are the same word
+        (`realtime_nb.speech.words`). By default English, with accents counting as differences.
 
     Returns
     -------
@@ -109,15 +109,14 @@ def practice(
     Raises
     ------
     SettingsError
-        If the sentence has no words, or nobody says what was heard.
+        If the sentence has no words, or there is neither `heard` nor a transcript.
     AudioError
-        If nobody speaks in one of the two.
+        If there is no speech in one of the two.
 
     Notes
     -----
-    A word counts as right if the recogniser wrote it, in whatever form: "3:30" is "three thirty". Recognisers expect
-    likely sentences: they may mend a small slip, and mistake a word that was said well. Nothing here judges single
-    sounds.
+    A word counts as right if the recogniser wrote it, in any form: "3:30" is "three thirty". Recognisers prefer likely
+    sentences: they may correct a small slip, or mishear a word that was said well. Single sounds are not judged.
 
     Examples
     --------
@@ -132,7 +131,7 @@ def practice(
     if isinstance(said, Turn):
         heard = said.text if heard is None else heard
     elif heard is None:
-        raise SettingsError("a clip does not say its words: give heard=…, or a turn of a conversation as said")
+        raise SettingsError("a clip has no transcript: give heard=…, or a turn of a conversation as said")
     matches = tuple(align(wanted, heard, language))
     if not any(match.wanted for match in matches):
         raise SettingsError(f"wanted={wanted!r} has no words to say")
@@ -162,16 +161,16 @@ def _text(model: Reply | Turn) -> str:
 
 
 def _spoken(source: Reply | Turn | AudioClip, name: str) -> AudioClip:
-    """Return what lies between the first and the last sound."""
+    """Return the part from the first sound to the last."""
     clip = source if isinstance(source, AudioClip) else source.audio
     spans = speech_spans(clip) if clip is not None else []
     if clip is None or not spans:
-        raise AudioError(f"nobody speaks in `{name}`: {source!r}")
+        raise AudioError(f"there is no speech in `{name}`: {source!r}")
     return clip.cut(spans[0][0], spans[-1][1])
 
 
 def practice_bundle(attempt: Practice) -> dict[str, Any]:
-    """Return an attempt's looks."""
+    """Return an attempt's MIME bundle."""
     rows = [
         (escape(match.wanted), escape(match.heard), f"<strong>{_VERDICTS[match.verdict]}</strong>")
         if match.verdict != "right"

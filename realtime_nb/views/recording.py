@@ -1,4 +1,4 @@
-"""How a recording looks, its replay, and the difference between two."""
+"""Views of a recording, of its replay, and of the difference between two."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .html import escape, facts, left_out, marked, note, player, section, table,
 
 # --- A recording: what it is, and who said what when; and its replay, which also plays it -----------------------------
 
-#: More turns than this are not shown of a recording; its frame and its replay have all.
+#: A recording is shown with at most this many turns; its frame and its replay have all of them.
 _SHOWN_TURNS = 200
 
 
 def recording_bundle(recording: Recording) -> dict[str, Any]:
-    """Return a recording's looks; the sound is not read for it."""
+    """Return a recording's MIME bundle, without reading the sound."""
     about = _facts(recording)
     turns = recording.said
     more = len(turns) - _SHOWN_TURNS
@@ -41,7 +41,7 @@ def recording_bundle(recording: Recording) -> dict[str, Any]:
 
 
 def replay_bundle(replay: Replay) -> dict[str, Any]:
-    """Return a replay's looks: one player for both sides, and the words with their times."""
+    """Return a replay's MIME bundle: one player for both sides, and the words with their times."""
     budget = AudioBudget()
     speed = f" · {replay.speed:g} × the speed" if replay.speed != 1.0 else ""
     title = f"Replay of {replay.name}{speed} · {words.DISCLOSURE}"
@@ -89,13 +89,13 @@ def _lines(turns: Iterable[tuple[float, Turn]]) -> list[str]:
     return [f"{_clock(start_s)} {words.line(turn)}" for start_s, turn in turns]
 
 
-# --- Two conversations side by side: what one said and the other did not is marked ------------------------------------
+# --- Two conversations side by side, with their differences marked ----------------------------------------------------
 
 _MISSING = "(not asked)"
 
 
 def difference_bundle(difference: Difference) -> dict[str, Any]:
-    """Return the looks of two conversations side by side."""
+    """Return the MIME bundle of two conversations side by side."""
     budget = AudioBudget()
     title = f"{difference.names[0]} and {difference.names[1]} · {words.DISCLOSURE}"
     rows = [_row(pair, budget) for pair in difference.pairs]
@@ -141,7 +141,7 @@ def _plain(side: Exchange | None) -> str:
 
 
 def _compared(text: str, against: str) -> str:
-    """Return a text as HTML, with the words marked that the other one does not have in their place."""
+    """Return a text as HTML, and mark the words that the other text does not have at that place."""
     pieces, other = (re.findall(r"\S+\s*", each) for each in (text, against))
     matcher = SequenceMatcher(None, [*map(_bare, pieces)], [*map(_bare, other)], autojunk=False)
     return "".join(
@@ -152,5 +152,5 @@ def _compared(text: str, against: str) -> str:
 
 
 def _bare(word: str) -> str:
-    """Return a word without case and punctuation, which do not count."""
+    """Return a word without case and punctuation, which are ignored."""
     return re.sub(r"\W", "", word).lower() or word

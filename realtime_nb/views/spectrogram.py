@@ -1,6 +1,6 @@
-"""Spectrograms of clips and records: energy over time and frequency, and the picture of it.
+"""Spectrograms of clips and records: energy over time and frequency, and a picture of it.
 
-librosa and matplotlib load with the first one.
+librosa and matplotlib are loaded with the first one.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 # --- The record, and how it is made -----------------------------------------------------------------------------------
 
-# matplotlib's state and librosa's first call are not made for several threads.
+# Neither matplotlib's state nor librosa's first call is safe with several threads.
 _drawing = threading.Lock()
-# A picture of a long conversation shows no more frames than this.
+# The picture of a long conversation has at most this many frames.
 _FRAMES = 6_000
 
 
@@ -45,7 +45,7 @@ class Side:
     """One voice of a spectrogram; all times are on the picture's clock, in s."""
 
     name: str
-    """Who speaks; empty for a clip, which is nobody's."""
+    """Who speaks; empty for a clip, which has no speaker."""
     power_db: npt.NDArray[np.float32]
     """[shape=(frequencies, times)], in dB below the loudest point of all sides."""
     pieces: tuple[DrawnPiece, ...]
@@ -53,16 +53,16 @@ class Side:
     speech_s: tuple[Span, ...]
     """Where it is loud enough to be speech, as start and end; see `realtime_nb.media.activity.speech_spans`."""
     words: tuple[Word, ...]
-    """Words as text, start and end, as far as somebody told their times."""
+    """Words as text, start and end, if their times are known."""
     unheard_s: tuple[Span, ...]
-    """What was generated but not heard, as the cut and the end."""
+    """The part that was generated but not heard, as the cut and the end."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Spectrogram(Record):
-    """The energy of sound over time and frequency, of one side or of several on one clock.
+    """The energy of sound over time and frequency, for one side or for several on one clock.
 
-    Its picture has a transparent ground and reads on light and dark pages alike.
+    Its picture has a transparent background and is readable on light and dark pages.
     """
 
     kind: str
@@ -76,13 +76,13 @@ class Spectrogram(Record):
 
     @property
     def power_db(self) -> npt.NDArray[np.float32]:
-        """[shape=(frequencies, times)] All sides together: of each point the loudest."""
+        """[shape=(frequencies, times)] All sides together: the loudest at each point."""
         loudest: npt.NDArray[np.float32] = np.maximum.reduce([side.power_db for side in self.sides])
         return loudest
 
     @property
     def duration_s(self) -> float:
-        """From the beginning of the first sound to the end of the last."""
+        """From the start of the first sound to the end of the last."""
         start_s, stop_s = extent_s(self.sides)
         return stop_s - start_s
 
@@ -94,7 +94,7 @@ class Spectrogram(Record):
 
     @cached_property
     def svg(self) -> str:
-        """The picture as an SVG document; the energy in it is an image, all else is drawn."""
+        """The picture as an SVG document; the energy is an image in it, everything else is vectors."""
         with _drawing:
             return _svg(self)
 
@@ -133,22 +133,22 @@ def spectrogram(
 ) -> Spectrogram:
     """Analyse sound over time and frequency.
 
-    Of a reply, the question and the answer lie on one clock, whose zero is the moment from which `Reply.timing`
-    counts; of a conversation, all turns on the session's. A turn lies where it sounded (`Turn.began_at_ms`). An
-    answer that no speaker played is drawn from the arrival of its audio on. Clips that were asked one after another,
-    faster than they sound, are moved behind each other.
+    The question and the answer of a reply are on one clock, which begins at the moment from which `Reply.timing`
+    counts; all turns of a conversation are on the session's clock. A turn is drawn where it sounded
+    (`Turn.began_at_ms`), and an answer that no speaker played from the arrival of its audio. Clips that were asked one
+    after another, faster than they sound, are drawn one after another.
 
     Parameters
     ----------
     source : AudioClip, Turn, Reply, Conversation or Recording
-        What to analyse; of a recording or a session, or whatever else has a ``conversation``, that.
+        What to analyse; a session, or anything else with a ``conversation``, stands for that conversation.
     kind : {"mel", "stft", "cqt", "vqt"}, default "mel"
         How frequencies are divided: on the mel scale (Slaney's), evenly, or in equal parts of an octave, with windows
         of constant quality (`librosa.cqt`) or shorter ones for low frequencies (`librosa.vqt`).
     bands : int, optional
         Number of mel bands, 80 by default; for "cqt" and "vqt" the number in an octave, 24 by default.
     hop_ms : float, optional
-        Distance of frames; by default 10, and more beyond a minute, so that there are never more than 6,000.
+        Distance between frames; 10 by default, and more beyond a minute, so that there are at most 6,000.
     window_ms : float, optional
         Length of the window for "mel" and "stft"; four times the distance of frames by default.
     lowest_hz, highest_hz : float, optional
@@ -156,9 +156,9 @@ def spectrogram(
     start_s, stop_s : float, optional
         Limits on the picture's clock; by default everything.
     range_db : float, default 80.0
-        What is further below the loudest point of all is drawn as silence.
+        What is further below the loudest point is drawn as silence.
     words : sequence of (str, float, float), or mapping of side names to such, optional
-        Words with start and end, in s on the picture's clock. By default those that a transcriber timed
+        Words with their start and end, in s on the picture's clock. By default those that a transcriber timed
         (`Turn.words`).
 
     Returns
@@ -169,7 +169,7 @@ def spectrogram(
     Raises
     ------
     AudioError
-        If there is no audio, or an option cannot be.
+        If there is no audio, or an option is impossible.
 
     See Also
     --------
@@ -202,15 +202,15 @@ def spectrogram(
     if not range_db > 0:
         raise AudioError(f"range_db={range_db} must be positive")
     told = _told_words(words, sounding)
-    from threadpoolctl import threadpool_limits  # Of scikit-learn's, which comes with librosa.
+    from threadpoolctl import threadpool_limits  # From scikit-learn, which comes with librosa.
 
-    # The products of matrices are small: to wait for a second thread takes longer than they do, on a busy machine most.
+    # The matrix products are small: waiting for a second thread takes longer, most of all on a busy machine.
     with _drawing, Progress("analyse"), threadpool_limits(1, "blas"):
         return _analyse(tracks, transform, range_db, told)
 
 
 def _told_words(words: Mapping[str, Sequence[Word]] | Sequence[Word] | None, tracks: list[Track]) -> dict[str, Any]:
-    """Return the caller's words by side; empty if none are given."""
+    """Return the caller's words by side; empty if none were given."""
     if words is None:
         return {}
     names = [track.name for track in tracks]
@@ -246,7 +246,7 @@ def _analyse(tracks: list[Track], transform: Transform, range_db: float, words: 
 
 
 def _visible(track: Track) -> list[DrawnPiece]:
-    """Return a track's pieces, none of which reaches into the next: what is heard goes before what is not."""
+    """Return a track's pieces without overlaps; what was heard takes precedence over what was not."""
     following = [piece.start_s for piece in track.pieces[1:]] + [np.inf]
     cut = (piece.within(-np.inf, until) for piece, until in zip(track.pieces, following, strict=True))
     return [piece for piece in cut if piece is not None]
@@ -255,7 +255,7 @@ def _visible(track: Track) -> list[DrawnPiece]:
 def _power_of(pieces: list[DrawnPiece], transform: Transform, start_s: float, frames: int) -> npt.NDArray[np.float32]:
     power = np.zeros((len(transform.frequencies_hz), frames), np.float32)
     for piece in pieces:
-        # Silence before the piece puts its first frame on the common grid.
+        # Silence before the piece puts its frames on the common grid.
         first, silence = divmod(round((piece.start_s - start_s) * transform.sample_rate), transform.hop)
         found = transform.power(piece.clip, silence)[:, : frames - first]
         np.maximum(power[:, first : first + found.shape[1]], found, out=power[:, first : first + found.shape[1]])
@@ -270,7 +270,7 @@ def _decibels(power: npt.NDArray[np.float32], loudest: float, range_db: float) -
 
 
 def spectrogram_bundle(record: Spectrogram) -> dict[str, Any]:
-    """Return a spectrogram's looks."""
+    """Return a spectrogram's MIME bundle."""
     return {
         "text/plain": repr(record),
         "text/html": picture(record.png, repr(record)),
@@ -288,7 +288,7 @@ _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 8.0, 0.72, 0.85, 0.24, 0.42
 _WAVE, _ENERGY, _BETWEEN = 0.5, 1.5, 0.12
 _COLUMNS = round((_WIDTH - _LEFT - _RIGHT) * _DPI)
 _ROWS = round(_ENERGY * _DPI)
-#: A waveform whose peak is below this is not drawn larger any more.
+#: A waveform with a lower peak than this is not enlarged further.
 _QUIETEST = 0.02
 #: How many letters a phrase may run ahead of its words.
 _AHEAD = 20
@@ -297,7 +297,7 @@ _OCTAVES_HZ = (62.5, 125, 250, 500, 1_000, 2_000, 4_000, 8_000, 16_000)
 
 
 def _png(record: Spectrogram) -> bytes:
-    """Return the picture as a PNG with a transparent ground."""
+    """Return the picture as a PNG with a transparent background."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = _figure(record)
@@ -306,7 +306,7 @@ def _png(record: Spectrogram) -> bytes:
 
 
 def _svg(record: Spectrogram) -> str:
-    """Return the picture as an SVG document with a transparent ground; its letters are outlines."""
+    """Return the picture as an SVG document with a transparent background; its letters are outlines."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     figure = _figure(record)
@@ -322,8 +322,8 @@ def _figure(record: Spectrogram) -> Figure:
 
     count = len(record.sides)
     height = _TOP + count * (_WAVE + _ENERGY) + (count - 1) * _BETWEEN + _BOTTOM
-    # A figure of its own: pyplot's state belongs to the person's cells. Places are given, as finding them takes longer
-    # than all drawing.
+    # A figure of our own: pyplot's state belongs to your cells. Places are given, because finding them takes longer
+    # than the drawing.
     figure = Figure(figsize=(_WIDTH, height), dpi=_DPI)
 
     def axes_at(left: float, top: float, width: float, tall: float) -> Axes:
@@ -361,7 +361,7 @@ def _draw_energy(axes: Axes, record: Spectrogram, side: Side) -> Any:
         sounding |= (times_s >= piece.start_s - hop_s) & (times_s <= piece.stop_s + hop_s)
     levels = np.where(sounding, side.power_db, -np.inf)
     image = axes.imshow(
-        np.ma.masked_invalid(_pooled(_pooled(levels, _COLUMNS).T, _ROWS).T),  # Between turns the page shows.
+        np.ma.masked_invalid(_pooled(_pooled(levels, _COLUMNS).T, _ROWS).T),  # The page shows through between turns.
         extent=(times_s[0] - hop_s / 2, times_s[-1] + hop_s / 2, -0.5, rows - 0.5),
         vmin=-record.range_db,
         vmax=0,
@@ -389,7 +389,7 @@ def _ticks_hz(record: Spectrogram) -> list[float]:
     shown: list[float] = []
     for hz in candidates[(candidates >= lowest) & (candidates <= highest)].tolist():
         heights = np.interp([*shown[-1:], hz], record.frequencies_hz, np.arange(len(record.frequencies_hz)))
-        # Labels need the room of a line.
+        # Labels need room for a line.
         if not shown or (heights[-1] - heights[0]) / len(record.frequencies_hz) * _ENERGY > 0.13:
             shown.append(hz)
     return shown
@@ -430,7 +430,7 @@ def _mark(wave: Axes, energy: Axes, side: Side) -> None:
 
 
 def _labels(side: Side, first_s: float, last_s: float) -> list[tuple[float, str]]:
-    """Return the words as labels: at their own places where there is room, else as phrases at their first word's."""
+    """Return labels: each word at its own place if there is room, otherwise phrases at their first word's place."""
     letter_s = _LETTER * (last_s - first_s) / (_WIDTH - _LEFT - _RIGHT)
     labels: list[tuple[float, str]] = []
     for text, start_s, _ in side.words:
@@ -468,7 +468,7 @@ def _explain(figure: Figure, record: Spectrogram) -> None:
 
 
 def _pooled(values: npt.NDArray[np.float32], columns: int) -> npt.NDArray[np.float32]:
-    """Return at most `columns` columns, each the greatest of its share: a click stays visible in an hour."""
+    """Return at most `columns` columns, each the maximum of its share, so that a click stays visible in an hour."""
     if values.shape[1] <= columns:
         return values
     starts = np.linspace(0, values.shape[1], columns, endpoint=False).astype(int)
@@ -477,7 +477,7 @@ def _pooled(values: npt.NDArray[np.float32], columns: int) -> npt.NDArray[np.flo
 
 
 def _drawable(text: str) -> str:
-    """Return a text with boxes for the letters that the picture's font lacks, of which matplotlib would warn."""
+    """Replace letters that the picture's font lacks by boxes; matplotlib would warn about each."""
     from matplotlib.font_manager import fontManager, get_font
 
     letters = get_font(fontManager.findfont("DejaVu Sans")).get_charmap()

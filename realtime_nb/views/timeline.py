@@ -10,7 +10,7 @@ from . import words
 from .html import escape, facts, picture, section, table, unbroken
 from .plots import BLUE, INK, PlotBar, bars
 
-#: What happens here and in the page is green or purple, what the server does is yellow or blue.
+#: Steps in the page and in the kernel are green or purple, the server's are yellow or blue.
 _COLOURS = {
     "capture": "#b565c9",
     "road": "#d9669e",
@@ -22,15 +22,15 @@ _COLOURS = {
     "leading silence": INK,
     "loudspeaker": "#57a845",
 }
-#: Of the steps of a chain, whatever their names are.
+#: For the steps of a chain, whatever their names.
 _STAGE_COLOUR = "#8f7ee6"
-#: More replies are too many for a picture; the figures have them all.
+#: A picture shows at most this many replies; the figures count all of them.
 _DRAWN = 24
 _ASKED_LENGTH = 28
 
 
 def timeline_bundle(timeline: Timeline) -> dict[str, Any]:
-    """Return a timeline's looks."""
+    """Return a timeline's MIME bundle."""
     bundle: dict[str, Any] = {"text/plain": timeline_text(timeline)}
     drawn = [each for each in timeline.waterfalls if each.steps]
     if not drawn:
@@ -48,7 +48,7 @@ def timeline_bundle(timeline: Timeline) -> dict[str, Any]:
 
 
 def timeline_text(timeline: Timeline) -> str:
-    """Return a timeline in words alone."""
+    """Return a timeline as plain text."""
     if not timeline.waterfalls:
         return "No answers yet."
     lines = [_line(each) for each in timeline.waterfalls]
@@ -68,7 +68,7 @@ def _line(each: Waterfall) -> str:
 
 
 def _ms(value: float | None) -> str:
-    """Return a time span, with a decimal where it is short."""
+    """Return a time span, with a decimal if it is short."""
     if value is not None and 0 < value < 0.1:
         return "< 0.1 ms"
     return f"{value:.1f} ms" if value is not None and abs(value) < 10 else words.milliseconds(value)
@@ -93,7 +93,7 @@ def _remarks(timeline: Timeline) -> list[str]:
             f"give or take {error_ms:.1f} ms; the times are corrected for it."
         )
     if any(not each.is_played and each.total_ms is not None for each in timeline.waterfalls):
-        remarks.append("An answer that no page played counts as played as it came.")
+        remarks.append("An answer that no page played counts as played when it arrived.")
     if len(timeline.waterfalls) > _DRAWN:
         remarks.append(f"The picture has the last {_DRAWN} answers, the figures have all {len(timeline.waterfalls)}.")
     return remarks
@@ -128,7 +128,7 @@ def _waterfall(each: Waterfall) -> bytes:
 
 
 def _stack(drawn: list[Waterfall]) -> bytes:
-    """Draw several replies: a row for each, its steps one behind the other, the stages of a chain below them."""
+    """Draw several replies: a row for each, with its steps one after another and the stages of a chain below them."""
     rows = []
     for number, each in enumerate(drawn, 1):
         asked = each.asked if len(each.asked) <= _ASKED_LENGTH else each.asked[: _ASKED_LENGTH - 1] + "…"

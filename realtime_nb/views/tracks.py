@@ -1,4 +1,4 @@
-"""Who sounds when: the audio of records, laid out side by side on one clock."""
+"""The audio of records, laid out side by side on one clock."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ class HasConversation(Protocol):
 
     @property
     def conversation(self) -> Conversation:
-        """What was said."""
+        """The conversation in it."""
         ...
 
 
 Source: TypeAlias = AudioClip | Turn | Reply | Conversation | HasConversation
 Word: TypeAlias = tuple[str, float, float]
-# The padding of a spoken turn may reach back into the one before.
+# The padding of a spoken turn may overlap the turn before it.
 _SHARED_S = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnPiece:
-    """A stretch of sound; `origin_s` is on the clock, other times count from the sound's own beginning."""
+    """A stretch of sound; `origin_s` is on the clock, other times count from the start of the sound."""
 
     sound: AudioClip | Turn
     origin_s: float
     from_s: float
     to_s: float
     heard_s: float | None = None
-    """How much of the sound was heard before playback was stopped; `None` if it was not."""
+    """How much of the sound was heard before playback was stopped; `None` if it was not stopped."""
     words: tuple[Word, ...] = ()
 
     @classmethod
     def of(cls, sound: AudioClip | Turn) -> DrawnPiece | None:
-        """Return a whole sound that begins at zero; `None` if there is none. Nothing is decoded."""
+        """Return a whole sound that begins at zero; `None` if there is none. Does not decode it."""
         length_s = duration_s(sound)
         if not length_s:
             return None
@@ -57,31 +57,31 @@ class DrawnPiece:
 
     @property
     def start_s(self) -> float:
-        """Its beginning on the clock."""
+        """When it begins on the clock."""
         return self.origin_s + self.from_s
 
     @property
     def stop_s(self) -> float:
-        """Its end on the clock."""
+        """When it ends on the clock."""
         return self.origin_s + self.to_s
 
     @property
     def sounds_until_s(self) -> float:
-        """Where on the clock it fell silent: its end, or where playback was stopped."""
+        """When it falls silent on the clock: at its end, or when playback was stopped."""
         return (
             self.stop_s if self.heard_s is None else min(max(self.start_s, self.origin_s + self.heard_s), self.stop_s)
         )
 
     @cached_property
     def clip(self) -> AudioClip:
-        """The stretch itself."""
+        """The audio of the stretch."""
         whole = self.sound if isinstance(self.sound, AudioClip) else self.sound.audio
-        assert whole is not None  # `of` has seen that there is some.
+        assert whole is not None  # `of` has checked that there is some.
         return whole.cut(self.from_s, self.to_s)
 
     @property
     def words_on_clock(self) -> list[Word]:
-        """Its words with their times on the clock."""
+        """The words with their times on the clock."""
         return [
             (text, self.origin_s + max(start_s, self.from_s), self.origin_s + min(stop_s, self.to_s))
             for text, start_s, stop_s in self.words
@@ -89,7 +89,7 @@ class DrawnPiece:
         ]
 
     def within(self, start_s: float, stop_s: float) -> DrawnPiece | None:
-        """Return what of it lies between two times on the clock; `None` if nothing does."""
+        """Return the part between two times on the clock; `None` if there is none."""
         if start_s <= self.start_s and self.stop_s <= stop_s:
             return self
         from_s, to_s = max(self.from_s, start_s - self.origin_s), min(self.to_s, stop_s - self.origin_s)
@@ -98,18 +98,18 @@ class DrawnPiece:
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """All sound of one side, in the order of time."""
+    """All sound of one side, in order of time."""
 
     name: str
-    """As a person reads it; empty if there is only one side and nobody's."""
+    """The label; empty for a single side that belongs to nobody."""
     pieces: list[DrawnPiece] = field(default_factory=list)
 
 
 def tracks_of(source: Source) -> list[Track]:
     """Lay out a record's audio; sides without sound are left out.
 
-    The clock's zero is the beginning of a clip or turn, for a reply the moment from which its `Timing` counts, and
-    the session's beginning for a conversation.
+    The clock begins with the clip or turn; for a reply at the moment from which its `Timing` counts, and for a
+    conversation when the session began.
     """
     if isinstance(source, AudioClip | Turn):
         piece = DrawnPiece.of(source)
@@ -137,7 +137,7 @@ def extent_s(tracks: Iterable[HasPieces]) -> tuple[float, float]:
 
 
 def within(tracks: list[Track], start_s: float | None, stop_s: float | None) -> list[Track]:
-    """Return what of the tracks lies between two times on the clock; sides without any are left out."""
+    """Return the parts of the tracks between two times on the clock; sides without any are left out."""
     limits = (-math.inf if start_s is None else start_s, math.inf if stop_s is None else stop_s)
     cut = [Track(track.name, [each for piece in track.pieces if (each := piece.within(*limits))]) for track in tracks]
     return [track for track in cut if track.pieces]
@@ -148,10 +148,10 @@ def _reply_of(turn: Turn, conversation: Conversation) -> Reply | None:
 
 
 def _laid_out(turns: Iterable[tuple[Turn, Reply | None]], origin_s: float) -> list[Track]:
-    """Place turns, each with the reply that answers it or that it is part of.
+    """Place turns on the clock, each with the reply that answers it or that it is part of.
 
-    Clips that are asked one after another take less time than they last, and answers that no speaker plays come
-    faster than they sound. What would then lie on top of them is moved behind them, and all that follows with it.
+    Clips that are asked one after another are sent faster than they sound, and answers that no speaker plays arrive
+    faster than they sound. A turn that would overlap them is moved to their end, and all later ones with it.
     """
     tracks: dict[str, Track] = {}
     moved_s = 0.0
@@ -180,6 +180,6 @@ def _start_s(turn: Turn, reply: Reply | None, piece: DrawnPiece, *, otherwise_s:
         return turn.began_at_ms / 1000
     if reply is None:
         return otherwise_s
-    if turn.role == "user":  # It was handed over whole, at the moment from which the answer is counted.
+    if turn.role == "user":  # It was sent as a whole, at the moment from which the answer's times count.
         return reply.timing.origin_ms / 1000 - piece.stop_s
     return (reply.timing.origin_ms + (reply.timing.first_audio_ms or 0.0)) / 1000

@@ -15,9 +15,9 @@ from ..media.clip import AudioClip
 Kind = Literal["mel", "stft", "cqt", "vqt"]
 _OCTAVE_KINDS = ("cqt", "vqt")
 _MEL_BANDS, _OCTAVE_BANDS = 80, 24
-#: C2, below the lowest voices; lower bands need windows of seconds.
+#: C2, below the lowest voices; lower bands would need windows of seconds.
 _LOWEST_NOTE_HZ = 65.4
-#: What the low-pass filters of librosa's octaves leave of the highest one.
+#: How much of the highest octave librosa's low-pass filters keep.
 _PASSED = 0.85
 
 
@@ -67,7 +67,7 @@ class Transform:
 
         found: Any
         if self.kind == "mel":
-            # The first and the last are edges of bands, not centres.
+            # The first and the last are the edges of bands, not centres.
             found = librosa.mel_frequencies(n_mels=self.bands + 2, fmin=self.lowest_hz, fmax=self.highest_hz)[1:-1]
         elif self.kind == "stft":
             found = librosa.fft_frequencies(sr=self.sample_rate, n_fft=self.window)[self._rows]
@@ -77,20 +77,20 @@ class Transform:
         return np.asarray(found, np.float64)
 
     def power(self, clip: AudioClip, silence: int) -> npt.NDArray[np.float32]:
-        """Return the energy of a clip behind `silence` samples.
+        """Return the energy of a clip after `silence` samples of silence.
 
-        Frames are centred at multiples of `hop` samples, those of the silence included.
+        Frames are centred at multiples of `hop` samples, counted from the start of the silence.
         """
         samples = clip.resample(self.sample_rate).samples
         frames = 1 + (silence + len(samples)) // self.hop
-        # librosa warns of sounds that are shorter than a window.
+        # librosa warns about sounds that are shorter than a window.
         behind = max(0, self._longest_window - silence - len(samples))
         found = self._transformed(np.pad(samples, (silence, behind)))
         return np.asarray(found[:, :frames], np.float32)
 
     @property
     def _rows(self) -> slice:
-        """The rows of a Fourier transform between the limits."""
+        """The rows of a Fourier transform within the limits."""
         width_hz = self.sample_rate / self.window
         return slice(math.ceil(self.lowest_hz / width_hz), int(self.highest_hz / width_hz) + 1)
 

@@ -1,4 +1,4 @@
-"""How a comparison of turn detection looks: sums, and a picture of where each setting cuts."""
+"""View of a comparison of turn detection: totals, and a picture of where each setting cuts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# --- A comparison of turn detection: a picture of where each setting cuts, its sums, and what they go by --------------
+# --- A comparison of turn detection: a picture of where each setting cuts, the totals, and their reference ------------
 
 _HEADER = (
     *("setting", "turn over after the last word, median (p95)", "sooner than the baseline", "speech clipped"),
@@ -30,7 +30,7 @@ _HEADER = (
 
 
 def turn_comparison_bundle(comparison: TurnDetectionComparison) -> dict[str, Any]:
-    """Return a comparison's looks."""
+    """Return a comparison's MIME bundle."""
     sums = comparison.summary().astype(object)
     sums = [{key: None if value != value else value for key, value in row.items()} for row in sums.to_dict("records")]
     rows = [_row(number, row, comparison) for number, row in enumerate(sums, 1)]
@@ -88,7 +88,7 @@ def _remarks(comparison: TurnDetectionComparison) -> list[str]:
     engine = "Silero, version 5" if comparison.engine == "silero" else "WebRTC's detector; Silero is not installed"
     remarks += [
         f"Compared with: {comparison.reference}. A mark ends each turn where its end was noticed. Clipped is speech "
-        "before the turn begins, and speech behind its first cut, which is answered before it is said.",
+        "before the turn begins, and speech after its first cut, which is answered before it is said.",
         f"Cut by the local server's own turn detection ({engine}). OpenAI's may cut elsewhere.",
     ]
     if any(given.get("type") == "semantic_vad" for given in comparison.settings.values()):
@@ -103,16 +103,16 @@ def _remarks(comparison: TurnDetectionComparison) -> list[str]:
     return remarks
 
 
-# --- Turn detection drawn: the waveform, each setting's turns below it, and what is waited against what is clipped ----
+# --- The picture: the waveform, each setting's turns below it, and latency against clipped speech ---------------------
 
 _SPEECH = "#1fa187"
 _CLIPPED = "#e0523f"
 _FALSE_START = "#e0a526"
 _PALE = 0.35
 _COLUMNS = 1_200
-#: Points that are closer than this share of the axes have one label.
+#: Points that are closer than this share of the axes share a label.
 _APART_X, _APART_Y = 0.05, 0.06
-#: Width of a letter of these labels.
+#: Width of a letter in these labels.
 _LETTER_X = 0.025
 
 
@@ -177,7 +177,7 @@ def _legend(has_false_starts: bool) -> list[Artist]:
 
 
 def _is_between(cut: Cut, start_ms: float, stop_ms: float) -> bool:
-    """Return whether something of it is to be seen."""
+    """Return whether any part of it is visible."""
     times = [time for turn in cut.found for time in (turn.start_ms, turn.ended_at_ms)]
     times += [cut.spoken.start_ms, cut.spoken.end_ms] if cut.spoken else []
     return min(times) < stop_ms and max(times) > start_ms
@@ -196,7 +196,7 @@ def _draw_wave(axes: Axes, clip: AudioClip, start_s: float, stop_s: float) -> No
 
 
 def _draw_cut(axes: Axes, height: int, cut: Cut) -> None:
-    """Draw what became of a turn: where it was cut, pale; the speech in it; and a mark where its end was known."""
+    """Draw a turn: where it was cut, in a pale colour; the speech in it; and a mark where its end was noticed."""
     for turn in cut.found:
         colour = BLUE if cut.spoken else _FALSE_START
         _fill(axes, height, [(turn.start_ms, turn.end_ms)], colour, alpha=_PALE)
@@ -212,7 +212,7 @@ def _fill(axes: Axes, height: int, spans: Sequence[Span], colour: str, alpha: fl
 
 
 def _draw_curve(axes: Axes, points: Sequence[tuple[float, float] | None]) -> None:
-    """Draw what each setting waits against what it clips, numbered like the rows."""
+    """Draw each setting's latency against the speech that it clips, numbered like the rows."""
     known = sorted((*point, number) for number, point in enumerate(points, 1) if point is not None)
     axes.plot([x for x, _, _ in known], [100 * y for _, y, _ in known], "o", color=BLUE, markersize=6)
     right = max([x for x, _, _ in known], default=1.0) * 1.12
@@ -228,7 +228,7 @@ def _draw_curve(axes: Axes, points: Sequence[tuple[float, float] | None]) -> Non
     taken: list[tuple[float, float, int]] = []
     for x, y, numbers in labels:
         text = ", ".join(map(str, sorted(numbers)))
-        # One above the other, where they would touch.
+        # One above the other, if they would touch.
         step = 0
         while any(
             abs(x - at) < (len(text) + 3) * _LETTER_X * right and abs(y - high) < 2 * _APART_Y * top and step == used

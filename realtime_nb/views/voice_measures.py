@@ -1,4 +1,4 @@
-"""Measures of a voice: a table, and its pitch over time."""
+"""Measures of a voice: a table, and the pitch over time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _QUALITY_NOTE = "DNSMOS: what listeners would say, as networks estimate it, from
 
 
 def voice_measures_bundle(measures: VoiceMeasures) -> dict[str, Any]:
-    """Return the looks of measures."""
+    """Return the MIME bundle of a voice's measures."""
     shown = _facts(measures)
     bundle: dict[str, Any] = {"text/plain": "\n".join(f"{name}: {value}" for name, value in shown)}
     quality = [

@@ -1,4 +1,4 @@
-"""Numbers and states in words, for all views alike."""
+"""Numbers and states in words, for all views."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..conversation.records import Reply, SessionBreak, Stage, Turn
 from ..pricing.cost import format_cost
 from .budget import duration_s
 
-#: Whoever hears a voice from here must know what it is.
+#: People who hear the voice must be told that it is generated.
 DISCLOSURE = "AI-generated voice"
 
 _CALLS = {"function_call": "calls", "mcp_call": "calls", "mcp_approval_request": "asks to call"}
@@ -28,7 +28,7 @@ def who(turn: Turn) -> str:
 
 
 def said(turn: Turn) -> str:
-    """Return what was said in a turn, or why that is not known."""
+    """Return what was said in a turn, or why it is not known."""
     if turn.kind in _CALLS:
         return f"{turn.arguments} → {turn.output}" if turn.kind == "mcp_call" and turn.output else turn.arguments
     if turn.kind == "function_call_output":
@@ -43,12 +43,12 @@ def said(turn: Turn) -> str:
 
 
 def shown(turn: Turn) -> str:
-    """Return in words that pictures were shown; empty if none were."""
+    """Say that pictures were shown; empty if none were."""
     return " ".join(shown_each(turn))
 
 
 def shown_each(turn: Turn) -> list[str]:
-    """Return each picture that was shown, in words."""
+    """Describe each picture that was shown."""
     return [
         f"[picture, {part.picture.width} × {part.picture.height}]" if part.picture else "[picture that cannot be read]"
         for part in (turn.parts[index] for index in sorted(turn.parts))
@@ -57,7 +57,7 @@ def shown_each(turn: Turn) -> list[str]:
 
 
 def heard_remark(turn: Turn) -> str:
-    """Return what was heard of a turn that was cut off, or how a call went; empty for others."""
+    """Return how much was heard of a turn that was cut off, or how a call went; empty for other turns."""
     if turn.kind in _CALLS:
         return _call_remark(turn)
     return " ".join(
@@ -125,7 +125,7 @@ def tokens(reply: Reply) -> str:
 
 
 def _metered(stage: Stage) -> str:
-    """Return what a step is billed by where that is no tokens."""
+    """Return what a step is billed by if not by tokens."""
     usage = stage.usage or {}
     if usage.get("type") == "duration":
         return f"{seconds(usage.get('seconds'))} written down"
@@ -138,7 +138,7 @@ def cost(reply: Reply) -> str:
 
 
 def remarks(reply: Reply) -> str:
-    """Return what is worth knowing of a reply and of its steps."""
+    """Return the remarks on a reply and on its steps."""
     flagged = f"flagged: {reply.flagged}" if reply.flagged else ""
     steps = (stage.remark for stage in list(reply.stages.values()))
     return "; ".join(filter(None, [flagged, reply.remark, *steps, *(reply.cost.remarks if reply.cost else ())]))

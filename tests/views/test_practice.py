@@ -75,5 +75,5 @@ def test_what_cannot_be_compared_is_said_at_once(model, slow):
         practice(SENTENCE, slow, model)
     with pytest.raises(SettingsError, match="wanted='…' has no words"):
         practice("…", slow, model, heard="how")
-    with pytest.raises(AudioError, match="nobody speaks in `said`"):
+    with pytest.raises(AudioError, match="there is no speech in `said`"):
         practice(SENTENCE, silence(1), model, heard="")
