@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
 
-#: Share of common words from which on two questions count as the same.
+#: Two questions that share at least this part of their words count as the same.
 _CLOSE = 0.5
 
 
@@ -30,7 +30,7 @@ class QuestionPair:
 
     @property
     def question(self) -> str:
-        """The person's words, as far as either knows them."""
+        """The person's words, if either side knows them."""
         known = [side.question for side in (self.one, self.other) if side is not None and side.question]
         return known[0] if known else ""
 
@@ -41,7 +41,7 @@ class Difference(Record):
     Parameters
     ----------
     names : tuple of str
-        What the two are called.
+        The names of the two.
     pairs : sequence of Pair
         In order.
     """
@@ -72,8 +72,8 @@ class Difference(Record):
 def diff(a: Recording | Conversation, b: Recording | Conversation) -> Difference:
     """Show two conversations side by side, question by question.
 
-    Where both have as many questions, as after `Recording.ask_again`, they are taken in order; otherwise by what was
-    asked, whose words may differ a little: other turn detection cuts other turns.
+    If both have equally many questions, as after `Recording.ask_again`, they are paired in order. Otherwise they are
+    paired by their words, which may differ a little: another turn detection cuts other turns.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def diff(a: Recording | Conversation, b: Recording | Conversation) -> Difference
     Returns
     -------
     difference : Difference
-        Shown as a table in which words that the other side did not say are marked; ``frame`` is a data frame.
+        Shown as a table that marks the words which the other side did not say; ``frame`` is a data frame.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def _paired(one: list[Exchange], other: list[Exchange]) -> list[QuestionPair]:
 
 
 def _paired_roughly(one: list[Exchange], other: list[Exchange]) -> list[QuestionPair]:
-    """Pair questions that share most words, in order: one may be heard otherwise, or cut into two."""
+    """Pair questions that share most of their words, in order: one may be heard differently, or cut into two."""
     pairs: list[QuestionPair] = []
     for left in one:
         asked = _words(left.question)

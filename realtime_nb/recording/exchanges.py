@@ -1,4 +1,4 @@
-"""A conversation as questions and what came of each."""
+"""A conversation as questions with their answers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..conversation.costs import Costs
 from ..conversation.records import Reply, Turn
 from ..media.clip import AudioClip
 
-#: The API refuses to commit less.
+#: The API refuses to commit less audio.
 _LEAST_CLIP_S = 0.1
 
 
 @dataclass(eq=False)
 class Exchange:
-    """What the person said in one go, and all that was answered."""
+    """What the person said in one go, and everything that the model answered."""
 
     asked: list[Turn] = field(default_factory=list)
     answered: list[Turn] = field(default_factory=list)
@@ -33,17 +33,17 @@ class Exchange:
 
     @property
     def first_audio_ms(self) -> float | None:
-        """When the first audio of the answer came, after the question."""
+        """Time from the question to the first audio of the answer."""
         return self.replies[0].timing.first_audio_ms if self.replies else None
 
     @property
     def cost_usd(self) -> float | None:
-        """What the answer cost, with writing down the question; `None` if that is not known."""
+        """Cost of the answer and of transcribing the question; `None` if it is not known."""
         return Costs(self.replies, self.asked).total_usd if self.replies else None
 
 
 def exchanges_of(conversation: Conversation) -> list[Exchange]:
-    """Cut a conversation before each question."""
+    """Split a conversation before each question."""
     found: list[Exchange] = []
     for turn in conversation:
         if turn.role == "user":
@@ -63,7 +63,7 @@ def exchanges_of(conversation: Conversation) -> list[Exchange]:
 
 
 def questions_in(conversation: Conversation) -> list[tuple[str | AudioClip, ...]]:
-    """Return what was asked, each question as `ask` takes it: sound where there is sound, else words."""
+    """Return the questions as `ask` takes them: as sound if there is any, otherwise as words."""
     questions = (tuple(_pieces(exchange.asked)) for exchange in exchanges_of(conversation))
     return [question for question in questions if question]
 

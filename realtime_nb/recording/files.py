@@ -23,11 +23,12 @@ from ..protocol.formats import bytes_per_ms, rate_of
 from ..protocol.local_events import Heard
 from ..secrecy import Secrets, bare_address
 
-# --- Where sound lies on a recording's two tracks, which share one clock ----------------------------------------------
+# --- Where sound is on a recording's two tracks, which share one clock ------------------------------------------------
 
 #: Longer chunks are clips that were sent at once; a microphone's frames are shorter.
 _CLIP_MS = 500.0
-#: Chunks that come later than this after the last one ended leave a gap; sooner ones are late, and join it.
+#: A chunk that comes later than this after the end of the last one leaves a gap; an earlier one is just late, and
+#: follows it without one.
 _JITTER_MS = 200.0
 
 
@@ -37,19 +38,19 @@ class ChunkPlace(NamedTuple):
     start_sample: int
     """Where it is stored."""
     at_sample: int
-    """Where it sounded: before `start_sample` where the track still holds what was cut off before it."""
+    """Where it sounded: before `start_sample` if the track still holds audio that was cut off before it."""
 
 
 class TrackLayout:
-    """The clock of a recording's tracks, and what lies where on them.
+    """The clock of a recording's tracks, and where each sound is on them.
 
-    The clock is session time, which waits in two cases, so that what is heard is a conversation: for a clip that was
-    sent faster than it sounds, until it is over; and, where no speaker reports what it plays, for an answer, until it
-    is over, before the next question. A live conversation waits for nothing.
+    The clock is session time, but it waits in two cases, so that the tracks sound like a conversation: until a clip is
+    over that was sent faster than it sounds; and, if no speaker reports what it plays, until an answer is over before
+    the next question begins. In a live conversation it never waits.
 
-    The microphone's frames end where they were sent; an item of the model's begins where it arrived, or where the one
-    before it was over. Nothing on a track is written over: what follows an answer that was cut off is stored behind
-    all of it, and is said to have sounded earlier.
+    The microphone's frames end when they were sent. An item of the model's begins when it arrived, or when the one
+    before it was over. Nothing on a track is overwritten: sound that follows an answer which was cut off is stored
+    after all of that answer, with a note that it sounded earlier.
     """
 
     def __init__(self) -> None:
@@ -63,7 +64,7 @@ class TrackLayout:
         self._stopped: set[str] = set()
 
     def note(self, event: Any, elapsed_ms: float) -> None:
-        """Take an event into account that carries no sound."""
+        """Take into account an event without sound."""
         if isinstance(event, Heard):
             self._is_reported = True
             if event.stopped and event.item_id not in self._stopped:
@@ -73,7 +74,7 @@ class TrackLayout:
             self._let_finish(elapsed_ms)
 
     def place_user(self, samples: int, rate: int, elapsed_ms: float) -> ChunkPlace:
-        """Find room for a chunk of the person's."""
+        """Find room for a chunk of the person's audio."""
         length_ms = samples / rate * 1000
         end_ms = self._end_ms("user", rate)
         if length_ms > _CLIP_MS:
@@ -87,7 +88,7 @@ class TrackLayout:
         return ChunkPlace(start, start)
 
     def place_assistant(self, samples: int, rate: int, elapsed_ms: float, item_id: str) -> ChunkPlace:
-        """Find room for a chunk of an item of the model's."""
+        """Find room for a chunk of one of the model's items."""
         self._end_ms("assistant", rate)
         now_ms = elapsed_ms + self.wait_ms
         joins = item_id == self._item and now_ms - self._quiet_from_ms <= _JITTER_MS
@@ -95,7 +96,7 @@ class TrackLayout:
         self._item = item_id
         start = self._store("assistant", at_ms, samples)
         at = min(start, round(at_ms * rate / 1000))
-        if item_id not in self._stopped:  # What comes late of an answer that was cut off does not sound.
+        if item_id not in self._stopped:  # The late rest of an answer that was cut off is not heard.
             self._quiet_from_ms = (at + samples) / rate * 1000
         return ChunkPlace(start, at)
 
@@ -109,7 +110,7 @@ class TrackLayout:
         return start
 
     def _let_finish(self, elapsed_ms: float) -> None:
-        """Let an answer be over before the next question, unless a speaker tells what was heard of it."""
+        """Wait until an answer is over before the next question, unless a speaker reports how much of it was heard."""
         if not self._is_reported:
             self._wait_until(self._quiet_from_ms, elapsed_ms)
 
@@ -120,30 +121,30 @@ class TrackLayout:
 # --- One line of ``events.jsonl``: an event as it was on the wire, with its audio on a track --------------------------
 #
 # ``{"elapsed_ms": …, "direction": "sent" | "received" | "local", "event": {…}, "audio": {POINTER: REFERENCE}}``: audio
-# payloads are taken out of the event; ``audio`` says by JSON Pointer (RFC 6901) where each belongs and where it lies. A
-# message that could not be read as an event is under ``malformed`` in place of ``event``. ``wait_ms`` is there where
-# the tracks' clock has moved: from there on it is so far ahead of session time. In front of each line is its checksum,
-# ``"crc32"``, see `realtime_nb.files.seal`; earlier versions wrote none.
+# payloads are taken out of the event; ``audio`` says by JSON Pointer (RFC 6901) where each belongs in the event and
+# where it is on a track. A message that could not be read as an event is under ``malformed`` instead of ``event``.
+# ``wait_ms`` is set when the tracks' clock has moved: from that line on it is this far ahead of session time. Each line
+# begins with its checksum, ``"crc32"``, see `realtime_nb.files.seal`; earlier versions wrote none.
 
 _DELTA = "response.output_audio.delta"
 _APPEND = "input_audio_buffer.append"
 
 
 class Reference(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Where an audio payload lies."""
+    """Where an audio payload is stored."""
 
     track: str
     start_sample: int
     samples: int
     encoding: str = "audio/pcm"
     at_sample: int | None = None
-    """Where it sounded on the tracks' clock, if not where it lies."""
+    """Where it sounded on the tracks' clock, if that is not where it is stored."""
     audible_at: int | None = None
     """Where its first audible sample is, in the first chunk of an item that has one."""
     data: str | None = None
-    """The payload itself, base64, where the track cannot give it back."""
+    """The payload itself, in base64, if the track cannot reproduce it."""
     resampled_to: int | None = None
-    """The track's rate, where the payload has another: the track holds it resampled."""
+    """The track's rate, if the payload has another one; the track then holds it resampled."""
 
     @property
     def track_rate(self) -> int:
@@ -159,7 +160,7 @@ class Reference(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
 
 
 class EventRow(Struct, gc=False):
-    """What the common events hold, whatever else is in them."""
+    """The fields of the common events; others are skipped."""
 
     type: str
     event_id: Any = None
@@ -174,7 +175,7 @@ class EventRow(Struct, gc=False):
 
 
 class Line(Struct, kw_only=True, omit_defaults=True, gc=False):
-    """A line as it is read: quickly, and without the event's less common fields."""
+    """A line as it is read quickly, without the event's less common fields."""
 
     elapsed_ms: float
     direction: str
@@ -190,14 +191,14 @@ class _WholeLine(Struct):
 
 
 _decode_whole = msgspec.json.Decoder(_WholeLine).decode
-#: Writes a line, without its end; audio that is still inside its event becomes base64.
+#: Encodes a line without its line end; audio that is still inside its event becomes base64.
 encode = msgspec.json.Encoder().encode
 
 Payload = Callable[[Reference], bytes]
 
 
 def to_tree(event: Any) -> dict[str, Any]:
-    """Return an event as JSON would hold it, but for audio, which stays `bytes`."""
+    """Return an event as JSON values, except for audio, which stays `bytes`."""
     if isinstance(event, ev.Unknown):
         return dict(event.data)
     tree: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,))
@@ -218,7 +219,7 @@ def take_audio(tree: Any, pointer: str = "") -> Iterator[tuple[str, dict[str, An
 
 
 def put_audio(tree: dict[str, Any], pointer: str, data: bytes) -> None:
-    """Put audio back into an event, as JSON holds it."""
+    """Put audio back into an event, as base64."""
     *path, last = pointer.split("/")[1:]
     at: Any = tree
     for key in path:
@@ -273,26 +274,25 @@ def local_events() -> dict[str, type[Struct]]:
     }
 
 
-# --- A microphone's frames gathered: nearly all lines of a recording are of this kind, and nearly all of these alike
-# ---
+# --- A microphone's frames, gathered: they are nearly all lines of a recording, and nearly all alike ------------------
 
 _AN_APPEND = "input_audio_buffer.append"
 _AUDIO = "/audio"
 
 
 class LineRun(NamedTuple):
-    """Lines that follow each other."""
+    """Consecutive lines."""
 
     line: Line
-    """The one line; or all of them in one, which is at the last one's time and holds all their audio."""
+    """The single line, or all of them as one, with the time of the last and the audio of all."""
     first: int
-    """Which line is the first."""
+    """Index of the first line."""
     length: int
-    """How many there are; more than one are frames of one length, whose sound lies without a gap."""
+    """Number of lines; if more than one, they are frames of equal length whose sound has no gaps."""
 
 
 def gather(lines: Sequence[Line]) -> list[LineRun]:
-    """Put frames together that follow each other; every other line stands alone."""
+    """Group consecutive frames; every other line stays alone."""
     runs: list[LineRun] = []
     first, begun, samples, next_sample = 0, None, 0, 0
     for index, line in enumerate(lines):
@@ -315,7 +315,7 @@ def gather(lines: Sequence[Line]) -> list[LineRun]:
 
 
 def _frame(line: Line) -> Reference | None:
-    """Return the audio of a line that is a frame and nothing else."""
+    """Return the audio of a line that is nothing but a frame."""
     if line.event.type != _AN_APPEND or line.audio is UNSET or line.event.event_id is not None:
         return None
     frame = line.audio.get(_AUDIO)
@@ -338,13 +338,13 @@ def _run(lines: Sequence[Line], first: int, end: int, begun: Reference) -> LineR
     return LineRun(msgspec.structs.replace(last, audio={_AUDIO: whole}), first, count)
 
 
-# --- ``manifest.json``: what a recording is, who spoke, with what it was made, and whether it is as it was written ----
+# --- ``manifest.json``: what the recording is, who spoke, how it was made, and whether it is unchanged ----------------
 
 NAME = "manifest.json"
 EVENTS = "events.jsonl"
 TRACKS = ("user", "assistant")
 FORMAT = "realtime_nb recording"
-#: Grows when a reader of an earlier version would misread a folder.
+#: Increased when earlier versions would misread a folder.
 VERSION = 1
 
 PROVENANCE = (
@@ -355,10 +355,10 @@ _LIBRARIES = ("realtime_nb", "msgspec", "numpy", "openai", "soundfile", "websock
 
 
 class About(Struct, frozen=True, kw_only=True):
-    """What a recording should know of its session, and what must not be in it."""
+    """What a recording should say about its session, and which secrets it must not contain."""
 
     session: str = ""
-    """Its class."""
+    """The session's class."""
     model: str = ""
     backend: str = ""
     url: str = ""
@@ -379,7 +379,7 @@ def _versions() -> dict[str, str]:
 
 
 def describe(about: About, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return what a manifest says from the beginning."""
+    """Return what a manifest says from the start of a recording."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -396,9 +396,9 @@ def describe(about: About, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def content_hash(folder: Path, names: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """Return the SHA-256 of a recording's content, and of each of its files.
+    """Return the SHA-256 of a recording's content and of each of its files.
 
-    The first is that of what ``sha256sum`` prints for the files in the order of their names.
+    The first is the hash of what ``sha256sum`` prints for the files, sorted by name.
     """
     files = {}
     for name in sorted(names):
@@ -409,6 +409,6 @@ def content_hash(folder: Path, names: Iterable[str]) -> tuple[str, dict[str, str
 
 
 def write_manifest(folder: Path, secrets: Secrets, manifest: dict[str, Any]) -> None:
-    """Put a manifest in its place, whole or not at all."""
+    """Write a manifest, as a whole or not at all."""
     text = json.dumps(secrets.hide_named(manifest), indent=2)
     write_whole(folder / NAME, seal(secrets.hide(text.encode())) + b"\n")

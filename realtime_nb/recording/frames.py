@@ -25,7 +25,7 @@ _COUNTS = [field.name for field in fields(Usage) if field.name not in ("is_compl
 def events_frame(lines: Sequence[Line], runs: Sequence[LineRun]) -> pandas.DataFrame:
     """Return a row for each event.
 
-    `runs`: the same, with the microphone's frames gathered; what these have in common is looked up once.
+    `runs`: the same lines with the microphone's frames gathered, so that what they share is looked up only once.
     """
     import pandas
 
@@ -67,7 +67,7 @@ def _reference(line: Line) -> Reference | None:
 
 
 def _categories(values: list[str | None], counts: np.ndarray) -> pandas.Categorical:
-    """Return texts as categories, of which there are few, each as often as it counts."""
+    """Return texts as categories, each repeated by its count."""
     import pandas
 
     names = [name for name in dict.fromkeys(values) if name is not None]
@@ -141,7 +141,7 @@ def _timed(reply: Reply) -> dict[str, Any]:
 
 
 def _frame(rows: list[dict[str, Any]], blank: dict[str, Any]) -> pandas.DataFrame:
-    """Return rows as a frame, which has its columns even where there are none."""
+    """Return rows as a frame, which has its columns even if there are no rows."""
     import pandas
 
     return pandas.DataFrame(rows) if rows else pandas.DataFrame(columns=list(blank))

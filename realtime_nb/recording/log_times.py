@@ -1,7 +1,8 @@
-"""The times of a raw log: which line tells its own, in which unit they are, and which of them can be believed.
+"""The times of a raw log: which lines have one, in which unit, and which of them are plausible.
 
-Programs write seconds, ms, µs or ns, of the epoch, of a process or of anything, and often do not say which. The log's
-own sound tells: a microphone takes as long to be sent as it sounds, and an answer takes seconds, not hours.
+Programs write seconds, ms, µs or ns, since the epoch, the start of a process or anything else, and often do not say
+which. The sound in the log tells: sending a microphone's audio takes as long as the audio lasts, and an answer takes
+seconds, not hours.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 from ..protocol import events as ev
 from ..protocol.formats import bytes_per_ms, encoding_of
 
-#: Names of times, the best first; a unit may stand behind them.
+#: Names of times, the best first; a unit may follow them.
 _NAMES = (
     *("elapsed", "timestamp", "time", "ts", "t", "offset", "relative_time", "monotonic", "perf_counter", "epoch"),
     *("received_at", "sent_at", "created_at", "logged_at", "at", "datetime", "date", "asctime", "wall_time", "clock"),
@@ -32,45 +33,45 @@ _UNITS = {
 _CALLED = {1e-6: "ns", 1e-3: "µs", 1.0: "ms", 1000.0: "s"}
 _NAME = re.compile(rf"@?({'|'.join(_NAMES)})(?:_?({'|'.join(_UNITS)}))?")
 _NUMBER = re.compile(rf"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*({'|'.join(_UNITS)})?")
-#: Dates as Go's `log` writes them.
+#: Dates as Go's `log` package writes them.
 _SLASHES = re.compile(r"^(\d{4})/(\d{2})/(\d{2})\b")
-#: What the epoch's seconds are from 2015 to 2050.
+#: Seconds since the epoch from 2015 to 2050.
 _EPOCH_S = (1.42e9, 2.53e9)
 
-#: The longest pause between two lines, and how much of such there may be: what is beyond that is cut out, or the tracks
-#: would hold silence of days.
+#: The longest pause between two lines, and the longest of all pauses together; the rest is cut out, or the tracks would
+#: hold days of silence.
 _LONGEST_GAP_MS, _MOST_GAPS_MS, _SHORT_GAP_MS = 120_000.0, 1_800_000.0, 1_000.0
-#: A clock that goes back so far was started anew; one that goes back less is not quite in order.
+#: A clock that goes back this far was restarted; one that goes back less is only slightly out of order.
 _RESTART_MS = 5_000.0
 _DAY_MS = 86_400_000.0
-#: Longer chunks are clips that were sent at once, and do not tell how long that took.
+#: Longer chunks are clips that were sent at once; they do not tell how long sending took.
 _FRAME_MS = 500.0
 
 
 class LogTime(NamedTuple):
-    """A line's time as the log has it."""
+    """A line's time as the log writes it."""
 
     clock: str
-    """What kind of time it is; those of different kinds cannot be compared."""
+    """The kind of time; times of different kinds cannot be compared."""
     value: float
-    """In ms for dates and times of the day."""
+    """In ms for dates and times of day."""
 
 
-#: Of a line whose time nobody can read.
+#: For a line whose time cannot be read.
 _UNREADABLE = LogTime("unreadable", 0.0)
 
 
 class TimedLog(NamedTuple):
-    """What is known of the times of a log's events."""
+    """The times of a log's events."""
 
     times_ms: list[float]
-    """Session time of each; never goes back."""
+    """Session time of each event; never goes back."""
     remarks: list[str]
-    """What was guessed, mended or left out."""
+    """What was guessed, corrected or left out."""
 
 
 def stamp_of(around: Sequence[Mapping[str, Any]]) -> LogTime | None:
-    """Return the time of a line: of the first object that tells one."""
+    """Return the time of a line, from the first object that has one."""
     told = None
     for each in around:
         found = [(match, value) for name, value in each.items() if (match := _NAME.fullmatch(_plain(str(name))))]
@@ -114,12 +115,12 @@ def _date(text: str) -> LogTime | None:
 def timed(events: Sequence[Any], stamps: Sequence[LogTime | None]) -> TimedLog:
     """Give each event of a log its session time.
 
-    `stamps`: the time of each, where its line tells one. Where none does, time is that of the audio that was sent.
+    `stamps`: the time of each event, if its line has one. If no line does, the audio that was sent gives the time.
     """
     sounds_ms = list(_sounds_ms(events))
     clocks = Counter(stamp.clock for stamp in stamps if stamp is not None and stamp != _UNREADABLE)
     if not clocks:
-        remark = "the times of the log cannot be read: that of the sound that was sent stands in"
+        remark = "the times of the log cannot be read: the length of the sound that was sent is used instead"
         return TimedLog(list(_by_sound(events, sounds_ms)), [remark] if any(stamps) else [])
     [(clock, _)] = clocks.most_common(1)
     values = [stamp.value if stamp is not None and stamp.clock == clock else None for stamp in stamps]
@@ -128,7 +129,9 @@ def timed(events: Sequence[Any], stamps: Sequence[LogTime | None]) -> TimedLog:
     if clock not in ("date", "time of day"):
         unit_ms, remarks = _unit_ms(clock, values, events, sounds_ms)
     if lacking := values.count(None):
-        remarks.append(f"{lacking} events have no time, or one of another kind than most: they take that before them")
+        remarks.append(
+            f"{lacking} events have no time, or one of another kind than most: each takes the time before it"
+        )
     return _walked([None if value is None else value * unit_ms for value in values], clock, sounds_ms, remarks)
 
 
@@ -153,7 +156,7 @@ def _by_sound(events: Sequence[Any], sounds_ms: Sequence[float]) -> Iterator[flo
 
 
 def _walked(at_ms: Sequence[float | None], clock: str, sounds_ms: Sequence[float], remarks: list[str]) -> TimedLog:
-    """Make session time of a clock's: it begins at 0, never goes back, and has no endless pauses."""
+    """Turn a clock's times into session time, which begins at 0, never goes back, and has no endless pauses."""
     first_ms = next(each for each in at_ms if each is not None)
     shift_ms = latest_ms = first_ms
     now_ms = sounded_ms = cut_ms = 0.0
@@ -185,10 +188,10 @@ def _walked(at_ms: Sequence[float | None], clock: str, sounds_ms: Sequence[float
     if gaps:
         remarks.append(f"{gaps} long pauses are shortened, by {cut_ms / 1000:,.0f} s in all")
     if restarts:
-        remarks.append(f"the log's clock was started anew {restarts} times: time goes on from where it was")
+        remarks.append(f"the log's clock was restarted {restarts} times: time goes on from where it was")
     if backwards:
         remarks.append(
-            f"{backwards} times go back by less than {_RESTART_MS / 1000:g} s: they count as those before them"
+            f"{backwards} times go back by less than {_RESTART_MS / 1000:g} s: each is taken to be the time before it"
         )
     return TimedLog(times_ms, remarks)
 
@@ -197,7 +200,7 @@ def _walked(at_ms: Sequence[float | None], clock: str, sounds_ms: Sequence[float
 
 
 class _Evidence(NamedTuple):
-    """Something that takes so long in the log's unit, and from so long to so long in ms."""
+    """A span in the log's unit, with the range in ms that it should be in."""
 
     took: float
     least_ms: float
@@ -205,7 +208,7 @@ class _Evidence(NamedTuple):
     weight: float = 1.0
 
     def against(self, unit_ms: float) -> float:
-        """Return by how many factors of e a unit misses that."""
+        """Return by how many factors of e a unit misses that range."""
         took_ms = self.took * unit_ms
         return self.weight * max(0.0, math.log(self.least_ms / took_ms), math.log(took_ms / self.most_ms))
 
@@ -213,7 +216,7 @@ class _Evidence(NamedTuple):
 def _unit_ms(
     clock: str, values: Sequence[float | None], events: Sequence[Any], sounds_ms: Sequence[float]
 ) -> tuple[float, list[str]]:
-    """Return how many ms the unit of a log's numbers is, and a remark where that is not what the log says."""
+    """Return how many ms the log's unit is, and a remark if the log says otherwise."""
     likely_ms, doubt = _likely_ms(clock, [value for value in values if value is not None])
     found = [each for each in _evidence(values, events, sounds_ms) if each.took > 0]
     unit_ms = min(
@@ -221,11 +224,13 @@ def _unit_ms(
     )
     if unit_ms == likely_ms or clock == "number":
         return unit_ms, []
-    return unit_ms, [f"the log calls its times {clock}, but by its sound they are {_CALLED[unit_ms]}: taken as such"]
+    return unit_ms, [
+        f"the log calls its times {clock}, but its sound shows that they are {_CALLED[unit_ms]}: taken as such"
+    ]
 
 
 def _likely_ms(clock: str, values: Sequence[float]) -> tuple[float, float]:
-    """Return which unit numbers most likely have, and what it takes to believe otherwise."""
+    """Return the most likely unit of numbers, and how much evidence it takes to choose another one."""
     if clock != "number":
         return _UNITS[clock], 3.0
     largest = max(map(abs, values))
@@ -241,9 +246,9 @@ def _likely_ms(clock: str, values: Sequence[float]) -> tuple[float, float]:
 
 
 def _usual(steps: Sequence[float]) -> float:
-    """Return how far a clock goes on from frame to frame, whatever pauses there are."""
+    """Return how far a clock moves from frame to frame, leaving pauses aside."""
     ticks = [step for step in steps if step > 0]
-    # One that tells whole seconds does not go on with most frames.
+    # A clock in whole seconds does not move with most frames.
     return median(steps) or (mean(min(step, median(ticks)) for step in steps) if ticks else 0.0)
 
 

@@ -13,18 +13,18 @@ from ..media.clip import AudioClip, Samples
 from .spans import Piece
 from .tracks import Samples16
 
-#: The quietest stretch of this length, in the last seconds of a block, is where blocks are cut.
+#: Blocks are cut at the quietest stretch of this length in their last seconds.
 _CUT_MS = 20
 _SEARCH_S = 3.0
 _BLOCK_S = 15.0
-#: Samples; less is a click, and left out.
+#: In samples; a shorter block is a click, and left out.
 _SHORTEST_WINDOW = 64
-#: What is quieter than the loudest by this is not made as loud as it was.
+#: Parts that are quieter than the loudest one by more than this do not get their loudness back.
 _FLOOR_DB = -30.0
 
 
 def as_heard(track: Samples16, rate: int, spans: Mapping[str, list[Piece]], conversation: Conversation) -> AudioClip:
-    """Return the assistant's side as it sounded: what was cut off is not there, and the next begins where it did."""
+    """Return the assistant's side as it sounded, without what was cut off, and each answer where it began."""
     pieces = []
     for item_id, found in spans.items():
         turn = conversation.turn(item_id)
@@ -43,14 +43,14 @@ def as_heard(track: Samples16, rate: int, spans: Mapping[str, list[Piece]], conv
 
 
 def _heard_samples(turn: Turn | None, rate: int) -> int | None:
-    """Return how much of an item was heard; `None` for all."""
+    """Return how much of an item was heard; `None` for all of it."""
     heard_ms = turn.heard_ms if turn is not None else None
     return None if heard_ms is None else round(heard_ms * rate / 1000)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sides(AudioClip):
-    """Two voices in one clip: in files the person is left and the model right; ``samples`` are both together."""
+    """Two voices in one clip: in files the person is left and the model right; ``samples`` is the mix of both."""
 
     left: AudioClip = field(kw_only=True)
     right: AudioClip = field(kw_only=True)
@@ -69,7 +69,7 @@ class Sides(AudioClip):
 
 
 def beside(one: AudioClip | None, other: AudioClip | None) -> AudioClip:
-    """Put two clips beside each other, at the higher one's rate; where there is but one, it is alone."""
+    """Put two clips side by side, at the higher of their rates; a single clip stays alone."""
     clips = [clip for clip in (one, other) if clip is not None]
     if len(clips) < 2:
         return clips[0] if clips else AudioClip(np.zeros(0, np.float32))
@@ -89,9 +89,9 @@ def _beside(left: AudioClip, right: AudioClip) -> Sides:
 def stretch(clip: AudioClip, speed: float) -> AudioClip:
     """Return a clip at another speed and the same pitch.
 
-    `librosa.effects.time_stretch`, a phase vocoder, on blocks that are cut where it is quiet; silence just gets
-    shorter or longer. A vocoder smears, and is too quiet for that: the sound gets the power back that it had, over
-    every tenth of a second.
+    Applies `librosa.effects.time_stretch`, a phase vocoder, to blocks that are cut where it is quiet; silence just gets
+    shorter or longer. A vocoder smears the sound and makes it quieter, so each tenth of a second gets its original
+    power back.
     """
     if speed == 1.0 or not len(clip.samples):
         return clip
@@ -104,7 +104,7 @@ def stretch(clip: AudioClip, speed: float) -> AudioClip:
         if not block.any() or len(block) < _SHORTEST_WINDOW:
             blocks.append(np.zeros(round(len(block) / speed), np.float32))
         else:
-            window = min(2_048, len(block) // 2 * 2)  # librosa's own; a block must be as long.
+            window = min(2_048, len(block) // 2 * 2)  # librosa's default; a block must be at least as long.
             stretched = librosa.effects.time_stretch(block, rate=speed, n_fft=window)
             blocks.append(_as_loud(stretched, block, clip.sample_rate // 10))
     return AudioClip(np.concatenate(blocks), clip.sample_rate)

@@ -1,4 +1,4 @@
-"""Raw logs: files of the API's events, as programs of all kinds write them."""
+"""Raw logs: files of API events, as all kinds of programs write them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .log_times import LogTime, stamp_of, timed
 from .tracks import silence
 from .writer import Writer, claim
 
-#: Names under which logs keep the direction, and the event where it is inside something else.
+#: Names under which logs keep the direction, and the event if it is inside another object.
 _DIRECTIONS = ("direction", "dir", "source", "origin", "from", "sender", "side")
 _EVENTS = ("event", "data", "message", "payload", "body", "raw", "msg")
 _SENT = frozenset("sent send out outgoing outbound client client_event upstream request tx user".split())
 _RECEIVED = frozenset("received receive in incoming inbound server server_event downstream response rx".split())
 
 
-#: Where an event holds sound, and what stands there where a program has taken it out.
+#: Where an event holds sound, and what a program puts there when it takes the sound out.
 _SOUND = {"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"}
 _TAKEN_OUT = re.compile(
     r"(?=.*(?i:redact|omit|trunc|elid|audio|base64|binary|remov|strip|hidden|bytes|mask|null|none|data|blob|snip))"
@@ -37,9 +37,9 @@ _TAKEN_OUT = re.compile(
     re.DOTALL,
 )
 _LENGTH = re.compile(r"(\d[\d_,]*)\s*(k?)(b|bytes|chars|characters)?\b", re.I)
-#: What may stand around values.
+#: Characters that may be around values.
 _BETWEEN = " \t\r\n,\ufeff"
-#: Of silence that one event can be given: a minute.
+#: The longest silence that one event is given: a minute.
 _MOST_BYTES = 60 * 48_000
 
 
@@ -52,10 +52,10 @@ class _Logged(NamedTuple):
 def write_raw_log(path: Path, folder: Path) -> None:
     """Write a raw log as a recording.
 
-    Times may be ISO 8601, or numbers of s, ms, µs or ns, of the epoch or of anything: see
+    Times may be ISO 8601, or numbers of s, ms, µs or ns since the epoch or anything else: see
     `realtime_nb.recording.log_times`.
 
-    Raises `RecordingError` if there is no event of the API's in it.
+    Raises `RecordingError` if there is no API event in it.
     """
     objects, unread = _objects(path)
     reader = Reader()
@@ -63,7 +63,7 @@ def write_raw_log(path: Path, folder: Path) -> None:
     found = [_logged(each, reader, missing) for each in objects]
     logged = [each for several in found for each in several]
     if not any(isinstance(each.event, ev.Event) for each in logged):
-        raise RecordingError(f"{str(path)!r} is no recording and no log of events: no line holds an event of the API's")
+        raise RecordingError(f"{str(path)!r} is neither a recording nor a log of events: no line holds an API event")
     writer = Writer(claim(folder), About(session="raw log"))
     for remark in _remarks(unread, found.count([]), missing.examples):
         writer.remark(remark)
@@ -88,7 +88,7 @@ def _remarks(unread: int, foreign: int, silenced: Counter[str]) -> Iterator[str]
 
 
 def _objects(path: Path) -> tuple[list[Any], int]:
-    """Return the JSON values of a file, one a line, or one behind the other; and how many lines are none."""
+    """Return the JSON values of a file, one on each line or one after another, and how many lines are not JSON."""
     text = read_text(path, RecordingError, is_log=True)
     if text.lstrip().startswith("["):
         try:
@@ -99,7 +99,7 @@ def _objects(path: Path) -> tuple[list[Any], int]:
     for line in split_lines(text):
         if line := line.strip(_BETWEEN):
             try:
-                found.append(json.loads(line, strict=False))  # Some write control characters as they are.
+                found.append(json.loads(line, strict=False))  # Some programs write control characters unescaped.
             except (ValueError, RecursionError):
                 unread += 1
     if any(isinstance(each, dict) for each in found):
@@ -108,7 +108,7 @@ def _objects(path: Path) -> tuple[list[Any], int]:
 
 
 def _over_lines(text: str) -> tuple[list[Any], int]:
-    """Return objects that go over several lines, or are a list's that was cut off, and how many lines are left."""
+    """Return objects that span lines, or belong to a list that was cut off, and how many lines are left over."""
     found, at = [], 0
     decoder = json.JSONDecoder(strict=False)
     while (begin := text.find("{", at)) >= 0 and not text[at:begin].strip(_BETWEEN + "["):
@@ -121,7 +121,7 @@ def _over_lines(text: str) -> tuple[list[Any], int]:
 
 
 def _logged(value: Any, reader: Reader, missing: _Silence) -> list[_Logged]:
-    """Find event, time and direction in a value of a log; before the event what the server left out, and remarks."""
+    """Find event, time and direction in a log's value; events that the server left out, and remarks, come first."""
     inner = _event_in(value)
     if inner is None:
         return []
@@ -157,23 +157,23 @@ def _event_in(value: Any) -> dict[str, Any] | None:
 
 
 class _Silence:
-    """Silence in place of sound that a program has taken out of its log."""
+    """Puts silence in place of sound that a program has taken out of its log."""
 
     def __init__(self) -> None:
         self._examples: Counter[str] = Counter()
         self._empty: Counter[str] = Counter()
         self._whole: set[str] = set()
-        """Fields in which there was sound."""
+        """Fields that held sound."""
         self._encodings = {"audio": PCM, "delta": PCM}
 
     @property
     def examples(self) -> Counter[str]:
-        """What stands in the log instead; a field that is empty in every event is one of which the sound is gone."""
+        """What the log holds in place of sound; if a field is empty in every event, its sound was taken out."""
         empty = sum(count for name, count in self._empty.items() if name not in self._whole)
         return self._examples + Counter({"nothing": empty})
 
     def note(self, event: Any) -> None:
-        """Take a session's formats into account: in G.711 a zero is as loud as can be."""
+        """Note a session's formats: in G.711 a zero byte is as loud as possible."""
         if isinstance(event, ev.SessionCreated | ev.SessionUpdated):
             self._encodings = {
                 "audio": encoding_of(event.session, "input"),
@@ -213,7 +213,7 @@ class _Silence:
 
 
 def _told_bytes(text: str) -> int:
-    """Return how many bytes a text says that were there, e.g. ``[base64 1234 bytes]``; 0 where it says nothing."""
+    """Return how many bytes a placeholder says it replaces, e.g. ``[base64 1234 bytes]``; 0 if it does not say."""
     sized = list(_LENGTH.finditer(re.sub("base64|pcm16|int16", "", text)))
     if not sized or len(text) > 80:
         return 0

@@ -1,4 +1,4 @@
-"""Reading a recording, whatever became of it."""
+"""Reading a recording, even a damaged one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _read_lines = msgspec.json.Decoder(Line).decode_lines
 _read_line = msgspec.json.Decoder(Line).decode
 #: Samples that one event can carry: three hours.
 _LONGEST = 2**28
-#: What kind of value each entry of a manifest has; another one is damaged.
+#: The type of each entry of a manifest; an entry of another type is damaged.
 _KINDS: dict[str, Any] = {
     **dict.fromkeys(("session", "model", "provenance", "content_hash"), str),
     **dict.fromkeys(("backend", "clock", "settings", "versions", "tracks", "heard", "files"), dict),
@@ -35,9 +35,9 @@ _KINDS: dict[str, Any] = {
 
 @contextmanager
 def many_records() -> Iterator[None]:
-    """Let hundreds of thousands of records be made at once.
+    """Speed up making hundreds of thousands of records at once.
 
-    None of them holds itself, so that the collector, which looks for such, finds nothing and takes half the time.
+    None of them is part of a cycle, so the garbage collector finds nothing, and it would take half the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -57,9 +57,9 @@ class RecordedEvent(NamedTuple):
 
 
 class Folder:
-    """A recording's folder, opened; nothing in it is changed.
+    """A recording's folder, opened for reading.
 
-    Raises `RecordingError` if it is no recording, or one of a later version.
+    Raises `RecordingError` if it is not a recording, or was written by a later version.
     """
 
     def __init__(self, path: Path):
@@ -69,8 +69,8 @@ class Folder:
             data = (path / EVENTS).read_bytes()
         except OSError as error:
             raise RecordingError(
-                f"{str(path)!r} is no recording, as {EVENTS} cannot be read ({error.strerror}): give the folder that "
-                "save() or recording=… has written"
+                f"{str(path)!r} is not a recording, because {EVENTS} cannot be read ({error.strerror}): give the "
+                "folder that save() or recording=… has written"
             ) from None
         told, is_whole = self._told()
         self.manifest: dict[str, Any] = told or {}
@@ -79,8 +79,8 @@ class Folder:
         with many_records():
             self.lines, self._texts = self._read(data) if is_same else self._salvaged(data)
         if data.strip() and not self.lines:
-            why = f"no line of its {EVENTS} can be read" if told is not None else f"its {NAME} says nothing of one"
-            raise RecordingError(f"{str(path)!r} is no recording of realtime_nb: {why}")
+            why = f"no line of its {EVENTS} can be read" if told is not None else f"its {NAME} does not describe one"
+            raise RecordingError(f"{str(path)!r} is not a recording of realtime_nb: {why}")
         if not is_whole:
             self.manifest = self._rebuilt() | self.manifest
         self._check(told is not None, is_same)
@@ -88,15 +88,15 @@ class Folder:
 
     @property
     def remarks(self) -> list[str]:
-        """What is wrong with it, and what was made of that; for this the sound is read."""
+        """What is wrong with it, and what was done about it; reads the sound."""
         self._read_tracks()
         return [*self._remarks, *(remark for track in self._tracks.values() for remark in track.remarks)]
 
     # --- the files ---
 
     def _told(self) -> tuple[dict[str, Any] | None, bool]:
-        """Return what the manifest says, as far as it can be, and whether it is whole; `None` if it is another's."""
-        what = "what the events do not tell, as versions, backend and wall time, is not known"
+        """Return what can be read of the manifest, and whether it is intact; `None` if it is not a recording's."""
+        what = "what the events do not say, such as versions, backend and wall time, is not known"
         try:
             manifest, is_whole = read_sealed((self.path / NAME).read_bytes())
         except OSError:
@@ -106,9 +106,9 @@ class Folder:
             self._remarks.append(f"{NAME} cannot be read ({error}): {what}")
             return {}, False
         if not is_whole:
-            self._remarks.append(f"{NAME} is not as it was written: what it says may be wrong")
+            self._remarks.append(f"{NAME} was changed after it was written: what it says may be wrong")
         elif manifest.get("format") != FORMAT:
-            self._remarks.append(f"{NAME} says nothing of a recording: {what}")
+            self._remarks.append(f"{NAME} is not a recording's: {what}")
             return None, False
         elif manifest.get("version", 0) > VERSION:
             raise RecordingError(
@@ -120,7 +120,7 @@ class Folder:
         return manifest, is_whole
 
     def _rebuilt(self) -> dict[str, Any]:
-        """Return what the events tell of what a manifest says."""
+        """Return as much of a manifest as the events tell."""
         settings: dict[str, Any] = {}
         for line, text in zip(self.lines, self._texts, strict=True):
             if line.event.type in ("session.created", "session.updated"):
@@ -131,14 +131,14 @@ class Folder:
         return {"format": FORMAT, "version": VERSION, "model": model, "settings": settings, "length_ms": length_ms}
 
     def _read(self, data: bytes) -> tuple[list[Line], list[bytes]]:
-        """Read the lines of a file that is as it was written."""
+        """Read the lines of an unchanged file."""
         try:
             return _read_lines(data), [text for text in data.split(b"\n") if text.strip()]
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return self._salvaged(data)
 
     def _salvaged(self, data: bytes) -> tuple[list[Line], list[bytes]]:
-        """Read the lines that are as they were written."""
+        """Read the lines that are intact."""
         found = split_sealed(data, "elapsed_ms")
         try:
             lines, good = _read_lines(b"\n".join(found.whole)), found.whole
@@ -154,8 +154,8 @@ class Folder:
         lost = len(found.damaged) + len(found.whole) - len(good)
         is_cut = bool(data) and not data.endswith(b"\n") and lost and not _can_be_read(data.rpartition(b"\n")[2])
         if is_cut:
-            # The process ended in the middle of a line.
-            self._remarks.append(f"the last line of {EVENTS} is not whole: the recording ends before it")
+            # The process ended while writing a line.
+            self._remarks.append(f"the last line of {EVENTS} is incomplete: the recording ends before it")
             lost -= 1
         if lost:
             total = len(good) + lost + is_cut
@@ -167,10 +167,12 @@ class Folder:
             return
         if self.manifest.get("complete") is True:
             if not any(EVENTS in remark for remark in self._remarks):
-                self._remarks.append(f"{EVENTS} is not as it was written")
+                self._remarks.append(f"{EVENTS} was changed after it was written")
         elif "complete" in self.manifest:
             length_s = self.lines[-1].elapsed_ms / 1000 if self.lines else 0.0
-            self._remarks.append(f"the session was not closed, or goes on: the recording ends after {length_s:.1f} s")
+            self._remarks.append(
+                f"the session was not closed, or is still open: the recording ends after {length_s:.1f} s"
+            )
 
     # --- what is in it ---
 
@@ -198,13 +200,13 @@ class Folder:
         return self._tracks[name]
 
     def entries(self) -> Iterator[RecordedEvent]:
-        """Yield every event as it passed, with its audio."""
+        """Yield every event as it was sent or received, with its audio."""
         self._read_tracks()
         for line, text in zip(self.lines, self._texts, strict=True):
             yield RecordedEvent(line.elapsed_ms, line.direction, self._decoded(line, text, self._payload))
 
     def _decoded(self, line: Line, text: bytes, payload: Payload) -> Any:
-        """Return a line's event; one of an earlier version, which had no checksum, may be damaged."""
+        """Return a line's event, which may be damaged if it is from an earlier version without checksums."""
         try:
             return decode_event(line, text, payload)
         except (LookupError, ValueError, TypeError, AttributeError) as error:
@@ -214,15 +216,15 @@ class Folder:
             return ev.Malformed(message=f"{line.event.type}: {error!r}", data=None)
 
     def gathered(self) -> Iterator[RecordedEvent]:
-        """Yield what comes to the same records as every event, with its audio."""
+        """Yield events with their audio, which give the same records as all events do."""
         self._read_tracks()
         return self._gathered(self._payload)
 
     def outline(self) -> Iterator[RecordedEvent]:
-        """Yield what comes to the same records, with silence in place of the sound, which takes long to read.
+        """Yield events that give the same records, with silence in place of the sound, which takes long to read.
 
-        Of every item of the model's, a click tells where its first audible sample is. Events that have the id of an
-        earlier one stay the same as that one, or not, as they are with their sound.
+        A click marks the first audible sample of each of the model's items. Events with the same id stay equal, or
+        different, as they are with their sound.
         """
         firsts: dict[Any, Reference] = {}
         alike: dict[Reference, Reference] = {}
@@ -265,7 +267,7 @@ class Folder:
 
 
 def _is_plausible(line: Line) -> bool:
-    """Return whether a line without a checksum asks for no more memory than a recording could."""
+    """Return whether a line without a checksum needs no more memory than a real recording could."""
     references = () if line.audio is UNSET else line.audio.values()
     return all(0 <= each.samples <= _LONGEST and 0 <= each.start_sample <= 100 * _LONGEST for each in references)
 

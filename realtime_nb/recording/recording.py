@@ -1,4 +1,4 @@
-"""`Recording`: a session that was written down, as records, data frames, and sound to hear again."""
+"""`Recording`: a recorded session, as records, data frames and sound."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _SLOWEST, _FASTEST = 0.25, 4.0
 
 
 class AskingSession(Protocol):
-    """A session, as far as it is needed to ask again."""
+    """The part of a session that asking again needs."""
 
     def ask_each(self, questions: list[tuple[str | AudioClip, ...]]) -> Any:
-        """Ask one after the other; returns a `Pending` conversation."""
+        """Ask the questions one after another; returns a `Pending` conversation."""
 
 
 @runtime_checkable
 class ListeningSession(Protocol):
-    """A session that finds turns in sound."""
+    """A session that detects turns in sound."""
 
     def listen_to(self, clip: AudioClip, *, speed: float = 1.0) -> Any:
         """Send a clip as an open microphone would; returns a `Pending` conversation."""
@@ -49,18 +49,18 @@ class ListeningSession(Protocol):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Replay(Record):
-    """Both sides of a recording in one clip, and what is said when.
+    """Both sides of a recording in one clip, with the turns and their times.
 
     Parameters
     ----------
     name : str
-        Of the recording.
+        The recording's name.
     clip : AudioClip
-        Both sides as they were heard, the person left and the model right; a single side is mono.
+        Both sides as they were heard, the person on the left and the model on the right; a single side is mono.
     turns : list of (float, Turn)
-        What is said, and where it begins in the clip, in seconds.
+        The turns, and where each begins in the clip, in seconds.
     speed : float
-        How much faster than it was.
+        How much faster than the original.
     """
 
     name: str
@@ -100,31 +100,31 @@ class Recording(Record):
     def __init__(self, folder: Folder, *, source: Path | None = None):
         self._folder = folder
         self.path = source or folder.path
-        """Where it was loaded from."""
+        """The folder or file that it was loaded from."""
         self.manifest = folder.manifest
-        """What is known of it: versions, backend, model, settings, clock, hashes."""
+        """Facts about the recording: versions, backend, model, settings, clock, hashes."""
 
     @classmethod
     def load(cls, path: str | Path) -> Recording:
-        """Load a recording; quickly, for the sound is read when it is first needed.
+        """Load a recording quickly; the sound is read when it is first needed.
 
         Parameters
         ----------
         path : str or Path
-            The folder, or a raw log: a file with one JSON event a line, as OpenAI's API sends them, bare or with a
-            time (``timestamp``, ``time``, ``ts``, ``elapsed_ms``, …; ISO 8601, or a number, whose unit the sound
-            tells) and a direction (``direction``, ``source``, …), beside the event or around it. Pauses of more than
-            two minutes are shortened, and silence stands in for sound that was taken out; `remarks` says so.
+            The folder, or a raw log: a file with one JSON event on each line, as OpenAI's API sends them. An event may
+            have a time (``timestamp``, ``time``, ``ts``, ``elapsed_ms``, …; ISO 8601, or a number, whose unit the sound
+            tells) and a direction (``direction``, ``source``, …), beside it or in an object around it. Pauses of more
+            than two minutes are shortened, and silence replaces sound that was taken out; `remarks` says so.
 
         Returns
         -------
         recording : Recording
-            What is missing or damaged is told in `remarks`.
+            `remarks` says what is missing or damaged.
 
         Raises
         ------
         RecordingError
-            If it is no recording.
+            If it is not a recording.
 
         Examples
         --------
@@ -152,7 +152,7 @@ class Recording(Record):
 
     @property
     def model(self) -> str:
-        """The model, as the server or, where that said nothing, the session named it."""
+        """The model's name, from the server or, if it named none, from the session."""
         return str(self._outline.session.get("model") or self.manifest.get("model") or "")
 
     @property
@@ -163,17 +163,17 @@ class Recording(Record):
 
     @property
     def remarks(self) -> list[str]:
-        """What was missing or damaged, and what was made of it; behind it what the session remarked."""
+        """What was missing or damaged, and what was done about it, followed by the session's own remarks."""
         said = self._outline.remarks
         return [*self._folder.remarks, *said]
 
     def warn_of_damage(self) -> None:
-        """Warn of what is missing or damaged, for those who get what is in it without its `remarks`."""
+        """Warn about what is missing or damaged, for callers who use its data without its `remarks`."""
         for remark in self._folder.remarks:
             warnings.warn(f"the recording {self.path.name!r}: {printable(remark)}", UserWarning, stacklevel=3)
 
     def __iter__(self) -> Iterator[RecordedEvent]:
-        """Yield every event as it passed: ``elapsed_ms``, ``direction``, ``event``."""
+        """Yield every event as it was sent or received: ``elapsed_ms``, ``direction``, ``event``."""
         return self._folder.entries()
 
     def __len__(self) -> int:
@@ -186,12 +186,12 @@ class Recording(Record):
 
     @cached_property
     def conversation(self) -> Conversation:
-        """What was said, the same records as live: the events are folded again."""
+        """The conversation, with the same records as live, made from the events again."""
         return _folded(self._folder.gathered())
 
     @cached_property
     def _outline(self) -> Conversation:
-        """The same records with hardly any sound, sooner there."""
+        """The same records with almost no sound, which are faster to make."""
         if "conversation" in self.__dict__:
             return self.conversation
         return _folded(self._folder.outline())
@@ -206,20 +206,20 @@ class Recording(Record):
 
     @cached_property
     def duration_s(self) -> float:
-        """Length on the tracks' clock, in seconds: until the last event, or the last sound."""
+        """Length on the tracks' clock, in seconds, up to the last event or the last sound."""
         return length_s(self._lines)
 
     # --- data frames ---
 
     @cached_property
     def events(self) -> pandas.DataFrame:
-        """A row for each event: ``elapsed_ms``, ``direction``, ``type``, ids, text, and where its audio lies."""
+        """A row for each event: ``elapsed_ms``, ``direction``, ``type``, ids, text, and where its audio is."""
         with many_records():
             return frames.events_frame(self._folder.lines, self._folder.runs)
 
     @cached_property
     def turns(self) -> pandas.DataFrame:
-        """A row for each turn: who, what, what was heard of it, when on the tracks' clock."""
+        """A row for each turn: who spoke, the words, how much was heard, and the time on the tracks' clock."""
         return frames.turns_frame(self._outline, self._spans, self._rates)
 
     @cached_property
@@ -246,7 +246,7 @@ class Recording(Record):
 
     @property
     def assistant(self) -> AudioClip | None:
-        """The model's side as generated, what nobody heard included."""
+        """The model's side as generated, including what was not heard."""
         return self._clip("assistant")
 
     @cached_property
@@ -262,17 +262,17 @@ class Recording(Record):
     # --- again ---
 
     def replay(self, *, speed: float = 1.0) -> Replay:
-        """Play both sides as they were heard, with the pauses that there were.
+        """Play both sides as they were heard, with the original pauses.
 
         Parameters
         ----------
         speed : float, default 1.0
-            Between 0.25 and 4; the pitch stays.
+            Between 0.25 and 4; the pitch stays the same.
 
         Returns
         -------
         replay : Replay
-            Shown as one player, the person left and the model right, and the words with their times.
+            Shown as one player, with the person on the left and the model on the right, and the words with their times.
 
         Raises
         ------
@@ -303,32 +303,32 @@ class Recording(Record):
         return find_mentions(self._lines) | sounding
 
     def ask_again(self, session: AskingSession, *, live: bool = False, speed: float = 1.0) -> Any:
-        """Ask another session all that was asked in this one, in the same order: the same sound, the same words.
+        """Ask another session the questions of this one, in the same order and with the same sound or words.
 
         Parameters
         ----------
         session : RealtimeSession, ChatSession or CascadeSession
-            With another model, voice, instructions or turn detection.
+            The session to ask, e.g. with another model, voice, instructions or turn detection.
         live : bool, default False
-            Whether the session's turn detection is to find the turns: the person's side is then sent from beginning to
-            end with its pauses, as by an open microphone, to a `RealtimeSession`. What was typed is not asked.
-            Otherwise every turn that was spoken is sent as a turn of the same length.
+            If true, the turn detection of a `RealtimeSession` finds the turns: the person's side is sent from beginning
+            to end with its pauses, as an open microphone would send it, and typed questions are left out. Otherwise
+            every spoken turn is sent as a turn of the same length.
         speed : float, default 1.0
-            How much faster than it sounds it is sent live; see `RealtimeSession.listen_to`.
+            With `live`, how much faster than it sounds the audio is sent; see `RealtimeSession.listen_to`.
 
         Returns
         -------
         conversation : Pending of Conversation
-            The session's; `diff` shows it beside this recording.
+            The session's conversation; `diff` shows it beside this recording.
 
         Raises
         ------
         RecordingError
-            If nothing was asked.
+            If there are no questions in it.
         TypeError
-            If `live` is asked of a session that takes whole turns.
+            If `live` is true and the session takes whole turns.
         SettingsError
-            If `live` is asked of a session without turn detection, or the speed is out of range.
+            If `live` is true and the session has no turn detection, or the speed is out of range.
 
         Examples
         --------
@@ -349,7 +349,7 @@ class Recording(Record):
     def _ask_live(self, session: AskingSession, speed: float) -> Any:
         if not isinstance(session, ListeningSession):
             raise TypeError(
-                f"live=True takes a RealtimeSession, which finds turns itself, not {type(session).__name__}"
+                f"live=True needs a RealtimeSession, which detects turns itself, not {type(session).__name__}"
             )
         clip = self.user
         if clip is None:

@@ -1,4 +1,4 @@
-"""Which item lies where on the tracks."""
+"""Where each item is on the tracks."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Piece(NamedTuple):
 
     track: str
     start_sample: int
-    """Where it lies."""
+    """Where it is stored."""
     at_sample: int
     """Where it sounded."""
     samples: int
 
 
 class _Heard:
-    """What one server has heard: the person's audio as it counts it, and where that lies."""
+    """The person's audio as one server counts it, and where it is on the track."""
 
     def __init__(self) -> None:
         self._ends_ms: list[float] = []
         self._runs: list[list[int]] = []
-        """Of each stretch: where it begins on the track, how many samples, and how many a second."""
+        """For each stretch: its start on the track, its length in samples, and its sample rate."""
 
     def append(self, start: int, samples: int, rate: int) -> None:
         runs = self._runs
@@ -41,7 +41,7 @@ class _Heard:
             self._ends_ms.append((self._ends_ms[-1] if self._ends_ms else 0.0) + samples / rate * 1000)
 
     def cut(self, start_ms: float, end_ms: float) -> list[Piece]:
-        """Return where a stretch of what was heard lies."""
+        """Return where a stretch of the heard audio is on the track."""
         found = []
         for index in range(bisect_left(self._ends_ms, start_ms), len(self._runs)):
             start, samples, rate = self._runs[index]
@@ -71,7 +71,7 @@ def find_spans(lines: Iterable[Line], conversation: Conversation) -> dict[str, l
             continue
         for pointer, reference in line.audio.items():
             if reference.data is not None and not reference.samples:
-                continue  # It is on no track.
+                continue  # It is not on a track.
             if pointer == "/audio":
                 heard.append(reference.start_sample, reference.samples, reference.track_rate)
                 continue
@@ -90,7 +90,7 @@ def _item_id(item_id: Any, item: Any) -> str | None:
 
 
 def _join(pieces: list[Piece], piece: Piece) -> None:
-    """Add a piece where it is new; an item's audio comes again when it is done."""
+    """Add a piece unless it is there already; an item's audio comes again when it is done."""
     if piece in pieces:
         return
     if pieces:
@@ -105,7 +105,7 @@ def _join(pieces: list[Piece], piece: Piece) -> None:
 
 
 def find_mentions(lines: Iterable[Line]) -> dict[str, float]:
-    """Return when each item was first named, in seconds of the tracks' clock."""
+    """Return when each item was first mentioned, in seconds on the tracks' clock."""
     found: dict[str, float] = {}
     wait_ms = 0.0
     for line in lines:
@@ -117,7 +117,7 @@ def find_mentions(lines: Iterable[Line]) -> dict[str, float]:
 
 
 def length_s(lines: Iterable[Line]) -> float:
-    """Return where the last event or the last sound ends, in seconds of the tracks' clock."""
+    """Return the end of the last event or the last sound, in seconds on the tracks' clock."""
     last_s = wait_ms = 0.0
     for line in lines:
         wait_ms = wait_ms if line.wait_ms is UNSET else line.wait_ms

@@ -1,4 +1,4 @@
-"""The two sound files of a recording, and where each payload lies on them."""
+"""The two sound files of a recording, and where each payload is on them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..protocol.formats import base_of, encoding_of, rate_of
 from ..protocol.local_events import Heard
 from .files import Reference, TrackLayout, take_audio
 
-# --- Audio as it is on the wire, and as 16-bit samples on a track, without loss either way ----------------------------
+# --- Audio between the wire and a track's 16-bit samples, without loss in either direction ----------------------------
 
 Samples16 = npt.NDArray[np.int16]
 
@@ -40,13 +40,13 @@ _LEVELS = {
     "audio/pcmu": _levels(g711.decode_ulaw(_EVERY_BYTE)),
     "audio/pcma": _levels(g711.decode_alaw(_EVERY_BYTE)),
 }
-# Mu-law has two zeros; on a track the negative one is -1, where no other level is.
+# Mu-law has two zeros; on a track the negative one is -1, which no other level uses.
 _LEVELS["audio/pcmu"][0x7F] = -1
 _ORDERS = {encoding: np.argsort(levels) for encoding, levels in _LEVELS.items()}
 
 
 def to_samples(data: bytes, encoding: str) -> Samples16 | None:
-    """Return what is on the wire as samples; `None` if it is no whole number of them."""
+    """Return wire audio as samples; `None` if it is not a whole number of them."""
     levels = _LEVELS.get(base_of(encoding))
     if levels is not None:
         return levels[np.frombuffer(data, np.uint8)]
@@ -54,7 +54,7 @@ def to_samples(data: bytes, encoding: str) -> Samples16 | None:
 
 
 def from_samples(samples: Samples16, encoding: str) -> bytes:
-    """Return samples as they were on the wire: the inverse of `to_samples`."""
+    """Return samples as they were on the wire; the inverse of `to_samples`."""
     levels = _LEVELS.get(base_of(encoding))
     if levels is None:
         return samples.astype("<i2", copy=False).tobytes()
@@ -64,13 +64,13 @@ def from_samples(samples: Samples16, encoding: str) -> bytes:
 
 
 def first_audible(samples: Samples16) -> int | None:
-    """Return where the first sample is that can be heard."""
+    """Return the index of the first audible sample."""
     loud = np.abs(samples.astype(np.int32)) > AUDIBLE * 32768
     return int(loud.argmax()) if loud.any() else None
 
 
 def click(samples: int, encoding: str, at_sample: int) -> bytes:
-    """Return so many samples as they would be on the wire, of which one alone can be heard."""
+    """Return wire audio of this many samples, of which only one is audible."""
     levels = np.zeros(samples, np.int16)
     levels[at_sample] = _CLICK
     return from_samples(levels, encoding)
@@ -78,24 +78,24 @@ def click(samples: int, encoding: str, at_sample: int) -> bytes:
 
 @lru_cache(maxsize=64)
 def silence(samples: int, encoding: str) -> bytes:
-    """Return so many silent samples as they would be on the wire."""
+    """Return wire audio of this many silent samples."""
     zero = {"audio/pcmu": b"\xff", "audio/pcma": b"\xd5"}.get(base_of(encoding), b"\0\0")
     return zero * samples
 
 
-# --- The two sound files of a recording: FLAC, and raw samples beside it while it grows, which survive anything -------
+# --- The sound files of a recording: FLAC, and raw samples beside it while it grows, which survive a crash ------------
 
-#: Samples that are read or written at once.
+#: Samples to read or write at once.
 _BLOCK = 65_536
-#: Samples by which a piece is looked for before it is compared.
+#: Samples to compare before a whole piece is compared.
 _PROBES = 32
-#: Samples in a FLAC frame, as libFLAC makes them: what a damaged byte costs.
+#: Samples in one of libFLAC's frames: a damaged byte costs this many.
 _FRAME = 4_096
 
 
 @contextmanager
 def _as_disk_error(path: Path) -> Iterator[None]:
-    """Let what libsndfile says where a disk takes no more be an `OSError`; it writes less, or says no reason."""
+    """Turn libsndfile's errors on a full disk into `OSError`: it writes less than it was given, or gives no reason."""
     try:
         yield
     except (soundfile.SoundFileError, AssertionError) as error:
@@ -105,8 +105,8 @@ def _as_disk_error(path: Path) -> Iterator[None]:
 class TrackWriter:
     """A track that grows.
 
-    Everything is written twice: into a FLAC file, which can be read only once it is closed, and as raw samples
-    (``.pcm``, 16-bit little-endian), which can be read whatever happens and are deleted when the FLAC file is closed.
+    Everything is written twice: into a FLAC file, which can be read only after it is closed, and as raw samples
+    (``.pcm``, 16-bit little-endian), which can always be read and are deleted when the FLAC file is closed.
     """
 
     def __init__(self, folder: Path, name: str, rate: int):
@@ -128,7 +128,7 @@ class TrackWriter:
             self.samples += len(block)
 
     def _unpack(self) -> int:
-        """Turn a FLAC file that is there back into raw samples; return how many there are."""
+        """Turn an existing FLAC file back into raw samples; return how many there are."""
         if not self._flac_path.is_file():
             return 0
         part = self._pcm_path.with_suffix(".part")
@@ -139,18 +139,18 @@ class TrackWriter:
         return self._pcm_path.stat().st_size // 2
 
     def write(self, start_sample: int, samples: Samples16) -> None:
-        """Add samples; what is between the end and their start becomes silence."""
+        """Add samples, with silence between the end of the track and their start."""
         while self.samples < start_sample:
             self._add(np.zeros(min(_BLOCK, start_sample - self.samples), np.int16))
         self._add(samples)
 
     def find(self, samples: Samples16) -> int | None:
-        """Return where the very same samples begin that the track holds already; `None` if it does not."""
+        """Return where the track already holds exactly these samples; `None` if it does not."""
         if not samples.any() or len(samples) > self.samples:
             return None
         self.flush()
         track = np.memmap(self._pcm_path, "<i2", "r", shape=(self.samples,))
-        # The loudest sample has the rarest value; a few others rule out nearly all that is left.
+        # The loudest sample has the rarest value; a few others rule out nearly all remaining places.
         loudest = int(np.abs(samples.astype(np.int32)).argmax())
         starts = np.flatnonzero(track == samples[loudest]) - loudest
         starts = starts[(starts >= 0) & (starts <= self.samples - len(samples))]
@@ -163,24 +163,24 @@ class TrackWriter:
         data = samples.astype("<i2", copy=False).tobytes()
         self._pcm.write(data)
         self._unencoded += data
-        # A microphone's frames are encoded many at a time: a call costs more than a frame.
+        # A microphone's frames are encoded many at a time, because a call costs more than a frame.
         while len(self._unencoded) >= 2 * _BLOCK:
             self._encode()
         self.samples += len(samples)
 
     def _encode(self) -> None:
-        """Encode a block of what waits; libsndfile's encoder takes what it is given at once onto the stack."""
+        """Encode one block; libsndfile's encoder puts everything that it is given at once on the stack."""
         block = bytes(self._unencoded[: 2 * _BLOCK])
         del self._unencoded[: 2 * _BLOCK]
         with _as_disk_error(self._flac_path):
             self._flac.write(np.frombuffer(block, "<i2"))
 
     def flush(self) -> None:
-        """Hand everything to the operating system: from here on it survives the process."""
+        """Hand everything to the operating system, so that it survives the process."""
         self._pcm.flush()
 
     def close(self) -> None:
-        """Finish the FLAC file; the raw samples stay where it is not whole."""
+        """Finish the FLAC file; the raw samples stay if it is not complete."""
         self._encode()
         self._pcm.close()
         with _as_disk_error(self._flac_path):
@@ -196,12 +196,12 @@ class TrackWriter:
 
 
 class TrackReader:
-    """A track that is read: pieces of it, or all of it at once."""
+    """A track for reading, in pieces or as a whole."""
 
     def __init__(self, folder: Path, name: str, rate: int, *, length: int = 0, digest: str = ""):
         self.rate = rate
         self.remarks: list[str] = []
-        """What is wrong with it: complete once `whole` was read."""
+        """What is wrong with it; complete after `whole` was read."""
         self._length = length
         self._digest = digest
         self._pcm_path = folder / f"{name}.pcm"
@@ -210,7 +210,7 @@ class TrackReader:
 
     @property
     def whole(self) -> Samples16:
-        """All samples; read once. Silence stands in for what is damaged."""
+        """All samples, read once, with silence in place of what is damaged."""
         if self._whole is None:
             is_growing = self._pcm_path.is_file()
             path = self._pcm_path if is_growing else self._flac_path
@@ -221,7 +221,7 @@ class TrackReader:
         return self._whole
 
     def read(self, start: int, samples: int) -> Samples16:
-        """Return a piece; what the file does not hold is silence."""
+        """Return a piece, with silence in place of what the file does not hold."""
         piece = self.whole[start : start + samples]
         return piece if len(piece) == samples else np.pad(piece, (0, samples - len(piece)))
 
@@ -245,16 +245,16 @@ class TrackReader:
         if lost:
             self.remarks.append(f"{name} is damaged: {lost / self.rate:.3g} s of its sound are silence here")
         elif not is_whole:
-            self.remarks.append(f"{name} is not as it was written")
+            self.remarks.append(f"{name} was changed after it was written")
         return np.concatenate([np.zeros(0, np.int16), *pieces])
 
     def _frames(self) -> tuple[list[Samples16], int]:
-        """Return what can be decoded, with silence between, and how much is silent; libFLAC checks every frame."""
+        """Return what can be decoded, with silence in the gaps, and how much is silent; libFLAC checks every frame."""
         pieces: list[Samples16] = []
         at = 0
         with soundfile.SoundFile(self._flac_path) as flac:
             if (flac.samplerate, flac.channels, flac.subtype) != (self.rate, 1, "PCM_16"):
-                raise OSError(f"its head says {flac.samplerate} Hz, {flac.channels} channels, {flac.subtype}")
+                raise OSError(f"its header says {flac.samplerate} Hz, {flac.channels} channels, {flac.subtype}")
             try:
                 while len(block := flac.read(_BLOCK, dtype="int16")):
                     pieces.append(block)
@@ -262,12 +262,12 @@ class TrackReader:
                 return pieces, 0
             except soundfile.LibsndfileError:
                 known = max(at, self._length)
-                # A damaged head may claim years.
+                # A damaged header may claim years.
                 end = flac.frames if flac.frames <= 2 * known + self.rate else known
         return self._salvaged(end)
 
     def _salvaged(self, end: int) -> tuple[list[Samples16], int]:
-        """Decode frame by frame, anew behind each that is damaged."""
+        """Decode frame by frame, starting again after each damaged one."""
         pieces: list[Samples16] = []
         lost = 0
         flac = soundfile.SoundFile(self._flac_path)
@@ -288,9 +288,9 @@ class TrackReader:
         return pieces, lost
 
 
-# --- Where the sound of a session goes while it is written: two tracks, and a reference for each payload --------------
+# --- Writing the sound of a session: two tracks, and a reference for each payload -------------------------------------
 
-#: What of an event goes to a track. Elsewhere audio would be there a second time, and stays inside the event.
+#: Events whose audio goes to a track. Other events only repeat audio, and keep it.
 _ON_TRACK = (
     ev.InputAudioBufferAppend,
     ev.ResponseOutputAudioDelta,
@@ -302,13 +302,13 @@ _SIDES = {"user": "input", "assistant": "output"}
 
 
 class TrackBuilder:
-    """Takes the audio out of events and lays it on tracks."""
+    """Takes the audio out of events and puts it on tracks."""
 
     def __init__(self, folder: Path):
         self.items: dict[str, dict[str, Any]] = {}
-        """What the model said, by item: where it lies, and how much of it was heard."""
+        """The model's audio by item: where it is, and how much of it was heard."""
         self.rates: dict[str, int] = {}
-        """Of each track that there is; the first sound decides."""
+        """Sample rate of each track; its first sound decides."""
         self._folder = folder
         self._layout = TrackLayout()
         self._writers: dict[str, TrackWriter] = {}
@@ -316,7 +316,7 @@ class TrackBuilder:
         self._audible: set[str] = set()
         self._known: dict[bytes, Reference] = {}
         self._resamplers: dict[str, tuple[str, Resampler]] = {}
-        """Of tracks whose rate is no longer the server's: for which item."""
+        """For tracks whose rate is no longer the server's: the item, and its resampler."""
 
     @property
     def wait_ms(self) -> float:
@@ -324,7 +324,7 @@ class TrackBuilder:
         return round(self._layout.wait_ms, 3)
 
     def note(self, event: Any, elapsed_ms: float) -> None:
-        """Take an event into account before its sound is taken."""
+        """Take an event into account, before `take` takes its sound."""
         self._layout.note(event, elapsed_ms)
         if isinstance(event, ev.SessionCreated | ev.SessionUpdated):
             self._encodings = {track: encoding_of(event.session, side) for track, side in _SIDES.items()}
@@ -334,7 +334,7 @@ class TrackBuilder:
             item["interrupted"] = item["interrupted"] or event.stopped
 
     def take(self, event: Any, tree: dict[str, Any], elapsed_ms: float) -> dict[str, Reference]:
-        """Take the audio out of an event's JSON; return where it is now, by JSON Pointer."""
+        """Take the audio out of an event's JSON; return where it went, by JSON Pointer."""
         if not isinstance(event, _ON_TRACK):
             return {}
         return {
@@ -346,7 +346,7 @@ class TrackBuilder:
             return self._placed("assistant", data, elapsed_ms, event.item_id)
         if isinstance(event, ev.InputAudioBufferAppend):
             return self._placed("user", data, elapsed_ms, "")
-        # An item comes again when it is done.
+        # An item is sent again when it is done.
         if data not in self._known:
             track = "assistant" if event.item.role == "assistant" else "user"
             found = self._found(data) if track == "user" else None
@@ -354,7 +354,7 @@ class TrackBuilder:
         return self._known[data]
 
     def _found(self, data: bytes) -> Reference | None:
-        """Return where the person has said it already: a turn that is asked again, or told to another server."""
+        """Return where the person already said this: in a turn that is asked again, or sent to another server."""
         encoding = self._encodings["user"]
         samples = to_samples(data, encoding)
         if samples is None or self.rates.get("user") != rate_of(encoding):
@@ -369,7 +369,7 @@ class TrackBuilder:
         samples = to_samples(data, encoding)
         text = base64.b64encode(data).decode()
         if samples is None or not len(samples):
-            # Half a sample or none: kept, though not heard.
+            # Half a sample or none: kept, but not audible.
             return Reference(track=track, start_sample=0, samples=0, encoding=encoding, data=text)
         rate = self.rates.setdefault(track, rate_of(encoding))
         is_other = rate != rate_of(encoding)
@@ -403,7 +403,7 @@ class TrackBuilder:
     def _resampled(self, samples: Samples16, rate: int, track: str, item_id: str, is_whole: bool) -> Samples16:
         """Return the next samples of an item at its track's rate.
 
-        Of what comes in pieces the filter still holds some 30 ms, which come with the next piece, if there is one.
+        If the item comes in pieces, the filter holds back about 30 ms, which come with the next piece, if there is one.
         """
         said, resampler = self._resamplers.get(track, ("", None))
         if resampler is None or (said, resampler.rate_in) != (item_id, rate):
@@ -413,7 +413,7 @@ class TrackBuilder:
         return np.frombuffer(pcm, "<i2").astype(np.int16)
 
     def _writer(self, track: str) -> TrackWriter:
-        """Return who writes a track; one that was closed goes on."""
+        """Return a track's writer; a closed track is continued."""
         if track not in self._writers:
             self._writers[track] = TrackWriter(self._folder, track, self.rates[track])
         return self._writers[track]
@@ -429,7 +429,7 @@ class TrackBuilder:
             writer.abandon()
 
     def close(self) -> None:
-        """Finish the tracks; more sound goes on with them."""
+        """Finish the tracks; more sound may follow."""
         for writer in self._writers.values():
             writer.close()
         self._writers = {}

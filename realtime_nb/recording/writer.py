@@ -22,12 +22,12 @@ from .tracks import TrackBuilder
 # --- Writing a recording, event by event ------------------------------------------------------------------------------
 
 _LOCK = "recording.lock"
-#: All files that a recording may have.
+#: All files that a recording can have.
 FILES = {NAME, f"{NAME}.part", EVENTS} | {f"{track}.{end}" for track in TRACKS for end in ("flac", "pcm", "part")}
 
 
 class ClaimedFolder(NamedTuple):
-    """A folder that a recording may be written into, by its holder alone."""
+    """A folder that only the holder of this claim may write a recording into."""
 
     folder: Path
     lock: FolderLock
@@ -36,8 +36,8 @@ class ClaimedFolder(NamedTuple):
 def claim(folder: Path, *, overwrite: bool = False) -> ClaimedFolder:
     """Make a folder ready for a new recording.
 
-    Raises `RecordingError` if it cannot be made, holds a recording that is under way or must not be overwritten, or
-    anything else.
+    Raises `RecordingError` if it cannot be made, or if it holds other files, or a recording that is being written or
+    must not be overwritten.
     """
     try:
         make_folder(folder)
@@ -52,7 +52,7 @@ def claim(folder: Path, *, overwrite: bool = False) -> ClaimedFolder:
         open_private(folder / EVENTS, "wb").close()
     except FolderInUse as error:
         raise RecordingError(
-            f"{str(folder)!r} holds a recording that is under way, in {error}: close its session, or choose another "
+            f"{str(folder)!r} holds a recording that is being written in {error}: close its session, or choose another "
             "folder"
         ) from None
     except OSError as error:
@@ -61,7 +61,7 @@ def claim(folder: Path, *, overwrite: bool = False) -> ClaimedFolder:
 
 
 class Writer:
-    """Writes what passes in a session into a folder that is claimed."""
+    """Writes a session's events into a claimed folder."""
 
     def __init__(self, claim: ClaimedFolder, about: About):
         self.folder = claim.folder
@@ -73,15 +73,15 @@ class Writer:
         self._wait_ms = 0.0
         self._events: IO[bytes] | None = None
         self._size = 0
-        """Of the events when they were sealed."""
+        """Hash of the events when they were sealed."""
         self._length_ms = 0.0
         self._remarks: list[str] = []
 
     def add(self, elapsed_ms: float, direction: str, event: Any, audio_bytes: int = 0) -> None:
         """Write an event.
 
-        `direction`: one of "sent", "received", "local". Which way it went.
-        `audio_bytes`: how much audio it carried where that is not at hand any more: silence stands in for it.
+        `direction`: one of "sent", "received", "local".
+        `audio_bytes`: how much audio it carried if that is no longer at hand: silence replaces it.
         """
         if self._events is None:
             self._open()
@@ -98,21 +98,21 @@ class Writer:
         self._events.write(seal(self._secrets.hide(encode(line))) + b"\n")
 
     def _open(self) -> None:
-        """Begin to write, or go on behind what was sealed, unless somebody else has written there since."""
+        """Begin to write, or continue after what was sealed, unless another recording was written there since."""
         if not self._lock.is_held:
             try:
                 self._lock = FolderLock(self.folder, _LOCK)
             except FolderInUse as error:
-                raise OSError(f"another recording is under way there, in {error}") from None
+                raise OSError(f"another recording is being written there in {error}") from None
         path = self.folder / EVENTS
         if path.stat().st_size != self._size:
-            raise OSError("another recording is there by now")
+            raise OSError("another recording is there now")
         self._events = open_private(path, "ab")
 
     def _restored(self, event: Any, audio_bytes: int) -> Any:
         if not isinstance(event, ev.InputAudioBufferAppend) or len(event.audio) >= audio_bytes:
             return event
-        self.remark("the oldest audio that was sent was not in memory any more: it is silence here")
+        self.remark("the oldest audio that was sent was no longer in memory: it is silence here")
         return ev.InputAudioBufferAppend(audio=bytes(audio_bytes), event_id=event.event_id)
 
     def _written(self, elapsed_ms: float, event: Any) -> dict[str, Any]:
@@ -131,15 +131,15 @@ class Writer:
             self._remarks.append(text)
 
     def flush(self) -> None:
-        """Hand everything to the operating system; sound first, so that no line speaks of what is not there."""
+        """Hand everything to the operating system, sound first, so that no line refers to missing sound."""
         self._sound.flush()
         if self._events is not None:
             self._events.flush()
             if not is_at(self._events, self.folder / EVENTS):
-                raise OSError("the folder was removed or replaced under way")
+                raise OSError("the folder was removed or replaced during the recording")
 
     def finish(self) -> None:
-        """Finish the files, and seal them in the manifest; `add` goes on with them."""
+        """Finish the files and seal them in the manifest; `add` continues them."""
         if self._events is None:
             self._lock.release()
             return
@@ -163,7 +163,7 @@ class Writer:
         self._lock.release()
 
     def abandon(self) -> None:
-        """Let go of the files as they are, where the disk refuses them."""
+        """Close the files as they are, after the disk refused to take more."""
         if self._events is not None:
             with suppress(OSError):
                 self._events.close()
@@ -171,7 +171,7 @@ class Writer:
         self._lock.release()
 
     def discard(self) -> None:
-        """Let go of the files, and take them away: half a recording would stand in the way of the next one."""
+        """Close and remove the files: half a recording would block the next one."""
         self.abandon()
         for name in FILES:
             with suppress(OSError):
@@ -181,22 +181,22 @@ class Writer:
         write_manifest(self.folder, self._secrets, manifest)
 
 
-# --- Writing a recording while its session goes on, without ever holding the session up -------------------------------
+# --- Writing a recording during its session, without ever delaying the session ----------------------------------------
 
-#: What a process that is killed loses at most, beside what the disk does not take.
+#: The most that a killed process loses, apart from what the disk did not take.
 _EVERY_S = 0.25
 
 
 class EventQueue(Protocol):
-    """A session's events, in order: the queue between the session and the disk."""
+    """A session's events in order, the queue between the session and the disk."""
 
     def __getitem__(self, index: slice, /) -> list[Any]: ...
 
 
 class Recorder:
-    """Follows a log on a thread of its own, which ends with the session and begins again with it.
+    """Follows a log on its own thread, which ends with the session and starts again with it.
 
-    `tell`: called on the recorder's thread, with words, where the disk takes no more.
+    `tell`: called on the recorder's thread, with a message, if the disk takes no more.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Recorder:
     ):
         self.folder = claim.folder
         self.has_failed = False
-        """True if the disk has taken no more; what it had until then is there."""
+        """True if the disk refused to take more; what was written before is there."""
         self._claim: ClaimedFolder | None = claim
         self._tell = tell
         self._log = log
@@ -220,7 +220,7 @@ class Recorder:
         self._stop = threading.Event()
 
     def wake(self) -> None:
-        """Note that there is something to write; returns at once, from any thread."""
+        """Say that there is something to write; returns at once, from any thread."""
         if self._thread is None and not self._stop.is_set():
             with self._lock:
                 if self._thread is None:
@@ -235,7 +235,7 @@ class Recorder:
             thread.join()
 
     def stop(self) -> None:
-        """Write what is there, seal it, and write no more."""
+        """Write what is there, seal it, and stop."""
         self._stop.set()
         self.wait()
 
@@ -245,7 +245,7 @@ class Recorder:
                 pass
             if self._writer is not None:
                 self._writer.finish()
-        except Exception as error:  # Whatever it is, the person must know.
+        except Exception as error:  # The person must know about any error.
             self._fail(error)
         atexit.unregister(self.stop)
         self._thread = None
@@ -262,7 +262,7 @@ class Recorder:
             f"the recording in {str(self.folder)!r} stopped: {reason}. The session goes on and keeps everything: "
             "session.save(…) writes it elsewhere"
         )
-        with suppress(Exception):  # A session that is closed by now tells nobody.
+        with suppress(Exception):  # A session that is already closed tells nobody.
             self._tell(message)
         warnings.warn(printable(message), RuntimeWarning, stacklevel=1)
 

@@ -92,7 +92,7 @@ def test_a_json_list_that_was_cut_off_is_a_log_up_to_there(tmp_path):
 def test_a_file_of_something_else_is_no_recording(tmp_path, text):
     path = tmp_path / "other.txt"
     path.write_text(text)
-    with pytest.raises(rt.RecordingError, match=r"'.*other\.txt' is no recording and no log of events"):
+    with pytest.raises(rt.RecordingError, match=r"'.*other\.txt' is neither a recording nor a log of events"):
         rt.Recording.load(path)
 
 
@@ -156,7 +156,7 @@ def test_a_unit_that_is_named_wrongly_is_told(tmp_path, name, told):
     units = {"ms": 1.0, "ns": 1e6, "µs": 1e3, "s": 1e-3}
     for real, per_ms in units.items():
         recording = load(tmp_path / "log.jsonl", ({name: ms * per_ms, **event} for ms, event in talk()))
-        said = f"the log calls its times {told}, but by its sound they are {real}: taken as such"
+        said = f"the log calls its times {told}, but its sound shows that they are {real}: taken as such"
         assert recording.remarks == ([] if real == told else [said])
         assert at_ms(recording) == pytest.approx([ms for ms, _ in talk()], abs=1.0)
 
@@ -195,12 +195,12 @@ def test_a_clock_that_starts_anew_or_goes_back_is_told(tmp_path):
     restarted = [{"t": 60 + ms / 1000, "event": each} for ms, each in events]
     restarted += [{"t": ms / 1000, "event": each | {"event_id": f"again_{ms}"}} for ms, each in events]
     recording = load(tmp_path / "log.jsonl", restarted)
-    assert recording.remarks == ["the log's clock was started anew 1 times: time goes on from where it was"]
+    assert recording.remarks == ["the log's clock was restarted 1 times: time goes on from where it was"]
     assert at_ms(recording)[-1] == pytest.approx(2 * events[-1][0], abs=1)
     swapped = [{"t": ms / 1000, "event": each} for ms, each in events]
     swapped[40]["t"], swapped[41]["t"] = swapped[41]["t"], swapped[40]["t"]
     recording = load(tmp_path / "log.jsonl", swapped)
-    assert recording.remarks == ["1 times go back by less than 5 s: they count as those before them"]
+    assert recording.remarks == ["1 times go back by less than 5 s: each is taken to be the time before it"]
     assert at_ms(recording) == sorted(at_ms(recording))
 
 

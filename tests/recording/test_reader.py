@@ -30,7 +30,7 @@ def test_a_last_line_that_is_not_whole_is_left_out(folder, original):
     path.write_bytes(path.read_bytes()[:-20])
     recording = rt.Recording.load(folder)
     assert len(recording) == len(original) - 1
-    assert recording.remarks[0] == "the last line of events.jsonl is not whole: the recording ends before it"
+    assert recording.remarks[0] == "the last line of events.jsonl is incomplete: the recording ends before it"
     assert recording.conversation.turn("A").text == original.conversation.turn("A").text
 
 
@@ -39,7 +39,7 @@ def test_a_last_line_without_its_end_is_whole(folder, original):
     path.write_bytes(path.read_bytes()[:-1])
     recording = rt.Recording.load(folder)
     assert len(recording) == len(original)
-    assert recording.remarks == ["events.jsonl is not as it was written"]
+    assert recording.remarks == ["events.jsonl was changed after it was written"]
 
 
 def test_lines_that_cannot_be_read_are_left_out(folder, original):
@@ -86,7 +86,7 @@ def test_a_recording_of_an_earlier_version_loads_and_a_change_is_told(folder, or
     recording = rt.Recording.load(folder)
     assert recording.remarks == [] and snapshot(recording.conversation) == snapshot(original.conversation)
     path.write_bytes(path.read_bytes().replace(b"past nine", b"past five"))
-    assert rt.Recording.load(folder).remarks == ["events.jsonl is not as it was written"]
+    assert rt.Recording.load(folder).remarks == ["events.jsonl was changed after it was written"]
     path.write_bytes(path.read_bytes().replace(b'"samples":480', b'"samples":999999999999', 1))
     assert rt.Recording.load(folder).user.duration_s > 0
 
@@ -170,13 +170,13 @@ def test_a_recording_that_was_killed_is_as_robust(tmp_path):
 
 
 def test_a_folder_of_something_else_is_no_recording(tmp_path):
-    with pytest.raises(rt.RecordingError, match=r"is no recording, as events\.jsonl cannot be read"):
+    with pytest.raises(rt.RecordingError, match=r"is not a recording, because events\.jsonl cannot be read"):
         rt.Recording.load(tmp_path)
     (tmp_path / "events.jsonl").write_text('{"type": "click"}\n{"type": "move"}\n')
     with pytest.raises(rt.RecordingError, match=r"no line of its events\.jsonl can be read"):
         rt.Recording.load(tmp_path)
     (tmp_path / "manifest.json").write_text('{"format": "other"}')
-    with pytest.raises(rt.RecordingError, match=r"its manifest\.json says nothing of one"):
+    with pytest.raises(rt.RecordingError, match=r"its manifest\.json does not describe one"):
         rt.Recording.load(tmp_path)
 
 

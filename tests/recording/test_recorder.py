@@ -172,7 +172,7 @@ def test_a_folder_that_is_removed_under_way_is_told(tmp_path):
     rig = Rig(tmp_path / "r")
     rig.add(StateChanged(state="open"))
     until(lambda: len(rig.lines()) == 1)
-    with pytest.warns(RuntimeWarning, match="was removed or replaced under way"):
+    with pytest.warns(RuntimeWarning, match="was removed or replaced during the recording"):
         (tmp_path / "r").rename(tmp_path / "gone")
         rig.add(StateChanged(state="closed"))
         rig.recorder.wait()
@@ -183,14 +183,14 @@ def test_two_recordings_in_one_folder_are_refused(tmp_path):
     rig = Rig(tmp_path / "r")
     with pytest.raises(rt.RecordingError, match=r"already holds a recording: choose another folder"):
         claim(tmp_path / "r")
-    message = rf"holds a recording that is under way, in this process \({os.getpid()}\): close its session"
+    message = rf"holds a recording that is being written in this process \({os.getpid()}\): close its session"
     with pytest.raises(rt.RecordingError, match=message):
         claim(tmp_path / "r", overwrite=True)
     rig.add(StateChanged(state="closed"))
     rig.recorder.wait()
     assert sorted(each.name for each in rig.folder.iterdir()) == ["events.jsonl", "manifest.json"]
     other = Writer(claim(tmp_path / "r", overwrite=True), About(session="other"))
-    with pytest.warns(RuntimeWarning, match=r"another recording is under way there, in this process"):
+    with pytest.warns(RuntimeWarning, match=r"another recording is being written there in this process"):
         rig.add(StateChanged(state="open"))  # The first one would go on.
         rig.recorder.wait()
     other.add(0.0, "local", StateChanged(state="open"))

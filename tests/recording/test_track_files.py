@@ -100,4 +100,4 @@ def test_a_head_that_claims_years_asks_for_no_memory(written, tmp_path):
     data[18] ^= 0x10  # Of its rate.
     path.write_bytes(data)
     reader = TrackReader(tmp_path, "user", 24_000, length=len(EXPECTED))
-    assert not reader.whole.any() and "its head says" in reader.remarks[0]
+    assert not reader.whole.any() and "its header says" in reader.remarks[0]
