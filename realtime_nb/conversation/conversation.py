@@ -1,8 +1,8 @@
 """The fold: events become a `Conversation` of `Turn`s and `Reply`s.
 
-Feed it every event, sent and received, in the order in which they passed, with the session's time; it reads no
-clock, does no I/O and never raises on what a server sends. The same fold runs live and on recorded events and gives
-the same records. Everything is keyed by ``item_id`` and ``content_index``, never by order of arrival.
+Feed it every event that was sent or received, in order and with the session's time. It reads no clock, does no I/O and
+never raises on what a server sends. The same fold runs live and on recorded events, and gives the same records.
+Everything is keyed by ``item_id`` and ``content_index``, never by order of arrival.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from .fold import LOCAL_FOLDS, OUTPUT_FOLDS, TurnIndex, trace
 from .input_track import InputTrack, SentFrames
 from .records import Reply, SessionBreak, Turn, settings_text
 
-#: How many event ids are remembered at least, to drop what arrives twice.
+#: At least this many event ids are remembered, to drop events that arrive twice.
 _REMEMBERED_EVENTS = 4096
-#: How many kinds of remarks are kept; a peer must not fill the memory with them.
+#: How many kinds of remarks are kept; a server must not fill the memory with them.
 _MOST_REMARKS = 100
 
 
 class Conversation(Record):
     """What was said in a session, in order.
 
-    Iterating gives the turns. `apply` is called by the session, on one thread; reading is safe from any thread. No lock
-    is held for that: who reads copies a container in one step of the interpreter before going through it, and what
-    says that a record is whole (``done``, ``status``) is written last.
+    Iterating gives the turns. The session calls `apply`, on one thread; reading is safe from any thread. That needs no
+    lock: a reader copies a container in one step of the interpreter before iterating over it, and the fields that say
+    that a record is complete (``done``, ``status``) are written last.
 
     Examples
     --------
@@ -69,12 +69,12 @@ class Conversation(Record):
 
     @property
     def turns(self) -> list[Turn]:
-        """The items of the conversation in its own order, which is not that of arrival."""
+        """The items of the conversation, in its order, which need not be the order of arrival."""
         return [self._index.turns[item_id] for item_id in self._index.order]
 
     @property
     def replies(self) -> list[Reply]:
-        """Every response, in the order in which they began; out-of-band ones included."""
+        """Every response, in the order in which they began, including out-of-band ones."""
         return list(self._index.replies.values())
 
     @property
@@ -84,24 +84,24 @@ class Conversation(Record):
 
     @property
     def breaks(self) -> list[SessionBreak]:
-        """Where it went on in another session of the server's, or with other instructions or tools."""
+        """Where it continued in another session of the server's, or with other instructions or tools."""
         return list(self._index.breaks)
 
     @property
     def clock(self) -> ClockAligned | None:
-        """How the page's clock was last told from the kernel's; `None` without a page."""
+        """The latest comparison of the page's clock with the kernel's; `None` without a page."""
         return self._index.clock
 
     @property
     def remarks(self) -> list[str]:
-        """What was odd, dropped or mended, in plain sentences, one for each kind; empty if all went well.
+        """What was odd, dropped or repaired, in plain sentences, one for each kind; empty if all went well.
 
-        A recording of the session tells the same.
+        A recording of the session says the same.
         """
         return list(self._remarks.values())
 
     def has_remark(self, kind: str) -> bool:
-        """Return whether there is a remark of a kind, or no room for more."""
+        """Return whether there is a remark of this kind, or no room for more."""
         return kind in self._remarks or len(self._remarks) >= _MOST_REMARKS
 
     @property
@@ -111,18 +111,18 @@ class Conversation(Record):
 
     @property
     def revision(self) -> int:
-        """Grows with every event that changes a turn."""
+        """Increases with every event that changes a turn."""
         return self._index.revision
 
     @property
     def order_revision(self) -> int:
-        """Grows whenever turns come, go or change places, and with every break."""
+        """Increases whenever turns are added, removed or moved, and with every break."""
         return self._index.order.revision + len(self._index.breaks)
 
     def changed_since(self, revision: int) -> list[str]:
         """Return the item ids of the turns that have changed since a `revision`, the latest first.
 
-        What it costs does not grow with the conversation. It may only be called where `apply` is.
+        The time it takes does not grow with the conversation. Call it only on the thread of `apply`.
         """
         return self._index.changed_since(revision)
 
@@ -150,7 +150,7 @@ class Conversation(Record):
         return part.audio_ms if part else 0.0
 
     def costs(self) -> Costs:
-        """Return what it has cost so far: a data frame with a row for each reply, totals, and other models' prices.
+        """Return the costs so far: a data frame with a row for each reply, totals, and other models' prices.
 
         Examples
         --------
@@ -164,11 +164,11 @@ class Conversation(Record):
 
     @property
     def extent(self) -> tuple[int, int]:
-        """How many replies and how many turns there have been so far; see `costs_between`."""
+        """The number of replies and of turns so far; see `costs_between`."""
         return len(self._index.replies), len(self._index.turns)
 
     def costs_between(self, start: tuple[int, int], end: tuple[int, int]) -> Costs:
-        """Return what was billed from one `extent` to another; what lies between any number of them adds up."""
+        """Return what was billed from one `extent` to another; the costs of consecutive spans add up."""
         turns = list(self._index.turns.values())
         return Costs(self.replies[start[0] : end[0]], turns[start[1] : end[1]])
 
@@ -180,14 +180,14 @@ class Conversation(Record):
         Parameters
         ----------
         event : Event, Unknown, Malformed, or a local event
-            Sent, received or local; kinds that say nothing about the conversation are passed over.
+            Sent, received or local; events that say nothing about the conversation are ignored.
         elapsed_ms : float
-            When it passed, since the session began.
+            When it was sent or received, since the session began.
 
         Returns
         -------
         is_new : bool
-            `False` for the very same event as one before, which changes nothing.
+            `False` if the same event came before; it then changes nothing.
         """
         kind = type(event)
         fold = _FOLDS.get(kind)
@@ -204,7 +204,7 @@ class Conversation(Record):
         return True
 
     def _is_again(self, event: Any, before: Any) -> bool:
-        """Return whether an event with a known id is the same one; some servers use one id for all."""
+        """Return whether an event with a known id is the same event; some servers use one id for all events."""
         event_id = event.event_id
         before = self._seen_before.get(event_id) if before is None else before
         if event_id not in self._reused and before == event:
@@ -226,10 +226,10 @@ class Conversation(Record):
         encoding = encoding_of(self.session, "input")
         self._index.output_encoding = encoding_of(self.session, "output")
         if isinstance(event, ev.SessionCreated):
-            # A server counts from its own beginning: after a reconnection, nothing of before is in its buffer.
+            # A server counts from the start of its own session: after a reconnection its buffer is empty.
             self._track = InputTrack(encoding)
             self._requests.clear()
-            # Until it is told the settings, another session of the server's has its own.
+            # A new session of the server's has its own settings until it gets ours.
             self._updated = before or event.session
         else:
             self._updated = event.session
@@ -242,7 +242,7 @@ class Conversation(Record):
     def _turn_detection(
         self, event: ev.SessionCreated | ev.SessionUpdated | ev.SessionUpdate, elapsed_ms: float
     ) -> None:
-        # Sent updates count too: what is appended right behind one is already subject to it.
+        # Sent updates count too: audio appended right after one is already subject to it.
         settings = setting_at(event.session, "audio.input")
         if isinstance(settings, dict) and "turn_detection" in settings:
             self._track.manual = settings["turn_detection"] is None
@@ -272,7 +272,7 @@ class Conversation(Record):
     def _create_sent(self, event: ev.ConversationItemCreate, elapsed_ms: float) -> None:
         if event.item.id:
             self._index.sent(event.item, self._track.encoding)
-        # The server names no predecessor for what was put first, nor for what it put last.
+        # The server names no predecessor for an item that was put first, nor for one that it put last.
         if event.previous_item_id == "root" and event.item.id:
             self._index.order.place_first(event.item.id)
 
@@ -321,7 +321,7 @@ class Conversation(Record):
             self._index.place(turn.item_id, event.previous_item_id or None)
 
     def _item_done(self, event: ev.ConversationItemDone, elapsed_ms: float) -> None:
-        # `added` decides the place: a first answer's `done` has been seen with a null predecessor.
+        # `added` decides the place: servers have sent a first answer's `done` with a null predecessor.
         turn = self._index.described(event.item)
         if turn:
             turn.done = True
@@ -336,7 +336,7 @@ class Conversation(Record):
             turn.deleted = True
             reply = self._index.replies.get(turn.response_id or "")
             if turn.flagged or (reply is not None and reply.flagged) or turn.heard_ms == 0:
-                self._index.order.keep(event.item_id)  # The model shall forget it; the record shows what happened.
+                self._index.order.keep(event.item_id)  # The model forgets it, but the record shows what happened.
                 return
         self._index.order.remove(event.item_id)
 
@@ -347,7 +347,7 @@ class Conversation(Record):
             turn.truncated_ms = round(sum(before)) + event.audio_end_ms
 
     def _renewed(self, event: SessionRenewed, elapsed_ms: float) -> None:
-        # The end that every session comes to is no error where the conversation goes on: the break tells of it.
+        # The normal end of a session is not an error if the conversation continues: the break shows it.
         self.errors = [error for error in self.errors if error.error.code != "session_expired"]
         self._local(event, elapsed_ms)
 
@@ -362,7 +362,7 @@ class Conversation(Record):
         self, event: ev.ConversationItemInputAudioTranscriptionCompleted, elapsed_ms: float
     ) -> None:
         turn = self._index.item(event.item_id, role="user")
-        # Some servers send several, each with more words: the last one counts.
+        # Some servers send several, each with more words; the last one counts.
         self._index.part(turn, event.content_index, "audio").finish_text(event.transcript, anew=True)
         model = _text(setting_at(self.session, "audio.input.transcription.model"))
         turn.written_down(event.content_index, event.usage, model)
@@ -377,14 +377,14 @@ class Conversation(Record):
         out_of_band = event.response.conversation_id is None
         reply.describe(event.response)
         if reply.timing.created_ms is not None:
-            return  # It is told again.
+            return  # It is sent again.
         reply.model = _text(self.session.get("model")) or reply.model
         asked = self._last_asked()
         origin_ms = self._take_request(reply.metadata.get(REQUEST), out_of_band)
         if not out_of_band:
             reply.asked = asked
             if asked and asked.spoken_at_ms is not None and asked.reply is None:
-                # A spoken turn is measured from the end of speech, whoever asked for the response.
+                # A spoken turn is timed from the end of speech, no matter who asked for the response.
                 origin_ms = asked.spoken_at_ms
             if asked and (asked.reply is None or asked.reply.is_removed or not asked.reply.outputs):
                 asked.reply = reply
@@ -396,7 +396,7 @@ class Conversation(Record):
             trace(self._index, asked, reply)
 
     def _last_asked(self) -> Turn | None:
-        """Return what the person said last; a picture alone counts where nothing was said beside it."""
+        """Return the person's last turn; a picture counts only if nothing was said with it."""
         found = None
         for item_id in reversed(self._index.order):
             turn = self._index.turns[item_id]
@@ -431,13 +431,13 @@ class Conversation(Record):
                 if in_conversation:
                     self._index.place(turn.item_id, None)
         reply.describe(event.response)
-        self._index.finish(reply)  # Last: who sees that it is done, from any thread, finds the rest.
+        self._index.finish(reply)  # Last, so that any thread that sees that it is done finds the rest complete.
 
 
 def breaks_by_place(conversation: Conversation) -> dict[str | None, list[SessionBreak]]:
-    """Return the breaks by the item behind which they lie; `None` is before the first.
+    """Return the breaks by the item that they follow; `None` is before the first item.
 
-    A break whose item was taken out lies behind the last one.
+    A break whose item was removed follows the last item.
     """
     found: dict[str | None, list[SessionBreak]] = {}
     if breaks := conversation.breaks:
@@ -450,7 +450,7 @@ def breaks_by_place(conversation: Conversation) -> dict[str | None, list[Session
 
 
 def _of_index(fold: Callable[[TurnIndex, Any, float], None]) -> Callable[[Conversation, Any, float], None]:
-    """Return a fold of turns and replies as one of their conversation."""
+    """Return a method that applies a fold of turns and replies to a conversation."""
     return lambda conversation, event, elapsed_ms: fold(conversation._index, event, elapsed_ms)
 
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import pandas
 
 
-# --- What is billed for a reply, charge by charge, read off the records -----------------------------------------------
+# --- The charges for each reply, read off the records -----------------------------------------------------------------
 
-#: Steps of a chain that are billed beside the reply's own words.
+#: Steps of a chain that are billed in addition to the reply's own words.
 _APART = ("transcription", "speech")
-#: One token of audio for so many ms. Source: OpenAI, "Managing costs" of the Realtime API.
+#: Milliseconds of audio per token. Source: OpenAI, "Managing costs" of the Realtime API.
 _MS_PER_TOKEN_IN, _MS_PER_TOKEN_OUT = 100, 50
 #: Source: OpenAI, "What are tokens and how to count them?".
 _CHARACTERS_PER_TOKEN = 4
@@ -30,29 +30,29 @@ _CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Charge:
-    """One thing that is billed: a reply's tokens, writing down a turn, or a step of a chain."""
+    """One thing that is billed: a reply's tokens, the transcription of a turn, or a step of a chain."""
 
     what: str
     """``"reply"``, ``"transcription"`` or ``"speech"``."""
     model: str
     usage: Usage
-    """Its tokens; none where it is billed by time or characters."""
+    """The tokens; none if it is billed by time or characters."""
     cost: Cost | None
     is_reported: bool = True
-    """True if the server said what it took."""
+    """True if the server reported its usage."""
     is_due: bool = True
-    """True if it is in the totals: all that was reported, and an answer that is whole, whose cost nobody knows else."""
+    """True if it counts in the totals: everything that was reported, and complete answers whose usage was not."""
     untold_usd: float = 0.0
-    """What it may have cost where the server did not say what it took: an estimate, which is in no total."""
+    """If the server did not report the usage, an estimate of what it may have cost; not part of any total."""
 
     @property
     def unsure_usd(self) -> float:
-        """What may come on top of what is in the totals; infinite where nobody can tell."""
+        """What it may cost in addition to the totals; infinite if that cannot be estimated."""
         return self.untold_usd + (self.cost.unsure_usd if self.cost else 0.0)
 
     @property
     def at_most_usd(self) -> float | None:
-        """What it can have cost at most; `None` if nobody can tell."""
+        """The most that it can have cost; `None` if that cannot be estimated."""
         if self.is_due and self.cost is None:
             return None
         most = (self.cost.total_usd if self.cost and self.is_due else 0.0) + self.unsure_usd
@@ -61,7 +61,7 @@ class Charge:
 
 @dataclass(frozen=True, kw_only=True)
 class CostRow:
-    """What is billed for one reply, or for a turn that was written down and got none."""
+    """The charges for one reply, or for a turn that was transcribed and got no reply."""
 
     response_id: str
     asked: str
@@ -70,10 +70,10 @@ class CostRow:
     is_chain: bool
     charges: tuple[Charge, ...]
     unheard_ms: float | None
-    """How much of its audio was made but not heard; `None` if nobody told what was played."""
+    """How much of its audio was made but not heard; `None` if no speaker reported what was played."""
     audio_ms: float
     calls: str = ""
-    """Names of the functions that it calls."""
+    """Names of the functions that the reply calls."""
 
     def of(self, what: str) -> list[Charge]:
         """Return the charges of a kind."""
@@ -86,28 +86,28 @@ class CostRow:
 
     @property
     def by_kind_usd(self) -> dict[str, float | None]:
-        """What the reply's own tokens cost, by what they are billed as."""
+        """The cost of the reply's own tokens, by what they are billed as."""
         priced = [price_tokens(charge.usage, charge.model) for charge in self.of("reply")]
         return {name: sum_known(usd[name] for usd in priced) for name in BILLED}
 
     def usd(self, what: str) -> float | None:
-        """Return what the charges of a kind come to; `None` if a price or the usage is not known."""
+        """Return the sum of the charges of a kind; `None` if a price or the usage is not known."""
         return sum_known(charge.cost.total_usd if charge.cost else None for charge in self.of(what))
 
     @property
     def cost_usd(self) -> float | None:
-        """What was reported, priced; `None` if nothing was, a price is not known, or a whole answer was not told."""
+        """The price of the reported usage; `None` if there is none, or a price or an answer's usage is not known."""
         due = [charge for charge in self.charges if charge.is_due]
         return sum_known(charge.cost.total_usd if charge.cost else None for charge in due) if due else None
 
     @property
     def unsure_usd(self) -> float:
-        """What may come on top of `cost_usd`, where the server did not say all that was taken; infinite at worst."""
+        """What may come on top of `cost_usd` if the server did not report everything; infinite at worst."""
         return sum(charge.unsure_usd for charge in self.charges)
 
     @property
     def wasted_usd(self) -> float | None:
-        """What the unheard part of the audio cost; `None` if that is not known."""
+        """Cost of the audio that was not heard; `None` if that is not known."""
         if not self.unheard_ms:
             return self.unheard_ms
         spoken = self.usd("speech") if self.of("speech") else self.by_kind_usd["audio_out"]
@@ -115,16 +115,16 @@ class CostRow:
 
     @property
     def is_reported(self) -> bool:
-        """True if the server said of anything what it took."""
+        """True if the server reported the usage of any charge."""
         return any(charge.is_reported for charge in self.charges)
 
     @property
     def is_due(self) -> bool:
-        """True if anything of it is in the totals."""
+        """True if any charge is in the totals."""
         return any(charge.is_due for charge in self.charges)
 
     def on(self, model: str) -> float | None:
-        """Return what it would have cost with another model: the same tokens, and what is billed apart as it was."""
+        """Return what it would have cost with another model, for the same tokens and the same separate charges."""
         due = [charge for charge in self.charges if charge.is_due]
         own = [cost_of(charge.usage, model) if charge.is_reported else None for charge in due if charge.what == "reply"]
         apart = [charge.cost for charge in due if charge.what != "reply"]
@@ -132,7 +132,7 @@ class CostRow:
 
 
 def sum_known(amounts: Iterable[float | None]) -> float | None:
-    """Add up; what holds something unknown is unknown."""
+    """Add up costs; the sum is `None` if any of them is."""
     total = 0.0
     for amount in amounts:
         if amount is None:
@@ -142,11 +142,11 @@ def sum_known(amounts: Iterable[float | None]) -> float | None:
 
 
 def _transcription(turn: Turn) -> Charge | None:
-    """Return what writing a turn down took, if somebody did; in a chain that is a step of the reply."""
+    """Return the charge for transcribing a turn, if it was transcribed; in a chain that is a step of the reply."""
     if turn.transcription_usage is None and turn.transcription_model is None:
         return None
     usage, model = turn.transcription_usage, turn.transcription_model
-    # Of a model that has a price, an account that cannot be read is none.
+    # For a model that has a price, a usage that cannot be read counts as not reported.
     told = usage is not None and (turn.cost is not None or find_price(model) is None)
     return Charge(
         what="transcription",
@@ -160,7 +160,7 @@ def _transcription(turn: Turn) -> Charge | None:
 
 
 def _written_down_usd(turn: Turn, model: str | None) -> float:
-    """Estimate what writing down a turn cost, from how long it sounds; infinite where nobody knows that."""
+    """Estimate the cost of transcribing a turn from its length; infinite if the length is not known."""
     audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
     audio_ms = audio_ms or max(0.0, (turn.audio_end_ms or 0.0) - (turn.audio_start_ms or 0.0))
     cost = metered_cost({"type": "duration", "seconds": audio_ms / 1000}, model)
@@ -186,9 +186,9 @@ def _charges(reply: Reply, before: Usage | None) -> Iterator[Charge]:
 def _charge(
     what: str, model: str, usage: Usage | None, cost: Cost | None, reply: Reply, before: Usage | None
 ) -> Charge:
-    """Return a charge of a reply; one that is not told costs nothing where the model is free."""
+    """Return a charge of a reply; without a reported usage it costs nothing if the model is free."""
     tokens = (usage.input_tokens or usage.output_tokens) if usage else 0
-    # Of a model that has a price, an account that holds nothing is none.
+    # For a model that has a price, an empty usage counts as not reported.
     told = usage is not None and (bool(tokens) or cost is not None or find_price(model) is None)
     whole = reply.done and reply.status in ("completed", "incomplete")
     if not told and is_free(find_price(model)):
@@ -205,7 +205,7 @@ def _charge(
 
 
 def _cut_usd(what: str, model: str, reply: Reply, before: Usage) -> float:
-    """Estimate what a reply cost that was cut off, or broke off: what was made, and what the one before it read."""
+    """Estimate the cost of a reply that was cut or broke off, from what it made and what the reply before it read."""
     if not reply.done:
         return 0.0
     if what == "transcription":
@@ -227,14 +227,14 @@ def _cut_usd(what: str, model: str, reply: Reply, before: Usage) -> float:
 
 
 def _asked(turn: Turn) -> Usage:
-    """Estimate the tokens of a question, which is the least that its answer read."""
+    """Estimate the tokens of a question, which are the least that its answer read."""
     audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))
     words = 0 if audio_ms else math.ceil(len(turn.text) / _CHARACTERS_PER_TOKEN)
     return Usage(text_in=words, audio_in=math.ceil(audio_ms / _MS_PER_TOKEN_IN))
 
 
 def reply_row(reply: Reply, before: Usage | None = None) -> CostRow:
-    """Return the row of a reply; `before` is what the last one took of which that was told."""
+    """Return the row of a reply; `before` is the last usage that was reported."""
     unheard_ms, audio_ms = _unheard(reply)
     return CostRow(
         response_id=reply.response_id,
@@ -250,7 +250,7 @@ def reply_row(reply: Reply, before: Usage | None = None) -> CostRow:
 
 
 def turn_row(turn: Turn) -> CostRow | None:
-    """Return the row of a turn that was written down and got no reply; `None` for others."""
+    """Return the row of a turn that was transcribed and got no reply; `None` for other turns."""
     charge = _transcription(turn) if turn.reply is None else None
     if charge is None:
         return None
@@ -267,9 +267,9 @@ def turn_row(turn: Turn) -> CostRow | None:
 
 
 class Tally:
-    """A running sum of what the charges can come to at most, as `Costs.at_most_usd` sums them up.
+    """A running sum of the most that the charges can come to, as in `Costs.at_most_usd`.
 
-    To count one more costs the same however many there are.
+    Counting one more takes the same time however many there are.
     """
 
     def __init__(self) -> None:
@@ -281,11 +281,11 @@ class Tally:
 
     @property
     def usd(self) -> float | None:
-        """Dollars; `None` while a price is not known, or the server did not say what was taken."""
+        """In dollars; `None` while a price is not known or a usage was not reported."""
         return None if self._unknown else self._known
 
     def count(self, record: Reply | Turn) -> None:
-        """Count a reply, or what it took to write down a turn, anew."""
+        """Count a reply, or the transcription of a turn, again."""
         used = self._before.setdefault(record, self._last)
         charges = _own_charges(record, used) if isinstance(record, Reply) else filter(None, [_transcription(record)])
         usd = sum_known(each.at_most_usd for each in charges)
@@ -296,13 +296,13 @@ class Tally:
             self._last = record.usage or self._last
 
     def recount(self) -> None:
-        """Count all of it at the prices of now."""
+        """Count everything again at the current prices."""
         for record in self._of:
             self.count(record)
 
 
 def _unheard(reply: Reply) -> tuple[float | None, float]:
-    """Return how many ms of a reply's audio were made but not heard, `None` if nobody tells, and all its ms."""
+    """Return how many ms of a reply's audio were not heard, `None` if that was not reported, and how many it has."""
     unheard: float | None = 0.0
     total = 0.0
     for turn in reply.turns:
@@ -318,17 +318,16 @@ def _unheard(reply: Reply) -> tuple[float | None, float]:
     return unheard, total
 
 
-# --- What a conversation cost: a row for each reply, what is billed apart beside it, and what was made but not heard
-# ---
+# --- A conversation's costs: a row for each reply with its separate charges, and what was made but not heard ----------
 
-#: What a session is compared with unless told otherwise: the current models, and the prices of the launch.
+#: Models to compare a session with by default: the current ones, and the one of the launch.
 MODELS = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-4o-realtime-preview-2024-10-01")
-#: More remarks about single answers are too many to read.
+#: At most this many remarks about single answers are shown.
 _REMARKS_SHOWN = 5
 
 
 class Costs(Record):
-    """What a conversation has cost so far; made by `Conversation.costs`.
+    """The costs of a conversation so far; made by `Conversation.costs`.
 
     `frame` is a data frame with a row for each reply, and ``costs["cost_usd"]`` one of its columns.
 
@@ -337,23 +336,24 @@ class Costs(Record):
     replies : sequence of Reply
         In the order in which they began.
     turns : sequence of Turn
-        All turns, deleted ones too: they were written down, and that was billed.
+        All turns, including deleted ones: their transcription was billed too.
 
     Notes
     -----
-    Writing down what the person said is billed apart, at the price of the transcription's own model. It stands in the
-    row of the first reply to that turn (``transcription_usd``), or in a row of its own where there was none, so that
-    the sum of ``cost_usd`` holds everything once. For a chain, ``speech_usd`` is its last step; the tokens in the row
-    are those of the text model.
+    Transcribing what the person said is billed separately, at the price of the transcription model. It is in the row of
+    the first reply to that turn (``transcription_usd``), or in its own row if there was no reply, so that the sum of
+    ``cost_usd`` holds everything once. For a chain, ``speech_usd`` is its last step, and the tokens in the row are
+    those of the text model.
 
-    A reply whose usage the server did not tell (a failed one, one that was cut off, or one that is still being made)
-    has a row, but is in no total. Where a price is not known, or the server did not say what a whole answer took,
-    neither is what it is part of: `NaN` in the frame, `None` in the totals. Tokens that the server does not split by
-    kind count as text: then the totals are the least, and `at_most_usd` is the most. `remarks` say all of that.
+    A reply whose usage the server did not report (because it failed, was cut off, or is still being made) has a row,
+    but is not in the totals. If a price is not known, or the server did not report the usage of a complete answer,
+    everything that it is part of is unknown too: `NaN` in the frame, `None` in the totals. Tokens that the server does
+    not split by kind count as text; the totals are then the least, and `at_most_usd` is the most. `remarks` says all of
+    this.
 
-    Wasted is what was made but not heard: ``audio_out_usd · unheard_ms / audio_ms`` (for a chain ``speech_usd``), with
-    ``unheard_ms`` from where the server cut the turn, or from where playback was stopped. Where no speaker told what
-    was played, it is not known.
+    Wasted dollars are for audio that was made but not heard: ``audio_out_usd · unheard_ms / audio_ms`` (for a chain
+    ``speech_usd``), with ``unheard_ms`` counted from where the server cut the turn, or where playback was stopped. If
+    no speaker reported what was played, they are not known.
 
     Examples
     --------
@@ -383,9 +383,9 @@ class Costs(Record):
         Columns: ``response_id``, ``asked``, ``calls`` (the functions called), ``model``, ``status``; for each of
         ``text_fresh``, ``text_cached``, ``audio_fresh``, ``audio_cached``, ``image_fresh``, ``image_cached``,
         ``text_out`` and ``audio_out``
-        ``…_tokens`` and ``…_usd``, which hold each token and each dollar of the reply once; ``transcription_usd`` and
-        ``speech_usd``, billed apart; ``cost_usd``, the sum; ``cumulative_usd``; ``cached_share`` of the input, 0 to 1;
-        ``unheard_ms`` and ``wasted_usd``.
+        ``…_tokens`` and ``…_usd``, which count each token and each dollar of the reply once; ``transcription_usd`` and
+        ``speech_usd``, billed separately; ``cost_usd``, the sum; ``cumulative_usd``; ``cached_share`` of the input, 0
+        to 1; ``unheard_ms`` and ``wasted_usd``.
         """
         import pandas
 
@@ -408,27 +408,27 @@ class Costs(Record):
 
     @property
     def total_usd(self) -> float | None:
-        """What was reported, priced; `None` if a price is not known, or a whole answer was not told."""
+        """The price of the reported usage; `None` if a price is not known, or a complete answer was not reported."""
         return sum_known(row.cost_usd for row in self.rows if row.is_due)
 
     @property
     def at_most_usd(self) -> float | None:
-        """What it can have cost at most, which is what bounds count: `total_usd` where the server told everything.
+        """The most it can have cost, against which bounds are checked; `total_usd` if the server reported everything.
 
-        An answer that was cut off, and of which the server does not tell what it took, counts by its sound and its
-        words and what the one before it read. `None` if nobody can tell.
+        If an answer was cut off and its usage not reported, it is estimated from its sound, its words and what the
+        answer before it read. `None` if that is not possible.
         """
         total, unsure = self.total_usd, self.unsure_usd
         return None if total is None or math.isinf(unsure) else total + unsure
 
     @property
     def unsure_usd(self) -> float:
-        """What may come on top of `total_usd`; infinite where nobody can tell."""
+        """What may come on top of `total_usd`; infinite if that cannot be estimated."""
         return sum(row.unsure_usd for row in self.rows)
 
     @property
     def cumulative_usd(self) -> list[float | None]:
-        """What it had cost up to and with each row; `None` from the first unknown price on."""
+        """The sum of the costs up to and including each row; `None` from the first unknown price on."""
         totals: list[float | None] = []
         total: float | None = 0.0
         for row in self.rows:
@@ -444,24 +444,24 @@ class Costs(Record):
 
     @property
     def cached_share(self) -> float | None:
-        """How much of what the models read came from the cache, 0 to 1; `None` if they read nothing."""
+        """The share of the input that came from the cache, 0 to 1; `None` if there was no input."""
         return self.usage.cached_share
 
     @property
     def apart_usd(self) -> float | None:
-        """What was billed apart: transcriptions, and the speech of a chain."""
+        """What was billed separately: transcriptions, and the speech of a chain."""
         charges = (charge for row in self.rows for charge in row.charges if charge.what != "reply")
         return sum_known(charge.cost.total_usd if charge.cost else None for charge in charges if charge.is_due)
 
     @property
     def wasted_usd(self) -> float | None:
-        """What was made but not heard cost, where somebody told what was played; `None` if of no reply."""
+        """The cost of audio that was not heard, for replies with a speaker's report; `None` if there are none."""
         told = [row for row in self.rows if row.unheard_ms is not None]
         return sum_known(row.wasted_usd for row in told) if told else None
 
     @property
     def remarks(self) -> list[str]:
-        """What is in no total, and why; and what in the totals may be wrong."""
+        """What is missing from the totals and why, and what in the totals may be wrong."""
         charges = [charge for row in self.rows for charge in row.charges]
         unpriced = {charge.model for charge in charges if charge.is_reported and charge.cost is None}
         whole = sum(charge.is_due and not charge.is_reported and charge.cost is None for charge in charges)
@@ -483,13 +483,13 @@ class Costs(Record):
         Parameters
         ----------
         *models : str
-            Names as in the price table, e.g. ``"gpt-realtime-mini"`` or ``"azure/eu/gpt-realtime"``; by default the
+            Names from the price table, e.g. ``"gpt-realtime-mini"`` or ``"azure/eu/gpt-realtime"``; by default the
             current ones and that of October 2024.
 
         Returns
         -------
         elsewhere : Elsewhere
-            For the same tokens, as often cached; what is billed apart stays as it was. Another model would say other
+            For the same tokens, cached just as often; separate charges stay the same. Another model would say other
             things, at another length.
         """
         return OtherModelCosts(self, models or MODELS)
@@ -512,13 +512,13 @@ class OtherModelCosts(Record):
         return self.totals_usd[model]
 
     def times(self, model: str) -> float | None:
-        """Return how many times this session's own cost that is; `None` if either is not known, or nothing."""
+        """Return a model's cost as a multiple of this session's; `None` if either is not known, or zero."""
         total, own = self.totals_usd[model], self.costs.total_usd
         return None if total is None or not own else total / own
 
     @property
     def frame(self) -> pandas.DataFrame:
-        """A data frame with a row for each model: ``total_usd``, and ``times`` this session's own cost."""
+        """A data frame with a row for each model: ``total_usd``, and ``times``, the multiple of this session's cost."""
         import pandas
 
         rows = [{"total_usd": usd, "times": self.times(model)} for model, usd in self.totals_usd.items()]

@@ -1,4 +1,4 @@
-"""The fold: events become turns and replies, each in its place."""
+"""Fold events into turns and replies, each in its place."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from ..protocol.local_events import (
 )
 from .records import Part, Reply, SessionBreak, Stage, Turn, renewal_text
 
-# --- The order of a conversation's items, from what the server says of each one's predecessor, whenever it says so ----
+# --- The order of a conversation's items, from the predecessor that the server names for each -------------------------
 
-#: How far from the end those items lie that events are about.
+#: Most events are about items that are at most this far from the end.
 _NEAR = 16
 
 
 class ItemOrder:
-    """Item ids in the conversation's order, which is not that of arrival.
+    """Item ids in the conversation's order, which need not be the order of arrival.
 
-    An item whose predecessor is not known yet, or not there any more, is last until more is known. The first
-    predecessor that is named and there decides.
+    An item whose predecessor is not known yet, or was removed, is last until more is known. The first named predecessor
+    that exists decides.
     """
 
     def __init__(self) -> None:
@@ -67,25 +67,25 @@ class ItemOrder:
         return self._ids[-1] if self._ids else None
 
     def forget(self, item_ids: Iterable[str]) -> None:
-        """Note that the server knows these no more: what it puts behind one of the others comes behind them, too."""
+        """Note that the server no longer knows these items; what it puts after another item comes after them, too."""
         self._unknown = set(item_ids)
 
     def keep(self, item_id: str) -> None:
-        """Let an item stay that the server has just deleted: it knows it no more, either."""
+        """Keep an item that the server has just deleted; it no longer knows this one either."""
         self._unknown.add(item_id)
 
     def place_first(self, item_id: str) -> None:
-        """Put an item before all others, for good."""
+        """Put an item before all others, permanently."""
         self._set([item_id, *(each for each in self._ids if each != item_id)])
         self._there.add(item_id)
         self._previous[item_id] = None
 
     def place(self, item_id: str, previous: str | None) -> None:
-        """Put an item after the one that it follows; with `None`, or where that one is not there, last for now."""
+        """Put an item after its predecessor; with `None`, or if that is not there, put it last for now."""
         if item_id in self._previous:
             return
         if item_id not in self._there:
-            # Those that wait for it come right behind it.
+            # Items that wait for it come right after it.
             waiting = [self._at(each) for each in self._waiting.get(item_id, ()) if each in self._there]
             self._ids.insert(min(waiting, default=len(self._ids)), item_id)
             self._there.add(item_id)
@@ -99,23 +99,23 @@ class ItemOrder:
                 self.place(follower, item_id)
 
     def remove(self, item_id: str) -> None:
-        """Take an item out."""
+        """Remove an item."""
         if item_id in self._there:
             self._there.remove(item_id)
             self._set([each for each in self._ids if each != item_id])
 
     def _move_behind(self, item_id: str, previous: str) -> None:
-        """Move an item, and those that are known to follow it, behind another."""
+        """Move an item, and those that are known to follow it, after another one."""
         start = self._at(item_id)
         stop = start + 1
         while stop < len(self._ids) and self._previous.get(self._ids[stop]) in self._ids[start:stop]:
             stop += 1
         block = self._ids[start:stop]
         if previous in block:
-            return  # A circle: somebody is wrong.
+            return  # A circle: the server contradicts itself.
         self._previous[item_id] = previous
         if start and self._ids[start - 1] == previous and not self._unknown.intersection(self._ids[stop : stop + 1]):
-            return  # It is there already, as most are.
+            return  # It is there already, like most.
         rest = self._ids[:start] + self._ids[stop:]
         at = rest.index(previous) + 1
         while at < len(rest) and rest[at] in self._unknown:
@@ -123,39 +123,39 @@ class ItemOrder:
         self._set([*rest[:at], *block, *rest[at:]])
 
     def _at(self, item_id: str) -> int:
-        """Return an item's place."""
+        """Return an item's index."""
         near = self._ids[-_NEAR:]
         return len(self._ids) - len(near) + near.index(item_id) if item_id in near else self._ids.index(item_id)
 
     def _set(self, ids: list[str]) -> None:
-        # In one go: somebody may be reading.
+        # In one step, because another thread may be reading.
         self._ids = ids
         self.revision += 1
 
 
-# --- Turns and replies by their ids, in the conversation's order: where the fold finds and makes them -----------------
+# --- Turns and replies by their ids, in the conversation's order ------------------------------------------------------
 
 _CALLS = ("function_call", "mcp_call", "mcp_approval_request")
 
 
 class TurnIndex:
-    """The records of one conversation while they are being made."""
+    """The records of one conversation, while the fold makes them."""
 
     def __init__(self) -> None:
         self.turns: dict[str, Turn] = {}
-        """All turns by item id, also those that are not, or no longer, part of the conversation."""
+        """All turns by item id, including those that are not, or no longer, part of the conversation."""
         self.replies: dict[str, Reply] = {}
         """All replies by response id, in the order in which they began."""
         self.order = ItemOrder()
         """Item ids of the conversation."""
         self.output_encoding = "audio/pcm"
-        """The format in which the model's sound comes."""
+        """The format of the model's sound."""
         self.clock: ClockAligned | None = None
-        """How the page's clock was last told from the kernel's."""
+        """The latest comparison of the page's clock with the kernel's."""
         self.breaks: list[SessionBreak] = []
-        """Where the conversation went on under other conditions."""
+        """Where the conversation continued under other conditions."""
         self.lost = 0
-        """What was being said when the connection broke off, since the last break."""
+        """Items that were being said when the connection broke off, since the last break."""
         self._ours: set[str] = set()
         self._open: dict[str, Reply] = {}
         self._touched: dict[str, int] = {}
@@ -166,17 +166,17 @@ class TurnIndex:
         return list(self._open.values())
 
     def finish(self, reply: Reply) -> None:
-        """Note that nothing more comes of a reply."""
+        """Note that a reply is finished."""
         reply.done = True
         self._open.pop(reply.response_id, None)
 
     @property
     def revision(self) -> int:
-        """How many changes there were so far."""
+        """The number of changes so far."""
         return next(reversed(self._touched.values()), 0)
 
     def changed_since(self, revision: int) -> list[str]:
-        """Return the items whose turns may have changed since a revision, on the thread of the fold."""
+        """Return the items whose turns may have changed since a revision; call it on the fold's thread."""
         found = []
         for item_id, changed in reversed(self._touched.items()):
             if changed <= revision:
@@ -197,7 +197,7 @@ class TurnIndex:
         return None if turn is None else self.touch(turn)
 
     def item(self, item_id: str, *, role: str = "", kind: str = "message") -> Turn:
-        """Return an item's turn, made where no event has named it before."""
+        """Return an item's turn; create it if no event has named it before."""
         turn = self.turns.get(item_id)
         if turn is None:
             turn = self.turns[item_id] = Turn(item_id=item_id, role=role, kind=kind)
@@ -205,14 +205,14 @@ class TurnIndex:
         return self.touch(turn)
 
     def part(self, turn: Turn, content_index: int, kind: str) -> Part:
-        """Return a turn's part, made where no event has named it before."""
+        """Return a turn's part; create it if no event has named it before."""
         part = turn.parts.get(content_index)
         if part is None:
             part = turn.parts[content_index] = Part(kind=kind)
         return part
 
     def output_turn(self, event: Any) -> Turn:
-        """Return the turn of an event that names a response, an item and a place in the output."""
+        """Return the turn for an event that names a response, an item and an output index."""
         turn = self.known(event.item_id)
         if turn is None or turn.response_id is None:
             turn = self.item(event.item_id, role="assistant")
@@ -229,21 +229,21 @@ class TurnIndex:
             reply.outputs = others | {output_index: turn}
 
     def output_again(self, reply: Reply, turn: Turn, output_index: int) -> None:
-        """Note the same of a list of all that a reply made: what is known keeps its place, whatever the list lacks."""
+        """Note all turns that a reply made; known ones keep their places, even if the list lacks some."""
         if turn not in reply.outputs.values():
             while output_index in reply.outputs:
                 output_index += 1
             self.output(reply, turn, output_index)
 
     def reply(self, response_id: str) -> Reply:
-        """Return a response's reply, made where no event has named it before."""
+        """Return a response's reply; create it if no event has named it before."""
         reply = self.replies.get(response_id)
         if reply is None:
             reply = self.replies[response_id] = self._open[response_id] = Reply(response_id=response_id)
         return reply
 
     def sent(self, item: Item, encoding: str) -> None:
-        """Take an item that goes out; one that is there already is only told again, to another session."""
+        """Take an item that is sent; if it is known already, it is only being sent again, to another session."""
         assert isinstance(item.id, str)
         if item.id not in self.turns and (turn := self.described(item)) is not None:
             for part in turn.parts.values():
@@ -251,23 +251,23 @@ class TurnIndex:
         self._ours.add(item.id)
 
     def note_break(self, elapsed_ms: float, text: str) -> None:
-        """Note that the conversation goes on under other conditions behind its last item."""
+        """Note that the conversation continues under other conditions after its last item."""
         self.breaks.append(SessionBreak(elapsed_ms, self.order.last, text))
 
     def described(self, item: Item) -> Turn | None:
-        """Take what a server says of an item; texts that are already whole stay."""
+        """Take a server's description of an item; texts that are already complete stay."""
         if not isinstance(item.id, str):
             return None
         if item.id in self._ours and item.id in self.turns:
-            return self.known(item.id)  # A server need not send back what it was sent.
-        # The items of calls name no role.
+            return self.known(item.id)  # A server need not send back what we sent.
+        # Items of function calls have no role.
         role = item.role or ("assistant" if item.type in _CALLS else "")
         turn = self.item(item.id, role=role, kind=item.type)
         turn.describe(item)
         for index, content in enumerate(item.content or []):
             if content.type in ("input_image", "image"):
                 part = self.part(turn, index, "image")
-                # A server need not send a picture back; what was sent is kept.
+                # A server need not send a picture back; the one that we sent is kept.
                 part.image_url = content.image_url or part.image_url
                 part.detail = content.detail or part.detail
                 continue
@@ -279,7 +279,7 @@ class TurnIndex:
         return turn
 
     def call(self, call_id: str) -> Turn | None:
-        """Return the latest call of a name that only calls have, or the request for approval of that item id.
+        """Return the latest call with this call id, or the approval request with this item id.
 
         It is about to change.
         """
@@ -290,12 +290,12 @@ class TurnIndex:
         return None if found is None else self.touch(found)
 
     def place(self, item_id: str, previous_item_id: str | None) -> None:
-        """Put an item in its place in the conversation, unless it was taken out."""
+        """Put an item in its place in the conversation, unless it was removed."""
         if not self.turns[item_id].deleted:
             self.order.place(item_id, previous_item_id)
 
 
-# --- The fold of what a response puts out: items, their parts, words, sound and calls, as they come -------------------
+# --- Folding a response's output: items, their parts, words, sound and calls, as they arrive --------------------------
 
 
 def _output_item_added(index: TurnIndex, event: ev.ResponseOutputItemAdded, elapsed_ms: float) -> None:
@@ -344,11 +344,11 @@ def _audio_delta(index: TurnIndex, event: ev.ResponseOutputAudioDelta, elapsed_m
     if part is None:
         part = index.part(index.output_turn(event), event.content_index, "audio")
     elif turn is not None and turn.interrupted:
-        index.touch(turn)  # How much of its words was heard depends on how long it is.
+        index.touch(turn)  # How many of its words were heard depends on its length.
     if not part.audio_chunks:
         if not event.delta:
             return
-        part.kind = "audio"  # Whatever it was announced as.
+        part.kind = "audio"  # Whatever was announced.
         part.encoding = index.output_encoding
         index.reply(event.response_id).timing.mark("first_audio", elapsed_ms)
     if not part.is_audible:
@@ -360,7 +360,7 @@ def _find_sound(index: TurnIndex, event: ev.ResponseOutputAudioDelta, part: Part
     timing = index.reply(event.response_id).timing
     found_ms = part.find_sound(event.delta)
     if found_ms is not None and timing.first_audio_ms is not None:
-        # Played as it comes: at its place behind the first sample, or when it came, if that was later.
+        # Played as it arrives: at its place after the first sample, or on arrival, if that was later.
         played_ms = timing.origin_ms + timing.first_audio_ms + found_ms
         timing.mark("audible_on_arrival", max(played_ms, elapsed_ms))
 
@@ -400,21 +400,21 @@ OUTPUT_FOLDS: dict[type, Callable[[TurnIndex, Any, float], None]] = {
 }
 
 
-# --- The fold of local events: what only this side knows becomes part of the records ----------------------------------
+# --- Folding local events: what only this side knows becomes part of the records --------------------------------------
 
-#: Why a reply is incomplete that a session's end has cut.
+#: Why a reply is incomplete that the end of a session cut off.
 CONNECTION_LOST = "connection_lost"
 
 
 def _state_changed(index: TurnIndex, event: StateChanged, elapsed_ms: float) -> None:
-    """End what hangs: nothing more will come of it."""
+    """End unfinished records: nothing more will come for them."""
     if event.state == "open":
         return
     for turn in index.turns.values():
         if turn.is_speaking:
             index.touch(turn)
             turn.ended_at_ms = elapsed_ms
-            turn.transcription_error = ErrorDetail(message="the session ended before it was said to the end")
+            turn.transcription_error = ErrorDetail(message="the session ended before it was completely said")
             index.lost += 1
     for reply in index.unfinished:
         index.lost += 1
@@ -470,7 +470,7 @@ def _approved(index: TurnIndex, event: ApprovalGiven, elapsed_ms: float) -> None
 
 
 def _tool_done(index: TurnIndex, event: ToolDone, elapsed_ms: float) -> None:
-    # On the call itself, too: the item that answers it is not made where the session has ended meanwhile.
+    # On the call itself, too: if the session has ended meanwhile, there is no item that answers it.
     if turn := index.call(event.call_id):
         turn.output, turn.tool_error, turn.tool_ms = event.output, event.error, event.ran_ms
 
@@ -484,7 +484,7 @@ def _stage_started(index: TurnIndex, event: StageStarted, elapsed_ms: float) -> 
 def _stage_done(index: TurnIndex, event: StageDone, elapsed_ms: float) -> None:
     reply = index.reply(event.response_id)
     stage = reply.stages.setdefault(event.stage, Stage())
-    # A question of two clips is written down in two requests.
+    # A question of two clips is transcribed in two requests.
     usages = (stage.usage, event.usage) if stage.is_done else (event.usage,)
     stage.usage, stage.is_done = add_usages(usages), True
     stage.remark = "; ".join(filter(None, (stage.remark, event.remark)))
@@ -511,7 +511,7 @@ def _frame_passed(index: TurnIndex, event: FramePassed, elapsed_ms: float) -> No
 
 
 def trace(index: TurnIndex, turn: Turn, reply: Reply) -> None:
-    """Let the reply to a spoken turn know how the turn's last speech travelled."""
+    """Pass the travel times of a spoken turn's last speech to the reply."""
     frame_times, timing = turn.frame_times, reply.timing
     if frame_times is None or timing.origin_ms != turn.spoken_at_ms:
         return

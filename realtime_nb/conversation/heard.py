@@ -1,4 +1,4 @@
-"""What was heard of an answer that was cut off: its text up to where playback stopped."""
+"""The part of an answer that was heard: its text up to where playback stopped."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ..protocol.local_events import Word
 UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 )
-#: What stands behind a word without a space.
+#: Characters that follow a word without a space.
 _MARKS = re.compile(r"[^\w\s]*")
 
 
 class SpokenPart(Protocol):
-    """What there is to know of a part: its text, its words as far as they are timed, and how much audio it has."""
+    """A part as far as needed here: its text, its timed words, and the length of its audio."""
 
     text: str
     words: tuple[Word, ...]
 
     @property
     def audio_ms(self) -> float:
-        """How much audio there is."""
+        """The length of the audio."""
 
 
 def heard_text(parts: Iterable[SpokenPart], played_ms: float) -> str:
-    """Return the text of the first `played_ms` of audio, always a beginning of the whole text.
+    """Return the text of the first `played_ms` of audio; always a prefix of the whole text.
 
-    A part without audio is read and not heard; it counts where all audio before it was heard.
+    A part without audio is read, not heard; it counts if all audio before it was heard.
     """
     heard: list[str] = []
     for part in parts:
@@ -44,7 +44,7 @@ def heard_text(parts: Iterable[SpokenPart], played_ms: float) -> str:
 
 
 def _cut(part: SpokenPart, played_ms: float) -> str:
-    """Return the words of a part that were over at a time: by their times, or, without, spread evenly over it."""
+    """Return the words of a part that had ended by a time, from their times or else by spreading them evenly."""
     text = part.text.strip()
     at = _end_of_words(text, part.words, played_ms) if part.words else None
     if at is None:
@@ -53,9 +53,9 @@ def _cut(part: SpokenPart, played_ms: float) -> str:
 
 
 def _end_of_words(text: str, words: tuple[Word, ...], played_ms: float) -> int | None:
-    """Return where the last word ends that was over; `None` if the words are not those of the text."""
+    """Return where the last ended word ends in the text; `None` if the words are not those of the text."""
     at = 0
-    folded = text.lower()  # Not casefold, which changes lengths.
+    folded = text.lower()  # Not casefold, because it changes lengths.
     for word in words:
         if word.end_ms > played_ms:
             break
@@ -68,7 +68,7 @@ def _end_of_words(text: str, words: tuple[Word, ...], played_ms: float) -> int |
 
 
 def _end_of_word(text: str, at: int) -> int:
-    """Return the last place at or before `at` where a word ends; in a script without spaces, any character does."""
+    """Return the last end of a word at or before `at`; in a script without spaces, every character ends one."""
     while 0 < at < len(text) and not _may_cut(text[at - 1], text[at]):
         at -= 1
     return at
@@ -76,5 +76,5 @@ def _end_of_word(text: str, at: int) -> int:
 
 def _may_cut(before: str, behind: str) -> bool:
     if unicodedata.category(behind).startswith("M"):
-        return False  # A vowel or tone mark belongs to what it stands on.
+        return False  # A vowel or tone mark belongs to the character before it.
     return before.isspace() or behind.isspace() or bool(UNSPACED.match(before) or UNSPACED.match(behind))

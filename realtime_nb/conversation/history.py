@@ -1,7 +1,7 @@
-"""A conversation as items that another session can be given: what is told of each turn, and what a caller may give.
+"""A conversation as items for another session: how each turn is sent, and what a caller may pass as history.
 
 Source: Realtime API, ``conversation.item.create``. A client can create the person's words, sound and pictures, the
-model's words, calls of functions and their outputs; the model's sound and what MCP servers did it cannot.
+model's words, function calls and their outputs, but not the model's sound or what MCP servers did.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ _WHAT = 'messages such as {"role": "user", "content": "Hello"}, pairs of role an
 
 
 def new_item_id() -> str:
-    """Return a name for an item of our own; the API takes up to 32 characters."""
+    """Return an id for an item of our own; the API takes up to 32 characters."""
     return f"item_{secrets.token_hex(11)}"
 
 
 def items_of(
     turns: Iterable[Turn], *, with_sound: bool, encode: Callable[[AudioClip], bytes] = AudioClip.to_pcm16
 ) -> list[Item]:
-    """Return turns as items to create, under their own ids; turns of which nothing can be told are left out.
+    """Return turns as items to create, with the same ids; turns without content are left out.
 
-    `with_sound`: whether the person's sound is told where it is kept; otherwise words stand for it where they are
-    known, which cost less.
-    `encode`: puts a clip into the session's input format; by default PCM16 at the clip's own rate.
+    `with_sound`: whether to send the person's sound, if it was kept; otherwise their words replace it, if they are
+    known, which costs less. `encode`: converts a clip to the session's input format; by default to PCM16 at the clip's
+    own rate.
     """
     told = [item for turn in turns if (item := _item_of(turn, with_sound, encode)) is not None]
     called = {item.call_id for item in told if item.type == "function_call"}
     answered = {item.call_id for item in told if item.type == "function_call_output"}
-    # The API takes no output without its call, and a call without an output would be waited for.
+    # The API takes no output without its call, and would wait for the output of a call without one.
     whole = called & answered
     return [item for item in told if item.type == "message" or item.call_id in whole]
 
 
 def _item_of(turn: Turn, with_sound: bool, encode: Callable[[AudioClip], bytes]) -> Item | None:
     if turn.flagged or turn.deleted:
-        return None  # What the model was made to forget is not told anew.
+        return None  # What the model was made to forget is not sent again.
     if turn.kind == "function_call":
         arguments = turn.arguments or "{}"
         return Item(id=turn.item_id, type=turn.kind, name=turn.name, call_id=turn.call_id, arguments=arguments)
@@ -54,7 +54,7 @@ def _item_of(turn: Turn, with_sound: bool, encode: Callable[[AudioClip], bytes])
     if turn.kind != "message" or turn.role not in _ROLES:
         return None
     if turn.role == "assistant":
-        # The model knows what was heard of it, as after a truncation.
+        # The model knows what was heard, as after a truncation.
         content = [Content(type="output_text", text=turn.heard_text)] if turn.heard_text else []
     else:
         parts = (turn.parts[index] for index in sorted(turn.parts))
@@ -80,7 +80,7 @@ class History:
 
     @classmethod
     def of(cls, given: Any) -> History:
-        """Read what a caller gives: `None`, messages, pairs, a `Conversation`, or something that has one.
+        """Read a caller's history: `None`, messages, pairs, a `Conversation`, or an object that has one.
 
         Raises `SettingsError` if it is none of these.
         """
@@ -100,7 +100,7 @@ def _wire_pcm(clip: AudioClip) -> bytes:
 
 
 def _renamed(items: Sequence[Item]) -> Iterable[Item]:
-    # Ids of another session may be those of later items of this one.
+    # Ids from another session may be used by later items of this one.
     for item in items:
         fields = {name: getattr(item, name) for name in item.__struct_fields__}
         yield Item(**fields | {"id": new_item_id()})
@@ -117,7 +117,9 @@ def _message(given: Any) -> Item:
         raise SettingsError(f"history: role={role!r} is not one of {', '.join(_ROLES)}")
     pieces = [content] if isinstance(content, str | AudioClip) else content
     if not isinstance(pieces, list | tuple):
-        raise SettingsError(f"history: content of type {type(content).__name__} is no text, AudioClip or list of these")
+        raise SettingsError(
+            f"history: content of type {type(content).__name__} is not a str, an AudioClip or a list of these"
+        )
     return Item(
         id=new_item_id(),
         type="message",
@@ -130,7 +132,7 @@ def _message(given: Any) -> Item:
 def _content(role: str, piece: Any) -> Content:
     kind = "output_text" if role == "assistant" else "input_text"
     if isinstance(piece, dict) and isinstance(piece.get("text"), str):
-        piece = piece["text"]  # A part, as the APIs have them: {"type": "text", "text": …}.
+        piece = piece["text"]  # A part, as in the APIs: {"type": "text", "text": …}.
     if isinstance(piece, str):
         return Content(type=kind, text=piece)
     if isinstance(piece, AudioClip) and role == "user":
@@ -139,4 +141,6 @@ def _content(role: str, piece: Any) -> Content:
     url = url.get("url") if isinstance(url, dict) else url
     if isinstance(url, str) and role == "user":
         return Content(type="input_image", image_url=url)
-    raise SettingsError(f"history: {role} content of type {type(piece).__name__} is no text, AudioClip or image")
+    raise SettingsError(
+        f"history: {role} content of type {type(piece).__name__} is not a str, an AudioClip or an image"
+    )

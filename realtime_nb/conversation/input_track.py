@@ -1,4 +1,4 @@
-"""The person's audio as it was sent: where each turn lies in it, and when it left."""
+"""The person's audio as it was sent: where each turn is in it, and when it was sent."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from ..protocol.formats import bytes_per_ms, bytes_until
 
-#: How much of the microphone's audio is kept while nobody speaks.
+#: How much of the microphone's audio is kept while no one speaks.
 _KEPT_MS = 30_000
 
 
 class Commit(NamedTuple):
-    """A stretch of audio that was made a turn by hand."""
+    """A stretch of audio that was committed as a turn by hand."""
 
     event_id: str
     start_ms: int
@@ -24,16 +24,16 @@ class Commit(NamedTuple):
 
 
 class SentFrames(NamedTuple):
-    """A microphone's frames that were sent one after the other, as one event: the fold is the same, and sooner done."""
+    """Consecutive frames of a microphone as one event: folding it gives the same result, and is faster."""
 
     audio: bytes
-    """Of all frames, which are equally long."""
+    """The audio of all frames, which are equally long."""
     times_ms: Sequence[float]
-    """When each was sent."""
+    """When each frame was sent."""
 
 
 class InputTrack:
-    """A growing track of wire audio of which only what a turn may still need is kept.
+    """A growing track of wire audio that keeps only what a turn may still need.
 
     Positions are in ms of all audio ever appended, as the server counts them.
     """
@@ -41,9 +41,9 @@ class InputTrack:
     def __init__(self, encoding: str = "audio/pcm", *, start_ms: float = 0.0) -> None:
         self.encoding = encoding
         self.manual = False
-        """True if turns are ended by hand: all audio since the last one then belongs to the next."""
+        """True if turns are ended by hand; all audio since the last one then belongs to the next."""
         self.turn_start_ms = start_ms
-        """Where the server's buffer begins."""
+        """Where the server's audio buffer begins."""
         self._bytes_per_ms = bytes_per_ms(encoding)
         self._data = bytearray()
         self._start = bytes_until(start_ms, encoding)
@@ -63,7 +63,7 @@ class InputTrack:
         self._forget_what_is_too_much()
 
     def extend(self, data: bytes, times_ms: Sequence[float]) -> None:
-        """Add as many equal pieces as there are times: the same as to append one after the other."""
+        """Add as many equal pieces as there are times; the same as appending them one by one."""
         size, at = len(data) // len(times_ms), 0
         while at < len(times_ms):
             count = self._room(size, len(times_ms) - at)
@@ -80,7 +80,7 @@ class InputTrack:
 
     @property
     def _most(self) -> int:
-        """How many bytes are kept at most while nobody speaks."""
+        """The most bytes that are kept while no one speaks."""
         return bytes_until(2 * _KEPT_MS, self.encoding)
 
     @property
@@ -88,7 +88,7 @@ class InputTrack:
         return self._held or self.manual or bool(self._commits)
 
     def _room(self, size: int, wanted: int) -> int:
-        """Return how many pieces can be added until something is to be forgotten."""
+        """Return how many pieces can be added before audio must be dropped."""
         if self._is_needed:
             return wanted
         return min(wanted, max(0, self._most - len(self._data)) // max(1, size) + 1)
@@ -103,11 +103,11 @@ class InputTrack:
         self.turn_start_ms = self.end_ms
 
     def take_commit(self) -> Commit | None:
-        """Return the oldest commit that no item answers yet."""
+        """Return the oldest commit that has no item yet."""
         return self._commits.popleft() if self._commits else None
 
     def refuse_commit(self, event_id: str | None) -> None:
-        """Take back a commit that the server refused: its audio is still in the server's buffer."""
+        """Undo a commit that the server refused; its audio is still in the server's buffer."""
         for index, commit in enumerate(self._commits):
             if commit.event_id == event_id:
                 del self._commits[index]
@@ -123,7 +123,7 @@ class InputTrack:
         self._held = False
 
     def sent_at(self, position_ms: float) -> tuple[float | None, float]:
-        """Return the session time at which the audio up to a position had been sent, and how much more went with it."""
+        """Return when the audio up to a position had been sent, in session time, and how much more was sent with it."""
         if not self._sent:
             return None, 0.0
         index = bisect_left(self._sent, (position_ms, 0.0))
@@ -131,13 +131,13 @@ class InputTrack:
         return elapsed_ms, max(0.0, end_ms - position_ms)
 
     def cut(self, start_ms: float, end_ms: float | None) -> bytes:
-        """Return a turn's audio, and let go of everything before its end."""
+        """Return a turn's audio, and drop everything before its end."""
         end_ms = self.end_ms if end_ms is None else min(end_ms, self.end_ms)
         start = max(0, bytes_until(round(start_ms), self.encoding) - self._start)
         data = bytes(self._data[start : max(start, bytes_until(round(end_ms), self.encoding) - self._start)])
         self._held = False
         self.turn_start_ms = max(self.turn_start_ms, end_ms)
-        # A little stays: the next turn's padding may reach back before this one's end.
+        # A little is kept: the next turn's padding may begin before this one's end.
         self._forget(end_ms - 1_000)
         return data
 

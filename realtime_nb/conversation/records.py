@@ -23,15 +23,14 @@ from . import heard, timing
 from .timing import Timing
 
 # --- The records of a conversation: what was said (`Turn`) and what was answered (`Reply`) ----------------------------
-#
-# They are filled in by the fold in `realtime_nb.conversation.conversation` and read by everybody else.
+# The fold in `realtime_nb.conversation.conversation` fills them in; everything else only reads them.
 
-#: What files of a model's voice say of themselves.
+#: The comment in files of a model's voice.
 PROVENANCE = "AI-generated voice"
 
 
 def decode_clip(data: bytes, encoding: str) -> AudioClip:
-    """Make a clip of audio as it was on the wire."""
+    """Make a clip from wire audio."""
     decode = _DECODERS.get(base_of(encoding))
     pcm = decode(data) if decode else data[: len(data) // 2 * 2]
     return AudioClip.from_pcm16(pcm, rate_of(encoding))
@@ -51,7 +50,7 @@ class Part:
     audio_bytes: int = 0
     audio_done: bool = False
     is_audible: bool = False
-    """True if anything in it can be heard."""
+    """True if any of its audio is audible."""
     encoding: str = "audio/pcm"
     image_url: str = ""
     detail: str = "auto"
@@ -60,28 +59,28 @@ class Part:
     words: tuple[Word, ...] = ()
 
     def add_text(self, delta: str) -> None:
-        """Append words; a straggler behind the end changes nothing."""
+        """Append words; after the end this changes nothing."""
         if not self.text_done:
             self.text += delta
 
     def finish_text(self, text: str | None, *, anew: bool = False) -> None:
-        """Set the whole text, whatever deltas came or were lost; `None` keeps what there is.
+        """Set the whole text, whatever deltas came or were lost; `None` keeps the text.
 
-        The first end counts, unless it comes `anew`.
+        The first end counts, unless it is sent `anew`.
         """
         if text is not None and (anew or not self.text_done):
             self.text = text
         self.text_done = True
 
     def add_audio(self, chunk: bytes) -> None:
-        """Append audio, in the wire's format; a straggler behind the end changes nothing."""
+        """Append wire audio; after the end this changes nothing."""
         if chunk and not self.audio_done:
             self.audio_chunks.append(chunk)
             self.audio_bytes += len(chunk)
 
     def find_sound(self, chunk: bytes) -> float | None:
-        """Return where in the part a chunk that is about to be added has its first audible sample, in ms."""
-        odd = self.audio_bytes % sample_bytes(self.encoding)  # Half a sample came before.
+        """Return where in the part, in ms, the first audible sample of a chunk will be that is about to be added."""
+        odd = self.audio_bytes % sample_bytes(self.encoding)  # The chunk before ended with half a sample.
         found_ms = timing.first_audible_ms(decode_clip(chunk[odd:], self.encoding))
         self.is_audible = found_ms is not None
         return None if found_ms is None else self.audio_ms + found_ms
@@ -94,18 +93,18 @@ class Part:
 
     @property
     def audio_ms(self) -> float:
-        """How much audio there is."""
+        """The length of the audio."""
         return self.audio_bytes / bytes_per_ms(self.encoding)
 
     @property
     def picture(self) -> Picture | None:
-        """The image, or `None` if there is none, or none that can be read."""
+        """The image, or `None` if there is none or it cannot be read."""
         url, shown = self._shown
         if url != self.image_url:
             url, shown = self.image_url, None
             with contextlib.suppress(PictureError):
                 shown = Picture.from_url(url, detail=self.detail)
-            self._shown = url, shown  # At once: others may read it meanwhile.
+            self._shown = url, shown  # In one step, because other threads may read it meanwhile.
         return shown
 
     @property
@@ -117,7 +116,7 @@ class Part:
 
 @dataclass(eq=False, repr=False)
 class Turn(Record):
-    """One item of the conversation: what somebody said, a function call, or its output.
+    """One item of the conversation: something that was said, a function call, or its output.
 
     Examples
     --------
@@ -132,78 +131,78 @@ class Turn(Record):
 
     item_id: str
     role: str = ""
-    """``"user"``, ``"assistant"`` or ``"system"``; empty for the output of a function."""
+    """``"user"``, ``"assistant"`` or ``"system"``; empty for a function's output."""
     kind: str = "message"
     """``"message"``, ``"function_call"``, ``"function_call_output"``, or what an MCP server did or asks:
     ``"mcp_call"``, ``"mcp_approval_request"``, ``"mcp_approval_response"``, ``"mcp_list_tools"``."""
     status: str = ""
-    """The API's: ``"in_progress"``, ``"completed"`` or ``"incomplete"``."""
+    """The API's status: ``"in_progress"``, ``"completed"`` or ``"incomplete"``."""
     parts: dict[int, Part] = field(default_factory=dict)
-    """By content index."""
+    """The parts by content index."""
     name: str = ""
     call_id: str = ""
     arguments: str = ""
     output: str = ""
-    """What a call returned, as the model gets it: on the call as on the item that answers it."""
+    """What a call returned, as the model gets it; set on the call and on the item that answers it."""
     server_label: str = ""
-    """The MCP server whose tool it is."""
+    """The MCP server that has the tool."""
     approval_request_id: str = ""
-    """The item that asked for approval of an MCP server's call, or that is answered."""
+    """The item that asked for approval of an MCP server's call; on an answer, the item that it answers."""
     tool_ms: float | None = None
-    """How long the function of a call ran here; `None` if it did not run."""
+    """How long a call's function ran here; `None` if it did not run."""
     tool_error: str = ""
     """What went wrong with a call."""
     approved: bool | None = None
-    """True if somebody agreed to a call; `None` if nobody was asked."""
+    """True if a call was approved; `None` if no one was asked."""
     response_id: str | None = None
-    """The response that made it; `None` for what the person said."""
+    """The response that made it; `None` for the person's turns."""
     audio_start_ms: int | None = None
-    """Where a spoken turn begins in all audio ever sent, padding included."""
+    """Where a spoken turn begins in all audio ever sent, including padding."""
     audio_end_ms: int | None = None
-    """Where it ends there, the silence that ended it included."""
+    """Where it ends there, including the silence that ended it."""
     began_at_ms: float | None = None
-    """Session time at which its sound began; `None` if nobody can say.
+    """Session time at which its sound began; `None` if that is not known.
 
-    For the person counted back from `spoken_at_ms` by the length of the speech; for an answer the earliest that the
-    speaker's reports allow, and `None` if no speaker reports.
+    For the person, `spoken_at_ms` minus the length of the speech; for an answer, the earliest time that the speaker's
+    reports allow, and `None` if no speaker reports.
     """
     spoken_at_ms: float | None = None
     """Session time at which the last speech of the turn was sent."""
     frame_rest_ms: float | None = None
-    """How much audio behind its last speech went in the same frame; `None` if nobody found the end of speech."""
+    """How much audio after its last speech was sent in the same frame; `None` if the end of speech was not detected."""
     frame_times: FramePassed | None = None
-    """How the last speech of the turn travelled; `None` if that is not known."""
+    """Travel times of the turn's last speech; `None` if they are not known."""
     ended_at_ms: float | None = None
-    """Session time at which the server said that the turn is over."""
+    """Session time at which the server said that the turn was over."""
     played_ms: int | None = None
-    """How much of its audio was rendered; `None` if no speaker reports it."""
+    """How much of its audio was played; `None` if no speaker reports it."""
     interrupted: bool = False
     """True if playback was stopped before the end."""
     echoed: bool = False
-    """True if it was stopped by its own echo in the microphone."""
+    """True if its own echo in the microphone stopped it."""
     truncated_ms: int | None = None
-    """Where the server cut it to what was heard."""
+    """Where the server truncated it to what was heard."""
     is_transcribed: bool = True
-    """True if somebody writes down what the person says."""
+    """True if the person's speech is transcribed."""
     transcription_usage: dict[str, Any] | None = None
     transcription_model: str | None = None
     transcription_error: ErrorDetail | None = None
     flagged: str = ""
-    """Why a guard did not let it through; empty for what it did."""
+    """Why a guard blocked it; empty if it did not."""
     done: bool = False
     deleted: bool = False
-    """True if it was taken out of what the model reads.
+    """True if it was removed from what the model reads.
 
-    A turn that was flagged, or an answer of which nothing was heard, stays among the turns of the record.
+    A flagged turn, or an answer of which nothing was heard, stays in the record's turns.
     """
     edited_from: Turn | None = None
-    """The turn whose place it took, as it was before it was edited."""
+    """The turn that it replaced, as it was before it was edited."""
     reply: Reply | None = None
     """The first reply to it, for a turn of the person's."""
     _written: dict[int, dict[str, Any] | None] = field(default_factory=dict, repr=False)
 
     def describe(self, item: Item) -> None:
-        """Take over what a server's description of the item says."""
+        """Copy a server's description of the item."""
         self.kind = item.type
         self.status = item.status or self.status
         self.name = item.name or self.name
@@ -222,13 +221,13 @@ class Turn(Record):
 
     @property
     def text(self) -> str:
-        """All that was said or written, whether heard or not."""
+        """Everything that was said or written, whether heard or not."""
         words = (self.parts[index].text.strip() for index in sorted(self.parts))
         return " ".join(text for text in words if text)
 
     @property
     def words(self) -> list[Word]:
-        """Its words with their times in `audio`, as far as a transcriber told them; the API itself never does."""
+        """The words with their times in `audio`, if a transcriber gave them; the API itself never does."""
         found: list[Word] = []
         before_ms = 0.0
         for index in sorted(self.parts):
@@ -241,19 +240,19 @@ class Turn(Record):
     def heard_text(self) -> str:
         """The part of `text` that was heard: all of it unless playback was stopped.
 
-        Cut by played time at the end of a word; words whose times nobody told are taken to be spread evenly.
+        It is cut after the last word that was played; words without times are taken to be spread evenly.
         """
         played_ms = self.heard_ms
         is_spoken = any(part.kind == "audio" for part in list(self.parts.values()))
         if is_spoken and played_ms == 0:
-            return ""  # Also where no sound came: words run ahead of it.
+            return ""  # Also without any sound: the words arrive before it.
         if played_ms is None or not any(part.audio_ms for part in list(self.parts.values())):
             return self.text
         return heard.heard_text([self.parts[index] for index in sorted(self.parts)], played_ms)
 
     @property
     def heard_ms(self) -> float | None:
-        """How much of its audio was heard, where playback was stopped before the end; `None` if it was not."""
+        """How much of its audio was heard, if playback was stopped before the end; `None` if it was not."""
         if self.truncated_ms is not None:
             return self.truncated_ms
         return self.played_ms if self.interrupted else None
@@ -269,7 +268,7 @@ class Turn(Record):
 
     @property
     def pictures(self) -> list[Picture]:
-        """The pictures that the person showed, in order; those that cannot be read are passed over."""
+        """The pictures that the person showed, in order, without those that cannot be read."""
         shown = (self.parts[index].picture for index in sorted(self.parts))
         return [picture for picture in shown if picture is not None]
 
@@ -280,7 +279,7 @@ class Turn(Record):
 
     @property
     def is_final(self) -> bool:
-        """True if the text will not change any more."""
+        """True if the text will not change again."""
         if self.kind != "message" or self.role == "assistant":
             return self.done
         if not self.is_transcribed:
@@ -289,49 +288,49 @@ class Turn(Record):
         return bool(parts) and all(part.text_done or part.kind == "image" for part in parts)
 
     def written_down(self, content_index: int, usage: dict[str, Any] | None, model: str | None) -> None:
-        """Take over what writing down a part of it took; of a part that is told twice, the last word counts."""
+        """Note the usage of transcribing a part; if it is reported twice, the last report counts."""
         self._written[content_index] = usage
         self.transcription_usage, self.transcription_model = add_usages(self._written.values()), model
 
     @property
     def is_written_down(self) -> bool:
-        """True if somebody has written down what was said aloud in it, be it nothing."""
+        """True if its speech was transcribed, even if as no words at all."""
         spoken = [part for part in list(self.parts.values()) if part.kind == "audio"]
         return self.transcription_error is None and bool(spoken) and all(part.text_done for part in spoken)
 
     @property
     def cost(self) -> pricing.Cost | None:
-        """What writing down the person's words cost, or `None` if that is not known."""
+        """The cost of transcribing the person's words, or `None` if it is not known."""
         return pricing.metered_cost(self.transcription_usage, self.transcription_model)
 
 
 def _reason(error: Any) -> str:
-    """Return what the API says of a tool that failed: a text, or an object with a message."""
+    """Return the API's error for a tool that failed: a text, or an object with a message."""
     told = error.get("message") or error.get("type") if isinstance(error, dict) else error
     return str(told) if told else ""
 
 
 @dataclass(eq=False)
 class Stage(Record):
-    """What one step of a chain did for a reply."""
+    """One step of a chain, for one reply."""
 
     model: str = ""
     usage: dict[str, Any] | None = None
     """Tokens, ``seconds`` or ``characters``, as the step is billed."""
     remark: str = ""
-    """What is worth knowing, e.g. that other words were spoken than were written."""
+    """Remarks, e.g. that the spoken words differ from the written ones."""
     is_done: bool = False
-    """True if it has told what it took."""
+    """True if its usage was reported."""
 
     @property
     def cost(self) -> pricing.Cost | None:
-        """What the step cost, or `None` if that is not known."""
+        """The cost of the step, or `None` if it is not known."""
         return pricing.metered_cost(self.usage, self.model)
 
 
 @dataclass(eq=False, repr=False)
 class Reply(Record):
-    """One answer of the model: words, audio, calls, and what it took.
+    """One answer of the model: words, audio, calls and usage.
 
     Examples
     --------
@@ -346,34 +345,34 @@ class Reply(Record):
 
     response_id: str
     status: str = "in_progress"
-    """The API's: ``"in_progress"``, ``"completed"``, ``"cancelled"``, ``"incomplete"`` or ``"failed"``."""
+    """The API's status: ``"in_progress"``, ``"completed"``, ``"cancelled"``, ``"incomplete"`` or ``"failed"``."""
     reason: str = ""
     """Why it was cancelled or is incomplete, in the API's words."""
     error: dict[str, Any] | None = None
-    """What the server says of a failed one."""
+    """The server's error for a failed one."""
     model: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     outputs: dict[int, Turn] = field(default_factory=dict)
     """The items that it made, by output index."""
     usage: Usage | None = None
-    """Its tokens; of a chain, those of all steps, which `stages` tells apart."""
+    """Its tokens; for a chain those of all steps, which `stages` lists one by one."""
     timing: Timing = field(default_factory=Timing)
     audio_file: bytes = b""
-    """The audio as the server sent it, where it came as a file: `ChatSession` without streaming."""
+    """The audio file that the server sent, if it sent one: `ChatSession` without streaming."""
     remark: str = ""
-    """What is worth knowing of it, e.g. why its file could not be decoded; steps of a chain have their own."""
+    """Remarks, e.g. why its file could not be decoded; the steps of a chain have their own."""
     stages: dict[str, Stage] = field(default_factory=dict)
     """The steps of a chain by name, in order; empty for other systems."""
     asked: Turn | None = None
     """The person's turn that it answers."""
     flagged: str = ""
-    """Why a guard cut it off, or did not let through what it answers; empty otherwise."""
+    """Why a guard cut it off, or blocked the turn that it answers; empty otherwise."""
     in_conversation: bool = True
-    """False for an out-of-band response, which leaves no trace in the conversation."""
+    """False for an out-of-band response, which is not part of the conversation."""
     done: bool = False
 
     def describe(self, response: Response) -> None:
-        """Take over what a server's description of the response says."""
+        """Copy a server's description of the response."""
         self.metadata = response.metadata or self.metadata
         if response.conversation_id is not UNSET:
             self.in_conversation = response.conversation_id is not None
@@ -383,8 +382,8 @@ class Reply(Record):
         if response.usage is not None:
             self.usage = read_usage(response.usage) or self.usage
         if response.status == "completed" and self.usage and not self.usage.input_tokens + self.usage.output_tokens:
-            self.usage = None  # No answer takes nothing: the server does not count.
-        self.status = response.status or self.status  # Last: what is completed has its usage.
+            self.usage = None  # Every answer takes some tokens: this server does not count them.
+        self.status = response.status or self.status  # Last, so that a completed reply always has its usage.
 
     def __repr__(self) -> str:
         return f"Reply({printable(self.status)}, {self.transcript!r})"
@@ -396,13 +395,13 @@ class Reply(Record):
 
     @property
     def is_removed(self) -> bool:
-        """True if all that it said was taken out of the conversation, e.g. because its question was asked again."""
+        """True if all that it said was removed from the conversation, e.g. because its question was asked again."""
         made = list(self.outputs.values())
         return bool(made) and all(turn.deleted for turn in made)
 
     @property
     def transcript(self) -> str:
-        """All that the model said or wrote, whether heard or not; as it came, controls included."""
+        """Everything that the model said or wrote, whether heard or not, including control characters."""
         return " ".join(turn.text for turn in self.turns if turn.text)
 
     @property
@@ -412,7 +411,7 @@ class Reply(Record):
 
     @property
     def audio(self) -> AudioClip | None:
-        """All audio that the model made, or `None`."""
+        """All audio of the reply, or `None`."""
         clips = [clip for turn in self.turns if (clip := turn.audio) is not None]
         return audio.concatenate(clips) if clips else None
 
@@ -423,12 +422,12 @@ class Reply(Record):
 
     @property
     def function_calls(self) -> list[Turn]:
-        """The calls that it makes: ``name``, ``call_id`` and ``arguments`` (a JSON string)."""
+        """Its function calls: ``name``, ``call_id`` and ``arguments`` (a JSON string)."""
         return [turn for turn in self.turns if turn.kind == "function_call"]
 
     @property
     def cost(self) -> pricing.Cost | None:
-        """What it cost, or `None` if a price or the usage is not known; for a chain, the sum of its steps."""
+        """Its cost, or `None` if a price or the usage is not known; for a chain, the sum of its steps."""
         if stages := list(self.stages.values()):
             costs = [stage.cost for stage in stages]
             known = [cost for cost in costs if cost is not None]
@@ -436,8 +435,7 @@ class Reply(Record):
         return pricing.cost_of(self.usage, self.model) if self.usage is not None else None
 
 
-# --- Where a conversation goes on under other conditions: in another session of the server's, or with other settings
-# ---
+# --- Where a conversation continues in another session of the server's, or with other settings ------------------------
 
 
 @dataclass(frozen=True)
@@ -447,13 +445,13 @@ class SessionBreak:
     elapsed_ms: float
     """Session time."""
     item_id: str | None
-    """The item behind which it lies; `None` before the first."""
+    """The item that it follows; `None` before the first."""
     text: str
-    """What happened, for people."""
+    """What happened, in words."""
 
 
 def renewal_text(event: SessionRenewed, lost: int) -> str:
-    """Return what happened when a new session took over; `lost` counts what was being said and is lost."""
+    """Describe how a new session took over; `lost` counts unfinished speech that was lost."""
     what = {"rotated": "session renewed", "restored": "session restored", "reopened": "session opened again"}
     after = f" after {_span(event.age_ms)}" if event.age_ms is not None and event.reason != "reopened" else ""
     history = "history carried" if event.carried else "nothing carried"
@@ -464,7 +462,7 @@ def renewal_text(event: SessionRenewed, lost: int) -> str:
 
 
 def settings_text(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Return which of a session's settings that the model reads have changed; empty if none."""
+    """Describe the changes in the settings that the model reads; empty if there are none."""
     changed = ["instructions changed"] if before.get("instructions") != after.get("instructions") else []
     if (tools := _names(after)) != _names(before):
         changed.append(f"tools now: {', '.join(tools) or 'none'}")

@@ -16,7 +16,7 @@ from .records import Reply
 if TYPE_CHECKING:
     import pandas
 
-#: Every step of the way, in order, in the words in which it is shown.
+#: Every step on the way, in order, with the words to show for it.
 STEPS = {
     "capture": "from the last speech at the microphone until its frame was full",
     "road": "from the page to the kernel's I/O thread",
@@ -40,27 +40,27 @@ class Span:
 
     @property
     def duration_ms(self) -> float:
-        """How long it took. Between two clocks it may be negative, by no more than their error."""
+        """How long it took. If measured between two clocks, it may be negative, by at most their error."""
         return self.end_ms - self.start_ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Waterfall:
-    """The steps to one reply; times count from the beginning of the first."""
+    """The steps to one reply; times count from the start of the first step."""
 
     response_id: str
     asked: str
-    """The person's words, as far as they are known."""
+    """The person's words, if they are known."""
     steps: tuple[Span, ...]
-    """One after the other; those that are not known are absent."""
+    """The steps, one after another, without those that are not known."""
     stages: tuple[Span, ...]
-    """The steps of a chain, which run beside each other."""
+    """The steps of a chain, which run in parallel."""
     total_ms: float | None
-    """Until the first audible sample; `None` if there is none."""
+    """Time to the first audible sample; `None` if there is none."""
     is_played: bool
-    """True if a page played the reply; otherwise it counts as heard as it came."""
+    """True if a page played the reply; otherwise it counts as played when it arrived."""
     clock: ClockAligned | None
-    """How the page's clock was told from the kernel's; `None` without a page."""
+    """The comparison of the page's clock with the kernel's; `None` without a page."""
 
     @classmethod
     def of(cls, reply: Reply) -> Waterfall:
@@ -168,23 +168,23 @@ def percentile(values: Iterable[float], percent: float) -> float:
 
 
 def timeline(source: Reply | Conversation) -> Timeline:
-    """Tell where the time went between the person's last speech and the first audible sample of the answer.
+    """Show where the time went between the person's last speech and the first audible sample of the answer.
 
     Parameters
     ----------
     source : Reply or Conversation
-        One answer, or all that belong to the conversation, with 50th and 95th percentiles.
+        One answer, or all answers of a conversation, with 50th and 95th percentiles.
 
     Returns
     -------
     timeline : Timeline
-        A waterfall as picture, table and words; ``.frame`` has its figures, ``.summary`` the percentiles.
+        A waterfall as a picture, a table and text; ``.frame`` has the numbers, ``.summary`` the percentiles.
 
     Notes
     -----
     The end is the first *audible* sample, louder than -60 dB of full scale, not the first byte: answers begin with
-    silence, and a page gathers a little before it plays. The beginning is the last *speech*, as turn detection found
-    its end. The steps between, each of which ends where the next one known begins:
+    silence, and a page buffers a little before it plays. The start is the end of the last *speech*, as turn detection
+    found it. Each step between them ends where the next known one begins:
 
     ================= ================================================================================================
     capture           the last speech is at the microphone → its 20 ms frame is full; the page's clock
@@ -198,17 +198,17 @@ def timeline(source: Reply | Conversation) -> Timeline:
     loudspeaker       → it sounds: ``AudioContext.baseLatency + outputLatency``, which is the browser's word
     ================= ================================================================================================
 
-    What the microphone, a wireless headset or the loudspeaker add beyond that no page can know. Turns ended by hand
-    have no end of speech: they begin with the last frame, or with the commit where no page sent it; written questions
-    begin with the request. Without a page, an answer counts as played as it comes, with no pre-roll, so that its
-    leading silence still counts. What is not known is absent, never 0.
+    No page can know what the microphone, a wireless headset or the loudspeaker add to this. Turns ended by hand have no
+    end of speech: they start with the last frame, or with the commit if no page sent it; written questions start with
+    the request. Without a page, an answer counts as played when it arrives, without pre-roll, so its leading silence
+    still counts. A step that is not known is absent, never 0.
 
-    The page's clock is told from the kernel's by exchanges as NTP makes them: the kernel asks, the page answers with
-    its time, which is taken to lie in the middle of the round trip; of eight exchanges the quickest counts, and they
-    are repeated with every turn. ``clock.offset_ms`` is how far the page is ahead, and the error is at most
-    half the round trip plus the 1 ms to which browsers round their time (RFC 5905, §8).
+    The page's clock is compared with the kernel's as in NTP: the kernel asks, the page answers with its time, which is
+    taken to be in the middle of the round trip. The quickest of eight exchanges counts, and they are repeated with
+    every turn. ``clock.offset_ms`` is how far the page is ahead, and the error is at most half the round trip plus the
+    1 ms to which browsers round their time (RFC 5905, §8).
 
-    Steps of a chain (``"transcription"``, ``"text"``, ``"speech"``) run beside each other and have their own bars.
+    Steps of a chain (``"transcription"``, ``"text"``, ``"speech"``) run in parallel and have their own bars.
 
     Examples
     --------

@@ -10,10 +10,10 @@ from ..display import Record
 from ..media.clip import AudioClip
 from ..protocol.local_events import ClockAligned
 
-#: Sound: louder than -60 dB of full scale, as the page counts it too (player.worklet.js).
+#: Audible means louder than -60 dB of full scale, as in the page (player.worklet.js).
 AUDIBLE = 0.001
 
-#: What happens on the way, in this order, and what the time before it was spent on.
+#: The marks on the way, in order, and what the time before each was spent on.
 _STEPS = {
     "spoken": "",
     "captured": "capture",
@@ -26,7 +26,7 @@ _STEPS = {
     "sounded": "leading silence",
     "audible": "loudspeaker",
 }
-#: The same where no page plays.
+#: The same if no page plays.
 _STEPS_UNPLAYED = {
     **{mark: step for mark, step in _STEPS.items() if mark not in ("started", "sounded", "audible")},
     "audible_on_arrival": "leading silence",
@@ -34,13 +34,13 @@ _STEPS_UNPLAYED = {
 
 
 def first_audible_ms(clip: AudioClip) -> float | None:
-    """Return where a clip's first audible sample lies; `None` if all is silence."""
+    """Return where a clip's first audible sample is; `None` if it is silent."""
     loud = np.abs(clip.samples) > AUDIBLE
     return float(loud.argmax()) * 1000 / clip.sample_rate if loud.any() else None
 
 
 def silence_at_end_ms(clip: AudioClip) -> float:
-    """Return how long a clip is below -60 dB of full scale at its end; all of it where it is silent throughout."""
+    """Return how long a clip stays below -60 dB of full scale at its end; its whole length if it is silent."""
     loud = np.flatnonzero(np.abs(clip.samples) > AUDIBLE)
     return (len(clip.samples) - (int(loud[-1]) + 1 if len(loud) else 0)) * 1000 / clip.sample_rate
 
@@ -48,9 +48,9 @@ def silence_at_end_ms(clip: AudioClip) -> float:
 class Timing(Record):
     """When things happened for one reply, in ms after the person had finished; `None` for what is not known.
 
-    For a spoken turn that is when the last speech was sent to the server, before the silence by which a turn is
-    detected; for a turn ended by hand, when it was committed; otherwise when the response was asked for. What came
-    before that is negative.
+    For a spoken turn, times count from when the last speech was sent to the server, before the silence that ends a
+    turn; for a turn ended by hand, from its commit; otherwise from the request for the response. Earlier times are
+    negative.
 
     Examples
     --------
@@ -63,13 +63,13 @@ class Timing(Record):
 
     def __init__(self) -> None:
         self.origin_ms = 0.0
-        """Session time from which the others count."""
+        """Session time from which the other times count."""
         self.clock: ClockAligned | None = None
-        """How the page's clock was told from the kernel's, for what the page says; `None` without a page."""
+        """The comparison of the page's clock with the kernel's, for the page's times; `None` without a page."""
         self._marks: dict[str, float] = {}
 
     def mark(self, name: str, elapsed_ms: float | None) -> None:
-        """Note the session time of something that happens once; later marks change nothing."""
+        """Note the session time of an event that happens once; later marks change nothing."""
         if elapsed_ms is not None:
             self._marks.setdefault(name, elapsed_ms)
 
@@ -125,8 +125,8 @@ class Timing(Record):
     def first_audible_ms(self) -> float | None:
         """The first sample above -60 dB of full scale was heard.
 
-        Where a page plays: when it left the loudspeaker, as far as the browser knows its latency. Elsewhere as if
-        the answer were played as it comes, with nothing in between: its leading silence counts.
+        If a page plays, this is when it left the loudspeaker, as far as the browser knows its latency. Otherwise the
+        answer counts as played when it arrives, including its leading silence.
         """
         return self._after_origin("audible" if self.is_played else "audible_on_arrival")
 
@@ -149,10 +149,10 @@ class Timing(Record):
 
     @property
     def steps(self) -> dict[str, tuple[float, float]]:
-        """What the time up to the first audible sample was spent on: when each step began and ended, by its name.
+        """How the time to the first audible sample was spent: when each step began and ended, by name.
 
-        A step ends with its own mark and begins where the last one known before it ended; what is not known has no
-        step. `realtime_nb.conversation.timeline` says what they are.
+        A step ends with its own mark and begins where the last known step before it ended; unknown steps are left out.
+        `realtime_nb.conversation.timeline` explains them.
         """
         names = _STEPS if self.is_played else _STEPS_UNPLAYED
         known = {"sent": 0.0} | {mark: at - self.origin_ms for mark, at in self._marks.copy().items() if mark in names}

@@ -1,4 +1,4 @@
-"""What a session is shown from time to time: the record of a `watch`, and the switch that ends it."""
+"""The record of a `watch`, which shows a session pictures from time to time, and its switch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..pricing.usage import Usage
 
 
 class Watch(Record):
-    """Pictures that go to a session from time to time; `Session.watch` makes it.
+    """Pictures that are sent to a session from time to time; made by `Session.watch`.
 
-    Showing it in a cell tells what was sent and what that costs.
+    Show it in a cell to see what was sent and what it costs.
 
     Parameters
     ----------
     model : str
-        That gets the pictures.
+        The model that gets the pictures.
     every_s, min_change, max_frames, keep
-        As `Session.watch` was told.
+        The arguments of `Session.watch`.
 
     Examples
     --------
@@ -39,37 +39,37 @@ class Watch(Record):
         self.max_frames = max_frames
         self.keep = keep
         self.frames: list[Picture] = []
-        """What was sent, in order, also what was taken back since."""
+        """The pictures that were sent, in order, including those that were deleted since."""
         self.skipped = 0
         """How many pictures were not sent because hardly anything had changed."""
         self.taken_back = 0
         """How many frames were deleted from the conversation because of `keep`."""
         self.problem = ""
-        """Why the last picture could not be had or sent; empty while all is well."""
+        """Why the last picture could not be taken or sent; empty while all is well."""
         self.ended = ""
-        """Why it ended; empty while it goes on."""
+        """Why it ended; empty while it is running."""
         self._on_stop: Callable[[], None] = lambda: None
 
     def stop(self) -> None:
-        """Send no more pictures; those that were sent stay in the conversation. Returns at once."""
+        """Stop sending pictures; those already sent stay in the conversation. Returns at once."""
         self._on_stop()
 
     @property
     def is_running(self) -> bool:
-        """True if it goes on."""
+        """True while it is running."""
         return not self.ended
 
     @property
     def tokens(self) -> int:
-        """About how many tokens it is to read each frame once; see `realtime_nb.media.picture.picture_tokens`."""
+        """About how many tokens it takes to read each frame once; see `realtime_nb.media.picture.picture_tokens`."""
         return sum(frame.tokens for frame in self.frames)
 
     @property
     def cost(self) -> pricing.Cost | None:
         """About what that costs, or `None` if the price is not known.
 
-        Every later response reads the frames that are still there again, cached ones at the cached price. What each
-        reply really took is in its `usage`.
+        Every later response reads the remaining frames again, cached ones at the cached price. Each reply's `usage`
+        says what it really took.
         """
         return pricing.cost_of(Usage(image_in=self.tokens), self.model)
 

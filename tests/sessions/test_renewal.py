@@ -186,7 +186,7 @@ def test_what_is_lost_with_the_line_is_said():
         assert (reply.status, reply.reason, reply.done) == ("incomplete", "connection_lost", True)
         assert reply.audio.duration_s > 0
         lost = session.conversation.turn("V")
-        assert not lost.is_speaking and "before it was said to the end" in lost.transcription_error.message
+        assert not lost.is_speaking and "before it was completely said" in lost.transcription_error.message
         assert "but for 1 of its 3 items, what was being said then is lost" in session.conversation.breaks[0].text
 
 
