@@ -76,7 +76,7 @@ class PictureError(RealtimeError, ValueError):
     ...     rt.Picture.of(b"no picture")
     ... except rt.PictureError as error:
     ...     print(error)
-    10 bytes holds no PNG, JPEG, WebP or GIF
+    10 bytes is not a PNG, JPEG, WebP or GIF
     """
 
 

@@ -1,4 +1,4 @@
-"""Where in a clip somebody speaks, by loudness alone."""
+"""Find speech in a clip, by loudness alone."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from .clip import AudioClip
 Span = tuple[float, float]
 
 _FRAME_S, _HOP_S = 0.03, 0.01
-#: Speech stands this far above the quietest tenth of a clip …
+#: Speech is this much louder than the quietest tenth of a clip …
 _ABOVE_FLOOR_DB = 12.0
 #: … within these limits below its loudest frame, and never below the noise of a silent sound card.
 _BELOW_PEAK_DB = (20.0, 40.0)
 _SILENCE_DB = -60.0
-#: Pauses within a phrase are part of it; clicks are no phrase.
+#: Pauses within a phrase are part of it; a click is not a phrase.
 _SHORTEST_PAUSE_S, _SHORTEST_SPEECH_S = 0.2, 0.05
 
 
 def speech_spans(clip: AudioClip) -> list[Span]:
     """Find the stretches of a clip that are loud enough to be speech.
 
-    Loudness is the root mean square of 30 ms frames (`librosa.feature.rms`). A frame counts that is 12 dB louder than
-    the clip's quietest tenth, or at least within 20 dB of its loudest frame, and never one that is 40 dB below that
-    or below -60 dBFS. What it is that sounds is not asked: loud music and noise are marked like speech. It is not the
-    server's turn detection either, whose marks are the turn's own (`Turn.audio_start_ms`, `Turn.audio_end_ms`).
+    Loudness is the root mean square of 30 ms frames (`librosa.feature.rms`). A frame counts if it is 12 dB louder than
+    the clip's quietest tenth, or within 20 dB of its loudest frame, but never if it is 40 dB below the loudest frame or
+    below -60 dBFS. Only loudness matters: loud music and noise are marked like speech. This is not the server's turn
+    detection, whose marks are in the turn (`Turn.audio_start_ms`, `Turn.audio_end_ms`).
 
-    Start and end of each, in s, in order.
+    Returns the start and end of each, in s, in order.
     """
     import librosa
 

@@ -1,4 +1,4 @@
-"""Audio as samples and a rate, and the formats it travels in.
+"""Audio as samples and a rate, and the formats that it is sent and saved in.
 
 Everything inside the package is mono. On the wire it is PCM16 at 24 kHz (Realtime API reference,
 ``audio.input.format``) or G.711 at 8 kHz; in files it is what `sound_files` reads, and what `encode` writes.
@@ -47,8 +47,8 @@ _CODEC_RATES: dict[str, tuple[Sequence[int], ...]] = {
     "mp3": ((8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),),
     "aac": (pyav.SAMPLE_RATES,),
 }
-# libsndfile's Vorbis encoder takes what it is given at once onto the stack, and minutes of it end the process
-# (libsndfile issue 1095).
+# libsndfile's Vorbis encoder puts all that it is given at once on the stack; a few minutes end the process (libsndfile
+# issue 1095).
 _ENCODED_AT_ONCE = 65_536
 MIME_TYPES = {
     "wav": "audio/wav",
@@ -61,7 +61,7 @@ MIME_TYPES = {
 
 
 def check_is_clip(value: object) -> None:
-    """Raise `TypeError` for what is no clip, with the way to one."""
+    """Raise `TypeError` if the value is not a clip, and say how to get one."""
     if isinstance(value, str | Path):
         kind = "text" if isinstance(value, str) else "path"
         file = f"AudioClip.from_file({str(value)!r})"
@@ -70,7 +70,7 @@ def check_is_clip(value: object) -> None:
         raise TypeError(f"{type(value).__name__} is not a clip: give an AudioClip")
 
 
-#: How files end that `AudioClip.from_file` takes for sound. What an ending says is not asked when one is read.
+#: Extensions of sound files, for listing folders; reading a file does not depend on its extension.
 SOUND_ENDINGS = frozenset(
     (
         *("wav", "wave", "bwf", "rf64", "w64", "flac", "ogg", "oga", "opus", "mp3", "mp2", "mpga", "aac", "adts"),
@@ -81,7 +81,7 @@ SOUND_ENDINGS = frozenset(
 
 
 def codec_rate(format: str, sample_rate: int) -> int:
-    """Return the rate in Hz at which sound of `sample_rate` is encoded: that, or the next one up, or the highest."""
+    """Return the rate in Hz for encoding sound of `sample_rate`: the same, or the next one up, or the highest."""
     for rates in _CODEC_RATES[format]:
         at = bisect.bisect_left(rates, sample_rate)
         if at < len(rates):
@@ -90,8 +90,8 @@ def codec_rate(format: str, sample_rate: int) -> int:
 
 
 def is_sound_file(path: Path) -> bool:
-    """Return whether a path leads to a file that calls itself a sound, and not to what a system keeps beside it."""
-    # "._a.wav" holds what macOS knows of "a.wav" and other systems have no place for.
+    """Return whether a path leads to a file with a sound's extension that is not a system's own file."""
+    # "._a.wav" holds macOS's metadata of "a.wav", which other systems have no place for.
     return path.suffix.lower().lstrip(".") in SOUND_ENDINGS and not path.name.startswith("._") and path.is_file()
 
 
@@ -228,7 +228,7 @@ class AudioClip(Record):
     sample_rate : int, default 24000
         In Hz.
     comment : str, optional
-        What files of it say in their metadata, e.g. that an AI made the voice; AAC has no place for it.
+        A comment for the metadata of its files, e.g. that an AI made the voice; AAC has no place for it.
 
     Raises
     ------
@@ -238,7 +238,7 @@ class AudioClip(Record):
     Warns
     -----
     UserWarning
-        If the samples reach so far beyond full scale that somebody forgot to divide them by it.
+        If the samples are so far beyond full scale that they were probably not divided by it.
 
     Examples
     --------
@@ -257,7 +257,7 @@ class AudioClip(Record):
         object.__setattr__(self, "samples", _checked_samples(self.samples).astype(np.float32, copy=False))
         if self.peak > sound_files.UNDIVIDED:
             warnings.warn(
-                f"the samples reach {self.peak:,.6g} × full scale, and would be clipped: divide them by theirs, "
+                f"the samples reach {self.peak:,.6g} × full scale, and would be clipped: divide them by their own,  "
                 "which is 32,768 for numbers of 16 bits",
                 UserWarning,
                 stacklevel=3,
@@ -270,21 +270,21 @@ class AudioClip(Record):
 
     @classmethod
     def from_file(cls, path: str | Path) -> AudioClip:
-        """Read an audio file: whatever libsndfile knows (WAV, FLAC, Ogg, Opus, MP3, AIFF, GSM 6.10, …) or FFmpeg.
+        """Read an audio file in any format of libsndfile (WAV, FLAC, Ogg, Opus, MP3, AIFF, GSM 6.10, …) or FFmpeg.
 
-        Several channels are averaged, or the loudest is taken where they cancel each other. Several files of one kind,
-        one behind the other, are one clip. Floating point beyond full scale is scaled.
+        Several channels are averaged; if they cancel each other, the loudest is taken. Several files of one kind that
+        are joined end to end are one clip. Floating point beyond full scale is scaled.
 
         Raises
         ------
         AudioError
-            If the file is missing, empty, damaged or not audio. M4A, MP4, WebM, 3GP, AMR, AAC and others that FFmpeg
-            alone reads need PyAV, which the extra ``aac`` brings.
+            If the file is missing, empty, damaged or not audio. M4A, MP4, WebM, 3GP, AMR, AAC and others that only
+            FFmpeg reads need PyAV, from the extra ``aac``.
 
         Warns
         -----
         UserWarning
-            Where the samples are scaled, a channel is left out, or sound is missing.
+            If the samples are scaled, a channel is left out, or sound is missing.
 
         Examples
         --------
@@ -298,7 +298,7 @@ class AudioClip(Record):
             raise AudioError(missing(path))
         if path.stat().st_size == 0:
             raise AudioError(f"{str(path)!r} is an empty file: record or export it again")
-        # Without the name, by whose ending libsndfile would guess: it takes a ".raw" for samples without a header.
+        # Without the name, because libsndfile guesses by its extension: it reads a ".raw" as samples without a header.
         return cls._read(path.read_bytes(), str(path))
 
     @classmethod
@@ -310,8 +310,8 @@ class AudioClip(Record):
         data : bytes
             The file.
         longest_s : float, optional
-            Seconds of mono sound that may be in it, at rates beyond 48 kHz accordingly less; `AudioError` beyond
-            that, before more is decoded.
+            The most seconds of mono sound to take, and accordingly less at rates beyond 48 kHz; raises `AudioError`
+            beyond that, before more is decoded.
         """
         return cls._read(data, f"{len(data)} bytes", longest_s)
 
@@ -337,13 +337,13 @@ class AudioClip(Record):
         return AudioClip(soxr.resample(self.samples, self.sample_rate, sample_rate), sample_rate, self.comment)
 
     def cut(self, start_s: float = 0.0, stop_s: float | None = None) -> AudioClip:
-        """Return the part from `start_s` to `stop_s` seconds, as far as the clip reaches."""
+        """Return the part from `start_s` to `stop_s` seconds, or up to the clip's end."""
         start = max(0, round(start_s * self.sample_rate))
         stop = len(self.samples) if stop_s is None else max(start, round(stop_s * self.sample_rate))
         return AudioClip(self.samples[start:stop], self.sample_rate, self.comment)
 
     def to_pcm16(self, sample_rate: int | None = None) -> bytes:
-        """Return 16-bit little-endian PCM, resampled to `sample_rate` Hz where one is given."""
+        """Return 16-bit little-endian PCM, resampled to `sample_rate` Hz if given."""
         return to_pcm16((self if sample_rate is None else self.resample(sample_rate)).samples)
 
     def encode(self, format: str = "wav") -> bytes:
@@ -352,13 +352,13 @@ class AudioClip(Record):
         Parameters
         ----------
         format : {"wav", "flac", "opus", "ogg", "mp3", "aac"}, default "wav"
-            "opus" is Opus in an Ogg container, "ogg" Vorbis, "aac" AAC in ADTS frames. Rates that the format lacks are
-            resampled to the next one up, or to the highest.
+            "opus" is Opus in an Ogg container, "ogg" Vorbis, "aac" AAC in ADTS frames. If the format lacks the clip's
+            rate, it is resampled to the next one up, or to the highest.
 
         Raises
         ------
         AudioError
-            If the format is not one of these, or is AAC, and PyAV is not installed, which the extra ``aac`` brings.
+            If the format is not one of these, or if it is AAC and PyAV, from the extra ``aac``, is not installed.
         """
         if format not in MIME_TYPES:
             raise AudioError(f"format={format!r} is not one of {', '.join(MIME_TYPES)}")
@@ -367,13 +367,13 @@ class AudioClip(Record):
             return pyav.encode(clip.samples, clip.sample_rate)
         container, subtype = _FORMATS[format]
         buffer = io.BytesIO()
-        # Scaled as on the wire, so that lossless formats give back the very PCM16 that was received.
+        # Scaled as on the wire, so that lossless formats give back exactly the PCM16 that was received.
         channels = clip._channels
         samples: npt.NDArray[np.generic] = channels
         if subtype == "PCM_16":
             samples = np.frombuffer(to_pcm16(channels.ravel()), "<i2").reshape(channels.shape)
         count = 1 if channels.ndim == 1 else channels.shape[1]
-        # About 40 kbit/s, in which speech sounds as it did; libsndfile's own default takes half as much again.
+        # About 40 kbit/s, at which speech sounds unchanged; libsndfile's default takes half as much again.
         level = 0.8 if format == "mp3" else None
         with soundfile.SoundFile(
             buffer, "w", clip.sample_rate, count, subtype=subtype, format=container, compression_level=level
@@ -386,14 +386,14 @@ class AudioClip(Record):
 
     @property
     def _channels(self) -> Samples:
-        """What is in a file: the samples, or a column of them for each channel."""
+        """The samples for a file, or a column of them for each channel."""
         return self.samples
 
     def save(self, path: str | Path) -> Path:
-        """Write the clip to a file; the ending names the format, as in `encode`. Returns the path.
+        """Write the clip to a file and return its path; the extension names the format, as in `encode`.
 
-        A voice is personal: a new file can be read by its owner alone; ``path.chmod(0o644)`` lets others. One that is
-        there keeps its permissions.
+        A voice is personal, so only you can read a new file; ``path.chmod(0o644)`` lets others read it. An existing
+        file keeps its permissions.
 
         Examples
         --------
@@ -411,7 +411,7 @@ class AudioClip(Record):
 
 
 def concatenate(clips: list[AudioClip]) -> AudioClip:
-    """Join clips end to end, at the first one's rate."""
+    """Join clips end to end, at the rate of the first."""
     if not clips:
         raise AudioError("there is no clip to join")
     rate = clips[0].sample_rate

@@ -1,6 +1,6 @@
 """G.711, the telephone's codec, between PCM16 and one byte a sample.
 
-Both laws map 8 bits to a fixed set of levels; encoding looks the nearest one up for each of the 65,536 PCM16 values.
+Both laws map 8 bits to a fixed set of levels; encoding looks up the nearest level for each of the 65,536 PCM16 values.
 Source: ITU-T G.711 (11/88).
 """
 

@@ -1,6 +1,6 @@
-"""Whatever holds a picture in Python → Pillow's image → the bytes of a PNG or JPEG file. The home of Pillow.
+"""From any Python object that holds a picture, by way of Pillow's image, to the bytes of a PNG or JPEG file.
 
-Pillow is loaded with the first picture, and no other library for it: what is an object of theirs was made by them.
+Pillow is loaded with the first picture. No other library is loaded: if you have an object of one, it is loaded already.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from ..files import missing
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: A PNG that is larger than this is no drawing, and goes as JPEG.
+#: A PNG that is larger than this is not a drawing, and is sent as JPEG.
 _LARGEST_PNG_BYTES = 256_000
 _JPEG_QUALITY = 85
-#: Beyond this a file would take gigabytes to decode, whoever made it.
+#: Decoding a larger file would take gigabytes.
 _MOST_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 
 def is_a(source: Any, module: str, name: str) -> bool:
-    """Return whether it is of a class of a library, which is not loaded for that."""
+    """Return whether an object is of a library's class, without loading the library."""
     kind = getattr(sys.modules.get(module), name, None)
     return kind is not None and isinstance(source, kind)
 
 
 def figure_of(source: Any) -> Any:
-    """Return the figure of a matplotlib figure or of axes, which plotting functions return; `None` for others."""
+    """Return a matplotlib figure, or the figure of axes, which plotting functions return; `None` for anything else."""
     if is_a(source, "matplotlib.axes", "Axes"):
         return source.get_figure(root=True)
     return source if is_a(source, "matplotlib.figure", "Figure") else None
 
 
 def opened(source: Any, max_side: int) -> Image:
-    """Return what a source holds, as Pillow has it; raises `PictureError` if that is no picture.
+    """Return a source as a Pillow image; raises `PictureError` if it is not a picture.
 
-    A figure is drawn with `max_side` pixels on its longer side, a JPEG is decoded at about twice that.
+    A figure is drawn with `max_side` pixels on its longer side; a JPEG is decoded at about twice that.
     """
     if is_a(source, "PIL.Image", "Image"):
         image: Image = source
@@ -55,11 +55,11 @@ def opened(source: Any, max_side: int) -> Image:
             raise PictureError(missing(source))
         data = source if isinstance(source, bytes) else source.read_bytes()
         image = read(data, f"{len(data)} bytes" if isinstance(source, bytes) else repr(str(source)))
-        image.draft(None, (2 * max_side, 2 * max_side))  # JPEG is decoded at about the size that is needed.
+        image.draft(None, (2 * max_side, 2 * max_side))  # A JPEG is decoded at about the needed size.
         return image
     figure = figure_of(source)
     if figure is not None:
-        # Drawn at the size that is sent, its letters stay sharp.
+        # Drawing it at the size that is sent keeps its letters sharp.
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png", dpi=min(figure.dpi, max_side / max(figure.get_size_inches())))
         return read(drawn.getvalue(), "the figure")
@@ -81,7 +81,7 @@ def _image_of_array(y: np.ndarray) -> Image:
     if not (y.ndim == 2 or (y.ndim == 3 and y.shape[2] in (3, 4))) or 0 in y.shape:
         hint = "; for sound, give an AudioClip" if y.ndim == 1 else ""
         raise PictureError(
-            f"an array of shape {y.shape} is no picture: it takes (height, width), (height, width, 3) or "
+            f"an array of shape {y.shape} is not a picture: it takes (height, width), (height, width, 3) or "
             f"(height, width, 4){hint}"
         )
     if y.dtype == bool:
@@ -95,30 +95,30 @@ def _image_of_array(y: np.ndarray) -> Image:
             )
         y = np.rint(y * 255).astype(np.uint8)
     elif y.dtype != np.uint8:
-        raise PictureError(f"an array of {y.dtype} is no picture: give uint8, or floating values 0..1")
+        raise PictureError(f"an array of {y.dtype} is not a picture: give uint8, or floating values 0..1")
     return Image.fromarray(np.ascontiguousarray(y))
 
 
 def read(data: bytes, name: str) -> Image:
-    """Open a file's bytes, without decoding them; raises `PictureError` if they are none that is taken.
+    """Open a file's bytes without decoding them; raises `PictureError` if the format is not supported.
 
-    `name` is what the error calls them.
+    `name`: what the error calls the file.
     """
     from PIL import Image
 
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    except (OSError, ValueError, SyntaxError):  # Pillow's words for what it does not know
-        raise PictureError(f"{name} holds no PNG, JPEG, WebP or GIF") from None
+    except (OSError, ValueError, SyntaxError):  # Pillow's error for a format that it does not know
+        raise PictureError(f"{name} is not a PNG, JPEG, WebP or GIF") from None
     except Image.DecompressionBombError:
-        raise PictureError(f"{name} has more pixels than anybody could look at") from None
+        raise PictureError(f"{name} has far too many pixels to decode") from None
     if image.width * image.height > _MOST_PIXELS:
-        raise PictureError(f"{name} has {image.width} × {image.height} pixels; {_MOST_PIXELS:,} are taken at most")
+        raise PictureError(f"{name} has {image.width} × {image.height} pixels; at most {_MOST_PIXELS:,} are taken")
     return image
 
 
 def encoded(image: Image, max_side: int) -> tuple[bytes, int, int]:
-    """Return an image as a file, upright, opaque and scaled down, with its width and height; the image stays as it is.
+    """Return an image as a file, upright, opaque and scaled down, with its width and height; the image is not changed.
 
     Raises `PictureError` if it cannot be decoded.
     """
@@ -130,7 +130,7 @@ def encoded(image: Image, max_side: int) -> tuple[bytes, int, int]:
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
         if image.mode in ("I;16", "I;16B", "I", "F"):
-            # What 16 bits a channel hold is brightness, which convert() would clip instead of scale.
+            # Channels of 16 bits hold brightness, which convert() would clip instead of scale.
             image = _image_of_array(_stretched(np.asarray(image, np.float64)))
         image = image if image.mode == "L" else image.convert("RGB")
     except (OSError, ValueError, SyntaxError) as error:

@@ -1,4 +1,4 @@
-"""Pictures as a model sees them: PNG or JPEG bytes of a bounded size, made of whatever holds a picture in Python.
+"""Pictures for a model: PNG or JPEG bytes of a bounded size, made from any Python object that holds a picture.
 
 The Realtime API takes PNG and JPEG as data URLs (reference, ``conversation.item.create``, ``input_image``); Chat
 Completions takes the same. Pillow is loaded with the first picture.
@@ -24,16 +24,16 @@ from . import imaging
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: Longest side that is sent. No limit of the API's: at high detail it shrinks what is larger than about this itself.
+#: Longest side that is sent. The API has no limit, but at high detail it shrinks larger pictures to about this size.
 MAX_SIDE = 1024
-#: What is asked of the API: how closely to look. "low" costs the least, whatever the size.
+#: How closely the API is asked to look. "low" costs the least, whatever the size.
 DETAILS = ("auto", "low", "high")
 _DATA_URL = re.compile(r"data:image/(?:png|jpeg|jpg|webp|gif);base64,", re.I)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Picture(Record):
-    """A picture, ready to be sent: `ask` takes it, and takes all that `Picture.of` takes.
+    """A picture, ready to send: `ask` takes it, and everything that `Picture.of` takes.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ class Picture(Record):
     width, height : int
         In pixels.
     detail : {"auto", "low", "high"}, default "auto"
-        How closely the model looks. A "low" one costs the same small number of tokens whatever its size.
+        How closely the model looks. "low" costs the same small number of tokens for every size.
 
     See Also
     --------
-    Camera : Takes them with the browser's camera.
+    Camera : Takes pictures with the browser's camera.
 
     Examples
     --------
@@ -72,29 +72,29 @@ class Picture(Record):
 
     @classmethod
     def of(cls, source: Any, *, max_side: int = MAX_SIDE, detail: str = "auto") -> Picture:
-        """Make a picture of whatever holds one.
+        """Make a picture from any object that holds one.
 
         Parameters
         ----------
         source : Picture, PIL.Image.Image, np.ndarray, Path, bytes, matplotlib Figure or Axes
             Arrays are [shape=(height, width)] or [shape=(height, width, 3 or 4)], uint8 or floating 0..1. Files, as a
-            `pathlib.Path` or as bytes, are PNG, JPEG, WebP or GIF (its first frame). Anything else that can show
-            itself as a PNG to a notebook (``_repr_png_``) will do.
+            `pathlib.Path` or as bytes, are PNG, JPEG, WebP or GIF (its first frame). Anything else that shows itself in
+            a notebook as a PNG (``_repr_png_``) works too.
         max_side : int, default 1024
-            A longer side is scaled down to it; figures are drawn anew at that size.
+            Longer sides are scaled down to this; figures are drawn again at this size.
         detail : {"auto", "low", "high"}, default "auto"
             How closely the model looks.
 
         Returns
         -------
         picture : Picture
-            Upright, on white where it was transparent, without what cameras write into files (place, time). PNG where
-            that is small, as for drawings; JPEG otherwise.
+            Upright, on white if it was transparent, without camera metadata (place, time). A PNG if that is small, as
+            for drawings; otherwise a JPEG.
 
         Raises
         ------
         PictureError
-            If there is no picture in it: a shape, type, value or file that is none.
+            If the shape, type, value or file is not a picture.
 
         Examples
         --------
@@ -119,12 +119,12 @@ class Picture(Record):
 
     @classmethod
     def from_url(cls, url: str, *, detail: str = "auto") -> Picture:
-        """Read a data URL, as events carry pictures; never fetches one.
+        """Read a data URL, as events carry pictures; never fetches anything.
 
         Raises
         ------
         PictureError
-            If it is no data URL of a picture.
+            If it is not a data URL of a picture.
         """
         head = _DATA_URL.match(url)
         if head is None:
@@ -137,12 +137,12 @@ class Picture(Record):
 
     @classmethod
     def from_bytes(cls, data: bytes, *, detail: str = "auto") -> Picture:
-        """Take a PNG or JPEG file as it is, whatever its size; other files as in `of`.
+        """Take a PNG or JPEG file unchanged, whatever its size; convert other files as in `of`.
 
         Raises
         ------
         PictureError
-            If it is no picture.
+            If it is not a picture.
         """
         if not data.startswith((b"\x89PNG", b"\xff\xd8")):
             return cls.of(data, detail=detail)
@@ -161,16 +161,16 @@ class Picture(Record):
 
     @property
     def tokens(self) -> int:
-        """About how many tokens a model reads it as; see `picture_tokens`."""
+        """About how many tokens a model reads for it; see `picture_tokens`."""
         return picture_tokens(self.width, self.height, self.detail)
 
     def image(self, *, max_side: int | None = None) -> Image:
-        """Return it decoded, as Pillow has it.
+        """Return it decoded, as a Pillow image.
 
         Parameters
         ----------
         max_side : int, optional
-            Lets a JPEG be decoded at a smaller size, at least this, which is faster.
+            Decode a JPEG at a smaller size that is at least this, which is faster.
 
         Raises
         ------
@@ -182,17 +182,17 @@ class Picture(Record):
             image.draft(None, (max_side, max_side))
         try:
             image.load()
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow's words for a damaged file
+        except (OSError, ValueError, SyntaxError) as error:  # Pillow's errors for a damaged file
             raise PictureError(f"the picture cannot be decoded: {error}") from None
         return image
 
     def save(self, path: str | Path) -> Path:
-        """Write the file as it is, PNG or JPEG; returns its path. A new file can be read by its owner alone.
+        """Write the PNG or JPEG file unchanged and return its path. Only you can read a new file.
 
         Raises
         ------
         PictureError
-            If the name ends like that of another format.
+            If the extension is that of another format.
         """
         path = Path(path)
         fitting = (".png",) if self.mime_type == "image/png" else (".jpg", ".jpeg")
@@ -207,13 +207,13 @@ class Picture(Record):
 
 
 def picture_tokens(width: int, height: int, detail: str = "auto") -> int:
-    """Return about how many tokens a picture is read as.
+    """Return about how many tokens a model reads for a picture.
 
-    `detail`: one of "auto", "low", "high". "auto" counts as "high", as the API takes it.
+    `detail`: one of "auto", "low", "high". "auto" counts as "high", as in the API.
 
-    The rule of GPT-4o, images and vision guide: 85 at low detail. At high detail a picture is shrunk into 2048 × 2048,
-    then to 768 on its short side, and 170 are added for each square of 512 that it takes. For the Realtime API there
-    is no published rule; `Usage.image_in` of a reply is what it really took.
+    This is the rule for GPT-4o, from the images and vision guide: 85 tokens at low detail. At high detail a picture is
+    shrunk to fit 2048 × 2048, then to 768 on its short side, and each square of 512 that it covers adds 170. There is
+    no published rule for the Realtime API; `Usage.image_in` of a reply is the real number.
     """
     if detail == "low":
         return 85
@@ -225,7 +225,7 @@ def picture_tokens(width: int, height: int, detail: str = "auto") -> int:
 
 
 def is_picture(source: Any) -> bool:
-    """Return whether `Picture.of` would try to make a picture of it; bytes and text can be anything, and are not."""
+    """Return whether `Picture.of` would try a value as a picture; not bytes and text, which can be anything."""
     if isinstance(source, Picture | np.ndarray | Path):
         return True
     return (

@@ -1,4 +1,4 @@
-"""What libsndfile does not read or write, by PyAV (FFmpeg), which is loaded for the first such file."""
+"""Formats that libsndfile does not read or write, by PyAV (FFmpeg), which is loaded with the first such file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from ..errors import AudioError
 
-#: Sample rates of AAC in Hz that both ends take (ISO/IEC 14496-3, table 1.18; FFmpeg has no 7,350 Hz).
+#: AAC's sample rates in Hz, as far as FFmpeg has them (ISO/IEC 14496-3, table 1.18; FFmpeg has no 7,350 Hz).
 SAMPLE_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
-_BITS_PER_S = 64_000  # FFmpeg's own encoder is transparent for one channel of speech there.
+_BITS_PER_S = 64_000  # At this rate FFmpeg's own encoder is transparent for one channel of speech.
 _SAMPLES = "fltp"
-# FFmpeg's names for files by where and how they begin. FFmpeg is always told the name: a guess of its own would open
-# playlists, too, and what they point to.
+# FFmpeg's names for files, by the bytes at a position near their start. FFmpeg is always told the name: on its own it
+# would also open playlists, and what they point to.
 _BEGINNINGS = (
     (4, b"ftyp", "mp4"),  # M4A, MP4, 3GP
     (4, b"moov", "mp4"),
@@ -32,12 +32,12 @@ _BEGINNINGS = (
     (0, b".snd", "au"),
 )
 
-#: Those of them that libsndfile reads, too, and says better what is wrong with.
+#: Those that libsndfile reads too, with better errors.
 READABLE_TOO = ("ogg", "wav", "aiff", "au")
 
 
 def format_of(data: bytes) -> str | None:
-    """Return FFmpeg's name of what a file is, by its beginning; `None` if it is nothing that it shall read."""
+    """Return FFmpeg's name for a file, by its first bytes; `None` if FFmpeg should not read it."""
     if is_aac(data):
         return "aac"
     if data[:4] == b"fLaC" and len(data) > 21 and data[20] & 1 and data[21] >> 4 == 15:  # 32 bits (RFC 9639 §8.2)
@@ -46,14 +46,14 @@ def format_of(data: bytes) -> str | None:
 
 
 def is_aac(data: bytes) -> bool:
-    """Return whether a file begins with an ADTS frame: twelve bits set, and layer 0, where MPEG audio has 1 to 3."""
+    """Return whether a file begins with an ADTS frame: twelve bits set, and layer 0 (MPEG audio has 1 to 3)."""
     return len(data) > 1 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0
 
 
 def encode(samples: npt.NDArray[np.float32], sample_rate: int) -> bytes:
-    """Return mono samples as AAC in ADTS frames, as the API's "aac" is.
+    """Return mono samples as AAC in ADTS frames, like the API's "aac".
 
-    `samples`: full scale 1.0. The decoder puts some 40 ms of silence around them: ADTS has no place to say where sound
+    `samples`: full scale 1.0. Decoding adds some 40 ms of silence around them, because ADTS cannot say where the sound
     begins.
 
     Raises `AudioError` if PyAV is not installed.
@@ -63,7 +63,7 @@ def encode(samples: npt.NDArray[np.float32], sample_rate: int) -> bytes:
     with av.open(buffer, "w", format="adts") as container:
         stream = container.add_stream("aac", rate=sample_rate, layout="mono", format=_SAMPLES)
         stream.bit_rate = _BITS_PER_S
-        # Without a sample the encoder makes no file.
+        # Without any samples the encoder writes no file.
         plane = (samples if len(samples) else np.zeros(1, "f4"))[None, :]
         frame = av.AudioFrame.from_ndarray(plane, _SAMPLES, "mono")
         frame.sample_rate = sample_rate
@@ -74,8 +74,7 @@ def encode(samples: npt.NDArray[np.float32], sample_rate: int) -> bytes:
 def decode(data: bytes, format: str, name: str, longest_s: float = math.inf) -> tuple[npt.NDArray[np.float32], int]:
     """Return the samples of a file's first sound track, and their rate in Hz.
 
-    The rate is that of its beginning; what follows at another rate is resampled, and mixed to one channel where it has
-    others.
+    The rate is that of the start; later parts with another rate are resampled, and channels are mixed to one.
 
     Raises `AudioError` if it cannot be decoded, holds no sound, or is longer; or if PyAV is not installed.
     """
@@ -99,7 +98,7 @@ def _planes(
     with av.open(io.BytesIO(data), format=format) as container:
         if not container.streams.audio:
             raise AudioError(f"{name!r} has no sound track")
-        # A resampler takes frames of one kind only, and passes others through as they are.
+        # A resampler takes frames of only one kind, and passes others through unchanged.
         for _, frames in itertools.groupby(container.decode(audio=0), _kind):
             resampler = None
             for frame in itertools.chain(frames, [None]):
@@ -110,7 +109,7 @@ def _planes(
                     samples = each.to_ndarray()
                     seconds += samples.size / min(sample_rate, 48_000)
                     if seconds > longest_s:
-                        raise AudioError(f"{name!r} holds more than the {longest_s:.0f} s that are taken")
+                        raise AudioError(f"{name!r} holds more than {longest_s:.0f} s, the most that is taken")
                     planes.append(samples)
     return planes, sample_rate
 

@@ -1,6 +1,6 @@
 """Text cut into sentences, the unit in which speech is synthesised.
 
-``split_sentences(text)`` returns pieces that join to the text again, so that character positions add up.
+``split_sentences(text)`` returns pieces that join to the same text, so character positions add up.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 LONGEST = 180
-"""Characters in one piece, about 11 s of speech: what keeps the synthesiser busy for 15 ms at most."""
+"""Characters in one piece, about 11 s of speech, which take the synthesiser at most 15 ms."""
 
 _TITLES = ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "Sgt", "Capt", "Lt", "Gen", "Rev", "Hon", "Jr", "Sr", "Mt", "Ft")
 _ABBREVIATIONS = frozenset(
@@ -16,7 +16,7 @@ _ABBREVIATIONS = frozenset(
 )
 _ALWAYS_GO_ON = _ABBREVIATIONS - {"etc.", "No.", "Inc.", "Ltd.", "Jr.", "Sr."}
 
-# An end mark with what closes behind it, then white space; or a line break; or an end mark of scripts without spaces.
+# An end mark with closing marks after it, then white space; or a line break; or an end mark of a script without spaces.
 _BREAK = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+|\s*\n\s*|[。！？]+\s*")
 _TITLE = re.compile(rf"\b({'|'.join(_TITLES)})\.(?=\s)")
 _CLAUSE = re.compile(r"[,;:)–—]\s+")
@@ -29,7 +29,7 @@ def split_sentences(text: str) -> list[str]:
     `text`: anything; abbreviations ("Dr. Smith", "e.g. this"), initials, decimals and list numbers do not end a
     sentence.
 
-    Each with the white space that follows it, none longer than `LONGEST`; joined they are `text`.
+    Each piece includes the white space after it, and none is longer than `LONGEST`; joined they are `text`.
     """
     sentences = []
     start = 0
@@ -41,7 +41,7 @@ def split_sentences(text: str) -> list[str]:
 
 
 def spoken(sentence: str) -> str:
-    """Return what the synthesiser should read: as long as `sentence`, without the dots that would make it pause."""
+    """Return a sentence for the synthesiser, equally long but without the dots that would make it pause."""
     return _TITLE.sub(r"\1 ", sentence)
 
 
@@ -61,7 +61,7 @@ def _ends_sentence(text: str, start: int, found: re.Match[str]) -> bool:
 
 
 def _shorten(piece: str) -> list[str]:
-    """Cut what is too long for one sentence at a clause, else between words, else anywhere."""
+    """Cut a sentence that is too long: at a clause, or else between words, or else anywhere."""
     pieces = []
     while len(piece) > LONGEST:
         window = piece[:LONGEST]

@@ -1,7 +1,7 @@
-"""Sound files as samples: whatever libsndfile reads, and by PyAV, where it is installed, what FFmpeg reads besides.
+"""Sound files as samples: all formats of libsndfile, and with PyAV, if it is installed, those of FFmpeg too.
 
-A file is read block by block until it ends. What its header says of its length is never believed: headers of files
-that were written to a pipe do not know it, and others claim too much, or too little.
+A file is read block by block to its end. The length in its header is never trusted: a file that was written to a pipe
+does not know its length, and others claim too much or too little.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from . import pyav
 Samples = npt.NDArray[np.float32]
 
 _SAMPLES_AT_ONCE = 65_536
-# Slower is no rate of sound; it would make gigabytes of a small file as soon as it is brought to 24 kHz.
+# A lower rate is not sound, and resampling to 24 kHz would turn a small file into gigabytes.
 _LOWEST_RATE = 1_000
-# Sums of channels that have less than this part of the power that they have apart cancel each other: theirs is 1 where
-# the channels have nothing in common, and where all but one are silent.
+# Channels cancel each other if their sum has less than this share of their separate power. The share is 1 if they have
+# nothing in common, or if all but one are silent.
 _CANCELLED = 0.25
 _MOST_CANCELLED = 0.05  # of the whole sound's power
 _SAMPLES_TO_MIX = 8_192
-# Decoders and resamplers overshoot full scale a little; so much may be clipped without anybody hearing it.
+# Decoders and resamplers overshoot full scale a little; clipping this much is not audible.
 _OVERSHOOT = 1.2
-#: Floating point that reaches beyond this holds whole numbers that nobody has divided by their full scale.
+#: Floating point beyond this is whole numbers that were not divided by their full scale.
 UNDIVIDED = 8.0
 _FULL_SCALES = (2.0**7, 2.0**15, 2.0**23, 2.0**31)
-# What files begin with, long enough never to stand in the middle of sound by chance.
+# The first bytes of files, long enough that they never occur within sound by chance.
 _BEGINNINGS = (
     re.compile(rb"(?:RIFF|RF64)[\s\S]{4}WAVE"),
     re.compile(rb"fLaC[\x00\x80]\x00\x00\x22"),
@@ -48,21 +48,21 @@ _BEGINNINGS = (
     re.compile(rb"caff\x00\x01\x00\x00desc"),
     re.compile(rb"\.snd\x00\x00[\s\S]{6}\x00\x00\x00[\x01-\x1b]\x00"),
 )
-# How a chunk of WAV begins: its name, printable.
+# A WAV chunk begins with its name, which is printable.
 _CHUNK = re.compile(rb"[ -~]{4}")
 _MOST_PADDING = 128  # bytes
-_UNKNOWN = 2**40  # samples: 200 days, which libsndfile says of files that do not say
-_FLAC_LENGTH = 21  # where the byte is whose lower half begins the 36 bits of its length (RFC 9639 §8.2)
+_UNKNOWN = 2**40  # samples: 200 days, libsndfile's length for files that do not tell theirs
+_FLAC_LENGTH = 21  # position of the byte whose lower half begins the 36 bits of the length (RFC 9639 §8.2)
 _TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-# How many of its frames a header may miss: encoders count the one that holds the count, or do not.
+# A header may be off by this many frames: some encoders count the frame that holds the count.
 _UNCOUNTED = 1
 
 
 class _Straight(soundfile.SoundFile):  # type: ignore[misc]  # It has no types.
-    """A file that is read from its beginning to its end, and never sought in.
+    """A file that is read from start to end, without seeking.
 
-    python-soundfile seeks after each block, where libsndfile says that it can. With GSM 6.10, G.72x, NMS ADPCM, XI and
-    DWVW it cannot, whatever it says.
+    python-soundfile seeks after each block if libsndfile says that it can. With GSM 6.10, G.72x, NMS ADPCM, XI and DWVW
+    it says so, but cannot.
     """
 
     def seekable(self) -> bool:
@@ -72,14 +72,13 @@ class _Straight(soundfile.SoundFile):  # type: ignore[misc]  # It has no types.
 def read(data: bytes, name: str, longest_s: float = math.inf) -> tuple[Samples, int]:
     """Return the samples of a sound file, its channels mixed to one, and their rate in Hz.
 
-    `data`: the file. Several of a kind, one behind the other, as speech services send them, are read as one.
-    `longest_s`: seconds of mono sound that may be in it, at rates beyond 48 kHz accordingly less; no more is decoded.
+    `data`: the file. Several files of a kind, end to end as speech services send them, are read as one.
+    `longest_s`: the most seconds of mono sound to decode, and accordingly less at rates beyond 48 kHz.
 
-    Raises `AudioError` if it is no sound, is damaged, or is longer; or if only FFmpeg reads it, and PyAV is not
-    installed.
+    Raises `AudioError` if it is not sound, is damaged, or is longer; or if only FFmpeg reads it and PyAV is missing.
 
-    Warns where it does not come as it is: floating point far beyond full scale, channels that cancel each other, a file
-    that ends before the sound that its header announces.
+    Warns if the result differs from the file: floating point far beyond full scale, channels that cancel each other, or
+    a file that ends before the length in its header.
     """
     try:
         pieces, sample_rate = _pieces(data, name, longest_s)
@@ -93,7 +92,7 @@ def read(data: bytes, name: str, longest_s: float = math.inf) -> tuple[Samples, 
 
 def _pieces(data: bytes, name: str, longest_s: float) -> tuple[list[Samples], int]:
     """Return the sound of each of the files in `data`, shaped (n, channels), all at the first one's rate."""
-    while length := _id3_length(data, 0):  # Such tags stand before other kinds than MP3, too, and hide what follows.
+    while length := _id3_length(data, 0):  # Such tags also precede formats other than MP3, and hide what follows.
         data = data[length:]
     parts = _parts(data, name)
     pieces: list[Samples] = []
@@ -109,7 +108,7 @@ def _pieces(data: bytes, name: str, longest_s: float) -> tuple[list[Samples], in
 
 
 def _parts(data: bytes, name: str) -> list[bytes]:
-    """Return the files of a kind that stand one behind the other in `data`."""
+    """Split `data` into files of a kind that are joined end to end."""
     for beginning in _BEGINNINGS:
         if starts := [match.start() for match in beginning.finditer(data)] if beginning.match(data) else []:
             return _cut(data, starts)
@@ -124,7 +123,7 @@ def _parts(data: bytes, name: str) -> list[bytes]:
 
 def _decoded(data: bytes, name: str, longest_s: float, *, to_its_end: bool = True) -> tuple[Samples, int]:
     format = pyav.format_of(data)
-    if format == "aac":  # libsndfile takes some of it for MP3.
+    if format == "aac":  # libsndfile reads some of these as MP3.
         return pyav.decode(data, format, name, longest_s)
     whole = data
     data, announced = _without_length(data, name) if to_its_end else (data, 0)
@@ -135,7 +134,7 @@ def _decoded(data: bytes, name: str, longest_s: float, *, to_its_end: bool = Tru
             rate, is_guess = opened.samplerate, opened.subtype.startswith("MPEG")
             announced = announced or opened.frames
             announced_s = announced * opened.channels / min(rate, 48_000)
-            if longest_s < announced_s and announced < _UNKNOWN:  # No need to decode hours to find them.
+            if longest_s < announced_s and announced < _UNKNOWN:  # So hours need not be decoded to find out.
                 raise AudioError(f"{name!r} holds {announced_s:.0f} s, but at most {longest_s:.0f} s are taken")
             at_once = max(1, _SAMPLES_AT_ONCE // opened.channels)
             left = math.inf if to_its_end else announced
@@ -143,7 +142,7 @@ def _decoded(data: bytes, name: str, longest_s: float, *, to_its_end: bool = Tru
                 left -= len(block)
                 seconds += block.size / min(rate, 48_000)
                 if seconds > longest_s:
-                    raise AudioError(f"{name!r} holds more than the {longest_s:.0f} s that are taken")
+                    raise AudioError(f"{name!r} holds more than {longest_s:.0f} s, the most that is taken")
                 blocks.append(block)
     except soundfile.LibsndfileError as error:
         if format is not None and not blocks:
@@ -152,11 +151,11 @@ def _decoded(data: bytes, name: str, longest_s: float, *, to_its_end: bool = Tru
             except AudioError:
                 if format not in pyav.READABLE_TOO:
                     raise
-        if announced and to_its_end and format is None:  # Behind the sound may stand what is none: a tag, for instance.
+        if announced and to_its_end and format is None:  # The sound may be followed by something else, such as a tag.
             with contextlib.suppress(AudioError):
                 samples, rate = _decoded(whole, name, longest_s, to_its_end=False)
                 if not whole.endswith(bytes(_MOST_PADDING)) and not any(tag in whole[-160:] for tag in _MARKS[1:]):
-                    _warn(f"what stands behind the sound of {name!r} is no sound, and is left out")
+                    _warn(f"the data after the sound of {name!r} is not sound, and is left out")
                 return samples, rate
         what = "is not audio that libsndfile can read"
         if blocks:
@@ -165,12 +164,12 @@ def _decoded(data: bytes, name: str, longest_s: float, *, to_its_end: bool = Tru
         raise AudioError(f"{name!r} {what} ({error.error_string}): {way_out}") from error
     samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
     if len(samples) < announced < _UNKNOWN and not is_guess:
-        _warn(f"{name!r} announces {announced / rate:.2f} s of sound, but {len(samples) / rate:.2f} s are all there is")
+        _warn(f"{name!r} announces {announced / rate:.2f} s of sound, but has only {len(samples) / rate:.2f} s")
     return samples, rate
 
 
 def _without_length(data: bytes, name: str) -> tuple[bytes, int]:
-    """Return a file so that all of it is read, whatever its header says of its length, and what FLAC says of that."""
+    """Return a file whose header no longer limits its length, and the length that a FLAC header claimed."""
     if data[:4] == b"RIFF":
         return _with_wave_length(data, name), 0
     if data[:4] != b"fLaC" or len(data) < _FLAC_LENGTH + 5:
@@ -182,7 +181,7 @@ def _without_length(data: bytes, name: str) -> tuple[bytes, int]:
 
 
 def _with_wave_length(data: bytes, name: str) -> bytes:
-    """Return a WAV file whose sound reaches to its end where it says 0, as files do that were never closed."""
+    """Return a WAV file whose sound reaches to its end if its header says 0, as in files that were never closed."""
     at = 12
     while at + 8 < len(data):
         kind, size = struct.unpack_from("<4sI", data, at)
@@ -197,18 +196,18 @@ def _with_wave_length(data: bytes, name: str) -> bytes:
         return data
     if size == 0:
         return data[: at + 4] + b"\xff" * 4 + data[at + 8 :]
-    _warn(f"{name!r} goes on for {len(rest)} bytes behind the sound that its header announces: they are left out")
+    _warn(f"{name!r} has {len(rest)} bytes after the sound that its header announces: they are left out")
     return data
 
 
 def _mixed(samples: Samples, name: str) -> Samples:
-    """Average the channels; where they cancel each other, take the loudest."""
+    """Average the channels; if they cancel each other, take the loudest."""
     if samples.shape[1] == 1:
         return samples[:, 0]
     cancelled, powers = 0.0, np.zeros(samples.shape[1])
     for start in range(0, len(samples), _SAMPLES_TO_MIX):
-        block = samples[start : start + _SAMPLES_TO_MIX].T.copy()  # 20 times as fast as beside each other.
-        block -= block.mean(axis=1, keepdims=True)  # What is constant is no sound.
+        block = samples[start : start + _SAMPLES_TO_MIX].T.copy()  # 20 times faster than on interleaved channels.
+        block -= block.mean(axis=1, keepdims=True)  # A constant is not sound.
         together = block.sum(axis=0)
         apart = np.einsum("ij,ij->i", block, block)
         powers += apart
@@ -217,7 +216,7 @@ def _mixed(samples: Samples, name: str) -> Samples:
         mixed: Samples = samples.mean(axis=1)
         return mixed
     loudest = int(powers.argmax())
-    _warn(f"the channels of {name!r} cancel each other when they are averaged: channel {loudest + 1} alone is taken")
+    _warn(f"the channels of {name!r} cancel each other when they are averaged: only channel {loudest + 1} is taken")
     return samples[:, loudest]
 
 
@@ -235,15 +234,15 @@ def _scaled(samples: Samples, name: str) -> Samples:
 
 
 def _warn(text: str) -> None:
-    # The caller of `AudioClip.from_file` is nowhere near a fixed depth; the text names the file.
+    # The caller of `AudioClip.from_file` is at no fixed depth; the text names the file.
     warnings.warn(text, UserWarning, stacklevel=2)
 
 
-# --- files of several ---------------------------------------------------------------------------------------------
+# --- several files in one -----------------------------------------------------------------------------------------
 
 
 def _ogg_parts(data: bytes, name: str) -> list[bytes]:
-    """Cut a chained Ogg file where a stream begins after pages that began none (RFC 3533 §6)."""
+    """Split a chained Ogg file where a stream begins after pages that did not begin one (RFC 3533 §6)."""
     starts, at, began, lost = [0], 0, True, 0
     while at < len(data):
         header = data[at : at + 27]
@@ -258,7 +257,7 @@ def _ogg_parts(data: bytes, name: str) -> list[bytes]:
             starts.append(at)
         began = begins
         page = data[at : at + 27 + header[26] + sum(data[at + 27 : at + 27 + header[26]])]
-        if not _is_whole(page):  # Decoders leave it out without a word.
+        if not _is_whole(page):  # Decoders skip it without an error.
             lost += len(page)
         at += len(page)
     _tell_lost(lost, name)
@@ -266,14 +265,14 @@ def _ogg_parts(data: bytes, name: str) -> list[bytes]:
 
 
 def _is_whole(page: bytes) -> bool:
-    """Return whether a page of Ogg has its checksum: zlib's with its bits the other way round, and begun at 0."""
+    """Return whether an Ogg page has the right checksum: zlib's CRC with reversed bits, starting at 0."""
     turned = (page[:22] + bytes(4) + page[26:]).translate(_TURNED)
     checksum = zlib.crc32(turned, 0xFFFFFFFF) ^ 0xFFFFFFFF
     return checksum.to_bytes(4, "little").translate(_TURNED)[::-1] == page[22:26]
 
 
 def _mp4_parts(data: bytes) -> list[bytes]:
-    """Cut MP4 files apart where the boxes of the next begin (ISO/IEC 14496-12 §4.2)."""
+    """Split MP4 files where the boxes of the next one begin (ISO/IEC 14496-12 §4.2)."""
     starts, at = [0], 0
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
@@ -309,7 +308,7 @@ _BITRATES = {  # kbit/s, by whether it is MPEG-1, and layer
     (False, _LAYER_3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _MPEG_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-_ROOMY = 8  # the bitrate whose frames have room for a count, at every rate and version
+_ROOMY = 8  # the bitrate whose frames have room for a count at every rate and version
 _MARKS = (b"\xff", b"TAG", b"APETAGEX", b"ID3")
 _ID3V1, _APE = 128, 32
 
@@ -333,13 +332,13 @@ def _mpeg_header(data: bytes, at: int) -> _Header | None:
 
 
 def _count_at(header: _Header) -> int:
-    """Where in a frame of layer III the encoder's count of frames begins: behind the side information."""
+    """Where the encoder's count of frames begins in a layer III frame: after the side information."""
     version, _, _, is_mono = header.kind
     return 4 + ((17 if is_mono else 32) if version == _MPEG_1 else (9 if is_mono else 17))
 
 
 def _claimed_frames(frame: bytes, header: _Header) -> int | None:
-    """Return how many frames an encoder counted, 0 where it did not; `None` for a frame that is sound itself."""
+    """Return how many frames the encoder counted, 0 if it did not count; `None` if this frame is sound."""
     at = _count_at(header)
     if frame[at : at + 4] in (b"Xing", b"Info"):
         flags, count = struct.unpack_from(">II", frame.ljust(at + 12, b"\0"), at + 4)
@@ -350,7 +349,7 @@ def _claimed_frames(frame: bytes, header: _Header) -> int | None:
 
 
 class _Run(NamedTuple):
-    """Frames of one kind behind the frame that counts them, if there is one."""
+    """Frames of one kind, after the frame that counts them, if there is one."""
 
     counter: bytes
     claimed: int | None
@@ -359,9 +358,9 @@ class _Run(NamedTuple):
 
 
 def _mpeg_parts(data: bytes, name: str) -> list[bytes]:
-    """Return files of MPEG audio whose headers count right, for libsndfile reads as many frames as the first one says.
+    """Return MPEG audio files with correct counts in their headers; libsndfile reads as many frames as they say.
 
-    Where nothing counts them, it guesses from the first frame's bitrate, which is wrong where that varies.
+    Without a count, it guesses from the first frame's bitrate, which is wrong if the bitrate varies.
     """
     runs: list[_Run] = []
     for frame, header in _mpeg_frames(data, name):
@@ -381,11 +380,11 @@ def _counted(run: _Run, name: str) -> bytes:
     if run.claimed is not None and abs(run.claimed - count) <= _UNCOUNTED:
         return run.counter + sound
     if run.claimed is not None and run.claimed > count:
-        _warn(f"{name!r} announces {run.claimed} frames of sound, but {count} are all there is")
+        _warn(f"{name!r} announces {run.claimed} frames of sound, but has only {count}")
     if run.kind[1] != _LAYER_3:
         return sound
     first = run.frames[0]
-    # Without checksum and padding, and with the room that the count needs.
+    # Without checksum and padding, and with room for the count.
     head = bytes([0xFF, first[1] | 1, _ROOMY << 4 | first[2] & 0x0C, first[3]])
     header = _mpeg_header(head, 0)
     assert header is not None
@@ -398,7 +397,7 @@ def _mpeg_frames(data: bytes, name: str) -> Iterator[tuple[bytes, _Header]]:
     in_step = True
     while at < len(data):
         header = _mpeg_header(data, at)
-        # Behind damage, one frame is not enough to know it by.
+        # After damage, one frame is not enough to be sure.
         if header is not None and (in_step or _begins(data, at + header.length)):
             if at + header.length > len(data):
                 break
@@ -421,11 +420,11 @@ def _begins(data: bytes, at: int) -> bool:
 
 def _tell_lost(count: int, name: str) -> None:
     if count:
-        _warn(f"{name!r} is damaged: {count} bytes in it are no sound, and are left out")
+        _warn(f"{name!r} is damaged: {count} bytes in it are not sound, and are left out")
 
 
 def _id3_length(data: bytes, at: int) -> int:
-    """Return the length of an ID3v2 tag; 0 where there is none (id3.org, ID3v2.4.0 §3.1)."""
+    """Return the length of an ID3v2 tag; 0 if there is none (id3.org, ID3v2.4.0 §3.1)."""
     head = data[at : at + 10]
     if head[:3] != b"ID3" or len(head) < 10 or max(head[6:10]) > 127:
         return 0
@@ -434,11 +433,11 @@ def _id3_length(data: bytes, at: int) -> int:
 
 
 def _tag_length(data: bytes, at: int) -> int:
-    """Return the length of a tag between MPEG frames; 0 where there is none."""
+    """Return the length of a tag between MPEG frames; 0 if there is none."""
     if data[at : at + 3] == b"TAG":
         return _ID3V1
     if data[at : at + 8] == b"APETAGEX":
         size, _, flags = struct.unpack_from("<III", data[at : at + 24].ljust(24, b"\0"), 12)
-        # A header counts what follows it; a footer, without one, stands behind what it counts.
+        # A header counts what follows it; a footer without a header counts what precedes it.
         return _APE + (int(size) if flags & 1 << 29 else 0)
     return _id3_length(data, at)

@@ -1,6 +1,6 @@
-"""Turns that were found, beside turns that were spoken: what was cut, joined, missed or made up.
+"""Detected turns compared with spoken turns: what was cut, merged, missed or invented.
 
-Pure arithmetic on spans of one clock, in ms.
+Pure arithmetic on spans on one clock, in ms.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 Span = tuple[float, float]
 
-#: What a found turn shares with the speech of a spoken one before it counts as part of it.
+#: A found turn counts as part of a spoken one if it shares at least this much of its speech.
 _SHARED_MS = 64.0
 
 
@@ -20,21 +20,21 @@ class FoundTurn:
     """A turn as turn detection cut it; times are in ms of the sound."""
 
     start_ms: float
-    """Where it begins, prefix padding included: the API's ``audio_start_ms``."""
+    """Where it begins, including prefix padding: the API's ``audio_start_ms``."""
     end_ms: float
-    """Where it ends, the silence that ended it included: the API's ``audio_end_ms``."""
+    """Where it ends, including the silence that ended it: the API's ``audio_end_ms``."""
     started_at_ms: float
-    """How much had been heard when ``speech_started`` came."""
+    """How much audio had been heard when ``speech_started`` came."""
     ended_at_ms: float
-    """How much had been heard when ``speech_stopped`` came, upon which the answer begins."""
+    """How much audio had been heard when ``speech_stopped`` came, after which the answer begins."""
 
 
 @dataclass(frozen=True)
 class SpokenTurn:
-    """A turn as somebody spoke it."""
+    """A turn as it was spoken."""
 
     speech: tuple[Span, ...]
-    """Its stretches of speech, in order; what lies between them are pauses."""
+    """Its stretches of speech, in order, with pauses between them."""
 
     @property
     def start_ms(self) -> float:
@@ -48,23 +48,23 @@ class SpokenTurn:
 
     @property
     def speech_ms(self) -> float:
-        """How much of it is speech."""
+        """How much speech is in it."""
         return sum(end - start for start, end in self.speech)
 
     def speech_between(self, start_ms: float, end_ms: float) -> tuple[Span, ...]:
-        """Return what of its speech lies between two times."""
+        """Return its speech between two times."""
         cut = ((max(start, start_ms), min(end, end_ms)) for start, end in self.speech)
         return tuple(span for span in cut if span[1] > span[0])
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What turn detection made of a turn that was spoken; or of none, which is a false start."""
+    """What turn detection made of a spoken turn, or a false start, which has no spoken turn."""
 
     spoken: SpokenTurn | None
-    """`None` for a false start: a turn in which nobody speaks."""
+    """The spoken turn; `None` for a false start, in which no one speaks."""
     found: tuple[FoundTurn, ...]
-    """The turns that hold some of it, in order."""
+    """The found turns that hold some of it, in order."""
     is_merged: bool = False
     """True if one of them holds speech of another spoken turn as well."""
     goes_on: bool = False
@@ -72,27 +72,27 @@ class Cut:
 
     @property
     def is_false_start(self) -> bool:
-        """True if nobody speaks in it."""
+        """True if no one speaks in it."""
         return self.spoken is None
 
     @property
     def is_missed(self) -> bool:
-        """True if no turn was found in which it was spoken."""
+        """True if none of it is in any found turn."""
         return not self.found
 
     @property
     def is_split(self) -> bool:
-        """True if it was cut into several turns: the person is answered before they finished."""
+        """True if it was cut into several turns, so the person is answered before they have finished."""
         return not self.is_false_start and len(self.found) > 1
 
     @property
     def onset_ms(self) -> float | None:
-        """From the first word's beginning to ``speech_started``; `None` if that is not known."""
+        """From the start of the first word to ``speech_started``; `None` if that is not known."""
         return self.found[0].started_at_ms - self.spoken.start_ms if self.spoken and self.found else None
 
     @property
     def latency_ms(self) -> float | None:
-        """From the last word's end to the ``speech_stopped`` that follows it.
+        """From the end of the last word to the ``speech_stopped`` after it.
 
         `None` if there is none before the person speaks again: the turn was missed, or merged with the next.
         """
@@ -102,12 +102,12 @@ class Cut:
 
     @property
     def clipped_start(self) -> tuple[Span, ...]:
-        """Speech before the first found turn begins, which nobody gets to hear: the prefix padding is too short."""
+        """Speech before the first found turn begins, which is lost because the prefix padding is too short."""
         return self.spoken.speech_between(0.0, self.found[0].start_ms) if self.spoken and self.found else ()
 
     @property
     def clipped_end(self) -> tuple[Span, ...]:
-        """Speech behind the first found turn, which is answered before it is said; all of it, where it was missed."""
+        """Speech after the first found turn, which is answered before it is said; all speech if the turn was missed."""
         if self.spoken is None:
             return ()
         return self.spoken.speech_between(self.found[0].end_ms if self.found else 0.0, self.spoken.end_ms)
@@ -124,12 +124,12 @@ class Cut:
 
     @property
     def clipped_ms(self) -> float:
-        """How much of its speech is not in the turn that is answered first."""
+        """How much of its speech is not in the first found turn, which is answered."""
         return self.clipped_start_ms + self.clipped_end_ms
 
     @property
     def lost_ms(self) -> float:
-        """How much of its speech is in no turn at all."""
+        """How much of its speech is not in any found turn."""
         if self.spoken is None:
             return 0.0
         kept = sum(_shared_ms(self.spoken, turn) for turn in self.found)
@@ -137,10 +137,10 @@ class Cut:
 
 
 def match(spoken: Sequence[SpokenTurn], found: Sequence[FoundTurn]) -> list[Cut]:
-    """Lay turns that were found beside those that were spoken.
+    """Match found turns with spoken turns.
 
-    Returns one for each spoken turn, and one for each false start, in the order of time. A found turn is part of a
-    spoken one where they share 64 ms of speech, or all there is.
+    Returns one for each spoken turn and each false start, in order of time. A found turn is part of a spoken one if
+    they share 64 ms of speech, or all of it.
     """
     starts, ends = [turn.start_ms for turn in spoken], [turn.end_ms for turn in spoken]
     holds: list[list[int]] = []
@@ -165,7 +165,7 @@ def match(spoken: Sequence[SpokenTurn], found: Sequence[FoundTurn]) -> list[Cut]
 
 
 def spoken_turns(speech: Iterable[Span], *, pause_ms: float) -> list[SpokenTurn]:
-    """Put stretches of speech together as turns, within which pauses are no longer than `pause_ms`."""
+    """Group stretches of speech into turns whose pauses are no longer than `pause_ms`."""
     turns: list[list[Span]] = []
     for span in sorted(speech):
         if turns and span[0] - turns[-1][-1][1] <= pause_ms:

@@ -30,7 +30,7 @@ def test_what_is_no_audio_is_refused():
 
 def test_small_aac_files_that_hold_hours_are_refused_as_soon_as_that_is_known(monkeypatch):
     monkeypatch.setattr(encoding, "LONGEST_S", 1.0)
-    with pytest.raises(ApiError, match="more than the 1 s that are taken"):
+    with pytest.raises(ApiError, match="more than 1 s, the most that is taken"):
         encoding.decode(AudioClip(np.zeros(48_000, "f4"), 24_000).encode("aac"), "file")
 
 

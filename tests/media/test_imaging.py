@@ -26,5 +26,5 @@ def test_a_file_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(imaging, "_MOST_PIXELS", 100)
     written = io.BytesIO()
     Image.fromarray(np.zeros((20, 20), np.uint8)).save(written, "PNG")
-    with pytest.raises(PictureError, match=r"it has 20 . 20 pixels; 100 are taken at most"):
+    with pytest.raises(PictureError, match=r"it has 20 . 20 pixels; at most 100 are taken"):
         imaging.read(written.getvalue(), "it")

@@ -43,12 +43,12 @@ def test_arrays_of_all_shapes_are_pictures(y):
 @pytest.mark.parametrize(
     ("y", "text"),
     [
-        (np.zeros(100), "shape (100,) is no picture.*give an AudioClip"),
-        (np.zeros((3, 4, 2)), "shape (3, 4, 2) is no picture"),
-        (np.zeros((0, 4)), "shape (0, 4) is no picture"),
+        (np.zeros(100), "shape (100,) is not a picture.*give an AudioClip"),
+        (np.zeros((3, 4, 2)), "shape (3, 4, 2) is not a picture"),
+        (np.zeros((0, 4)), "shape (0, 4) is not a picture"),
         (np.full((3, 4), 200.0), "must be 0..1, but they are 200..200: divide by 255"),
         (np.full((3, 4), np.nan), "not finite"),
-        (np.zeros((3, 4), np.int64), "array of int64 is no picture: give uint8"),
+        (np.zeros((3, 4), np.int64), "array of int64 is not a picture: give uint8"),
     ],
 )
 def test_arrays_that_are_none_are_refused_in_words(y, text):
@@ -106,7 +106,7 @@ def test_sixteen_bits_are_scaled_not_clipped():
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", b"\x89PNG\r\n\x1a\nbroken", b"%PDF-1.7"])
 def test_bytes_that_hold_none_are_refused(data):
-    with pytest.raises(PictureError, match=r"holds no PNG, JPEG, WebP or GIF"):
+    with pytest.raises(PictureError, match=r"is not a PNG, JPEG, WebP or GIF"):
         Picture.of(data)
 
 
