@@ -1,4 +1,4 @@
-"""``realtime-nb doctor``: the lines in a terminal, as they come, or as JSON."""
+"""``realtime-nb doctor``: what the doctor finds, line by line in a terminal, or as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_command(commands: Any) -> None:
     """Add the command to those of ``realtime-nb``."""
     parser = commands.add_parser(
         "doctor",
-        help="look at packages, the local voice and the backend, and say what to do about what is broken",
+        help="check packages, the local voice and the backend, and say how to mend what is broken",
         description="Look at everything that a conversation needs and that needs no browser: packages, each part of "
         "the local voice, and the chosen backend, which gets one real request. Ends with 0 if nothing is broken, else "
         "with 1. Page, microphone and speaker: run realtime_nb.doctor() in a notebook cell.",
@@ -27,11 +27,11 @@ def add_command(commands: Any) -> None:
         help="openai, azure, local, or the address of a compatible server "
         "(default: openai where OPENAI_API_KEY is set, local otherwise)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object when all is looked at")
+    parser.add_argument("--json", action="store_true", help="print one JSON object when all checks are done")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is found; return the exit code."""
+    """Print the checks; return the exit code."""
     from ..diagnosis.doctor import doctor
 
     found = doctor(options.backend)
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class _Shown:
-    """The lines that are printed already: each is printed once, when it comes."""
+    """Prints each line once, as soon as it is known."""
 
     def __init__(self) -> None:
         self._printed: list[Check] = []

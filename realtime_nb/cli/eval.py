@@ -1,4 +1,4 @@
-"""``realtime-nb eval``: a dataset through systems, from a terminal; the same run as `realtime_nb.run`."""
+"""``realtime-nb eval``: run systems on a dataset from a terminal, like `realtime_nb.run`."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from ..sessions.session import Session
 
 _KINDS = ("realtime", "chat", "cascade")
-#: Of a column's heading.
+#: Narrowest width of a column's heading.
 _NARROWEST = 14
 _DESCRIPTION = """\
 Ask each system each question of a dataset, under each condition; print a table, and keep everything in a folder:
 results.csv, summary.json, report.html, recordings. An estimate of the cost is printed before anything is spent."""
 _EPILOG = """\
-exit codes: 0 all is answered; 1 answers failed (--retry-failed asks again) or are still to be asked (--resume does);
-2 what was given cannot be used, and nothing was asked; 130 interrupted, what was answered is kept.
+exit codes: 0 all questions are answered; 1 some failed (--retry-failed asks them again) or were not asked (--resume
+asks them); 2 the arguments cannot be used, and nothing was asked; 130 interrupted, the answers so far are kept.
 
 conditions: clean, telephone, telephone-alaw, noise:SNR_DB, pink:SNR_DB, babble:SNR_DB, reverberation:T60_S,
-level:DBFS, speed:FACTOR; one after the other with +, as in noise:10+telephone.
+level:DBFS, speed:FACTOR; combine them with +, as in noise:10+telephone.
 
 The answers' voices are AI-generated."""
 
 
 def add_command(commands: Any) -> None:
-    """Add the command to a parser's."""
+    """Add the command to a parser's commands."""
     parser = commands.add_parser(
         "eval",
-        help="ask one or more systems a dataset's questions, and grade and price what comes of it",
+        help="ask one or more systems a dataset's questions, and grade and price the answers",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -59,23 +59,25 @@ def add_command(commands: Any) -> None:
         "(default: realtime)",
     )
     parser.add_argument("--conditions", default="clean", metavar="LIST", help="see below (default: clean)")
-    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="how often (default: 1)")
-    parser.add_argument("--max-usd", type=float, metavar="USD", help="what may be spent")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in DIR")
-    parser.add_argument("--retry-failed", action="store_true", help="as --resume, and ask again what failed")
+    parser.add_argument(
+        "--repeats", type=int, default=1, metavar="N", help="how often to ask each question (default: 1)"
+    )
+    parser.add_argument("--max-usd", type=float, metavar="USD", help="the most dollars to spend")
+    parser.add_argument("--resume", action="store_true", help="continue the run in DIR")
+    parser.add_argument("--retry-failed", action="store_true", help="like --resume, and ask failed questions again")
     parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="questions at once (default: 8)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the conditions (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the conditions (default: 0)")
     parser.add_argument(
         "--backend",
         help="openai, azure, local, or the address of a compatible server "
         "(default: openai where OPENAI_API_KEY is set, local otherwise)",
     )
-    parser.add_argument("--instructions", metavar="TEXT|@FILE", help="what the systems are told to be")
+    parser.add_argument("--instructions", metavar="TEXT|@FILE", help="instructions for the systems")
     parser.add_argument("--tools", type=Path, metavar="FILE.json", help="a list of tools in the API's shape")
     parser.add_argument(
-        "--live", action="store_true", help="say questions as fast as they sound, to an open microphone"
+        "--live", action="store_true", help="send questions at the speed of speech, as an open microphone would"
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the estimate, and ask nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print only the estimate, and ask nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
 
@@ -85,13 +87,13 @@ def run(options: argparse.Namespace) -> int:
         return _evaluate(options)
     except KeyboardInterrupt:
         say(
-            f"\nrealtime-nb: interrupted. What was answered is in {str(options.out)!r}: go on by --resume.",
+            f"\nrealtime-nb: interrupted. The answers so far are in {str(options.out)!r}: continue with --resume.",
             file=sys.stderr,
         )
         return 130
     except MissingKey as error:
         say(
-            f"realtime-nb: the {error.backend} backend needs an API key: set {error.variable}, or take --backend local",
+            f"realtime-nb: the {error.backend} backend needs an API key: set {error.variable}, or use --backend local",
             file=sys.stderr,
         )
         return 2
@@ -112,10 +114,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     conditions = {text: parse_conditions(text) for text in _listed(options.conditions, "--conditions")}
     _check_folder(options)
     if not options.tools and any(example.tool_call for example in data):
-        say("note: the data expect calls of tools, and there are none: see --tools", file=sys.stderr)
+        say("note: the data expect tool calls, but there are no tools: see --tools", file=sys.stderr)
     expected = forecast(data, systems, conditions=len(conditions), repeats=max(1, options.repeats))
     shows_bar = sys.stderr.isatty() and not (options.json or options.dry_run)
-    if not shows_bar:  # The bar says it, too.
+    if not shows_bar:  # The progress bar says so, too.
         say(f"{options.data}: {expected}", file=sys.stderr)
     if options.dry_run:
         if options.json:
@@ -146,13 +148,13 @@ def _dataset(path: Path) -> Dataset:
 
 
 def _check_folder(options: argparse.Namespace) -> None:
-    """Say in the terminal's words what `run` would say in Python's."""
+    """Say in terms of the command line what `run` would say in terms of Python."""
     is_run = any((options.out / name).is_file() for name in ("run.json", "rows.jsonl"))
     resumes = options.resume or options.retry_failed
     if is_run and not resumes and not options.dry_run:
-        raise SettingsError(f"{str(options.out)!r} holds a run: go on with it by --resume, or choose another --out")
+        raise SettingsError(f"{str(options.out)!r} holds a run: continue it with --resume, or choose another --out")
     if resumes and not is_run:
-        say(f"note: {str(options.out)!r} holds no run to go on with: this one begins", file=sys.stderr)
+        say(f"note: {str(options.out)!r} holds no run to continue: a new one begins", file=sys.stderr)
 
 
 def _listed(text: str, option: str) -> list[str]:
@@ -160,7 +162,7 @@ def _listed(text: str, option: str) -> list[str]:
     if not found:
         raise SettingsError(f"{option} is empty: name at least one")
     if len({*found}) < len(found):
-        raise SettingsError(f"{option}={text} names one twice: name each once")
+        raise SettingsError(f"{option}={text} names one twice: name each only once")
     return found
 
 
@@ -175,7 +177,7 @@ def _systems(options: argparse.Namespace) -> dict[str, Callable[[], Session]]:
         settings["tools"] = _tools(options.tools)
     systems = {name: _factory(name, settings) for name in _listed(options.systems, "--systems")}
     for factory in systems.values():
-        factory()  # What a setting cannot be is told here, once, and not in every row.
+        factory()  # A setting that cannot be used is reported here, once, and not in every row.
     return systems
 
 
@@ -187,7 +189,7 @@ def _factory(name: str, settings: Mapping[str, Any]) -> Callable[[], Session]:
     kind, _, model = name.partition(":")
     if kind not in _KINDS:
         raise SettingsError(
-            f"--systems: {name!r} is none: name {', '.join(_KINDS)}, or one with a model, as chat:MODEL"
+            f"--systems: {name!r} is not a system: name {', '.join(_KINDS)}, or one with a model, as in chat:MODEL"
         )
     maker: dict[str, Callable[..., Session]] = {
         "realtime": RealtimeSession,
@@ -214,7 +216,7 @@ def _tools(path: Path) -> list[dict[str, Any]]:
 
 
 def parse_conditions(text: str) -> tuple[Condition, ...]:
-    """Return the conditions that a text names, e.g. ``"noise:10+telephone"``.
+    """Return the conditions in a text, e.g. ``"noise:10+telephone"``.
 
     Raises `SettingsError` if one is not known, or its number is missing or impossible.
     """
@@ -238,16 +240,16 @@ def _condition(text: str, whole: str) -> Condition:
         return plain[name]()
     if name not in numbered:
         known = ", ".join(["clean", *plain, *(f"{each}:NUMBER" for each in numbered)])
-        raise SettingsError(f"--conditions: {text or whole!r} is none: name {known}")
+        raise SettingsError(f"--conditions: {text or whole!r} is not a condition: name {known}")
     try:
         return numbered[name](float(number))
     except ValueError as error:
-        why = str(error) if isinstance(error, SettingsError) else f"{number!r} is no number: write {name}:10"
+        why = str(error) if isinstance(error, SettingsError) else f"{number!r} is not a number: write {name}:10"
         raise SettingsError(f"--conditions: {text!r}: {why}") from None
 
 
 def _lines(headings: list[str], rows: list[list[str]]) -> list[str]:
-    """Lay a table out for a terminal, its headings over several lines."""
+    """Format a table for a terminal, with headings over several lines."""
     columns = list(zip(*rows, strict=True))
     wrapped = [
         textwrap.wrap(heading, max(_NARROWEST, *map(len, column)))
@@ -277,7 +279,7 @@ def _facts(results: Results, report: Path) -> dict[str, Any]:
 
 
 def _words(results: Results, report: Path) -> str:
-    """Return the table, and what else a person should know."""
+    """Return the table, followed by notes."""
     from ..experiments.statistics import tabulate
     from ..pricing.cost import format_usd
     from ..views import words
@@ -293,7 +295,7 @@ def _words(results: Results, report: Path) -> str:
         told.append("        --retry-failed asks them again")
     if results.missing:
         why = f" ({results.stopped})" if results.stopped else ""
-        told.append(f"missing {results.missing} answers{why}: go on by --resume")
+        told.append(f"missing {results.missing} answers{why}: continue with --resume")
     told += [f"remark  {remark}" for remark in results.remarks]
     told.append(f"cost    {format_usd(results.cost_usd)}")
     told.append(f"report  {report} ({words.DISCLOSURE}s)")

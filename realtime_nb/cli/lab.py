@@ -13,7 +13,7 @@ from typing import Any
 from ..display import say
 from ..errors import MissingExtra
 
-#: What is opened first.
+#: The notebook that is opened first.
 FIRST = "00_start_here.ipynb"
 _PACKAGE = Path(__file__).parents[1]
 
@@ -22,17 +22,21 @@ def add_command(commands: Any) -> None:
     """Add the command to those of ``realtime-nb``."""
     parser = commands.add_parser(
         "lab",
-        help="open JupyterLab on the tutorials",
-        description="Put the tutorials into a folder and open JupyterLab on the first one. What is there already stays "
-        "as it is. All other options are JupyterLab's, e.g. --port 9000.",
+        help="open JupyterLab with the tutorials",
+        description="Copy the tutorials into a folder and open JupyterLab with the first one. Existing files are not "
+        "changed. All other options are passed to JupyterLab, e.g. --port 9000.",
     )
     parser.add_argument(
-        "--folder", type=Path, default=Path("tutorials"), metavar="DIR", help="where they go (default: ./tutorials)"
+        "--folder",
+        type=Path,
+        default=Path("tutorials"),
+        metavar="DIR",
+        help="folder for the tutorials (default: ./tutorials)",
     )
 
 
 def run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
-    """Open JupyterLab; return the exit code: 0, or 2 where it cannot be opened."""
+    """Open JupyterLab; return the exit code: 0, or 2 if it cannot be opened."""
     try:
         lab(options.folder, arguments)
     except (MissingExtra, OSError) as error:
@@ -42,9 +46,9 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 
 def lab(folder: Path, arguments: Sequence[str] = ()) -> None:
-    """Put the tutorials into a folder and serve it by JupyterLab, until that ends.
+    """Copy the tutorials into a folder and run JupyterLab there until it ends.
 
-    What is in the folder already stays as it is, and so does what a person wrote into it.
+    Existing files in the folder are not changed, so your own changes stay.
 
     Raises `MissingExtra` if JupyterLab is not installed; `OSError` if the folder cannot be written to.
     """
@@ -58,8 +62,8 @@ def lab(folder: Path, arguments: Sequence[str] = ()) -> None:
 
 
 def place_tutorials(folder: Path) -> list[Path]:
-    """Copy those tutorials into a folder that are not there, and return where they are now."""
-    shipped = _PACKAGE / "notebooks"  # In a checkout they lie beside the package.
+    """Copy the tutorials that a folder lacks, and return the paths of all."""
+    shipped = _PACKAGE / "notebooks"  # In a checkout they are beside the package.
     source = shipped if shipped.is_dir() else _PACKAGE.parent / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
     placed = []
@@ -72,7 +76,7 @@ def place_tutorials(folder: Path) -> list[Path]:
 
 
 def _circumstances() -> list[str]:
-    """Return what JupyterLab must be told where there is no screen, or where root runs it."""
+    """Return JupyterLab's options for a machine without a screen, or for root."""
     has_screen = sys.platform in ("win32", "darwin") or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return [*([] if has_screen else ["--no-browser"]), *(["--allow-root"] if is_root else [])]

@@ -1,7 +1,7 @@
 """``realtime-nb``: the package from a terminal.
 
 ``realtime-nb lab`` opens the tutorials; ``realtime-nb talk FILE…`` sends spoken questions and keeps the answers;
-``realtime-nb eval DATA.csv --out DIR`` runs an experiment; ``realtime-nb doctor`` looks at the set-up;
+``realtime-nb eval DATA.csv --out DIR`` runs an experiment; ``realtime-nb doctor`` checks the set-up;
 ``realtime-nb serve`` runs the local voice server for other programs.
 """
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit code: 0, 1 where the server failed, 2 where what was given cannot be used.
+    """Run a command; return the exit code: 0, 1 if the server failed, 2 if the arguments cannot be used.
 
-    ``eval`` has 130, too, for being interrupted.
+    ``eval`` also returns 130 if it was interrupted.
     """
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     address = getattr(options, "backend", None) or ""
     if "://" in address and address != bare_address(address):
         why = "stands in the list of processes, where others can read it"
-        say(f"warning: --backend {why}: a key can be given by REALTIME_NB_API_KEY", file=sys.stderr)
+        say(f"warning: --backend {why}: a key can be given in REALTIME_NB_API_KEY", file=sys.stderr)
     if options.command == "doctor":
         return cli_doctor.run(options)
     if options.command == "eval":
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Send each audio file as a spoken turn of one conversation. Prints what was heard, the reply, its "
         "length, the latency of its first audio, tokens and cost; writes the reply's audio. The voice is AI-generated.",
     )
-    talk.add_argument("files", nargs="+", metavar="FILE", type=Path, help="sound files of any usual kind")
+    talk.add_argument("files", nargs="+", metavar="FILE", type=Path, help="sound files in any common format")
     talk.add_argument(
         "--backend",
         help="openai, azure, local, or the address of a compatible server "
@@ -77,9 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="where replies go, and a recording of the whole session, DIR/recording (default: replies alone, here)",
+        help="folder for replies and a recording of the session, DIR/recording (default: only the replies, here)",
     )
-    talk.add_argument("--json", action="store_true", help="print one JSON object a file")
+    talk.add_argument("--json", action="store_true", help="print one JSON object for each file")
     cli_eval.add_command(commands)
     cli_lab.add_command(commands)
     cli_doctor.add_command(commands)
@@ -92,7 +92,7 @@ def _talk(options: argparse.Namespace) -> int:
     from ..sessions.realtime import RealtimeSession
 
     try:
-        # All files are read before the first one is sent: nothing is spent on a list that cannot be finished.
+        # All files are read before the first one is sent, so that nothing is spent on a list that cannot be finished.
         clips = [_question(path) for path in options.files]
         session = RealtimeSession(
             backend=options.backend,
@@ -118,7 +118,7 @@ def _fail(error: Exception, code: int) -> int:
 
 
 def _question(path: Path) -> AudioClip:
-    """Read a file and see to it that there is something to hear."""
+    """Read a file and check that there is something to hear."""
     from ..errors import AudioError
     from ..media.clip import AudioClip
     from ..sessions.session import check_clip
@@ -132,7 +132,7 @@ def _question(path: Path) -> AudioClip:
 
 
 def _recording(folder: Path) -> Path:
-    """Return where the session is written to; one that is there already stays."""
+    """Return the folder for the session's recording; an existing recording is kept."""
     target, number = folder / "recording", 2
     while target.exists():
         target, number = folder / f"recording-{number}", number + 1
@@ -140,7 +140,7 @@ def _recording(folder: Path) -> Path:
 
 
 def _targets(options: argparse.Namespace) -> list[Path]:
-    """Return where each reply's audio goes; files of the same name get numbers."""
+    """Return the path for each reply's audio; files of the same name get numbers."""
     targets: list[Path] = []
     folder = options.out or Path()
     for path in options.files:
@@ -152,7 +152,7 @@ def _targets(options: argparse.Namespace) -> list[Path]:
 
 
 def _turn(session: RealtimeSession, path: Path, clip: AudioClip, options: argparse.Namespace, target: Path) -> bool:
-    """Send one file, print and keep what came of it; return whether the answer is whole."""
+    """Send one file, then print and save the answer; return whether it is complete."""
     reply = session.ask(clip).result()
     audio = reply.audio
     saved = audio.save(target) if audio is not None else None

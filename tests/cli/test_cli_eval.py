@@ -41,7 +41,7 @@ def test_three_systems_under_two_conditions_are_a_table_and_a_folder(data, tmp_p
     assert {"results.csv", "summary.json", "report.html", "events", "audio"} <= {each.name for each in out.iterdir()}
     # Asked again, it is refused; gone on with, nothing is asked twice.
     assert main(["eval", data, "--out", str(out)]) == 2
-    assert "holds a run: go on with it by --resume, or choose another --out" in capsys.readouterr().err
+    assert "holds a run: continue it with --resume, or choose another --out" in capsys.readouterr().err
     before = (out / "rows.jsonl").read_bytes()
     assert main(["eval", data, "--out", str(out), *options, "--resume", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -68,7 +68,7 @@ def test_tools_are_called_and_graded(tmp_path, capsys):
     assert system["tool_call_correctness_mean"] == system["tool_call_arg_correctness_mean"] == 1
     assert "instructions: Be brief." in (tmp_path / "out" / "report.html").read_text("utf-8")
     assert main(["eval", str(path), "--out", str(tmp_path / "none"), "--dry-run"]) == 0
-    assert "the data expect calls of tools, and there are none: see --tools" in capsys.readouterr().err
+    assert "the data expect tool calls, but there are no tools: see --tools" in capsys.readouterr().err
 
 
 def test_an_estimate_spends_nothing_and_writes_nothing(data, tmp_path, capsys):
@@ -91,15 +91,15 @@ def test_what_failed_is_told_and_ends_with_1(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--systems", "robot"], "--systems: 'robot' is none: name realtime, chat, cascade"),
+        (["--systems", "robot"], "--systems: 'robot' is not a system: name realtime, chat, cascade"),
         (["--systems", ","], "--systems is empty: name at least one"),
-        (["--systems", "chat,chat"], "--systems=chat,chat names one twice: name each once"),
-        (["--conditions", "rain"], "--conditions: 'rain' is none: name clean, telephone, "),
-        (["--conditions", "noise"], "--conditions: 'noise': '' is no number: write noise:10"),
+        (["--systems", "chat,chat"], "--systems=chat,chat names one twice: name each only once"),
+        (["--conditions", "rain"], "--conditions: 'rain' is not a condition: name clean, telephone, "),
+        (["--conditions", "noise"], "--conditions: 'noise': '' is not a number: write noise:10"),
         (["--conditions", "speed:99"], "--conditions: 'speed:99': factor=99.0 is not between 0.25 and 4"),
         (["--repeats", "0"], "repeats=0 must be positive"),
         (["--max-usd", "-1"], "max_usd=-1.0 must not be negative"),
-        (["--backend", "openai"], "the openai backend needs an API key: set OPENAI_API_KEY, or take --backend local"),
+        (["--backend", "openai"], "the openai backend needs an API key: set OPENAI_API_KEY, or use --backend local"),
         (["--tools", "nowhere.json"], "--tools=nowhere.json cannot be read as JSON: "),
         (["--instructions", "@nowhere.txt"], "nowhere.txt"),
     ],
@@ -123,7 +123,7 @@ def test_conditions_are_named_with_their_numbers():
         *(Noise(10.0), Noise(5.0, "pink"), Babble(0.0), Reverberation(0.5), Level(-30.0), Speed(1.5)),
         *(Telephone(), Telephone("alaw")),
     )
-    with pytest.raises(SettingsError, match="'telephone:8' is none"):
+    with pytest.raises(SettingsError, match="'telephone:8' is not a condition"):
         parse_conditions("telephone:8")
 
 
@@ -146,5 +146,5 @@ def test_ctrl_c_keeps_what_was_answered(tmp_path):
         _, error = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130 and f"What was answered is in '{out}': go on by --resume" in error
+    assert process.returncode == 130 and f"The answers so far are in '{out}': continue with --resume" in error
     assert 1 <= len(rows.read_text().splitlines()) < 40 and (out / "results.csv").is_file()
