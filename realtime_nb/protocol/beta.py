@@ -1,4 +1,4 @@
-"""Names of the beta dialect, which ended in May 2026, in those of today: some servers and many logs still use them."""
+"""Translate names of the beta dialect, which ended in May 2026; some servers and many logs still use them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from .settings import setting_at
 
-#: Azure Voice Live speaks so, and what was written for the beta.
+#: Azure Voice Live and programs that were written for the beta use these.
 TYPES = {
     "response.audio.delta": "response.output_audio.delta",
     "response.audio.done": "response.output_audio.done",
@@ -19,19 +19,19 @@ TYPES = {
     "transcription_session.created": "session.created",
     "transcription_session.updated": "session.updated",
 }
-#: Names of sound formats.
+#: Names of audio formats.
 FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 
 _RATE = re.compile(r"[-_](\d+)hz$", re.IGNORECASE)
 
 
 def modern_type(kind: str) -> str:
-    """Return today's name of an event's type."""
+    """Return the current name of an event type."""
     return TYPES.get(kind, kind)
 
 
 def modern_session(session: dict[str, Any]) -> dict[str, Any]:
-    """Say where today's API keeps what the beta kept at the top of a session; a format that is there already stays."""
+    """Move the beta's top-level settings to where the current API has them; a format that is there already stays."""
     audio = session.get("audio")
     if audio and isinstance(audio, dict):
         told = [side for side in ("input", "output") if session.get(f"{side}_audio_format")]
@@ -47,13 +47,13 @@ def modern_session(session: dict[str, Any]) -> dict[str, Any]:
 
 
 def _filled(session: dict[str, Any], side: str) -> dict[str, Any]:
-    """Return a side's settings with the format that the beta's name tells."""
+    """Return a side's settings with the format from the beta's name."""
     settings = setting_at(session, f"audio.{side}")
     return (settings if isinstance(settings, dict) else {}) | {"format": _format(session, side)}
 
 
 def _format(session: dict[str, Any], side: str) -> dict[str, Any]:
-    """Say in today's words how a side's sound is encoded; Azure Voice Live names rates, e.g. ``"pcm16_16000hz"``."""
+    """Return a side's format in the current shape; Azure Voice Live puts rates in names, e.g. ``"pcm16_16000hz"``."""
     name = str(session.get(f"{side}_audio_format") or "pcm16")
     if found := _RATE.search(name):
         return {"type": FORMATS.get(name[: found.start()], name), "rate": int(found[1])}

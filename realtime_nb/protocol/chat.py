@@ -1,4 +1,4 @@
-"""Chat Completions with audio, told in the events of the Realtime protocol; its history and its settings."""
+"""Chat Completions with audio as events of the Realtime protocol; its history and its settings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from . import events as ev
 from .items import REQUEST, Content, Item, Response, StatusDetails
 from .mending import ODD_BASE64, decode_base64, is_plain_base64, well_formed
 
-# --- Chat Completions with audio, told in the events of the Realtime protocol -----------------------------------------
+# --- Chat Completions with audio as events of the Realtime protocol ---------------------------------------------------
 #
-# A completion, whole or in chunks, becomes the events of a response, so that one fold makes the records of all kinds of
-# sessions. No I/O and no clock. Source: Chat Completions API reference, the completion and the chunk object.
+# A completion, whole or in chunks, becomes the events of a response, so that one fold makes the records of every kind
+# of session. No I/O and no clock. Source: Chat Completions API reference, the completion and the chunk object.
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -23,14 +23,14 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 class CompletionReader:
     """Turns one completion into the events of one response.
 
-    Every method returns the events that its input means, in order; nothing raises on what a server sends.
+    Every method returns the events for its input, in order, and never raises on what a server sends.
 
     Parameters
     ----------
     response_id : str
-        Name of the response; its items are named after it.
+        Id of the response; its items' ids are made from it.
     request_id : str
-        The request that it answers.
+        Id of the request that it answers.
     in_conversation : bool, default True
         Whether its items enter the conversation.
     """
@@ -39,23 +39,23 @@ class CompletionReader:
         self._in_conversation = in_conversation
         self.response_id = response_id
         self.audio_id: str | None = None
-        """By which the server knows the audio in later turns."""
+        """The server's id for the audio, for later turns."""
         self.audio_expires_at: int | None = None
-        """Unix time until which it does."""
+        """Unix time at which that id expires."""
         self.transcript = ""
         self._request_id = request_id
         self.usage: Mapping[str, Any] | None = None
-        """As Chat Completions counts it."""
+        """The usage, in Chat Completions' shape."""
         self.finish_reason = ""
-        """How the server says that it ended."""
+        """How it ended, in the server's words."""
         self.remarks: list[str] = []
-        """What was odd in it."""
+        """What was odd about it."""
         self._error = ""
         self._half = ""
         self._rest = b""
         self._kind = ""
         self._is_answer = False
-        """True if there are words, sound or calls in it; white space alone is no answer."""
+        """True if it has words, sound or calls; white space alone is not an answer."""
         self._calls: dict[int, dict[str, str]] = {}
         self._begun = False
         self._places: list[str] = []
@@ -63,39 +63,39 @@ class CompletionReader:
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
-        """The function calls so far, as a message of a later request tells them."""
+        """The function calls so far, as a message for a later request."""
         return [
             {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["arguments"]}}
             for _, call in sorted(self._calls.items())
         ]
 
     def begin(self) -> list[ev.Event]:
-        """Tell that the response has begun."""
+        """Return the events for the beginning of the response."""
         self._begun = True
         return [ev.ResponseCreated(response=self._response("in_progress"))]
 
     def whole(self, completion: Mapping[str, Any], pcm: bytes = b"") -> list[ev.Event]:
-        """Take a completion that came in one piece, with its audio decoded to PCM16."""
+        """Take a completion that came as a whole, with its audio decoded to PCM16."""
         return self.chunk(completion, pcm)
 
     def chunk(self, chunk: Mapping[str, Any], pcm: bytes = b"") -> list[ev.Event]:
-        """Take one chunk of a streamed completion; its audio is PCM16. A whole one may come where pieces were asked."""
+        """Take a chunk of a streamed completion, with audio in PCM16, or a whole one if the server does not stream."""
         usage = chunk.get("usage")
         self.usage = _well_formed(usage) if isinstance(usage, Mapping) and usage else self.usage
         if usage and not isinstance(usage, Mapping):
-            self.remarks.append("The usage of an answer is no object of tokens: it is left out.")
+            self.remarks.append("The usage of an answer is not an object of tokens: it is left out.")
         told: list[ev.Event] = []
         choices = chunk.get("choices")
         for choice in [_mapping(each) for each in choices[:1]] if isinstance(choices, list) else []:
             self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
             if error := choice.get("error"):
                 self._error = _text(_mapping(error).get("message")) or _text(str(error))
-            # Behind the pieces some servers send all of them again.
+            # After the pieces some servers send all of them again.
             is_whole = not choice.get("delta") and "message" in choice and not self._places
             message = _mapping(choice["message"] if is_whole else choice.get("delta"))
             audio = _mapping(message.get("audio"))
             self._note_audio(audio)
-            if not (is_whole and pcm):  # Of a whole one the caller has decoded it.
+            if not (is_whole and pcm):  # The caller has decoded the audio of a whole one.
                 pcm = self._sound(audio.get("data"), is_file=is_whole)
             is_end = bool(choice.get("finish_reason"))
             told += self.say(self._joined(audio.get("transcript"), is_end and self._kind != "text"), pcm)
@@ -109,18 +109,18 @@ class CompletionReader:
 
     @property
     def is_finished(self) -> bool:
-        """True if the server has said how the answer ends, and there is one."""
+        """True if there is an answer, and the server has said how it ended."""
         return bool(self.finish_reason and not self._error and self._is_answer)
 
     @property
     def problem(self) -> str:
-        """Why what came, and is over, is no answer; empty if it is one."""
+        """Why a finished completion is not an answer; empty if it is one."""
         if self._error:
             return self._error
         if self._is_answer or self.finish_reason in _INCOMPLETE:
             return ""
         ending = f"finish_reason={self.finish_reason!r}" if self.finish_reason else "no finish_reason"
-        return f"the server's answer is empty: no words, no sound, no call of a tool, {ending}"
+        return f"the server's answer is empty: no words, no sound, no tool call, {ending}"
 
     def say(self, transcript: str = "", pcm: bytes = b"") -> list[ev.Event]:
         """Take more of a spoken answer: words, sound, or both."""
@@ -145,7 +145,7 @@ class CompletionReader:
         return [*told, ev.ResponseOutputTextDelta(**self._at(), delta=text)]
 
     def call(self, call: Mapping[str, Any]) -> list[ev.Event]:
-        """Take more of a function call, as a chunk tells it."""
+        """Take more of a function call, in a chunk's shape."""
         index = call.get("index", 0)
         self._is_answer = True
         function = _mapping(call.get("function"))
@@ -175,17 +175,17 @@ class CompletionReader:
         return told
 
     def end(self) -> list[ev.Event]:
-        """Tell that the completion is there."""
+        """Return the events for the end of the completion."""
         reason = _INCOMPLETE.get(self.finish_reason)
         details = StatusDetails(type="incomplete", reason=reason) if reason else None
         return self._close("incomplete" if reason else "completed", details)
 
     def fail(self, message: str, code: str | None) -> list[ev.Event]:
-        """Tell that the completion broke off, or never began."""
+        """Return the events for a completion that broke off or never began."""
         return self._close("failed", StatusDetails(type="failed", error={"message": message, "code": code}))
 
     def cancel(self) -> list[ev.Event]:
-        """Tell that the person stopped it."""
+        """Return the events for a completion that the person stopped."""
         return self._close("cancelled", StatusDetails(type="cancelled", reason="client_cancelled"))
 
     # --- inside ---
@@ -199,7 +199,7 @@ class CompletionReader:
             self.remarks.append(f"The sound of an answer {ODD_BASE64}.")
 
     def _joined(self, text: Any, is_end: bool) -> str:
-        """Return more of the words; half of a UTF-16 pair waits for the other one, but for the end."""
+        """Return more of the words; half of a UTF-16 pair waits for the other half, except at the end."""
         text = self._half + text if isinstance(text, str) else self._half
         self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" and not is_end else ""
         clean = well_formed(text.removesuffix(self._half))
@@ -211,9 +211,9 @@ class CompletionReader:
         """Return more of the sound; half a sample at its end waits for the other half."""
         pcm = decode_audio(data)
         if data and not pcm:
-            self.remarks.append("A piece of an answer's sound is no base64: it is left out.")
+            self.remarks.append("A piece of an answer's sound is not base64: it is left out.")
         if is_file:
-            return b""  # It was no sound that can be decoded.
+            return b""  # It could not be decoded as sound.
         pcm = self._rest + pcm
         self._rest = pcm[-1:] if len(pcm) % 2 else b""
         if self._rest:
@@ -223,7 +223,7 @@ class CompletionReader:
         return pcm.removesuffix(self._rest)
 
     def _message(self, kind: str) -> list[ev.Event]:
-        """Begin the message, once; its first content says what it is."""
+        """Begin the message, once; its first content decides its kind."""
         if self._kind:
             return []
         self._kind = kind
@@ -299,17 +299,17 @@ class CompletionReader:
 
 
 def item_id_of(response_id: str, call: int | None = None) -> str:
-    """Return the name of a response's message, or of one of its calls."""
+    """Return the id of a response's message, or of one of its calls."""
     return f"{response_id}_message" if call is None else f"{response_id}_call_{call}"
 
 
 def decode_audio(data: Any) -> bytes:
-    """Decode a piece of base64; each piece stands for itself. What is not base64 is no audio."""
+    """Decode a piece of base64, which is complete in itself; empty if it is not base64."""
     return (decode_base64(data) if isinstance(data, str) else None) or b""
 
 
 def file_of(completion: Mapping[str, Any]) -> bytes:
-    """Return the audio file of a completion that came whole; nothing where there is none."""
+    """Return the audio file of a whole completion; empty if there is none."""
     choices = completion.get("choices")
     choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
     return decode_audio(_mapping(_mapping(choice.get("message")).get("audio")).get("data"))
@@ -324,7 +324,7 @@ def _text(value: Any) -> str:
 
 
 def _well_formed(value: Any) -> Any:
-    """Return a value of JSON whose texts can be written down again."""
+    """Return a JSON value whose texts can be encoded again."""
     if isinstance(value, Mapping):
         return {_text(name): _well_formed(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -333,16 +333,16 @@ def _well_formed(value: Any) -> Any:
 
 
 def _written(content: Any) -> str:
-    """Return the words of a message: some servers send them in parts."""
+    """Return the words of a message; some servers send them in parts."""
     if isinstance(content, list):
         content = "".join(text for part in content if isinstance(text := _mapping(part).get("text"), str))
     return content if isinstance(content, str) else ""
 
 
 def realtime_usage(usage: Any) -> dict[str, Any] | None:
-    """Put the usage of a completion in the shape of the Realtime API's; what is not told stays untold.
+    """Return a completion's usage in the Realtime API's shape, without fields that are missing.
 
-    Chat Completions does not say of which kind cached tokens are; only text is cached there.
+    Chat Completions does not say of which kind the cached tokens are; it caches only text.
     """
     if not isinstance(usage, Mapping) or not usage:
         return None
@@ -361,13 +361,13 @@ def realtime_usage(usage: Any) -> dict[str, Any] | None:
 
 
 def _first(usage: Mapping[str, Any], *names: str) -> Any:
-    """Return what stands under the first of these names that holds something."""
+    """Return the value of the first of these names that has one."""
     return next((value for name in names if (value := usage.get(name)) is not None), None)
 
 
-# --- A conversation by Chat Completions, which every request tells anew: answers by their audio's id, or in words -----
+# --- The history: every request sends the whole conversation, with answers by their audio's id or in words ------------
 
-#: Audio that expires sooner than this is told in words: the request itself takes time.
+#: Audio that expires sooner than this is sent in words, because the request takes time.
 EXPIRY_MARGIN_S = 10.0
 
 
@@ -388,17 +388,17 @@ class _ChatAnswer:
 
 
 class ChatHistory:
-    """What was said so far."""
+    """The conversation so far."""
 
     def __init__(self) -> None:
         self._entries: list[Mapping[str, Any] | _ChatAnswer] = []
 
     def add(self, *messages: Mapping[str, Any]) -> None:
-        """Append messages that are always told the same way."""
+        """Append messages that are always sent unchanged."""
         self._entries += messages
 
     def drop(self, message: Mapping[str, Any]) -> None:
-        """Take out a message, the very one that was added; does nothing if it is not there."""
+        """Remove exactly this message; does nothing if it is not there."""
         self._entries = [entry for entry in self._entries if entry is not message]
 
     def add_answer(self, reader: CompletionReader) -> None:
@@ -408,22 +408,22 @@ class ChatHistory:
             self._entries.append(answer)
 
     def messages(self, now_s: float) -> list[Mapping[str, Any]]:
-        """Return the messages as a request at that Unix time tells them."""
+        """Return the messages for a request at that Unix time."""
         return [entry.message(now_s) if isinstance(entry, _ChatAnswer) else entry for entry in self._entries]
 
     def in_words(self) -> ChatHistory:
-        """Return the same history without the answers' audio, for a server that does not know it any more."""
+        """Return the same history without the answers' audio, for a server that no longer knows it."""
         told = ChatHistory()
         for entry in self._entries:
             told._entries.append(replace(entry, audio_id=None) if isinstance(entry, _ChatAnswer) else entry)
         return told
 
 
-# --- What a session by Chat Completions wants of every answer, checked and put in that API's shape --------------------
+# --- The settings: what every request asks for, checked and in the API's shape ----------------------------------------
 #
 # Source: Chat Completions API reference, the body of "Create chat completion".
 
-#: What the API can make of an answer's audio; only the first can be streamed.
+#: The API's formats for an answer's audio; only the first can be streamed.
 FORMATS = ("pcm16", "wav", "mp3", "flac", "opus", "aac")
 
 
@@ -438,12 +438,12 @@ def chat_settings(
     tool_choice: str | dict[str, Any] | None = None,
     max_output_tokens: int | None = None,
 ) -> dict[str, Any]:
-    """Return the body of every request, but for its messages; the parameters are those of `ChatSession`.
+    """Return the body of every request, without its messages; the parameters are those of `ChatSession`.
 
     Raises
     ------
     SettingsError
-        If a setting is none that the API takes.
+        If the API does not take a setting.
     """
     if list(output_modalities) not in (["audio"], ["text"]):
         raise SettingsError(f'output_modalities={output_modalities!r} must be ["audio"] or ["text"]')
@@ -452,7 +452,7 @@ def chat_settings(
     wanted: dict[str, Any] = {"model": model, "modalities": ["text"]}
     if list(output_modalities) == ["audio"]:
         if stream and format not in (None, "pcm16"):
-            raise SettingsError(f'format={format!r} cannot be streamed: take "pcm16", or stream=False')
+            raise SettingsError(f'format={format!r} cannot be streamed: use "pcm16", or stream=False')
         audio = {"voice": voice, "format": format or ("pcm16" if stream else "wav")}
         wanted |= {"modalities": ["text", "audio"], "audio": audio}
     if tools:
@@ -472,10 +472,10 @@ def nested_tool(tool: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     SettingsError
-        If it is a tool of an MCP server, which that API does not reach.
+        If it is a tool of an MCP server, which that API cannot reach.
     """
     if tool.get("type") == "mcp":
-        raise SettingsError("Chat Completions reaches no MCP servers: give these tools to a RealtimeSession")
+        raise SettingsError("Chat Completions cannot reach MCP servers: give these tools to a RealtimeSession")
     if tool.get("type") != "function" or "function" in tool:
         return tool
     return {"type": "function", "function": {key: value for key, value in tool.items() if key != "type"}}

@@ -1,9 +1,9 @@
 """The events of the Realtime protocol, GA dialect, as typed records.
 
-One class an event type, named after it: ``response.output_audio.delta`` is `ResponseOutputAudioDelta`. Audio is `bytes`
-here and base64 on the wire. What a server adds later passes through as `Unknown`. What is not quite an event is mended
-as far as it can be, see `realtime_nb.protocol.mending`; what cannot be read at all becomes `Malformed`. Source:
-Realtime API reference, client and server events.
+There is one class for each event type, named after it: ``response.output_audio.delta`` is `ResponseOutputAudioDelta`.
+Audio is `bytes` here and base64 on the wire. Event types that this package does not know pass through as `Unknown`.
+Events with faults are repaired as far as possible, see `realtime_nb.protocol.mending`; messages that cannot be read at
+all become `Malformed`. Source: Realtime API reference, client and server events.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .items import Content, ErrorDetail, Item, RateLimit, Response, ResponseOpti
 from .local_events import Remarked
 from .mending import Mender, is_deep, parse, well_formed
 
-#: A place in an output or a message; the API counts from 0, and no answer has so many.
+#: An index in an output or a message; the API counts from 0, and no answer has more parts than this.
 Index = Annotated[int, Meta(ge=0, le=100_000)]
-#: A time in a session's audio; no session lasts a year.
+#: A position in a session's audio; no session lasts a year.
 Milliseconds = Annotated[int, Meta(ge=0, le=31_536_000_000)]
 
 
@@ -41,14 +41,14 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Unknown(Struct, frozen=True, kw_only=True):
-    """An event of a type that this package does not know, as it came."""
+    """An event of a type that this package does not know, unchanged."""
 
     type: str
     data: dict[str, Any]
 
 
 class Malformed(Struct, frozen=True, kw_only=True):
-    """A message that is no event: not JSON, no type, or fields missing or of the wrong kind."""
+    """A message that is not an event: not JSON, without a type, or with missing or wrong fields."""
 
     message: str
     data: Any = None
@@ -59,13 +59,13 @@ class Malformed(Struct, frozen=True, kw_only=True):
 
 
 class ClientEvent(Event, kw_only=True, frozen=True, omit_defaults=True):
-    """Base of what the client sends; an error that answers it names its ``event_id``."""
+    """Base of client events; an error that answers one names its ``event_id``."""
 
     event_id: str | UnsetType = UNSET
 
 
 class SessionUpdate(ClientEvent, tag="session.update", kw_only=True, frozen=True):
-    """Change session settings; only the keys that are there change."""
+    """Change session settings; only the given keys change."""
 
     session: dict[str, Any]
 
@@ -77,7 +77,7 @@ class InputAudioBufferAppend(ClientEvent, tag="input_audio_buffer.append", kw_on
 
 
 class InputAudioBufferCommit(ClientEvent, tag="input_audio_buffer.commit", kw_only=True, frozen=True):
-    """Make the buffered audio a user item."""
+    """Turn the buffered audio into a user item."""
 
 
 class InputAudioBufferClear(ClientEvent, tag="input_audio_buffer.clear", kw_only=True, frozen=True):
@@ -100,7 +100,7 @@ class ConversationItemTruncate(ClientEvent, tag="conversation.item.truncate", kw
 
 
 class ConversationItemDelete(ClientEvent, tag="conversation.item.delete", kw_only=True, frozen=True):
-    """Take an item out of the conversation."""
+    """Remove an item from the conversation."""
 
     item_id: str
 
@@ -127,7 +127,7 @@ class ResponseCancel(ClientEvent, tag="response.cancel", kw_only=True, frozen=Tr
 
 
 class ServerEvent(Event, kw_only=True, frozen=True):
-    """Base of what the server sends."""
+    """Base of server events."""
 
     event_id: str = ""
 
@@ -145,11 +145,11 @@ class SessionUpdated(_SessionEvent, tag="session.updated", kw_only=True, frozen=
 
 
 class Error(ServerEvent, tag="error", kw_only=True, frozen=True):
-    """Something that the client sent was refused, or the server failed; the session goes on unless it is closed."""
+    """The server refused an event, or failed; the session goes on unless it is closed."""
 
     error: ErrorDetail
     message: str | UnsetType | None = UNSET
-    """Where some servers put it; `realtime_nb.protocol.reader` puts it into the account."""
+    """Where some servers put the message; `realtime_nb.protocol.reader` moves it into ``error``."""
 
 
 class _ItemEvent(ServerEvent, kw_only=True, frozen=True):
@@ -176,7 +176,7 @@ class ConversationItemDeleted(ServerEvent, tag="conversation.item.deleted", kw_o
 
 
 class ConversationItemTruncated(ServerEvent, tag="conversation.item.truncated", kw_only=True, frozen=True):
-    """An answer was cut to what was heard."""
+    """An answer was truncated to what was heard."""
 
     item_id: str
     content_index: Index = 0
@@ -208,7 +208,7 @@ class ConversationItemInputAudioTranscriptionCompleted(
 class ConversationItemInputAudioTranscriptionSegment(
     _Transcription, tag="conversation.item.input_audio_transcription.segment", kw_only=True, frozen=True
 ):
-    """One speaker's stretch, with times in seconds (models that tell speakers apart)."""
+    """A segment by one speaker, with times in seconds, from models that tell speakers apart."""
 
     text: str
     id: str = ""
@@ -220,7 +220,7 @@ class ConversationItemInputAudioTranscriptionSegment(
 class ConversationItemInputAudioTranscriptionFailed(
     _Transcription, tag="conversation.item.input_audio_transcription.failed", kw_only=True, frozen=True
 ):
-    """The person's words could not be made out; the turn goes on without them."""
+    """Transcription failed; the turn continues without the person's words."""
 
     error: ErrorDetail
 
@@ -237,14 +237,14 @@ class InputAudioBufferCleared(ServerEvent, tag="input_audio_buffer.cleared", kw_
 
 
 class InputAudioBufferSpeechStarted(ServerEvent, tag="input_audio_buffer.speech_started", kw_only=True, frozen=True):
-    """The person speaks since ``audio_start_ms`` of all audio ever appended; the item will be ``item_id``."""
+    """The person began to speak at ``audio_start_ms`` of all audio ever appended; the item will be ``item_id``."""
 
     audio_start_ms: Milliseconds | None = None
     item_id: str
 
 
 class InputAudioBufferSpeechStopped(ServerEvent, tag="input_audio_buffer.speech_stopped", kw_only=True, frozen=True):
-    """The turn ended at ``audio_end_ms``, the silence that told so included."""
+    """The turn ended at ``audio_end_ms``, including the silence that ended it."""
 
     audio_end_ms: Milliseconds | None = None
     item_id: str
@@ -253,7 +253,7 @@ class InputAudioBufferSpeechStopped(ServerEvent, tag="input_audio_buffer.speech_
 class InputAudioBufferTimeoutTriggered(
     ServerEvent, tag="input_audio_buffer.timeout_triggered", kw_only=True, frozen=True
 ):
-    """Nobody spoke for ``idle_timeout_ms``; the server takes the turn."""
+    """No one spoke for ``idle_timeout_ms``; the server takes the turn."""
 
     audio_start_ms: Milliseconds | None = None
     audio_end_ms: Milliseconds | None = None
@@ -269,10 +269,10 @@ class ResponseCreated(_ResponseEvent, tag="response.created", kw_only=True, froz
 
 
 class ResponseDone(_ResponseEvent, tag="response.done", kw_only=True, frozen=True):
-    """A response has ended: completed, cancelled, incomplete or failed; its ``usage`` says what it took."""
+    """A response has ended: completed, cancelled, incomplete or failed; its ``usage`` counts the tokens."""
 
     usage: dict[str, Any] | UnsetType | None = UNSET
-    """Where xAI puts it; `realtime_nb.protocol.reader` puts it into the response."""
+    """Where xAI puts the usage; `realtime_nb.protocol.reader` moves it into the response."""
 
 
 class _OutputItem(ServerEvent, kw_only=True, frozen=True):
@@ -334,7 +334,7 @@ class ResponseOutputAudioDone(_OutputPart, tag="response.output_audio.done", kw_
 class ResponseOutputAudioTranscriptDelta(
     _OutputPart, tag="response.output_audio_transcript.delta", kw_only=True, frozen=True
 ):
-    """More words of what the voice says; they run ahead of the audio."""
+    """More words of what the voice says; they arrive before the audio."""
 
     delta: str
     obfuscation: str | UnsetType = UNSET
@@ -428,15 +428,15 @@ def _union(events: dict[str, type[Event]]) -> Any:
 
 
 _decode_client = msgspec.json.Decoder(_union(CLIENT_EVENTS)).decode
-#: Read one message of the server's that is as the protocol says; raises one of `UNREADABLE` otherwise.
+#: Read a server message that follows the protocol; raises one of `UNREADABLE` otherwise.
 decode_quickly: Callable[[str | bytes], Event] = msgspec.json.Decoder(_union(SERVER_EVENTS)).decode
 _encode = msgspec.json.Encoder().encode
-# JSON that is nested a thousand deep is no event, but it must not end a session either.
+# JSON that is nested a thousand levels deep is not an event, but must not end a session.
 UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def decode(message: str | bytes) -> tuple[Event | Unknown | Malformed, list[Remarked]]:
-    """Read one message of the server's, and say what was dropped or mended; see `mended`."""
+    """Read a server message, and say what was dropped or repaired; see `mended`."""
     try:
         event = decode_quickly(message)
     except UNREADABLE:
@@ -445,7 +445,7 @@ def decode(message: str | bytes) -> tuple[Event | Unknown | Malformed, list[Rema
 
 
 def decode_server(message: str | bytes) -> Event | Unknown | Malformed:
-    """Read one message of the server's; never raises on what a server sends."""
+    """Read a server message; never raises on what a server sends."""
     try:
         return decode_quickly(message)
     except UNREADABLE:
@@ -455,7 +455,7 @@ def decode_server(message: str | bytes) -> Event | Unknown | Malformed:
 
 
 def decode_client(message: str | bytes) -> Event | Unknown | Malformed:
-    """Read one message of a client's; never raises on what a client sends."""
+    """Read a client message; never raises on what a client sends."""
     try:
         return _decode_client(message)  # type: ignore[no-any-return]
     except UNREADABLE as error:
@@ -475,15 +475,15 @@ def _explain(message: str | bytes, known: dict[str, type[Event]], error: Excepti
 
 
 _NO_EVENT = "an event is a JSON object with a 'type'"
-#: What others wait for: these count even where nothing but their type can be read.
+#: Events that others wait for; they count even if only their type can be read.
 _AWAITED = ("response.done", "response.created", "session.created", "session.updated", "error")
 _TYPE = re.compile(r'"type"\s*:\s*"(%s)"' % "|".join(map(re.escape, _AWAITED)))  # noqa: UP031
 
 
 def mended(message: str | bytes) -> tuple[Event | Unknown | Malformed, list[Remarked]]:
-    """Read what `decode_quickly` does not take as far as it can be read, and say what was dropped or mended.
+    """Read as much as possible of a message that `decode_quickly` refuses, and say what was dropped or repaired.
 
-    Halves of UTF-16 pairs stay in a delta: who reads the next one may have the other half.
+    Half a UTF-16 pair stays in a delta, because the next delta may have the other half.
     """
     odd: set[str] = set()
     try:
@@ -514,7 +514,7 @@ def _malformed(why: str, data: Any = None) -> tuple[Malformed, list[Remarked]]:
 
 
 def _type_of(data: Any) -> str:
-    """Return an event's type, where need be by what others wait for in it; empty if it has none."""
+    """Return an event's type, guessed from its fields if need be; empty if it has none."""
     if not isinstance(data, dict):
         return ""
     if isinstance(data.get("type"), str):
@@ -527,7 +527,7 @@ def _type_of(data: Any) -> str:
 
 
 def _with_error(data: dict[str, Any]) -> dict[str, Any]:
-    """Keep the words of an error that is no account of one."""
+    """Keep the words of an error that does not have the API's shape."""
     error = data.get("error")
     if error is None:
         error = {name: data[name] for name in ("message", "code", "param") if name in data}
@@ -537,7 +537,7 @@ def _with_error(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _salvaged(message: str | bytes, error: Exception) -> tuple[Event | Malformed, list[Remarked]]:
-    """Return an event that others wait for, though nothing but its type can be read."""
+    """Return an event that others wait for, even though only its type can be read."""
     why = "nested too deeply" if isinstance(error, RecursionError) else f"not JSON: {error}"
     text = message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")
     found = _TYPE.search(text)
@@ -550,5 +550,5 @@ def _salvaged(message: str | bytes, error: Exception) -> tuple[Event | Malformed
 
 
 def encode(event: Event | Unknown) -> str:
-    """Write an event as the JSON text that goes on the wire."""
+    """Encode an event as JSON for the wire."""
     return _encode(event.data if isinstance(event, Unknown) else event).decode()

@@ -1,4 +1,4 @@
-"""How sound is encoded on the wire: a format's name, and behind it the rate where that is not the format's own.
+"""How sound is encoded on the wire: a format's name, followed by the rate if it is not the format's own.
 
 ``"audio/pcm"`` is 16-bit PCM at 24 kHz, ``"audio/pcm;rate=16000"`` the same at 16 kHz; ``"audio/pcmu"`` and
 ``"audio/pcma"`` are G.711 at 8 kHz.
@@ -14,7 +14,7 @@ from .beta import FORMATS
 from .settings import setting_at
 
 PCM = "audio/pcm"
-#: Of each format: bytes a sample, and its own rate in Hz.
+#: Bytes per sample and own rate in Hz of each format.
 _KNOWN = {PCM: (2, 24_000), "audio/pcmu": (1, 8_000), "audio/pcma": (1, 8_000)}
 #: What servers call a rate that the API calls ``rate``.
 _RATE = re.compile(r"((?P<side>input|output)[-_]?(audio)?[-_]?)?sampl(e|ing)[-_]?rate([-_]?(hz|hertz))?", re.IGNORECASE)
@@ -24,9 +24,9 @@ _LOWEST_HZ, _HIGHEST_HZ = 4_000, 192_000
 def encoding_of(session: Any, side: str, otherwise: str = PCM) -> str:
     """Return the encoding of a session's ``"input"`` or ``"output"`` sound, as the server declares it.
 
-    What cannot be one encoding, such as several formats or several rates, is joined by "or"; see `problem_of`.
+    Several formats or rates, which cannot be one encoding, are joined by "or"; see `problem_of`.
 
-    `otherwise`: the encoding that holds as far as nothing else is declared.
+    `otherwise`: the encoding to use where the server declares nothing.
     """
     declared = setting_at(session, f"audio.{side}.format")
     around = (setting_at(session, f"audio.{side}"), setting_at(session, "audio"), session)
@@ -36,7 +36,7 @@ def encoding_of(session: Any, side: str, otherwise: str = PCM) -> str:
 
 
 def _encoding(declared: Any, beside: list[str], otherwise: str) -> str:
-    """Return the encoding of one declared format; `beside` are rates declared outside it, which only PCM takes."""
+    """Return the encoding of one declared format; `beside` are rates declared outside it, which apply only to PCM."""
     name = declared.get("type") if isinstance(declared, dict) else declared
     name = base_of(otherwise) if name in (None, []) else FORMATS.get(str(name), str(name))
     rates = _rates(declared) or (beside if name == PCM else [])
@@ -48,7 +48,7 @@ def _encoding(declared: Any, beside: list[str], otherwise: str) -> str:
 
 
 def _rates(tree: Any, side: str = "") -> list[str]:
-    """Return the rates that a format declares, or, if a side is given, what is around its format."""
+    """Return the rates that a format declares or, if `side` is given, an object around that side's format."""
     rates = []
     for name, rate in tree.items() if isinstance(tree, dict) else ():
         found = _RATE.fullmatch(name)
@@ -58,7 +58,7 @@ def _rates(tree: Any, side: str = "") -> list[str]:
 
 
 def problem_of(session: Any) -> str:
-    """Return in words why a session's sound cannot be sent or played; empty if it can."""
+    """Say why a session's sound cannot be sent or played; empty if it can."""
     for side, what in (("input", "takes"), ("output", "sends")):
         encoding = encoding_of(session, side)
         name, _, rate = encoding.partition(";rate=")
@@ -66,7 +66,7 @@ def problem_of(session: Any) -> str:
             return f"the server {what} sound as {name[:40]!r}, which is none of {', '.join(_KNOWN)}"
         if rate and not (rate.isdigit() and _LOWEST_HZ <= int(rate) <= _HIGHEST_HZ):
             return (
-                f"the server {what} sound at a rate of {rate[:40]!r}, which is no whole number of Hz between "
+                f"the server {what} sound at a rate of {rate[:40]!r}, which is not a whole number of Hz between  "
                 f"{_LOWEST_HZ:,} and {_HIGHEST_HZ:,}"
             )
     return ""
@@ -79,7 +79,7 @@ def base_of(encoding: str) -> str:
 
 @lru_cache(maxsize=64)
 def rate_of(encoding: str) -> int:
-    """Return an encoding's sample rate, in Hz; formats that are not known count as PCM16."""
+    """Return an encoding's sample rate in Hz; unknown formats count as PCM16."""
     name, _, rate = encoding.partition(";rate=")
     return int(rate) if rate.isdigit() and int(rate) > 0 else _KNOWN.get(name, _KNOWN[PCM])[1]
 
@@ -91,10 +91,10 @@ def sample_bytes(encoding: str) -> int:
 
 @lru_cache(maxsize=64)
 def bytes_per_ms(encoding: str) -> float:
-    """Return how many bytes a millisecond takes on the wire; formats that are not known count as PCM16."""
+    """Return how many bytes a millisecond takes on the wire; unknown formats count as PCM16."""
     return sample_bytes(encoding) * rate_of(encoding) / 1000
 
 
 def bytes_until(position_ms: float, encoding: str) -> int:
-    """Return how many bytes there are before a position, in whole samples."""
+    """Return the number of bytes up to a position, in whole samples."""
     return round(position_ms * rate_of(encoding) / 1000) * sample_bytes(encoding)

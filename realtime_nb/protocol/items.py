@@ -1,7 +1,7 @@
 """The objects that events carry: items, their content, responses.
 
-Fields that were absent are `msgspec.UNSET`, so encoding gives back what was there and no more; fields that the API
-adds later are passed over.
+Absent fields are `msgspec.UNSET`, so encoding gives back exactly what was there; fields that the API adds later are
+ignored.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-#: Key of the metadata by which a response tells which request it answers.
+#: Metadata key by which a response says which request it answers.
 REQUEST = "request"
 
 
@@ -58,7 +58,7 @@ class Item(Struct, frozen=True, kw_only=True):
 
     @property
     def is_spoken(self) -> bool:
-        """True if it is something that the model says aloud."""
+        """True if the model says it aloud."""
         return self.role == "assistant" and any("audio" in part.type for part in self.content or ())
 
 
@@ -83,7 +83,7 @@ class Response(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | str | UnsetType | None = UNSET
     audio: dict[str, Any] | UnsetType | None = UNSET
     output_audio_format: str | UnsetType | None = UNSET
-    """Where the beta dialect says how the sound is encoded."""
+    """The beta dialect's field for the audio format."""
     usage: dict[str, Any] | None = None
     metadata: dict[str, Any] | UnsetType | None = UNSET
 
@@ -105,7 +105,7 @@ class ResponseOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ErrorDetail(Struct, frozen=True, kw_only=True):
-    """The API's account of an error; ``event_id`` names the client event that it answers."""
+    """The API's description of an error; ``event_id`` names the client event that it answers."""
 
     type: str | None = "error"
     message: str | None = ""
@@ -113,7 +113,7 @@ class ErrorDetail(Struct, frozen=True, kw_only=True):
     param: str | None = None
     event_id: str | None = None
     error: Any = UNSET
-    """The account itself, where a server wraps it twice; `realtime_nb.protocol.reader` takes it out."""
+    """The description itself, if a server wraps it twice; `realtime_nb.protocol.reader` unwraps it."""
 
 
 class RateLimit(Struct, frozen=True, kw_only=True):

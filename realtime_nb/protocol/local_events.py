@@ -1,4 +1,4 @@
-"""Local events: what only this side of a session knows. They are logged and folded like those of the wire."""
+"""Local events, which only this side of a session knows. They are logged and folded like those on the wire."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from msgspec import Struct
 
-#: The kind of the remark that a disk takes no more of a recording.
+#: The kind of the remark that the disk takes no more of a recording.
 RECORDING_STOPPED = "recording stopped"
 
 
 class StateChanged(Struct, frozen=True, kw_only=True):
-    """The session is now ``"connecting"``, ``"open"`` or ``"closed"``, and in ``message`` why."""
+    """The session is now ``"connecting"``, ``"open"`` or ``"closed"``; ``message`` says why."""
 
     state: str
     message: str = ""
@@ -19,12 +19,12 @@ class StateChanged(Struct, frozen=True, kw_only=True):
 
 
 class Remarked(Struct, frozen=True, kw_only=True):
-    """Something was dropped, mended or guessed: `realtime_nb.Conversation.remarks` tells it, once per kind."""
+    """Something was dropped, repaired or guessed; `realtime_nb.Conversation.remarks` has it, once for each kind."""
 
     text: str
     """A plain sentence."""
     kind: str = ""
-    """What remarks of one kind have in common; by default the text itself."""
+    """A key for remarks of the same kind; by default the text itself."""
     type: str = "session.remarked"
 
 
@@ -32,32 +32,32 @@ TWICE = Remarked(text="an event came twice, and counts once", kind="event twice"
 
 
 class Interrupted(Struct, frozen=True, kw_only=True):
-    """The person interrupts by hand; speakers fall silent."""
+    """The person interrupts by hand; speakers stop."""
 
     type: str = "session.interrupted"
 
 
 class SessionRenewed(Struct, frozen=True, kw_only=True):
-    """Another session of the server's goes on with the conversation: what came before was told to it, as far as can be.
+    """Another session of the server's continues the conversation; as much of the history as possible was sent to it.
 
-    Items keep their ids, so that turns stay the same turns.
+    Items keep their ids, so turns stay the same.
     """
 
     reason: str
-    """``"rotated"`` before the old one's time was over, ``"restored"`` after it broke off, ``"reopened"`` by hand."""
+    """``"rotated"`` before the old session's time ran out, ``"restored"`` after it broke, ``"reopened"`` by hand."""
     carried: int
-    """How many items were told to it."""
+    """How many items were sent to it."""
     left_out: list[str] = []
     """The items of the conversation that it does not know."""
     age_ms: float | None = None
-    """How long the old one was open."""
+    """How long the old session was open."""
     message: str = ""
-    """Why the old one ended, where it did not end in peace."""
+    """Why the old session ended, if it ended with an error."""
     type: str = "session.renewed"
 
 
 class TurnEdited(Struct, frozen=True, kw_only=True):
-    """An item takes the place of another one, which was taken out."""
+    """An item replaces another one, which was removed."""
 
     item_id: str
     replaced_id: str
@@ -65,28 +65,28 @@ class TurnEdited(Struct, frozen=True, kw_only=True):
 
 
 class Heard(Struct, frozen=True, kw_only=True):
-    """The speaker's report: so much of an item's audio has been rendered."""
+    """The speaker's report of how much of an item's audio it has played."""
 
     item_id: str
     played_ms: int
     stopped: bool = False
-    """True if playback ended there, before the audio did."""
+    """True if playback stopped there, before the end of the audio."""
     type: str = "playback.heard"
 
 
 class EchoHeard(Struct, frozen=True, kw_only=True):
-    """What interrupted an answer was the answer itself, come back through the microphone."""
+    """An answer was interrupted by its own echo in the microphone."""
 
     item_id: str
     likeness: float
-    """Of microphone and answer, 0.0 to 1.0."""
+    """Correlation of microphone and answer, 0.0 to 1.0."""
     delay_ms: float
-    """From the page's output to its input."""
+    """Delay from the page's output to its input."""
     type: str = "playback.echoed"
 
 
 class AnswerFile(Struct, frozen=True, kw_only=True):
-    """An answer's audio came as a file; where it could not be decoded, ``remark`` says why."""
+    """An answer's audio came as a file; if it could not be decoded, ``remark`` says why."""
 
     response_id: str
     data: bytes
@@ -95,7 +95,7 @@ class AnswerFile(Struct, frozen=True, kw_only=True):
 
 
 class StageStarted(Struct, frozen=True, kw_only=True):
-    """A step of a chain has begun to work on a response."""
+    """A step of a chain began to work on a response."""
 
     response_id: str
     stage: str
@@ -104,18 +104,18 @@ class StageStarted(Struct, frozen=True, kw_only=True):
 
 
 class StageDone(Struct, frozen=True, kw_only=True):
-    """A step of a chain is done with a response; ``usage`` as `realtime_nb.pricing.cost.metered_cost` takes it."""
+    """A step of a chain is done with a response; ``usage`` is what `realtime_nb.pricing.cost.metered_cost` takes."""
 
     response_id: str
     stage: str
     usage: dict[str, Any] | None = None
     remark: str = ""
-    """What the person should know of it, e.g. that other words were spoken than were written."""
+    """A remark for the person, e.g. that the spoken words differ from the written ones."""
     type: str = "stage.done"
 
 
 class ToolStarted(Struct, frozen=True, kw_only=True):
-    """A function that the model has called begins to run here."""
+    """A function that the model called begins to run here."""
 
     call_id: str
     name: str
@@ -137,7 +137,7 @@ class ToolDone(Struct, frozen=True, kw_only=True):
 
 
 class ApprovalAsked(Struct, frozen=True, kw_only=True):
-    """A call waits for somebody to agree to it; ``call_id`` is the request's id for a tool of an MCP server."""
+    """A call waits for approval; for a tool of an MCP server ``call_id`` is the id of the approval request."""
 
     call_id: str
     name: str
@@ -148,17 +148,17 @@ class ApprovalAsked(Struct, frozen=True, kw_only=True):
 
 
 class ApprovalGiven(Struct, frozen=True, kw_only=True):
-    """Somebody has decided on a call, or nobody could."""
+    """A call was approved or refused, or no one could decide."""
 
     call_id: str
     approved: bool
     reason: str = ""
-    """Why not, where nobody said no."""
+    """Why it was refused, if no person refused it."""
     type: str = "tool.approval_given"
 
 
 class Word(Struct, frozen=True):
-    """A word and where it lies in the audio that it was heard in."""
+    """A word, and where it is in the audio."""
 
     text: str
     start_ms: float
@@ -166,7 +166,7 @@ class Word(Struct, frozen=True):
 
 
 class WordsTimed(Struct, frozen=True, kw_only=True):
-    """A transcriber said when each word of a part was spoken."""
+    """A transcriber gave the times of a part's words."""
 
     item_id: str
     content_index: int
@@ -175,77 +175,77 @@ class WordsTimed(Struct, frozen=True, kw_only=True):
 
 
 class ClockAligned(Struct, frozen=True, kw_only=True):
-    """The page's clock was told from the kernel's, by an exchange of their times."""
+    """The page's clock was compared with the kernel's, by exchanging their times."""
 
     offset_ms: float
     """How far the page's clock is ahead of the kernel's."""
     error_ms: float
-    """What it may be off by, at most: half the round trip, and the resolution of the page's clock."""
+    """The maximum error: half the round trip, plus the resolution of the page's clock."""
     round_trip_ms: float
-    """Of the quickest exchange, which counts."""
+    """Round trip of the quickest exchange, which counts."""
     type: str = "clock.aligned"
 
 
 class FramePassed(Struct, frozen=True, kw_only=True):
-    """How the frame with a turn's last speech travelled, in session time; `None` for what is not known."""
+    """Travel times of the frame with a turn's last speech, in session time; `None` if not known."""
 
     item_id: str
     captured_ms: float | None
-    """The page had it whole."""
+    """The page had the whole frame."""
     arrived_ms: float | None
-    """It was on the I/O thread."""
+    """It reached the I/O thread."""
     sent_ms: float
-    """It, or the commit behind it, was queued for the socket: the time of its own event."""
+    """It, or the commit after it, was queued for the socket; the time of that event."""
     written_ms: float | None
     """The socket had taken it."""
     type: str = "microphone.passed"
 
 
 class SoundBegan(Struct, frozen=True, kw_only=True):
-    """The page rendered an item's first sample, or its first audible one."""
+    """The page played an item's first sample, or its first audible one."""
 
     item_id: str
     rendered_ms: float
     """Session time."""
     latency_ms: float
-    """What the browser says that its output takes from there to the loudspeaker."""
+    """The browser's latency from there to the loudspeaker."""
     audible: bool
     """True if the sample is louder than -60 dB of full scale."""
     type: str = "playback.began"
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
-    """The session waits for a server that has too much to do, and why; with no message it waits no more."""
+    """The session waits for a busy server, with the reason; without a message it no longer waits."""
 
     message: str
     type: str = "session.waiting"
 
 
 class BudgetStopped(Struct, frozen=True, kw_only=True):
-    """A bound is reached: what is being said is cut, and the session closes."""
+    """A bound was reached; the answer is cut off, and the session closes."""
 
     bound: str
     """``"max_usd"``, ``"max_minutes"`` or ``"idle_minutes"``."""
     reason: str
-    """What was used of what, and how to go on."""
+    """How much of it was used, and how to go on."""
     type: str = "budget.stopped"
 
 
 class Flagged(Struct, frozen=True, kw_only=True):
-    """A guard did not let something through, or failed to judge it: it is not answered, or is cut off."""
+    """A guard blocked something, or failed to judge it; it is not answered, or is cut off."""
 
     side: str
     """``"user"`` or ``"assistant"``: whose words they are."""
     reason: str
     item_id: str = ""
-    """The item that the words are in."""
+    """The item with the words."""
     response_id: str = ""
-    """The response that they are in, or that answered them."""
+    """The response with the words, or the one that answered them."""
     type: str = "guard.flagged"
 
 
 class Passed(Struct, frozen=True, kw_only=True):
-    """A guard has let through what the person said; what answers it may sound."""
+    """A guard passed the person's words; the answer may be played."""
 
     item_id: str
     type: str = "guard.passed"

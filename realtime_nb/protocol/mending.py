@@ -1,8 +1,8 @@
-"""Messages that are not quite what the protocol says: what can be read of them is, and the rest is told in words.
+"""Read messages that do not quite follow the protocol, as far as possible, and describe the rest.
 
-`null` is absent. A field of the wrong kind is dropped, or taken for what it plainly means: a number for its digits, a
-text where an error should be for its message, an object where its JSON should be. Elements of a list that cannot be
-read are dropped singly. What is required and not there gets a stand-in: an empty text, or zero.
+`null` counts as absent. A field of the wrong type is dropped, or read as what it clearly means: a number as its digits,
+a text in place of an error as its message, an object in place of its JSON. Elements of a list that cannot be read are
+dropped one by one. A missing required field gets an empty text, or zero.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ from msgspec import Struct, inspect
 from .items import Content, ErrorDetail, Item, StatusDetails
 from .local_events import Remarked
 
-#: What a text stands for where one of these should be.
+#: How to read a text in place of one of these.
 _OF_TEXT: dict[type, Callable[[str], dict[str, Any]]] = {
     ErrorDetail: lambda text: {"message": text},
     StatusDetails: lambda text: {"type": "", "reason": text},
     Content: lambda text: {"type": "text", "text": text},
 }
-#: JSON in a text: some servers send the value itself.
+#: Fields with JSON in a text; some servers send the value itself.
 _JSON_TEXTS = ("arguments", "output")
-#: Where a number plainly means its digits, beside ids; what somebody says is not among them.
+#: Fields, apart from ids, in which a number clearly means its digits; spoken words are not among them.
 _LABELS = ("name", "message", "code", "param", "speaker", "voice")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_SHOWN = 24
-#: Integers beyond this lose digits in other programs, and nothing of a session is so large.
+#: Larger integers lose digits in other programs, and nothing in a session is so large.
 _LARGEST = 2**53
-#: What is nested more deeply is no setting and no usage, and nobody who walks it gets to its end.
+#: JSON that is nested more deeply is neither a setting nor a usage, and code that walks it would fail.
 _DEEPEST = 100
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ABSENT: Any = object()
 
 
 def parse(message: str | bytes, odd: set[str]) -> Any:
-    """Read JSON as leniently as can be: NaN and infinite numbers are null, half UTF-16 pairs stay for now.
+    """Read JSON as leniently as possible: NaN and infinite numbers become null, half UTF-16 pairs stay for now.
 
     Parameters
     ----------
     message : str or bytes
-        What came.
+        The message.
     odd : set of str
-        Gets in words what was changed.
+        Gets a description of what was changed.
 
     Raises
     ------
     ValueError
-        If it is no JSON.
+        If it is not JSON.
     RecursionError
         If it is nested too deeply.
     """
@@ -78,7 +78,7 @@ def parse(message: str | bytes, odd: set[str]) -> Any:
 
 
 def is_deep(message: str | bytes) -> bool:
-    """Return whether JSON is nested more deeply than anything of the protocol's; quick for what is short."""
+    """Return whether JSON is nested more deeply than any event; quick for short messages."""
     if isinstance(message, str):
         brackets = message.count("{") + message.count("[")
     else:
@@ -94,12 +94,12 @@ def is_deep(message: str | bytes) -> bool:
 
 
 def well_formed(text: str) -> str:
-    """Join the halves of UTF-16 pairs; one that stands alone becomes U+FFFD."""
+    """Join the halves of UTF-16 pairs; a lone half becomes U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if _SURROGATE.search(text) else text
 
 
 def decode_base64(text: str) -> bytes | None:
-    """Return what base64 of any kind stands for: url-safe, unpadded, or broken into lines; `None` for what is none."""
+    """Decode base64 of any kind, including url-safe, unpadded, or broken into lines; `None` if it is not base64."""
     digits = "".join(text.rpartition("base64,")[2].split()).translate(_STANDARD).rstrip("=")
     try:
         return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
@@ -108,7 +108,7 @@ def decode_base64(text: str) -> bytes | None:
 
 
 def is_plain_base64(text: str) -> bool:
-    """Return whether this is base64 as the API writes it; most readers refuse any other kind."""
+    """Return whether a text is base64 as the API writes it; most readers refuse any other kind."""
     try:
         base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -117,12 +117,12 @@ def is_plain_base64(text: str) -> bool:
 
 
 _STANDARD = str.maketrans("-_", "+/")
-#: What is said of any other kind.
+#: The remark on any other kind.
 ODD_BASE64 = "was base64 that is url-safe, unpadded or broken into lines, and was decoded"
 
 
 class Mender:
-    """Makes an event of the JSON of one that is not quite right.
+    """Makes an event from JSON that is not quite right.
 
     Parameters
     ----------
@@ -133,10 +133,10 @@ class Mender:
     def __init__(self, name: str):
         self._name = name
         self.remarks: list[Remarked] = []
-        """What was dropped or mended."""
+        """What was dropped or repaired."""
 
     def mended(self, kind: type[Struct], tree: dict[str, Any]) -> Any:
-        """Return the event of a kind, whatever its fields hold."""
+        """Return an event of a kind, whatever its fields hold."""
         return self._object(kind, tree, "")
 
     def clean(self, tree: Any) -> Any:
@@ -144,7 +144,7 @@ class Mender:
         return self._clean(tree, "a text")
 
     def remark(self, where: str, text: str) -> None:
-        """Note what is wrong with a field, once."""
+        """Add a remark on a field, once."""
         kind = f"{self._name}: {where}"
         if all(each.kind != kind for each in self.remarks):
             self.remarks.append(Remarked(text=f"{self._name}: {text}", kind=kind))
@@ -170,7 +170,7 @@ class Mender:
         return kind(**fields)
 
     def _value(self, kind: inspect.Type, value: Any, path: str) -> Any:
-        """Return a value as it should be; `_ABSENT`, and a remark, where it cannot be read."""
+        """Return a value of the right type; `_ABSENT`, with a remark, if it cannot be read."""
         found = self._read(kind, value, path)
         if found is _ABSENT:
             self.remark(path, f"{path!r} was {_described(value)}, and was dropped")
@@ -257,7 +257,7 @@ class Mender:
         return round(number) if isinstance(kind, inspect.IntType) else number
 
     def _clean(self, value: Any, path: str, level: int = 0) -> Any:
-        """Return JSON without half UTF-16 pairs; at the edges of a delta, whose other half may come, they stay."""
+        """Return JSON without half UTF-16 pairs; they stay in a delta, because the other half may follow."""
         if isinstance(value, dict | list) and level >= _DEEPEST:
             self.remark(f"{path} deep", f"{path!r} was nested more than {_DEEPEST} levels deep, and was cut there")
             return None
@@ -320,7 +320,7 @@ def _takes_none(kind: inspect.Type) -> bool:
 
 
 def _guessed(kind: type[Struct], tree: dict[str, Any]) -> dict[str, Any]:
-    """Say what an item or a part is, where it does not say so itself."""
+    """Add the type of an item or a part that has none."""
     if kind not in (Item, Content) or isinstance(tree.get("type"), str):
         return tree
     if kind is Content:
@@ -332,7 +332,7 @@ def _guessed(kind: type[Struct], tree: dict[str, Any]) -> dict[str, Any]:
 
 def _described(value: Any) -> str:
     if isinstance(value, str):
-        is_word = len(value) <= _LONGEST_SHOWN and not any(map(str.isdigit, value))  # No key, and nobody's sound.
+        is_word = len(value) <= _LONGEST_SHOWN and not any(map(str.isdigit, value))  # Neither a key nor sound.
         return f"the text {value!r}" if is_word else "a text"
     if isinstance(value, bool) or value is None:
         return json.dumps(value)

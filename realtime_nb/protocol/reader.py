@@ -1,7 +1,7 @@
-"""A server's messages, read one after the other: what one leaves out, those before it tell.
+"""Reads a server's messages in order, and fills in from earlier ones what a message leaves out.
 
-Servers that speak nearly the same protocol leave out events and ids, or send them so that they cannot be read. Behind
-this reader a response begins before it says anything, all that it says names it, and its end says how it ended.
+Servers with a similar protocol leave out events and ids, or send them in a form that cannot be read. After this reader,
+a response begins before any of its output, all of its output names it, and its end says how it ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .items import Item, Response, StatusDetails
 from .local_events import TWICE, Remarked
 from .mending import well_formed
 
-#: Of a response that has no end of its own words.
+#: The status of a response that does not say how it ended.
 _UNENDED = (None, "", "in_progress", "queued")
 _OUTPUT_ITEMS = (ev.ResponseOutputItemAdded, ev.ResponseOutputItemDone)
 _OUTPUT_PARTS = (
@@ -67,7 +67,7 @@ class Reader:
 
     def __init__(self) -> None:
         self.plain: dict[str, str] = {}
-        """Of items whose sound, in whole samples, can be taken as it comes, without `take`: their responses."""
+        """Responses of the items whose sound comes in whole samples and can skip `take`."""
         self._begun: set[str] = set()
         self._open: list[str] = []
         self._last = ""
@@ -86,20 +86,20 @@ class Reader:
         self._found: list[Any] = []
 
     def read(self, message: str | bytes) -> list[Any]:
-        """Return what a message means: its event last, and before it what the server left out, and remarks."""
+        """Return what a message means: its event last, after remarks and the events that the server left out."""
         return self.take(*ev.decode(message))
 
     def take(self, event: Any, remarks: Sequence[Remarked] = (), *, is_asked: bool = False) -> list[Any]:
-        """Return what a message means that has been decoded already.
+        """Return what a decoded message means.
 
         Parameters
         ----------
         event : Event, Unknown or Malformed
-            As it was decoded, or mended.
+            The event as decoded, or repaired.
         remarks : sequence of Remarked, optional
-            What was mended.
+            What was repaired.
         is_asked : bool, default False
-            Whether somebody waits for a response to begin.
+            If true, a request waits for its response to begin.
         """
         self._found = [*remarks]
         kind = type(event)
@@ -126,7 +126,7 @@ class Reader:
         return event if session is event.session else replace(event, session=session)
 
     def _error(self, event: ev.Error, is_asked: bool) -> Any:
-        """Find the account of an error a level deeper, or its message a level higher."""
+        """Find an error's description one level deeper, or its message one level higher."""
         detail = event.error
         if not detail.message and isinstance(detail.error, dict | str):
             tree = {"type": event.type, "error": detail.error}
@@ -157,15 +157,15 @@ class Reader:
         return event if response is event.response else replace(event, response=response)
 
     def _begin(self, response_id: str) -> None:
-        if response_id not in self._open:  # A log of several sessions has its ids again.
+        if response_id not in self._open:  # A log of several sessions may repeat ids.
             self._begun.add(response_id)
             self._open.append(response_id)
             self._last = response_id
 
     def _response_of(self, event: Any, response_id: str, item_id: str, is_asked: bool) -> str:
-        """Return which response an event belongs to; one that is not known yet begins with it."""
+        """Return the response that an event belongs to; an unknown one begins with it."""
         named = self._aliases.get(response_id, response_id)
-        is_due = is_asked and not self._open  # Somebody waits for a response to begin, and none has.
+        is_due = is_asked and not self._open  # A request waits for its response, and none has begun.
         is_new = is_due and bool(item_id) and item_id not in self._made_by
         if named in self._begun and (named == response_id or named in self._open or not self._open) and not is_new:
             return named
@@ -192,9 +192,9 @@ class Reader:
         return begun
 
     def _open_one(self, event: Any, response_id: str) -> str:
-        """Return the response that is being made, which an event with an id that has not begun belongs to.
+        """Return the response being made, to which an event with an unknown id belongs.
 
-        Unless the person has spoken since: then another one may have begun.
+        If the person has spoken since, there may be another one; then the result is empty.
         """
         if not self._open:
             return ""
@@ -203,7 +203,7 @@ class Reader:
         return "" if is_other else latest
 
     def _item_of(self, event: Any, response_id: str, item_id: str) -> str:
-        """Return which item of a response an event belongs to."""
+        """Return the item of a response that an event belongs to."""
         place = (response_id, event.output_index)
         known = self._items.get(place)
         is_own = self._made_by.get(item_id) == response_id
@@ -283,12 +283,12 @@ class Reader:
         return replace(item, id=known or self._name("item"))
 
     def _is_lost(self, event: Any) -> bool:
-        """Return whether nothing could be read of a response that has ended."""
+        """Return whether nothing could be read of an ended response."""
         lost = (f"{event.type}: ", f"{event.type}: response")
         return any(isinstance(each, Remarked) and each.kind in lost for each in self._found)
 
     def _ended(self, event: ev.ResponseDone, response: Response) -> Response:
-        """Say how a response has ended whose end does not say so, or cannot be read."""
+        """Find out how a response ended whose end does not say so, or cannot be read."""
         details = response.status_details
         if self._is_lost(event) or (details is not None and details.error):
             status = "failed"
@@ -345,7 +345,7 @@ class Reader:
         return event if clean == event.delta else replace(event, delta=clean)
 
     def _end_halves(self, event: Any) -> None:
-        """Let halves become U+FFFD whose other half cannot come any more."""
+        """Replace by U+FFFD the halves whose other half can no longer come."""
         item_id = getattr(event, "item_id", None)
         for place, delta in list(self._halves.items()):
             if item_id in (None, "", delta.item_id):

@@ -26,7 +26,7 @@ from .settings import setting_at
 
 # The API takes up to 15 MiB of audio in one event; smaller ones let a server begin to work.
 _APPEND_BYTES = 48_000
-# What answers a request; the server takes requests in order, and answers those of a kind in order.
+# The events that answer requests; the server answers requests of the same kind in order.
 _ANSWERS: dict[type[ev.ClientEvent], type[ev.ServerEvent]] = {
     ev.SessionUpdate: ev.SessionUpdated,
     ev.InputAudioBufferCommit: ev.InputAudioBufferCommitted,
@@ -36,7 +36,7 @@ _ENDS_OF_EXPECTATION = (ev.ResponseCreated, ev.Error, ev.InputAudioBufferSpeechS
 
 
 class State(Enum):
-    """How far a session has come."""
+    """The state of a session."""
 
     CONNECTING = "connecting"
     OPEN = "open"
@@ -57,7 +57,7 @@ class RealtimeProtocol:
         self.session: dict[str, Any] = {}
         """The settings in force, as the server last stated them."""
         self.answered: str | None = None
-        """The request that the last received event answers or refuses, if any."""
+        """Id of the request that the last received event answers or refuses, if any."""
         self._unanswered: dict[type[ev.ServerEvent], deque[str]] = {answer: deque() for answer in _ANSWERS.values()}
         self._detected: set[str] = set()
         self._settings = session
@@ -73,7 +73,7 @@ class RealtimeProtocol:
         self._cancel_wish = False
         self._given_up: set[str] = set()
         self.is_about_to_answer = False
-        """True if the server has found a turn that it will answer by itself, and has not begun to."""
+        """True if the server has detected a turn that it will answer by itself, but has not begun to answer."""
         self._detection_sent: tuple[str, dict[str, Any] | None] = ("", None)
         self._late: set[str] = set()
         self._beside: dict[str, None] = {}
@@ -99,7 +99,7 @@ class RealtimeProtocol:
         except ev.UNREADABLE:
             event, remarks = ev.mended(message)
         else:
-            if type(event) is ev.ResponseOutputAudioDelta:  # Most of what comes, so first and without detours.
+            if type(event) is ev.ResponseOutputAudioDelta:  # Most messages: first, and by the shortest path.
                 key = (event.item_id, event.content_index)
                 received = self._received_bytes.get(key)
                 is_plain = self._reader.plain.get(event.item_id) == event.response_id and not len(event.delta) % 2
@@ -115,15 +115,15 @@ class RealtimeProtocol:
         return taken
 
     def events_to_note(self) -> list[Any]:
-        """Return what belongs into the record before the event that was received last, once.
+        """Return, once, what belongs in the record before the last received event.
 
-        Remarks of what was dropped or mended, and events that the server has left out.
+        These are remarks on what was dropped or repaired, and events that the server left out.
         """
         noted, self._to_note = self._to_note, []
         return noted
 
     def _taken(self, event: Any) -> Any:
-        """Take an event into account, and return it with what only this side knows."""
+        """Take an event into account, and return it with additions that only this side knows."""
         if type(event) is ev.ResponseOutputAudioDelta:
             self.answered = None
             key = (event.item_id, event.content_index)
@@ -156,14 +156,14 @@ class RealtimeProtocol:
         return event
 
     def connection_closed(self) -> None:
-        """Note that the socket is gone: nothing more can be sent."""
+        """Note that the socket is gone and nothing more can be sent."""
         self.state = State.CLOSED
         self._outbox.clear()
         self._behind.clear()
         self._wishes.clear()
 
     def events_to_send(self) -> list[ev.ClientEvent]:
-        """Return what must go out, in order, once."""
+        """Return, once and in order, what must be sent."""
         outbox, self._outbox = self._outbox, []
         return outbox
 
@@ -177,19 +177,19 @@ class RealtimeProtocol:
             self._outbox.append(ev.InputAudioBufferAppend(audio=audio[start : start + _APPEND_BYTES]))
 
     def commit(self) -> str:
-        """Make the buffered audio a turn; return the event's id."""
+        """Turn the buffered audio into a turn; return the event's id."""
         event_id = self._send(ev.InputAudioBufferCommit, "commit audio")
         self._buffered = False
         return event_id
 
     def clear(self) -> str:
-        """Forget the buffered audio; return the event's id."""
+        """Clear the buffered audio; return the event's id."""
         event_id = self._send(ev.InputAudioBufferClear, "clear audio")
         self._buffered = False
         return event_id
 
     def update(self, session: dict[str, Any]) -> str:
-        """Change settings, given in the API's own shape; return the event's id."""
+        """Change settings, given in the API's shape; return the event's id."""
         event_id = self._send(ev.SessionUpdate, "change settings", session=session)
         settings = setting_at(session, "audio.input")
         if isinstance(settings, dict) and "turn_detection" in settings:
@@ -201,17 +201,17 @@ class RealtimeProtocol:
         return self._send(ev.ConversationItemCreate, "add an item", item=item, previous_item_id=previous_item_id)
 
     def delete_item(self, item_id: str) -> str:
-        """Take an item out of the conversation; return the event's id."""
+        """Delete an item from the conversation; return the event's id."""
         event_id = self._send(ev.ConversationItemDelete, "delete an item", item_id=item_id)
-        self._cut.add(item_id)  # Whatever was heard of it, it cannot be truncated any more.
+        self._cut.add(item_id)  # Whatever was heard of it, it can no longer be truncated.
         self._deleted.add(item_id)
         return event_id
 
     def forget(self, item_id: str, response_id: str | None = None) -> None:
-        """Take an item out, once; one of a response that is still being made when that is over.
+        """Delete an item, once; if its response is still being made, when that is done.
 
-        For answers of which nothing was heard: the API refuses to truncate at 0 ms, and what stays in the conversation
-        the model takes for heard.
+        This is for answers of which nothing was heard: the API refuses to truncate at 0 ms, and the model takes
+        everything in the conversation as heard.
         """
         self._check_open("delete an item")
         if item_id in self._deleted:
@@ -224,10 +224,10 @@ class RealtimeProtocol:
         return self._send(ev.ConversationItemRetrieve, "retrieve an item", item_id=item_id)
 
     def respond(self, options: ResponseOptions | None = None) -> str:
-        """Ask for a response; return the request's id, which its metadata will carry.
+        """Ask for a response; return the request's id, which the response has in its metadata.
 
-        A conversation has one response at a time: further ones wait for their turn here. Out-of-band ones
-        (``conversation="none"``) go out at once.
+        A conversation has one response at a time, so further requests wait here. Out-of-band ones
+        (``conversation="none"``) are sent at once.
         """
         self._check_open("ask for a response")
         request_id = self._number()
@@ -245,7 +245,7 @@ class RealtimeProtocol:
         return request_id
 
     def cancel(self) -> bool:
-        """Stop the response that is being made, or that has been asked for; return whether there is one."""
+        """Stop the response that is being made or was asked for; return whether there is one."""
         self._check_open("cancel a response")
         if self._active is not None:
             if self._active not in self._late:
@@ -257,29 +257,29 @@ class RealtimeProtocol:
         return self._asked is not None
 
     def withdraw(self, request_id: str) -> None:
-        """Stop what comes of a request that nobody waits for any more: it is not sent, or its response is cancelled."""
+        """Drop a request that no one waits for: it is not sent, or its response is cancelled."""
         self._check_open("cancel a response")
         self._wishes = deque(wish for wish in self._wishes if wish.event_id != request_id)
         if self._asked_id == request_id:
             if not self._cancel_wish:
-                self._send(ev.ResponseCancel, "cancel a response")  # The server may have begun it by now.
-            self._cancel_wish = True  # Otherwise as soon as it has.
+                self._send(ev.ResponseCancel, "cancel a response")  # The server may have begun it already.
+            self._cancel_wish = True  # Otherwise as soon as it begins.
         elif (response_id := self._response_to(request_id)) and self.is_engaged(request_id):
             self.cut(response_id)
 
     def is_engaged(self, request_id: str) -> bool:
-        """Return whether a request waits here or at the server, or its response is being made."""
+        """Return whether a request is waiting, here or at the server, or its response is being made."""
         active = self._active is not None and self._requests.get(self._active) == request_id
         return active or request_id in self._beside or self.is_waiting(request_id)
 
     def abandon(self, request_id: str) -> bool:
-        """Let the next request go out, though a server has not ended what it was told to; what comes late is cut.
+        """Allow the next request, although the server has not ended the one before; late output is dropped.
 
         Returns
         -------
         is_known : bool
-            Whether a late answer can be told from one to the next request. Servers that do not send metadata back do
-            not say what they answer: then only another connection is safe.
+            Whether a late answer can be distinguished from the answer to the next request. Servers that do not echo
+            metadata do not say what they answer; then only another connection is safe.
         """
         self.withdraw(request_id)
         is_known = True
@@ -296,29 +296,29 @@ class RealtimeProtocol:
         return is_known
 
     def cut(self, response_id: str) -> None:
-        """Drop what still comes of a response, and stop it if it is being made, in the conversation or beside it."""
+        """Drop the rest of a response, and stop it if it is being made, in the conversation or out of band."""
         if response_id not in self._late:
             self._late.add(response_id)
             self._send(ev.ResponseCancel, "cancel a response", response_id=response_id)
 
     def truncate(self, item_id: str, played_ms: float, response_id: str | None = None) -> int | None:
-        """Tell the server how much of an answer was heard; of one that is still being made when that is over.
+        """Tell the server how much of an answer was heard; if it is still being made, when that is done.
 
         Parameters
         ----------
         item_id : str
-            The answer's item; of several items of one response each is cut for itself.
+            The answer's item; several items of a response are truncated separately.
         played_ms : float
-            Since the item's beginning. Of several audio parts, which are played one after the other, the one in which
-            it lies is cut.
+            Counted from the item's beginning. If it has several audio parts, which are played one after another, the
+            one that was playing is truncated.
         response_id : str, optional
             The response that made it.
 
         Returns
         -------
         audio_end_ms : int or None
-            ``min(played, received)``, counted from the beginning of the part; `None` if nothing is sent: nothing
-            was played (the API refuses to cut at 0; see `forget`), or the item was cut before.
+            ``min(played, received)``, counted from the beginning of the part; `None` if nothing is sent, because
+            nothing was played (the API refuses to truncate at 0; see `forget`) or the item was truncated before.
         """
         self._check_open("truncate an answer")
         content_index, audio_end_ms = self._place_in(item_id, played_ms)
@@ -336,7 +336,7 @@ class RealtimeProtocol:
         return audio_end_ms
 
     def _hold_back(self, response_id: str | None) -> None:
-        """Let what was just to be sent wait for the end of a response: until then its items still grow."""
+        """Hold back the last event until a response ends, because until then its items still grow."""
         if response_id is not None and response_id == self._active:
             self._behind.append(self._outbox.pop())
 
@@ -352,7 +352,7 @@ class RealtimeProtocol:
         return place
 
     def is_late(self, response_id: str) -> bool:
-        """Return whether a response was cut off, so that what still comes of it must not be played."""
+        """Return whether a response was cut off, so that the rest of it must not be played."""
         return response_id in self._late
 
     def received_ms(self, item_id: str, content_index: int = 0) -> float:
@@ -361,11 +361,11 @@ class RealtimeProtocol:
         return self._received_bytes.get((item_id, content_index), 0) / bytes_per_ms(encoding)
 
     def request_of(self, response_id: str) -> str | None:
-        """Return the id of the request that a response answers; `None` for one that the server began by itself."""
+        """Return the id of the request that a response answers; `None` if the server began it by itself."""
         return self._requests.get(response_id)
 
     def is_waiting(self, request_id: str) -> bool:
-        """Return whether a request for a response has not gone out yet, or has not been answered."""
+        """Return whether a request for a response has not been sent or answered yet."""
         waiting = [wish.event_id for wish in self._wishes]
         return request_id in waiting or (self._asked is not None and self._asked.event_id == request_id)
 
@@ -381,12 +381,12 @@ class RealtimeProtocol:
 
     @property
     def is_free(self) -> bool:
-        """True if nothing is asked for, or being made, in the conversation: what is asked now is answered next."""
+        """True if no response is requested or being made in the conversation, so the next request is answered next."""
         return self._active is None and self._asked is None and not self._wishes
 
     @property
     def is_idle(self) -> bool:
-        """True if nothing is asked for, made, or waiting in the buffer for a turn to be ended by hand."""
+        """True if no response is requested or being made, and no audio waits for a turn to be ended by hand."""
         waiting = self._wishes or self._asked or self._active or self._beside or any(self._unanswered.values())
         return not waiting and not (self._buffered and self.turn_detection is None)
 
@@ -398,19 +398,19 @@ class RealtimeProtocol:
 
     @property
     def next_turn_detection(self) -> dict[str, Any] | None:
-        """The turn detection that will be in force when the server has taken all that was sent."""
+        """The turn detection that will be in force once the server has processed everything that was sent."""
         event_id, detection = self._detection_sent
         return detection if event_id in self._unanswered[ev.SessionUpdated] else self.turn_detection
 
     # --- inside ---
 
     def _response_to(self, request_id: str) -> str | None:
-        """Return the response that answers a request; the last, where it was asked for again."""
+        """Return the response that answers a request; the last one if the request was repeated."""
         found = (response_id for response_id, request in reversed(self._requests.items()) if request == request_id)
         return next(found, None)
 
     def _note_own_answer(self, event: Any) -> None:
-        """Note whether the server is about to answer a turn that it has found."""
+        """Note whether the server is about to answer a turn that it detected."""
         if isinstance(event, ev.InputAudioBufferCommitted):
             detection = self.turn_detection
             by_itself = self.answered is None and detection is not None
@@ -444,21 +444,21 @@ class RealtimeProtocol:
         if isinstance(event, ev.InputAudioBufferSpeechStopped | ev.InputAudioBufferTimeoutTriggered):
             self._detected.add(event.item_id)
         if isinstance(event, ev.InputAudioBufferCommitted) and event.item_id in self._detected:
-            self._detected.discard(event.item_id)  # The server's own commit.
+            self._detected.discard(event.item_id)  # A commit by the server itself.
             return None
         answered = self._unanswered.get(type(event))
         return answered.popleft() if answered else None
 
     def _advance(self) -> None:
-        """Send the next wish for a response, if the conversation is free."""
+        """Send the next request for a response, if the conversation is free."""
         if self._wishes and self._active is None and self._asked is None and not self._blocked:
             self._asked = self._wishes.popleft()
             self._outbox.append(self._asked)
 
     def _placed(self, event: Any) -> Any:
-        """Say whether a response is part of the conversation, where the server cannot mean what it says.
+        """Correct whether a response is part of the conversation, if the server cannot mean what it says.
 
-        Its null is that of a response beside the conversation, and of a server that names no conversations.
+        Its null can mean an out-of-band response, or a server that does not name conversations.
         """
         response = event.response
         if response.id in self._in_conversation:
@@ -481,14 +481,14 @@ class RealtimeProtocol:
         return str(self._asked.event_id) if self._asked is not None else ""
 
     def _request_in(self, response: Response) -> str | None:
-        """Return which request a response says to answer; `None` if that was never made, or has its answer."""
+        """Return the request that a response says it answers; `None` if there is none, or it has its answer."""
         request_id = (response.metadata or {}).get(REQUEST)
         return request_id if isinstance(request_id, str) and request_id in self._unanswered_requests else None
 
     def _response_created(self, event: ev.ResponseCreated) -> None:
         response_id = event.response.id
         if response_id in self._requests or response_id == self._active:
-            return  # It is told again.
+            return  # It is sent again.
         request_id = self._request_in(event.response)
         if request_id is not None and request_id in self._given_up:
             self._given_up.discard(request_id)
@@ -497,7 +497,7 @@ class RealtimeProtocol:
                 self._active = response_id
             self.cut(response_id)
             return
-        # What was asked for again, because it seemed to be refused, is answered after all.
+        # A request that was repeated because it seemed refused is answered after all.
         self._wishes = deque(wish for wish in self._wishes if wish.event_id != request_id)
         if event.response.conversation_id is None:
             self._answer(response_id, request_id or next(iter(self._beside), ""))
@@ -509,7 +509,7 @@ class RealtimeProtocol:
             if request_id is not None:
                 self._answer(response_id, request_id)
             elif self._asked is not None:
-                # Its own, which makes it refuse what was asked; where it does not until it is done, it is the answer.
+                # The server's own response makes it refuse the request; if it has not by the end, this is the answer.
                 self._perhaps = response_id
             return
         # A server that never echoes metadata answers what was asked last.
@@ -530,8 +530,8 @@ class RealtimeProtocol:
             self._asked = None
         if event.response.id == self._active:
             self._active = None
-            # Before the next one is asked for, which reads what is left. What never came into the conversation, because
-            # the response was over before, is not there to be deleted.
+            # Before the next request, which reads what is left. An item that never entered the conversation, because
+            # its response ended first, cannot be deleted.
             self._outbox += [each for each in self._behind if not self._is_in_vain(each)]
             self._behind = []
         self._beside.pop(self._requests.get(event.response.id, ""), None)
@@ -544,13 +544,13 @@ class RealtimeProtocol:
     def _speech_started(self) -> None:
         detection = self.turn_detection
         if self._active is not None and detection and detection.get("interrupt_response", True):
-            # The server cancels by itself; what it had sent before arrives late.
+            # The server cancels by itself; what it sent before arrives late.
             self._late.add(self._active)
 
     def _named(self, event: ev.Error) -> ev.Error:
-        """Say which request an error refuses that names none, where it can only be the one for a response.
+        """Add the request to an error that names none, if it can only refuse the request for a response.
 
-        Otherwise the next one would wait for its answer forever.
+        Otherwise the next request would wait forever.
         """
         error = event.error
         is_refusal = (
@@ -567,7 +567,7 @@ class RealtimeProtocol:
     def _refused(self, event: ev.Error) -> None:
         self._beside.pop(event.error.event_id or "", None)
         if self._guess and event.error.event_id == self._guess[1].event_id:
-            # What was taken for the answer was a response of the server's own.
+            # The supposed answer was a response that the server began by itself.
             response_id, self._asked = self._guess
             self._requests.pop(response_id, None)
             self._unanswered_requests.add(self._asked_id)
@@ -578,7 +578,7 @@ class RealtimeProtocol:
         self._perhaps = ""
         self._cancel_wish = False
         if event.error.code == "conversation_already_has_active_response":
-            # The server began one by itself in the meantime: ask again when it is done.
+            # Meanwhile the server began one by itself: ask again when it is done.
             self._wishes.appendleft(refused)
             self._blocked = self._active is None
         self._advance()

@@ -1,4 +1,4 @@
-"""Session settings, GA dialect, as typed records; and the short names by which people set them.
+"""Session settings, GA dialect, as typed records; and the short names for setting them.
 
 Every absent field is `msgspec.UNSET`; ``None`` is the API's ``null``. Unknown fields are refused, as the API does.
 Source: Realtime API reference, ``session.update``.
@@ -44,7 +44,7 @@ AudioFormat = PcmFormat | UlawFormat | AlawFormat
 
 
 class ServerVad(_Settings, frozen=True, kw_only=True, tag_field="type", tag="server_vad"):
-    """Turns end after a silence."""
+    """End turns after a silence."""
 
     threshold: float | UnsetType = UNSET
     prefix_padding_ms: int | UnsetType = UNSET
@@ -55,7 +55,7 @@ class ServerVad(_Settings, frozen=True, kw_only=True, tag_field="type", tag="ser
 
 
 class SemanticVad(_Settings, frozen=True, kw_only=True, tag_field="type", tag="semantic_vad"):
-    """Turns end when the words sound finished; ``eagerness`` bounds the wait."""
+    """End turns when the words sound finished; ``eagerness`` limits the wait."""
 
     eagerness: Literal["low", "medium", "high", "auto"] | UnsetType = UNSET
     create_response: bool | UnsetType = UNSET
@@ -63,7 +63,7 @@ class SemanticVad(_Settings, frozen=True, kw_only=True, tag_field="type", tag="s
 
 
 class Transcription(_Settings, frozen=True, kw_only=True):
-    """Which model writes down what the person says, and hints for it."""
+    """The model that transcribes the person's speech, and hints for it."""
 
     model: str | UnsetType = UNSET
     language: str | UnsetType | None = UNSET
@@ -81,7 +81,7 @@ class NoiseReduction(_Settings, frozen=True, kw_only=True):
 
 
 class AudioInput(_Settings, frozen=True, kw_only=True):
-    """What the person's audio goes through."""
+    """How the person's audio is processed."""
 
     format: AudioFormat | UnsetType = UNSET
     transcription: Transcription | UnsetType | None = UNSET
@@ -124,10 +124,10 @@ class RealtimeSettings(_Settings, frozen=True, kw_only=True):
 
 
 class Options(TypedDict, total=False):
-    """The short names under which settings are given to a session.
+    """The short names of a session's settings.
 
-    ``turn_detection`` takes ``"server_vad"``, ``"semantic_vad"``, a dict with the API's fields, or `None` for turns
-    made by hand; ``transcription`` a model's name, a dict, or `None`; ``input_format`` and ``output_format``
+    ``turn_detection`` takes ``"server_vad"``, ``"semantic_vad"``, a dict with the API's fields, or `None` if you end
+    turns yourself; ``transcription`` a model's name, a dict, or `None`; ``input_format`` and ``output_format``
     ``"pcm16"``, ``"g711_ulaw"`` or ``"g711_alaw"``; ``output_modalities`` ``["audio"]`` or ``["text"]``; ``tools``
     functions and tools in the API's shape.
     """
@@ -176,7 +176,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 def session_from_options(**options: Any) -> dict[str, Any]:
-    """Put settings given by their short names in their places in the API's session object.
+    """Put settings with short names in their places in the API's session object.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def session_from_options(**options: Any) -> dict[str, Any]:
     Raises
     ------
     SettingsError
-        If a name is unknown or a value is none that the API takes; the message names both.
+        If a name is unknown or the API does not take a value; the message names both.
     """
     session: dict[str, Any] = {"type": "realtime"}
     for name, value in options.items():
@@ -239,7 +239,7 @@ def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = No
     session : dict
         As ``session.update`` carries it.
     voices : collection of str, optional
-        The voices to accept; by default any name passes, since servers differ in theirs.
+        The voices to accept; by default any name, because servers have different voices.
     """
     try:
         msgspec.convert(session, RealtimeSettings)
@@ -258,14 +258,14 @@ def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = No
 
 
 def setting_at(session: Any, path: str) -> Any:
-    """Return what a session object holds at a path such as ``"audio.output.voice"``; `None` if there is nothing."""
+    """Return the value at a path in a session object, such as ``"audio.output.voice"``; `None` if there is none."""
     for key in path.split("."):
         session = session.get(key) if isinstance(session, dict) else None
     return session
 
 
 def _explained(message: str) -> SettingsProblem:
-    """Turn msgspec's words into the API's: "Object contains unknown field `x` - at `$.audio`"."""
+    """Turn msgspec's message into the API's: "Object contains unknown field `x` - at `$.audio`"."""
     text, _, where = message.partition(" - at ")
     path = where.strip("`").removeprefix("$").lstrip(".")
     for words, code in (("unknown field `", "unknown_parameter"), ("required field `", "missing_required_parameter")):

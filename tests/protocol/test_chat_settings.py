@@ -59,5 +59,5 @@ def test_what_the_api_would_not_take_is_refused(options, said):
 
 
 def test_tools_of_mcp_servers_are_refused_with_the_way_out():
-    with pytest.raises(SettingsError, match="no MCP servers: give these tools to a RealtimeSession"):
+    with pytest.raises(SettingsError, match="cannot reach MCP servers: give these tools to a RealtimeSession"):
         settings(tools=[{"type": "mcp", "server_label": "docs"}])

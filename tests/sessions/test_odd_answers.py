@@ -219,7 +219,7 @@ def test_sound_that_is_no_base64_leaves_the_words_and_a_remark():
     answer = (200, sse(delta(audio={"transcript": "Good morning."}), delta(audio={"data": "not base64!"}), STOP), SSE)
     reply, error, session = ask(chat, {CHAT: answer}, output_modalities=["audio"])
     assert error is None and (reply.transcript, reply.audio) == ("Good morning.", None)
-    assert any("no base64" in str(remark) for remark in session.conversation.remarks)
+    assert any("not base64" in str(remark) for remark in session.conversation.remarks)
     alone = (200, sse(delta(audio={"data": "not base64!"}), STOP), SSE)
     assert "empty" in str(ask(chat, {CHAT: alone}, output_modalities=["audio"])[1])
 
