@@ -168,7 +168,7 @@ PROBLEMS = [
     (tool_without_annotations, r"order_status\(\) does not say what 'order' is", r"annotate it, e\.g\. order: str"),
     (budget_reached, r"stopped: [\d.e-]+ of 1e-06 minutes are used", r"to go on, raise session\.bounds\..*"),
     (recording_folder_taken, r"'.*full' holds other files", r"choose a new folder"),
-    (recording_missing, r"'full' is not a recording, because events\.jsonl cannot be read .*", r"give the folder that .*"),
+    (recording_missing, r"'full' is not a recording, because events\.jsonl cannot be .*", r"give the folder that .*"),
     (panel_of_a_chat, r"ChatSession cannot take live sound", r"give a RealtimeSession, or ask .*"),
     (column_missing, r"'clips\.csv', line 1: there is no column example_id among name, audio_path", r"add it, .*"),
 ]

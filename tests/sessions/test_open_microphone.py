@@ -78,7 +78,7 @@ def test_by_hand_no_turns_are_found(recording):
 
 
 def test_whole_turns_are_not_live(recording):
-    with pytest.raises(TypeError, match="live=True needs a RealtimeSession, which detects turns itself, not ChatSession"):
+    with pytest.raises(TypeError, match="live=True needs a RealtimeSession, which detects turns itself"):
         recording.ask_again(rt.ChatSession(backend="local"), live=True)
 
 
