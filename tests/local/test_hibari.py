@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from blocked import without
+from local_http import served
 
 import realtime_nb as rt
 from realtime_nb.errors import MissingExtra
@@ -20,6 +21,7 @@ from realtime_nb.local.synthesis import synthesizer
 from realtime_nb.local.synthesis.hibari import HibariVoice
 from realtime_nb.local.synthesis.synthesizer import HIBARI_VOICES, VOICES, Speech, Synthesizer
 from realtime_nb.local.weights import HIBARI_HEART
+from realtime_nb.protocol.parts import LocalParts
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 
@@ -290,6 +292,15 @@ def test_every_voice_can_be_had_by_name(voice):
     clip = rt.speak("What time is it?", voice=voice)
     assert 0.6 < clip.duration_s < 2.5
     assert np.abs(clip.samples).max() > 0.1
+
+
+def test_the_server_speaks_as_rt_speak_does_and_says_who_speaks():
+    with served() as server:
+        request = {"model": "local-espeak", "voice": "marin", "input": SENTENCE, "response_format": "pcm"}
+        pcm = server.sdk.audio.speech.create(**request).content
+        parts = LocalParts.from_dict(server.sdk.models.retrieve("local-rules").parts)
+    assert pcm == rt.speak(SENTENCE, voice="marin").to_pcm16()
+    assert parts.voice.name == "hibari heart + espeak-ng"
 
 
 def test_in_a_kernel_without_the_package_the_voice_can_be_had_all_the_same(monkeypatch, tmp_path):

@@ -1,7 +1,7 @@
 """``POST /v1/audio/speech``: text in, audio out, whole or as a stream.
 
-Source: the API reference, "Create speech". ``instructions`` change nothing here, and ``speed`` ends where espeak-ng's
-does, at 80 and 449 words per minute.
+Source: the API reference, "Create speech". ``instructions`` change nothing here, and ``speed`` ends where the voices
+do: at 80 and 449 words per minute for espeak-ng; hibari's is 2.4 times as fast at a speed of 4 as at 1.
 """
 
 from __future__ import annotations
