@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -283,6 +284,8 @@ class CameraDesk:
 # --- Tools that run or wait for approval: what the page shows, and what the person decides ----------------------------
 
 #: How much text a person can be asked to approve; they should refuse anything longer.
+_LONGEST_NAME = 100
+_MOST_ARGUMENTS = 100
 _LONGEST_QUESTION = 20_000
 
 
@@ -319,7 +322,7 @@ class ToolDesk:
                 "call_id": asked.call_id,
                 "name": asked.name,
                 "server_label": asked.server_label,
-                "arguments": bounded(asked.arguments, _LONGEST_QUESTION),
+                "arguments": _by_name(asked.arguments),
             }
             for asked in self._session.open_approvals
         ]
@@ -329,3 +332,20 @@ class ToolDesk:
         # Only a plain `True` means yes.
         self._session.decide(str(message["call_id"]), message["approved"] is True)
         self.tell()
+
+
+def _by_name(arguments: str) -> list[tuple[str, str]]:
+    """Return the names and values of a call's arguments; JSON that is not an object has none, and stays as it is."""
+    try:
+        given = json.loads(arguments or "{}")  # Here, because a page would round large numbers.
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        return [("as written", bounded(arguments, _LONGEST_QUESTION))]
+    most = max(_LONGEST_NAME, _LONGEST_QUESTION // max(1, len(given)))
+    pairs = [
+        (bounded(name, _LONGEST_NAME), bounded(value if isinstance(value, str) else json.dumps(value), most))
+        for name, value in list(given.items())[:_MOST_ARGUMENTS]
+    ]
+    left = len(given) - len(pairs)
+    return [*pairs, ("…", f"{left:,} more arguments")] if left else pairs

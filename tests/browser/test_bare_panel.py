@@ -367,7 +367,8 @@ def test_the_person_is_asked_for_approval(page, panel, session, button, approved
     expect(page.locator(".rtnb-ask")).to_have_count(2)
     first, second = page.locator(".rtnb-ask").all()
     expect(first.locator("code")).to_have_text("refund<b>")
-    expect(first.locator("pre")).to_have_text(hostile)
+    expect(first.locator("dt")).to_have_text("usd")
+    expect(first.locator("dd")).to_have_text("<img src=x onerror=alert(1)>")
     assert first.locator("img").count() == first.locator("b").count() == 0
     expect(second.locator("div").first).to_have_text("The AI asks to run look on the server docs")
     first.get_by_role("button", name=button).click()

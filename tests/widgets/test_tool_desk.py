@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from browser.scripted import ScriptedSession
 
@@ -5,7 +7,7 @@ from realtime_nb.loop import submit
 from realtime_nb.protocol.local_events import ToolDone, ToolStarted
 from realtime_nb.widgets.desks import ToolDesk
 
-PAY = {"call_id": "call_1", "name": "pay", "server_label": "", "arguments": '{"usd": 5}'}
+PAY = {"call_id": "call_1", "name": "pay", "server_label": "", "arguments": [("usd", "5")]}
 
 
 class Road:
@@ -71,5 +73,26 @@ def test_somebody_is_there_while_the_page_is():
 def test_a_question_of_any_length_has_an_end():
     desk = Desk()
     desk.session.ask_for_approval("call_1", "pay", "x" * 1_000_000)
-    assert desk.shown[1][0]["arguments"].endswith("x… (1,000,000 characters)")
-    assert len(desk.shown[1][0]["arguments"]) < 21_000
+    [(name, value)] = desk.shown[1][0]["arguments"]
+    assert name == "as written" and value.endswith("x… (1,000,000 characters)") and len(value) < 21_000
+    desk.session.ask_for_approval("call_2", "pay", json.dumps({f"{n}" * 500: "y" * 500 for n in range(2_000)}))
+    shown = desk.shown[1][1]["arguments"]
+    assert shown[-1] == ("…", "1,900 more arguments") and sum(len(name + value) for name, value in shown) < 35_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ('{"usd": 12345678901234567890, "to": "Ada"}', [("usd", "12345678901234567890"), ("to", "Ada")]),
+        ('{"items": [1, {"a": null}], "sure": true}', [("items", '[1, {"a": null}]'), ("sure", "true")]),
+        ('{"usd": 1, "usd": 1000}', [("usd", "1000")]),  # What the function gets.
+        ("[1, 2]", [("as written", "[1, 2]")]),
+        ('{"usd": ', [("as written", '{"usd": ')]),
+        ("{}", []),
+        ("", []),
+    ],
+)
+def test_arguments_are_read_by_their_names(arguments, shown):
+    desk = Desk()
+    desk.session.ask_for_approval("call_1", "pay", arguments)
+    assert desk.shown[1][0]["arguments"] == shown
