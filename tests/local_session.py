@@ -15,7 +15,10 @@ from realtime_nb.local.faults import FaultyOutbox, with_faults
 from realtime_nb.local.realtime.outbox import Outbox
 from realtime_nb.local.realtime.session import Parts, ServerSession
 from realtime_nb.local.realtime.session_settings import SessionSettings
+from realtime_nb.local.recognition.end_of_turn import has_marks
+from realtime_nb.local.recognition.heard import HeardToken, Recognition
 from realtime_nb.local.synthesis.synthesizer import VOICES, Speech, Synthesizer
+from realtime_nb.protocol.parts import LocalPart
 
 MS_PER_WORD = 300
 
@@ -64,12 +67,15 @@ class SteadyVoice:
 class ScriptedRecognizer:
     """Hears what it is told to, one text an utterance; the last for ever."""
 
+    part = LocalPart("scripted")
+    is_multilingual = False
     is_overloaded = False
 
-    def __init__(self, *texts: str):
+    def __init__(self, *texts: str | Recognition):
         self.texts = list(texts) or ["hello"]
         self.expected: list[dict[str, Any]] = []
         self.utterances: list[bytes] = []
+        self.languages: list[str | None] = []
         self.sessions = 0
         self.gate: asyncio.Event | None = None
         self.error: Exception | None = None
@@ -84,13 +90,20 @@ class ScriptedRecognizer:
         self.expected.append(content)
         return content
 
-    async def recognize(self, pcm: bytes, expected: Any = None) -> str:
+    async def listen(
+        self, pcm: bytes, expected: Any = None, *, language: str | None = None, word_times: bool = False
+    ) -> Recognition:
         self.utterances.append(pcm)
+        self.languages.append(language)
         if self.gate:
             await self.gate.wait()
         if self.error:
             raise self.error
-        return self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+        heard = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+        if isinstance(heard, Recognition):
+            return heard
+        # Sentences are what networks write, which give tokens, too.
+        return Recognition(heard, tokens=(HeardToken(heard, heard.encode(), 0, -0.1),) if has_marks(heard) else ())
 
 
 class ScriptedTurnModel:

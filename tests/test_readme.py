@@ -33,15 +33,15 @@ def test_the_cells_run_from_top_to_bottom(tmp_path, monkeypatch):
     outputs = [output for cell in done.cells for output in cell.outputs]
     printed = "".join(output.get("text", "") for output in outputs)
     for told in (
-        r"what can you do → I can do sums",
+        r"What can you do\? → I can do sums",
         r"The status is on its way, the order is 7\.",
-        r"^what can you do$",
-        r"You said: what is two plus three\.",
+        r"^What can you do\?$",
+        r"You said: What is 2 plus 3\?\.",
     ):
         assert re.search(told, printed, re.MULTILINE), printed
     shown = "".join(output.get("data", {}).get("text/html", "") for output in outputs)
     assert "<audio controls" in shown
-    assert "<li>user: what is two plus three</li>" in shown
+    assert "<li>user: What is 2 plus 3?</li>" in shown
     assert (tmp_path / "lesson-1" / "events.jsonl").is_file()
 
 

@@ -37,7 +37,7 @@ OPENINGS = {
 
 @contextlib.asynccontextmanager
 async def local_port(strangers: Strangers) -> AsyncIterator[tuple[int, str]]:
-    async with LocalServer(open_vocabulary=False, strangers=strangers) as server:
+    async with LocalServer(ears="pocketsphinx", open_vocabulary=False, strangers=strangers) as server:
         yield int(server.url.split(":")[2].partition("/")[0]), server.api_key
 
 

@@ -375,6 +375,7 @@ _LOCAL = "pip install 'realtime-nb[local]', then restart the kernel"
 _OPTIONAL = {
     "silero": ("webrtcvad alone finds turns, and takes more noise for speech", _LOCAL),
     "hibari": ("espeak-ng speaks for the natural voice", _LOCAL),
+    "whisper": ("PocketSphinx listens, and mishears nearly every second word that it does not expect", _LOCAL),
     "text model": (
         "rules answer, which are no language model",
         "see to that server and restart the kernel, or set REALTIME_NB_BRAIN=rules to look for none",
@@ -387,8 +388,10 @@ _VARIABLES = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 
 def _of_voice(facts: DoctorFacts) -> Iterator[Check]:
     wanted = facts.server is None or facts.server.name == "local"
-    # The others of the extra are missing together.
-    missing = [part for part in facts.parts if part.missing and part.name not in ("silero", "hibari")]
+    # The others of the extra are missing together. PocketSphinx has no wheel for some machines on which Whisper hears.
+    spare = ["silero", "hibari", "whisper"]
+    spare += ["pocketsphinx" for part in facts.parts if part.name == "whisper" and not part.error]
+    missing = [part for part in facts.parts if part.missing and part.name not in spare]
     if missing:
         yield _not_installed(missing, wanted)
     for part in facts.parts:
@@ -409,8 +412,8 @@ def _not_installed(missing: list[ProbedPart], wanted: bool) -> Check:
 def _part(part: ProbedPart, wanted: bool) -> Check:
     if not part.error:
         return Check(part.name, "ok", f"{part.said} in {part.took_ms:.0f} ms")
-    if part.name in _OPTIONAL:
-        instead, fix = _OPTIONAL[part.name]
+    if part.name in _OPTIONAL or part.missing:
+        instead, fix = _OPTIONAL.get(part.name, ("Whisper listens alone, however much there is to do", ""))
         return Check(part.name, "warning", f"{part.error}: {instead}", fix)
     fix = "pip install --force-reinstall 'realtime-nb[local]', then restart the kernel"
     return Check(part.name, "broken" if wanted else "warning", part.error, fix)

@@ -15,6 +15,7 @@ from .brains.openai_brain import OpenAICompatibleBrain
 from .brains.rule_brain import RuleBrain
 from .brains.script_brain import ScriptBrain
 from .faults import FAULTS
+from .recognition.ears import EARS_VARIABLE
 from .server import serve
 
 #: Variables that say what answers, and which model of a text endpoint.
@@ -39,12 +40,18 @@ def main(arguments: list[str] | None = None) -> None:
         help=f"model of the text endpoint (default: that of {BRAIN_MODEL})",
     )
     _add_key(parser, "--brain-key", f"key of the text endpoint (default: that of {BRAIN_KEY})")
+    parser.add_argument(
+        "--ears",
+        default=os.environ.get(EARS_VARIABLE, ""),
+        help=f"what listens: pocketsphinx, or the folder or name of a Whisper model in CTranslate2's form, as "
+        f"faster-whisper's are (default: that of {EARS_VARIABLE}, or what is installed)",
+    )
     parser.add_argument("--max-sessions", type=int, default=100, help="sessions at once (default: %(default)s)")
     parser.add_argument(
         "--open-vocabulary",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="let the generic model of English listen too, while few talk (default: yes)",
+        help="let PocketSphinx' generic model of English listen too, while few talk (default: yes)",
     )
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes or the parent ends")
     parser.add_argument("--faults", nargs="*", choices=FAULTS, default=(), help="what to do to clients under test")
@@ -64,6 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
             port=options.port,
             api_key=api_key,
             brain=find_brain(options.brain, model=options.brain_model, api_key=brain_key),
+            ears=options.ears,
             max_sessions=options.max_sessions,
             open_vocabulary=options.open_vocabulary,
             with_parent=options.with_parent,

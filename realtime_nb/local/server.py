@@ -36,7 +36,7 @@ from .faults import with_faults
 from .realtime.session import Parts
 from .realtime.session_settings import LIFETIME_S
 from .realtime.socket import RealtimeSocket
-from .recognition.recognizer import SharedRecognizer
+from .recognition.ears import open_ears
 from .recognition.turn_model import TurnModel
 from .routes import http_routes
 from .synthesis.synthesizer import Synthesizer
@@ -61,8 +61,11 @@ class ServerOptions(TypedDict, total=False):
     """Who answers; by default `RuleBrain`."""
     max_sessions: int
     """Realtime sessions at once; 100 by default."""
+    ears: str
+    """What listens: "pocketsphinx", or a Whisper model, as `realtime_nb.local.recognition.ears.find_folder` takes it;
+    by default what is installed."""
     open_vocabulary: bool
-    """True if the generic model of English may listen too, while there is time; it may by default."""
+    """True if PocketSphinx' generic model of English may listen too, while there is time; it may by default."""
     faults: Collection[str]
     """Of `realtime_nb.local.faults.FAULTS`, none by default; for tests of clients."""
     lifetime_s: float
@@ -112,12 +115,17 @@ def create_app(
 
 
 @contextlib.asynccontextmanager
-async def local_parts(brain: Brain | None = None, *, open_vocabulary: bool = True) -> AsyncGenerator[Parts, None]:
-    """Hold a brain, a voice and a recognizer for a server's lifetime; they get ready in the background."""
+async def local_parts(
+    brain: Brain | None = None, *, ears: str = "", open_vocabulary: bool = True
+) -> AsyncGenerator[Parts, None]:
+    """Hold a brain, a voice and a recognizer for a server's lifetime; they get ready in the background.
+
+    Raises `SettingsError` if `ears` names nothing that can listen.
+    """
     async with Synthesizer() as voice:
         others: list[Brain] = [RuleBrain(), ScriptBrain()]
         brain = brain or others[0]
-        recognizer = SharedRecognizer(open_vocabulary=open_vocabulary)
+        recognizer = await open_ears(ears, open_vocabulary=open_vocabulary)
         turn_model = TurnModel()
         works = [voice.warm_up(), recognizer.warm_up(brain.vocabulary)]
         warming = [asyncio.create_task(work) for work in works]
@@ -169,7 +177,8 @@ def _http_protocol(strangers: Strangers) -> type[H11Protocol]:
 class LocalServer:
     """The server inside a running event loop.
 
-    Raises `SettingsError` if nothing can listen on that host and port, or the key is none that can be sent.
+    Raises `SettingsError` if nothing can listen on that host and port, or the key is none that can be sent; and, on
+    entering, if `ears` names no model that can be loaded.
 
     Examples
     --------
@@ -207,9 +216,16 @@ class LocalServer:
 
     async def __aenter__(self) -> LocalServer:
         options = self._options
-        parts = await self._stack.enter_async_context(
-            local_parts(options.get("brain"), open_vocabulary=options.get("open_vocabulary", True))
+        made = local_parts(
+            options.get("brain"),
+            ears=options.get("ears", ""),
+            open_vocabulary=options.get("open_vocabulary", True),
         )
+        try:
+            parts = await self._stack.enter_async_context(made)
+        except BaseException:
+            self._socket.close()
+            raise
         logger = logging.getLogger("uvicorn.error")
         for rule in (_is_no_refusal, _few_lines):
             logger.addFilter(rule)

@@ -26,7 +26,7 @@ def test_each_file_is_a_spoken_turn_and_each_reply_is_kept(questions, tmp_path, 
     files = [str(questions / "first.wav"), str(questions / "second.mp3")]
     assert main(["talk", *files, "--out", str(tmp_path), "--json"]) == 0
     turns = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [turn["heard"] for turn in turns] == ["what can you do", "what time is it"]
+    assert [turn["heard"] for turn in turns] == ["What can you do?", "What time is it?"]
     for turn in turns:
         assert turn["reply"] and turn["status"] == "completed" and turn["ai_generated"] is True
         assert turn["first_audio_ms"] > 0
@@ -44,7 +44,7 @@ def test_people_read_what_was_heard_said_taken_and_paid(questions, tmp_path, cap
     assert main(["talk", str(questions / "first.wav"), "--out", str(tmp_path), "--voice", "echo"]) == 0
     out = capsys.readouterr().out
     for words in (
-        "heard   what can you do",
+        "heard   What can you do?",
         "reply   ",
         "AI-generated voice echo",
         "first audio after ",

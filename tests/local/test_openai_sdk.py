@@ -59,8 +59,8 @@ class Speaker:
 
 
 @contextlib.asynccontextmanager
-async def speaker(**session: Any) -> AsyncIterator[Speaker]:
-    async with LocalServer(open_vocabulary=False) as server:
+async def speaker(*, ears: str = "pocketsphinx", **session: Any) -> AsyncIterator[Speaker]:
+    async with LocalServer(ears=ears, open_vocabulary=False) as server:
         client = AsyncOpenAI(base_url=server.url, api_key=server.api_key)
         async with client, client.realtime.connect(model="local-rules") as connection:
             speaker = Speaker(connection)
@@ -73,14 +73,15 @@ async def speaker(**session: Any) -> AsyncIterator[Speaker]:
 HEARD: Any = {"audio": {"input": {"transcription": {"model": "gpt-realtime-whisper"}}}}
 
 
-def test_a_spoken_turn():
+@pytest.mark.parametrize(("ears", "transcript"), [("pocketsphinx", "what can you do"), ("", "What can you do?")])
+def test_a_spoken_turn(ears, transcript):
     async def main():
-        async with speaker(**HEARD) as person:
+        async with speaker(ears=ears, **HEARD) as person:
             await person.speak("What can you do?")
             stopped = await person.until("input_audio_buffer.speech_stopped")
             done = (await person.until("response.done")).response
             heard = [event for event in person.events if event.type.endswith("input_audio_transcription.completed")]
-            assert (heard[0].item_id, heard[0].transcript) == (stopped.item_id, "what can you do")
+            assert (heard[0].item_id, heard[0].transcript) == (stopped.item_id, transcript)
             assert done.status == "completed"
             assert done.output[0].content[0].transcript.startswith("I can do sums")
             usage = done.usage
@@ -90,9 +91,10 @@ def test_a_spoken_turn():
     asyncio.run(main())
 
 
-def test_a_tool_turn():
+@pytest.mark.parametrize("ears", ["pocketsphinx", ""])
+def test_a_tool_turn(ears):
     async def main():
-        async with speaker(tools=[WEATHER]) as person:
+        async with speaker(ears=ears, tools=[WEATHER]) as person:
             await person.speak("What is the weather in Paris?")
             call = (await person.until("response.done")).response.output[0]
             assert (call.type, call.name) == ("function_call", "get_weather")

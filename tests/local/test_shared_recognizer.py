@@ -21,7 +21,7 @@ def test_what_is_expected_is_heard(recognizer):
     async def main():
         expected = await recognizer.expect(sentences=["the captain of the ship is asleep"])
         pcm = Resampler(24_000, 16_000).process(spoken("The captain of the ship is asleep."), last=True)
-        assert await recognizer.recognize(pcm, expected) == "the captain of the ship is asleep"
+        assert (await recognizer.listen(pcm, expected)).text == "the captain of the ship is asleep"
 
     asyncio.run(main())
 
@@ -31,7 +31,7 @@ def test_too_much_to_do_is_refused(recognizer, monkeypatch):
 
     async def main():
         with pytest.raises(ApiError, match=r"2\.5 s behind") as refused:
-            await recognizer.recognize(bytes(32_000))
+            await recognizer.listen(bytes(32_000))
         assert refused.value.code == "rate_limit_exceeded"
 
     assert recognizer.is_overloaded

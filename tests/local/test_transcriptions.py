@@ -119,6 +119,8 @@ def test_silence_holds_no_words(server):
         ({"temperature": 7}, "temperature"),
         ({"timestamp_granularities": ["word"]}, "timestamp_granularities"),
         ({"timestamp_granularities": ["letter"], "response_format": "verbose_json"}, "timestamp_granularities"),
+        ({"include": ["secrets"]}, "include"),
+        ({"include": ["logprobs"], "response_format": "text"}, "include"),
         ({"model": ""}, "model"),
     ],
 )
@@ -145,3 +147,51 @@ def test_a_file_over_the_limit_is_refused(server):
     with pytest.raises(openai.APIStatusError) as refused:
         transcribe(server, bytes(LARGEST_BODY))
     assert refused.value.status_code == 413
+
+
+# --- with Whisper -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whisper():
+    pytest.importorskip("ctranslate2")
+    with served(ears="") as server:
+        yield server
+
+
+SENTENCES = "What can you do? Tell me a story."
+
+
+def test_whisper_writes_sentences(whisper, wav):
+    assert transcribe(whisper, wav).text == SENTENCES
+    assert transcribe(whisper, wav, language="en").text == SENTENCES
+    events = list(transcribe(whisper, wav, stream=True))
+    assert "".join(event.delta for event in events[:-1]) == events[-1].text == SENTENCES
+
+
+def test_whispers_words_are_where_they_are_said(whisper, wav):
+    options = {"response_format": "verbose_json", "model": "whisper-1"}
+    answer = transcribe(whisper, wav, timestamp_granularities=["word", "segment"], **options)
+    assert [word.word for word in answer.words] == "What can you do Tell me a story".split()
+    assert all(word.start < word.end for word in answer.words)
+    starts = [word.start for word in answer.words]
+    assert starts == sorted(starts)
+    assert 0.2 < starts[0] < 0.6
+    end_of_first = 0.3 + len(spoken("What can you do?")) / 48_000
+    assert answer.words[3].end <= end_of_first
+    assert starts[4] == pytest.approx(end_of_first + 1.0, abs=0.3)
+    first = answer.segments[0]
+    assert first.text == " What can you do?"
+    assert len(first.tokens) == 5 and -1 < first.avg_logprob < 0 < first.no_speech_prob < 0.6
+
+
+def test_probabilities_come_where_they_are_asked_for(whisper, server, wav):
+    assert transcribe(whisper, wav).logprobs is None
+    logprobs = transcribe(whisper, wav, include=["logprobs"]).logprobs
+    assert [each.token for each in logprobs[:5]] == [" What", " can", " you", " do", "?"]
+    assert bytes(int(each) for each in logprobs[0].bytes) == b" What"
+    assert all(-5 < each.logprob <= 0 for each in logprobs)
+    events = list(transcribe(whisper, wav, include=["logprobs"], stream=True))
+    told = [each.to_dict() for event in events[:-1] for each in event.logprobs]
+    assert told == [each.to_dict() for each in events[-1].logprobs]
+    assert transcribe(server, wav, include=["logprobs"]).logprobs is None  # PocketSphinx has none.

@@ -38,7 +38,7 @@ SENTENCES = [
 @pytest.fixture(scope="module")
 def model():
     pytest.importorskip("ctranslate2")
-    return WhisperModel(WHISPER_TINY_EN.check(), name="tiny.en")
+    return WhisperModel(WHISPER_TINY_EN.check(), name="tiny.en", licence="MIT")
 
 
 def at_16k(sentence, voice="echo"):
@@ -70,6 +70,12 @@ def test_silence_and_noise_are_no_words(model, length_s, level):
     heard = model.listen(noise.clip(-32768, 32767).astype("<i2").tobytes(), word_times=True)
     assert heard == Recognition(engine=model.name)
     assert heard.confidence is None
+
+
+def test_speech_after_long_silence_is_heard(model):
+    sentence = at_16k(SENTENCES[4])
+    pcm = bytes(32 * 5_000) + sentence + bytes(32 * 9_000) + sentence
+    assert model.listen(pcm).text == f"{SENTENCES[4]} {SENTENCES[4]}"
 
 
 def test_half_a_sample_does_no_harm(model):
@@ -125,7 +131,7 @@ def test_a_model_of_english_refuses_other_languages(model):
 def test_its_name_says_what_it_is(model):
     import ctranslate2
 
-    assert model.name == f"Whisper tiny.en (int8, CTranslate2 {ctranslate2.__version__})"
+    assert str(model.part) == f"Whisper tiny.en (int8, CTranslate2 {ctranslate2.__version__}, MIT)"
 
 
 # --- the folder -------------------------------------------------------------------------------------------------------
@@ -188,7 +194,7 @@ def test_a_number_is_one_word(text, plain):
 
 
 def tokens(*pieces):
-    return [HeardToken(piece.decode("utf-8", "replace"), piece, -0.1) for piece in pieces]
+    return [HeardToken(piece.decode("utf-8", "replace"), piece, 0, -0.1) for piece in pieces]
 
 
 def test_words_take_their_punctuation_and_their_parts_along():

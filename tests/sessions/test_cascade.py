@@ -61,9 +61,10 @@ def test_speech_is_written_down_thought_about_and_spoken(cascade, question):
     session = cascade(text_model=writer, instructions="Be brief.")
     reply = session.ask(question).result(30)
     assert writer.messages == [
-        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "what can you do"}]
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What can you do?"}]
     ]
-    assert reply.asked.text == " ".join(word.text for word in reply.asked.words) == "what can you do"
+    assert reply.asked.text == "What can you do?"
+    assert [word.text for word in reply.asked.words] == ["What", "can", "you", "do"]
     assert reply.transcript == "I can count. And I can listen."
     assert reply.audio.duration_s > 1.5 and reply.audio.peak > 0.05
     assert {name: stage.model for name, stage in reply.stages.items()} == {
@@ -105,7 +106,7 @@ def test_a_step_that_fails_ends_the_turn_and_leaves_a_failed_reply(cascade, ques
         session.ask(question).result(30)
     [reply] = session.conversation.replies
     assert (reply.status, reply.error["code"]) == ("failed", "empty")
-    assert reply.asked.text == "what can you do"
+    assert reply.asked.text == "What can you do?"
     writer.error, writer.stop_after = None, None
     assert session.ask("And now?").result(30).status == "completed"
     # What got no answer is not put to the model a second time.

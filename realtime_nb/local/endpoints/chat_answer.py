@@ -194,8 +194,8 @@ class ChatEndpoint:
         for part, recording in wanted.messages.recordings:
             key = recording.digest, circumstances
             if key not in self._heard:
-                heard = [await recognizer.recognize(utterance.pcm, expected) for utterance in recording.utterances]
-                self._heard[key] = " ".join(filter(None, heard))
+                heard = [await recognizer.listen(utterance.pcm, expected) for utterance in recording.utterances]
+                self._heard[key] = " ".join(each.text for each in heard if each.text)
             self._heard.move_to_end(key)
             part.heard = self._heard[key]
             while len(self._heard) > _MOST_HEARD:

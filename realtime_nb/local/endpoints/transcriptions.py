@@ -1,12 +1,13 @@
 """``POST /v1/audio/transcriptions``: a recording in, words out, with their times or as a stream.
 
-Source: the API reference, "Create transcription". In ``verbose_json``, ``tokens`` is empty and the log probabilities
-are 0: not every recognizer has them.
+Source: the API reference, "Create transcription". PocketSphinx has no probabilities: where it listens, ``logprobs``
+are null, and those of ``verbose_json`` 0.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -16,18 +17,21 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from ...errors import SettingsError
 from ..api_errors import ApiError, invalid_value, missing_parameter, unsupported_value
 from ..brains.brain import Brain
 from ..realtime.hearing import SpeechRecognizer
 from ..realtime.responder import deltas
 from ..realtime.usage import transcription_usage
-from ..recognition.heard import HeardWord
+from ..recognition.heard import HeardWord, Recognition
 from ..recognition.utterances import DecodedFile
 from .http_body import json_response, read_form, stream
 from .json_fields import Fields, model_of
 
 FORMATS = ("json", "text", "verbose_json")
 GRANULARITIES = ("word", "segment")
+INCLUDED = ("logprobs",)
+_EDGES = re.compile(r"^[^\w$£€]+|[^\w%]+$")
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,16 @@ class Segment:
 
     start_ms: int
     end_ms: int
-    words: Sequence[HeardWord]
+    heard: Recognition
 
     @property
-    def text(self) -> str:
-        """The words in a line."""
-        return " ".join(word.text for word in self.words)
+    def words(self) -> list[HeardWord]:
+        """The words, without punctuation, as whisper-1 has them; empty unless their times were asked for."""
+        start = self.start_ms
+        return [
+            HeardWord(_EDGES.sub("", word.text) or word.text, start + word.start_ms, start + word.end_ms)
+            for word in self.heard.words
+        ]
 
 
 @dataclass(frozen=True)
@@ -53,15 +61,21 @@ class TranscriptionRequest:
     format: str
     hints: list[str]
     granularities: list[str]
+    language: str | None
+    """What is spoken, as ISO 639-1 has it; `None` if the recogniser has to find out."""
+    has_logprobs: bool
     is_stream: bool
 
     @classmethod
-    def read(cls, form: FormData) -> TranscriptionRequest:
-        """Return the request in a form; takes up to seconds. Raises `ApiError` where it is wrong."""
+    def read(cls, form: FormData, *, is_multilingual: bool) -> TranscriptionRequest:
+        """Return the request in a form; takes up to seconds. Raises `ApiError` where it is wrong.
+
+        `is_multilingual`: whether the recogniser hears more than English.
+        """
         fields = Fields({name: value or None for name, value in form.items() if isinstance(value, str)})
         model = model_of(fields)
         form_of_answer = fields.one_of("response_format", FORMATS, "json")
-        _check_language(form)
+        language = _language(form, is_multilingual)
         _check_temperature(fields.text("temperature", "0"))
         is_stream = fields.one_of("stream", ("true", "false", "True", "False"), "false").lower() == "true"
         if is_stream and form_of_answer not in ("json", "text"):
@@ -76,6 +90,8 @@ class TranscriptionRequest:
             format=form_of_answer,
             hints=[*_texts(form, "prompt"), *_texts(form, "keywords")],
             granularities=_granularities(form, form_of_answer),
+            language=language,
+            has_logprobs=_has_logprobs(form, form_of_answer),
             is_stream=is_stream,
             recording=DecodedFile.read(_file(form), "file"),
         )
@@ -94,16 +110,30 @@ def _file(form: FormData) -> bytes:
     return upload.file.read()
 
 
-def _check_language(form: FormData) -> None:
+def _language(form: FormData, is_multilingual: bool) -> str | None:
+    given = []
     for name in ("language", "languages"):
         for language in _texts(form, name):
-            if language.lower().replace("_", "-").partition("-")[0] not in ("en", "eng", "english"):
+            code = language.lower().replace("_", "-").partition("-")[0]
+            given.append("en" if code in ("eng", "english") else code)
+            if given[-1] != "en" and not is_multilingual:
                 raise ApiError(
                     f"Unsupported value: '{name}' does not support '{language}' on this server, which hears English "
                     "only.",
                     code="unsupported_value",
                     param=name,
                 )
+    return given[0] if len(given) == 1 else None
+
+
+def _has_logprobs(form: FormData, form_of_answer: str) -> bool:
+    wanted = _texts(form, "include")
+    for name in wanted:
+        if name not in INCLUDED:
+            raise unsupported_value("include", name, INCLUDED)
+    if wanted and form_of_answer != "json":
+        raise invalid_value("include", "only response_format 'json' has 'logprobs'")
+    return bool(wanted)
 
 
 def _check_temperature(text: str) -> None:
@@ -137,7 +167,8 @@ class TranscriptionEndpoint:
     async def post(self, request: Request) -> Response:
         """Answer."""
         async with read_form(request) as form:
-            wanted = await asyncio.to_thread(TranscriptionRequest.read, form)
+            multilingual = self._recognizer.is_multilingual
+            wanted = await asyncio.to_thread(TranscriptionRequest.read, form, is_multilingual=multilingual)
         if wanted.is_stream:
             return await stream(self._events(wanted))
         segments = [segment async for segment in self._segments(wanted)]
@@ -150,35 +181,53 @@ class TranscriptionEndpoint:
         expected = await self._recognizer.expect(sentences=[*self._vocabulary, *wanted.hints])
         for utterance in wanted.recording.utterances:
             async with self._one:
-                heard = await self._recognizer.listen(utterance.pcm, expected)
-            start = utterance.start_ms
-            words = [HeardWord(word.text, start + word.start_ms, start + word.end_ms) for word in heard.words]
-            if words:
-                yield Segment(start, utterance.end_ms, words)
+                heard = await self._listen(wanted, utterance.pcm, expected)
+            if heard.text:
+                yield Segment(utterance.start_ms, utterance.end_ms, heard)
+
+    async def _listen(self, wanted: TranscriptionRequest, pcm: bytes, expected: Any) -> Recognition:
+        try:
+            return await self._recognizer.listen(
+                pcm, expected, language=wanted.language, word_times="word" in wanted.granularities
+            )
+        except SettingsError as error:
+            raise invalid_value("language", str(error)) from error
 
     async def _events(self, wanted: TranscriptionRequest) -> AsyncGenerator[dict[str, Any], None]:
         segments: list[Segment] = []
         async for segment in self._segments(wanted):
-            for delta in deltas(f" {segment.text}" if segments else segment.text):
-                yield {"type": "transcript.text.delta", "delta": delta}
+            if wanted.has_logprobs:
+                # The probabilities of a delta are those of its words: all of an utterance in one.
+                text = f" {segment.heard.text}" if segments else segment.heard.text
+                yield {"type": "transcript.text.delta", "delta": text, "logprobs": segment.heard.logprobs}
+            else:
+                for delta in deltas(f" {segment.heard.text}" if segments else segment.heard.text):
+                    yield {"type": "transcript.text.delta", "delta": delta}
             segments.append(segment)
         yield {"type": "transcript.text.done", **_json(wanted, segments)}
 
 
 def _text(segments: Sequence[Segment]) -> str:
-    return " ".join(segment.text for segment in segments)
+    return " ".join(segment.heard.text for segment in segments)
 
 
 def _json(wanted: TranscriptionRequest, segments: Sequence[Segment]) -> dict[str, Any]:
     text = _text(segments)
-    return {"text": text, "usage": transcription_usage(wanted.model, wanted.recording.duration_ms, text)}
+    logprobs: dict[str, Any] = {"logprobs": _logprobs(segments)} if wanted.has_logprobs else {}
+    return {"text": text, **logprobs, "usage": transcription_usage(wanted.model, wanted.recording.duration_ms, text)}
+
+
+def _logprobs(segments: Sequence[Segment]) -> list[dict[str, Any]] | None:
+    """Return those of all words; `None` if some have none."""
+    each = [segment.heard.logprobs for segment in segments]
+    return None if None in each else [token for tokens in each for token in tokens or ()]
 
 
 def _verbose(wanted: TranscriptionRequest, segments: Sequence[Segment]) -> dict[str, Any]:
     duration_ms = wanted.recording.duration_ms
     answer: dict[str, Any] = {
         "task": "transcribe",
-        "language": "english",
+        "language": _spoken(segments),
         "duration": round(duration_ms / 1000, 3),
         "text": _text(segments),
     }
@@ -193,17 +242,24 @@ def _verbose(wanted: TranscriptionRequest, segments: Sequence[Segment]) -> dict[
     return {**answer, "usage": transcription_usage("whisper-1", duration_ms, "")}
 
 
+def _spoken(segments: Sequence[Segment]) -> str:
+    """Return the language as whisper-1 names it: "english", which is all but models of the person's own."""
+    codes = {segment.heard.language for segment in segments}
+    return "english" if codes <= {"en"} else ", ".join(sorted(codes))
+
+
 def _segment(number: int, segment: Segment) -> dict[str, Any]:
-    raw = segment.text.encode()
+    heard = segment.heard
+    raw = heard.text.encode()
     return {
         "id": number,
         "seek": segment.start_ms // 10,
         "start": segment.start_ms / 1000,
         "end": segment.end_ms / 1000,
-        "text": f" {segment.text}",
-        "tokens": [],
+        "text": f" {heard.text}",
+        "tokens": [token.id for token in heard.tokens],
         "temperature": 0.0,
-        "avg_logprob": 0.0,
+        "avg_logprob": heard.mean_logprob or 0.0,
         "compression_ratio": round(len(raw) / len(zlib.compress(raw)), 3),
-        "no_speech_prob": 0.0,
+        "no_speech_prob": heard.no_speech or 0.0,
     }

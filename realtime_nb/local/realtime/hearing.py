@@ -22,7 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class SpeechRecognizer(Protocol):
-    """What recognises speech for all sessions; `realtime_nb.local.recognition.recognizer.SharedRecognizer` does."""
+    """What recognises speech for all sessions of a server; `realtime_nb.local.recognition.ears` has them."""
+
+    @property
+    def is_multilingual(self) -> bool:
+        """True if it hears more than English."""
+        ...
 
     @property
     def part(self) -> LocalPart:
@@ -48,12 +53,16 @@ class SpeechRecognizer(Protocol):
         """Return what helps to recognise speech in a conversation with these."""
         ...
 
-    async def recognize(self, pcm: bytes, expected: Any = None) -> str:
-        """Return the words of an utterance, PCM16 at 16 kHz; raises `ApiError` when there is too much to do."""
-        ...
+    async def listen(
+        self, pcm: bytes, expected: Any = None, *, language: str | None = None, word_times: bool = False
+    ) -> Recognition:
+        """Return the words of an utterance, PCM16 at 16 kHz.
 
-    async def listen(self, pcm: bytes, expected: Any = None) -> Recognition:
-        """Return the words with their times."""
+        `expected`: from `expect`. `language`: what is spoken; by default the recogniser finds out, if it knows several.
+
+        Raises `ApiError` (``rate_limit_exceeded``) when there is too much to do; `SettingsError` for a language that it
+        does not know.
+        """
         ...
 
 
@@ -90,6 +99,7 @@ class Hearing:
         self._vocabulary = vocabulary
         self._emit = emit
         self._model: str | None = None
+        self._language: str | None = None
         self._wanted: tuple[Any, ...] = ()
         self._expecting: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -102,6 +112,7 @@ class Hearing:
         self._model = transcription.get("model")
         if self._turn_model and (settings.turn_detection or {}).get("type") == "semantic_vad":
             self._turn_model.prepare()
+        self._language = transcription.get("language")
         instructions = settings.data.get("instructions", "")
         if instructions == settings.default_instructions:
             instructions = ""
@@ -112,7 +123,7 @@ class Hearing:
             expect = self._recognizer.expect(instructions=instructions, tools=wanted[1], sentences=wanted[2])
             self._expecting = self._spawn(expect)
 
-    def guess(self, pcm16k: bytes) -> asyncio.Task[str]:
+    def guess(self, pcm16k: bytes) -> asyncio.Task[Recognition]:
         """Begin to recognise an utterance that may go on; cancel the task if it does."""
         return self._spawn(self._recognize(pcm16k))
 
@@ -123,13 +134,13 @@ class Hearing:
     async def _judge(self, pcm16k: bytes) -> float | None:
         return await self._turn_model.probability(pcm16k) if self._turn_model else None
 
-    async def _recognize(self, pcm16k: bytes) -> str:
+    async def _recognize(self, pcm16k: bytes) -> Recognition:
         # A third of a second at most, and only at a session's beginning: words that are not expected are misheard.
         expected = await asyncio.shield(self._expecting) if self._expecting else None
-        return await self._recognizer.recognize(pcm16k, expected)
+        return await self._recognizer.listen(pcm16k, expected, language=self._language)
 
     def hear(
-        self, entry: ItemState, part: MessagePart, *, announce: bool, guess: asyncio.Task[str] | None = None
+        self, entry: ItemState, part: MessagePart, *, announce: bool, guess: asyncio.Task[Recognition] | None = None
     ) -> None:
         """Recognise a part's sound."""
         self._hearings[entry.id] = self._spawn(self._hear(entry, part, announce, guess))
@@ -156,10 +167,13 @@ class Hearing:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _hear(self, entry: ItemState, part: MessagePart, announce: bool, guess: asyncio.Task[str] | None) -> None:
+    async def _hear(
+        self, entry: ItemState, part: MessagePart, announce: bool, guess: asyncio.Task[Recognition] | None
+    ) -> None:
         model = self._model
         try:
-            part.heard = await (guess or self.guess(_at_16k(part)))
+            recognition = await (guess or self.guess(_at_16k(part)))
+            part.heard = recognition.text
         except ApiError as error:
             part.heard = ""
             if announce:

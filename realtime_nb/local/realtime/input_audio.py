@@ -11,7 +11,7 @@ from ...media.clip import WIRE_SAMPLE_RATE, Resampler
 from ...media.g711 import decode_alaw, decode_ulaw
 from ...protocol import events
 from ..api_errors import ApiError, invalid_value
-from ..recognition.end_of_turn import has_marks
+from ..recognition.heard import Recognition
 from ..recognition.turn_detection import (
     Pausing,
     Quiet,
@@ -163,7 +163,7 @@ class SessionInput:
         self._format = settings.input["format"]
         self._buffer = InputAudioBuffer(self._format)
         self._detector: TurnDetector | None = None
-        self._guess: asyncio.Task[str] | None = None
+        self._guess: asyncio.Task[Recognition] | None = None
         self._judgement: asyncio.Task[float | None] | None = None
         self._item_id: str | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -263,11 +263,11 @@ class SessionInput:
                 task.cancel()
         self._guess = self._judgement = None
 
-    def _hint(self, guess: asyncio.Task[str]) -> None:
+    def _hint(self, guess: asyncio.Task[Recognition]) -> None:
         """Tell semantic turn detection the words so far."""
         if guess is self._guess and self._detector is not None and _has_result(guess):
-            words = guess.result()
-            for happened in self._detector.hint(words, is_written=has_marks(words)):
+            heard = guess.result()
+            for happened in self._detector.hint(heard.text, is_written=heard.is_written):
                 self._follow(happened)
 
     def _judge(self, judgement: asyncio.Task[float | None]) -> None:
@@ -276,7 +276,7 @@ class SessionInput:
             for happened in self._detector.judge(judgement.result() if _has_result(judgement) else None):
                 self._follow(happened)
 
-    def _add(self, pcm: bytes, item_id: str, guess: asyncio.Task[str] | None = None) -> None:
+    def _add(self, pcm: bytes, item_id: str, guess: asyncio.Task[Recognition] | None = None) -> None:
         part = MessagePart("input_audio", pcm=pcm, duration_ms=len(pcm) / PCM_BYTES_PER_MS)
         entry = ItemState(item_id, "message", role="user", parts=[part])
         self._announce(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class HeardToken:
     """With U+FFFD where a letter is spread over several tokens."""
     bytes: bytes
     """In UTF-8."""
+    id: int
+    """In the network's vocabulary."""
     logprob: float
     """Natural logarithm of the probability that the network gave it, after all tokens before it."""
 
@@ -41,7 +44,11 @@ class Recognition:
     words: tuple[HeardWord, ...] = ()
     """With their times, from the start of the sound; empty unless they were asked for."""
     tokens: tuple[HeardToken, ...] = ()
-    """Empty where the recogniser has no probabilities."""
+    """As the network wrote them; empty where the recogniser has no probabilities."""
+    no_speech: float | None = None
+    """Probability that nobody speaks in it, 0.0 to 1.0; `None` where the recogniser has none."""
+    language: str = "en"
+    """What was spoken, as ISO 639-1 has it."""
     engine: str = ""
     """What heard it, e.g. "Whisper tiny.en"."""
 
@@ -57,9 +64,20 @@ class Recognition:
         It is the network's own opinion of its words. On 24 clips of people's speech, Whisper tiny.en had 0.8 to 0.95 on
         sentences that it got right, and less on names, single words and what it misheard.
         """
+        mean = self.mean_logprob
+        return None if mean is None else math.exp(mean)
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """Mean of the tokens' log probabilities; `None` where there are none."""
+        return sum(token.logprob for token in self.tokens) / len(self.tokens) if self.tokens else None
+
+    @property
+    def logprobs(self) -> list[dict[str, Any]] | None:
+        """The tokens as the API has them: token, bytes and logprob of each; `None` where there are none."""
         if not self.tokens:
             return None
-        return math.exp(sum(token.logprob for token in self.tokens) / len(self.tokens))
+        return [{"token": token.text, "bytes": list(token.bytes), "logprob": token.logprob} for token in self.tokens]
 
 
 def cut_quietly(pcm: bytes, longest_s: float) -> list[bytes]:

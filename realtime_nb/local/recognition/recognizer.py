@@ -57,8 +57,8 @@ class Recognizer:
     """Decodes utterances of any number of sessions."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS, "realtime_nb-stt", _be_nice)
-        self._open_pool = ThreadPoolExecutor(1, "realtime_nb-stt-open", _be_nice)
+        self._pool = ThreadPoolExecutor(THREADS, "realtime_nb-stt", be_nice)
+        self._open_pool = ThreadPoolExecutor(1, "realtime_nb-stt-open", be_nice)
         self._local = threading.local()
         self._lock = threading.Lock()
         self._queue_bytes = 0
@@ -164,7 +164,7 @@ class Recognizer:
         self._open_jobs -= 1
 
 
-def _be_nice() -> None:
+def be_nice() -> None:
     """Let the event loop go first. Only Linux has priorities of threads."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
@@ -190,6 +190,8 @@ class SharedRecognizer:
     """
 
     part = LocalPart.of_package("PocketSphinx", "pocketsphinx", "BSD-2-Clause")
+    is_multilingual = False
+    """It hears English only."""
 
     def __init__(self, *, open_vocabulary: bool = True):
         self.open_vocabulary = open_vocabulary
@@ -232,12 +234,15 @@ class SharedRecognizer:
         """Return the language model of a conversation."""
         return await self._models.get(instructions=instructions, tools=tools, sentences=sentences)
 
-    async def recognize(self, pcm: bytes, expected: LanguageModel | None = None) -> str:
-        """Return the words of an utterance, as `listen` does, in a line."""
-        return (await self.listen(pcm, expected)).text
-
-    async def listen(self, pcm: bytes, expected: LanguageModel | None = None) -> Recognition:
-        """Return the words of an utterance, with their times.
+    async def listen(
+        self,
+        pcm: bytes,
+        expected: LanguageModel | None = None,
+        *,
+        language: str | None = None,
+        word_times: bool = False,
+    ) -> Recognition:
+        """Return the words of an utterance, in any case with their times, and English in any case.
 
         Raises `ApiError` (``rate_limit_exceeded``) if too much waits already.
         """

