@@ -279,8 +279,10 @@ class RealtimeSession(Session):
 
         Examples
         --------
-        >>> session = RealtimeSession(backend="local")
-        >>> session.move_to("openai", api_key="sk-…").result()                             # doctest: +SKIP
+        >>> with RealtimeSession(backend="local", model="local-rules") as session:
+        ...     session.move_to("local", model="local-script").result()      # or "openai", with api_key=
+        ...     session.model
+        'local-script'
         """
         backend, api_key = masked(backend), Secret.of_key(api_key)
         found = Backend.find(backend, api_key=api_key)
