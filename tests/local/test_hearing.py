@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 from local_session import Client, ScriptedRecognizer, run, silence
@@ -8,7 +9,7 @@ from local_session import Client, ScriptedRecognizer, run, silence
 from realtime_nb.local.api_errors import ApiError, overloaded
 from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart
 from realtime_nb.local.realtime.hearing import Hearing
-from realtime_nb.local.recognition.heard import Recognition
+from realtime_nb.local.recognition.heard import HeardToken, Recognition
 
 MANUAL = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
 
@@ -124,3 +125,28 @@ def test_an_utterance_waits_for_what_is_expected():
             assert heard_with == ["the session's words"]
 
     run(main())
+
+
+def test_what_was_heard_badly_is_asked_for_before_it_is_acted_on():
+    tool = {"type": "function", "name": "open_door", "description": "Open the front door"}
+
+    def heard(text, probability):
+        return Recognition(text, tokens=(HeardToken(text, text.encode(), 1, math.log(probability)),))
+
+    async def main():
+        recognizer = ScriptedRecognizer(heard("Open the front door.", 0.2), heard("Yes.", 0.9))
+        async with Client(recognizer=recognizer) as client:
+            await client.update(audio=MANUAL, tools=[tool])
+            done = []
+            for _ in range(2):
+                await client.append(silence(500))
+                await client.send("input_audio_buffer.commit")
+                await client.send("response.create")
+                done.append((await client.until("response.done"))["response"]["output"][0])
+            return done
+
+    asked, called = run(main())
+    assert asked["content"][0]["transcript"] == (
+        "I'm not sure I heard that: Open the front door? Say yes, or say it again."
+    )
+    assert (called["type"], called["name"]) == ("function_call", "open_door")

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from local_http import served
 from openai import OpenAI
-from test_rule_brain import assistant, user
+from test_rule_brain import assistant, heard, user
 from test_tool_matching import TOOLS
 from text_endpoint import HANG, TextEndpoint, ollama_paths, words
 
@@ -97,7 +97,7 @@ def test_a_model_that_thinks_is_told_not_to_and_thoughts_are_not_said():
 
 
 def test_what_was_heard_badly_is_asked_for_and_not_sent():
-    endpoint, _, done = talk(Context([user("Two plus free.")], heard_confidence=0.1))
+    endpoint, _, done = talk(Context([heard("Two plus free.", 0.1)]))
     assert done[0][0].text.startswith("I'm not sure I heard that: Two plus free?") and endpoint.requests == []
 
 

@@ -10,11 +10,17 @@ from realtime_nb.local.brains.rule_brain import RuleBrain, in_words
 from realtime_nb.local.brains.rules import EXAMPLES
 from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart, new_id
 
+LIGHT, LIT = "Turn on the kitchen light.", CallTool("set_light", {"room": "kitchen", "on": True})
 FALLBACK = "I have no rule for that"
 
 
 def user(text, **fields):
     return ItemState(new_id("item"), "message", role="user", parts=[MessagePart("input_text", text=text)], **fields)
+
+
+def heard(text, confidence):
+    part = MessagePart("input_audio", heard=text, confidence=confidence)
+    return ItemState(new_id("item"), "message", role="user", parts=[part])
 
 
 def assistant(text):
@@ -57,35 +63,33 @@ def test_what_it_tells_people_to_try_works(example):
 
 def test_what_was_heard_badly_is_asked_for_and_not_acted_on():
     unsure = "I'm not sure I heard that: Turn on the kitchen light? Say yes, or say it again."
-    light = user("Turn on the kitchen light.")
-    assert says(light, tools=TOOLS, heard_confidence=0.2) == unsure
-    assert says(user("say something rude"), heard_confidence=0.0).startswith("I'm not sure I heard that: say some")
-    called = CallTool("set_light", {"room": "kitchen", "on": True})
-    assert ask(light, tools=TOOLS, heard_confidence=SURE_CONFIDENCE) == called
-    assert ask(light, tools=TOOLS, heard_confidence=None) == called
+    assert says(heard(LIGHT, 0.2), tools=TOOLS) == unsure
+    assert says(heard("say something rude", 0.0)).startswith("I'm not sure I heard that: say some")
+    for confidence in (SURE_CONFIDENCE, 0.9, None):
+        assert ask(heard(LIGHT, confidence), tools=TOOLS) == LIT
 
 
 def test_a_yes_confirms_what_was_heard_badly():
-    light = user("Turn on the kitchen light.")
-    doubt = assistant(says(light, tools=TOOLS, heard_confidence=0.2))
-    assert ask(light, doubt, user("Yes."), tools=TOOLS) == CallTool("set_light", {"room": "kitchen", "on": True})
+    light = heard(LIGHT, 0.2)
+    doubt = assistant(says(light, tools=TOOLS))
+    assert ask(light, doubt, heard("Yes.", 0.9), tools=TOOLS) == LIT
+    cut_off = assistant("I'm not sure I heard that: Turn on the kitchen light? Say")
+    assert ask(light, cut_off, heard("Yes.", 0.9), tools=TOOLS) == LIT
+    assert ask(light, assistant("Shall I?"), heard("Yes.", 0.9), tools=TOOLS) != LIT
     assert says(light, doubt, user("No."), tools=TOOLS) == "All right. What next?"
     assert says(light, doubt, user("What is 2 plus 3?"), tools=TOOLS) == "2 plus 3 is 5."
 
 
 def test_a_yes_that_was_heard_badly_confirms_nothing():
-    light = user("Turn on the kitchen light.")
-    doubt = assistant(says(light, tools=TOOLS, heard_confidence=0.2))
-    yes = user("Yes.")
-    second = says(light, doubt, yes, tools=TOOLS, heard_confidence=0.1)
+    light, yes = heard(LIGHT, 0.2), heard("Yes.", 0.1)
+    doubt = assistant(says(light, tools=TOOLS))
+    second = says(light, doubt, yes, tools=TOOLS)
     assert second.startswith("I'm not sure I heard that: Yes?")
-    called = ask(light, doubt, yes, assistant(second), user("yes"), tools=TOOLS)
-    assert called == CallTool("set_light", {"room": "kitchen", "on": True})
+    assert ask(light, doubt, yes, assistant(second), heard("yes", 0.9), tools=TOOLS) == LIT
 
 
 def test_an_answer_of_its_own_asks_nobody_again():
-    said = [user("My house is blue."), assistant("Fine.")]
-    title = says(*said, own_instructions="Give this conversation a title.", heard_confidence=0.1)
+    title = says(heard("My house is blue.", 0.1), own_instructions="Give this conversation a title.")
     assert title == "My house is blue"
 
 

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 from ...protocol.parts import LocalPart
 from ..realtime.conversation_state import ItemState
 
-#: Below this the recogniser's words are too often others than those that were said.
+#: Below this the recogniser's words are too often others than those that were said. Where it hears rightly, Whisper
+#: tiny.en has 0.44 and more: on 11 clips of people, clean and with noise at 10 dB, and on 38 questions by the natural
+#: voice. Of 20 questions by espeak-ng that it got wrong, four lie below.
 SURE_CONFIDENCE = 0.4
 
 
@@ -47,8 +49,6 @@ class Context:
     required_tool: str | None = None
     """Name of the function that must be called, ``"*"`` for any of them."""
     metadata: dict[str, str] = field(default_factory=dict)
-    heard_confidence: float | None = None
-    """How sure the recogniser is of `utterance`, 0 to 1; `None` where it was written, or is not known."""
 
     @property
     def last(self) -> ItemState | None:
@@ -66,18 +66,30 @@ class Context:
 
         An answer with instructions of its own is no answer to the person, who is not asked then.
         """
-        unsure = self.heard_confidence is not None and self.heard_confidence < SURE_CONFIDENCE
+        confidence = self.heard_confidence
+        unsure = confidence is not None and confidence < SURE_CONFIDENCE
         return unsure and self.own_instructions is None and bool(self.utterance.strip())
+
+    @property
+    def heard_confidence(self) -> float | None:
+        """How sure the recogniser is of `utterance`, 0.0 to 1.0; `None` where it was written, or is not known."""
+        asking = self._asking
+        return asking.confidence if asking else None
 
     @property
     def utterance(self) -> str:
         """What the person said last, if nothing was answered since; empty otherwise."""
+        asking = self._asking
+        return asking.said if asking else ""
+
+    @property
+    def _asking(self) -> ItemState | None:
         for entry in reversed(self.entries):
             if entry.role == "user":
-                return entry.said
+                return entry
             if entry.role == "assistant" or entry.type != "message":
                 break
-        return ""
+        return None
 
 
 class Brain(Protocol):

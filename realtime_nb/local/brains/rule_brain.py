@@ -215,8 +215,11 @@ def _cut(said: str) -> str:
     return said if len(said) <= _LONGEST_ECHO else f"{said[:_LONGEST_ECHO].rsplit(maxsplit=1)[0]} …"
 
 
+_DOUBT = "I'm not sure I heard that:"
+
+
 def _doubt(said: str) -> str:
-    return f"I'm not sure I heard that: {_cut(said).rstrip(' .?!…')}? Say yes, or say it again."
+    return f"{_DOUBT} {' '.join(_cut(said).split()).rstrip(' .?!…')}? Say yes, or say it again."
 
 
 def _confirmed(context: Context) -> Context:
@@ -224,7 +227,10 @@ def _confirmed(context: Context) -> Context:
     if len(context.entries) < 3 or context.is_unsure:
         return context
     *before, doubted, doubt, answer = context.entries
-    is_ours = doubt.role == "assistant" and doubt.said == _doubt(doubted.said.strip())
+    # Whoever says yes before the question is over has cut it off.
+    asked = " ".join(doubt.said.split())
+    is_ours = doubt.role == "assistant" and asked.startswith(_DOUBT) and _doubt(doubted.said).startswith(asked)
     if not is_ours or answer.role != "user" or not _YES.match(answer.said):
         return context
-    return _confirmed(replace(context, entries=[*before, doubted], heard_confidence=None))
+    sure = replace(doubted, parts=[replace(part, confidence=None) for part in doubted.parts])
+    return _confirmed(replace(context, entries=[*before, sure]))

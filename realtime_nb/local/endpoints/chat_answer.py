@@ -165,7 +165,7 @@ class ChatEndpoint:
     def __init__(self, parts: Parts, store: ChatAudioStore):
         self._parts = parts
         self._store = store
-        self._heard: OrderedDict[tuple[bytes, int], str] = OrderedDict()
+        self._heard: OrderedDict[tuple[bytes, int], tuple[str, float | None]] = OrderedDict()
 
     async def post(self, request: Request) -> Response:
         """Answer."""
@@ -195,9 +195,10 @@ class ChatEndpoint:
             key = recording.digest, circumstances
             if key not in self._heard:
                 heard = [await recognizer.listen(utterance.pcm, expected) for utterance in recording.utterances]
-                self._heard[key] = " ".join(each.text for each in heard if each.text)
+                sure = [each.confidence for each in heard if each.confidence is not None]
+                self._heard[key] = " ".join(each.text for each in heard if each.text), min(sure, default=None)
             self._heard.move_to_end(key)
-            part.heard = self._heard[key]
+            part.heard, part.confidence = self._heard[key]
             while len(self._heard) > _MOST_HEARD:
                 self._heard.popitem(last=False)
 

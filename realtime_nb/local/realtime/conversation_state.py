@@ -43,6 +43,8 @@ class MessagePart:
     """What was written; for sound, the words that a client may see."""
     heard: str | None = None
     """What the recogniser made of a person's sound; `None` until it was asked."""
+    confidence: float | None = None
+    """How sure the recogniser is of that, 0.0 to 1.0; `None` where it does not tell."""
     transcribed: bool = False
     """True if a client is told the words of a person's sound."""
     pcm: bytes | bytearray = b""
@@ -107,6 +109,11 @@ class ItemState:
     def said(self) -> str:
         """All words of a message."""
         return " ".join(part.said for part in self.parts if part.said)
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the recogniser is of the least sure part that it heard; `None` where it tells of none."""
+        return min((part.confidence for part in self.parts if part.confidence is not None), default=None)
 
 
 class ConversationState:

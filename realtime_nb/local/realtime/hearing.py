@@ -173,7 +173,7 @@ class Hearing:
         model = self._model
         try:
             recognition = await (guess or self.guess(_at_16k(part)))
-            part.heard = recognition.text
+            part.heard, part.confidence = recognition.text, recognition.confidence
         except ApiError as error:
             part.heard = ""
             if announce:
