@@ -22,6 +22,7 @@ from .results import Results
 from .scenario import Scenario
 
 if TYPE_CHECKING:
+    from ..local.recognition.ears import Ears
     from ..local.recognition.heard import Recognition
     from ..local.recognition.recognizer import SharedRecognizer
     from ..local.recognition.turn_model import TurnModel
@@ -39,7 +40,7 @@ class Recognised:
     def __init__(self, session: dict[str, Any] | None = None):
         session = session or {}
         self._instructions, self._tools = session.get("instructions") or "", session.get("tools") or []
-        self._recognizer: SharedRecognizer | None = None
+        self._recognizer: Ears | SharedRecognizer | None = None
         self._turn_model: TurnModel | None = None
         self._expected: Any = None
         self._heard: dict[bytes, Recognition] = {}
@@ -79,9 +80,9 @@ class Recognised:
     async def _recognize(self, pcm16k: bytes) -> Recognition:
         if self._recognizer is None:
             from ..local.brains.rule_brain import RuleBrain
-            from ..local.recognition.recognizer import SharedRecognizer
+            from ..local.recognition.ears import open_ears
 
-            self._recognizer = SharedRecognizer()
+            self._recognizer = await open_ears()
             self._expected = await self._recognizer.expect(
                 instructions=self._instructions, tools=self._tools, sentences=RuleBrain.vocabulary
             )
