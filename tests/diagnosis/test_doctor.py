@@ -34,7 +34,8 @@ def test_a_healthy_machine_is_ok_and_its_text_says_so():
     text = repr(found)
     assert "✓ ok      pocketsphinx" in text and text.endswith("set-up: 13 ok")
     (parts,) = (check.said for check in found.checks if check.name == "parts")
-    assert parts == str(rt.Backend.local().parts) and "brain: rules, no language model" in parts
+    # What hears may still be loading.
+    assert parts.startswith("ears: ") and parts.endswith(f"brain: {rt.Backend.local().parts.brain}")
     assert "not checked: page, microphone and speaker" in text
     assert json.loads(json.dumps(found.to_dict()))["ok"] is True
 
