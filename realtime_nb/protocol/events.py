@@ -194,14 +194,19 @@ class ConversationItemInputAudioTranscriptionDelta(
     """More words of what the person said."""
 
     delta: str = ""
+    logprobs: list[dict[str, Any]] | None = None
 
 
 class ConversationItemInputAudioTranscriptionCompleted(
     _Transcription, tag="conversation.item.input_audio_transcription.completed", kw_only=True, frozen=True
 ):
-    """All words of what the person said; may come at any time after the commit."""
+    """All words of what the person said; may come at any time after the commit.
+
+    ``logprobs``: token, bytes and logprob of each token, where the session's ``include`` asked for them.
+    """
 
     transcript: str | None = None
+    logprobs: list[dict[str, Any]] | None = None
     usage: dict[str, Any] | None = None
 
 

@@ -7,6 +7,8 @@ import pytest
 from local_session import Client, ScriptedRecognizer, run, silence
 
 from realtime_nb.local.api_errors import ApiError, overloaded
+from realtime_nb.local.brains.brain import Say
+from realtime_nb.local.brains.rule_brain import RuleBrain
 from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart
 from realtime_nb.local.realtime.hearing import Hearing
 from realtime_nb.local.recognition.heard import HeardToken, Recognition
@@ -150,3 +152,63 @@ def test_what_was_heard_badly_is_asked_for_before_it_is_acted_on():
         "I'm not sure I heard that: Open the front door? Say yes, or say it again."
     )
     assert (called["type"], called["name"]) == ("function_call", "open_door")
+
+
+SURE = Recognition("Hello.", tokens=(HeardToken(" Hello", b" Hello", 18435, -0.25), HeardToken(".", b".", 13, -0.05)))
+
+
+@pytest.mark.parametrize("include", [None, ["item.input_audio_transcription.logprobs"]])
+def test_probabilities_come_where_the_session_includes_them(include):
+    told = [
+        {"token": " Hello", "bytes": list(b" Hello"), "logprob": -0.25},
+        {"token": ".", "bytes": list(b"."), "logprob": -0.05},
+    ]
+
+    async def main():
+        async with Client(recognizer=ScriptedRecognizer(SURE)) as client:
+            await client.update(audio=MANUAL, include=include)
+            await client.append(silence(300))
+            await client.send("input_audio_buffer.commit")
+            done = await client.until("conversation.item.input_audio_transcription.completed")
+            assert done["logprobs"] == (told if include else None)
+            [delta] = client.all("conversation.item.input_audio_transcription.delta")
+            assert delta["logprobs"] == done["logprobs"]
+
+    run(main())
+
+
+def test_brains_know_how_surely_the_last_words_were_heard():
+    class Listener(RuleBrain):
+        async def respond(self, context):
+            known.append(context.heard_confidence)
+            yield Say("Yes.")
+
+    known = []
+
+    async def main():
+        async with Client(brain=Listener(), recognizer=ScriptedRecognizer(SURE, "bare words")) as client:
+            await client.update(audio=MANUAL)
+            for _ in range(2):
+                await client.append(silence(300))
+                await client.send("input_audio_buffer.commit")
+                await client.send("response.create")
+                await client.until("response.done")
+            await client.say("Something written.")
+            await client.send("response.create")
+            await client.until("response.done")
+
+    run(main())
+    assert known == [pytest.approx(math.exp(-0.15)), None, None]
+
+
+def test_the_sessions_language_reaches_the_recogniser():
+    async def main():
+        async with Client() as client:
+            transcription = {"model": "whisper-1", "language": "de"}
+            await client.update(audio={"input": {"turn_detection": None, "transcription": transcription}})
+            await client.append(silence(300))
+            await client.send("input_audio_buffer.commit")
+            await client.until("conversation.item.input_audio_transcription.completed")
+            assert client.recognizer.languages == ["de"]
+
+    run(main())

@@ -20,6 +20,9 @@ from .usage import transcription_usage
 
 log = logging.getLogger(__name__)
 
+#: What a session's ``include`` may ask for.
+LOGPROBS = "item.input_audio_transcription.logprobs"
+
 
 class SpeechRecognizer(Protocol):
     """What recognises speech for all sessions of a server; `realtime_nb.local.recognition.ears` has them."""
@@ -100,6 +103,7 @@ class Hearing:
         self._emit = emit
         self._model: str | None = None
         self._language: str | None = None
+        self._has_logprobs = False
         self._wanted: tuple[Any, ...] = ()
         self._expecting: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -113,6 +117,7 @@ class Hearing:
         if self._turn_model and (settings.turn_detection or {}).get("type") == "semantic_vad":
             self._turn_model.prepare()
         self._language = transcription.get("language")
+        self._has_logprobs = LOGPROBS in (settings.data.get("include") or ())
         instructions = settings.data.get("instructions", "")
         if instructions == settings.default_instructions:
             instructions = ""
@@ -186,18 +191,24 @@ class Hearing:
                 self._announce_failure(entry, ErrorDetail(type="transcription_error", message=str(error)))
             return
         if announce:
-            self._announce(entry, part, model)
+            self._announce(entry, part, model, recognition.logprobs if self._has_logprobs else None)
 
-    def _announce(self, entry: ItemState, part: MessagePart, model: str | None) -> None:
+    def _announce(
+        self, entry: ItemState, part: MessagePart, model: str | None, logprobs: list[dict[str, Any]] | None
+    ) -> None:
         part.text = part.heard or ""
         part.transcribed = True
         completed = "conversation.item.input_audio_transcription.completed"
         ids: dict[str, Any] = {"item_id": entry.id, "content_index": 0}
         if part.text:
-            delta = {"type": completed.replace("completed", "delta"), **ids, "delta": part.text}
+            delta = {"type": completed.replace("completed", "delta"), **ids, "delta": part.text, "logprobs": logprobs}
             self._emit({**delta, "obfuscation": obfuscation(part.text)})
         usage = transcription_usage(model, part.duration_ms, part.text)
-        self._emit(events.ConversationItemInputAudioTranscriptionCompleted(**ids, transcript=part.text, usage=usage))
+        self._emit(
+            events.ConversationItemInputAudioTranscriptionCompleted(
+                **ids, transcript=part.text, logprobs=logprobs, usage=usage
+            )
+        )
 
     def _announce_failure(self, entry: ItemState, error: ErrorDetail) -> None:
         self._emit(events.ConversationItemInputAudioTranscriptionFailed(item_id=entry.id, content_index=0, error=error))
