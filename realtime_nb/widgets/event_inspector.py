@@ -1,0 +1,144 @@
+"""A session's events in the page: every one both ways, with its time, size and JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+
+from ..loop import call_soon, io_loop
+from ..protocol.events import Event, Unknown, encode
+from .base import BaseWidget, static_text
+from .rows import bounded
+
+#: How often new events go to the page, which sums up what comes faster.
+_EVERY_S = 0.1
+#: Events in one message, so that a long session does not fill the road with one.
+_MOST_AT_ONCE = 1_000
+#: The page keeps as many events as this, and drops the oldest.
+KEPT = 20_000
+_LONGEST_TEXT = 300
+_LONGEST_JSON = 100_000
+
+
+class EventInspector(BaseWidget):
+    """All events of a session as they pass: what was sent, received, and noted by this package.
+
+    Runs of the same event, such as the deltas of an answer, are one line. Search by type or id, click an id to see
+    only its events, and click a line to see its JSON. Sound and pictures are shortened there.
+
+    Parameters
+    ----------
+    session : RealtimeSession, ChatSession or CascadeSession
+        The session to look into. The inspector shows what has passed so far, too.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> session = rt.RealtimeSession(backend="local")
+    >>> rt.EventInspector(session)
+    EventInspector(local, 0 events): run the cell to see them
+
+    Notes
+    -----
+    The page keeps the last 20,000 events. The session keeps all: ``list(session.log)``.
+    """
+
+    _esm = static_text("inspector.js")
+
+    def __init__(self, session: Any):
+        if not hasattr(session, "log"):
+            raise TypeError(f"{type(session).__name__} has no events to show: give a session")
+        self.session = session
+        self._sent = 0
+        self._timer: asyncio.TimerHandle | None = None
+        super().__init__()
+        self._handlers["event"] = self._on_event
+
+    def __repr__(self) -> str:
+        about = f"{self.session.backend.name}, {len(self.session.log)} events"
+        return f"EventInspector({about}): run the cell to see them"
+
+    def close(self) -> None:
+        """Remove the inspector from the page."""
+        call_soon(self._stop)
+        super().close()
+
+    # --- on the I/O thread ---
+
+    def _on_hello(self, message: dict[str, Any]) -> None:
+        super()._on_hello(message)
+        self._sent = max(0, len(self.session.log) - KEPT)
+        self._stop()
+        self._road.send({"kind": "begin", "first": self._sent, "kept": KEPT})
+        self._tell()
+
+    def _on_gone(self, message: dict[str, Any]) -> None:
+        super()._on_gone(message)
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell(self) -> None:
+        """Send what is new, and come back for more."""
+        entries = self.session.log[self._sent : self._sent + _MOST_AT_ONCE]
+        if entries:
+            rows = [_row(entry) for entry in entries]
+            self._road.send({"kind": "events", "first": self._sent, "rows": rows})
+            self._sent += len(entries)
+        self._timer = io_loop().call_later(0 if len(entries) == _MOST_AT_ONCE else _EVERY_S, self._tell)
+
+    def _on_event(self, message: dict[str, Any]) -> None:
+        index = int(message["index"])
+        if 0 <= index < len(self.session.log):
+            self._road.send({"kind": "json", "index": index, "text": shown_json(self.session.log[index].event)})
+
+
+def _row(entry: Any) -> list[Any]:
+    """Return what a line shows: time, direction, type, bytes, the id that it is about, and how serious it is."""
+    event = entry.event
+    size = len(_encoded(event)) + (entry.audio_bytes * 4 // 3 if not getattr(event, "audio", None) else 0)
+    return [entry.elapsed_ms, entry.direction, event.type, size, bounded(_about(event), 100), _tone(event)]
+
+
+def _about(event: Any) -> str:
+    for owner, name in ((event, "item_id"), ("item", "id"), (event, "response_id"), ("response", "id")):
+        of = getattr(event, owner, None) if isinstance(owner, str) else owner
+        if isinstance(found := getattr(of, name, None), str) and found:
+            return found
+    return ""
+
+
+def _tone(event: Any) -> str:
+    if event.type == "error" or getattr(event, "error", None):
+        return "bad"
+    return "warn" if event.type in ("session.remarked", "guard.flagged", "budget.stopped") else ""
+
+
+def _encoded(event: Any) -> str:
+    if isinstance(event, Event | Unknown):
+        return encode(event)
+    return msgspec.json.encode(event).decode()
+
+
+def shown_json(event: Any) -> str:
+    """Return an event's JSON for people: indented, with long texts and sounds cut."""
+    return bounded(json.dumps(_shortened(json.loads(_encoded(event))), indent=2, ensure_ascii=False), _LONGEST_JSON)
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str):
+        return bounded(value, _LONGEST_TEXT)
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in value.items()}
+    return [_shortened(each) for each in value] if isinstance(value, list) else value
