@@ -51,6 +51,8 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 class SteadyVoice:
     """Speaks 300 ms a word: 60 ms at once, then 200 ms a piece."""
 
+    part = LocalPart("scripted")
+
     async def speak(
         self, text: str, *, voice: str, speed: float = 1.0, sample_rate: int = 24_000
     ) -> AsyncGenerator[Speech, None]:

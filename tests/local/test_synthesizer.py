@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from realtime_nb.errors import SettingsError
-from realtime_nb.local.synthesis.synthesizer import VOICES, EspeakProcess, Speech, SynthesisError, Synthesizer
+from realtime_nb.local.synthesis.synthesizer import (
+    HIBARI_VOICES,
+    VOICES,
+    EspeakProcess,
+    Speech,
+    SynthesisError,
+    Synthesizer,
+)
 
 T = TypeVar("T")
 SENTENCE = "Hello there, my name is Anna. We were away all morning, and now I am learning a new language."
@@ -341,7 +348,8 @@ def test_a_faster_speed_is_never_slower(text):
 
     for voice, durations_ms in run(speak).items():
         slower = [later - earlier for earlier, later in pairwise(durations_ms)]
-        assert max(slower) < 3, voice  # a sound is a few samples longer from one time to the next
+        # From one time to the next a sound of espeak-ng's is a few samples longer, of the network's 10 ms (measured).
+        assert max(slower) < (15 if voice in HIBARI_VOICES else 3), voice
         assert durations_ms[0] > 3 * durations_ms[-1], voice
 
 
