@@ -27,6 +27,8 @@ from ...errors import MissingExtra, RealtimeError
 from .heard import SAMPLE_RATE, HeardWord
 
 FRAME_MS = 10
+LANGUAGE_WEIGHT = 9.0
+"""For language models of few words, which know well what comes next. The library's own is 6.5."""
 _PIECE_BYTES = 2 * SAMPLE_RATE * 160 // 1000
 _PAD_MS = 50
 _PAD_SAMPLES = SAMPLE_RATE * _PAD_MS // 1000
@@ -62,19 +64,24 @@ class Decoder(Protocol):
         """Return the most likely words of one utterance, PCM16 at 16 kHz."""
 
 
-def make_decoder(lm: Path, dictionary: Path, *, hurried: bool = False) -> Decoder:
+def make_decoder(
+    lm: Path, dictionary: Path, *, hurried: bool = False, language_weight: float = LANGUAGE_WEIGHT
+) -> Decoder:
     """Make a decoder of the shipped English acoustic model, the given language model and pronunciations.
 
     `lm` and `dictionary`: a language model that pocketsphinx reads, and the pronunciations of its words.
     `hurried`: whether to score every second frame only, and fewer densities: two thirds of the work, as good on what is
     expected, but a third more errors on other sentences.
 
+    `language_weight`: how much the language model counts against the sound; `LANGUAGE_WEIGHT` suits small ones.
+
     Raises `MissingExtra` if pocketsphinx is not installed; `RecognitionError` if it refuses the files.
     """
-    return (CDecoder if _library() else CythonDecoder)(lm, dictionary, hurried=hurried)
+    kind = CDecoder if _library() else CythonDecoder
+    return kind(lm, dictionary, hurried=hurried, language_weight=language_weight)
 
 
-def _settings(lm: Path, dictionary: Path, hurried: bool) -> dict[str, Any]:
+def _settings(lm: Path, dictionary: Path, hurried: bool, language_weight: float) -> dict[str, Any]:
     import pocketsphinx
 
     return {
@@ -85,7 +92,7 @@ def _settings(lm: Path, dictionary: Path, hurried: bool) -> dict[str, Any]:
         # The second and third pass take 300 ms after the end of an utterance and gain nothing here.
         "fwdflat": False,
         "bestpath": False,
-        "lw": 9.0,
+        "lw": language_weight,
         "ds": 2 if hurried else 1,
         "topn": 3 if hurried else 4,
         "loglevel": "FATAL",
@@ -127,10 +134,11 @@ def _library() -> Any:
 class CDecoder:
     """A decoder through the C library, without the interpreter lock."""
 
-    def __init__(self, lm: Path, dictionary: Path, *, hurried: bool = False):
+    def __init__(self, lm: Path, dictionary: Path, *, hurried: bool = False, language_weight: float = LANGUAGE_WEIGHT):
         self._decoder: int | None = None
         self._library = _library()
-        config = self._library.ps_config_parse_json(None, json.dumps(_settings(lm, dictionary, hurried)).encode())
+        settings = _settings(lm, dictionary, hurried, language_weight)
+        config = self._library.ps_config_parse_json(None, json.dumps(settings).encode())
         self._decoder = self._library.ps_init(config)
         self._library.ps_config_free(config)
         if not self._decoder:
@@ -166,11 +174,11 @@ class CDecoder:
 class CythonDecoder:
     """A decoder through pocketsphinx' own binding; other threads run between pieces of 160 ms."""
 
-    def __init__(self, lm: Path, dictionary: Path, *, hurried: bool = False):
+    def __init__(self, lm: Path, dictionary: Path, *, hurried: bool = False, language_weight: float = LANGUAGE_WEIGHT):
         import pocketsphinx
 
         try:
-            self._decoder = pocketsphinx.Decoder(**_settings(lm, dictionary, hurried))
+            self._decoder = pocketsphinx.Decoder(**_settings(lm, dictionary, hurried, language_weight))
         except RuntimeError as error:
             raise RecognitionError(f"pocketsphinx could not load {lm.name} with {dictionary.name}") from error
         self._search = self._decoder.current_search()

@@ -43,8 +43,13 @@ DECODERS_PER_THREAD = 8
 LONGEST_PIECE_S = 20.0
 """Longer utterances are cut where they are quiet, so that nobody waits for a monologue."""
 
-SURE_SCORE = -45.0
-"""What the conversation model reaches on 95 of 100 sentences that it expects, and on no others (measured)."""
+SURE_SCORE = -40.0
+"""What the conversation model reaches on what it expects only. Of 22 clips of people's speech two had more, both of
+words that it knows ("five five")."""
+_OPEN_WEIGHT = 6.5
+"""How much the generic model's language counts: 37 % of the words of people's speech are wrong with the weight of the
+small ones, 19 % with this. Its scores rise by it, too, but what is expected stays ahead by 0.2 to 9 (40 sentences), and
+what is not by as much behind (-2 to -13)."""
 HURRY_QUEUE_S = 2.0
 """Audio that waits or is being decoded, from which on decoders are hurried: about one utterance."""
 
@@ -147,7 +152,7 @@ class Recognizer:
         if self._open_decoder is None:
             folder = model_folder()
             lm, dictionary = folder / "en-us.lm.bin", folder / "cmudict-en-us.dict"
-            self._open_decoder = self._open_pool.submit(make_decoder, lm, dictionary)
+            self._open_decoder = self._open_pool.submit(make_decoder, lm, dictionary, language_weight=_OPEN_WEIGHT)
         return self._open_decoder
 
     def _submit_open(self, pcm: bytes) -> Future[Hypothesis] | None:
