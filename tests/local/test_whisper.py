@@ -12,6 +12,7 @@ import pytest
 from local_session import spoken
 
 from realtime_nb.errors import SettingsError
+from realtime_nb.local.recognition import whisper
 from realtime_nb.local.recognition.heard import HeardToken, Recognition, cut_quietly
 from realtime_nb.local.recognition.whisper import (
     WhisperModel,
@@ -106,6 +107,17 @@ def test_each_token_has_a_probability_and_all_of_them_one(model):
     buried = (np.resize(np.frombuffer(at_16k(SENTENCES[0]), "<i2"), 16_000 * 3) + noise).clip(-32768, 32767)
     unsure = model.listen(buried.astype("<i2").tobytes())
     assert unsure.confidence is None or unsure.confidence < heard.confidence
+
+
+def test_what_it_is_not_sure_of_is_searched_again_and_has_probabilities_all_the_same(model, monkeypatch):
+    pcm = by_telephone(at_16k("The seven thieves were seldom ill disposed.", "onyx"))
+    monkeypatch.setattr(whisper, "_SEARCHED_BELOW", 0.0)
+    first = model.listen(pcm)
+    monkeypatch.setattr(whisper, "_SEARCHED_BELOW", 1.0)
+    again = model.listen(pcm, word_times=True)
+    assert again.tokens and again.text == again.text.strip() and len(again.words) == len(again.text.split())
+    assert all(token.logprob <= 0 for token in again.tokens) and 0 < again.confidence <= 1
+    assert [token.logprob for token in first.tokens] != [token.logprob for token in again.tokens]
 
 
 def test_other_threads_run_while_it_listens(model):

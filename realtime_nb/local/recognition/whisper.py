@@ -19,6 +19,7 @@ so that one number is one word.
 from __future__ import annotations
 
 import functools
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -40,6 +41,9 @@ LONGEST_S = 20.0
 SHORTEST_S = 0.1
 _WINDOW_S = 12.0
 _FULL_WINDOW_S = 30.0
+#: What is less sure than this is decoded again with five beams, as OpenAI's own transcribe does: of 107 words of people
+#: 5 were wrong instead of 8, and 13 instead of 16 in noise at 10 dB. It takes 30 to 100 ms more.
+_SEARCHED_BELOW, _BEAMS = 0.8, 5
 _NO_SPEECH = 0.6
 """Whisper's own threshold. 105 sounds without speech had 0.85 to 0.99 (tiny.en); speech mostly has less."""
 _SURE = 0.6
@@ -150,6 +154,9 @@ class WhisperModel:
         heard = Recognition(_written(tokens), (), tuple(tokens), result.no_speech_prob, language, self.name)
         if result.no_speech_prob > _NO_SPEECH and (heard.confidence or 0) < _SURE:
             return Recognition(engine=self.name)
+        if tokens and (heard.confidence or 0) < _SEARCHED_BELOW:
+            tokens = self._search(sound, prompt, length_s, len(samples) // _HOP)
+            heard = replace(heard, text=_written(tokens), tokens=tuple(tokens))
         if word_times and tokens:
             aligned = self._model.align(
                 sound, [self._ids[each] for each in prompt], [[token.id for token in tokens]], len(samples) // _HOP
@@ -178,15 +185,32 @@ class WhisperModel:
             raise SettingsError(f"language={language!r} is not known to {self.name}")
         return ["<|startoftranscript|>", spoken, "<|transcribe|>", "<|notimestamps|>"]
 
-    def _generate(self, sound: Any, prompt: list[str], length_s: float) -> Any:
+    def _generate(self, sound: Any, prompt: list[str], length_s: float, *, beams: int = 1) -> Any:
         return self._model.generate(
             sound,
             [prompt],
-            beam_size=1,
+            beam_size=beams,
             max_length=min(_LONGEST_TEXT, len(prompt) + _FEW_TOKENS + int(_FAST_SPEECH * length_s)),
             return_no_speech_prob=True,
-            return_logits_vocab=True,
+            return_logits_vocab=beams == 1,
         )[0]
+
+    def _search(self, sound: Any, prompt: list[str], length_s: float, frames: int) -> list[HeardToken]:
+        """Return the tokens of the best of several readings; their probabilities come from alignment."""
+        result = self._generate(sound, prompt, length_s, beams=_BEAMS)
+        found = [
+            (token, number)
+            for token, number in zip(result.sequences[0], result.sequences_ids[0], strict=True)
+            if not _SPECIAL.fullmatch(token)
+        ]
+        if not found:
+            return []
+        numbers = [number for _, number in found]
+        aligned = self._model.align(sound, [self._ids[each] for each in prompt], [numbers], frames)[0]
+        return [
+            HeardToken((raw := _raw(token)).decode("utf-8", "replace"), raw, number, math.log(max(probability, 1e-9)))
+            for (token, number), probability in zip(found, aligned.text_token_probs, strict=True)
+        ]
 
     def _tokens(self, result: Any) -> list[HeardToken]:
         """Return the text's tokens."""
