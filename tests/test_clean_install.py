@@ -189,7 +189,7 @@ def test_the_wheel_plays_its_part_outside_of_any_checkout(lab, wheel, stranger, 
     binaries = clone / ".venv" / "bin"
     run(binaries / "pip", "install", "--quiet", "--force-reinstall", "--no-deps", wheel, cwd=tmp_path, env=stranger)
     told = run(binaries / "python", "-c", CONVERSATION, cwd=tmp_path, env=stranger)
-    assert told.strip() == "what is two plus three -> 2 plus 3 is 5."
+    assert told.strip() == "What is 2 plus 3? -> 2 plus 3 is 5."
     assert rt.__version__ in run(binaries / "realtime-nb", "--version", cwd=tmp_path, env=stranger)
     # Nothing is missing but what that one package asks for, of which only a file is wanted.
     check = subprocess.run([binaries / "pip", "check"], cwd=tmp_path, env=stranger, capture_output=True, text=True)

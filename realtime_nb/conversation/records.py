@@ -124,7 +124,7 @@ class Turn(Record):
     >>> with rt.RealtimeSession(backend="local") as session:
     ...     reply = session.ask(rt.speak("What can you do?")).result()
     >>> session.conversation.turns[0]
-    Turn(user, 'what can you do')
+    Turn(user, 'What can you do?')
     >>> session.conversation.turns[0].audio.duration_s > 1
     True
     """
@@ -338,7 +338,7 @@ class Reply(Record):
     >>> with rt.RealtimeSession(backend="local") as session:
     ...     reply = session.ask(rt.speak("What is two plus three?")).result()
     >>> reply.asked.text, reply.transcript, reply.status
-    ('what is two plus three', '2 plus 3 is 5.', 'completed')
+    ('What is 2 plus 3?', '2 plus 3 is 5.', 'completed')
     >>> reply.audio.sample_rate, reply.usage.audio_out > 0, reply.cost.total_usd
     (24000, True, 0.0)
     """

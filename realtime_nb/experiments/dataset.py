@@ -60,7 +60,7 @@ class Dataset(Sequence[Example]):
 
     @classmethod
     def from_texts(
-        cls, texts: Iterable[str] | Mapping[str, str], *, speaker: Speaker = "echo", name: str = "texts"
+        cls, texts: Iterable[str] | Mapping[str, str], *, speaker: Speaker = "marin", name: str = "texts"
     ) -> Dataset:
         """Make a dataset from sentences, which are spoken when needed.
 
@@ -68,7 +68,7 @@ class Dataset(Sequence[Example]):
         ----------
         texts : iterable of str, or mapping of str to str
             The sentences; a mapping names them.
-        speaker : str or callable, default "echo"
+        speaker : str or callable, default "marin"
             A voice of the local synthesiser, see `realtime_nb.speak`; or a function that takes the words and returns
             an `AudioClip`.
         name : str, default "texts"
@@ -89,7 +89,7 @@ class Dataset(Sequence[Example]):
         return cls((Example(example_id=key, text=text, speaker=speaker) for key, text in named.items()), name=name)
 
     @classmethod
-    def from_csv(cls, path: str | Path, *, speaker: Speaker = "echo") -> Dataset:
+    def from_csv(cls, path: str | Path, *, speaker: Speaker = "marin") -> Dataset:
         r"""Read a dataset from a CSV file, e.g. one of the OpenAI cookbook's realtime evals.
 
         Parameters
@@ -101,7 +101,7 @@ class Dataset(Sequence[Example]):
             none); ``gt_tool_call_arg`` (optional, a JSON object: the arguments that the call should have); ``tags``
             (optional, separated by semicolons); ``language`` (optional, ``en`` by default). Other columns go to
             `Example.fields`.
-        speaker : str or callable, default "echo"
+        speaker : str or callable, default "marin"
             The speaker of rows that name none; as in `from_texts`.
 
         Raises
@@ -209,7 +209,7 @@ class Dataset(Sequence[Example]):
         ...     _ = session.ask(rt.speak("What time is it?")).result()
         ...     recording = session.save("monday")
         >>> rt.Dataset.from_recordings("monday")[0].text
-        'what time is it'
+        'What time is it?'
         """
         if isinstance(recordings, Recording | str | Path):
             recordings = [recordings]
@@ -223,7 +223,7 @@ class Dataset(Sequence[Example]):
         cls,
         scenarios: Mapping[str, Sequence[UserTurn | str]] | Iterable[Scenario | Sequence[UserTurn | str]],
         *,
-        speaker: Speaker = "echo",
+        speaker: Speaker = "marin",
         name: str = "scenarios",
     ) -> Dataset:
         """Make a dataset from conversations of several turns.
@@ -232,7 +232,7 @@ class Dataset(Sequence[Example]):
         ----------
         scenarios : iterable or mapping
             Each a `Scenario`, or its script: a sequence of words and `UserTurn`s. A mapping names them.
-        speaker : str or callable, default "echo"
+        speaker : str or callable, default "marin"
             The speaker of sequences; as in `from_texts`. A `Scenario` has its own speaker.
         name : str, default "scenarios"
             Its name in results.

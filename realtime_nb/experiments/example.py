@@ -191,7 +191,7 @@ class Example:
     """The words in the sound, as a reference; empty if not known."""
     source: AudioClip | Path | None = None
     """The sound, or the file that holds it; `None` if `speaker` says `text`."""
-    speaker: Speaker = "echo"
+    speaker: Speaker = "marin"
     tool_call: str | None = None
     """The tool that should be called; empty for none, `None` if that is not graded."""
     tool_arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -41,7 +41,7 @@ class Results(Answers):
     >>> results
     Results('results/tuesday': 1 answers, 0 failed, $0)
     >>> results.show(results.frame.index[0]).asked.text
-    'what time is it'
+    'What time is it?'
     """
 
     def __init__(self, path: str | Path, *, kept: RunFolder | None = None):

@@ -187,7 +187,7 @@ def run(
     >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
     >>> results = rt.run(questions, systems, out="results/monday", progress=False)
     >>> list(results.frame["heard"])
-    ['what time is it', 'what can you do']
+    ['What time is it?', 'What can you do?']
     """
     _check_kinds(dataset, systems, executor, limiter)
     _check_resume(resume, out)

@@ -332,7 +332,7 @@ def _scenario(path: Path, speaker: Speaker | None, options: Mapping[str, Any], m
             example_id=str(told.get("simulation_id") or path.stem),
             user=user,
             max_turns=max_turns or int(turns.get("max_turns") or Scenario.max_turns),
-            speaker=speaker or (voice if voice in SPEAKERS else "echo"),
+            speaker=speaker or (voice if voice in SPEAKERS else "marin"),
             tool_call=call.get("name") if call else None,
             tool_arguments=call.get("arguments") or {},
             fields={"rubric": " ".join(criteria), "tool_mocks": json.dumps(told.get("tool_mocks") or [])},

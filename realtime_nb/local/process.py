@@ -146,17 +146,17 @@ local_voice = LocalVoice()
 atexit.register(local_voice.stop)
 
 
-def speak(text: str, *, voice: str = "echo", speed: float = 1.0) -> AudioClip:
+def speak(text: str, *, voice: str = "marin", speed: float = 1.0) -> AudioClip:
     """Say something with the local synthesiser, e.g. to have a question without a microphone.
 
     Parameters
     ----------
     text : str
         English words.
-    voice : str, default "echo"
-        One of the API's voice names, or ``"fable"``, ``"onyx"``, ``"nova"``. "marin" is a neural voice, hibari's, and
-        clearest to people; the others are espeak-ng's, of which the local recogniser understands "echo" best. Where
-        hibari is not installed, or cannot read a sentence, espeak-ng speaks for "marin", too.
+    voice : str, default "marin"
+        One of the API's voice names, or ``"fable"``, ``"onyx"``, ``"nova"``. "marin" is a neural voice, hibari's, which
+        people and Whisper understand best; the others are espeak-ng's, of which PocketSphinx understands "echo" best.
+        Where hibari is not installed, or cannot read a sentence, espeak-ng speaks for "marin", too.
     speed : float, default 1.0
         Speaking rate, 0.25 to 4. Each voice has bounds of its own: at 4, "marin" is 2.4 times as fast as at 1.
 

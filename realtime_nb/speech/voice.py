@@ -271,7 +271,7 @@ def measure_voice(source: AudioClip | Turn | Reply, *, text: str | None = None, 
     Examples
     --------
     >>> from realtime_nb import speak
-    >>> measured = measure_voice(speak("What time is it?"), text="What time is it?")
+    >>> measured = measure_voice(speak("What time is it?", voice="echo"), text="What time is it?")
     >>> 60 < measured.pitch_hz < 150, 2 < measured.syllables_per_s < 8
     (True, True)
     """

@@ -110,7 +110,7 @@ def test_in_a_run_its_reason_and_cost_are_in_the_row_and_count_for_the_budget(tm
         options = {"graders": [judge], "concurrency": 1, "max_usd": 2.5 * row["judge_cost_usd"], "progress": False}
         some = run(dataset, {"x": LOCAL}, out=tmp_path / "some", **options)
     assert [(line["role"], line["text"]) for line in told] == [
-        ("person", "what is two plus three"),
+        ("person", "What is 2 plus 3?"),
         ("assistant", "2 plus 3 is 5."),
     ]
     assert (row["grade_judge"], row["reason_judge"], row["cost_usd"]) == (0.75, "It says five.", 0.0)
