@@ -48,7 +48,7 @@ def speak_while_busy(notebook):
     panel.get_by_role("button", name="Turn on microphone").click()
     notebook.until("len(frames) > 200")  # Four of the six seconds before the sentence.
     notebook.run_cell(1)
-    expect(panel.locator(".rtnb-user")).to_contain_text("what time is it")
+    expect(panel.locator(".rtnb-user")).to_contain_text("What time is it?")
     expect(panel.locator(".rtnb-assistant")).to_contain_text("clock")
     notebook.until("'ended' in globals() and session.conversation.replies[-1].done and not panel.playback.busy")
     order = notebook.ask("[seq for _, seq in frames]")

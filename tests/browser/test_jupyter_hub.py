@@ -49,7 +49,7 @@ def test_the_first_tutorial_hears_and_answers_over_https(hub, page):
     # A cell has connected the session before.
     notebook.panel.get_by_role("button", name="Turn on microphone").click(timeout=60_000)
     expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("Jupyter's proxy")
-    expect(notebook.panel.locator(".rtnb-user").last).to_contain_text("what time is it")
+    expect(notebook.panel.locator(".rtnb-user").last).to_contain_text("What time is it?")
     expect(notebook.panel.locator(".rtnb-assistant").last).to_contain_text("clock")
     notebook.until("session.conversation.replies[-1].done")
 

@@ -44,7 +44,7 @@ def test_speaking_over_the_answer_stops_it_and_the_record_knows_what_was_heard(o
     notebook = open_notebook(CELLS[0].format(detection=detection))
     notebook.run_all()
     notebook.panel.get_by_role("button", name="Connect", exact=True).click()
-    expect(notebook.panel.locator(".rtnb-user").nth(1)).to_contain_text("what time is it", timeout=40_000)
+    expect(notebook.panel.locator(".rtnb-user").nth(1)).to_contain_text("What time is it?", timeout=40_000)
     notebook.until("len(session.conversation.replies) > 1 and session.conversation.replies[1].done")
     notebook.until("not panel.playback.busy")
     facts = notebook.ask(" ".join(FACTS.split()))

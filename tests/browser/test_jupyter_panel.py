@@ -56,7 +56,7 @@ def test_a_reload_of_the_page_does_not_cut_the_line(open_notebook):
     expect(panel.locator(".rtnb-assistant")).to_contain_text("clock")
     notebook.save()
     notebook.reload()
-    expect(panel.locator(".rtnb-user")).to_contain_text("what time is it")
+    expect(panel.locator(".rtnb-user")).to_contain_text("What time is it?")
     expect(panel.locator("[data-role=status]")).to_have_text("Connected, microphone off")
     assert notebook.ask("session.state") == "open"
     panel.get_by_role("button", name="Turn on microphone").click()

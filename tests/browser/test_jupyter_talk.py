@@ -39,7 +39,7 @@ def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
     notebook = open_notebook(*CELLS, app=app)
     notebook.run_all()
     notebook.panel.get_by_role("button", name="Connect", exact=True).click()
-    expect(notebook.panel.locator(".rtnb-user")).to_contain_text("what time is it")
+    expect(notebook.panel.locator(".rtnb-user")).to_contain_text("What time is it?")
     expect(notebook.panel.locator(".rtnb-assistant")).to_contain_text("clock")
     expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("direct socket")
     notebook.until("session.conversation.replies[-1].done and not panel.playback.busy")
@@ -49,7 +49,7 @@ def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
 
     live, record, picture = notebook.save()
     assert "application/vnd.jupyter.widget-view+json" in live["data"]
-    assert "what time is it" in "".join(record["data"]["text/plain"])
+    assert "What time is it?" in "".join(record["data"]["text/plain"])
     assert "clock" in "".join(record["data"]["text/html"])
     assert len(picture["data"]["image/png"]) > 1000
 
@@ -60,5 +60,5 @@ def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
     notebook.until("session.state == 'closed'")
     note, record, picture = notebook.save()
     assert note["data"].keys() == {"text/plain", "text/html"}
-    assert "what time is it" in "".join(record["data"]["text/plain"])
+    assert "What time is it?" in "".join(record["data"]["text/plain"])
     assert len(picture["data"]["image/png"]) > 1000

@@ -21,6 +21,8 @@ def test_turns_are_changed_and_pictures_shown_from_the_panel(open_notebook, tmp_
     keyboard.press("Enter")
     turns = panel.locator(".rtnb-turn")
     expect(turns.nth(1)).to_have_text("AI2 plus 3 is 5.")
+    # An answer of which nothing was heard would stay in the record.
+    notebook.until("(session.conversation.turns[-1].played_ms or 0) > 0")
 
     panel.locator(".rtnb-log").focus()
     for key in ("Tab", "ArrowUp", "Enter"):
