@@ -120,7 +120,7 @@ def test_a_dataset_can_be_cut_and_looked_at():
     drawn = [each.example_id for each in dataset.sample(4, seed=3)]
     assert drawn == sorted(drawn) and drawn == [each.example_id for each in dataset.sample(4, seed=3)]
     assert len(dataset.sample(99)) == 10
-    assert list(dataset.frame["n"]) == list("0123456789") and "spoken by echo" in set(dataset.frame["source"])
+    assert list(dataset.frame["n"]) == list("0123456789") and "spoken by marin" in set(dataset.frame["source"])
     assert repr(dataset) == "Dataset('numbers', 10 examples)"
 
 

@@ -10,7 +10,7 @@ from realtime_nb.media.clip import AudioClip, concatenate
 
 def said(text, quiet_s):
     """Return a sentence with quiet around it, and where it ends in ms."""
-    clip = rt.speak(text).resample(24_000)
+    clip = rt.speak(text, voice="echo").resample(24_000)
     loud = np.flatnonzero(np.abs(clip.samples) > 0.01)
     words = clip.cut(loud[0] / 24_000, loud[-1] / 24_000)
     quiet = [AudioClip(np.zeros(round(24_000 * seconds), np.float32)) for seconds in (0.5, quiet_s)]
