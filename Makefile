@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # One address per line where there is no screen; LAB_ARGS is passed on to JupyterLab.
 LAB_ARGS ?=
 PYTEST_ARGS ?=
-BY_FILE := --dist loadfile
+TWO_FILES := --numprocesses 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: lab test install check screenshots gallery clean
@@ -19,9 +19,9 @@ lab: install
 test: $(VENV)/test.stamp
 	@tests/ensure_chromium.sh
 	@tests/ensure_axe.sh
-	@# Several files at once, for most tests wait; those in a browser apart, away from those that need the whole machine.
-	$(BIN)/pytest -m 'not browser and not jupyter' --numprocesses 3 $(BY_FILE) $(PYTEST_ARGS)
-	$(BIN)/pytest -m 'browser or jupyter' --numprocesses 2 $(BY_FILE) $(PYTEST_ARGS)
+	@# Two files at once, for most tests wait; those in a browser apart, away from those that need the whole machine.
+	$(BIN)/pytest -m 'not browser and not jupyter' $(TWO_FILES) $(PYTEST_ARGS)
+	$(BIN)/pytest -m 'browser or jupyter' $(TWO_FILES) $(PYTEST_ARGS)
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 install: $(VENV)/install.stamp
