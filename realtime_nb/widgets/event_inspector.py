@@ -6,10 +6,8 @@ import asyncio
 import json
 from typing import Any
 
-import msgspec
-
 from ..loop import call_soon, io_loop
-from ..protocol.events import Event, Unknown, encode
+from ..protocol.events import encode
 from .base import BaseWidget, static_text
 from .rows import bounded
 
@@ -107,16 +105,17 @@ class EventInspector(BaseWidget):
 def _row(entry: Any) -> list[Any]:
     """Return what a line shows: time, direction, type, bytes, the id that it is about, and how serious it is."""
     event = entry.event
-    size = len(_encoded(event)) + (entry.audio_bytes * 4 // 3 if not getattr(event, "audio", None) else 0)
+    size = len(encode(event)) + (entry.audio_bytes * 4 // 3 if not getattr(event, "audio", None) else 0)
     return [entry.elapsed_ms, entry.direction, event.type, size, bounded(_about(event), 100), _tone(event)]
 
 
 def _about(event: Any) -> str:
-    for owner, name in ((event, "item_id"), ("item", "id"), (event, "response_id"), ("response", "id")):
-        of = getattr(event, owner, None) if isinstance(owner, str) else owner
-        if isinstance(found := getattr(of, name, None), str) and found:
-            return found
-    return ""
+    item, response = getattr(event, "item", None), getattr(event, "response", None)
+    ids = (
+        *(getattr(event, "item_id", None), getattr(item, "id", None)),
+        *(getattr(event, "response_id", None), getattr(response, "id", None)),
+    )
+    return next((each for each in ids if isinstance(each, str) and each), "")
 
 
 def _tone(event: Any) -> str:
@@ -125,15 +124,9 @@ def _tone(event: Any) -> str:
     return "warn" if event.type in ("session.remarked", "guard.flagged", "budget.stopped") else ""
 
 
-def _encoded(event: Any) -> str:
-    if isinstance(event, Event | Unknown):
-        return encode(event)
-    return msgspec.json.encode(event).decode()
-
-
 def shown_json(event: Any) -> str:
     """Return an event's JSON for people: indented, with long texts and sounds cut."""
-    return bounded(json.dumps(_shortened(json.loads(_encoded(event))), indent=2, ensure_ascii=False), _LONGEST_JSON)
+    return bounded(json.dumps(_shortened(json.loads(encode(event))), indent=2, ensure_ascii=False), _LONGEST_JSON)
 
 
 def _shortened(value: Any) -> Any:

@@ -193,8 +193,8 @@ class VoicePanel(StreamTraits, BaseWidget):
     def _on_disconnect(self, _: dict[str, Any]) -> None:
         self._watch(self.session.close())
 
-    def _on_end(self, _: dict[str, Any]) -> None:
-        self._watch(self.session.close())
+    def _on_end(self, message: dict[str, Any]) -> None:
+        self._on_disconnect(message)
         self._road.send({"kind": "ended"}, urgent=True)
         self._outputs.end()
 

@@ -154,13 +154,17 @@ class WhisperModel:
         heard = Recognition(_written(tokens), (), tuple(tokens), result.no_speech_prob, language, self.name)
         if result.no_speech_prob > _NO_SPEECH and (heard.confidence or 0) < _SURE:
             return Recognition(engine=self.name)
+        frames = len(samples) // _HOP
+        aligned = None
         if tokens and (heard.confidence or 0) < _SEARCHED_BELOW:
-            tokens = self._search(sound, prompt, length_s, len(samples) // _HOP)
+            found = _spoken(self._generate(sound, prompt, length_s, beams=_BEAMS))
+            aligned = self._align(sound, prompt, [number for _, number in found], frames)
+            # Beams come without logits; alignment has the probabilities.
+            logprobs = [math.log(max(each, 1e-9)) for each in aligned.text_token_probs] if aligned else []
+            tokens = [_token(*each, logprob) for each, logprob in zip(found, logprobs, strict=True)]
             heard = replace(heard, text=_written(tokens), tokens=tuple(tokens))
         if word_times and tokens:
-            aligned = self._model.align(
-                sound, [self._ids[each] for each in prompt], [[token.id for token in tokens]], len(samples) // _HOP
-            )[0]
+            aligned = aligned or self._align(sound, prompt, [token.id for token in tokens], frames)
             starts_ms = [0] * len(tokens) + [len(samples) * 1000 // SAMPLE_RATE]
             for token, step in reversed(aligned.alignments):
                 starts_ms[min(token, len(tokens))] = step * _MS_PER_STEP
@@ -195,31 +199,20 @@ class WhisperModel:
             return_logits_vocab=beams == 1,
         )[0]
 
-    def _search(self, sound: Any, prompt: list[str], length_s: float, frames: int) -> list[HeardToken]:
-        """Return the tokens of the best of several readings; their probabilities come from alignment."""
-        result = self._generate(sound, prompt, length_s, beams=_BEAMS)
-        found = [
-            (token, number)
-            for token, number in zip(result.sequences[0], result.sequences_ids[0], strict=True)
-            if not _SPECIAL.fullmatch(token)
-        ]
-        if not found:
-            return []
-        numbers = [number for _, number in found]
-        aligned = self._model.align(sound, [self._ids[each] for each in prompt], [numbers], frames)[0]
-        return [
-            HeardToken((raw := _raw(token)).decode("utf-8", "replace"), raw, number, math.log(max(probability, 1e-9)))
-            for (token, number), probability in zip(found, aligned.text_token_probs, strict=True)
-        ]
+    def _align(self, sound: Any, prompt: list[str], numbers: list[int], frames: int) -> Any:
+        """Return where the tokens of a text lie, and their probabilities; `None` if there are none."""
+        ids = [self._ids[each] for each in prompt]
+        return self._model.align(sound, ids, [numbers], frames)[0] if numbers else None
 
     def _tokens(self, result: Any) -> list[HeardToken]:
         """Return the text's tokens."""
-        tokens = []
-        for token, number, logits in zip(result.sequences[0], result.sequences_ids[0], result.logits[0], strict=False):
-            if not _SPECIAL.fullmatch(token):
-                raw, logprob = _raw(token), _logprob(np.asarray(logits), number)
-                tokens.append(HeardToken(raw.decode("utf-8", "replace"), raw, number, logprob))
-        return tokens
+        return [
+            _token(token, number, _logprob(np.asarray(logits), number))
+            for token, number, logits in zip(
+                result.sequences[0], result.sequences_ids[0], result.logits[0], strict=False
+            )
+            if not _SPECIAL.fullmatch(token)
+        ]
 
 
 def check_folder(folder: Path) -> None:
@@ -289,6 +282,17 @@ def _byte_of() -> dict[str, int]:
     seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     hidden = [byte for byte in range(256) if byte not in seen]
     return {chr(byte): byte for byte in seen} | {chr(256 + at): byte for at, byte in enumerate(hidden)}
+
+
+def _spoken(result: Any) -> list[tuple[str, int]]:
+    """Return the tokens of a result that are text, with their numbers."""
+    pairs = zip(result.sequences[0], result.sequences_ids[0], strict=True)
+    return [(token, number) for token, number in pairs if not _SPECIAL.fullmatch(token)]
+
+
+def _token(token: str, number: int, logprob: float) -> HeardToken:
+    raw = _raw(token)
+    return HeardToken(raw.decode("utf-8", "replace"), raw, number, logprob)
 
 
 def _raw(token: str) -> bytes:
