@@ -78,6 +78,21 @@ def test_word_positions_count_characters_beyond_the_basic_plane_as_one(espeak):
     assert [index for index, _ in words(espeak.until_done())][-1] == 7
 
 
+@pytest.mark.parametrize("voice", ["en-us+f5", "en-us+m5", "en-us+klatt3", "en-us+edward"])
+def test_a_text_sounds_the_same_in_every_process_whatever_was_said_before(espeak, voice):
+    text = "How are you today, my friend?"
+    espeak.ask(text, voice=voice)
+    alone = sound(espeak.until_done())
+    with program() as other:
+        other.frame()
+        other.ask("Half a clause that nobody hears out, and one more.", id=2, voice=voice, rate=449)
+        other.send(abort=2)
+        other.until_done(2)
+        for id in (3, 4):
+            other.ask(text, id=id, voice=voice)
+            assert sound(other.until_done(id)) == alone
+
+
 def test_requests_are_answered_in_order_and_by_their_ids(espeak):
     for id in (3, 4, 5):
         espeak.ask("Yes.", id=id)

@@ -276,7 +276,7 @@ class Synthesizer:
         given, closings = 0, self._closings
         for attempt in range(2):
             process = await self._running()
-            skip = given  # the second time the sound is not the same to the bit, but as long
+            skip = given  # the second time the sound is the same to the bit
             marks: list[tuple[int, int]] = []
             try:
                 async with contextlib.aclosing(process.request(request)) as frames:
