@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ class Answers:
         """Why the run ended early; empty if it did not, or was killed."""
         self.rows: list[dict[str, Any]] = in_order(told.rows, self.about["cells"])
         """A row for each answer, in the order of the grid."""
-        self.remarks = told.all_remarks
-        """Damaged or missing parts of the folder, and how they were handled."""
+        self.remarks = [*told.all_remarks, *_grading_remarks(self.rows)]
+        """Damaged or missing parts of the folder, and how they were handled; and grades that are missing."""
 
     @property
     def missing(self) -> int:
@@ -44,3 +46,9 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+def _grading_remarks(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what graders failed with, the most frequent first."""
+    for told, count in Counter(row["grading_remarks"] for row in rows if row.get("grading_remarks")).most_common():
+        yield f"{count} answer{'s lack' if count > 1 else ' lacks'} a grade: {told}"

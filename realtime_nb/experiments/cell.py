@@ -345,10 +345,7 @@ class _Attempt:
     def _grade(self, question: Question) -> None:
         self.stage = "grade"
         self.row |= question.grades()
-        columns, error = graded(question.answer(), self.work.graders)
-        self.row |= columns
-        if error is not None:
-            raise error
+        self.row |= graded(question.answer(), self.work.graders)
 
     def fail(self, kind: str, message: str, error: Exception | None = None) -> None:
         self.error = error if self.stage != "grade" else None  # There is an answer, so do not ask again.

@@ -37,6 +37,7 @@ from ..files import (
 from ..pricing.usage import is_amount
 from .cell import CellOutcome, plain_value
 from .example import defused
+from .graders import finite
 from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_of
 from .retrying import after
 
@@ -134,13 +135,14 @@ class RunFolder:
         self.put(CellOutcome(row=row, files=outcome.files))
 
     def put(self, outcome: CellOutcome) -> None:
-        """Write a cell's outcome in place of any earlier one."""
-        self._rows[outcome.row["cell_id"]] = outcome.row
+        """Write a cell's outcome in place of any earlier one; NaN and infinity become `None`, as JSON has neither."""
+        row = {name: finite(value) for name, value in outcome.row.items()}
+        self._rows[row["cell_id"]] = row
         try:
             for name, data in outcome.files.items():
                 make_folder((self.path / name).parent)
                 write_private(self.path / name, data)
-            self._append(_line(outcome.row))
+            self._append(_line(row))
         except OSError as error:
             self.failure = f"{str(self.path)!r} takes no more: {error.strerror or error}"
             self.unwritten.append(outcome)
@@ -359,7 +361,8 @@ def _row(line: bytes, needed: Iterable[str]) -> dict[str, Any] | None:
     Its id names its files, and a folder from somebody else must not lead to files outside it.
     """
     try:
-        row = json.loads(line)
+        # Earlier versions wrote NaN for a missing number.
+        row = json.loads(line, parse_constant=lambda name: None)
     except ValueError:
         return None
     if not isinstance(row, dict) or not all(isinstance(row.get(name), str | int) for name in needed):

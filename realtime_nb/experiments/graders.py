@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
+
+import numpy as np
 
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply
@@ -53,7 +56,8 @@ class Answer:
 class Grade:
     """A grader's result, with its reason and cost."""
 
-    value: bool | float
+    value: bool | float | None
+    """`None`, NaN or infinite if there is no grade."""
     reason: str = ""
     """Why, in words."""
     cost_usd: float | None = 0.0
@@ -69,7 +73,7 @@ class GradingError(RealtimeError):
 
 
 #: Takes an answer and returns a grade: true or false, or a number; a pair of that and a reason; a `Grade`, which has a
-#: cost; or several measures by name, each of which becomes a column ``GRADER_NAME``.
+#: cost; or several measures by name, each of which becomes a column ``GRADER_NAME``. NaN is no grade.
 Grader = Callable[[Answer], bool | float | tuple[bool | float, str] | Grade | Mapping[str, float | None]]
 
 
@@ -146,33 +150,42 @@ def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str,
     return dict(named)
 
 
-def graded(answer: Answer, graders: Mapping[str, Grader]) -> tuple[dict[str, Any], Exception | None]:
-    """Grade an answer with all graders.
+def graded(answer: Answer, graders: Mapping[str, Grader]) -> dict[str, Any]:
+    """Grade an answer with all graders, and return the columns.
 
-    Returns the columns and the first error, which does not stop the other graders. The columns are ``grade_NAME`` and
-    ``reason_NAME``, or each measure of a grader that has several; and ``judge_cost_usd`` if grading costs something.
+    These are ``grade_NAME`` and ``reason_NAME``, or each measure of a grader that has several; ``judge_cost_usd`` if
+    grading costs something; and ``grading_remarks`` if a grader failed, or found no number.
     """
     columns: dict[str, Any] = {}
     costs: list[float | None] = []
-    failed: Exception | None = None
+    remarks: list[str] = []
     for name, grader in graders.items():
         try:
-            found = grader(answer)
+            found, cost_usd = _found(name, grader(answer))
         except Exception as error:
-            failed = failed or error
             costs.append(getattr(error, "cost_usd", 0.0))
+            remarks.append(f"{name}: {type(error).__name__}: {error}")
             continue
-        if isinstance(found, Mapping):
-            columns |= {f"{name}_{column}": value for column, value in found.items()}
-            continue
-        grade = found if isinstance(found, Grade) else Grade(*found) if isinstance(found, tuple) else Grade(found)
-        columns[f"grade_{name}"] = float(grade.value)
-        if grade.reason:
-            columns[f"reason_{name}"] = grade.reason
-        costs.append(grade.cost_usd)
+        costs.append(cost_usd)
+        columns |= {column: finite(value) for column, value in found.items()}
+        remarks += [f"{name}: {value} is no grade" for value in found.values() if finite(value) is not value]
     if any(cost_usd != 0.0 for cost_usd in costs):
         columns["judge_cost_usd"] = None if None in costs else sum(filter(None, costs))
-    return columns, failed
+    return columns | ({"grading_remarks": "; ".join(remarks)} if remarks else {})
+
+
+def _found(name: str, told: Any) -> tuple[dict[str, Any], float | None]:
+    """Return the columns of what a grader returned, and its cost."""
+    if isinstance(told, Mapping):
+        return {f"{name}_{column}": value for column, value in told.items()}, 0.0
+    grade = told if isinstance(told, Grade) else Grade(*told) if isinstance(told, tuple) else Grade(told)
+    columns: dict[str, Any] = {f"grade_{name}": None if grade.value is None else float(grade.value)}
+    return columns | ({f"reason_{name}": grade.reason} if grade.reason else {}), grade.cost_usd
+
+
+def finite(value: Any) -> Any:
+    """Return a value, or `None` if it is NaN or infinite: then it is missing."""
+    return None if isinstance(value, float | np.floating) and not math.isfinite(value) else value
 
 
 def keywords_missing(wanted: Sequence[str], text: str) -> list[str]:

@@ -61,7 +61,8 @@ class Judge:
     SettingsError
         If the backend is not known; when grading, if there is no criterion.
     GradingError
-        When grading, if the model twice gives no readable verdict. The cell then fails in the stage ``grade``.
+        When grading, if the model twice gives no readable verdict. The row then has no grade, and ``grading_remarks``
+        says why.
 
     Notes
     -----

@@ -14,7 +14,7 @@ from ..media.clip import AudioClip, concatenate
 from ..speech.voice import COLUMNS
 from ..speech.words import error_rates
 from .example import Example
-from .graders import Answer, ToolCall, grade_tool_calls, keywords_missing, tool_calls_of
+from .graders import Answer, ToolCall, finite, grade_tool_calls, keywords_missing, tool_calls_of
 from .scenario import Scenario
 from .talk import Talk, TalkTurn
 
@@ -200,13 +200,14 @@ def budgeted_usd(row: dict[str, Any]) -> float | None:
 def value_of(row: dict[str, Any], measure: str) -> float | None:
     """Return a measure of a row; ``completed`` is 1 if there is an answer, 0 if it failed.
 
-    A failed row has no other measures than its costs: half an answer would only measure half of the question.
+    A failed row has no other measures than its costs: half an answer would only measure half of the question. NaN and
+    infinity are missing.
     """
     if measure == "completed":
         return float(row["status"] == "completed")
     if row.get("status") == "failed" and measure not in _SPENT:
         return None
-    value = row.get(measure)
+    value = finite(row.get(measure))
     return None if value is None else float(value)
 
 

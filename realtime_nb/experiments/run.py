@@ -112,7 +112,9 @@ def run(
         leaves clips as they are, which is the default.
     graders : mapping or iterable of callable, optional
         Functions that take an `Answer` and return a grade (columns ``grade_NAME``) or a mapping of measures (columns
-        ``NAME_MEASURE``, which are summed up as well). Tool calls are graded by what the dataset expects.
+        ``NAME_MEASURE``, which are summed up as well). NaN, infinity and `None` are missing in every mean and file. If
+        a grader raises, the grade is missing, too, and ``grading_remarks`` says why. Tool calls are graded by what the
+        dataset expects.
     repeats : int, default 1
         How often to ask each question.
     executor : concurrent.futures.Executor, optional
@@ -151,8 +153,8 @@ def run(
     Returns
     -------
     results : Results
-        A failed cell is a row with its stage (``input``, ``session``, ``connect``, ``response``, ``grade``, or
-        ``worker`` if the executor lost it) and its error. If the disk is full, the run stops with a `RuntimeWarning`,
+        A failed cell is a row with its stage (``input``, ``session``, ``connect``, ``response``, or ``worker`` if the
+        executor lost it) and its error. If the disk is full, the run stops with a `RuntimeWarning`,
         and the results hold the unwritten answers: see `Results.save`.
 
     Raises

@@ -1,11 +1,12 @@
 """The cookbook's own rules for tool calls, and words in answers."""
 
+import numpy as np
 import pytest
 
 from realtime_nb.conversation.conversation import Conversation
 from realtime_nb.errors import SettingsError
 from realtime_nb.experiments import Answer, Example, Keywords, Pattern, ToolCall
-from realtime_nb.experiments.graders import grade_tool_calls, holds_arguments, named_graders
+from realtime_nb.experiments.graders import grade_tool_calls, graded, holds_arguments, named_graders
 
 
 def answer(text, **fields):
@@ -116,3 +117,19 @@ def test_graders_are_named():
         named_graders({"x": "y"})
     with pytest.raises(SettingsError, match="must be a sequence or a mapping"):
         named_graders(Keywords("a"))
+
+
+def test_a_grade_that_is_no_number_is_missing_with_a_remark():
+    graders = {
+        "divided": lambda _: float("nan"),
+        "endless": lambda _: (np.float64("inf"), "it never ended"),
+        "several": lambda _: {"pitch": np.float32("nan"), "rate": 2.0},
+        "undecided": lambda _: None,
+        "spoken": lambda _: "good",
+    }
+    assert graded(answer("yes"), graders) == {
+        **{"grade_divided": None, "grade_endless": None, "reason_endless": "it never ended"},
+        **{"several_pitch": None, "several_rate": 2.0, "grade_undecided": None},
+        "grading_remarks": "divided: nan is no grade; endless: inf is no grade; several: nan is no grade; "
+        "spoken: ValueError: could not convert string to float: 'good'",
+    }

@@ -93,11 +93,12 @@ def test_a_grader_that_fails_stops_no_other_and_its_cost_counts():
         raise GradingError("no idea", cost_usd=0.25)
 
     graders = {"broken": broken, "fine": lambda _: Grade(1, "yes", 0.5), "rest": lambda _: {"a": 1.0, "b": None}}
-    columns, error = graded(answer(), graders)
-    assert str(error) == "no idea"
-    assert columns == {"grade_fine": 1.0, "reason_fine": "yes", "rest_a": 1.0, "rest_b": None, "judge_cost_usd": 0.75}
-    assert graded(answer(), {"cheap": lambda _: True}) == ({"grade_cheap": 1.0}, None)
-    assert graded(answer(), {"x": lambda _: Grade(1, cost_usd=None)})[0]["judge_cost_usd"] is None
+    assert graded(answer(), graders) == {
+        **{"grade_fine": 1.0, "reason_fine": "yes", "rest_a": 1.0, "rest_b": None, "judge_cost_usd": 0.75},
+        "grading_remarks": "broken: GradingError: no idea",
+    }
+    assert graded(answer(), {"cheap": lambda _: True}) == {"grade_cheap": 1.0}
+    assert graded(answer(), {"x": lambda _: Grade(1, cost_usd=None)})["judge_cost_usd"] is None
 
 
 def test_in_a_run_its_reason_and_cost_are_in_the_row_and_count_for_the_budget(tmp_path):
@@ -121,7 +122,7 @@ def test_in_a_run_its_reason_and_cost_are_in_the_row_and_count_for_the_budget(tm
     assert len(some) == 2 and some.stopped.startswith("max_usd=")
 
 
-def test_a_judge_that_talks_nonsense_is_a_failure_in_the_stage_grade(tmp_path):
+def test_a_judge_that_talks_nonsense_leaves_the_grade_missing_and_says_so(tmp_path):
     # The local voice is no judge: it says what it heard.
     results = run(
         Dataset.from_texts({"a": "What can you do?"}),
@@ -130,10 +131,11 @@ def test_a_judge_that_talks_nonsense_is_a_failure_in_the_stage_grade(tmp_path):
         out=tmp_path,
         progress=False,
     )
-    [row] = results.failed
-    assert (row["failure_stage"], row["error_type"], row["attempts"]) == ("grade", "GradingError", 1)
-    assert row["assistant_text"] and "gave no verdict" in row["error_message"]
-    assert row["error_message"].endswith("give another backend: the local voice is not a language model")
+    [row] = results.rows
+    assert (row["status"], row["attempts"], "grade_judge" in row) == ("completed", 1, False)
+    assert row["assistant_text"] and "GradingError: the judge 'judge' gave no verdict" in row["grading_remarks"]
+    assert row["grading_remarks"].endswith("give another backend: the local voice is not a language model")
+    assert results.remarks == [f"1 answer lacks a grade: {row['grading_remarks']}"]
 
 
 def test_what_cannot_judge_says_so_where_it_is_made(monkeypatch):

@@ -171,7 +171,6 @@ def test_a_failure_is_a_row_with_its_stage_and_error(tmp_path):
     results = quiet(dataset, systems, graders=[silent], retries=0, out=tmp_path / "out")
     found = {(row["example_id"], row["system"]): (row["failure_stage"], row["error_type"]) for row in results.failed}
     assert found == {
-        ("ok", "local"): ("grade", "ValueError"),
         ("ok", "refused"): ("connect", "ConnectionLost"),
         ("ok", "unmade"): ("session", "KeyError"),
         ("gone", "local"): ("input", "AudioError"),
@@ -179,7 +178,10 @@ def test_a_failure_is_a_row_with_its_stage_and_error(tmp_path):
         ("gone", "unmade"): ("input", "AudioError"),
     }
     by_cell = {row["cell_id"]: row for row in results.rows}
-    assert by_cell["ok__local__clean__1"]["assistant_text"]  # the answer is kept
+    # A grader that fails is no failure of the answer.
+    graded = by_cell["ok__local__clean__1"]
+    assert graded["status"] == "completed" and graded["grading_remarks"] == "silent: ValueError: cannot grade"
+    assert results.remarks == ["1 answer lacks a grade: silent: ValueError: cannot grade"]
     with pytest.raises(rt.SettingsError, match="no such voice"):
         results.show("ok__unmade__clean__1")
 

@@ -1,3 +1,6 @@
+import re
+
+import numpy as np
 import pytest
 from result_folders import graded_rows, write_results
 
@@ -57,3 +60,21 @@ def test_an_interval_stands_in_brackets_and_a_difference_has_a_sign():
     assert format_difference(-0.05, -0.1, 0.01, "wer") == "−5 [−10, 1] points"
     assert format_difference(319.0, 236.0, 402.0, "turn_gap_ms") == "+319 [236, 402]"
     assert format_difference(-0.02, -0.03, -0.01, "cost_usd") == "−$0.0200 [−0.0300, −0.0100]"
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), float("inf"), -float("inf"), np.float32("nan"), None])
+def test_a_number_that_is_none_is_missing_in_every_mean_interval_and_file(tmp_path, nothing):
+    rows = [row | {"grade_polite": 1.0 + (n % 4)} for n, row in enumerate(graded_rows())]
+    lacking = [row | {"grade_polite": nothing} if n % 3 == 0 else row for n, row in enumerate(rows)]
+    run = {"systems": ("quick", "slow"), "conditions": ("clean", "telephone")}
+    found = write_results(tmp_path / "found", lacking, **run)
+    kept = write_results(tmp_path / "kept", [row for n, row in enumerate(rows) if n % 3], **run)
+    columns = ["count", "mean", "mean_low", "mean_high", "median", "p95", "difference", "low", "high", "pairs"]
+    summaries = [each.summary().query("measure == 'grade_polite'")[columns] for each in (found, kept)]
+    assert str(summaries[0].to_numpy().tolist()) == str(summaries[1].to_numpy().tolist())
+    assert found.table("grade_polite")["polite"].tolist() == kept.table("grade_polite")["polite"].tolist()
+    assert found.plot.grades("grade_polite").description == kept.plot.grades("grade_polite").description
+    for name in ("rows.jsonl", "summary.json", "results.csv"):
+        text = (tmp_path / "found" / name).read_text("utf-8")
+        assert not re.search(r"\b(nan|inf|infinity)\b", text, re.IGNORECASE), name
+    assert '"grade_polite": null' in (tmp_path / "found" / "rows.jsonl").read_text("utf-8")
