@@ -98,6 +98,14 @@ class ItemOrder:
             if follower in self._there:
                 self.place(follower, item_id)
 
+    def place_behind(self, item_id: str, previous: str) -> None:
+        """Put an item right after another one, even before items that the server no longer knows."""
+        if item_id in self._there and previous in self._there:
+            ids = [each for each in self._ids if each != item_id]
+            ids.insert(ids.index(previous) + 1, item_id)
+            if ids != self._ids:
+                self._set(ids)
+
     def remove(self, item_id: str) -> None:
         """Remove an item."""
         if item_id in self._there:
@@ -435,6 +443,7 @@ def _edited(index: TurnIndex, event: TurnEdited, elapsed_ms: float) -> None:
     old = index.turns.get(event.replaced_id)
     if old is not None:
         index.item(event.item_id, role=old.role).edited_from = old
+        index.order.place_behind(event.item_id, event.replaced_id)
 
 
 def _heard(index: TurnIndex, event: Heard, elapsed_ms: float) -> None:

@@ -36,7 +36,7 @@ class ItemEditing:
         await asyncio.gather(*(self._delete(turn) for turn in reversed(turns)))
 
     async def _delete(self, turn: Turn) -> None:
-        item_id = turn.item_id
+        item_id, session_events = turn.item_id, self._connection.session_events
         try:
             if not self._has(turn):
                 raise ServerError("", code="item_delete_invalid_item_id")
@@ -47,8 +47,10 @@ class ItemEditing:
         except ServerError as error:
             if not (error.code or "").startswith("item_delete_"):
                 raise
-            # The server no longer has it, or never had: only the record is left.
-            self._connection.session_events.announce(ev.ConversationItemDeleted(item_id=item_id))
+        if turn in session_events.conversation:
+            # The server no longer has it, or never had; or the answer was to another request, which keeps an answer
+            # that nobody heard in the record.
+            session_events.announce(ev.ConversationItemDeleted(item_id=item_id))
 
     async def edit(self, turn: Turn, text: str) -> Turn:
         """Replace the words of an item; pictures stay."""

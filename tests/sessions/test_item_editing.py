@@ -116,3 +116,18 @@ def test_an_answer_that_the_model_forgot_because_nobody_heard_it_can_still_be_ed
         assert ask(session, "What did you say?")[0].transcript == "I said: Good night."
         session.delete(edited).result(WAIT_S)
         assert edited not in session.conversation and not session.conversation.errors
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False], ids=["the server has forgotten it", "it is just being told"])
+def test_an_unheard_answer_does_not_outlive_its_question_that_is_changed_and_asked_again(server, is_forgotten):
+    with RealtimeSession(**server) as session:
+        [reply] = ask(session, "Say good evening.")
+        deleted = told(session, "conversation.item.deleted")
+        session.heard(reply.turns[0].item_id, 0, stopped=True)
+        if is_forgotten:
+            assert deleted.wait(WAIT_S)
+            edited = session.edit(reply.asked, "Say good night.").result(WAIT_S)
+            assert session.conversation.turns == [edited, *reply.turns]
+        session.rerun(edited if is_forgotten else reply.asked).result(WAIT_S)
+        assert [role for role, _ in words(session)] == ["user", "assistant"]
+        assert reply.turns[0] not in session.conversation
