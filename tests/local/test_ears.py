@@ -42,14 +42,15 @@ class ScriptedModel:
 
     name, is_multilingual = "Scripted", False
 
-    def __init__(self):
+    def __init__(self, logprob=-0.1):
         self.gate = threading.Event()
         self.heard = 0
+        self.token = HeardToken("whisper", b"whisper", 1, logprob)
 
     def listen(self, pcm, *, language=None, word_times=False):
         assert self.gate.wait(30)
         self.heard += 1
-        return Recognition("whisper", engine=self.name)
+        return Recognition("whisper", tokens=(self.token,), engine=self.name)
 
 
 # --- Whisper ----------------------------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ def test_swapped_weights_are_refused_and_pocketsphinx_listens(monkeypatch, caplo
 
 def test_late_turns_are_heard_by_the_cheaper_ear(monkeypatch):
     monkeypatch.setattr(module, "WORKERS", 1)
-    monkeypatch.setattr(module, "_USUAL_S", 0.6)
+    monkeypatch.setattr(module, "_USUAL_S", 0.3)
     model, pcm = ScriptedModel(), at_16k(spoken(SENTENCE))
 
     async def main():
@@ -158,7 +159,7 @@ def test_late_turns_are_heard_by_the_cheaper_ear(monkeypatch):
             expected = await ears.expect(sentences=[SENTENCE])
             waiting = [asyncio.create_task(ears.listen(pcm, expected)) for _ in range(2)]
             await asyncio.sleep(0)
-            assert ears.wait_s == pytest.approx(1.2)
+            assert ears.wait_s == pytest.approx(0.6)
             late = await ears.listen(pcm, expected)  # It does not wait for the gate.
             assert late.text == "what is the weather like in berlin"
             assert not ears.is_overloaded
@@ -168,6 +169,29 @@ def test_late_turns_are_heard_by_the_cheaper_ear(monkeypatch):
             assert (await ears.listen(pcm, expected)).text == "whisper"
         finally:
             model.gate.set()
+            ears.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("logprob", "said", "heard"),
+    [
+        (-2.0, SENTENCE, "what is the weather like in berlin"),  # Doubted, and the other ear knows it.
+        (-0.1, SENTENCE, "whisper"),  # Whisper is sure.
+        (-2.0, "My uncle repairs old violins.", "whisper"),  # Nobody expected this.
+    ],
+)
+def test_words_that_whisper_doubts_count_as_the_conversation_expects_them(logprob, said, heard):
+    model = ScriptedModel(logprob)
+    model.gate.set()
+
+    async def main():
+        ears = Ears(lambda: model, SharedRecognizer(open_vocabulary=False))
+        try:
+            expected = await ears.expect(sentences=[SENTENCE])
+            assert (await ears.listen(at_16k(spoken(said)), expected)).text == heard
+        finally:
             ears.close()
 
     asyncio.run(main())

@@ -51,6 +51,8 @@ class Recognition:
     """What was spoken, as ISO 639-1 has it."""
     engine: str = ""
     """What heard it, e.g. "Whisper tiny.en"."""
+    is_expected: bool = False
+    """True if these are words that the conversation makes likely, and they sound like it."""
 
     @property
     def is_written(self) -> bool:

@@ -85,14 +85,16 @@ class Recognizer:
         Raises `MissingExtra` if pocketsphinx is not installed; `RecognitionError` if the decoder fails.
         """
         words: list[HeardWord] = []
-        engine = CONVERSATION
+        engine, is_expected = CONVERSATION, True
         start_ms = 0
         for piece in cut_quietly(pcm, LONGEST_PIECE_S):
             if len(piece) >= _SHORTEST_BYTES:
                 best, engine = await self._recognize_piece(piece, language, open_vocabulary)
+                is_expected = is_expected and engine == CONVERSATION and best.score >= SURE_SCORE
                 words += [HeardWord(word.text, start_ms + word.start_ms, start_ms + word.end_ms) for word in best.words]
             start_ms += len(piece) * 1000 // BYTES_PER_S
-        return Recognition(" ".join(word.text for word in words), tuple(words), engine=engine)
+        text = " ".join(word.text for word in words)
+        return Recognition(text, tuple(words), engine=engine, is_expected=is_expected and bool(words))
 
     async def warm_up(self, language: LanguageModel) -> None:
         """Make each thread's decoder of `language`, so that the first utterance does not wait for it."""
