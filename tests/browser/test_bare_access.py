@@ -59,12 +59,14 @@ class Talk:
         session.say(
             Heard(item_id="item-4", played_ms=90, stopped=True), EchoHeard(item_id="item-4", likeness=0.9, delay_ms=80)
         )
+        session.hear("item-old", "And my re fund?", previous="item-4")
         edited = Item(
             id="item-5", type="message", role="user", content=[Content(type="input_text", text="And my refund?")]
         )
-        session.say(ev.ConversationItemAdded(item=edited, previous_item_id="item-4"))
+        session.say(ev.ConversationItemAdded(item=edited, previous_item_id="item-old"))
         session.say(ev.ConversationItemDone(item=edited))
-        session.say(TurnEdited(item_id="item-5", replaced_id="item-1"))
+        session.say(TurnEdited(item_id="item-5", replaced_id="item-old"))
+        session.say(ev.ConversationItemDeleted(item_id="item-old"))
         response = session.begin_answer("item-6", "Somebody's address", seconds=0.2, previous="item-5")
         session.end_answer(response, "item-6", "Somebody's address", status="cancelled")
         session.say(Flagged(side="assistant", item_id="item-6", response_id=response, reason="personal data"))
@@ -181,6 +183,64 @@ def test_axe_finds_nothing_in_the_panel_and_it_fits_320_pixels(talk, state):
     talk.page.add_style_tag(content=".rtnb-choices { opacity: 1 !important; }")  # As if each row were hovered.
     assert "\n".join(axe.faults_in_each_theme(talk.page, "#main")) == ""
     assert what_does_not_fit(talk.page, 320) == []
+    assert what_is_too_small(talk.page) == []
+
+
+def what_is_too_small(page):
+    """Return what a shaking hand cannot hit: targets under 24 pixels (WCAG 2.2, 2.5.8)."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, textarea, summary")]
+          .map((node) => node.closest("label") ?? node)
+          .filter((node) => node.checkVisibility() && !node.closest(".rtnb-events"))
+          .filter((node) => {
+            const { width, height } = node.getBoundingClientRect();
+            return Math.min(width, height) < 24;
+          }).map((node) => node.outerHTML.slice(0, 80))"""
+    )
+
+
+#: What an element looks like, as far as a person can tell two states apart.
+LOOK = """(node) => {
+  const { backgroundColor, borderColor, color, outlineStyle, outlineColor } = getComputedStyle(node);
+  return { backgroundColor, borderColor, color, outline: outlineStyle === "none" ? "" : outlineColor };
+}"""
+
+
+def test_with_a_few_colours_of_ones_own_all_states_can_still_be_told_apart(talk):
+    speaking(talk)
+    talk.page.emulate_media(forced_colors="active", color_scheme="dark")
+    look = lambda selector: talk.page.locator(selector).first.evaluate(LOOK)  # noqa: E731
+    page_colour = look("body")["backgroundColor"]
+    assert look(".rtnb-dot")["backgroundColor"] != page_colour
+    full, empty = look(".rtnb-voice .rtnb-meter > span"), look(".rtnb-voice .rtnb-meter")
+    assert full["backgroundColor"] != empty["backgroundColor"] and empty["borderColor"] != page_colour
+    chosen, other = ".rtnb-modes input:checked + span", ".rtnb-modes input:not(:checked) + span"
+    assert look(chosen)["backgroundColor"] != look(other)["backgroundColor"]
+    talk.page.locator("input[type=radio]:checked").press("Space")
+    assert look(chosen)["outline"] not in ("", page_colour, look(chosen)["backgroundColor"])
+
+
+def test_on_a_phone_one_holds_the_button_with_a_finger_and_reads_of_no_keys(bare, visit):
+    session = ScriptedSession(turn_detection=None)
+    panel = VoicePanel(session)
+    page = visit(TRACKS, has_touch=True, is_mobile=True, viewport={"width": 412, "height": 915})
+    until(lambda: panel.road == "direct")
+    page.get_by_role("button", name="Connect", exact=True).tap()
+    hold = page.locator("[data-role=hold]")
+    expect(hold).to_be_visible()
+    expect(page.locator("kbd")).to_be_hidden()
+    expect(page.locator("[data-role=status]")).to_have_text("Hold the button to talk")
+    box = hold.bounding_box()
+    finger = page.context.new_cdp_session(page)
+    touch = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [touch]})
+    until(lambda: len(session.audio) > 24_000)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [touch | {"y": touch["y"] - 90}]})
+    expect(page.locator("[data-role=status]")).to_have_text("Listening to you")
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    until(lambda: "respond" in session.names())
+    assert session.names() == ["connect", "clear", "audio", "commit", "respond"]
+    assert what_does_not_fit(page, 412) == []
 
 
 def what_does_not_fit(page, width):
