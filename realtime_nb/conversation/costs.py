@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # --- The charges for each reply, read off the records -----------------------------------------------------------------
 
 #: Steps of a chain that are billed in addition to the reply's own words.
-_APART = ("transcription", "speech")
+SEPARATE = ("transcription", "speech")
 #: Milliseconds of audio per token. Source: OpenAI, "Managing costs" of the Realtime API.
 _MS_PER_TOKEN_IN, _MS_PER_TOKEN_OUT = 100, 50
 #: Source: OpenAI, "What are tokens and how to count them?".
@@ -110,7 +110,7 @@ class CostRow:
         """Cost of the audio that was not heard; `None` if that is not known."""
         if not self.unheard_ms:
             return self.unheard_ms
-        spoken = self.usd("speech") if self.of("speech") else self.by_kind_usd["audio_out"]
+        spoken = self.usd("speech") if self.of("speech") else self.by_kind_usd["audio_output"]
         return None if spoken is None else spoken * self.unheard_ms / self.audio_ms
 
     @property
@@ -127,8 +127,8 @@ class CostRow:
         """Return what it would have cost with another model, for the same tokens and the same separate charges."""
         due = [charge for charge in self.charges if charge.is_due]
         own = [cost_of(charge.usage, model) if charge.is_reported else None for charge in due if charge.what == "reply"]
-        apart = [charge.cost for charge in due if charge.what != "reply"]
-        return None if self.is_chain else sum_known(cost.total_usd if cost else None for cost in (*own, *apart))
+        separate = [charge.cost for charge in due if charge.what != "reply"]
+        return None if self.is_chain else sum_known(cost.total_usd if cost else None for cost in (*own, *separate))
 
 
 def sum_known(amounts: Iterable[float | None]) -> float | None:
@@ -172,7 +172,7 @@ def _written_down_usd(turn: Turn, model: str | None) -> float:
 def _own_charges(reply: Reply, before: Usage | None) -> Iterator[Charge]:
     for name, stage in reply.stages.copy().items():
         usage = None if stage.usage is None else Usage.from_realtime(stage.usage)
-        yield _charge(name if name in _APART else "reply", stage.model, usage, stage.cost, reply, before)
+        yield _charge(name if name in SEPARATE else "reply", stage.model, usage, stage.cost, reply, before)
     if not reply.stages:
         yield _charge("reply", reply.model, reply.usage, reply.cost, reply, before)
 
@@ -351,7 +351,7 @@ class Costs(Record):
     not split by kind count as text; the totals are then the least, and `at_most_usd` is the most. `remarks` says all of
     this.
 
-    Wasted dollars are for audio that was made but not heard: ``audio_out_usd · unheard_ms / audio_ms`` (for a chain
+    Wasted dollars are for audio that was made but not heard: ``audio_output_usd · unheard_ms / audio_ms`` (for a chain
     ``speech_usd``), with ``unheard_ms`` counted from where the server cut the turn, or where playback was stopped. If
     no speaker reported what was played, they are not known.
 
@@ -381,9 +381,9 @@ class Costs(Record):
         """A data frame with a row for each reply.
 
         Columns: ``response_id``, ``asked``, ``calls`` (the functions called), ``model``, ``status``; for each of
-        ``text_fresh``, ``text_cached``, ``audio_fresh``, ``audio_cached``, ``image_fresh``, ``image_cached``,
-        ``text_out`` and ``audio_out``
-        ``…_tokens`` and ``…_usd``, which count each token and each dollar of the reply once; ``transcription_usd`` and
+        ``text``, ``audio`` and ``image`` its ``…_uncached_input``, ``…_cached_input`` and ``…_output`` (there are no
+        pictures in the output), in ``…_tokens`` and in ``…_usd``, which count each token and each dollar of the reply
+        once; ``transcription_usd`` and
         ``speech_usd``, billed separately; ``cost_usd``, the sum; ``cumulative_usd``; ``cached_share`` of the input, 0
         to 1; ``unheard_ms`` and ``wasted_usd``.
         """
@@ -448,10 +448,17 @@ class Costs(Record):
         return self.usage.cached_share
 
     @property
-    def apart_usd(self) -> float | None:
-        """What was billed separately: transcriptions, and the speech of a chain."""
-        charges = (charge for row in self.rows for charge in row.charges if charge.what != "reply")
-        return sum_known(charge.cost.total_usd if charge.cost else None for charge in charges if charge.is_due)
+    def separate_usd(self) -> dict[str, float | None]:
+        """What is billed in addition to the replies' own tokens: ``transcription``, and the ``speech`` of a chain.
+
+        Holds only what there was; `None` if a price is not known.
+        """
+        charges = [charge for row in self.rows for charge in row.charges if charge.is_due]
+        return {
+            what: sum_known(charge.cost.total_usd if charge.cost else None for charge in found)
+            for what in SEPARATE
+            if (found := [charge for charge in charges if charge.what == what])
+        }
 
     @property
     def wasted_usd(self) -> float | None:
@@ -488,7 +495,7 @@ class Costs(Record):
 
         Returns
         -------
-        elsewhere : Elsewhere
+        costs : OtherModelCosts
             For the same tokens, cached just as often; separate charges stay the same. Another model would say other
             things, at another length.
         """
@@ -518,16 +525,16 @@ class OtherModelCosts(Record):
 
     @property
     def frame(self) -> pandas.DataFrame:
-        """A data frame with a row for each model: ``total_usd``, and ``times``, the multiple of this session's cost."""
+        """A data frame with a row for each model: ``total_usd``, and ``times_this_session``, its multiple of it."""
         import pandas
 
-        rows = [{"total_usd": usd, "times": self.times(model)} for model, usd in self.totals_usd.items()]
+        rows = [{"total_usd": usd, "times_this_session": self.times(model)} for model, usd in self.totals_usd.items()]
         index = pandas.Index(self.totals_usd, name="model")
-        return pandas.DataFrame(rows, index=index, columns=["total_usd", "times"], dtype="float64")
+        return pandas.DataFrame(rows, index=index, columns=["total_usd", "times_this_session"], dtype="float64")
 
     def __repr__(self) -> str:
         totals = ", ".join(f"{printable(model)} {format_usd(usd)}" for model, usd in self.totals_usd.items())
-        return f"Elsewhere({totals})"
+        return f"OtherModelCosts({totals})"
 
 
 def _unpriced(model: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..display import Record
 from .prices import AMOUNTS, find_price
-from .usage import Usage, amount_of, read_usage
+from .usage import WAYS, Usage, amount_of, read_usage
 
 #: The most seconds or characters of one answer that can be right: eleven days of sound.
 _MOST = 10**6
@@ -89,7 +89,8 @@ def price_tokens(usage: Usage, model: str | None) -> dict[str, float | None]:
     row = find_price(model) or {}
     usd: dict[str, float | None] = {}
     for name, tokens in usage.tokens.items():
-        price = row.get(name.replace("_fresh", "_in"))
+        kind, _, way = name.partition("_")
+        price = row.get(f"{kind}_{WAYS[way]}")
         usd[name] = 0.0 if not tokens else None if price is None else tokens * price / 1e6
     return usd
 
@@ -105,12 +106,12 @@ def cost_of(usage: Usage, model: str | None) -> Cost | None:
     usd = price_tokens(usage, model)
     if row is None or None in usd.values():
         return None
-    spent = {way: sum(usd[name] or 0.0 for name in usd if name.endswith(way)) for way in ("_fresh", "_cached", "_out")}
+    spent = {way: sum(usd[name] or 0.0 for name in usd if name.endswith(f"_{way}")) for way in WAYS}
     unsure_usd, remarks = _unsure(usage, row)
     return Cost(
-        input_usd=spent["_fresh"],
-        cached_usd=spent["_cached"],
-        output_usd=spent["_out"],
+        input_usd=spent["uncached_input"],
+        cached_usd=spent["cached_input"],
+        output_usd=spent["output"],
         as_of=row["as_of"],
         source=row["source"],
         unsure_usd=unsure_usd,
@@ -132,17 +133,17 @@ def _unsure(usage: Usage, row: Mapping[str, Any]) -> tuple[float, tuple[str, ...
     if unsure_usd:
         count = usage.unsplit_in + usage.unsplit_out
         remarks.append(
-            f"the server did not say whether {count:,} tokens are text or sound: they count as text, and may "
+            f"the server did not say whether {count:,} tokens are text or audio: they count as text, and may "
             f"cost {format_usd(unsure_usd)} more"
         )
     if usage.unsplit_cached:
         remarks.append(
-            f"the server did not say of which kind {usage.unsplit_cached:,} cached tokens are: text counts first, so "
-            "it may have cost less"
+            f"the server did not say of which kind {usage.unsplit_cached:,} cached tokens are: they count as text "
+            "first, so it may have cost less"
         )
     if not usage.is_complete:
         unsure_usd = math.inf
-        remarks.append("the server did not say how many tokens were read and how many made: it costs more than this")
+        remarks.append("the server did not say how many tokens are input and how many output: it costs more than this")
     return unsure_usd, tuple(remarks)
 
 

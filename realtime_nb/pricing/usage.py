@@ -22,17 +22,11 @@ _NAMES = {
 }
 #: Far more tokens than any model uses for one answer.
 _MOST = 10**8
-#: The ways in which tokens are billed: read fresh, read from the cache, or made.
-BILLED = (
-    "text_fresh",
-    "text_cached",
-    "audio_fresh",
-    "audio_cached",
-    "image_fresh",
-    "image_cached",
-    "text_out",
-    "audio_out",
-)
+#: The ways in which tokens are billed, in the words of OpenAI's price list, and their short names in `Usage` and in the
+#: table of prices. The API's own `input_tokens` include the cached ones, so the rest is called "uncached input".
+WAYS = {"uncached_input": "in", "cached_input": "cached", "output": "out"}
+#: Each kind of token in each way that it is billed. No model makes pictures.
+BILLED = tuple(f"{kind}_{way}" for kind in _KINDS for way in WAYS if (kind, way) != ("image", "output"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +88,7 @@ class Usage(Record):
 
     @property
     def output_tokens(self) -> int:
-        """All tokens that the model made."""
+        """All tokens that the model generated."""
         return self.text_out + self.audio_out
 
     @property
@@ -105,8 +99,12 @@ class Usage(Record):
     @property
     def tokens(self) -> dict[str, int]:
         """Tokens by how they are billed, under the names of `BILLED`; each token counts once."""
-        fresh = {f"{kind}_fresh": getattr(self, f"{kind}_in") - getattr(self, f"{kind}_cached") for kind in _KINDS}
-        return {name: fresh[name] if name in fresh else getattr(self, name) for name in BILLED}
+        counts = {}
+        for name in BILLED:
+            kind, _, way = name.partition("_")
+            cached = getattr(self, f"{kind}_cached") if way == "uncached_input" else 0
+            counts[name] = getattr(self, f"{kind}_{WAYS[way]}") - cached
+        return counts
 
     def __add__(self, other: Usage) -> Usage:
         counts = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.type == "int"}
@@ -134,9 +132,9 @@ def read_usage(usage: Any) -> Usage | None:
     tokens_in, tokens_out = _totals(usage, read, made, reasoning, remarks)
     if tokens_in is None and tokens_out is None:
         return None
-    text_in, unsplit_in = _split(tokens_in or 0, read, 0, "read", remarks)
+    text_in, unsplit_in = _split(tokens_in or 0, read, 0, "of input", remarks)
     # Servers that count reasoning separately from text still include it in the total.
-    text_out, unsplit_out = _split(tokens_out or 0, made, reasoning, "made", remarks)
+    text_out, unsplit_out = _split(tokens_out or 0, made, reasoning, "of output", remarks)
     counts = {"text": text_in, "audio": read["audio"] or 0, "image": read["image"] or 0}
     cached, unsplit_cached = _cached(into, counts, remarks)
     return Usage(
@@ -194,12 +192,14 @@ def _totals(
     if tokens_out and not tokens_in:
         return more, tokens_out
     if not tokens_in and not tokens_out:
-        remarks.append("the usage has only total_tokens: it is not known how many were read and how many were made")
+        remarks.append("the usage has only total_tokens: nobody knows how many are input and how many output")
         return more, None
     if tokens_out is not None and more == reasoning:
         return tokens_in, tokens_out + more
     # Servers that leave reasoning out of output_tokens still include it in the total, e.g. Gemini's.
-    remarks.append("total_tokens of the usage is more than input_tokens and output_tokens together: the rest was made")
+    remarks.append(
+        "total_tokens of the usage is more than input_tokens and output_tokens together: the rest counts as output"
+    )
     return tokens_in, (tokens_out or 0) + more
 
 
@@ -230,7 +230,7 @@ def _cached(into: Mapping[str, Any], read: Mapping[str, int], remarks: list[str]
     left = max(0, (_count(into, "cached_tokens", remarks) or 0) - sum(told.values()))
     room = {kind: read[kind] - cached[kind] for kind in ("text", "image", "audio") if read[kind] > cached[kind]}
     if told != {kind: cached[kind] for kind in told} or left > sum(room.values()):
-        remarks.append("the usage reports more cached tokens than were read: only as many as were read are counted")
+        remarks.append("the usage reports more cached tokens than input: only as many as there is input are counted")
     unsplit = left if len(room) > 1 and left < sum(room.values()) else 0
     for kind, free in room.items():
         cached[kind] += min(left, free)

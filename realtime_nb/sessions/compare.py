@@ -108,6 +108,7 @@ async def _ask(
         return ComparisonCell(system=system, clip=clip_name, repeat=repeat, error=str(error) or type(error).__name__)
     heard = reply.asked.text if reply.asked else ""
     written = reply.asked is not None and reply.asked.is_written_down
+    why_no_wer = "not transcribed" if reference else 'no reference: ask (clip, "its words")'
     failure = "" if reply.status == "completed" else f"{reply.status} {reply.reason or reply.error or ''}".strip()
     return ComparisonCell(
         system=system,
@@ -117,6 +118,7 @@ async def _ask(
         done_ms=reply.timing.done_ms,
         heard=heard,
         wer=word_error_rate(reference, heard) if reference and written else None,
+        no_wer="" if reference and written else why_no_wer,
         reply=reply.transcript,
         audio=reply.audio,
         error=failure,

@@ -43,7 +43,8 @@ class ComparisonCell:
     heard: str = ""
     """The person's words, as transcribed by the system; empty if it does not transcribe."""
     wer: float | None = None
-    """Word error rate of `heard`, if there is a reference."""
+    """Word error rate of `heard`; `None` if there is none, and `no_wer` says why."""
+    no_wer: str = ""
     reply: str = ""
     audio: AudioClip | None = None
     error: str = ""

@@ -30,8 +30,8 @@ from .conversation import conversation_bundle, conversation_outputs, reply_bundl
 from .costs import (
     cost_bundle,
     costs_bundle,
-    elsewhere_bundle,
     estimate_bundle,
+    other_models_bundle,
     stage_bundle,
     timing_bundle,
     usage_bundle,
@@ -53,9 +53,10 @@ def mimebundle(record: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    record : AudioClip, Picture, Watch, Turn, Reply, Conversation, Comparison, Costs, Elsewhere, Estimate, Timeline,
-        Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, VoiceMeasures, Usage, Cost,
-        Timing, Stage, or what another room registers What to show.
+    record : AudioClip, Picture, Watch, Turn, Reply, Conversation, Comparison, Costs, OtherModelCosts, Estimate,
+        Timeline, Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, VoiceMeasures, Usage,
+        Cost, Timing, Stage, or what another room registers
+        What to show.
 
     Returns
     -------
@@ -88,7 +89,7 @@ _look.register(Cost, cost_bundle)
 _look.register(Timing, timing_bundle)
 _look.register(Stage, stage_bundle)
 _look.register(Costs, costs_bundle)
-_look.register(OtherModelCosts, elsewhere_bundle)
+_look.register(OtherModelCosts, other_models_bundle)
 _look.register(Estimate, estimate_bundle)
 _look.register(Recording, recording_bundle)
 _look.register(Replay, replay_bundle)

@@ -22,7 +22,7 @@ _HEADER = (
     "answers",
     "first audio, median",
     "done, median",
-    "cost in all",
+    "total cost",
     "word errors",
     "what the model got",
     "its own voice",
@@ -62,7 +62,7 @@ def _row(comparison: Comparison, system: str) -> tuple[str, ...]:
         words.milliseconds(_median(comparison.values(system, "first_audio_ms"))),
         words.milliseconds(_median(comparison.values(system, "done_ms"))),
         _cost(cells),
-        f"{np.mean(wer):.0%}" if wer else "–",
+        f"{np.mean(wer):.0%}" if wer else next((cell.no_wer for cell in cells if cell.no_wer), "–"),
         _input(comparison, system),
         _output(cells),
     )
@@ -84,8 +84,8 @@ def _cost(cells: list[ComparisonCell]) -> str:
         remarks = dict.fromkeys(cell.cost_remarks for cell in cells if cell.cost_remarks)
         return "; ".join([format_usd(total), *list(remarks)[:1]])
     read = sum(cell.tokens_in or 0 for cell in cells)
-    made = sum(cell.tokens_out or 0 for cell in cells)
-    return f"unknown ({read:,} tokens in · {made:,} out)" if read or made else "unknown"
+    written = sum(cell.tokens_out or 0 for cell in cells)
+    return f"unknown ({read:,} input · {written:,} output tokens)" if read or written else "unknown"
 
 
 def _input(comparison: Comparison, system: str) -> str:
@@ -136,4 +136,6 @@ def _answer(cell: ComparisonCell | None, budget: AudioBudget) -> str:
 
 
 def _text(rows: list[tuple[str, ...]]) -> str:
-    return "\n".join(", ".join(f"{name} {value}" for name, value in zip(_HEADER, row, strict=True)) for row in rows)
+    return "\n".join(
+        ", ".join(f"{name} {value}" for name, value in zip(_HEADER, row, strict=True) if value != "–") for row in rows
+    )

@@ -137,12 +137,12 @@ def _totals(conversation: Conversation) -> list[tuple[str, str]]:
     replies: list[Reply] = conversation.replies
     usage = sum((reply.usage for reply in replies if reply.usage), Usage())
     costs = conversation.costs()
-    apart = f", {format_usd(costs.apart_usd)} of it apart" if costs.apart_usd else ""
+    separate = ", ".join(f"{what} {format_usd(usd)}" for what, usd in costs.separate_usd.items() if usd)
     errors = [error.error.message or error.error.code or "no reason given" for error in conversation.errors]
     return [
         ("answers", str(len(replies))),
-        ("tokens", f"{usage.input_tokens:,} in, {usage.cached_tokens:,} cached · {usage.output_tokens:,} out"),
-        ("cost", format_least(costs.total_usd, costs.unsure_usd) + apart),
+        ("tokens", words.token_counts(usage)),
+        ("total", format_least(costs.total_usd, costs.unsure_usd) + (f", of which {separate}" if separate else "")),
         ("model", str(conversation.session.get("model", "–"))),
         *([("errors", f"{len(errors)}; the last: {errors[-1]}")] if errors else []),
     ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..conversation.costs import CostRow, Costs, OtherModelCosts, sum_known
+from ..conversation.costs import SEPARATE, CostRow, Costs, OtherModelCosts, sum_known
 from ..conversation.records import Stage
 from ..conversation.timing import Timing
 from ..pricing.cost import Cost, format_cost, format_least, format_usd, price_tokens
@@ -22,9 +22,18 @@ from .plots import BLUE, columns
 #: A table shows at most this many replies; the frame has all of them.
 _SHOWN = 30
 _ASKED_LENGTH = 36
-_APART = ("transcription", "speech")
-COLOURS = {"read anew": BLUE, "read from the cache": "#9cc0ff", "made": "#e0735f", "billed apart": "#8f7ee6"}
-_HEADER = ("", "asked", "read", "cached", "made", "cost", "of it apart", "so far", "unheard")
+#: By what is billed. Input that is not cached costs up to ten times as much, so it has a colour of its own.
+COLOURS = {
+    "uncached input": BLUE,
+    "cached input": "#9cc0ff",
+    "output": "#e0735f",
+    "transcription": "#8f7ee6",
+    "speech": "#d6a43c",
+}
+_HEADER = (
+    *("", "asked", "input", "cached input", "output"),
+    *("transcription", "speech", "per turn", "cumulative", "not heard"),
+)
 
 
 def costs_bundle(costs: Costs) -> dict[str, Any]:
@@ -40,11 +49,11 @@ def costs_bundle(costs: Costs) -> dict[str, Any]:
     )
     bundle["text/html"] = section(
         facts(_totals(costs)),
-        picture(png, f"What each reply took, stacked. {_totals_text(costs)}"),
+        picture(png, f"What each turn is billed for, stacked. {_totals_text(costs)}"),
         *more,
         table(_HEADER, ([_unbroken(cell) for cell in _row(costs, number)] for number in _numbers(costs))),
         *(note(remark) for remark in _remarks(costs)),
-        _elsewhere(costs.on()),
+        _other_models(costs.on()),
         title="Costs",
     )
     return bundle
@@ -56,43 +65,43 @@ def costs_text(costs: Costs) -> str:
         return "No replies yet: nothing has been billed."
     lines = []
     for number in _numbers(costs):
-        _, asked, read, cached, made, cost, apart, so_far, unheard = _row(costs, number)
-        lines.append(f"{number}. {asked}: read {read} ({cached} cached), made {made}, cost {cost}")
-        lines[-1] += f"{f' ({apart} of it apart)' if apart else ''}, so far {so_far}"
-        lines[-1] += "" if unheard in ("", "–") else f", unheard {unheard}"
+        _, asked, *cells = _row(costs, number)
+        told = [f"{name} {cell}" for name, cell in zip(_HEADER[2:], cells, strict=True) if cell not in ("", "–")]
+        lines.append(f"{number}. {asked}: {', '.join(told)}")
     if len(lines) < len(costs):
         lines.insert(0, f"({len(costs) - len(lines)} earlier rows are left out)")
-    return "\n".join([*lines, _totals_text(costs), *_remarks(costs), elsewhere_text(costs.on())])
+    return "\n".join([*lines, _totals_text(costs), *_remarks(costs), other_models_text(costs.on())])
 
 
-def elsewhere_bundle(elsewhere: OtherModelCosts) -> dict[str, Any]:
+def other_models_bundle(costs: OtherModelCosts) -> dict[str, Any]:
     """Return the MIME bundle of what a session would have cost with other models."""
-    return {"text/plain": elsewhere_text(elsewhere), "text/html": section(_elsewhere(elsewhere), title="Costs")}
+    return {"text/plain": other_models_text(costs), "text/html": section(_other_models(costs), title="Costs")}
 
 
-def elsewhere_text(elsewhere: OtherModelCosts) -> str:
+def other_models_text(costs: OtherModelCosts) -> str:
     """Return as plain text what a session would have cost with other models."""
     return "\n".join(
         f"this session on {model} would cost {usd}{f' ({remark})' if remark else ''}"
-        for model, usd, _, remark in _elsewhere_rows(elsewhere)
+        for model, usd, _, remark in _other_models_rows(costs)
     )
 
 
-def _elsewhere(elsewhere: OtherModelCosts) -> str:
-    rows = [[_unbroken(cell) for cell in row] for row in _elsewhere_rows(elsewhere)]
-    return table(("this session on", "would cost", "times", ""), rows) + note(
-        "For the same tokens, as often cached; what is billed apart stays as it was."
+def _other_models(costs: OtherModelCosts) -> str:
+    rows = [[_unbroken(cell) for cell in row] for row in _other_models_rows(costs)]
+    return table(("model", "total", "× this session", ""), rows) + note(
+        "What the same tokens, cached just as often, would have cost on other models. Transcription and speech stay as "
+        "they were."
     )
 
 
-def _elsewhere_rows(elsewhere: OtherModelCosts) -> Iterable[tuple[str, str, str, str]]:
-    for model, usd in elsewhere.totals_usd.items():
-        price, times = find_price(model), elsewhere.times(model)
+def _other_models_rows(costs: OtherModelCosts) -> Iterable[tuple[str, str, str, str]]:
+    for model, usd in costs.totals_usd.items():
+        price, times = find_price(model), costs.times(model)
         if price is None:
             remark = "no price is known"
         elif usd is None:
-            chain = any(row.is_chain for row in elsewhere.costs.rows)
-            remark = "a chain's tokens are those of three models" if chain else "it has no price for what was used"
+            chain = any(row.is_chain for row in costs.costs.rows)
+            remark = "a chain's tokens belong to three models" if chain else "it has no price for what was used"
         else:
             dated = f"prices of {price['as_of']}" if price["as_of"] else price["source"]
             ends = shutdown_date(model)
@@ -118,11 +127,11 @@ def _row(costs: Costs, number: int) -> tuple[str, ...]:
     return (
         str(number),
         asked + state,
-        _kinds(row.usage, "fresh", "cached"),
-        _percent(row.usage.cached_share),
-        _kinds(row.usage, "out"),
-        format_least(row.cost_usd, row.unsure_usd) if row.is_reported else "not told",
-        _apart(row),
+        _kinds(row.usage, "uncached_input", "cached_input"),
+        _cached(row.usage),
+        _kinds(row.usage, "output"),
+        *(format_usd(row.usd(what)) if row.of(what) else "" for what in SEPARATE),
+        format_least(row.cost_usd, row.unsure_usd) if row.is_reported else "not reported",
         format_usd(costs.cumulative_usd[number - 1]),
         _unheard(row),
     )
@@ -135,9 +144,8 @@ def _kinds(usage: Usage, *ways: str) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in found.items() if count) or "–"
 
 
-def _apart(row: CostRow) -> str:
-    usd = sum_known(row.usd(what) for what in _APART)
-    return "" if usd == 0 else format_usd(usd)
+def _cached(usage: Usage) -> str:
+    return f"{usage.cached_tokens:,} ({usage.cached_share:.0%})" if usage.cached_tokens else ""
 
 
 def _unbroken(text: str) -> str:
@@ -159,14 +167,13 @@ def _percent(value: float | None) -> str:
 
 def _totals(costs: Costs) -> list[tuple[str, str]]:
     usage = costs.usage
-    apart = any(charge.what != "reply" for row in costs.rows for charge in row.charges)
     return [
-        ("cost", format_least(costs.total_usd, costs.unsure_usd)),
-        *([("of it billed apart", format_usd(costs.apart_usd))] if apart else []),
-        ("read", f"{usage.input_tokens:,} tokens"),
-        ("from the cache", _percent(costs.cached_share)),
-        ("made", f"{usage.output_tokens:,} tokens"),
-        ("unheard", "not known" if costs.wasted_usd is None else format_usd(costs.wasted_usd)),
+        ("total", format_least(costs.total_usd, costs.unsure_usd)),
+        *((f"of which {what}", format_usd(usd)) for what, usd in costs.separate_usd.items()),
+        ("input", f"{usage.input_tokens:,} tokens"),
+        ("cached input", _percent(costs.cached_share)),
+        ("output", f"{usage.output_tokens:,} tokens"),
+        ("not heard", "not known" if costs.wasted_usd is None else format_usd(costs.wasted_usd)),
         ("model", ", ".join(dict.fromkeys(row.model for row in costs.rows if row.model)) or "–"),
     ]
 
@@ -179,11 +186,8 @@ def _remarks(costs: Costs) -> list[str]:
     known = [charge.cost for row in costs.rows for charge in row.charges if charge.cost is not None]
     dates = sorted({cost.as_of for cost in known if cost.as_of and cost.total_usd})
     prices = f"Prices of {', '.join(dates)}." if dates else ""
-    apart = {what: sum_known(row.usd(what) for row in costs.rows) for what in _APART}
-    billed = ", ".join(f"{what} {format_usd(usd)}" for what, usd in apart.items() if usd != 0)
     lines = [
         prices,
-        f"Billed apart: {billed}." if billed else "",
         *(f"{each[0].upper()}{each[1:]}." for each in costs.remarks),
     ]
     return [line for line in lines if line]
@@ -191,36 +195,38 @@ def _remarks(costs: Costs) -> list[str]:
 
 def _growth(costs: Costs) -> bytes:
     """Draw dollars if all are known and not all are zero, tokens otherwise."""
-    if costs.total_usd and costs.apart_usd != costs.total_usd:
-        amounts = [{**row.by_kind_usd, "apart": sum_known(row.usd(what) for what in _APART)} for row in costs.rows]
-        label = "US dollars"
-    else:
-        amounts = [{**row.usage.tokens} for row in costs.rows]
-        label = "tokens"
-    ways = {"read anew": "fresh", "read from the cache": "cached", "made": "out", "billed apart": "apart"}
+    if costs.total_usd and sum_known(costs.separate_usd.values()) != costs.total_usd:
+        amounts = [{**row.by_kind_usd, **{f"_{what}": row.usd(what) for what in SEPARATE}} for row in costs.rows]
+        return _stacked(amounts, "US dollars")
+    return _stacked([row.usage.tokens for row in costs.rows], "tokens")
+
+
+def _stacked(amounts: Sequence[Mapping[str, float | None]], label: str) -> bytes:
+    """Draw a column for each turn, by what is billed; what nothing was billed for has no place in the legend."""
     layers = {
-        name: (COLOURS[name], [sum(v or 0 for k, v in each.items() if k.endswith(way)) for each in amounts])
-        for name, way in ways.items()
+        name: (
+            colour,
+            [sum(v or 0 for k, v in each.items() if k.endswith(f"_{name.replace(' ', '_')}")) for each in amounts],
+        )
+        for name, colour in COLOURS.items()
     }
-    used = {name: layer for name, layer in layers.items() if any(layer[1])} or {"made": layers["made"]}
-    return columns(used, xlabel="reply", ylabel=label)
+    used = {name: layer for name, layer in layers.items() if any(layer[1])} or {"output": layers["output"]}
+    return columns(used, xlabel="turn", ylabel=label)
 
 
 # --- An estimate: the least and the most, the growth from turn to turn, and why ---------------------------------------
 
 
+_TURN_HEADER = ("turn", "input", "cached input", "output", "per turn", "cumulative")
+
+
 def estimate_bundle(estimate: Estimate) -> dict[str, Any]:
     """Return an estimate's MIME bundle."""
     priced = [price_tokens(usage, estimate.model) for usage in estimate.usages]
-    ways = {"read anew": "_fresh", "read from the cache": "_cached", "made": "_out"}
-    layers = {
-        name: (COLOURS[name], [sum(usd or 0.0 for kind, usd in each.items() if kind.endswith(way)) for each in priced])
-        for name, way in ways.items()
-    }
-    png = columns(layers, xlabel="turn", ylabel="US dollars")
+    png = _stacked(priced, "US dollars")
     totals = [
-        ("cached as well as can be", format_usd(estimate.total_usd)),
-        ("nothing cached", format_usd(estimate.uncached_usd)),
+        ("total, all cached that can be", format_usd(estimate.total_usd)),
+        ("total, nothing cached", format_usd(estimate.uncached_usd)),
         ("model", estimate.model),
         ("turns", str(len(estimate.usages))),
     ]
@@ -228,9 +234,9 @@ def estimate_bundle(estimate: Estimate) -> dict[str, Any]:
         "text/plain": f"{estimate.explanation}\n{_text(estimate)}",
         "text/html": section(
             facts(totals),
-            picture(png, "What each turn costs, stacked: read anew, read from the cache, made"),
+            picture(png, "What each turn costs, stacked: uncached input, cached input, output"),
             f"<p>{escape(estimate.explanation)}</p>",
-            table(("turn", "reads", "from the cache", "makes", "costs", "so far"), _rows(estimate)),
+            table(_TURN_HEADER, _rows(estimate)),
             title="Estimate",
         ),
         "image/png": base64.b64encode(png).decode(),
@@ -256,8 +262,7 @@ def _rows(estimate: Estimate) -> list[tuple[str, ...]]:
 
 def _text(estimate: Estimate) -> str:
     return "\n".join(
-        f"turn {turn}: reads {read} tokens, {cached} cached, makes {made}, costs {usd}, so far {total}"
-        for turn, read, cached, made, usd, total in _rows(estimate)
+        ", ".join(f"{name} {cell}" for name, cell in zip(_TURN_HEADER, row, strict=True)) for row in _rows(estimate)
     )
 
 
@@ -268,16 +273,16 @@ def usage_bundle(usage: Usage) -> dict[str, Any]:
     """Return the MIME bundle of tokens, by what they are billed as; kinds that were not used are left out."""
     named = [(name.replace("_", " "), f"{tokens:,}") for name, tokens in usage.tokens.items() if tokens]
     if usage.reasoning_out:
-        named.append(("of it reasoning", f"{usage.reasoning_out:,}"))
+        named.append(("of which reasoning", f"{usage.reasoning_out:,}"))
     return _bundle([("tokens", f"{usage.input_tokens + usage.output_tokens:,}"), *named])
 
 
 def cost_bundle(cost: Cost) -> dict[str, Any]:
     """Return the MIME bundle of dollars, with the date of their prices."""
-    spent = [("read", cost.input_usd), ("from the cache", cost.cached_usd), ("made", cost.output_usd)]
+    spent = [("uncached input", cost.input_usd), ("cached input", cost.cached_usd), ("output", cost.output_usd)]
     named = [(name, format_usd(usd)) for name, usd in spent if usd]
     dated = [("prices of", cost.as_of)] if cost.as_of else []
-    return _bundle([("cost", str(cost)), *named, *dated, *(("remark", remark) for remark in cost.remarks)])
+    return _bundle([("total", str(cost)), *named, *dated, *(("remark", remark) for remark in cost.remarks)])
 
 
 def timing_bundle(timing: Timing) -> dict[str, Any]:

@@ -12,6 +12,10 @@ from .budget import AudioBudget, Sound, display_options, duration_s
 # No scripts, style sheets or classes: code hosts strip them. Colours come from the page or are translucent, so that
 # both light and dark themes are easy to read.
 
+# The classes are for MathJax alone, 3 in JupyterLab and 2 in pages of nbconvert: between the dollar signs of two prices
+# there are words, and no formula.
+LITERAL = "mathjax_ignore tex2jax_ignore"
+
 _MUTED = "opacity:.72"
 _LINE = "1px solid rgba(128,128,128,.35)"
 
@@ -85,22 +89,27 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
         for name, value in pairs
     )
     row = f'<tr style="background:transparent;text-align:left">{cells}</tr>'
-    return f'<table role="presentation" style="border:0;margin:6px 0;table-layout:auto">{row}</table>'
+    return f'<table class="{LITERAL}" role="presentation" style="border:0;margin:6px 0;table-layout:auto">{row}</table>'
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table; header cells are text, body cells are HTML that is already safe."""
+    """Return a table; header cells are text, body cells are HTML that is already safe.
+
+    Columns in which no row has anything are left out.
+    """
+    names, lines = list(header), [list(row) for row in rows]
+    kept = [at for at in range(len(names)) if not lines or any(line[at] not in ("", "–") for line in lines)]
     # A column without a name has a plain cell: screen readers would read an empty header with each of its cells.
-    cells = (("th", name) if name else ("td", "") for name in header)
+    cells = (("th", names[at]) if names[at] else ("td", "") for at in kept)
     head = "".join(
         f'<{tag} style="text-align:left;padding:4px 10px;{_MUTED}">{escape(name)}</{tag}>' for tag, name in cells
     )
     style = "text-align:left;vertical-align:top;padding:6px 10px;overflow-wrap:break-word"
     body = "".join(
         f'<tr style="background:transparent;border-top:{_LINE}">'
-        + "".join(f'<td style="{style}">{cell}</td>' for cell in row)
+        + "".join(f'<td style="{style}">{line[at]}</td>' for at in kept)
         + "</tr>"
-        for row in rows
+        for line in lines
     )
     # By default JupyterLab makes all columns of a table equally wide.
     style = "border-collapse:collapse;width:100%;table-layout:auto"
@@ -134,7 +143,7 @@ def section(*parts: str, title: str = "") -> str:
     style = f"border:{_LINE};border-radius:6px;padding:10px 14px;max-width:60em;overflow-x:auto"
     # On a narrow page it scrolls sideways; it can be focused, so that keys can scroll it too.
     name = f' aria-label="{escape(title)}"' if title else ""
-    return f'<div role="group" tabindex="0"{name} style="{style}">{heading}{"".join(parts)}</div>'
+    return f'<div class="{LITERAL}" role="group" tabindex="0"{name} style="{style}">{heading}{"".join(parts)}</div>'
 
 
 # --- A stand-alone page: no scripts, nothing fetched, readable in light, in dark and on paper -------------------------

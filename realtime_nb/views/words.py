@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..conversation.records import Reply, SessionBreak, Stage, Turn
 from ..pricing.cost import format_cost
+from ..pricing.usage import Usage
 from .budget import duration_s
 
 #: People who hear the voice must be told that it is generated.
@@ -36,7 +37,7 @@ def said(turn: Turn) -> str:
     if turn.kind == "mcp_approval_response":
         return "agreed" if turn.approved else "refused"
     if turn.transcription_error is not None:
-        return f"(words not made out: {turn.transcription_error.message or 'no reason given'})"
+        return f"(not transcribed: {turn.transcription_error.message or 'no reason given'})"
     if not turn.text and turn.role == "user" and duration_s(turn):
         return "(words not known)"
     return " ".join(filter(None, [turn.text, shown(turn)]))
@@ -119,16 +120,21 @@ def tokens(reply: Reply) -> str:
     usage = reply.usage
     if usage is None:
         return "–"
-    cached = f", {usage.cached_tokens:,} cached" if usage.cached_tokens else ""
     steps = [_metered(stage) for stage in list(reply.stages.values())]
-    return " · ".join([f"{usage.input_tokens:,} in{cached} · {usage.output_tokens:,} out", *filter(None, steps)])
+    return " · ".join([token_counts(usage), *filter(None, steps)])
+
+
+def token_counts(usage: Usage) -> str:
+    """Return how many tokens went in and out, and how many of them the cache had."""
+    cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
+    return f"{usage.input_tokens:,} input{cached} · {usage.output_tokens:,} output"
 
 
 def _metered(stage: Stage) -> str:
     """Return what a step is billed by if not by tokens."""
     usage = stage.usage or {}
     if usage.get("type") == "duration":
-        return f"{seconds(usage.get('seconds'))} written down"
+        return f"{seconds(usage.get('seconds'))} transcribed"
     return f"{usage.get('characters'):,} characters spoken" if usage.get("type") == "characters" else ""
 
 

@@ -55,7 +55,7 @@ class ConversationFollower:
             minutes, max_minutes = bounds.minutes, bounds.max_minutes
         limit = "" if max_usd is None else f" of {format_usd(max_usd)}"
         share = self._read.cached_share
-        cached = "" if share is None else f"cached {share:.0%}"
+        cached = "" if share is None else f"cached input {share:.0%}"
         return {
             "kind": "account",
             "spent": f"{format_usd(spent_usd)}{limit}{whose}",

@@ -55,6 +55,20 @@ def test_a_page_that_was_loaded_anew_says_where_the_rest_of_the_record_is(talked
     expect(talked.panel.locator(".rtnb-notice")).to_contain_text("session.conversation")
 
 
+def test_dollar_signs_are_no_mathematics(open_notebook):
+    formula = "<p>The control $x_2$ is a formula.</p>"
+    notebook = open_notebook(
+        f"import realtime_nb as rt\nfrom IPython.display import HTML, display\ndisplay(HTML({formula!r}))\n"
+        "display(rt.estimate(5, 5, turns=20), rt.Cost(input_usd=0.02, output_usd=0.3))"
+    )
+    notebook.run_all()
+    outputs = notebook.page.locator(".jp-OutputArea")
+    expect(outputs.get_by_text("if nothing is")).to_contain_text(
+        "$0.7576 if everything that can be cached is, $3.30 if"
+    )
+    expect(outputs.locator("mjx-container")).to_have_count(1)
+
+
 def test_a_panel_that_is_closed_leaves_its_record(talked):
     talked.ask("panel.close()")
     expect(talked.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible()

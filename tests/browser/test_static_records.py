@@ -98,6 +98,20 @@ def test_nothing_that_was_said_is_markup(read, scripts):
     assert outputs.locator("img[onerror], img[src=x]").count() == 0
 
 
+def test_no_dollar_sign_is_where_mathjax_reads(read, bundles):
+    page = read([*bundles.values(), mimebundle(rt.estimate(5, 5)), mimebundle(rt.Cost(output_usd=0.3))])
+    read_by_mathjax = """() => {
+      const found = [];
+      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        const ignored = node.parentElement.closest("script, style, pre, .tex2jax_ignore.mathjax_ignore");
+        if (node.data.includes("$") && !ignored) found.push(node.data);
+      }
+      return found;
+    }"""
+    assert page.get_by_text("$").count() > 20 and page.evaluate(read_by_mathjax) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_record_fits_a_narrow_page(read, scheme):
     page = read([mimebundle(samples.conversation())], viewport={"width": 400, "height": 800}, color_scheme=scheme)

@@ -67,8 +67,8 @@ def test_there_is_a_row_for_each_reply_and_it_holds_every_token_and_dollar_once(
     assert list(costs["response_id"]) == ["R1", "R2", "R3"] and list(costs.frame.index) == [1, 2, 3]
     second = costs.frame.loc[2]
     assert (second["asked"], second["model"], second["status"]) == ("What time?", "gpt-realtime-2.1", "completed")
-    assert [second[f"{name}_tokens"] for name in BILLED] == [10, 20, 100, 1_200, 0, 0, 20, 400]
-    assert second["audio_cached_usd"] == pytest.approx(1_200 * 0.4 / 1e6)
+    assert [second[f"{name}_tokens"] for name in BILLED] == [10, 20, 20, 100, 1_200, 400, 0, 0]
+    assert second["audio_cached_input_usd"] == pytest.approx(1_200 * 0.4 / 1e6)
     assert second["cached_share"] == pytest.approx(1_220 / 1_330)
     own = costs[[f"{name}_usd" for name in BILLED]].sum(axis=1)
     assert list(own) == pytest.approx([reply.cost.total_usd for reply in conversation.replies])
@@ -81,7 +81,7 @@ def test_there_is_a_row_for_each_reply_and_it_holds_every_token_and_dollar_once(
 def test_writing_down_is_billed_apart_and_once():
     costs = three_turns().costs()
     assert list(costs["transcription_usd"]) == pytest.approx([0.017] * 3)
-    assert costs.apart_usd == pytest.approx(3 * 0.017)
+    assert costs.separate_usd == {"transcription": pytest.approx(3 * 0.017)}
     # The same turn is answered a second time, e.g. after a function call.
     again = fold(*wire.audio_answer("B", response_id="R4", previous="U3"), into=three_turns()).costs()
     assert list(again["transcription_usd"]) == pytest.approx([0.017] * 3 + [0])
@@ -125,11 +125,11 @@ def test_an_unknown_price_shows_tokens_and_no_dollars():
     costs = three_turns(model="my-deployment").costs()
     assert costs.total_usd is None and costs.wasted_usd is None and costs.usage.input_tokens == 120 + 1_330 + 1_540
     assert costs["cost_usd"].isna().all() and costs["cumulative_usd"].isna().all()
-    assert costs["image_fresh_usd"].tolist() == [0, 0, 0] and costs["audio_out_usd"].isna().all()
+    assert costs["image_uncached_input_usd"].tolist() == [0, 0, 0] and costs["audio_output_usd"].isna().all()
     assert costs.remarks == ["the price of my-deployment is not known: see realtime_nb.use_prices"]
     text = mimebundle(costs)["text/plain"]
-    assert "read 20 text, 100 audio (0% cached), made 10 text, 200 audio, cost unknown" in text
-    assert "cost unknown ($0.0170 of it apart)" in text and "my-deployment is not known" in text
+    assert "input 20 text, 100 audio, output 10 text, 200 audio, transcription $0.0170, per turn unknown" in text
+    assert "total unknown, of which transcription $0.0510" in text and "my-deployment is not known" in text
     assert costs.on("gpt-realtime-2.1")["gpt-realtime-2.1"] == pytest.approx(three_turns().costs().total_usd)
 
 
@@ -150,7 +150,7 @@ def test_what_the_server_did_not_tell_is_in_no_total_and_said():
         costs.total_usd == pytest.approx(costs["cost_usd"][1]) and costs["cost_usd"].isna().tolist()[1:] == [True] * 2
     )
     assert costs.remarks == ["for 3 of 5 charges the server did not say what they took: not counted"]
-    assert "cost not told" in mimebundle(costs)["text/plain"]
+    assert "per turn not reported" in mimebundle(costs)["text/plain"]
 
 
 def test_a_chain_is_billed_step_by_step():
@@ -168,22 +168,22 @@ def test_a_chain_is_billed_step_by_step():
     costs = conversation.costs()
     row = costs.frame.loc[1]
     assert (row["transcription_usd"], row["speech_usd"]) == pytest.approx((0.0045, 0.015))
-    assert row["text_fresh_usd"] + row["text_out_usd"] == pytest.approx(1_000 * 0.1 / 1e6 + 100 * 0.5 / 1e6)
+    assert row["text_uncached_input_usd"] + row["text_output_usd"] == pytest.approx(1_000 * 0.1 / 1e6 + 100 * 0.5 / 1e6)
     assert row["cost_usd"] == pytest.approx(conversation.replies[0].cost.total_usd)
     assert row["wasted_usd"] == pytest.approx(0.015 / 2)
     assert costs.on("gpt-realtime-2.1")["gpt-realtime-2.1"] is None
-    assert "a chain's tokens are those of three models" in mimebundle(costs.on("gpt-realtime-2.1"))["text/plain"]
+    assert "a chain's tokens belong to three models" in mimebundle(costs.on("gpt-realtime-2.1"))["text/plain"]
 
 
 def test_a_session_can_be_priced_elsewhere():
     costs = three_turns().costs()
     elsewhere = costs.on("gpt-realtime-2.1", "gpt-realtime-mini", "gpt-9", "azure/eu/gpt-realtime-2.1", "gpt-live-1")
     assert elsewhere["gpt-realtime-2.1"] == pytest.approx(costs.total_usd)
-    mini = sum(cost_of(row.usage, "gpt-realtime-mini").total_usd for row in costs) + costs.apart_usd
+    mini = sum(cost_of(row.usage, "gpt-realtime-mini").total_usd for row in costs) + costs.separate_usd["transcription"]
     assert elsewhere["gpt-realtime-mini"] == pytest.approx(mini)
     assert elsewhere["azure/eu/gpt-realtime-2.1"] == pytest.approx(1.1 * (costs.total_usd - 0.051) + 0.051)
     assert elsewhere["gpt-9"] is None and elsewhere["gpt-live-1"] is None
-    assert elsewhere.frame.loc["gpt-realtime-mini", "times"] == pytest.approx(mini / costs.total_usd)
+    assert elsewhere.frame.loc["gpt-realtime-mini", "times_this_session"] == pytest.approx(mini / costs.total_usd)
     assert elsewhere.frame["total_usd"].isna().tolist() == [False, False, True, False, True]
     text = mimebundle(elsewhere)["text/plain"]
     assert "this session on gpt-9 would cost unknown (no price is known)" in text
@@ -209,9 +209,12 @@ def test_what_a_person_sees_has_every_reply_the_totals_and_other_models():
     assert set(bundle) == {"text/plain", "text/html", "image/png"} and bundle["image/png"] in markup
     assert markup.count("<tr") == 1 + (1 + 3) + (1 + 3)  # totals, replies, other models
     text = bundle["text/plain"]
-    assert "2. What time?: read 30 text, 1,300 audio (92% cached), made 20 text, 400 audio, cost $0.0468" in text
-    assert "Billed apart: transcription $0.0510." in text and "speech" not in text
-    assert "unheard 0.1 s, $0.0192" in text and "from the cache 41%" in text and "Prices of 2026-11-22." in text
+    assert (
+        "2. What time?: input 30 text, 1,300 audio, cached input 1,220 (92%), output 20 text, 400 audio, "
+        "transcription $0.0170, per turn $0.0468, cumulative" in text
+    )
+    assert "of which transcription $0.0510" in text and "speech" not in text
+    assert "not heard 0.1 s, $0.0192" in text and "cached input 41%" in text and "Prices of 2026-11-22." in text
     assert "this session on gpt-4o-realtime-preview-2024-10-01 would cost $0.3861 (prices of 2024-10-01" in text
 
 

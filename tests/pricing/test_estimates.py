@@ -56,7 +56,7 @@ def test_the_frame_has_a_row_for_each_turn():
     made = estimate(2, 3, turns=5)
     assert list(made.frame.index) == [1, 2, 3, 4, 5]
     assert made.frame["cumulative_usd"].iloc[-1] == pytest.approx(made.total_usd)
-    assert made.frame["audio_out_tokens"].sum() == 3_600
+    assert made.frame["audio_output_tokens"].sum() == 3_600
 
 
 def test_the_explanation_has_this_estimates_numbers():
@@ -66,7 +66,7 @@ def test_the_explanation_has_this_estimates_numbers():
     assert (
         f"{made.usages[-1].input_tokens:,} and costs" in text and f"{made.usages[-1].cached_tokens:,} were read" in text
     )
-    assert "turn 10: reads" in text and "image/png" in mimebundle(made)
+    assert "turn 10, input" in text and "image/png" in mimebundle(made)
     assert "Nothing is cached here" in estimate(0.1, 0.1, turns=2).explanation
     assert "Each turn" not in estimate(1, 1, turns=1).explanation
 

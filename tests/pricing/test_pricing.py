@@ -178,5 +178,6 @@ def test_tokens_are_priced_by_what_they_are_billed_as():
     usage = Usage.from_realtime(REFERENCE)
     usd = price_tokens(usage, "gpt-realtime-2.1")
     assert sum(usd.values()) == pytest.approx(cost_of(usage, "gpt-realtime-2.1").total_usd)
-    assert usd["text_cached"] == pytest.approx(64 * 0.4 / 1e6) and usd["image_fresh"] == 0
-    assert price_tokens(usage, "gpt-9")["audio_out"] is None and price_tokens(usage, "gpt-9")["image_fresh"] == 0
+    assert usd["text_cached_input"] == pytest.approx(64 * 0.4 / 1e6) and usd["image_uncached_input"] == 0
+    unpriced = price_tokens(usage, "gpt-9")
+    assert unpriced["audio_output"] is None and unpriced["image_uncached_input"] == 0

@@ -28,10 +28,10 @@ def test_what_is_billed_holds_every_token_once(tokens):
     billed = dict(zip(BILLED, tokens, strict=True))
     kinds = ("text", "audio", "image")
     usage = Usage(
-        **{f"{kind}_in": billed[f"{kind}_fresh"] + billed[f"{kind}_cached"] for kind in kinds},
-        **{f"{kind}_cached": billed[f"{kind}_cached"] for kind in kinds},
-        text_out=billed["text_out"],
-        audio_out=billed["audio_out"],
+        **{f"{kind}_in": billed[f"{kind}_uncached_input"] + billed[f"{kind}_cached_input"] for kind in kinds},
+        **{f"{kind}_cached": billed[f"{kind}_cached_input"] for kind in kinds},
+        text_out=billed["text_output"],
+        audio_out=billed["audio_output"],
     )
     assert usage.tokens == billed
     assert sum(usage.tokens.values()) == usage.input_tokens + usage.output_tokens
@@ -251,7 +251,7 @@ def test_more_than_any_model_takes_is_remarked(name):
 def test_what_a_total_holds_beside_both_parts_was_made():
     read = read_usage({"input_tokens": 100, "output_tokens": 50, "total_tokens": 1_150})
     assert read == Usage(text_in=100, text_out=1_050) and read.unsplit_out == 1_050
-    assert "the rest was made" in read.remarks[0]
+    assert "the rest counts as output" in read.remarks[0]
 
 
 @pytest.mark.parametrize(

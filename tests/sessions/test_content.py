@@ -32,7 +32,7 @@ def test_a_picture_is_seen_kept_and_paid_for(kind):
         assert shown.data == RED.data and shown.detail == "auto"
         assert reply.asked.text == "What is this?" and reply.asked.is_final
         assert len(session.conversation.turns) == 2
-        assert session.conversation.costs().frame["image_fresh_tokens"].tolist() == [RED.tokens]
+        assert session.conversation.costs().frame["image_uncached_input_tokens"].tolist() == [RED.tokens]
         assert session.ask("Which colour was the picture?").result(20).transcript.startswith(SEEN)
 
 

@@ -49,7 +49,7 @@ def test_a_system_that_is_not_there_cannot_be_the_baseline():
 def test_what_a_person_sees_says_what_each_model_got_and_what_failed():
     bundle = mimebundle(comparison())
     text = bundle["text/plain"]
-    assert "fast, answers 3 of 3" in text and "first audio, median 110 ms" in text and "cost in all $0.0300" in text
+    assert "fast, answers 3 of 3" in text and "first audio, median 110 ms" in text and "total cost $0.0300" in text
     assert "the sound: pitch range" in text and "words alone" in text
     assert "300 words/min" in text  # "a b" in 0.4 s: what the person said, and what was answered is one word
     assert "150 words/min" in text
@@ -63,11 +63,11 @@ def test_where_a_price_is_not_known_the_tokens_are_told():
         for repeat, cost in enumerate((0.01, None))
     ]
     text = mimebundle(Comparison(cells, {"clip 1": clip()}))["text/plain"]
-    assert "cost in all unknown (1,400 tokens in · 160 out)" in text
+    assert "total cost unknown (1,400 input · 160 output tokens)" in text
 
 
 def test_a_comparison_in_which_everything_failed_still_shows():
     failed = Comparison([ComparisonCell(system="one", clip="clip 1", repeat=1, error="no")], {"clip 1": clip()})
     bundle = mimebundle(failed)
-    assert "0 of 1; first failure: no" in bundle["text/plain"] and "cost in all unknown" in bundle["text/plain"]
+    assert "0 of 1; first failure: no" in bundle["text/plain"] and "total cost unknown" in bundle["text/plain"]
     assert "image/png" not in bundle

@@ -13,17 +13,20 @@ def text(record):
 def test_tokens_are_told_by_what_they_are_billed_as():
     usage = rt.Usage(text_in=1_200, text_cached=1_000, audio_in=30, text_out=12, reasoning_out=4, audio_out=50)
     assert text(usage) == (
-        "tokens 1,292, text fresh 200, text cached 1,000, audio fresh 30, text out 12, audio out 50, of it reasoning 4"
+        "tokens 1,292, text uncached input 200, text cached input 1,000, text output 12, audio uncached input 30, "
+        "audio output 50, of which reasoning 4"
     )
 
 
 def test_dollars_are_told_with_the_day_of_their_prices():
     cost = rt.Cost(input_usd=0.02, cached_usd=0.001, output_usd=0.3, as_of="2026-11-22")
-    assert text(cost) == "cost $0.3210, read $0.0200, from the cache $0.00100, made $0.3000, prices of 2026-11-22"
+    assert text(cost) == (
+        "total $0.3210, uncached input $0.0200, cached input $0.00100, output $0.3000, prices of 2026-11-22"
+    )
 
 
 def test_what_cost_nothing_says_so():
-    assert text(rt.Cost()) == "cost $0"
+    assert text(rt.Cost()) == "total $0"
 
 
 def test_only_what_happened_has_a_time():

@@ -19,13 +19,15 @@ def test_a_conversation_is_a_table_of_turns():
     assert markup.count("<tr") == 1 + 2 + 1  # header, turns, totals
     assert markup.index("What time is it?") < markup.index("It is ten past nine.")
     assert markup.count("<audio") == 1  # No audio of the person's was sent in this one.
-    for text in ("AI-generated voice", "answers", "41 in, 0 cached · 164 out", "$0.0103"):
+    for text in ("AI-generated voice", "answers", "41 input · 164 output", "$0.0103"):
         assert text in markup
     assert markup.count("<img") == 1 and bundle["image/png"] in markup
     lines = bundle["text/plain"].splitlines()
     assert lines[:2] == ["Conversation · AI-generated voice", "You: What time is it?"]
     assert re.fullmatch(r"AI voice: It is ten past nine\. \[first audio -?\d+ ms, cost \$0\.0103\]", lines[2])
-    assert lines[3].startswith("answers 1, tokens 41 in, 0 cached · 164 out, cost $0.0111, $0.00085 of it apart")
+    assert lines[3].startswith(
+        "answers 1, tokens 41 input · 164 output, total $0.0111, of which transcription $0.00085"
+    )
 
 
 def test_nothing_in_a_conversation_is_markup():

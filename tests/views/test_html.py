@@ -49,6 +49,7 @@ def test_no_text_gets_out_of_its_place(text):
             "img",
         }
         assert set(re.findall(r'\s(\w+)="', re.sub(r'"[^"]*"', '""', markup))) <= {
+            "class",
             "style",
             "alt",
             "src",

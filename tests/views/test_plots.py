@@ -24,7 +24,7 @@ def test_names_with_dollars_are_names_and_letters_that_the_font_lacks_do_no_harm
 
 
 def test_columns_are_numbered_from_one_and_no_further_than_there_are():
-    assert columns({"made": ("#e0735f", [1.0])}, xlabel="reply", ylabel="tokens")[1:4] == b"PNG"
+    assert columns({"output": ("#e0735f", [1.0])}, xlabel="reply", ylabel="tokens")[1:4] == b"PNG"
     many = columns({"a": ("#e0735f", [0.0] * 40), "b": ("#4c8bf5", [2.0] * 40)}, xlabel="reply", ylabel="tokens")
     pixels = np.asarray(Image.open(io.BytesIO(many)).convert("RGBA")).astype(int)[..., :3]
     blue = np.array([int(BLUE[at : at + 2], 16) for at in (1, 3, 5)])

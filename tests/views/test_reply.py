@@ -31,7 +31,7 @@ def test_nothing_in_a_reply_is_markup():
 
 def test_a_reply_needs_no_scripts_and_no_network():
     markup = mimebundle(samples.conversation().replies[0])["text/html"]
-    for word in ("<script", "http://", "https://", "<link", "<style", "class=", "onclick"):
+    for word in ("<script", "http://", "https://", "<link", "<style", "onclick"):
         assert word not in markup
 
 

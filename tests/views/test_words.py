@@ -21,11 +21,11 @@ def turn(text="Hello.", *, ms=0, **more):
         (turn("", role="user", ms=100), "You: (words not known)"),
         (
             turn("", role="user", transcription_error=ErrorDetail(message="Unclear.")),
-            "You: (words not made out: Unclear.)",
+            "You: (not transcribed: Unclear.)",
         ),
         (
             turn("", role="user", transcription_error=ErrorDetail(message=None)),
-            "You: (words not made out: no reason given)",
+            "You: (not transcribed: no reason given)",
         ),
         (Turn(item_id="F", kind="function_call", name="get_time", arguments="{}"), "calls get_time: {}"),
         (Turn(item_id="O", kind="function_call_output", output="9:10"), "gets: 9:10"),
@@ -90,7 +90,7 @@ def test_the_facts_of_a_reply():
     assert words.facts_of(reply) == [
         ("length", "0.5 s"),
         ("first audio after", "210 ms"),
-        ("tokens", "1,400 in, 400 cached · 136 out"),
+        ("tokens", "1,400 input (400 cached) · 136 output"),
         ("cost", "$0.0129"),
         ("model", "gpt-realtime-2.1"),
         ("status", "completed"),
@@ -105,7 +105,7 @@ def test_a_chain_tells_what_its_steps_are_billed_by():
         "speech": Stage(model="m", usage={"type": "characters", "characters": 1_054}, remark="other words"),
     }
     facts = dict(words.facts_of(reply))
-    assert facts["tokens"] == "40 in · 12 out · 2.0 s written down · 1,054 characters spoken"
+    assert facts["tokens"] == "40 input · 12 output · 2.0 s transcribed · 1,054 characters spoken"
     assert (facts["cost"], facts["remark"]) == ("unknown", "other words")
 
 

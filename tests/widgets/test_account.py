@@ -60,4 +60,4 @@ def test_the_cached_share_is_that_of_all_answers():
     talk.replies.append(Reply("b", usage=Usage(text_in=300, text_cached=288), done=True))
     for _ in range(2):  # Some servers say it twice.
         account.on_event(ev.ResponseDone(response=Response(id="b")))
-    assert account.message()["cached"] == "cached 72%"
+    assert account.message()["cached"] == "cached input 72%"
