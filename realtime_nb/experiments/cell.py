@@ -23,6 +23,7 @@ from ..media.clip import AudioClip
 from ..sessions.rate_limit import Limiter
 from ..sessions.realtime import RealtimeSession
 from ..sessions.session import Session
+from .clips import SpokenClip
 from .conditions import Pipeline, apply_conditions
 from .example import Example
 from .graders import Answer, Grader, grade_tool_calls, graded
@@ -67,7 +68,7 @@ async def ask_live(session: Session, clip: AudioClip) -> Reply:
         if not replies:
             raise RealtimeError("turn detection found no turn in the clip that could be answered")
         return replies[-1]
-    await asyncio.sleep(clip.duration_s)
+    await asyncio.sleep(SpokenClip.of(clip).turn_end_ms / 1000)
     reply = await session.ask(clip)
     sounds_ms = reply.audio.duration_s * 1000 if reply.audio is not None else 0.0
     played_ms = session.elapsed_ms - reply.timing.origin_ms - (reply.timing.first_audio_ms or 0.0)

@@ -23,6 +23,7 @@ from ..media import g711
 from ..media.clip import AudioClip, Samples
 from ..recording.mix import stretch
 from ..speech.voice import loudness_lufs
+from .clips import SpokenClip
 
 #: The band of speech on a telephone, in Hz. Source: ITU-T G.712, 300 to 3,400 Hz.
 _TELEPHONE_BAND_HZ = (300.0, 3_400.0)
@@ -45,7 +46,12 @@ _BABBLE_VOICES = ("alloy", "onyx", "coral", "ash", "sage", "verse", "shimmer", "
 
 
 class Condition(Protocol):
-    """Changes a clip; ``str(condition)`` names it."""
+    """Changes a clip; ``str(condition)`` names it.
+
+    A condition that moves sound in time also has a method ``place_ms(at_ms)``, which returns where a moment of the clip
+    is in the changed one, in ms. Without it, and if the length changes, it is not known where the person speaks, and
+    measures such as ``turn_gap_ms`` are missing.
+    """
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
         """Return the changed clip, at its rate; take all randomness from `random`."""
@@ -159,6 +165,10 @@ class Reverberation:
     def __str__(self) -> str:
         return f"reverberation {self.t60_s:g} s" + (f", direct {self.direct_db:g} dB" if self.direct_db else "")
 
+    def place_ms(self, at_ms: float) -> float:
+        """Return where a moment of the clip is in the room: the direct sound comes at once."""
+        return at_ms
+
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
         """Play the clip in the room."""
         from scipy.signal import fftconvolve
@@ -255,6 +265,10 @@ class Speed:
     def __str__(self) -> str:
         return f"speed {self.factor:g}"
 
+    def place_ms(self, at_ms: float) -> float:
+        """Return where a moment of the clip is at this speed."""
+        return at_ms / self.factor
+
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
         """Change the clip's speed (with librosa's phase vocoder), and keep its loudness."""
         fast = stretch(clip, self.factor)
@@ -327,15 +341,16 @@ def describe(pipeline: Pipeline) -> str:
     return " + ".join(map(str, pipeline)) or "clean"
 
 
-def apply_conditions(pipeline: Pipeline, clip: AudioClip, seed: int) -> AudioClip:
-    """Return a clip with a pipeline applied.
+def apply_conditions(pipeline: Pipeline, clip: AudioClip, seed: int) -> SpokenClip:
+    """Return a clip with a pipeline applied, and where the speech of the clean clip is in it.
 
     Each step has its own random generator, made from the seed and its place, so a clip gets the same noise at every
     level.
     """
+    said = SpokenClip.of(clip)
     for place, step in enumerate(pipeline):
-        clip = step.apply(clip, np.random.default_rng([seed, place]))
-    return clip
+        said = said.changed_by(step, step.apply(said, np.random.default_rng([seed, place])))
+    return said
 
 
 def _added(clip: AudioClip, noise: np.ndarray, snr_db: float) -> AudioClip:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from ..conversation.conversation import Conversation
 from ..conversation.costs import Costs
 from ..conversation.records import Reply, Turn
-from ..conversation.timing import silence_at_end_ms
 from ..media.clip import AudioClip, concatenate
 from ..speech.voice import COLUMNS
 from ..speech.words import error_rates
+from .clips import SpokenClip
 from .example import Example
 from .graders import Answer, ToolCall, finite, grade_tool_calls, keywords_missing, tool_calls_of
 from .scenario import Scenario
@@ -34,7 +35,9 @@ from .talk import Talk, TalkTurn
 # ``turn_gap_ms``
 #     From the person's last audible sample to the answer's first; the silence at the clip's end counts (τ-Voice:
 #     response latency; Full-Duplex-Bench: latency of smooth turn taking). Below 0 if the session answers before the
-#     person is done, which only an open microphone can show: a clip is sent faster than it sounds.
+#     person is done, which only an open microphone can show: a clip is sent faster than it sounds. Under every
+#     condition, the person's samples are those of the clean clip: noise is no speech, and a room's echo neither goes
+#     on speaking nor holds a button.
 # ``cost_usd``
 #     Everything that the system billed, including transcription of the person: the cost of one task. Judges and
 #     simulated users are in ``judge_cost_usd`` and ``user_cost_usd``.
@@ -51,7 +54,7 @@ from .talk import Talk, TalkTurn
 # ``response_rate``
 #     The share of a scenario's turns, without backchannels, that got an answer at all (τ-Voice).
 # ``interruption_stop_ms``
-#     From the first audible sample of the person's speech during an answer until the answer falls silent
+#     From the first audible sample of the person's clean speech during an answer until the answer falls silent
 #     (Full-Duplex-Bench v1.5: stop latency), on the microphone's clock, to 20 ms; for a scenario the mean over the
 #     interruptions that the answer yielded to.
 # ``yield_rate``
@@ -82,7 +85,7 @@ MEASURES = (
 #: Numbers in a row that describe the question, or are parts of measures. Any other is a grader's own measure.
 NO_MEASURES = frozenset(
     "repeat input_seed attempts retried_cost_usd cost_at_most_usd latency_first_text_ms input_s "
-    "output_audio_tokens output_text_tokens turns interruptions backchannels".split()
+    "output_audio_tokens output_text_tokens turns interruptions backchannels speech_start_ms speech_end_ms".split()
 )
 #: The costs of a cell: of the system that is measured, of judges, and of simulated users.
 _SPENT = ("cost_usd", "judge_cost_usd", "user_cost_usd")
@@ -105,13 +108,14 @@ def answer_of(conversation: Conversation, example: Example) -> Answer:
 
 def measure(answer: Answer, clip: AudioClip) -> dict[str, Any]:
     """Return the columns of an answer to a clip; the list at the top of this module explains them."""
-    replies = answer.conversation.replies
+    replies, said = answer.conversation.replies, SpokenClip.of(clip)
     asked = [turn for turn in answer.conversation if turn.role == "user"]
     return (
         {"assistant_text": answer.text, "heard": answer.heard}
         | word_errors([(answer.example.text, asked, answer.example.language)])
         | {"tool_calls": told_calls(answer.tool_calls)}
-        | latencies(replies, silence_at_end_ms(clip))
+        | latencies(replies, said)
+        | {"speech_start_ms": said.speech_start_ms, "speech_end_ms": said.speech_end_ms}
         | totals(answer.conversation, clip.duration_s, answer.audio.duration_s if answer.audio else 0.0)
     )
 
@@ -132,20 +136,30 @@ def told_calls(calls: Sequence[ToolCall]) -> str:
     return json.dumps([{"name": call.name, "arguments": dict(call.arguments)} for call in calls], ensure_ascii=False)
 
 
-def latencies(replies: Sequence[Reply], silence_ms: float) -> dict[str, float | None]:
-    """Return how long the answer to a turn took; the turn ends with `silence_ms` of silence."""
+def latencies(replies: Sequence[Reply], said: SpokenClip, start_ms: float = 0.0) -> dict[str, float | None]:
+    """Return how long the answer to a turn took, which began at `start_ms` in all audio sent."""
     origin_ms = replies[0].timing.origin_ms if replies else 0.0
     done = [reply.timing.origin_ms + reply.timing.done_ms for reply in replies if reply.timing.done_ms is not None]
-    first_audible_ms = _earliest(replies, "first_audible_ms")
-    if replies and replies[0].asked is not None and replies[0].asked.frame_rest_ms is not None:
-        silence_ms = 0.0  # Turn detection has found the end of speech, and time counts from there.
+    first_audible_ms, silent_ms = _earliest(replies, "first_audible_ms"), _silent_ms(replies, said, start_ms)
     return {
         "latency_first_audio_ms": _earliest(replies, "first_audio_ms"),
         "latency_first_audible_ms": first_audible_ms,
         "latency_first_text_ms": _earliest(replies, "first_text_ms"),
         "latency_response_done_ms": max(done) - origin_ms if done else None,
-        "turn_gap_ms": None if first_audible_ms is None else first_audible_ms + silence_ms,
+        "turn_gap_ms": None if first_audible_ms is None or silent_ms is None else first_audible_ms + silent_ms,
     }
+
+
+def _silent_ms(replies: Sequence[Reply], said: SpokenClip, start_ms: float) -> float | None:
+    """Return how long the person had been silent at the moment from which an answer's times count."""
+    asked = replies[0].asked if replies else None
+    if said.speech_end_ms is None or asked is None or asked.frame_rest_ms is None:
+        return said.silence_ms
+    if None in (asked.audio_start_ms, asked.spoken_at_ms, asked.began_at_ms):
+        return None
+    # Times count from what turn detection took for the end of speech, which in noise may be another.
+    taken_ms = asked.audio_start_ms + asked.spoken_at_ms - asked.began_at_ms + asked.frame_rest_ms  # type: ignore[operator]
+    return taken_ms - (start_ms + said.speech_end_ms)
 
 
 def totals(conversation: Conversation, input_s: float, output_s: float) -> dict[str, Any]:
@@ -305,7 +319,6 @@ def _expects(turn: Any) -> bool:
 
 def _measure(number: int, exchange: TalkTurn, talk: Talk, scenario: Scenario) -> dict[str, Any]:
     turn, replies = exchange.turn, exchange.replies
-    silence_ms = silence_at_end_ms(exchange.clip)
     row: dict[str, Any] = {
         "turn": number,
         "user_text": turn.text,
@@ -314,7 +327,9 @@ def _measure(number: int, exchange: TalkTurn, talk: Talk, scenario: Scenario) ->
         "start_ms": exchange.start_ms,
         "end_ms": exchange.end_ms,
         **word_errors([(turn.text, exchange.asked, scenario.language)] if not turn.backchannel else []),
-        **latencies(replies, silence_ms),
+        "speech_start_ms": exchange.speech_start_ms,
+        "speech_end_ms": exchange.speech_end_ms,
+        **latencies(replies, exchange.clip, exchange.start_ms),
         "tool_calls": [{"name": each.name, "arguments": dict(each.arguments)} for each in tool_calls_of(replies)],
         **_expected(exchange),
     }
@@ -343,8 +358,11 @@ def _cut_in(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:
     stopped_ms = exchange.cut.stopped_ms
     if exchange.turn.backchannel:
         following = next((each for each in talk.said if each.start_ms > exchange.start_ms), None)
-        stopped = stopped_ms is not None and (following is None or stopped_ms < following.speech_start_ms)
+        again_ms = math.inf if following is None else following.speech_start_ms or following.start_ms
+        stopped = stopped_ms is not None and stopped_ms < again_ms
         return {"false_barge_in": int(stopped)}
+    if exchange.speech_start_ms is None:
+        return {}
     stop_ms = None if stopped_ms is None else stopped_ms - exchange.speech_start_ms
     yielded = stop_ms is not None and stop_ms <= YIELD_WITHIN_MS
     return {"yielded": int(yielded)} | ({"interruption_stop_ms": stop_ms} if yielded else {})
@@ -359,7 +377,7 @@ def _played(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:
         return {}
     row: dict[str, Any] = {"answer_start_ms": played[0].start_ms, "answer_end_ms": played[-1].end_ms}
     audible_ms = next((each.audible_ms for each in played if each.audible_ms is not None), None)
-    if audible_ms is not None:
+    if audible_ms is not None and exchange.speech_end_ms is not None:
         row["turn_gap_ms"] = audible_ms - exchange.speech_end_ms
     return row
 

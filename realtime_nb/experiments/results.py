@@ -82,8 +82,9 @@ class Results(Answers):
     def turns(self) -> pandas.DataFrame:
         """A data frame with a row for each turn of each scenario; `frame` has one for the whole scenario.
 
-        In addition to the measures, it has ``start_ms`` and ``end_ms`` of the turn in the input track, and, if the
-        conversation was held in real time, ``answer_start_ms`` and ``answer_end_ms`` of its answer in the output track.
+        In addition to the measures, it has ``start_ms`` and ``end_ms`` of the turn in the input track,
+        ``speech_start_ms`` and ``speech_end_ms`` of the clean speech in it, and, if the conversation was held in real
+        time, ``answer_start_ms`` and ``answer_end_ms`` of its answer in the output track.
         """
         import pandas
 

@@ -13,13 +13,13 @@ import numpy as np
 from ..conversation.conversation import Conversation
 from ..conversation.costs import sum_known
 from ..conversation.records import Reply, Turn
-from ..conversation.timing import first_audible_ms, silence_at_end_ms
 from ..errors import RealtimeError, SettingsError
 from ..loop import Pending, submit
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, concatenate
 from ..sessions.listener import Listener, OpenMicrophone, PlayedItem
 from ..sessions.realtime import RealtimeSession
 from ..sessions.session import Session
+from .clips import SpokenClip
 from .conditions import Pipeline, apply_conditions
 from .scenario import Next, Said, Scenario, UserTurn
 
@@ -31,7 +31,7 @@ class TalkTurn:
     """A turn of the person, and its answers."""
 
     turn: UserTurn
-    clip: AudioClip
+    clip: SpokenClip
     start_ms: float
     """Where it begins in the person's track."""
     cut: PlayedItem | None = None
@@ -56,14 +56,14 @@ class TalkTurn:
         return not (self.left_out and self.turn.backchannel)
 
     @property
-    def speech_start_ms(self) -> float:
-        """Where its first audible sample lies in the person's track."""
-        return self.start_ms + (first_audible_ms(self.clip) or 0.0)
+    def speech_start_ms(self) -> float | None:
+        """Where its first audible sample lies in the person's track; `None` if that is not known."""
+        return None if self.clip.speech_start_ms is None else self.start_ms + self.clip.speech_start_ms
 
     @property
-    def speech_end_ms(self) -> float:
-        """Where its last audible sample lies in the person's track."""
-        return self.end_ms - silence_at_end_ms(self.clip)
+    def speech_end_ms(self) -> float | None:
+        """Where its last audible sample ends in the person's track; `None` if that is not known."""
+        return None if self.clip.speech_end_ms is None else self.start_ms + self.clip.speech_end_ms
 
     def overlap_ms(self, turn: Turn) -> float:
         """Return how much of a turn that the session found lies in this one; negative is the distance between them."""
@@ -268,7 +268,7 @@ class TurnPacing:
                     await self._asking
                 self._asking = None
         exchange.start_ms = self.listener.now_ms
-        self._spoken_ms = exchange.end_ms
+        self._spoken_ms = exchange.start_ms + exchange.clip.turn_end_ms
         while self.is_speaking:
             await self.step()
         self._asking = self._session.ask(exchange.clip)
@@ -295,7 +295,7 @@ class Talker:
         self.talk = Talk()
         self._scenario, self._pipeline, self._seed = scenario, pipeline, seed
 
-    def clip(self, turn: UserTurn, place: int) -> AudioClip:
+    def clip(self, turn: UserTurn, place: int) -> SpokenClip:
         """Return the sound of a turn, with the conditions applied."""
         seed = self._seed if place == 0 else int(np.random.SeedSequence([self._seed, place]).generate_state(1)[0])
         return apply_conditions(self._pipeline, turn.clip(self._scenario.speaker), seed)
@@ -325,7 +325,7 @@ class Talker:
 
     # --- what is said ---
 
-    def _think(self) -> tuple[UserTurn, AudioClip] | None:
+    def _think(self) -> tuple[UserTurn, SpokenClip] | None:
         """Return the person's next turn and its sound; `None` if they have nothing more to say."""
         turn = self._next_turn()
         return None if turn is None else (turn, self.clip(turn, len(self.talk.exchanges)))
@@ -378,7 +378,7 @@ class Talker:
             talk.length_ms = pace.listener.now_ms
             talk.assign(session.conversation)
 
-    async def _say(self, pace: Pacing, turn: UserTurn, clip: AudioClip, timeout_s: float) -> None:
+    async def _say(self, pace: Pacing, turn: UserTurn, clip: SpokenClip, timeout_s: float) -> None:
         cut, left_out = None, ""
         if turn.at_ms is not None:
             cut, left_out = await self._moment(pace, turn.at_ms, timeout_s)
@@ -415,7 +415,7 @@ class Talker:
         """Return a function that says whether a turn's answer has been heard out, or the turn went unnoticed."""
         return lambda: not pace.goes_on(exchange) and not pace.listener.is_playing
 
-    async def _thought(self, pace: Pacing, timeout_s: float) -> tuple[UserTurn, AudioClip] | None:
+    async def _thought(self, pace: Pacing, timeout_s: float) -> tuple[UserTurn, SpokenClip] | None:
         """Think in another thread, while time passes."""
         thinking = asyncio.create_task(asyncio.to_thread(self._think))
         await self._until(pace, thinking.done, timeout_s)

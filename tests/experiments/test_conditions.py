@@ -197,6 +197,45 @@ def test_a_clip_meets_the_same_noise_at_every_level():
     assert np.allclose(loud, 10 * soft, atol=1e-5)
 
 
+CHANGES = [Noise(0.0), Babble(10.0), Reverberation(0.5), Telephone(), Level(-50.0), Clipping(12.0), Speed(0.8)]
+
+
+@pytest.mark.parametrize("condition", CHANGES, ids=str)
+def test_where_somebody_speaks_is_known_whatever_becomes_of_the_clip(condition):
+    quiet = np.zeros(12_000, np.float32)
+    clip = AudioClip(np.concatenate([quiet, tone(440.0).samples, quiet]))  # The tone's own first sample is 0.
+    slower = condition.factor if isinstance(condition, Speed) else 1.0
+    said = apply_conditions((Noise(20.0), condition, Noise(5.0)), clip, 1)
+    assert said.speech_start_ms == pytest.approx(500 / slower, abs=0.2)
+    assert said.speech_end_ms == pytest.approx(1_500 / slower, abs=0.2)
+    assert said.silence_ms == pytest.approx(500 / slower, abs=0.2)
+    # And it is there that the sound is.
+    alone = apply_conditions((condition,), clip, 1)
+    loud = np.cumsum(np.square(alone.samples, dtype=float))
+    begins, ends = (np.searchsorted(loud, share * loud[-1]) / 24 for share in (0.02, 0.98))
+    if not isinstance(condition, Noise | Babble):
+        assert begins == pytest.approx(alone.speech_start_ms, abs=60)
+        # A room rings on after it.
+        assert -60 < ends - alone.speech_end_ms < (400 if isinstance(condition, Reverberation) else 60)
+
+
+def test_a_condition_that_does_not_say_how_it_moves_sound_leaves_it_unknown_where_somebody_speaks():
+    class Late:
+        def apply(self, clip, random):
+            return AudioClip(np.concatenate([np.zeros(2_400, np.float32), clip.samples]))
+
+    class Told(Late):
+        def place_ms(self, at_ms):
+            return at_ms + 100
+
+    clip = tone()
+    late, told = (apply_conditions((each,), clip, 1) for each in (Late(), Told()))
+    assert late.speech_start_ms is late.speech_end_ms is late.silence_ms is None and late.turn_end_ms == 1_100
+    assert told.speech_start_ms == pytest.approx(100, abs=0.2) and told.turn_end_ms == 1_100
+    silent = apply_conditions((Noise(0.0),), AudioClip(np.zeros(2_400)), 1)
+    assert silent.speech_start_ms is None  # Nobody spoke, whatever is to be heard now.
+
+
 def test_pipelines_are_named_after_what_they_do():
     noise, line = Noise(10), Telephone("alaw")
     assert named_pipelines(None) == {"clean": ()}

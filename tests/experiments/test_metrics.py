@@ -1,11 +1,13 @@
 """What is measured of an answer."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import realtime_nb as rt
 from realtime_nb.conversation.timing import silence_at_end_ms
-from realtime_nb.experiments import Example
+from realtime_nb.experiments import Babble, Dataset, Example, Level, Reverberation, run
 from realtime_nb.experiments.metrics import answer_of, cost_per_task_usd, measure, spent_usd
 from realtime_nb.media.clip import AudioClip
 
@@ -55,6 +57,37 @@ def test_who_wrote_down_nothing_was_wrong_in_everything_and_who_does_not_write_i
     chain, chat = rows
     assert (chain["heard"], chain["wer"], chain["cer"]) == ("", 1.0, 1.0)
     assert (chat["heard"], chat["wer"], chat["cer"]) == ("", None, None)
+
+
+CONDITIONS = {"clean": (), "babble": Babble(10), "room": Reverberation(0.5), "quiet": Level(-55)}
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["at once", "live"])
+def test_a_gap_is_as_long_as_if_nothing_had_happened_to_the_clip(live, tmp_path):
+    """The answer's own time apart, which is another one each time, and live also that of turn detection."""
+    make = partial(rt.RealtimeSession, backend="local")
+    wanted = CONDITIONS if not live else {name: CONDITIONS[name] for name in ("clean", "babble")}
+    results = run(
+        Dataset.from_texts(["What is two plus three?"]),
+        {"x": make},
+        conditions=wanted,
+        live=live,
+        out=tmp_path,
+        progress=False,
+    )
+    assert not results.failed
+    clean = results.rows[0]
+    for row in results.rows:
+        assert (row["speech_start_ms"], row["speech_end_ms"]) == (clean["speech_start_ms"], clean["speech_end_ms"])
+        before_ms = row["turn_gap_ms"] - row["latency_first_audible_ms"]
+        if not live:
+            assert before_ms == pytest.approx(clean["turn_gap_ms"] - clean["latency_first_audible_ms"])
+            continue
+        reply = results.show(row["cell_id"])
+        spoken_ms = reply.asked.began_at_ms - reply.asked.audio_start_ms + row["speech_end_ms"]
+        answered_ms = reply.timing.origin_ms + row["latency_first_audible_ms"]
+        assert row["turn_gap_ms"] == pytest.approx(answered_ms - spoken_ms, abs=21)  # A frame.
+        assert row["turn_gap_ms"] > 0
 
 
 def test_cost_per_task_shares_what_all_tasks_cost_among_those_that_came_out_right():

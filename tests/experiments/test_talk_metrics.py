@@ -8,6 +8,7 @@ import pytest
 from realtime_nb.conversation.conversation import Conversation
 from realtime_nb.conversation.records import Part, Reply, Turn
 from realtime_nb.experiments import Scenario, UserTurn
+from realtime_nb.experiments.clips import SpokenClip
 from realtime_nb.experiments.metrics import grade_talk, measure_talk
 from realtime_nb.experiments.talk import Talk, TalkTurn
 from realtime_nb.media.clip import AudioClip
@@ -22,7 +23,7 @@ def reply(text, *calls):
 
 def said(turn, *replies, start_ms=0.0, **more):
     clip = AudioClip(np.concatenate([np.zeros(2_400), np.full(21_600, 0.1), np.zeros(2_400)]))  # 0.1 s of silence
-    return TalkTurn(turn, clip, start_ms, replies=list(replies), **more)
+    return TalkTurn(turn, SpokenClip.of(clip), start_ms, replies=list(replies), **more)
 
 
 def sounding(stopped_ms):
