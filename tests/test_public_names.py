@@ -30,6 +30,8 @@ METHODS = [
     "Recording.ask_again",
     "Recording.load",
     "Recording.replay",
+    "Results.agreement",
+    "Results.grade",
     "Results.load",
     "Results.compare",
     "Results.report",

@@ -233,6 +233,8 @@ class CellWork:
     seed: int
     """Seed of the clip's conditions, the same for all systems and repeats."""
     graders: Mapping[str, Grader]
+    grader_digests: Mapping[str, str] = field(default_factory=dict)
+    """Hashes of the graders' recipes, made where the run began."""
     timeout_s: float
     live: bool = False
     """True if question and answer take as long as they sound."""
@@ -346,7 +348,7 @@ class _Attempt:
     def _grade(self, question: Question) -> None:
         self.stage = "grade"
         self.row |= question.grades()
-        self.row |= graded(question.answer(), self.work.graders)
+        self.row |= graded(question.answer(), self.work.graders, self.work.grader_digests)
 
     def fail(self, kind: str, message: str, error: Exception | None = None) -> None:
         self.error = error if self.stage != "grade" else None  # There is an answer, so do not ask again.

@@ -27,6 +27,7 @@ from .cell import CellOutcome, CellWork, Factory, lost_cell, run_cell
 from .folder import RunFolder
 from .forecast import Forecast
 from .metrics import budgeted_usd
+from .regrading import Regrading, Row, grade_saved
 from .stopping import held_back, is_dask, leave_to_client, stop_everywhere
 
 # --- Check that work can be sent to other processes, and carries no key -----------------------------------------------
@@ -106,6 +107,14 @@ class Budget:
         self.spent_usd += cost_usd
         self._dearest_usd = max(self._dearest_usd, cost_usd)
 
+    def take_grading(self, before: dict[str, Any], row: dict[str, Any]) -> None:
+        """Count what it cost to grade a saved answer again."""
+        costs = [each.get("judge_cost_usd", 0.0) for each in (before, row)]
+        if None in costs:
+            self._is_known = False
+        else:
+            self.spent_usd += costs[1] - costs[0]
+
     def refusal(self, under_way: int) -> str:
         """Return why nothing more may be asked; empty if it may."""
         if self._max_usd is None:
@@ -162,13 +171,15 @@ class Runner:
         self._under_way: dict[Future[CellOutcome], CellWork] = {}
         self._is_told = False
 
-    def on(self, executor: Executor | None, todo: Iterable[CellWork]) -> str | BaseException:
-        """Run all cells; return why the run ended early, as a `BaseException` if that must be raised."""
+    def on(
+        self, executor: Executor | None, todo: Iterable[CellWork], ungraded: Iterable[Regrading] = ()
+    ) -> str | BaseException:
+        """Grade saved answers, then run all cells; return why that ended early, as a `BaseException` to be raised."""
         own = ThreadPoolExecutor(self._concurrency, "realtime_nb-cell") if executor is None else None
         stopped: str | BaseException = ""
         try:
             leave_to_client(executor)
-            stopped = self._work(own or executor, deque(todo))
+            stopped = self._grade(ungraded) or self._work(own or executor, deque(todo))
         except BaseException as error:
             stopped = error
             self._rescue(own or executor, stops=isinstance(error, KeyboardInterrupt))
@@ -177,6 +188,16 @@ class Runner:
                 own.shutdown(wait=False, cancel_futures=True)
             self._folder.finish(stopped if isinstance(stopped, str) else type(stopped).__name__)
         return stopped
+
+    def _grade(self, ungraded: Iterable[Regrading]) -> str:
+        def put(before: Row, row: Row) -> None:
+            self._folder.put(CellOutcome(row=row, files={}))
+            self._budget.take_grading(before, row)
+
+        def refusal() -> str:
+            return self._folder.failure or self._budget.refusal(0)
+
+        return grade_saved(ungraded, self._folder.recording_of, put, concurrency=self._concurrency, refusal=refusal)
 
     def _work(self, executor: Executor | None, todo: deque[CellWork]) -> str:
         assert executor is not None

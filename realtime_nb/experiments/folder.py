@@ -42,6 +42,8 @@ from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_
 from .retrying import after
 
 _ABOUT, _ROWS, _SUMMARY, _LOCK = "run.json", "rows.jsonl", "summary.json", "run.lock"
+#: The questions, as recipes, a line for each.
+_DATASET = "dataset.jsonl"
 #: The file to which damaged lines are moved, before their cells are asked again.
 _DAMAGED = "rows.damaged"
 _TABLES = ("csv", "parquet")
@@ -52,14 +54,24 @@ class RunFolder:
 
     `about`: the run's description: ``seed``, ``systems``, ``cells`` (ids in order), ``examples`` (digests by id),
     ``conditions`` (by name). If a run is resumed, its earlier description is merged in.
+    `questions`: the recipes of the examples by id.
 
     Raises `SettingsError` if the folder holds a run that must not be resumed, or another run, or cannot be written to;
     `MissingExtra` if nothing installed can write the table.
     """
 
-    def __init__(self, path: Path, about: dict[str, Any], *, resume: bool, table: str = "csv"):
+    def __init__(
+        self,
+        path: Path,
+        about: dict[str, Any],
+        *,
+        resume: bool,
+        table: str = "csv",
+        questions: Mapping[str, Any] | None = None,
+    ):
         self.path = path
         self.about = about
+        self._questions = questions or {}
         self.failure = ""
         """Why the disk takes no more; empty as long as it does."""
         self.unwritten: list[CellOutcome] = []
@@ -93,9 +105,15 @@ class RunFolder:
         if before.damaged:
             with open_private(self.path / _DAMAGED, "ab") as file:
                 file.writelines(line + b"\n" for _, line in before.damaged)
-        write_whole(self.path / _ABOUT, seal(json.dumps(self.about, ensure_ascii=False, indent=1).encode()))
+        questions = read_questions(self.path) | dict(self._questions)
+        lines = (_line({"example_id": name, **told}) for name, told in questions.items())
+        write_whole(self.path / _DATASET, b"".join(lines))
+        self._write_about()
         write_whole(self.path / _ROWS, b"".join(map(_line, self._rows.values())))
         self._lines: IO[bytes] = open_private(self.path / _ROWS, "ab", buffering=0)
+
+    def _write_about(self) -> None:
+        write_whole(self.path / _ABOUT, seal(json.dumps(self.about, ensure_ascii=False, indent=1).encode()))
 
     def _check_same(self, before: dict[str, Any], resume: bool) -> None:
         if not resume:
@@ -119,11 +137,19 @@ class RunFolder:
             ]
         for kind in ("systems", "cells"):
             self.about[kind] = list(dict.fromkeys([*before[kind], *self.about[kind]]))
+        made, earlier = self.about.get("made", {}), before.get("made", {})
+        self.about["made"] = earlier | made
+        for kind in ("systems", "conditions", "graders"):
+            self.about["made"][kind] = earlier.get(kind, {}) | made.get(kind, {})
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The row of each cell so far; the latest, if a cell was tried in several runs."""
         return list(self._rows.values())
+
+    def recording_of(self, cell_id: str) -> Path:
+        """Return the folder of an answer's recording."""
+        return self.path / "recordings" / cell_id
 
     def add(self, outcome: CellOutcome) -> None:
         """Write a cell's outcome: its files, then its row, which includes earlier tries.
@@ -317,6 +343,15 @@ def _about_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "examples": {row.get("example_id", ""): _UNKNOWN for row in rows},
         "conditions": {row.get("condition", ""): _UNKNOWN for row in rows},
     }
+
+
+def read_questions(path: Path) -> dict[str, Any]:
+    """Return the recipes of a run's examples by id, as far as they are undamaged."""
+    try:
+        lines = split_sealed((path / _DATASET).read_bytes(), "example_id").whole
+    except OSError:
+        return {}
+    return {told["example_id"]: told for told in map(json.loads, lines)}
 
 
 def _read_summary(path: Path) -> dict[str, Any]:

@@ -150,15 +150,21 @@ def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str,
     return dict(named)
 
 
-def graded(answer: Answer, graders: Mapping[str, Grader]) -> dict[str, Any]:
+#: The column that says by which graders a row was graded, each with the hash of its recipe.
+GRADED_BY = "graded_by"
+
+
+def graded(answer: Answer, graders: Mapping[str, Grader], digests: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Grade an answer with all graders, and return the columns.
 
     These are ``grade_NAME`` and ``reason_NAME``, or each measure of a grader that has several; ``judge_cost_usd`` if
-    grading costs something; and ``grading_remarks`` if a grader failed, or found no number.
+    grading costs something; ``grading_remarks`` if a grader failed, or found no number; and, with the `digests` of the
+    graders, ``graded_by``, which names those that did not fail.
     """
     columns: dict[str, Any] = {}
     costs: list[float | None] = []
     remarks: list[str] = []
+    done: dict[str, str] = {}
     for name, grader in graders.items():
         try:
             found, cost_usd = _found(name, grader(answer))
@@ -167,11 +173,13 @@ def graded(answer: Answer, graders: Mapping[str, Grader]) -> dict[str, Any]:
             remarks.append(f"{name}: {type(error).__name__}: {error}")
             continue
         costs.append(cost_usd)
+        done[name] = (digests or {}).get(name, "")
         columns |= {column: finite(value) for column, value in found.items()}
         remarks += [f"{name}: {value} is no grade" for value in found.values() if finite(value) is not value]
     if any(cost_usd != 0.0 for cost_usd in costs):
         columns["judge_cost_usd"] = None if None in costs else sum(filter(None, costs))
-    return columns | ({"grading_remarks": "; ".join(remarks)} if remarks else {})
+    told = {GRADED_BY: json.dumps(done)} if digests else {}
+    return columns | told | ({"grading_remarks": "; ".join(remarks)} if remarks else {})
 
 
 def _found(name: str, told: Any) -> tuple[dict[str, Any], float | None]:

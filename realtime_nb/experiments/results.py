@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,21 @@ from ..errors import SettingsError
 from ..files import make_folder, write_private, write_whole
 from ..pricing.cost import format_usd
 from ..recording.recording import Recording
+from .agreement import agreements, read_labels
 from .answers import Answers
 from .cell import CellOutcome
 from .compare import RunComparison
-from .folder import RunFolder
+from .folder import RunFolder, in_order, read_questions
+from .graders import Grader, named_graders
 from .plots import Plots
-from .statistics import summarise, tabulate
+from .recipes import recipe_of
+from .regrading import Regrading, example_of, grade_saved, is_answered
+from .statistics import Row, summarise, tabulate
 
 if TYPE_CHECKING:
     import pandas
+
+    from .dataset import Dataset
 
 
 class Results(Answers):
@@ -146,6 +153,133 @@ class Results(Answers):
         import pandas
 
         return pandas.DataFrame(summarise(self.rows, self.about, by, baseline=baseline, seed=seed))
+
+    def grade(
+        self,
+        graders: Grader | Mapping[str, Grader] | Iterable[Grader],
+        *,
+        dataset: Dataset | None = None,
+        concurrency: int = 8,
+        max_usd: float | None = None,
+    ) -> Results:
+        """Grade the saved answers; nothing is asked of the systems again.
+
+        The grades of other graders stay; one with the same name is replaced. Each row is written as soon as it is
+        graded. An answer that cannot be read or graded keeps its row, and ``grading_remarks`` says why.
+
+        Parameters
+        ----------
+        graders : callable, mapping or iterable of callable
+            As for `run`: a `Judge`, measures such as `Voice`, or any function that takes an `Answer`.
+        dataset : Dataset, optional
+            The questions, if what they expect has changed, e.g. a ``rubric`` or ``expected_keywords``; by default as
+            the folder has them.
+        concurrency : int, default 8
+            How many answers are graded at once.
+        max_usd : float, optional
+            US dollars that judges may cost in this call; what is not graded then has no grade.
+
+        Returns
+        -------
+        results : Results
+            The folder's results with the new grades.
+
+        Raises
+        ------
+        SettingsError
+            If something is no grader, if the run is under way, or if answers are not written yet.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import realtime_nb as rt
+        >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+        >>> results = rt.run(rt.Dataset.from_texts(["What is two plus three?"]), systems, out="sums", progress=False)
+        >>> results.grade({"five": rt.experiments.Keywords("5")}).frame["grade_five"].to_list()
+        [1.0]
+        """
+        named = named_graders([graders] if callable(graders) else graders)
+        if self._unwritten:
+            raise SettingsError("some answers are only in memory: write them with results.save(…) first")
+        about = dict(self.about)
+        made = dict(about.get("made", {}))
+        about["made"] = made | {"graders": made.get("graders", {}) | recipe_of(named)}
+        folder = RunFolder(self.path, about, resume=True, table=self._table)
+        given = {example.example_id: example for example in dataset or ()}
+        questions = read_questions(self.path)
+        todo = [
+            Regrading(row, given.get(name := row["example_id"]) or example_of(row, questions.get(name)), named)
+            for row in in_order(folder.rows, about["cells"])
+            if is_answered(row)
+        ]
+        spent_usd = [0.0]
+
+        def put(before: Row, row: Row) -> None:
+            folder.put(CellOutcome(row=row, files={}))
+            costs = [each.get("judge_cost_usd", 0.0) for each in (before, row)]
+            spent_usd[0] += math.inf if None in costs else costs[1] - costs[0]
+
+        def refusal() -> str:
+            return "" if max_usd is None or spent_usd[0] < max_usd else f"max_usd={max_usd:g} is spent"
+
+        try:
+            grade_saved(todo, folder.recording_of, put, concurrency=concurrency, refusal=refusal)
+        finally:
+            folder.finish(self.stopped)
+        if folder.failure:
+            raise SettingsError(f"the grades cannot be written: {folder.failure}")
+        return Results(self.path)
+
+    @property
+    def _table(self) -> str:
+        return "parquet" if (self.path / "results.parquet").is_file() else "csv"
+
+    def agreement(self, labels: Any = None, *, threshold: float = 0.5) -> pandas.DataFrame:
+        """Compare graders with people, criterion by criterion; or with each other.
+
+        Parameters
+        ----------
+        labels : data frame, str, Path, mapping or sequence of mapping, optional
+            People's verdicts: a table, or a CSV file, in which ``cell_id``, or ``example_id`` and what else is needed,
+            e.g. ``system``, names the answer. Each other column is a criterion: ``polite`` is compared with the graders
+            ``polite`` and ``polite_…``, so that several judges may have one criterion. Verdicts are numbers, or yes and
+            no; an answer may have a line from each person. Without labels, each two graders are compared.
+        threshold : float, default 0.5
+            The least grade that counts as met.
+
+        Returns
+        -------
+        agreement : pandas.DataFrame
+            A row for each grader and criterion: ``count``; ``agreement``, the share of equal verdicts; Cohen's
+            ``kappa`` with its 95 % interval ``low`` and ``high``; and the shares that each side found to be met,
+            ``grader_met`` and ``people_met``.
+
+        Raises
+        ------
+        SettingsError
+            If labels name no answer or no grader of these results, or cannot be read.
+
+        Notes
+        -----
+        Kappa is 1 for equal verdicts, and 0 for as many equal ones as chance would give (Cohen 1960, Educational and
+        Psychological Measurement 20). It is missing if both sides give one verdict throughout. The interval is the
+        jackknife's over examples, with Student's t; it is missing for fewer than three examples.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import realtime_nb as rt
+        >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+        >>> texts = rt.Dataset.from_texts(["What is two plus three?", "What time is it?"])
+        >>> results = rt.run(texts, systems, graders=[rt.experiments.Keywords("5")], out="agree", progress=False)
+        >>> people = [{"example_id": "text_001", "keywords": "yes"}, {"example_id": "text_002", "keywords": "no"}]
+        >>> results.agreement(people)[["grader", "agreement", "kappa"]].to_numpy().tolist()
+        [['keywords', 1.0, 1.0]]
+        """
+        import pandas
+
+        told = None if labels is None else read_labels(labels)
+        return pandas.DataFrame(agreements(self.rows, told, threshold))
 
     @property
     def plot(self) -> Plots:

@@ -26,6 +26,8 @@ from .executor import Budget, Runner, RunProgress, check_can_be_sent
 from .folder import RunFolder
 from .forecast import Forecast, forecast
 from .graders import Grader, named_graders
+from .recipes import recipe_of
+from .regrading import Regrading, grader_digests, lacking
 from .results import Results
 
 # --- The grid: which system is asked which question, under which condition, in which order ----------------------------
@@ -132,8 +134,9 @@ def run(
     out : str or Path, optional
         The folder; by default ``results/`` plus the time.
     resume : bool or "failed", default False
-        Whether to continue the run in `out`, if there is one. Existing answers are not asked or graded again, even if
-        `graders` have changed. The grid may have grown. ``"failed"`` asks failed questions again, too.
+        Whether to continue the run in `out`, if there is one. Existing answers are not asked again; those that one of
+        the `graders` has not graded yet, or only with other settings, are graded by it from their recordings. The grid
+        may have grown. ``"failed"`` asks failed questions again, too.
     max_usd : float, optional
         US dollars that this call may spend. A question is asked only if it would stay within this amount at the cost
         of the dearest answer so far, or at first at the estimated cost; without an estimate the first is asked alone.
@@ -201,20 +204,29 @@ def run(
         concurrency=concurrency,
         timeout_s=timeout_s,
     )
+    digests = grader_digests(named)
     expected = forecast(dataset, systems, conditions=len(pipelines), repeats=repeats)
-    make = partial(CellWork, graders=named, timeout_s=timeout_s, retries=retries, live=live, limiter=limiter)
+    options: dict[str, Any] = {"timeout_s": timeout_s, "retries": retries, "live": live}
+    make = partial(CellWork, graders=named, grader_digests=digests, limiter=limiter, **options)
     grid = list(make_grid(dataset, systems, pipelines, repeats, seed, make))
     if executor is not None and not isinstance(executor, ThreadPoolExecutor):
         for work in grid[: len(systems)]:
             check_can_be_sent(work, executor)
     path = Path(out) if out is not None else Path("results") / f"{datetime.now():%Y%m%d_%H%M%S}"
-    folder = RunFolder(
-        path, _about(dataset, systems, pipelines, grid, seed, expected), resume=bool(resume), table=table
-    )
-    done = {row["cell_id"] for row in folder.rows if resume != "failed" or row["status"] != "failed"}
+    made: dict[str, Any] = {"systems": systems, "conditions": pipelines, "graders": named}
+    made |= {"options": options | {"repeats": repeats, "seed": seed, "table": table}}
+    about = _about(dataset, systems, pipelines, grid, seed, expected) | {"made": recipe_of(made)}
+    questions = {example.example_id: recipe_of(example) for example in dataset}
+    folder = RunFolder(path, about, resume=bool(resume), table=table, questions=questions)
+    done = {row["cell_id"]: row for row in folder.rows if resume != "failed" or row["status"] != "failed"}
     todo = [work for work in grid if work.cell_id not in done]
+    ungraded = [
+        Regrading(done[work.cell_id], work.example, missing)
+        for work in grid
+        if work.cell_id in done and (missing := lacking(done[work.cell_id], named, digests))
+    ]
     with RunProgress(len(grid), len(done), expected, shown=progress) as bar:
-        stopped = Runner(folder, bar, Budget(max_usd, expected), concurrency).on(executor, todo)
+        stopped = Runner(folder, bar, Budget(max_usd, expected), concurrency).on(executor, todo, ungraded)
     if folder.failure:
         warnings.warn(printable(_not_written(folder)), RuntimeWarning, stacklevel=2)
     if isinstance(stopped, BaseException):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -85,7 +86,7 @@ def test_the_cookbooks_rows_through_three_systems_under_two_conditions(tmp_path,
 def test_the_folder_has_the_cookbooks_layout_and_each_answers_own_record(tmp_path):
     results = quiet(Dataset.from_texts({"q": QUESTIONS[1]}), {"realtime": LOCAL}, out=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("run.json", "rows.jsonl", "results.csv", "summary.json", "events", "audio", "recordings")
+        *("run.json", "dataset.jsonl", "rows.jsonl", "results.csv", "summary.json", "events", "audio", "recordings")
     }
     [row] = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert row["example_id"] == "q" and row["status"] == "completed" and float(row["output_s"]) > 0.5
@@ -326,8 +327,9 @@ def test_what_failed_is_asked_again_in_a_later_run_where_that_is_wished(tmp_path
     assert len(list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))) == 2
 
 
-def exit_now(answer):
-    os._exit(1)
+def exit_in_a_pool(answer):
+    if multiprocessing.parent_process() is not None:
+        os._exit(1)
 
 
 def test_a_pool_of_which_a_process_dies_ends_the_run_and_another_goes_on(tmp_path):
@@ -335,7 +337,7 @@ def test_a_pool_of_which_a_process_dies_ends_the_run_and_another_goes_on(tmp_pat
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
         quiet(dataset[:1], {"one": LOCAL}, executor=processes, **options)
         with pytest.raises(BrokenProcessPool) as raised:
-            quiet(dataset, {"one": LOCAL}, graders=[exit_now], executor=processes, resume=True, **options)
+            quiet(dataset, {"one": LOCAL}, graders=[exit_in_a_pool], executor=processes, resume=True, **options)
     assert "run(…, resume=True)" in raised.value.__notes__[0]
     kept = Results.load(tmp_path)
     assert (len(kept), kept.missing, kept.stopped) == (1, 1, "BrokenProcessPool")
