@@ -143,8 +143,7 @@ def test_the_floor_plan_is_what_the_rooms_say_of_themselves():
 @pytest.mark.parametrize("module", [module for module in modules() if room_of(name_of(module))])
 def test_every_import_points_down(module):
     own = room_of(name_of(module))
-    # Views show records; they know no session. The server is a process of its own and needs little.
-    floor = {"views": 4, "local": 2}.get(own, FLOOR_OF[own])
+    floor = 4 if own == "views" else FLOOR_OF[own]  # Views show records; they know no session.
     for each in imports(module):
         if each.startswith("realtime_nb"):
             room = room_of(each.removeprefix("realtime_nb").removeprefix("."))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...protocol.parts import LocalPart
+from ...speech.words import WordMatch, align
 from ...texts import read_text, split_lines
 from .brain import CallTool, Context, Say
 
@@ -25,40 +23,6 @@ SENTENCES = (
 )
 
 
-@dataclass(frozen=True)
-class Repetition:
-    """How a repetition went, word by word."""
-
-    missed: list[str]
-    """Words of the sentence that were not heard."""
-    added: list[str]
-    """Words that were heard and are not in the sentence."""
-    total: int
-    """Words in the sentence."""
-
-    @property
-    def word_error_rate(self) -> float:
-        """The larger of what was missed and what was added, per word of the sentence."""
-        return max(len(self.missed), len(self.added)) / max(1, self.total)
-
-
-def words_of(text: str) -> list[str]:
-    """Return a text's words, as they are compared."""
-    return re.findall(r"[\w']+", text.lower())
-
-
-def compare(sentence: str, heard: str) -> Repetition:
-    """Align the words that were heard with those of a sentence."""
-    wanted, given = words_of(sentence), words_of(heard)
-    missed: list[str] = []
-    added: list[str] = []
-    for kind, start, stop, from_, to in difflib.SequenceMatcher(None, wanted, given, autojunk=False).get_opcodes():
-        if kind != "equal":
-            missed += wanted[start:stop]
-            added += given[from_:to]
-    return Repetition(missed, added, len(wanted))
-
-
 class ScriptBrain:
     """Goes through a script sentence by sentence.
 
@@ -70,7 +34,7 @@ class ScriptBrain:
     part = LocalPart.of_package("a script, no language model", "realtime-nb", "MIT")
 
     def __init__(self, sentences: Sequence[str] = SENTENCES):
-        self.vocabulary: Sequence[str] = [sentence.strip() for sentence in sentences if words_of(sentence)]
+        self.vocabulary: Sequence[str] = [sentence.strip() for sentence in sentences if align(sentence, "")]
         if not self.vocabulary:
             raise ValueError("a script needs at least one sentence")
 
@@ -92,9 +56,9 @@ class ScriptBrain:
             yield Say(ASK + self.vocabulary[0])
             return
         sentence = asked[-1]
-        result = compare(sentence, context.utterance)
-        again = bool(result.missed) and asked[-ATTEMPTS:] != [sentence] * ATTEMPTS
-        yield Say(_verdict(result, context.utterance))
+        matches = align(sentence, context.utterance)
+        again = bool(_missed(matches)) and asked[-ATTEMPTS:] != [sentence] * ATTEMPTS
+        yield Say(_verdict(matches, context.utterance))
         if again:
             yield Say(ASK + sentence)
             return
@@ -112,12 +76,17 @@ class ScriptBrain:
         return next((known for known in self.vocabulary if found and cut and known.startswith(cut)), None)
 
 
-def _verdict(result: Repetition, heard: str) -> str:
+def _missed(matches: Sequence[WordMatch]) -> list[str]:
+    return [match.wanted for match in matches if match.verdict in ("other", "missing")]
+
+
+def _verdict(matches: Sequence[WordMatch], heard: str) -> str:
     if not heard:
         return "I did not hear any words."
-    if not result.missed:
-        return "Good, I heard every word." if not result.added else f"Good, and also: {' '.join(result.added)}."
-    if len(result.missed) == result.total:
+    missed, added = _missed(matches), [match.heard for match in matches if match.verdict == "extra"]
+    if not missed:
+        return "Good, I heard every word." if not added else f"Good, and also: {' '.join(added)}."
+    total = sum(bool(match.wanted) for match in matches)
+    if len(missed) == total:
         return f"I heard: {heard}. That was another sentence."
-    listed = ", ".join(result.missed)
-    return f"I heard {result.total - len(result.missed)} of {result.total} words. I missed: {listed}."
+    return f"I heard {total - len(missed)} of {total} words. I missed: {', '.join(missed)}."
