@@ -283,6 +283,7 @@ class BaseWidget(StyledWidget):
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "hello": self._on_hello,
             "gone": self._on_gone,
+            "onlooker": self._on_onlooker,
             "shared": self._on_shared,
             "problem": self._on_problem,
         }
@@ -340,6 +341,11 @@ class BaseWidget(StyledWidget):
             for name in (*self._shared, "error"):
                 self._tell_page_of(name, getattr(self, name))
 
+    def _on_onlooker(self, message: dict[str, Any]) -> None:
+        """Show a page that looks on where things stand."""
+        for name in (*self._shared, "error"):
+            self._road.show({"kind": "shared", "name": name, "value": getattr(self, name)})
+
     def _on_gone(self, message: dict[str, Any]) -> None:
         self.set_trait("road", "")
 
@@ -349,10 +355,12 @@ class BaseWidget(StyledWidget):
             with self._page_lock:
                 self._page[name] = value
                 setattr(self, name, value)
+            self._road.show(message)
 
     def _on_problem(self, message: dict[str, Any]) -> None:
         with self._page_lock:
             self._page["error"] = self.error = str(message["text"])
+        self._road.show({"kind": "shared", "name": "error", "value": self.error})
 
     def _tell_page(self, change: Any) -> None:
         with self._page_lock:

@@ -78,6 +78,9 @@ class EventInspector(BaseWidget):
         self._road.send({"kind": "begin", "first": self._sent, "kept": KEPT})
         self._tell()
 
+    def _on_onlooker(self, message: dict[str, Any]) -> None:
+        self._on_hello(message)  # All pages begin anew.
+
     def _on_gone(self, message: dict[str, Any]) -> None:
         super()._on_gone(message)
         self._stop()

@@ -176,6 +176,12 @@ class VoicePanel(StreamTraits, BaseWidget):
     def _on_hello(self, message: dict[str, Any]) -> None:
         super()._on_hello(message)
         self.line.greet()
+        if self.camera is not None:
+            self.camera._road.give(str(message.get("document", "")))
+
+    def _on_onlooker(self, message: dict[str, Any]) -> None:
+        super()._on_onlooker(message)
+        self.line.show()
 
     def _on_state(self, state: str) -> None:
         self.set_trait("state", state)

@@ -147,6 +147,19 @@ class PanelLink:
         self._send_rows()
         self._align()
 
+    def show(self) -> None:
+        """Show a page that looks on what was said, and where things stand."""
+        self._send_rows()  # From here on, what is new for one page is new for all.
+        self._send_state()
+        self._tools.tell()
+        self._guide.tell(anew=True)
+        if self._camera:
+            self._camera.tell()
+        if rows := TranscriptRows(self.session.conversation, self._thumbnails.of).news():
+            self._road.show(rows)
+        self._road.show(self._account.message())
+        self._road.show({"kind": "remarks", "texts": self.session.conversation.remarks})
+
     def lose_page(self) -> None:
         """Forget the state of a page that is gone."""
         self._clock.forget()

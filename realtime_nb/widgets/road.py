@@ -23,7 +23,9 @@ offset type meaning
 ====== ==== ===========================================================================
 
 Nothing is acknowledged per frame, so latency cannot pile up on round trips. On the comm a bundle is
-``{"kind": "road", "messages": […]}``: a string is a control, a number the index of a buffer that holds a frame.
+``{"kind": "road", "page": name, "messages": […]}``: a string is a control, a number the index of a buffer that holds a
+frame. A bundle from the kernel reaches every page; in place of the sender's name it has ``to``, the page that the
+frames are for.
 """
 
 from __future__ import annotations
@@ -63,8 +65,10 @@ _MAX_MESSAGE_BYTES = 4 * 2**20
 _MAX_WAITING = 36_000
 #: Bundles on the comm are spaced by this: Jupyter repaints and counts every message (1000 in 3 s at most).
 _BUNDLE_S = 0.1
-#: Close code for a page whose road was taken by a newer one.
+#: Close code for a page's socket after the same page has opened another one.
 _SUPERSEDED = 4001
+#: How long a page that was lost keeps the sound while others look on: it may only be reloading.
+_RETURNS_WITHIN_S = 5.0
 
 # The library would log the tokens.
 _logger = QuietLogger(logging.getLogger(__name__))
@@ -216,16 +220,30 @@ class RoadServer:
             await road.serve(connection)
 
 
-class Road:
-    """One widget's channel to its page.
+@dataclass(slots=True)
+class RoadPage:
+    """A page that has said hello. One of a road's pages has the sound, the others look on."""
 
-    `on_message`: called on the I/O thread with each `Frame`, `CameraShot` or control from the page. The page's
-    ``hello`` comes first, and again after each reload; `kind` then already names the road. The road itself sends
-    ``gone`` when it loses a page.
+    hello: dict[str, Any]
+    connection: ServerConnection | None
+    """Its socket; `None` on the comm."""
+    person: str = ""
+    """The name of who is signed in there; empty if not known."""
+    asked: bool = False
+    """True if it was asked whether it is still there, and has not answered."""
+
+
+class Road:
+    """One widget's channel to its pages.
+
+    `on_message`: called on the I/O thread with each `Frame`, `CameraShot` or control from the page that has the sound.
+    Its ``hello`` comes first, and again after each reload; `kind` then already names the road. The road itself sends
+    ``gone`` when it loses that page, and ``onlooker`` when another one comes.
     `on_error`: called with an exception of `on_message`, or with the `RemoteProtocolError` of an unreadable message.
     `send_comm`: ``send_comm(content, buffers)`` puts a bundle on the widget comm; called on the I/O thread.
 
-    A page that says hello takes over the road: after a reload, or with several windows, the newest page has it.
+    The first page has the sound. A newcomer looks on: it gets the controls but no frames, and what it says does not
+    count, until its person takes the sound (``take`` in its ``hello``) or the page that has it is gone.
     """
 
     def __init__(
@@ -236,12 +254,12 @@ class Road:
         send_comm: Callable[[dict[str, Any], list[bytes]], None] | None = None,
     ):
         self.token = secrets.token_urlsafe(24)
-        self.kind = ""
-        """The way in use: "direct", "proxy", "comm", or empty while there is none."""
         self._on_message = on_message
         self._on_error = on_error
         self._send_comm = send_comm
-        self._connection: ServerConnection | None = None
+        self._pages: dict[str, RoadPage] = {}
+        self._holder: str | None = None
+        """The name of the page that has the sound, even for a while after it was lost."""
         self._waiting: deque[str | bytes] = deque(maxlen=_MAX_WAITING)
         self._bundle: list[str | bytes] = []
         self._bundle_timer: asyncio.TimerHandle | None = None
@@ -259,63 +277,86 @@ class Road:
         """Where the page finds the server: ``port`` and ``token``."""
         return {"port": self._server.port, "token": self.token}
 
+    @property
+    def kind(self) -> str:
+        """The way to the page that has the sound: "direct", "proxy", "comm", or empty while there is none."""
+        return str(self._holding.hello["road"]) if self._holding else ""
+
+    @property
+    def _holding(self) -> RoadPage | None:
+        return None if self._holder is None else self._pages.get(self._holder)
+
     def send(self, message: Frame | dict[str, Any], *, urgent: bool = False) -> None:
-        """Send a message to the page. Never blocks; any thread.
+        """Send a frame to the page that has the sound, or a control to all pages. Never blocks; any thread.
 
         `urgent`: whether it, and everything queued before it, must leave at once on the comm, too.
         """
         call_soon(self._send, encode_message(message), urgent)
 
+    def show(self, control: dict[str, Any]) -> None:
+        """Send a control only to the pages that look on. Never blocks; any thread."""
+        call_soon(self._show, {"kind": "shown", "control": control})
+
+    def give(self, document: str) -> None:
+        """Give the sound to the page in a document, e.g. because its person took that of another widget there."""
+        call_soon(self._give, document)
+
     def receive_comm(self, content: dict[str, Any], buffers: Iterable[Any]) -> None:
         """Take a bundle from the comm. Any thread: handlers run on the main thread or a subshell's."""
         held = [bytes(buffer) for buffer in buffers]
         messages = [held[m] if isinstance(m, int) else str(m) for m in content["messages"]]
-        call_soon(self._take_bundle, messages)
+        call_soon(self._take_bundle, messages, str(content.get("page", "")))
 
     def close(self) -> None:
-        """Close the road, and tell the page to stop looking for it."""
+        """Close the road, and tell the pages to stop looking for it."""
         self.send({"kind": "closed"}, urgent=True)
         call_soon(self._close)
 
     def _close(self) -> None:
         self._server.remove(self)
-        self._hang_up(1000)
-        self.kind = ""
+        pages, self._pages, self._holder = self._pages, {}, None
+        for page in pages.values():
+            self._hang_up(page.connection, 1000)
         self._hand_on({"kind": "gone"})
 
     async def serve(self, connection: ServerConnection) -> None:
         """Carry one page's socket until it closes."""
         try:
             async for data in connection:
-                self._take(data, connection)
+                self._take(data, connection, self._name_of(connection))
         except ConnectionClosed:
             pass  # Laptops sleep and tabs close without a closing handshake.
         finally:
-            if self._connection is connection:
-                self._connection = None
-                self.kind = ""
-                self._hand_on({"kind": "gone"})
+            self._leave(self._name_of(connection))
 
-    def _take_bundle(self, messages: list[str | bytes]) -> None:
+    def _name_of(self, connection: ServerConnection) -> str | None:
+        return next((name for name, page in self._pages.items() if page.connection is connection), None)
+
+    def _take_bundle(self, messages: list[str | bytes], name: str) -> None:
         for data in messages:
-            self._take(data, None)
+            self._take(data, None, name)
 
-    def _take(self, data: str | bytes, connection: ServerConnection | None) -> None:
+    def _take(self, data: str | bytes, connection: ServerConnection | None, name: str | None) -> None:
         try:
             message = decode_message(data)
-            if isinstance(message, dict) and message["kind"] == "origin":
-                # Only the comm is Jupyter's own, authenticated channel; a socket must not add origins.
-                if connection is None:
-                    self._server.origins.add(str(message["origin"]))
-                return
-            if isinstance(message, dict) and message["kind"] == "hello":
-                self._welcome(str(message["road"]), connection)
-            elif connection is not self._connection:
-                return  # Late messages of a page whose road was taken over.
+            if (page := self._pages.get(name or "")) is not None:
+                page.asked = False
+            match message:
+                case {"kind": "origin", "origin": origin}:
+                    # Only the comm is Jupyter's own, authenticated channel; a socket must not add origins.
+                    if connection is None:
+                        self._server.origins.add(str(origin))
+                case {"kind": "hello"}:
+                    self._welcome(message, connection)
+                case {"kind": "bye"}:
+                    self._leave(name)
+                case {"kind": "person", "name": str(person)} if page is not None:
+                    page.person = person
+                    self._tell_pages()
+                case _ if page is not None and name == self._holder:
+                    self._hand_on(message)  # What the others say does not count.
         except Exception as error:
             self._on_error(error)
-        else:
-            self._hand_on(message)
 
     def _hand_on(self, message: Message) -> None:
         try:
@@ -323,26 +364,99 @@ class Road:
         except Exception as error:
             self._on_error(error)
 
-    def _welcome(self, kind: str, connection: ServerConnection | None) -> None:
-        if self._connection is not None and self._connection is not connection:
-            self._hang_up(_SUPERSEDED)
-        self._connection, self.kind = connection, kind
-        self._send(json.dumps({"kind": "welcome", "road": kind}), True)
-        while self._waiting:
-            self._send(self._waiting.popleft(), False)
+    # --- which page has the sound ---
 
-    def _hang_up(self, code: int) -> None:
-        if self._connection is not None:
-            task = self._loop.create_task(self._connection.close(code))
+    def _welcome(self, hello: dict[str, Any], connection: ServerConnection | None) -> None:
+        name = str(hello.get("page", ""))
+        wants_it = hello.pop("take", False) is True
+        hello["road"] = str(hello["road"])
+        if (old := self._pages.get(name)) is not None and old.connection is not connection:
+            self._hang_up(old.connection, _SUPERSEDED)
+        self._pages[name] = RoadPage(hello, connection, old.person if old else "")
+        if self._holder in (None, name) or wants_it or self._is_silent():
+            self._hand_over(name)
+        else:
+            self._tell_pages()
+            self._hand_on({"kind": "onlooker"})
+
+    def _is_silent(self) -> bool:
+        """Return whether the page that has the sound was asked before, and did not answer.
+
+        Nothing tells that a page on the comm is gone. The list of pages asks it, and newcomers come twice. The comm
+        keeps the order of messages, so an answer is there before the second time, however busy the kernel is.
+        """
+        holding = self._holding
+        if holding is None or holding.connection is not None:
+            return False
+        was_asked, holding.asked = holding.asked, True
+        return was_asked
+
+    def _hand_over(self, name: str) -> None:
+        self._send_bundle()  # What it holds is for the page that has had the sound.
+        if self._holding is not None and self._holder != name:
+            self._holder = None
+            self._hand_on({"kind": "gone"})
+        self._holder = name
+        self._tell_pages()
+        page = self._pages[name]
+        while self._waiting:
+            self._put(self._waiting.popleft(), [page], False)
+        self._hand_on(page.hello)
+
+    def _give(self, document: str) -> None:
+        for name, page in self._pages.items():
+            if page.hello.get("document") == document and name != self._holder:
+                return self._hand_over(name)
+
+    def _leave(self, name: str | None) -> None:
+        """Forget a page. If it had the sound, those that look on wait a while, as it may come back."""
+        if name is None or self._pages.pop(name, None) is None:
+            return
+        if name == self._holder:
+            self._hand_on({"kind": "gone"})
+            self._loop.call_later(_RETURNS_WITHIN_S, self._give_up, name)
+        if not self._pages:
+            self._holder = None
+        self._tell_pages()
+
+    def _give_up(self, name: str) -> None:
+        """Let the page that has looked on for longest have the sound, if the lost one has not come back."""
+        if self._holder == name and self._holding is None:
+            self._hand_over(next(iter(self._pages)))
+
+    def _tell_pages(self) -> None:
+        """Tell all pages who is there, and which one has the sound."""
+        pages = {name: page.hello["road"] for name, page in self._pages.items()}
+        person = self._holding.person if self._holding else ""
+        told = {"kind": "pages", "pages": pages, "holder": self._holder, "person": person}
+        self._put(json.dumps(told), self._pages.values(), True)
+
+    def _hang_up(self, connection: ServerConnection | None, code: int) -> None:
+        if connection is not None:
+            task = self._loop.create_task(connection.close(code))
             _closing.add(task)
             task.add_done_callback(_closing.discard)
-            self._connection = None
+
+    # --- to the pages ---
 
     def _send(self, data: str | bytes, urgent: bool) -> None:
-        if self._connection is not None:
-            # Unlike send(), broadcast() does not wait for a slow page: it must never hold up the I/O thread.
-            broadcast([self._connection], data)
-        elif self.kind == "comm":
+        holding = self._holding
+        if holding is None:
+            self._waiting.append(data)
+        if isinstance(data, str):
+            self._put(data, self._pages.values(), urgent)
+        elif holding is not None:
+            self._put(data, [holding], urgent)
+
+    def _show(self, message: dict[str, Any]) -> None:
+        onlookers = [page for name, page in self._pages.items() if name != self._holder]
+        self._put(json.dumps(message), onlookers, False)
+
+    def _put(self, data: str | bytes, pages: Iterable[RoadPage], urgent: bool) -> None:
+        connections = [page.connection for page in pages]
+        # Unlike send(), broadcast() does not wait for a slow page: it must never hold up the I/O thread.
+        broadcast([each for each in connections if each is not None], data)
+        if None in connections:
             self._bundle.append(data)
             if urgent:
                 self._send_bundle()
@@ -350,8 +464,6 @@ class Road:
                 # At the end of this turn of the loop, so that messages sent together travel together.
                 due_s = max(self._bundle_sent_s + _BUNDLE_S, self._loop.time())
                 self._bundle_timer = self._loop.call_at(due_s, self._send_bundle)
-        else:
-            self._waiting.append(data)
 
     def _send_bundle(self) -> None:
         if self._bundle_timer is not None:
@@ -368,7 +480,7 @@ class Road:
                 messages.append(len(buffers))
                 buffers.append(data)
         if messages and self._send_comm is not None:
-            self._send_comm({"kind": "road", "messages": messages}, buffers)
+            self._send_comm({"kind": "road", "to": self._holder, "messages": messages}, buffers)
 
 
 _closing: set[asyncio.Task[None]] = set()

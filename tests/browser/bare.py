@@ -59,7 +59,7 @@ class BarePage:
         self.started = threading.Event()
         """Set when all widgets of the page run. Asking the page itself would count as a gesture of the person."""
         self.held: list[dict[str, Any]] | None = None
-        self._connection: ServerConnection | None = None
+        self._connections: list[ServerConnection] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="bare-page", daemon=True)
         self._thread.start()
@@ -92,7 +92,7 @@ class BarePage:
     async def _carry(self, connection: ServerConnection) -> None:
         from ipywidgets.widgets.widget import _instances, _remove_buffers
 
-        self._connection = connection
+        self._connections.append(connection)
         for comm_id in list(self.comms):
             state, _, _ = _remove_buffers(_instances[comm_id].get_state())  # Ours are without buffers.
             await connection.send(json.dumps({"type": "comm_open", "comm_id": comm_id, "data": {"state": state}}))
@@ -129,8 +129,7 @@ class BarePage:
 
     def tell(self, message: dict[str, Any]) -> None:
         def send() -> None:
-            if self._connection is not None:
-                broadcast([self._connection], json.dumps(message, default=str))
+            broadcast(self._connections, json.dumps(message, default=str))
 
         self._loop.call_soon_threadsafe(send)
 

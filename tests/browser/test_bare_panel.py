@@ -287,16 +287,6 @@ def test_a_second_view_shows_the_same_engine(page, panel, session):
     expect(page.locator(".rtnb-turn")).to_have_text(["YouTwice."] * 2)
 
 
-def test_a_second_window_takes_over_and_can_give_back(page, panel, session, visit, bare):
-    connect(page, session)
-    other = visit()
-    expect(status(other)).to_have_text("Connected, microphone off")
-    expect(status(page)).to_have_text("In use in another window")
-    page.get_by_role("button", name="Talk here").click()
-    expect(status(page)).to_have_text("Connected, microphone off")
-    expect(status(other)).to_have_text("In use in another window")
-
-
 ENDED = "window.tracks.length > 0 && window.tracks.every((track) => track.readyState === 'ended')"
 
 

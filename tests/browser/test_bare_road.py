@@ -103,7 +103,7 @@ def test_a_lost_socket_is_opened_again(microphone, visit):
     until(lambda: microphone.road == "direct")
     roads = []
     microphone.observe(lambda change: roads.append(change["new"]), "road")
-    call_soon(microphone._road._connection.transport.abort)
+    call_soon(microphone._road._holding.connection.transport.abort)
     until(lambda: roads == ["", "direct"])
     assert microphone.record(0.5).result(30).duration_s == 0.5
 

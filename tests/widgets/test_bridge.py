@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from realtime_nb.errors import RemoteProtocolError
 from realtime_nb.loop import submit
+from realtime_nb.widgets import road as road_module
 from realtime_nb.widgets.road import (
     FOR_SPEAKER,
     FROM_MICROPHONE,
@@ -65,8 +66,13 @@ def door(road, *, token=None):
     return f"ws://127.0.0.1:{road.address['port']}/{token or road.address['token']}"
 
 
-def hello(kind="direct"):
-    return json.dumps({"kind": "hello", "road": kind})
+def hello(kind="direct", page="", **more):
+    return json.dumps({"kind": "hello", "road": kind, "page": page, **more})
+
+
+def told(holder="", person="", **pages):
+    """Return what the pages are told of each other; without names, of the only one."""
+    return {"kind": "pages", "pages": pages or {"": "direct"}, "holder": holder, "person": person}
 
 
 def run(coroutine):
@@ -117,7 +123,7 @@ def test_messages_pass_both_ways_in_order(road, page):
     async def talk():
         async with connect(door(road), origin=ORIGIN) as socket:
             await socket.send(hello())
-            assert json.loads(await socket.recv()) == {"kind": "welcome", "road": "direct"}
+            assert json.loads(await socket.recv()) == told()
             await socket.send(FRAME.encode())
             await socket.send('{"kind": "press"}')
             road.send({"kind": "item"})
@@ -127,7 +133,7 @@ def test_messages_pass_both_ways_in_order(road, page):
     assert run(talk()) == ['{"kind": "item"}', FRAME.encode()]
     page.until(lambda: len(page.heard) == 4)
     assert page.heard[3] == {"kind": "gone"}
-    assert page.heard[:3] == [{"kind": "hello", "road": "direct"}, FRAME, {"kind": "press"}]
+    assert page.heard[:3] == [json.loads(hello()), FRAME, {"kind": "press"}]
 
 
 def test_messages_wait_for_the_page(road):
@@ -167,10 +173,10 @@ def test_an_origin_named_over_the_comm_is_let_in(road, page):
     async def knock():
         async with connect(door(road), origin=origin) as socket:
             await socket.send(hello("proxy"))
-            return json.loads(await socket.recv())["road"], road.kind
+            return json.loads(await socket.recv())["pages"], road.kind
 
     road.receive_comm({"messages": [json.dumps({"kind": "origin", "origin": origin})]}, [])
-    assert run(knock()) == ("proxy", "proxy")
+    assert run(knock()) == ({"": "proxy"}, "proxy")
     page.until(lambda: page.heard[-1] == {"kind": "gone"})
     assert road.kind == ""
 
@@ -188,19 +194,99 @@ def test_a_socket_cannot_widen_the_list_of_origins(road):
         run(knock())
 
 
-def test_the_newest_page_has_the_road(road, page):
+def kinds(messages):
+    return [message["kind"] for message in messages if isinstance(message, dict)]
+
+
+def test_a_second_page_looks_on_and_is_not_listened_to(road, page):
     async def two():
         async with connect(door(road), origin=ORIGIN) as old, connect(door(road), origin=ORIGIN) as new:
-            await old.send(hello())
+            await old.send(hello(page="old"))
             await old.recv()
-            await new.send(hello())
+            await new.send(hello(page="new"))
+            assert json.loads(await new.recv()) == told("old", old="direct", new="direct")
+            assert json.loads(await old.recv()) == told("old", old="direct", new="direct")
+            await new.send('{"kind": "press"}')
+            await new.send('{"kind": "person", "name": "Ann"}')
             await new.recv()
+            road.send(FRAME)
+            road.show({"kind": "account"})
             road.send({"kind": "turns"})
-            with pytest.raises(ConnectionClosed) as closed:
-                await old.recv()
-            return closed.value.rcvd.code, await new.recv()
+            await old.recv()
+            return [await old.recv() for _ in range(2)], [json.loads(await new.recv()) for _ in range(2)]
 
-    assert run(two()) == (4001, '{"kind": "turns"}')
+    shown = {"kind": "shown", "control": {"kind": "account"}}
+    assert run(two()) == ([FRAME.encode(), '{"kind": "turns"}'], [shown, {"kind": "turns"}])
+    page.until(lambda: "gone" in kinds(page.heard))
+    assert kinds(page.heard)[:2] == ["hello", "onlooker"] and "press" not in kinds(page.heard)
+
+
+def test_the_person_at_the_second_page_can_take_the_sound(road, page):
+    async def two():
+        async with connect(door(road), origin=ORIGIN) as old, connect(door(road), origin=ORIGIN) as new:
+            await old.send(hello(page="old"))
+            await old.recv()
+            await new.send(hello(page="new"))
+            await new.recv()
+            await new.send('{"kind": "person", "name": "Ann"}')
+            await new.recv()
+            await new.send(hello(page="new", take=True))
+            assert json.loads(await new.recv()) == told("new", "Ann", old="direct", new="direct")
+            road.send(FRAME)
+            await old.send('{"kind": "press"}')
+            return await new.recv()
+
+    assert run(two()) == FRAME.encode()
+    page.until(lambda: kinds(page.heard)[:4] == ["hello", "onlooker", "gone", "hello"])
+    assert page.heard[3]["page"] == "new" and "press" not in kinds(page.heard)
+
+
+def test_a_page_that_comes_back_has_the_sound_though_another_looks_on(road, page):
+    async def reload():
+        async with connect(door(road), origin=ORIGIN) as other:
+            async with connect(door(road), origin=ORIGIN) as socket:
+                await socket.send(hello(page="mine"))
+                await socket.recv()
+                await other.send(hello(page="other"))
+                await socket.recv()
+            async with connect(door(road), origin=ORIGIN) as socket:
+                await socket.send(hello(page="mine"))
+                return json.loads(await socket.recv())
+
+    assert run(reload())["holder"] == "mine"
+
+
+def test_the_sound_moves_when_the_page_that_had_it_is_gone(road, page, monkeypatch):
+    monkeypatch.setattr(road_module, "_RETURNS_WITHIN_S", 0.05)
+
+    async def leave():
+        async with connect(door(road), origin=ORIGIN) as other:
+            async with connect(door(road), origin=ORIGIN) as socket:
+                await socket.send(hello(page="first"))
+                await socket.recv()
+                await other.send(hello(page="other"))
+                await socket.recv()
+            while (heard := json.loads(await other.recv()))["holder"] != "other":
+                pass
+            return heard
+
+    assert run(leave()) == told("other", other="direct")
+    page.until(lambda: kinds(page.heard)[:4] == ["hello", "onlooker", "gone", "hello"])
+
+
+def test_a_page_by_comm_that_does_not_answer_is_gone_when_a_newcomer_has_come_twice(road, page):
+    def come(name, *controls):
+        road.receive_comm({"page": name, "messages": [hello("comm", name), *controls]}, [])
+
+    come("first")
+    come("second")
+    road.receive_comm({"page": "first", "messages": ['{"kind": "here"}']}, [])
+    come("second")
+    page.until(lambda: kinds(page.heard) == ["hello", "onlooker", "here", "onlooker"])
+    come("second")
+    page.until(lambda: kinds(page.heard)[4:] == ["gone", "hello"])
+    road.receive_comm({"page": "second", "messages": ['{"kind": "bye"}']}, [])
+    page.until(lambda: road.kind == "")
 
 
 def test_the_comm_carries_bundles_both_ways(road, page):
@@ -217,7 +303,8 @@ def test_the_comm_carries_bundles_both_ways(road, page):
 
     run(send_three())
     page.until(lambda: page.bundles)
-    assert page.bundles == [({"kind": "road", "messages": [0, '{"kind": "item"}', 1]}, [FRAME.encode()] * 2)]
+    content = {"kind": "road", "to": "", "messages": [0, '{"kind": "item"}', 1]}
+    assert page.bundles == [(content, [FRAME.encode()] * 2)]
 
 
 def test_the_comm_sees_ten_bundles_a_second_at_most(road, page):

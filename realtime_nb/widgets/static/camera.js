@@ -133,6 +133,7 @@ async function makeEngine(model, signal) {
     },
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
       Object.assign(state, { road: name, stalled });
+      if (name === "taken") setActive(false, false);
       changed();
     },
   });
@@ -236,7 +237,7 @@ async function makeEngine(model, signal) {
   return {
     state,
     isScreen,
-    toggle: () => setActive(!state.active, true),
+    toggle: () => (state.road === "taken" ? road.retake() : setActive(!state.active, true)),
     take: () => snap(0, MAX_SIDE),
     words: () => roadPart.roadInWords(state.road, state.stalled).replace("Audio", "Pictures").replace("sound", "it"),
     /** @param {() => void} watch called on every change, while a view shows the engine */
@@ -274,9 +275,10 @@ function show(engine, el) {
   function draw() {
     const { active, stream, error: text, taken: count } = engine.state;
     const screen = engine.isScreen();
-    toggle.textContent = active ? (screen ? "■ Stop sharing" : "■ Camera off") : screen ? "● Share screen" : "● Camera on";
+    const elsewhere = engine.state.road === "taken";
+    toggle.textContent = elsewhere ? "Use here" : active ? (screen ? "■ Stop sharing" : "■ Camera off") : screen ? "● Share screen" : "● Camera on";
     toggle.classList.toggle("rtnb-on", active);
-    take.disabled = screen && !stream;
+    take.disabled = (screen && !stream) || elsewhere;
     taken.textContent = count ? `${count} picture${count > 1 ? "s" : ""} taken` : "";
     if (preview.srcObject !== stream) {
       preview.srcObject = stream;

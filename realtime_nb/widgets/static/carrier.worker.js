@@ -40,7 +40,7 @@ export function unpackFrame(buffer) {
 /**
  * Carry sound for one page until its port closes.
  *
- * The page sends `{ open: { url, road } }`, `{ close }`, `{ capture: port }`, `{ player: port or null }`,
+ * The page sends `{ open: { url, hello } }`, `{ close }`, `{ capture: port }`, `{ player: port or null }`,
  * `{ gate: whether the microphone's frames go to the kernel }`, `{ send: text or picture, urgent }`, `{ flush }` and
  * `{ take: a message from the comm }`. It gets `{ control }` from the kernel, `{ lost: close code }` of a socket,
  * `{ wanted }` when there is sound but no player, and, while no socket is open, `{ comm: text or frame, urgent }` to
@@ -64,13 +64,13 @@ export function carry(page) {
     else page.postMessage({ comm: data, urgent }, data instanceof ArrayBuffer ? [data] : []);
   }
 
-  /** @param {{ url: string, road: string }} way */
-  function open({ url, road }) {
+  /** @param {{ url: string, hello: string }} way */
+  function open({ url, hello }) {
     close();
     const mine = (socket = new WebSocket(url));
     mine.binaryType = "arraybuffer";
-    // A proxy accepts before it has reached the kernel, so only the kernel's welcome in answer to this counts.
-    mine.onopen = () => mine.send(JSON.stringify({ kind: "hello", road }));
+    // A proxy accepts before it has reached the kernel, so only the kernel's answer to this counts.
+    mine.onopen = () => mine.send(hello);
     mine.onmessage = ({ data }) => take(data);
     mine.onclose = ({ code }) => {
       if (socket !== mine) return;

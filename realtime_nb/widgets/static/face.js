@@ -165,7 +165,7 @@ export function show(engine, el, host) {
   }
 
   function draw() {
-    const open = state.session === "open" && !state.ended;
+    const open = state.session === "open" && !state.ended && state.road !== "taken";
     const reached = ["direct", "proxy", "comm"].includes(state.road) && !state.ended;
     const { words, tone } = statusOf(state);
     setText(part("status"), words);
@@ -173,7 +173,7 @@ export function show(engine, el, host) {
     const { backend, model, voice, parts } = state.about;
     setText(find(".rtnb-ai"), machineOf(state.about));
     setText(part("parts"), parts || "");
-    setText(part("facts"), [backend, model, `voice ${voice}`, engine.roadWords()].join("  ·  "));
+    setText(part("facts"), [backend, model, `voice ${voice}`, engine.roadWords(), othersIn(state)].filter(Boolean).join("  ·  "));
     drawAccount(find(".rtnb-account"), part("account"), state);
     drawButtons(open, reached);
     find(".rtnb-voice").hidden = !open;
@@ -181,7 +181,7 @@ export function show(engine, el, host) {
     drawWelcome(reached);
     setText(find(".rtnb-error > span"), state.error);
     find(".rtnb-error").hidden = !state.error;
-    const notice = state.notice || (state.reloaded ? RELOADED : "");
+    const notice = state.notice || (state.reloaded && state.road !== "taken" ? RELOADED : "");
     setText(find(".rtnb-notice"), notice);
     find(".rtnb-note").hidden = !notice;
     part("fix").hidden = state.fix !== "half_duplex" || state.half_duplex || !state.notice;
@@ -193,7 +193,7 @@ export function show(engine, el, host) {
     find(".rtnb-details").hidden = state.ended;
     find(".rtnb-key").hidden = backend !== "local" || !reached;
     drawGuide(state.guide, reached);
-    engine.drawAsks(find(".rtnb-asks"), state.asks, engine.decide);
+    engine.drawAsks(find(".rtnb-asks"), reached ? state.asks : [], engine.decide);
     drawTurns(state, open);
   }
 
@@ -366,11 +366,20 @@ function drawBound(meter, share, words) {
   meter.firstElementChild.style.width = `${percent}%`;
 }
 
+/** Say how many look on. @param {State} state */
+function othersIn({ road, company: { others } }) {
+  if (!others || road === "taken") return "";
+  return others === 1 ? "1 other window looks on" : `${others} other windows look on`;
+}
+
 /** Return the status in a few words. @param {State} state @returns {{ words: string, tone: string }} */
 export function statusOf(state) {
   if (state.ended) return { words: "This conversation has ended. Run this cell again to talk again.", tone: "off" };
   if (state.road === "none") return { words: "No kernel: it is busy or gone", tone: "bad" };
-  if (state.road === "taken") return { words: "In use in another window", tone: "off" };
+  if (state.road === "taken") {
+    const who = state.company.person || "Somebody";
+    return { words: state.session === "open" ? `${who} talks in another window` : "In use in another window", tone: "off" };
+  }
   if (state.road === "closed") return { words: "Closed. Run this cell again to talk again.", tone: "off" };
   if (state.road === "") return { words: "Looking for the kernel…", tone: "wait" };
   if (state.session === "connecting") return { words: state.waiting || "Connecting…", tone: "wait" };

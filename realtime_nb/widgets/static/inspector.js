@@ -61,17 +61,15 @@ async function makeEngine(model, signal) {
     if (gone > 0) state.lines.splice(0, gone);
   }
 
-  const road = roadPart.openRoad({
-    model,
-    signal,
-    onControl(/** @type {any} */ message) {
-      if (message.kind === "begin") Object.assign(state, { lines: [], events: message.first, kept: message.kept });
-      else if (message.kind === "events") take(message.first, message.rows);
-      else if (message.kind === "json") Object.assign(state, { json: message.text, shown: message.index });
-      changed();
-    },
-    onRoad: changed,
-  });
+  /** @param {any} message */
+  function takeControl(message) {
+    if (message.kind === "begin") Object.assign(state, { lines: [], events: message.first, kept: message.kept });
+    else if (message.kind === "events") take(message.first, message.rows);
+    else if (message.kind === "json") Object.assign(state, { json: message.text, shown: message.index });
+    changed();
+  }
+
+  const road = roadPart.openRoad({ model, signal, onControl: takeControl, onLook: takeControl, onRoad: changed });
   return {
     state,
     /** @param {() => void} watch */
@@ -80,7 +78,10 @@ async function makeEngine(model, signal) {
       return () => watchers.delete(watch);
     },
     /** @param {number} index */
-    open: (index) => road.send({ kind: "event", index }, true),
+    open(index) {
+      road.retake(); // There is no sound to take from anybody.
+      road.send({ kind: "event", index }, true);
+    },
   };
 }
 

@@ -53,6 +53,7 @@ async function makeEngine(model, signal) {
     },
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
       Object.assign(state, { road: name, stalled });
+      if (name === "taken") setRecording(false, false);
       changed();
     },
   });
@@ -96,9 +97,8 @@ async function makeEngine(model, signal) {
 
   return {
     state,
-    toggleRecording: () => setRecording(!state.recording, true),
+    toggleRecording: () => (state.road === "taken" ? road.retake() : setRecording(!state.recording, true)),
     toggleMuted: () => setMuted(!state.muted, true),
-    retake: road.retake,
     words: () => roadPart.roadInWords(state.road, state.stalled),
     /** @param {() => void} watch called on every change, while a view shows the engine */
     watch(watch) {
@@ -132,8 +132,10 @@ function show(engine, el) {
 
   function draw() {
     const { recording, muted, level, error: text } = engine.state;
-    record.textContent = recording ? "■ Stop" : "● Record";
-    record.setAttribute("aria-label", recording ? "Stop recording" : "Record");
+    const taken = engine.state.road === "taken";
+    record.textContent = taken ? "Use here" : recording ? "■ Stop" : "● Record";
+    record.setAttribute("aria-label", taken ? "Use here" : recording ? "Stop recording" : "Record");
+    mute.disabled = taken;
     mute.classList.toggle("rtnb-on", muted);
     mute.textContent = muted ? "Unmute" : "Mute";
     bar.style.width = `${Math.min(100, Math.sqrt(level) * 140)}%`;

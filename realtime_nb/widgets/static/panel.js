@@ -21,6 +21,7 @@ function load(text) {
 function newState() {
   return {
     road: "",
+    company: { others: 0, person: "" },
     stalled: false,
     session: "closed",
     message: "",
@@ -125,11 +126,19 @@ async function makeEngine(model, signal) {
     },
   });
 
+  /** @param {any} message */
+  function takeControl(message) {
+    take(message);
+    changed();
+  }
+
   const road = roadPart.openRoad({
     model,
     signal,
-    onControl(/** @type {any} */ message) {
-      take(message);
+    onControl: takeControl,
+    onLook: takeControl,
+    onCompany(/** @type {State["company"]} */ company) {
+      state.company = company;
       changed();
     },
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
@@ -302,7 +311,11 @@ async function makeEngine(model, signal) {
     face,
     isBusy: () => isBusy(state),
     share,
-    retake: () => road.retake(),
+    /** Take the sound from the page that has it; call this in a click handler. */
+    retake() {
+      road.retake();
+      if (state.session === "open") openMicrophone();
+    },
     roadWords: () => roadPart.roadInWords(state.road, state.stalled),
     /** @param {() => void} watch called on every change, while a view shows the engine */
     watch(watch) {

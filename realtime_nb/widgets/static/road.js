@@ -3,7 +3,10 @@
 // carrier.worker.js; only the widget comm, which belongs to the page, is served from here.
 
 /** @typedef {{ kind: string, [field: string]: any }} Control */
-/** @typedef {"" | "direct" | "proxy" | "comm" | "none" | "taken" | "closed"} RoadName */
+/** @typedef {"" | "direct" | "proxy" | "comm" | "none" | "taken" | "closed"} RoadName "taken": another page has the
+ *   sound, and this one looks on */
+/** @typedef {{ others: number, person: string }} Company how many other pages there are, and the name of who is signed
+ *   in where the sound is; empty if not known */
 
 const TRY_MS = 2000;
 const RETRY_MS = 3000;
@@ -26,6 +29,43 @@ export function socketRoads(door, page, baseUrl) {
     roads.push({ road: "proxy", url: `${scheme}//${page.host}${baseUrl}proxy/${door.port}/${door.token}` });
   }
   return roads;
+}
+
+/** Tells this document's pages from those of others: one for each widget. */
+const here = (/** @type {any} */ (globalThis)[Symbol.for("realtime-nb.document")] ??= newName());
+
+function newName() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(3)), (part) => part.toString(36)).join("-");
+}
+
+/**
+ * Return this page's name. A page that is reloaded goes on under the name that it leaves here when it goes; one that is
+ * opened beside it gets a new one.
+ * @param {string} key
+ */
+function nameOfPage(key) {
+  try {
+    const left = sessionStorage.getItem(key);
+    sessionStorage.removeItem(key);
+    return left || newName();
+  } catch {
+    return newName(); // Some frames have no storage.
+  }
+}
+
+/** @param {string} key @param {string} name */
+function leaveName(key, name) {
+  try {
+    sessionStorage.setItem(key, name);
+  } catch {}
+}
+
+/** The name of who is signed in to Jupyter; empty if it has none. @param {string | null} baseUrl */
+async function personHere(baseUrl) {
+  if (baseUrl === null) return "";
+  const answer = await fetch(`${baseUrl}api/me`).catch(() => null);
+  const { identity } = (answer?.ok && (await answer.json().catch(() => null))) || {};
+  return String(identity?.display_name ?? "");
 }
 
 /** Jupyter's base URL, as Lab, Notebook and Voila write it into the page. @returns {string | null} */
@@ -82,14 +122,23 @@ export function startCarrier(text, signal) {
  * @param {any} options.model anywidget model with the traits `_door`, `_uplink` and `_parts`
  * @param {AbortSignal} options.signal
  * @param {(control: Control) => void} options.onControl
+ * @param {(control: Control) => void} [options.onLook] like `onControl`, while another page has the sound
+ * @param {(company: Company) => void} [options.onCompany] other pages came or went, or took the sound
  * @param {(road: RoadName, stalled: boolean) => void} options.onRoad which road is in use; `stalled`: the kernel is
  *   too busy to take what the comm sends it
  * @param {() => void} [options.onWanted] sound came, and no player is attached
  */
-export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
+export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, onWanted }) {
   const carrier = startCarrier(model.get("_parts")["carrier.worker.js"], signal);
   /** @type {RoadName} */
   let road = "";
+  /** The way to the kernel, in use or being tried. @type {"" | "direct" | "proxy" | "comm"} */
+  let way = "";
+  let me = "";
+  let key = "";
+  let holds = false; // This page has the sound.
+  let cameTwice = false; // See `_is_silent` in road.py.
+  let told = false; // The kernel knows who is signed in here.
   let stalled = false;
   let gate = true;
   /** @type {(string | ArrayBuffer)[]} */
@@ -119,9 +168,51 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
 
   /** @param {Control} control */
   function take(control) {
-    if (control.kind === "welcome") trying?.(true);
-    else if (control.kind === "closed") end("closed");
+    const looksOn = road === "taken";
+    if (control.kind === "pages") takePages(/** @type {any} */ (control));
+    else if (control.kind === "closed") end();
+    else if (control.kind === "shown") looksOn && onLook?.(control.control);
+    else if (looksOn) onLook?.(control);
     else onControl(control);
+  }
+
+  /** @param {{ pages: { [name: string]: string }, holder: string, person: string }} told */
+  function takePages({ pages, holder, person }) {
+    if (pages[me] !== way) return; // On the comm one also hears of the others.
+    const others = Object.keys(pages).length - 1;
+    if (holder !== me && pages[holder] === "comm" && !cameTwice) {
+      cameTwice = true;
+      setTimeout(() => road === "taken" && sayHello(), RETRY_MS);
+    }
+    if (holder === me && others && way === "comm") queue(JSON.stringify({ kind: "here" }), true);
+    if (holder === me && others) tellPerson();
+    onCompany?.({ others, person });
+    holds = holder === me;
+    if (trying) trying(true);
+    else settle();
+  }
+
+  function settle() {
+    setRoad(holds ? way : "taken");
+  }
+
+  async function tellPerson() {
+    if (told) return;
+    told = true;
+    const name = await personHere(jupyterBaseUrl());
+    if (name) send({ kind: "person", name });
+  }
+
+  /** @param {boolean} [wants] whether this page shall have the sound, even if another one has it */
+  const hello = (wants) => JSON.stringify({ kind: "hello", road: way, page: me, document: here, take: wants });
+
+  function sayHello(wants = false) {
+    carrier.postMessage({ send: hello(wants), urgent: true });
+  }
+
+  /** @param {Control} control */
+  function send(control, urgent = false) {
+    carrier.postMessage({ send: JSON.stringify(control), urgent });
   }
 
   /** @param {(string | ArrayBuffer)[]} messages */
@@ -130,7 +221,7 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
     /** @type {ArrayBuffer[]} */
     const buffers = [];
     const listed = messages.map((m) => (typeof m === "string" ? m : buffers.push(m) - 1));
-    uplink.send({ kind: "road", messages: listed }, undefined, buffers);
+    uplink.send({ kind: "road", page: me, messages: listed }, undefined, buffers);
     unanswered += 1;
     if (road === "comm") setRoad("comm", unanswered > MAX_UNANSWERED);
   }
@@ -146,7 +237,7 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
 
   /** On the comm there are ten bundles a second, unless one is urgent. @param {string | ArrayBuffer} data */
   function queue(data, urgent = false) {
-    if (road !== "comm") return;
+    if (way !== "comm") return;
     bundle.push(data);
     if (urgent) sendBundle();
     else bundleTimer ||= setTimeout(sendBundle, Math.max(0, bundleSentMs + BUNDLE_MS - performance.now()));
@@ -168,8 +259,8 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
   /** @param {number} code of the socket's end */
   function lost(code) {
     if (trying) return trying(false);
-    if (code === SUPERSEDED) return end("taken");
-    if (road !== "direct" && road !== "proxy") return;
+    if (road !== way && road !== "taken") return;
+    if (code === SUPERSEDED) me = newName(); // Another page goes by this name, e.g. one that was reloaded.
     setRoad("");
     search();
   }
@@ -180,57 +271,76 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
       // Behind a hub the server does not know this page's origin; it learns it over the comm, which it trusts.
       sendComm([JSON.stringify({ kind: "origin", origin: location.origin })]);
       const ways = socketRoads(model.get("_door"), location, jupyterBaseUrl());
-      for (const way of ways) {
-        if (await welcomed(() => carrier.postMessage({ open: way }))) return setRoad(way.road);
+      for (const { road: name, url } of ways) {
+        way = name;
+        if (await welcomed(() => carrier.postMessage({ open: { url, hello: hello() } }))) return settle();
         carrier.postMessage({ close: true });
         if (signal.aborted) return;
       }
-      const hello = JSON.stringify({ kind: "hello", road: "comm" });
-      if (uplink && (await welcomed(() => sendComm([hello])))) {
-        if (heard || ways[0]?.road !== "proxy") return setRoad("comm");
+      way = "comm";
+      if (uplink && (await welcomed(() => sendComm([hello()])))) {
+        if (heard || ways[0]?.road !== "proxy") return settle();
         // A kernel that was busy with a cell has read the origin only now, and refused a hub's page before.
         heard = true;
         continue;
       }
       if (signal.aborted) return;
+      way = "";
       setRoad("none");
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       if (road !== "none") return;
     }
   }
 
-  /** @param {"taken" | "closed"} why */
-  function end(why) {
-    setRoad(why);
+  function end() {
+    if (way === "comm") sendComm([JSON.stringify({ kind: "bye" })]);
+    way = "";
+    setRoad("closed");
     carrier.postMessage({ close: true });
+  }
+
+  function leavePage() {
+    leaveName(key, me);
+    if (way === "comm") sendComm([JSON.stringify({ kind: "bye" })]);
+  }
+
+  /** Come back to a page that the browser has kept. @param {PageTransitionEvent} event */
+  function comeBack({ persisted }) {
+    if (!persisted) return;
+    nameOfPage(key);
+    if (way === "comm") sayHello();
   }
 
   async function start() {
     const reference = String(model.get("_uplink") ?? "").replace(/^IPY_MODEL_/, "");
     uplink = await model.widget_manager?.get_model(reference).catch(() => null);
     if (signal.aborted) return;
+    key = `realtime-nb.${reference}`;
+    me = nameOfPage(key);
+    window.addEventListener("pagehide", leavePage, { signal });
+    window.addEventListener("pageshow", comeBack, { signal });
     uplink?.on("msg:custom", () => {
       unanswered = 0; // The kernel takes our bundles again.
       if (road === "comm") setRoad("comm");
     });
     model.on("msg:custom", (/** @type {any} */ content, /** @type {any[]} */ buffers) => {
-      if (content.kind !== "road") return;
-      for (const m of content.messages) carrier.postMessage({ take: typeof m === "string" ? m : copied(buffers[m]) });
+      if (content.kind !== "road" || way !== "comm") return; // It may be for another page.
+      for (const m of content.messages) {
+        if (typeof m === "string") carrier.postMessage({ take: m });
+        else if (content.to === me) carrier.postMessage({ take: copied(buffers[m]) });
+      }
     });
     search();
   }
 
   signal.addEventListener("abort", () => {
     clearTimeout(bundleTimer);
-    end("closed");
+    end();
   });
   start();
 
   return {
-    /** Send a control. @param {Control} control */
-    send(control, urgent = false) {
-      carrier.postMessage({ send: JSON.stringify(control), urgent });
-    },
+    send,
     /** Send a binary message at once; its buffer is given away. @param {ArrayBuffer} data */
     sendBytes(data) {
       carrier.postMessage({ send: data, urgent: true }, [data]);
@@ -247,9 +357,9 @@ export function openRoad({ model, signal, onControl, onRoad, onWanted }) {
     flush() {
       carrier.postMessage({ flush: true });
     },
-    /** Take the road back from the window that has it now. */
+    /** Take the sound from the page that has it now. */
     retake() {
-      if (road === "taken") search();
+      if (road === "taken") sayHello(true);
     },
   };
 }

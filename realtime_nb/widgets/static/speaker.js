@@ -52,6 +52,7 @@ async function makeEngine(model, signal) {
       changed();
     },
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
+      if (name === "taken") audio.close();
       audio.setRoad(name);
       Object.assign(state, { road: name, stalled });
       changed();
@@ -68,7 +69,10 @@ async function makeEngine(model, signal) {
 
   return {
     state,
-    enable: () => audio.open().catch(fail),
+    enable() {
+      road.retake();
+      audio.open().catch(fail);
+    },
     stop: () => road.flush(),
     words: () => roadPart.roadInWords(state.road, state.stalled),
     /** @param {() => void} watch */
@@ -95,8 +99,9 @@ function show(engine, el) {
   stop.onclick = engine.stop;
 
   function draw() {
-    const { playing, blocked, level, error: text } = engine.state;
-    enable.hidden = !blocked;
+    const { playing, blocked, level, error: text, road: name } = engine.state;
+    enable.hidden = !blocked && name !== "taken";
+    enable.textContent = name === "taken" ? "Play here" : "Click to enable sound";
     stop.disabled = !playing;
     bar.style.width = `${Math.min(100, Math.sqrt(level) * 140)}%`;
     road.textContent = engine.words();

@@ -1,0 +1,85 @@
+"""Several pages on one panel: one has the sound, the others look on."""
+
+import pytest
+from bare import until
+from barriers import NO_SOCKETS
+from conftest import TRACKS
+from playwright.sync_api import expect
+from scripted import ScriptedSession
+
+from realtime_nb.widgets import road
+from realtime_nb.widgets.panel import VoicePanel
+
+ELSEWHERE = "Somebody talks in another window"
+
+
+@pytest.fixture
+def session():
+    return ScriptedSession()
+
+
+@pytest.fixture
+def panel(session, bare):
+    return VoicePanel(session)
+
+
+def status(page):
+    return page.locator("[data-role=status]")
+
+
+def turns(page):
+    return page.locator(".rtnb-turn .rtnb-line")
+
+
+def connect(page, session):
+    page.get_by_role("button", name="Connect", exact=True).click()
+    until(lambda: session.audio)
+    expect(status(page)).to_have_text("Listening: just speak")
+
+
+@pytest.mark.parametrize(("init", "kind"), [(TRACKS, "direct"), (TRACKS + NO_SOCKETS, "comm")])
+def test_a_newcomer_looks_on_until_its_person_talks_there(session, panel, visit, init, kind):
+    first = visit(init)
+    until(lambda: panel.road == kind)
+    connect(first, session)
+    session.hear("item-1", "Good morning!")
+    second = visit(init)
+    expect(status(second)).to_have_text(ELSEWHERE)
+    expect(turns(second)).to_have_text(["YouGood morning!"])
+    response = session.begin_answer("item-2", "And to you.", seconds=0.1, previous="item-1")
+    session.end_answer(response, "item-2", "And to you.")
+    for page in first, second:
+        expect(turns(page)).to_have_text(["YouGood morning!", "AIAnd to you."])
+    # It only looks: nothing there can be pressed but one button.
+    buttons = second.locator("button:visible:enabled")
+    expect(buttons).to_have_text(["Talk here"])
+    expect(second.get_by_label("Type a message")).to_be_disabled()
+    before = len(session.audio)
+    until(lambda: len(session.audio) > before + 24_000)
+    expect(status(first)).to_have_text("Listening: just speak")
+    expect(first.locator("[data-role=facts]")).to_contain_text("1 other window looks on")
+
+    buttons.click()
+    expect(status(second)).to_have_text("Listening: just speak")
+    expect(status(first)).to_have_text(ELSEWHERE)
+    first.wait_for_function("window.tracks.length === 1 && window.tracks[0].readyState === 'ended'")
+    response = session.begin_answer("item-3", "Here I am.", seconds=0.5, previous="item-2")
+    session.end_answer(response, "item-3", "Here I am.")
+    expect(turns(first)).to_have_count(3)
+    until(lambda: panel.playback.audible_samples > 11_000)
+    assert panel.road == kind and session.names().count("close") == 0
+
+
+def test_a_reload_keeps_the_sound_and_a_closed_page_leaves_it_to_who_looks_on(session, panel, visit, monkeypatch):
+    monkeypatch.setattr(road, "_RETURNS_WITHIN_S", 600.0)
+    first = visit()
+    connect(first, session)
+    second = visit()
+    expect(status(second)).to_have_text(ELSEWHERE)
+    first.reload()
+    expect(status(first)).to_have_text("Connected, microphone off")
+    expect(status(second)).to_have_text(ELSEWHERE)
+    monkeypatch.setattr(road, "_RETURNS_WITHIN_S", 0.0)
+    first.goto("about:blank")
+    expect(status(second)).to_have_text("Connected, microphone off")
+    assert session.state == "open"
