@@ -26,9 +26,8 @@ _FORMAT = "mp3"
 _TYPICAL_BYTES_PER_SAMPLE = 0.27
 # If less than this of a clip fits, it gets no player.
 _SHORTEST_CUT_S = 1.0
-# People read a long conversation and play its end again. Encoding takes 2 ms to start and 6 ms a second of speech.
-_LONG_MB = 0.15
-_LONG_PLAYERS = 10
+# People read a long conversation and play its end again. Encoding takes 6 ms a second of speech.
+_LONG_MB = 0.2
 
 
 @dataclass
@@ -47,9 +46,9 @@ class DisplayOptions:
     audio_mb: float = 4.0
     """Megabytes of audio, and of small pictures, that one output embeds at most. Default: 4, ten minutes of speech."""
     full_turns: int = 120
-    """A conversation of at most so many turns is shown with every player that fits and with two minutes of its
-    picture. A longer one has players for about its last 20 s of speech, in at most 10 turns, and half a minute of
-    its picture, so that it is shown in a tenth of the time. Default: 120.
+    """A conversation of at most so many turns is shown with up to ten minutes of its player and picture, and with
+    players of single turns as far as they fit. A longer one has half a minute of its player and picture, so that it
+    is shown in a tenth of the time. Default: 120.
     """
 
     def __setattr__(self, name: str, value: float) -> None:
@@ -86,22 +85,21 @@ class AudioBudget:
     def __init__(self, limit_mb: float | None = None, *, turns: int = 0):
         self.limit_mb = display_options.audio_mb if limit_mb is None else limit_mb
         self.is_long = turns > display_options.full_turns
-        """True if only the end of the conversation has players."""
+        """True if only the end of the conversation has a player."""
         self.left_out: list[float] = []
         """Seconds that are missing from each clip that was cut or left out."""
         self._left_bytes = math.floor(self.limit_mb * 1e6)
         self._sound_bytes = math.floor(min(self.limit_mb, _LONG_MB) * 1e6) if self.is_long else self._left_bytes
-        self._players = _LONG_PLAYERS if self.is_long else math.inf
         self._used = False
         self._ahead: dict[Sound, Future[str]] = {}
 
     def prepare(self, sounds: Sequence[Sound]) -> None:
         """Begin to encode the sounds that will fit, on all processors, in the order in which they will be embedded."""
         wanted: list[Sound] = []
-        left_s = self._sound_bytes / (_TYPICAL_BYTES_PER_SAMPLE * WIRE_SAMPLE_RATE)
+        left_s = self.fits_s
         for sound in sounds:
             left_s -= duration_s(sound)
-            if left_s < 0 or len(wanted) >= self._players:
+            if left_s < 0:
                 break
             wanted.append(sound)
         # No thread can be started while the interpreter ends; each sound is then encoded when it is embedded.
@@ -109,6 +107,11 @@ class AudioBudget:
             pool = ThreadPoolExecutor()
             self._ahead = {each: pool.submit(_encoded, each, duration_s(each), duration_s(each)) for each in wanted}
             pool.shutdown(wait=False)
+
+    @property
+    def fits_s(self) -> float:
+        """How many seconds of speech still fit."""
+        return min(self._left_bytes, self._sound_bytes) / (_TYPICAL_BYTES_PER_SAMPLE * WIRE_SAMPLE_RATE)
 
     def embed(self, sound: Sound) -> Embedded:
         """Return as much of a sound as fits, as a data URL.
@@ -120,7 +123,7 @@ class AudioBudget:
             wait([self._ahead.pop(sound)])
         total_s = duration_s(sound)
         rate = sound.sample_rate if isinstance(sound, AudioClip) else WIRE_SAMPLE_RATE
-        room = min(self._left_bytes, self._sound_bytes) if self._players else 0
+        room = min(self._left_bytes, self._sound_bytes)
         fits_s = room / (_TYPICAL_BYTES_PER_SAMPLE * rate)
         # Pauses take almost no room, so only encoding shows the size; a hopeless clip is not encoded.
         seconds = total_s if total_s < 2 * fits_s else fits_s
@@ -137,9 +140,13 @@ class AudioBudget:
             self._sound_bytes = 0
         self._left_bytes -= len(data)
         self._sound_bytes = max(0, self._sound_bytes - len(data))
-        self._players -= 1 if data else 0
         self._used = self._used or bool(data)
         return Embedded(f"data:{MIME_TYPES[_FORMAT]};base64,{data}" if data else "", seconds, total_s)
+
+    def spend(self, size: int) -> None:
+        """Note that this many bytes of sound are embedded already."""
+        self._left_bytes -= size
+        self._used = self._used or bool(size)
 
     def take(self, size: int) -> bool:
         """Reserve room for something other than sound, in bytes; return whether it fits."""

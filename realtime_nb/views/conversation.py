@@ -13,16 +13,12 @@ from ..pricing.cost import format_least, format_usd
 from ..pricing.usage import Usage
 from . import words
 from .budget import AudioBudget, duration_s
-from .html import escape, facts, left_out, note, picture, player, saying, section, table
+from .html import escape, facts, fold, left_out, note, picture, player, saying, section, table, unbroken
 from .media import thumbnails
 from .spectrogram import spectrogram
-from .tracks import extent_s, tracks_of
+from .talk import WholeTalk, clock
 
-# --- A conversation: every turn with its player and words, and the totals --------------------------------------------
-
-#: The picture shows this much of the end; more would take long to draw and be hard to read.
-_PICTURED_S = 120.0
-_LONG_PICTURED_S = 30.0
+# --- A conversation: one player for all of it, the words of every turn, and the totals ------------------------------
 
 _HOW_TO_KEEP = 'turn.audio.save("turn.flac") for each turn of session.conversation, or session.save("folder")'
 
@@ -38,54 +34,70 @@ def turn_bundle(turn: Turn) -> dict[str, Any]:
 
 
 def conversation_bundle(conversation: Conversation) -> dict[str, Any]:
-    """Return a conversation's MIME bundle: a table of turns, and a picture of both sides' audio."""
-    record, image = conversation_outputs(conversation)
-    if not image:
-        return record
-    png = base64.b64decode(image["image/png"])
-    markup = record["text/html"] + picture(png, image["text/plain"])
-    return record | {"text/html": markup, "image/png": image["image/png"]}
+    """Return a conversation's MIME bundle: a player for both sides with their picture, and a table of turns."""
+    record, image = _drawn(conversation, picture_in=True)
+    return record | ({"image/png": image["image/png"]} if image else {})
 
 
-def conversation_outputs(conversation: Conversation) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a conversation's MIME bundle as two outputs: the table, and the picture, which is empty without audio.
+def conversation_outputs(conversation: Conversation, *, live: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a conversation's MIME bundle as two outputs: the record, and the picture, which is empty without audio.
 
-    Code hosts strip audio and pictures from HTML, but show a PNG that is an output of its own.
+    Code hosts strip audio and pictures from HTML, but show a PNG that is an output of its own. With `live`, which is an
+    id, it is the record below a panel that shows the words itself: they are behind a fold, and the picture is part of
+    the record, as its seek bar.
     """
+    record, image = _drawn(conversation, live, picture_in=bool(live), words_open=not live)
+    return record, {} if live else image
+
+
+def _drawn(
+    conversation: Conversation, record_id: str = "", *, picture_in: bool = False, words_open: bool = True
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the record, which may hold the picture, too, and the picture by itself."""
     turns = conversation.turns
     budget = AudioBudget(turns=len(turns))
-    # The newest first: people want to hear again what was just said.
-    sounding = [turn for turn in reversed(turns) if duration_s(turn)]
-    budget.prepare(sounding)
-    image = _picture(conversation, _LONG_PICTURED_S if budget.is_long else _PICTURED_S)
-    players = {turn.item_id: player(turn, budget) for turn in sounding}
+    talk = WholeTalk.of(conversation, budget)
+    sound = ""
+    if talk:
+        sound = talk.seek_bar(record_id) if picture_in else talk.player
     shown = {turn.item_id: thumbnails(turn.pictures, budget) for turn in reversed(turns)}
+    begins_s = talk.begins_s if talk else {}
+    said = table(("at", "", "said", "first audio", "cost"), _rows(conversation, begins_s, shown))
     totals = _totals(conversation)
     record = {
         "text/plain": printable(_text(conversation, totals)),
         "text/html": section(
-            table(
-                ("", "said", "first audio", "cost"),
-                _rows(conversation, shown, players),
-            ),
-            left_out(budget, _HOW_TO_KEEP),
+            sound,
+            said if words_open else fold("Words, times and costs", said),
+            _players(turns, begins_s, budget),
             facts(totals),
             *map(note, conversation.remarks),
             title=f"Conversation · {words.DISCLOSURE}",
         ),
     }
-    return record, image
+    return record, talk.image if talk else {}
 
 
-def _picture(conversation: Conversation, most_s: float) -> dict[str, Any]:
-    """Return the picture of a conversation's end; empty without audio."""
-    tracks = tracks_of(conversation)
-    if not tracks:
-        return {}
-    start_s, stop_s = extent_s(tracks)
-    pictured = spectrogram(conversation, start_s=max(start_s, stop_s - most_s))
-    which = "" if stop_s - start_s <= most_s else f"; the last of {stop_s - start_s:.0f} s"
-    return {"image/png": base64.b64encode(pictured.png).decode(), "text/plain": f"{pictured!r}{which}"}
+def _players(turns: list[Turn], begins_s: dict[str, float], budget: AudioBudget) -> str:
+    """Return a player for each turn, behind a fold; empty if there is one turn, or if the conversation is long."""
+    sounding = [turn for turn in turns if duration_s(turn)]
+    if len(sounding) < 2 or budget.is_long:
+        return ""
+    # The newest first: people want to hear again what was just said.
+    budget.prepare(sounding[::-1])
+    players = {turn.item_id: player(turn, budget) for turn in reversed(sounding)}
+    rows = [
+        [_clock(turn, begins_s), unbroken(words.who(turn)), escape(words.said(turn)), players[turn.item_id]]
+        for turn in sounding
+    ]
+    each = table(("at", "", "said", "sound"), rows)
+    return fold("Each turn by itself", each + left_out(budget, _HOW_TO_KEEP))
+
+
+def _clock(turn: Turn, begins_s: dict[str, float]) -> str:
+    """Return where the player has a turn; empty if it has not."""
+    at_s = begins_s.get(turn.item_id)
+    return "" if at_s is None else f'<span data-rtnb-at="{at_s:.3f}">{clock(at_s)}</span>'
 
 
 def _text(conversation: Conversation, totals: list[tuple[str, str]]) -> str:
@@ -108,28 +120,28 @@ def _reply_beginning_with(conversation: Conversation, turn: Turn) -> Reply | Non
     return reply if reply is not None and reply.turns[:1] == [turn] else None
 
 
-def _rows(conversation: Conversation, shown: dict[str, str], players: dict[str, str]) -> Iterator[list[str]]:
+def _rows(conversation: Conversation, begins_s: dict[str, float], shown: dict[str, str]) -> Iterator[list[str]]:
     breaks = breaks_by_place(conversation)
     yield from map(_break_row, breaks.get(None, ()))
     for turn in conversation:
-        # What was said since the pictures and players were made is shown next time.
-        yield _row(conversation, turn, shown.get(turn.item_id, ""), players.get(turn.item_id, ""))
+        # What was said since the pictures were made is shown next time.
+        yield [_clock(turn, begins_s), *_row(conversation, turn, shown.get(turn.item_id, ""))]
         yield from map(_break_row, breaks.get(turn.item_id, ()))
 
 
 def _break_row(session_break: SessionBreak) -> list[str]:
-    return ["", f"<small>{escape(words.session_break(session_break))}</small>", "", ""]
+    return ["", "", f"<small>{escape(words.session_break(session_break))}</small>", "", ""]
 
 
-def _row(conversation: Conversation, turn: Turn, *embedded: str) -> list[str]:
+def _row(conversation: Conversation, turn: Turn, pictures: str) -> list[str]:
     reply = _reply_beginning_with(conversation, turn)
     remark = words.heard_remark(turn)
     said = escape(words.said(turn)) + (f"<br><small>{escape(remark)}</small>" if remark else "")
     return [
-        escape(words.who(turn)),
-        "<br>".join([said, *filter(None, embedded)]),
-        escape(words.milliseconds(reply.timing.first_audio_ms)) if reply else "",
-        escape(words.cost(reply)) if reply else "",
+        unbroken(words.who(turn)),
+        "<br>".join(filter(None, [said, pictures])),
+        unbroken(words.milliseconds(reply.timing.first_audio_ms)) if reply else "",
+        unbroken(words.cost(reply)) if reply else "",
     ]
 
 

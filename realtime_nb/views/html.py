@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable
 from html import escape as _escape
 
-from .budget import AudioBudget, Sound, display_options, duration_s
+from .budget import AudioBudget, Sound, duration_s
 
 # --- The pieces of HTML that all views are made of; text is escaped here, for HTML and for pictures -------------------
 # No scripts, style sheets or classes: code hosts strip them. Colours come from the page or are translucent, so that
@@ -30,14 +30,15 @@ def escape_label(text: object) -> str:
     return " ".join(str(text).split()).replace("$", r"\$")
 
 
-def player(sound: Sound | None, budget: AudioBudget) -> str:
+def player(sound: Sound | None, budget: AudioBudget, *, wide: bool = False) -> str:
     """Return an audio element with the compressed sound; a remark if there is none or it does not fit."""
     if sound is None or not duration_s(sound):
         return f'<span style="{_MUTED}">no audio</span>'
     url, embedded_s, total_s = budget.embed(sound)
     if not url:
         return f'<span style="{_MUTED}">{total_s:.1f} s of audio, left out</span>'
-    style = "height:32px;width:300px;min-width:140px;max-width:100%;margin:4px 0;vertical-align:middle"
+    width = "100%" if wide else "300px"
+    style = f"height:32px;width:{width};min-width:140px;max-width:100%;margin:4px 0;vertical-align:middle"
     cut = (
         f' <span style="{_MUTED}">the first {embedded_s:.0f} of {total_s:.0f} s</span>' if embedded_s < total_s else ""
     )
@@ -58,15 +59,9 @@ def left_out(budget: AudioBudget, where: str) -> str:
     minutes, seconds = divmod(round(sum(budget.left_out)), 60)
     length = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     what = f"{length} of audio" + (f" in {count} places" if count > 1 else "")
-    why, option = f"to keep this output within {budget.limit_mb:g} MB", "audio_mb"
-    if budget.is_long:
-        why, option = (
-            f"of a conversation of more than {display_options.full_turns} turns: its end can be heard",
-            "full_turns",
-        )
     return note(
-        f"{what} left out {why}. All of it: {where}. "
-        f"To embed more, set realtime_nb.display_options.{option} and show this again."
+        f"{what} left out to keep this output within {budget.limit_mb:g} MB. All of it: {where}. "
+        "To embed more, set realtime_nb.display_options.audio_mb and show this again."
     )
 
 
@@ -116,6 +111,12 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
+def fold(summary: str, html: str, *, is_open: bool = False) -> str:
+    """Return HTML behind a summary, text, that opens on a click."""
+    style = "margin:6px 0"
+    return f'<details style="{style}"{" open" if is_open else ""}><summary>{escape(summary)}</summary>{html}</details>'
+
+
 def saying(who: str, text: str, *, remark: str = "") -> str:
     """Return a line of dialogue; all three are text."""
     words = escape(text) if text else f'<span style="{_MUTED}">(no words)</span>'
@@ -140,7 +141,8 @@ def badge(text: str, tone: str) -> str:
 def section(*parts: str, title: str = "") -> str:
     """Return a framed block; `title` is text, the parts are HTML."""
     heading = f'<div style="{_MUTED};font-size:85%;margin-bottom:4px">{escape(title)}</div>' if title else ""
-    style = f"border:{_LINE};border-radius:6px;padding:10px 14px;max-width:60em;overflow-x:auto"
+    # As wide as a panel above it.
+    style = f"border:{_LINE};border-radius:8px;padding:10px 14px;box-sizing:border-box;max-width:720px;overflow-x:auto"
     # On a narrow page it scrolls sideways; it can be focused, so that keys can scroll it too.
     name = f' aria-label="{escape(title)}"' if title else ""
     return f'<div class="{LITERAL}" role="group" tabindex="0"{name} style="{style}">{heading}{"".join(parts)}</div>'

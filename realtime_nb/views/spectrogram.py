@@ -25,7 +25,7 @@ from ..media.activity import Span, speech_spans
 from ..media.clip import AudioClip
 from .html import picture
 from .plots import BLUE, INK, compact, quiet
-from .tracks import DrawnPiece, Source, Track, Word, extent_s, tracks_of, within
+from .tracks import DrawnPiece, Source, Track, Word, extent_s, tracks_of, visible, within
 from .transforms import Kind, Transform
 
 if TYPE_CHECKING:
@@ -192,21 +192,38 @@ def spectrogram(
     if not tracks:
         first_s, last_s = extent_s(sounding)
         raise AudioError(f"there is no audio from start_s={start_s} to stop_s={stop_s}, only {first_s:g} to {last_s:g}")
+    if not range_db > 0:
+        raise AudioError(f"range_db={range_db} must be positive")
+    return spectrogram_of(
+        tracks,
+        kind,
+        range_db=range_db,
+        words=_told_words(words, sounding),
+        hop_ms=hop_ms,
+        **{"bands": bands, "window_ms": window_ms, "lowest_hz": lowest_hz, "highest_hz": highest_hz},
+    )
+
+
+def spectrogram_of(
+    tracks: list[Track],
+    kind: Kind = "mel",
+    *,
+    range_db: float = 80.0,
+    words: dict[str, Any] | None = None,
+    hop_ms: float | None = None,
+    **limits: Any,
+) -> Spectrogram:
+    """Analyse tracks, which are not empty, on their clock."""
     if hop_ms is None:
         first_s, last_s = extent_s(tracks)
         hop_ms = max(10.0, 1000 * (last_s - first_s) / _FRAMES)
     sample_rate = max(piece.clip.sample_rate for track in tracks for piece in track.pieces)
-    transform = Transform(
-        kind, sample_rate, bands=bands, hop_ms=hop_ms, window_ms=window_ms, lowest_hz=lowest_hz, highest_hz=highest_hz
-    )
-    if not range_db > 0:
-        raise AudioError(f"range_db={range_db} must be positive")
-    told = _told_words(words, sounding)
+    transform = Transform(kind, sample_rate, hop_ms=hop_ms, **limits)
     from threadpoolctl import threadpool_limits  # From scikit-learn, which comes with librosa.
 
     # The matrix products are small: waiting for a second thread takes longer, most of all on a busy machine.
     with _drawing, Progress("analyse"), threadpool_limits(1, "blas"):
-        return _analyse(tracks, transform, range_db, told)
+        return _analyse(tracks, transform, range_db, words or {})
 
 
 def _told_words(words: Mapping[str, Sequence[Word]] | Sequence[Word] | None, tracks: list[Track]) -> dict[str, Any]:
@@ -225,7 +242,7 @@ def _told_words(words: Mapping[str, Sequence[Word]] | Sequence[Word] | None, tra
 
 
 def _analyse(tracks: list[Track], transform: Transform, range_db: float, words: dict[str, Any]) -> Spectrogram:
-    pieces = [_visible(track) for track in tracks]
+    pieces = [visible(track) for track in tracks]
     start_s, stop_s = extent_s(tracks)
     frames = 1 + int((stop_s - start_s) * transform.sample_rate / transform.hop + 1e-6)
     powers = [_power_of(track, transform, start_s, frames) for track in pieces]
@@ -243,13 +260,6 @@ def _analyse(tracks: list[Track], transform: Transform, range_db: float, words: 
     ]
     times_s = start_s + np.arange(frames) * transform.hop / transform.sample_rate
     return Spectrogram(transform.kind, tuple(sides), times_s, transform.frequencies_hz, range_db)
-
-
-def _visible(track: Track) -> list[DrawnPiece]:
-    """Return a track's pieces without overlaps; what was heard takes precedence over what was not."""
-    following = [piece.start_s for piece in track.pieces[1:]] + [np.inf]
-    cut = (piece.within(-np.inf, until) for piece, until in zip(track.pieces, following, strict=True))
-    return [piece for piece in cut if piece is not None]
 
 
 def _power_of(pieces: list[DrawnPiece], transform: Transform, start_s: float, frames: int) -> npt.NDArray[np.float32]:
@@ -286,6 +296,8 @@ _DPI = 110
 # In inches.
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 8.0, 0.72, 0.85, 0.24, 0.42
 _WAVE, _ENERGY, _BETWEEN = 0.5, 1.5, 0.12
+#: The margins of what is drawn over time, as shares of the width.
+PLOT_LEFT, PLOT_RIGHT = _LEFT / _WIDTH, _RIGHT / _WIDTH
 _COLUMNS = round((_WIDTH - _LEFT - _RIGHT) * _DPI)
 _ROWS = round(_ENERGY * _DPI)
 #: A waveform with a lower peak than this is not enlarged further.

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
+import numpy as np
+
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply, Turn
-from ..media.clip import AudioClip
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
 from .budget import duration_s
 from .words import who
 
@@ -143,6 +145,34 @@ def within(tracks: list[Track], start_s: float | None, stop_s: float | None) -> 
     return [track for track in cut if track.pieces]
 
 
+def moved(tracks: Iterable[Track], by_s: float) -> list[Track]:
+    """Return tracks on another clock."""
+    return [
+        Track(track.name, [replace(piece, origin_s=piece.origin_s + by_s) for piece in track.pieces])
+        for track in tracks
+    ]
+
+
+def visible(track: Track) -> list[DrawnPiece]:
+    """Return a track's pieces without overlaps; what was heard takes precedence over what was not."""
+    following = [piece.start_s for piece in track.pieces[1:]] + [math.inf]
+    cut = (piece.within(-math.inf, until) for piece, until in zip(track.pieces, following, strict=True))
+    return [piece for piece in cut if piece is not None]
+
+
+def mixed(tracks: Iterable[Track], duration_s: float) -> AudioClip:
+    """Return all sides as one clip that begins when the clock does, without what was not heard."""
+    samples = np.zeros(round(duration_s * WIRE_SAMPLE_RATE), np.float32)
+    for piece in (piece for track in tracks for piece in visible(track)):
+        sounding = piece.within(-math.inf, piece.sounds_until_s)
+        if sounding is None:
+            continue
+        at = max(0, round(sounding.start_s * WIRE_SAMPLE_RATE))
+        heard = sounding.clip.resample(WIRE_SAMPLE_RATE).samples[: max(0, len(samples) - at)]
+        samples[at : at + len(heard)] += heard
+    return AudioClip(np.clip(samples, -1.0, 1.0), WIRE_SAMPLE_RATE)
+
+
 def _reply_of(turn: Turn, conversation: Conversation) -> Reply | None:
     return conversation.reply(turn.response_id) if turn.response_id is not None else turn.reply
 
@@ -169,9 +199,7 @@ def _laid_out(turns: Iterable[tuple[Turn, Reply | None]], origin_s: float) -> li
         track.pieces.append(piece)
         if turn.began_at_ms is None:
             free_s = max(free_s, piece.stop_s)
-    for track in tracks.values():
-        track.pieces[:] = [replace(piece, origin_s=piece.origin_s - origin_s) for piece in track.pieces]
-    return [tracks[role] for role in sorted(tracks, key=lambda role: role == "assistant")]
+    return moved([tracks[role] for role in sorted(tracks, key=lambda role: role == "assistant")], -origin_s)
 
 
 def _start_s(turn: Turn, reply: Reply | None, piece: DrawnPiece, *, otherwise_s: float) -> float:

@@ -29,11 +29,11 @@ class Transform:
         kind: Kind,
         sample_rate: int,
         *,
-        bands: int | None,
         hop_ms: float,
-        window_ms: float | None,
-        lowest_hz: float | None,
-        highest_hz: float | None,
+        bands: int | None = None,
+        window_ms: float | None = None,
+        lowest_hz: float | None = None,
+        highest_hz: float | None = None,
     ):
         if kind not in get_args(Kind):
             raise AudioError(f"kind={kind!r} is not one of {', '.join(get_args(Kind))}")

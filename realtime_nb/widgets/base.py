@@ -28,15 +28,21 @@ _painter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="realtime_nb-rec
 #: A record with ten minutes of players is megabytes. It is redrawn less and less often, so that it never loads the line
 #: to the page more than this; the conversation's sound takes 48 kB/s each way.
 _BYTES_PER_S = 100_000
+#: Nor does drawing it take more than this part of one processor.
+_REST = 9
 
 _EMPTY = {"text/plain": "", "text/html": ""}
+#: The picture is as wide as the record, in pixels.
+_AS_WIDE = {"image/png": {"width": 720}}
 
 
 class Outputs:
     """The three outputs of a cell: the live widget, the record, and its picture.
 
-    The picture is a separate output because code hosts strip audio and scripts but keep PNGs and tables.
-    Updates name their output by its display id, so they can come from any thread and long after the cell.
+    While the widget is live, the picture is part of the record, as its seek bar, and the words, which the widget shows,
+    are behind a fold. At the end, the record holds the words, and the picture is an output of its own, because code
+    hosts strip audio and scripts but keep PNGs and tables. Updates name their output by its display id, so they can
+    come from any thread and long after the cell.
     """
 
     def __init__(self, conversation: Any, *, note: dict[str, str], on_error: Callable[[Exception], None]):
@@ -54,10 +60,10 @@ class Outputs:
         from IPython.display import display
 
         display(live, metadata=metadata, raw=True, display_id=self._id)
+        self._shown = True
         for name, bundle in self._draw().items():
             self._there[name] = bundle
             display(bundle, raw=True, display_id=f"{self._id}-{name}")
-        self._shown = True
         atexit.register(self._at_exit)
 
     def update(self) -> None:
@@ -77,6 +83,8 @@ class Outputs:
 
     def _at_exit(self) -> None:
         """Replace the live widget when the kernel shuts down: a saved notebook could not revive it."""
+        self._shown = False
+        self._wanted.set()
         self._publish(self._note, self._id)
         self._update()
 
@@ -88,13 +96,15 @@ class Outputs:
             return  # `finish` came first.
         self._wanted.clear()
         try:
+            began_s = time.monotonic()
             drawn = self._draw()
+            took_s = time.monotonic() - began_s
             for name, bundle in drawn.items():
                 if bundle != self._there.get(name):
                     self._there[name] = bundle
                     self._publish(bundle, f"{self._id}-{name}")
             size = sum(len(text) for bundle in drawn.values() for text in bundle.values())
-            self._next_s = time.monotonic() + size / _BYTES_PER_S
+            self._next_s = time.monotonic() + max(size / _BYTES_PER_S, took_s * _REST)
         except Exception as error:
             self._on_error(error)
 
@@ -103,13 +113,13 @@ class Outputs:
             return {"record": _EMPTY, "picture": _EMPTY}
         from ..views import conversation_outputs
 
-        record, picture = conversation_outputs(self._conversation)
+        record, picture = conversation_outputs(self._conversation, live=self._id if self._shown else "")
         return {"record": record, "picture": picture or _EMPTY}
 
     def _publish(self, bundle: dict[str, Any], display_id: str) -> None:
         from IPython.display import update_display
 
-        update_display(bundle, raw=True, display_id=display_id)
+        update_display(bundle, metadata=_AS_WIDE, raw=True, display_id=display_id)
 
 
 # --- The page's clock, compared with the kernel's by exchanging messages ----------------------------------------------

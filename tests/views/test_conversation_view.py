@@ -7,9 +7,10 @@ import wire_samples as wire
 
 from realtime_nb.conversation.conversation import Conversation
 from realtime_nb.protocol import events as ev
-from realtime_nb.protocol.local_events import Remarked
+from realtime_nb.protocol.local_events import Heard, Remarked
 from realtime_nb.views import conversation_outputs, mimebundle
 from realtime_nb.views.budget import display_options
+from realtime_nb.views.tracks import mixed, tracks_of
 
 
 def test_a_conversation_is_a_table_of_turns():
@@ -17,8 +18,9 @@ def test_a_conversation_is_a_table_of_turns():
     assert set(bundle) == {"text/plain", "text/html", "image/png"}
     markup = bundle["text/html"]
     assert markup.count("<tr") == 1 + 2 + 1  # header, turns, totals
-    assert markup.index("What time is it?") < markup.index("It is ten past nine.")
-    assert markup.count("<audio") == 1  # No audio of the person's was sent in this one.
+    said = markup[markup.index("<table") :]
+    assert said.index("What time is it?") < said.index("It is ten past nine.")
+    assert markup.count("<audio") == 1  # Nobody else was heard in this one.
     for text in ("AI-generated voice", "answers", "41 input · 164 output", "$0.0103"):
         assert text in markup
     assert markup.count("<img") == 1 and bundle["image/png"] in markup
@@ -68,7 +70,7 @@ def test_the_record_and_the_picture_can_be_two_outputs():
     assert conversation_outputs(Conversation())[1] == {}
 
 
-def test_the_newest_turns_keep_their_players_and_the_rest_is_said_to_be_left_out(monkeypatch):
+def test_one_player_has_the_whole_talk_and_the_newest_turns_keep_their_own(monkeypatch):
     conversation = Conversation()
     noise = np.random.default_rng(0).integers(-9_000, 9_000, 24_000, dtype="<i2").tobytes()
     for n in range(4):
@@ -78,14 +80,15 @@ def test_the_newest_turns_keep_their_players_and_the_rest_is_said_to_be_left_out
         ):
             conversation.apply(ev.decode_server(json.dumps(event)), 0.0)
     whole = mimebundle(conversation)["text/html"]
-    assert whole.count("<audio") == 4 and "left out" not in whole
-    one = len(re.search('src="(data:audio[^"]+)"', whole)[1])
-    monkeypatch.setattr(display_options, "audio_mb", 2.5 * one / 1e6)
+    assert whole.count("<audio") == 1 + 4 and "left out" not in whole
+    talk, one, *_ = (len(url) for url in re.findall('src="(data:audio[^"]+)"', whole))
+    monkeypatch.setattr(display_options, "audio_mb", (talk + 2.5 * one) / 1e6)
     markup = mimebundle(conversation)["text/html"]
-    assert markup.count("<audio") == 2
-    assert markup.index("1.0 s of audio, left out") < markup.index("<audio")
-    assert "2 s of audio in 2 places left out to keep this output within" in markup
-    assert "session.conversation" in markup
+    assert markup.count("<audio") == 1 + 2
+    folded = markup[markup.index("Each turn by itself") :]
+    assert folded.index("1.0 s of audio, left out") < folded.index("<audio")
+    assert "2 s of audio in 2 places left out to keep this output within" in folded
+    assert "session.conversation" in folded
     assert all(f"Say {number}." in markup for number in range(4))
 
 
@@ -102,15 +105,32 @@ def test_of_a_long_conversation_the_end_can_be_heard_and_all_can_be_read(monkeyp
     conversation = talk_of(130, bytes(24 * 2 * 500))
     record, picture = conversation_outputs(conversation)
     markup = record["text/html"]
-    assert markup.count("<audio") == 10 and markup.count("It is ten past nine.") == 130
-    assert markup.rindex("0.5 s of audio, left out") < markup.index("<audio")
-    assert "1 min 0 s of audio in 120 places left out of a conversation of more than 120 turns: its end can" in markup
-    assert "turn.audio.save" in markup and "set realtime_nb.display_options.full_turns" in markup
+    assert markup.count("<audio") == 1 and markup.count("It is ten past nine.") == 130
+    assert ">30.0 s of audio<" in markup and "The last 30 s of 1 min 5 s." in markup
+    assert "session.save" in markup and "set realtime_nb.display_options.full_turns" in markup
     assert picture["text/plain"].endswith("30.00 s); the last of 65 s")
     monkeypatch.setattr(display_options, "full_turns", 130)
     record, picture = conversation_outputs(conversation)
-    assert record["text/html"].count("<audio") == 130 and "left out" not in record["text/html"]
+    assert record["text/html"].count("<audio") == 1 + 130 and "The last" not in record["text/html"]
     assert picture["text/plain"].endswith("65.00 s)")
+
+
+def test_below_a_panel_the_words_are_folded_and_the_picture_is_the_players_seek_bar():
+    record, picture = conversation_outputs(talk_of(2, samples.sound(500)), live="record-1")
+    markup = record["text/html"]
+    assert picture == {}
+    assert "<details" in markup and "<details open" not in markup
+    assert markup.index('data-rtnb-id="record-1"') < markup.index("<audio") < markup.index("<img")
+    # In the strip, in the table of words, and in that of the players.
+    assert re.findall(r'data-rtnb-at="([\d.]+)"', markup) == ["0.000", "0.500"] * 3
+    assert 'title="0:00 AI voice: It is ten past nine."' in markup
+
+
+def test_what_was_not_heard_is_silent_in_the_player():
+    conversation = talk_of(1, samples.sound(1_000))
+    conversation.apply(Heard(item_id="A0", played_ms=400, stopped=True), 0.0)
+    clip = mixed(tracks_of(conversation), 1.0)
+    assert np.abs(clip.samples[: 24 * 390]).max() > 0.2 and not clip.samples[24 * 401 :].any()
 
 
 def test_what_was_odd_stands_below_the_table():

@@ -22,7 +22,7 @@ class Notebook:
         assert raw
         self.outputs[display_id] = bundle
 
-    def update_display(self, bundle, *, raw, display_id):
+    def update_display(self, bundle, *, metadata=None, raw, display_id):
         assert raw
         with self.updated:
             self.outputs[display_id] = bundle
@@ -48,10 +48,10 @@ def looks(monkeypatch):
     """What the record looks like; may be changed by the test, or raise."""
     looks = {"outputs": (WORDS, PICTURE)}
 
-    def conversation_outputs(conversation):
+    def conversation_outputs(conversation, *, live):
         if isinstance(looks["outputs"], Exception):
             raise looks["outputs"]
-        return looks["outputs"]
+        return (looks["outputs"][0], {}) if live else looks["outputs"]
 
     monkeypatch.setattr("realtime_nb.views.conversation_outputs", conversation_outputs)
     return looks
@@ -77,6 +77,7 @@ def outputs(errors):
 
 LIVE = {"text/plain": "panel"}
 OVER = {"text/plain": "over"}
+EMPTY = {"text/plain": "", "text/html": ""}
 WORDS = {"text/plain": "words", "text/html": "<p>words</p>"}
 PICTURE = {"text/plain": "Spectrogram", "image/png": "cGl4ZWxz"}
 
@@ -85,17 +86,17 @@ def test_before_the_first_reply_the_places_are_empty(outputs, notebook):
     outputs.show(LIVE, {})
     live, record, picture = notebook.outputs.values()
     assert live == LIVE
-    assert record == picture == {"text/plain": "", "text/html": ""}
+    assert record == picture == EMPTY
 
 
-def test_the_record_and_its_picture_are_outputs_of_their_own(outputs, notebook, looks):
+def test_while_the_widget_is_live_the_record_holds_the_picture(outputs, notebook, looks):
     outputs.show(LIVE, {})
     answer(outputs)
     outputs.update()
-    notebook.until(lambda now: now == [LIVE, WORDS, PICTURE])
+    notebook.until(lambda now: now == [LIVE, WORDS, EMPTY])
 
 
-def test_the_end_replaces_the_live_widget_only(outputs, notebook, looks):
+def test_the_end_replaces_the_live_widget_and_adds_the_picture(outputs, notebook, looks):
     answer(outputs)
     outputs.show(LIVE, {})
     outputs.end()
@@ -137,7 +138,7 @@ def test_a_long_record_is_drawn_less_often_but_its_end_at_once(outputs, notebook
     outputs.show(LIVE, {})
     answer(outputs)
     outputs.update()
-    notebook.until(lambda now: now == [LIVE, WORDS, PICTURE])
+    notebook.until(lambda now: now == [LIVE, WORDS, EMPTY])
     more = {"text/plain": "more words"}
     looks["outputs"] = (more, PICTURE)
     outputs.update()  # In minutes.
@@ -154,7 +155,7 @@ def test_what_has_not_changed_is_not_sent_again(outputs, notebook, looks):
     looks["outputs"] = ({"text/plain": "more words"}, PICTURE)
     outputs.end()
     notebook.until(lambda now: now == [OVER, {"text/plain": "more words"}, PICTURE])
-    assert sent == [OVER, {"text/plain": "more words"}]
+    assert sent == [OVER, {"text/plain": "more words"}, PICTURE]
 
 
 def test_a_kernel_that_ends_leaves_the_note_and_the_record():
