@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..display import printable
-from ..speech.statistics import RESAMPLES
 from .answers import Answers
 from .plots import Drawing
 from .provenance import SystemDescription, made_with
@@ -17,10 +16,12 @@ from .statistics import (
     FACTORS,
     Row,
     by_example,
+    caveat_of,
     difference_of,
     format_difference,
     format_value,
     grouped,
+    is_binary,
     label_of,
     main_measures,
     measured,
@@ -53,7 +54,7 @@ class RunComparison:
         """A data frame with a row for each group and measure that this run has.
 
         ``mean`` here and ``other_mean`` there; ``difference``, its 95 % interval ``low`` and ``high``, effect size
-        ``effect`` and ``pairs``, as in `Results.summary`.
+        ``effect``, ``pairs``, ``method`` and ``caveat``, as in `Results.summary`.
         """
         import pandas
 
@@ -106,10 +107,13 @@ class RunComparison:
                 for each in (rows, others)
             )
             for measure in measured(rows):
+                binary = is_binary([*rows, *others], measure)
+                found = difference_of(others_same, same, measure, paired_by, is_binary=binary, seed=self.seed)
                 yield (
                     dict(zip(self.by, key, strict=True))
                     | {"measure": measure, "mean": _mean(rows, measure), "other_mean": _mean(others, measure)}
-                    | difference_of(others_same, same, measure, paired_by, self.seed)
+                    | found
+                    | {"caveat": caveat_of(found["pairs"])}
                 )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
@@ -130,9 +134,10 @@ class DifferencePlot(Drawing):
     @property
     def caption(self) -> str:
         """As for `Drawing`."""
+        methods = sorted({row["method"] for row in self._rows if row["method"]})
         return (
-            f"Marker: mean difference, the other run's minus this one's, on the same examples; line: its 95 % interval "
-            f"(paired percentile bootstrap, {RESAMPLES:,} resamples, seed {self._comparison.seed})."
+            "Marker: mean difference, the other run's minus this one's, on the same examples; line: its 95 % interval "
+            f"({', '.join(methods) or 'none'}; seed {self._comparison.seed})."
         )
 
     @property
@@ -193,6 +198,7 @@ def _bundle(comparison: RunComparison) -> dict[str, Any]:
             picture(png, plot.description),
             note(f"{plot.caption} If an interval includes 0, these examples do not tell the runs apart."),
         ]
+    remarks += dict.fromkeys(row["caveat"] for row in comparison.main_rows if row["caveat"])
     parts += [note(remark) for remark in remarks]
     bundle["text/html"] = section(
         *parts, title=f"{comparison.results.path} → {comparison.other.path} · {words.DISCLOSURE}"

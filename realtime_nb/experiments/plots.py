@@ -13,20 +13,18 @@ import numpy as np
 
 from ..display import printable
 from ..errors import SettingsError
-from ..speech.statistics import RESAMPLES
+from ..speech.statistics import RESAMPLES, Interval, Statistic, interval_of
 from .statistics import (
-    Interval,
     Row,
-    Statistic,
     by_example,
     graded,
     grouped,
-    interval_of,
     is_binary,
     is_share,
     label_of,
     measured,
     named_columns,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -270,8 +268,14 @@ class Plot(Drawing):
     @cached_property
     def _intervals(self) -> dict[tuple[tuple[Any, ...], str], Interval | None]:
         return {
-            group: interval_of(values, self.statistic, is_binary=self._binary[group[1]], seed=self._seed)
-            for group, values in self._values.items()
+            (key, measure): interval_of(
+                values,
+                self.statistic,
+                is_binary=self._binary[measure],
+                within=within(measure, is_binary=self._binary[measure]),
+                seed=self._seed,
+            )
+            for (key, measure), values in self._values.items()
         }
 
     @property
@@ -294,9 +298,8 @@ class Plot(Drawing):
         """The caption: what the signs mean, and how the intervals were made."""
         examples = max((len(values) for values in self._values.values()), default=0)
         what = f"its 95 % interval over {examples} example{'s' if examples != 1 else ''}"
-        how = f"percentile bootstrap over examples, {RESAMPLES:,} resamples, seed {self._seed}"
-        if any(self._binary.values()):
-            how += "; Wilson’s where answers are right or wrong"
+        methods = {found.method for found in self._intervals.values() if found is not None and found.method}
+        how = "; ".join(_METHODS[name].format(seed=self._seed) for name in sorted(methods)) or "none"
         dots, tick = ("Dot: an answer. ", " Tick: 95th percentile.") if self._dots else ("", "")
         axis = " Logarithmic axis." if any(map(self._is_log, self.measures)) else ""
         return f"{dots}Marker: {self.statistic}; line: {what} ({how}).{tick}{axis}"
@@ -348,6 +351,15 @@ class Plot(Drawing):
 
     def __repr__(self) -> str:
         return printable(f"Plot({', '.join(self.measures)} by {', '.join(self.by)})")
+
+
+#: How intervals were made, in the words of a caption.
+_METHODS = {
+    "Wilson": "Wilson’s where answers are right or wrong",
+    "bootstrap": f"percentile bootstrap over examples, {RESAMPLES:,} resamples, seed {{seed}}",
+    "order statistics": "order statistics",
+    "t": "t intervals over examples",
+}
 
 
 def _tail(values: Sequence[Sequence[float]]) -> float | None:

@@ -13,6 +13,7 @@ from ..display import printable
 from ..errors import AudioError, SettingsError
 from ..media.clip import AudioClip
 from ..pricing.cost import format_usd
+from ..speech.statistics import FEW
 from ..views import words
 from ..views.budget import AudioBudget
 from ..views.html import (
@@ -37,13 +38,20 @@ from .conditions import describe
 from .metrics import value_of
 from .plots import Plot, Plots
 from .provenance import SystemDescription, made_with
-from .statistics import LATENCY, Row, format_difference, graded, grouped, label_of, main_measures, summarise, tabulate
+from .statistics import (
+    LATENCY,
+    Row,
+    caveat_of,
+    format_difference,
+    graded,
+    grouped,
+    label_of,
+    main_measures,
+    summarise,
+    tabulate,
+)
 
 # --- The caveats of these results: what they do not show --------------------------------------------------------------
-
-#: With fewer examples, percentile intervals are clearly too narrow. Source: "narrowness bias" in Hesterberg 2015, "What
-#: Teachers Should Know About the Bootstrap".
-_FEW = 30
 
 
 def caveats(results: Answers, made: Mapping[str, SystemDescription]) -> Iterator[str]:
@@ -70,10 +78,10 @@ def caveats(results: Answers, made: Mapping[str, SystemDescription]) -> Iterator
             "not known; cost_remarks says which. Read it before you compare costs."
         )
     examples = len({row["example_id"] for row in results.rows})
-    if examples < _FEW:
+    if told := caveat_of(examples):
         yield (
-            f"{examples} examples are few. With fewer than {_FEW}, bootstrap intervals are too narrow, and you can see "
-            "only large differences."
+            f"{told}. Means of fewer than {FEW} have t intervals, which cover about 90 % instead of 95 % if a few "
+            "values are far out, as times may be; and medians of fewer than 6 have none."
         )
     yield (
         f"The intervals hold for examples like these {examples}. They say nothing about other languages, speakers, "
@@ -307,7 +315,7 @@ def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> str:
     found = [
         row
         for row in summarise(results.rows, results.about, by, seed=seed)
-        if row["measure"] in wanted and row["difference"] is not None
+        if row["measure"] in wanted and row["pairs"] and row["difference"] is not None
     ]
     if not found:
         return paragraph(f"No two {by[0]}s have two answered examples in common, so nothing can be paired.")
@@ -322,11 +330,13 @@ def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> str:
         for row in sorted(found, key=lambda row: wanted.index(row["measure"]))
     ]
     header = ("measure", *by, f"difference to {levels[0]}", "effect size d_z", "pairs")
-    holding = sum(not row["low"] <= 0 <= row["high"] for row in found)
+    bounded = [row for row in found if row["low"] is not None]
+    methods = sorted({row["method"] for row in bounded})
+    holding = sum(not row["low"] <= 0 <= row["high"] for row in bounded)
     return wide(table(header, lines)) + note(
-        f"Means of differences on the same examples, with 95 % intervals (paired bootstrap). {holding} of {len(found)} "
-        f"intervals exclude 0; if nothing differed, about {0.05 * len(found):.1f} would do so by chance. "
-        "d_z: the mean difference over its standard deviation; 0.2 is small, 0.5 medium, 0.8 large."
+        f"Means of differences on the same examples, with 95 % intervals ({', '.join(methods)}). {holding} of "
+        f"{len(bounded)} intervals exclude 0; if nothing differed, about {0.05 * len(bounded):.1f} would do so by "
+        "chance. d_z: the mean difference over its standard deviation; 0.2 is small, 0.5 medium, 0.8 large."
     )
 
 
@@ -384,7 +394,9 @@ def results_bundle(results: Answers) -> dict[str, Any]:
     parts = []
     if lines:
         cells = ([escape(cell) if index < len(_BY) else unbroken(cell) for index, cell in enumerate(x)] for x in lines)
-        parts += [table(headings, cells), note("In brackets: 95 % intervals, over examples.")]
+        caveat = caveat_of(len({row["example_id"] for row in results.rows}))
+        brackets = f"In brackets: 95 % intervals, over examples.{f' {caveat}.' if caveat else ''}"
+        parts += [table(headings, cells), note(brackets)]
     if any(value_of(row, LATENCY) is not None for row in results.rows):
         plot = Plots(results.rows, results.about).latency(by=_BY)
         png = plot.to_png()

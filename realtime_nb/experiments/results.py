@@ -27,11 +27,12 @@ from .graders import Grader, named_graders
 from .plots import Plots
 from .recipes import recipe_of
 from .regrading import Regrading, example_of, grade_saved, is_answered
-from .statistics import Row, summarise, tabulate
+from .statistics import Row, caveat_of, grouped, passes, sizes_needed, summarise, tabulate
 
 if TYPE_CHECKING:
     import pandas
 
+    from ..speech.statistics import Test
     from .dataset import Dataset
 
 
@@ -105,7 +106,12 @@ class Results(Answers):
         )
 
     def summary(
-        self, by: str | Sequence[str] = "system", *, baseline: str | None = None, seed: int = 0
+        self,
+        by: str | Sequence[str] = "system",
+        *measures: str,
+        baseline: str | None = None,
+        test: Test | None = None,
+        seed: int = 0,
     ) -> pandas.DataFrame:
         """Summarise the measures of each group, and compare it with a baseline.
 
@@ -113,31 +119,39 @@ class Results(Answers):
         ----------
         by : str or sequence of str, default "system"
             Columns that make the groups, e.g. ``("system", "condition")`` or ``"tags"``.
+        *measures : str
+            The measures to summarise; by default all.
         baseline : optional
             A value of the first column; by default its first value.
+        test : {"permutation", "sign", "mcnemar"}, optional
+            The test of the differences, for columns ``p`` and ``p_holm``: p-values as they are, and corrected by Holm's
+            method for their number in this summary. ``"mcnemar"`` tests measures that are right or wrong, and only
+            these. By default nothing is tested.
         seed : int, default 0
             Seed of the resampling.
 
         Returns
         -------
         summary : pandas.DataFrame
-            A row for each group and measure, in the order of the run: ``count``; ``mean`` and its 95 % interval
-            ``mean_low`` and ``mean_high``; ``median``, ``p95``; ``difference`` of the mean to the group that differs
-            only in the first column, its 95 % interval ``low`` and ``high``, effect size ``effect``, and ``pairs``, the
-            number of examples in it. If answers failed, ``completed`` is the share that did not; of failed ones only
-            the cost counts.
+            A row for each group and measure, in the order of the run: ``count`` of answers, and ``examples`` behind
+            them; ``mean``, its 95 % interval ``mean_low`` and ``mean_high``, and how that was made, ``mean_method``;
+            ``median``, ``p95``; ``difference`` of the mean to the group that differs only in the first column, its 95 %
+            interval ``low`` and ``high``, effect size ``effect``, ``pairs``, the number of examples in it, and
+            ``method``; and a ``caveat`` if examples are few. If answers failed, ``completed`` is the share that did
+            not; of failed ones only the cost counts.
 
         Raises
         ------
         SettingsError
-            If there is no such column, or no such baseline.
+            If there is no such column, measure, baseline or test.
 
         Notes
         -----
         Answers are paired by example, condition and repeat, except for the columns compared. Differences within an
-        example are averaged first, because repeats and conditions of one clip say nothing about other clips. Interval
-        (percentile bootstrap over examples) and effect size (*d_z*): see `realtime_nb.speech.statistics`; the mean's
-        interval: `realtime_nb.experiments.statistics`. Nothing is corrected for the number of comparisons.
+        example are averaged first, because repeats and conditions of one clip say nothing about other clips. Groups
+        without a common example, such as ``tags``, are compared unpaired: ``pairs`` is 0, and only ``"permutation"``
+        tests them. Intervals, effect size (*d_z*) and tests: see `realtime_nb.speech.statistics`. Only ``p_holm`` is
+        corrected for the number of comparisons.
 
         Examples
         --------
@@ -152,7 +166,89 @@ class Results(Answers):
         """
         import pandas
 
-        return pandas.DataFrame(summarise(self.rows, self.about, by, baseline=baseline, seed=seed))
+        options: dict[str, Any] = {"baseline": baseline, "measures": measures, "test": test, "seed": seed}
+        return pandas.DataFrame(summarise(self.rows, self.about, by, **options))
+
+    def sample_size(
+        self, measure: str, half_width: float, *, by: str | Sequence[str] = "system", baseline: str | None = None
+    ) -> pandas.DataFrame:
+        """Return how many examples would make intervals of a wanted width, if they spread like those of this run.
+
+        Parameters
+        ----------
+        measure : str
+            A measure, e.g. ``"wer"``.
+        half_width : float
+            How far the 95 % interval may reach to either side, in the measure's unit: 0.02 for two points of ``wer``.
+        by, baseline
+            As in `summary`.
+
+        Returns
+        -------
+        sizes : pandas.DataFrame
+            A row for each group: ``examples`` now, and ``examples_needed`` for such an interval of its mean; ``pairs``
+            now, and ``pairs_needed`` for such an interval of the difference to the baseline. Missing where fewer than
+            two examples, or equal values, do not show a spread.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such column, measure or baseline, or the width is not positive.
+
+        Notes
+        -----
+        For the t interval. It is an estimate: the spread of few examples is uncertain, and so is this.
+
+        Examples
+        --------
+        >>> import functools
+        >>> import realtime_nb as rt
+        >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+        >>> texts = ["What time is it?", "What can you do?"]
+        >>> results = rt.run(rt.Dataset.from_texts(texts), systems, out="results/pilot", progress=False)
+        >>> list(results.sample_size("latency_first_audible_ms", half_width=50).columns)
+        ['system', 'examples', 'examples_needed', 'pairs', 'pairs_needed']
+        """
+        import pandas
+
+        sizes = pandas.DataFrame(sizes_needed(self.rows, self.about, measure, half_width, by, baseline=baseline))
+        return sizes.astype({"examples_needed": "Int64", "pairs_needed": "Int64"})
+
+    def pass_hat_k(
+        self, measure: str = "task_success", *, by: str | Sequence[str] = "system", seed: int = 0
+    ) -> pandas.DataFrame:
+        """Return pass^k: how likely all of k tries at a task succeed.
+
+        Parameters
+        ----------
+        measure : str, default "task_success"
+            A measure that is 0 or 1.
+        by : str or sequence of str, default "system"
+            Columns that make the groups.
+        seed : int, default 0
+            Seed of the resampling.
+
+        Returns
+        -------
+        passes : pandas.DataFrame
+            A row for each group and number of tries ``k``, up to the most repeats: ``pass_hat_k``, its 95 % interval
+            ``low`` and ``high``, the number of ``examples`` with at least `k` answers, the interval's ``method``, and a
+            ``caveat`` if examples are few. Failed answers are no tries.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such column, or a value of the measure is neither 0 nor 1.
+
+        Notes
+        -----
+        As in τ-bench (Yao et al. 2024, arXiv 2406.12045): of ``n`` tries at an example with ``c`` successes,
+        ``C(c, k) / C(n, k)``, averaged over the examples. Give `by` a condition, too, if there are several: otherwise
+        they count as tries of the same task.
+        """
+        import pandas
+
+        return pandas.DataFrame(passes(self.rows, self.about, measure, by, seed=seed))
 
     def grade(
         self,
@@ -342,8 +438,8 @@ class Results(Answers):
         Returns
         -------
         table : pandas.DataFrame
-            All text, e.g. ``532 [393, 610]``; write it with ``to_csv``, ``to_html`` or ``to_latex``. For the numbers
-            themselves, use `summary`.
+            All text, e.g. ``532 [393, 610]``; write it with ``to_csv``, ``to_html`` or ``to_latex``. Has a column
+            ``caveat`` if a group has few examples. For the numbers themselves, use `summary`.
 
         Raises
         ------
@@ -358,12 +454,16 @@ class Results(Answers):
         >>> texts = rt.Dataset.from_texts(["What time is it?"])
         >>> results = rt.run(texts, systems, out="results/table", progress=False)
         >>> print(results.table("wer").to_csv().splitlines()[1])
-        realtime,clean,1 of 1,0%
+        realtime,clean,1 of 1,0%,1 example is few: only large differences show
         """
         import pandas
 
         headings, lines = tabulate(self.rows, self.about, by, measures, seed=seed)
         columns = 1 if isinstance(by, str) else len(by)
+        groups = grouped(self.rows, headings[:columns], self.about).values()
+        caveats = [caveat_of(len({row["example_id"] for row in rows})) for rows in groups]
+        if any(caveats):
+            headings, lines = [*headings, "caveat"], [[*line, told] for line, told in zip(lines, caveats, strict=True)]
         return pandas.DataFrame(lines, columns=headings).set_index(headings[:columns])
 
     def report(

@@ -1,18 +1,29 @@
-"""Groups of rows, their means and medians, the differences between them, and 95 % intervals."""
+"""Groups of rows, their means and medians, and the differences between them, with intervals and tests."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import SettingsError
 from ..pricing.cost import format_usd
-from ..speech.statistics import RESAMPLES, paired_difference
+from ..speech.statistics import (
+    FEW,
+    Statistic,
+    Test,
+    examples_needed,
+    holm,
+    interval_of,
+    paired_difference,
+    paired_p_value,
+    pass_hat_k,
+    unpaired_difference,
+    unpaired_p_value,
+)
 from .folder import measures_of
 from .metrics import value_of
 
@@ -101,6 +112,14 @@ def is_binary(rows: Iterable[Row], measure: str) -> bool:
     return is_grade and all(value_of(row, measure) in (None, 0.0, 1.0) for row in rows)
 
 
+def within(measure: str, *, is_binary: bool = False) -> tuple[float, float]:
+    """Return the least and the highest value that a measure can have."""
+    if is_binary or (measure in _SHARES and measure not in ("wer", "cer")):
+        return 0.0, 1.0
+    is_amount = measure in _SHARES or measure.endswith(("_ms", "_s", "_usd", "_tokens"))
+    return (0.0 if is_amount and measure != "turn_gap_ms" else -math.inf), math.inf
+
+
 def is_share(measure: str) -> bool:
     """Return whether a measure is shown in percent; grades are not, unless all are 0 or 1."""
     return measure in _SHARES
@@ -121,81 +140,6 @@ def label_of(measure: str) -> str:
     return f"{words}, {_UNITS[unit]}" if unit else words
 
 
-# --- Intervals of a group's mean or median, if answers to the same example are alike ----------------------------------
-
-Statistic = Literal["mean", "median"]
-
-#: The normal distribution's 97.5th percentile.
-_Z = 1.959963984540054
-#: Resamples are made in blocks of this many numbers, to bound memory.
-_BLOCK = 4_000_000
-
-
-class Interval(NamedTuple):
-    """A mean or median, and its 95 % interval."""
-
-    center: float
-    low: float | None
-    """`None` if there is only one example, which gives no interval."""
-    high: float | None
-    examples: int
-    """The number of examples behind it."""
-
-
-def interval_of(
-    values: Sequence[Sequence[float]], statistic: Statistic = "mean", *, is_binary: bool = False, seed: int = 0
-) -> Interval | None:
-    """Estimate a group's mean or median.
-
-    `None` if there are no values.
-
-    The bootstrap's percentile method with 2,000 resamples, in which whole examples are drawn with all their repeats
-    (Efron & Tibshirani 1993, §13.3; for clusters Davison & Hinkley 1997, §3.8). Where values are right or
-    wrong and the same in all repeats of an example, the mean's is Wilson's score interval (Wilson 1927): it has a width
-    even where all are right.
-    """
-    found = [list(each) for each in values if len(each)]
-    if not found:
-        return None
-    pooled = np.concatenate([np.asarray(each, float) for each in found])
-    center = float(pooled.mean() if statistic == "mean" else np.median(pooled))
-    if len(found) < 2:
-        return Interval(center, None, None, len(found))
-    if is_binary and statistic == "mean" and all(min(each) == max(each) for each in found):
-        return Interval(center, *_wilson(sum(each[0] for each in found), len(found)), len(found))
-    low, high = np.percentile(_resampled(found, statistic, seed), (2.5, 97.5))
-    return Interval(center, float(low), float(high), len(found))
-
-
-def _wilson(right: float, count: int) -> tuple[float, float]:
-    share, weight = right / count, _Z**2 / count
-    middle = (share + weight / 2) / (1 + weight)
-    reach = math.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
-    # Rounding must not put the interval beyond 0 or 1, or the share outside the interval.
-    return max(0.0, min(middle - reach, share)), min(1.0, max(middle + reach, share))
-
-
-def _resampled(values: Sequence[Sequence[float]], statistic: Statistic, seed: int) -> npt.NDArray[np.float64]:
-    """Return the statistic of each resample."""
-    table = np.full((len(values), max(map(len, values))), np.nan)
-    for row, each in zip(table, values, strict=True):
-        row[: len(each)] = each
-    ragged = bool(np.isnan(table).any())
-    compute: Callable[..., Any]
-    if statistic == "mean":
-        compute = np.nanmean if ragged else np.mean
-    else:
-        compute = np.nanmedian if ragged else np.median
-    random = np.random.default_rng(seed)
-    block = max(1, _BLOCK // table.size)
-    found: list[npt.NDArray[np.float64]] = []
-    for start in range(0, RESAMPLES, block):
-        count = min(block, RESAMPLES - start)
-        drawn = table[random.integers(len(table), size=(count, len(table)))]
-        found.append(compute(drawn.reshape(count, -1), axis=1))
-    return np.concatenate(found)
-
-
 # --- The means of groups of rows, and the differences between them ----------------------------------------------------
 
 
@@ -205,67 +149,184 @@ def summarise(
     by: str | Sequence[str],
     *,
     baseline: Any = None,
+    measures: Sequence[str] = (),
+    test: Test | None = None,
     seed: int = 0,
 ) -> list[Row]:
     """Return a row for each group and measure; see `Results.summary`."""
+    if test not in (None, *get_args(Test)):
+        raise SettingsError(f"test={test!r} is not one of {', '.join(get_args(Test))}")
     columns = named_columns(by, rows)
     groups = grouped(rows, columns, about)
+    known = measured(list(rows))
+    for name in measures:
+        if name not in known:
+            raise SettingsError(f"measure={name!r} is not one of {', '.join(known) or 'any: nothing was measured'}")
+    bases = _bases(groups, baseline)
+    paired_by = [name for name in FACTORS if name not in columns]
+    binary = {measure: is_binary(rows, measure) for measure in known}
+    found: list[Row] = []
+    for key, group in groups.items():
+        for measure in measures or known:
+            values = by_example(group, measure)
+            if values:
+                row = dict(zip(columns, key, strict=True)) | {"measure": measure}
+                row |= _center_of(values, measure, binary[measure], seed)
+                row |= difference_of(
+                    *(group, bases[key], measure, paired_by),
+                    is_binary=binary[measure],
+                    may_be_unpaired=True,
+                    test=test,
+                    seed=seed,
+                )
+                found.append(row | {"caveat": caveat_of(row["examples"], row["pairs"])})
+    if test is not None:
+        for row, corrected in zip(found, holm([row["p"] for row in found]), strict=True):
+            row["p_holm"] = corrected
+    return found
+
+
+def _bases(groups: Mapping[tuple[Any, ...], list[Row]], baseline: Any) -> dict[tuple[Any, ...], list[Row]]:
+    """Return the rows to compare each group with: those that differ in the first column only; none for the baseline."""
     levels = list(dict.fromkeys(key[0] for key in groups))
     reference = levels[0] if baseline is None else baseline
     if reference not in levels:
         raise SettingsError(f"baseline={baseline!r} is not one of {', '.join(map(str, levels))}")
-    paired_by = [name for name in FACTORS if name not in columns]
-    measures = measured(list(rows))
-    binary = {measure: is_binary(rows, measure) for measure in measures}
-    found: list[Row] = []
-    for key, group in groups.items():
-        base = groups.get((reference, *key[1:]), []) if key[0] != reference else []
-        for measure in measures:
-            values = by_example(group, measure)
-            if values:
-                found.append(
-                    dict(zip(columns, key, strict=True))
-                    | {"measure": measure}
-                    | _center_of(values, binary[measure], seed)
-                    | difference_of(group, base, measure, paired_by, seed)
-                )
-    return found
+    return {key: groups.get((reference, *key[1:]), []) if key[0] != reference else [] for key in groups}
 
 
-def _center_of(values: list[list[float]], is_binary: bool, seed: int) -> Row:
+def caveat_of(examples: int, pairs: int = 0) -> str:
+    """Return what few examples do not show; empty if they are not few."""
+    fewest = min(filter(None, (examples, pairs)), default=0)
+    if fewest >= FEW:
+        return ""
+    return f"{fewest} example{' is' if fewest == 1 else 's are'} few: only large differences show"
+
+
+def _center_of(values: list[list[float]], measure: str, is_binary: bool, seed: int) -> Row:
     pooled = np.concatenate(values)
-    interval = interval_of(values, is_binary=is_binary, seed=seed)
+    interval = interval_of(values, is_binary=is_binary, within=within(measure, is_binary=is_binary), seed=seed)
     assert interval is not None
     return {
         "count": len(pooled),
+        "examples": interval.examples,
         "mean": interval.center,
         "mean_low": interval.low,
         "mean_high": interval.high,
+        "mean_method": interval.method,
         "median": float(np.median(pooled)),
         "p95": float(np.percentile(pooled, 95)),
     }
 
 
 def difference_of(
-    rows: Sequence[Row], base: Sequence[Row], measure: str, paired_by: Sequence[str], seed: int
-) -> dict[str, float | int | None]:
-    """Return the paired difference between rows and a baseline's."""
+    rows: Sequence[Row],
+    base: Sequence[Row],
+    measure: str,
+    paired_by: Sequence[str],
+    *,
+    is_binary: bool = False,
+    may_be_unpaired: bool = False,
+    test: Test | None = None,
+    seed: int = 0,
+) -> Row:
+    """Return the difference between rows and a baseline's: on the same examples, or else, if it may be, on others.
+
+    Exact p-values of right and wrong answers are those of pairs, so McNemar's test has none of other measures.
+    """
+    differences = _differences(rows, base, measure, paired_by)
+    found: Row = {
+        "difference": None,
+        "low": None,
+        "high": None,
+        "effect": None,
+        "pairs": len(differences),
+        "method": "",
+    }
+    p_value: float | None = None
+    if may_be_unpaired and base and not {row["example_id"] for row in rows} & {row["example_id"] for row in base}:
+        sides = by_example(rows, measure), by_example(base, measure)
+        apart = unpaired_difference(*sides, is_binary=is_binary)
+        if apart is not None:
+            found |= {"difference": apart.center, "low": apart.low, "high": apart.high, "method": apart.method}
+        if test == "permutation":
+            p_value = unpaired_p_value(*sides, seed)
+    else:
+        means = [sum(each) / len(each) for each in differences.values()]
+        is_settled = is_binary and all(min(each) == max(each) for each in differences.values())
+        paired = paired_difference(means, seed, is_binary=is_settled)
+        if paired is not None:
+            found |= {"difference": paired.mean} | {name: getattr(paired, name) for name in ("low", "high", "effect")}
+            found["method"] = paired.method
+        if test is not None and (is_settled or test != "mcnemar"):
+            p_value = paired_p_value(means, test, seed)
+    return found if test is None else found | {"p": p_value}
+
+
+def _differences(
+    rows: Sequence[Row], base: Sequence[Row], measure: str, paired_by: Sequence[str]
+) -> dict[Any, list[float]]:
+    """Return the differences of paired rows, by example."""
     ours, theirs = ({tuple(row[name] for name in paired_by): row for row in each} for each in (rows, base))
-    differences: dict[Any, list[float]] = {}
+    found: dict[Any, list[float]] = {}
     for key in sorted(ours.keys() & theirs.keys(), key=str):
         values = value_of(ours[key], measure), value_of(theirs[key], measure)
         if values[0] is not None and values[1] is not None:
-            differences.setdefault(ours[key]["example_id"], []).append(values[0] - values[1])
-    found = paired_difference([sum(each) / len(each) for each in differences.values()], seed)
-    if found is None:
-        return {"difference": None, "low": None, "high": None, "effect": None, "pairs": len(differences)}
-    return {
-        "difference": found.mean,
-        "low": found.low,
-        "high": found.high,
-        "effect": found.effect,
-        "pairs": found.pairs,
-    }
+            found.setdefault(ours[key]["example_id"], []).append(values[0] - values[1])
+    return found
+
+
+def sizes_needed(
+    rows: Sequence[Row],
+    about: Mapping[str, Any],
+    measure: str,
+    half_width: float,
+    by: str | Sequence[str],
+    *,
+    baseline: Any = None,
+) -> Iterator[Row]:
+    """Yield a row for each group; see `Results.sample_size`."""
+    if not half_width > 0:
+        raise SettingsError(f"half_width={half_width} must be positive")
+    columns = named_columns(by, rows)
+    known = measured(list(rows))
+    if measure not in known:
+        raise SettingsError(f"measure={measure!r} is not one of {', '.join(known) or 'any: nothing was measured'}")
+    groups, binary = grouped(rows, columns, about), is_binary(rows, measure)
+    bases = _bases(groups, baseline)
+    paired_by = [name for name in FACTORS if name not in columns]
+    for key, group in groups.items():
+        values = by_example(group, measure)
+        differences = list(_differences(group, bases[key], measure, paired_by).values())
+        yield dict(zip(columns, key, strict=True)) | {
+            "examples": len(values),
+            "examples_needed": examples_needed(values, half_width, is_binary=binary),
+            "pairs": len(differences),
+            "pairs_needed": examples_needed(differences, half_width),
+        }
+
+
+def passes(
+    rows: Sequence[Row], about: Mapping[str, Any], measure: str, by: str | Sequence[str], *, seed: int = 0
+) -> Iterator[Row]:
+    """Yield a row for each group and number of tries; see `Results.pass_hat_k`."""
+    columns = named_columns(by, rows)
+    for key, group in grouped(rows, columns, about).items():
+        tries = by_example(group, measure)
+        for k in range(1, max(map(len, tries), default=0) + 1):
+            likely = pass_hat_k(tries, k)
+            settled = all(value in (0.0, 1.0) for each in likely for value in each)
+            found = interval_of(likely, is_binary=settled, within=(0.0, 1.0), seed=seed)
+            assert found is not None
+            yield dict(zip(columns, key, strict=True)) | {
+                "k": k,
+                "pass_hat_k": found.center,
+                "low": found.low,
+                "high": found.high,
+                "examples": found.examples,
+                "method": found.method,
+                "caveat": caveat_of(found.examples),
+            }
 
 
 # --- Results as a table for print: a line for each group, each figure with its interval -------------------------------
@@ -311,7 +372,7 @@ def format_interval(center: float | None, low: float | None, high: float | None,
     return f"{text} [{', '.join(ends)}]"
 
 
-def format_difference(difference: float, low: float, high: float, measure: str) -> str:
+def format_difference(difference: float, low: float | None, high: float | None, measure: str) -> str:
     """Write a difference and its interval: ``+319 [236, 402]``, ``−5 [−9, −1] points`` of percent."""
     text = format_interval(difference, low, high, measure)
     if measure.endswith("_usd"):
@@ -349,7 +410,9 @@ def tabulate(
 
 def _cells(values: list[list[float]], measure: str, is_binary: bool, seed: int) -> list[str]:
     by_median = measure.endswith(_BY_MEDIAN)
-    found = interval_of(values, "median" if by_median else "mean", is_binary=is_binary, seed=seed)
+    statistic: Statistic = "median" if by_median else "mean"
+    possible = within(measure, is_binary=is_binary)
+    found = interval_of(values, statistic, is_binary=is_binary, within=possible, seed=seed)
     shown_as = "completed" if is_binary else measure  # A share of right answers.
     text = format_interval(found.center, found.low, found.high, shown_as) if found else "–"
     if not by_median:

@@ -109,8 +109,7 @@ class Comparison(Record):
         -------
         summary : pandas.DataFrame
             Columns ``system``, ``measure``, ``count``, ``median``, ``difference`` and its 95 % interval ``low`` and
-            ``high``: a paired bootstrap over the clips and repeats that both systems answered (percentile method,
-            2,000 resamples; Efron & Tibshirani 1993, §13.3).
+            ``high``, over the clips and repeats that both systems answered, as in `realtime_nb.speech.statistics`.
 
         Raises
         ------

@@ -58,7 +58,7 @@ def test_grades_are_all_that_was_graded_with_intervals_that_have_a_width(found):
     assert polite["mean"] == pytest.approx(8 / 12) and 0.3 < polite["low"] < 8 / 12 < polite["high"] < 0.95
     right = frame.loc[("tool_call_correctness", "slow", "clean")]
     assert right["mean"] == 1 and right["low"] == pytest.approx(0.7575, abs=1e-4)  # Wilson's, of 12
-    assert frame.loc[("wer", "quick", "clean")]["high"] == 0
+    assert np.isnan(frame.loc[("wer", "quick", "clean")]["high"])  # All are 0, which says nothing about others.
     assert "Wilson" in plot.caption and "12 examples" in plot.caption and "Wilson" not in found.plot.latency().caption
 
 

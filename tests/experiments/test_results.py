@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from result_folders import graded_rows, write_results
 
 from realtime_nb.errors import SettingsError
 from realtime_nb.experiments import Results
@@ -37,7 +38,8 @@ def test_differences_are_paired_by_example_and_have_their_interval_and_effect(tm
     row = summary.loc[("slow", "latency_first_audio_ms")]
     expected = paired_difference(more)
     assert (row["difference"], row["effect"], row["pairs"]) == pytest.approx((expected.mean, expected.effect, 12))
-    assert row["low"] == pytest.approx(expected.low, abs=3) and row["high"] == pytest.approx(expected.high, abs=3)
+    assert (row["low"], row["high"], row["method"]) == (pytest.approx(expected.low), pytest.approx(expected.high), "t")
+    assert row["caveat"] == "12 examples are few: only large differences show"
     assert (row["mean"], row["count"]) == pytest.approx(((fast + more).mean(), 12))
     assert row["p95"] == pytest.approx(np.percentile(fast + more, 95))
     assert row["mean_low"] < row["mean"] < row["mean_high"]
@@ -100,3 +102,66 @@ def test_a_run_says_what_it_came_to(tmp_path):
         found.summary(baseline="three")
     with pytest.raises(SettingsError, match="does not hold a run"):
         Results.load(tmp_path)
+
+
+def judged(name, values, **more):
+    """Return a row for each example and try, right or wrong."""
+    return [
+        {"system": name, "example_id": f"e{place}", "repeat": repeat, "task_success": int(value)} | more
+        for place, tries in enumerate(values)
+        for repeat, value in enumerate([tries] if isinstance(tries, int) else tries, 1)
+    ]
+
+
+def test_ties_of_right_and_wrong_answers_are_no_proof_that_systems_are_alike(tmp_path):
+    rows = [*judged("one", [1] * 8 + [0] * 2), *judged("two", [1] * 8 + [0] * 2)]
+    [_, two] = write_results(tmp_path, rows).summary("system", "task_success").to_dict("records")
+    assert (two["difference"], two["method"], two["pairs"]) == (0, "Tango", 10)
+    assert (two["low"], two["high"]) == pytest.approx((-0.2775, 0.2775), abs=1e-3)
+
+
+def test_differences_are_tested_on_request_and_corrected_for_their_number(tmp_path):
+    rows = [*judged("one", [1] * 10), *judged("two", [0] * 8 + [1] * 2), *judged("three", [0] * 5 + [1] * 5)]
+    found = write_results(tmp_path, [row | {"output_s": 1.0 + row["task_success"]} for row in rows])
+    told = found.summary("system", "task_success", "output_s", test="mcnemar").set_index(["system", "measure"])
+    assert told["p"].dropna().to_dict() == {("two", "task_success"): 2 / 2**8, ("three", "task_success"): 2 / 2**5}
+    assert told["p_holm"].dropna().tolist() == [2 * 2 / 2**8, 2 / 2**5]
+    told = found.summary("system", "output_s", test="permutation").set_index("system")
+    assert told.loc["two", "p"] == pytest.approx(2 / 2**8) and np.isnan(told.loc["one", "p"])
+    assert "p" not in found.summary()
+    with pytest.raises(SettingsError, match="test='t' is not one of permutation, sign, mcnemar"):
+        found.summary(test="t")
+    with pytest.raises(SettingsError, match="measure='wer' is not one of task_success, output_s"):
+        found.summary("system", "wer")
+
+
+def test_tags_are_compared_though_they_have_no_example_in_common(tmp_path):
+    rows = [
+        row | {"tags": tag, "example_id": f"{tag}-{row['example_id']}", "output_s": output_s + place % 3}
+        for tag, right, output_s in (("easy", [1] * 9 + [0], 5.0), ("hard", [1] * 3 + [0] * 7, 7.0))
+        for place, row in enumerate(judged("one", right))
+    ]
+    told = write_results(tmp_path, rows).summary("tags", test="permutation").set_index(["tags", "measure"])
+    shares, lengths = told.loc[("hard", "task_success")], told.loc[("hard", "output_s")]
+    assert (shares["difference"], shares["method"], shares["pairs"]) == (pytest.approx(-0.6), "Newcombe", 0)
+    assert -0.81 < shares["low"] < shares["high"] < -0.17 and shares["p"] < 0.05
+    assert (lengths["difference"], lengths["method"]) == (2.0, "Welch") and 1.0 < lengths["low"] < lengths["high"] < 3.0
+    assert np.isnan(told.loc[("easy", "output_s")]["difference"])
+
+
+def test_a_pilot_says_how_many_examples_a_wanted_width_needs(tmp_path):
+    found = write_results(tmp_path, graded_rows(12))
+    sizes = found.sample_size("latency_first_audible_ms", 10).set_index("system")
+    assert sizes["examples"].tolist() == [12, 12] and set(sizes["examples_needed"]) == {78}
+    # The systems differ by the same everywhere, so nothing is known of how that varies.
+    assert sizes["pairs"].tolist() == [0, 12] and sizes["pairs_needed"].isna().all()
+    with pytest.raises(SettingsError, match="half_width=0 must be positive"):
+        found.sample_size("wer", 0)
+
+
+def test_pass_hat_k_counts_tasks_that_succeed_every_time(tmp_path):
+    rows = judged("one", [[1, 1, 1], [1, 1, 0], [0, 0, 0], [1, 0, 1]])
+    told = write_results(tmp_path, rows).pass_hat_k()
+    assert told["k"].tolist() == [1, 2, 3] and told["examples"].tolist() == [4, 4, 4]
+    assert told["pass_hat_k"].tolist() == pytest.approx([7 / 12, (1 + 1 / 3 + 1 / 3) / 4, 1 / 4])
+    assert told["method"].tolist() == ["t", "t", "Wilson"] and (told["low"] >= 0).all()

@@ -16,11 +16,18 @@ def test_a_table_has_a_line_for_each_group_and_an_interval_for_each_figure(tmp_p
     assert list(table.columns) == [
         *("answered", "polite", "word errors in the transcript", "right tool called"),
         *("first audible sample, ms after the question, median", "95th percentile", "cost of an answer, US$"),
+        "caveat",
     ]
+    assert set(table["caveat"]) == {"12 examples are few: only large differences show"}
     assert table["polite"].iloc[1].startswith("67% [") and table["answered"].iloc[0] == "12 of 12"
     assert table["right tool called"].iloc[0] == "100% [76, 100]"  # Wilson's, of 12
     assert table["word errors in the transcript"].iloc[0] == "0%"  # no width, no brackets
     assert table["cost of an answer, US$"].iloc[0].startswith("$0.00206 [0.0020")
+
+
+def test_a_table_of_enough_examples_has_no_caveat(tmp_path):
+    found = write_results(tmp_path, graded_rows(30))
+    assert "caveat" not in found.table() and set(found.summary()["caveat"]) == {""}
 
 
 def test_a_table_of_other_measures_and_groups(tmp_path):
