@@ -366,7 +366,7 @@ class Results(Answers):
         >>> import functools
         >>> import realtime_nb as rt
         >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
-        >>> texts = rt.Dataset.from_texts(["What is two plus three?", "What time is it?"])
+        >>> texts = rt.Dataset.from_texts(["What is two plus three?", "What can you do?"])
         >>> results = rt.run(texts, systems, graders=[rt.experiments.Keywords("5")], out="agree", progress=False)
         >>> people = [{"example_id": "text_001", "keywords": "yes"}, {"example_id": "text_002", "keywords": "no"}]
         >>> results.agreement(people)[["grader", "agreement", "kappa"]].to_numpy().tolist()
