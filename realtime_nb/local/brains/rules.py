@@ -7,6 +7,7 @@ import math
 import operator
 import random
 import re
+import zoneinfo
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -235,9 +236,25 @@ def _root(heard: RuleInput) -> str:
     return f"The square root of {number_text(number)} is {number_text(math.sqrt(number))}."
 
 
-def _time(_: RuleInput) -> str:
-    now = datetime.datetime.now()
-    return f"The clock of this computer says {now.hour % 12 or 12}:{now.minute:02} {'AM' if now.hour < 12 else 'PM'}."
+def _time(heard: RuleInput) -> str:
+    here = f"The clock of this computer says {_clock(datetime.datetime.now())}."
+    place = re.search(r"\bin (?!the\b)([a-z ]+)$", heard.match.string)
+    if place is None:
+        return here
+    # "America/New_York"; where there is no such database, as on Windows, no place is known.
+    zones = (zone for zone in zoneinfo.available_timezones() if zone.lower().endswith(place[1].replace(" ", "_")))
+    zone = next((zone for zone in sorted(zones) if _city(zone).lower() == place[1]), None)
+    if zone is None:
+        return f"I do not know what time it is there. {here}"
+    return f"In {_city(zone)} it is {_clock(datetime.datetime.now(zoneinfo.ZoneInfo(zone)))}."
+
+
+def _clock(now: datetime.datetime) -> str:
+    return f"{now.hour % 12 or 12}:{now.minute:02} {'AM' if now.hour < 12 else 'PM'}"
+
+
+def _city(zone: str) -> str:
+    return zone.rpartition("/")[2].replace("_", " ")
 
 
 def _date(heard: RuleInput) -> str:
@@ -337,13 +354,14 @@ def _rules() -> Iterator[tuple[str, Answer]]:
     yield rf"{_PLEASE}(?:say|repeat)\W+(.+)$", lambda heard: _as_sentence(heard.as_said(1))
     yield r"\b(?:what (?:can|do) you do|what are you able|help|what (?:can|should) i (?:say|ask|do))\b", ABILITIES
     yield (
-        r"\b(?:who|what) (?:are|made) you\b|\byour name\b|\bare you (?:an? |the |really )?(?:human|robot|real|alive|ai|"
-        r"person|machine|computer|program|(?:large )?language model|chat ?gpt|gpt|siri|alexa|assistant)\b",
+        r"\b(?:who|what|how old) (?:are|made) you\b|\byour name\b|\bare you (?:an? |the |really )?"
+        r"(?:human|robot|real|alive|ai|person|machine|computer|program|(?:large )?language model|chat ?gpt|gpt|siri|"
+        r"alexa|assistant)\b",
         "I am the local voice of this notebook: a computer program made of rules, with no language model.",
     )
     yield r"\b(?:can|do) you hear me\b", "Yes, I hear you. Ask me what I can do."
     yield (
-        r"^where are you\b|\bwhere do you (?:live|run)\b",
+        r"^where are you\b|\bwhere do you (?:live|run|come from)\b",
         "I run on the computer that runs this notebook, and need no network.",
     )
     yield (
