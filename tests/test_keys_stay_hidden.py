@@ -76,8 +76,8 @@ def with_parts(url):
 
 def backends(url):
     """The ways in which a key travels."""
-    local = {"model": "local-voice", "chat_model": "local-voice", "transcription": "local-sphinx"}
-    chain = {"chain": ("local-sphinx", "local-voice", "local-espeak")}
+    local = {"model": "local-voice", "chat_model": "local-voice", "transcription": "local-transcribe"}
+    chain = {"chain": ("local-transcribe", "local-voice", "local-tts")}
     return {
         "bearer": Backend("there", url, KEY, **local, **chain),
         "azure": Backend("azure", url.removesuffix("/v1"), KEY, **local, **chain, azure=True),

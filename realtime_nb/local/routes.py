@@ -51,8 +51,8 @@ def http_routes(parts: Parts, *, audio_lifetime_s: float = AUDIO_LIFETIME_S) -> 
 
 # Requests may name other models, too: the same parts answer. Source of the shape: the API reference, "List models";
 # ``parts`` is this server's own. The default model is answered by the server's brain, whichever that is.
-RECOGNIZER = "local-sphinx"
-SYNTHESIZER = "local-espeak"
+RECOGNIZER = "local-transcribe"
+SYNTHESIZER = "local-tts"
 
 
 class ModelsEndpoint:

@@ -214,8 +214,8 @@ class Backend:
                 "for a text endpoint, set REALTIME_NB_BRAIN to its address before the local voice starts"
             )
         model = _LOCAL_MODELS[brain]
-        chain = ("local-sphinx", model, "local-espeak")
-        return cls("local", model=model, chat_model=model, transcription="local-sphinx", chain=chain)
+        chain = ("local-transcribe", model, "local-tts")
+        return cls("local", model=model, chat_model=model, transcription="local-transcribe", chain=chain)
 
     def __getstate__(self) -> dict[str, object]:
         """Return the state to pickle: no secrets, and no address of this machine's local voice."""

@@ -27,7 +27,7 @@ from .realtime import RealtimeSession
 
 # These give the time of each word, but only for a whole recording: whisper-1 cannot stream, and the local recogniser
 # has nothing to stream before an utterance is over.
-_TELL_TIMES = ("whisper-1", "local-sphinx")
+_TELL_TIMES = ("whisper-1", "local-transcribe")
 # First bytes of sound files that servers send in place of the PCM we asked for.
 _FILES = (b"RIFF", b"OggS", b"fLaC", b"ID3")
 # 100 ms of PCM16 at 24 kHz: little enough not to wait for.

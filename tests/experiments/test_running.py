@@ -221,7 +221,7 @@ def test_processes_read_the_key_from_their_own_environment(tmp_path, monkeypatch
     base_url, key = local_voice.address()
     monkeypatch.setenv("REALTIME_NB_API_KEY", key)
     there = partial(
-        rt.RealtimeSession, backend=rt.Backend.at(base_url), model="local-rules", transcription="local-sphinx"
+        rt.RealtimeSession, backend=rt.Backend.at(base_url), model="local-rules", transcription="local-transcribe"
     )
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
         results = quiet(Dataset.from_texts(QUESTIONS[:2]), {"there": there}, executor=processes, out=tmp_path)

@@ -40,7 +40,7 @@ def there(**options):
         rt.RealtimeSession,
         backend=rt.Backend.at(local_voice.address()[0]),
         model="local-rules",
-        transcription="local-sphinx",
+        transcription="local-transcribe",
         **options,
     )
 

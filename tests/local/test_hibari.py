@@ -296,7 +296,7 @@ def test_every_voice_can_be_had_by_name(voice):
 
 def test_the_server_speaks_as_rt_speak_does_and_says_who_speaks():
     with served() as server:
-        request = {"model": "local-espeak", "voice": "marin", "input": SENTENCE, "response_format": "pcm"}
+        request = {"model": "local-tts", "voice": "marin", "input": SENTENCE, "response_format": "pcm"}
         pcm = server.sdk.audio.speech.create(**request).content
         parts = LocalParts.from_dict(server.sdk.models.retrieve("local-rules").parts)
     assert pcm == rt.speak(SENTENCE, voice="marin").to_pcm16()

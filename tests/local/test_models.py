@@ -16,7 +16,7 @@ def server():
 def test_what_is_here_is_listed(server):
     models = list(server.sdk.models.list())
     assert [model.id for model in models] == [
-        *("local-voice", "local-rules", "local-script", "local-sphinx", "local-espeak")
+        *("local-voice", "local-rules", "local-script", "local-transcribe", "local-tts")
     ]
     assert {(model.object, model.owned_by, model.shutdown_date) for model in models} == {("model", "realtime_nb", None)}
 

@@ -131,7 +131,7 @@ def test_a_kind_of_token_without_a_price_is_not_guessed():
     assert cost_of(Usage(text_in=1), "gpt-realtime-whisper") is None
 
 
-@pytest.mark.parametrize("model", ["local-voice", "local-rules", "local-script", "local-sphinx"])
+@pytest.mark.parametrize("model", ["local-voice", "local-rules", "local-script", "local-transcribe"])
 def test_the_local_voice_is_free(model):
     assert cost_of(Usage.from_realtime(RECORDED), model).total_usd == 0
     assert metered_cost({"type": "duration", "seconds": 60}, model).total_usd == 0

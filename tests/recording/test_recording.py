@@ -258,7 +258,7 @@ def loud_s(clip):
     return np.count_nonzero(np.abs(clip.samples) > 0.001) / clip.sample_rate
 
 
-@pytest.mark.parametrize("transcription", [None, "local-sphinx"])
+@pytest.mark.parametrize("transcription", [None, "local-transcribe"])
 def test_what_is_told_again_to_another_server_or_asked_again_was_said_once(transcription, tmp_path):
     said = rt.speak("What is two plus three?")
     options = {"transcription": transcription, "output_modalities": ["text"], "recording": tmp_path / "r"}

@@ -12,8 +12,8 @@ STORY = "Tell me a story."
 KINDS = [rt.RealtimeSession, rt.ChatSession, rt.CascadeSession]
 DEAR = {
     "local-voice": {"text_in": 0, "text_cached": 0, "text_out": 0, "audio_in": 0, "audio_out": 1000},
-    "local-sphinx": {"per_minute": 0},
-    "local-espeak": {"per_million_characters": 500},
+    "local-transcribe": {"per_minute": 0},
+    "local-tts": {"per_million_characters": 500},
 }
 
 

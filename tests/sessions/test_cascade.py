@@ -68,9 +68,9 @@ def test_speech_is_written_down_thought_about_and_spoken(cascade, question):
     assert reply.transcript == "I can count. And I can listen."
     assert reply.audio.duration_s > 1.5 and reply.audio.peak > 0.05
     assert {name: stage.model for name, stage in reply.stages.items()} == {
-        "transcription": "local-sphinx",
+        "transcription": "local-transcribe",
         "text": "writer",
-        "speech": "local-espeak",
+        "speech": "local-tts",
     }
     assert [turn.role for turn in session.conversation] == ["user", "assistant"]
 

@@ -20,7 +20,7 @@ def make(request, server):
     def make(**options):
         models = {"model": "local-rules"} if request.param is ChatSession else {"text_model": "local-rules"}
         if request.param is CascadeSession:
-            models |= {"transcriber": "local-sphinx", "speaker": "local-espeak"}
+            models |= {"transcriber": "local-transcribe", "speaker": "local-tts"}
         made.append(request.param(**server, **models, **options))
         return made[-1]
 

@@ -251,7 +251,7 @@ TEXT_DONE = {"type": "transcript.text.done", "text": "Hello."}
         "words alone": (200, "Hello.\n", {"Content-Type": "text/plain; charset=utf-8"}),
     }
 )
-@pytest.mark.parametrize("transcriber", ["gpt-transcribe", "local-sphinx"])
+@pytest.mark.parametrize("transcriber", ["gpt-transcribe", "local-transcribe"])
 def test_a_transcript_is_one_whichever_way_it_comes(transcriber, answer):
     answers = {WRITE: answer, CHAT: ANSWERS["a stream"]}
     reply, error, _ = ask(chain, answers, CLIP, transcriber=transcriber)
@@ -270,7 +270,7 @@ def test_a_transcript_is_one_whichever_way_it_comes(transcriber, answer):
         "a cut line": (200, sse(TEXT_DELTA, done=False), SSE | {"Content-Length": 999}),
     }
 )
-@pytest.mark.parametrize("transcriber", ["gpt-transcribe", "local-sphinx"])
+@pytest.mark.parametrize("transcriber", ["gpt-transcribe", "local-transcribe"])
 def test_what_is_no_transcript_is_an_error(transcriber, answer):
     reply, error, _ = ask(chain, {WRITE: answer, CHAT: ANSWERS["a stream"]}, CLIP, transcriber=transcriber)
     assert isinstance(error, rt.ServerError | rt.ConnectionLost) and reply.status == "failed"

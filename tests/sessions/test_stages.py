@@ -40,7 +40,9 @@ def test_speech_is_written_down(api, model):
     assert metered_cost(took.usage, model).total_usd > 0
 
 
-@pytest.mark.parametrize(("model", "times"), [("gpt-transcribe", False), ("whisper-1", True), ("local-sphinx", True)])
+@pytest.mark.parametrize(
+    ("model", "times"), [("gpt-transcribe", False), ("whisper-1", True), ("local-transcribe", True)]
+)
 def test_words_have_times_where_the_model_tells_them(api, model, times):
     clip = rt.speak("What can you do?")
     timed = [piece for piece in collect(ApiTranscriber(api, model).transcribe(clip)) if isinstance(piece, Word)]
