@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .clips import clip_remarks
 from .folder import RunFolder, in_order, read_run, read_stopped
 from .metrics import spent_usd
 
@@ -24,8 +25,9 @@ class Answers:
         """Why the run ended early; empty if it did not, or was killed."""
         self.rows: list[dict[str, Any]] = in_order(told.rows, self.about["cells"])
         """A row for each answer, in the order of the grid."""
-        self.remarks = [*told.all_remarks, *_grading_remarks(self.rows)]
-        """Damaged or missing parts of the folder, and how they were handled; and grades that are missing."""
+        self.remarks = [*told.all_remarks, *clip_remarks(self.path, self.rows), *_grading_remarks(self.rows)]
+        """Damaged or missing parts of the folder, and how they were handled; clips that are not the same for all; and
+        grades that are missing."""
 
     @property
     def missing(self) -> int:

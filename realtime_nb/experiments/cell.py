@@ -7,9 +7,10 @@ import json
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,15 +24,15 @@ from ..media.clip import AudioClip
 from ..sessions.rate_limit import Limiter
 from ..sessions.realtime import RealtimeSession
 from ..sessions.session import Session
-from .clips import SpokenClip
+from .clips import RunClips, SpokenClip, file_name
 from .conditions import Pipeline, apply_conditions
 from .example import Example
 from .graders import Answer, Grader, grade_tool_calls, graded
 from .metrics import answer_of, grade_talk, measure, measure_talk
 from .retrying import after, may_pass, pause
-from .scenario import Scenario
+from .scenario import Scenario, UserTurn
 from .stopping import RunningCell, at_work, leave_to_parent
-from .talk import Talker
+from .talk import Talker, turn_seed
 
 # --- Put a question: all at once, or in real time, as a person says it and hears the answer out -----------------------
 
@@ -93,6 +94,10 @@ class Question(Protocol):
         """Ask an open session, and wait for the answers, at most `timeout_s` for each."""
         ...
 
+    def own_clips(self) -> Iterable[SpokenClip]:
+        """Return the clips that were made for this cell alone, because they were not known in advance."""
+        ...
+
     def sounds(self) -> Mapping[str, AudioClip | None]:
         """Return the sound of the question, ``"input"``, and of the answer, ``"output"``, as far as they exist."""
         ...
@@ -110,25 +115,48 @@ class Question(Protocol):
         ...
 
 
-def question_of(example: Example, pipeline: Pipeline, seed: int, *, live: bool = False) -> Question:
+def question_of(
+    example: Example, pipeline: Pipeline, seed: int, clips: Sequence[SpokenClip] = (), *, live: bool = False
+) -> Question:
     """Return the question for an example under a condition, asked at once or in real time."""
     if isinstance(example, Scenario):
-        return TalkQuestion(example, pipeline, seed, live=live or example.is_paced)
-    return SpokenQuestion(example, pipeline, seed, live=live)
+        return TalkQuestion(example, pipeline, seed, clips, live=live or example.is_paced)
+    return SpokenQuestion(example, pipeline, seed, clips, live=live)
+
+
+def known_clips(example: Example, condition: str, pipeline: Pipeline, seed: int, clips: RunClips) -> list[SpokenClip]:
+    """Return the clips of a question that are known in advance, under a condition; each is made once in a run."""
+    turns: Sequence[Example | UserTurn] = example.script if isinstance(example, Scenario) else [example]
+
+    def heard(turn: Example | UserTurn, place: int) -> SpokenClip:
+        make = turn.clip if isinstance(turn, Example) else partial(turn.clip, example.speaker)
+        said = clips.keep(("said", example.example_id, place), make)
+        return apply_conditions(pipeline, said, turn_seed(seed, place), clips)
+
+    return [
+        clips.keep(("heard", example.example_id, place, condition), partial(heard, turn, place))
+        for place, turn in enumerate(turns)
+    ]
 
 
 class SpokenQuestion:
     """A question of one clip."""
 
-    def __init__(self, example: Example, pipeline: Pipeline, seed: int, *, live: bool = False):
+    def __init__(
+        self, example: Example, pipeline: Pipeline, seed: int, clips: Sequence[SpokenClip] = (), *, live: bool = False
+    ):
         self.failure: tuple[str, str] | None = None
         self._example, self._pipeline, self._seed, self._live = example, pipeline, seed, live
-        self._clip: AudioClip | None = None
+        self._clips = clips
+        self._clip: SpokenClip | None = None
         self._conversation = Conversation()
 
     def prepare(self) -> None:
         """Make the clip."""
-        self._clip = apply_conditions(self._pipeline, self._example.clip(), self._seed)
+        if self._clips:
+            [self._clip] = self._clips
+        else:
+            self._clip = apply_conditions(self._pipeline, self._example.clip(), self._seed).as_kept
 
     def put(self, session: Session, timeout_s: float) -> None:
         """Ask the question."""
@@ -137,6 +165,10 @@ class SpokenQuestion:
         reply = ask(session, self._clip, live=self._live, timeout_s=timeout_s)
         if reply.status != "completed":
             self.failure = reply.status, f"{reply.reason or reply.error or 'no reason was given'}"
+
+    def own_clips(self) -> Iterable[SpokenClip]:
+        """Return the clip, if it was made here."""
+        return [] if self._clips or self._clip is None else [self._clip]
 
     def sounds(self) -> Mapping[str, AudioClip | None]:
         """Return the clip, and the answer's sound."""
@@ -163,10 +195,12 @@ class SpokenQuestion:
 class TalkQuestion:
     """A question that is a whole scenario."""
 
-    def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int, *, live: bool):
+    def __init__(
+        self, scenario: Scenario, pipeline: Pipeline, seed: int, clips: Sequence[SpokenClip] = (), *, live: bool
+    ):
         self.failure: tuple[str, str] | None = None
         self._scenario, self._live = scenario, live
-        self._talker = Talker(scenario, pipeline, seed)
+        self._talker = Talker(scenario, pipeline, seed, clips)
         self._conversation = Conversation()
 
     def prepare(self) -> None:
@@ -187,6 +221,10 @@ class TalkQuestion:
                 if reply.status not in ("completed", "cancelled") or (reply.status == "cancelled" and not self._live):
                     return reply.status, f"turn {number}: {reply.reason or reply.error or 'no reason was given'}"
         return None
+
+    def own_clips(self) -> Iterable[SpokenClip]:
+        """Return the clips of turns whose words were not known in advance."""
+        return list(self._talker.own_clips.values())
 
     def sounds(self) -> Mapping[str, AudioClip | None]:
         """Return both tracks so far."""
@@ -236,6 +274,8 @@ class CellWork:
     grader_digests: Mapping[str, str] = field(default_factory=dict)
     """Hashes of the graders' recipes, made where the run began."""
     timeout_s: float
+    clips: Sequence[SpokenClip] = ()
+    """The clips that are known in advance, under the condition; made here if there are none."""
     live: bool = False
     """True if question and answer take as long as they sound."""
     retries: int = 2
@@ -252,6 +292,22 @@ class CellOutcome:
     files: dict[str, bytes]
     stopped: bool = False
     """True if it was stopped before there was an answer, so that a resumed run asks it again."""
+
+
+def with_clips(work: CellWork, clips: RunClips) -> CellWork | CellOutcome:
+    """Return work with its clips, or the row that says why there are none."""
+    earlier: list[dict[str, Any]] = []
+    while True:
+        try:
+            made = known_clips(work.example, work.condition, work.pipeline, work.seed, clips)
+            return replace(work, clips=made)
+        except Exception as error:
+            attempt = _Attempt(work)
+            attempt.fail(type(error).__name__, str(error) or type(error).__name__, error)
+            if len(earlier) >= work.retries or not may_pass(error):
+                return CellOutcome(row=after(attempt.row, earlier), files={})
+            earlier.append(attempt.row)
+            pause(len(earlier), error)
 
 
 def run_cell(work: CellWork) -> CellOutcome:
@@ -317,7 +373,7 @@ class _Attempt:
 
     def run(self) -> None:
         work = self.work
-        question = question_of(work.example, work.pipeline, work.seed, live=work.live)
+        question = question_of(work.example, work.pipeline, work.seed, work.clips, live=work.live)
         question.prepare()
         self._keep_sounds(question)
         self.stage = "session"
@@ -382,6 +438,7 @@ class _Attempt:
         self.row["event_log_path"] = f"events/{self.work.cell_id}.jsonl"
 
     def _keep_sounds(self, question: Question) -> None:
+        self.files |= {file_name(clip.sha256): clip.encode("wav") for clip in question.own_clips()}
         for name, clip in question.sounds().items():
             if clip is not None:
                 path = f"audio/{self.work.cell_id}/{name}.wav"

@@ -1,12 +1,23 @@
-"""Clips of a run, and where in them somebody speaks."""
+"""The clips of a run: where in them somebody speaks, and each of them kept by the SHA-256 of its samples."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import functools
+import hashlib
+import io
+import json
+import threading
+import wave
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..conversation.timing import first_audible_ms, silence_at_end_ms
-from ..media.clip import AudioClip
+from ..files import make_folder, open_private, seal, split_sealed, write_whole
+from ..media.clip import AudioClip, from_pcm16
+
+# --- A clip, and where the person speaks in it, under any condition ---------------------------------------------------
 
 #: Codecs and resampling may add or drop a few samples at the end of a clip.
 _SAME_LENGTH_MS = 1.0
@@ -59,6 +70,177 @@ class SpokenClip(AudioClip):
         )
 
     @property
+    def as_kept(self) -> SpokenClip:
+        """The clip with the 16 bits a sample with which it is kept, and sent."""
+        return replace(self, samples=from_pcm16(self.to_pcm16()), comment="")
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """SHA-256 of its samples, as PCM16 at its own rate."""
+        return _hash_of(self.to_pcm16())
+
+    @property
     def silence_ms(self) -> float | None:
         """How long the person is silent before they let go of a button; `None` if that is not known."""
         return None if self.speech_end_ms is None else self.turn_end_ms - self.speech_end_ms
+
+
+# --- The clips of a run, each made once -------------------------------------------------------------------------------
+
+_FOLDER, _INDEX = "clips", "clips/index.jsonl"
+_TIMES = ("speech_start_ms", "speech_end_ms", "turn_end_ms")
+#: Names a clip in a run, e.g. ("heard", example_id, turn, condition).
+Key = tuple[str | int, ...]
+
+
+class RunClips:
+    """The clips of a run, each made once, and kept in its folder: ``clips/SHA256.wav``.
+
+    ``clips/index.jsonl`` says which is which. Threads may ask for the same clip at once.
+
+    `path`: the run's folder.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._known = read_index(path)
+        self._lock = threading.Lock()
+        self._making: dict[Key, threading.Lock] = {}
+        self.unwritten: dict[str, bytes] = {}
+        """Files for which the disk had no room, by their paths in the folder."""
+
+    def keep(self, key: Key, make: Callable[[], AudioClip]) -> SpokenClip:
+        """Return a clip, and make it if it was never made, or its file is not what it was."""
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            return self._read(key) or self._write(key, SpokenClip.of(make()).as_kept)
+
+    def _read(self, key: Key) -> SpokenClip | None:
+        entry = self._known.get(key)
+        if entry is None:
+            return None
+        data = self.unwritten.get(file_name(entry["sha256"])) or _read_file(self._path / file_name(entry["sha256"]))
+        pcm = _samples_in(data)
+        if _hash_of(pcm) != entry["sha256"]:
+            return None
+        return SpokenClip(from_pcm16(pcm), entry["sample_rate"], **{name: entry[name] for name in _TIMES})
+
+    def _write(self, key: Key, clip: SpokenClip) -> SpokenClip:
+        entry = {"clip": list(key), "sha256": clip.sha256, "sample_rate": clip.sample_rate}
+        entry |= {name: getattr(clip, name) for name in _TIMES}
+        name, data = file_name(clip.sha256), clip.encode("wav")
+        with self._lock:
+            try:
+                make_folder(self._path / _FOLDER)
+                write_whole(self._path / name, data)
+                with open_private(self._path / _INDEX, "ab", buffering=0) as file:
+                    file.write(seal(json.dumps(entry, ensure_ascii=False).encode()) + b"\n")
+            except OSError:  # The run's folder says so when it writes the row.
+                self.unwritten[name] = data
+            self._known[key] = entry
+        return clip
+
+
+def file_name(sha256: str) -> str:
+    """Return where the clip with a hash is in the folder of its run."""
+    return f"{_FOLDER}/{sha256}.wav"
+
+
+def clip_files(path: Path) -> list[Path]:
+    """Return the files in which a run keeps its clips."""
+    return [each for each in (path / _FOLDER).glob("*") if each.suffix in (".wav", ".jsonl")]
+
+
+def read_index(path: Path) -> dict[Key, dict[str, Any]]:
+    """Return what a run's folder says of its clips; damaged lines are left out, and their clips made again."""
+    found: dict[Key, dict[str, Any]] = {}
+    for line in split_sealed(_read_file(path / _INDEX), "clip").whole:
+        try:
+            entry = json.loads(line)
+            key = tuple(entry["clip"])
+            if all(name in entry for name in ("sha256", "sample_rate", *_TIMES)):
+                found[key] = entry
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _samples_in(data: bytes) -> bytes:
+    """Return the samples of a WAV file; nothing if it is none."""
+    try:
+        with wave.open(io.BytesIO(data)) as file:
+            return bytes(file.readframes(file.getnframes()))
+    except (wave.Error, EOFError):
+        return b""
+
+
+def _hash_of(pcm: bytes) -> str:
+    return hashlib.sha256(pcm).hexdigest()
+
+
+# --- What was heard, by the rows of a run -----------------------------------------------------------------------------
+
+
+def heard_in(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], set[str]]:
+    """Return the hashes of the clips that were heard, by example, condition, turn and words."""
+    found: dict[tuple[Any, ...], set[str]] = {}
+    for row in rows:
+        turns = [row, *json.loads(row.get("turn_measures") or "[]")]
+        for turn in (each for each in turns if each.get("input_sha256")):
+            key = (row["example_id"], row["condition"], turn.get("turn", 1), turn.get("user_text", ""))
+            found.setdefault(key, set()).add(turn["input_sha256"])
+    return found
+
+
+def clip_remarks(path: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Check the clips of a run, and yield what is wrong with them."""
+    heard = heard_in(rows)
+    kept = {each.stem: _hash_of(_samples_in(_read_file(each))) for each in (path / _FOLDER).glob("*.wav")}
+    if damaged := sorted(name for name, sha256 in kept.items() if sha256 != name):
+        yield f"{_counted(len(damaged), len(kept))} changed since they were heard: {_some(map(file_name, damaged))}"
+    without = [row for row in rows if row["status"] == "completed" and not _is_known(row)]
+    if heard and without:
+        yield f"{len(without)} of {len(rows)} answers are from an earlier version: what they heard is not known by hash"
+    wanted = set().union(*heard.values()) if heard else set()
+    if gone := sorted(wanted - kept.keys()):
+        yield f"{_counted(len(gone), len(wanted))} gone: {_some(map(file_name, gone))}"
+    if mixed := [key for key, hashes in heard.items() if len(hashes) > 1]:
+        yield (
+            f"{_counted(len(mixed), len(heard))} not the same for all systems and repeats: {_some(map(_named, mixed))}"
+        )
+
+
+def _is_known(row: Mapping[str, Any]) -> bool:
+    return "input_sha256" in row or "input_sha256" in row.get("turn_measures", "")
+
+
+def heard_differently(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a remark if two runs heard different sounds of the same examples and conditions."""
+    ours, theirs = heard_in(rows), heard_in(others)
+    if bool(ours) != bool(theirs):
+        yield "one run kept no hashes of its clips: whether both heard the same sounds is not known"
+    both = ours.keys() & theirs.keys()
+    if different := [key for key in ours if key in both and ours[key] != theirs[key]]:
+        yield f"{_counted(len(different), len(both))} not the same sound in both runs: {_some(map(_named, different))}"
+
+
+def _counted(count: int, total: int) -> str:
+    return f"{count} of {total} clips {'is' if count == 1 else 'are'}"
+
+
+def _named(key: tuple[Any, ...]) -> str:
+    example_id, condition, turn, _ = key
+    return f"{example_id} · {condition}" + (f" · turn {turn}" if turn != 1 else "")
+
+
+def _some(names: Iterator[str], most: int = 3) -> str:
+    every = list(names)
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")

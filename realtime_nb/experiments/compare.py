@@ -10,6 +10,7 @@ import numpy as np
 
 from ..display import printable
 from .answers import Answers
+from .clips import heard_differently
 from .plots import Drawing
 from .provenance import SystemDescription, made_with
 from .statistics import (
@@ -87,6 +88,7 @@ class RunComparison:
                     found.append(f"{count} {name}{'s' if count > 1 else ''} {what}: left out")
         if self.results.about["seed"] != self.other.about["seed"]:
             found.append(f"seed {self.results.about['seed']} → {self.other.about['seed']}: the noise differs")
+        found += heard_differently(self.results.rows, self.other.rows)
         runs = [made_with(each.path, each.rows, each.about["systems"]) for each in (self.results, self.other)]
         for system in runs[0].keys() & runs[1].keys():
             found += [f"{system}: {change}" for change in _changes(runs[0][system], runs[1][system])]

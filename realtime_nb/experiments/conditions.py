@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from ..media import g711
 from ..media.clip import AudioClip, Samples
 from ..recording.mix import stretch
 from ..speech.voice import loudness_lufs
-from .clips import SpokenClip
+from .clips import RunClips, SpokenClip
 
 #: The band of speech on a telephone, in Hz. Source: ITU-T G.712, 300 to 3,400 Hz.
 _TELEPHONE_BAND_HZ = (300.0, 3_400.0)
@@ -123,12 +123,20 @@ class Babble:
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
         """Add the other voices."""
+        return self.mix(clip, random, _talker)
+
+    def mix(self, clip: AudioClip, random: np.random.Generator, talker: Talker) -> AudioClip:
+        """Add the other voices, each as `talker` returns it."""
         babble = np.zeros(len(clip.samples))
         for number in range(self.talkers):
-            said = _talker(number).resample(clip.sample_rate).samples
+            said = talker(number).resample(clip.sample_rate).samples
             start = int(random.integers(len(said)))
             babble += np.resize(np.roll(said, -start), len(babble)) / np.sqrt(np.mean(np.square(said)))
         return _added(clip, babble, self.snr_db)
+
+
+#: Returns the sound of one talker of babble, by number.
+Talker = Callable[[int], AudioClip]
 
 
 @functools.lru_cache(maxsize=len(_BABBLE_VOICES))
@@ -341,15 +349,23 @@ def describe(pipeline: Pipeline) -> str:
     return " + ".join(map(str, pipeline)) or "clean"
 
 
-def apply_conditions(pipeline: Pipeline, clip: AudioClip, seed: int) -> SpokenClip:
+def apply_conditions(pipeline: Pipeline, clip: AudioClip, seed: int, clips: RunClips | None = None) -> SpokenClip:
     """Return a clip with a pipeline applied, and where the speech of the clean clip is in it.
 
     Each step has its own random generator, made from the seed and its place, so a clip gets the same noise at every
     level.
+
+    `clips`: keeps the talkers of babble.
     """
+
+    def talker(number: int) -> AudioClip:
+        return _talker(number) if clips is None else clips.keep(("babble", number), lambda: _talker(number))
+
     said = SpokenClip.of(clip)
     for place, step in enumerate(pipeline):
-        said = said.changed_by(step, step.apply(said, np.random.default_rng([seed, place])))
+        random = np.random.default_rng([seed, place])
+        changed = step.mix(said, random, talker) if isinstance(step, Babble) else step.apply(said, random)
+        said = said.changed_by(step, changed)
     return said
 
 

@@ -17,18 +17,20 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ..display import printable
 from ..errors import SettingsError
 from ..pricing.cost import format_usd
 from ..secrecy import Secrets
-from .cell import CellOutcome, CellWork, Factory, lost_cell, run_cell
+from .cell import CellOutcome, CellWork, Factory, lost_cell, run_cell, with_clips
+from .clips import RunClips
 from .folder import RunFolder
 from .forecast import Forecast
 from .metrics import budgeted_usd
 from .regrading import Regrading, Row, grade_saved
-from .stopping import held_back, is_dask, leave_to_client, stop_everywhere
+from .stopping import held_back, is_dask, leave_to_client, leave_to_parent, stop_everywhere
 
 # --- Check that work can be sent to other processes, and carries no key -----------------------------------------------
 
@@ -168,6 +170,10 @@ class Runner:
         self._bar = bar
         self._budget = budget
         self._concurrency = concurrency
+        self._clips = RunClips(folder.path)
+        self._preparing: set[Future[CellWork | CellOutcome]] = set()
+        """The cells whose clips are being made here."""
+        self._ready: deque[CellWork] = deque()
         self._under_way: dict[Future[CellOutcome], CellWork] = {}
         self._is_told = False
 
@@ -176,14 +182,18 @@ class Runner:
     ) -> str | BaseException:
         """Grade saved answers, then run all cells; return why that ended early, as a `BaseException` to be raised."""
         own = ThreadPoolExecutor(self._concurrency, "realtime_nb-cell") if executor is None else None
+        makers = ThreadPoolExecutor(self._concurrency, "realtime_nb-clips")
         stopped: str | BaseException = ""
         try:
             leave_to_client(executor)
-            stopped = self._grade(ungraded) or self._work(own or executor, deque(todo))
+            if isinstance(executor, ProcessPoolExecutor):
+                executor.submit(leave_to_parent).result()  # It forks now, while no other thread holds a lock.
+            stopped = self._grade(ungraded) or self._work(own or executor, makers, deque(todo))
         except BaseException as error:
             stopped = error
             self._rescue(own or executor, stops=isinstance(error, KeyboardInterrupt))
         finally:
+            makers.shutdown(wait=False, cancel_futures=True)
             if own is not None:
                 own.shutdown(wait=False, cancel_futures=True)
             self._folder.finish(stopped if isinstance(stopped, str) else type(stopped).__name__)
@@ -199,27 +209,41 @@ class Runner:
 
         return grade_saved(ungraded, self._folder.recording_of, put, concurrency=self._concurrency, refusal=refusal)
 
-    def _work(self, executor: Executor | None, todo: deque[CellWork]) -> str:
+    def _work(self, executor: Executor | None, makers: Executor, todo: deque[CellWork]) -> str:
         assert executor is not None
-        while todo or self._under_way:
+        while todo or self._ready or self._preparing or self._under_way:
             with held_back():
-                refusal = self._hand_out(executor, todo)
-            if not self._under_way:
+                refusal = self._hand_out(executor, makers, todo)
+            if not (self._preparing or self._under_way):
                 return refusal
-            done = wait(self._under_way, return_when=FIRST_COMPLETED).done
+            both: set[Future[Any]] = {*self._preparing, *self._under_way}
+            done = wait(both, return_when=FIRST_COMPLETED).done
             with held_back():
-                self._take(done)
+                self._take_ready([future for future in self._preparing if future in done])
+                self._take([future for future in self._under_way if future in done])
         return ""
 
-    def _hand_out(self, executor: Executor, todo: deque[CellWork]) -> str:
+    def _hand_out(self, executor: Executor, makers: Executor, todo: deque[CellWork]) -> str:
         """Hand out as many cells as may run at once; return why no more may be asked, if so."""
-        while todo and len(self._under_way) < self._concurrency:
-            refusal = self._folder.failure or self._budget.refusal(len(self._under_way))
+        while self._ready and not self._folder.failure:
+            work = self._ready.popleft()
+            self._under_way[executor.submit(run_cell, work)] = work
+        while todo and (count := len(self._preparing) + len(self._under_way)) < self._concurrency:
+            refusal = self._folder.failure or self._budget.refusal(count)
             if refusal:
                 return refusal
-            work = todo.popleft()
-            self._under_way[executor.submit(run_cell, work)] = work
-        return ""
+            self._preparing.add(makers.submit(with_clips, todo.popleft(), self._clips))
+        return self._folder.failure
+
+    def _take_ready(self, done: Iterable[Future[CellWork | CellOutcome]]) -> None:
+        """Take cells whose clips are made; those without are over."""
+        for future in done:
+            self._preparing.discard(future)
+            ready = future.result()
+            if isinstance(ready, CellWork):
+                self._ready.append(ready)
+            else:
+                self._write_down(ready)
 
     def _take(self, done: Iterable[Future[CellOutcome]]) -> None:
         """Write down finished cells; if the executor is gone, raise only after that."""
@@ -232,16 +256,16 @@ class Runner:
                 raise
             except Exception as error:
                 outcome = lost_cell(work, error)
-            if outcome.stopped:
-                continue  # There is no answer: a resumed run asks again.
-            self._folder.add(outcome)
-            if self._folder.failure and not self._is_told:
-                self._is_told = True
-                self._bar.say(
-                    f"{self._folder.failure}. Nothing more is asked; the answers under way are still collected."
-                )
-            self._budget.take(outcome.row)
-            self._bar.add(outcome.row, self._budget.spent_usd)
+            if not outcome.stopped:  # Otherwise there is no answer, and a resumed run asks again.
+                self._write_down(outcome)
+
+    def _write_down(self, outcome: CellOutcome) -> None:
+        self._folder.add(replace(outcome, files=outcome.files | self._clips.unwritten))
+        if self._folder.failure and not self._is_told:
+            self._is_told = True
+            self._bar.say(f"{self._folder.failure}. Nothing more is asked; the answers under way are still collected.")
+        self._budget.take(outcome.row)
+        self._bar.add(outcome.row, self._budget.spent_usd)
 
     def _rescue(self, executor: Executor | None, *, stops: bool) -> None:
         """Stop the cells under way if `stops`, and collect the answers, which are paid for."""

@@ -36,6 +36,7 @@ from ..files import (
 )
 from ..pricing.usage import is_amount
 from .cell import CellOutcome, plain_value
+from .clips import clip_files
 from .example import defused
 from .graders import finite
 from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_of
@@ -170,8 +171,21 @@ class RunFolder:
                 write_private(self.path / name, data)
             self._append(_line(row))
         except OSError as error:
-            self.failure = f"{str(self.path)!r} takes no more: {error.strerror or error}"
+            self._fail(error)
             self.unwritten.append(outcome)
+
+    def copy_clips(self, path: Path) -> None:
+        """Copy the clips of another run's folder."""
+        try:
+            for each in clip_files(path):
+                target = self.path / each.relative_to(path)
+                make_folder(target.parent)
+                write_private(target, each.read_bytes())
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = f"{str(self.path)!r} takes no more: {error.strerror or error}"
 
     def _append(self, line: bytes) -> None:
         """Write a line whole or not at all."""

@@ -115,7 +115,7 @@ def measure(answer: Answer, clip: AudioClip) -> dict[str, Any]:
         | word_errors([(answer.example.text, asked, answer.example.language)])
         | {"tool_calls": told_calls(answer.tool_calls)}
         | latencies(replies, said)
-        | {"speech_start_ms": said.speech_start_ms, "speech_end_ms": said.speech_end_ms}
+        | {"speech_start_ms": said.speech_start_ms, "speech_end_ms": said.speech_end_ms, "input_sha256": said.sha256}
         | totals(answer.conversation, clip.duration_s, answer.audio.duration_s if answer.audio else 0.0)
     )
 
@@ -329,6 +329,7 @@ def _measure(number: int, exchange: TalkTurn, talk: Talk, scenario: Scenario) ->
         **word_errors([(turn.text, exchange.asked, scenario.language)] if not turn.backchannel else []),
         "speech_start_ms": exchange.speech_start_ms,
         "speech_end_ms": exchange.speech_end_ms,
+        "input_sha256": exchange.clip.sha256,
         **latencies(replies, exchange.clip, exchange.start_ms),
         "tool_calls": [{"name": each.name, "arguments": dict(each.arguments)} for each in tool_calls_of(replies)],
         **_expected(exchange),

@@ -613,6 +613,8 @@ class Results(Answers):
             if not is_there or row["cell_id"] in self._unwritten:
                 folder.put(CellOutcome(row=row, files=self._files(row["cell_id"])))
         folder.finish(self.stopped if self.missing else "")
+        if not is_there:
+            folder.copy_clips(self.path)
         if folder.failure:
             raise SettingsError(f"path={str(path)!r} cannot be written: {folder.failure}")
         return Results(path)

@@ -130,7 +130,7 @@ def run(
         threads of this process. Workers elsewhere each have their own `realtime_nb.bounds`, and only `concurrency`
         limits all of them together.
     seed : int, default 0
-        Seed of the conditions. A clip is the same for all systems and repeats.
+        Seed of the conditions. A clip is the same for all systems, repeats and workers: see the notes.
     out : str or Path, optional
         The folder; by default ``results/`` plus the time.
     resume : bool or "failed", default False
@@ -176,9 +176,14 @@ def run(
     would run as a formula, e.g. an answer that begins with ``=``, gets an apostrophe in front; `Dataset.from_csv`
     removes it, and `Results`, which reads ``rows.jsonl``, never has it. Numbers stay numbers.
 
+    Each clip is spoken or read, and each condition applied, once, in this process, and kept as ``clips/SHA256.wav``,
+    named by the SHA-256 of its samples; ``input_sha256`` in a row says what was heard. A resumed run uses the same
+    files. Only turns of a simulated user, which are not known in advance, are spoken where they are said. `Results`
+    check the hashes, and `Results.compare` says if two runs heard different sounds.
+
     In other processes: systems, graders and speakers are pickled, so they must be importable there (`functools.partial`
-    of a session class is; Dask also takes functions from a notebook). Clips that a dataset names by their files are
-    read there. Work that contains a key is refused. On a Dask cluster with TLS you can send a key encrypted:
+    of a session class is; Dask also takes functions from a notebook). Clips are made here, and sent there. Work that
+    contains a key is refused. On a Dask cluster with TLS you can send a key encrypted:
     ``client.register_plugin(Environ({"OPENAI_API_KEY": key}))``, from ``distributed.diagnostics.plugin``. If a Dask
     worker dies, another one asks its questions again, at most three times; the cost of the dead worker's attempts is
     not known, and not in the row. If a process of a pool dies, the pool is broken and the run ends; continue it with

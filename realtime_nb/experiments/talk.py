@@ -285,20 +285,31 @@ class TurnPacing:
         return self._asking is not None and not self._asking.done()
 
 
+def turn_seed(seed: int, place: int) -> int:
+    """Return the seed of a turn's conditions, given that of its example; a single clip is turn 0."""
+    return seed if place == 0 else int(np.random.SeedSequence([seed, place]).generate_state(1)[0])
+
+
 # --- Hold a scenario's conversation: as fast as answers come, or in real time -----------------------------------------
 
 
 class Talker:
     """Holds a scenario's conversation."""
 
-    def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int):
+    def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int, clips: Sequence[SpokenClip] = ()):
         self.talk = Talk()
+        self.own_clips: dict[int, SpokenClip] = {}
+        """The clips that were made here, by their places: those whose words were not known in advance."""
+        self._clips = clips
         self._scenario, self._pipeline, self._seed = scenario, pipeline, seed
 
     def clip(self, turn: UserTurn, place: int) -> SpokenClip:
         """Return the sound of a turn, with the conditions applied."""
-        seed = self._seed if place == 0 else int(np.random.SeedSequence([self._seed, place]).generate_state(1)[0])
-        return apply_conditions(self._pipeline, turn.clip(self._scenario.speaker), seed)
+        if place < len(self._clips):
+            return self._clips[place]
+        said = turn.clip(self._scenario.speaker)
+        made = apply_conditions(self._pipeline, said, turn_seed(self._seed, place)).as_kept
+        return self.own_clips.setdefault(place, made)
 
     def ask(self, session: Session, timeout_s: float) -> None:
         """Send each turn at once, and the next one when the answer is ready; call it in a worker's own thread."""

@@ -141,8 +141,8 @@ def test_conditions_apply_to_every_turn_and_noise_is_another_one_for_each(tmp_pa
 
     dataset = Dataset.from_scenarios({"a": ["What is two plus three?", "What is two plus three?"]})
     rows = rows_of(dataset, {"one": LOCAL, "two": LOCAL}, tmp_path, conditions=[Keep()], concurrency=1)
-    assert len(rows) == 2 and len(asked) == 8  # Once beforehand, so that what is wrong is found first.
-    assert asked[0] == asked[2] == asked[4] and asked[1] == asked[3] == asked[5] and asked[0] != asked[1]
+    assert len(rows) == 2 and len(asked) == 2  # Once for both systems.
+    assert asked[0] != asked[1]
 
 
 def test_an_interruption_makes_an_answer_fall_silent_and_its_rest_is_wasted(live):

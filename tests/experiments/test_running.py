@@ -86,7 +86,8 @@ def test_the_cookbooks_rows_through_three_systems_under_two_conditions(tmp_path,
 def test_the_folder_has_the_cookbooks_layout_and_each_answers_own_record(tmp_path):
     results = quiet(Dataset.from_texts({"q": QUESTIONS[1]}), {"realtime": LOCAL}, out=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("run.json", "dataset.jsonl", "rows.jsonl", "results.csv", "summary.json", "events", "audio", "recordings")
+        *("run.json", "dataset.jsonl", "rows.jsonl", "results.csv", "summary.json"),
+        *("events", "audio", "recordings", "clips"),
     }
     [row] = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert row["example_id"] == "q" and row["status"] == "completed" and float(row["output_s"]) > 0.5
