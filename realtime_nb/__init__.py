@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from .display import show_by
+from .display import pages_by, show_by
 
 __version__ = "0.1.0"
 
@@ -37,7 +37,13 @@ def _looks(record: Any) -> dict[str, Any]:
     return bundle
 
 
+def _open_page(session: Any) -> str:
+    address: str = import_module(".widgets.panel", __name__).open_page(session)
+    return address
+
+
 show_by(_looks)
+pages_by(_open_page)
 
 
 def __getattr__(name: str) -> Any:

@@ -56,6 +56,20 @@ def show_by(draw: Callable[[Any], dict[str, Any]]) -> None:
     _draw = draw
 
 
+_open_page: Callable[[Any], str]
+
+
+def pages_by(opener: Callable[[Any], str]) -> None:
+    """Set the function that opens a session's talk page; the package calls this at import."""
+    global _open_page
+    _open_page = opener
+
+
+def open_page(session: Any) -> str:
+    """Open a session's talk page, and return its address; sessions are on a lower floor than pages."""
+    return _open_page(session)
+
+
 # --- Long work --------------------------------------------------------------------------------------------------------
 
 #: Shorter work needs no bar.

@@ -1,6 +1,7 @@
 """``realtime-nb``: the package from a terminal.
 
-``realtime-nb lab`` opens the tutorials; ``realtime-nb talk FILE…`` sends spoken questions and keeps the answers;
+``realtime-nb lab`` opens the tutorials; ``realtime-nb talk FILE…`` sends spoken questions and keeps the answers, and
+``realtime-nb talk --live`` opens a page to talk in;
 ``realtime-nb eval DATA.csv --out DIR`` runs an experiment; ``realtime-nb doctor`` checks the set-up;
 ``realtime-nb serve`` runs the local voice server for other programs.
 """
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cli_doctor.run(options)
     if options.command == "eval":
         return cli_eval.run(options)
+    if options.live != (not options.files):
+        parser.error("talk needs sound files, or --live to use your microphone")
     return _talk(options)
 
 
@@ -61,11 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     talk = commands.add_parser(
         "talk",
-        help="send audio files as spoken turns of one conversation, and print and keep the answers",
+        help="send audio files as spoken turns of one conversation, or talk in a browser, and keep the answers",
         description="Send each audio file as a spoken turn of one conversation. Prints what was heard, the reply, its "
         "length, the latency of its first audio, tokens and cost; writes the reply's audio. The voice is AI-generated.",
     )
-    talk.add_argument("files", nargs="+", metavar="FILE", type=Path, help="sound files in any common format")
+    talk.add_argument("files", nargs="*", metavar="FILE", type=Path, help="sound files in any common format")
+    talk.add_argument("--live", action="store_true", help="talk by microphone, in a browser tab, until Ctrl-C")
     talk.add_argument(
         "--backend",
         help="openai, azure, local, or the address of a compatible server "
@@ -100,6 +104,8 @@ def _talk(options: argparse.Namespace) -> int:
             recording=_recording(options.out) if options.out else None,
             **({"voice": options.voice} if options.voice else {}),
         )
+        if options.live:
+            return _talk_live(session)
         with session:
             finished = [
                 _turn(session, path, clip, options, target)
@@ -110,6 +116,30 @@ def _talk(options: argparse.Namespace) -> int:
     except RealtimeError as error:
         return _fail(error, 1)
     return 0 if all(finished) else 1
+
+
+def _talk_live(session: RealtimeSession) -> int:
+    """Let the person talk in a browser tab until they end it there, or here; print what was said."""
+    import warnings
+
+    from ..views import mimebundle
+    from ..widgets.panel import panel_of
+
+    panel = panel_of(session)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # With no browser here, the address is what there is.
+            address = session.open_in_browser()
+        say(f"Talk at {address}\nCtrl-C ends the conversation.")
+        while not panel.ended.wait(1.0):
+            pass
+    except KeyboardInterrupt:
+        pass
+    finally:
+        panel.close()
+        session.close().result()
+    if session.conversation.turns:
+        say(mimebundle(session.conversation)["text/plain"])
+    return 0
 
 
 def _fail(error: Exception, code: int) -> int:

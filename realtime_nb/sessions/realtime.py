@@ -13,6 +13,7 @@ from msgspec import UNSET
 from ..conversation.conversation import Conversation
 from ..conversation.history import History
 from ..conversation.records import Reply, Turn
+from ..display import open_page
 from ..errors import AudioError, BudgetReached, LocalProtocolError, RealtimeError, SettingsError
 from ..loop import Pending, call_soon, submit
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, check_is_clip, checked_sample_rate
@@ -366,6 +367,26 @@ class RealtimeSession(Session):
         if unknown:
             raise SettingsError(f"{sorted(unknown)} cannot be set for one response; see respond()'s docstring")
         return submit(self._answers.respond(ResponseOptions(**options), checked_timeout_s(timeout_s)))
+
+    def open_in_browser(self) -> str:
+        """Open a page of its own for talking with the session, in this machine's browser.
+
+        It shows the session's `VoicePanel` in a full window; a session without a panel gets one. Use it in scripts, and
+        where a notebook may not have the microphone, as in VS Code; the panel in the notebook then looks on.
+
+        Returns
+        -------
+        address : str
+            ``http://127.0.0.1:…``. Its path is a key: whoever has it and can reach this machine's loopback can listen
+            and talk. It ends with the panel.
+
+        Warns
+        -----
+        UserWarning
+            If no browser can be started here, e.g. because the kernel is on another machine. Through Jupyter's proxy
+            the page is at ``proxy/PORT/…`` below the server's own address.
+        """
+        return open_page(self)
 
     def send_audio(self, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, captured_ms: float | None = None) -> None:
         """Send microphone audio; returns at once, from any thread.

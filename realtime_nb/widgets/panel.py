@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
@@ -16,6 +18,7 @@ from .camera import Camera
 from .microphone import StreamTraits, checked_stream
 from .panel_link import PanelLink
 from .road import Frame
+from .talk_page import show_in_browser, talk_page, talk_url
 
 #: The panel of each session: running a cell again makes a new one, and the old one must close. A panel holds its
 #: session, so the map must not hold the panel.
@@ -118,6 +121,9 @@ class VoicePanel(StreamTraits, BaseWidget):
         super().__init__(stream=checked_stream(stream), hands_free=hands_free, **kwargs)
         self.set_trait("camera", camera)
         self._about = self._describe()
+        self.ended = threading.Event()
+        """Set once the person has ended the conversation in the page."""
+        self._road.page = self._talk_page
         self._outputs = Outputs(
             session.conversation,
             note={"text/plain": _ENDED, "text/html": f"<p>{_ENDED}</p>"},
@@ -187,6 +193,9 @@ class VoicePanel(StreamTraits, BaseWidget):
         self.set_trait("state", state)
         self._about = self._describe()
 
+    def _talk_page(self) -> tuple[str, dict[str, str]]:
+        return talk_page(self, *([self.camera] if self.camera else []))
+
     def _describe(self) -> dict[str, str]:
         return {"backend": self.session.backend.name, "model": self.session.model, "voice": self.session.voice}
 
@@ -202,12 +211,28 @@ class VoicePanel(StreamTraits, BaseWidget):
     def _on_end(self, message: dict[str, Any]) -> None:
         self._on_disconnect(message)
         self._road.send({"kind": "ended"}, urgent=True)
+        self.ended.set()
         self._outputs.end()
 
     @traitlets.observe("hands_free")
     def _on_hands_free(self, change: Any) -> None:
         if line := getattr(self, "line", None):
             call_soon(line.set_hands_free, change["new"])
+
+
+def panel_of(session: Any) -> VoicePanel:
+    """Return a session's panel; makes one if it has none, or only one that is closed."""
+    held = _panels.get(session)
+    panel = held() if held else None
+    return panel if panel is not None and panel.comm is not None else VoicePanel(session)
+
+
+def open_page(session: Any) -> str:
+    """Open a session's talk page in this machine's browser, and return its address."""
+    url = talk_url(panel_of(session)._road.address)
+    if not show_in_browser(url):
+        warnings.warn("no browser could be started here: open the returned address in yours", UserWarning, stacklevel=3)
+    return url
 
 
 def _checked_camera(camera: Any) -> Camera | None:

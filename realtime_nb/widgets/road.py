@@ -44,6 +44,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
@@ -208,7 +209,10 @@ class RoadServer:
 
     def _check(self, connection: ServerConnection, request: Request) -> Response | None:
         # Any web page can reach a loopback port, so the token and the origin must both be right.
-        if self._road_for(request.path) is None or not self.allows(request.headers.get("Origin")):
+        road = self._road_for(request.path)
+        if road is not None and road.page is not None and "Upgrade" not in request.headers:
+            return _answer(*road.page())
+        if road is None or not self.allows(request.headers.get("Origin")):
             return connection.respond(HTTPStatus.FORBIDDEN, "Only its own notebook can open this address.\n")
         self._strangers.known(connection.remote_address[:2])
         return None
@@ -218,6 +222,12 @@ class RoadServer:
         road = self._road_for(connection.request.path)
         if road is not None:
             await road.serve(connection)
+
+
+def _answer(html: str, headers: dict[str, str]) -> Response:
+    body = html.encode()
+    about = {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(body)), "Connection": "close"}
+    return Response(HTTPStatus.OK, "OK", Headers(about | headers), body)
 
 
 @dataclass(slots=True)
@@ -254,6 +264,8 @@ class Road:
         send_comm: Callable[[dict[str, Any], list[bytes]], None] | None = None,
     ):
         self.token = secrets.token_urlsafe(24)
+        self.page: Callable[[], tuple[str, dict[str, str]]] | None = None
+        """Returns the HTML and the headers of the page at the road's own address, if it has one."""
         self._on_message = on_message
         self._on_error = on_error
         self._send_comm = send_comm

@@ -55,6 +55,8 @@ class BarePage:
         self.port = 0
         self.policy = ""
         """Content security policy of the page."""
+        self.permissions = ""
+        """What the page may not have, as its header ``Permissions-Policy``."""
         self.upstream_messages = 0
         self.started = threading.Event()
         """Set when all widgets of the page run. Asking the page itself would count as a gesture of the person."""
@@ -87,6 +89,8 @@ class BarePage:
         headers["Connection"] = "close"
         if self.policy:
             headers["Content-Security-Policy"] = self.policy
+        if self.permissions:
+            headers["Permissions-Policy"] = self.permissions
         return Response(200, "OK", headers, body)
 
     async def _carry(self, connection: ServerConnection) -> None:

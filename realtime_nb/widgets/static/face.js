@@ -74,7 +74,9 @@ You can still interrupt it with the button or the Escape key."><input type="chec
       Mute me while the AI speaks</label>
     <details class="rtnb-scope"><summary>Sound</summary></details>
     <details class="rtnb-guide"></details>
-  </details>`;
+  </details>
+  <p class="rtnb-row rtnb-tab" hidden><span>This page may not use the microphone. Type here, or talk in a tab.</span>
+    <a class="rtnb-button" target="_blank" rel="noopener noreferrer">Talk in a tab of its own</a></p>`;
 
 /** Questions to start with: for the local voice, whose rules know few, and for a model. */
 const TRY = {
@@ -158,6 +160,13 @@ export function show(engine, el, host) {
   const drawGuide = engine.makeGuide(find(".rtnb-guide"));
   const drawSeeing = engine.makeSeeing(find(".rtnb-seeing"), host, typed, gone.signal);
 
+  const tab = find(".rtnb-tab");
+  const { url, needed } = engine.talkTab();
+  tab.firstElementChild.hidden = !needed;
+  tab.lastElementChild.href = url;
+  tab.lastElementChild.classList.toggle("rtnb-primary", needed);
+  (needed ? find(".rtnb-row") : find(".rtnb-details > .rtnb-scope")).before(tab);
+
   function typed() {
     const text = input.value;
     input.value = "";
@@ -191,6 +200,7 @@ export function show(engine, el, host) {
     find(".rtnb-seeing").hidden = !drawSeeing || state.ended;
     drawSeeing?.(state.seeing, reached);
     find(".rtnb-details").hidden = state.ended;
+    tab.hidden = !url || state.ended;
     find(".rtnb-key").hidden = backend !== "local" || !reached;
     drawGuide(state.guide, reached);
     engine.drawAsks(find(".rtnb-asks"), reached ? state.asks : [], engine.decide);
@@ -374,6 +384,7 @@ function othersIn({ road, company: { others } }) {
 
 /** Return the status in a few words. @param {State} state @returns {{ words: string, tone: string }} */
 export function statusOf(state) {
+  if (state.alone && (state.ended || state.road === "closed")) return { words: "This conversation has ended.", tone: "off" };
   if (state.ended) return { words: "This conversation has ended. Run this cell again to talk again.", tone: "off" };
   if (state.road === "none") return { words: "No kernel: it is busy or gone", tone: "bad" };
   if (state.road === "taken") {

@@ -22,6 +22,7 @@ function newState() {
   return {
     road: "",
     company: { others: 0, person: "" },
+    alone: false, // In a page of its own, without a notebook.
     stalled: false,
     session: "closed",
     message: "",
@@ -72,6 +73,7 @@ async function makeEngine(model, signal) {
   );
   const state = newState();
   state.about = model.get("_about");
+  state.alone = model.get("_takes") !== undefined;
   state.reloaded = model.get("_pages") > 0;
   model.set("_pages", model.get("_pages") + 1);
   model.save_changes();
@@ -315,6 +317,11 @@ async function makeEngine(model, signal) {
     retake() {
       road.retake();
       if (state.session === "open") openMicrophone();
+    },
+    talkTab() {
+      const policy = /** @type {any} */ (document).permissionsPolicy ?? /** @type {any} */ (document).featurePolicy;
+      const barred = policy?.allowsFeature?.("microphone") === false;
+      return roadPart.talkTab(model.get("_door"), location, barred);
     },
     roadWords: () => roadPart.roadInWords(state.road, state.stalled),
     /** @param {() => void} watch called on every change, while a view shows the engine */

@@ -31,6 +31,19 @@ export function socketRoads(door, page, baseUrl) {
   return roads;
 }
 
+/**
+ * Where the panel can have a tab of its own: the kernel's port serves one, on the kernel's machine. `needed` says that
+ * this page may not have the microphone. VS Code bars it in notebooks, and opens such links for people, through a
+ * tunnel if need be.
+ * @param {{ port: number, token: string }} door @param {Location | URL} page @param {boolean} barred
+ * @returns {{ url: string, needed: boolean }} `url` is empty if the page cannot tell, or is one
+ */
+export function talkTab(door, page, barred) {
+  const inVsCode = page.protocol === "vscode-webview:" || /\.vscode-(cdn|webview)\.net$/.test(page.hostname);
+  const known = (LOOPBACK.has(page.hostname) || inVsCode) && !page.pathname.includes(door.token);
+  return { url: known ? `http://127.0.0.1:${door.port}/${door.token}#talk` : "", needed: known && (barred || inVsCode) };
+}
+
 /** Tells this document's pages from those of others: one for each widget. */
 const here = (/** @type {any} */ (globalThis)[Symbol.for("realtime-nb.document")] ??= newName());
 
@@ -137,6 +150,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
   let me = "";
   let key = "";
   let holds = false; // This page has the sound.
+  let takes = model.get("_takes") === true; // It was opened to talk in.
   let cameTwice = false; // See `_is_silent` in road.py.
   let told = false; // The kernel knows who is signed in here.
   let stalled = false;
@@ -193,6 +207,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
   }
 
   function settle() {
+    takes = false;
     setRoad(holds ? way : "taken");
   }
 
@@ -204,7 +219,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
   }
 
   /** @param {boolean} [wants] whether this page shall have the sound, even if another one has it */
-  const hello = (wants) => JSON.stringify({ kind: "hello", road: way, page: me, document: here, take: wants });
+  const hello = (wants) => JSON.stringify({ kind: "hello", road: way, page: me, document: here, take: wants || takes });
 
   function sayHello(wants = false) {
     carrier.postMessage({ send: hello(wants), urgent: true });
