@@ -11,6 +11,7 @@ from .widgets.speaker import Speaker as Speaker
 from .widgets.scope import Scope as Scope
 from .widgets.camera import Camera as Camera
 from .widgets.event_inspector import EventInspector as EventInspector
+from .widgets.record import ConversationRecord as ConversationRecord
 from .conversation.watched import Watch as Watch
 from .media.clip import AudioClip as AudioClip
 from .media.picture import Picture as Picture

@@ -66,6 +66,7 @@ class WholeTalk:
     def seek_bar(self, record_id: str) -> str:
         """Return the player, as HTML, with its turns and picture below it; `record_id` is the same each time."""
         marks = f'data-rtnb="talk" data-rtnb-id="{escape(record_id)}" data-rtnb-length="{self.length_s:.3f}"'
+        marks += f' data-rtnb-begin="{self.whole_s - self.length_s:.3f}"'
         edges = f'data-rtnb-left="{PLOT_LEFT:.4f}" data-rtnb-right="{PLOT_RIGHT:.4f}"'
         return (
             f"<div {marks}>{self.player}{self.lanes}"
@@ -132,7 +133,8 @@ def _lanes(turns: list[tuple[Turn, float, float]], length_s: float) -> str:
 
 def clock(seconds: float) -> str:
     """Return a time on the player's clock, as a player shows it."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    whole_s = int(round(seconds, 1))
+    return f"{whole_s // 60}:{whole_s % 60:02d}"
 
 
 def _length(seconds: float) -> str:

@@ -36,6 +36,46 @@ _EMPTY = {"text/plain": "", "text/html": ""}
 _AS_WIDE = {"image/png": {"width": 720}}
 
 
+class Redrawing:
+    """Draws something again soon after it has changed, and the less often the larger it is.
+
+    `draw` returns the size of what it drew, in bytes; it runs on a thread of its own.
+    """
+
+    def __init__(self, draw: Callable[[], int], on_error: Callable[[Exception], None]):
+        self._draw = draw
+        self._on_error = on_error
+        self._wanted = threading.Event()
+        self._next_s = 0.0
+
+    def want(self) -> None:
+        """Draw soon; several calls before that count as one."""
+        if not self._wanted.is_set():
+            self._wanted.set()
+            call_soon(self._submit)
+
+    def want_now(self) -> None:
+        """Draw as soon as the thread is free."""
+        self._wanted.set()
+        _painter.submit(self.run)
+
+    def run(self, *, anyway: bool = False) -> None:
+        """Draw here and now, if that is still wanted."""
+        if not self._wanted.is_set() and not anyway:
+            return  # `want_now` came first.
+        self._wanted.clear()
+        try:
+            began_s = time.monotonic()
+            size = self._draw()
+            now_s = time.monotonic()
+            self._next_s = now_s + max(size / _BYTES_PER_S, (now_s - began_s) * _REST)
+        except Exception as error:
+            self._on_error(error)
+
+    def _submit(self) -> None:
+        io_loop().call_later(max(0.0, self._next_s - time.monotonic()), _painter.submit, self.run)
+
+
 class Outputs:
     """The three outputs of a cell: the live widget, the record, and its picture.
 
@@ -48,11 +88,9 @@ class Outputs:
     def __init__(self, conversation: Any, *, note: dict[str, str], on_error: Callable[[Exception], None]):
         self._conversation = conversation
         self._note = note
-        self._on_error = on_error
         self._id = f"realtime-nb-{uuid.uuid4().hex}"
         self._shown = False
-        self._wanted = threading.Event()
-        self._next_s = 0.0
+        self._redraw = Redrawing(self._update, on_error)
         self._there: dict[str, dict[str, Any]] = {}
 
     def show(self, live: dict[str, Any], metadata: dict[str, Any]) -> None:
@@ -68,45 +106,30 @@ class Outputs:
 
     def update(self) -> None:
         """Redraw the record soon; several calls before that count as one."""
-        if self._shown and not self._wanted.is_set():
-            self._wanted.set()
-            call_soon(self._submit)
+        if self._shown:
+            self._redraw.want()
 
     def end(self) -> None:
         """Replace the live widget with the note, and draw the record one last time."""
         if self._shown:
             self._shown = False
             atexit.unregister(self._at_exit)
-            self._wanted.set()
             _painter.submit(self._publish, self._note, self._id)
-            _painter.submit(self._update)
+            self._redraw.want_now()
 
     def _at_exit(self) -> None:
         """Replace the live widget when the kernel shuts down: a saved notebook could not revive it."""
         self._shown = False
-        self._wanted.set()
         self._publish(self._note, self._id)
-        self._update()
+        self._redraw.run(anyway=True)
 
-    def _submit(self) -> None:
-        io_loop().call_later(max(0.0, self._next_s - time.monotonic()), _painter.submit, self._update)
-
-    def _update(self) -> None:
-        if not self._wanted.is_set():
-            return  # `finish` came first.
-        self._wanted.clear()
-        try:
-            began_s = time.monotonic()
-            drawn = self._draw()
-            took_s = time.monotonic() - began_s
-            for name, bundle in drawn.items():
-                if bundle != self._there.get(name):
-                    self._there[name] = bundle
-                    self._publish(bundle, f"{self._id}-{name}")
-            size = sum(len(text) for bundle in drawn.values() for text in bundle.values())
-            self._next_s = time.monotonic() + max(size / _BYTES_PER_S, took_s * _REST)
-        except Exception as error:
-            self._on_error(error)
+    def _update(self) -> int:
+        drawn = self._draw()
+        for name, bundle in drawn.items():
+            if bundle != self._there.get(name):
+                self._there[name] = bundle
+                self._publish(bundle, f"{self._id}-{name}")
+        return sum(len(text) for bundle in drawn.values() for text in bundle.values())
 
     def _draw(self) -> dict[str, dict[str, Any]]:
         if not self._conversation.replies:

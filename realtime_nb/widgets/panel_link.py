@@ -237,6 +237,7 @@ class PanelLink:
         self.session.heard(item_id, round(played_ms), stopped=stopped)
         if stopped:
             self._rows_later()
+            self._on_reply()
             self._echo.judge(item_id, played_ms)
 
     def _began(self, item_id: str, page_ms: float, latency_ms: float, audible: bool) -> None:

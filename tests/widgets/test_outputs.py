@@ -171,9 +171,7 @@ IPython.display.update_display = lambda bundle, **names: print(bundle["text/plai
 conversation = Conversation()
 outputs = Outputs(conversation, note={"text/plain": "over"}, on_error=print)
 outputs.show({"text/plain": "panel"}, {})
-outputs._next_s = float("inf")  # The next drawing is far off.
 conversation.apply(ResponseCreated(response=Response(id="resp_1")), 0.0)
-outputs._wanted.set()
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("over\nConversation · AI-generated voice\nanswers 1")

@@ -67,8 +67,8 @@ function isBusy(state) {
 /** @param {any} model @param {AbortSignal} signal */
 async function makeEngine(model, signal) {
   const parts = model.get("_parts");
-  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js", "seeing.js", "guide.js", "face.js"];
-  const [roadPart, audioPart, scopePart, asksPart, transcriptPart, seeingPart, guidePart, face] = await Promise.all(
+  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js", "seeing.js", "guide.js", "record.js", "face.js"];
+  const [roadPart, audioPart, scopePart, asksPart, transcriptPart, seeingPart, guidePart, recordPart, face] = await Promise.all(
     names.map((name) => load(parts[name])),
   );
   const state = newState();
@@ -154,6 +154,7 @@ async function makeEngine(model, signal) {
   });
   road.setGate(false);
   signal.addEventListener("abort", stopAudio);
+  recordPart.follow(signal);
 
   /** @param {any} message */
   function take(message) {
