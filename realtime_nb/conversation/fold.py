@@ -235,6 +235,7 @@ class TurnIndex:
         if reply.outputs.get(output_index) is not turn:
             others = {index: each for index, each in reply.outputs.items() if each is not turn}
             reply.outputs = others | {output_index: turn}
+            turn.cut_ms = 0.0 if reply.flagged else None
 
     def output_again(self, reply: Reply, turn: Turn, output_index: int) -> None:
         """Note all turns that a reply made; known ones keep their places, even if the list lacks some."""
@@ -505,7 +506,14 @@ def _flagged(index: TurnIndex, event: Flagged, elapsed_ms: float) -> None:
     if event.item_id:
         index.item(event.item_id).flagged = event.reason
     if event.response_id:
-        index.reply(event.response_id).flagged = event.reason
+        reply = index.reply(event.response_id)
+        reply.flagged = event.reason
+        playable_ms = 0.0  # The answer to a question that is flagged was held until the verdict.
+        if event.side == "assistant" and (first_ms := reply.timing.first_audio_ms) is not None:
+            playable_ms = elapsed_ms - reply.timing.origin_ms - first_ms
+        for turn in map(index.touch, reply.turns):
+            turn.cut_ms = max(0.0, playable_ms)
+            playable_ms -= sum(part.audio_ms for part in turn.parts.values())
 
 
 def _clock_aligned(index: TurnIndex, event: ClockAligned, elapsed_ms: float) -> None:

@@ -189,6 +189,8 @@ class Turn(Record):
     transcription_error: ErrorDetail | None = None
     flagged: str = ""
     """Why a guard blocked it; empty if it did not."""
+    cut_ms: float | None = None
+    """How much of an answer could have been played when a guard cut it; `None` if none did."""
     done: bool = False
     deleted: bool = False
     """True if it was removed from what the model reads.
@@ -252,10 +254,15 @@ class Turn(Record):
 
     @property
     def heard_ms(self) -> float | None:
-        """How much of its audio was heard, if playback was stopped before the end; `None` if it was not."""
+        """How much of its audio was heard, if playback was stopped before the end; `None` if it was not.
+
+        Of an answer that a guard cut and no speaker reports: as much as could have been played by then.
+        """
         if self.truncated_ms is not None:
             return self.truncated_ms
-        return self.played_ms if self.interrupted else None
+        if self.interrupted or (self.cut_ms is not None and self.played_ms is not None):
+            return self.played_ms
+        return self.cut_ms
 
     @property
     def audio(self) -> AudioClip | None:

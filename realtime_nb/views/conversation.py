@@ -17,6 +17,21 @@ from .html import escape, facts, fold, left_out, note, picture, player, saying, 
 from .media import thumbnails
 from .spectrogram import spectrogram
 from .talk import WholeTalk, clock
+from .tracks import as_cut
+
+# --- What was said in a turn ------------------------------------------------------------------------------------------
+
+
+def said(turn: Turn) -> str:
+    """Return the words of a turn, and remarks on them, as HTML; what a guard cut is behind a fold that says so."""
+    remark = words.heard_remark(turn)
+    return escape(words.said(turn)) + (f"<br><small>{escape(remark)}</small>" if remark else "") + revealed(turn)
+
+
+def revealed(turn: Turn) -> str:
+    """Return what a guard cut, as HTML, behind a fold that says so; empty for other turns."""
+    return fold("Show what the guard cut", escape(turn.text)) if words.is_hidden(turn) else ""
+
 
 # --- A conversation: one player for all of it, the words of every turn, and the totals ------------------------------
 
@@ -26,10 +41,10 @@ _HOW_TO_KEEP = 'turn.audio.save("turn.flac") for each turn of session.conversati
 def turn_bundle(turn: Turn) -> dict[str, Any]:
     """Return a turn's MIME bundle."""
     budget = AudioBudget()
-    parts = [saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn))]
+    parts = [saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn), more=revealed(turn))]
     parts.append(thumbnails(turn.pictures, budget))
     if duration_s(turn):
-        parts += [player(turn, budget), left_out(budget, 'turn.audio.save("turn.flac")')]
+        parts += [player(as_cut(turn), budget), left_out(budget, 'turn.audio.save("turn.flac")')]
     return {"text/plain": words.line(turn), "text/html": "".join(parts)}
 
 
@@ -62,13 +77,13 @@ def _drawn(
         sound = talk.seek_bar(record_id) if picture_in else talk.player
     shown = {turn.item_id: thumbnails(turn.pictures, budget) for turn in reversed(turns)}
     begins_s = talk.begins_s if talk else {}
-    said = table(("at", "", "said", "first audio", "cost"), _rows(conversation, begins_s, shown))
+    turn_table = table(("at", "", "said", "first audio", "cost"), _rows(conversation, begins_s, shown))
     totals = _totals(conversation)
     record = {
         "text/plain": printable(_text(conversation, totals)),
         "text/html": section(
             sound,
-            said if words_open else fold("Words, times and costs", said),
+            turn_table if words_open else fold("Words, times and costs", turn_table),
             _players(turns, begins_s, budget),
             facts(totals),
             *map(note, conversation.remarks),
@@ -84,8 +99,9 @@ def _players(turns: list[Turn], begins_s: dict[str, float], budget: AudioBudget)
     if len(sounding) < 2 or budget.is_long:
         return ""
     # The newest first: people want to hear again what was just said.
-    budget.prepare(sounding[::-1])
-    players = {turn.item_id: player(turn, budget) for turn in reversed(sounding)}
+    sounds = {turn.item_id: as_cut(turn) for turn in reversed(sounding)}
+    budget.prepare([sound for sound in sounds.values() if sound is not None])
+    players = {item_id: player(sound, budget) for item_id, sound in sounds.items()}
     rows = [
         [_clock(turn, begins_s), unbroken(words.who(turn)), escape(words.said(turn)), players[turn.item_id]]
         for turn in sounding
@@ -135,11 +151,9 @@ def _break_row(session_break: SessionBreak) -> list[str]:
 
 def _row(conversation: Conversation, turn: Turn, pictures: str) -> list[str]:
     reply = _reply_beginning_with(conversation, turn)
-    remark = words.heard_remark(turn)
-    said = escape(words.said(turn)) + (f"<br><small>{escape(remark)}</small>" if remark else "")
     return [
         unbroken(words.who(turn)),
-        "<br>".join(filter(None, [said, pictures])),
+        "<br>".join(filter(None, [said(turn), pictures])),
         unbroken(words.milliseconds(reply.timing.first_audio_ms)) if reply else "",
         unbroken(words.cost(reply)) if reply else "",
     ]
@@ -176,11 +190,11 @@ def reply_bundle(reply: Reply) -> dict[str, Any]:
         bundle["image/png"] = base64.b64encode(png).decode()
     bundle["text/html"] = section(
         *[
-            saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn))
+            saying(words.who(turn), words.said(turn), remark=words.heard_remark(turn), more=revealed(turn))
             + thumbnails(turn.pictures, budget)
             for turn in _turns(reply)
         ],
-        player(reply, budget) if clip is not None else "",
+        player(as_cut(reply), budget) if clip is not None else "",
         left_out(budget, 'reply.audio.save("answer.flac")'),
         image,
         facts(words.facts_of(reply)),

@@ -117,11 +117,11 @@ def fold(summary: str, html: str, *, is_open: bool = False) -> str:
     return f'<details style="{style}"{" open" if is_open else ""}><summary>{escape(summary)}</summary>{html}</details>'
 
 
-def saying(who: str, text: str, *, remark: str = "") -> str:
-    """Return a line of dialogue; all three are text."""
+def saying(who: str, text: str, *, remark: str = "", more: str = "") -> str:
+    """Return a line of dialogue, as text, with more HTML below it."""
     words = escape(text) if text else f'<span style="{_MUTED}">(no words)</span>'
     note = f' <span style="{_MUTED};font-size:85%">{escape(remark)}</span>' if remark else ""
-    return f'<div style="margin:4px 0"><strong>{escape(who)}</strong>&ensp;{words}{note}</div>'
+    return f'<div style="margin:4px 0"><strong>{escape(who)}</strong>&ensp;{words}{note}{more}</div>'
 
 
 def marked(text: str) -> str:

@@ -14,6 +14,7 @@ from ..recording.exchanges import Exchange
 from ..recording.recording import Recording, Replay
 from . import words
 from .budget import AudioBudget
+from .conversation import said
 from .html import escape, facts, left_out, marked, note, player, section, table, unbroken
 
 # --- A recording: what it is, and who said what when; and its replay, which also plays it -----------------------------
@@ -77,11 +78,7 @@ def _clock(seconds: float) -> str:
 
 
 def _table(turns: Iterable[tuple[float, Turn]]) -> str:
-    rows = []
-    for start_s, turn in turns:
-        remark = words.heard_remark(turn)
-        said = escape(words.said(turn)) + (f"<br><small>{escape(remark)}</small>" if remark else "")
-        rows.append([unbroken(_clock(start_s)), unbroken(words.who(turn)), said])
+    rows = [[unbroken(_clock(start_s)), unbroken(words.who(turn)), said(turn)] for start_s, turn in turns]
     return table(("at", "", "said"), rows)
 
 

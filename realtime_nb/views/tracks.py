@@ -12,7 +12,7 @@ import numpy as np
 
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply, Turn
-from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
+from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, concatenate
 from .budget import duration_s
 from .words import who
 
@@ -54,7 +54,10 @@ class DrawnPiece:
             return cls(sound, 0.0, 0.0, length_s)
         heard_ms = sound.heard_ms
         heard_s = None if heard_ms is None or heard_ms >= 1000 * length_s else heard_ms / 1000
-        words = tuple((word.text, word.start_ms / 1000, word.end_ms / 1000) for word in sound.words)
+        spoken = (
+            sound.words if sound.cut_ms is None else [word for word in sound.words if word.end_ms <= (heard_ms or 0)]
+        )
+        words = tuple((word.text, word.start_ms / 1000, word.end_ms / 1000) for word in spoken)
         return cls(sound, 0.0, 0.0, length_s, heard_s, words)
 
     @property
@@ -121,6 +124,17 @@ def tracks_of(source: Source) -> list[Track]:
         return _laid_out(turns, source.timing.origin_ms / 1000)
     conversation = source if isinstance(source, Conversation) else source.conversation
     return _laid_out(((turn, _reply_of(turn, conversation)) for turn in conversation), 0.0)
+
+
+def as_cut(sound: Turn | Reply) -> Turn | Reply | AudioClip | None:
+    """Return the sound of an answer as far as a guard let it go, `None` if nothing is left; others as they are."""
+    turns = [sound] if isinstance(sound, Turn) else sound.turns
+    if all(turn.cut_ms is None for turn in turns):
+        return sound
+    whole = [(clip, turn.heard_ms) for turn in turns if (clip := turn.audio) is not None]
+    cut = [clip if heard_ms is None else clip.cut(0.0, heard_ms / 1000) for clip, heard_ms in whole]
+    sounding = [clip for clip in cut if len(clip.samples)]
+    return concatenate(sounding) if sounding else None
 
 
 class HasPieces(Protocol):

@@ -9,6 +9,8 @@ from .budget import duration_s
 
 #: People who hear the voice must be told that it is generated.
 DISCLOSURE = "AI-generated voice"
+#: In place of what a guard cut.
+HIDDEN = "(hidden)"
 
 _CALLS = {"function_call": "calls", "mcp_call": "calls", "mcp_approval_request": "asks to call"}
 _ROLES = {"user": "You", "assistant": "AI voice", "system": "System"}
@@ -40,7 +42,12 @@ def said(turn: Turn) -> str:
         return f"(not transcribed: {turn.transcription_error.message or 'no reason given'})"
     if not turn.text and turn.role == "user" and duration_s(turn):
         return "(words not known)"
-    return " ".join(filter(None, [turn.text, shown(turn)]))
+    return HIDDEN if is_hidden(turn) else " ".join(filter(None, [turn.text, shown(turn)]))
+
+
+def is_hidden(turn: Turn) -> bool:
+    """Return whether a guard flagged the words of an answer: they are shown only to those who ask for them."""
+    return bool(turn.flagged) and turn.role == "assistant"
 
 
 def shown(turn: Turn) -> str:
@@ -61,6 +68,8 @@ def heard_remark(turn: Turn) -> str:
     """Return how much was heard of a turn that was cut off, or how a call went; empty for other turns."""
     if turn.kind in _CALLS:
         return _call_remark(turn)
+    if is_hidden(turn):
+        return f"(cut by guard: {turn.flagged})"
     return " ".join(
         filter(None, [f"(flagged: {turn.flagged})" if turn.flagged else "", _cut_remark(turn), _edit_remark(turn)])
     )
@@ -74,7 +83,7 @@ def _edit_remark(turn: Turn) -> str:
 def _cut_remark(turn: Turn) -> str:
     if turn.heard_text == turn.text:
         return ""
-    how = "interrupted by its own echo" if turn.echoed else "interrupted"
+    how = "interrupted by its own echo" if turn.echoed else "interrupted" if turn.cut_ms is None else "cut by guard"
     return f"({how}; heard: “{turn.heard_text}”)" if turn.heard_text else f"({how} before a word was heard)"
 
 
@@ -110,6 +119,8 @@ def seconds(value: float | None) -> str:
 
 def status(reply: Reply) -> str:
     """Return how a reply ended, with the reason where there is one."""
+    if reply.flagged:
+        return "cut by guard"
     if reply.error:
         return f"{reply.status}: {reply.error.get('message') or reply.error.get('code') or 'unknown error'}"
     return f"{reply.status} ({reply.reason})" if reply.reason else reply.status
