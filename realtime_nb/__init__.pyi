@@ -20,6 +20,8 @@ from .tools import tool as tool
 from .tools import Tool as Tool
 from .sessions.compare import compare as compare
 from .speech.comparison import Comparison as Comparison
+from .sessions.own_system import SystemAnswer as SystemAnswer
+from .sessions.own_system import SystemSession as SystemSession
 from .experiments.dataset import Dataset as Dataset
 from .experiments.run import run as run
 from .experiments.results import Results as Results

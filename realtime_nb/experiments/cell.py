@@ -21,6 +21,7 @@ from ..conversation.records import Reply
 from ..errors import LocalProtocolError, RealtimeError, ServerError, SettingsError
 from ..loop import submit
 from ..media.clip import AudioClip
+from ..sessions.own_system import System, SystemSession, is_system
 from ..sessions.rate_limit import Limiter
 from ..sessions.realtime import RealtimeSession
 from ..sessions.session import Session
@@ -211,7 +212,10 @@ class TalkQuestion:
     def put(self, session: Session, timeout_s: float) -> None:
         """Have the conversation."""
         self._conversation = session.conversation
-        (self._talker.talk_with if self._live else self._talker.ask)(session, timeout_s)
+        if isinstance(session, SystemSession) and session.is_duplex:
+            self._talker.talk_on_track(session, timeout_s)
+        else:
+            (self._talker.talk_with if self._live else self._talker.ask)(session, timeout_s)
         self.failure = self._failure()
 
     def _failure(self) -> tuple[str, str] | None:
@@ -245,8 +249,8 @@ class TalkQuestion:
 
 # --- The work that an executor is given for one cell, and its outcome -------------------------------------------------
 
-#: Makes a session; called once for each cell.
-Factory = Callable[[], Session]
+#: Makes a session, or a system of yours; called once for each cell.
+Factory = Callable[[], Session | System]
 
 _CLOSE_TIMEOUT_S = 10.0
 #: The cells of a process measure and write one after the other: many computing threads would hold up the I/O thread,
@@ -396,6 +400,8 @@ class _Attempt:
         self._keep_sounds(question)
         with _COMPUTING:
             self.row |= question.measures()
+        if isinstance(session, SystemSession):
+            self.row |= _told_cost(session.cost_usd, self.row)
         if question.failure is not None:
             self.fail(*question.failure, _error_in(session))
         if self.row["status"] == "completed":
@@ -419,7 +425,8 @@ class _Attempt:
             session.close().result(_CLOSE_TIMEOUT_S)
         # The cost of an answer that never ended, too.
         if "cost_usd" not in self.row:
-            self.row["cost_usd"] = session.bounds.spent_usd
+            told_usd = session.cost_usd if isinstance(session, SystemSession) else session.bounds.spent_usd
+            self.row["cost_usd"] = told_usd
             if remarks := session.conversation.costs().remarks:
                 self.row["cost_remarks"] = "; ".join(remarks)
         if not len(session.log):
@@ -450,13 +457,27 @@ def _new_session(work: CellWork) -> Session:
     """Return a session that no other cell has used; raise if the factory returns anything else."""
     session: Any = work.factory()
     advice = "let it make a new one each time, e.g. lambda: ChatSession()"
+    if is_system(session):
+        return SystemSession(session)
     if not isinstance(session, Session):
-        raise SettingsError(f"systems[{work.system!r}] returned {type(session).__name__}, not a session: {advice}")
+        raise SettingsError(
+            f"systems[{work.system!r}] returned {type(session).__name__}, neither a session nor a system with a method "
+            f"answer: {advice}"
+        )
     with _TAKING:
         if session in _TAKEN:
             raise SettingsError(f"systems[{work.system!r}] returned the same session twice: {advice}")
         _TAKEN.add(session)
     return session
+
+
+def _told_cost(cost_usd: float | None, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns about the cost of a system that says it itself."""
+    if cost_usd is None:
+        told: dict[str, Any] = dict.fromkeys(("cost_usd", "cost_per_minute_usd", "cost_at_most_usd"))
+        return told | {"cost_remarks": f"{row['model']} did not say what it cost"}
+    told = {"cost_usd": cost_usd, "cost_per_minute_usd": cost_usd * 60 / (row["input_s"] + row["output_s"])}
+    return told | ({"cost_at_most_usd": cost_usd, "cost_remarks": ""} if "cost_remarks" in row else {})
 
 
 def _error_in(session: Session) -> ServerError | None:

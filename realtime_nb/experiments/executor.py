@@ -24,6 +24,7 @@ from ..display import printable
 from ..errors import SettingsError
 from ..pricing.cost import format_usd
 from ..secrecy import Secrets
+from ..sessions.own_system import as_session
 from .cell import CellOutcome, CellWork, Factory, lost_cell, run_cell, with_clips
 from .clips import RunClips
 from .folder import RunFolder
@@ -80,7 +81,7 @@ def _pickler(executor: Executor) -> tuple[Callable[[Any], bytes], str]:
 def _keys_of(factory: Factory) -> tuple[str, ...]:
     """Return the keys that a factory's session uses, if it can be made here."""
     try:
-        return factory()._secrets()
+        return as_session(factory())._secrets()
     except Exception:  # Workers may have what is missing here.
         return ()
 

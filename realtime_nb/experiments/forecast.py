@@ -10,6 +10,7 @@ from ..errors import SettingsError
 from ..pricing.cost import Cost, cost_of, format_usd, metered_cost
 from ..pricing.estimate import AUDIO_IN_PER_MINUTE, AUDIO_OUT_PER_MINUTE, estimate
 from ..pricing.usage import Usage
+from ..sessions.own_system import System, as_session
 from ..sessions.session import Session
 from .dataset import Dataset
 from .example import Example
@@ -58,7 +59,7 @@ class Forecast:
 
 
 def forecast(
-    dataset: Dataset, systems: Mapping[str, Callable[[], Session]], *, conditions: int = 1, repeats: int = 1
+    dataset: Dataset, systems: Mapping[str, Callable[[], Session | System]], *, conditions: int = 1, repeats: int = 1
 ) -> Forecast:
     """Estimate what a run will cost; nothing is sent.
 
@@ -101,9 +102,9 @@ def _length_s(example: Example) -> float:
         return 0.0
 
 
-def _each_usd(factory: Callable[[], Session], question_s: float, turns: int) -> float | None:
+def _each_usd(factory: Callable[[], Session | System], question_s: float, turns: int) -> float | None:
     try:
-        model = factory().model
+        model = as_session(factory()).model
         chain = model.split(" → ")
         if len(chain) == 3:
             return _chain_usd(chain, question_s, turns)

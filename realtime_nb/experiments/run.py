@@ -108,7 +108,8 @@ def run(
         The questions.
     systems : mapping of str to callable
         Functions that make a session of any kind, by name, e.g.
-        ``{"realtime": rt.RealtimeSession, "chat": functools.partial(rt.ChatSession, voice="cedar")}``.
+        ``{"realtime": rt.RealtimeSession, "chat": functools.partial(rt.ChatSession, voice="cedar")}``. A system of your
+        own is a class with ``async def answer(self, clip) -> SystemAnswer``; see `realtime_nb.SystemSession`.
     conditions : mapping or sequence, optional
         Conditions, or sequences of them, by name; without a name they are named after their steps. An empty sequence
         leaves clips as they are, which is the default.

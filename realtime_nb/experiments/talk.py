@@ -13,10 +13,12 @@ import numpy as np
 from ..conversation.conversation import Conversation
 from ..conversation.costs import sum_known
 from ..conversation.records import Reply, Turn
+from ..conversation.timing import first_audible_ms
 from ..errors import RealtimeError, SettingsError
 from ..loop import Pending, submit
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, concatenate
 from ..sessions.listener import Listener, OpenMicrophone, PlayedItem
+from ..sessions.own_system import SystemSession
 from ..sessions.realtime import RealtimeSession
 from ..sessions.session import Session
 from .clips import SpokenClip
@@ -293,6 +295,18 @@ def turn_seed(seed: int, place: int) -> int:
 # --- Hold a scenario's conversation: as fast as answers come, or in real time -----------------------------------------
 
 
+def _on_track(talk: Talk, asked: TalkTurn | None, at_ms: float) -> tuple[float, PlayedItem | None, str]:
+    """Return when to say a turn during an answer, the part of it that sounds then, or why there is none."""
+    assert talk.listener is not None and asked is not None
+    own = {turn.item_id for reply in asked.replies for turn in reply.turns}
+    begun_ms = [each.audible_ms for each in talk.listener.played if each.item_id in own and each.audible_ms is not None]
+    if not begun_ms:
+        return talk.length_ms, None, "no answer was heard"
+    due_ms = max(begun_ms[0] + at_ms, talk.said[-1].end_ms)
+    cut = next((each for each in talk.listener.played if each.start_ms <= due_ms < each.end_ms), None)
+    return (due_ms, cut, "") if cut is not None else (talk.length_ms, None, "the answer was over before")
+
+
 class Talker:
     """Holds a scenario's conversation."""
 
@@ -324,6 +338,40 @@ class Talker:
                 talk.assign(session.conversation)
             if reply.status != "completed":
                 return
+
+    def talk_on_track(self, session: SystemSession, timeout_s: float) -> None:
+        """Hold the conversation with a duplex system, which says itself where its answers sound on the track.
+
+        No time passes: the next turn begins where the answer ends, or, with an ``at_ms``, during it.
+        """
+        talk, listener = self.talk, Listener(session)
+        talk.listener = listener
+        asked: TalkTurn | None = None
+        while (said := self._think()) is not None:
+            turn, clip = said
+            at_ms, cut, left_out = talk.length_ms, None, ""
+            if turn.at_ms is not None:
+                at_ms, cut, left_out = _on_track(talk, asked, turn.at_ms)
+            exchange = TalkTurn(turn, clip, at_ms, cut=cut, left_out=left_out)
+            talk.exchanges.append(exchange)
+            if not exchange.is_said:
+                continue
+            asked = asked if turn.backchannel else exchange
+            reply = session.say(clip, at_ms, timeout_s=timeout_s).result()
+            answer = session.last
+            assert answer is not None
+            exchange.asked = [reply.asked] if reply.asked is not None else []
+            exchange.replies = [] if answer.is_empty else [reply]
+            if cut is not None and answer.stops_ms is not None:
+                cut.stopped_ms = cut.end_ms = max(at_ms, answer.stops_ms)
+                session.heard(cut.item_id, round(cut.end_ms - cut.start_ms), stopped=True)
+            if answer.audio is not None:
+                begins_ms = exchange.end_ms + (answer.first_audio_ms or 0.0)
+                first_ms = first_audible_ms(answer.audio)
+                ends_ms = begins_ms + answer.audio.duration_s * 1000
+                audible_ms = None if first_ms is None else begins_ms + first_ms
+                listener.played.append(PlayedItem(reply.turns[0].item_id, begins_ms, ends_ms, audible_ms))
+            talk.length_ms = max([exchange.end_ms, *(each.end_ms for each in listener.played)])
 
     def talk_with(self, session: Session, timeout_s: float) -> None:
         """Hold the conversation in real time; call it in a worker's own thread."""

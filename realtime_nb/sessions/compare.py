@@ -13,11 +13,12 @@ from ..loop import Pending, submit
 from ..media.clip import AudioClip
 from ..speech.comparison import Comparison, ComparisonCell
 from ..speech.words import word_error_rate
+from .own_system import System, as_session
 from .session import Session, check_clip
 
 
 def compare(
-    sessions: Sequence[Session] | Mapping[str, Session],
+    sessions: Sequence[Session | System] | Mapping[str, Session | System],
     clips: Sequence[AudioClip | tuple[AudioClip, str]] | Mapping[str, AudioClip | tuple[AudioClip, str]],
     *,
     repeats: int = 1,
@@ -30,7 +31,7 @@ def compare(
     Parameters
     ----------
     sessions : sequence or mapping of Session
-        The systems; a mapping names them.
+        The systems; a mapping names them. One of your own is an object with a method ``answer``: see `SystemSession`.
     clips : sequence or mapping of AudioClip
         What to ask, with the words as a reference if known: ``(clip, "what is said in it")``. A mapping names them.
     repeats : int, default 1
@@ -55,7 +56,8 @@ def compare(
     >>> compare(systems, [speak("What can you do?")]).result()
     Comparison(chat, cascade; 2 answers, 0 failed)
     """
-    named = dict(sessions) if isinstance(sessions, Mapping) else _named(sessions)
+    given = dict(sessions) if isinstance(sessions, Mapping) else _named(sessions)
+    named = {name: as_session(each) for name, each in given.items()}
     if not isinstance(clips, Mapping):
         clips = {f"clip {number}": clip for number, clip in enumerate(clips, 1)}
     asked = {name: clip if isinstance(clip, tuple) else (clip, "") for name, clip in clips.items()}
@@ -68,7 +70,7 @@ def compare(
     return submit(_compare(named, asked, repeats))
 
 
-def _named(sessions: Sequence[Session]) -> dict[str, Session]:
+def _named(sessions: Sequence[Session | System]) -> dict[str, Session | System]:
     """Name systems after their kind, and number those of the same kind."""
     kinds = [type(session).__name__.removesuffix("Session").lower() for session in sessions]
     names = [

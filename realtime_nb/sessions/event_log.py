@@ -111,6 +111,8 @@ class SessionEvents:
         """Wall time at which session time began."""
         self.is_over = False
         """True if the session is closed, and not connecting again."""
+        self.stands_at_ms: float | None = None
+        """Session time, if it stands still there: a system tells when things happened."""
         self._began = 0.0
         self._watches: list[tuple[Callable[[Any], Any], asyncio.Future[Any]]] = []
 
@@ -123,7 +125,14 @@ class SessionEvents:
     @property
     def elapsed_ms(self) -> float:
         """Session time, to the microsecond."""
+        if self.stands_at_ms is not None:
+            return self.stands_at_ms
         return 0.0 if self.began_at is None else round((time.perf_counter() - self._began) * 1000, 3)
+
+    def resume_at(self, elapsed_ms: float) -> None:
+        """Let time run on, at the earliest from there."""
+        self.stands_at_ms = None
+        self._began = min(self._began, time.perf_counter() - elapsed_ms / 1000)
 
     def note(self, direction: Literal["sent", "received", "local"], event: Any) -> float:
         """Log an event, add it to the records, and return its time; call `tell` for received and local ones."""
