@@ -365,6 +365,7 @@ class _Attempt:
             "input_seed": work.seed,
             "tags": ";".join(example.tags),
             "user_text": example.text,
+            "language": example.language,
             "gt_tool_call": example.tool_call,
             "gt_tool_call_arg": json.dumps(dict(example.tool_arguments), ensure_ascii=False)
             if example.tool_call

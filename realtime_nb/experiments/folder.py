@@ -39,7 +39,7 @@ from .cell import CellOutcome, plain_value
 from .clips import clip_files
 from .example import defused
 from .graders import finite
-from .metrics import MEASURES, NO_MEASURES, cost_per_task_usd, spent_usd, value_of
+from .metrics import MEASURES, NO_MEASURES, WORD_COUNTS, cost_per_task_usd, spent_usd, value_of
 from .retrying import after
 
 _ABOUT, _ROWS, _SUMMARY, _LOCK = "run.json", "rows.jsonl", "summary.json", "run.lock"
@@ -460,6 +460,9 @@ def _measures(rows: list[dict[str, Any]]) -> dict[str, float]:
         if values:
             p50, p95 = np.percentile(values, (50, 95))
             found |= {f"{name}_mean": float(np.mean(values)), f"{name}_p50": float(p50), f"{name}_p95": float(p95)}
+    counts = [sum(row.get(name) or 0 for row in rows if row["status"] != "failed") for name in WORD_COUNTS]
+    if counts[-1]:
+        found["wer_of_all_words"] = sum(counts[:-1]) / counts[-1]
     if (per_task_usd := cost_per_task_usd(rows)) is not None:
         found["cost_per_task_usd"] = per_task_usd
     return found

@@ -12,7 +12,7 @@ from ..conversation.costs import Costs
 from ..conversation.records import Reply, Turn
 from ..media.clip import AudioClip, concatenate
 from ..speech.voice import COLUMNS
-from ..speech.words import error_rates
+from ..speech.words import count_errors
 from .clips import SpokenClip
 from .example import Example
 from .graders import Answer, ToolCall, finite, grade_tool_calls, keywords_missing, tool_calls_of
@@ -23,8 +23,10 @@ from .talk import Talk, TalkTurn
 #
 # ``wer``, ``cer``
 #     ``(S + D + I) / N`` of the words, or characters, in the system's transcript, against the reference; spelling
-#     variants count as equal (`realtime_nb.speech.words.error_rates`). For a scenario, over all its turns together. 1
-#     if the transcript is empty; missing if the system transcribes nothing, or the reference is empty.
+#     variants count as equal (`realtime_nb.speech.words.count_errors`). For a scenario, over all its turns together. 1
+#     if the transcript is empty; missing if the system transcribes nothing, or the reference is empty. The counts are
+#     in ``word_substitutions``, ``word_deletions``, ``word_insertions`` and ``reference_words``; `Results.word_errors`
+#     adds them up.
 # ``latency_first_audio_ms``
 #     From the end of the person's turn to the first audio, silent or not.
 # ``latency_first_audible_ms``
@@ -82,11 +84,13 @@ MEASURES = (
     *("output_s", "input_tokens", "output_tokens"),
     *(f"voice_{column}" for column in COLUMNS),
 )
+#: How many words were wrong in each way, and how many there are in the reference.
+WORD_COUNTS = ("word_substitutions", "word_deletions", "word_insertions", "reference_words")
 #: Numbers in a row that describe the question, or are parts of measures. Any other is a grader's own measure.
 NO_MEASURES = frozenset(
     "repeat input_seed attempts retried_cost_usd cost_at_most_usd latency_first_text_ms input_s "
     "output_audio_tokens output_text_tokens turns interruptions backchannels speech_start_ms speech_end_ms".split()
-)
+).union(WORD_COUNTS)
 #: The costs of a cell: of the system that is measured, of judges, and of simulated users.
 _SPENT = ("cost_usd", "judge_cost_usd", "user_cost_usd")
 
@@ -121,14 +125,16 @@ def measure(answer: Answer, clip: AudioClip) -> dict[str, Any]:
 
 
 def word_errors(said: Sequence[tuple[str, Sequence[Turn], str]]) -> dict[str, float | None]:
-    """Return the error rates of transcripts, given references, the turns found for them, and languages."""
+    """Return the errors of transcripts, given references, the turns found for them, and languages."""
     pairs = [
         (reference, " ".join(turn.text for turn in asked if turn.text), language)
         for reference, asked, language in said
         if reference and asked and all(turn.is_written_down for turn in asked)
     ]
-    wer, cer = error_rates(pairs) if pairs else (None, None)
-    return {"wer": wer, "cer": cer}
+    if not pairs:
+        return {"wer": None, "cer": None}
+    words, characters = count_errors(pairs)
+    return {"wer": words.rate, "cer": characters.rate, **dict(zip(WORD_COUNTS, words, strict=True))}
 
 
 def told_calls(calls: Sequence[ToolCall]) -> str:

@@ -14,6 +14,7 @@ from ..errors import AudioError, SettingsError
 from ..media.clip import AudioClip
 from ..pricing.cost import format_usd
 from ..speech.statistics import FEW
+from ..speech.words import ErrorCounts
 from ..views import words
 from ..views.budget import AudioBudget
 from ..views.html import (
@@ -42,7 +43,10 @@ from .statistics import (
     LATENCY,
     Row,
     caveat_of,
+    corpus_errors,
     format_difference,
+    format_interval,
+    format_value,
     graded,
     grouped,
     label_of,
@@ -222,7 +226,7 @@ def make_report(results: Answers, *, title: str, examples: int, audio_mb: float,
         title,
         [
             ("What was run", _what_was_run(results, made)),
-            ("In sum", _sums(results, seed)),
+            ("In sum", _sums(results, seed) + _word_errors(results, seed)),
             ("Differences", _differences(results, seed)),
             ("Pictures", _pictures(results, seed)),
             ("What may not be concluded", bullets(caveats(results, made))),
@@ -299,6 +303,28 @@ def _sums(results: Answers, seed: int) -> str:
     return wide(table(headings, ([unbroken(cell) for cell in line] for line in lines))) + note(
         "In brackets: 95 % intervals over examples; none if all answers are the same. Failed answers count only in the "
         "mean cost. The captions of the pictures say how the intervals were made."
+    )
+
+
+def _word_errors(results: Answers, seed: int) -> str:
+    """Return the word error rates of all answers together."""
+    found = list(corpus_errors(results.rows, results.about, _BY, "realtime_nb", seed=seed)) if results.rows else []
+    if not found:
+        return ""
+    names = ("answers", *ErrorCounts._fields)
+    lines = [
+        [
+            *(escape(str(row[name])) for name in _BY),
+            *(f"{row[name]:,}" for name in names),
+            unbroken(format_interval(row["wer"], row["low"], row["high"], "wer")),
+            unbroken(format_value(row["mean_of_answers"], "wer")),
+        ]
+        for row in found
+    ]
+    header = (*_BY, *names, "word errors of all words", "mean of the answers")
+    return wide(table(header, lines)) + note(
+        "Words are compared as they are spoken, by this package's own normaliser, and letters of scripts without "
+        "spaces one by one; results.word_errors(normaliser=…) counts by Whisper's rules or the Open ASR Leaderboard's."
     )
 
 

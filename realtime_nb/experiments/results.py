@@ -27,12 +27,13 @@ from .graders import Grader, named_graders
 from .plots import Plots
 from .recipes import recipe_of
 from .regrading import Regrading, example_of, grade_saved, is_answered
-from .statistics import Row, caveat_of, grouped, passes, sizes_needed, summarise, tabulate
+from .statistics import Row, caveat_of, corpus_errors, grouped, passes, sizes_needed, summarise, tabulate
 
 if TYPE_CHECKING:
     import pandas
 
     from ..speech.statistics import Test
+    from ..speech.words import Normaliser
     from .dataset import Dataset
 
 
@@ -213,6 +214,39 @@ class Results(Answers):
 
         sizes = pandas.DataFrame(sizes_needed(self.rows, self.about, measure, half_width, by, baseline=baseline))
         return sizes.astype({"examples_needed": "Int64", "pairs_needed": "Int64"})
+
+    def word_errors(
+        self, by: str | Sequence[str] = "system", *, normaliser: Normaliser = "realtime_nb", seed: int = 0
+    ) -> pandas.DataFrame:
+        """Return the word error rate of all answers together, with its counts, beside the mean of the answers' rates.
+
+        Parameters
+        ----------
+        by : str or sequence of str, default "system"
+            Columns that make the groups.
+        normaliser : {"realtime_nb", "whisper", "open_asr_leaderboard"}, default "realtime_nb"
+            Whose rules say which written forms are the same words; see `realtime_nb.speech.words.count_errors`. For
+            others than ours, the kept transcripts are compared again.
+        seed : int, default 0
+            Seed of the resampling.
+
+        Returns
+        -------
+        errors : pandas.DataFrame
+            A row for each group with transcripts: the ``normaliser``; how many ``answers`` and ``examples``;
+            ``substitutions``, ``deletions``, ``insertions``, and ``words`` in the references; ``wer``, which is the
+            first three over the fourth, and its 95 % interval over examples, ``low`` and ``high``, by ``method``;
+            ``mean_of_answers``, in which short answers weigh as much as long ones; and a ``caveat`` if examples are
+            few.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such column or normaliser.
+        """
+        import pandas
+
+        return pandas.DataFrame(corpus_errors(self.rows, self.about, by, normaliser, seed=seed))
 
     def pass_hat_k(
         self, measure: str = "task_success", *, by: str | Sequence[str] = "system", seed: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,11 +22,13 @@ from ..speech.statistics import (
     paired_difference,
     paired_p_value,
     pass_hat_k,
+    ratio_of,
     unpaired_difference,
     unpaired_p_value,
 )
+from ..speech.words import ErrorCounts, Normaliser, count_errors
 from .folder import measures_of
-from .metrics import value_of
+from .metrics import WORD_COUNTS, value_of
 
 # --- Rows of results grouped by system, condition or other columns, in the order of the run; and their measures -------
 
@@ -304,6 +307,45 @@ def sizes_needed(
             "pairs": len(differences),
             "pairs_needed": examples_needed(differences, half_width),
         }
+
+
+def corpus_errors(
+    rows: Sequence[Row], about: Mapping[str, Any], by: str | Sequence[str], normaliser: Normaliser, *, seed: int = 0
+) -> Iterator[Row]:
+    """Yield a row for each group; see `Results.word_errors`."""
+    columns = named_columns(by, rows)
+    for key, group in grouped(rows, columns, about).items():
+        examples: dict[Any, list[ErrorCounts]] = {}
+        for row in group:
+            if value_of(row, "wer") is not None:
+                examples.setdefault(row["example_id"], []).append(_counts(row, normaliser))
+        counts = [each for found in examples.values() for each in found]
+        summed = [ErrorCounts(*map(sum, zip(*found, strict=True))) for found in examples.values()]
+        corpus = ratio_of([(sum(each[:3]), each.words) for each in summed], seed)
+        if corpus is not None:
+            yield dict(zip(columns, key, strict=True)) | {
+                "normaliser": normaliser,
+                "answers": len(counts),
+                "examples": corpus.examples,
+                **{name: sum(getattr(each, name) for each in counts) for name in ErrorCounts._fields},
+                "wer": corpus.center,
+                "low": corpus.low,
+                "high": corpus.high,
+                "method": corpus.method,
+                "mean_of_answers": float(np.mean([each.rate for each in counts])),
+                "caveat": caveat_of(corpus.examples),
+            }
+
+
+def _counts(row: Row, normaliser: Normaliser) -> ErrorCounts:
+    """Return the errors in a row's transcript."""
+    if normaliser == "realtime_nb" and all(row.get(name) is not None for name in WORD_COUNTS):
+        return ErrorCounts(*(row[name] for name in WORD_COUNTS))
+    # A scenario's turns are compared one by one.
+    parts = [each for each in json.loads(row.get("turn_measures") or "[]") if each.get("wer") is not None] or [row]
+    language = row.get("language") or "en"
+    pairs = [(each.get("user_text") or "", each.get("heard") or "", language) for each in parts]
+    return count_errors(pairs, normaliser)[0]
 
 
 def passes(

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -107,13 +107,37 @@ def _vary(values: npt.NDArray[np.float64]) -> bool:
     return bool(np.ptp(values) > 1e-9 * np.abs(values).max())
 
 
+def ratio_of(parts: Sequence[tuple[float, float]], seed: int = 0) -> Interval | None:
+    """Estimate a ratio of sums over examples, such as a corpus's word error rate, which is at least 0.
+
+    `None` without examples, or if all the denominators are 0. `parts`: numerator and denominator of each example.
+    """
+    sums, counts = np.array(parts, float).reshape(-1, 2).T
+    if not counts.sum():
+        return None
+    center, examples = float(sums.sum() / counts.sum()), len(sums)
+    if examples < 2 or not _vary(sums - center * counts):
+        return Interval(center, None, None, examples)
+    ends, method = (
+        (_ratio_t(sums, counts), "t") if examples < FEW else (_ratio_bootstrap(sums, counts, seed), "bootstrap")
+    )
+    return Interval(center, max(0.0, ends[0]), ends[1], examples, method)
+
+
+def _ratio_t(sums: npt.NDArray[Any], counts: npt.NDArray[Any]) -> tuple[float, float]:
+    ratio = sums.sum() / counts.sum()
+    variance = len(sums) / (len(sums) - 1) * ((sums - ratio * counts) ** 2).sum() / counts.sum() ** 2
+    reach = _t_quantile(len(sums) - 1) * math.sqrt(variance)
+    return float(ratio - reach), float(ratio + reach)
+
+
+def _ratio_bootstrap(sums: npt.NDArray[Any], counts: npt.NDArray[Any], seed: int) -> tuple[float, float]:
+    return _resampled(len(sums), lambda drawn: sums[drawn].sum(axis=-1) / counts[drawn].sum(axis=-1), seed)
+
+
 def _t(values: list[npt.NDArray[np.float64]]) -> tuple[float, float]:
     """Return the interval of a mean of all answers, of which those to the same example are alike."""
-    sums, counts = np.array([each.sum() for each in values]), np.array([len(each) for each in values])
-    mean = sums.sum() / counts.sum()
-    variance = len(values) / (len(values) - 1) * ((sums - mean * counts) ** 2).sum() / counts.sum() ** 2
-    reach = _t_quantile(len(values) - 1) * math.sqrt(variance)
-    return float(mean - reach), float(mean + reach)
+    return _ratio_t(np.array([each.sum() for each in values]), np.array([len(each) for each in values]))
 
 
 def _t_quantile(degrees: npt.ArrayLike) -> Any:
@@ -130,19 +154,29 @@ def _order_statistics(values: list[npt.NDArray[np.float64]]) -> tuple[float, flo
 
 
 def _bootstrap(values: list[npt.NDArray[np.float64]], statistic: Statistic, seed: int) -> tuple[float, float]:
-    from scipy import stats
-
     table = np.full((len(values), max(map(len, values))), np.nan)
     for row, each in zip(table, values, strict=True):
         row[: len(each)] = each
     is_ragged = bool(np.isnan(table).any())
     compute: Any = getattr(np, f"nan{statistic}" if is_ragged else statistic)
+    return _resampled(
+        len(table),
+        lambda drawn: compute(table[drawn].reshape(*drawn.shape[:-1], -1), axis=-1),
+        seed,
+        numbers=table.size,
+    )
+
+
+def _resampled(count: int, compute: Callable[[Any], Any], seed: int, numbers: int = 0) -> tuple[float, float]:
+    """Return the percentile interval of a figure of `count` examples, which is computed from the drawn ones' places."""
+    from scipy import stats
+
     found = stats.bootstrap(
-        (np.arange(len(table)),),
-        lambda drawn, axis: compute(table[drawn.astype(int)].reshape(*drawn.shape[:-1], -1), axis=-1),
+        (np.arange(count),),
+        lambda drawn, axis: compute(drawn.astype(int)),
         method="percentile",
         n_resamples=RESAMPLES,
-        batch=max(1, _BLOCK // table.size),
+        batch=max(1, _BLOCK // max(count, numbers)),
         vectorized=True,
         rng=np.random.default_rng(seed),
     ).confidence_interval

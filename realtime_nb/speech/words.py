@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
-from .written_forms import WrittenWord, words_of
+from ..errors import SettingsError
+from .written_forms import WrittenWord, is_english, split_letters, words_of
 
 Verdict = Literal["right", "other", "missing", "extra"]
 
@@ -28,10 +30,10 @@ class WordMatch:
 def align(wanted: str, heard: str, language: str | None = None) -> list[WordMatch]:
     """Match the words that were heard with those that were wanted, with the fewest differences.
 
-    Another written form of the same words is not a difference; see `error_rates`. Uses `jiwer` (Levenshtein distance
+    Another written form of the same words is not a difference; see `count_errors`. Uses `jiwer` (Levenshtein distance
     over words).
 
-    `language`: as for `error_rates`. By default the rules for English apply, except that fillers ("um"), accents and
+    `language`: as for `count_errors`. By default the rules for English apply, except that fillers ("um"), accents and
     text in brackets count.
 
     The matches are in the order of speech. Words that the other text writes as one stay together: "three thirty" and
@@ -55,30 +57,67 @@ def align(wanted: str, heard: str, language: str | None = None) -> list[WordMatc
 
 
 def word_error_rate(reference: str, heard: str, language: str = "en") -> float:
-    """Return the word error rate, ``(S + D + I) / N``; see `error_rates`."""
+    """Return the word error rate, ``(S + D + I) / N``; see `count_errors`."""
     return error_rates([(reference, heard, language)])[0]
 
 
 def character_error_rate(reference: str, heard: str, language: str = "en") -> float:
-    """Return the character error rate, ``(S + D + I) / N``; see `error_rates`."""
+    """Return the character error rate, ``(S + D + I) / N``; see `count_errors`."""
     return error_rates([(reference, heard, language)])[1]
 
 
+class ErrorCounts(NamedTuple):
+    """The errors in what was heard, against references."""
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    words: int
+    """Words, or characters, in the references."""
+
+    @property
+    def rate(self) -> float:
+        """``(S + D + I) / N``; N is 1 if the references have no words."""
+        return (self.substitutions + self.deletions + self.insertions) / max(self.words, 1)
+
+
+#: By whose rules written forms of the same words are equal; see `count_errors`.
+Normaliser = Literal["realtime_nb", "whisper", "open_asr_leaderboard"]
+
+
 def error_rates(pairs: Sequence[tuple[str, str, str]]) -> tuple[float, float]:
-    """Return the word error rate and the character error rate of what was heard.
+    """Return the word error rate and the character error rate of what was heard; see `count_errors`."""
+    words, characters = count_errors(pairs)
+    return words.rate, characters.rate
+
+
+def count_errors(
+    pairs: Sequence[tuple[str, str, str]], normaliser: Normaliser = "realtime_nb"
+) -> tuple[ErrorCounts, ErrorCounts]:
+    """Count the errors in what was heard: in words, and in characters.
 
     Parameters
     ----------
     pairs : sequence of (str, str, str)
         Each a reference, the words heard, and the language: ISO 639 or BCP 47 (``en``, ``eng``, ``en-GB``, ``en_US``),
         or "English". All other languages share the same rules.
+    normaliser : {"realtime_nb", "whisper", "open_asr_leaderboard"}, default "realtime_nb"
+        Whose rules say which written forms are the same words: ours, which the notes explain; Whisper's normaliser
+        (`whisper_normalizer`; letters apart in scripts without spaces, as in its paper); or the Open ASR Leaderboard's,
+        which are Whisper's except for dots in abbreviations, "U.S." is "us", and before other words.
 
     Returns
     -------
-    word_error_rate, character_error_rate : float
-        ``(S + D + I) / N``: substitutions, deletions and insertions of all pairs, over the words of all references, or
-        over their characters, including single spaces between words. May be above 1; it is 1 if nothing was heard. If
-        the references have no words at all, N is 1: each word heard is one error, and silence is 0.
+    words, characters : ErrorCounts
+        Substitutions, deletions and insertions of all pairs, and the words of all references; the same for characters,
+        which include single spaces between words. The ``rate`` is ``(S + D + I) / N``. It may be above 1; it is 1 if
+        nothing was heard. If the references have no words at all, N is 1: each word heard is one error, and silence is
+        0.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such normaliser.
 
     Notes
     -----
@@ -93,23 +132,42 @@ def error_rates(pairs: Sequence[tuple[str, str, str]]) -> tuple[float, float]:
 
     In other languages words are letters with their marks, and digits: a wrong vowel sign is a wrong word. Case,
     punctuation, composed or decomposed letters and the script of digits do not count; vowel points of Arabic and Hebrew
-    do if both texts have them. In scripts without spaces between words, everything between spaces and punctuation is
-    one word: use the character error rate there.
+    do if both texts have them.
+
+    In all languages, letters of scripts without spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are
+    compared one by one, as if each were a word, and spaces between them do not count.
     """
     import jiwer
 
-    words = characters = word_errors = character_errors = 0
+    if normaliser not in get_args(Normaliser):
+        raise SettingsError(f"normaliser={normaliser!r} is not one of {', '.join(get_args(Normaliser))}")
+    totals = [ErrorCounts(0, 0, 0, 0)] * 2
     for reference, heard, language in pairs:
-        ours, theirs = _agreed(words_of(reference, language), words_of(heard, language))
-        one, other = _joined(ours), _joined(theirs)
-        words, characters = words + len(ours), characters + len(one)
-        if not ours or not theirs:
-            word_errors, character_errors = word_errors + len(ours or theirs), character_errors + len(one or other)
-            continue
-        by_word, by_character = jiwer.process_words(one, other), jiwer.process_characters(one, other)
-        word_errors += by_word.substitutions + by_word.deletions + by_word.insertions
-        character_errors += by_character.substitutions + by_character.deletions + by_character.insertions
-    return word_errors / max(words, 1), character_errors / max(characters, 1)
+        if normaliser == "realtime_nb":
+            ours, theirs = _agreed(words_of(reference, language), words_of(heard, language))
+        else:
+            ours, theirs = (_normalised(text, language, normaliser) for text in (reference, heard))
+        joined = [(_joined(ours), _joined(theirs)), (_written(ours), _written(theirs))]
+        for place, (one, other) in enumerate(joined):
+            count = len(one) if place else len(ours)
+            if not one or not other:
+                found = ErrorCounts(0, count, 0 if one else len(other) if place else len(theirs), count)
+            else:
+                told: Any = (jiwer.process_characters if place else jiwer.process_words)(one, other)
+                found = ErrorCounts(told.substitutions, told.deletions, told.insertions, count)
+            totals[place] = ErrorCounts(*map(sum, zip(totals[place], found, strict=True)))
+    return totals[0], totals[1]
+
+
+def _normalised(text: str, language: str, normaliser: Normaliser) -> list[WrittenWord]:
+    """Return the words of a text by Whisper's rules, or those of the Open ASR Leaderboard."""
+    from whisper_normalizer.basic import BasicTextNormalizer
+    from whisper_normalizer.english import EnglishTextNormalizer
+
+    if normaliser == "open_asr_leaderboard" and is_english(language):
+        text = re.sub(r"(?<![^\W_])([a-z])\.(?=[a-z](?:\.|\b))", r"\1", text.lower())
+    plain: str = (EnglishTextNormalizer if is_english(language) else BasicTextNormalizer)()(text)
+    return [letter for word in plain.split() for letter in split_letters(WrittenWord(word))]
 
 
 class _Pair(NamedTuple):
@@ -225,7 +283,7 @@ def _joined_parts(words: Sequence[WrittenWord], said: Container[str]) -> list[Wr
 
 
 def _is_letter(word: WrittenWord) -> bool:
-    return len(word.text) == 1 and word.text.isalpha()
+    return len(word.text) == 1 and word.text.isalpha() and not word.is_unspaced
 
 
 def _same_reading(one: WrittenWord, other: WrittenWord) -> str | None:
@@ -236,3 +294,12 @@ def _same_reading(one: WrittenWord, other: WrittenWord) -> str | None:
 
 def _joined(words: Sequence[WrittenWord]) -> str:
     return " ".join(word.text for word in words)
+
+
+def _written(words: Sequence[WrittenWord]) -> str:
+    """Return words with spaces between them, except between letters of scripts that have none."""
+    text, before = "", None
+    for word in words:
+        text += f"{' ' if before and not (before.is_unspaced and word.is_unspaced) else ''}{word.text}"
+        before = word
+    return text

@@ -32,6 +32,8 @@ class WrittenWord:
     """``"th"`` for an ordinal number, ``"s"`` for a decade."""
     is_tied: bool = False
     """True if a hyphen ties it to the word before."""
+    is_unspaced: bool = False
+    """True if it is a letter of a script without spaces between words."""
 
 
 # Number words.
@@ -176,8 +178,38 @@ def words_of(text: str, language: str | None = "en") -> list[WrittenWord]:
     """
     text = unicodedata.normalize("NFC", text)
     if language is not None and not is_english(language):
-        return list(_other_words(text))
-    return list(_numbers(list(_pieces(_even(text), is_exact=language is None))))
+        found: Iterable[WrittenWord] = _other_words(text)
+    else:
+        found = _numbers(list(_pieces(_even(text), is_exact=language is None)))
+    return [letter for word in found for letter in split_letters(word)]
+
+
+#: Letters of scripts without spaces between words, with their marks: Thai, Lao, Burmese, Khmer, kana and Han. Whisper's
+#: evaluation splits the same (Radford et al. 2022, appendix C), except for Khmer.
+_UNSPACED = re.compile(
+    "[\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd-\u0ec6\u0edc-\u0edf\u1000-\u102a\u103f\u1780-\u17b3"
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003134f]"
+)
+
+
+def split_letters(word: WrittenWord) -> Iterator[WrittenWord]:
+    """Yield a word; or, if it has letters of scripts without spaces, these one by one, and what is between them."""
+    if not _UNSPACED.search(word.text):
+        yield word
+        return
+    place = 0
+    is_as_written = len(word.text) == word.end - word.start
+    while place < len(word.text):
+        end, is_unspaced = place + 1, bool(_UNSPACED.match(word.text, place))
+        while end < len(word.text) and (
+            unicodedata.category(word.text[end])[0] == "M" or not (is_unspaced or _UNSPACED.match(word.text, end))
+        ):
+            end += 1
+        # If the text was folded to another length, each letter has the place of the whole.
+        span = (word.start + place, word.start + end) if is_as_written else (word.start, word.end)
+        yield WrittenWord(word.text[place:end], *span, is_unspaced=is_unspaced)
+        place = end
 
 
 def is_english(language: str) -> bool:

@@ -1,5 +1,7 @@
 """Sums and differences, on rows whose numbers are known."""
 
+import json
+
 import numpy as np
 import pytest
 from result_folders import graded_rows, write_results
@@ -8,7 +10,9 @@ from realtime_nb.errors import SettingsError
 from realtime_nb.experiments import Results
 from realtime_nb.experiments.cell import CellOutcome
 from realtime_nb.experiments.folder import RunFolder
-from realtime_nb.speech.statistics import paired_difference
+from realtime_nb.experiments.metrics import WORD_COUNTS
+from realtime_nb.speech.statistics import paired_difference, ratio_of
+from realtime_nb.speech.words import count_errors
 
 
 def results(path, values, *, repeats=1, extra=()):
@@ -165,3 +169,48 @@ def test_pass_hat_k_counts_tasks_that_succeed_every_time(tmp_path):
     assert told["k"].tolist() == [1, 2, 3] and told["examples"].tolist() == [4, 4, 4]
     assert told["pass_hat_k"].tolist() == pytest.approx([7 / 12, (1 + 1 / 3 + 1 / 3) / 4, 1 / 4])
     assert told["method"].tolist() == ["t", "t", "Wilson"] and (told["low"] >= 0).all()
+
+
+def heard(name, *pairs, language="en"):
+    """Return a row for each reference and what was heard, as a run would measure it."""
+    rows = []
+    for place, (reference, text) in enumerate(pairs):
+        words, characters = count_errors([(reference, text, language)])
+        row = {"system": name, "example_id": f"e{place}", "repeat": 1, "user_text": reference, "heard": text}
+        row |= {"wer": words.rate, "cer": characters.rate, "language": language}
+        rows.append(row | dict(zip(WORD_COUNTS, words, strict=True)))
+    return rows
+
+
+def test_word_errors_of_all_words_stand_beside_the_mean_of_answers(tmp_path):
+    long = "the quick brown fox jumps over the lazy brown dog"
+    pairs = [("yes", "no"), (long, long), ("The U.S.A. won", "the USA won it"), ("stop", "")]
+    found = write_results(tmp_path, heard("ear", *pairs))
+    [told] = found.word_errors().to_dict("records")
+    assert [told[name] for name in ("substitutions", "deletions", "insertions", "words")] == [1, 1, 1, 15]
+    assert told["wer"] == pytest.approx(3 / 15) and told["mean_of_answers"] == pytest.approx((1 + 0 + 1 / 3 + 1) / 4)
+    assert (told["normaliser"], told["method"], told["answers"]) == ("realtime_nb", "t", 4)
+    assert told["low"] == 0 and told["high"] > told["wer"]
+    [theirs] = found.word_errors(normaliser="whisper").to_dict("records")
+    assert (theirs["words"], theirs["normaliser"]) == (17, "whisper")  # "u s a" are three.
+    assert "wer_of_all_words" in (tmp_path / "summary.json").read_text("utf-8")
+    assert not {*WORD_COUNTS} & {*found.summary()["measure"]}
+    assert "word errors of all words" in found.report().read_text("utf-8")
+
+
+def test_a_scenarios_turns_are_compared_one_by_one_by_another_normaliser(tmp_path):
+    turns = [{"user_text": "hello there", "heard": "hello", "wer": 0.5}, {"user_text": "mhm", "heard": ""}]
+    [row] = heard("ear", ("hello there mhm", "hello"))
+    found = write_results(tmp_path, [row | {"turn_measures": json.dumps(turns)}])
+    [told] = found.word_errors(normaliser="whisper").to_dict("records")
+    assert (told["deletions"], told["words"], told["low"]) == (1, 2, None)
+
+
+def test_the_rate_of_all_words_is_covered_where_examples_differ_in_length():
+    def covers(seed):
+        random = np.random.default_rng(seed)
+        lengths = random.integers(3, 30, 8)
+        found = ratio_of([(random.binomial(length, 0.3), length) for length in lengths])
+        return found.low <= 0.3 <= found.high
+
+    assert 0.92 <= np.mean([covers(seed) for seed in range(1_000)]) <= 0.98
