@@ -19,6 +19,7 @@ from ..pricing.usage import Usage, add_usages, read_usage
 from ..protocol.formats import base_of, bytes_per_ms, rate_of, sample_bytes
 from ..protocol.items import ErrorDetail, Item, Response
 from ..protocol.local_events import FramePassed, SessionRenewed, Word
+from ..protocol.parts import answered_by
 from . import heard, timing
 from .timing import Timing
 
@@ -326,6 +327,8 @@ class Stage(Record):
     """Tokens, ``seconds`` or ``characters``, as the step is billed."""
     remark: str = ""
     """Remarks, e.g. that the spoken words differ from the written ones."""
+    part: str = ""
+    """What did it, if the server says so, e.g. ``"Whisper tiny.en"``."""
     is_done: bool = False
     """True if its usage was reported."""
 
@@ -370,6 +373,9 @@ class Reply(Record):
     """Remarks, e.g. why its file could not be decoded; the steps of a chain have their own."""
     stages: dict[str, Stage] = field(default_factory=dict)
     """The steps of a chain by name, in order; empty for other systems."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """What heard (``"ears"``), spoke (``"voice"``) and found the end of the turn (``"end_of_turn"``) for it, as the
+    local voice says; empty for other servers."""
     asked: Turn | None = None
     """The person's turn that it answers."""
     flagged: str = ""
@@ -381,6 +387,7 @@ class Reply(Record):
     def describe(self, response: Response) -> None:
         """Copy a server's description of the response."""
         self.metadata = response.metadata or self.metadata
+        self.parts = answered_by(response.parts) or self.parts
         if response.conversation_id is not UNSET:
             self.in_conversation = response.conversation_id is not None
         if response.status_details is not None:

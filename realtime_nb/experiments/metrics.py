@@ -67,6 +67,9 @@ from .talk import Talk, TalkTurn
 #     (Full-Duplex-Bench v1.5: user backchannel; τ-Voice: selectivity).
 # ``heard_fraction``
 #     The share of the audio made that was heard: ``Σ heard_ms / Σ audio_ms`` over the answers that report it.
+# ``local_ears``, ``local_voice``, ``local_end_of_turn``
+#     No measures: what the local voice answered with, e.g. "Whisper tiny.en". Under load, and where Whisper doubts what
+#     it heard, PocketSphinx listens. The end of turn is missing if a client committed the turn.
 # ``wasted_usd``
 #     The cost of the rest; see `realtime_nb.Costs`.
 # ``voice_pitch_hz``, …
@@ -174,6 +177,7 @@ def totals(conversation: Conversation, input_s: float, output_s: float) -> dict[
     cost_usd = costs.total_usd
     usages = [reply.usage for reply in conversation.replies if reply.usage is not None]
     return {
+        **answering_parts(conversation.replies),
         "cost_usd": cost_usd,
         **told_costs(costs),
         "cost_per_minute_usd": None if cost_usd is None else cost_usd * 60 / (input_s + output_s),
@@ -186,6 +190,21 @@ def totals(conversation: Conversation, input_s: float, output_s: float) -> dict[
         "output_audio_tokens": sum(usage.audio_out for usage in usages) if usages else None,
         "output_text_tokens": sum(usage.text_out for usage in usages) if usages else None,
     }
+
+
+def answering_parts(replies: Sequence[Reply]) -> dict[str, str]:
+    """Return what heard, spoke and found the ends of turns, as far as the server says so."""
+    found: dict[str, list[str]] = {}
+    for reply in replies:
+        stages = {job: reply.stages[stage].part for job, stage in _STAGES.items() if stage in reply.stages}
+        for job, name in (reply.parts | stages).items():
+            found.setdefault(f"local_{job}", []).append(name)
+    told = {column: " and ".join(filter(None, dict.fromkeys(names))) for column, names in found.items()}
+    return {column: name for column, name in told.items() if name}
+
+
+#: The steps of a chain that do the jobs of the local voice.
+_STAGES = {"ears": "transcription", "voice": "speech"}
 
 
 def told_costs(costs: Costs) -> dict[str, Any]:

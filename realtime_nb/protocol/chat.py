@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import UNSET
+
 from ..errors import SettingsError
 from . import events as ev
 from .items import REQUEST, Content, Item, Response, StatusDetails
 from .mending import ODD_BASE64, decode_base64, is_plain_base64, well_formed
+from .parts import answered_by
 
 # --- Chat Completions with audio as events of the Realtime protocol ---------------------------------------------------
 #
@@ -57,6 +60,8 @@ class CompletionReader:
         self._is_answer = False
         """True if it has words, sound or calls; white space alone is not an answer."""
         self._calls: dict[int, dict[str, str]] = {}
+        self.parts: Any = None
+        """What the local server says of who answered."""
         self._begun = False
         self._places: list[str] = []
         """Item ids, in the order in which they began."""
@@ -81,6 +86,7 @@ class CompletionReader:
     def chunk(self, chunk: Mapping[str, Any], pcm: bytes = b"") -> list[ev.Event]:
         """Take a chunk of a streamed completion, with audio in PCM16, or a whole one if the server does not stream."""
         usage = chunk.get("usage")
+        self.parts = chunk.get("parts", self.parts)
         self.usage = _well_formed(usage) if isinstance(usage, Mapping) and usage else self.usage
         if usage and not isinstance(usage, Mapping):
             self.remarks.append("The usage of an answer is not an object of tokens: it is left out.")
@@ -295,6 +301,7 @@ class CompletionReader:
             conversation_id="chat" if self._in_conversation else None,
             usage=realtime_usage(self.usage),
             metadata={REQUEST: self._request_id},
+            parts=answered_by(self.parts) or UNSET,
         )
 
 

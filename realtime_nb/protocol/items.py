@@ -86,6 +86,8 @@ class Response(Struct, frozen=True, kw_only=True):
     """The beta dialect's field for the audio format."""
     usage: dict[str, Any] | None = None
     metadata: dict[str, Any] | UnsetType | None = UNSET
+    parts: Any = UNSET
+    """The local server's own field: what heard, spoke and found the end of the turn; see `answered_by`."""
 
 
 class ResponseOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -111,6 +111,8 @@ class StageDone(Struct, frozen=True, kw_only=True):
     usage: dict[str, Any] | None = None
     remark: str = ""
     """A remark for the person, e.g. that the spoken words differ from the written ones."""
+    part: str = ""
+    """What did it, if the server says so, e.g. ``"Whisper tiny.en"``."""
     type: str = "stage.done"
 
 

@@ -38,6 +38,18 @@ class LocalPart:
         return f"{self.name}{f' {self.version}' if plain else ''}{f' ({told})' if told else ''}"
 
 
+#: The jobs of which an answer says who did them.
+JOBS = ("ears", "voice", "end_of_turn")
+#: The header in which an answer of the speech endpoint says what spoke.
+VOICE_HEADER = "x-local-voice"
+
+
+def answered_by(parts: Any) -> dict[str, str]:
+    """Return who did which job for one answer, as the local server says it; empty for other servers."""
+    found = {job: parts.get(job) for job in JOBS} if isinstance(parts, dict) else {}
+    return {job: name for job, name in found.items() if isinstance(name, str) and name}
+
+
 @dataclass(frozen=True, slots=True)
 class LocalParts:
     """Which parts of the local voice answer; ``str()`` is one line.

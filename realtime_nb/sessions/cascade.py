@@ -330,7 +330,11 @@ class CascadeSession(TurnwiseSession):
         for remark in remarks:
             self._session_events.remark(remark, remark.partition(":")[0])
         usage = add_usages(step.usage for step in took)
-        self._tell("local", StageDone(response_id=response_id, stage=stage, usage=usage, remark="; ".join(remarks)))
+        part = " and ".join(filter(None, dict.fromkeys(step.part for step in took)))
+        self._tell(
+            "local",
+            StageDone(response_id=response_id, stage=stage, usage=usage, remark="; ".join(remarks), part=part),
+        )
 
     async def _free(self) -> None:
         await super()._free()

@@ -22,6 +22,7 @@ from ..protocol import events as ev
 from ..protocol.chat import CompletionReader, decode_audio, realtime_usage
 from ..protocol.local_events import Word
 from ..protocol.mending import ODD_BASE64, is_plain_base64
+from ..protocol.parts import VOICE_HEADER, answered_by
 from .api import Api, ServerAnswer, told_by_sdk
 from .realtime import RealtimeSession
 
@@ -42,6 +43,8 @@ class StepUsage:
     remark: str = ""
     finish_reason: str = ""
     """How a text model's answer ended, in Chat Completions' words: ``"length"`` if it was cut."""
+    part: str = ""
+    """What did it, if the server says so."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class ApiTranscriber:
                     yield text
                     yield StepUsage(_metered(None, clip))
                     return
-            words, usage, is_done = "", None, False
+            words, usage, is_done, part = "", None, False, ""
             async for told in answer:
                 text = told.get("delta") if told.get("type") == "transcript.text.delta" else told.get("text")
                 if isinstance(text, str) and (told.get("type") == "transcript.text.delta" or not words):
@@ -119,13 +122,14 @@ class ApiTranscriber:
                 for word in _words_in(told):
                     yield word
                 usage = told.get("usage") or usage
+                part = answered_by(told.get("parts")).get("ears", part)
                 is_done = is_done or isinstance(told.get("text"), str)
             if not is_done:
                 what = "broke off before its transcript was whole" if words else "sent no transcript"
                 raise ServerError(
                     f"{answer.where} {what}; check that {self.model} is a transcriber there, and ask again"
                 )
-            yield StepUsage(_metered(usage, clip), " ".join(answer.remarks))
+            yield StepUsage(_metered(usage, clip), " ".join(answer.remarks), part=part)
 
 
 class ApiTextModel:
@@ -206,7 +210,8 @@ class ApiSpeaker:
                 yield piece
             if not came:
                 raise ServerError(f"{answer.where} sent no speech: its answer is empty; check the model {self.model!r}")
-            yield StepUsage({} if by_tokens else {"type": "characters", "characters": len(text)})
+            characters = {"type": "characters", "characters": len(text)}
+            yield StepUsage({} if by_tokens else characters, part=str(response.headers.get(VOICE_HEADER) or ""))
 
     async def _told(self, answer: ServerAnswer) -> AsyncIterator[bytes | StepUsage]:
         """Yield speech that comes as events."""

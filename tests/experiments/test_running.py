@@ -20,6 +20,7 @@ from local_http import served
 import realtime_nb as rt
 from realtime_nb.experiments import Dataset, Example, Keywords, Noise, Results, Telephone, run
 from realtime_nb.experiments.metrics import MEASURES
+from realtime_nb.experiments.report import mixed_parts
 from realtime_nb.local.access import Access
 from realtime_nb.local.process import local_voice
 
@@ -409,3 +410,27 @@ def test_what_is_of_another_kind_is_told_before_a_folder_is_made(wrong, message,
     with pytest.raises(rt.SettingsError, match=message):
         quiet(**given)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_row_says_what_heard_and_spoke_and_a_report_says_where_that_is_mixed(tmp_path):
+    systems = {
+        "realtime": partial(rt.RealtimeSession, backend="local", turn_detection="semantic_vad", voice="cedar"),
+        "chat": partial(rt.ChatSession, backend="local"),
+        "chain": partial(rt.CascadeSession, backend="local"),
+    }
+    results = quiet(Dataset.from_texts(QUESTIONS[1:2]), systems, live=True, out=tmp_path)
+    assert results.failed == []
+    parts = rt.Backend.local().parts
+    engines = {parts.ears.name, "PocketSphinx, words of the conversation", "PocketSphinx, all of English"}
+    rows = {row["system"]: row for row in results.rows}
+    assert all(row["local_ears"] in engines for row in rows.values())
+    assert rows["realtime"]["local_voice"] == "espeak-ng"
+    assert all(rows[system]["local_voice"] in parts.voice.name for system in ("chat", "chain"))
+    found = rows["realtime"]["local_end_of_turn"]
+    assert found == parts.end_of_turn.name and "local_end_of_turn" not in rows["chat"]
+    assert list(mixed_parts(results.rows)) == []
+    late = rows["chain"] | {"local_ears": "something else"}
+    [caveat] = mixed_parts([*results.rows, rows["chain"], late])
+    assert caveat.startswith(
+        f"chain: recognisers are mixed ({rows['chain']['local_ears']}: 2; something else: 1 answers)"
+    )

@@ -25,7 +25,7 @@ from ...media.clip import WIRE_SAMPLE_RATE
 from ...media.sentences import split_sentences
 from ..brains.brain import Brain, CallTool, Say
 from ..realtime.conversation_state import new_id
-from ..realtime.responder import TextToSpeech, deltas
+from ..realtime.responder import TextToSpeech, deltas, parts_of
 from ..realtime.session import Parts
 from ..realtime.usage import OUTPUT_MS_PER_TOKEN, text_tokens
 from .chat_request import ChatAudioStore, ChatRequest
@@ -84,6 +84,7 @@ class ChatAnswer:
         self._request = request
         self._brain = brain
         self._voice = voice
+        self.voices: list[str] = []
         self._spoken_bytes = 0
         self._is_cut = False
 
@@ -101,6 +102,13 @@ class ChatAnswer:
     def usage(self) -> dict[str, Any]:
         """The usage object."""
         return self._request.usage(self._written, self._spoken_tokens)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The field that says what heard the last recording, and what spoke; none if neither happened."""
+        recordings = self._request.messages.recordings
+        told = parts_of(ears=[recordings[-1][0].ears] if recordings else [], voice=self.voices)
+        return {"parts": told} if told else {}
 
     async def pieces(self) -> AsyncGenerator[Piece, None]:
         """Yield the answer as it is made; close this generator to stop the brain and the voice."""
@@ -135,6 +143,7 @@ class ChatAnswer:
                     async for piece in spoken:
                         if piece.pcm:
                             self._spoken_bytes += len(piece.pcm)
+                            self.voices.append(piece.engine)
                             yield SoundPiece(piece.pcm)
 
     @property
@@ -165,7 +174,7 @@ class ChatEndpoint:
     def __init__(self, parts: Parts, store: ChatAudioStore):
         self._parts = parts
         self._store = store
-        self._heard: OrderedDict[tuple[bytes, int], tuple[str, float | None]] = OrderedDict()
+        self._heard: OrderedDict[tuple[bytes, int], tuple[str, float | None, str]] = OrderedDict()
 
     async def post(self, request: Request) -> Response:
         """Answer."""
@@ -196,9 +205,10 @@ class ChatEndpoint:
             if key not in self._heard:
                 heard = [await recognizer.listen(utterance.pcm, expected) for utterance in recording.utterances]
                 sure = [each.confidence for each in heard if each.confidence is not None]
-                self._heard[key] = " ".join(each.text for each in heard if each.text), min(sure, default=None)
+                ears = parts_of(ears=(each.engine for each in heard)).get("ears", "")
+                self._heard[key] = " ".join(each.text for each in heard if each.text), min(sure, default=None), ears
             self._heard.move_to_end(key)
-            part.heard, part.confidence = self._heard[key]
+            part.heard, part.confidence, part.ears = self._heard[key]
             while len(self._heard) > _MOST_HEARD:
                 self._heard.popitem(last=False)
 
@@ -233,7 +243,7 @@ class ChatEndpoint:
         expires_at = self._keep(wanted, answer)
         if expires_at is not None:
             yield chunk({"audio": {"expires_at": expires_at}})
-        yield chunk(first, answer.finish_reason)
+        yield {**chunk(first, answer.finish_reason), **answer.parts}
         if wanted.includes_usage:
             yield {**head, "choices": [], "usage": answer.usage}
 
@@ -285,5 +295,6 @@ def _whole(wanted: ChatRequest, answer: ChatAnswer, pcm: bytes, expires_at: int 
             "choices": [choice],
             "usage": answer.usage,
             "system_fingerprint": None,
+            **answer.parts,
         }
     )

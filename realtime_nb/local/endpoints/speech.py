@@ -18,10 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ...media.clip import WIRE_SAMPLE_RATE
+from ...protocol.parts import VOICE_HEADER
 from ..api_errors import ApiError, unsupported_value
 from ..realtime.responder import TextToSpeech
 from ..realtime.usage import OUTPUT_MS_PER_TOKEN, text_tokens
-from ..synthesis.synthesizer import VOICES
+from ..synthesis.synthesizer import VOICES, Speech
 from .encoding import encode
 from .http_body import read_json, stream
 from .json_fields import Fields, model_of
@@ -110,35 +111,37 @@ class SpeechEndpoint:
         content = await asyncio.to_thread(encode, await self._whole(wanted), wanted.format)
         return Response(content, media_type=MIME_TYPES[wanted.format])
 
-    async def _pieces(self, wanted: SpeechRequest) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, wanted: SpeechRequest) -> AsyncGenerator[Speech, None]:
         pieces = self._voice.speak(wanted.text, voice=wanted.voice, speed=wanted.speed)
         async with contextlib.aclosing(pieces):
             async for piece in pieces:
                 if piece.pcm:
-                    yield piece.pcm
+                    yield piece
 
     async def _whole(self, wanted: SpeechRequest) -> bytes:
-        return b"".join([piece async for piece in self._pieces(wanted)])
+        return b"".join([piece.pcm async for piece in self._pieces(wanted)])
 
     async def _chunks(self, wanted: SpeechRequest) -> Response:
         pieces = self._pieces(wanted)
-        first = await anext(pieces, b"")  # Before the answer begins, so that a failure sets its status.
+        first = await anext(
+            pieces, Speech(b"", engine="")
+        )  # Before the answer begins, so that a failure sets its status.
 
         async def chunks() -> AsyncIterator[bytes]:
             async with contextlib.aclosing(pieces):
-                yield first
+                yield first.pcm
                 async for piece in pieces:
-                    yield piece
+                    yield piece.pcm
 
-        return StreamingResponse(chunks(), media_type=MIME_TYPES["pcm"])
+        return StreamingResponse(chunks(), media_type=MIME_TYPES["pcm"], headers={VOICE_HEADER: first.engine})
 
     async def _events(self, wanted: SpeechRequest) -> AsyncGenerator[dict[str, Any], None]:
         size = 0
         if wanted.format == "pcm":
             async with contextlib.aclosing(self._pieces(wanted)) as pieces:
                 async for piece in pieces:
-                    size += len(piece)
-                    yield _delta(piece)
+                    size += len(piece.pcm)
+                    yield _delta(piece.pcm)
         else:
             pcm = await self._whole(wanted)
             size = len(pcm)

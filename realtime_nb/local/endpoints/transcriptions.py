@@ -21,7 +21,7 @@ from ...errors import SettingsError
 from ..api_errors import ApiError, invalid_value, missing_parameter, unsupported_value
 from ..brains.brain import Brain
 from ..realtime.hearing import SpeechRecognizer
-from ..realtime.responder import deltas
+from ..realtime.responder import deltas, parts_of
 from ..realtime.usage import transcription_usage
 from ..recognition.heard import HeardWord, Recognition
 from ..recognition.utterances import DecodedFile
@@ -171,19 +171,20 @@ class TranscriptionEndpoint:
             wanted = await asyncio.to_thread(TranscriptionRequest.read, form, is_multilingual=multilingual)
         if wanted.is_stream:
             return await stream(self._events(wanted))
-        segments = [segment async for segment in self._segments(wanted)]
+        heard = [segment async for segment in self._segments(wanted)]
+        segments = [segment for segment in heard if segment.heard.text]
         if wanted.format == "text":
             return PlainTextResponse(f"{_text(segments)}\n")
-        return json_response(_verbose(wanted, segments) if wanted.format == "verbose_json" else _json(wanted, segments))
+        told = _verbose(wanted, segments) if wanted.format == "verbose_json" else _json(wanted, segments)
+        return json_response({**told, **_parts(heard)})
 
     async def _segments(self, wanted: TranscriptionRequest) -> AsyncGenerator[Segment, None]:
-        """Yield the words of each utterance, in order."""
+        """Yield the words of each utterance, in order, or nothing but who heard it."""
         expected = await self._recognizer.expect(sentences=[*self._vocabulary, *wanted.hints])
         for utterance in wanted.recording.utterances:
             async with self._one:
                 heard = await self._listen(wanted, utterance.pcm, expected)
-            if heard.text:
-                yield Segment(utterance.start_ms, utterance.end_ms, heard)
+            yield Segment(utterance.start_ms, utterance.end_ms, heard)
 
     async def _listen(self, wanted: TranscriptionRequest, pcm: bytes, expected: Any) -> Recognition:
         try:
@@ -195,7 +196,11 @@ class TranscriptionEndpoint:
 
     async def _events(self, wanted: TranscriptionRequest) -> AsyncGenerator[dict[str, Any], None]:
         segments: list[Segment] = []
+        heard: list[Segment] = []
         async for segment in self._segments(wanted):
+            heard.append(segment)
+            if not segment.heard.text:
+                continue
             if wanted.has_logprobs:
                 # The probabilities of a delta are those of its words: all of an utterance in one.
                 text = f" {segment.heard.text}" if segments else segment.heard.text
@@ -204,7 +209,13 @@ class TranscriptionEndpoint:
                 for delta in deltas(f" {segment.heard.text}" if segments else segment.heard.text):
                     yield {"type": "transcript.text.delta", "delta": delta}
             segments.append(segment)
-        yield {"type": "transcript.text.done", **_json(wanted, segments)}
+        yield {"type": "transcript.text.done", **_json(wanted, segments), **_parts(heard)}
+
+
+def _parts(heard: Sequence[Segment]) -> dict[str, Any]:
+    """Return the field that says what listened, if anything did."""
+    told = parts_of(ears=(segment.heard.engine for segment in heard))
+    return {"parts": told} if told else {}
 
 
 def _text(segments: Sequence[Segment]) -> str:

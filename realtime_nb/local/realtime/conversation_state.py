@@ -45,6 +45,10 @@ class MessagePart:
     """What the recogniser made of a person's sound; `None` until it was asked."""
     confidence: float | None = None
     """How sure the recogniser is of that, 0.0 to 1.0; `None` where it does not tell."""
+    ears: str = ""
+    """What recognised it."""
+    end_of_turn: str = ""
+    """What found its end; empty where a client did."""
     transcribed: bool = False
     """True if a client is told the words of a person's sound."""
     pcm: bytes | bytearray = b""

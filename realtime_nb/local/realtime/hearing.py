@@ -128,6 +128,11 @@ class Hearing:
             expect = self._recognizer.expect(instructions=instructions, tools=wanted[1], sentences=wanted[2])
             self._expecting = self._spawn(expect)
 
+    @property
+    def turn_model(self) -> str:
+        """What judges whether a turn is over, beside the words; empty where nothing does."""
+        return self._turn_model.name if self._turn_model else ""
+
     def guess(self, pcm16k: bytes) -> asyncio.Task[Recognition]:
         """Begin to recognise an utterance that may go on; cancel the task if it does."""
         return self._spawn(self._recognize(pcm16k))
@@ -178,7 +183,7 @@ class Hearing:
         model = self._model
         try:
             recognition = await (guess or self.guess(_at_16k(part)))
-            part.heard, part.confidence = recognition.text, recognition.confidence
+            part.heard, part.confidence, part.ears = recognition.text, recognition.confidence, recognition.engine
         except ApiError as error:
             part.heard = ""
             if announce:

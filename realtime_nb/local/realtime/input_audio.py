@@ -130,6 +130,8 @@ class InputAudioBuffer:
 
 #: Audio that a commit by hand finds while the server makes the turns.
 _KEPT_MS = 10_000
+#: The names of what hears speech.
+_DETECTORS = {"silero": "Silero VAD", "webrtc": "WebRTC VAD"}
 # A long append is taken in pieces, so that other sessions get their turn between them.
 _PIECE_BYTES = 200 * PCM_BYTES_PER_MS
 
@@ -250,9 +252,17 @@ class SessionInput:
         self._drop_guess()
         self._buffer.clear()
         self._outbox.put(events.InputAudioBufferSpeechStopped(audio_end_ms=stopped.audio_end_ms, item_id=item_id))
-        self._add(stopped.pcm, item_id, guess=guess or self._hearing.guess(stopped.pcm16k))
+        guess = guess or self._hearing.guess(stopped.pcm16k)
+        self._add(stopped.pcm, item_id, guess=guess, end_of_turn=self._end_of_turn)
         if self._turn_detection("create_response"):
             self._hooks.respond()
+
+    @property
+    def _end_of_turn(self) -> str:
+        """What finds the end of a turn now."""
+        engine = _DETECTORS.get(self._detector.engine, "") if self._detector else ""
+        is_semantic = (self._settings.turn_detection or {}).get("type") == "semantic_vad"
+        return " + ".join(filter(None, [engine, *([self._hearing.turn_model, "words"] if is_semantic else [])]))
 
     def _turn_detection(self, name: str) -> Any:
         return not self._settings.is_transcription and (self._settings.turn_detection or {}).get(name)
@@ -276,8 +286,11 @@ class SessionInput:
             for happened in self._detector.judge(judgement.result() if _has_result(judgement) else None):
                 self._follow(happened)
 
-    def _add(self, pcm: bytes, item_id: str, guess: asyncio.Task[Recognition] | None = None) -> None:
-        part = MessagePart("input_audio", pcm=pcm, duration_ms=len(pcm) / PCM_BYTES_PER_MS)
+    def _add(
+        self, pcm: bytes, item_id: str, guess: asyncio.Task[Recognition] | None = None, end_of_turn: str = ""
+    ) -> None:
+        duration_ms = len(pcm) / PCM_BYTES_PER_MS
+        part = MessagePart("input_audio", pcm=pcm, duration_ms=duration_ms, end_of_turn=end_of_turn)
         entry = ItemState(item_id, "message", role="user", parts=[part])
         self._announce(entry)
         self._hearing.hear(entry, part, announce=self._settings.transcription is not None, guess=guess)

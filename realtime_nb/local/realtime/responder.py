@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import re
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol
+
+import msgspec
+from msgspec import UNSET
 
 from ...media.g711 import encode_alaw, encode_ulaw
 from ...media.sentences import split_sentences
@@ -33,6 +37,12 @@ Status = Literal["completed", "cancelled", "incomplete", "failed"]
 _OBFUSCATED_LENGTH = 16
 
 
+def parts_of(**names: Iterable[str]) -> dict[str, str]:
+    """Return who did each job, as an answer says it: several by "and", and none left out."""
+    told = {job: " and ".join(filter(None, dict.fromkeys(each))) for job, each in names.items()}
+    return {job: name for job, name in told.items() if name}
+
+
 def obfuscation(delta: str) -> str:
     """Return filler that makes the lengths of text deltas say less, as the API sends it."""
     return secrets.token_hex(_OBFUSCATED_LENGTH // 2)[: _OBFUSCATED_LENGTH - len(delta) % _OBFUSCATED_LENGTH]
@@ -41,8 +51,17 @@ def obfuscation(delta: str) -> str:
 class ResponseEvents:
     """One response's events."""
 
-    def __init__(self, emit: Emit, settings: ResponseSettings, conversation: ConversationState | None = None):
+    def __init__(
+        self,
+        emit: Emit,
+        settings: ResponseSettings,
+        conversation: ConversationState | None = None,
+        asked: Sequence[ItemState] = (),
+    ):
         self.id = new_id("resp")
+        self.voices: list[str] = []
+        """What has spoken."""
+        self._asked = asked
         self.settings = settings
         self.entries: list[ItemState] = []
         self.is_over = False
@@ -106,7 +125,17 @@ class ResponseEvents:
         for index, entry in enumerate(self.entries):
             entry.status = "completed" if status == "completed" else "incomplete"
             self._close(index, entry)
-        self._emit(events.ResponseDone(response=self._response(status, usage=usage, details=details)))
+        response = self._response(status, usage=usage, details=details)
+        self._emit(events.ResponseDone(response=msgspec.structs.replace(response, parts=self._parts or UNSET)))
+
+    @property
+    def _parts(self) -> dict[str, str]:
+        """What heard and spoke for this answer; the conversation's earlier turns do not count."""
+        latest = itertools.takewhile(lambda entry: entry.role != "assistant", reversed(self._asked))
+        heard = [part for entry in latest for part in entry.parts if part.type == "input_audio"]
+        return parts_of(
+            ears=(part.ears for part in heard), voice=self.voices, end_of_turn=(part.end_of_turn for part in heard)
+        )
 
     @property
     def written(self) -> str:
@@ -360,6 +389,7 @@ class Responder:
                     continue
                 await self._room()
                 await self._pace()
+                self.response_events.voices.append(piece.engine)
                 words = [(from_index + index, from_ms + ms) for index, ms in piece.words]
                 self.response_events.audio(piece.pcm, encode(piece.pcm), sample_rate, words)
                 self._check_length()

@@ -70,7 +70,9 @@ class SessionResponses:
             return usage_of(units, before, text=response_events.written, audio_ms=response_events.spoken_ms)
 
         responder = Responder(
-            response_events=ResponseEvents(self._outbox.put, settings, None if out_of_band else self._conversation),
+            response_events=ResponseEvents(
+                self._outbox.put, settings, None if out_of_band else self._conversation, entries
+            ),
             context=context,
             brain=self._brain,
             voice=self._voice,
