@@ -196,14 +196,14 @@ class RealtimeSession(Session):
 
     @property
     def voice(self) -> str:
-        """The voice; once the session is open, as the server confirmed it."""
-        voice = setting_at(self._protocol.session, "audio.output.voice") or self._options["voice"]
+        """The voice; while the session is open, as the server confirmed it."""
+        voice = setting_at(self._confirmed, "audio.output.voice") or self._options["voice"]
         return voice if isinstance(voice, str) else str(voice.get("id", voice))
 
     @property
     def instructions(self) -> str:
-        """The instructions for the model; once the session is open, as the server confirmed them."""
-        told = setting_at(self._protocol.session, "instructions") or self._options.get("instructions")
+        """The instructions for the model; while the session is open, as the server confirmed them."""
+        told = setting_at(self._confirmed, "instructions") or self._options.get("instructions")
         return told if isinstance(told, str) else ""
 
     @property
@@ -215,7 +215,7 @@ class RealtimeSession(Session):
     @property
     def turn_detection(self) -> dict[str, Any] | None:
         """The turn detection in force; `None` if turns are ended by hand."""
-        if self._protocol.session:
+        if self._confirmed:
             return self._protocol.turn_detection
         detection = self._options.get("turn_detection", "server_vad")
         return {"type": detection} if isinstance(detection, str) else detection
@@ -229,6 +229,11 @@ class RealtimeSession(Session):
     def dropped_audio_ms(self) -> float:
         """Audio that was dropped because the session was not open."""
         return self._input.dropped_ms
+
+    @property
+    def _confirmed(self) -> dict[str, Any]:
+        """The settings that are in force at the server; a closed session has only those of its next connection."""
+        return self._protocol.session if self._connection.is_open else {}
 
     @property
     def _protocol(self) -> RealtimeProtocol:
@@ -254,7 +259,12 @@ class RealtimeSession(Session):
         return submit(self._connect())
 
     def move_to(
-        self, backend: Backend | str | None = None, *, api_key: str | None = None, model: str | None = None
+        self,
+        backend: Backend | str | None = None,
+        *,
+        api_key: str | None = None,
+        model: str | None = None,
+        connect: bool = True,
     ) -> Pending[None]:
         """Go on at another server: the session is closed, and opened there with what was said so far.
 
@@ -268,6 +278,8 @@ class RealtimeSession(Session):
             As for the constructor. It stays in memory.
         model : str, optional
             By default the server's.
+        connect : bool, default True
+            Whether to open it at once; otherwise it opens there when it is next used.
 
         Raises
         ------
@@ -293,7 +305,7 @@ class RealtimeSession(Session):
                 f"the session is being recorded to {str(recorder.folder)!r}, and a recording names one server: "
                 "make a new session there, with history=session.conversation"
             )
-        return submit(self._move_to(found, model or found.model))
+        return submit(self._move_to(found, model or found.model, connect))
 
     def ask(self, *content: Any, timeout_s: float | None = REPLY_TIMEOUT_S) -> Pending[Reply]:
         """Say, write or show something, and get the answer.
@@ -530,7 +542,7 @@ class RealtimeSession(Session):
             # Before anything is asked: after a question it would take the place of the answer.
             await self._answers.once(ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none"), 0)
 
-    async def _move_to(self, backend: Backend, model: str) -> None:
+    async def _move_to(self, backend: Backend, model: str, connect: bool) -> None:
         options = dict(self._options)
         for name in ("voice", "transcription"):
             if options[name] == getattr(self.backend, name):
@@ -540,7 +552,8 @@ class RealtimeSession(Session):
         self.backend, self.model, self._options, self._settings = backend, model, options, settings
         self._bill(self.model, self._transcription_model)
         self._guard_api.backend = backend
-        await self._connect()
+        if connect:
+            await self._connect()
 
     async def _attempt(self) -> None:
         await self._connection.attempt(self.backend, self.model, self._settings)

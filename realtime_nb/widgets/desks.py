@@ -9,9 +9,11 @@ from typing import Any
 
 from ..conversation.records import Turn
 from ..conversation.watched import Watch
-from ..errors import LocalProtocolError, PictureError
+from ..errors import LocalProtocolError, PictureError, ServerError
 from ..loop import io_loop, submit
 from ..media.picture import Picture
+from ..pricing.prices import price_table, shutdown_notice
+from ..protocol.settings import VOICES
 from ..views import words
 from .camera import Camera
 from .road import Road
@@ -166,6 +168,133 @@ class GuideDesk:
     def _on_instruct(self, message: dict[str, Any]) -> None:
         tell_of_cache(self._session, self._road, "changing instructions or tools")
         self._watch(self._session.update(instructions=str(message["text"])))
+
+
+# --- Controls for the voice, the model, and how turns end -------------------------------------------------------------
+
+_LOCAL_MODELS = ("local-voice", "local-rules", "local-script")
+#: A voice that has spoken cannot be changed in the same connection, as the API says.
+_VOICE_IS_LOCKED = "cannot_update_voice"
+
+
+class SettingsDesk:
+    """Lets a page choose a session's voice, model and turn detection. Everything here runs on the I/O thread.
+
+    A choice counts at once where the protocol allows that. The others wait for the next connection; the page says so,
+    and offers to connect again.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        road: Road,
+        watch: Callable[[Any], None],
+        *,
+        detect: Callable[[dict[str, Any]], None],
+        on_settled: Callable[[], None],
+    ):
+        self._session = session
+        self._road = road
+        self._watch = watch
+        self._detect = detect
+        self._on_settled = on_settled
+        self._waiting: dict[str, str] = {}
+        self._settling = asyncio.Lock()
+        self._told: dict[str, Any] = {}
+        self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "choose": self._on_choose,
+            "detect": self._on_detect,
+            "reconnect": self._on_reconnect,
+        }
+
+    def on_event(self, event: Any) -> None:
+        """Follow the session; events that are not about settings change nothing."""
+        if event.type == "session.state" and event.state == "closed" and self._waiting:
+            self._watch(submit(self._settle()))
+        if event.type in _TOLD_AT:
+            self.tell()
+
+    def tell(self, *, anew: bool = False) -> None:
+        """Send the page what has changed; everything if `anew`."""
+        session = self._session
+        chosen = {"voice": session.voice, "model": session.model} | self._waiting
+        models = _models_of(session)
+        told = {
+            "kind": "settings",
+            **chosen,
+            "voices": list(dict.fromkeys([*VOICES, chosen["voice"]])),
+            "models": list(dict.fromkeys([*models, chosen["model"]])),
+            "detection": session.turn_detection,
+        }
+        if self._road.kind and (anew or told != self._told):
+            self._told = told
+            self._road.send(told, urgent=True)
+
+    def _on_choose(self, message: dict[str, Any]) -> None:
+        self._watch(submit(self._choose(str(message["name"]), str(message["value"]))))
+
+    async def _choose(self, name: str, value: str) -> None:
+        if name not in ("voice", "model"):
+            raise LocalProtocolError(f"a page cannot choose {name!r}: choose a voice or a model")
+        try:
+            if self._session.state == "closed" or not await self._take_at_once(name, value):
+                self._waiting[name] = value
+            if self._session.state == "closed":
+                await self._settle()
+            elif name in self._waiting:
+                reason = "A voice that has spoken" if name == "voice" else "The model"
+                text = f"{reason} cannot be changed within a connection: {value} answers after the next Connect."
+                self._road.send({"kind": "notice", "text": text, "fix": "reconnect"}, urgent=True)
+        finally:
+            self.tell(anew=True)  # Also after an error: the page shows what the person has chosen.
+
+    async def _take_at_once(self, name: str, value: str) -> bool:
+        self._waiting.pop(name, None)
+        if name == "model":
+            return bool(value == self._session.model)
+        try:
+            await self._session.update(voice=value)
+        except ServerError as error:
+            if error.code != _VOICE_IS_LOCKED:
+                raise
+            return bool(value == self._session.voice)
+        return True
+
+    async def _settle(self) -> None:
+        """Make the choices that waited for the end of the connection."""
+        async with self._settling:
+            waiting, self._waiting = self._waiting, {}
+            if "model" in waiting:
+                await self._session.move_to(self._session.backend, model=waiting["model"], connect=False)
+            if "voice" in waiting:
+                await self._session.update(voice=waiting["voice"])
+        self.tell(anew=True)
+        self._on_settled()
+
+    def _on_detect(self, message: dict[str, Any]) -> None:
+        before = self._session.turn_detection or {}
+        kept = {name: before[name] for name in ("create_response", "interrupt_response") if name in before}
+        eagerness = {"eagerness": str(message["eagerness"])} if message["type"] == "semantic_vad" else {}
+        self._detect({"type": str(message["type"]), **eagerness, **kept})
+
+    def _on_reconnect(self, _: dict[str, Any]) -> None:
+        self._watch(submit(self._reconnect()))
+
+    async def _reconnect(self) -> None:
+        await self._session.close()
+        await self._settle()
+        await self._session.connect()
+
+
+def _models_of(session: Any) -> list[str]:
+    """Return the models that a person can choose from; where they are not known, none."""
+    if session.backend.name == "local":
+        return list(_LOCAL_MODELS)
+    if session.backend.name != "openai":
+        return []
+    rows = price_table()["models"].items()
+    speaking = [name for name, row in rows if "-realtime" in name and row.get("text_out") and row.get("audio_out")]
+    return [name for name in speaking if not shutdown_notice(name)]
 
 
 # --- Controls for the camera: show the AI a picture, ask about it, let it keep watching -------------------------------

@@ -18,7 +18,7 @@ from ..protocol.local_events import RECORDING_STOPPED, SoundBegan
 from ..protocol.parts import LocalParts
 from .base import PageClock
 from .camera import Camera
-from .desks import CameraDesk, GuideDesk, ToolDesk, TurnDesk
+from .desks import CameraDesk, GuideDesk, SettingsDesk, ToolDesk, TurnDesk
 from .microphone import Capture
 from .road import Frame, Road
 from .rows import ConversationFollower, Thumbnails, TranscriptRows
@@ -69,6 +69,7 @@ class PanelLink:
             session, road, camera, watch_every_s, watch=watch, make_silent=self._make_silent
         )
         self._guide = GuideDesk(session, road, watch)
+        self._settings = SettingsDesk(session, road, watch, detect=self._detect, on_settled=self._send_state)
         self._thumbnails = Thumbnails(lambda: session.model, self._show_picture)
         self._rows = TranscriptRows(session.conversation, self._thumbnails.of)
         self._capture = Capture()
@@ -103,6 +104,7 @@ class PanelLink:
             **self._tools.handlers,
             **TurnDesk(session, road, watch, lambda: self.playback.playing).handlers,
             **self._guide.handlers,
+            **self._settings.handlers,
             **(self._camera.handlers if self._camera else {}),
         }
 
@@ -142,6 +144,7 @@ class PanelLink:
         self._send_state()
         self._tools.tell()
         self._guide.tell(anew=True)
+        self._settings.tell(anew=True)
         if self._camera:
             self._camera.tell()
         self._send_rows()
@@ -185,6 +188,12 @@ class PanelLink:
         self.hands_free = hands_free
         self._held_bytes = None
         self._watch(self.session.update(turn_detection=self._automatic if hands_free else None))
+
+    def _detect(self, detection: dict[str, Any]) -> None:
+        """Let the server find turns in another way, at once or when the person next talks hands-free."""
+        self._automatic = detection
+        if self.hands_free:
+            self._watch(self.session.update(turn_detection=detection))
 
     def _press(self, _: dict[str, Any]) -> None:
         self._align()
@@ -262,6 +271,7 @@ class PanelLink:
         self._tools.on_event(event)
         self._account.on_event(event)
         self._guide.on_event(event)
+        self._settings.on_event(event)
         if kind in _SOUND:
             self._sound(event)
         elif kind == "input_audio_buffer.speech_started":

@@ -36,7 +36,7 @@ _KEPT_MS = 3000
 
 NOTICE = (
     "The AI interrupted itself: its own voice came back through your microphone. Use headphones, let the browser "
-    "cancel the echo (echoCancellation), or tick “Mute me while the AI speaks” under Details."
+    "cancel the echo (echoCancellation), or tick “Mute me while the AI speaks” under Settings."
 )
 
 _HOP, _WINDOW = WIRE_SAMPLE_RATE // 100, WIRE_SAMPLE_RATE // 50

@@ -105,8 +105,9 @@ class ScriptedSession:
 
         return submit(answer())
 
-    def move_to(self, backend: str, *, api_key: str) -> Pending[Any]:
-        return self._called("move_to", backend, api_key)
+    def move_to(self, backend: Any, *, api_key: str = "", model: str = "", connect: bool = True) -> Pending[Any]:
+        self.model = model or self.model
+        return self._called("move_to", backend, api_key or model)
 
     def close(self) -> Pending[Any]:
         async def answer() -> None:
@@ -125,6 +126,8 @@ class ScriptedSession:
 
     def update(self, **settings: Any) -> Pending[Any]:
         self.turn_detection = settings.get("turn_detection", self.turn_detection)
+        if self.refusal is None:
+            self.voice = settings.get("voice", self.voice)
         return self._called("update", settings)
 
     def ask(self, *content: Any) -> Pending[Any]:

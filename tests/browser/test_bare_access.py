@@ -136,6 +136,16 @@ def changing_its_instructions(talk):
     expect(talk.page.get_by_label("Instructions", exact=True)).to_have_value("Be brief.")
 
 
+def choosing(talk):
+    talk.session.turn_detection = {"type": "semantic_vad"}
+    listening(talk)
+    talk.page.get_by_text("Settings", exact=True).click()
+    notice = {"kind": "notice", "text": "cedar answers after the next Connect.", "fix": "reconnect"}
+    talk.panel._road.send(notice, urgent=True)
+    expect(talk.page.get_by_label("Eagerness")).to_be_visible()
+    expect(talk.page.get_by_role("button", name="Reconnect now")).to_be_visible()
+
+
 def editing(talk):
     listening(talk)
     talk.page.locator("[data-choice=edit]").first.click()
@@ -171,6 +181,7 @@ STATES = [
     with_an_error_a_notice_and_an_aside,
     by_hand_and_muted,
     changing_its_instructions,
+    choosing,
     editing,
     waiting_with_bounds,
     ended,
@@ -316,6 +327,7 @@ NAME = """(({ ariaLabel, labels, innerText }) => (ariaLabel ?? labels?.[0]?.inne
 def test_every_control_of_the_panel_is_reached_by_the_tab_key_and_has_a_name(talk):
     speaking(talk)
     talk.page.get_by_text("Details", exact=True).click()
+    talk.page.get_by_text("Settings", exact=True).click()
     talk.page.evaluate("document.activeElement.blur()")
     reached = []
     for _ in range(30):
@@ -323,7 +335,8 @@ def test_every_control_of_the_panel_is_reached_by_the_tab_key_and_has_a_name(tal
         reached.append(talk.page.evaluate(NAME))
     for name in [
         *["Disconnect", "Mute", "Interrupt", "Hands-free", "Conversation", "Details"],
-        *["Mute me while the AI speaks", "Sound", "Instructions and tools"],
+        *["Settings", "Microphone", "Volume", "Voice", "Turns end", "Mute me while the AI speaks"],
+        *["Sound", "Instructions and tools"],
         *["Edit these words", "Type a message", "Send"],
     ]:
         assert name in reached, reached

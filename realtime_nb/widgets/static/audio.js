@@ -86,6 +86,9 @@ export function makeAudio(options) {
   /** @type {{ source: AudioNode, node: AudioWorkletNode, analyser: AnalyserNode, stream: MediaStream, own: boolean }
    *   | null} */
   let capture = null;
+  /** @type {GainNode | null} */
+  let gain = null;
+  let devices = { microphone: "", speaker: "", volume: 1 };
   let attempt = 0; // Cancels a getUserMedia that answers after stop().
   let muted = false;
   /** @type {Rules} */
@@ -109,6 +112,7 @@ export function makeAudio(options) {
     const made = new AudioContext({ sampleRate: sampleRate || undefined, latencyHint: LATENCY_S });
     context = made;
     made.onstatechange = tell;
+    steer(made);
     modules = Promise.all(Object.values(worklets).map((text) => addModule(made, text))).then(() => {
       if (worklets.player && context === made) player = makePlayer(made);
       tell();
@@ -128,9 +132,16 @@ export function makeAudio(options) {
       else if (data.kind === "began") options.onBegan?.({ ...data, latency_ms: latencyMs() });
       else options.onReport?.(data);
     };
-    node.connect(made.destination);
+    gain = new GainNode(made, { gain: devices.volume });
+    node.connect(gain).connect(made.destination);
     playerTap = makeTap(node);
     return node;
+  }
+
+  /** Play to the chosen loudspeaker, if this browser can; one that is gone leaves the sound where it is.
+   * @param {any} made an AudioContext */
+  function steer(made) {
+    if (made.setSinkId && made.sinkId !== devices.speaker) made.setSinkId(devices.speaker).catch(() => {});
   }
 
   /** @param {AudioContext} made @param {"capture" | "player"} side @param {AudioWorkletNodeOptions} nodeOptions */
@@ -159,7 +170,16 @@ export function makeAudio(options) {
       const source = await model.widget_manager.get_model(String(reference).replace(/^IPY_MODEL_/, ""));
       return { stream: await (source.captureStream ? source.captureStream() : source.stream), own: false };
     }
-    return { stream: await navigator.mediaDevices.getUserMedia({ audio: model.get("constraints") }), own: true };
+    const constraints = model.get("constraints");
+    const open = (/** @type {object} */ audio) => navigator.mediaDevices.getUserMedia({ audio });
+    if (!devices.microphone) return { stream: await open(constraints), own: true };
+    // Not `ideal`: Chromium 156 then takes the system's own, as soon as there are other constraints.
+    const chosen = open({ ...constraints, deviceId: { exact: devices.microphone } });
+    const stream = await chosen.catch((error) => {
+      if (error.name !== "OverconstrainedError" && error.name !== "NotFoundError") throw error;
+      return open(constraints); // It is gone.
+    });
+    return { stream, own: true };
   }
 
   /** @param {MediaStream} stream */
@@ -236,7 +256,7 @@ export function makeAudio(options) {
     if (!keepAttempt) stopCapture();
     if (player) options.onLine("player", null);
     const closing = context;
-    context = player = playerTap = modules = null;
+    context = player = playerTap = gain = modules = null;
     for (const gesture of ["pointerup", "keyup"]) window.removeEventListener(gesture, resume, true);
     if (closing) closing.onstatechange = null;
     await closing?.close().catch(() => {});
@@ -261,6 +281,17 @@ export function makeAudio(options) {
     setMuted(value) {
       muted = value;
       capture?.node.port.postMessage({ muted });
+    },
+    /** Use other devices, at once; empty ids are the system's. @param {typeof devices} chosen
+     * @returns {Promise<boolean>} whether the microphone is open */
+    async setDevices(chosen) {
+      const isOther = chosen.microphone !== devices.microphone;
+      devices = chosen;
+      if (context) steer(context);
+      if (gain) gain.gain.value = chosen.volume;
+      if (!isOther || !capture?.own) return capture !== null;
+      stopCapture();
+      return startCapture();
     },
     /** @param {Rules} asked needs the worklet `floor` */
     setRules(asked) {

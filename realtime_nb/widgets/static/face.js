@@ -43,7 +43,7 @@ const HTML = `
   <div class="rtnb-error" role="alert" hidden><span></span>
     <button type="button" class="rtnb-close" aria-label="Dismiss this message">×</button></div>
   <div class="rtnb-note" hidden><span class="rtnb-notice" role="status"></span>
-    <button type="button" class="rtnb-button" data-role="fix">Mute me then</button>
+    <button type="button" class="rtnb-button" data-role="fix"></button>
     <button type="button" class="rtnb-close" data-role="noticed" aria-label="Dismiss this notice">×</button></div>
   <div class="rtnb-asks" role="alert" hidden></div>
   <div class="rtnb-welcome" hidden><p></p><div class="rtnb-row" role="group" aria-label="Things to ask"></div></div>
@@ -65,18 +65,26 @@ const HTML = `
       title="Ask about the conversation, e.g. for a title or a summary; the answer is not part of it">Aside</button>
   </form>
   <details class="rtnb-remarks" hidden><summary><span role="status"></span></summary><ul></ul></details>
+  <details class="rtnb-settings"><summary>Settings</summary>
+    <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
+You can still interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
+      Mute me while the AI speaks</label>
+  </details>
   <details class="rtnb-details"><summary>Details</summary>
     <div class="rtnb-facts" data-role="facts"></div>
     <div class="rtnb-facts" data-role="parts"></div>
     <div class="rtnb-facts" data-role="account"></div>
-    <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
-You can still interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
-      Mute me while the AI speaks</label>
     <details class="rtnb-scope"><summary>Sound</summary></details>
     <details class="rtnb-guide"></details>
   </details>
   <p class="rtnb-row rtnb-tab" hidden><span>This page may not use the microphone. Type here, or talk in a tab.</span>
     <a class="rtnb-button" target="_blank" rel="noopener noreferrer">Talk in a tab of its own</a></p>`;
+
+/** What a click on a notice can do. */
+const FIXES = new Map([
+  ["half_duplex", "Mute me then"],
+  ["reconnect", "Reconnect now"],
+]);
 
 /** Questions to start with: for the local voice, whose rules know few, and for a model. */
 const TRY = {
@@ -136,6 +144,7 @@ export function show(engine, el, host) {
   part("noticed").onclick = () => engine.dismiss("notice");
   part("aside").querySelector("button").onclick = () => engine.dismiss("aside");
   part("fix").onclick = () => {
+    if (state.fix === "reconnect") return engine.reconnect();
     engine.dismiss("notice");
     engine.share("half_duplex", true);
   };
@@ -158,6 +167,7 @@ export function show(engine, el, host) {
   const gone = new AbortController();
   const drawTurns = engine.makeTranscript(find(".rtnb-log"), gone.signal);
   const drawGuide = engine.makeGuide(find(".rtnb-guide"));
+  const drawSettings = engine.makeSettings(find(".rtnb-settings"));
   const drawSeeing = engine.makeSeeing(find(".rtnb-seeing"), host, typed, gone.signal);
 
   const tab = find(".rtnb-tab");
@@ -193,14 +203,16 @@ export function show(engine, el, host) {
     const notice = state.notice || (state.reloaded && state.road !== "taken" ? RELOADED : "");
     setText(find(".rtnb-notice"), notice);
     find(".rtnb-note").hidden = !notice;
-    part("fix").hidden = state.fix !== "half_duplex" || state.half_duplex || !state.notice;
+    setText(part("fix"), FIXES.get(state.fix) ?? "");
+    part("fix").hidden = !state.fix || !state.notice || (state.fix === "half_duplex" && state.half_duplex);
     drawAside(part("aside"), state.aside);
     drawRemarks(find(".rtnb-remarks"), state.remarks);
     find(".rtnb-scope").hidden = !open;
     find(".rtnb-seeing").hidden = !drawSeeing || state.ended;
     drawSeeing?.(state.seeing, reached);
-    find(".rtnb-details").hidden = state.ended;
     tab.hidden = !url || state.ended;
+    find(".rtnb-details").hidden = find(".rtnb-settings").hidden = state.ended;
+    drawSettings(state, reached);
     find(".rtnb-key").hidden = backend !== "local" || !reached;
     drawGuide(state.guide, reached);
     engine.drawAsks(find(".rtnb-asks"), reached ? state.asks : [], engine.decide);
@@ -292,7 +304,7 @@ function holdWith(button, engine) {
 /** @param {HTMLElement} root @param {HTMLElement} holdButton @param {any} engine */
 function keys(root, holdButton, engine) {
   const native = (/** @type {KeyboardEvent} */ { target }) =>
-    target !== holdButton && /** @type {HTMLElement} */ (target).closest("button, input, textarea");
+    target !== holdButton && /** @type {HTMLElement} */ (target).closest("button, input, select, summary, textarea");
   root.onkeydown = (event) => {
     // Jupyter's own keys (a, b, x, d d …) must not change the notebook while you talk; Ctrl+S still saves.
     if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();

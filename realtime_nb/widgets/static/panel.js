@@ -51,6 +51,13 @@ function newState() {
     running: /** @type {string[]} */ ([]),
     asks: /** @type {import("./asks.js").Ask[]} */ ([]),
     guide: /** @type {import("./guide.js").Guide} */ ({ instructions: "", tools: [] }),
+    settings: /** @type {import("./settings.js").Settings} */ ({
+      ...{ voice: "", voices: [], model: "", models: [] },
+      detection: null,
+    }),
+    devices: { microphone: "", speaker: "", volume: 1 },
+    found: /** @type {import("./settings.js").Found} */ ({ microphones: [], speakers: [] }),
+    hasSource: false, // A stream that Python gave takes the place of the microphone.
     seeing: /** @type {import("./seeing.js").Seeing} */ ({ taking: false, watching: false, every_s: 2, told: "" }),
     order: /** @type {string[]} */ ([]),
     rows: /** @type {Map<string, Row>} */ (new Map()),
@@ -67,13 +74,13 @@ function isBusy(state) {
 /** @param {any} model @param {AbortSignal} signal */
 async function makeEngine(model, signal) {
   const parts = model.get("_parts");
-  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js", "seeing.js", "guide.js", "record.js", "face.js"];
-  const [roadPart, audioPart, scopePart, asksPart, transcriptPart, seeingPart, guidePart, recordPart, face] = await Promise.all(
-    names.map((name) => load(parts[name])),
-  );
+  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js", "seeing.js", "guide.js", "record.js"];
+  const [roadPart, audioPart, scopePart, asksPart, transcriptPart, seeingPart, guidePart, recordPart, settingsPart, face] =
+    await Promise.all([...names, "settings.js", "face.js"].map((name) => load(parts[name])));
   const state = newState();
   state.about = model.get("_about");
   state.alone = model.get("_takes") !== undefined;
+  Object.assign(state, { devices: settingsPart.rememberedDevices(), hasSource: Boolean(model.get("stream")) });
   state.reloaded = model.get("_pages") > 0;
   model.set("_pages", model.get("_pages") + 1);
   model.save_changes();
@@ -83,6 +90,7 @@ async function makeEngine(model, signal) {
   let sending = false; // While the button is held, and during its tail.
   let press = 0; // Cancels the tail of a button that is pressed again within it.
   let heldSince = 0;
+  let returning = false; // Whether to open the microphone again once there is another connection.
 
   /** Update the views about fifteen times a second; meters need no more, and the page has sound to carry. */
   function changed() {
@@ -155,6 +163,24 @@ async function makeEngine(model, signal) {
   road.setGate(false);
   signal.addEventListener("abort", stopAudio);
   recordPart.follow(signal);
+  const findAgain = settingsPart.findDevices((/** @type {State["found"]} */ found) => {
+    state.found = found;
+    useDevices();
+    changed();
+  }, signal);
+
+  /** Use the chosen devices; a loudspeaker that is not there, or not allowed yet, is the system's. */
+  async function useDevices() {
+    const { devices, found } = state;
+    const isThere = found.speakers.some(({ deviceId }) => deviceId === devices.speaker);
+    try {
+      state.capturing = await audio.setDevices({ ...devices, speaker: isThere ? devices.speaker : "" });
+    } catch (error) {
+      state.capturing = false;
+      fail(error);
+    }
+    changed();
+  }
 
   /** @param {any} message */
   function take(message) {
@@ -177,6 +203,9 @@ async function makeEngine(model, signal) {
         break;
       case "guide":
         state.guide = message;
+        break;
+      case "settings":
+        state.settings = message;
         break;
       case "camera":
         state.seeing = message;
@@ -203,6 +232,9 @@ async function makeEngine(model, signal) {
   /** @param {any} message */
   function takeSession({ state: session, message, waiting, phase, yields, backend, model: name, voice, parts, brain }) {
     if (session === "closed" && state.session !== "closed") stopAudio();
+    if (session === "closed" && state.fix === "reconnect") Object.assign(state, { notice: "", fix: "" });
+    if (session === "open" && returning) openMicrophone();
+    if (session === "open" || message) returning = false;
     const about = { backend, model: name, voice, parts, brain };
     Object.assign(state, { session, message, waiting, phase, yields, about });
   }
@@ -289,6 +321,7 @@ async function makeEngine(model, signal) {
   async function openMicrophone() {
     try {
       state.capturing = await audio.startCapture();
+      findAgain(); // Now they have names.
     } catch (error) {
       fail(error);
     }
@@ -405,6 +438,22 @@ async function makeEngine(model, signal) {
     },
     /** @param {HTMLElement} box */
     makeGuide: (box) => guidePart.makeGuide(box, (/** @type {string} */ text) => road.send({ kind: "instruct", text }, true)),
+    /** @param {HTMLElement} box */
+    makeSettings: (box) =>
+      settingsPart.makeSettings(box, {
+        choose(/** @type {Partial<State["devices"]>} */ chosen) {
+          state.devices = { ...state.devices, ...chosen };
+          settingsPart.rememberDevices(state.devices);
+          useDevices();
+        },
+        set: (/** @type {string} */ name, /** @type {string} */ value) => road.send({ kind: "choose", name, value }, true),
+        detect: (/** @type {string} */ type, /** @type {string} */ eagerness) =>
+          road.send({ kind: "detect", type, eagerness }, true),
+      }),
+    reconnect() {
+      returning = state.capturing;
+      road.send({ kind: "reconnect" }, true);
+    },
     drawAsks: asksPart.drawAsks,
     /** @param {string} call_id @param {boolean} approved */
     decide(call_id, approved) {
