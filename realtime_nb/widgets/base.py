@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import threading
 import time
 import uuid
@@ -32,6 +33,21 @@ _BYTES_PER_S = 100_000
 _REST = 9
 
 _EMPTY = {"text/plain": "", "text/html": ""}
+
+
+def _stand_in(note: str) -> dict[str, str]:
+    """Return an output that looks empty, and writes a note where Jupyter writes "model not found" above it.
+
+    A notebook that was saved while the widget was live has the widget's model id in it, and JupyterLab and Notebook
+    then show an error, whatever else the output holds. A style in a later output is all that is left to say it better.
+    A live widget is not just text, so the style does not touch it.
+    """
+    error = ".jp-OutputArea-child:has(~ * .rtnb-stand-in) > .jupyter-widgets:not(:has(*))"
+    quoted = json.dumps(note).replace("<", r"\3c ")
+    style = f"{error} {{ font-size: 0; }} {error}::after {{ content: {quoted}; font-size: 13px; }}"
+    return {"text/plain": "", "text/html": f'<style class="rtnb-stand-in">{style}</style>'}
+
+
 #: The picture is as wide as the record, in pixels.
 _AS_WIDE = {"image/png": {"width": 720}}
 
@@ -132,12 +148,13 @@ class Outputs:
         return sum(len(text) for bundle in drawn.values() for text in bundle.values())
 
     def _draw(self) -> dict[str, dict[str, Any]]:
+        empty = _stand_in(self._note["text/plain"]) if self._shown else _EMPTY
         if not self._conversation.replies:
-            return {"record": _EMPTY, "picture": _EMPTY}
+            return {"record": _EMPTY, "picture": empty}
         from ..views import conversation_outputs
 
         record, picture = conversation_outputs(self._conversation, live=self._id if self._shown else "")
-        return {"record": record, "picture": picture or _EMPTY}
+        return {"record": record, "picture": picture or empty}
 
     def _publish(self, bundle: dict[str, Any], display_id: str) -> None:
         from IPython.display import update_display

@@ -75,3 +75,42 @@ def test_a_panel_that_is_closed_leaves_its_record(talked):
     note, record, _ = talked.save()
     assert note["data"].keys() == {"text/plain", "text/html"}
     assert "2 plus 3 is 5." in "".join(record["data"]["text/html"])
+
+
+NOTE = """node => ({ size: getComputedStyle(node).fontSize, told: getComputedStyle(node, "::after").content })"""
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_a_kernel_that_is_restarted_ends_the_panel_and_the_saved_file_reads_well(open_notebook, app, browser, tmp_path):
+    notebook = open_notebook(CELL, app=app)
+    notebook.run_all()
+    notebook.panel.get_by_text("Hold to talk").first.click()
+    ask(notebook, "What is two plus three?")
+    expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible()
+    notebook.page.evaluate(
+        "() => { window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart(); }"
+    )
+    status = notebook.panel.locator("[data-role=status]")
+    expect(status).to_have_text("The kernel was restarted, or has stopped", timeout=2_000)
+    expect(notebook.panel.locator(".rtnb-notice")).to_contain_text("run this notebook's cells, from the top")
+    expect(notebook.panel.locator(".rtnb-turn")).to_have_count(2)
+    expect(notebook.panel.get_by_label("Type a message")).to_be_hidden()
+
+    live, *_ = notebook.save()
+    assert "application/vnd.jupyter.widget-view+json" in live["data"]
+    notebook.reload()  # The new kernel knows of no panel.
+    missing = notebook.page.locator(".jupyter-widgets", has_text="model not found")
+    expect(missing).to_be_attached()
+    assert missing.evaluate(NOTE) == {
+        "size": "0px",
+        "told": '"This conversation has ended. Run this cell again to talk again."',
+    }
+    expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible()
+
+    page = browser.new_context(java_script_enabled=False, offline=True).new_page()
+    (tmp_path / "saved.html").write_text(HTMLExporter().from_filename(str(notebook.path))[0], "utf-8")
+    page.goto((tmp_path / "saved.html").as_uri(), wait_until="domcontentloaded")
+    expect(page.get_by_text("VoicePanel(local, model=local-voice, voice=marin): run the cell to talk")).to_be_visible()
+    expect(page.locator("audio").first).to_be_attached()
+    assert "model not found" not in page.content()
+    page.context.close()

@@ -9,6 +9,12 @@ const RELOADED =
   "This page was reloaded, so the record below no longer grows. To see all of it, run session.conversation in a new " +
   "cell; to go on with a record that grows, run VoicePanel(session) there.";
 
+/** What to do if there is no kernel, or another one. @type {{ [road: string]: string }} */
+const WAYS_OUT = {
+  none: "It may be busy with a cell. If it was restarted, run this notebook's cells again, from the top.",
+  gone: "The conversation has ended with it. To talk again, run this notebook's cells, from the top.",
+};
+
 const HTML = `
   <div class="rtnb-head">
     <span class="rtnb-status" role="status"><span class="rtnb-dot"></span><span data-role="status"></span></span>
@@ -183,9 +189,12 @@ export function show(engine, el, host) {
     return text;
   }
 
+  /** No more can be said here. */
+  const isOver = () => state.ended || state.road === "gone";
+
   function draw() {
-    const open = state.session === "open" && !state.ended && state.road !== "taken";
-    const reached = ["direct", "proxy", "comm"].includes(state.road) && !state.ended;
+    const open = state.session === "open" && !isOver() && state.road !== "taken";
+    const reached = ["direct", "proxy", "comm"].includes(state.road) && !isOver();
     const { words, tone } = statusOf(state);
     setText(part("status"), words);
     root.dataset.tone = tone;
@@ -200,18 +209,21 @@ export function show(engine, el, host) {
     drawWelcome(reached);
     setText(find(".rtnb-error > span"), state.error);
     find(".rtnb-error").hidden = !state.error;
-    const notice = state.notice || (state.reloaded && state.road !== "taken" ? RELOADED : "");
+    const wayOut = WAYS_OUT[state.road] ?? "";
+    const notice = wayOut || state.notice || (state.reloaded && state.road !== "taken" ? RELOADED : "");
     setText(find(".rtnb-notice"), notice);
     find(".rtnb-note").hidden = !notice;
     setText(part("fix"), FIXES.get(state.fix) ?? "");
-    part("fix").hidden = !state.fix || !state.notice || (state.fix === "half_duplex" && state.half_duplex);
+    part("noticed").hidden = Boolean(wayOut);
+    const isFixed = state.fix === "half_duplex" && state.half_duplex;
+    part("fix").hidden = !state.fix || isFixed || !notice || notice !== state.notice;
     drawAside(part("aside"), state.aside);
     drawRemarks(find(".rtnb-remarks"), state.remarks);
     find(".rtnb-scope").hidden = !open;
-    find(".rtnb-seeing").hidden = !drawSeeing || state.ended;
+    find(".rtnb-seeing").hidden = !drawSeeing || isOver();
     drawSeeing?.(state.seeing, reached);
-    tab.hidden = !url || state.ended;
-    find(".rtnb-details").hidden = find(".rtnb-settings").hidden = state.ended;
+    tab.hidden = !url || isOver();
+    find(".rtnb-details").hidden = find(".rtnb-settings").hidden = isOver();
     drawSettings(state, reached);
     find(".rtnb-key").hidden = backend !== "local" || !reached;
     drawGuide(state.guide, reached);
@@ -222,7 +234,7 @@ export function show(engine, el, host) {
   /** @param {boolean} open @param {boolean} reached */
   function drawButtons(open, reached) {
     const connect = part("connect");
-    connect.hidden = state.ended || (open && state.capturing);
+    connect.hidden = isOver() || (open && state.capturing);
     connect.disabled = !(reached || state.road === "taken") || state.session === "connecting";
     const isLeft = state.session === "closed" && state.order.length > 0; // It can go on with what was said.
     const go = isLeft ? "Reconnect" : "Connect";
@@ -239,8 +251,8 @@ export function show(engine, el, host) {
       radio.disabled = !reached;
     }
     part("half").checked = state.half_duplex;
-    part("half").parentElement.hidden = !state.hands_free || state.ended;
-    find(".rtnb-modes").hidden = find("form.rtnb-form").hidden = state.ended;
+    part("half").parentElement.hidden = !state.hands_free || isOver();
+    find(".rtnb-modes").hidden = find("form.rtnb-form").hidden = isOver();
     part("half").disabled = !reached;
     part("hold").hidden = state.hands_free || !open;
     part("hold").setAttribute("aria-pressed", String(state.held));
@@ -251,7 +263,7 @@ export function show(engine, el, host) {
   /** Show who will answer and what to ask, before the first turn. @param {boolean} reached */
   function drawWelcome(reached) {
     const box = find(".rtnb-welcome");
-    box.hidden = state.order.length > 0 || state.ended;
+    box.hidden = state.order.length > 0 || isOver();
     const log = find(".rtnb-log");
     log.classList.toggle("rtnb-hidden", !box.hidden); // There for screen readers, who are told of the first turn, too.
     log.tabIndex = box.hidden ? 0 : -1;
@@ -398,7 +410,8 @@ function othersIn({ road, company: { others } }) {
 export function statusOf(state) {
   if (state.alone && (state.ended || state.road === "closed")) return { words: "This conversation has ended.", tone: "off" };
   if (state.ended) return { words: "This conversation has ended. Run this cell again to talk again.", tone: "off" };
-  if (state.road === "none") return { words: "No kernel: it is busy or gone", tone: "bad" };
+  if (state.road === "none") return { words: "The kernel does not answer", tone: "bad" };
+  if (state.road === "gone") return { words: "The kernel was restarted, or has stopped", tone: "bad" };
   if (state.road === "taken") {
     const who = state.company.person || "Somebody";
     return { words: state.session === "open" ? `${who} talks in another window` : "In use in another window", tone: "off" };

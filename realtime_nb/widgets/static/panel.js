@@ -152,7 +152,8 @@ async function makeEngine(model, signal) {
       changed();
     },
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
-      if (name === "taken" || name === "closed") stopAudio();
+      if (["taken", "closed", "gone"].includes(name)) stopAudio();
+      if (name === "gone") state.session = "closed";
       if (name !== state.road) audio.tell(); // A kernel that greets us again must know that we can play.
       audio.setRoad(name);
       Object.assign(state, { road: name, stalled });

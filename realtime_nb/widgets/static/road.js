@@ -3,13 +3,15 @@
 // carrier.worker.js; only the widget comm, which belongs to the page, is served from here.
 
 /** @typedef {{ kind: string, [field: string]: any }} Control */
-/** @typedef {"" | "direct" | "proxy" | "comm" | "none" | "taken" | "closed"} RoadName "taken": another page has the
- *   sound, and this one looks on */
+/** @typedef {"" | "direct" | "proxy" | "comm" | "none" | "taken" | "closed" | "gone"} RoadName "taken": another page
+ *   has the sound, and this one looks on; "gone": the kernel was restarted, or has died */
 /** @typedef {{ others: number, person: string }} Company how many other pages there are, and the name of who is signed
  *   in where the sound is; empty if not known */
 
 const TRY_MS = 2000;
 const RETRY_MS = 3000;
+const LOST_MS = 1500; // How long a lost road may take to be found again before the person is told.
+const SETTLED_MS = 300; // A widget that is closed says so itself within this.
 const BUNDLE_MS = 100;
 const MAX_UNANSWERED = 20; // The kernel's handler answers twice a second while bundles arrive.
 const SUPERSEDED = 4001;
@@ -232,7 +234,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
 
   /** @param {(string | ArrayBuffer)[]} messages */
   function sendComm(messages) {
-    if (!uplink || !messages.length) return;
+    if (!uplink || uplink.comm_live === false || !messages.length) return; // A dead comm throws.
     /** @type {ArrayBuffer[]} */
     const buffers = [];
     const listed = messages.map((m) => (typeof m === "string" ? m : buffers.push(m) - 1));
@@ -265,7 +267,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
       trying = (ok) => {
         clearTimeout(timer);
         trying = null;
-        resolve(ok && !signal.aborted);
+        resolve(ok && !isOver());
       };
       start();
     });
@@ -277,12 +279,23 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
     if (road !== way && road !== "taken") return;
     if (code === SUPERSEDED) me = newName(); // Another page goes by this name, e.g. one that was reloaded.
     setRoad("");
+    setTimeout(() => road === "" && setRoad("none"), LOST_MS);
     search();
+  }
+
+  const isOver = () => signal.aborted || road === "gone";
+
+  /** Stop looking for a kernel that was restarted: it will not know this conversation. */
+  function giveUp() {
+    if (uplink.comm_live || signal.aborted || road === "closed") return;
+    way = "";
+    setRoad("gone");
+    carrier.postMessage({ close: true });
   }
 
   async function search() {
     let heard = false; // True if the kernel knew this page's origin when the sockets were tried.
-    while (!signal.aborted) {
+    while (!isOver()) {
       // Behind a hub the server does not know this page's origin; it learns it over the comm, which it trusts.
       sendComm([JSON.stringify({ kind: "origin", origin: location.origin })]);
       const ways = socketRoads(model.get("_door"), location, jupyterBaseUrl());
@@ -290,7 +303,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
         way = name;
         if (await welcomed(() => carrier.postMessage({ open: { url, hello: hello() } }))) return settle();
         carrier.postMessage({ close: true });
-        if (signal.aborted) return;
+        if (isOver()) return;
       }
       way = "comm";
       if (uplink && (await welcomed(() => sendComm([hello()])))) {
@@ -299,7 +312,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
         heard = true;
         continue;
       }
-      if (signal.aborted) return;
+      if (isOver()) return;
       way = "";
       setRoad("none");
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -338,6 +351,8 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
       unanswered = 0; // The kernel takes our bundles again.
       if (road === "comm") setRoad("comm");
     });
+    // Jupyter's own page knows it first, and at once.
+    uplink?.on("comm_live_update", () => setTimeout(giveUp, SETTLED_MS));
     model.on("msg:custom", (/** @type {any} */ content, /** @type {any[]} */ buffers) => {
       if (content.kind !== "road" || way !== "comm") return; // It may be for another page.
       for (const m of content.messages) {
@@ -393,6 +408,7 @@ export function roadInWords(road, stalled) {
     proxy: "Audio: socket through Jupyter's proxy",
     comm: "Audio: widget messages (slower)",
     none: "The kernel does not answer: it is busy or gone.",
+    gone: "The kernel was restarted, or has stopped.",
     taken: "In use in another window.",
     closed: "Closed.",
   }[road];
