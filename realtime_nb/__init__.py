@@ -42,7 +42,13 @@ def _open_page(session: Any) -> str:
     return address
 
 
-show_by(_looks)
+def _export(record: Any, form: str) -> str:
+    """Return a record as a text for other programs."""
+    text: str = import_module(".views.export", __name__).export(record, form)
+    return text
+
+
+show_by(_looks, _export)
 pages_by(_open_page)
 
 

@@ -48,12 +48,18 @@ class Record:
 
 
 _draw: Callable[[Any], dict[str, Any]]
+_write: Callable[[Any, str], str]
 
 
-def show_by(draw: Callable[[Any], dict[str, Any]]) -> None:
-    """Set the function that turns a record into its MIME bundle; the package calls this at import."""
-    global _draw
-    _draw = draw
+def show_by(draw: Callable[[Any], dict[str, Any]], write: Callable[[Any, str], str]) -> None:
+    """Set the functions that turn a record into its MIME bundle, and into a text; the package calls this at import."""
+    global _draw, _write
+    _draw, _write = draw, write
+
+
+def written(record: Any, form: str) -> str:
+    """Return a record as a text for other programs, e.g. "srt"."""
+    return _write(record, form)
 
 
 _open_page: Callable[[Any], str]

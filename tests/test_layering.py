@@ -56,6 +56,7 @@ HOMES = {
     "ipywebrtc": {"widgets.microphone"},
     "anywidget": {"widgets.base"},
     "pandas": {
+        "conversation.conversation",
         "conversation.costs",
         "conversation.timeline",
         "experiments.compare",

@@ -10,11 +10,11 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
-from ..display import Record
+from ..display import Record, written
 from ..memory import give_back_soon
 from ..protocol import events as ev
 from ..protocol.formats import encoding_of
@@ -25,6 +25,9 @@ from .costs import Costs
 from .fold import LOCAL_FOLDS, OUTPUT_FOLDS, TurnIndex, trace
 from .input_track import InputTrack, SentFrames
 from .records import Reply, SessionBreak, Turn, settings_text
+
+if TYPE_CHECKING:
+    import pandas
 
 #: At least this many event ids are remembered, to drop events that arrive twice.
 _REMEMBERED_EVENTS = 4096
@@ -148,6 +151,46 @@ class Conversation(Record):
         turn = self._index.turns.get(item_id)
         part = turn.parts.get(content_index) if turn else None
         return part.audio_ms if part else 0.0
+
+    @property
+    def frame(self) -> pandas.DataFrame:
+        """A data frame with a row for each turn.
+
+        Columns: ``item_id``, ``role``, ``kind``, ``text``, ``heard_text``, ``audio_s``, ``played_ms``,
+        ``interrupted``, ``status``, ``response_id`` (of the answer, or of the answer to it), ``spoken_at_ms``,
+        ``ended_at_ms``.
+        """
+        import pandas
+
+        return pandas.DataFrame([turn.row for turn in self], columns=list(Turn(item_id="").row))
+
+    def to_markdown(self) -> str:
+        """Return who said what and when, as Markdown."""
+        return written(self, "markdown")
+
+    def to_srt(self) -> str:
+        """Return subtitles of what was heard, in the SubRip format; times are on the session's clock.
+
+        The text of each turn is split into parts of at most two lines. Each part gets the times of its words if the
+        transcriber gave them, and a share of the turn's time by its length otherwise.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> with rt.RealtimeSession(backend="local") as session:
+        ...     reply = session.ask(rt.speak("What is two plus three?")).result()
+        >>> print(session.conversation.to_srt().splitlines()[2])
+        You: What is 2 plus 3?
+        """
+        return written(self, "srt")
+
+    def to_vtt(self) -> str:
+        """Return subtitles as in `to_srt`, as WebVTT, which browsers read; each names its speaker."""
+        return written(self, "vtt")
+
+    def to_json(self) -> str:
+        """Return the turns as JSON: the columns of `frame`, ``start_s`` on the session's clock, and timed words."""
+        return written(self, "json")
 
     def costs(self) -> Costs:
         """Return the costs so far: a data frame with a row for each reply, totals, and other models' prices.

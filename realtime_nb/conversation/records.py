@@ -266,6 +266,24 @@ class Turn(Record):
         return self.cut_ms
 
     @property
+    def row(self) -> dict[str, Any]:
+        """The turn as a row of `Conversation.frame`."""
+        return {
+            "item_id": self.item_id,
+            "role": self.role,
+            "kind": self.kind,
+            "text": self.text or self.output or self.arguments,
+            "heard_text": self.heard_text,
+            "audio_s": sum(part.audio_ms for part in list(self.parts.values())) / 1000,
+            "played_ms": self.played_ms,
+            "interrupted": self.interrupted,
+            "status": self.status,
+            "response_id": self.response_id or (self.reply.response_id if self.reply else None),
+            "spoken_at_ms": self.spoken_at_ms,
+            "ended_at_ms": self.ended_at_ms,
+        }
+
+    @property
     def audio(self) -> AudioClip | None:
         """All audio of the turn, or `None`."""
         clips = [clip for index in sorted(self.parts) if (clip := self.parts[index].clip) is not None]

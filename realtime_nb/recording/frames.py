@@ -81,26 +81,8 @@ def turns_frame(conversation: Conversation, spans: dict[str, list[Piece]], rates
     rows = []
     for turn in conversation:
         pieces = spans.get(turn.item_id)
-        rows.append(_said(turn, pieces[0].at_sample / rates[pieces[0].track] if pieces else None))
-    return _frame(rows, _said(Turn(item_id=""), None))
-
-
-def _said(turn: Turn, start_s: float | None) -> dict[str, Any]:
-    return {
-        "item_id": turn.item_id,
-        "role": turn.role,
-        "kind": turn.kind,
-        "text": turn.text or turn.output or turn.arguments,
-        "heard_text": turn.heard_text,
-        "start_s": start_s,
-        "audio_s": sum(part.audio_ms for part in list(turn.parts.values())) / 1000,
-        "played_ms": turn.played_ms,
-        "interrupted": turn.interrupted,
-        "status": turn.status,
-        "response_id": turn.response_id or (turn.reply.response_id if turn.reply else None),
-        "spoken_at_ms": turn.spoken_at_ms,
-        "ended_at_ms": turn.ended_at_ms,
-    }
+        rows.append(turn.row | {"start_s": pieces[0].at_sample / rates[pieces[0].track] if pieces else None})
+    return _frame(rows, Turn(item_id="").row | {"start_s": None})
 
 
 def usage_frame(conversation: Conversation) -> pandas.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import time
 import warnings
 from collections import deque
@@ -10,9 +11,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeVar, overload
 
+from msgspec import Struct, structs
+
 from ..conversation.conversation import Conversation
-from ..errors import RealtimeError
+from ..errors import RealtimeError, SettingsError
 from ..protocol import events as ev
+from ..protocol import local_events
+from ..protocol.beta import modern_type
 from ..protocol.local_events import Remarked, StateChanged
 from ..recording.writer import Recorder
 
@@ -88,6 +93,24 @@ class EventLog:
 
     def __repr__(self) -> str:
         return f"EventLog({len(self)} events)"
+
+
+def event_type(name: str) -> str:
+    """Return the type under which listeners are told of an event; raise for one that they are never told of.
+
+    Names that are like none of the known ones may be a server's own.
+    """
+    name = modern_type(name)
+    kinds = (kind for kind in vars(local_events).values() if isinstance(kind, type) and issubclass(kind, Struct))
+    told = {field.default for kind in kinds for field in structs.fields(kind) if field.name == "type"}
+    told |= ev.SERVER_EVENTS.keys()
+    if name in told:
+        return name
+    if name in ev.CLIENT_EVENTS:
+        raise SettingsError(f"{name!r} is sent, not received: session.log has it")
+    if close := difflib.get_close_matches(name, told, 1, cutoff=0.8):
+        raise SettingsError(f"no event has the type {name!r}: did you mean {close[0]!r}?")
+    return name
 
 
 _SILENT_APPEND = ev.InputAudioBufferAppend(audio=b"")

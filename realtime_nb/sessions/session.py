@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import warnings
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -23,7 +24,7 @@ from .api import Api
 from .budget import BudgetWatch, SessionBounds, bounds, check_priced
 from .camera_feed import WatchingSession
 from .editing import TurnEditing
-from .event_log import EventLog, Listener, LoggedEvent, SessionEvents
+from .event_log import EventLog, Listener, LoggedEvent, SessionEvents, event_type
 from .guard import SessionGuard, make_judge
 from .patience import REPLY_TIMEOUT_S
 from .rate_limit import Admission, Limiter
@@ -210,6 +211,45 @@ class Session(TurnEditing, WatchingSession):
         """
         return self._session_events.listen(listener)
 
+    def on(self, event: str | Callable[[Any], Any], function: Callable[[Any], Any] | None = None) -> Any:
+        """Call a function with each event of one type, or with every event, on the I/O thread.
+
+        Parameters
+        ----------
+        event : str or callable
+            The type, e.g. ``"response.done"``; or the function itself, for every event, received and local.
+        function : callable, optional
+            Takes the event, once the records hold it. It must not block. Without it, the result is a decorator.
+
+        Returns
+        -------
+        stop : callable
+            Stops it.
+
+        Raises
+        ------
+        SettingsError
+            If the type is a misspelt one; servers may have types that this package does not know.
+        TypeError
+            If the function cannot be called, or is a coroutine.
+
+        Examples
+        --------
+        >>> import realtime_nb as rt
+        >>> session = rt.RealtimeSession(backend="local")
+        >>> stop = session.on("response.done", lambda event: print(event.response.status))
+        >>> reply = session.ask("Hello!").result()
+        completed
+        >>> session.close().result()
+        """
+        if callable(event):
+            return self.listen(_taking_event(event))
+        wanted = event_type(event)
+        if function is None:
+            return lambda decorated: (self.on(event, decorated), decorated)[1]
+        call = _taking_event(function)
+        return self.listen(lambda told, elapsed_ms: call(told, elapsed_ms) if told.type == wanted else None)
+
     def note(self, event: Any) -> None:
         """Add a local event to the log and the records, e.g. a page's report. Returns at once; any thread.
 
@@ -284,6 +324,15 @@ class Session(TurnEditing, WatchingSession):
             return f"{kind}({self.model!r} at {self.backend.name!r}, {self.state}, {len(self.conversation)} turns)"
         except AttributeError:
             return f"{kind}(not made)"  # A traceback with variables also shows one whose constructor has raised.
+
+
+def _taking_event(function: Callable[[Any], Any]) -> Listener:
+    """Return a listener that leaves the time out."""
+    if not callable(function) or inspect.iscoroutinefunction(function):
+        raise TypeError(
+            f"on() cannot call {function!r}: give a plain function of one event, or use  async for event in session"
+        )
+    return lambda event, elapsed_ms: function(event)
 
 
 def checked_content(content: tuple[Any, ...]) -> tuple[Content, ...]:
