@@ -21,7 +21,7 @@ KEY = "sk-proj-WRONG0123456789abcdefgh"
 ABSENT = '{"error": {"message": "The model \'gpt-9\' does not exist.", "code": "model_not_found", "param": "model"}}'
 KERNELS = Path(__file__).parents[1] / ".kernels" / "share" / "jupyter"
 #: A cure begins with what to do.
-VERBS = "add allow annotate await check choose connect convert give open pip plug raise record run set".split()
+VERBS = "add allow annotate ask await check choose connect convert give leave open pip plug raise record run set"
 
 
 @pytest.fixture(autouse=True)
@@ -146,6 +146,50 @@ def panel_of_a_chat():
     rt.VoicePanel(rt.ChatSession(backend="local"))
 
 
+def model_not_local():
+    local(model="gpt-9")
+
+
+def text_model_not_local():
+    rt.CascadeSession(backend="local", text_model="gpt-realtme-2.1")
+
+
+def file_as_samples():
+    rt.AudioClip("question.wav")
+
+
+def samples_asked():
+    local().ask(np.zeros(24_000, np.float32))
+
+
+def stereo_asked():
+    local().ask(np.zeros((24_000, 2), np.float32))
+
+
+def language_spoken():
+    rt.speak("Hola", language="es")
+
+
+def temperature_set():
+    local(temperature=0.8)
+
+
+def temperature_of_a_chat():
+    rt.ChatSession(backend="local", temperature=0.8)
+
+
+def model_of_a_chain():
+    rt.CascadeSession(backend="local", text_modell="local-rules")
+
+
+def language_of_a_session():
+    local(language="es")
+
+
+def beta_setting():
+    local(input_audio_transcription={"model": "whisper-1"})
+
+
 #: Who provokes it, what was wrong (the value by name), what to do; as they stand in the text, one after the other.
 PROBLEMS = [
     (key_missing, r"the openai backend needs an API key", r"set OPENAI_API_KEY, pass api_key=…, or talk .*"),
@@ -161,7 +205,18 @@ PROBLEMS = [
     (voice_unknown, r"Invalid value .*'darth' is not one of alloy, .*", r"choose another voice \(voice=…\)"),
     (model_unknown, r"The model 'gpt-9' does not exist\..*", r"choose a model .*\(model=…\)"),
     (chat_model_unknown, r"The model 'gpt-9' does not exist\..*", r"choose a model .*\(model=…\)"),
-    (setting_mistyped, r"'voise' is not a session setting", r"choose among instructions, voice, .*"),
+    (setting_mistyped, r"'voise' is not a session setting", r"give voice=…"),
+    (model_not_local, r"model='gpt-9' is no model that the local voice stands in for", r"choose '.*', or no model; .*"),
+    (text_model_not_local, r"model='gpt-realtme-2\.1' is no .*", r"choose 'gpt-realtime-2\.1', or no model; .*"),
+    (file_as_samples, r"'question\.wav' is no array of samples", r"give AudioClip\.from_file\('question\.wav'\)"),
+    (samples_asked, r"an array of shape \(24000,\) is no picture", r"give AudioClip\(array, sample_rate\) for sound"),
+    (stereo_asked, r"an array of shape \(24000, 2\) is no picture", r"give AudioClip.*, after averaging its channels"),
+    (language_spoken, r"language='es' is none that the local voice speaks, which is English", r"ask a session .*"),
+    (temperature_set, r"'temperature' is not a session setting", r"leave it out, as the Realtime API .*"),
+    (temperature_of_a_chat, r"'temperature' is not a session setting", r"leave it out, as the Realtime API .*"),
+    (model_of_a_chain, r"'text_modell' is not a session setting", r"give text_model=…"),
+    (language_of_a_session, r"'language' is not a session setting", r'give transcription=\{"model": …, "lang.*'),
+    (beta_setting, r"'input_audio_transcription' is not a session setting", r"give transcription=…"),
     (await_forgotten, r"a result that was not waited for has no 'transcript'", r"await it, or call \.result\(\).*"),
     (result_in_a_coroutine, r"result\(\) would stop the I/O thread that it waits for", r"await it instead"),
     (session_closed, r"cannot commit audio while the session is closed", r"connect it first"),
@@ -184,7 +239,7 @@ def test_a_problem_is_told_as_one_cause_and_one_cure(provoke, cause, cure, capsy
 def check_text(text, cause, cure):
     told = re.fullmatch(rf"({cause})(?:: |; )({cure})", text)
     assert told, text
-    assert told[2].removeprefix("to go on, ").split()[0] in VERBS
+    assert told[2].removeprefix("to go on, ").split()[0] in VERBS.split()
     assert "\n" not in text and len(text) < 500
     assert KEY not in text
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -146,7 +147,7 @@ local_voice = LocalVoice()
 atexit.register(local_voice.stop)
 
 
-def speak(text: str, *, voice: str = "marin", speed: float = 1.0) -> AudioClip:
+def speak(text: str, *, voice: str = "marin", speed: float = 1.0, language: str = "en") -> AudioClip:
     """Say something with the local synthesiser, e.g. to have a question without a microphone.
 
     Parameters
@@ -160,6 +161,9 @@ def speak(text: str, *, voice: str = "marin", speed: float = 1.0) -> AudioClip:
     speed : float, default 1.0
         Speaking rate, 0.25 to 4. Each voice has bounds of its own: at 4, "marin" is 2.4 times as fast as at 1.
 
+    language : str, default "en"
+        English, in any region: the local voice speaks no other language.
+
     Returns
     -------
     clip : AudioClip
@@ -170,7 +174,7 @@ def speak(text: str, *, voice: str = "marin", speed: float = 1.0) -> AudioClip:
     MissingExtra
         If the extra ``local`` is not installed.
     SettingsError
-        If the voice or the speed is not possible.
+        If the voice, the speed or the language is not possible.
 
     Examples
     --------
@@ -179,6 +183,11 @@ def speak(text: str, *, voice: str = "marin", speed: float = 1.0) -> AudioClip:
     """
     if not 0.25 <= speed <= 4:
         raise SettingsError(f"speed={speed} is not between 0.25 and 4")
+    if not re.match(r"en(glish)?\b", language, re.IGNORECASE):
+        raise SettingsError(
+            f"language={language!r} is none that the local voice speaks, which is English: ask a session with a key to "
+            "say it, and take reply.audio"
+        )
     # The synthesiser belongs to the server's rooms; a process of its own keeps its GPL parts at arm's length.
     from .synthesis.synthesizer import Synthesizer
 

@@ -151,8 +151,10 @@ def from_pcm16(pcm: bytes | bytearray | memoryview) -> Samples:
     return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768.0)
 
 
-def _checked_samples(y: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    y = np.asarray(y)
+def _checked_samples(given: object) -> npt.NDArray[np.floating]:
+    if isinstance(given, str | Path):
+        raise AudioError(f"{str(given)!r} is no array of samples: give AudioClip.from_file({str(given)!r})")
+    y: npt.NDArray[np.floating] = np.asarray(given)
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.floating):
         raise AudioError(
             f"samples of shape {y.shape} and type {y.dtype} are not mono floating point: "

@@ -7,6 +7,7 @@ Source: Realtime API reference, ``session.update``.
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, TypedDict
 
@@ -175,6 +176,33 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+_NO_SAMPLING = "leave it out, as the Realtime API no longer takes it"
+#: Names from other APIs, and from the beta of this one, and what to do here.
+_CURES = {
+    **dict.fromkeys(("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty"), _NO_SAMPLING),
+    **dict.fromkeys(("system", "system_prompt", "system_message", "prompt"), "give instructions=…"),
+    **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_response_output_tokens"), "give max_output_tokens=…"),
+    **dict.fromkeys(("vad", "turn_taking"), "give turn_detection=…"),
+    **dict.fromkeys(("functions", "plugins"), "give tools=…"),
+    **dict.fromkeys(("base_url", "url", "endpoint", "provider"), "give backend=…"),
+    "language": 'give transcription={"model": …, "language": …}, and name the answer\'s language in the instructions',
+    "modalities": 'give output_modalities=["text"] or ["audio"]',
+    "input_audio_transcription": "give transcription=…",
+    "input_audio_noise_reduction": "give noise_reduction=…",
+    "input_audio_format": "give input_format=…",
+    "output_audio_format": "give output_format=…",
+    "timeout": "give it to each question: ask(…, timeout_s=…)",
+    "key": "give api_key=…, or set OPENAI_API_KEY",
+}
+
+
+def unknown_option(name: str, known: Collection[str]) -> SettingsError:
+    """Return the error for an option that a session does not have, with the nearest one that it has."""
+    close = [f"give {each}=…" for each in difflib.get_close_matches(name, known, 1, cutoff=0.75)]
+    cure = _CURES.get(name) or next(iter(close), f"choose among {', '.join(known)}")
+    return SettingsError(f"{name!r} is not a session setting: {cure}")
+
+
 def session_from_options(**options: Any) -> dict[str, Any]:
     """Put settings with short names in their places in the API's session object.
 
@@ -196,7 +224,7 @@ def session_from_options(**options: Any) -> dict[str, Any]:
     session: dict[str, Any] = {"type": "realtime"}
     for name, value in options.items():
         if name not in Options.__annotations__:
-            raise SettingsError(f"{name!r} is not a session setting: choose among {', '.join(Options.__annotations__)}")
+            raise unknown_option(name, Options.__annotations__)
         if name.endswith("_format"):
             if not (isinstance(value, str) and value in _FORMATS):
                 raise SettingsError(f"{name}={value!r} is not one of {', '.join(_FORMATS)}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ..errors import MissingKey, SettingsError
 from ..local.process import local_voice, parts_at
+from ..pricing.prices import find_price, price_table
 from ..protocol.parts import DEFAULT_MODEL, LocalParts
 from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, check_key, hide, masked, split_address
 
@@ -244,6 +246,20 @@ class Backend:
             return self
         base_url, api_key = local_voice.address()
         return replace(self, base_url=base_url, api_key=api_key)
+
+    def check_model(self, model: str) -> None:
+        """Raise `SettingsError` for a model that the local voice does not stand in for; other servers say so.
+
+        It answers under the name of every model in the price table, so that the code that you run with a key runs here.
+        """
+        if self.name != "local" or find_price(model) is not None:
+            return
+        known = [*dict.fromkeys(_LOCAL_MODELS.values()), *price_table()["models"]]
+        close = difflib.get_close_matches(model, known, 1) or [self.model]
+        raise SettingsError(
+            f"model={hide(model)!r} is no model that the local voice stands in for: choose {close[0]!r}, or no model; "
+            "realtime_nb.use_prices makes a name known"
+        )
 
     @property
     def parts(self) -> LocalParts | None:

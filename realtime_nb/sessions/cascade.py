@@ -138,6 +138,8 @@ class CascadeSession(TurnwiseSession):
         thought = text_model or self.backend.chain[1]
         said = speaker or self.backend.chain[2]
         for given in (heard, thought, said):
+            if isinstance(given, str):
+                self.backend.check_model(given)
             if isinstance(given, str) and (notice := shutdown_notice(given)):
                 warnings.warn(notice, FutureWarning, stacklevel=2)
         definitions = [nested_tool(tool) for tool in self._calls.take(tools)]

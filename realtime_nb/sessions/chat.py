@@ -124,6 +124,7 @@ class ChatSession(TurnwiseSession):
         self.voice = voice or self.backend.voice
         self._transcriber = self.backend.chain[0]
         self._bill(self.model, self._transcriber if self._guarding.is_on else None)
+        self.backend.check_model(self.model)
         self._wanted = chat_settings(
             model=self.model,
             voice=self.voice,

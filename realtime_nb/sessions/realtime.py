@@ -150,6 +150,7 @@ class RealtimeSession(Session):
         if notice:
             warnings.warn(notice, FutureWarning, stacklevel=2)
         self._bill(self.model, self._transcription_model)
+        self.backend.check_model(self.model)
         if self._guard is not None and self._transcription_model is None:
             raise SettingsError("guard=… needs the person's words in writing: transcription=None gives none")
         self._guard_api = Api(self.backend)
@@ -551,6 +552,7 @@ class RealtimeSession(Session):
         await self._close()
         self.backend, self.model, self._options, self._settings = backend, model, options, settings
         self._bill(self.model, self._transcription_model)
+        self.backend.check_model(self.model)
         self._guard_api.backend = backend
         if connect:
             await self._connect()

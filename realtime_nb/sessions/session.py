@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply
 from ..display import Progress
@@ -19,9 +21,10 @@ from ..loop import Pending, call_soon, submit
 from ..media.clip import AudioClip, check_is_clip, is_sound_file
 from ..media.picture import Picture, is_picture
 from ..protocol.local_events import ApprovalAsked, Heard, Interrupted, StateChanged
+from ..protocol.settings import unknown_option
 from ..tools import Approver
 from .api import Api
-from .budget import BudgetWatch, SessionBounds, bounds, check_priced
+from .budget import BoundOptions, BudgetWatch, SessionBounds, bounds, check_priced
 from .camera_feed import WatchingSession
 from .editing import TurnEditing
 from .event_log import EventLog, Listener, LoggedEvent, SessionEvents, event_type
@@ -61,6 +64,9 @@ class Session(TurnEditing, WatchingSession):
         disclose = bound_options.pop("disclose", None)
         if disclose not in (None, "spoken"):
             raise SettingsError(f'disclose={disclose!r} must be "spoken", or None for the panel and the records only')
+        for name in bound_options.keys() - BoundOptions.__annotations__.keys():
+            own = [each for each in inspect.signature(type(self)).parameters if each != "bound_options"]
+            raise unknown_option(name, [*own, *BoundOptions.__annotations__])
         self._to_disclose = DISCLOSURE if disclose else ""
         self._guarding = SessionGuard(self._session_events, None, cut=self._cut)
         self.bounds = SessionBounds(**bound_options)
@@ -354,12 +360,18 @@ def _checked_piece(piece: Any) -> Content:
         check_is_clip(piece)  # Taken as words, a file's name would be answered like a question.
     if isinstance(piece, str):
         return piece
+    if isinstance(piece, np.ndarray) and (piece.ndim == 1 or min(piece.shape[:2], default=0) in (1, 2)):
+        mixed = "" if piece.ndim == 1 else ", after averaging its channels"
+        raise TypeError(
+            f"an array of shape {piece.shape} is no picture: give AudioClip(array, sample_rate) for sound{mixed}"
+        )
     if is_picture(piece):
         # Now, in this thread: matplotlib allows only one, and an array may change.
         return Picture.of(piece)
     raise TypeError(
-        f"cannot ask with {type(piece).__name__}: give words (str), an AudioClip, or a picture: a Picture, a PIL "
-        "image, an array, a pathlib.Path or a matplotlib figure"
+        f"cannot ask with {type(piece).__name__}: give words (str), sound as AudioClip(samples, sample_rate) or "
+        "AudioClip.from_bytes(data), or a picture: a Picture, a PIL image, an array, a pathlib.Path or a matplotlib "
+        "figure"
     )
 
 

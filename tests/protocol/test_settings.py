@@ -152,7 +152,8 @@ def test_short_names_find_their_places(options, session):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"temperature": 1}, "'temperature' is not a session setting: choose among instructions, voice"),
+        ({"temperature": 1}, "'temperature' is not a session setting: leave it out"),
+        ({"xyz": 1}, "'xyz' is not a session setting: choose among instructions, voice"),
         ({"model": "gpt-realtime"}, "'model' is not a session setting"),
         ({"input_format": "mp3"}, "input_format='mp3' is not one of pcm16"),
         ({"output_format": {"type": "audio/pcm"}}, "output_format={'type': 'audio/pcm'} is not one of pcm16"),

@@ -124,7 +124,7 @@ def test_a_bound_on_dollars_needs_prices():
         rt.RealtimeSession(backend="local", model="nobodys-model", max_usd=1)
     rt.bounds.max_usd = 1
     with pytest.raises(rt.SettingsError, match=r"realtime_nb\.bounds\.max_usd=1 cannot be kept"):
-        rt.ChatSession(backend="local", model="nobodys-model").ask("Hello!").result()
+        rt.ChatSession(backend="http://127.0.0.1:9/v1", model="nobodys-model").ask("Hello!").result()
 
 
 def test_what_was_recorded_of_a_stopped_session_is_whole(tmp_path):
