@@ -23,6 +23,10 @@ from .speech.comparison import Comparison as Comparison
 from .sessions.own_system import SystemAnswer as SystemAnswer
 from .sessions.own_system import SystemSession as SystemSession
 from .experiments.dataset import Dataset as Dataset
+from .experiments.example import Example as Example
+from .experiments.scenario import Scenario as Scenario
+from .experiments.conditions import Noise as Noise
+from .experiments.conditions import Telephone as Telephone
 from .experiments.run import run as run
 from .experiments.results import Results as Results
 from .experiments.turn_detection import compare_turn_detection as compare_turn_detection

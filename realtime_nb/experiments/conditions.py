@@ -75,6 +75,14 @@ class Noise:
     Notes
     -----
     If the sum exceeds full scale, all of it becomes quieter, so the ratio stays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import realtime_nb as rt
+    >>> clip = rt.AudioClip(0.1 * np.sin(np.arange(24_000) / 9))
+    >>> rt.Noise(snr_db=10, color="pink").apply(clip, np.random.default_rng(0)).duration_s
+    1.0
     """
 
     snr_db: float
@@ -202,6 +210,14 @@ class Telephone:
     Notes
     -----
     The result is as loud as the clip, unless that takes more than 10 dB of gain.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import realtime_nb as rt
+    >>> clip = rt.AudioClip(0.1 * np.sin(np.arange(24_000) / 9))
+    >>> rt.Telephone().apply(clip, np.random.default_rng(0)).duration_s
+    1.0
     """
 
     law: str = "ulaw"

@@ -303,7 +303,7 @@ class Dataset(Sequence[Example]):
             ]
         )
 
-    def where(self, keep: Callable[[Example], bool]) -> Dataset:
+    def filter(self, keep: Callable[[Example], bool]) -> Dataset:
         """Return the examples for which a function is true, e.g. ``where(lambda each: "short" in each.tags)``."""
         return Dataset((each for each in self if keep(each)), name=self.name)
 

@@ -184,7 +184,15 @@ SPEAKERS = (*VOICES, "fable", "onyx", "nova")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Example:
-    """One row of a `Dataset`: a question, and the expected result."""
+    """One row of a `Dataset`: a question, and the expected result.
+
+    Examples
+    --------
+    >>> import realtime_nb as rt
+    >>> example = rt.Example(example_id="sum", text="What is two plus three?", tags=("easy",), fields={"sum": "5"})
+    >>> rt.Dataset([example]).filter(lambda each: "easy" in each.tags)
+    Dataset('dataset', 1 example)
+    """
 
     example_id: str
     text: str = ""

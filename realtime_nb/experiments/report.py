@@ -22,6 +22,7 @@ from ..views.html import (
     escape,
     facts,
     figure,
+    link,
     note,
     notice,
     page,
@@ -252,11 +253,44 @@ def make_report(results: Answers, *, title: str, examples: int, audio_mb: float,
             ("Listen", sample(results, examples, audio_mb, seed)),
             ("All answers", all_answers(results)),
         ],
-        lead=_lead(results),
+        lead=_lead(results, seed),
     )
 
 
-def _lead(results: Answers) -> str:
+def finding(results: Answers, seed: int) -> list[str]:
+    """Return what the run found, a sentence for each main measure: the difference to the first system, or the value."""
+    wanted = main_measures(results.rows)
+    rows = [row for row in summarise(results.rows, results.about, "system", seed=seed) if row["measure"] in wanted]
+    rows.sort(key=lambda row: wanted.index(row["measure"]))
+    if not rows:
+        return []
+    base = rows[0]["system"]
+    told = []
+    for row in rows:
+        label, pairs = label_of(row["measure"]), row["pairs"]
+        if row["system"] != base and row["difference"] is not None:
+            difference = format_difference(row["difference"], row["low"], row["high"], row["measure"])
+            open_ = row["low"] is None or row["low"] <= 0 <= row["high"]
+            end = ": these examples do not tell the two apart" if open_ else ""
+            told.append(f"{label}: {row['system']} {difference} against {base}, over {pairs} examples{end}.")
+        elif len({each["system"] for each in rows}) == 1:
+            told.append(f"{label}: {base} {format_value(row['median'], row['measure'])}, {row['examples']} examples.")
+    return told
+
+
+def without_wer(results: Answers) -> list[str]:
+    """Return for each system without a word error rate why it has none."""
+    told = []
+    for (system,), rows in (grouped(results.rows, ("system",), results.about) if results.rows else {}).items():
+        answered = [row for row in rows if row["status"] != "failed"]
+        if answered and all(value_of(row, "wer") is None for row in answered):
+            has_words = any(row.get("user_text") for row in answered)
+            why = "it does not transcribe the questions" if has_words else "the examples have no words to compare with"
+            told.append(f"{system} has no word error rate, because {why}.")
+    return told
+
+
+def _lead(results: Answers, seed: int) -> str:
     failed = len(results.failed)
     cost = "unknown" if results.cost_usd is None else format_usd(results.cost_usd)
     estimate = results.about.get("estimate_usd")
@@ -269,7 +303,8 @@ def _lead(results: Answers) -> str:
             ("begun", str(results.about.get("began_at", "–"))),
         ]
     )
-    parts = [note(f"{words.DISCLOSURE}s: all answers on this page were made by AI models."), told]
+    found = bullets(finding(results, seed))
+    parts = [found, note(f"{words.DISCLOSURE}s: all answers on this page come from AI models."), told]
     if results.missing:
         why = f" ({results.stopped})" if results.stopped else ""
         parts.append(notice(f"Not complete: {results.missing:,} answers are still to be asked{why}."))
@@ -447,6 +482,7 @@ def results_bundle(results: Answers) -> dict[str, Any]:
         bundle["image/png"] = base64.b64encode(png).decode()
         parts += [picture(png, plot.description), note(plot.caption)]
     parts += [note(line) for line in _remarks(results)]
+    parts.append(f"<div>{link(results.path, 'The folder of this run')}</div>")
     bundle["text/html"] = section(*parts, title=f"Results · {len(results)} answers · {words.DISCLOSURE}")
     return bundle
 
@@ -469,8 +505,4 @@ def _remarks(results: Answers) -> list[str]:
     if results.missing:
         why = f" ({results.stopped})" if results.stopped else ""
         remarks.append(f"still to be asked: {results.missing}{why}. Run the same again with resume=True")
-    return [
-        *results.remarks,
-        *remarks,
-        f"Everything is in {str(results.path)!r}. results.show(0) plays the first answer.",
-    ]
+    return [*results.remarks, *remarks, *without_wer(results), "results.show(0) plays the first answer."]

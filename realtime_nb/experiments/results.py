@@ -37,6 +37,15 @@ if TYPE_CHECKING:
     from .dataset import Dataset
 
 
+class ReportFile(type(Path())):  # type: ignore[misc]  # Before 3.12 only the system's own kind can be subclassed.
+    """The path of a report, which a notebook shows as a link."""
+
+    def _repr_html_(self) -> str:
+        from ..views.html import link
+
+        return link(self, "Open the report")
+
+
 class Results(Answers):
     """The results of a run, finished or not; made by `run`, or read again by `Results.load`.
 
@@ -508,11 +517,11 @@ class Results(Answers):
         examples: int = 5,
         audio_mb: float = 6.0,
         seed: int = 0,
-    ) -> Path:
+    ) -> ReportFile:
         """Write a report as one HTML page: it needs no network and no scripts, and prints well.
 
-        It shows the run's settings, versions and dates of prices; sums and differences with intervals; pictures;
-        failures; some answers to listen to; all answers; and what you may not conclude.
+        It begins with the finding, and shows the run's settings, versions and dates of prices; sums and differences
+        with intervals; pictures; failures; some answers to listen to; all answers; and what you may not conclude.
 
         Parameters
         ----------
@@ -529,8 +538,8 @@ class Results(Answers):
 
         Returns
         -------
-        path : Path
-            The file.
+        path : ReportFile
+            The file, as a `Path`; a notebook shows a link to it.
 
         Raises
         ------
@@ -562,7 +571,7 @@ class Results(Answers):
             write_whole(target, html.encode())
         except OSError as error:
             raise SettingsError(f"path={str(target)!r} cannot be written: {error.strerror or error}") from error
-        return target
+        return ReportFile(target)
 
     def show(self, row: int | str | pandas.Series) -> Reply | Conversation:
         """Return the record of an answer, as its session kept it: you can play it, read it, and see its usage.

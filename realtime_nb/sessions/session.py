@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import warnings
 from abc import abstractmethod
@@ -338,7 +339,9 @@ def _taking_event(function: Callable[[Any], Any]) -> Listener:
         raise TypeError(
             f"on() cannot call {function!r}: give a plain function of one event, or use  async for event in session"
         )
-    return lambda event, elapsed_ms: function(event)
+    # Notebooks show what a thread prints below the cell of its context: that is the cell which asked for the events.
+    context = contextvars.copy_context()
+    return lambda event, elapsed_ms: context.copy().run(function, event)
 
 
 def checked_content(content: tuple[Any, ...]) -> tuple[Content, ...]:

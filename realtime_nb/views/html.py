@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Iterable
 from html import escape as _escape
+from pathlib import Path
+from urllib.parse import quote
 
 from .budget import AudioBudget, Sound, duration_s
 
@@ -197,6 +200,13 @@ def page(title: str, sections: Iterable[tuple[str, str]], *, lead: str = "") -> 
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
         f"<body><h1>{escape(title)}</h1>\n{lead}\n{body}</body></html>\n"
     )
+
+
+def link(path: Path, text: str) -> str:
+    """Return a link to a file or folder, with its path; JupyterLab opens what is below the notebook."""
+    with contextlib.suppress(ValueError):
+        path = path.absolute().relative_to(Path.cwd())
+    return f'<a href="{escape(quote(path.as_posix()))}" target="_blank">{escape(text)}</a>: {escape(path)}'
 
 
 def paragraph(text: str) -> str:

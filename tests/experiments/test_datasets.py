@@ -116,7 +116,7 @@ def test_a_dataset_can_be_cut_and_looked_at():
         name="numbers",
     )
     assert len(dataset[2:5]) == 3 and dataset[2:5].name == "numbers"
-    assert [each.example_id for each in dataset.where(lambda each: "odd" in each.tags)] == list("13579")
+    assert [each.example_id for each in dataset.filter(lambda each: "odd" in each.tags)] == list("13579")
     drawn = [each.example_id for each in dataset.sample(4, seed=3)]
     assert drawn == sorted(drawn) and drawn == [each.example_id for each in dataset.sample(4, seed=3)]
     assert len(dataset.sample(99)) == 10
