@@ -63,6 +63,6 @@ class _Shown:
                 say("\n".join(check_lines(check, self._width)))
 
     def conclude(self, checkup: Checkup) -> None:
-        from ..diagnosis.view import remark_lines, summary
+        from ..diagnosis.view import conclusion_lines
 
-        say("\n".join([*remark_lines(checkup, self._width), f"set-up: {summary(checkup)}"]))
+        say("\n".join(conclusion_lines(checkup, self._width)))

@@ -33,6 +33,19 @@ class Check:
     fix: str = ""
 
 
+#: What to mend first: without the microphone and its page nobody is heard; without a server nobody answers.
+_FIRST = (
+    *("secure page", "permission", "devices", "microphone", "speaker"),
+    *("packages", "API key", "backend", "Realtime socket", "local voice"),
+)
+#: One of these lines tells whether somebody answers.
+_ANSWERS = ("Realtime socket", "backend")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 @dataclass(frozen=True)
 class Checkup(Record):
     """All that was looked at so far, in order.
@@ -53,6 +66,20 @@ class Checkup(Record):
         """True if nothing is broken; warnings are."""
         return all(check.state != "broken" for check in self.checks)
 
+    @property
+    def verdict(self) -> str:
+        """Whether you can talk now, or the one thing to do first."""
+        broken = [check for check in self.checks if check.state == "broken"]
+        if broken:
+            first = min(broken, key=lambda check: _FIRST.index(check.name) if check.name in _FIRST else len(_FIRST))
+            return f"{_sentence(first.fix or first.said)} ({first.name}: {first.said})"
+        if not any(check.name in _ANSWERS for check in self.checks):
+            return "Still looking whether anybody answers."
+        if self.unchecked:
+            what, _, how = self.unchecked[0].partition(" (")
+            return f"The voice answers. Still to check: {what}. {_sentence(how.removesuffix(')'))}"
+        return "You can talk now."
+
     def count(self, state: State) -> int:
         """Return how many lines are in a state."""
         return sum(check.state == state for check in self.checks)
@@ -61,6 +88,7 @@ class Checkup(Record):
         """Return it as JSON has it."""
         return {
             "ok": self.ok,
+            "verdict": self.verdict,
             "checks": [asdict(check) for check in self.checks],
             "unchecked": list(self.unchecked),
         }

@@ -23,14 +23,14 @@ from .probes import (
 
 _TERMINAL = "page, microphone and speaker (no browser here; run realtime_nb.doctor() in a notebook cell)"
 _NO_PAGE = (
-    "page, microphone and speaker (the page has not answered; if no buttons show above, install realtime-nb, "
-    "ipywidgets and anywidget where Jupyter itself runs, too, and reload the page)"
+    "page, microphone and speaker (the page has not answered; if you see no buttons above, install realtime-nb, "
+    "ipywidgets and anywidget in the environment that runs Jupyter too, and reload the page)"
 )
 _NO_PAGE_IN_COLAB = (
     "page, microphone and speaker (the page has not answered; if no buttons show above, run  from google.colab import "
     "output; output.enable_custom_widget_manager()  and this cell again)"
 )
-_CLICK = "{} (click the button above)"
+_CLICK = "{} (click its button above)"
 
 
 def diagnose(facts: DoctorFacts) -> Checkup:
@@ -114,7 +114,7 @@ def _kernel(kernel: RunningKernel) -> Check:
         return Check(
             "kernel",
             "warning",
-            f"ipykernel {kernel.version} takes no widget messages while a cell runs: buttons wait until it ends",
+            f"ipykernel {kernel.version} handles no widget messages while a cell runs: buttons wait for its end",
             _UPDATE_KERNEL,
         )
     if number < _GOOD_KERNEL:
@@ -154,7 +154,7 @@ def _front_end(kernel: RunningKernel, machine: Machine, page: BrowserPage | None
             "JupyterLab",
             "warning",
             f"JupyterLab {lab} uses no subshells of ipykernel {kernel.version}: widget messages wait for cells",
-            "pip install -U 'jupyterlab>=4.4', and start it anew",
+            "pip install -U 'jupyterlab>=4.4', and restart it",
         )
 
 
@@ -171,8 +171,8 @@ def _parted(machine: Machine, page: BrowserPage | None) -> Iterator[Check]:
         yield Check(
             "ipywebrtc",
             "warning",
-            f"the page has no ipywebrtc, the kernel has {there or 'none'}: the server's environment is another one; "
-            "its streams are no sources here, the browser's own microphone is",
+            f"the page has no ipywebrtc, the kernel has {there or 'none'}: Jupyter runs in another environment; "
+            "the browser's own microphone works, ipywebrtc's streams do not",
             "pip install ipywebrtc in the environment that runs Jupyter, and reload the page",
         )
 
@@ -185,10 +185,10 @@ def _comm(comm: Comm, page: BrowserPage | None) -> Check:
         return Check(
             "widget messages",
             "warning",
-            f"{what}, and sound travels by them: while a cell runs, nobody is heard",
-            "let cells end before you talk; " + _UPDATE_KERNEL,
+            f"{what}, and they carry the sound: while a cell runs, you are not heard",
+            "wait until cells have ended before you talk; " + _UPDATE_KERNEL,
         )
-    return Check("widget messages", "ok", f"{what}; sound does not need them, buttons wait")
+    return Check("widget messages", "ok", f"{what}; sound does not need them, but buttons wait")
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -292,11 +292,9 @@ def _road(page: BrowserPage) -> Iterator[Check]:
     if page.road in _ROADS:
         yield Check("sound's way", "ok", _ROADS[page.road])
     elif page.road == "comm":
-        fix = (
-            "" if page.app in _FRONT_ENDS else "pip install jupyter-server-proxy where Jupyter runs, and start it anew"
-        )
+        fix = "" if page.app in _FRONT_ENDS else "pip install jupyter-server-proxy where Jupyter runs, and restart it"
         why = "the kernel is not on this machine" if not page.loopback else "no socket could be opened"
-        said = f"sound travels in widget messages, 100 ms later and dearer: {why}, and no proxy leads to it"
+        said = f"sound goes through widget messages, 100 ms later and with more load: {why}, and there is no proxy"
         yield Check("sound's way", "warning", said, fix)
 
 
@@ -340,7 +338,7 @@ def _played(played: Played) -> Check:
         return Check(
             "speaker",
             "broken",
-            f"{account} by the browser, and nobody heard them",
+            f"{account} by the browser, but nobody heard them",
             "unmute the tab, turn the volume up, and choose the right output in the system's sound settings",
         )
     if played.underruns:
@@ -373,12 +371,12 @@ def _split(words: str, otherwise: str) -> tuple[str, str]:
 _LOCAL = "pip install 'realtime-nb[local]', then restart the kernel"
 #: Parts that the local voice can do without.
 _OPTIONAL = {
-    "silero": ("webrtcvad alone finds turns, and takes more noise for speech", _LOCAL),
-    "hibari": ("espeak-ng speaks for the natural voice", _LOCAL),
+    "silero": ("webrtcvad alone finds turns, and mistakes more noise for speech", _LOCAL),
+    "hibari": ("espeak-ng speaks instead of the neural voice", _LOCAL),
     "whisper": ("PocketSphinx listens, and mishears nearly every second word that it does not expect", _LOCAL),
     "text model": (
         "rules answer, which are no language model",
-        "see to that server and restart the kernel, or set REALTIME_NB_BRAIN=rules to look for none",
+        "check that server and restart the kernel, or set REALTIME_NB_BRAIN=rules to look for none",
     ),
 }
 #: From here on a server may find that a client secret is over, or a certificate not begun.
@@ -463,7 +461,7 @@ def _http(server: Server, http: ProbeAnswer) -> Check:
     if http.code in _FATAL:
         return Check("backend", "broken", f"{server.host}: {http.error}", _FATAL[http.code])
     if server.realtime and not server.realtime.error:
-        said = f"{server.host} does not tell of its models ({http.error}), but its Realtime endpoint answers"
+        said = f"{server.host} does not list its models ({http.error}), but its Realtime endpoint answers"
         return Check("backend", "warning", said, "nothing, as long as sessions work; the key itself was not refused")
     return Check("backend", "broken", f"{server.host}: {http.error}", "check base_url and model")
 
@@ -482,7 +480,7 @@ def _realtime(server: Server, realtime: ProbeAnswer) -> Check:
         said = realtime.said or f"a session with {server.model} opened"
         return Check("Realtime socket", "ok", f"{said}, in {realtime.took_ms:.0f} ms")
     if server.name == "local":
-        fix = "see the lines on the local voice; restart the kernel"
+        fix = "restart the kernel; the checks of the local voice say more"
     elif realtime.code in _FATAL:
         fix = _FATAL[realtime.code]
     elif server.http and not server.http.error:

@@ -147,9 +147,7 @@ class CheckPanel(BaseWidget):
         self._road.send({"kind": "probe", "count": count, "every_ms": _PROBE_EVERY_MS}, urgent=True)
 
     def _say_state(self) -> None:
-        from .view import summary
-
-        self._road.send({"kind": "state", "text": summary(self._checkup())}, urgent=True)
+        self._road.send({"kind": "state", "text": self._checkup().verdict}, urgent=True)
 
     def _on_hello(self, message: dict[str, Any]) -> None:
         super()._on_hello(message)

@@ -4,37 +4,48 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..views import mimebundle
 from ..views.html import badge, escape, note, section, table
 from .checkup import Check, Checkup, State
 
-__all__ = ["check_lines", "checkup_bundle", "checkup_text", "mimebundle", "remark_lines", "summary"]
+__all__ = ["check_lines", "checkup_bundle", "checkup_text", "conclusion_lines", "mimebundle", "summary"]
 
 _TONES: dict[State, str] = {"ok": "good", "warning": "warn", "broken": "bad"}
 _SIGNS: dict[State, str] = {"ok": "✓", "warning": "!", "broken": "✗"}
 _URGENCY: tuple[State, ...] = ("broken", "warning", "ok")
 _NARROWEST = 40
+_LARGE = "font-size:115%;margin:4px 0 8px;overflow-wrap:anywhere"
+#: What a person tries first is shown first; the rest is folded.
+_BY_PERSON = ("microphone", "speaker")
 
 
 def checkup_bundle(checkup: Checkup) -> dict[str, Any]:
     """Return the looks of what was found."""
-    rows = [
-        (
-            badge(f"{_SIGNS[check.state]} {check.state}", _TONES[check.state]),
-            escape(check.name),
-            _told(check),
-        )
-        for check in _urgent_first(checkup)
-    ]
-    remarks = "".join(note(f"Not checked: {text}") for text in checkup.unchecked)
-    lines = table(("", "what", "what was found"), rows)
+    found = _urgent_first(checkup)
+    first = [check for check in found if check.name in _BY_PERSON]
+    rest = [check for check in found if check.name not in _BY_PERSON]
+    folded = f"<details><summary>All checks: {summary(checkup)}</summary>{_table(rest)}</details>"
     return {
         "text/plain": checkup_text(checkup, width=100),
-        "text/html": section(lines, remarks, title=f"Set-up · {summary(checkup)}"),
+        "text/html": section(
+            f'<p style="{_LARGE}"><strong>{escape(checkup.verdict)}</strong></p>',
+            _table(first),
+            "".join(note(f"Not checked: {text}") for text in checkup.unchecked),
+            folded if rest else "",
+            title="Doctor",
+        ),
     }
+
+
+def _table(checks: Sequence[Check]) -> str:
+    rows = [
+        (badge(f"{_SIGNS[check.state]} {check.state}", _TONES[check.state]), escape(check.name), _told(check))
+        for check in checks
+    ]
+    return table(("", "what", "what was found"), rows) if rows else ""
 
 
 def _told(check: Check) -> str:
@@ -58,7 +69,7 @@ def checkup_text(checkup: Checkup, width: int | None = None) -> str:
     """Return the lines as a table for a terminal, of its width unless told otherwise."""
     width = width or shutil.get_terminal_size((100, 24)).columns
     lines = [line for check in _urgent_first(checkup) for line in check_lines(check, width)]
-    return "\n".join([*lines, *remark_lines(checkup, width), f"set-up: {summary(checkup)}"])
+    return "\n".join([*lines, *conclusion_lines(checkup, width)])
 
 
 def check_lines(check: Check, width: int) -> Iterator[str]:
@@ -68,8 +79,13 @@ def check_lines(check: Check, width: int) -> Iterator[str]:
         yield from _wrapped(f"→ {check.fix}", " " * 27, width)
 
 
-def remark_lines(checkup: Checkup, width: int) -> list[str]:
-    """Return what was not looked at."""
+def conclusion_lines(checkup: Checkup, width: int) -> list[str]:
+    """Return what was not checked, the counts, and the verdict."""
+    remarks = _remark_lines(checkup, width)
+    return [*remarks, f"checks: {summary(checkup)}", *_wrapped(checkup.verdict, "", width)]
+
+
+def _remark_lines(checkup: Checkup, width: int) -> list[str]:
     return [line for text in checkup.unchecked for line in _wrapped(f"not checked: {text}", "", width)]
 
 

@@ -58,7 +58,7 @@ def test_two_seconds_are_heard_and_a_tone_is_counted_and_confirmed(found, visit)
     assert played.state == "broken" and "nobody heard them" in played.said
     assert found._facts.played.rendered == found._facts.played.sent == 14_400
     assert found._facts.played.audible > 13_000
-    expect(page.get_by_role("status")).to_contain_text("1 broken")
+    expect(page.get_by_role("status")).to_contain_text("Unmute the tab")
 
     button(page, "Check speaker").click()
     button(page, "Yes").click()

@@ -48,7 +48,7 @@ def test_people_read_what_was_heard_said_taken_and_paid(questions, tmp_path, cap
         "reply   ",
         "AI-generated voice echo",
         "first audio after ",
-        " in · ",
+        " input · ",
         "$0",
     ):
         assert words in out

@@ -24,8 +24,26 @@ def test_the_text_names_the_worst_first_and_what_to_do():
         "                           → pip install -U ipykernel",
         "✓ ok      Python           3.12",
         "not checked: speaker (click the button above)",
-        "set-up: 1 broken, 1 warning, 1 ok",
+        "checks: 1 broken, 1 warning, 1 ok",
+        "Unmute it. (microphone: <b>mute</b> & deaf)",
     ]
+
+
+def test_there_is_one_verdict_you_can_talk_or_the_one_thing_to_do_first():
+    answers = Check("Realtime socket", "ok", "opened")
+    unmuted = Check("microphone", "ok", "loud")
+    key = Check("API key", "broken", "refused", "set a valid key")
+    assert Checkup().verdict == "Still looking whether anybody answers."
+    assert Checkup((answers, unmuted, Check("kernel", "warning", "old"))).verdict == "You can talk now."
+    click = Checkup((answers,), ("microphone (click its button above)", "speaker (click its button above)"))
+    assert click.verdict == "The voice answers. Still to check: microphone. Click its button above."
+    assert Checkup((key, answers)).verdict == "Set a valid key. (API key: refused)"
+    both = Checkup((key, *CHECKUP.checks))
+    assert both.verdict.startswith("Unmute it.") and both.to_dict()["verdict"] == both.verdict
+    markup = mimebundle(both)["text/html"]
+    assert (
+        markup.index("Unmute it.") < markup.index("✗ broken") < markup.index("<details>") < markup.index("API key</td>")
+    )
 
 
 def test_long_lines_are_wrapped_below_themselves_and_commands_stay_whole():

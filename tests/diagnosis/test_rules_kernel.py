@@ -25,7 +25,7 @@ from realtime_nb.diagnosis.probes import Comm, RunningKernel, UnmetRequirement
         ),
         (
             broken("machine", kernel=RunningKernel("6.30.1")),
-            *("kernel", "warning", "ipykernel 6.30.1 takes no widget messages while a cell runs", "ipykernel>=7.4"),
+            *("kernel", "warning", "ipykernel 6.30.1 handles no widget messages while a cell runs", "ipykernel>=7.4"),
         ),
         (
             broken("machine", kernel=RunningKernel("7.3.0", subshells=True)),

@@ -76,7 +76,7 @@ LOST = ProbeAnswer("api.openai.com cannot be reached: refused", "unreachable")
             broken("server", http=ProbeAnswer("Not Found", "refused")),
             "backend",
             "warning",
-            "does not tell",
+            "does not list",
             "as long as",
         ),
         (broken("server", clock=Clock(95_000, 600)), "server's clock", "warning", "95.0 s ahead", "network time"),
