@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..views import mimebundle
-from ..views.html import badge, escape, note, section, table
+from ..views.html import badge, escape, folded, note, section, table
 from .checkup import Check, Checkup, State
 
 __all__ = ["check_lines", "checkup_bundle", "checkup_text", "conclusion_lines", "mimebundle", "summary"]
@@ -27,14 +27,13 @@ def checkup_bundle(checkup: Checkup) -> dict[str, Any]:
     found = _urgent_first(checkup)
     first = [check for check in found if check.name in _BY_PERSON]
     rest = [check for check in found if check.name not in _BY_PERSON]
-    folded = f"<details><summary>All checks: {summary(checkup)}</summary>{_table(rest)}</details>"
     return {
         "text/plain": checkup_text(checkup, width=100),
         "text/html": section(
             f'<p style="{_LARGE}"><strong>{escape(checkup.verdict)}</strong></p>',
             _table(first),
             "".join(note(f"Not checked: {text}") for text in checkup.unchecked),
-            folded if rest else "",
+            folded(f"All checks: {summary(checkup)}", _table(rest)) if rest else "",
             title="Doctor",
         ),
     }

@@ -14,7 +14,7 @@ from ..speech.comparison import Comparison, ComparisonCell
 from ..speech.voice import Prosody, prosody, words_per_minute
 from . import words
 from .budget import AudioBudget
-from .html import escape, left_out, note, picture, player, section, table
+from .html import escape, folded, left_out, note, picture, player, section, table
 from .plots import distributions
 
 _HEADER = (
@@ -27,6 +27,8 @@ _HEADER = (
     "what the model got",
     "its own voice",
 )
+#: The columns that fit beside a narrow page's text; the rest is folded.
+_FIRST = 6
 _DOTS = "A dot for each answer, a bar at the median."
 #: Finding the pitch takes a quarter of a clip's length; this many clips are enough.
 _MEASURED_CLIPS = 3
@@ -36,7 +38,10 @@ def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison's MIME bundle."""
     rows = [_row(comparison, system) for system in comparison.systems]
     bundle: dict[str, Any] = {"text/plain": _text(rows)}
-    parts = [table(_HEADER, ([_unbroken(escape(cell)) for cell in row] for row in rows))]
+    cells = [[_unbroken(escape(cell)) for cell in row] for row in rows]
+    parts = [table(_HEADER[:_FIRST], (row[:_FIRST] for row in cells))]
+    voices = table(("system", *_HEADER[_FIRST:]), ([row[0], *row[_FIRST:]] for row in cells))
+    parts.append(folded("What each model heard, and how it sounds", voices))
     timed = {
         "first audio in ms": {name: comparison.values(name, "first_audio_ms") for name in comparison.systems},
         "done in ms": {name: comparison.values(name, "done_ms") for name in comparison.systems},

@@ -14,7 +14,7 @@ from ..pricing.estimate import Estimate
 from ..pricing.prices import find_price, shutdown_date
 from ..pricing.usage import Usage
 from . import words
-from .html import escape, facts, note, picture, section, table
+from .html import escape, facts, folded, note, picture, section, table
 from .plots import BLUE, columns
 
 # --- What a conversation cost: totals, growth from reply to reply, every reply, and other models' prices --------------
@@ -36,6 +36,10 @@ _HEADER = (
 )
 
 
+#: What fits beside a narrow page's text; the rest is folded.
+_SHORT = ("", "asked", "input", "cached input", "output", "per turn", "cumulative")
+
+
 def costs_bundle(costs: Costs) -> dict[str, Any]:
     """Return the MIME bundle of a conversation's costs."""
     bundle: dict[str, Any] = {"text/plain": costs_text(costs)}
@@ -51,7 +55,11 @@ def costs_bundle(costs: Costs) -> dict[str, Any]:
         facts(_totals(costs)),
         picture(png, f"What each turn is billed for, stacked. {_totals_text(costs)}"),
         *more,
-        table(_HEADER, ([_unbroken(cell) for cell in _row(costs, number)] for number in _numbers(costs))),
+        table(_SHORT, ([_unbroken(cell) for cell in _short_row(costs, number)] for number in _numbers(costs))),
+        folded(
+            "Each turn by kind of token",
+            table(_HEADER, ([_unbroken(cell) for cell in _row(costs, number)] for number in _numbers(costs))),
+        ),
         *(note(remark) for remark in _remarks(costs)),
         _other_models(costs.on()),
         title="Costs",
@@ -135,6 +143,12 @@ def _row(costs: Costs, number: int) -> tuple[str, ...]:
         format_usd(costs.cumulative_usd[number - 1]),
         _unheard(row),
     )
+
+
+def _short_row(costs: Costs, number: int) -> tuple[str, ...]:
+    usage = costs.rows[number - 1].usage
+    _, asked, _, cached, _, _, _, per_turn, cumulative, _ = _row(costs, number)
+    return (str(number), asked, f"{usage.input_tokens:,}", cached, f"{usage.output_tokens:,}", per_turn, cumulative)
 
 
 def _kinds(usage: Usage, *ways: str) -> str:

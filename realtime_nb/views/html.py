@@ -120,6 +120,11 @@ def fold(summary: str, html: str, *, is_open: bool = False) -> str:
     return f'<details style="{style}"{" open" if is_open else ""}><summary>{escape(summary)}</summary>{html}</details>'
 
 
+def folded(summary: str, *parts: str) -> str:
+    """Return HTML that is shown on demand; the summary is text."""
+    return f'<details style="margin:6px 0"><summary>{escape(summary)}</summary>{"".join(parts)}</details>'
+
+
 def saying(who: str, text: str, *, remark: str = "", more: str = "") -> str:
     """Return a line of dialogue, as text, with more HTML below it."""
     words = escape(text) if text else f'<span style="{_MUTED}">(no words)</span>'

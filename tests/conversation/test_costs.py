@@ -207,7 +207,7 @@ def test_what_a_person_sees_has_every_reply_the_totals_and_other_models():
     bundle = mimebundle(three_turns().costs())
     markup = bundle["text/html"]
     assert set(bundle) == {"text/plain", "text/html", "image/png"} and bundle["image/png"] in markup
-    assert markup.count("<tr") == 1 + (1 + 3) + (1 + 3)  # totals, replies, other models
+    assert markup.count("<tr") == 1 + 2 * (1 + 3) + (1 + 3)  # totals, replies twice, other models
     text = bundle["text/plain"]
     assert (
         "2. What time?: input 30 text, 1,300 audio, cached input 1,220 (92%), output 20 text, 400 audio, "
@@ -232,7 +232,8 @@ def test_a_long_session_shows_its_last_replies():
         fold(*spoken(number, usage(1, number, 1, 1)), into=conversation)
     bundle = mimebundle(conversation.costs())
     assert (
-        bundle["text/html"].count("<tr") == 1 + (1 + 30) + (1 + 3) and "The first 10 of 40 rows" in bundle["text/html"]
+        bundle["text/html"].count("<tr") == 1 + 2 * (1 + 30) + (1 + 3)
+        and "The first 10 of 40 rows" in bundle["text/html"]
     )
     assert bundle["text/plain"].startswith("(10 earlier rows are left out)\n11. ")
 
