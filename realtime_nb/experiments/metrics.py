@@ -18,6 +18,7 @@ from .example import Example
 from .graders import Answer, ToolCall, finite, grade_tool_calls, keywords_missing, tool_calls_of
 from .scenario import Scenario
 from .talk import Talk, TalkTurn
+from .timelines import AnswerSpan, SpokenSpan, TalkTimeline, measure_timeline
 
 # --- The measures of every answer: words, time, tokens, dollars -------------------------------------------------------
 #
@@ -61,10 +62,21 @@ from .talk import Talk, TalkTurn
 #     interruptions that the answer yielded to.
 # ``yield_rate``
 #     The share of turns spoken into an answer that made it fall silent within 2 s (τ-Voice: yield rate; the bound is
-#     ours).
+#     ours). An answer that ends by itself within these 2 s counts neither way.
 # ``false_barge_in_rate``
 #     The share of backchannels spoken into an answer that made it fall silent before the person spoke again
 #     (Full-Duplex-Bench v1.5: user backchannel; τ-Voice: selectivity).
+# ``agent_interruption_rate``
+#     The share of turns during which an answer began before the person had finished (τ-Voice: agent interruption rate,
+#     which counts the answers).
+# ``take_over_rate``
+#     The share of turns during which such an answer took the turn: it lasted 1 s or had more than 3 words. Of turns
+#     with a pause, that is Full-Duplex-Bench v1's take-over rate of pause handling.
+# ``vocal_tic_selectivity``, ``non_directed_selectivity``
+#     The share of such sounds that neither stopped an answer within 1 s nor got one within 2 s (τ-Voice: selectivity).
+# ``timeline``
+#     When both sides spoke, as JSON: ``user`` (start, end, kind), ``agent`` (start, end, words) and ``length_ms``;
+#     `Results.as_defined` reads it.
 # ``heard_fraction``
 #     The share of the audio made that was heard: ``Σ heard_ms / Σ audio_ms`` over the answers that report it.
 # ``local_ears``, ``local_voice``, ``local_end_of_turn``
@@ -82,7 +94,9 @@ from .talk import Talk, TalkTurn
 MEASURES = (
     *("wer", "cer", "task_success", "tool_call_correctness", "tool_call_arg_correctness", "keywords_found"),
     *("latency_first_audio_ms", "latency_first_audible_ms", "latency_response_done_ms", "turn_gap_ms"),
-    *("response_rate", "interruption_stop_ms", "yield_rate", "false_barge_in_rate", "heard_fraction"),
+    *("response_rate", "interruption_stop_ms", "yield_rate", "false_barge_in_rate"),
+    *("vocal_tic_selectivity", "non_directed_selectivity", "agent_interruption_rate", "take_over_rate"),
+    "heard_fraction",
     *("cost_usd", "judge_cost_usd", "user_cost_usd", "cost_per_minute_usd", "wasted_usd"),
     *("output_s", "input_tokens", "output_tokens"),
     *(f"voice_{column}" for column in COLUMNS),
@@ -268,7 +282,7 @@ def _earliest(replies: Sequence[Reply], name: str) -> float | None:
 
 # --- The measures of a scenario: of each turn, and of all turns together ----------------------------------------------
 
-#: An answer that plays on for longer did not yield.
+#: An answer that plays on for longer did not yield. One that ends by itself before is left out.
 YIELD_WITHIN_MS = 2_000.0
 _MEANS = (
     *("latency_first_audio_ms", "latency_first_audible_ms", "latency_first_text_ms", "latency_response_done_ms"),
@@ -291,7 +305,7 @@ def measure_talk(talk: Talk, scenario: Scenario, conversation: Conversation) -> 
         "assistant_text": " ".join(each["assistant_text"] for each in measured if each["assistant_text"]),
         "heard": " ".join(each["heard"] for each in measured if each["heard"]),
     }
-    answerable = [each for each in talk.said if not each.turn.backchannel]
+    answerable = [each for each in talk.said if each.turn.wants_answer]
     row["response_rate"] = _mean([float(bool(each.replies)) for each in answerable])
     row |= word_errors([(each.turn.text, each.asked, scenario.language) for each in answerable])
     row |= {name: _mean([each.get(name) for each in measured]) for name in _MEANS}
@@ -303,9 +317,38 @@ def measure_talk(talk: Talk, scenario: Scenario, conversation: Conversation) -> 
         "false_barge_in_rate": _mean([each.get("false_barge_in") for each in measured]),
         "turn_measures": json.dumps(measured, ensure_ascii=False),
     }
+    if (timeline := _timeline(talk, conversation)) is not None:
+        row |= measure_timeline(timeline) | {"timeline": timeline.to_json()}
     if talk.user_cost_usd != 0.0:
         row["user_cost_usd"] = talk.user_cost_usd
     return row | totals(conversation, input_s, sum(clip.duration_s for clip in made))
+
+
+#: Items that follow each other so closely are one stretch of speech.
+_TOUCHING_MS = 200.0
+
+
+def _timeline(talk: Talk, conversation: Conversation) -> TalkTimeline | None:
+    """Return when both sides spoke; `None` if the conversation was not held in real time."""
+    if talk.listener is None:
+        return None
+    user = [
+        SpokenSpan(each.speech_start_ms, each.speech_end_ms, each.turn.kind)
+        for each in talk.said
+        if each.speech_start_ms is not None and each.speech_end_ms is not None
+    ]
+    agent: list[AnswerSpan] = []
+    for played in talk.listener.played:
+        if played.audible_ms is None or played.end_ms <= played.audible_ms:
+            continue
+        turn = conversation.turn(played.item_id)
+        words = 0 if turn is None else len(turn.heard_text.split())
+        if agent and played.audible_ms - agent[-1].end_ms < _TOUCHING_MS:
+            end_ms = max(agent[-1].end_ms, played.end_ms)
+            agent[-1] = AnswerSpan(agent[-1].start_ms, end_ms, (agent[-1].words or 0) + words)
+        else:
+            agent.append(AnswerSpan(played.audible_ms, played.end_ms, words))
+    return TalkTimeline(user, agent, talk.length_ms)
 
 
 def grade_talk(talk: Talk, scenario: Scenario) -> dict[str, Any]:
@@ -351,7 +394,7 @@ def _measure(number: int, exchange: TalkTurn, talk: Talk, scenario: Scenario) ->
         "assistant_text": " ".join(reply.transcript for reply in replies if reply.transcript),
         "start_ms": exchange.start_ms,
         "end_ms": exchange.end_ms,
-        **word_errors([(turn.text, exchange.asked, scenario.language)] if not turn.backchannel else []),
+        **word_errors([(turn.text, exchange.asked, scenario.language)] if turn.wants_answer else []),
         "speech_start_ms": exchange.speech_start_ms,
         "speech_end_ms": exchange.speech_end_ms,
         "input_sha256": exchange.clip.sha256,
@@ -361,6 +404,8 @@ def _measure(number: int, exchange: TalkTurn, talk: Talk, scenario: Scenario) ->
     }
     if turn.at_ms is not None:
         row |= {"at_ms": turn.at_ms, "backchannel": turn.backchannel} | _cut_in(exchange, talk)
+    if not turn.wants_answer:
+        row["kind"] = turn.kind
     if exchange.left_out:
         row["left_out"] = exchange.left_out
     if talk.listener is not None:
@@ -387,8 +432,10 @@ def _cut_in(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:
         again_ms = math.inf if following is None else following.speech_start_ms or following.start_ms
         stopped = stopped_ms is not None and stopped_ms < again_ms
         return {"false_barge_in": int(stopped)}
-    if exchange.speech_start_ms is None:
+    if exchange.speech_start_ms is None or not exchange.turn.wants_answer:
         return {}
+    if stopped_ms is None and exchange.cut.end_ms <= exchange.speech_start_ms + YIELD_WITHIN_MS:
+        return {"ended_by_itself": 1}  # It might have yielded, or not.
     stop_ms = None if stopped_ms is None else stopped_ms - exchange.speech_start_ms
     yielded = stop_ms is not None and stop_ms <= YIELD_WITHIN_MS
     return {"yielded": int(yielded)} | ({"interruption_stop_ms": stop_ms} if yielded else {})

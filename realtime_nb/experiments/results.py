@@ -27,7 +27,18 @@ from .graders import Grader, named_graders
 from .plots import Plots
 from .recipes import recipe_of
 from .regrading import Regrading, example_of, grade_saved, is_answered
-from .statistics import Row, caveat_of, corpus_errors, grouped, passes, sizes_needed, summarise, tabulate
+from .statistics import (
+    Row,
+    caveat_of,
+    corpus_errors,
+    grouped,
+    named_columns,
+    passes,
+    sizes_needed,
+    summarise,
+    tabulate,
+)
+from .timelines import TalkTimeline, as_defined
 
 if TYPE_CHECKING:
     import pandas
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
     from ..speech.statistics import Test
     from ..speech.words import Normaliser
     from .dataset import Dataset
+    from .timelines import Definition
 
 
 class ReportFile(type(Path())):  # type: ignore[misc]  # Before 3.12 only the system's own kind can be subclassed.
@@ -256,6 +268,48 @@ class Results(Answers):
         import pandas
 
         return pandas.DataFrame(corpus_errors(self.rows, self.about, by, normaliser, seed=seed))
+
+    def as_defined(self, name: Definition, *, by: str | Sequence[str] = "system", **windows: float) -> pandas.DataFrame:
+        """Return the figures of a published benchmark, by its own definitions, for these conversations.
+
+        Parameters
+        ----------
+        name : {"tau-voice", "full-duplex-bench-v1", "full-duplex-bench-v1.5"}
+            The benchmark.
+        by : str or sequence of str, default "system"
+            Columns that make the groups.
+        **windows : float
+            The benchmark's windows and bounds, if they should not be its own: for τ-voice ``tick_s``,
+            ``no_yield_window_s`` (2.0), ``backchannel_yield_window_s`` (1.0), …; ``docs/measures.md`` has them all.
+
+        Returns
+        -------
+        figures : pandas.DataFrame
+            A row for each group, with the number of ``conversations``, the benchmark's figures, and how many events
+            each of them counts; times in seconds. Missing where there were no such events.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such benchmark, column or window, or no conversation was held in real time.
+
+        Notes
+        -----
+        Scenarios that were held in real time have the times at which both sides spoke in their column ``timeline``.
+        Events of all conversations are pooled, as the benchmarks do. Failed answers are left out.
+        """
+        import pandas
+
+        kept = [row for row in self.rows if row.get("timeline") and row["status"] == "completed"]
+        if not kept:
+            raise SettingsError("no scenario was held in real time here: give turns an at_ms, or run with live=True")
+        columns = named_columns(by, kept)
+        return pandas.DataFrame(
+            dict(zip(columns, key, strict=True))
+            | {"conversations": len(rows)}
+            | as_defined(name, (TalkTimeline.from_json(row["timeline"]) for row in rows), **windows)
+            for key, rows in grouped(kept, columns, self.about).items()
+        )
 
     def pass_hat_k(
         self, measure: str = "task_success", *, by: str | Sequence[str] = "system", seed: int = 0

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
 from ..errors import MissingKey, SettingsError
 from ..media.clip import AudioClip
@@ -17,6 +17,7 @@ from ..sessions.backend import Backend
 from ..texts import read_text
 from .example import SPEAKERS, Example, Speaker, check_speaker, checked_source, clip_of, digest_of, read_table
 from .text_models import write
+from .timelines import TurnKind
 
 # --- Conversations of several turns, as rows of a dataset: the person's turns, their times, and expected results ------
 
@@ -37,7 +38,12 @@ class UserTurn:
         When to say it: this many ms after the answer to the turn before begins to play, i.e. during that answer. By
         default the turn follows when the answer is over.
     backchannel : bool, default False
-        Whether it only shows that the person is listening ("mhm"), so it should not stop the answer.
+        Whether it only shows that the person is listening ("mhm"), so it should not stop the answer; short for
+        ``kind="backchannel"``.
+    kind : {"turn", "backchannel", "vocal_tic", "non_directed"}, default "turn"
+        What the sound is: a turn that wants an answer; or a sound that should neither stop an answer nor get one: a
+        backchannel, a cough or "um" (``"vocal_tic"``), or words to somebody else (``"non_directed"``). Only sessions
+        that hear an open microphone hear the last three.
     tool_call : str, optional
         The tool that should be called in answer; empty if none should be, `None` if that is not graded.
     tool_arguments : mapping, optional
@@ -48,7 +54,7 @@ class UserTurn:
     Raises
     ------
     SettingsError
-        If there is nothing to say, or `at_ms` is negative.
+        If there is nothing to say, there is no such kind, or `at_ms` is negative.
 
     Examples
     --------
@@ -64,6 +70,7 @@ class UserTurn:
     speaker: Speaker | None = None
     at_ms: float | None = None
     backchannel: bool = False
+    kind: TurnKind = "turn"
     tool_call: str | None = None
     tool_arguments: Mapping[str, Any] = field(default_factory=dict)
     keywords: Sequence[str] = ()
@@ -76,6 +83,10 @@ class UserTurn:
             raise SettingsError("a UserTurn needs a text to speak, or a source")
         if self.at_ms is not None and not 0 <= self.at_ms < float("inf"):
             raise SettingsError(f"at_ms={self.at_ms} must not be negative: the answer begins to sound at 0")
+        if self.kind not in get_args(TurnKind) or (self.backchannel and self.kind not in ("turn", "backchannel")):
+            raise SettingsError(f"kind={self.kind!r} of {self.text!r} is not one of {', '.join(get_args(TurnKind))}")
+        object.__setattr__(self, "kind", "backchannel" if self.backchannel else self.kind)
+        object.__setattr__(self, "backchannel", self.kind == "backchannel")
         if self.backchannel and self.at_ms is None:
             raise SettingsError(f"backchannel=True of {self.text!r} needs at_ms: when to say it during the answer")
         if isinstance(self.keywords, str):
@@ -89,7 +100,13 @@ class UserTurn:
     def digest(self, speaker: Speaker) -> str:
         """Return a hash of the words and their time."""
         asked = digest_of(self.text, self.source, self.speaker or speaker, self.tool_call, self.tool_arguments)
-        return f"{asked}{self.at_ms}{self.backchannel}{self.keywords}"
+        kind = "" if self.kind in ("turn", "backchannel") else self.kind
+        return f"{asked}{self.at_ms}{self.backchannel}{self.keywords}{kind}"
+
+    @property
+    def wants_answer(self) -> bool:
+        """True if it is a turn, and no sound that the system should ignore."""
+        return self.kind == "turn"
 
 
 class Said(NamedTuple):
@@ -193,15 +210,15 @@ class Scenario(Example):
     Raises
     ------
     SettingsError
-        If there are neither turns nor a user, or the first turn has an ``at_ms``.
+        If there are neither turns nor a user, or a turn has an ``at_ms`` before any turn that wants an answer.
 
     Notes
     -----
-    If no turn has an ``at_ms``, and without ``run(…, live=True)``, each turn is sent at once, and the next one follows
-    when the answer is ready. Otherwise everything takes as long as it sounds: a `RealtimeSession` with turn detection
-    hears an open microphone, and its answers take as long as if they were played. Other sessions do not hear while
-    they speak: the person presses stop at ``at_ms`` (`Session.interrupt`), then says the turn, and does not say
-    backchannels. Conditions change the speech, not the silence between turns.
+    If all turns want an answer and none has an ``at_ms``, and without ``run(…, live=True)``, each turn is sent at once,
+    and the next one follows when the answer is ready. Otherwise everything takes as long as it sounds: a
+    `RealtimeSession` with turn detection hears an open microphone, and its answers take as long as if they were played.
+    Other sessions do not hear while they speak: the person presses stop at ``at_ms`` (`Session.interrupt`), then says
+    the turn, and does not say what wants no answer. Conditions change the speech, not the silence between turns.
 
     Examples
     --------
@@ -229,7 +246,8 @@ class Scenario(Example):
             raise SettingsError(f"the scenario {self.example_id!r} has neither turns nor a user")
         if self.user is not None and not callable(self.user):
             raise SettingsError(f"user={self.user!r} cannot be called: give a RuleUser, a SimulatedUser or a function")
-        if turns and turns[0].at_ms is not None:
+        wanting = next((place for place, each in enumerate(turns) if each.wants_answer), len(turns))
+        if any(each.at_ms is not None for each in turns[: wanting + 1]):
             raise SettingsError(f"the scenario {self.example_id!r} begins with at_ms: there is no answer to speak into")
         if self.max_turns < 1:
             raise SettingsError(f"max_turns={self.max_turns} must be positive")
@@ -244,8 +262,8 @@ class Scenario(Example):
 
     @property
     def is_paced(self) -> bool:
-        """True if a turn has an ``at_ms``, so that the conversation must take as long as it sounds."""
-        return any(each.at_ms is not None for each in self.script)
+        """True if a turn has an ``at_ms``, or wants no answer, so that the talk must take as long as it sounds."""
+        return any(each.at_ms is not None or not each.wants_answer for each in self.script)
 
     @property
     def most_turns(self) -> int:

@@ -53,6 +53,10 @@ _LABELS = {
     "interruption_stop_ms": "silent after an interruption, ms",
     "yield_rate": "interruptions yielded to",
     "false_barge_in_rate": "backchannels that stopped an answer",
+    "vocal_tic_selectivity": "coughs and fillers that changed nothing",
+    "non_directed_selectivity": "words to others that changed nothing",
+    "agent_interruption_rate": "turns that were answered too early",
+    "take_over_rate": "turns that were taken over",
     "heard_fraction": "share of the audio that was heard",
     "wasted_usd": "cost of audio not heard, US$",
     "cost_usd": "cost of an answer, US$",
@@ -64,9 +68,9 @@ _LABELS = {
 #: Measures of quality other than grades; all are shares, except for word errors, which may exceed 1.
 _QUALITIES = (
     *("completed", "wer", "task_success", "tool_call_correctness", "tool_call_arg_correctness", "keywords_found"),
-    *("response_rate", "yield_rate", "false_barge_in_rate"),
+    *("response_rate", "yield_rate", "false_barge_in_rate", "vocal_tic_selectivity", "non_directed_selectivity"),
 )
-_SHARES = {*_QUALITIES, "cer", "heard_fraction"}
+_SHARES = {*_QUALITIES, "cer", "heard_fraction", "agent_interruption_rate", "take_over_rate"}
 _UNITS = {"_ms": "ms", "_usd": "US$", "_s": "s", "_hz": "Hz", "_db": "dB", "_wpm": "words/min"}
 
 

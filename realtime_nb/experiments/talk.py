@@ -41,7 +41,7 @@ class TalkTurn:
     by_hand: bool = False
     """True if the person pressed stop first, instead of speaking during the answer."""
     left_out: str = ""
-    """Why it was not said during an answer as planned. A backchannel is then not said at all."""
+    """Why it was not said as planned. A sound that wants no answer is then not said at all."""
     asked: list[Turn] = field(default_factory=list)
     """The turns that the session found in it."""
     replies: list[Reply] = field(default_factory=list)
@@ -55,7 +55,7 @@ class TalkTurn:
     @property
     def is_said(self) -> bool:
         """True if the session could hear it."""
-        return not (self.left_out and self.turn.backchannel)
+        return self.turn.wants_answer or not self.left_out
 
     @property
     def speech_start_ms(self) -> float | None:
@@ -356,7 +356,7 @@ class Talker:
             talk.exchanges.append(exchange)
             if not exchange.is_said:
                 continue
-            asked = asked if turn.backchannel else exchange
+            asked = exchange if turn.wants_answer else asked
             reply = session.say(clip, at_ms, timeout_s=timeout_s).result()
             answer = session.last
             assert answer is not None
@@ -441,7 +441,7 @@ class Talker:
         cut, left_out = None, ""
         if turn.at_ms is not None:
             cut, left_out = await self._moment(pace, turn.at_ms, timeout_s)
-        if turn.backchannel and not pace.hears:
+        if not turn.wants_answer and not pace.hears:
             left_out = left_out or "the session does not hear while it speaks"
         exchange = TalkTurn(turn, clip, pace.listener.now_ms, cut=cut, left_out=left_out)
         exchange.by_hand = cut is not None and not pace.hears
@@ -453,7 +453,7 @@ class Talker:
     async def _moment(self, pace: Pacing, at_ms: float, timeout_s: float) -> tuple[PlayedItem | None, str]:
         """Wait until an answer has played for `at_ms`; return the part that is playing, or why there is none."""
         listener = pace.listener
-        asked = next(each for each in reversed(self.talk.said) if not each.turn.backchannel)
+        asked = next(each for each in reversed(self.talk.said) if each.turn.wants_answer)
 
         def began_ms() -> float | None:
             found = (each.audible_ms for each in listener.played if each.audible_ms is not None)

@@ -211,3 +211,16 @@ def test_a_session_that_does_not_hear_while_it_speaks_is_stopped_by_hand(live, s
     row = live[0]["mhm", system]
     assert row["turns"] == 2 and row["false_barge_in_rate"] is None and row["heard_fraction"] == 1.0
     assert turns_of(row)[1]["left_out"] == "the session does not hear while it speaks"
+
+
+def test_a_published_benchmark_counts_the_same_talks(live):
+    rows, out = live
+    figures = Results.load(out).as_defined("tau-voice", by=("example_id", "system"))
+    figures = figures.set_index(["example_id", "system"])
+    assert (figures["conversations"] == 1).all() and len(figures) == len(rows)
+    ours, theirs = rows["cut", "realtime"], figures.loc[("cut", "realtime")]
+    assert (theirs["yield_total"], theirs["yield_rate"]) == (1, ours["yield_rate"])
+    # In ticks of 0.2 s at both ends.
+    assert theirs["yield_latency_s"] * 1000 == pytest.approx(ours["interruption_stop_ms"], abs=400)
+    assert figures.loc[("mhm", "deaf"), "backchannel_total"] == 1
+    assert ours["take_over_rate"] == 0.0 and ours["vocal_tic_selectivity"] is None

@@ -7,12 +7,14 @@ import pytest
 
 from realtime_nb.conversation.conversation import Conversation
 from realtime_nb.conversation.records import Part, Reply, Turn
+from realtime_nb.errors import SettingsError
 from realtime_nb.experiments import Scenario, UserTurn
 from realtime_nb.experiments.clips import SpokenClip
 from realtime_nb.experiments.metrics import grade_talk, measure_talk
 from realtime_nb.experiments.talk import Talk, TalkTurn
+from realtime_nb.experiments.timelines import AnswerSpan, SpokenSpan, TalkTimeline
 from realtime_nb.media.clip import AudioClip
-from realtime_nb.sessions.listener import PlayedItem
+from realtime_nb.sessions.listener import Listener, PlayedItem
 
 
 def reply(text, *calls):
@@ -97,3 +99,55 @@ def test_the_scenarios_own_call_is_looked_for_in_the_whole_talk():
     assert found["pred_tool_call"] == "status"
     assert graded(*asked, tool_call="")["task_success"] == 0
     assert graded(*asked) == {}
+
+
+def test_an_answer_that_ends_by_itself_neither_yields_nor_refuses_to():
+    over = PlayedItem("said", 0.0, 2_000.0, audible_ms=0.0)
+    row, (_, second) = measured(
+        said(UserTurn("Tell me a story.")), said(UserTurn("Stop.", at_ms=10), start_ms=1_000, cut=over)
+    )
+    assert second["ended_by_itself"] == 1 and row["interruptions"] == 0 and row["yield_rate"] is None
+
+
+class Ears:
+    """A session that is told what was heard, and knows no items."""
+
+    conversation = Conversation()
+
+
+def test_the_times_at_which_both_sides_spoke_stand_in_the_row():
+    exchanges = [
+        said(UserTurn("Tell me a story.")),
+        said(UserTurn("hm", kind="vocal_tic"), start_ms=4_000),
+        said(UserTurn("And then?"), start_ms=8_000),
+    ]
+    listener = Listener(Ears())
+    listener.played = [
+        PlayedItem("a", 1_500.0, 2_500.0, audible_ms=1_550.0),
+        PlayedItem("b", 2_500.0, 3_000.0, audible_ms=2_600.0),  # The same answer goes on.
+        PlayedItem("c", 5_600.0, 6_000.0, audible_ms=5_600.0),
+        PlayedItem("d", 7_000.0, 7_500.0),  # Silence.
+    ]
+    scenario = Scenario(example_id="a", turns=[each.turn for each in exchanges])
+    row = measure_talk(Talk(exchanges, listener=listener, length_ms=12_000.0), scenario, Conversation())
+    assert TalkTimeline.from_json(row["timeline"]) == TalkTimeline(
+        [
+            SpokenSpan(100.0, 1_000.0),
+            SpokenSpan(4_100.0, 5_000.0, "vocal_tic"),
+            SpokenSpan(8_100.0, 9_000.0),
+        ],
+        [AnswerSpan(1_550.0, 3_000.0, 0), AnswerSpan(5_600.0, 6_000.0, 0)],
+        12_000.0,
+    )
+    assert (row["vocal_tic_selectivity"], row["agent_interruption_rate"], row["take_over_rate"]) == (0.0, 0.0, 0.0)
+    assert row["non_directed_selectivity"] is None and json.loads(row["turn_measures"])[1]["kind"] == "vocal_tic"
+
+
+def test_turns_of_a_kind_are_checked_where_they_are_made():
+    assert UserTurn("mhm", at_ms=5, kind="backchannel").backchannel
+    assert UserTurn("mhm", at_ms=5, backchannel=True).kind == "backchannel"
+    assert Scenario(example_id="a", turns=["Hello.", UserTurn("hm", kind="vocal_tic")]).is_paced
+    with pytest.raises(SettingsError, match="kind='cough' of 'hm' is not one of turn, backchannel, vocal_tic"):
+        UserTurn("hm", kind="cough")
+    with pytest.raises(SettingsError, match="begins with at_ms"):
+        Scenario(example_id="a", turns=[UserTurn("hm", kind="vocal_tic"), UserTurn("Stop.", at_ms=5)])
