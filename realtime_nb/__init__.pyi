@@ -28,6 +28,7 @@ from .experiments.scenario import Scenario as Scenario
 from .experiments.conditions import Noise as Noise
 from .experiments.conditions import Telephone as Telephone
 from .experiments.run import run as run
+from .experiments.run import rerun as rerun
 from .experiments.results import Results as Results
 from .experiments.turn_detection import compare_turn_detection as compare_turn_detection
 from .speech.turn_detection import TurnDetectionComparison as TurnDetectionComparison

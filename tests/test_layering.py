@@ -63,6 +63,7 @@ HOMES = {
         "experiments.dataset",
         "experiments.folder",
         "experiments.plots",
+        "experiments.print_table",
         "experiments.results",
         "pricing.estimate",
         "recording.diff",

@@ -10,7 +10,7 @@ from .forecast import Forecast, forecast
 from .graders import Answer, Grade, Keywords, Pattern, ToolCall, Voice
 from .judge import Judge
 from .results import Results
-from .run import run
+from .run import rerun, run
 from .scenario import Next, RuleUser, Said, Scenario, SimulatedUser, UserTurn
 from .turn_detection import compare_turn_detection
 
@@ -42,6 +42,7 @@ __all__ = [
     "Voice",
     "compare_turn_detection",
     "forecast",
+    "rerun",
     "run",
 ]
 

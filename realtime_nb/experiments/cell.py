@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from ..conversation.records import Reply
 from ..errors import LocalProtocolError, RealtimeError, ServerError, SettingsError
 from ..loop import submit
 from ..media.clip import AudioClip
+from ..recording.compact import make_compact
 from ..sessions.own_system import System, SystemSession, is_system
 from ..sessions.rate_limit import Limiter
 from ..sessions.realtime import RealtimeSession
@@ -28,6 +29,7 @@ from ..sessions.session import Session
 from .clips import RunClips, SpokenClip, file_name
 from .conditions import Pipeline, apply_conditions
 from .example import Example
+from .exports import as_markdown
 from .graders import Answer, Grader, grade_tool_calls, graded
 from .metrics import answer_of, grade_talk, measure, measure_talk
 from .retrying import after, may_pass, pause
@@ -253,6 +255,8 @@ class TalkQuestion:
 Factory = Callable[[], Session | System]
 
 _CLOSE_TIMEOUT_S = 10.0
+#: What a run can keep in its folder, beside the rows.
+KEPT = frozenset({"answers", "events", "conversations"})
 #: The cells of a process measure and write one after the other: many computing threads would hold up the I/O thread,
 #: which serves live sessions, for tens of milliseconds.
 _COMPUTING = threading.Lock()
@@ -282,6 +286,10 @@ class CellWork:
     """The clips that are known in advance, under the condition; made here if there are none."""
     live: bool = False
     """True if question and answer take as long as they sound."""
+    keep: frozenset[str] = KEPT
+    """What to keep in the folder, beside the rows."""
+    sound: Literal["flac", "opus"] = "flac"
+    """The codec of answers."""
     retries: int = 2
     """How often, at most, to ask again if that may help."""
     limiter: Limiter | None = None
@@ -351,6 +359,8 @@ class _Attempt:
     session: Session | None = None
     stage: str = "input"
     cell: RunningCell = field(default_factory=RunningCell)
+    _said: SpokenClip | None = None
+    """The clip of a question that is one."""
     error: Exception | None = None
     """The error that it failed with, if that decides whether to ask again."""
 
@@ -432,6 +442,11 @@ class _Attempt:
                 self.row["cost_remarks"] = "; ".join(remarks)
         if not len(session.log):
             return
+        if "conversations" in self.work.keep:
+            text = as_markdown(session.conversation, self.row)
+            self.files[f"conversations/{self.work.cell_id}.md"] = text.encode()
+        if "events" not in self.work.keep:
+            return
         try:
             with _COMPUTING, tempfile.TemporaryDirectory(prefix="realtime_nb-cell-") as folder:
                 session.save(Path(folder) / "recording")
@@ -440,17 +455,31 @@ class _Attempt:
             self.row["recording_error"] = str(error)
 
     def _take(self, recording: Path) -> None:
+        """Keep what the run wants of a recording; a question of one clip has its sound there alone."""
+        keep, place = self.work.keep, f"recordings/{self.work.cell_id}"
+        without = () if "answers" in keep else ("assistant",)
+        make_compact(recording, said=self._said, sound=self.work.sound, without=without)
         for file in sorted(recording.iterdir()):
-            self.files[f"recordings/{self.work.cell_id}/{file.name}"] = file.read_bytes()
-        self.files[f"events/{self.work.cell_id}.jsonl"] = (recording / "events.jsonl").read_bytes()
-        self.row["event_log_path"] = f"events/{self.work.cell_id}.jsonl"
+            self.files[f"{place}/{file.name}"] = file.read_bytes()
+            if file.stem == "assistant" and self._said is not None:
+                self.row["output_audio_path"] = f"{place}/{file.name}"
+        self.row["event_log_path"] = f"{place}/events.jsonl"
 
     def _keep_sounds(self, question: Question) -> None:
+        keep, sounds = self.work.keep, question.sounds()
         self.files |= {file_name(clip.sha256): clip.encode("wav") for clip in question.own_clips()}
-        for name, clip in question.sounds().items():
-            if clip is not None:
-                path = f"audio/{self.work.cell_id}/{name}.wav"
-                self.files[path] = clip.encode("wav")
+        if isinstance(question, SpokenQuestion):
+            said = sounds["input"]
+            assert isinstance(said, SpokenClip)
+            self._said, self.row["input_audio_path"] = said, file_name(said.sha256)
+            # The recording has the answer's sound.
+            wanted = ["output"] if "answers" in keep and "events" not in keep else []
+        else:
+            wanted = ["input", *(["output"] if "answers" in keep else [])]
+        for name in wanted:
+            if (clip := sounds[name]) is not None:
+                path = f"audio/{self.work.cell_id}/{name}.{self.work.sound}"
+                self.files[path] = clip.encode(self.work.sound)
                 self.row[f"{name}_audio_path"] = path
 
 

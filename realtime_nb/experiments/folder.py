@@ -1,8 +1,8 @@
 """A run's folder: written while the run goes on, so that no paid answer is lost, however it ends.
 
 ``rows.jsonl`` gets a line for each cell as soon as it is done, after the cell's files; ``results.csv``, or
-``results.parquet``, and ``summary.json`` are made from it at the end. The layout is the OpenAI cookbook's
-(``examples/evals/realtime_evals``), plus ``recordings/``, with one folder per cell for `Recording.load`.
+``results.parquet``, and ``summary.json`` are made from it at the end. ``recordings/`` has one folder per cell for
+`Recording.load`, and ``clips/`` what was said, once.
 """
 
 from __future__ import annotations
@@ -440,7 +440,7 @@ def in_order(rows: list[dict[str, Any]], cells: list[str]) -> list[dict[str, Any
 
 
 def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return totals, and each system's measures: mean, median and 95th percentile."""
+    """Return totals, and each system's measures: mean, median, 95th and 99th percentile."""
     spent = [spent_usd(row) for row in rows]
     return {
         "total_examples": len(rows),
@@ -458,8 +458,9 @@ def _measures(rows: list[dict[str, Any]]) -> dict[str, float]:
     for name in measures_of(rows):
         values = [value for row in rows if (value := value_of(row, name)) is not None]
         if values:
-            p50, p95 = np.percentile(values, (50, 95))
-            found |= {f"{name}_mean": float(np.mean(values)), f"{name}_p50": float(p50), f"{name}_p95": float(p95)}
+            found[f"{name}_mean"] = float(np.mean(values))
+            for share in (50, 95, 99):
+                found[f"{name}_p{share}"] = float(np.percentile(values, share))
     counts = [sum(row.get(name) or 0 for row in rows if row["status"] != "failed") for name in WORD_COUNTS]
     if counts[-1]:
         found["wer_of_all_words"] = sum(counts[:-1]) / counts[-1]

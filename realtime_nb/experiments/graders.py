@@ -36,6 +36,9 @@ class ToolCall:
     name: str
     arguments: Mapping[str, Any]
     """The arguments; empty if the model did not send a JSON object."""
+    raw_arguments: str = ""
+    """The arguments as the model wrote them."""
+    call_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +208,15 @@ def keywords_missing(wanted: Sequence[str], text: str) -> list[str]:
 def tool_calls_of(replies: Iterable[Reply]) -> list[ToolCall]:
     """Return the calls that replies make, in order."""
     calls = (turn for reply in replies for turn in reply.function_calls)
-    return [ToolCall(name=call.name, arguments=_arguments(call.arguments)) for call in calls]
+    return [
+        ToolCall(
+            name=call.name,
+            arguments=_arguments(call.arguments),
+            raw_arguments=call.arguments,
+            call_id=call.call_id or "",
+        )
+        for call in calls
+    ]
 
 
 def _arguments(text: str) -> dict[str, Any]:

@@ -155,8 +155,17 @@ def word_errors(said: Sequence[tuple[str, Sequence[Turn], str]]) -> dict[str, fl
 
 
 def told_calls(calls: Sequence[ToolCall]) -> str:
-    """Return calls as the text of a column."""
-    return json.dumps([{"name": call.name, "arguments": dict(call.arguments)} for call in calls], ensure_ascii=False)
+    """Return calls as the text of a column, in the cookbook's shape."""
+    told = [
+        {
+            "name": call.name,
+            "arguments": dict(call.arguments),
+            "raw_arguments": call.raw_arguments,
+            "call_id": call.call_id,
+        }
+        for call in calls
+    ]
+    return json.dumps(told, ensure_ascii=False)
 
 
 def latencies(replies: Sequence[Reply], said: SpokenClip, start_ms: float = 0.0) -> dict[str, float | None]:

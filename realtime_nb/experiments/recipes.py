@@ -2,7 +2,7 @@
 
 Numbers, texts, lists and mappings are themselves. Everything else is an object whose ``is`` says what it is:
 ``partial`` and ``call`` (a class with its arguments), ``name`` (a function or class), ``backend``, ``path``, ``clip``
-(the hash of its samples), and ``unknown``. A folder may come from somebody else, so only classes of this package are
+(the SHA-256 of its samples), and ``unknown``. A folder may come from somebody else, so only classes of this package are
 made again; functions of yours are named, but never imported.
 """
 
@@ -22,6 +22,7 @@ from typing import Any
 
 from ..errors import SettingsError
 from ..media.clip import AudioClip
+from ..recording.compact import clip_hash
 from ..secrecy import HIDDEN, Secret, Secrets, bare_address
 from ..sessions.backend import Backend
 from ..sessions.session import Session
@@ -29,37 +30,29 @@ from ..sessions.session import Session
 _PACKAGE = __name__.partition(".")[0]
 _SECRET = re.compile(r"(?:key|token|secret|password|credentials?)$", re.IGNORECASE)
 
-#: Puts a clip away, and returns the name by which it is found again.
-KeepClip = Callable[[AudioClip], str]
-
 
 class NotMade(SettingsError):
     """Something cannot be made from its recipe; the message names it."""
 
 
-def clip_hash(clip: AudioClip) -> str:
-    """Return the SHA-256 of a clip's 16-bit samples and its rate."""
-    return hashlib.sha256(b"%d|" % clip.sample_rate + clip.to_pcm16()).hexdigest()
-
-
-def recipe_of(value: Any, keep_clip: KeepClip = clip_hash) -> Any:
+def recipe_of(value: Any) -> Any:
     """Return the recipe of a value, without keys, of a kind that JSON can hold."""
-    found = json.dumps(_recipe_of(value, keep_clip), ensure_ascii=False, default=str)
+    found = json.dumps(_recipe_of(value), ensure_ascii=False, default=str)
     return json.loads(Secrets().hide(found.encode("utf-8", "replace")))
 
 
-def _recipe_of(value: Any, keep_clip: KeepClip) -> Any:
+def _recipe_of(value: Any) -> Any:
     if isinstance(value, Secret):
         return HIDDEN
     if isinstance(value, str) and re.fullmatch(r"(?:http|ws)s?://\S+", value):
         return bare_address(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    of = functools.partial(_recipe_of, keep_clip=keep_clip)
+    of = _recipe_of
     if isinstance(value, Path):
         return {"is": "path", "path": str(value.absolute())}
     if isinstance(value, AudioClip):
-        return {"is": "clip", "sha256": keep_clip(value)}
+        return {"is": "clip", "sha256": clip_hash(value)}
     if isinstance(value, Backend):
         address = {} if value.name == "local" else {"base_url": value.base_url}
         return {"is": "backend", "name": value.name, "model": value.model} | address
@@ -146,7 +139,8 @@ def _called(kind: type, named: dict[str, Any]) -> Any:
     """Make an object; a field that its maker takes as any number of arguments is spread."""
     several = inspect.Parameter.VAR_POSITIONAL
     taken = [each.name for each in inspect.signature(kind).parameters.values() if each.kind is several]
-    return kind(*(each for name in taken for each in named.pop(name, ())), **named)
+    spread = [each for name in taken for each in named.pop(name, ())]
+    return kind(*spread, **named)
 
 
 def _own(name: str) -> type:

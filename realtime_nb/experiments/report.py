@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..display import printable
 from ..errors import AudioError, SettingsError
 from ..media.clip import AudioClip
@@ -182,7 +184,10 @@ def _player(folder: Path, path: str | None, budget: AudioBudget) -> str:
     ):  # A folder from somebody else must not put files of this machine on a page.
         return note("its file is not in the folder")
     try:
-        return player(AudioClip.from_file(file), budget)
+        clip = AudioClip.from_file(file)
+        # The track of an answer begins with the silence in which the person spoke.
+        begins = int(np.argmax(clip.samples != 0)) / clip.sample_rate if file.parent.parent.name == "recordings" else 0
+        return player(clip.cut(begins, clip.duration_s), budget)
     except (AudioError, OSError):
         return note("its file is missing")
 

@@ -21,10 +21,12 @@ from ..recording.recording import Recording
 from .agreement import agreements, read_labels
 from .answers import Answers
 from .cell import CellOutcome
+from .clips import clip_files
 from .compare import RunComparison
 from .folder import RunFolder, in_order, read_questions
 from .graders import Grader, named_graders
 from .plots import Plots
+from .print_table import print_table
 from .recipes import recipe_of
 from .regrading import Regrading, example_of, grade_saved, is_answered
 from .statistics import (
@@ -157,8 +159,8 @@ class Results(Answers):
         summary : pandas.DataFrame
             A row for each group and measure, in the order of the run: ``count`` of answers, and ``examples`` behind
             them; ``mean``, its 95 % interval ``mean_low`` and ``mean_high``, and how that was made, ``mean_method``;
-            ``median``, ``p95``; ``difference`` of the mean to the group that differs only in the first column, its 95 %
-            interval ``low`` and ``high``, effect size ``effect``, ``pairs``, the number of examples in it, and
+            ``median``, ``p95``, ``p99``; ``difference`` of the mean to the group that differs only in the first column,
+            its 95 % interval ``low`` and ``high``, effect size ``effect``, ``pairs``, the number of examples in it, and
             ``method``; and a ``caveat`` if examples are few. If answers failed, ``completed`` is the share that did
             not; of failed ones only the cost counts.
 
@@ -535,8 +537,9 @@ class Results(Answers):
         Returns
         -------
         table : pandas.DataFrame
-            All text, e.g. ``532 [393, 610]``; write it with ``to_csv``, ``to_html`` or ``to_latex``. Has a column
-            ``caveat`` if a group has few examples. For the numbers themselves, use `summary`.
+            All text, e.g. ``532 [393, 610]``; write it with ``to_csv``, ``to_html``, or ``to_latex``, which escapes
+            what LaTeX would take for commands. Has a column ``caveat`` if a group has few examples. For the numbers
+            themselves, use `summary`.
 
         Raises
         ------
@@ -553,15 +556,13 @@ class Results(Answers):
         >>> print(results.table("wer").to_csv().splitlines()[1])
         realtime,clean,1 of 1,0%,1 example is few: only large differences show
         """
-        import pandas
-
         headings, lines = tabulate(self.rows, self.about, by, measures, seed=seed)
         columns = 1 if isinstance(by, str) else len(by)
         groups = grouped(self.rows, headings[:columns], self.about).values()
         caveats = [caveat_of(len({row["example_id"] for row in rows})) for rows in groups]
         if any(caveats):
             headings, lines = [*headings, "caveat"], [[*line, told] for line, told in zip(lines, caveats, strict=True)]
-        return pandas.DataFrame(lines, columns=headings).set_index(headings[:columns])
+        return print_table(lines, headings, columns)
 
     def report(
         self,
@@ -671,7 +672,8 @@ class Results(Answers):
             return self.path / "recordings" / cell_id
         folder = Path(tempfile.mkdtemp(prefix="realtime_nb-run-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        for name, data in self._unwritten[cell_id].files.items():
+        clips = {each.relative_to(self.path).as_posix(): each.read_bytes() for each in clip_files(self.path)}
+        for name, data in (clips | self._unwritten[cell_id].files).items():
             make_folder((folder / name).parent)
             write_private(folder / name, data)
         return folder / "recordings" / cell_id
@@ -716,11 +718,43 @@ class Results(Answers):
             raise SettingsError(f"path={str(path)!r} cannot be written: {folder.failure}")
         return Results(path)
 
+    def to_cookbook(self, path: str | Path) -> Path:
+        """Write the run in the layout of the OpenAI cookbook's evals, for its viewer and its scripts.
+
+        Each system, condition and repeat is one run of the cookbook's, in a folder of its own if there are several:
+        ``results.csv`` with exactly its columns, ``summary.json``, ``audio/EXAMPLE/{input,output}.wav`` and
+        ``events/EXAMPLE.jsonl``, which holds what the server sent.
+
+        Parameters
+        ----------
+        path : str or Path
+            A new folder.
+
+        Returns
+        -------
+        path : Path
+
+        Raises
+        ------
+        SettingsError
+            If the folder holds anything.
+
+        Notes
+        -----
+        Format: ``examples/evals/realtime_evals``, crawl harness. The cookbook's ``grade`` is 1 if tool and arguments
+        are right; a question that expects nothing has 0 there.
+        """
+        from .exports import write_cookbook
+
+        write_cookbook(Path(path), self.rows, self.about, self._recording)
+        return Path(path)
+
     def _files(self, cell_id: str) -> dict[str, bytes]:
         if cell_id in self._unwritten:
             return self._unwritten[cell_id].files
         found = [
-            self.path / "events" / f"{cell_id}.jsonl",
+            self.path / "conversations" / f"{cell_id}.md",
+            self.path / "events" / f"{cell_id}.jsonl",  # Of an earlier version.
             *(each for kind in ("audio", "recordings") for each in (self.path / kind / cell_id).glob("*")),
         ]
         return {each.relative_to(self.path).as_posix(): each.read_bytes() for each in found if each.is_file()}

@@ -17,16 +17,18 @@ from typing import Any, Literal
 
 from ..display import printable
 from ..errors import SettingsError
+from ..media.clip import AudioClip
 from ..sessions.rate_limit import Limiter
 from ..sessions.session import Session
-from .cell import CellWork, Factory
+from .cell import KEPT, CellWork, Factory
+from .clips import file_name, read_index
 from .conditions import Condition, Pipeline, describe, named_pipelines
 from .dataset import Dataset
 from .executor import Budget, Runner, RunProgress, check_can_be_sent
-from .folder import RunFolder
+from .folder import RunFolder, read_questions, read_run
 from .forecast import Forecast, forecast
 from .graders import Grader, named_graders
-from .recipes import recipe_of
+from .recipes import NotMade, made, recipe_of
 from .regrading import Regrading, grader_digests, lacking
 from .results import Results
 
@@ -93,6 +95,8 @@ def run(
     timeout_s: float = 120.0,
     retries: int = 2,
     live: bool = False,
+    keep: Iterable[str] = tuple(sorted(KEPT)),
+    sound: Literal["flac", "opus"] = "flac",
     table: Literal["csv", "parquet"] = "csv",
     progress: bool = True,
 ) -> Results:
@@ -149,6 +153,11 @@ def run(
     live : bool, default False
         Whether questions and answers take as long as they sound; a session with turn detection hears them through an
         open microphone. By default a clip is sent at once, as one turn.
+    keep : iterable of str
+        What to keep in `out` beside rows and clips, by default all: ``"events"`` (recordings, which `Results.show` and
+        `Results.grade` need), ``"answers"`` (their sound) and ``"conversations"`` (each as Markdown, to read).
+    sound : {"flac", "opus"}, default "flac"
+        Codec of the answers. Opus takes a sixth; measures are taken before, but `Results.grade` then hears it.
     table : {"csv", "parquet"}, default "csv"
         Format of the table in `out`. Parquet keeps the columns' types; it needs the extra ``parquet``.
     progress : bool, default True
@@ -171,8 +180,10 @@ def run(
 
     Notes
     -----
-    The folder has the layout of the OpenAI cookbook's realtime evals: ``results.csv``, ``summary.json``,
-    ``events/ID.jsonl``, ``audio/ID/{input,output}.wav``; and ``recordings/ID`` for `Recording.load`. The measures, with
+    The folder has ``results.csv`` and ``summary.json``, made from ``rows.jsonl``; ``run.json`` with all settings and
+    prompts, for `rerun`; ``dataset.jsonl``; ``recordings/ID`` for `Recording.load`, with the events and the sound;
+    ``conversations/ID.md``; and ``audio/ID`` with both tracks of scenarios. `Results.to_cookbook` writes the layout of
+    the OpenAI cookbook's realtime evals. The measures, with
     formulas and sources, are listed in `realtime_nb.experiments.metrics`. In ``results.csv`` a text that a spreadsheet
     would run as a formula, e.g. an answer that begins with ``=``, gets an apostrophe in front; `Dataset.from_csv`
     removes it, and `Results`, which reads ``rows.jsonl``, never has it. Numbers stay numbers.
@@ -212,16 +223,17 @@ def run(
     )
     digests = grader_digests(named)
     expected = forecast(dataset, systems, conditions=len(pipelines), repeats=repeats)
-    options: dict[str, Any] = {"timeout_s": timeout_s, "retries": retries, "live": live}
+    options: dict[str, Any] = {"timeout_s": timeout_s, "retries": retries, "live": live, "sound": sound}
+    options["keep"] = _kept(keep, sound)
     make = partial(CellWork, graders=named, grader_digests=digests, limiter=limiter, **options)
     grid = list(make_grid(dataset, systems, pipelines, repeats, seed, make))
     if executor is not None and not isinstance(executor, ThreadPoolExecutor):
         for work in grid[: len(systems)]:
             check_can_be_sent(work, executor)
-    path = Path(out) if out is not None else Path("results") / f"{datetime.now():%Y%m%d_%H%M%S}"
-    made: dict[str, Any] = {"systems": systems, "conditions": pipelines, "graders": named}
-    made |= {"options": options | {"repeats": repeats, "seed": seed, "table": table}}
-    about = _about(dataset, systems, pipelines, grid, seed, expected) | {"made": recipe_of(made)}
+    path = Path(out) if out is not None else _new_folder()
+    recipes: dict[str, Any] = {"systems": systems, "conditions": pipelines, "graders": named}
+    recipes |= {"options": options | {"repeats": repeats, "seed": seed, "table": table}}
+    about = _about(dataset, systems, pipelines, grid, seed, expected) | {"made": recipe_of(recipes)}
     questions = {example.example_id: recipe_of(example) for example in dataset}
     folder = RunFolder(path, about, resume=bool(resume), table=table, questions=questions)
     done = {row["cell_id"]: row for row in folder.rows if resume != "failed" or row["status"] != "failed"}
@@ -238,6 +250,10 @@ def run(
     if isinstance(stopped, BaseException):
         raise stopped
     return Results(path, kept=folder) if folder.failure else Results(path)
+
+
+def _new_folder() -> Path:
+    return Path("results") / f"{datetime.now():%Y%m%d_%H%M%S}"
 
 
 def _not_written(folder: RunFolder) -> str:
@@ -261,6 +277,15 @@ def _check_kinds(dataset: Any, systems: Any, executor: Any, limiter: Any) -> Non
         )
     if limiter is not None and not isinstance(limiter, Limiter):
         raise SettingsError(f"limiter={limiter!r} is not a Limiter: give Limiter(max_sessions=3), or set concurrency")
+
+
+def _kept(keep: Iterable[str], sound: str) -> frozenset[str]:
+    kept = frozenset([keep] if isinstance(keep, str) else keep)
+    if unknown := sorted(kept - KEPT):
+        raise SettingsError(f"keep={unknown} is not known: choose among {', '.join(sorted(KEPT))}")
+    if sound not in ("flac", "opus"):
+        raise SettingsError(f"sound={sound!r} is neither 'flac' nor 'opus'")
+    return kept
 
 
 def _check_resume(resume: Any, out: str | Path | None) -> None:
@@ -307,3 +332,95 @@ def _about(
         "libraries": {name: version(name) for name in ("numpy", "scipy", "soxr", "jiwer")},
         "cells": [work.cell_id for work in grid],
     }
+
+
+# --- The same run again, from its folder ------------------------------------------------------------------------------
+
+
+def rerun(folder: str | Path, *, out: str | Path | None = None, **changes: Any) -> Results:
+    """Make a run again as its folder describes it: the same clips, settings, prompts, conditions and graders.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The run's folder.
+    out : str or Path, optional
+        The new folder, as for `run`.
+    **changes
+        Arguments of `run` to use instead: ``dataset``, ``systems``, ``conditions``, ``graders``, ``repeats``, ….
+        Functions and classes of yours are named in the folder, but not imported from there: give the systems or graders
+        that are made of them.
+
+    Returns
+    -------
+    results : Results
+        As of `run`. The clips are those of the folder, so `Results.compare` can pair both runs.
+
+    Raises
+    ------
+    SettingsError
+        If there is no run in the folder, or it does not say how to make something; the message names it.
+
+    Notes
+    -----
+    Keys come from your environment. A folder from somebody else may name any server, which would then get your
+    questions, and the key that is meant for such servers: look at ``made`` in its ``run.json`` first.
+
+    Examples
+    --------
+    >>> import functools
+    >>> import realtime_nb as rt
+    >>> systems = {"realtime": functools.partial(rt.RealtimeSession, backend="local")}
+    >>> _ = rt.run(rt.Dataset.from_texts(["What time is it?"]), systems, out="results/first", progress=False)
+    >>> rt.rerun("results/first", out="results/second", progress=False)
+    Results('results/second': 1 answers, 0 failed, $0)
+    """
+    path = Path(folder)
+    told = read_run(path).about.get("made")
+    if not isinstance(told, dict):
+        raise SettingsError(f"{str(path)!r} does not say how its run was made: it is of an earlier version, or damaged")
+    options = dict(told.get("options", {})) | changes
+    options["dataset"] = changes.get("dataset") or _remade_dataset(path)
+    for kind in ("systems", "graders", "conditions"):
+        options[kind] = changes.get(kind) or {
+            name: _remade(each, f"{kind}[{name!r}]", kind) for name, each in told.get(kind, {}).items()
+        }
+    target = Path(out) if out is not None else _new_folder()
+    if not changes.get("seed"):
+        _lay_clips(path, target)
+    return run(options.pop("dataset"), options.pop("systems"), out=target, resume=True, **options)
+
+
+def _lay_clips(path: Path, target: Path) -> None:
+    """Begin a run in a new folder with the clips of another one, and no answers."""
+    about = read_run(path).about
+    empty: dict[str, Any] = {"cells": [], "systems": [], "examples": {}, "conditions": {}, "made": {}}
+    folder = RunFolder(target, about | empty, resume=False)
+    folder.copy_clips(path)
+    folder.close()
+    if folder.failure:
+        raise SettingsError(f"out={str(target)!r} cannot be written to: {folder.failure}")
+
+
+def _remade(recipe: Any, what: str, argument: str) -> Any:
+    try:
+        return made(recipe)
+    except (SettingsError, TypeError) as error:
+        raise SettingsError(f"{what} cannot be made from the folder ({error}): give {argument}={{…}}") from None
+
+
+def _remade_dataset(path: Path) -> Dataset:
+    index = {entry["sha256"]: entry["sample_rate"] for entry in read_index(path).values()}
+
+    def clip(sha256: str) -> AudioClip:
+        if sha256 not in index:
+            raise NotMade("a clip is not in the folder")
+        return AudioClip.from_file(path / file_name(sha256))
+
+    examples = []
+    for name, told in read_questions(path).items():
+        try:
+            examples.append(made({key: value for key, value in told.items() if key != "example_id"}, clip))
+        except (SettingsError, TypeError) as error:
+            raise SettingsError(f"example {name!r} cannot be made from the folder ({error}): give dataset=…") from None
+    return Dataset(examples, name=str(read_run(path).about.get("dataset", "dataset")))

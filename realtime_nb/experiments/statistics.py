@@ -223,6 +223,7 @@ def _center_of(values: list[list[float]], measure: str, is_binary: bool, seed: i
         "mean_method": interval.method,
         "median": float(np.median(pooled)),
         "p95": float(np.percentile(pooled, 95)),
+        "p99": float(np.percentile(pooled, 99)),
     }
 
 

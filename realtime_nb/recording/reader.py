@@ -195,8 +195,11 @@ class Folder:
             if not found or name not in TRACKS:
                 return None
             length = max(reference.start_sample + reference.samples for reference in found)
-            digest = str(self.manifest.get("files", {}).get(f"{name}.flac", ""))
-            self._tracks[name] = TrackReader(self.path, name, found[0].track_rate, length=length, digest=digest)
+            told = self.manifest.get("tracks", {}).get(name)
+            told = told if isinstance(told, dict) else {}
+            digest = str(self.manifest.get("files", {}).get(told.get("file") or f"{name}.flac", ""))
+            rate = found[0].track_rate
+            self._tracks[name] = TrackReader(self.path, name, rate, length=length, digest=digest, told=told)
         return self._tracks[name]
 
     def entries(self) -> Iterator[RecordedEvent]:

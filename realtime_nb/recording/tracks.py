@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -195,17 +196,37 @@ class TrackWriter:
                 file.close()
 
 
+#: A clip that several recordings share: see `realtime_nb.recording.compact`.
+_SHARED = re.compile(r"\.\./\.\./clips/[0-9a-f]{64}\.wav")
+#: Samples that a track can have: a week.
+_LONGEST = 2**34
+
+
 class TrackReader:
     """A track for reading, in pieces or as a whole."""
 
-    def __init__(self, folder: Path, name: str, rate: int, *, length: int = 0, digest: str = ""):
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        rate: int,
+        *,
+        length: int = 0,
+        digest: str = "",
+        told: Mapping[str, Any] | None = None,
+    ):
         self.rate = rate
+        self._told = told or {}
+        """What the manifest says of its file, if that is not simply a FLAC file beside it."""
         self.remarks: list[str] = []
         """What is wrong with it; complete after `whole` was read."""
         self._length = length
         self._digest = digest
         self._pcm_path = folder / f"{name}.pcm"
-        self._flac_path = folder / f"{name}.flac"
+        file = str(self._told.get("file") or "")
+        # A folder may come from somebody else, and must not lead to any other file.
+        is_known = file == f"{name}.opus" or _SHARED.fullmatch(file)
+        self._flac_path = folder / (file if is_known else f"{name}.flac")
         self._whole: Samples16 | None = None
 
     @property
@@ -214,7 +235,7 @@ class TrackReader:
         if self._whole is None:
             is_growing = self._pcm_path.is_file()
             path = self._pcm_path if is_growing else self._flac_path
-            self._whole = self._raw() if is_growing else self._decoded()
+            self._whole = self._raw() if is_growing else self._placed(self._decoded())
             if len(self._whole) < self._length and not self.remarks:
                 lacking_s = (self._length - len(self._whole)) / self.rate
                 self.remarks.append(f"{path.name} ends {lacking_s:.3g} s too early: its sound is silence from there on")
@@ -229,8 +250,22 @@ class TrackReader:
         size = self._pcm_path.stat().st_size // 2
         return np.fromfile(self._pcm_path, "<i2", size).astype(np.int16, copy=False)
 
+    def _placed(self, samples: Samples16) -> Samples16:
+        """Return a shared clip at its place on the track, or a track in Opus at its length."""
+        length = self._told.get("samples")
+        if not isinstance(length, int) or not 0 <= length <= _LONGEST or not len(samples):
+            return samples
+        first = self._told.get("first_sample", 0)
+        first = first if isinstance(first, int) and 0 <= first <= length else 0
+        whole = np.zeros(length, np.int16)
+        piece = samples[: length - first]
+        whole[first : first + len(piece)] = piece
+        return whole
+
     def _decoded(self) -> Samples16:
         name = self._flac_path.name
+        if "file" in self._told and self._told["file"] is None:
+            return np.zeros(0 if self._length > _LONGEST else self._length, np.int16)  # Left out on purpose.
         if not self._flac_path.is_file():
             self.remarks.append(f"{name} is missing: its sound is silence here")
             return np.zeros(0, np.int16)
@@ -253,7 +288,8 @@ class TrackReader:
         pieces: list[Samples16] = []
         at = 0
         with soundfile.SoundFile(self._flac_path) as flac:
-            if (flac.samplerate, flac.channels, flac.subtype) != (self.rate, 1, "PCM_16"):
+            subtype = "OPUS" if self._flac_path.suffix == ".opus" else "PCM_16"
+            if (flac.samplerate, flac.channels, flac.subtype) != (self.rate, 1, subtype):
                 raise OSError(f"its header says {flac.samplerate} Hz, {flac.channels} channels, {flac.subtype}")
             try:
                 while len(block := flac.read(_BLOCK, dtype="int16")):

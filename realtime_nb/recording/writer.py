@@ -23,7 +23,9 @@ from .tracks import TrackBuilder
 
 _LOCK = "recording.lock"
 #: All files that a recording can have.
-FILES = {NAME, f"{NAME}.part", EVENTS} | {f"{track}.{end}" for track in TRACKS for end in ("flac", "pcm", "part")}
+FILES = {NAME, f"{NAME}.part", EVENTS} | {
+    f"{track}.{end}" for track in TRACKS for end in ("flac", "opus", "pcm", "part")
+}
 
 
 class ClaimedFolder(NamedTuple):

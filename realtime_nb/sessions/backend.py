@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from ..errors import MissingKey, SettingsError
+from ..errors import MissingKey, ServerError, SettingsError
 from ..local.process import local_voice, parts_at
 from ..pricing.prices import find_price, price_table
 from ..protocol.parts import DEFAULT_MODEL, LocalParts
@@ -15,6 +17,8 @@ from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, check_key,
 
 #: Azure's version of the GA Realtime protocol's address.
 AZURE_API_VERSION = "2025-08-28"
+#: The variables that hold the keys of backends, by name; other servers' is REALTIME_NB_API_KEY.
+_KEY_VARIABLES = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY", "local": ""}
 #: The local voice's models by what answers there.
 _LOCAL_MODELS = {"auto": DEFAULT_MODEL, "rules": "local-rules", "script": "local-script"}
 
@@ -226,8 +230,7 @@ class Backend:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         """Restore it, with the key and the address of this environment."""
-        variable = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY", "local": ""}
-        key = _key(None, variable.get(str(state["name"]), "REALTIME_NB_API_KEY"))
+        key = _key(None, _KEY_VARIABLES.get(str(state["name"]), "REALTIME_NB_API_KEY"))
         self.__dict__.update(state | {"api_key": key})
         for address in filter(None, (os.environ.get(name) for name in ADDRESSES)):
             if bare_address(address).rstrip("/") == self.base_url:
@@ -281,6 +284,11 @@ class Backend:
         located = self.located()
         return parts_at(located.base_url, located.api_key, self.model)
 
+    @property
+    def key_variable(self) -> str:
+        """The environment variable from which the key is read; empty for the local voice, which has its own."""
+        return _KEY_VARIABLES.get(self.name, "REALTIME_NB_API_KEY")
+
     def realtime_url(self, model: str) -> str:
         """Return the WebSocket address of a Realtime session with a model."""
         scheme, _, rest = self.base_url.partition("://")
@@ -314,6 +322,17 @@ def _taken_apart(address: str) -> tuple[str, Secret, Secret]:
             "/ as %2F, ? as %3F, # as %23 and @ as %40"
         )
     return split_address(address)
+
+
+@contextmanager
+def naming_key(backend: Backend) -> Iterator[None]:
+    """Let the error of a server that refuses the key name the variable that holds it."""
+    try:
+        yield
+    except ServerError as error:
+        if error.code == "invalid_api_key" and backend.key_variable:
+            error.advice = f"check the key ({backend.key_variable}, or api_key=…); it was refused"
+        raise
 
 
 def _key(api_key: str | None, variable: str) -> Secret:

@@ -27,7 +27,7 @@ from ..protocol.formats import problem_of
 from ..protocol.local_events import FramePassed, StateChanged
 from ..protocol.realtime import RealtimeProtocol, State
 from ..secrecy import QuietLogger, Secrets, hide, secrets_of, shown_cause
-from .backend import Backend
+from .backend import Backend, naming_key
 from .event_log import SessionEvents
 from .rate_limit import Admission
 
@@ -373,7 +373,8 @@ class Connection:
         while True:
             await self._admission.admit(backend, model)
             try:
-                return await Transport.open(located.realtime_url(model), located.headers())
+                with naming_key(backend):
+                    return await Transport.open(located.realtime_url(model), located.headers())
             except ServerError as error:
                 if not self._admission.refuses(error):
                     raise

@@ -17,6 +17,7 @@ from ..protocol.items import Item
 from ..protocol.local_events import Interrupted, StateChanged
 from ..tools import Approver, error_text
 from .api import Api
+from .backend import naming_key
 from .message_editing import MessageEditing
 from .patience import REPLY_TIMEOUT_S, checked_timeout_s, patience, response_id_of
 from .request import item_content, message_part
@@ -258,7 +259,8 @@ class TurnwiseSession(MessageEditing):
         work = self._recite(recite, reader) if recite else self._answer(content, reader, tool_choice)
         self._making = asyncio.create_task(work)
         try:
-            await self._making
+            with naming_key(self.backend):
+                await self._making
         except InputFlagged:
             self._tell("received", *reader.cancel())
             raise

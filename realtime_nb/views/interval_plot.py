@@ -178,8 +178,8 @@ def _dress(axes: Axes, panel: Panel, names: Sequence[str], ink: str, panel_mm: f
 def to_bytes(figure: Figure, kind: str, *, dpi: int = 300) -> bytes:
     """Return a figure as a file; the same figure always gives the same bytes.
 
-    `kind`: one of "pdf", "svg", "png". A PDF embeds TrueType fonts, which publishers ask for; an SVG has its letters as
-    outlines.
+    `kind`: one of "pdf", "svg", "png". A PDF embeds TrueType fonts, which publishers ask for; the words of an SVG are
+    text, so that they can be searched, read aloud and edited.
     """
     import matplotlib
 
@@ -187,12 +187,14 @@ def to_bytes(figure: Figure, kind: str, *, dpi: int = 300) -> bytes:
     buffer = io.BytesIO()
     with (
         warnings.catch_warnings(),
-        matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "realtime_nb"}),
+        matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "realtime_nb"}),
     ):
         # A letter that the font lacks is drawn as a box; the frame has the words themselves.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=undated, facecolor=figure.get_facecolor())
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    # Where matplotlib's own font is not installed, its near relative is.
+    return data.replace(b"'DejaVu Sans'", b"'DejaVu Sans', Verdana, sans-serif") if kind == "svg" else data
 
 
 def to_inline_svg(figure: Figure, description: str) -> str:

@@ -84,16 +84,17 @@ def test_the_cookbooks_rows_through_three_systems_under_two_conditions(tmp_path,
     assert "12/12" in printed.err and "$0, 0 failed" in printed.err
 
 
-def test_the_folder_has_the_cookbooks_layout_and_each_answers_own_record(tmp_path):
+def test_the_folder_has_each_answers_own_record(tmp_path):
     results = quiet(Dataset.from_texts({"q": QUESTIONS[1]}), {"realtime": LOCAL}, out=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         *("run.json", "dataset.jsonl", "rows.jsonl", "results.csv", "summary.json"),
-        *("events", "audio", "recordings", "clips"),
+        *("recordings", "clips", "conversations"),
     }
     [row] = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert row["example_id"] == "q" and row["status"] == "completed" and float(row["output_s"]) > 0.5
-    for column, suffix in (("input_audio_path", "input.wav"), ("output_audio_path", "output.wav")):
-        assert row[column] == f"audio/{row['cell_id']}/{suffix}"
+    assert row["input_audio_path"] == f"clips/{row['input_sha256']}.wav"
+    assert row["output_audio_path"] == f"recordings/{row['cell_id']}/assistant.flac"
+    for column in ("input_audio_path", "output_audio_path"):
         assert rt.AudioClip.from_file(tmp_path / row[column]).duration_s > 0.5
     events = [json.loads(line)["event"]["type"] for line in (tmp_path / row["event_log_path"]).read_text().splitlines()]
     assert "session.created" in events and "response.done" in events
@@ -242,7 +243,7 @@ def test_a_full_disk_stops_the_run_and_what_is_paid_for_is_returned(tmp_path):
     dataset, out = Dataset.from_texts(QUESTIONS), tmp_path / "out"
     options = {"out": out, "concurrency": 1, "resume": True}
     first = quiet(dataset[:1], {"one": LOCAL}, **options)
-    full = out / "audio" / "text_002__one__clean__1" / "input.wav"
+    full = out / "recordings" / "text_002__one__clean__1" / "events.jsonl"
     full.parent.mkdir()
     full.symlink_to("/dev/full")
     with pytest.warns(
@@ -361,6 +362,7 @@ def test_a_key_that_is_refused_is_not_tried_twice(tmp_path):
     there = partial(rt.RealtimeSession, backend=local_voice.address()[0], api_key="wrong")
     [row] = quiet(Dataset.from_texts(QUESTIONS[:1]), {"one": there}, out=tmp_path).rows
     assert (row["failure_stage"], row["error_type"], row["attempts"]) == ("connect", "ServerError", 1)
+    assert "REALTIME_NB_API_KEY" in row["error_message"]  # The variable of this server, and not OpenAI's.
 
 
 def test_what_cannot_be_run_raises_where_the_caller_stands(tmp_path):
@@ -386,7 +388,11 @@ def test_a_system_that_makes_no_session_of_its_own_for_each_question_says_so(tmp
         (row["system"], row["failure_stage"], row["error_message"].partition(":")[0]) for row in results.failed
     )
     assert told == {
-        ("nothing", "session", "systems['nothing'] returned NoneType, not a session"): 2,
+        (
+            "nothing",
+            "session",
+            "systems['nothing'] returned NoneType, neither a session nor a system with a method answer",
+        ): 2,
         ("shared", "session", "systems['shared'] returned the same session twice"): 1,
     }
 

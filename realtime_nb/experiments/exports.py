@@ -1,0 +1,186 @@
+"""Runs in other forms: each conversation as Markdown, and the layout of the OpenAI cookbook's evals."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..conversation.conversation import Conversation
+from ..conversation.records import Turn
+from ..errors import SettingsError
+from ..files import make_folder, write_private
+from ..recording.files import encode, to_tree
+from ..recording.recording import Recording
+from .example import defused
+from .metrics import answer_of
+from .regrading import example_of
+
+Row = dict[str, Any]
+
+# --- A conversation as Markdown ---------------------------------------------------------------------------------------
+
+_MARKUP = re.compile(r"([\\`*_\[\]#|~])")
+#: The columns that head a conversation.
+_HEADING = ("example_id", "system", "model", "condition", "repeat")
+
+
+def as_markdown(conversation: Conversation, row: Mapping[str, Any]) -> str:
+    """Return a conversation to read: who said what, which tools were called, and what failed."""
+    told = " · ".join(f"{name} {_plain(str(row[name]))}" for name in _HEADING[1:] if row.get(name) not in (None, ""))
+    lines = [f"# {_plain(str(row.get('example_id', '')))}", "", told, ""]
+    if row.get("user_text"):
+        lines += [f"Meant: {_plain(str(row['user_text']))}", ""]
+    for turn in conversation:
+        lines += [*_said(turn), ""]
+    if row.get("status") == "failed":
+        lines += [f"Failed ({_plain(str(row['failure_stage']))}): {_plain(str(row['error_message']))}", ""]
+    return "\n".join([*lines, "The answers were made by an AI model.", ""])
+
+
+def _said(turn: Turn) -> Iterator[str]:
+    if turn.kind == "function_call":
+        yield f"**Calls** `{_code(turn.name)}` with `{_code(turn.arguments or '{}')}`"
+    elif turn.kind == "function_call_output":
+        yield f"**Gets** `{_code(turn.output)}`"
+    else:
+        who = {"user": "Person", "assistant": "AI"}.get(turn.role, turn.role.title() or "Note")
+        words = _plain(turn.text) if turn.text else "(no words)"
+        heard = f" (cut off; heard: {_plain(turn.heard_text) or 'nothing'})" if turn.interrupted else ""
+        yield f"**{_plain(who)}:** {words}{heard}"
+
+
+def _plain(text: str) -> str:
+    """Return words as Markdown that shows them, whatever is in them."""
+    return _MARKUP.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _code(text: str) -> str:
+    return " ".join(text.replace("`", "'").split())
+
+
+# --- The cookbook's layout --------------------------------------------------------------------------------------------
+#
+# Source: OpenAI cookbook, ``examples/evals/realtime_evals``: ``crawl_harness/run_realtime_evals.py`` writes it,
+# ``shared/result_types.py`` reads it, ``shared/scripts/validate_eval_output.py --harness crawl`` checks it.
+
+_COLUMNS = (
+    *("example_id", "user_text", "assistant_text", "gt_tool_call", "pred_tool_call", "tool_call_correctness"),
+    *("gt_tool_call_arg", "pred_tool_call_arg", "tool_call_arg_correctness", "grade", "tool_calls", "status"),
+    *("failure_stage", "error_type", "error_message", "event_log_path", "input_audio_path", "output_audio_path"),
+    *("latency_first_audio_ms", "latency_first_text_ms", "latency_response_done_ms"),
+    *("output_tokens", "output_audio_tokens", "output_text_tokens"),
+)
+_SUMMED = (
+    *("latency_first_audio_ms", "latency_first_text_ms", "latency_response_done_ms"),
+    *("output_tokens", "output_audio_tokens", "output_text_tokens"),
+)
+
+
+def write_cookbook(
+    path: Path, rows: Sequence[Row], about: Mapping[str, Any], recording_of: Callable[[str], Path]
+) -> None:
+    """Write a run of the cookbook's crawl harness for each system, condition and repeat; see `Results.to_cookbook`."""
+    runs: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        runs.setdefault((row["system"], row["condition"], row["repeat"]), []).append(row)
+    if path.exists() and any(path.iterdir()):
+        raise SettingsError(f"path={str(path)!r} holds other files: choose a new folder")
+    for (system, condition, repeat), of_run in runs.items():
+        name = re.sub(r"[^\w.+-]+", "-", f"{system}__{condition}__{repeat}")
+        folder = path if len(runs) == 1 else path / name
+        _write_run(folder, name, of_run, about, recording_of)
+
+
+def _write_run(
+    folder: Path, name: str, rows: Sequence[Row], about: Mapping[str, Any], recording_of: Callable[[str], Path]
+) -> None:
+    written: list[Row] = []
+    settings: Mapping[str, Any] = {}
+    for row in rows:
+        recorded = recording_of(row["cell_id"])
+        recording = Recording.load(recorded) if recorded.is_dir() else None
+        settings = (recording.manifest.get("settings") if recording is not None else None) or settings
+        written.append(_cookbook_row(folder, row, recording))
+    for each in ("audio", "events"):
+        make_folder(folder / each)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({column: defused(row.get(column, "")) for column in _COLUMNS} for row in written)
+    write_private(folder / "results.csv", table.getvalue().encode())
+    summary = _summary(written) | _config(name, rows, about, settings)
+    write_private(folder / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False).encode())
+
+
+def _cookbook_row(folder: Path, row: Row, recording: Recording | None) -> Row:
+    example_id = re.sub(r"[^\w.+-]+", "-", str(row["example_id"]))
+    audio, events = folder / "audio" / example_id, folder / "events" / f"{example_id}.jsonl"
+    make_folder(audio)
+    make_folder(events.parent)
+    found = {
+        "input_audio_path": str(audio / "input.wav"),
+        "output_audio_path": "",
+        "event_log_path": str(events),
+        "tool_calls": row.get("tool_calls") or "[]",
+        "status": "ok" if row["status"] == "completed" else "failed",
+    }
+    lines: list[bytes] = []
+    if recording is not None:
+        answer = answer_of(recording.conversation, example_of(row, None))
+        asked = [turn.audio for turn in recording.conversation if turn.role == "user" and turn.audio is not None]
+        said = asked[0] if len(asked) == 1 else recording.user
+        if said is not None:
+            said.save(audio / "input.wav")
+        if answer.audio is not None:
+            found["output_audio_path"] = str(answer.audio.save(audio / "output.wav"))
+        lines = [encode(to_tree(entry.event)) for entry in recording if entry.direction == "received"]
+    write_private(events, b"".join(line + b"\n" for line in lines))
+    grades = {name: int(row.get(name) or 0) for name in ("tool_call_correctness", "tool_call_arg_correctness")}
+    grade = int(all(grades.values()))
+    texts = {name: "" if row.get(name) is None else row.get(name, "") for name in _COLUMNS}
+    return texts | grades | {"grade": grade} | found
+
+
+def _summary(rows: Sequence[Row]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "total_examples": len(rows),
+        "failed_examples": sum(row["status"] == "failed" for row in rows),
+        "grade_mean": float(np.mean([row["grade"] for row in rows])),
+    }
+    for name in ("tool_call_correctness", "tool_call_arg_correctness"):
+        found[f"{name}_mean"] = float(np.mean([row[name] for row in rows]))
+    for name in _SUMMED:
+        values = [float(row[name]) for row in rows if row[name] not in ("", None)]
+        if values:
+            p50, p95, p99 = map(float, np.percentile(values, (50, 95, 99)))
+            found |= {f"{name}_avg": float(np.mean(values))}
+            found |= {f"{name}_p50": p50, f"{name}_p95": p95, f"{name}_p99": p99}
+    return found
+
+
+def _config(name: str, rows: Sequence[Row], about: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that the cookbook's viewer wants, as far as there is such a thing here."""
+    output = (settings.get("audio") or {}).get("output") or {}
+    live = bool(((about.get("made") or {}).get("options") or {}).get("live", False))
+    return {
+        "run_name": name,
+        "model": str(next((row["model"] for row in rows if row.get("model")), "unknown")),
+        "tts_model": "realtime_nb",
+        "voice": str(output.get("voice") or "none"),
+        "chunk_ms": 20,
+        "sample_rate_hz": 24_000,
+        "input_audio_format": "pcm16",
+        "output_audio_format": "pcm16",
+        "real_time": live,
+        "data_csv": str(about.get("dataset", "")) or "dataset",
+        "system_prompt_file": "run.json",
+        "tools_file": "run.json",
+    }
