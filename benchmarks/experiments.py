@@ -4,6 +4,8 @@
     python benchmarks/experiments.py clips --live     the same as fast as they sound (seven minutes)
     python benchmarks/experiments.py sessions         100 live sessions from one process, and one
     python benchmarks/experiments.py workers          a CPU-bound pipeline of conditions on one and two Dask workers
+    python benchmarks/experiments.py rows             what a row takes: bytes, milliseconds, memory
+    python benchmarks/experiments.py rows --against PATH    the same with another build's source, and the ratios
 
 Live sessions talk to a server of the benchmark's own, in another process, that answers on cue and hears nothing: the
 recogniser for 100 people takes two cores of its own, and it is the client that is measured.
@@ -315,9 +317,66 @@ def workers(cells: int, clip_s: float) -> None:
     print(f"{took[1] / took[2]:.2f} times as fast", flush=True)
 
 
+# --- rows: what each takes on the disk, of the processor, and of the memory ---
+
+
+def row_costs(count: int, sound: str) -> dict[str, float]:
+    """Run so many questions in this process, and return what a row took; the local voice says the answers."""
+    import inspect
+    import resource
+
+    texts = {
+        f"q{n}": f"What is {one} plus {other}?" for n, (one, other) in enumerate(itertools.product(NUMBERS, NUMBERS))
+    }
+    named = list(texts.items())[: min(count, len(texts))]
+    said = Dataset(Example(example_id=name, text=text, source=rt.speak(text, voice="echo")) for name, text in named)
+    local = partial(rt.RealtimeSession, backend="local")
+    options = {"progress": False, "concurrency": 4}
+    if "sound" in inspect.signature(run).parameters:
+        options["sound"] = sound
+    with tempfile.TemporaryDirectory() as folder:
+        run(said[:2], {"local": local}, out=Path(folder) / "warm", **options)
+        start, cpu = time.perf_counter(), time.process_time()
+        repeats = -(-count // len(said))
+        results = run(said, {"local": local}, repeats=repeats, out=Path(folder) / "out", **options)
+        took, used = time.perf_counter() - start, time.process_time() - cpu
+        assert not results.failed, results.failed[0]
+        rows = len(results)
+        size = sum(each.stat().st_size for each in (Path(folder) / "out").rglob("*") if each.is_file())
+        start = time.perf_counter()
+        rt.Results.load(Path(folder) / "out").summary()
+        read = time.perf_counter() - start
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "rows": rows,
+        "kB a row": size / rows / 1000,
+        "ms of the processor a row": 1000 * used / rows,
+        "ms a row, the server's included": 1000 * took / rows,
+        "load and summary, s": read,
+        "peak memory, MB": peak_mb,
+    }
+
+
+def rows(count: int, sound: str, against: str | None) -> None:
+    """Print what a row takes, perhaps beside another build, each in an interpreter of its own."""
+    import subprocess
+    import sys
+
+    found = {}
+    for name, path in (("now", str(Path(rt.__file__).parents[1])), *([("then", against)] if against else [])):
+        command = [sys.executable, __file__, "rows-here", "--rows", str(count), "--sound", sound]
+        told = subprocess.run(
+            command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True
+        )
+        found[name] = json.loads(told.stdout.splitlines()[-1])
+    for name, value in found["now"].items():
+        then = found.get("then", {}).get(name)
+        print(f"| {name} | {value:,.1f} | " + (f"{then:,.1f} | {value / then:.2f} |" if then else "|"), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["clips", "sessions", "workers"])
+    parser.add_argument("what", choices=["clips", "sessions", "workers", "rows", "rows-here"])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 100])
     parser.add_argument("--live", action="store_true", help="clips: said, and heard out, as fast as they sound")
@@ -325,7 +384,15 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=32)
     parser.add_argument("--clip-seconds", type=float, default=60.0)
     parser.add_argument("--under-way", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--rows", type=int, default=128)
+    parser.add_argument("--sound", default="opus", help="rows: the codec of answers")
+    parser.add_argument("--against", help="rows: the folder of another build's source")
     options = parser.parse_args()
+    if options.what == "rows-here":
+        print(json.dumps(row_costs(options.rows, options.sound)))
+    if options.what == "rows":
+        print("| what | now | then | ratio |")
+        rows(options.rows, options.sound, options.against)
     if options.what == "clips":
         print("| sent | under way | took | client's CPU a clip | server's CPU a clip | first audio, p50 | WER |")
         clips(options.live, options.clips, options.under_way)

@@ -26,6 +26,7 @@ from ..sessions.own_system import System, SystemSession, is_system
 from ..sessions.rate_limit import Limiter
 from ..sessions.realtime import RealtimeSession
 from ..sessions.session import Session
+from .arrivals import get_arrival, put_arrival
 from .clips import RunClips, SpokenClip, file_name
 from .conditions import Pipeline, apply_conditions
 from .example import Example
@@ -290,6 +291,8 @@ class CellWork:
     """What to keep in the folder, beside the rows."""
     sound: Literal["flac", "opus"] = "flac"
     """The codec of answers."""
+    arrivals: str = ""
+    """A folder for answers until they are delivered; empty if that cannot fail."""
     retries: int = 2
     """How often, at most, to ask again if that may help."""
     limiter: Limiter | None = None
@@ -325,6 +328,8 @@ def with_clips(work: CellWork, clips: RunClips) -> CellWork | CellOutcome:
 def run_cell(work: CellWork) -> CellOutcome:
     """Ask the question, again if that may help; any failure becomes a row with its stage and error."""
     leave_to_parent()
+    if (arrived := get_arrival(work.arrivals, work.cell_id)) is not None:
+        return CellOutcome(row=arrived.row, files=arrived.files)
     earlier: list[dict[str, Any]] = []
     with at_work(work) as cell:
         while True:
@@ -341,7 +346,10 @@ def run_cell(work: CellWork) -> CellOutcome:
                 pause(len(earlier), attempt.error)
             if is_over or cell.stopped.is_set():
                 stopped = cell.stopped.is_set() and attempt.row["status"] != "completed"
-                return CellOutcome(row=after(attempt.row, earlier), files=attempt.files, stopped=stopped)
+                row = after(attempt.row, earlier)
+                if not stopped:
+                    put_arrival(work.arrivals, row, attempt.files, plain_value)
+                return CellOutcome(row=row, files=attempt.files, stopped=stopped)
 
 
 def lost_cell(work: CellWork, error: Exception) -> CellOutcome:

@@ -15,6 +15,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -35,6 +36,8 @@ from ..files import (
     write_whole,
 )
 from ..pricing.usage import is_amount
+from .arrivals import FOLDER as ARRIVALS
+from .arrivals import arrivals
 from .cell import CellOutcome, plain_value
 from .clips import clip_files
 from .example import defused
@@ -112,6 +115,9 @@ class RunFolder:
         self._write_about()
         write_whole(self.path / _ROWS, b"".join(map(_line, self._rows.values())))
         self._lines: IO[bytes] = open_private(self.path / _ROWS, "ab", buffering=0)
+        for found in arrivals(self.arrivals):  # Of a run that ended before it had them.
+            if found.row["cell_id"] not in self._rows:
+                self.put(CellOutcome(row=found.row, files=found.files))
 
     def _write_about(self) -> None:
         write_whole(self.path / _ABOUT, seal(json.dumps(self.about, ensure_ascii=False, indent=1).encode()))
@@ -148,6 +154,11 @@ class RunFolder:
         """The row of each cell so far; the latest, if a cell was tried in several runs."""
         return list(self._rows.values())
 
+    @property
+    def arrivals(self) -> Path:
+        """Where workers put answers until they are delivered."""
+        return self.path / ARRIVALS
+
     def recording_of(self, cell_id: str) -> Path:
         """Return the folder of an answer's recording."""
         return self.path / "recordings" / cell_id
@@ -170,6 +181,7 @@ class RunFolder:
                 make_folder((self.path / name).parent)
                 write_private(self.path / name, data)
             self._append(_line(row))
+            (self.arrivals / f"{row['cell_id']}.msgpack").unlink(missing_ok=True)
         except OSError as error:
             self._fail(error)
             self.unwritten.append(outcome)
@@ -208,6 +220,8 @@ class RunFolder:
     def close(self) -> None:
         """Write no more."""
         self._lines.close()
+        with suppress(OSError):  # It is not there, or not empty.
+            self.arrivals.rmdir()
         self._lock.release()
 
     def finish(self, stopped: str) -> None:

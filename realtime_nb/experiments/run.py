@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from typing import Any, Literal
 
 from ..display import printable
 from ..errors import SettingsError
+from ..files import make_folder
 from ..media.clip import AudioClip
 from ..sessions.rate_limit import Limiter
 from ..sessions.session import Session
@@ -198,7 +200,8 @@ def run(
     contains a key is refused. On a Dask cluster with TLS you can send a key encrypted:
     ``client.register_plugin(Environ({"OPENAI_API_KEY": key}))``, from ``distributed.diagnostics.plugin``. If a Dask
     worker dies, another one asks its questions again, at most three times; the cost of the dead worker's attempts is
-    not known, and not in the row. If a process of a pool dies, the pool is broken and the run ends; continue it with
+    not known, and not in the row. If workers see `out`, an answer that had arrived is not asked again. If a process of
+    a pool dies, the pool is broken and the run ends; continue it with
     ``resume``.
 
     Examples
@@ -238,6 +241,9 @@ def run(
     folder = RunFolder(path, about, resume=bool(resume), table=table, questions=questions)
     done = {row["cell_id"]: row for row in folder.rows if resume != "failed" or row["status"] != "failed"}
     todo = [work for work in grid if work.cell_id not in done]
+    if executor is not None and not isinstance(executor, ThreadPoolExecutor):
+        make_folder(folder.arrivals)
+        todo = [replace(work, arrivals=str(folder.arrivals.resolve())) for work in todo]
     ungraded = [
         Regrading(done[work.cell_id], work.example, missing)
         for work in grid

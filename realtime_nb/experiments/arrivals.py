@@ -1,0 +1,58 @@
+"""Answers that have arrived in another process: kept until the run has them, so that none is asked, and paid, twice.
+
+A worker that dies takes with it what it has not delivered yet, and a cluster gives its questions to another one. If
+workers see the run's folder, each puts its answers there, in ``arrived/``, before it delivers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from ..files import write_whole
+
+FOLDER = "arrived"
+#: The folders of a run in which an answer may have files.
+_ROOMS = ("audio", "clips", "conversations", "recordings")
+
+
+class Arrival(msgspec.Struct):
+    """A row and its files."""
+
+    row: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def put_arrival(folder: str, row: dict[str, Any], files: dict[str, bytes], plain: Any) -> None:
+    """Put an answer into the folder, if it is there; `plain` turns values of a row into plain ones."""
+    if folder and Path(folder).is_dir():
+        data = msgspec.msgpack.encode(Arrival(row, files), enc_hook=plain)
+        with suppress(OSError):  # Then it is delivered only.
+            write_whole(Path(folder) / f"{row['cell_id']}.msgpack", data)
+
+
+def get_arrival(folder: str, cell_id: str) -> Arrival | None:
+    """Return the answer to a question, if it has arrived before."""
+    return _read(Path(folder) / f"{cell_id}.msgpack") if folder else None
+
+
+def arrivals(folder: Path) -> Iterator[Arrival]:
+    """Yield the answers in the folder, e.g. of a run that was killed."""
+    for path in sorted(folder.glob("*.msgpack")):
+        if (found := _read(path)) is not None:
+            yield found
+
+
+def _read(path: Path) -> Arrival | None:
+    try:
+        found = msgspec.msgpack.decode(path.read_bytes(), type=Arrival)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    # A folder may come from somebody else, and must not lead to files outside of it.
+    places = [PurePosixPath(name).parts for name in found.files]
+    is_inside = all(len(parts) > 1 and parts[0] in _ROOMS and ".." not in parts for parts in places)
+    return found if is_inside and found.row.get("cell_id") == path.stem else None
