@@ -66,7 +66,7 @@ async def spoken(voice: str, with_hibari: bool) -> tuple[list[list[Speech]], lis
         if with_hibari:
             await synthesizer.warm_up()
         else:
-            synthesizer.without_hibari = "left out by the benchmark"
+            synthesizer.without_neural = "left out by the benchmark"
         await synthesizer.synthesize("Hello.", voice)
         for sentence in SENTENCES:
             began, cpu_began = time.perf_counter(), cpu_s(synthesizer.pid)

@@ -76,7 +76,7 @@ HOMES = {
     },
     "jiwer": {"speech.words"},
     "ctranslate2": {"local.recognition.whisper"},
-    "hibari": {"local.synthesis.hibari"},
+    "hibari": {"local.synthesis.hibari", "local.synthesis.voice_files"},
     "distributed": {"experiments.executor"},
     "cloudpickle": {"experiments.executor"},
     "pyloudnorm": {"speech.voice"},

@@ -17,6 +17,7 @@ from .brains.script_brain import ScriptBrain
 from .faults import FAULTS
 from .recognition.ears import EARS_VARIABLE
 from .server import serve
+from .synthesis.voice_files import VOICE_VARIABLE
 
 #: Variables that say what answers, and which model of a text endpoint.
 BRAIN, BRAIN_MODEL = "REALTIME_NB_BRAIN", "REALTIME_NB_BRAIN_MODEL"
@@ -46,6 +47,12 @@ def main(arguments: list[str] | None = None) -> None:
         help=f"what listens: pocketsphinx, or the folder or name of a Whisper model in CTranslate2's form, as "
         f"faster-whisper's are (default: that of {EARS_VARIABLE}, or what is installed)",
     )
+    parser.add_argument(
+        "--voice",
+        default=os.environ.get(VOICE_VARIABLE, ""),
+        help="what speaks for marin: the file of a voice of Piper, or of Kokoro-82M with #NAME for one of its voices "
+        f"(default: that of {VOICE_VARIABLE}, or hibari's)",
+    )
     parser.add_argument("--max-sessions", type=int, default=100, help="sessions at once (default: %(default)s)")
     parser.add_argument(
         "--open-vocabulary",
@@ -72,6 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
             api_key=api_key,
             brain=find_brain(options.brain, model=options.brain_model, api_key=brain_key),
             ears=options.ears,
+            voice=options.voice,
             max_sessions=options.max_sessions,
             open_vocabulary=options.open_vocabulary,
             with_parent=options.with_parent,

@@ -157,7 +157,8 @@ def speak(text: str, *, voice: str = "marin", speed: float = 1.0, language: str 
     voice : str, default "marin"
         One of the API's voice names, or ``"fable"``, ``"onyx"``, ``"nova"``. "marin" is a neural voice, hibari's, which
         people and Whisper understand best; the others are espeak-ng's, of which PocketSphinx understands "echo" best.
-        Where hibari is not installed, or cannot read a sentence, espeak-ng speaks for "marin", too.
+        Where hibari is not installed, or cannot read a sentence, espeak-ng speaks for "marin", too. To let another
+        neural voice speak for it, set ``REALTIME_NB_VOICE`` to the ``.onnx`` file of a Piper voice, or of Kokoro-82M.
     speed : float, default 1.0
         Speaking rate, 0.25 to 4. Each voice has bounds of its own: at 4, "marin" is 2.4 times as fast as at 1.
 

@@ -64,6 +64,8 @@ class ServerOptions(TypedDict, total=False):
     ears: str
     """What listens: "pocketsphinx", or a Whisper model, as `realtime_nb.local.recognition.ears.find_folder` takes it;
     by default what is installed."""
+    voice: str
+    """File of the neural voice, as `realtime_nb.local.synthesis.voice_files` takes it; by default hibari's."""
     open_vocabulary: bool
     """True if PocketSphinx' generic model of English may listen too, while there is time; it may by default."""
     faults: Collection[str]
@@ -116,24 +118,24 @@ def create_app(
 
 @contextlib.asynccontextmanager
 async def local_parts(
-    brain: Brain | None = None, *, ears: str = "", open_vocabulary: bool = True
+    brain: Brain | None = None, *, ears: str = "", voice: str | None = None, open_vocabulary: bool = True
 ) -> AsyncGenerator[Parts, None]:
     """Hold a brain, a voice and a recognizer for a server's lifetime; they get ready in the background.
 
-    Raises `SettingsError` if `ears` names nothing that can listen.
+    Raises `SettingsError` if `ears` names nothing that can listen, or `voice` nothing that can speak.
     """
-    async with Synthesizer() as voice:
+    async with Synthesizer(voice) as synthesizer:
         others: list[Brain] = [RuleBrain(), ScriptBrain()]
         brain = brain or others[0]
         recognizer = await open_ears(ears, open_vocabulary=open_vocabulary)
         turn_model = TurnModel()
-        works = [voice.warm_up(), recognizer.warm_up(brain.vocabulary)]
+        works = [synthesizer.warm_up(), recognizer.warm_up(brain.vocabulary)]
         warming = [asyncio.create_task(work) for work in works]
         if isinstance(brain, LocalBrain):
             warming.append(asyncio.create_task(brain.search()))
         try:
             brains = {other.name: other for other in (*others, brain)}
-            yield Parts(brain, voice, recognizer, brains, turn_model)
+            yield Parts(brain, synthesizer, recognizer, brains, turn_model)
         finally:
             for task in warming:
                 task.cancel()
@@ -178,7 +180,7 @@ class LocalServer:
     """The server inside a running event loop.
 
     Raises `SettingsError` if nothing can listen on that host and port, or the key is none that can be sent; and, on
-    entering, if `ears` names no model that can be loaded.
+    entering, if `ears` or `voice` names nothing that can be loaded.
 
     Examples
     --------
@@ -219,6 +221,7 @@ class LocalServer:
         made = local_parts(
             options.get("brain"),
             ears=options.get("ears", ""),
+            voice=options.get("voice"),
             open_vocabulary=options.get("open_vocabulary", True),
         )
         try:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MissingExtra
+from ..onnx_file import fields, varint
 
 # --- The Silero voice activity detector, computed with numpy: the probability that 32 ms of sound are speech ----------
 #
@@ -123,11 +124,11 @@ def read_weights(model: bytes) -> dict[str, Floats]:
     The file is ONNX: field numbers from onnx.proto3. Each branch of an ``If`` node is a graph, its weights are tensors
     of ``Constant`` nodes, and the two branches, for 8 and 16 kHz, use the same names.
     """
-    for graph in _graphs(_fields(_fields(model)[7][0])):
+    for graph in _graphs(fields(fields(model)[7][0])):
         weights = {}
         for node in graph.get(1, []):
-            for attribute in _fields(node).get(5, []):
-                for tensor in map(_fields, _fields(attribute).get(5, [])):
+            for attribute in fields(node).get(5, []):
+                for tensor in map(fields, fields(attribute).get(5, [])):
                     if 8 in tensor and tensor[2] == [_FLOAT32]:
                         shape = [size for packed in tensor.get(1, []) for size in _dimensions(packed)]
                         weights[tensor[8][0].decode()] = np.frombuffer(tensor[9][0], "<f4").reshape(shape)
@@ -140,36 +141,9 @@ def _graphs(graph: dict[int, list[Any]]) -> Iterator[dict[int, list[Any]]]:
     """Yield a graph and those within its nodes."""
     yield graph
     for node in graph.get(1, []):
-        for attribute in _fields(node).get(5, []):
-            for inner in _fields(attribute).get(6, []):
-                yield from _graphs(_fields(inner))
-
-
-def _fields(message: bytes) -> dict[int, list[Any]]:
-    """Split a protobuf message into its fields: numbers, and byte strings for all that has a length."""
-    fields: dict[int, list[Any]] = {}
-    offset = 0
-    while offset < len(message):
-        tag, offset = _varint(message, offset)
-        kind = tag & 7
-        value: int | bytes
-        if kind == 0:
-            value, offset = _varint(message, offset)
-        else:
-            length, offset = _varint(message, offset) if kind == 2 else ({1: 8, 5: 4}[kind], offset)
-            value, offset = message[offset : offset + length], offset + length
-        fields.setdefault(tag >> 3, []).append(value)
-    return fields
-
-
-def _varint(message: bytes, offset: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[offset]
-        value |= (byte & 127) << shift
-        offset, shift = offset + 1, shift + 7
-        if byte < 128:
-            return value, offset
+        for attribute in fields(node).get(5, []):
+            for inner in fields(attribute).get(6, []):
+                yield from _graphs(fields(inner))
 
 
 def _dimensions(packed: int | bytes) -> list[int]:
@@ -178,7 +152,7 @@ def _dimensions(packed: int | bytes) -> list[int]:
         return [packed]
     sizes, offset = [], 0
     while offset < len(packed):
-        size, offset = _varint(packed, offset)
+        size, offset = varint(packed, offset)
         sizes.append(size)
     return sizes
 

@@ -6,6 +6,7 @@ this package and imports none of it: the two talk in JSON lines and frames. The 
 Requests, one JSON object a line on stdin, answered in order::
 
     {"id": 7, "text": "Hello.", "voice": "en-us+f5", "rate": 160, "pitch": 35, "volume": 60}
+    {"id": 8, "phonemes": ["Hello."], "voice": "en-us"}
     {"abort": 7}                      request 7 ends within 60 ms of sound, once the clause is made (15 ms at most)
 
 Frames on stdout, each a header ``<cII`` (kind, id, payload length) and a payload::
@@ -13,6 +14,7 @@ Frames on stdout, each a header ``<cII`` (kind, id, payload length) and a payloa
     R  ready, id 0                    payload: the sample rate, uint32
     W  words of the sound that comes  payload: pairs of uint32, (index of the character, offset in ms)
     S  sound                          payload: PCM16, mono
+    P  phonemes                       payload: a JSON list of texts, in the International Phonetic Alphabet
     D  done, or aborted               no payload
     E  failed                         payload: why, UTF-8
 
@@ -23,6 +25,7 @@ import ctypes
 import json
 import os
 import queue
+import re
 import signal
 import struct
 import sys
@@ -41,6 +44,7 @@ HEADER = struct.Struct("<cII")
 _SYNCHRONOUS, _DONT_EXIT = 2, 0x8000
 _RATE, _VOLUME, _PITCH = 1, 2, 3
 _CHARS_UTF8, _END_PAUSE = 1, 0x1000
+_IPA = 2
 _EVENT_LIST_ENDS, _EVENT_WORD = 0, 1
 # Longer than any clause. Where speech is fast, the library leaves out what does not fill its last block: with blocks of
 # 60 ms, the last 100 ms of "What can you do?" at 449 words a minute.
@@ -111,6 +115,10 @@ class Program:
         voice = str(request["voice"])
         if espeak.espeak_SetVoiceByName(voice.encode()):
             raise ValueError(f"espeak-ng has no voice {voice!r}")
+        if isinstance(texts := request.get("phonemes"), list):
+            self._send(b"P", json.dumps([self._phonemes(espeak, str(text)) for text in texts]).encode())
+            self._send(b"D")
+            return
         for parameter, name in ((_RATE, "rate"), (_PITCH, "pitch"), (_VOLUME, "volume")):
             espeak.espeak_SetParameter(parameter, int(str(request[name])), 0)
         # A null character would end the text; a lone surrogate has no UTF-8.
@@ -121,6 +129,15 @@ class Program:
             raise self._failure
         if self._current:
             self._send(b"D")
+
+    def _phonemes(self, espeak: ctypes.CDLL, text: str) -> str:
+        espeak.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        rest = ctypes.c_char_p(text.replace("\0", " ").encode("utf-8", "replace"))
+        clauses = []
+        while rest:  # The library moves it on by a clause, and to null behind the last.
+            clauses.append(espeak.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _IPA).decode())
+        # Marks like "(de)" tell of another language.
+        return re.sub(r"\([a-z-]+\)", "", " ".join(clauses)).strip()
 
     def _load(self) -> ctypes.CDLL:
         """Load the library anew, in 0.3 ms.

@@ -12,10 +12,10 @@ What others need::
 `speak` is an async generator: close it (``contextlib.aclosing``) and the work stops within 60 ms of sound. A
 `Synthesizer` belongs to one event loop; any number of sessions may speak through it, and take turns by sentence.
 
-The voices of `HIBARI_VOICES` are a neural network's (see `hibari`), in a thread. Where it is not installed, or cannot
-read a sentence, espeak-ng speaks in its place, as `Speech.engine` and `Synthesizer.without_hibari` tell. All others are
-espeak-ng's (GPL, see `espeak_process`). That is a process of its own; if it dies it is started again and the sentence
-goes on.
+The voices of `NEURAL_VOICES` are a neural network's (see `hibari` and `voice_files`), in a thread. Where it is not
+installed, or cannot read a sentence, espeak-ng speaks in its place, as `Speech.engine` and `Synthesizer.without_neural`
+tell. All others are espeak-ng's (GPL, see `espeak_process`). That is a process of its own; if it dies it is started
+again and the sentence goes on.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import struct
 import sys
 from collections import OrderedDict
@@ -41,17 +42,18 @@ from ...media.sentences import split_sentences, spoken
 from ...protocol.parts import LocalPart
 from ...secrecy import without_keys
 from ..weights import HIBARI_HEART
-from .hibari import SAMPLE_RATE as HIBARI_SAMPLE_RATE
-from .hibari import HibariVoice, load_hibari
+from .hibari import load_hibari
+from .neural import NeuralVoice
 from .reading import read_aloud
+from .voice_files import VOICE_VARIABLE, load_voice
 
-__all__ = ["HIBARI_VOICES", "VOICES", "EspeakVoice", "Speech", "SynthesisError", "Synthesizer", "split_sentences"]
+__all__ = ["NEURAL_VOICES", "VOICES", "EspeakVoice", "Speech", "SynthesisError", "Synthesizer", "split_sentences"]
 
 log = logging.getLogger(__name__)
 
 CACHE_BYTES = 16_000_000
 _LATER_PIECE_MS = 200
-_HIBARI_BLOCK_MS = 60
+_NEURAL_BLOCK_MS = 60
 # Words per minute. From 450 on espeak-ng makes speech faster in another way, which gives more sound than 449 does.
 _SLOWEST, _FASTEST = 80, 449
 # Neighbouring rates are no order: 213 words a minute may take longer than 212. Steps of this ratio are one, and are
@@ -90,7 +92,7 @@ VOICES: dict[str, EspeakVoice] = {
 }
 """The API's voices. Each differs from every other in pitch, by 0.9 semitones at least, and in spectrum (measured)."""
 
-HIBARI_VOICES = frozenset({"marin"})
+NEURAL_VOICES = frozenset({"marin"})
 """Those that the neural voice speaks where it can."""
 
 Blocks = AsyncGenerator[tuple[int, bytes, list[tuple[int, int]]], None]
@@ -106,19 +108,24 @@ class Speech:
     words: tuple[tuple[int, int], ...] = ()
     """Words that begin in this piece: (index of the first character in the text, ms from the start of the speech)."""
     engine: str = "espeak-ng"
-    """What made it, "espeak-ng" or "hibari"."""
+    """What made it: "espeak-ng", "hibari", "piper" or "kokoro"."""
 
 
 class Synthesizer:
-    """Text to speech for any number of sessions of one event loop."""
+    """Text to speech for any number of sessions of one event loop.
 
-    def __init__(self) -> None:
+    `file`: a neural voice of the person's own, as `voice_files` takes it; empty for hibari's. By default what
+    ``REALTIME_NB_VOICE`` says.
+    """
+
+    def __init__(self, file: str | None = None) -> None:
+        self._file = os.environ.get(VOICE_VARIABLE, "") if file is None else file
         self._process: EspeakProcess | None = None
         self._starting = asyncio.Lock()
         self._closings = 0
-        self._hibari: HibariVoice | None = None
+        self._neural: NeuralVoice | None = None
         self._loading, self._thinking = asyncio.Lock(), asyncio.Lock()
-        self.without_hibari = ""
+        self.without_neural = ""
         """Why espeak-ng speaks for the neural voice; empty while that is not tried, or works."""
         self._cache: OrderedDict[tuple[str, str, float, int], list[Speech]] = OrderedDict()
         self._cached_bytes = 0
@@ -126,33 +133,39 @@ class Synthesizer:
     async def start(self) -> None:
         """Start the process, so that the first sentence does not wait for it.
 
-        Raises `MissingExtra` if espeakng-loader is not installed; `SynthesisError` if the process does not start.
+        Raises `MissingExtra` if espeakng-loader is not installed; `SynthesisError` if the process does not start; and
+        what `load_voice` raises, if a file was given.
         """
+        if self._file:
+            self._neural = await asyncio.to_thread(load_voice, self._file)
         await self._running()
 
     @property
     def part(self) -> LocalPart:
         """What speaks, for `LocalParts`."""
         espeak = LocalPart.of_package("espeak-ng", "espeakng-loader", "GPL-3.0-or-later")
-        if self.without_hibari or not HIBARI_HEART.is_installed:
+        if self._neural:
+            neural = self._neural.part
+        elif self.without_neural or not HIBARI_HEART.is_installed:
             return espeak
-        hibari = LocalPart.of_package(HIBARI_HEART.name, HIBARI_HEART.package, "Apache-2.0")
+        else:
+            neural = LocalPart.of_package(HIBARI_HEART.name, HIBARI_HEART.package, "Apache-2.0")
         return LocalPart(
-            f"{hibari.name} + {espeak.name}",
-            f"{hibari.version}, {espeak.version}",
-            f"{hibari.licence}, {espeak.licence}",
+            f"{neural.name} + {espeak.name}",
+            f"{neural.version}, {espeak.version}",
+            f"{neural.licence or 'unknown licence'}, {espeak.licence}",
         )
 
     async def warm_up(self) -> None:
         """Load the neural voice, so that its first sentence does not wait for it."""
         async with self._loading:
-            if self._hibari or self.without_hibari:
+            if self._neural or self.without_neural:
                 return
             try:
-                self._hibari = await asyncio.to_thread(load_hibari)
+                self._neural = await asyncio.to_thread(load_hibari)
             except Exception as error:  # Whatever it is, there is another voice.
-                self.without_hibari = getattr(error, "reason", "") or str(error) or type(error).__name__
-                log.warning("espeak-ng speaks for %s: %s", ", ".join(sorted(HIBARI_VOICES)), self.without_hibari)
+                self.without_neural = getattr(error, "reason", "") or str(error) or type(error).__name__
+                log.warning("espeak-ng speaks for %s: %s", ", ".join(sorted(NEURAL_VOICES)), self.without_neural)
 
     async def close(self) -> None:
         """End the process; what is being spoken fails. The next `speak` would start another."""
@@ -206,7 +219,7 @@ class Synthesizer:
     async def _speak_sentence(
         self, sentence: str, voice: str, speed: float, sample_rate: int
     ) -> AsyncGenerator[Speech, None]:
-        is_espeak = voice not in HIBARI_VOICES or bool(self.without_hibari)
+        is_espeak = voice not in NEURAL_VOICES or bool(self.without_neural)
         key = (sentence.strip(), voice, _rate(VOICES[voice], speed) if is_espeak else speed, sample_rate)
         indent = len(sentence) - len(sentence.lstrip())
         if key in self._cache:
@@ -226,11 +239,12 @@ class Synthesizer:
     ) -> AsyncGenerator[Speech, None]:
         """Speak one sentence with the engine that can."""
         engine = ""
-        if voice in HIBARI_VOICES:
-            blocks = self._hibari_blocks(sentence, speed)
+        if voice in NEURAL_VOICES:
+            blocks = self._neural_blocks(sentence, speed)
             async with contextlib.aclosing(_pieces(sentence, blocks, sample_rate)) as pieces:
                 async for piece in pieces:
-                    yield replace(piece, engine=(engine := "hibari"))
+                    assert self._neural
+                    yield replace(piece, engine=(engine := self._neural.name))
         if not engine:
             rate = _rate(VOICES[voice], speed)
             blocks = self._espeak_blocks(sentence, VOICES[voice], rate)
@@ -238,23 +252,24 @@ class Synthesizer:
                 async for piece in pieces:
                     yield piece
 
-    async def _hibari_blocks(self, sentence: str, speed: float) -> Blocks:
+    async def _neural_blocks(self, sentence: str, speed: float) -> Blocks:
         """Yield blocks of the neural voice; none if it is not there, or cannot say the sentence."""
         await self.warm_up()
-        if self._hibari is None:
+        if self._neural is None:
             return
         reading = read_aloud(spoken(sentence))
-        parts = self._hibari.speak(reading.text, speed)
-        size, given = 2 * HIBARI_SAMPLE_RATE * _HIBARI_BLOCK_MS // 1000, 0
+        parts = self._neural.speak(reading.text, speed)
+        sample_rate = self._neural.sample_rate
+        size, given = 2 * (sample_rate * _NEURAL_BLOCK_MS // 1000), 0
         while True:
             try:
                 async with self._thinking:
                     part = await asyncio.to_thread(next, parts, None)
             except Exception as error:
                 if given:
-                    raise SynthesisError(f"hibari failed in the middle of {sentence[:40]!r}") from error
+                    raise SynthesisError(f"{self._neural.name} failed in the middle of {sentence[:40]!r}") from error
                 # On what nobody would read aloud, e.g. a number of 180 digits.
-                log.warning("hibari cannot say %r, so espeak-ng does", sentence[:40], exc_info=True)
+                log.warning("%s cannot say %r, so espeak-ng does", self._neural.name, sentence[:40], exc_info=True)
                 return
             if part is None:
                 return
@@ -262,10 +277,10 @@ class Synthesizer:
             for start in range(0, len(pcm), size):
                 block = pcm[start : start + size]
                 given += len(block)
-                end_ms = given * 500 / HIBARI_SAMPLE_RATE
+                end_ms = given * 500 / sample_rate
                 marks = [(reading.written_at(at), ms) for at, ms in words if ms < end_ms]
                 words = words[len(marks) :]
-                yield HIBARI_SAMPLE_RATE, block, marks
+                yield sample_rate, block, marks
 
     async def _espeak_blocks(self, sentence: str, voice: EspeakVoice, rate: int) -> Blocks:
         """Yield blocks as the process makes them; if it dies, go on in a new one where it stopped."""
