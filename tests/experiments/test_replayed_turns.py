@@ -110,7 +110,7 @@ def test_a_dataset_is_a_turn_a_clip():
     assert all(len(sound.spoken) == 1 for sound in found.sounds)
     summary = found.summary().set_index("setting")
     assert summary["turns"].tolist() == [2, 2]
-    assert summary.loc["200 ms"]["gained_low_ms"] == pytest.approx(300, abs=FRAME_MS)
+    assert summary.loc["200 ms"]["gained_p50_ms"] == pytest.approx(300, abs=FRAME_MS)
 
 
 def test_a_run_is_heard_as_it_was_sent_and_speech_is_where_it_is_without_the_noise(tmp_path):
