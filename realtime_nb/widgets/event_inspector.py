@@ -1,14 +1,16 @@
-"""A session's events in the page: every one both ways, with its time, size and JSON."""
+"""A session's events in the page, every one both ways with its time, size and JSON: as a widget, and in the panel."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ..loop import call_soon, io_loop
 from ..protocol.events import encode
 from .base import BaseWidget, static_text
+from .road import Road
 from .rows import bounded
 
 #: How often new events go to the page, which sums up what comes faster.
@@ -19,13 +21,78 @@ _MOST_AT_ONCE = 1_000
 KEPT = 20_000
 _LONGEST_TEXT = 300
 _LONGEST_JSON = 100_000
+#: Characters of JSON that are copied at once, at most.
+_LONGEST_COPY = 2_000_000
+
+
+class EventFeed:
+    """Sends a session's events to a page while it looks at them. Everything here runs on the I/O thread."""
+
+    def __init__(self, session: Any, road: Road):
+        self._session = session
+        self._road = road
+        self._sent = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self.handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "inspect": self._on_inspect,
+            "event": self._on_event,
+            "copy": self._on_copy,
+        }
+
+    def begin(self) -> None:
+        """Send what has passed so far, and whatever passes from now on."""
+        self.stop()
+        self._sent = max(0, len(self._session.log) - KEPT)
+        self._road.send({"kind": "begin", "first": self._sent, "kept": KEPT})
+        self._tell()
+
+    def stop(self) -> None:
+        """Send no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell(self) -> None:
+        """Send what is new, and come back for more."""
+        entries = self._session.log[self._sent : self._sent + _MOST_AT_ONCE]
+        if entries:
+            rows = [_row(entry) for entry in entries]
+            self._road.send({"kind": "events", "first": self._sent, "rows": rows})
+            self._sent += len(entries)
+        self._timer = io_loop().call_later(0 if len(entries) == _MOST_AT_ONCE else _EVERY_S, self._tell)
+
+    def _on_inspect(self, message: dict[str, Any]) -> None:
+        if message["on"] is True:
+            self.begin()
+        else:
+            self.stop()
+
+    def _on_event(self, message: dict[str, Any]) -> None:
+        index = int(message["index"])
+        if 0 <= index < len(self._session.log):
+            self._road.send({"kind": "json", "index": index, "text": shown_json(self._session.log[index].event)})
+
+    def _on_copy(self, message: dict[str, Any]) -> None:
+        """Send runs of events, each an index and a number, as one JSON list."""
+        texts: list[str] = []
+        size = 0
+        for first, count in message["runs"]:
+            for entry in self._session.log[int(first) : int(first) + int(count)]:
+                told = {"elapsed_ms": round(entry.elapsed_ms, 3), "direction": entry.direction}
+                text = json.dumps(told | _shortened(json.loads(encode(entry.event))), ensure_ascii=False)
+                size += len(text)
+                if size > _LONGEST_COPY:
+                    break
+                texts.append(text)
+        self._road.send({"kind": "copied", "count": len(texts), "text": "[\n" + ",\n".join(texts) + "\n]"})
 
 
 class EventInspector(BaseWidget):
     """All events of a session as they pass: what was sent, received, and noted by this package.
 
-    Runs of the same event, such as the deltas of an answer, are one line. Search by type or id, click an id to see
-    only its events, and click a line to see its JSON. Sound and pictures are shortened there.
+    Runs of the same event, such as the deltas of an answer, are one line. Search by type or id, choose an item to see
+    only its events, and click a line to see its JSON; the events that are shown can be copied as one JSON list. Sound
+    and pictures are shortened there. A `VoicePanel` has the same under *Events*.
 
     Parameters
     ----------
@@ -55,10 +122,9 @@ class EventInspector(BaseWidget):
         if not hasattr(session, "log"):
             raise TypeError(f"{type(session).__name__} has no events to show: give a session")
         self.session = session
-        self._sent = 0
-        self._timer: asyncio.TimerHandle | None = None
         super().__init__()
-        self._handlers["event"] = self._on_event
+        self._feed = EventFeed(session, self._road)
+        self._handlers |= self._feed.handlers
 
     def __repr__(self) -> str:
         about = f"{self.session.backend.name}, {len(self.session.log)} events"
@@ -66,43 +132,19 @@ class EventInspector(BaseWidget):
 
     def close(self) -> None:
         """Remove the inspector from the page."""
-        call_soon(self._stop)
+        if feed := getattr(self, "_feed", None):
+            call_soon(feed.stop)
         super().close()
 
     # --- on the I/O thread ---
 
     def _on_hello(self, message: dict[str, Any]) -> None:
         super()._on_hello(message)
-        self._sent = max(0, len(self.session.log) - KEPT)
-        self._stop()
-        self._road.send({"kind": "begin", "first": self._sent, "kept": KEPT})
-        self._tell()
-
-    def _on_onlooker(self, message: dict[str, Any]) -> None:
-        self._on_hello(message)  # All pages begin anew.
+        self._feed.begin()
 
     def _on_gone(self, message: dict[str, Any]) -> None:
         super()._on_gone(message)
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _tell(self) -> None:
-        """Send what is new, and come back for more."""
-        entries = self.session.log[self._sent : self._sent + _MOST_AT_ONCE]
-        if entries:
-            rows = [_row(entry) for entry in entries]
-            self._road.send({"kind": "events", "first": self._sent, "rows": rows})
-            self._sent += len(entries)
-        self._timer = io_loop().call_later(0 if len(entries) == _MOST_AT_ONCE else _EVERY_S, self._tell)
-
-    def _on_event(self, message: dict[str, Any]) -> None:
-        index = int(message["index"])
-        if 0 <= index < len(self.session.log):
-            self._road.send({"kind": "json", "index": index, "text": shown_json(self.session.log[index].event)})
+        self._feed.stop()
 
 
 def _row(entry: Any) -> list[Any]:

@@ -75,7 +75,7 @@ class VoicePanel(StreamTraits, BaseWidget):
     _esm = static_text("panel.js")
     _parts_needed = (
         *("road.js", "carrier.worker.js", "audio.js", "scope.js"),
-        *("face.js", "asks.js", "transcript.js", "seeing.js", "guide.js", "record.js", "settings.js"),
+        *("face.js", "asks.js", "transcript.js", "seeing.js", "guide.js", "record.js", "settings.js", "inspector.js"),
         *("floor.worklet.js", "capture.worklet.js", "player.worklet.js"),
     )
     _shared = ("hands_free", "half_duplex", "muted")

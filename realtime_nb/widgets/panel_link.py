@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import RealtimeError, RecordingError
-from ..loop import io_loop, submit
+from ..loop import call_soon, io_loop, submit
 from ..media import g711
 from ..protocol.formats import base_of, rate_of
 from ..protocol.local_events import RECORDING_STOPPED, SoundBegan
@@ -19,6 +19,7 @@ from ..protocol.parts import LocalParts
 from .base import PageClock
 from .camera import Camera
 from .desks import CameraDesk, GuideDesk, SettingsDesk, ToolDesk, TurnDesk
+from .event_inspector import EventFeed
 from .microphone import Capture
 from .road import Frame, Road
 from .rows import ConversationFollower, Thumbnails, TranscriptRows
@@ -83,6 +84,7 @@ class PanelLink:
         self._message = ""
         self._waiting = ""
         self._account = ConversationFollower(session)
+        self._feed = EventFeed(session, road)
         self._told: dict[str, Any] = {}
         self._remarks: list[str] = []
         self._parts: LocalParts | None = None
@@ -105,6 +107,7 @@ class PanelLink:
             **TurnDesk(session, road, watch, lambda: self.playback.playing).handlers,
             **self._guide.handlers,
             **self._settings.handlers,
+            **self._feed.handlers,
             **(self._camera.handlers if self._camera else {}),
         }
 
@@ -112,6 +115,7 @@ class PanelLink:
         """Stop following the session."""
         self._stop_listening()
         self._tools.leave()
+        call_soon(self._feed.stop)
         if self._camera:
             self._camera.leave()
 
@@ -166,6 +170,7 @@ class PanelLink:
     def lose_page(self) -> None:
         """Forget the state of a page that is gone."""
         self._clock.forget()
+        self._feed.stop()
         self._held_bytes = None
         self._on_silent({})
 

@@ -1,5 +1,7 @@
 """The inspector in a real browser, on a session of the local voice and on a scripted flood of events."""
 
+import json
+
 import axe
 import pytest
 from bare import until
@@ -54,7 +56,9 @@ def test_new_events_come_by_themselves_and_an_id_shows_only_its_own(page, sessio
     item_id = session.conversation.turns[-1].item_id
     page.get_by_label("Search events").fill("output_item.added")
     page.get_by_title("Show only its events").last.click()
-    expect(page.get_by_label("Search events")).to_have_value(item_id)
+    expect(page.get_by_label("Item", exact=True)).to_have_value(item_id)
+    page.get_by_label("Search events").fill("")
+    expect(lines(page).first).to_be_visible()
     assert {text for text in lines(page).locator("> :nth-child(4)").all_text_contents()} == {item_id}
 
 
@@ -66,6 +70,33 @@ def test_an_events_json_is_shown_on_a_click_with_sound_cut_short(page):
     expect(shown).to_contain_text("characters)")
     page.get_by_role("button", name="Close").click()
     expect(shown).to_be_hidden()
+
+
+def test_what_is_listed_is_copied_as_json(page, session):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    item_id = session.conversation.turns[-1].item_id
+    page.get_by_label("Item", exact=True).select_option(item_id)
+    page.get_by_role("button", name="Copy as JSON").click()
+    expect(page.get_by_role("status")).to_contain_text("on the clipboard")
+    events = json.loads(page.evaluate("() => navigator.clipboard.readText()"))
+    assert len(events) > 5 and all(item_id in json.dumps(event) for event in events)
+    assert {event["direction"] for event in events} >= {"received"}
+    assert all(len(event.get("delta", "")) < 1_000 for event in events)  # Sound is cut short.
+
+
+def test_a_panel_shows_the_events_while_its_tab_is_open(session, bare, visit):
+    panel = rt.VoicePanel(session)
+    page = visit()
+    until(lambda: panel.road == "direct")
+    assert panel.line._feed._timer is None  # Nobody looks.
+    page.locator("summary", has_text="Events").click()
+    expect(page.get_by_role("status").last).to_have_text(f"{len(session.log)} events")
+    session.ask("What is one plus one?").result(60)
+    page.get_by_label("Search events").fill("response.done")
+    expect(lines(page)).to_have_count(session.log.types("received").count("response.done"))
+    assert "\n".join(axe.faults_in_each_theme(page, "#main")) == ""
+    page.locator("summary", has_text="Events").click()
+    until(lambda: panel.line._feed._timer is None)
 
 
 def test_only_what_went_wrong_is_shown_where_that_is_wished_for(page, session):

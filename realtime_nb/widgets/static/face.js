@@ -83,6 +83,7 @@ You can still interrupt it with the button or the Escape key."><input type="chec
     <details class="rtnb-scope"><summary>Sound</summary></details>
     <details class="rtnb-guide"></details>
   </details>
+  <details class="rtnb-inspect"><summary>Events</summary></details>
   <p class="rtnb-row rtnb-tab" hidden><span>This page may not use the microphone. Type here, or talk in a tab.</span>
     <a class="rtnb-button" target="_blank" rel="noopener noreferrer">Talk in a tab of its own</a></p>`;
 
@@ -283,6 +284,13 @@ export function show(engine, el, host) {
     return button;
   }
 
+  const inspect = find(".rtnb-inspect");
+  let hideEvents = () => {};
+  inspect.ontoggle = () => {
+    hideEvents();
+    hideEvents = inspect.open ? engine.inspect(inspect) : () => {};
+  };
+
   draw();
   const scope = find(".rtnb-scope");
   scope.open = !matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -291,6 +299,7 @@ export function show(engine, el, host) {
   return () => {
     unwatch();
     hideScope();
+    hideEvents();
     gone.abort();
     engine.letGo();
     root.remove();

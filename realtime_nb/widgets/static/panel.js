@@ -74,9 +74,9 @@ function isBusy(state) {
 /** @param {any} model @param {AbortSignal} signal */
 async function makeEngine(model, signal) {
   const parts = model.get("_parts");
-  const names = ["road.js", "audio.js", "scope.js", "asks.js", "transcript.js", "seeing.js", "guide.js", "record.js"];
-  const [roadPart, audioPart, scopePart, asksPart, transcriptPart, seeingPart, guidePart, recordPart, settingsPart, face] =
-    await Promise.all([...names, "settings.js", "face.js"].map((name) => load(parts[name])));
+  const names = ["road", "audio", "scope", "asks", "transcript", "seeing", "guide", "record", "settings", "inspector", "face"];
+  const [roadPart, audioPart, scopePart, asksPart, transcriptPart, seeingPart, guidePart, recordPart, settingsPart, inspectorPart, face] =
+    await Promise.all(names.map((name) => load(parts[`${name}.js`])));
   const state = newState();
   state.about = model.get("_about");
   state.alone = model.get("_takes") !== undefined;
@@ -91,6 +91,7 @@ async function makeEngine(model, signal) {
   let press = 0; // Cancels the tail of a button that is pressed again within it.
   let heldSince = 0;
   let returning = false; // Whether to open the microphone again once there is another connection.
+  let inspectors = 0; // Views that show the events.
 
   /** Update the views about fifteen times a second; meters need no more, and the page has sound to carry. */
   function changed() {
@@ -154,13 +155,17 @@ async function makeEngine(model, signal) {
     onRoad(/** @type {string} */ name, /** @type {boolean} */ stalled) {
       if (["taken", "closed", "gone"].includes(name)) stopAudio();
       if (name === "gone") state.session = "closed";
-      if (name !== state.road) audio.tell(); // A kernel that greets us again must know that we can play.
+      if (name !== state.road) {
+        audio.tell(); // A kernel that greets us again must know that we can play,
+        if (inspectors) road.send({ kind: "inspect", on: true }, true); // and that we look.
+      }
       audio.setRoad(name);
       Object.assign(state, { road: name, stalled });
       changed();
     },
     onWanted: () => audio.open().catch(fail),
   });
+  const events = inspectorPart.makeEvents((/** @type {object} */ message) => road.send(message, true));
   road.setGate(false);
   signal.addEventListener("abort", stopAudio);
   recordPart.follow(signal);
@@ -227,6 +232,8 @@ async function makeEngine(model, signal) {
         state.ended = true;
         stopAudio();
         break;
+      default:
+        events.take(message);
     }
   }
 
@@ -390,6 +397,15 @@ async function makeEngine(model, signal) {
       if (state.session !== "open" || !isBusy(state)) return;
       road.flush(); // At once in the page; the kernel follows as fast as it can.
       road.send({ kind: "interrupt" }, true);
+    },
+    /** @param {HTMLElement} host */
+    inspect(host) {
+      if (!inspectors++) road.send({ kind: "inspect", on: true }, true);
+      const hide = inspectorPart.showEvents(events, host);
+      return () => {
+        hide();
+        if (!--inspectors) road.send({ kind: "inspect", on: false }, true);
+      };
     },
     /** @param {HTMLElement} host */
     showScope: (host) => scopePart.showScope(host, audio.taps),
