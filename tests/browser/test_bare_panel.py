@@ -319,10 +319,7 @@ def test_a_view_that_moves_does_not_cut_the_microphone(page, panel, session):
 
 def test_a_page_that_was_loaded_anew_says_that_its_record_stays_as_it_was(panel, visit):
     first = visit()
-    until(lambda: panel.road)
     expect(first.locator(".rtnb-notice")).to_be_hidden()
-    first.close()  # A second page beside it would only look on.
-    until(lambda: not panel.road)
     panel._pages = 1  # As the first page said.
     first.close()  # A page that only looks on says nothing of the record.
     second = visit()

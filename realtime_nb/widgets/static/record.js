@@ -22,7 +22,7 @@ export function follow(signal) {
 /** @param {any} block a player with its picture @param {any} [key] the same for each look of one record */
 export function enliven(block, key = block.dataset.rtnbId) {
   block.dataset.rtnbOn = "";
-  const audio = /** @type {HTMLAudioElement | null} */ (block.querySelector("audio"));
+  const audio = /** @type {HTMLAudioElement} */ (block.querySelector("audio"));
   const bar = block.querySelector('[data-rtnb="bar"]');
   if (!audio) return;
   const root = /** @type {Element} */ (block.closest("[role=group]") ?? block);
