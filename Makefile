@@ -40,9 +40,10 @@ $(VENV)/install.stamp: pyproject.toml
 	$(BIN)/python -c 'import realtime_nb as rt; rt.spectrogram(rt.speak("Ready.")).png'
 	@touch $@
 
-$(VENV)/test.stamp: $(VENV)/install.stamp tests/browser/install_kernels.py
+$(VENV)/test.stamp: $(VENV)/install.stamp tests/browser/install_kernels.py tests/browser/install_hosts.py
 	$(BIN)/pip install --quiet --group test
 	$(BIN)/python tests/browser/install_kernels.py
+	$(BIN)/python tests/browser/install_hosts.py
 	@touch $@
 
 check: install
@@ -60,4 +61,4 @@ gallery: $(VENV)/test.stamp
 	$(BIN)/python docs/gallery.py
 
 clean:
-	rm -rf $(VENV) .kernels build dist
+	rm -rf $(VENV) .kernels .hosts build dist

@@ -1,7 +1,9 @@
 import gc
 import json
+import sys
 import threading
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import traitlets
@@ -129,3 +131,13 @@ def test_a_widget_that_no_kernel_makes_live_says_what_it_was():
     assert bundle["text/plain"] == "Microphone: run the cell to use it"
     assert bundle["text/html"] == "<p>Microphone: run the cell to use it</p>"
     widget.close()
+
+
+def test_in_colab_what_is_shown_brings_the_code_of_widgets(monkeypatch, lamp):
+    asked = []
+    manager = SimpleNamespace(_installed_url="https://ssl.gstatic.com/manager.js")
+    output = SimpleNamespace(enable_custom_widget_manager=lambda: asked.append("manager"), _widgets=manager)
+    monkeypatch.setitem(sys.modules, "google.colab.output", output)
+    _, metadata = lamp._repr_mimebundle_()
+    assert asked == ["manager"]
+    assert "https://ssl.gstatic.com/manager.js" in json.dumps(metadata)
