@@ -16,9 +16,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future, InvalidStateError, wait
 from typing import Any, TypeVar
 
+from .errors import RealtimeError
+
 T = TypeVar("T")
 #: How long to wait for cancelled work to end: it may have to tell a server and wait for its answer.
 _ENDING_WAIT_S = 5.0
+
+
+_NO_THREADS = (
+    "sessions and widgets need a thread, and none can be started here: where Python runs in a browser (JupyterLite, "
+    "Pyodide), you can read recordings and results, but talk only with a kernel on a computer"
+)
 
 
 class _LoopThread:
@@ -34,10 +42,14 @@ class _LoopThread:
     def loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._loop = asyncio.new_event_loop()
-                self.thread = threading.Thread(target=self._loop.run_forever, name=self._name, daemon=True)
-                self.thread.start()
+                loop = asyncio.new_event_loop()
+                self.thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
+                try:
+                    self.thread.start()
+                except RuntimeError as error:
+                    loop.close()
+                    raise RealtimeError(_NO_THREADS) from error
+                self._pid, self._loop = os.getpid(), loop
             return self._loop
 
 
@@ -139,7 +151,11 @@ def call_soon(function: Callable[..., object], *args: Any) -> None:
 
 def submit(coroutine: Coroutine[Any, Any, T]) -> Pending[T]:
     """Run a coroutine on the I/O thread and return its result as a `Pending`."""
-    loop = io_loop()
+    try:
+        loop = io_loop()
+    except RealtimeError:
+        coroutine.close()  # Nobody will run it.
+        raise
     pending: Pending[T] = Pending()
     ended = pending._ended = Future[None]()
 

@@ -45,7 +45,7 @@ def floor_plan():
 
 #: The only modules that may import these, at whatever depth.
 HOMES = {
-    "librosa": {"media.activity", "recording.mix", "speech.voice", "views.transforms"},
+    "librosa": {"recording.mix", "speech.voice", "views.transforms"},
     "matplotlib": {"views.interval_plot", "views.plots", "views.spectrogram", "views.turn_comparison"},
     "PIL": {"media.imaging", "media.picture", "views.plots"},
     "av": {"media.pyav"},

@@ -28,13 +28,11 @@ def speech_spans(clip: AudioClip) -> list[Span]:
 
     Returns the start and end of each, in s, in order.
     """
-    import librosa
-
     if not len(clip.samples):
         return []
     hop = max(1, round(_HOP_S * clip.sample_rate))
-    rms = librosa.feature.rms(y=clip.samples, frame_length=max(2, round(_FRAME_S * clip.sample_rate)), hop_length=hop)
-    loudness_db = 20 * np.log10(np.maximum(rms[0], 1e-6))
+    rms = _root_mean_squares(clip.samples, max(2, round(_FRAME_S * clip.sample_rate)), hop)
+    loudness_db = 20 * np.log10(np.maximum(rms, 1e-6))
     peak_db = loudness_db.max()
     threshold_db = np.clip(
         np.percentile(loudness_db, 10) + _ABOVE_FLOOR_DB, peak_db - _BELOW_PEAK_DB[1], peak_db - _BELOW_PEAK_DB[0]
@@ -48,3 +46,12 @@ def speech_spans(clip: AudioClip) -> list[Span]:
         else:
             spans.append((start_s, stop_s))
     return [span for span in spans if span[1] - span[0] >= _SHORTEST_SPEECH_S]
+
+
+def _root_mean_squares(samples: np.ndarray, window: int, hop: int) -> np.ndarray:
+    """Return those of frames of `window` samples, centred at multiples of `hop`, with silence around the sound."""
+    squares = np.pad(np.square(samples, dtype=np.float64), window // 2)
+    sums = np.concatenate([[0.0], np.cumsum(squares)])
+    starts = np.arange(0, len(squares) - window + 1, hop)
+    means: np.ndarray = np.maximum(0.0, sums[starts + window] - sums[starts]) / window
+    return np.sqrt(means)

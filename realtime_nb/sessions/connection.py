@@ -12,13 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.frames import CloseCode
 
 from ..conversation.records import Turn
 from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, RemoteProtocolError, ServerError
@@ -30,6 +27,10 @@ from ..secrecy import QuietLogger, Secrets, hide, secrets_of, shown_cause
 from .backend import Backend, naming_key
 from .event_log import SessionEvents
 from .rate_limit import Admission
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+    from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 # --- When each microphone frame passed through the kernel, kept until its turn is over --------------------------------
 
@@ -95,7 +96,10 @@ LOOK = "check the address and the network, or run realtime_nb.doctor()"
 
 
 class Transport:
-    """A WebSocket to a Realtime server; use `Transport.open`."""
+    """A WebSocket to a Realtime server; use `Transport.open`.
+
+    The library is loaded with the first one: results of experiments can be read where it is missing, as in Pyodide.
+    """
 
     def __init__(self, socket: ClientConnection, secrets: Secrets):
         self._socket = socket
@@ -108,6 +112,9 @@ class Transport:
         Raises `ServerError` if the server answers with an error, e.g. to a bad key; `ConnectionLost` if it cannot be
         reached.
         """
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import InvalidStatus, WebSocketException
+
         host = urlsplit(url).netloc.rpartition("@")[2]
         loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
         try:
@@ -132,6 +139,8 @@ class Transport:
 
     async def send(self, message: str) -> None:
         """Send one message; raises `ConnectionLost` if the socket is gone."""
+        from websockets.exceptions import ConnectionClosed
+
         try:
             await self._socket.send(message)
         except ConnectionClosed as error:
@@ -139,6 +148,9 @@ class Transport:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield messages until the server closes the session normally; raises `ConnectionLost` otherwise."""
+        from websockets.exceptions import ConnectionClosed
+        from websockets.frames import CloseCode
+
         try:
             while True:
                 # Some servers repeat the key that they refuse.

@@ -9,6 +9,7 @@ import base64
 import io
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -219,11 +220,18 @@ def spectrogram_of(
         hop_ms = max(10.0, 1000 * (last_s - first_s) / _FRAMES)
     sample_rate = max(piece.clip.sample_rate for track in tracks for piece in track.pieces)
     transform = Transform(kind, sample_rate, hop_ms=hop_ms, **limits)
-    from threadpoolctl import threadpool_limits  # From scikit-learn, which comes with librosa.
-
-    # The matrix products are small: waiting for a second thread takes longer, most of all on a busy machine.
-    with _drawing, Progress("analyse"), threadpool_limits(1, "blas"):
+    with _drawing, Progress("analyse"), _one_thread():
         return _analyse(tracks, transform, range_db, words or {})
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Keep matrix products on one thread: they are small, and waiting for a second one takes longer."""
+    try:
+        from threadpoolctl import threadpool_limits  # From scikit-learn, which comes with librosa.
+    except ImportError:
+        return nullcontext()
+    limits: AbstractContextManager[Any] = threadpool_limits(1, "blas")
+    return limits
 
 
 def _told_words(words: Mapping[str, Sequence[Word]] | Sequence[Word] | None, tracks: list[Track]) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import librosa
 import numpy as np
 import pytest
 
@@ -33,6 +34,23 @@ def test_clips_of_any_rate_and_length_have_their_frames(kind, rate, samples):
     power = made.power(AudioClip(0.5 * np.ones(samples), rate), 0)
     assert power.shape == (len(made.frequencies_hz), 1 + samples // made.hop)
     assert np.isfinite(power).all()
+
+
+@pytest.mark.parametrize("kind", ["mel", "stft"])
+@pytest.mark.parametrize("limits", [{}, {"lowest_hz": 80.0, "highest_hz": 7_600.0, "window_ms": 25.0}])
+def test_what_is_computed_here_is_what_librosa_computes(kind, limits):
+    made = transform(kind, **limits)
+    clip = AudioClip(0.1 * np.random.default_rng(7).standard_normal(50_000))
+    options = {"n_fft": made.window, "hop_length": made.hop}
+    if kind == "stft":
+        wanted = (np.abs(librosa.stft(clip.samples, **options)) ** 2)[made._rows]
+        centres_hz = librosa.fft_frequencies(sr=24_000, n_fft=made.window)[made._rows]
+    else:
+        limited = {"fmin": made.lowest_hz, "fmax": made.highest_hz}
+        wanted = librosa.feature.melspectrogram(y=clip.samples, sr=24_000, n_mels=made.bands, **limited, **options)
+        centres_hz = librosa.mel_frequencies(n_mels=made.bands + 2, **limited)[1:-1]
+    np.testing.assert_allclose(made.power(clip, 0), wanted, rtol=1e-3, atol=1e-6 * wanted.max())
+    np.testing.assert_allclose(made.frequencies_hz, centres_hz)
 
 
 @pytest.mark.parametrize("kind", ["mel", "stft", "cqt"])

@@ -1,0 +1,75 @@
+"""Python in a browser (Pyodide, JupyterLite) reads what was kept: nothing that it lacks is needed for that.
+
+Pyodide's own packages come from a CDN, so it is played here: a fresh interpreter that finds none of the packages that
+Pyodide lacks, and that can start no thread.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+import realtime_nb as rt
+
+LACKING = (
+    "librosa numba llvmlite sklearn threadpoolctl websockets ipywidgets anywidget ipywebrtc jiwer openai nest_asyncio "
+    "tqdm syllapy pyloudnorm whisper_normalizer docstring_parser starlette uvicorn"
+)
+#: The packages that it has: https://pyodide.org/en/stable/usage/packages-in-pyodide.html
+BROWSER = f"""
+import importlib.abc, sys, threading
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in {LACKING.split()!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+def start(thread):
+    raise RuntimeError("can't start new thread")
+
+sys.meta_path.insert(0, Missing())
+threading.Thread.start = start
+import realtime_nb as rt
+recording, results = sys.argv[1:]
+"""
+READING = """
+talk = rt.Recording.load(recording)
+print(*(turn.text for turn in talk.conversation.turns))
+for shown in (talk, talk.conversation, talk.conversation.replies[0], talk.conversation.costs(), rt.estimate(5, 5)):
+    assert {"text/plain", "text/html"} <= shown._repr_mimebundle_().keys(), shown
+rt.timeline(talk.conversation).frame
+assert rt.spectrogram(talk.conversation).png[1:4] == b"PNG"
+kept = rt.Results.load(results)
+print(kept.summary(), kept.table())
+"""
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A recording, and the results of an experiment."""
+    folder = tmp_path_factory.mktemp("kept")
+    with rt.RealtimeSession(backend="local") as session:
+        session.ask(rt.speak("What is two plus three?")).result()
+        session.save(folder / "talk")
+    questions = rt.Dataset.from_texts(["What can you do?"])
+    rt.run(questions, {"local": lambda: rt.RealtimeSession(backend="local")}, out=folder / "results")
+    return folder / "talk", folder / "results"
+
+
+def in_a_browser(code, kept):
+    command = [sys.executable, "-W", "error", "-c", BROWSER + code, *map(str, kept)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
+def test_recordings_results_and_pictures_are_read(kept):
+    done = in_a_browser(READING, kept)
+    assert done.returncode == 0, done.stderr
+    assert "2 plus 3 is 5." in done.stdout
+
+
+def test_a_session_says_in_one_sentence_why_it_cannot_run_there(kept):
+    done = in_a_browser("rt.RealtimeSession(backend='local').ask('Hello')", kept)
+    assert done.returncode == 1
+    said = done.stderr.strip().splitlines()[-1]
+    assert said.startswith("realtime_nb.errors.RealtimeError: sessions and widgets need a thread, and none can be")
+    assert said.endswith("you can read recordings and results, but talk only with a kernel on a computer")
