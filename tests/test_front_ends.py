@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TABLE = (ROOT / "docs" / "front_ends.md").read_text("utf-8")
+TABLE = (ROOT / "docs" / "front-ends.md").read_text("utf-8")
 
 
 def test_every_row_links_to_what_was_run():

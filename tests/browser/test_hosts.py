@@ -1,4 +1,4 @@
-"""Other front ends, each from its own server: talk, be answered aloud, see the record. docs/front_ends.md has all."""
+"""Other front ends, each from its own server: talk, be answered aloud, see the record. docs/front-ends.md has all."""
 
 import os
 import socket
