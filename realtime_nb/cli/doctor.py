@@ -17,10 +17,10 @@ def add_command(commands: Any) -> None:
     """Add the command to those of ``realtime-nb``."""
     parser = commands.add_parser(
         "doctor",
-        help="check packages, the local voice and the backend, and say how to mend what is broken",
-        description="Look at everything that a conversation needs and that needs no browser: packages, each part of "
-        "the local voice, and the chosen backend, which gets one real request. Ends with 0 if nothing is broken, else "
-        "with 1. Page, microphone and speaker: run realtime_nb.doctor() in a notebook cell.",
+        help="check packages, the local voice and the backend, and say what to do",
+        description="Check the packages, each part of the local voice, and the chosen backend, which gets one real "
+        "request. The exit code is 0 if nothing is broken, and 1 otherwise. To check page, microphone and speaker, run "
+        "realtime_nb.doctor() in a notebook cell.",
     )
     parser.add_argument(
         "--backend",

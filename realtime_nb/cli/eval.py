@@ -55,7 +55,7 @@ def add_command(commands: Any) -> None:
         "--systems",
         default="realtime",
         metavar="LIST",
-        help="of realtime, chat, cascade, with commas between; with a model as in realtime:gpt-realtime-2.1-mini "
+        help="realtime, chat or cascade, separated by commas; with a model as in realtime:gpt-realtime-2.1-mini "
         "(default: realtime)",
     )
     parser.add_argument("--conditions", default="clean", metavar="LIST", help="see below (default: clean)")

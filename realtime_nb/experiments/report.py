@@ -264,12 +264,12 @@ def make_report(results: Answers, *, title: str, examples: int, audio_mb: float,
 
 def finding(results: Answers, seed: int) -> list[str]:
     """Return what the run found, a sentence for each main measure: the difference to the first system, or the value."""
+    if not results.rows:
+        return []
     wanted = main_measures(results.rows)
     rows = [row for row in summarise(results.rows, results.about, "system", seed=seed) if row["measure"] in wanted]
     rows.sort(key=lambda row: wanted.index(row["measure"]))
-    if not rows:
-        return []
-    base = rows[0]["system"]
+    [base] = next(iter(grouped(results.rows, ("system",), results.about)))
     told = []
     for row in rows:
         label, pairs = label_of(row["measure"]), row["pairs"]

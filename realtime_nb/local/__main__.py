@@ -61,7 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
         help="let PocketSphinx' generic model of English listen too, while few talk (default: yes)",
     )
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes or the parent ends")
-    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=(), help="what to do to clients under test")
+    parser.add_argument(
+        "--faults", nargs="*", choices=FAULTS, default=(), help="faults to provoke, for testing clients"
+    )
     parser.add_argument("--lifetime-s", type=float, help="how long a session may last (default: an hour)")
     parser.add_argument("--lifetime-turns", type=int, help="after how many responses a session expires")
     options = parser.parse_args(arguments)
@@ -93,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _add_key(parser: argparse.ArgumentParser, name: str, words: str) -> None:
     either = parser.add_mutually_exclusive_group()
     either.add_argument(f"{name}-file", metavar="FILE", help=f"file with the {words}; - is standard input")
-    either.add_argument(name, metavar="KEY", help="the same in the open: other users of this machine can read it")
+    either.add_argument(name, metavar="KEY", help="the key itself; other users of this machine can read it")
 
 
 def _key(given: str | None, file: str | None, name: str, variable: str) -> Secret | None:

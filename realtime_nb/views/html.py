@@ -211,7 +211,10 @@ def link(path: Path, text: str) -> str:
     """Return a link to a file or folder, with its path; JupyterLab opens what is below the notebook."""
     with contextlib.suppress(ValueError):
         path = path.absolute().relative_to(Path.cwd())
-    return f'<a href="{escape(quote(path.as_posix()))}" target="_blank">{escape(text)}</a>: {escape(path)}'
+    style = "text-decoration:underline"
+    return (
+        f'<a href="{escape(quote(path.as_posix()))}" target="_blank" style="{style}">{escape(text)}</a>: {escape(path)}'
+    )
 
 
 def paragraph(text: str) -> str:
