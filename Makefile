@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine:
 #   make lab     environment, local voice, JupyterLab on the first tutorial
-#   make test    the same set-up, the test tools, Chromium if missing, and every test
+#   make test    the same set-up, the test tools, the browsers if missing, and every test
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,6 +18,7 @@ lab: install
 
 test: $(VENV)/test.stamp
 	@tests/ensure_chromium.sh
+	@tests/ensure_firefox.sh
 	@tests/ensure_axe.sh
 	@# Two files at once, for most tests wait; those in a browser apart, away from those that need the whole machine.
 	$(BIN)/pytest -m 'not browser and not jupyter' $(TWO_FILES) $(PYTEST_ARGS)

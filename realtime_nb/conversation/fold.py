@@ -553,6 +553,7 @@ def _sound_began(index: TurnIndex, event: SoundBegan, elapsed_ms: float) -> None
     if event.audible:
         reply.timing.mark("sounded", event.rendered_ms)
         reply.timing.mark("audible", event.rendered_ms + event.latency_ms)
+        reply.timing.latency_is_estimate |= event.latency_is_estimate
 
 
 LOCAL_FOLDS: dict[type, Callable[[TurnIndex, Any, float], None]] = {

@@ -61,6 +61,8 @@ class Waterfall:
     """True if a page played the reply; otherwise it counts as played when it arrived."""
     clock: ClockAligned | None
     """The comparison of the page's clock with the kernel's; `None` without a page."""
+    latency_is_estimate: bool
+    """True if the loudspeaker's step is a constant, because the browser does not tell its latency."""
 
     @classmethod
     def of(cls, reply: Reply) -> Waterfall:
@@ -78,6 +80,7 @@ class Waterfall:
             total_ms=None if audible_ms is None else audible_ms - start_ms,
             is_played=timing.is_played,
             clock=timing.clock,
+            latency_is_estimate=timing.latency_is_estimate,
         )
 
 
@@ -108,7 +111,8 @@ class Timeline(Record):
 
         Columns ``response_id``, ``asked``, ``kind`` ("step", or "stage" of a chain), ``step``, ``start_ms``,
         ``end_ms``, ``duration_ms``, ``played`` (whether a page played the reply), ``clock_offset_ms`` and
-        ``clock_error_ms`` (missing without a page).
+        ``clock_error_ms`` (missing without a page), ``estimate`` (whether the duration is a constant, in the place of
+        what the browser does not tell).
         """
         import pandas
 
@@ -124,12 +128,15 @@ class Timeline(Record):
                 "played": each.is_played,
                 "clock_offset_ms": each.clock.offset_ms if each.clock else None,
                 "clock_error_ms": each.clock.error_ms if each.clock else None,
+                "estimate": span.name == "loudspeaker" and each.latency_is_estimate,
             }
             for each in self.waterfalls
             for kind, spans in (("step", each.steps), ("stage", each.stages))
             for span in spans
         ]
-        columns = "response_id asked kind step start_ms end_ms duration_ms played clock_offset_ms clock_error_ms"
+        columns = (
+            "response_id asked kind step start_ms end_ms duration_ms played clock_offset_ms clock_error_ms estimate"
+        )
         return pandas.DataFrame(rows, columns=columns.split())
 
     @property
@@ -195,7 +202,8 @@ def timeline(source: Reply | Conversation) -> Timeline:
     model first byte  → the first audio has come; without turn detection the network is in here
     playback pre-roll → the page has rendered the first sample; both clocks
     leading silence   → the page has rendered the first audible sample
-    loudspeaker       → it sounds: ``AudioContext.baseLatency + outputLatency``, which is the browser's word
+    loudspeaker       → it sounds: ``AudioContext.baseLatency + outputLatency``, which is the browser's word,
+                      or 35 ms, an estimate, where the browser does not tell them (Firefox)
     ================= ================================================================================================
 
     No page can know what the microphone, a wireless headset or the loudspeaker add to this. Turns ended by hand have no

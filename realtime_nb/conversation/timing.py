@@ -66,6 +66,8 @@ class Timing(Record):
         """Session time from which the other times count."""
         self.clock: ClockAligned | None = None
         """The comparison of the page's clock with the kernel's, for the page's times; `None` without a page."""
+        self.latency_is_estimate = False
+        """True if the browser does not tell its latency to the loudspeaker, and a constant stands for it (Firefox)."""
         self._marks: dict[str, float] = {}
 
     def mark(self, name: str, elapsed_ms: float | None) -> None:
@@ -125,8 +127,8 @@ class Timing(Record):
     def first_audible_ms(self) -> float | None:
         """The first sample above -60 dB of full scale was heard.
 
-        If a page plays, this is when it left the loudspeaker, as far as the browser knows its latency. Otherwise the
-        answer counts as played when it arrives, including its leading silence.
+        If a page plays, this is when it left the loudspeaker, as far as the browser knows its latency (see
+        `latency_is_estimate`). Otherwise the answer counts as played when it arrives, including its leading silence.
         """
         return self._after_origin("audible" if self.is_played else "audible_on_arrival")
 

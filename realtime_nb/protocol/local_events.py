@@ -213,6 +213,8 @@ class SoundBegan(Struct, frozen=True, kw_only=True):
     """The browser's latency from there to the loudspeaker."""
     audible: bool
     """True if the sample is louder than -60 dB of full scale."""
+    latency_is_estimate: bool = False
+    """True if the browser does not tell its latency, and `latency_ms` is a constant in its place."""
     type: str = "playback.began"
 
 

@@ -92,6 +92,8 @@ def _remarks(timeline: Timeline) -> list[str]:
             f"The page's clock was {abs(clocks[-1].offset_ms):,.1f} ms {ahead} the kernel's, "
             f"give or take {error_ms:.1f} ms; the times are corrected for it."
         )
+    if any(each.latency_is_estimate for each in timeline.waterfalls):
+        remarks.append("The browser does not tell its latency to the loudspeaker: that step is an estimate.")
     if any(not each.is_played and each.total_ms is not None for each in timeline.waterfalls):
         remarks.append("An answer that no page played counts as played when it arrived.")
     if len(timeline.waterfalls) > _DRAWN:

@@ -254,12 +254,18 @@ class PanelLink:
             self._on_reply()
             self._echo.judge(item_id, played_ms)
 
-    def _began(self, item_id: str, page_ms: float, latency_ms: float, audible: bool) -> None:
-        rendered_ms = self._session_ms(page_ms)
-        if rendered_ms is not None:
-            self.session.note(
-                SoundBegan(item_id=item_id, rendered_ms=rendered_ms, latency_ms=latency_ms, audible=audible)
-            )
+    def _began(self, item_id: str, message: dict[str, Any]) -> None:
+        rendered_ms = self._session_ms(message["time_ms"])
+        if rendered_ms is None:
+            return
+        began = SoundBegan(
+            item_id=item_id,
+            rendered_ms=rendered_ms,
+            latency_ms=message["latency_ms"],
+            audible=message["audible"],
+            latency_is_estimate=message["latency_is_estimate"],
+        )
+        self.session.note(began)
 
     def _align(self) -> None:
         if self.session.state == "open" and self._road.kind:

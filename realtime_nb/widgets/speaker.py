@@ -181,8 +181,8 @@ class EchoWatch:
 
 #: Called with ``(item_id, played_ms, stopped)``.
 HeardCallback = Callable[[str, float, bool], None]
-#: Called with ``(item_id, time_ms, latency_ms, audible)``; the time is the page's.
-BeganCallback = Callable[[str, float, float, bool], None]
+#: Called with the item's id and the page's message, whose ``time_ms`` is by the page's clock.
+BeganCallback = Callable[[str, dict[str, Any]], None]
 
 #: A clip is sent in pieces, so that after a flush the rest need not be sent.
 _PIECE_BYTES = 2 * WIRE_SAMPLE_RATE // 5
@@ -210,8 +210,8 @@ class Playback:
 
     `on_heard`: called on the I/O thread with ``(item_id, played_ms, stopped)``: about ten times a second while an item
     plays, once when it is over, and with ``stopped=True`` when it was cut off.
-    `on_began`: called on the I/O thread with ``(item_id, time_ms, latency_ms, audible)`` when the page has rendered an
-    item's first sample, and again for its first audible one.
+    `on_began`: called on the I/O thread with ``(item_id, message)`` when the page has rendered an item's first
+    sample, and again for its first audible one.
     """
 
     def __init__(self, road: Road, on_heard: HeardCallback, on_began: BeganCallback | None = None):
@@ -328,7 +328,7 @@ class Playback:
         """Take the page's ``began`` report. It may come after the item's end."""
         item_id = self._names.get(message["key"])
         if item_id and self._on_began:
-            self._on_began(item_id, message["time_ms"], message["latency_ms"], message["audible"])
+            self._on_began(item_id, message)
 
     def on_flushed(self, message: dict[str, Any]) -> None:
         """Take the page's ``flushed`` report: how far it played each dropped item."""

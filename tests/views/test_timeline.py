@@ -31,6 +31,14 @@ def test_a_reply_in_words():
     )
 
 
+def test_a_latency_that_the_browser_does_not_tell_is_called_an_estimate():
+    reply = replied()
+    reply.timing.latency_is_estimate = True
+    told = timeline(reply)
+    assert "that step is an estimate" in mimebundle(told)["text/plain"]
+    assert list(told.frame["step"][told.frame["estimate"]]) == ["loudspeaker"]
+
+
 def test_a_moment_is_short_and_not_nought():
     bundle = mimebundle(timeline(replied(marks=MARKS | {"arrived": 999.97})))
     assert "kernel < 0.1 ms," in bundle["text/plain"]

@@ -417,21 +417,24 @@ def test_the_page_says_when_an_answer_began_to_sound(desk):
     desk.page(AUDIO)
     response = desk.session.begin_answer("item-1", "Hello.", seconds=0.5)
     page_ms = time.time() * 1000 - 3_000
-    desk.page({"kind": "began", "key": 1, "audible": False, "time_ms": page_ms, "latency_ms": 40.0})
+    began = {"kind": "began", "key": 1, "latency_ms": 40.0, "latency_is_estimate": True}
+    desk.page(began | {"audible": False, "time_ms": page_ms})
     desk.session.end_answer(response, "item-1", "Hello.")
     desk.page({"kind": "played", "playing": None, "finished": [{"key": 1, "samples": 12_000}], "underruns": 0,
                "audible": 1})  # fmt: skip
     # It comes by way of the page, which may be busy.
-    desk.page({"kind": "began", "key": 1, "audible": True, "time_ms": page_ms + 20, "latency_ms": 40.0})
+    desk.page(began | {"audible": True, "time_ms": page_ms + 20})
     first, sounded = [event for event in desk.session.noted if isinstance(event, SoundBegan)]
     assert (first.item_id, first.audible, sounded.audible) == ("item-1", False, True)
     assert sounded.rendered_ms - first.rendered_ms == pytest.approx(20, abs=5)
     timing = desk.session.conversation.reply(response).timing
     assert timing.is_played and timing.first_audible_ms == pytest.approx(timing.started_ms + 60, abs=5)
+    assert timing.latency_is_estimate
 
 
 def test_sound_that_nobody_knows_or_no_clock_times_is_passed_over(desk):
     began = {"kind": "began", "audible": True, "time_ms": time.time() * 1000, "latency_ms": 0.0}
+    began["latency_is_estimate"] = False
     desk.session.begin_answer("item-1", "Hello.", seconds=0.5)
     desk.page(began | {"key": 1})
     aligned(desk)

@@ -3,8 +3,9 @@
 // model makes its own engine. Sound goes straight from the worklets to the carrier, not through here.
 
 /** @typedef {{ key: number, samples: number }} Position */
-/** @typedef {{ kind: string, key: number, audible: boolean, time_ms: number, latency_ms: number }} Began an item's first
- *   sample, or its first audible one, was rendered; `latency_ms` is the time from there to the loudspeaker */
+/** @typedef {{ kind: string, key: number, audible: boolean, time_ms: number, latency_ms: number,
+ *   latency_is_estimate: boolean }} Began an item's first sample, or its first audible one, was rendered; `latency_ms`
+ *   is the time from there to the loudspeaker */
 /** @typedef {{ playing: Position | null, finished: Position[], held: boolean, underruns: number, leftOut: number,
  *   holds: number, audible: number, level: number, timeMs: number }} Report what had been rendered at `timeMs` */
 /** @typedef {{ yields: boolean, halfDuplex: boolean }} Rules whether a sound from the person pauses the answer, and
@@ -22,6 +23,12 @@ const LATENCY_S = 0.005;
 // How much of an item must be there before it starts: two frames, or the jitter of the comm's bundles.
 const PREROLL_MS = 40;
 const COMM_PREROLL_MS = 160;
+// What stands for the latency to the loudspeaker where the browser may not be asked, or does not say. Firefox itself says
+// 32 to 37 ms (PulseAudio), if asked while nothing plays.
+const ASSUMED_LATENCY_MS = 35;
+// Firefox asks its audio process for `outputLatency` and `getOutputTimestamp()`, and stops the page until it answers.
+// While our worklet is busy no answer comes, and the tab hangs for ever. So they are never read there.
+const mayAskLatency = !navigator.userAgent.includes("Firefox/");
 
 /** An error in words for the person, with the way out. @param {any} error @returns {string} */
 export function inWords(error) {
@@ -129,7 +136,7 @@ export function makeAudio(options) {
     });
     node.port.onmessage = ({ data }) => {
       if (data.kind === "flushed") options.onFlushed?.();
-      else if (data.kind === "began") options.onBegan?.({ ...data, latency_ms: latencyMs() });
+      else if (data.kind === "began") options.onBegan?.({ ...data, ...latency() });
       else options.onReport?.(data);
     };
     gain = new GainNode(made, { gain: devices.volume });
@@ -153,8 +160,12 @@ export function makeAudio(options) {
     return node;
   }
 
-  function latencyMs() {
-    return context ? 1000 * (context.baseLatency + (context.outputLatency || 0)) : 0;
+  /** From rendering to the loudspeaker. @returns {{ latency_ms: number, latency_is_estimate: boolean }} */
+  function latency() {
+    const told = mayAskLatency ? context?.outputLatency : undefined;
+    return context && told !== undefined
+      ? { latency_ms: 1000 * (context.baseLatency + told), latency_is_estimate: false }
+      : { latency_ms: ASSUMED_LATENCY_MS, latency_is_estimate: true };
   }
 
   async function resume() {
