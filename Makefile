@@ -37,6 +37,8 @@ $(VENV)/install.stamp: pyproject.toml
 	@# The network that hears the end of turns comes inside a package whose other 145 MB nothing here needs. No extra can
 	@# say so; pip check misses them, and is right.
 	$(BIN)/pip install --quiet --no-deps pipecat-ai==1.14.0
+	@# A checkout has no bytecode, and some environments forbid to write it later: half of each import would be compiling.
+	$(BIN)/python -m compileall -q realtime_nb
 	@# The first picture takes librosa and matplotlib half a minute to compile for: now, not in the tutorial.
 	$(BIN)/python -c 'import realtime_nb as rt; rt.spectrogram(rt.speak("Ready.")).png'
 	@touch $@

@@ -10,6 +10,7 @@ Names load on first use, so the import is quick.
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from typing import Any
 
@@ -57,7 +58,14 @@ def __getattr__(name: str) -> Any:
         home = _HOMES[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = getattr(import_module(home, __name__), name)
+    # What a module makes stays: the collector would go through it, and all that the notebook holds, in vain.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        value = getattr(import_module(home, __name__), name)
+    finally:
+        if collects:
+            gc.enable()
     globals()[name] = value
     return value
 

@@ -15,7 +15,6 @@ import sys
 import threading
 import zlib
 from contextlib import suppress
-from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -36,6 +35,8 @@ def missing(path: Path, what: str = "is not a file") -> str:
         return f"{str(path)!r} is a folder, not a file: give the path of a file in it"
     if not path.parent.is_dir():
         return f"{str(path)!r} {what}: check its folder; paths begin in {str(Path.cwd())!r}"
+    from difflib import get_close_matches
+
     alike = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], n=1)
     if alike:
         return f"{str(path)!r} {what}: give {str(path.with_name(alike[0]))!r}, if that is meant"

@@ -12,7 +12,6 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +37,7 @@ revision = 0
 @functools.cache
 def price_table() -> dict[str, Any]:
     """Return `prices.json` as it was shipped: ``as_of``, ``unit``, ``azure``, ``shutdowns`` and ``models``."""
-    table: dict[str, Any] = json.loads(
-        resources.files("realtime_nb.pricing").joinpath("prices.json").read_text("utf-8")
-    )
+    table: dict[str, Any] = json.loads(Path(__file__).with_name("prices.json").read_text("utf-8"))
     return table
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from typing import Any
 
 #: The local voice's model that stands for whichever brain its server has.
@@ -24,6 +23,8 @@ class LocalPart:
     @classmethod
     def of_package(cls, name: str, distribution: str, licence: str) -> LocalPart:
         """Return a part with the version of the distribution that it comes in, which is named where it differs."""
+        from importlib import metadata
+
         try:
             version = metadata.version(distribution)
         except metadata.PackageNotFoundError:

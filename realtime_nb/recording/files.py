@@ -9,7 +9,6 @@ import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -369,6 +368,8 @@ class About(Struct, frozen=True, kw_only=True):
 
 @cache
 def _versions() -> dict[str, str]:
+    from importlib import metadata
+
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import LocalProtocolError, RecordingError
 from ..loop import Pending, call_soon, submit
 from ..protocol.local_events import RECORDING_STOPPED, Remarked, StateChanged
 from ..recording.files import About
-from ..recording.recording import Recording
 from ..recording.writer import Recorder, Writer, claim
 from .backend import Backend
 from .event_log import EventLog, SessionEvents
+
+if TYPE_CHECKING:
+    from ..recording.recording import Recording
 
 
 class RecordedSession(ABC):
@@ -122,6 +125,8 @@ class RecordedSession(ABC):
         """
         if not len(self.log):
             raise LocalProtocolError("there is nothing to save: the session was never open")
+        from ..recording.recording import Recording
+
         writer = Writer(claim(Path(path), overwrite=overwrite), self._about())
         try:
             for elapsed_ms, direction, event, audio_bytes in self.log:

@@ -151,7 +151,7 @@ class Outputs:
         empty = _stand_in(self._note["text/plain"]) if self._shown else _EMPTY
         if not self._conversation.replies:
             return {"record": _EMPTY, "picture": empty}
-        from ..views import conversation_outputs
+        from ..views.conversation import conversation_outputs
 
         record, picture = conversation_outputs(self._conversation, live=self._id if self._shown else "")
         return {"record": record, "picture": picture or empty}

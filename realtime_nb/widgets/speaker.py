@@ -41,7 +41,7 @@ NOTICE = (
 
 _HOP, _WINDOW = WIRE_SAMPLE_RATE // 100, WIRE_SAMPLE_RATE // 50
 #: Sixteen bands of speech, as bins of a window's spectrum.
-_EDGES = np.unique(np.round(np.geomspace(200, 5000, 17) * _WINDOW / WIRE_SAMPLE_RATE).astype(int))
+_EDGES = sorted({round(hz * _WINDOW / WIRE_SAMPLE_RATE) for hz in np.geomspace(200, 5000, 17)})
 _LOW_HZ, _HIGH_HZ = 200, 4000
 
 
