@@ -19,6 +19,7 @@ lab: install
 test: $(VENV)/test.stamp
 	@tests/ensure_chromium.sh
 	@tests/ensure_firefox.sh
+	@tests/ensure_webkit.sh
 	@tests/ensure_axe.sh
 	@# Two files at once, for most tests wait; those in a browser apart, away from those that need the whole machine.
 	$(BIN)/pytest -m 'not browser and not jupyter' $(TWO_FILES) $(PYTEST_ARGS)

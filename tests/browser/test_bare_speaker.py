@@ -85,6 +85,6 @@ def test_without_a_gesture_the_page_asks_for_a_click(speaker, visit):
     pending = speaker.play(tone(0.4))
     until(lambda: speaker.blocked)
     assert not pending.done()
-    page.click("text=Click to enable sound")
+    page.click("text=Click anywhere to hear it")
     assert pending.result(30) == pytest.approx(400, abs=0.1)
     until(lambda: not speaker.blocked)

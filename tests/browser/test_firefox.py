@@ -3,9 +3,9 @@
 import axe
 import pytest
 from bare import until
-from firefox import ENTER, Firefox, SoundCard
 from lab import OpenNotebook
 from scripted import ScriptedSession
+from webdriver import ENTER, Firefox, SoundCard
 
 import realtime_nb as rt
 from realtime_nb.protocol.local_events import SoundBegan

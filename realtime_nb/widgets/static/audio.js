@@ -23,8 +23,8 @@ const LATENCY_S = 0.005;
 // How much of an item must be there before it starts: two frames, or the jitter of the comm's bundles.
 const PREROLL_MS = 40;
 const COMM_PREROLL_MS = 160;
-// What stands for the latency to the loudspeaker where the browser may not be asked, or does not say. Firefox itself says
-// 32 to 37 ms (PulseAudio), if asked while nothing plays.
+// What stands for the latency to the loudspeaker where the browser may not be asked, or says 0 as WebKitGTK does. Firefox
+// says 32 to 37 ms (PulseAudio), if asked while nothing plays.
 const ASSUMED_LATENCY_MS = 35;
 // Firefox asks its audio process for `outputLatency` and `getOutputTimestamp()`, and stops the page until it answers.
 // While our worklet is busy no answer comes, and the tab hangs for ever. So they are never read there.
@@ -43,6 +43,7 @@ export function inWords(error) {
     case "NotReadableError":
       return "The microphone is in use by another program or switched off. Free it and try again.";
     case "OverconstrainedError":
+      if (!error.constraint) return inWords({ name: "NotFoundError" }); // So WebKit calls a missing device.
       return `No microphone fits the constraint “${error.constraint}”.`;
     default:
       return error?.message || String(error);
@@ -162,8 +163,8 @@ export function makeAudio(options) {
 
   /** From rendering to the loudspeaker. @returns {{ latency_ms: number, latency_is_estimate: boolean }} */
   function latency() {
-    const told = mayAskLatency ? context?.outputLatency : undefined;
-    return context && told !== undefined
+    const told = mayAskLatency ? context?.outputLatency : 0;
+    return context && told
       ? { latency_ms: 1000 * (context.baseLatency + told), latency_is_estimate: false }
       : { latency_ms: ASSUMED_LATENCY_MS, latency_is_estimate: true };
   }

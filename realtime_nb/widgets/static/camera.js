@@ -38,6 +38,8 @@ export function inWords(error, screen) {
     case "NotReadableError":
       return "The camera is in use by another program or switched off. Free it and try again.";
     case "OverconstrainedError":
+      // WebKit's words for a missing device: no constraint is named.
+      if (!error.constraint) return inWords({ name: "NotFoundError" }, screen);
       return `No camera fits the constraint “${error.constraint}”.`;
     default:
       return error?.message || String(error);

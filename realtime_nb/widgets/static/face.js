@@ -44,7 +44,7 @@ const HTML = `
   <button type="button" class="rtnb-button rtnb-hold" data-role="hold" aria-keyshortcuts="Space"
     title="Hold it, or the space bar, while you speak. Or press Enter to start, and again to stop.">
     Hold to talk <kbd>Space</kbd></button>
-  <button type="button" class="rtnb-button rtnb-primary rtnb-wide" data-role="enable">Click to enable sound</button>
+  <button type="button" class="rtnb-button rtnb-primary rtnb-wide" data-role="enable">Click anywhere to hear it</button>
   <details class="rtnb-seeing" open hidden></details>
   <div class="rtnb-error" role="alert" hidden><span></span>
     <button type="button" class="rtnb-close" aria-label="Dismiss this message">×</button></div>

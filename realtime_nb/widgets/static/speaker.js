@@ -85,7 +85,7 @@ function show(engine, el) {
   el.classList.add("rtnb", "rtnb-speaker");
   el.innerHTML = `
     <div class="rtnb-row">
-      <button type="button" class="rtnb-button rtnb-primary" data-role="enable">Click to enable sound</button>
+      <button type="button" class="rtnb-button rtnb-primary" data-role="enable"></button>
       <button type="button" class="rtnb-button" data-role="stop">■ Stop</button>
       <span class="rtnb-meter" role="img" aria-label="Speaker level"><span></span></span>
       <span class="rtnb-quiet" data-role="road"></span>
@@ -101,7 +101,7 @@ function show(engine, el) {
   function draw() {
     const { playing, blocked, level, error: text, road: name } = engine.state;
     enable.hidden = !blocked && name !== "taken";
-    enable.textContent = name === "taken" ? "Play here" : "Click to enable sound";
+    enable.textContent = name === "taken" ? "Play here" : "Click anywhere to hear it";
     stop.disabled = !playing;
     bar.style.width = `${Math.min(100, Math.sqrt(level) * 140)}%`;
     road.textContent = engine.words();

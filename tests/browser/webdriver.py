@@ -1,4 +1,4 @@
-"""Firefox over WebDriver BiDi, for what Playwright has no hand in: Debian's own build, with a sound card of its own."""
+"""Debian's own Firefox and WebKitGTK, which Playwright cannot drive: over WebDriver, with a sound card of their own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +63,7 @@ def ended(process: subprocess.Popen[bytes]) -> None:
 
 
 class SoundCard:
-    """A PulseAudio without hardware. Firefox needs it: it renders no sound without a device."""
+    """A PulseAudio without hardware; Firefox and WebKitGTK render no sound without a device."""
 
     def __init__(self) -> None:
         self._open = contextlib.ExitStack()
@@ -82,21 +85,66 @@ class SoundCard:
         self._open.close()
 
 
-class Firefox:
+class WebDriverPage:
     """One page. Where Playwright's page has a method of the same name, it does the same."""
 
+    def __init__(self) -> None:
+        self._open = contextlib.ExitStack()
+
+    def _start(self, command: list[str], env: dict[str, str]) -> None:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._open.callback(ended, subprocess.Popen(command, env=os.environ | env, **quiet))
+
+    def _run(self, expression: str) -> str:
+        """Evaluate an expression whose value is a promise of text."""
+        raise NotImplementedError
+
+    def _act(self, source: dict[str, Any]) -> None:
+        """Use the mouse or the keyboard."""
+        raise NotImplementedError
+
+    def evaluate(self, script: str, *arguments: Any) -> Any:
+        """Evaluate JavaScript and await it; a function is called with the arguments. The value must be JSON."""
+        return json.loads(self._run(_EVALUATE % (json.dumps(script), json.dumps(arguments))))
+
+    def wait_for_function(self, script: str, *arguments: Any, timeout: float = WAIT_S * 1000) -> Any:
+        """Wait until a script returns something true, and return it."""
+        return until(lambda: self.evaluate(script, *arguments), timeout / 1000)
+
+    def wait_for_timeout(self, timeout: float) -> None:
+        """Pause between two looks at something that is no page's business."""
+        time.sleep(timeout / 1000)
+
+    def click(self, name: str) -> None:
+        """Click a control with the mouse, by its label or its words, once it can be clicked."""
+        x, y = self.wait_for_function(_MIDDLE, name)
+        moves = [{"type": "pointerMove", "x": x, "y": y}]
+        moves += [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
+        self._act({"type": "pointer", "id": "mouse", "actions": moves})
+
+    def type(self, text: str) -> None:
+        """Press the keys for a text."""
+        keys = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
+        self._act({"type": "key", "id": "keyboard", "actions": keys})
+
+    def close(self) -> None:
+        """End the browser."""
+        self._open.close()
+
+
+class Firefox(WebDriverPage):
+    """A page of a Firefox of its own, over WebDriver BiDi."""
+
     def __init__(self, card: SoundCard) -> None:
+        super().__init__()
         path = os.environ.get("FIREFOX") or shutil.which("firefox-esr")
         if path is None:
             raise FileNotFoundError("Firefox is missing: run  make test  (it installs it), or  tests/ensure_firefox.sh")
-        self._open = contextlib.ExitStack()
         profile = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="rtnb-firefox-")))
         # The microphone is allowed; nothing else differs from what people have.
         (profile / "user.js").write_text('user_pref("media.navigator.permission.disabled", true);\n')
         command = [path, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
-        env = os.environ | {"PULSE_SERVER": card.server}
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._open.callback(ended, subprocess.Popen(command, env=env, **quiet))
+        self._start(command, {"PULSE_SERVER": card.server})
         address = profile / "WebDriverBiDiServer.json"
         until(lambda: address.is_file() and address.read_text().endswith("}"))
         port = json.loads(address.read_text())["ws_port"]
@@ -124,42 +172,59 @@ class Firefox:
         """Load the page again."""
         self._call("browsingContext.reload", context=self._page, wait="complete")
 
-    def add_init_script(self, script: str) -> None:
-        """Run a script in every page from now on, before its own."""
-        self._call("script.addPreloadScript", functionDeclaration=f"() => {{ {script} }}")
-
-    def evaluate(self, script: str, *arguments: Any) -> Any:
-        """Evaluate JavaScript and await it; a function is called with the arguments. The value must be JSON."""
-        expression = _EVALUATE % (json.dumps(script), json.dumps(arguments))
+    def _run(self, expression: str) -> str:
         target = {"context": self._page}
         result = self._call("script.evaluate", expression=expression, target=target, awaitPromise=True)
         if result["type"] == "exception":
             raise RuntimeError(result["exceptionDetails"]["text"])
-        return json.loads(result["result"]["value"])
-
-    def wait_for_function(self, script: str, *arguments: Any, timeout: float = WAIT_S * 1000) -> Any:
-        """Wait until a script returns something true, and return it."""
-        return until(lambda: self.evaluate(script, *arguments), timeout / 1000)
-
-    def wait_for_timeout(self, timeout: float) -> None:
-        """Pause between two looks at something that is no page's business."""
-        time.sleep(timeout / 1000)
-
-    def click(self, name: str) -> None:
-        """Click a control with the mouse, by its label or its words, once it can be clicked."""
-        x, y = self.wait_for_function(_MIDDLE, name)
-        moves = [{"type": "pointerMove", "x": x, "y": y}]
-        moves += [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
-        self._act({"type": "pointer", "id": "mouse", "actions": moves})
-
-    def type(self, text: str) -> None:
-        """Press the keys for a text."""
-        keys = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
-        self._act({"type": "key", "id": "keyboard", "actions": keys})
+        return str(result["result"]["value"])
 
     def _act(self, source: dict[str, Any]) -> None:
         self._call("input.performActions", context=self._page, actions=[source])
 
-    def close(self) -> None:
-        """End the browser."""
-        self._open.close()
+
+MINI_BROWSER = next(Path("/usr/lib").glob("*/webkit2gtk-4.*/MiniBrowser"), None)
+
+
+class WebKit(WebDriverPage):
+    """A page of WebKitGTK's MiniBrowser, over classic WebDriver."""
+
+    def __init__(self, card: SoundCard) -> None:
+        super().__init__()
+        reading, writing = os.pipe()
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        screen = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1200x900x24", "-nolisten", "tcp"]
+        self._open.callback(ended, subprocess.Popen(screen, pass_fds=[writing], **quiet))
+        os.close(writing)
+        with os.fdopen(reading) as told:
+            display = f":{told.readline().strip()}"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self._start(["WebKitWebDriver", f"--port={port}"], {"DISPLAY": display, "PULSE_SERVER": card.server})
+        self._url = f"http://127.0.0.1:{port}/session"
+        options = {"binary": str(MINI_BROWSER), "args": ["--automation", "--enable-media-stream=true"]}
+        wanted = {"alwaysMatch": {"webkitgtk:browserOptions": options}}
+        self._url += "/" + until(lambda: self._answering(capabilities=wanted))["sessionId"]
+        self._open.callback(self._call, "", "DELETE")
+
+    def _answering(self, **parameters: Any) -> Any:
+        with contextlib.suppress(ConnectionRefusedError, urllib.error.URLError):
+            return self._call("", **parameters)
+
+    def _call(self, path: str, method: str = "POST", **parameters: Any) -> Any:
+        request = urllib.request.Request(self._url + path, json.dumps(parameters).encode(), method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{path}: {error.read().decode()}") from None
+
+    def goto(self, url: str) -> None:
+        """Load a page."""
+        self._call("/url", url=url)
+
+    def _run(self, expression: str) -> str:
+        return str(self._call("/execute/sync", script=f"return {expression}", args=[]))
+
+    def _act(self, source: dict[str, Any]) -> None:
+        self._call("/actions", actions=[source])
