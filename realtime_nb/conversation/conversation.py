@@ -7,9 +7,10 @@ Everything is keyed by ``item_id`` and ``content_index``, never by order of arri
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: At least this many event ids are remembered, to drop events that arrive twice.
 _REMEMBERED_EVENTS = 4096
+#: So that a mean of logarithms stays finite.
+_LEAST_PROBABILITY = 1e-30
 #: How many kinds of remarks are kept; a server must not fill the memory with them.
 _MOST_REMARKS = 100
 
@@ -406,7 +409,9 @@ class Conversation(Record):
     ) -> None:
         turn = self._index.item(event.item_id, role="user")
         # Some servers send several, each with more words; the last one counts.
-        self._index.part(turn, event.content_index, "audio").finish_text(event.transcript, anew=True)
+        part = self._index.part(turn, event.content_index, "audio")
+        part.finish_text(event.transcript, anew=True)
+        part.tokens = tuple(_probable(event.logprobs or ()))
         model = _text(setting_at(self.session, "audio.input.transcription.model"))
         turn.written_down(event.content_index, event.usage, model)
 
@@ -495,6 +500,14 @@ def breaks_by_place(conversation: Conversation) -> dict[str | None, list[Session
 def _of_index(fold: Callable[[TurnIndex, Any, float], None]) -> Callable[[Conversation, Any, float], None]:
     """Return a method that applies a fold of turns and replies to a conversation."""
     return lambda conversation, event, elapsed_ms: fold(conversation._index, event, elapsed_ms)
+
+
+def _probable(logprobs: Iterable[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+    """Return each token that has a probability, with it; a server may send anything."""
+    for each in logprobs:
+        token, logprob = each.get("token"), each.get("logprob")
+        if isinstance(token, str) and isinstance(logprob, int | float) and -math.inf < logprob <= 0:
+            yield token, max(math.exp(logprob), _LEAST_PROBABILITY)
 
 
 def _text(value: Any) -> str | None:

@@ -506,6 +506,8 @@ def _stage_done(index: TurnIndex, event: StageDone, elapsed_ms: float) -> None:
 def _flagged(index: TurnIndex, event: Flagged, elapsed_ms: float) -> None:
     if event.item_id:
         index.item(event.item_id).flagged = event.reason
+        if event.side == "user":
+            index.order.keep(event.item_id)  # What was typed is never sent, and what was said is deleted.
     if event.response_id:
         reply = index.reply(event.response_id)
         reply.flagged = event.reason

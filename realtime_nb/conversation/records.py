@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +27,10 @@ from .timing import Timing
 
 # --- The records of a conversation: what was said (`Turn`) and what was answered (`Reply`) ----------------------------
 # The fold in `realtime_nb.conversation.conversation` fills them in; everything else only reads them.
+
+#: Whisper is right in nearly every word that is more probable, and wrong in many that are less.
+_UNSURE_BELOW = 0.5
+_WORD = re.compile(r"\w[\w'’-]*")
 
 #: The comment in files of a model's voice.
 PROVENANCE = "AI-generated voice"
@@ -58,6 +64,8 @@ class Part:
     """How closely the model looks at an image."""
     _shown: tuple[str, Picture | None] = ("", None)
     words: tuple[Word, ...] = ()
+    tokens: tuple[tuple[str, float], ...] = ()
+    """The transcriber's tokens, each with its probability, if it gave them."""
 
     def add_text(self, delta: str) -> None:
         """Append words; after the end this changes nothing."""
@@ -238,6 +246,33 @@ class Turn(Record):
             found += [Word(word.text, before_ms + word.start_ms, before_ms + word.end_ms) for word in part.words]
             before_ms += part.audio_ms
         return found
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the transcriber was: the geometric mean of its tokens' probabilities; `None` if it gave none.
+
+        The local voice gives them where Whisper heard the words; other servers where the session's ``include`` asks for
+        ``"item.input_audio_transcription.logprobs"``.
+        """
+        found = [probability for part in list(self.parts.values()) for _, probability in part.tokens]
+        return math.exp(sum(map(math.log, found)) / len(found)) if found else None
+
+    @property
+    def unsure_words(self) -> list[tuple[int, int]]:
+        """Where in `text` the words are that have a token whose probability is below 0.5; see `confidence`."""
+        spoken = [part for part in list(self.parts.values()) if part.text.strip()]
+        tokens = spoken[0].tokens if len(spoken) == 1 else ()
+        said = "".join(token for token, _ in tokens)
+        text = self.text
+        if said.strip() != text:
+            return []
+        at, doubted = len(said.lstrip()) - len(said), set[int]()
+        for token, probability in tokens:
+            if probability < _UNSURE_BELOW:
+                doubted.update(range(at, at + len(token)))
+            at += len(token)
+        found = (match.span() for match in _WORD.finditer(text))
+        return [(start, end) for start, end in found if not doubted.isdisjoint(range(start, end))]
 
     @property
     def heard_text(self) -> str:

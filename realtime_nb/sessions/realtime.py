@@ -40,6 +40,8 @@ from .responses import ResponseQueue
 from .session import Session, checked_content
 from .tool_calls import MAX_ROUNDS
 
+#: How sure a transcriber is of each token.
+_LOGPROBS = "item.input_audio_transcription.logprobs"
 #: How much slower and faster than real time a clip may be sent.
 _SLOWEST, _FASTEST = 0.1, 20.0
 #: How long a stopped session waits for the end of the answer that it has cut off.
@@ -140,9 +142,7 @@ class RealtimeSession(Session):
         super().__init__(approve=approve, max_tool_rounds=max_tool_rounds, **bound_options)
         self.backend = Backend.find(backend, api_key=api_key)
         self.model = model or self.backend.model
-        given.setdefault("voice", self.backend.voice)
-        given.setdefault("transcription", self.backend.transcription)
-        self._options = given
+        self._options = given = _defaults_of(self.backend) | given
         if given.get("tools"):
             self._options["tools"] = self._calls.take(given["tools"])
         self._settings = session_from_options(**self._options)
@@ -544,10 +544,9 @@ class RealtimeSession(Session):
             await self._answers.once(ResponseOptions(instructions=f'Say exactly: "{text}"', tool_choice="none"), 0)
 
     async def _move_to(self, backend: Backend, model: str, connect: bool) -> None:
-        options = dict(self._options)
-        for name in ("voice", "transcription"):
-            if options[name] == getattr(self.backend, name):
-                options[name] = getattr(backend, name)
+        before = _defaults_of(self.backend)
+        chosen = {name: value for name, value in self._options.items() if before.get(name, UNSET) != value}
+        options = _defaults_of(backend) | chosen
         settings = session_from_options(**options)
         await self._close()
         self.backend, self.model, self._options, self._settings = backend, model, options, settings
@@ -668,6 +667,13 @@ class RealtimeSession(Session):
         # The server may have made more of an unfinished answer than has arrived.
         elif not turn.done or heard.played_ms < sum(part.audio_ms for part in turn.parts.values()):
             self._protocol.truncate(turn.item_id, heard.played_ms, turn.response_id)
+
+
+def _defaults_of(backend: Backend) -> dict[str, Any]:
+    """Return the settings that a session has if nobody chose others."""
+    # OpenAI gives probabilities for some of its transcription models only.
+    own = {"include": [_LOGPROBS]} if backend.name == "local" else {}
+    return {"voice": backend.voice, "transcription": backend.transcription, **own}
 
 
 def _is_end_of(event: Any, response_id: str) -> bool:

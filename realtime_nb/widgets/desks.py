@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..protocol.settings import VOICES
 from ..views import words
 from .camera import Camera
 from .road import Road
-from .rows import bounded, cost_words
+from .rows import bounded, by_name, cost_words
 
 # --- Controls for turns: edit, ask again, delete, ask an aside --------------------------------------------------------
 
@@ -412,11 +411,6 @@ class CameraDesk:
 
 # --- Tools that run or wait for approval: what the page shows, and what the person decides ----------------------------
 
-#: How much text a person can be asked to approve; they should refuse anything longer.
-_LONGEST_NAME = 100
-_MOST_ARGUMENTS = 100
-_LONGEST_QUESTION = 20_000
-
 
 class ToolDesk:
     """Shows a page the tools of a session. Everything here runs on the I/O thread."""
@@ -451,7 +445,7 @@ class ToolDesk:
                 "call_id": asked.call_id,
                 "name": asked.name,
                 "server_label": asked.server_label,
-                "arguments": _by_name(asked.arguments),
+                "arguments": by_name(asked.arguments),
             }
             for asked in self._session.open_approvals
         ]
@@ -461,20 +455,3 @@ class ToolDesk:
         # Only a plain `True` means yes.
         self._session.decide(str(message["call_id"]), message["approved"] is True)
         self.tell()
-
-
-def _by_name(arguments: str) -> list[tuple[str, str]]:
-    """Return the names and values of a call's arguments; JSON that is not an object has none, and stays as it is."""
-    try:
-        given = json.loads(arguments or "{}")  # Here, because a page would round large numbers.
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
-        return [("as written", bounded(arguments, _LONGEST_QUESTION))]
-    most = max(_LONGEST_NAME, _LONGEST_QUESTION // max(1, len(given)))
-    pairs = [
-        (bounded(name, _LONGEST_NAME), bounded(value if isinstance(value, str) else json.dumps(value), most))
-        for name, value in list(given.items())[:_MOST_ARGUMENTS]
-    ]
-    left = len(given) - len(pairs)
-    return [*pairs, ("…", f"{left:,} more arguments")] if left else pairs

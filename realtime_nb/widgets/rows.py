@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
@@ -141,8 +142,9 @@ def row_of(
 
     `pictures`: returns how to show a turn's pictures, see `Thumbnails.of`; by default in words.
 
-    ``heard`` is how much was heard before a cut, counted as JavaScript does; ``choices`` are the possible actions;
-    ``was`` and ``before`` are the id and the words of the turn that it replaces.
+    ``heard`` is how much was heard before a cut, and ``unsure`` where the words are that were heard with little
+    confidence, counted as JavaScript does; ``card`` is a call or its result, by names and values; ``choices`` are the
+    possible actions; ``was`` and ``before`` are the id and the words of the turn that it replaces.
     """
     is_said = turn.kind == "message"
     cut = turn.interrupted and turn.role == "assistant"
@@ -151,13 +153,15 @@ def row_of(
         "id": turn.item_id,
         "role": turn.role if is_said else "tool",
         "text": turn.text if is_said else _tool_row(turn),
-        "heard": len(turn.heard_text.encode("utf-16-le")) // 2 if is_said and cut else None,
+        "heard": _units(turn.heard_text) if is_said and cut else None,
         "final": bool(turn.is_final),
         "flagged": turn.flagged,
         "was": before.item_id if before else "",
         "before": bounded(words.said(before), _LONGEST_ROW) if before else "",
         "pictures": pictures(turn) if is_said else [],
         "choices": _choices(turn, was_asked=was_asked),
+        "unsure": [[_units(turn.text[:at]) for at in span] for span in turn.unsure_words],
+        "card": None if is_said else card_of(turn),
     }
 
 
@@ -281,7 +285,56 @@ def _break_row(session_break: SessionBreak) -> dict[str, Any]:
         "before": "",
         "pictures": [],
         "choices": [],
+        "unsure": [],
+        "card": None,
     }
+
+
+def _units(text: str) -> int:
+    """Return the length of a text as JavaScript counts it."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+#: How much text a person can be asked to read; they should refuse to approve anything longer.
+_LONGEST_NAME = 100
+_MOST_ARGUMENTS = 100
+_LONGEST_VALUE = 20_000
+
+
+def by_name(written: str) -> list[tuple[str, str]]:
+    """Return the names and values of a JSON object; other text has none, and stays as it is."""
+    try:
+        given = json.loads(written or "{}")  # Here, because a page would round large numbers.
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        return [("as written", bounded(written, _LONGEST_VALUE))]
+    most = max(_LONGEST_NAME, _LONGEST_VALUE // max(1, len(given)))
+    pairs = [
+        (bounded(name, _LONGEST_NAME), bounded(value if isinstance(value, str) else json.dumps(value), most))
+        for name, value in list(given.items())[:_MOST_ARGUMENTS]
+    ]
+    left = len(given) - len(pairs)
+    return [*pairs, ("…", f"{left:,} more arguments")] if left else pairs
+
+
+def card_of(turn: Any) -> dict[str, Any] | None:
+    """Return a call, or its result, by names and values; `None` for what is neither."""
+    if turn.kind not in ("function_call", "function_call_output", "mcp_call"):
+        return None
+    # The result of a function is an item of its own.
+    result = turn.output if turn.kind == "function_call_output" or (turn.output and turn.kind == "mcp_call") else None
+    return {
+        "name": turn.name,
+        "server": turn.server_label,
+        "pairs": _short(by_name(turn.arguments)),
+        "result": None if result is None else _short(by_name(result)),
+        "remark": words.heard_remark(turn),
+    }
+
+
+def _short(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, bounded(value, _LONGEST_ROW)) for name, value in pairs]
 
 
 def _tool_row(turn: Any) -> str:

@@ -42,8 +42,8 @@ def say(page, text):
 def test_a_function_is_called_and_spoken_of(page, session):
     say(page, "What is the status of order seven?")
     rows = page.locator(".rtnb-turn")
-    expect(rows.nth(1)).to_contain_text('order_status({"number": 7})')
-    expect(rows.nth(2)).to_have_text('Tool{"status":"on its way","order":7}')
+    expect(rows.nth(1).locator("b, dt, dd")).to_have_text(["order_status", "number", "7"])
+    expect(rows.nth(2).locator("summary, dt, dd")).to_have_text(["Result", "status", "on its way", "order", "7"])
     expect(rows.nth(3)).to_have_text("AIThe status is on its way, the order is 7.")
 
 

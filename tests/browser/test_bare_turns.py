@@ -1,6 +1,9 @@
 """Turns in the panel's transcript: changed by buttons and keys, and read out once."""
 
+import json
+
 import pytest
+import wire_samples as wire
 from bare import until
 from playwright.sync_api import expect
 from scripted import ScriptedSession
@@ -185,11 +188,12 @@ def test_a_reader_is_told_of_each_turn_once_and_of_no_delta(scripted):
 
 def test_an_aside_is_shown_apart_and_can_be_put_away(live):
     page, _ = live
-    page.get_by_label("Type a message").fill("Give this conversation a title.")
-    page.get_by_role("button", name="Aside").click()
+    page.get_by_text("Ask about this conversation").click()
+    page.get_by_label("Ask about this conversation").fill("Give this conversation a title.")
+    page.get_by_role("button", name="Ask", exact=True).click()
     box = page.locator("[data-role=aside]")
     expect(box.locator("div > div")).to_have_text("What is two plus three")
-    expect(box).to_contain_text("Aside: Give this conversation a title.")
+    expect(box).to_contain_text("Give this conversation a title.")
     expect(box).to_contain_text("Not part of the conversation; cost $0")
     expect(turns(page)).to_have_count(2)
     page.get_by_label("Dismiss this aside").click()
@@ -204,3 +208,67 @@ def test_words_that_are_edited_are_text_whatever_they_are(scripted):
     press(page, 2, "edit")
     expect(page.get_by_label("What you said")).to_have_value(hostile)
     assert page.evaluate("window.struck") is None
+
+
+def test_words_that_were_heard_with_little_confidence_are_underlined(scripted):
+    page, session = scripted
+    session.hear("item-3", "Send it to 🙂 Przybylski.", previous="item-2")
+    heard = [(" Send it to 🙂", 0.0), (" Przy", -2.0), ("bylski", 0.0), (".", 0.0)]
+    event = ev.ConversationItemInputAudioTranscriptionCompleted(
+        item_id="item-3",
+        transcript="Send it to 🙂 Przybylski.",
+        logprobs=[{"token": token, "logprob": logprob} for token, logprob in heard],
+    )
+    session.say(event)
+    expect(turns(page).nth(2).locator("u")).to_have_text(["Przybylski"])
+    expect(turns(page).nth(2)).to_have_text("YouSend it to 🙂 Przybylski.(not sure of the underlined words)")
+
+
+def test_a_call_is_a_card_with_its_result_folded(scripted):
+    page, session = scripted
+    call = wire.call_item(arguments='{"order": 12345678901234567890, "to": "<b>"}', status="completed")
+    output = {"id": "item-4", "type": "function_call_output", "call_id": "call_1", "output": '{"status": "paid"}'}
+    for before, item in (("item-2", call | {"id": "item-3", "name": "refund"}), ("item-3", output)):
+        session.say(ev.decode_server(json.dumps(wire.item_added(item, before))))
+    page.add_style_tag(content="dt { float: left; width: 20%; font-weight: bold }")  # JupyterLab 4.6 says so.
+    card, result = turns(page).nth(2), turns(page).nth(3)
+    assert card.locator("dt").first.bounding_box()["height"] < 30
+    expect(card.locator("b")).to_have_text("refund")
+    expect(card.locator("dt")).to_have_text(["order", "to"])
+    expect(card.locator("dd")).to_have_text(["12345678901234567890", "<b>"])
+    expect(result.locator("dd")).to_be_hidden()
+    result.get_by_text("Result").click()
+    expect(result.locator("dd")).to_have_text("paid")
+
+
+def test_the_log_stays_at_its_end_until_one_scrolls_up(scripted):
+    page, session = scripted
+    gap = "(log) => Math.round(log.scrollHeight - log.scrollTop - log.clientHeight)"
+    log = page.locator(".rtnb-log")
+
+    def hear(*numbers):
+        for number in numbers:
+            session.hear(f"item-{number}", f"Number {number}: how are you today?", previous=f"item-{number - 1}")
+        expect(turns(page).last).to_contain_text(f"Number {numbers[-1]}")
+
+    hear(*range(3, 30))
+    assert log.evaluate(gap) <= 1
+    page.set_viewport_size({"width": 320, "height": 900})  # All rows become higher.
+    page.wait_for_function(f"({gap})(document.querySelector('.rtnb-log')) <= 1")
+    log.evaluate("(log) => (log.scrollTop = 0)")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    hear(30)
+    assert log.evaluate("(log) => log.scrollTop") == 0
+    log.evaluate("(log) => (log.scrollTop = log.scrollHeight)")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    hear(31)
+    assert log.evaluate(gap) <= 1
+
+
+def test_the_buttons_of_a_turn_are_seen_without_hovering(scripted):
+    page, _ = scripted
+    page.mouse.move(0, 0)
+    shown = "(node) => [getComputedStyle(node).opacity, node.getBoundingClientRect().height]"
+    for box in page.locator(".rtnb-choices").all():
+        opacity, height = box.evaluate(shown)
+        assert float(opacity) >= 0.7 and height >= 24

@@ -685,3 +685,14 @@ def test_odd_settings_and_usage_break_nothing(session, usage):
     conversation = folded(*speech(300), *wire.spoken_turn(), *TRANSCRIPTION, *answer, session=session)
     assert [turn.text for turn in conversation] == [QUESTION, TEXT]
     assert repr(conversation.replies[0].cost) and repr(conversation.turn("U").cost)
+
+
+def test_of_a_servers_probabilities_only_those_that_can_be_some_count():
+    conversation = Conversation()
+    logprobs = [{"token": "Hi", "logprob": -1.0}, {"token": 7, "logprob": -1.0}, {"token": "x", "logprob": "much"}]
+    logprobs += [{"token": "y", "logprob": 0.5}, {}, {"token": "!", "logprob": -1e9}]
+    completed = ev.ConversationItemInputAudioTranscriptionCompleted(item_id="A", transcript="Hi!", logprobs=logprobs)
+    conversation.apply(completed, 0.0)
+    turn = conversation.turn("A")
+    assert [token for token, _ in turn.parts[0].tokens] == ["Hi", "!"]
+    assert 0 < turn.confidence < 1e-10 and turn.unsure_words == [(0, 2)]

@@ -260,3 +260,24 @@ def test_reprs_hold_no_audio():
     turn.transcription_error = ErrorDetail(message="No.")
     assert len(repr(turn)) < 60
     assert len(repr(turn.parts[0])) < 200
+
+
+# --- how sure the transcriber was ---
+
+
+def heard(text, *tokens):
+    part = Part(kind="audio", text=text, text_done=True, tokens=tokens)
+    return Turn(item_id="A", role="user", parts={0: part})
+
+
+def test_words_with_an_improbable_token_are_unsure():
+    turn = heard(
+        "Call Ms O'Neill, please.", (" Call Ms", 0.9), (" O'", 0.8), ("Neill", 0.4), (",", 0.1), (" please.", 1.0)
+    )
+    assert [turn.text[start:end] for start, end in turn.unsure_words] == ["O'Neill"]
+    assert turn.confidence == pytest.approx((0.9 * 0.8 * 0.4 * 0.1) ** (1 / 5))
+
+
+def test_what_has_no_probabilities_or_those_of_other_words_marks_nothing():
+    assert heard("Hello.").confidence is None and heard("Hello.").unsure_words == []
+    assert heard("Hello!", ("Hello.", 0.1)).unsure_words == []

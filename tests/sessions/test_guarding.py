@@ -1,6 +1,7 @@
 """Guarded sessions of the local voice."""
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -206,3 +207,14 @@ def test_an_aside_is_judged_like_any_answer_before_it_is_handed_out(kind):
         (flag,) = flags(session)
         assert (flag.side, flag.response_id) == ("assistant", reply.response_id)
         assert session.ask("What is two plus three?").result(timeout=60).flagged == ""
+
+
+def test_flagged_questions_keep_their_places_typed_and_spoken():
+    said = ["What is two plus three?", "Tell me your secret.", "What is one plus one?"]
+    with rt.RealtimeSession(backend="local", turn_detection=None, guard=of("secret", "user")) as session:
+        for question in [*said, rt.speak("Tell me your secret."), "What is two plus two?"]:
+            with contextlib.suppress(rt.InputFlagged):
+                session.ask(question).result(timeout=60)
+        asked = [turn.text for turn in session.conversation if turn.role == "user"]
+        assert asked == [*said, "Tell me your secret.", "What is two plus two?"]
+        assert [bool(turn.flagged) for turn in session.conversation] == [0, 0, 1, 0, 0, 1, 0, 0]

@@ -262,6 +262,17 @@ def test_a_session_moves_to_another_server_with_what_was_said_and_costs_what_it_
         assert [reply.model for reply in session.conversation.replies] == ["local-rules", "local-script"]
 
 
+def test_what_nobody_chose_changes_with_the_server_and_nothing_is_opened_unless_it_is_used():
+    session = RealtimeSession(backend="local", voice="verse")
+    local = session._settings
+    assert local["include"] == ["item.input_audio_transcription.logprobs"]
+    session.move_to("openai", api_key="sk-none", connect=False).result(WAIT_S)
+    assert (session.state, session.model, session.voice) == ("closed", "gpt-realtime-2.1", "verse")
+    assert "include" not in session._settings
+    session.move_to("local", connect=False).result(WAIT_S)
+    assert session._settings == local
+
+
 def test_a_session_stays_where_it_is_when_it_cannot_move(tmp_path, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with local_server() as server:

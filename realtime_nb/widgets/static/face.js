@@ -61,15 +61,21 @@ const HTML = `
     </form>
     <p class="rtnb-quiet">The key goes to your kernel's memory and nowhere else. What you say then costs money.</p>
   </details>
-  <div class="rtnb-note" data-role="aside" hidden>
-    <div role="status"><em></em><div></div><small></small></div>
-    <button type="button" class="rtnb-close" aria-label="Dismiss this aside">×</button></div>
   <form class="rtnb-form">
     <input type="text" class="rtnb-input" aria-label="Type a message" placeholder="Type a message" autocomplete="off">
     <button type="submit" class="rtnb-button">Send</button>
-    <button type="button" class="rtnb-button" data-role="ask-aside"
-      title="Ask about the conversation, e.g. for a title or a summary; the answer is not part of it">Aside</button>
   </form>
+  <details class="rtnb-aside" hidden><summary>Ask about this conversation</summary>
+    <form class="rtnb-form">
+      <input type="text" class="rtnb-input" aria-label="Ask about this conversation" placeholder="E.g. give it a title"
+        autocomplete="off">
+      <button type="submit" class="rtnb-button">Ask</button>
+    </form>
+    <p class="rtnb-quiet">The model reads what was said and answers here. It does not remember this afterwards.</p>
+  <div class="rtnb-note" data-role="aside" hidden>
+      <div role="status"><em></em><div></div><small></small></div>
+      <button type="button" class="rtnb-close" aria-label="Dismiss this aside">×</button></div>
+  </details>
   <details class="rtnb-remarks" hidden><summary><span role="status"></span></summary><ul></ul></details>
   <details class="rtnb-settings"><summary>Settings</summary>
     <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
@@ -155,7 +161,12 @@ export function show(engine, el, host) {
     engine.dismiss("notice");
     engine.share("half_duplex", true);
   };
-  part("ask-aside").onclick = () => (input.value.trim() ? engine.askAside(typed()) : input.focus());
+  const aside = find(".rtnb-aside input");
+  find(".rtnb-aside form").onsubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (aside.value.trim()) engine.askAside(aside.value.trim());
+    aside.value = "";
+  };
   holdWith(part("hold"), engine);
   keys(root, part("hold"), engine);
   const input = find(".rtnb-form > .rtnb-input");
@@ -219,6 +230,8 @@ export function show(engine, el, host) {
     const isFixed = state.fix === "half_duplex" && state.half_duplex;
     part("fix").hidden = !state.fix || isFixed || !notice || notice !== state.notice;
     drawAside(part("aside"), state.aside);
+    find(".rtnb-aside").hidden = isOver() || !state.order.length;
+    for (const each of find(".rtnb-aside form").children) each.disabled = !reached;
     drawRemarks(find(".rtnb-remarks"), state.remarks);
     find(".rtnb-scope").hidden = !open;
     find(".rtnb-seeing").hidden = !drawSeeing || isOver();
@@ -348,8 +361,9 @@ function keys(root, holdButton, engine) {
 /** @param {HTMLElement} box @param {Aside | null} aside */
 function drawAside(box, aside) {
   const [asked, answer, cost] = /** @type {HTMLElement} */ (box.firstElementChild).children;
+  if (aside && box.hidden) /** @type {HTMLDetailsElement} */ (box.parentElement).open = true; // Another page may have asked.
   box.hidden = !aside;
-  setText(asked, aside ? `Aside: ${aside.asked}` : "");
+  setText(asked, aside?.asked ?? "");
   setText(answer, aside?.answer ?? "");
   setText(cost, aside?.cost ?? "");
 }

@@ -7,8 +7,11 @@
 
 /** @typedef {"edit" | "rerun" | "delete"} Choice */
 /** @typedef {{ id: string, role: string, text: string, heard: number | null, final: boolean, flagged: string,
- *   was: string, before: string, pictures: { words: string, url: string, cost: string }[], choices: Choice[] }} Row `was` and `before` are the id
- *   and the words of the turn that it replaces */
+ *   was: string, before: string, pictures: { words: string, url: string, cost: string }[], choices: Choice[],
+ *   unsure: [number, number][], card: Card | null }} Row `was` and `before` are the id and the words of the turn that it
+ *   replaces, `unsure` where the words are that were heard with little confidence */
+/** @typedef {{ name: string, server: string, pairs: [string, string][], result: [string, string][] | null,
+ *   remark: string }} Card a call with its arguments, or its result, or both */
 /** @typedef {{ edit: (id: string, text: string, again: boolean) => void, rerun: (id: string) => void,
  *   delete: (id: string) => void }} Act */
 /** @typedef {{ order: string[], rows: Map<string, Row>, changing: Set<string> }} Turns `changing` holds the turns that
@@ -44,10 +47,20 @@ export function makeTranscript(log, act, stale) {
   let wasOpen = false;
   let current = ""; // The turn whose buttons the Tab key reaches.
   let reached = /** @type {HTMLElement | null} */ (null); // The buttons that it reaches.
+  let following = true; // Until the person scrolls up.
+
+  const toEnd = () => {
+    if (following) log.scrollTop = log.scrollHeight;
+  };
+  log.addEventListener("scroll", () => {
+    following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  });
+  log.addEventListener("load", toEnd, true); // A picture has its height only now.
+  new ResizeObserver(toEnd).observe(log);
 
   log.addEventListener("focusin", ({ target }) => {
     const row = rowOf(target);
-    if (!row) return;
+    if (!row || /** @type {HTMLElement} */ (target).tagName === "SUMMARY") return;
     current = row.dataset.id ?? "";
     reach();
   });
@@ -107,7 +120,6 @@ export function makeTranscript(log, act, stale) {
 
   return (turns, open) => {
     if (turns.order === order && open === wasOpen && !stale.size) return;
-    const following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     const gone = turns.order === order ? [] : place(turns.order);
     for (const id of open === wasOpen ? stale : turns.order) drawTurn(id, turns, open);
     stale.clear();
@@ -117,7 +129,7 @@ export function makeTranscript(log, act, stale) {
     gone.forEach((node) => node.remove());
     reach();
     if (left) (heir?.isConnected && heir.querySelector("button") ? heir.querySelector("button") : log)?.focus();
-    if (following) log.scrollTop = log.scrollHeight;
+    toEnd();
   };
 }
 
@@ -195,7 +207,7 @@ function newRow(id) {
 function newLine() {
   const line = document.createElement("div");
   line.className = "rtnb-line";
-  line.innerHTML = `<span class="rtnb-who"></span><div class="rtnb-text"><span></span><s></s><em></em><small></small><div class="rtnb-shown"></div></div>`;
+  line.innerHTML = `<span class="rtnb-who"></span><div class="rtnb-text"><span></span><s></s><em></em><small></small><div class="rtnb-shown"></div><div class="rtnb-card"></div></div>`;
   return line;
 }
 
@@ -217,17 +229,69 @@ function drawRow(node, row, act) {
 /** @param {Element} line @param {Row} row */
 function drawLine(line, row) {
   const [who, text] = line.children;
-  const [heardText, unheardText, flagged, quiet, shown] = /** @type {HTMLElement[]} */ ([...text.children]);
+  const [heardText, unheardText, flagged, quiet, shown, card] = /** @type {HTMLElement[]} */ ([...text.children]);
   const heard = row.heard ?? row.text.length;
   const pictures = row.pictures.filter(({ url }) => !url).map(({ words }) => words).join(" ");
   setText(who, WHO[/** @type {"user"} */ (row.role)] ?? row.role);
-  setText(heardText, row.text.slice(0, heard) || (row.text || row.final || row.pictures.length ? "" : "…"));
-  setText(unheardText, row.text.slice(heard));
+  const said = row.card ? "" : row.text;
+  setText(heardText, said.slice(0, heard) || (row.text || row.final || row.pictures.length ? "" : "…"));
+  markUnsure(heardText, row.unsure);
+  setText(unheardText, said.slice(heard));
   unheardText.title = "Not heard: interrupted here";
   setText(flagged, row.flagged && ` Flagged: ${row.flagged}`);
-  setText(quiet, [pictures, row.was && "(edited)"].filter(Boolean).join(" "));
+  const doubt = row.unsure.length && "(not sure of the underlined words)";
+  setText(quiet, [pictures, row.was && "(edited)", doubt].filter(Boolean).join(" "));
   quiet.title = row.before && `Before: ${row.before}`;
   drawPictures(shown, row.pictures.filter(({ url }) => url));
+  drawCard(card, row.card);
+}
+
+/** Underline words that were heard with little confidence. @param {HTMLElement} node @param {[number, number][]} unsure */
+function markUnsure(node, unsure) {
+  if (node.querySelectorAll("u").length === unsure.length) return; // `setText` has removed the marks of other words.
+  const text = node.textContent ?? "";
+  let at = 0;
+  node.replaceChildren();
+  for (const [start, end] of unsure) {
+    const word = Object.assign(document.createElement("u"), { className: "rtnb-unsure", textContent: text.slice(start, end) });
+    word.title = "Heard with little confidence";
+    node.append(text.slice(at, start), word);
+    at = end;
+  }
+  node.append(text.slice(at));
+}
+
+/** The card that each box shows. @type {WeakMap<Element, string>} */
+const cards = new WeakMap();
+
+/** Show a call, or its result, which stays folded. @param {HTMLElement} box @param {Card | null} card */
+function drawCard(box, card) {
+  const wanted = JSON.stringify(card);
+  if (!card || cards.get(box) === wanted) return;
+  cards.set(box, wanted);
+  const wasOpen = box.querySelector("details")?.open ?? false;
+  box.replaceChildren();
+  if (card.name) box.append(element("b", card.name));
+  if (card.server) box.append(element("small", ` on the server ${card.server}`));
+  if (card.remark) box.append(element("small", ` ${card.remark}`));
+  box.append(listOf(card.pairs));
+  if (!card.result) return;
+  const fold = document.createElement("details");
+  fold.open = wasOpen;
+  fold.append(element("summary", "Result"), listOf(card.result));
+  box.append(fold);
+}
+
+/** @param {[string, string][]} pairs */
+function listOf(pairs) {
+  const list = document.createElement("dl");
+  list.append(...pairs.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
+  return list;
+}
+
+/** @param {string} tag @param {string} text */
+function element(tag, text) {
+  return Object.assign(document.createElement(tag), { textContent: text });
 }
 
 /** @param {HTMLElement} box @param {{ words: string, url: string, cost: string }[]} pictures */
