@@ -195,14 +195,10 @@ def spectrogram(
         raise AudioError(f"there is no audio from start_s={start_s} to stop_s={stop_s}, only {first_s:g} to {last_s:g}")
     if not range_db > 0:
         raise AudioError(f"range_db={range_db} must be positive")
-    return spectrogram_of(
-        tracks,
-        kind,
-        range_db=range_db,
-        words=_told_words(words, sounding),
-        hop_ms=hop_ms,
-        **{"bands": bands, "window_ms": window_ms, "lowest_hz": lowest_hz, "highest_hz": highest_hz},
-    )
+    told = _told_words(words, sounding)
+    limits = {"bands": bands, "window_ms": window_ms, "lowest_hz": lowest_hz, "highest_hz": highest_hz}
+    with Progress("analyse"):  # Only here: a record that is drawn in the background must not print into a cell.
+        return spectrogram_of(tracks, kind, range_db=range_db, words=told, hop_ms=hop_ms, **limits)
 
 
 def spectrogram_of(
@@ -220,7 +216,7 @@ def spectrogram_of(
         hop_ms = max(10.0, 1000 * (last_s - first_s) / _FRAMES)
     sample_rate = max(piece.clip.sample_rate for track in tracks for piece in track.pieces)
     transform = Transform(kind, sample_rate, hop_ms=hop_ms, **limits)
-    with _drawing, Progress("analyse"), _one_thread():
+    with _drawing, _one_thread():
         return _analyse(tracks, transform, range_db, words or {})
 
 
