@@ -57,13 +57,24 @@ LISTEN = """(element) => {
 }"""
 
 
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def write_notebook(folder):
+    notebook = new_notebook(cells=[new_code_cell(CELL), new_code_cell("rt.ConversationRecord(session)")])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
+    nbformat.write(notebook, folder / "talk.ipynb")
+    return folder / "talk.ipynb"
+
+
 class Host:
     """A front end's server, and its page."""
 
     def __init__(self, folder, page, module, *options, ready="/"):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         env = os.environ | {
             # Its own come first: both have templates of the same name.
             "JUPYTER_PATH": os.pathsep.join([f"{HOSTS}/share/jupyter", f"{sys.prefix}/share/jupyter"]),
@@ -139,10 +150,7 @@ def start(speaking_browser, tmp_path):
 
 @pytest.fixture
 def notebook(tmp_path):
-    notebook = new_notebook(cells=[new_code_cell(CELL), new_code_cell("rt.ConversationRecord(session)")])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "python3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "talk.ipynb")
-    return tmp_path / "talk.ipynb"
+    return write_notebook(tmp_path)
 
 
 def test_nbclassic_talks_and_shows_the_record(start, notebook):
