@@ -131,7 +131,7 @@ def test_where_the_voice_talks_on_nothing_pauses_it(page, panel, session):
 
 
 def test_half_duplex_keeps_the_microphone_silent_while_the_answer_plays(page, panel, session):
-    page.get_by_text("Details", exact=True).click()
+    page.get_by_text("Settings", exact=True).click()
     page.get_by_label("Mute me while the AI speaks").check()
     until(lambda: panel.half_duplex)
     until(lambda: any(session.audio[-960:]))
@@ -151,7 +151,7 @@ def test_half_duplex_can_be_asked_for_in_python_and_has_no_part_in_holding_the_b
     panel = VoicePanel(session, half_duplex=True)
     page = visit(TRACKS)
     until(lambda: panel.road == "direct")
-    page.get_by_text("Details", exact=True).click()
+    page.get_by_text("Settings", exact=True).click()
     switch = page.get_by_label("Mute me while the AI speaks")
     expect(switch).to_be_checked()
     panel.half_duplex = False
@@ -194,6 +194,6 @@ def test_a_voice_that_hears_itself_is_told_what_to_do(bare, visit, session):
     [echo] = [event for event in session.noted if isinstance(event, EchoHeard)]
     assert echo.item_id == "item-1" and echo.likeness > 0.7
     assert session.conversation.turn("item-1").echoed
-    page.get_by_text("Details", exact=True).click()
+    page.get_by_text("Settings", exact=True).click()
     page.get_by_label("Mute me while the AI speaks").check()
     expect(page.locator(".rtnb-notice")).to_be_hidden()

@@ -16,7 +16,7 @@ def test_an_old_kernel_is_named_and_what_it_does_is_measured(open_notebook):
     notebook.until("found._facts.comm is not None")
     lines = notebook.ask(LINES)
     state, said, fix = lines["kernel"]
-    assert state == "warning" and "ipykernel 6.30.1 takes no widget messages while a cell runs" in said
+    assert state == "warning" and "ipykernel 6.30.1 handles no widget messages while a cell runs" in said
     assert "pip install -U 'ipykernel>=7.4'" in fix
     assert lines["widget messages"][1].startswith("0 of 8 widget messages were handled")
     assert notebook.ask("found.ok")

@@ -47,11 +47,11 @@ def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
     check_waterfall(notebook)
     expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible()
 
-    live, record, picture = notebook.save()
+    live, record, place = notebook.save()  # The picture comes to its place with the end.
     assert "application/vnd.jupyter.widget-view+json" in live["data"]
     assert "What time is it?" in "".join(record["data"]["text/plain"])
     assert "clock" in "".join(record["data"]["text/html"])
-    assert len(picture["data"]["image/png"]) > 1000
+    assert not "".join(place["data"]["text/plain"])
 
     notebook.panel.get_by_role("button", name="Disconnect").click()
     notebook.panel.get_by_role("button", name="End and keep the record").click()
