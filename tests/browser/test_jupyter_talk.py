@@ -58,6 +58,7 @@ def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
     expect(notebook.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible()
     expect(notebook.panel).to_have_count(0)
     notebook.until("session.state == 'closed'")
+    expect(notebook.page.locator(".jp-RenderedImage img")).to_be_visible()
     note, record, picture = notebook.save()
     assert note["data"].keys() == {"text/plain", "text/html"}
     assert "What time is it?" in "".join(record["data"]["text/plain"])
