@@ -53,5 +53,4 @@ def _root_mean_squares(samples: np.ndarray, window: int, hop: int) -> np.ndarray
     squares = np.pad(np.square(samples, dtype=np.float64), window // 2)
     sums = np.concatenate([[0.0], np.cumsum(squares)])
     starts = np.arange(0, len(squares) - window + 1, hop)
-    means: np.ndarray = np.maximum(0.0, sums[starts + window] - sums[starts]) / window
-    return np.sqrt(means)
+    return np.asarray(np.sqrt(np.maximum(0.0, sums[starts + window] - sums[starts]) / window))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..errors import AudioError
 from ..media.clip import AudioClip
+from ..media.mel import mel_edges_hz, mel_filters
 
 Kind = Literal["mel", "stft", "cqt", "vqt"]
 _OCTAVE_KINDS = ("cqt", "vqt")
@@ -24,16 +25,8 @@ _MEL_BANDS, _OCTAVE_BANDS = 80, 24
 _LOWEST_NOTE_HZ = 65.4
 #: How much of the highest octave librosa's low-pass filters keep.
 _PASSED = 0.85
-
-
-#: The mel scale of M. Slaney's Auditory Toolbox: linear up to a bend, logarithmic above it.
-_BEND_HZ, _HZ_PER_MEL, _LOG_STEP = 1000.0, 200 / 3, math.log(6.4) / 27
 #: How much of a Fourier transform is computed together; it stays in a processor's cache.
 _SAMPLES_AT_ONCE = 2**18
-
-
-def _mel(hz: float) -> float:
-    return hz / _HZ_PER_MEL if hz < _BEND_HZ else _BEND_HZ / _HZ_PER_MEL + math.log(hz / _BEND_HZ) / _LOG_STEP
 
 
 class Transform:
@@ -112,25 +105,15 @@ class Transform:
 
     @property
     def _fourier_hz(self) -> npt.NDArray[np.float64]:
-        return np.fft.rfftfreq(self.window, 1 / self.sample_rate)
+        return np.asarray(np.fft.rfftfreq(self.window, 1 / self.sample_rate), np.float64)
 
     @property
     def _mel_edges_hz(self) -> npt.NDArray[np.float64]:
-        """The lower edge of the first band, the centres, and the upper edge of the last."""
-        lowest, highest = _mel(self.lowest_hz), _mel(self.highest_hz)
-        mels = np.linspace(lowest, highest, self.bands + 2)
-        bent_hz = _BEND_HZ * np.exp((mels - _BEND_HZ / _HZ_PER_MEL) * _LOG_STEP)
-        return np.where(mels < _BEND_HZ / _HZ_PER_MEL, mels * _HZ_PER_MEL, bent_hz)
+        return mel_edges_hz(self.lowest_hz, self.highest_hz, self.bands)
 
     @cached_property
     def _filters(self) -> npt.NDArray[np.float32]:
-        """[shape=(bands, rows)] A triangle of area 1 for each band, from the centre before it to the next."""
-        edges_hz = self._mel_edges_hz
-        widths_hz = np.diff(edges_hz)[:, None]
-        slopes_hz = self._fourier_hz - edges_hz[:, None]
-        sides = np.minimum(slopes_hz[:-2] / widths_hz[:-1], -slopes_hz[2:] / widths_hz[1:])
-        areas = 2 / (edges_hz[2:] - edges_hz[:-2])
-        return np.asarray(np.maximum(0, sides) * areas[:, None], np.float32)
+        return mel_filters(self._mel_edges_hz, self.sample_rate, self.window)
 
     def _fourier_power(self, samples: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
         """[shape=(rows, frames)] Yield the energy of some frames at a time: an hour's do not fit into memory."""

@@ -17,7 +17,8 @@ from test_watched import watch
 import realtime_nb as rt
 from realtime_nb.media.clip import AudioClip
 from realtime_nb.speech.comparison import Comparison, ComparisonCell
-from realtime_nb.views import conversation_outputs, mimebundle
+from realtime_nb.views import mimebundle
+from realtime_nb.views.conversation import conversation_outputs
 from realtime_nb.views.spectrogram import spectrogram
 
 

@@ -17,8 +17,8 @@ from realtime_nb.local.recognition.heard import HeardToken, Recognition, cut_qui
 from realtime_nb.local.recognition.whisper import (
     WhisperModel,
     check_folder,
+    filters_of,
     log_mel,
-    mel_filters,
     plain_numbers,
     words_of,
 )
@@ -176,7 +176,7 @@ def test_a_broken_model_is_named(tmp_path):
 def test_the_filters_are_slaneys(mels):
     import librosa
 
-    np.testing.assert_allclose(mel_filters(mels), librosa.filters.mel(sr=16_000, n_fft=400, n_mels=mels), atol=1e-7)
+    np.testing.assert_allclose(filters_of(mels), librosa.filters.mel(sr=16_000, n_fft=400, n_mels=mels), atol=1e-7)
 
 
 @pytest.mark.parametrize("length", [1600, 16_000, 16_037, 100_000])

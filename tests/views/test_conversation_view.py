@@ -8,8 +8,9 @@ import wire_samples as wire
 from realtime_nb.conversation.conversation import Conversation
 from realtime_nb.protocol import events as ev
 from realtime_nb.protocol.local_events import Heard, Remarked
-from realtime_nb.views import conversation_outputs, mimebundle
+from realtime_nb.views import mimebundle
 from realtime_nb.views.budget import display_options
+from realtime_nb.views.conversation import conversation_outputs
 from realtime_nb.views.tracks import mixed, tracks_of
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import MissingExtra
 from ..weights import SMART_TURN, Weights
-from .whisper import mel_filters
+from .whisper import filters_of
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def turn_features(pcm: bytes) -> NDArray[np.float32]:
     padded = np.pad(samples.astype(np.float64), _WINDOW // 2, mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][:_FRAMES]
     power = np.square(np.abs(np.fft.rfft(windows * _HANN)))
-    bands = (power.reshape(-1, _FRAMES_AT_ONCE, power.shape[1]) @ mel_filters(_BANDS).T).reshape(_FRAMES, _BANDS)
+    bands = (power.reshape(-1, _FRAMES_AT_ONCE, power.shape[1]) @ filters_of(_BANDS).T).reshape(_FRAMES, _BANDS)
     level = np.log10(np.maximum(bands, 1e-10))
     features: NDArray[np.float32] = ((np.maximum(level, level.max() - 8) + 4) / 4).T.astype(np.float32)
     return features

@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import MissingExtra, SettingsError
+from ...media.mel import mel_edges_hz, mel_filters
 from ...protocol.parts import LocalPart
 from .heard import SAMPLE_RATE, HeardToken, HeardWord, Recognition
 
@@ -68,16 +69,9 @@ _HANN = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
 
 
 @functools.cache
-def mel_filters(mels: int) -> Floats:
-    """Return Slaney's mel filters for the 201 frequencies of a window, shape ``(mels, 201)``."""
-    frequencies = np.fft.rfftfreq(_WINDOW, 1 / SAMPLE_RATE)
-    # Linear below 1 kHz, which is 15 mel, and logarithmic above it (Auditory Toolbox, 1998).
-    mel = np.linspace(0, 15 + np.log(SAMPLE_RATE / 2 / 1000) * 27 / np.log(6.4), mels + 2)
-    edges = np.where(mel < 15, 200 * mel / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
-    widths, ramps = np.diff(edges), edges[:, None] - frequencies
-    triangles = np.minimum(-ramps[:-2] / widths[:-1, None], ramps[2:] / widths[1:, None])
-    filters: Floats = (np.maximum(0, triangles) * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
-    return filters
+def filters_of(mels: int) -> Floats:
+    """Return the mel filters for the 201 frequencies of a window, shape ``(mels, 201)``."""
+    return mel_filters(mel_edges_hz(0, SAMPLE_RATE / 2, mels), SAMPLE_RATE, _WINDOW)
 
 
 def log_mel(samples: Floats, window_s: float, mels: int) -> Floats:
@@ -93,7 +87,7 @@ def log_mel(samples: Floats, window_s: float, mels: int) -> Floats:
     cut = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][:heard]
     power = np.square(np.abs(np.fft.rfft(cut * _HANN, axis=1))).astype(np.float32)
     spectrogram = np.full((mels, frames), -10, np.float32)
-    spectrogram[:, :heard] = np.log10(np.maximum(mel_filters(mels) @ power.T, 1e-10))
+    spectrogram[:, :heard] = np.log10(np.maximum(filters_of(mels) @ power.T, 1e-10))
     spectrogram = np.maximum(spectrogram, spectrogram.max() - 8)
     return np.asarray((spectrogram + 4) / 4, np.float32)
 
