@@ -1,4 +1,4 @@
-"""How fast sound travels between a real JupyterLab in Chromium and the kernel, on each road.
+"""How fast sound travels between a real JupyterLab in Chromium or Firefox and the kernel, on each road.
 
 Opens a notebook with a microphone and a speaker, lets the one feed the other in the kernel, and measures:
 
@@ -9,9 +9,11 @@ Opens a notebook with a microphone and a speaker, lets the one feed the other in
 * flush: from `Speaker.stop()` in the kernel to silence in the playback worklet (its fade and render quantum included).
 
     python benchmarks/audio_road.py --roads direct comm --minutes 10
+    python benchmarks/audio_road.py --browsers chromium firefox --roads direct --minutes 1
 
-The browser is driven over bare CDP: Playwright keeps CDP's network domain on, which mirrors every socket frame. Browser
-and kernel share one clock; the worklet's has a grain of 1 ms, by which "up" reads half a millisecond too high.
+Chromium is driven over bare CDP: Playwright keeps CDP's network domain on, which mirrors every socket frame. Firefox is
+driven over WebDriver BiDi, with a PulseAudio for a sound card. Browser and kernel share one clock; the worklet's has a
+grain of 1 ms, by which "up" reads half a millisecond too high.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -36,9 +39,10 @@ from realtime_nb.media.clip import AudioClip
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from barriers import NO_LOOPBACK_PORT, NO_SOCKETS
 from lab import JupyterServer
+from webdriver import Firefox, SoundCard
 
 SETUP = """
-import asyncio, time
+import asyncio, itertools, time
 import numpy as np
 import realtime_nb as rt
 from realtime_nb.loop import submit
@@ -49,6 +53,7 @@ on_frame, on_played, on_flushed = microphone._on_frame, speaker._handlers["playe
 flushed = asyncio.Event()
 samples_in = 0
 began = stop_echo = None
+numbers = itertools.count()
 
 def note_frame(frame):
     global samples_in, began
@@ -89,7 +94,7 @@ async def echo():
 async def flush_delays(count):
     tone = (8000 * np.sin(np.arange(24_000) / 10)).astype("<i2").tobytes()
     delays = []
-    for n in range(count):
+    for n in itertools.islice(numbers, count):
         before = speaker.playback.audible_samples
         speaker.feed(f"tone-{n}", tone)
         while speaker.playback.audible_samples < before + 4800 + 97 * n % 480:
@@ -123,6 +128,67 @@ FLAGS = [
 
 
 class Tab:
+    """A page with a notebook, whose microphone hears a file over and over."""
+
+    def run(self, script: str) -> Any:
+        """Evaluate JavaScript."""
+        raise NotImplementedError
+
+    def until(self, script: str, timeout_s: float = 60.0) -> None:
+        """Wait until a JavaScript expression is true."""
+        deadline = time.monotonic() + timeout_s
+        while not self.run(script):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not within {timeout_s} s: {script}")
+            time.sleep(0.1)
+
+    def python(self, expression: str) -> Any:
+        """Evaluate a Python expression in the notebook's kernel."""
+        value = self.run(
+            f"""(async () => {{
+              const {{ kernel }} = jupyterapp.shell.currentWidget.context.sessionContext.session;
+              const user_expressions = {{ value: {json.dumps(f"__import__('json').dumps({expression})")} }};
+              const reply = await kernel.requestExecute({{ code: "", silent: true, user_expressions }}).done;
+              const {{ value }} = reply.content.user_expressions;
+              return value.status === "ok" ? value.data["text/plain"] : JSON.stringify(value.evalue);
+            }})()"""
+        )
+        return json.loads(value[1:-1]) if value.startswith("'") else value
+
+
+class FirefoxTab(Tab):
+    """Debian's Firefox, over WebDriver BiDi."""
+
+    def __init__(self, folder: Path, microphone: Path):
+        self._open = contextlib.ExitStack()
+        card = self._open.enter_context(contextlib.closing(SoundCard()))
+        self._page = self._open.enter_context(contextlib.closing(Firefox(card)))
+        self._page.scripts_click = True
+        self._over = threading.Event()
+        self._open.callback(self._over.set)
+        threading.Thread(target=self._sound, args=(card, microphone), daemon=True).start()
+
+    def _sound(self, card: SoundCard, file: Path) -> None:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            while not self._over.is_set():
+                card.say(file)
+
+    def goto(self, url: str, init: str) -> None:
+        """Load a page after a script of one's own."""
+        if init:
+            self._page.add_init_script(init)
+        self._page.goto(url)
+
+    def run(self, script: str) -> Any:
+        """Evaluate JavaScript."""
+        return self._page.evaluate(script)
+
+    def close(self) -> None:
+        """End the browser."""
+        self._open.close()
+
+
+class ChromiumTab(Tab):
     """One page of a Chromium of its own, over the DevTools protocol and nothing else."""
 
     def __init__(self, folder: Path, microphone: Path):
@@ -165,6 +231,12 @@ class Tab:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
                 return answer["result"]
 
+    def goto(self, url: str, init: str) -> None:
+        """Load a page after a script of one's own."""
+        if init:
+            self.call("Page.addScriptToEvaluateOnNewDocument", source=init)
+        self.call("Page.navigate", url=url)
+
     def run(self, script: str) -> Any:
         """Evaluate JavaScript, as if the person had clicked."""
         result = self.call(
@@ -174,27 +246,6 @@ class Tab:
             raise RuntimeError(str(result["exceptionDetails"]))
         return result["result"].get("value")
 
-    def until(self, script: str, timeout_s: float = 60.0) -> None:
-        """Wait until a JavaScript expression is true."""
-        deadline = time.monotonic() + timeout_s
-        while not self.run(script):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"not within {timeout_s} s: {script}")
-            time.sleep(0.1)
-
-    def python(self, expression: str) -> Any:
-        """Evaluate a Python expression in the notebook's kernel."""
-        value = self.run(
-            f"""(async () => {{
-              const {{ kernel }} = jupyterapp.shell.currentWidget.context.sessionContext.session;
-              const user_expressions = {{ value: {json.dumps(f"__import__('json').dumps({expression})")} }};
-              const reply = await kernel.requestExecute({{ code: "", silent: true, user_expressions }}).done;
-              const {{ value }} = reply.content.user_expressions;
-              return value.status === "ok" ? value.data["text/plain"] : JSON.stringify(value.evalue);
-            }})()"""
-        )
-        return json.loads(value[1:-1]) if value.startswith("'") else value
-
     def close(self) -> None:
         """End the browser."""
         self._open.close()
@@ -202,13 +253,16 @@ class Tab:
         self._process.wait(20)
 
 
-def measure(server: JupyterServer, folder: Path, microphone: Path, road: str, minutes: float) -> dict[str, Any]:
-    path = server.write(f"{road}.ipynb", SETUP)
-    tab = Tab(folder / f"chromium-{road}", microphone)
+TABS = {"chromium": ChromiumTab, "firefox": FirefoxTab}
+
+
+def measure(
+    server: JupyterServer, folder: Path, microphone: Path, browser: str, road: str, minutes: float
+) -> dict[str, Any]:
+    path = server.write(f"{browser}-{road}.ipynb", SETUP)
+    tab = TABS[browser](folder / f"{browser}-{road}", microphone)
     try:
-        if BARRIERS[road]:
-            tab.call("Page.addScriptToEvaluateOnNewDocument", source=BARRIERS[road])
-        tab.call("Page.navigate", url=f"{server.url}lab/tree/{path.name}?reset&token=secret")
+        tab.goto(f"{server.url}lab/tree/{path.name}?reset&token=secret", BARRIERS[road])
         kernel = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext?.session?.kernel"
         tab.until(f"{kernel}?.status === 'idle'")
         tab.run("jupyterapp.commands.execute('notebook:run-all-cells')")
@@ -231,13 +285,15 @@ def measure(server: JupyterServer, folder: Path, microphone: Path, road: str, mi
         tab.run("document.querySelector('.rtnb-microphone [data-role=record]').click()")
         tab.python("[stop_echo(), speaker.stop()]")
         time.sleep(1)
-        tab.run(
-            """(async () => {
-              const { kernel } = jupyterapp.shell.currentWidget.context.sessionContext.session;
-              await kernel.requestExecute({ code: "flush_ms = await submit(flush_delays(60))" }).done;
-            })()"""
-        )
-        flush = tab.python("flush_ms")
+        flush = []
+        for _ in range(3):
+            tab.run(
+                """(async () => {
+                  const { kernel } = jupyterapp.shell.currentWidget.context.sessionContext.session;
+                  await kernel.requestExecute({ code: "flush_ms = await submit(flush_delays(20))" }).done;
+                })()"""
+            )
+            flush += tab.python("flush_ms")
     finally:
         tab.close()
         server.stop_kernels()
@@ -266,6 +322,7 @@ def row(road: str, figures: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--roads", nargs="+", choices=sorted(BARRIERS), default=["direct", "proxy", "comm"])
+    parser.add_argument("--browsers", nargs="+", choices=sorted(TABS), default=["chromium"])
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the loop runs (at least 1; default: 10)")
     options = parser.parse_args()
     minutes = max(1.0, options.minutes)
@@ -276,11 +333,12 @@ def main() -> None:
         server = JupyterServer(folder / "jupyter")
         print(f"ms, p50 / p95 / p99, {minutes:g} minutes")
         heads = "up, after 10 s | up, at the end | loop | flush → silence | underruns in the last minute | left out"
-        print(f"| road | {heads} |")
+        print(f"| browser, road | {heads} |")
         print("|---|---|---|---|---|---|---|")
         try:
-            for road in options.roads:
-                print(row(road, measure(server, folder, tone, road, minutes)), flush=True)
+            for browser, road in itertools.product(options.browsers, options.roads):
+                figures = measure(server, folder, tone, browser, road, minutes)
+                print(row(f"{browser}, {road}", figures), flush=True)
         finally:
             server.close()
 

@@ -137,6 +137,8 @@ class Firefox(WebDriverPage):
 
     def __init__(self, card: SoundCard) -> None:
         super().__init__()
+        self.scripts_click = False
+        """Whether scripts count as clicks of the person, after which a page may sound."""
         path = os.environ.get("FIREFOX") or shutil.which("firefox-esr")
         if path is None:
             raise FileNotFoundError("Firefox is missing: run  make test  (it installs it), or  tests/ensure_firefox.sh")
@@ -168,13 +170,17 @@ class Firefox(WebDriverPage):
         """Load a page."""
         self._call("browsingContext.navigate", context=self._page, url=url, wait="complete")
 
+    def add_init_script(self, script: str) -> None:
+        """Run a script in every page from now on, before its own."""
+        self._call("script.addPreloadScript", functionDeclaration=f"() => {{ {script} }}")
+
     def reload(self) -> None:
         """Load the page again."""
         self._call("browsingContext.reload", context=self._page, wait="complete")
 
     def _run(self, expression: str) -> str:
-        target = {"context": self._page}
-        result = self._call("script.evaluate", expression=expression, target=target, awaitPromise=True)
+        how = {"target": {"context": self._page}, "awaitPromise": True, "userActivation": self.scripts_click}
+        result = self._call("script.evaluate", expression=expression, **how)
         if result["type"] == "exception":
             raise RuntimeError(result["exceptionDetails"]["text"])
         return str(result["result"]["value"])
