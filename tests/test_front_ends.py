@@ -11,7 +11,8 @@ def test_every_row_links_to_what_was_run():
     links = re.findall(r"\]\(\.\./([^)#]+)", TABLE)
     assert len(links) > 10
     assert [link for link in links if not (ROOT / link).exists()] == []
-    rows = [line for line in TABLE.splitlines() if line.startswith("| ")][2:]
+    first = TABLE.split("\n## ")[0]
+    rows = [line for line in first.splitlines() if line.startswith("| ")][1:]
     assert [row for row in rows if "tests/" not in row and not re.search(r"by hand, \d{4}-", row)] == []
 
 

@@ -193,7 +193,11 @@ def beta_setting():
 #: Who provokes it, what was wrong (the value by name), what to do; as they stand in the text, one after the other.
 PROBLEMS = [
     (key_missing, r"the openai backend needs an API key", r"set OPENAI_API_KEY, pass api_key=…, or talk .*"),
-    (key_wrong, r"Incorrect API key provided\. \[invalid_api_key\]", r"check the key \(OPENAI_API_KEY.*"),
+    (
+        key_wrong,
+        r"Incorrect API key provided\. \[invalid_api_key\]",
+        r"check the key \(REALTIME_NB_API_KEY, or api_key=…\); it was refused",
+    ),
     (backend_mistyped, r"backend='opneai' is not known", r'give "openai", "azure", "local" or an address .*'),
     (nobody_there, r"127\.0\.0\.1:9 cannot be reached \(.*\)", r"check the address .*"),
     (file_missing, r"'questoin\.wav' is not a file", r"give 'question\.wav', if that is meant"),
@@ -281,6 +285,6 @@ def test_a_kernel_that_is_too_old_is_told_so(monkeypatch):
     NotebookClient(notebook, timeout=90, kernel_name="ipykernel-6.30.1").execute()
     check_text(
         notebook.cells[0].outputs[0]["text"].strip(),
-        r"ipykernel 6\.30\.1 takes no widget messages while a cell runs: buttons wait until it ends",
+        r"ipykernel 6\.30\.1 handles no widget messages while a cell runs: buttons wait for its end",
         r"pip install -U 'ipykernel>=7\.4', then restart the kernel",
     )

@@ -38,7 +38,9 @@ def test_three_systems_under_two_conditions_are_a_table_and_a_folder(data, tmp_p
     lines = printed.out.splitlines()
     assert any(line.startswith("chat      noise:20+telephone  2 of 2") for line in lines), printed.out
     assert "cost    $0" in lines and f"report  {out / 'report.html'} (AI-generated voices)" in lines
-    assert {"results.csv", "summary.json", "report.html", "events", "audio"} <= {each.name for each in out.iterdir()}
+    assert {"results.csv", "summary.json", "report.html", "clips", "recordings"} <= {
+        each.name for each in out.iterdir()
+    }
     # Asked again, it is refused; gone on with, nothing is asked twice.
     assert main(["eval", data, "--out", str(out)]) == 2
     assert "holds a run: continue it with --resume, or choose another --out" in capsys.readouterr().err

@@ -29,7 +29,7 @@ def executor(kind):
         return ProcessPoolExecutor(2, mp_context=get_context("spawn"))
     from distributed import Client, LocalCluster
 
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
     return Client(LocalCluster(**options)).get_executor()
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What is measured of an answer."""
 
+import json
 from functools import partial
 
 import numpy as np
@@ -33,7 +34,9 @@ def test_an_answer_with_a_tool_is_measured_from_the_question_to_the_last_word():
         row = measure(answer, padded)
         first, last = session.conversation.replies
     assert [(call.name, dict(call.arguments)) for call in answer.tool_calls] == [("order_status", {"number": 7})]
-    assert row["tool_calls"] == '[{"name": "order_status", "arguments": {"number": 7}}]'
+    [call] = json.loads(row["tool_calls"])
+    assert (call["name"], call["arguments"], call["raw_arguments"]) == ("order_status", {"number": 7}, '{"number": 7}')
+    assert call["call_id"] == answer.tool_calls[0].call_id
     between_ms = last.timing.origin_ms - first.timing.origin_ms
     assert row["latency_first_audio_ms"] == pytest.approx(between_ms + last.timing.first_audio_ms)
     assert row["latency_response_done_ms"] == pytest.approx(between_ms + last.timing.done_ms)

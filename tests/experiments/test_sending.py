@@ -30,7 +30,12 @@ def quiet(*args, **options):
 
 def workers(count, **options):
     return LocalCluster(
-        n_workers=count, threads_per_worker=2, dashboard_address=None, host="127.0.0.1", processes=True, **options
+        n_workers=count,
+        threads_per_worker=2,
+        dashboard_address="127.0.0.1:0",
+        host="127.0.0.1",
+        processes=True,
+        **options,
     )
 
 

@@ -149,7 +149,7 @@ def test_swapped_weights_are_refused_and_pocketsphinx_listens(monkeypatch, caplo
 
 def test_late_turns_are_heard_by_the_cheaper_ear(monkeypatch):
     monkeypatch.setattr(module, "WORKERS", 1)
-    monkeypatch.setattr(module, "_USUAL_S", 0.3)
+    monkeypatch.setattr(module, "_USUAL_S", 0.6)
     model, pcm = ScriptedModel(), at_16k(spoken(SENTENCE))
 
     async def main():
@@ -159,7 +159,7 @@ def test_late_turns_are_heard_by_the_cheaper_ear(monkeypatch):
             expected = await ears.expect(sentences=[SENTENCE])
             waiting = [asyncio.create_task(ears.listen(pcm, expected)) for _ in range(2)]
             await asyncio.sleep(0)
-            assert ears.wait_s == pytest.approx(0.6)
+            assert ears.wait_s == pytest.approx(1.2)
             late = await ears.listen(pcm, expected)  # It does not wait for the gate.
             assert late.text == "what is the weather like in berlin"
             assert not ears.is_overloaded

@@ -53,7 +53,7 @@ def looks(monkeypatch):
             raise looks["outputs"]
         return (looks["outputs"][0], {}) if live else looks["outputs"]
 
-    monkeypatch.setattr("realtime_nb.views.conversation_outputs", conversation_outputs)
+    monkeypatch.setattr("realtime_nb.views.conversation.conversation_outputs", conversation_outputs)
     return looks
 
 

@@ -44,8 +44,8 @@ POCKETSPHINX = "pocketsphinx"
 EARS_VARIABLE = "REALTIME_NB_EARS"
 """Of the environment: what listens, where nothing else says so."""
 WORKERS = max(1, min(2, os.cpu_count() or 1))
-LATE_S = 0.4
-"""Whoever would wait longer is heard by the cheaper ear: so much passes unnoticed in the silence that ends a turn."""
+LATE_S = 1.0
+"""Whoever would wait longer is heard by the cheaper ear."""
 DOUBTED_BELOW = 0.5
 """Confidence below which the cheaper ear hears the utterance, too. If it is sure that these are words that the
 conversation expects, they count: of 150 short questions in ten voices 11.8 % of the words were wrong without, and 6.8 %
