@@ -13,7 +13,7 @@ from ..pricing.cost import format_least, format_usd
 from ..pricing.usage import Usage
 from . import words
 from .budget import AudioBudget, duration_s
-from .html import escape, facts, fold, left_out, note, picture, player, saying, section, table, unbroken
+from .html import escape, facts, folded, left_out, note, picture, player, saying, section, table, unbroken
 from .media import thumbnails
 from .spectrogram import spectrogram
 from .talk import WholeTalk, clock
@@ -30,7 +30,7 @@ def said(turn: Turn) -> str:
 
 def revealed(turn: Turn) -> str:
     """Return what a guard cut, as HTML, behind a fold that says so; empty for other turns."""
-    return fold("Show what the guard cut", escape(turn.text)) if words.is_hidden(turn) else ""
+    return folded("Show what the guard cut", escape(turn.text)) if words.is_hidden(turn) else ""
 
 
 # --- A conversation: one player for all of it, the words of every turn, and the totals ------------------------------
@@ -83,7 +83,7 @@ def _drawn(
         "text/plain": printable(_text(conversation, totals)),
         "text/html": section(
             sound,
-            turn_table if words_open else fold("Words, times and costs", turn_table),
+            turn_table if words_open else folded("Words, times and costs", turn_table),
             _players(turns, begins_s, budget),
             facts(totals),
             *map(note, conversation.remarks),
@@ -107,7 +107,7 @@ def _players(turns: list[Turn], begins_s: dict[str, float], budget: AudioBudget)
         for turn in sounding
     ]
     each = table(("at", "", "said", "sound"), rows)
-    return fold("Each turn by itself", each + left_out(budget, _HOW_TO_KEEP))
+    return folded("Each turn by itself", each + left_out(budget, _HOW_TO_KEEP))
 
 
 def _clock(turn: Turn, begins_s: dict[str, float]) -> str:

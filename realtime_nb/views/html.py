@@ -114,12 +114,6 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def fold(summary: str, html: str, *, is_open: bool = False) -> str:
-    """Return HTML behind a summary, text, that opens on a click."""
-    style = "margin:6px 0"
-    return f'<details style="{style}"{" open" if is_open else ""}><summary>{escape(summary)}</summary>{html}</details>'
-
-
 def folded(summary: str, *parts: str) -> str:
     """Return HTML that is shown on demand; the summary is text."""
     return f'<details style="margin:6px 0"><summary>{escape(summary)}</summary>{"".join(parts)}</details>'
