@@ -25,6 +25,7 @@ from ..protocol.local_events import (
     TurnEdited,
     WordsTimed,
 )
+from ..protocol.parts import joined_names
 from .records import Part, Reply, SessionBreak, Stage, Turn, renewal_text
 
 # --- The order of a conversation's items, from the predecessor that the server names for each -------------------------
@@ -498,7 +499,7 @@ def _stage_done(index: TurnIndex, event: StageDone, elapsed_ms: float) -> None:
     usages = (stage.usage, event.usage) if stage.is_done else (event.usage,)
     stage.usage, stage.is_done = add_usages(usages), True
     stage.remark = "; ".join(filter(None, (stage.remark, event.remark)))
-    stage.part = " and ".join(filter(None, dict.fromkeys((stage.part, event.part))))
+    stage.part = joined_names((stage.part, event.part))
     reply.usage = (reply.usage or Usage()) + Usage.from_realtime(event.usage)
     reply.timing.mark(f"{event.stage}.done", elapsed_ms)
 

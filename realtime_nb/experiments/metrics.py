@@ -11,6 +11,7 @@ from ..conversation.conversation import Conversation
 from ..conversation.costs import Costs
 from ..conversation.records import Reply, Turn
 from ..media.clip import AudioClip, concatenate
+from ..protocol.parts import joined_names
 from ..speech.voice import COLUMNS
 from ..speech.words import count_errors
 from .clips import SpokenClip
@@ -222,7 +223,7 @@ def answering_parts(replies: Sequence[Reply]) -> dict[str, str]:
         stages = {job: reply.stages[stage].part for job, stage in _STAGES.items() if stage in reply.stages}
         for job, name in (reply.parts | stages).items():
             found.setdefault(f"local_{job}", []).append(name)
-    told = {column: " and ".join(filter(None, dict.fromkeys(names))) for column, names in found.items()}
+    told = {column: joined_names(names) for column, names in found.items()}
     return {column: name for column, name in told.items() if name}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,6 +44,11 @@ class LocalPart:
 JOBS = ("ears", "voice", "end_of_turn")
 #: The header in which an answer of the speech endpoint says what spoke.
 VOICE_HEADER = "x-local-voice"
+
+
+def joined_names(names: Iterable[str]) -> str:
+    """Return the names of those who did one job, each once."""
+    return " and ".join(filter(None, dict.fromkeys(names)))
 
 
 def answered_by(parts: Any) -> dict[str, str]:

@@ -17,6 +17,7 @@ from ..pricing.usage import add_usages
 from ..protocol import events as ev
 from ..protocol.chat import CompletionReader, nested_tool
 from ..protocol.local_events import StageDone, StageStarted, Word, WordsTimed
+from ..protocol.parts import joined_names
 from ..secrecy import Secret, masked
 from ..tools import Approver
 from .api import Api
@@ -332,7 +333,7 @@ class CascadeSession(TurnwiseSession):
         for remark in remarks:
             self._session_events.remark(remark, remark.partition(":")[0])
         usage = add_usages(step.usage for step in took)
-        part = " and ".join(filter(None, dict.fromkeys(step.part for step in took)))
+        part = joined_names(step.part for step in took)
         self._tell(
             "local",
             StageDone(response_id=response_id, stage=stage, usage=usage, remark="; ".join(remarks), part=part),

@@ -19,7 +19,7 @@ from ...media.g711 import encode_alaw, encode_ulaw
 from ...media.sentences import split_sentences
 from ...protocol import events
 from ...protocol.items import Content, Response, StatusDetails
-from ...protocol.parts import LocalPart
+from ...protocol.parts import LocalPart, joined_names
 from ..api_errors import ApiError
 from ..brains.brain import Brain, CallTool, Context, Say
 from ..synthesis.synthesizer import Speech
@@ -39,7 +39,7 @@ _OBFUSCATED_LENGTH = 16
 
 def parts_of(**names: Iterable[str]) -> dict[str, str]:
     """Return who did each job, as an answer says it: several by "and", and none left out."""
-    told = {job: " and ".join(filter(None, dict.fromkeys(each))) for job, each in names.items()}
+    told = {job: joined_names(each) for job, each in names.items()}
     return {job: name for job, name in told.items() if name}
 
 

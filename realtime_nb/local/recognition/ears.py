@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RealtimeError, SettingsError
-from ...protocol.parts import LocalPart
+from ...protocol.parts import LocalPart, joined_names
 from ..api_errors import overloaded
 from ..weights import WHISPER_TINY_EN
 from .heard import BYTES_PER_S, HeardWord, Recognition, cut_quietly
@@ -219,7 +219,7 @@ def together(heard: Sequence[Recognition], lengths_ms: Sequence[int]) -> Recogni
         text=" ".join(each.text for each in heard if each.text),
         words=tuple(words),
         tokens=tuple(token for each in heard for token in each.tokens),
-        engine=" and ".join(dict.fromkeys(each.engine for each in heard)),
+        engine=joined_names(each.engine for each in heard),
     )
 
 
