@@ -20,7 +20,8 @@ AZURE_API_VERSION = "2025-08-28"
 #: The variables that hold the keys of backends, by name; other servers' is REALTIME_NB_API_KEY.
 _KEY_VARIABLES = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY", "local": ""}
 #: The local voice's models by what answers there.
-_LOCAL_MODELS = {"auto": DEFAULT_MODEL, "rules": "local-rules", "script": "local-script"}
+#: The local voice's models by the brain that answers.
+LOCAL_MODELS = {"auto": DEFAULT_MODEL, "rules": "local-rules", "script": "local-script"}
 
 
 @dataclass(frozen=True, init=False)
@@ -214,12 +215,12 @@ class Backend:
         SettingsError
             If there is no such brain.
         """
-        if brain not in _LOCAL_MODELS:
+        if brain not in LOCAL_MODELS:
             raise SettingsError(
-                f"brain={hide(bare_address(brain))!r} is not one of {', '.join(map(repr, _LOCAL_MODELS))}: "
+                f"brain={hide(bare_address(brain))!r} is not one of {', '.join(map(repr, LOCAL_MODELS))}: "
                 "for a text endpoint, set REALTIME_NB_BRAIN to its address before the local voice starts"
             )
-        model = _LOCAL_MODELS[brain]
+        model = LOCAL_MODELS[brain]
         chain = ("local-transcribe", model, "local-tts")
         return cls("local", model=model, chat_model=model, transcription="local-transcribe", chain=chain)
 
@@ -257,7 +258,7 @@ class Backend:
         """
         if self.name != "local" or find_price(model) is not None:
             return
-        known = [*dict.fromkeys(_LOCAL_MODELS.values()), *price_table()["models"]]
+        known = [*dict.fromkeys(LOCAL_MODELS.values()), *price_table()["models"]]
         close = difflib.get_close_matches(model, known, 1) or [self.model]
         raise SettingsError(
             f"model={hide(model)!r} is no model that the local voice stands in for: choose {close[0]!r}, or no model; "

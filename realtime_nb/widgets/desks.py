@@ -13,6 +13,7 @@ from ..loop import io_loop, submit
 from ..media.picture import Picture
 from ..pricing.prices import price_table, shutdown_notice
 from ..protocol.settings import VOICES
+from ..sessions.backend import LOCAL_MODELS
 from ..views import words
 from .camera import Camera
 from .road import Road
@@ -171,7 +172,6 @@ class GuideDesk:
 
 # --- Controls for the voice, the model, and how turns end -------------------------------------------------------------
 
-_LOCAL_MODELS = ("local-voice", "local-rules", "local-script")
 #: A voice that has spoken cannot be changed in the same connection, as the API says.
 _VOICE_IS_LOCKED = "cannot_update_voice"
 
@@ -288,7 +288,7 @@ class SettingsDesk:
 def _models_of(session: Any) -> list[str]:
     """Return the models that a person can choose from; where they are not known, none."""
     if session.backend.name == "local":
-        return list(_LOCAL_MODELS)
+        return list(LOCAL_MODELS.values())
     if session.backend.name != "openai":
         return []
     rows = price_table()["models"].items()
