@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 from ..errors import SettingsError
-from .written_forms import WrittenWord, is_english, split_letters, words_of
+from .written_forms import WrittenWord, english_normaliser, is_english, split_letters, words_of
 
 Verdict = Literal["right", "other", "missing", "extra"]
 
@@ -162,11 +162,10 @@ def count_errors(
 def _normalised(text: str, language: str, normaliser: Normaliser) -> list[WrittenWord]:
     """Return the words of a text by Whisper's rules, or those of the Open ASR Leaderboard."""
     from whisper_normalizer.basic import BasicTextNormalizer
-    from whisper_normalizer.english import EnglishTextNormalizer
 
     if normaliser == "open_asr_leaderboard" and is_english(language):
         text = re.sub(r"(?<![^\W_])([a-z])\.(?=[a-z](?:\.|\b))", r"\1", text.lower())
-    plain: str = (EnglishTextNormalizer if is_english(language) else BasicTextNormalizer)()(text)
+    plain: str = (english_normaliser() if is_english(language) else BasicTextNormalizer())(text)
     return [letter for word in plain.split() for letter in split_letters(WrittenWord(word))]
 
 

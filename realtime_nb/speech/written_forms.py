@@ -394,7 +394,8 @@ def _fraction(match: re.Match[str]) -> list[WrittenWord]:
 
 
 @functools.cache
-def _normaliser() -> Any:
+def english_normaliser() -> Any:
+    """Return Whisper's normaliser for English; it reads a table of 1,700 spellings, so there is one."""
     from whisper_normalizer.english import EnglishTextNormalizer
 
     return EnglishTextNormalizer()
@@ -415,7 +416,7 @@ def _word_said(written: str, is_exact: bool) -> tuple[WrittenWord, ...]:
         return (WrittenWord(_SHORT.get(joined, joined)),)
     if written in _SEVERAL:
         return (_word(*_SEVERAL[written]),)
-    normaliser = _normaliser()
+    normaliser = english_normaliser()
     spelled = _SHORT.get(written, written)
     for pattern, replacement in normaliser.replacers.items():
         if not _NOT_WHISPERS.search(pattern):
