@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import json
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 from ..conversation.timing import first_audible_ms, silence_at_end_ms
 from ..files import make_folder, open_private, seal, split_sealed, write_whole
 from ..media.clip import AudioClip, from_pcm16
+from ..recording.compact import clip_hash, pcm_hash
 
 # --- A clip, and where the person speaks in it, under any condition ---------------------------------------------------
 
@@ -77,7 +77,7 @@ class SpokenClip(AudioClip):
     @functools.cached_property
     def sha256(self) -> str:
         """SHA-256 of its samples, as PCM16 at its own rate."""
-        return _hash_of(self.to_pcm16())
+        return clip_hash(self)
 
     @property
     def silence_ms(self) -> float | None:
@@ -122,7 +122,7 @@ class RunClips:
             return None
         data = self.unwritten.get(file_name(entry["sha256"])) or _read_file(self._path / file_name(entry["sha256"]))
         pcm = _samples_in(data)
-        if _hash_of(pcm) != entry["sha256"]:
+        if pcm_hash(pcm) != entry["sha256"]:
             return None
         return SpokenClip(from_pcm16(pcm), entry["sample_rate"], **{name: entry[name] for name in _TIMES})
 
@@ -182,10 +182,6 @@ def _samples_in(data: bytes) -> bytes:
         return b""
 
 
-def _hash_of(pcm: bytes) -> str:
-    return hashlib.sha256(pcm).hexdigest()
-
-
 # --- What was heard, by the rows of a run -----------------------------------------------------------------------------
 
 
@@ -203,7 +199,7 @@ def heard_in(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], set[str
 def clip_remarks(path: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Check the clips of a run, and yield what is wrong with them."""
     heard = heard_in(rows)
-    kept = {each.stem: _hash_of(_samples_in(_read_file(each))) for each in (path / _FOLDER).glob("*.wav")}
+    kept = {each.stem: pcm_hash(_samples_in(_read_file(each))) for each in (path / _FOLDER).glob("*.wav")}
     if damaged := sorted(name for name, sha256 in kept.items() if sha256 != name):
         yield f"{_counted(len(damaged), len(kept))} changed since they were heard: {_some(map(file_name, damaged))}"
     without = [row for row in rows if row["status"] == "completed" and not _is_known(row)]

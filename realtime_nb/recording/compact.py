@@ -20,7 +20,12 @@ SHARED = "../../clips"
 
 def clip_hash(clip: AudioClip) -> str:
     """Return the SHA-256 of a clip's 16-bit samples."""
-    return hashlib.sha256(clip.to_pcm16()).hexdigest()
+    return pcm_hash(clip.to_pcm16())
+
+
+def pcm_hash(pcm: bytes) -> str:
+    """Return the SHA-256 of 16-bit samples."""
+    return hashlib.sha256(pcm).hexdigest()
 
 
 def make_compact(
