@@ -30,7 +30,7 @@ from .clips import RunClips
 from .folder import RunFolder
 from .forecast import Forecast
 from .metrics import budgeted_usd
-from .regrading import Regrading, Row, grade_saved
+from .regrading import Regrading, Row, added_usd, grade_saved
 from .stopping import held_back, is_dask, leave_to_client, leave_to_parent, stop_everywhere
 
 # --- Check that work can be sent to other processes, and carries no key -----------------------------------------------
@@ -112,11 +112,11 @@ class Budget:
 
     def take_grading(self, before: dict[str, Any], row: dict[str, Any]) -> None:
         """Count what it cost to grade a saved answer again."""
-        costs = [each.get("judge_cost_usd", 0.0) for each in (before, row)]
-        if None in costs:
+        cost_usd = added_usd(before, row)
+        if cost_usd is None:
             self._is_known = False
         else:
-            self.spent_usd += costs[1] - costs[0]
+            self.spent_usd += cost_usd
 
     def refusal(self, under_way: int) -> str:
         """Return why nothing more may be asked; empty if it may."""

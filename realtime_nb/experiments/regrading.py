@@ -26,6 +26,8 @@ class Regrading(NamedTuple):
     row: Row
     example: Example
     graders: Mapping[str, Grader]
+    digests: Mapping[str, str]
+    """Of these graders, by `grader_digests`."""
 
 
 def grader_digests(graders: Mapping[str, Grader]) -> dict[str, str]:
@@ -52,13 +54,20 @@ def lacking(row: Row, graders: Mapping[str, Grader], digests: Mapping[str, str])
     return {name: grader for name, grader in graders.items() if not has(name)}
 
 
-def graded_again(row: Row, answer: Answer | Exception, graders: Mapping[str, Grader]) -> Row:
+def added_usd(before: Row, row: Row) -> float | None:
+    """Return what it cost to grade a row again; `None` if that is not known."""
+    costs = [each.get("judge_cost_usd", 0.0) for each in (before, row)]
+    return None if None in costs else costs[1] - costs[0]
+
+
+def graded_again(again: Regrading, answer: Answer | Exception) -> Row:
     """Return a row with the grades of some graders in place of any earlier ones of theirs.
 
     What the earlier grading cost stays in ``judge_cost_usd``. An `answer` that is an error could not be read.
     """
+    row, graders = again.row, again.graders
     if isinstance(answer, Answer):
-        columns = graded(answer, graders, grader_digests(graders))
+        columns = graded(answer, graders, again.digests)
     else:
         columns = {"grading_remarks": "; ".join(f"{name}: {answer}" for name in graders)}
     stale = {f"{kind}_{name}" for name in graders for kind in ("grade", "reason")} | {"grading_remarks"}
@@ -104,9 +113,7 @@ def grade_saved(
     """
 
     def grade(each: Regrading) -> tuple[Row, Row]:
-        return each.row, graded_again(
-            each.row, saved_answer(folder_of(each.row["cell_id"]), each.example), each.graders
-        )
+        return each.row, graded_again(each, saved_answer(folder_of(each.row["cell_id"]), each.example))
 
     waiting, under_way = deque(todo), set[Future[tuple[Row, Row]]]()
     with ThreadPoolExecutor(concurrency, "realtime_nb-grade") as threads:

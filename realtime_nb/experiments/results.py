@@ -28,7 +28,7 @@ from .graders import Grader, named_graders
 from .plots import Plots
 from .print_table import print_table
 from .recipes import recipe_of
-from .regrading import Regrading, example_of, grade_saved, is_answered
+from .regrading import Regrading, added_usd, example_of, grade_saved, grader_digests, is_answered
 from .statistics import (
     Row,
     caveat_of,
@@ -401,9 +401,9 @@ class Results(Answers):
         about["made"] = made | {"graders": made.get("graders", {}) | recipe_of(named)}
         folder = RunFolder(self.path, about, resume=True, table=self._table)
         given = {example.example_id: example for example in dataset or ()}
-        questions = read_questions(self.path)
+        questions, digests = read_questions(self.path), grader_digests(named)
         todo = [
-            Regrading(row, given.get(name := row["example_id"]) or example_of(row, questions.get(name)), named)
+            Regrading(row, given.get(name := row["example_id"]) or example_of(row, questions.get(name)), named, digests)
             for row in in_order(folder.rows, about["cells"])
             if is_answered(row)
         ]
@@ -411,8 +411,8 @@ class Results(Answers):
 
         def put(before: Row, row: Row) -> None:
             folder.put(CellOutcome(row=row, files={}))
-            costs = [each.get("judge_cost_usd", 0.0) for each in (before, row)]
-            spent_usd[0] += math.inf if None in costs else costs[1] - costs[0]
+            cost_usd = added_usd(before, row)
+            spent_usd[0] += math.inf if cost_usd is None else cost_usd
 
         def refusal() -> str:
             return "" if max_usd is None or spent_usd[0] < max_usd else f"max_usd={max_usd:g} is spent"

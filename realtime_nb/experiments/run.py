@@ -245,7 +245,7 @@ def run(
         make_folder(folder.arrivals)
         todo = [replace(work, arrivals=str(folder.arrivals.resolve())) for work in todo]
     ungraded = [
-        Regrading(done[work.cell_id], work.example, missing)
+        Regrading(done[work.cell_id], work.example, missing, digests)
         for work in grid
         if work.cell_id in done and (missing := lacking(done[work.cell_id], named, digests))
     ]
