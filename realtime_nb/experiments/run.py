@@ -385,14 +385,16 @@ def rerun(folder: str | Path, *, out: str | Path | None = None, **changes: Any) 
     told = read_run(path).about.get("made")
     if not isinstance(told, dict):
         raise SettingsError(f"{str(path)!r} does not say how its run was made: it is of an earlier version, or damaged")
-    options = dict(told.get("options", {})) | changes
-    options["dataset"] = changes.get("dataset") or _remade_dataset(path)
+    before = dict(told.get("options", {}))
+    options = before | changes
+    if "dataset" not in changes:
+        options["dataset"] = _remade_dataset(path)
     for kind in ("systems", "graders", "conditions"):
-        options[kind] = changes.get(kind) or {
-            name: _remade(each, f"{kind}[{name!r}]", kind) for name, each in told.get(kind, {}).items()
-        }
+        if kind not in changes:
+            recipes = told.get(kind, {}).items()
+            options[kind] = {name: _remade(each, f"{kind}[{name!r}]", kind) for name, each in recipes}
     target = Path(out) if out is not None else _new_folder()
-    if not changes.get("seed"):
+    if options.get("seed") == before.get("seed"):
         _lay_clips(path, target)
     return run(options.pop("dataset"), options.pop("systems"), out=target, resume=True, **options)
 

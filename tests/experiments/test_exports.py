@@ -162,6 +162,15 @@ def test_a_run_is_made_again_from_its_folder(tmp_path, monkeypatch):
     assert len(third) == 1 and third.frame.tags[0] == "sums"
 
 
+def test_a_run_that_is_made_again_takes_what_is_asked_of_it_even_if_that_is_nothing(tmp_path):
+    dataset = Dataset.from_texts({"q": "What is two plus three?"})
+    options = {"conditions": {"noisy": Noise(20)}, "graders": [Keywords("5")], "seed": 3}
+    first = run(dataset, {"one": LOCAL}, out=tmp_path / "first", progress=False, **options)
+    other = rerun(tmp_path / "first", out=tmp_path / "second", seed=0, graders=(), progress=False)
+    assert other.frame.input_sha256[0] != first.frame.input_sha256[0]
+    assert "grade_keywords" in first.frame and "grade_keywords" not in other.frame
+
+
 def test_what_a_folder_cannot_make_again_is_named_and_never_imported(tmp_path):
     def own():
         return LOCAL()
