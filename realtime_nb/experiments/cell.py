@@ -90,10 +90,6 @@ class Question(Protocol):
     failure: tuple[str, str] | None
     """The kind of failure and its reason, if nothing was raised."""
 
-    def prepare(self) -> None:
-        """Read or speak the clips that are known in advance, and apply the conditions to them."""
-        ...
-
     def put(self, session: Session, timeout_s: float) -> None:
         """Ask an open session, and wait for the answers, at most `timeout_s` for each."""
         ...
@@ -119,13 +115,13 @@ class Question(Protocol):
         ...
 
 
-def question_of(
-    example: Example, pipeline: Pipeline, seed: int, clips: Sequence[SpokenClip] = (), *, live: bool = False
-) -> Question:
+def question_of(work: CellWork) -> Question:
     """Return the question for an example under a condition, asked at once or in real time."""
-    if isinstance(example, Scenario):
-        return TalkQuestion(example, pipeline, seed, clips, live=live or example.is_paced)
-    return SpokenQuestion(example, pipeline, seed, clips, live=live)
+    if isinstance(work.example, Scenario):
+        talker = Talker(work.example, work.pipeline, work.seed, work.clips)
+        return TalkQuestion(work.example, talker, live=work.live or work.example.is_paced)
+    [clip] = work.clips
+    return SpokenQuestion(work.example, clip, live=work.live)
 
 
 def known_clips(example: Example, condition: str, pipeline: Pipeline, seed: int, clips: RunClips) -> list[SpokenClip]:
@@ -146,33 +142,21 @@ def known_clips(example: Example, condition: str, pipeline: Pipeline, seed: int,
 class SpokenQuestion:
     """A question of one clip."""
 
-    def __init__(
-        self, example: Example, pipeline: Pipeline, seed: int, clips: Sequence[SpokenClip] = (), *, live: bool = False
-    ):
+    def __init__(self, example: Example, clip: SpokenClip, *, live: bool):
         self.failure: tuple[str, str] | None = None
-        self._example, self._pipeline, self._seed, self._live = example, pipeline, seed, live
-        self._clips = clips
-        self._clip: SpokenClip | None = None
+        self._example, self._clip, self._live = example, clip, live
         self._conversation = Conversation()
-
-    def prepare(self) -> None:
-        """Make the clip."""
-        if self._clips:
-            [self._clip] = self._clips
-        else:
-            self._clip = apply_conditions(self._pipeline, self._example.clip(), self._seed).as_kept
 
     def put(self, session: Session, timeout_s: float) -> None:
         """Ask the question."""
-        assert self._clip is not None
         self._conversation = session.conversation
         reply = ask(session, self._clip, live=self._live, timeout_s=timeout_s)
         if reply.status != "completed":
             self.failure = reply.status, f"{reply.reason or reply.error or 'no reason was given'}"
 
     def own_clips(self) -> Iterable[SpokenClip]:
-        """Return the clip, if it was made here."""
-        return [] if self._clips or self._clip is None else [self._clip]
+        """Return none: the clip is the run's."""
+        return []
 
     def sounds(self) -> Mapping[str, AudioClip | None]:
         """Return the clip, and the answer's sound."""
@@ -184,7 +168,6 @@ class SpokenQuestion:
 
     def measures(self) -> dict[str, Any]:
         """Measure the answer."""
-        assert self._clip is not None
         return measure(self.answer(), self._clip)
 
     def grades(self) -> dict[str, Any]:
@@ -199,18 +182,10 @@ class SpokenQuestion:
 class TalkQuestion:
     """A question that is a whole scenario."""
 
-    def __init__(
-        self, scenario: Scenario, pipeline: Pipeline, seed: int, clips: Sequence[SpokenClip] = (), *, live: bool
-    ):
+    def __init__(self, scenario: Scenario, talker: Talker, *, live: bool):
         self.failure: tuple[str, str] | None = None
-        self._scenario, self._live = scenario, live
-        self._talker = Talker(scenario, pipeline, seed, clips)
+        self._scenario, self._talker, self._live = scenario, talker, live
         self._conversation = Conversation()
-
-    def prepare(self) -> None:
-        """Make the clips of the script, so that a fault in them is found before anything is asked."""
-        for place, turn in enumerate(self._scenario.script):
-            self._talker.clip(turn, place)
 
     def put(self, session: Session, timeout_s: float) -> None:
         """Have the conversation."""
@@ -284,7 +259,7 @@ class CellWork:
     """Hashes of the graders' recipes, made where the run began."""
     timeout_s: float
     clips: Sequence[SpokenClip] = ()
-    """The clips that are known in advance, under the condition; made here if there are none."""
+    """The clips that are known in advance, under the condition, from `with_clips`."""
     live: bool = False
     """True if question and answer take as long as they sound."""
     keep: frozenset[str] = KEPT
@@ -396,8 +371,7 @@ class _Attempt:
 
     def run(self) -> None:
         work = self.work
-        question = question_of(work.example, work.pipeline, work.seed, work.clips, live=work.live)
-        question.prepare()
+        question = question_of(work)
         self._keep_sounds(question)
         self.stage = "session"
         self.session = self.cell.session = session = _new_session(work)

@@ -310,7 +310,7 @@ def _on_track(talk: Talk, asked: TalkTurn | None, at_ms: float) -> tuple[float, 
 class Talker:
     """Holds a scenario's conversation."""
 
-    def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int, clips: Sequence[SpokenClip] = ()):
+    def __init__(self, scenario: Scenario, pipeline: Pipeline, seed: int, clips: Sequence[SpokenClip]):
         self.talk = Talk()
         self.own_clips: dict[int, SpokenClip] = {}
         """The clips that were made here, by their places: those whose words were not known in advance."""
