@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from realtime_nb.errors import MissingExtra
-from realtime_nb.local.synthesis.synthesizer import EspeakProcess, ProcessEnded, SynthesisError
+from realtime_nb.local.synthesis.espeak import EspeakProcess, ProcessEnded, SynthesisError
 
 
 def run(use):
@@ -99,6 +99,6 @@ def test_a_missing_extra_is_named(monkeypatch):
 def test_a_process_that_does_not_start_is_a_clear_error(monkeypatch, tmp_path):
     broken = tmp_path / "broken.py"
     broken.write_text("raise SystemExit(7)")
-    monkeypatch.setattr("realtime_nb.local.synthesis.synthesizer.PROGRAM", broken)
+    monkeypatch.setattr("realtime_nb.local.synthesis.espeak.PROGRAM", broken)
     with pytest.raises(SynthesisError, match="did not start; its process ended with 7"):
         asyncio.run(EspeakProcess.start())

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from realtime_nb.local.synthesis.synthesizer import PROGRAM
+from realtime_nb.local.synthesis.espeak import PROGRAM
 
 HEADER = struct.Struct("<cII")
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from realtime_nb.errors import SettingsError
+from realtime_nb.local.synthesis.espeak import EspeakProcess, SynthesisError
 from realtime_nb.local.synthesis.synthesizer import (
     NEURAL_VOICES,
     VOICES,
-    EspeakProcess,
     Speech,
-    SynthesisError,
     Synthesizer,
 )
 
@@ -271,7 +270,7 @@ for line in sys.stdin:
 def test_when_the_process_dies_the_sentence_goes_on_in_another(monkeypatch, tmp_path):
     program = tmp_path / "dies_once.py"
     program.write_text(DIES_ONCE)
-    monkeypatch.setattr("realtime_nb.local.synthesis.synthesizer.PROGRAM", program)
+    monkeypatch.setattr("realtime_nb.local.synthesis.espeak.PROGRAM", program)
     pieces = run(lambda synthesizer: pieces_of(synthesizer, "a b c d e f g h i j"))
     assert b"".join(piece.pcm for piece in pieces) == b"".join(bytes([block, 0]) * 2400 for block in range(10))
     assert [ms for piece in pieces for _, ms in piece.words] == [100 * block for block in range(0, 10, 2)]
@@ -280,7 +279,7 @@ def test_when_the_process_dies_the_sentence_goes_on_in_another(monkeypatch, tmp_
 def test_a_sentence_that_kills_the_process_twice_is_an_error(monkeypatch, tmp_path):
     program = tmp_path / "dies.py"
     program.write_text(DIES_ONCE.replace("died.touch()", "pass"))
-    monkeypatch.setattr("realtime_nb.local.synthesis.synthesizer.PROGRAM", program)
+    monkeypatch.setattr("realtime_nb.local.synthesis.espeak.PROGRAM", program)
     with pytest.raises(SynthesisError, match=r"ended twice \(exit code -9\) at 'Poison.'"):
         run(lambda synthesizer: synthesizer.synthesize("Poison.", "echo"))
 

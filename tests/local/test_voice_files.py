@@ -1,6 +1,7 @@
 """Neural voices from files: Piper's and Kokoro's, real ones, in place of hibari's."""
 
 import asyncio
+import importlib.util
 import json
 import shutil
 from importlib import metadata
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import realtime_nb as rt
-from realtime_nb.errors import SettingsError
+from realtime_nb.errors import MissingExtra, SettingsError
 from realtime_nb.local.server import LocalServer
 from realtime_nb.local.synthesis.synthesizer import Synthesizer
 from realtime_nb.local.synthesis.voice_files import VOICE_VARIABLE, load_voice, parted
@@ -144,6 +145,15 @@ def test_a_damaged_network_is_refused(piper, tmp_path):
     (tmp_path / "joe.onnx").write_bytes(Path(piper).read_bytes()[:1_000_000])
     (tmp_path / "joe.onnx.json").write_text(json.dumps(json.loads(Path(f"{piper}.json").read_text("utf-8"))))
     with pytest.raises(SettingsError, match="cannot be used: "):
+        load_voice(str(tmp_path / "joe.onnx"))
+
+
+def test_a_piper_voice_without_espeak_names_the_extra_that_is_missing(piper, tmp_path, monkeypatch):
+    for name in ("joe.onnx", "joe.onnx.json"):
+        (tmp_path / name).symlink_to(piper + name.removeprefix("joe.onnx"))
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "espeakng_loader" else find(name))
+    with pytest.raises(MissingExtra, match=r"no module espeakng_loader"):
         load_voice(str(tmp_path / "joe.onnx"))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any
@@ -25,7 +26,7 @@ _SLOWEST, _FASTEST = 0.25, 4.0
 _KEPT_MS = 50
 
 
-class NeuralVoice:
+class NeuralVoice(ABC):
     """A voice, in any thread but in one at a time."""
 
     name: str
@@ -38,16 +39,16 @@ class NeuralVoice:
     # How long after the space before it a word begins, by forced alignment: see benchmarks/voices.py.
     _late_ms = 0.0
 
+    @abstractmethod
     def _words(self, sentence: str) -> list[tuple[str, str]]:
         """Return each word as it is said, and its phonemes with what stands between it and the next.
 
         None at all if one of them has no phonemes.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _render(self, phonemes: str, speed: float) -> tuple[Samples, list[float]]:
         """Return the sound of some phonemes, and where in it each begins, in ms."""
-        raise NotImplementedError
 
     def speak(self, sentence: str, speed: float = 1.0) -> Iterator[tuple[bytes, list[tuple[int, int]]]]:
         """Yield the sound, in parts of 25 s at most: PCM16 at `sample_rate`, and the words that begin in it.

@@ -17,12 +17,7 @@ import difflib
 import importlib.util
 import json
 import re
-import struct
-import subprocess
-import sys
 import threading
-import unicodedata
-import weakref
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -32,9 +27,9 @@ import numpy as np
 
 from ...errors import MissingExtra, RealtimeError, SettingsError
 from ...protocol.parts import LocalPart
-from ...secrecy import without_keys
 from ..onnx_file import results_of, with_output
 from ..weights import HIBARI_HEART
+from .espeak import Phonemes
 from .hibari import HibariVoice
 from .neural import NeuralVoice, Samples
 
@@ -164,7 +159,7 @@ class PiperVoice(NeuralVoice):
         self.sample_rate = int(known["audio"]["sample_rate"])
         language = str(known["espeak"]["voice"])
         self._network = _Network(path, "Ceil")
-        self._phonemes = _Phonemes(language)
+        self._phonemes = Phonemes(language)
         self.part = LocalPart(f"Piper {path.stem}", "from a file")
 
     def _words(self, sentence: str) -> list[tuple[str, str]]:
@@ -205,43 +200,6 @@ class PiperVoice(NeuralVoice):
         samples, shares = self._network.run(given)
         length_ms = len(samples) * 1000 / self.sample_rate
         return samples, [shares[each] * length_ms for each in at] if shares else []
-
-
-class _Phonemes:
-    """espeak-ng's phonemes, from a process of its own, which ends with this one."""
-
-    def __init__(self, voice: str):
-        self._voice = voice
-        program = Path(__file__).with_name("espeak_process.py")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=without_keys()
-        )
-        weakref.finalize(self, _end, self._process)
-        self._frame()  # It is ready.
-
-    def __call__(self, texts: list[str]) -> list[str]:
-        """Return the phonemes of some texts in the International Phonetic Alphabet, words parted by spaces."""
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps({"id": 1, "phonemes": texts, "voice": self._voice}).encode() + b"\n")
-        self._process.stdin.flush()
-        kind, payload = self._frame()
-        if kind == b"E":
-            raise ValueError(payload.decode())
-        self._frame()  # It is done.
-        return [unicodedata.normalize("NFD", each) for each in json.loads(payload)]
-
-    def _frame(self) -> tuple[bytes, bytes]:
-        assert self._process.stdout
-        header = struct.Struct("<cII")
-        kind, _, length = header.unpack(self._process.stdout.read(header.size))
-        return kind, self._process.stdout.read(length)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        assert pipe
-        pipe.close()
-    process.wait(10)
 
 
 def parted(together: str, alone: list[str]) -> list[str]:
