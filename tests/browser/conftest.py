@@ -13,9 +13,11 @@ import pytest
 from bare import WAIT_S, BarePage, use_page_comms
 from lab import JupyterServer, OpenNotebook
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from scripted import ScriptedSession
 
 import realtime_nb as rt
 from realtime_nb.media.clip import AudioClip
+from realtime_nb.widgets.panel import VoicePanel
 
 QUIET_FLAGS = [
     "--no-sandbox",
@@ -98,6 +100,18 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[BarePage]:
         if widget := _instances.get(comm_id):
             widget.close()
     page.close()
+
+
+@pytest.fixture
+def session() -> Any:
+    """Return a session that a test plays the server of; tests of a real one have their own."""
+    return ScriptedSession()
+
+
+@pytest.fixture
+def panel(session: Any, bare: BarePage) -> VoicePanel:
+    """Return the session's panel."""
+    return VoicePanel(session)
 
 
 @pytest.fixture

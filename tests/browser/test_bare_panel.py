@@ -7,22 +7,11 @@ from bare import until
 from conftest import TRACKS
 from local_http import served
 from playwright.sync_api import expect
-from scripted import ScriptedSession
 
 from realtime_nb.errors import ServerError
 from realtime_nb.protocol.local_events import Remarked, ToolDone, ToolStarted
 from realtime_nb.sessions.backend import Backend
 from realtime_nb.widgets.panel import VoicePanel
-
-
-@pytest.fixture
-def session():
-    return ScriptedSession()
-
-
-@pytest.fixture
-def panel(session, bare):
-    return VoicePanel(session)
 
 
 @pytest.fixture

@@ -5,22 +5,10 @@ from bare import until
 from barriers import NO_SOCKETS
 from conftest import TRACKS
 from playwright.sync_api import expect
-from scripted import ScriptedSession
 
 from realtime_nb.widgets import road
-from realtime_nb.widgets.panel import VoicePanel
 
 ELSEWHERE = "Somebody talks in another window"
-
-
-@pytest.fixture
-def session():
-    return ScriptedSession()
-
-
-@pytest.fixture
-def panel(session, bare):
-    return VoicePanel(session)
 
 
 def status(page):

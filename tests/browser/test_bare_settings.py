@@ -4,10 +4,8 @@ import pytest
 from bare import until
 from conftest import TRACKS
 from playwright.sync_api import expect
-from scripted import ScriptedSession
 
 from realtime_nb.errors import ServerError
-from realtime_nb.widgets.panel import VoicePanel
 
 #: Notes where the page plays, and how loud: an analyser beside each loudspeaker.
 LOUDSPEAKERS = """
@@ -30,16 +28,6 @@ window.loudness = () => {
 };
 """
 MICROPHONE = "window.tracks.filter((track) => track.readyState === 'live').map((track) => track.label).join()"
-
-
-@pytest.fixture
-def session():
-    return ScriptedSession()
-
-
-@pytest.fixture
-def panel(session, bare):
-    return VoicePanel(session)
 
 
 @pytest.fixture
