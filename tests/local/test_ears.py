@@ -174,6 +174,34 @@ def test_late_turns_are_heard_by_the_cheaper_ear(monkeypatch):
     asyncio.run(main())
 
 
+def test_many_sessions_wait_less_before_the_cheaper_ear_takes_their_turns(monkeypatch):
+    monkeypatch.setattr(module, "WORKERS", 1)
+    monkeypatch.setattr(module, "_USUAL_S", 0.6)
+    model, pcm = ScriptedModel(), at_16k(spoken(SENTENCE))
+
+    async def main():
+        ears = Ears(lambda: model, SharedRecognizer(open_vocabulary=False))
+        try:
+            await ears.loaded()
+            expected = await ears.expect(sentences=[SENTENCE])
+            for _ in range(2 * module.MANY_SESSIONS):
+                ears.join()
+            waiting = asyncio.create_task(ears.listen(pcm, expected))
+            await asyncio.sleep(0)
+            assert ears.wait_s == pytest.approx(0.6)
+            assert (await ears.listen(pcm, expected)).text == "what is the weather like in berlin"
+            for _ in range(2 * module.MANY_SESSIONS):
+                ears.leave()
+            patient = asyncio.create_task(ears.listen(pcm, expected))
+            model.gate.set()
+            assert [heard.text for heard in await asyncio.gather(waiting, patient)] == ["whisper", "whisper"]
+        finally:
+            model.gate.set()
+            ears.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("logprob", "said", "heard"),
     [

@@ -10,8 +10,8 @@ What others need::
 
 Utterances wait in one line, piece by piece of 20 s at most, so that nobody's monologue holds up the others; up to two
 are decoded at once, each on one core and without the interpreter lock. A turn that would wait longer than
-`LATE_S` is heard by PocketSphinx at once, which takes half the time and hears well only what it expects. That is why it
-is asked as well where Whisper doubts what it heard.
+`Ears.late_s` is heard by PocketSphinx at once, which takes half the time and hears well only what it expects. That is
+why it is asked as well where Whisper doubts what it heard.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ EARS_VARIABLE = "REALTIME_NB_EARS"
 """Of the environment: what listens, where nothing else says so."""
 WORKERS = max(1, min(2, os.cpu_count() or 1))
 LATE_S = 1.0
-"""Whoever would wait longer is heard by the cheaper ear."""
+"""A turn that would wait longer is heard by the cheaper ear, while there are few sessions."""
+MANY_SESSIONS = 30
+"""From this many sessions on, turns come faster than Whisper hears them on two cores, so that each would wait the whole
+of `LATE_S`: with twice as many, it is half as long."""
 DOUBTED_BELOW = 0.5
 """Confidence below which the cheaper ear hears the utterance, too. If it is sure that these are words that the
 conversation expects, they count: of 150 short questions in ten voices 11.8 % of the words were wrong without, and 6.8 %
@@ -76,6 +79,7 @@ class Ears:
         self._open_vocabulary = open_vocabulary
         self._pool = ThreadPoolExecutor(WORKERS, "realtime_nb-ears", be_nice)
         self._lock = threading.Lock()
+        self._sessions = 0
         self._waiting = 0
         self._mean_s = _USUAL_S
         self._loading: Future[WhisperModel] = self._pool.submit(load)
@@ -100,19 +104,26 @@ class Ears:
         return max(0, self._waiting - WORKERS + 1) * self._mean_s / WORKERS
 
     @property
+    def late_s(self) -> float:
+        """How long a turn may wait for Whisper before the cheaper ear takes it."""
+        return LATE_S * min(1, MANY_SESSIONS / max(1, self._sessions))
+
+    @property
     def is_overloaded(self) -> bool:
         """True if another turn would wait too long."""
         if self._cheaper is not None:
-            return self._cheaper.is_overloaded and (self._model is None or self.wait_s > LATE_S)
+            return self._cheaper.is_overloaded and (self._model is None or self.wait_s > self.late_s)
         return self.wait_s > LONGEST_WAIT_S
 
     def join(self) -> None:
         """Count one more session."""
+        self._sessions += 1
         if self._cheaper:
             self._cheaper.join()
 
     def leave(self) -> None:
         """Count one session less."""
+        self._sessions -= 1
         if self._cheaper:
             self._cheaper.leave()
 
@@ -162,7 +173,7 @@ class Ears:
         self, pcm: bytes, expected: dict[str, Any], language: str | None, word_times: bool
     ) -> Recognition:
         model = self._model
-        if self._cheaper is not None and (model is None or self.wait_s > LATE_S):
+        if self._cheaper is not None and (model is None or self.wait_s > self.late_s):
             ready = await self._cheaper.expect(**expected)
             return await self._cheaper.listen(pcm, ready, word_times=word_times)
         if model is None:
