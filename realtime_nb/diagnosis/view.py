@@ -7,8 +7,10 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from ..views import mimebundle
-from ..views.html import badge, escape, folded, note, section, table
+from ..views.html import EMPTY, badge, folded, joined, note, section, table
 from .checkup import Check, Checkup, State
 
 __all__ = ["check_lines", "checkup_bundle", "checkup_text", "conclusion_lines", "mimebundle", "summary"]
@@ -30,27 +32,27 @@ def checkup_bundle(checkup: Checkup) -> dict[str, Any]:
     return {
         "text/plain": checkup_text(checkup, width=100),
         "text/html": section(
-            f'<p style="{_LARGE}"><strong>{escape(checkup.verdict)}</strong></p>',
+            Markup('<p style="{}"><strong>{}</strong></p>').format(_LARGE, checkup.verdict),
             _table(first),
-            "".join(note(f"Not checked: {text}") for text in checkup.unchecked),
-            folded(f"All checks: {summary(checkup)}", _table(rest)) if rest else "",
+            joined(note(f"Not checked: {text}") for text in checkup.unchecked),
+            folded(f"All checks: {summary(checkup)}", _table(rest)) if rest else EMPTY,
             title="Doctor",
         ),
     }
 
 
-def _table(checks: Sequence[Check]) -> str:
+def _table(checks: Sequence[Check]) -> Markup:
     rows = [
-        (badge(f"{_SIGNS[check.state]} {check.state}", _TONES[check.state]), escape(check.name), _told(check))
+        (badge(f"{_SIGNS[check.state]} {check.state}", _TONES[check.state]), check.name, _told(check))
         for check in checks
     ]
-    return table(("", "what", "what was found"), rows) if rows else ""
+    return table(("", "what", "what was found"), rows) if rows else EMPTY
 
 
-def _told(check: Check) -> str:
-    fix = f"<br><strong>→ {escape(check.fix)}</strong>" if check.fix else ""
+def _told(check: Check) -> Markup:
+    fix = Markup("<br><strong>→ {}</strong>").format(check.fix) if check.fix else EMPTY
     # Addresses are broken, too: the cure must not lie outside of a narrow page.
-    return f'<span style="overflow-wrap:anywhere">{escape(check.said)}{fix}</span>'
+    return Markup('<span style="overflow-wrap:anywhere">{}{}</span>').format(check.said, fix)
 
 
 def _urgent_first(checkup: Checkup) -> list[Check]:

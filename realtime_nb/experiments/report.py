@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from ..display import printable
 from ..errors import AudioError, SettingsError
@@ -20,10 +21,11 @@ from ..speech.words import ErrorCounts
 from ..views import words
 from ..views.budget import AudioBudget
 from ..views.html import (
+    EMPTY,
     bullets,
-    escape,
     facts,
     figure,
+    joined,
     link,
     note,
     notice,
@@ -133,12 +135,12 @@ _MOST_ROWS = 1_000
 _LONGEST_TEXT = 300
 
 
-def sample(results: Answers, examples: int, audio_mb: float, seed: int) -> str:
+def sample(results: Answers, examples: int, audio_mb: float, seed: int) -> Markup:
     """Return some random examples to listen to, with the answers of all systems under all conditions."""
     ids = list(dict.fromkeys(row["example_id"] for row in results.rows))
     chosen = sorted(random.Random(seed).sample(ids, min(examples, len(ids))), key=ids.index)
     if not chosen:
-        return ""
+        return EMPTY
     budget = AudioBudget(audio_mb)
     parts = [_example(results, example_id, budget) for example_id in chosen]
     told = f"{len(chosen)} of {len(ids)} examples, chosen at random (seed {seed}); the first repeat of each."
@@ -147,10 +149,10 @@ def sample(results: Answers, examples: int, audio_mb: float, seed: int) -> str:
             f" {len(budget.left_out)} clips ({sum(budget.left_out):.0f} s) are left out or cut to keep the sound of "
             f"this page within {audio_mb:g} MB; they are in the folder audio/, and report(audio_mb=…) includes more."
         )
-    return note(told) + "".join(parts)
+    return note(told) + joined(parts)
 
 
-def _example(results: Answers, example_id: str, budget: AudioBudget) -> str:
+def _example(results: Answers, example_id: str, budget: AudioBudget) -> Markup:
     rows = [row for row in results.rows if row["example_id"] == example_id]
     rows = [row for row in rows if row["repeat"] == min(each["repeat"] for each in rows)]
     conditions = [name for name in results.about["conditions"] if any(row["condition"] == name for row in rows)]
@@ -162,20 +164,20 @@ def _example(results: Answers, example_id: str, budget: AudioBudget) -> str:
         asked = _player(results.path, of_condition[0].get("input_audio_path"), budget)
         lines = [
             [
-                escape(row["system"]),
-                f"{_answer(row)}<br>{_player(results.path, row.get('output_audio_path'), budget)}",
-                escape(row.get("heard") or "–"),
+                row["system"],
+                Markup("{}<br>{}").format(_answer(row), _player(results.path, row.get("output_audio_path"), budget)),
+                row.get("heard") or "–",
                 unbroken(words.milliseconds(row.get(LATENCY))),
                 _grades(row),
             ]
             for row in of_condition
         ]
-        heading = f"<div><strong>{escape(condition)}</strong>&ensp;{asked}</div>"
+        heading = Markup("<div><strong>{}</strong>&ensp;{}</div>").format(condition, asked)
         parts.append(heading + wide(table(("system", "answer", "heard", "first audible after", "graded"), lines)))
-    return "".join(parts)
+    return joined(parts)
 
 
-def _player(folder: Path, path: str | None, budget: AudioBudget) -> str:
+def _player(folder: Path, path: str | None, budget: AudioBudget) -> Markup:
     if not path:
         return player(None, budget)
     file = (folder / path).resolve()
@@ -193,11 +195,11 @@ def _player(folder: Path, path: str | None, budget: AudioBudget) -> str:
 
 
 def _answer(row: Row) -> str:
-    said = escape(_short(row.get("assistant_text") or ""))
+    said = _short(row.get("assistant_text") or "")
     if row["status"] == "completed":
         return said or "(no words)"
-    failure = f"failed ({escape(row['failure_stage'])}): {escape(row['error_message'])}"
-    return f"{said}<br>{failure}" if said else failure
+    failure = f"failed ({row['failure_stage']}): {row['error_message']}"
+    return Markup("{}<br>{}").format(said, failure) if said else failure
 
 
 def _short(text: str) -> str:
@@ -210,19 +212,19 @@ def _grades(row: Row) -> str:
         if name not in ("completed", "wer"):  # These have their own columns.
             reason = row.get(f"reason_{name.removeprefix('grade_')}", "")
             told.append(f"{label_of(name)} {row[name]:.3g}{f' ({reason})' if reason else ''}")
-    return "<br>".join(map(escape, told)) or "–"
+    return Markup("<br>").join(told) or "–"
 
 
-def all_answers(results: Answers) -> str:
+def all_answers(results: Answers) -> Markup:
     """Return a line for each answer, without its sound."""
     shown = results.rows[:_MOST_ROWS]
     lines = [
         [
-            escape(row["example_id"]),
-            escape(row["system"]),
-            escape(row["condition"]),
+            row["example_id"],
+            row["system"],
+            row["condition"],
             str(row["repeat"]),
-            escape(_short(row.get("user_text", ""))),
+            _short(row.get("user_text", "")),
             _answer(row),
             unbroken(words.milliseconds(row.get(LATENCY))),
             unbroken(format_usd(row["cost_usd"]) if "cost_usd" in row else "–"),
@@ -231,10 +233,10 @@ def all_answers(results: Answers) -> str:
         for row in shown
     ]
     if not lines:
-        return ""
+        return EMPTY
     header = ("example", "system", "condition", "repeat", "asked", "answer", "first audible after", "cost", "graded")
     left = len(results.rows) - len(shown)
-    return wide(table(header, lines)) + (note(f"{left:,} more are in results.csv.") if left else "")
+    return wide(table(header, lines)) + (note(f"{left:,} more are in results.csv.") if left else EMPTY)
 
 
 # --- The page: the run, its results, and its caveats ------------------------------------------------------------------
@@ -243,7 +245,7 @@ def all_answers(results: Answers) -> str:
 _TOLD = 50
 
 
-def make_report(results: Answers, *, title: str, examples: int, audio_mb: float, seed: int) -> str:
+def make_report(results: Answers, *, title: str, examples: int, audio_mb: float, seed: int) -> Markup:
     """Return the page; see `Results.report`."""
     made = made_with(results.path, results.rows, results.about["systems"])
     return page(
@@ -295,7 +297,7 @@ def without_wer(results: Answers) -> list[str]:
     return told
 
 
-def _lead(results: Answers, seed: int) -> str:
+def _lead(results: Answers, seed: int) -> Markup:
     failed = len(results.failed)
     cost = "unknown" if results.cost_usd is None else format_usd(results.cost_usd)
     estimate = results.about.get("estimate_usd")
@@ -314,10 +316,10 @@ def _lead(results: Answers, seed: int) -> str:
         why = f" ({results.stopped})" if results.stopped else ""
         parts.append(notice(f"Not complete: {results.missing:,} answers are still to be asked{why}."))
     parts += [notice(f"{remark}.") for remark in results.remarks]
-    return "".join(parts)
+    return joined(parts)
 
 
-def _what_was_run(results: Answers, made: dict[str, SystemDescription]) -> str:
+def _what_was_run(results: Answers, made: dict[str, SystemDescription]) -> Markup:
     about = results.about
     rows = []
     for system in about["systems"]:
@@ -325,7 +327,7 @@ def _what_was_run(results: Answers, made: dict[str, SystemDescription]) -> str:
         cells = (each.session, each.model, each.backend, each.prices) if each else ("not known", "–", "–", "–")
         settings = each.settings if each else {}
         listed = " · ".join(f"{name}: {value}" for name, value in settings.items())
-        rows.append([*map(escape, (system, *cells)), escape(listed or "–")])
+        rows.append([system, *cells, listed or "–"])
     header = ("system", "session", "model", "backend", "prices as of", "settings")
     repeats = max((row["repeat"] for row in results.rows), default=0)
     versions = dict(about.get("libraries", {}))
@@ -343,7 +345,7 @@ def _what_was_run(results: Answers, made: dict[str, SystemDescription]) -> str:
         + wide(
             table(
                 ("condition", "what happens to the clips"),
-                ([escape(name), escape(_what_happens(what))] for name, what in about["conditions"].items()),
+                ([name, _what_happens(what)] for name, what in about["conditions"].items()),
             )
         )
         + note("Made with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".")
@@ -354,7 +356,7 @@ def _what_happens(condition: str) -> str:
     return "nothing" if condition == describe(()) else condition
 
 
-def _sums(results: Answers, seed: int) -> str:
+def _sums(results: Answers, seed: int) -> Markup:
     if not results.rows:
         return paragraph("There are no answers yet.")
     headings, lines = tabulate(results.rows, results.about, ("system", "condition"), seed=seed)
@@ -364,15 +366,15 @@ def _sums(results: Answers, seed: int) -> str:
     )
 
 
-def _word_errors(results: Answers, seed: int) -> str:
+def _word_errors(results: Answers, seed: int) -> Markup:
     """Return the word error rates of all answers together."""
     found = list(corpus_errors(results.rows, results.about, _BY, "realtime_nb", seed=seed)) if results.rows else []
     if not found:
-        return ""
+        return EMPTY
     names = ("answers", *ErrorCounts._fields)
     lines = [
         [
-            *(escape(str(row[name])) for name in _BY),
+            *(str(row[name]) for name in _BY),
             *(f"{row[name]:,}" for name in names),
             unbroken(format_interval(row["wer"], row["low"], row["high"], "wer")),
             unbroken(format_value(row["mean_of_answers"], "wer")),
@@ -386,15 +388,15 @@ def _word_errors(results: Answers, seed: int) -> str:
     )
 
 
-def _differences(results: Answers, seed: int) -> str:
+def _differences(results: Answers, seed: int) -> Markup:
     """Compare systems with the first one, and conditions with the first one, on the same examples."""
-    return "".join(_differences_by(results, by, seed) for by in (("system", "condition"), ("condition", "system")))
+    return joined(_differences_by(results, by, seed) for by in (("system", "condition"), ("condition", "system")))
 
 
-def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> str:
+def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> Markup:
     levels = list(dict.fromkeys(key[0] for key in grouped(results.rows, by, results.about))) if results.rows else []
     if len(levels) < 2:
-        return ""
+        return EMPTY
     wanted = main_measures(results.rows)
     found = [
         row
@@ -405,8 +407,8 @@ def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> str:
         return paragraph(f"No two {by[0]}s have two answered examples in common, so nothing can be paired.")
     lines = [
         [
-            escape(label_of(row["measure"])),
-            *(escape(str(row[name])) for name in by),
+            label_of(row["measure"]),
+            *(str(row[name]) for name in by),
             unbroken(format_difference(row["difference"], row["low"], row["high"], row["measure"])),
             "–" if row["effect"] is None else f"{row['effect']:+.2f}".replace("-", "−"),
             str(row["pairs"]),
@@ -424,42 +426,39 @@ def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> str:
     )
 
 
-def _pictures(results: Answers, seed: int) -> str:
+def _pictures(results: Answers, seed: int) -> Markup:
     plots = Plots(results.rows, results.about)
     wanted: list[Callable[[], Plot]] = [
         lambda: plots.latency(seed=seed),
         lambda: plots.grades(seed=seed),
         lambda: plots.cost(seed=seed),
     ]
-    return "".join(_drawn(wanted))
+    return joined(_drawn(wanted))
 
 
-def _drawn(plots: list[Callable[[], Plot]]) -> Iterator[str]:
+def _drawn(plots: list[Callable[[], Plot]]) -> Iterator[Markup]:
     for draw in plots:
         try:
             plot = draw()
         except SettingsError:  # This was not measured.
             continue
-        yield figure(plot.to_svg(), plot.caption)
+        yield figure(Markup(plot.to_svg()), plot.caption)
 
 
-def _failures(results: Answers) -> str:
+def _failures(results: Answers) -> Markup:
     failed = results.failed
     if not failed:
-        return paragraph("Nothing.") if results.rows else ""
+        return paragraph("Nothing.") if results.rows else EMPTY
     kinds = Counter((row["system"], row["failure_stage"], row.get("error_type", "")) for row in failed)
     told = table(
         ("system", "stage", "error", "answers"),
-        ([*map(escape, kind), str(count)] for kind, count in kinds.most_common()),
+        ([*kind, str(count)] for kind, count in kinds.most_common()),
     )
     each = table(
         ("answer", "stage", "error"),
-        (
-            [escape(row["cell_id"]), escape(row["failure_stage"]), escape(row["error_message"])]
-            for row in failed[:_TOLD]
-        ),
+        ([row["cell_id"], row["failure_stage"], row["error_message"]] for row in failed[:_TOLD]),
     )
-    more = note(f"{len(failed) - _TOLD:,} more are in results.csv.") if len(failed) > _TOLD else ""
+    more = note(f"{len(failed) - _TOLD:,} more are in results.csv.") if len(failed) > _TOLD else EMPTY
     return wide(told) + wide(each) + more
 
 
@@ -477,7 +476,7 @@ def results_bundle(results: Answers) -> dict[str, Any]:
     bundle: dict[str, Any] = {"text/plain": printable("\n".join(told))}
     parts = []
     if lines:
-        cells = ([escape(cell) if index < len(_BY) else unbroken(cell) for index, cell in enumerate(x)] for x in lines)
+        cells = ([cell if index < len(_BY) else unbroken(cell) for index, cell in enumerate(x)] for x in lines)
         caveat = caveat_of(len({row["example_id"] for row in results.rows}))
         brackets = f"In brackets: 95 % intervals, over examples.{f' {caveat}.' if caveat else ''}"
         parts += [table(headings, cells), note(brackets)]
@@ -487,7 +486,7 @@ def results_bundle(results: Answers) -> dict[str, Any]:
         bundle["image/png"] = base64.b64encode(png).decode()
         parts += [picture(png, plot.description), note(plot.caption)]
     parts += [note(line) for line in _remarks(results)]
-    parts.append(f"<div>{link(results.path, 'The folder of this run')}</div>")
+    parts.append(Markup("<div>{}</div>").format(link(results.path, "The folder of this run")))
     bundle["text/html"] = section(*parts, title=f"Results · {len(results)} answers · {words.DISCLOSURE}")
     return bundle
 

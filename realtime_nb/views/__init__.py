@@ -1,4 +1,4 @@
-"""Records → static text, HTML and pictures; the one place where text is escaped.
+"""Records → static text, HTML and pictures.
 
 Floor 6: imports floors 0 to 3, for views show records and know no session.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .html import escape
+from markupsafe import escape
 
 if TYPE_CHECKING:
     from .bundles import mimebundle

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from ..conversation.costs import sum_known
 from ..pricing.cost import format_usd
@@ -14,7 +15,7 @@ from ..speech.comparison import Comparison, ComparisonCell
 from ..speech.voice import Prosody, prosody, words_per_minute
 from . import words
 from .budget import AudioBudget
-from .html import escape, folded, left_out, note, picture, player, section, table
+from .html import folded, left_out, note, picture, player, section, table
 from .plots import distributions
 
 _HEADER = (
@@ -38,7 +39,7 @@ def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison's MIME bundle."""
     rows = [_row(comparison, system) for system in comparison.systems]
     bundle: dict[str, Any] = {"text/plain": _text(rows)}
-    cells = [[_unbroken(escape(cell)) for cell in row] for row in rows]
+    cells = [[_unbroken(cell) for cell in row] for row in rows]
     parts = [table(_HEADER[:_FIRST], (row[:_FIRST] for row in cells))]
     voices = table(("system", *_HEADER[_FIRST:]), ([row[0], *row[_FIRST:]] for row in cells))
     parts.append(folded("What each model heard, and how it sounds", voices))
@@ -125,7 +126,7 @@ def _answers(comparison: Comparison, budget: AudioBudget) -> list[list[str]]:
     first = {(cell.clip, cell.system): cell for cell in reversed(comparison.cells)}
     return [
         [
-            f"{escape(name)}<br>{player(clip, budget)}",
+            Markup("{}<br>{}").format(name, player(clip, budget)),
             *(_answer(first.get((name, system)), budget) for system in comparison.systems),
         ]
         for name, clip in comparison.clips.items()
@@ -136,8 +137,8 @@ def _answer(cell: ComparisonCell | None, budget: AudioBudget) -> str:
     if cell is None:
         return "–"
     if cell.error:
-        return f"failed: {escape(cell.error)}"
-    return escape(cell.reply) + (f"<br>{player(cell.audio, budget)}" if cell.audio is not None else "")
+        return f"failed: {cell.error}"
+    return cell.reply if cell.audio is None else Markup("{}<br>{}").format(cell.reply, player(cell.audio, budget))
 
 
 def _text(rows: list[tuple[str, ...]]) -> str:

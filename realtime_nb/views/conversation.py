@@ -6,6 +6,8 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
+from markupsafe import Markup
+
 from ..conversation.conversation import Conversation, breaks_by_place
 from ..conversation.records import Reply, SessionBreak, Turn
 from ..display import printable
@@ -13,7 +15,7 @@ from ..pricing.cost import format_least, format_usd
 from ..pricing.usage import Usage
 from . import words
 from .budget import AudioBudget, duration_s
-from .html import escape, facts, folded, left_out, note, picture, player, saying, section, table, unbroken
+from .html import EMPTY, facts, folded, joined, left_out, note, picture, player, saying, section, table, unbroken
 from .media import thumbnails
 from .spectrogram import spectrogram
 from .talk import WholeTalk, clock
@@ -22,15 +24,16 @@ from .tracks import as_cut
 # --- What was said in a turn ------------------------------------------------------------------------------------------
 
 
-def said(turn: Turn) -> str:
-    """Return the words of a turn, and remarks on them, as HTML; what a guard cut is behind a fold that says so."""
+def said(turn: Turn) -> Markup:
+    """Return the words of a turn, and remarks on them; what a guard cut is behind a fold that says so."""
     remark = words.heard_remark(turn)
-    return escape(words.said(turn)) + (f"<br><small>{escape(remark)}</small>" if remark else "") + revealed(turn)
+    below = Markup("<br><small>{}</small>").format(remark) if remark else EMPTY
+    return joined([words.said(turn), below, revealed(turn)])
 
 
-def revealed(turn: Turn) -> str:
-    """Return what a guard cut, as HTML, behind a fold that says so; empty for other turns."""
-    return folded("Show what the guard cut", escape(turn.text)) if words.is_hidden(turn) else ""
+def revealed(turn: Turn) -> Markup:
+    """Return what a guard cut, behind a fold that says so; empty for other turns."""
+    return folded("Show what the guard cut", turn.text) if words.is_hidden(turn) else EMPTY
 
 
 # --- A conversation: one player for all of it, the words of every turn, and the totals ------------------------------
@@ -45,7 +48,7 @@ def turn_bundle(turn: Turn) -> dict[str, Any]:
     parts.append(thumbnails(turn.pictures, budget))
     if duration_s(turn):
         parts += [player(as_cut(turn), budget), left_out(budget, 'turn.audio.save("turn.flac")')]
-    return {"text/plain": words.line(turn), "text/html": "".join(parts)}
+    return {"text/plain": words.line(turn), "text/html": joined(parts)}
 
 
 def conversation_bundle(conversation: Conversation) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def _drawn(
     turns = conversation.turns
     budget = AudioBudget(turns=len(turns))
     talk = WholeTalk.of(conversation, budget)
-    sound = ""
+    sound = EMPTY
     if talk:
         sound = talk.seek_bar(record_id) if picture_in else talk.player
     shown = {turn.item_id: thumbnails(turn.pictures, budget) for turn in reversed(turns)}
@@ -93,27 +96,27 @@ def _drawn(
     return record, talk.image if talk else {}
 
 
-def _players(turns: list[Turn], begins_s: dict[str, float], budget: AudioBudget) -> str:
+def _players(turns: list[Turn], begins_s: dict[str, float], budget: AudioBudget) -> Markup:
     """Return a player for each turn, behind a fold; empty if there is one turn, or if the conversation is long."""
     sounding = [turn for turn in turns if duration_s(turn)]
     if len(sounding) < 2 or budget.is_long:
-        return ""
+        return EMPTY
     # The newest first: people want to hear again what was just said.
     sounds = {turn.item_id: as_cut(turn) for turn in reversed(sounding)}
     budget.prepare([sound for sound in sounds.values() if sound is not None])
     players = {item_id: player(sound, budget) for item_id, sound in sounds.items()}
     rows = [
-        [_clock(turn, begins_s), unbroken(words.who(turn)), escape(words.said(turn)), players[turn.item_id]]
+        [_clock(turn, begins_s), unbroken(words.who(turn)), words.said(turn), players[turn.item_id]]
         for turn in sounding
     ]
     each = table(("at", "", "said", "sound"), rows)
     return folded("Each turn by itself", each + left_out(budget, _HOW_TO_KEEP))
 
 
-def _clock(turn: Turn, begins_s: dict[str, float]) -> str:
+def _clock(turn: Turn, begins_s: dict[str, float]) -> Markup:
     """Return where the player has a turn; empty if it has not."""
     at_s = begins_s.get(turn.item_id)
-    return "" if at_s is None else f'<span data-rtnb-at="{at_s:.3f}">{clock(at_s)}</span>'
+    return EMPTY if at_s is None else Markup('<span data-rtnb-at="{:.3f}">{}</span>').format(at_s, clock(at_s))
 
 
 def _text(conversation: Conversation, totals: list[tuple[str, str]]) -> str:
@@ -136,24 +139,24 @@ def _reply_beginning_with(conversation: Conversation, turn: Turn) -> Reply | Non
     return reply if reply is not None and reply.turns[:1] == [turn] else None
 
 
-def _rows(conversation: Conversation, begins_s: dict[str, float], shown: dict[str, str]) -> Iterator[list[str]]:
+def _rows(conversation: Conversation, begins_s: dict[str, float], shown: dict[str, Markup]) -> Iterator[list[str]]:
     breaks = breaks_by_place(conversation)
     yield from map(_break_row, breaks.get(None, ()))
     for turn in conversation:
         # What was said since the pictures were made is shown next time.
-        yield [_clock(turn, begins_s), *_row(conversation, turn, shown.get(turn.item_id, ""))]
+        yield [_clock(turn, begins_s), *_row(conversation, turn, shown.get(turn.item_id, EMPTY))]
         yield from map(_break_row, breaks.get(turn.item_id, ()))
 
 
 def _break_row(session_break: SessionBreak) -> list[str]:
-    return ["", "", f"<small>{escape(words.session_break(session_break))}</small>", "", ""]
+    return ["", "", Markup("<small>{}</small>").format(words.session_break(session_break)), "", ""]
 
 
-def _row(conversation: Conversation, turn: Turn, pictures: str) -> list[str]:
+def _row(conversation: Conversation, turn: Turn, pictures: Markup) -> list[str]:
     reply = _reply_beginning_with(conversation, turn)
     return [
         unbroken(words.who(turn)),
-        "<br>".join(filter(None, [said(turn), pictures])),
+        Markup("<br>").join(filter(None, [said(turn), pictures])),
         unbroken(words.milliseconds(reply.timing.first_audio_ms)) if reply else "",
         unbroken(words.cost(reply)) if reply else "",
     ]
@@ -182,7 +185,7 @@ def reply_bundle(reply: Reply) -> dict[str, Any]:
     bundle: dict[str, Any] = {"text/plain": reply_text(reply)}
     clip = reply.audio
     budget = AudioBudget()
-    image = ""
+    image = EMPTY
     if clip is not None:
         record = spectrogram(reply)
         png = record.png
@@ -194,7 +197,7 @@ def reply_bundle(reply: Reply) -> dict[str, Any]:
             + thumbnails(turn.pictures, budget)
             for turn in _turns(reply)
         ],
-        player(as_cut(reply), budget) if clip is not None else "",
+        player(as_cut(reply), budget) if clip is not None else EMPTY,
         left_out(budget, 'reply.audio.save("answer.flac")'),
         image,
         facts(words.facts_of(reply)),

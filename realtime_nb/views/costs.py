@@ -6,6 +6,8 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from ..conversation.costs import SEPARATE, CostRow, Costs, OtherModelCosts, sum_known
 from ..conversation.records import Stage
 from ..conversation.timing import Timing
@@ -14,7 +16,7 @@ from ..pricing.estimate import Estimate
 from ..pricing.prices import find_price, shutdown_date
 from ..pricing.usage import Usage
 from . import words
-from .html import escape, facts, folded, note, picture, section, table
+from .html import facts, folded, note, paragraph, picture, section, table
 from .plots import BLUE, columns
 
 # --- What a conversation cost: totals, growth from reply to reply, every reply, and other models' prices --------------
@@ -44,7 +46,7 @@ def costs_bundle(costs: Costs) -> dict[str, Any]:
     """Return the MIME bundle of a conversation's costs."""
     bundle: dict[str, Any] = {"text/plain": costs_text(costs)}
     if not costs.rows:
-        return bundle | {"text/html": section(escape(bundle["text/plain"]), title="Costs")}
+        return bundle | {"text/html": section(bundle["text/plain"], title="Costs")}
     png = _growth(costs)
     bundle["image/png"] = base64.b64encode(png).decode()
     earlier = len(costs) - _SHOWN
@@ -94,7 +96,7 @@ def other_models_text(costs: OtherModelCosts) -> str:
     )
 
 
-def _other_models(costs: OtherModelCosts) -> str:
+def _other_models(costs: OtherModelCosts) -> Markup:
     rows = [[_unbroken(cell) for cell in row] for row in _other_models_rows(costs)]
     return table(("model", "total", "× this session", ""), rows) + note(
         "What the same tokens, cached just as often, would have cost on other models. Transcription and speech stay as "
@@ -163,10 +165,8 @@ def _cached(usage: Usage) -> str:
 
 
 def _unbroken(text: str) -> str:
-    """Return text as HTML that breaks lines only at commas, unless it is long."""
-    return escape(
-        text if len(text) > 30 else text.replace(", ", ",\t").replace(" ", "\N{NO-BREAK SPACE}").expandtabs(1)
-    )
+    """Return a text that breaks lines only at commas, unless it is long."""
+    return text if len(text) > 30 else text.replace(", ", ",\t").replace(" ", "\N{NO-BREAK SPACE}").expandtabs(1)
 
 
 def _unheard(row: CostRow) -> str:
@@ -249,7 +249,7 @@ def estimate_bundle(estimate: Estimate) -> dict[str, Any]:
         "text/html": section(
             facts(totals),
             picture(png, "What each turn costs, stacked: uncached input, cached input, output"),
-            f"<p>{escape(estimate.explanation)}</p>",
+            paragraph(estimate.explanation),
             table(_TURN_HEADER, _rows(estimate)),
             title="Estimate",
         ),

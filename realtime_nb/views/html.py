@@ -1,17 +1,21 @@
-"""The pieces of HTML that all views are made of; the one place where text is escaped."""
+"""The pieces of HTML that all views are made of.
+
+HTML is `Markup`. All functions here take text or HTML and escape the text, so that nothing is escaped twice or not at
+all.
+"""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 from collections.abc import Iterable
-from html import escape as _escape
 from pathlib import Path
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from .budget import AudioBudget, Sound, duration_s
 
-# --- The pieces of HTML that all views are made of; text is escaped here, for HTML and for pictures -------------------
 # No scripts, style sheets or classes: code hosts strip them. Colours come from the page or are translucent, so that
 # both light and dark themes are easy to read.
 
@@ -20,12 +24,14 @@ from .budget import AudioBudget, Sound, duration_s
 LITERAL = "mathjax_ignore tex2jax_ignore"
 
 _MUTED = "opacity:.72"
+_SMALL = f"{_MUTED};font-size:85%"
 _LINE = "1px solid rgba(128,128,128,.35)"
+EMPTY = Markup()
 
 
-def escape(text: object) -> str:
-    """Make text safe inside HTML, attributes included."""
-    return _escape(str(text), quote=True)
+def joined(parts: Iterable[str]) -> Markup:
+    """Return text and HTML, one after another."""
+    return EMPTY.join(parts)
 
 
 def escape_label(text: object) -> str:
@@ -33,31 +39,34 @@ def escape_label(text: object) -> str:
     return " ".join(str(text).split()).replace("$", r"\$")
 
 
-def player(sound: Sound | None, budget: AudioBudget, *, wide: bool = False) -> str:
+def player(sound: Sound | None, budget: AudioBudget, *, wide: bool = False) -> Markup:
     """Return an audio element with the compressed sound; a remark if there is none or it does not fit."""
     if sound is None or not duration_s(sound):
-        return f'<span style="{_MUTED}">no audio</span>'
+        return _muted("no audio")
     url, embedded_s, total_s = budget.embed(sound)
     if not url:
-        return f'<span style="{_MUTED}">{total_s:.1f} s of audio, left out</span>'
+        return _muted(f"{total_s:.1f} s of audio, left out")
     width = "100%" if wide else "300px"
     style = f"height:32px;width:{width};min-width:140px;max-width:100%;margin:4px 0;vertical-align:middle"
-    cut = (
-        f' <span style="{_MUTED}">the first {embedded_s:.0f} of {total_s:.0f} s</span>' if embedded_s < total_s else ""
-    )
     # The text inside is shown where a viewer removes the element.
-    return f'<audio controls preload="metadata" style="{style}" src="{url}">{total_s:.1f} s of audio</audio>{cut}'
+    element = Markup('<audio controls preload="metadata" style="{}" src="{}">{:.1f} s of audio</audio>')
+    element = element.format(style, url, total_s)
+    return element + " " + _muted(f"the first {embedded_s:.0f} of {total_s:.0f} s") if embedded_s < total_s else element
 
 
-def note(text: str) -> str:
+def _muted(text: str) -> Markup:
+    return Markup('<span style="{}">{}</span>').format(_MUTED, text)
+
+
+def note(text: str) -> Markup:
     """Return a line in small letters."""
-    return f'<div style="{_MUTED};font-size:85%;margin:6px 0">{escape(text)}</div>'
+    return Markup('<div style="{};margin:6px 0">{}</div>').format(_SMALL, text)
 
 
-def left_out(budget: AudioBudget, where: str) -> str:
+def left_out(budget: AudioBudget, where: str) -> Markup:
     """Return a note on the audio that is missing from the players of an output; empty if none is."""
     if not budget.left_out:
-        return ""
+        return EMPTY
     count = len(budget.left_out)
     minutes, seconds = divmod(round(sum(budget.left_out)), 60)
     length = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
@@ -68,86 +77,84 @@ def left_out(budget: AudioBudget, where: str) -> str:
     )
 
 
-def unbroken(text: str) -> str:
+def unbroken(text: str) -> Markup:
     """Return a text that is kept on one line, e.g. a number with its unit in a narrow cell."""
-    return f'<span style="white-space:nowrap">{escape(text)}</span>'
+    return Markup('<span style="white-space:nowrap">{}</span>').format(text)
 
 
-def picture(png: bytes, description: str) -> str:
+def picture(png: bytes, description: str) -> Markup:
     """Return an image element that holds a PNG; `description` is read out by screen readers."""
-    data = base64.b64encode(png).decode()
-    return f'<img alt="{escape(description)}" style="max-width:100%;height:auto" src="data:image/png;base64,{data}">'
+    element = Markup('<img alt="{}" style="max-width:100%;height:auto" src="data:image/png;base64,{}">')
+    return element.format(description, base64.b64encode(png).decode())
 
 
-def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return a one-line list of names and values; both are text."""
-    cell = "display:inline-block;text-align:left;padding:2px 18px 2px 0;border:0"
-    cells = "".join(
-        f'<td style="{cell}"><span style="{_MUTED};font-size:85%">{escape(name)}</span><br>{escape(value)}</td>'
-        for name, value in pairs
+def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
+    """Return a one-line list of names and values."""
+    cell = Markup(
+        '<td style="display:inline-block;text-align:left;padding:2px 18px 2px 0;border:0">'
+        '<span style="{}">{}</span><br>{}</td>'
     )
-    row = f'<tr style="background:transparent;text-align:left">{cells}</tr>'
-    return f'<table class="{LITERAL}" role="presentation" style="border:0;margin:6px 0;table-layout:auto">{row}</table>'
+    return Markup(
+        '<table class="{}" role="presentation" style="border:0;margin:6px 0;table-layout:auto">'
+        '<tr style="background:transparent;text-align:left">{}</tr></table>'
+    ).format(LITERAL, joined(cell.format(_SMALL, name, value) for name, value in pairs))
 
 
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table; header cells are text, body cells are HTML that is already safe.
-
-    Columns in which no row has anything are left out.
-    """
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
+    """Return a table. Columns in which no row has anything are left out."""
     names, lines = list(header), [list(row) for row in rows]
     kept = [at for at in range(len(names)) if not lines or any(line[at] not in ("", "–") for line in lines)]
     # A column without a name has a plain cell: screen readers would read an empty header with each of its cells.
-    cells = (("th", names[at]) if names[at] else ("td", "") for at in kept)
-    head = "".join(
-        f'<{tag} style="text-align:left;padding:4px 10px;{_MUTED}">{escape(name)}</{tag}>' for tag, name in cells
-    )
-    style = "text-align:left;vertical-align:top;padding:6px 10px;overflow-wrap:break-word"
-    body = "".join(
-        f'<tr style="background:transparent;border-top:{_LINE}">'
-        + "".join(f'<td style="{style}">{line[at]}</td>' for at in kept)
-        + "</tr>"
-        for line in lines
-    )
+    headings = {True: Markup('<th style="{}">{}</th>'), False: Markup('<td style="{}">{}</td>')}
+    style = f"text-align:left;padding:4px 10px;{_MUTED}"
+    head = joined(headings[bool(names[at])].format(style, names[at]) for at in kept)
+    cell = Markup('<td style="text-align:left;vertical-align:top;padding:6px 10px;overflow-wrap:break-word">{}</td>')
+    row = Markup('<tr style="background:transparent;border-top:{}">{}</tr>')
+    body = joined(row.format(_LINE, joined(cell.format(line[at]) for at in kept)) for line in lines)
     # By default JupyterLab makes all columns of a table equally wide.
-    style = "border-collapse:collapse;width:100%;table-layout:auto"
-    return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return Markup(
+        '<table style="border-collapse:collapse;width:100%;table-layout:auto">'
+        "<thead><tr>{}</tr></thead><tbody>{}</tbody></table>"
+    ).format(head, body)
 
 
-def folded(summary: str, *parts: str) -> str:
-    """Return HTML that is shown on demand; the summary is text."""
-    return f'<details style="margin:6px 0"><summary>{escape(summary)}</summary>{"".join(parts)}</details>'
+def folded(summary: str, *parts: str) -> Markup:
+    """Return what is shown on demand."""
+    return Markup('<details style="margin:6px 0"><summary>{}</summary>{}</details>').format(summary, joined(parts))
 
 
-def saying(who: str, text: str, *, remark: str = "", more: str = "") -> str:
-    """Return a line of dialogue, as text, with more HTML below it."""
-    words = escape(text) if text else f'<span style="{_MUTED}">(no words)</span>'
-    note = f' <span style="{_MUTED};font-size:85%">{escape(remark)}</span>' if remark else ""
-    return f'<div style="margin:4px 0"><strong>{escape(who)}</strong>&ensp;{words}{note}{more}</div>'
+def saying(who: str, text: str, *, remark: str = "", more: str = "") -> Markup:
+    """Return a line of dialogue, with more below it."""
+    note = Markup(' <span style="{}">{}</span>').format(_SMALL, remark) if remark else ""
+    return Markup('<div style="margin:4px 0"><strong>{}</strong>&ensp;{}{}{}</div>').format(
+        who, text or _muted("(no words)"), note, more
+    )
 
 
-def marked(text: str) -> str:
+def marked(text: str) -> Markup:
     """Return text on a coloured background."""
-    return f'<span style="background:rgba(76,139,245,.28);border-radius:3px">{escape(text)}</span>'
+    return Markup('<span style="background:rgba(76,139,245,.28);border-radius:3px">{}</span>').format(text)
 
 
 _TONES = {"good": "46,125,50", "warn": "210,130,0", "bad": "198,40,40"}
 
 
-def badge(text: str, tone: str) -> str:
+def badge(text: str, tone: str) -> Markup:
     """Return a few words on a background of the tone: "good", "warn" or "bad"."""
     style = f"background:rgba({_TONES[tone]},.28);border-radius:3px;padding:1px 6px;white-space:nowrap"
-    return f'<span style="{style}">{escape(text)}</span>'
+    return Markup('<span style="{}">{}</span>').format(style, text)
 
 
-def section(*parts: str, title: str = "") -> str:
-    """Return a framed block; `title` is text, the parts are HTML."""
-    heading = f'<div style="{_MUTED};font-size:85%;margin-bottom:4px">{escape(title)}</div>' if title else ""
+def section(*parts: str, title: str = "") -> Markup:
+    """Return a framed block."""
+    heading = Markup('<div style="{};margin-bottom:4px">{}</div>').format(_SMALL, title) if title else ""
     # As wide as a panel above it.
     style = f"border:{_LINE};border-radius:8px;padding:10px 14px;box-sizing:border-box;max-width:720px;overflow-x:auto"
     # On a narrow page it scrolls sideways; it can be focused, so that keys can scroll it too.
-    name = f' aria-label="{escape(title)}"' if title else ""
-    return f'<div class="{LITERAL}" role="group" tabindex="0"{name} style="{style}">{heading}{"".join(parts)}</div>'
+    name = Markup(' aria-label="{}"').format(title) if title else ""
+    return Markup('<div class="{}" role="group" tabindex="0"{} style="{}">{}{}</div>').format(
+        LITERAL, name, style, heading, joined(parts)
+    )
 
 
 # --- A stand-alone page: no scripts, nothing fetched, readable in light, in dark and on paper -------------------------
@@ -157,7 +164,7 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 )
 
-_STYLE = """
+_STYLE = Markup("""
 :root { color-scheme: light dark; --line: rgba(128,128,128,.35); }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; }
@@ -182,55 +189,53 @@ figcaption { font-size: 85%; opacity: .8; max-width: 52rem; }
   audio { display: none; }
   @page { size: A4; margin: 16mm; }
 }
-"""
+""")
 
 
-def page(title: str, sections: Iterable[tuple[str, str]], *, lead: str = "") -> str:
+def page(title: str, sections: Iterable[tuple[str, str]], *, lead: str = "") -> Markup:
     """Return a whole page.
 
-    `sections`: headings, as text, each with HTML that is already safe; a section without HTML is left out.
+    `sections`: headings, each with what is below it; a section without anything is left out.
     """
-    body = "".join(f"<section><h2>{escape(name)}</h2>{html}</section>\n" for name, html in sections if html)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="generator" content="realtime_nb">\n'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
-        f"<body><h1>{escape(title)}</h1>\n{lead}\n{body}</body></html>\n"
-    )
+    body = joined(Markup("<section><h2>{}</h2>{}</section>\n").format(name, part) for name, part in sections if part)
+    return Markup(
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="generator" content="realtime_nb">\n'
+        "<title>{title}</title><style>{style}</style></head>\n"
+        "<body><h1>{title}</h1>\n{lead}\n{body}</body></html>\n"
+    ).format(policy=_POLICY, title=title, style=_STYLE, lead=lead, body=body)
 
 
-def link(path: Path, text: str) -> str:
+def link(path: Path, text: str) -> Markup:
     """Return a link to a file or folder, with its path; JupyterLab opens what is below the notebook."""
     with contextlib.suppress(ValueError):
         path = path.absolute().relative_to(Path.cwd())
-    style = "text-decoration:underline"
-    return (
-        f'<a href="{escape(quote(path.as_posix()))}" target="_blank" style="{style}">{escape(text)}</a>: {escape(path)}'
-    )
+    element = Markup('<a href="{}" target="_blank" style="text-decoration:underline">{}</a>: {}')
+    return element.format(quote(path.as_posix()), text, path)
 
 
-def paragraph(text: str) -> str:
-    """Return a paragraph of text."""
-    return f"<p>{escape(text)}</p>"
+def paragraph(text: str) -> Markup:
+    """Return a paragraph."""
+    return Markup("<p>{}</p>").format(text)
 
 
-def bullets(texts: Iterable[str]) -> str:
-    """Return a list of texts."""
-    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
+def bullets(texts: Iterable[str]) -> Markup:
+    """Return a list."""
+    return Markup("<ul>{}</ul>").format(joined(map(Markup("<li>{}</li>").format, texts)))
 
 
-def notice(text: str) -> str:
+def notice(text: str) -> Markup:
     """Return a text that stands out."""
-    return f'<p class="notice">{escape(text)}</p>'
+    return Markup('<p class="notice">{}</p>').format(text)
 
 
-def wide(html: str) -> str:
-    """Return HTML that may be wider than the page, e.g. a table."""
-    return f'<div class="wide">{html}</div>'
+def wide(part: str) -> Markup:
+    """Return what may be wider than the page, e.g. a table."""
+    return Markup('<div class="wide">{}</div>').format(part)
 
 
-def figure(svg: str, caption: str) -> str:
-    """Return a drawing, HTML, with a caption, text."""
-    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+def figure(svg: Markup, caption: str) -> Markup:
+    """Return a drawing with a caption."""
+    return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(svg, caption)

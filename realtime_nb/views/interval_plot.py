@@ -11,7 +11,9 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from .html import escape, escape_label
+from markupsafe import Markup
+
+from .html import escape_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -197,9 +199,10 @@ def to_bytes(figure: Figure, kind: str, *, dpi: int = 300) -> bytes:
     return data.replace(b"'DejaVu Sans'", b"'DejaVu Sans', Verdana, sans-serif") if kind == "svg" else data
 
 
-def to_inline_svg(figure: Figure, description: str) -> str:
-    """Return a figure drawn in the page's text colour as an SVG element for that page; the description is text."""
+def to_inline_svg(figure: Figure, description: str) -> Markup:
+    """Return a figure drawn in the page's text colour as an SVG element for that page."""
     figure.patch.set_alpha(0)
     text = to_bytes(figure, "svg", dpi=200).decode()
     drawing = text[text.index("<svg") :].replace(_PAGE_INK, "currentColor")
-    return drawing.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
+    opening = Markup('<svg role="img" aria-label="{}"').format(description)
+    return Markup(drawing.replace("<svg", opening, 1))

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from markupsafe import Markup
+
 from ..conversation.watched import Watch
 from ..errors import PictureError
 from ..media.clip import AudioClip
 from ..media.picture import Picture
 from ..pricing.cost import format_usd
 from .budget import AudioBudget
-from .html import escape, facts, left_out, note, player, section
+from .html import EMPTY, facts, joined, left_out, note, player, section
 
 # --- A clip: a player -------------------------------------------------------------------------------------------------
 
@@ -47,7 +49,7 @@ def small(picture: Picture) -> Picture:
     return _kept[picture]
 
 
-def thumbnails(pictures: Iterable[Picture], budget: AudioBudget) -> str:
+def thumbnails(pictures: Iterable[Picture], budget: AudioBudget) -> Markup:
     """Return small versions of pictures, with a remark in place of those that do not fit into the output's budget."""
     drawn = []
     left_out = 0
@@ -58,7 +60,7 @@ def thumbnails(pictures: Iterable[Picture], budget: AudioBudget) -> str:
         else:
             left_out += 1
     remark = f"{left_out} picture{'s' if left_out > 1 else ''} left out"
-    return "".join(drawn) + (note(f"{remark}: turn.pictures has them.") if left_out else "")
+    return joined(drawn) + (note(f"{remark}: turn.pictures has them.") if left_out else EMPTY)
 
 
 def _small(picture: Picture, max_side: int) -> Picture:
@@ -68,10 +70,11 @@ def _small(picture: Picture, max_side: int) -> Picture:
         return picture  # The file is damaged; the browser shows as much of it as it can.
 
 
-def _element(picture: Picture, description: str) -> str:
-    style = "max-width:100%;height:auto;margin:4px 6px 4px 0;border-radius:4px;vertical-align:top"
-    size = f'width="{picture.width}" height="{picture.height}"'
-    return f'<img alt="{escape(description)}" {size} style="{style}" src="{picture.url}">'
+def _element(picture: Picture, description: str) -> Markup:
+    return Markup(
+        '<img alt="{}" width="{}" height="{}" src="{}" '
+        'style="max-width:100%;height:auto;margin:4px 6px 4px 0;border-radius:4px;vertical-align:top">'
+    ).format(description, picture.width, picture.height, picture.url)
 
 
 # --- A watched camera: the last frames, and what they cost ------------------------------------------------------------

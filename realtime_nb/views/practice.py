@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from ..conversation.records import Reply, Turn
 from ..display import Record
 from ..errors import AudioError, SettingsError
@@ -17,7 +19,7 @@ from ..speech.voice import Prosody, prosody, words_per_minute
 from ..speech.words import WordMatch, align
 from . import words
 from .budget import AudioBudget
-from .html import escape, facts, left_out, picture, player, section, table
+from .html import facts, left_out, picture, player, section, table
 from .plots import BLUE, curves
 
 if TYPE_CHECKING:
@@ -171,12 +173,7 @@ def _spoken(source: Reply | Turn | AudioClip, name: str) -> AudioClip:
 
 def practice_bundle(attempt: Practice) -> dict[str, Any]:
     """Return an attempt's MIME bundle."""
-    rows = [
-        (escape(match.wanted), escape(match.heard), f"<strong>{_VERDICTS[match.verdict]}</strong>")
-        if match.verdict != "right"
-        else (escape(match.wanted), escape(match.heard), _VERDICTS["right"])
-        for match in attempt.words
-    ]
+    rows = [(match.wanted, match.heard, _verdict(match)) for match in attempt.words]
     lines = {
         f"model, {attempt.model_words_per_minute:.0f} words/min": (BLUE, attempt.model_prosody),
         f"you, {attempt.words_per_minute:.0f} words/min": (_YOURS, attempt.prosody),
@@ -202,6 +199,11 @@ def practice_bundle(attempt: Practice) -> dict[str, Any]:
         ),
         "image/png": base64.b64encode(png).decode(),
     }
+
+
+def _verdict(match: WordMatch) -> str:
+    verdict = _VERDICTS[match.verdict]
+    return verdict if match.verdict == "right" else Markup("<strong>{}</strong>").format(verdict)
 
 
 def _facts(attempt: Practice) -> list[tuple[str, str]]:

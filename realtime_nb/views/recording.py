@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import Any
 
+from markupsafe import Markup
+
 from ..conversation.records import Turn
 from ..pricing.cost import format_usd
 from ..recording.diff import Difference, QuestionPair
@@ -15,7 +17,7 @@ from ..recording.recording import Recording, Replay
 from . import words
 from .budget import AudioBudget
 from .conversation import said
-from .html import escape, facts, left_out, marked, note, player, section, table, unbroken
+from .html import facts, joined, left_out, marked, note, player, section, table, unbroken
 
 # --- A recording: what it is, and who said what when; and its replay, which also plays it -----------------------------
 
@@ -77,7 +79,7 @@ def _clock(seconds: float) -> str:
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
-def _table(turns: Iterable[tuple[float, Turn]]) -> str:
+def _table(turns: Iterable[tuple[float, Turn]]) -> Markup:
     rows = [[unbroken(_clock(start_s)), unbroken(words.who(turn)), said(turn)] for start_s, turn in turns]
     return table(("at", "", "said"), rows)
 
@@ -115,18 +117,18 @@ def _row(pair: QuestionPair, budget: AudioBudget) -> list[str]:
     is_new = pair.one is not None and pair.other is not None and bool(one) and bool(other)
     sides = ((pair.one, one, other), (pair.other, other, one))
     return [
-        escape(pair.question or "(words not known)"),
+        pair.question or "(words not known)",
         *(_answer(side, text, against if is_new else text, budget) for side, text, against in sides),
     ]
 
 
 def _answer(side: Exchange | None, text: str, against: str, budget: AudioBudget) -> str:
     if side is None:
-        return escape(_MISSING)
+        return _MISSING
     remarks = [remark for turn in side.answered if (remark := words.heard_remark(turn))]
     sounds = [player(reply, budget) for reply in side.replies if reply.audio is not None]
-    small = [f"<br><small>{escape(each)}</small>" for each in (*remarks, _taken(side))]
-    return _compared(text, against) + "".join(f"<br>{sound}" for sound in sounds) + "".join(small)
+    small = [Markup("<small>{}</small>").format(each) for each in (*remarks, _taken(side))]
+    return Markup("<br>").join([_compared(text, against), *sounds, *small])
 
 
 def _taken(side: Exchange) -> str:
@@ -137,12 +139,12 @@ def _plain(side: Exchange | None) -> str:
     return _MISSING if side is None else f"{side.answer or '(no words)'} [{_taken(side)}]"
 
 
-def _compared(text: str, against: str) -> str:
-    """Return a text as HTML, and mark the words that the other text does not have at that place."""
+def _compared(text: str, against: str) -> Markup:
+    """Return a text, and mark the words that the other text does not have at that place."""
     pieces, other = (re.findall(r"\S+\s*", each) for each in (text, against))
     matcher = SequenceMatcher(None, [*map(_bare, pieces)], [*map(_bare, other)], autojunk=False)
-    return "".join(
-        (escape if kind == "equal" else marked)("".join(pieces[start:stop]))
+    return joined(
+        (str if kind == "equal" else marked)("".join(pieces[start:stop]))
         for kind, start, stop, _, _ in matcher.get_opcodes()
         if stop > start
     )

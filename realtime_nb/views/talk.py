@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from markupsafe import Markup
+
 from ..conversation.conversation import Conversation
 from ..conversation.records import Turn
 from . import words
 from .budget import AudioBudget
-from .html import escape, note, picture, player
+from .html import joined, note, picture, player
 from .plots import BLUE
 from .spectrogram import GREEN, PLOT_LEFT, PLOT_RIGHT, spectrogram_of
 from .tracks import Track, extent_s, mixed, moved, tracks_of, within
@@ -35,10 +37,9 @@ class WholeTalk:
     """How much of the conversation is here: its end."""
     whole_s: float
     """How long it is."""
-    player: str
-    """The player, as HTML."""
-    lanes: str
-    """The turns on the clock, as HTML."""
+    player: Markup
+    lanes: Markup
+    """The turns on the clock."""
     png: bytes
     """The picture of both sides."""
     about: str
@@ -63,14 +64,21 @@ class WholeTalk:
         _kept[conversation] = version, talk
         return talk
 
-    def seek_bar(self, record_id: str) -> str:
-        """Return the player, as HTML, with its turns and picture below it; `record_id` is the same each time."""
-        marks = f'data-rtnb="talk" data-rtnb-id="{escape(record_id)}" data-rtnb-length="{self.length_s:.3f}"'
-        marks += f' data-rtnb-begin="{self.whole_s - self.length_s:.3f}"'
-        edges = f'data-rtnb-left="{PLOT_LEFT:.4f}" data-rtnb-right="{PLOT_RIGHT:.4f}"'
-        return (
-            f"<div {marks}>{self.player}{self.lanes}"
-            f'<div data-rtnb="bar" {edges} style="position:relative">{picture(self.png, self.about)}</div></div>'
+    def seek_bar(self, record_id: str) -> Markup:
+        """Return the player with its turns and picture below it; `record_id` is the same each time."""
+        return Markup(
+            '<div data-rtnb="talk" data-rtnb-id="{id}" data-rtnb-length="{length:.3f}" data-rtnb-begin="{begin:.3f}">'
+            '{player}{lanes}<div data-rtnb="bar" data-rtnb-left="{left:.4f}" data-rtnb-right="{right:.4f}" '
+            'style="position:relative">{picture}</div></div>'
+        ).format(
+            id=record_id,
+            length=self.length_s,
+            begin=self.whole_s - self.length_s,
+            player=self.player,
+            lanes=self.lanes,
+            left=PLOT_LEFT,
+            right=PLOT_RIGHT,
+            picture=picture(self.png, self.about),
         )
 
     @property
@@ -115,7 +123,7 @@ def _made(tracks: list[Track], budget: AudioBudget) -> WholeTalk:
     )
 
 
-def _lanes(turns: list[tuple[Turn, float, float]], length_s: float) -> str:
+def _lanes(turns: list[tuple[Turn, float, float]], length_s: float) -> Markup:
     """Return the turns as two lanes, the person above the model, in the picture's width."""
     lanes = []
     for turn, start_s, stop_s in turns:
@@ -124,11 +132,11 @@ def _lanes(turns: list[tuple[Turn, float, float]], length_s: float) -> str:
         style = f"position:absolute;{place};top:{lane * (_LANE_PX + 1)}px;height:{_LANE_PX}px;border-radius:2px"
         said = words.line(turn)
         said = said if len(said) <= _LONGEST_LABEL else said[: _LONGEST_LABEL - 1] + "…"
-        label = escape(f"{clock(start_s)} {said}")
-        lanes.append(f'<span data-rtnb-at="{start_s:.3f}" title="{label}" style="{style};background:{colour}"></span>')
+        lane_of = Markup('<span data-rtnb-at="{:.3f}" title="{} {}" style="{};background:{}"></span>')
+        lanes.append(lane_of.format(start_s, clock(start_s), said, style, colour))
     around = f"margin:2px {100 * PLOT_RIGHT:.2f}% 2px {100 * PLOT_LEFT:.2f}%;height:{2 * _LANE_PX + 1}px"
     # Screen readers find the same in the table.
-    return f'<div aria-hidden="true" style="position:relative;{around}">{"".join(lanes)}</div>'
+    return Markup('<div aria-hidden="true" style="position:relative;{}">{}</div>').format(around, joined(lanes))
 
 
 def clock(seconds: float) -> str:

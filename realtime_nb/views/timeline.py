@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from markupsafe import Markup
+
 from ..conversation.timeline import STEPS, Timeline, Waterfall, percentile
 from . import words
-from .html import escape, facts, picture, section, table, unbroken
+from .html import facts, joined, picture, section, table, unbroken
 from .plots import BLUE, INK, PlotBar, bars
 
 #: Steps in the page and in the kernel are green or purple, the server's are yellow or blue.
@@ -34,13 +36,13 @@ def timeline_bundle(timeline: Timeline) -> dict[str, Any]:
     bundle: dict[str, Any] = {"text/plain": timeline_text(timeline)}
     drawn = [each for each in timeline.waterfalls if each.steps]
     if not drawn:
-        return bundle | {"text/html": section(escape(bundle["text/plain"]), title="Latency")}
+        return bundle | {"text/html": section(bundle["text/plain"], title="Latency")}
     if len(timeline.waterfalls) == 1:
         png, figures = _waterfall(drawn[0]), _steps_table(drawn[0])
     else:
         png, figures = _stack(drawn[-_DRAWN:]), _summary_table(timeline)
     bundle["image/png"] = base64.b64encode(png).decode()
-    remarks = "".join(f"<div>{escape(remark)}</div>" for remark in _remarks(timeline))
+    remarks = joined(map(Markup("<div>{}</div>").format, _remarks(timeline)))
     bundle["text/html"] = section(
         facts(_totals(timeline)), picture(png, bundle["text/plain"]), figures, remarks, title="Latency"
     )
@@ -101,7 +103,7 @@ def _remarks(timeline: Timeline) -> list[str]:
     return remarks
 
 
-def _steps_table(each: Waterfall) -> str:
+def _steps_table(each: Waterfall) -> Markup:
     rows = [
         [_step(span.name), unbroken(_ms(span.start_ms)), unbroken(_ms(span.duration_ms))]
         for span in (*each.steps, *each.stages)
@@ -109,7 +111,7 @@ def _steps_table(each: Waterfall) -> str:
     return table(("step", "begins at", "takes"), rows)
 
 
-def _summary_table(timeline: Timeline) -> str:
+def _summary_table(timeline: Timeline) -> Markup:
     rows = [
         [_step(name), str(len(values)), unbroken(_ms(percentile(values, 50))), unbroken(_ms(percentile(values, 95)))]
         for name, values in timeline.durations().items()
@@ -117,9 +119,9 @@ def _summary_table(timeline: Timeline) -> str:
     return table(("step", "answers", "p50", "p95"), rows)
 
 
-def _step(name: str) -> str:
+def _step(name: str) -> Markup:
     what = "until the first audible sample" if name == "total" else STEPS.get(name, "a step of the chain")
-    return f"{escape(name)}<br><small>{escape(what)}</small>"
+    return Markup("{}<br><small>{}</small>").format(name, what)
 
 
 def _waterfall(each: Waterfall) -> bytes:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..media.clip import AudioClip
 from ..media.turn_cuts import Cut, Span
 from ..speech.turn_detection import TurnDetectionComparison
-from .html import escape, note, picture, section, table, unbroken
+from .html import note, picture, section, table, unbroken
 from .plots import BLUE, INK, compact, quiet
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def turn_comparison_bundle(comparison: TurnDetectionComparison) -> dict[str, Any
         "text/plain": "\n".join(lines),
         "text/html": section(
             picture(png, "Waveform, each setting's turns, and what is waited against what is clipped; see the table."),
-            table(_HEADER, ([escape(row[0]), *(unbroken(cell) for cell in row[1:])] for row in rows)),
+            table(_HEADER, ([row[0], *(unbroken(cell) for cell in row[1:])] for row in rows)),
             *(note(remark) for remark in remarks),
             title=f"Turn detection · {turns} turn{'s' if turns > 1 else ''}",
         ),

@@ -18,7 +18,7 @@ import traitlets
 
 from ..loop import call_soon, io_loop
 from ..protocol.local_events import ClockAligned
-from ..views.html import escape
+from ..views.html import paragraph
 from .road import CameraShot, Frame, Message, Road
 
 # --- The static outputs of a live panel, which stay in a saved notebook -----------------------------------------------
@@ -357,7 +357,7 @@ class BaseWidget(StyledWidget):
         if shown is None:
             return None  # It is closed.
         data, metadata = shown
-        return data | {"text/plain": repr(self), "text/html": f"<p>{escape(repr(self))}</p>"}, metadata
+        return data | {"text/plain": repr(self), "text/html": paragraph(repr(self))}, metadata
 
     def close(self) -> None:
         """Remove the widget from the page and close its road."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..views.html import escape
+from markupsafe import escape
+
 from .base import BaseWidget, static_text
 
 _REDIRECT = Template(

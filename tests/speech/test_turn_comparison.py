@@ -82,7 +82,7 @@ def test_what_a_person_sees_names_settings_numbers_and_the_limits_of_it():
         sound.cuts["<b>$x_1$"] = sound.cuts["quick"]
     bundle = mimebundle(found)
     assert "turns split 1 of 1" in bundle["text/plain"] and "+200 ms" in bundle["text/plain"]
-    assert "OpenAI&#x27;s may cut elsewhere" in bundle["text/html"]
+    assert "OpenAI&#39;s may cut elsewhere" in bundle["text/html"]
     assert "<b>$x" not in bundle["text/html"] and "&lt;b&gt;$x_1$" in bundle["text/html"]
     assert bundle["image/png"]
 
