@@ -295,6 +295,13 @@ class RealtimeProtocol:
         self._advance()
         return is_known
 
+    def abandon_response(self) -> None:
+        """Allow the next request, although the server has not ended the response that it is making."""
+        if self._active is not None:
+            self.cut(self._active)
+            self._active = None
+            self._advance()
+
     def cut(self, response_id: str) -> None:
         """Drop the rest of a response, and stop it if it is being made, in the conversation or out of band."""
         if response_id not in self._late:

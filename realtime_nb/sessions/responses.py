@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..conversation.records import Reply
-from ..errors import InputFlagged, RealtimeError, ServerError
+from ..errors import InputFlagged, RealtimeError, ReplyTimeout, ServerError
 from ..media import clip as audio
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
 from ..protocol import events as ev
@@ -210,25 +210,32 @@ class ResponseQueue:
             # Until it is this one's turn, any answer shows that the server is alive.
             return bool(response_id) and request_id in ("", self._connection.protocol.request_of(response_id))
 
-        async with patience(self._session_events, timeout_s, is_sign):
-            if not out_of_band:
-                await self._free()
-            try:
-                if question.item is not None:
-                    question.parts[self._connection.protocol.create_item(question.item)] = str(question.item.id)
-                if question.clip is not None:
-                    question.parts[self._spoken.say(question.clip)] = ""
-                    await self._judged(*question.parts)
-                request_id = self._connection.protocol.respond(options)
-                self.turns.asked(request_id, options, tool_round, timeout_s)
+        try:
+            async with patience(self._session_events, timeout_s, is_sign):
+                if not out_of_band:
+                    await self._free()
+                try:
+                    if question.item is not None:
+                        question.parts[self._connection.protocol.create_item(question.item)] = str(question.item.id)
+                    if question.clip is not None:
+                        question.parts[self._spoken.say(question.clip)] = ""
+                        await self._judged(*question.parts)
+                    request_id = self._connection.protocol.respond(options)
+                    self.turns.asked(request_id, options, tool_round, timeout_s)
+                    self._connection.flush()
+                    return await self._session_events.watch(self._answer_to(request_id, question))
+                except (asyncio.CancelledError, ServerError) as error:
+                    if isinstance(error, ServerError):
+                        question.is_refused = question.parts.pop(error.event_id or "", None) is not None
+                    if question.is_refused or not isinstance(error, ServerError):
+                        await asyncio.shield(self._leave(request_id, question))
+                    raise
+        except ReplyTimeout:
+            if not request_id and not out_of_band and self._connection.is_open:
+                # Not this question was silent, but a response that the server began by itself.
+                self._connection.protocol.abandon_response()
                 self._connection.flush()
-                return await self._session_events.watch(self._answer_to(request_id, question))
-            except (asyncio.CancelledError, ServerError) as error:
-                if isinstance(error, ServerError):
-                    question.is_refused = question.parts.pop(error.event_id or "", None) is not None
-                if question.is_refused or not isinstance(error, ServerError):
-                    await asyncio.shield(self._leave(request_id, question))
-                raise
+            raise
 
     def _answer_to(self, request_id: str, question: _Question) -> Callable[[Any], Reply | None]:
         def done(event: Any) -> Reply | None:

@@ -6,7 +6,9 @@ import threading
 
 import numpy as np
 import pytest
+import wire_samples as wire
 from conversing_server import conversing
+from scripted_server import scripted
 
 import realtime_nb as rt
 from realtime_nb.media.clip import AudioClip
@@ -214,6 +216,21 @@ def test_a_response_asked_for_by_hand_is_given_up_too(slow):
         session.respond(timeout_s=0.2).result(WAIT_S)
     server.ignores = lambda question: False
     assert session.ask("two").result(WAIT_S).transcript == "answer to two"
+
+
+def test_a_response_of_the_servers_own_that_never_ends_holds_up_one_question_not_all():
+    def script(peer):
+        peer.open()
+        peer.send(wire.response_created("OWN"))
+        assert peer.receive("response.cancel")["response_id"] == "OWN"
+        peer.answer(peer.read_text_question())
+        peer.wait_until_gone()
+
+    with scripted(script) as address, rt.RealtimeSession(backend=address, api_key="k") as session:
+        session.connect().result(WAIT_S)
+        with pytest.raises(rt.ReplyTimeout, match=r"the last event was response\.created"):
+            session.ask("one", timeout_s=0.3).result(WAIT_S)
+        assert session.ask("two").result(WAIT_S).status == "completed"
 
 
 @pytest.mark.parametrize("seed", range(9))
