@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ _BEGINNINGS = (
     (0, b".snd", "au"),
 )
 
+#: Those for which FFmpeg can only guess the length.
+_WITHOUT_LENGTH = ("aac", "amr")
+#: Encoders pad the sound by less than this.
+_INEXACT_S = 0.15
 #: Those that libsndfile reads too, with better errors.
 READABLE_TOO = ("ogg", "wav", "aiff", "au")
 
@@ -94,10 +99,12 @@ def _planes(
     av: Any, data: bytes, format: str, name: str, longest_s: float
 ) -> tuple[list[npt.NDArray[np.float32]], int]:
     planes: list[npt.NDArray[np.float32]] = []
-    seconds, sample_rate = 0.0, 0
+    seconds, sample_rate, announced_s = 0.0, 0, 0.0
     with av.open(io.BytesIO(data), format=format) as container:
         if not container.streams.audio:
             raise AudioError(f"{name!r} has no sound track")
+        if format not in _WITHOUT_LENGTH:
+            announced_s = _announced_s(container)
         # A resampler takes frames of only one kind, and passes others through unchanged.
         for _, frames in itertools.groupby(container.decode(audio=0), _kind):
             resampler = None
@@ -111,7 +118,21 @@ def _planes(
                     if seconds > longest_s:
                         raise AudioError(f"{name!r} holds more than {longest_s:.0f} s, the most that is taken")
                     planes.append(samples)
+    has_s = sum(plane.shape[1] for plane in planes) / sample_rate if planes else 0.0
+    if planes and announced_s - has_s > _INEXACT_S:
+        text = f"{name!r} announces {announced_s:.2f} s of sound, but has only {has_s:.2f} s"
+        warnings.warn(text, UserWarning, stacklevel=2)
     return planes, sample_rate
+
+
+def _announced_s(container: Any) -> float:
+    """Return how many seconds of sound a file's header announces; 0 if it does not."""
+    track = container.streams.audio[0]
+    if track.duration is not None:
+        return float(track.duration * track.time_base)
+    # The whole file's duration may be that of a film.
+    is_sound = len(container.streams) == 1 and container.duration is not None
+    return container.duration / 1e6 if is_sound else 0.0
 
 
 def _kind(frame: Any) -> tuple[int, str, str]:

@@ -47,7 +47,13 @@ _BEGINNINGS = (
     re.compile(rb"FORM[\s\S]{4}AIF[FC]"),
     re.compile(rb"caff\x00\x01\x00\x00desc"),
     re.compile(rb"\.snd\x00\x00[\s\S]{6}\x00\x00\x00[\x01-\x1b]\x00"),
+    re.compile(rb"\x1a\x45\xdf\xa3[\s\S]{1,8}?\x42\x86\x81\x01"),  # Matroska and WebM (RFC 8794 §11.2)
+    re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"),  # WMA
+    re.compile(rb"#!AMR(?:-WB)?\n"),  # RFC 4867 §5
 )
+# What libsndfile's log says of a length in bytes that the file does not have.
+_TOO_LONG = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_NO_LENGTH = 0x7F000000  # bytes; programs that write to a pipe claim this much or more
 # A WAV chunk begins with its name, which is printable.
 _CHUNK = re.compile(rb"[ -~]{4}")
 _MOST_PADDING = 128  # bytes
@@ -136,6 +142,7 @@ def _decoded(data: bytes, name: str, longest_s: float, *, to_its_end: bool = Tru
             announced_s = announced * opened.channels / min(rate, 48_000)
             if longest_s < announced_s and announced < _UNKNOWN:  # So hours need not be decoded to find out.
                 raise AudioError(f"{name!r} holds {announced_s:.0f} s, but at most {longest_s:.0f} s are taken")
+            announced = _claimed(opened) or announced
             at_once = max(1, _SAMPLES_AT_ONCE // opened.channels)
             left = math.inf if to_its_end else announced
             while len(block := opened.read(min(at_once, left), dtype="float32", always_2d=True)):
@@ -166,6 +173,14 @@ def _decoded(data: bytes, name: str, longest_s: float, *, to_its_end: bool = Tru
     if len(samples) < announced < _UNKNOWN and not is_guess:
         _warn(f"{name!r} announces {announced / rate:.2f} s of sound, but has only {len(samples) / rate:.2f} s")
     return samples, rate
+
+
+def _claimed(opened: soundfile.SoundFile) -> int:
+    """Return how many frames a header claims, if the file has fewer; libsndfile counts only those."""
+    for claimed, actual in _TOO_LONG.findall(opened.extra_info):
+        if _MOST_PADDING < int(claimed) - int(actual) and int(claimed) < _NO_LENGTH and int(actual):
+            return round(int(opened.frames) * int(claimed) / int(actual))
+    return 0
 
 
 def _without_length(data: bytes, name: str) -> tuple[bytes, int]:
