@@ -26,6 +26,7 @@ from ..protocol.realtime import RealtimeProtocol, State
 from ..secrecy import QuietLogger, Secrets, hide, secrets_of, shown_cause
 from .backend import Backend, naming_key
 from .event_log import SessionEvents
+from .patience import REPLY_TIMEOUT_S, patience
 from .rate_limit import Admission
 
 if TYPE_CHECKING:
@@ -466,9 +467,11 @@ class Connection:
             self._outbox.put_nowait((message, frame_times))
 
     async def acknowledged(self, event_id: str, match: Callable[[Any], bool] | None = None) -> Any:
-        """Send what is queued, and return the event that answers a request; raise if the answer is an error.
+        """Send what is queued, and return the event that answers a request.
 
         `match` finds the answer if the protocol does not know it.
+
+        Raises `ServerError` if the answer is an error, `ReplyTimeout` if there is none.
         """
         self.flush()
 
@@ -480,7 +483,8 @@ class Connection:
             found = self.protocol.answered == event_id if match is None else match(event)
             return event if found else None
 
-        return await self.session_events.watch(answered)
+        async with patience(self.session_events, REPLY_TIMEOUT_S, lambda event: False):
+            return await self.session_events.watch(answered)
 
     async def close(self, error: RealtimeError | None = None) -> None:
         """Hang up, because of `error` if given; does nothing if the connection is closed."""

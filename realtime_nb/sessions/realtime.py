@@ -487,6 +487,8 @@ class RealtimeSession(Session):
             If a setting is unknown, or not one that the API takes.
         ServerError
             If the server refuses it.
+        ReplyTimeout
+            If the server neither takes nor refuses it within 120 s.
 
         Examples
         --------

@@ -6,7 +6,7 @@ import pytest
 import wire_samples as wire
 from scripted_server import refusal, scripted
 
-from realtime_nb.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError, ServerError
+from realtime_nb.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError, ReplyTimeout, ServerError
 from realtime_nb.loop import io_loop, submit
 from realtime_nb.sessions.backend import Backend
 from realtime_nb.sessions.connection import Connection
@@ -272,6 +272,20 @@ def test_an_error_reaches_only_whom_it_answers():
         connection.close()
     assert isinstance(error, ServerError) and error.code == "input_audio_buffer_commit_empty"
     assert cleared.type == "input_audio_buffer.cleared"
+
+
+def test_a_request_that_the_server_never_confirms_is_given_up(monkeypatch):
+    """Some servers do not echo what a client adds to the conversation."""
+    monkeypatch.setattr("realtime_nb.sessions.connection.REPLY_TIMEOUT_S", 0.2)
+    with scripted(quiet) as address:
+        connection = Line(address)
+        connection.open().result(20)
+        protocol, acknowledged = connection.connection.protocol, connection.connection.acknowledged
+        for request in (protocol.commit, protocol.clear, lambda: protocol.update({"instructions": "Be brief."})):
+            with pytest.raises(ReplyTimeout, match=r"for 0\.2 s \(the last event was session\.updated"):
+                submit(acknowledged(request())).result(20)
+        assert connection.connection.state == "open"
+        connection.close()
 
 
 def test_garbage_changes_nothing():
