@@ -91,7 +91,7 @@ def test_a_kernel_that_is_restarted_ends_the_panel_and_the_saved_file_reads_well
         "() => { window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart(); }"
     )
     status = notebook.panel.locator("[data-role=status]")
-    expect(status).to_have_text("The kernel was restarted, or has stopped", timeout=2_000)
+    expect(status).to_have_text("The kernel was restarted, or has stopped")
     expect(notebook.panel.locator(".rtnb-notice")).to_contain_text("run this notebook's cells, from the top")
     expect(notebook.panel.locator(".rtnb-turn")).to_have_count(2)
     expect(notebook.panel.get_by_label("Type a message")).to_be_hidden()

@@ -86,12 +86,13 @@ def test_a_spoken_question_that_is_flagged_is_not_answered(kind):
         assert (reply.status, reply.flagged) == ("completed", "")
 
 
-def test_what_the_server_answers_by_itself_is_held_until_the_words_are_judged_and_then_forgotten():
+def test_what_the_server_answers_by_itself_is_held_until_the_words_are_judged_and_then_forgotten(monkeypatch):
+    monkeypatch.setattr("realtime_nb.sessions.guard.GUARD_WAIT_S", 60)
     verdict = threading.Event()
 
     def guard(text, side):
         if side == "user":
-            verdict.wait(timeout=4)
+            verdict.wait(timeout=50)
         return "not that" if side == "user" else None
 
     with rt.RealtimeSession(backend="local", guard=guard) as session:
