@@ -12,6 +12,8 @@ import realtime_nb as rt
 from realtime_nb.cli import main as cli
 from realtime_nb.display import Progress, printable
 from realtime_nb.experiments.executor import RunProgress
+from realtime_nb.protocol import events as ev
+from realtime_nb.sessions.event_log import SessionEvents
 from realtime_nb.speech.comparison import ComparisonCell
 
 WAIT_S = 60
@@ -92,6 +94,17 @@ def test_what_a_server_says_of_an_error_is_shown_without_commands(tmp_path):
         with pytest.raises(rt.ServerError) as caught:
             rt.RealtimeSession(backend=address).connect().result(WAIT_S)
         assert_tame(str(caught.value))
+
+
+def test_the_type_of_an_event_that_a_listener_fails_on_commands_nothing():
+    def fail(event, elapsed_ms):
+        raise ValueError(ALL)
+
+    session_events = SessionEvents()
+    session_events.listen(fail)
+    with pytest.warns(RuntimeWarning, match="a listener failed on .*red") as told:
+        session_events.tell(ev.Unknown(type=ALL, data={}))
+    assert_tame(str(told[0].message))
 
 
 @pytest.mark.parametrize(

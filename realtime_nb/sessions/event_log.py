@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, overload
 from msgspec import Struct, structs
 
 from ..conversation.conversation import Conversation
+from ..display import printable
 from ..errors import RealtimeError, SettingsError
 from ..protocol import events as ev
 from ..protocol import local_events
@@ -194,7 +195,8 @@ class SessionEvents:
             try:
                 listener(event, self.elapsed_ms)
             except Exception as error:  # A failing listener must not end the session.
-                warnings.warn(f"a listener failed on {event.type}: {error!r}", RuntimeWarning, stacklevel=2)
+                failed = printable(f"a listener failed on {event.type}: {error!r}")
+                warnings.warn(failed, RuntimeWarning, stacklevel=2)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every event from now on; return a function that stops it."""
