@@ -74,8 +74,9 @@ def check_is_clip(value: object) -> None:
 SOUND_ENDINGS = frozenset(
     (
         *("wav", "wave", "bwf", "rf64", "w64", "flac", "ogg", "oga", "opus", "mp3", "mp2", "mpga", "aac", "adts"),
-        *("m4a", "m4b", "mp4", "3gp", "3g2", "webm", "weba", "mka", "amr", "awb", "wma"),
-        *("aif", "aiff", "aifc", "au", "snd", "caf", "voc", "nist", "sph", "ircam", "avr", "pvf", "paf", "iff", "xi"),
+        *("m4a", "m4b", "m4r", "mp4", "3gp", "3gpp", "3g2", "webm", "weba", "mka", "amr", "awb", "wma", "spx"),
+        *("aif", "aiff", "aifc", "au", "snd", "caf", "voc", "nist", "sph", "ircam", "sf", "avr", "pvf", "paf", "iff"),
+        *("svx", "8svx", "16svx", "htk", "sds", "wve", "xi"),
     )
 )
 

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import soundfile
 
 import realtime_nb as rt
 from realtime_nb.errors import AudioError, SettingsError
@@ -68,6 +69,17 @@ def test_what_systems_keep_beside_files_is_no_clip_and_no_text(tmp_path):
     assert [each.example_id for each in dataset] == ["a", "in/a"] and {each.text for each in dataset} == {""}
     hidden = Dataset.from_folder(tmp_path / ".git")  # Who names a folder means it.
     assert [each.example_id for each in hidden] == ["a"]
+
+
+def test_files_of_all_kinds_that_libsndfile_reads_are_found_by_their_usual_endings(tmp_path):
+    usual = {"AIFF": "aif", "AU": "au", "AVR": "avr", "CAF": "caf", "FLAC": "flac", "HTK": "htk", "IRCAM": "sf"}
+    usual |= {"MP3": "mp3", "NIST": "sph", "OGG": "ogg", "PAF": "paf", "PVF": "pvf", "RF64": "rf64", "SDS": "sds"}
+    usual |= {"SVX": "8svx", "VOC": "voc", "W64": "w64", "WAV": "wav", "WVE": "wve", "XI": "xi"}
+    for container, ending in usual.items():
+        soundfile.write(tmp_path / f"{container}.{ending}", hum("one").resample(8_000).samples, 8_000, format=container)
+    found = Dataset.from_folder(tmp_path)
+    assert sorted(each.example_id for each in found) == sorted(usual)
+    assert all(each.clip().peak > 0.05 for each in found)
 
 
 @pytest.mark.parametrize(
