@@ -80,6 +80,7 @@ _UNITS: dict[str, tuple[str, ...]] = {
     **{"lb": ("pounds", "pound"), "lbs": ("pounds", "pound"), "oz": ("ounces", "ounce"), "l": ("liters", "liter")},
     **{"ml": ("milliliters", "milliliter"), "h": ("hours", "hour"), "hr": ("hours", "hour"), "hrs": ("hours", "hour")},
     **{"min": ("minutes", "minute"), "mins": ("minutes", "minute"), "sec": ("seconds", "2th"), "secs": ("seconds",)},
+    "s": ("seconds", "2th"),
     **{"ms": ("milliseconds", "millisecond"), "hz": ("hertz",), "khz": ("kilohertz",), "mhz": ("megahertz",)},
     **{"ghz": ("gigahertz",), "kb": ("kilobytes", "kilobyte"), "mb": ("megabytes", "megabyte")},
     **{"gb": ("gigabytes", "gigabyte"), "tb": ("terabytes", "terabyte"), "kw": ("kilowatts", "kilowatt")},

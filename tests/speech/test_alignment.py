@@ -84,6 +84,9 @@ SAME = [
     five kilometres|5km
     five kilograms|5kg
     one kilometer|1 km
+    twenty seconds|20 s
+    one second|1 s
+    model three s|model 3 s
     colour|color
     well-known|well known
     ten oh five|10:05
