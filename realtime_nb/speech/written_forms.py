@@ -66,6 +66,7 @@ _CURRENCIES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "¥": (("yen",), ("sen",)),
     "₹": (("rupees", "rupee"), ("paise", "paisa")),
 }
+_CODES = {"usd": "$", "gbp": "£", "eur": "€", "jpy": "¥", "inr": "₹"}
 _AMOUNTS = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion"}
 _SIGNS: dict[str, tuple[str, ...]] = {
     **{"&": ("and",), "+": ("plus", "and"), "=": ("equals", "is", "are", "equal", "makes"), "@": ("at",)},
@@ -97,6 +98,7 @@ _SHORT = {
     **{"ok": "okay", "alright": "all right", "c'mon": "come on", "outta": "out of"},
     **{f"{verb}nt": f"{verb} not" for verb in "do does did is are was were have has had could should would".split()},
     **{"etcetera": "et cetera", "approx": "approximately", "sgt": "sergeant", "dept": "department", "ltd": "limited"},
+    **{"inc": "incorporated", "corp": "corporation"},
     **{"vs": "versus", "etc": "et cetera", "ave": "avenue", "blvd": "boulevard", "hwy": "highway", "mt": "mount"},
     **{name[:3]: name for name in _MONTHS if name[:3] not in ("mar", "may")},
     **{"sept": "september"},
@@ -130,7 +132,7 @@ _READABLE = re.compile(
     (?P<aside>\[[^\[\]]*\]|<[/a-z][^<>]*>|\([^()\d]*\))
     |(?P<money>(?:\b(?:us|au|ca?))?(?P<currency>{_CURRENCY})\s?(?P<sum>{_AMOUNT})
         (?:\s?(?P<amount>thousand|million|billion|trillion|mn|bn|tn|[kmb])\b)?
-        |(?<![\d.,])(?P<sum_before>{_AMOUNT})\s?(?P<currency_behind>{_CURRENCY})(?!\d))
+        |(?<![\d.,])(?P<sum_before>{_AMOUNT})\s?(?P<currency_behind>{_CURRENCY}(?!\d)|(?:{"|".join(_CODES)})\b))
     |(?P<cents>(?<![\d.,])\d+\s?¢)
     |(?P<time>(?<![\d:.])\d{{1,2}}(?::\d\d){{1,2}}(?![\d:])|(?<![\d:.])\d{{1,2}}\.[0-5]\d(?=\s?[ap]\.?m\b))
     |(?P<height>(?<![\w.])\d{{1,2}}'\s?\d{{1,2}}(?:"|'')?(?![\w']))
@@ -360,7 +362,9 @@ def _number(digits: str, suffix: str = "", one: str = "") -> WrittenWord:
 
 def _money(match: re.Match[str]) -> list[WrittenWord]:
     """Return a sum as it is spoken, with the currency after it."""
-    units, hundredths = _CURRENCIES[match["currency"] or match["currency_behind"]]
+    currency = (match["currency"] or match["currency_behind"]).lower()
+    units, hundredths = _CURRENCIES[_CODES.get(currency, currency)]
+    units = (*units, currency) if currency in _CODES else units
     whole, point, part = (match["sum"] or match["sum_before"]).partition(".")
     amount = (match["amount"] or "").lower()
     if amount or not point or len(part) != 2:

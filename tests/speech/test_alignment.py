@@ -84,6 +84,10 @@ SAME = [
     five kilometres|5km
     five kilograms|5kg
     one kilometer|1 km
+    twenty dollars|20 USD
+    twenty usd|20 USD
+    one euro and fifty cents|1.50 EUR
+    the usd account|the USD account
     twenty seconds|20 s
     one second|1 s
     model three s|model 3 s
