@@ -75,7 +75,7 @@ def test_the_prices_date_is_that_of_the_table():
     import json
 
     as_of = json.loads((ROOT / "realtime_nb" / "pricing" / "prices.json").read_text("utf-8"))["as_of"]
-    assert f"Prices are of {as_of}" in PRICES
+    assert f"The prices are from {as_of}" in PRICES
 
 
 def test_every_link_into_the_repository_leads_somewhere():
