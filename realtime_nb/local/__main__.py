@@ -28,19 +28,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m realtime_nb.local", description="The local voice server.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
-    _add_key(parser, "--api-key", f"key that clients must bring (default: that of {SERVER_KEY}, or a random one)")
+    _add_key(parser, "--api-key", f"key that clients must send (default: from {SERVER_KEY}, or a random one)")
     parser.add_argument(
         "--brain",
         default=os.environ.get(BRAIN) or "auto",
         help="auto (a text model that runs on this machine, else rules), rules, script, script:FILE, or the URL of a "
-        f"text endpoint (default: that of {BRAIN}, or auto)",
+        f"text endpoint (default: from {BRAIN}, or auto)",
     )
     parser.add_argument(
         "--brain-model",
         default=os.environ.get(BRAIN_MODEL),
-        help=f"model of the text endpoint (default: that of {BRAIN_MODEL})",
+        help=f"model of the text endpoint (default: from {BRAIN_MODEL})",
     )
-    _add_key(parser, "--brain-key", f"key of the text endpoint (default: that of {BRAIN_KEY})")
+    _add_key(parser, "--brain-key", f"key of the text endpoint (default: from {BRAIN_KEY})")
     parser.add_argument(
         "--ears",
         default=os.environ.get(EARS_VARIABLE, ""),
@@ -58,20 +58,20 @@ def main(arguments: list[str] | None = None) -> None:
         "--open-vocabulary",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="let PocketSphinx' generic model of English listen too, while few talk (default: yes)",
+        help="let PocketSphinx's general English model listen too, while there are few sessions (default: yes)",
     )
     parser.add_argument("--with-parent", action="store_true", help="end when stdin closes or the parent ends")
     parser.add_argument(
-        "--faults", nargs="*", choices=FAULTS, default=(), help="faults to provoke, for testing clients"
+        "--faults", nargs="*", choices=FAULTS, default=(), help="faults to simulate, for testing clients"
     )
     parser.add_argument("--lifetime-s", type=float, help="how long a session may last (default: an hour)")
-    parser.add_argument("--lifetime-turns", type=int, help="after how many responses a session expires")
+    parser.add_argument("--lifetime-turns", type=int, help="number of responses after which a session expires")
     options = parser.parse_args(arguments)
     lifetime = {
         name: value for name in ("lifetime_s", "lifetime_turns") if (value := getattr(options, name)) is not None
     }
     if "://" in options.brain and options.brain != bare_address(options.brain):
-        _warn("--brain", f"a key can be given by {BRAIN_KEY} or --brain-key-file")
+        _warn("--brain", f"give a key with {BRAIN_KEY} or --brain-key-file")
     try:
         api_key = _key(options.api_key, options.api_key_file, "--api-key", SERVER_KEY)
         brain_key = _key(options.brain_key, options.brain_key_file, "--brain-key", BRAIN_KEY)
@@ -99,7 +99,7 @@ def _add_key(parser: argparse.ArgumentParser, name: str, words: str) -> None:
 
 
 def _key(given: str | None, file: str | None, name: str, variable: str) -> Secret | None:
-    """Return a key by an option, a file, standard input or the environment."""
+    """Return a key from an option, a file, standard input or the environment."""
     if given is not None:
         _warn(name, f"set {variable}, or use {name}-file FILE, where - is standard input")
     if file is not None:
@@ -108,12 +108,12 @@ def _key(given: str | None, file: str | None, name: str, variable: str) -> Secre
         except (OSError, UnicodeError) as error:
             raise SettingsError(f"{name}-file={file!r} cannot be read: {error}") from None
         if not given.strip():
-            raise SettingsError(f"{name}-file={file!r} holds no key")
+            raise SettingsError(f"{name}-file={file!r} does not hold a key")
     return Secret(given if given is not None else os.environ.get(variable, "")).strip() or None
 
 
 def _warn(name: str, cure: str) -> None:
-    print(f"warning: {name} stands in the list of processes, where others can read it: {cure}", file=sys.stderr)
+    print(f"warning: others can read {name} in the list of processes: {cure}", file=sys.stderr)
 
 
 def find_brain(spec: str = "auto", *, model: str | None = None, api_key: str | None = None) -> Brain:

@@ -1,6 +1,6 @@
-"""Let in requests that bring the server's key and ask for this machine by its own name.
+"""Accept only requests that carry the server's key and call this machine by its own name.
 
-All users of a machine share its loopback, and any page in a browser can send requests to it: so every request needs the
+All users of a machine share its loopback, and any page in a browser can send requests to it, so every request needs the
 key. A page that has pointed its own name at 127.0.0.1 (DNS rebinding) still sends that name as Host, and is refused.
 """
 

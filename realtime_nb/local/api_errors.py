@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """An error that the client is told: an ``error`` event in a session, a JSON body over HTTP."""
+    """An error for the client: an ``error`` event in a session, a JSON body over HTTP."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ def invalid_value(path: str, why: str) -> ApiError:
 
 
 def overloaded(message: str) -> ApiError:
-    """Return the error for work that is too much for the server."""
+    """Return the error for a server that has too much to do."""
     return ApiError(message, code="rate_limit_exceeded", type="rate_limit_error", status=429)
 
 

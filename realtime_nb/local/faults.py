@@ -1,7 +1,7 @@
 """Faults that the server makes on purpose, to test clients.
 
-The live service does all of these, or may: it sends transcripts late, deltas of a response that is already cancelled,
-and events of unknown types; responses fail, sessions expire, sockets break.
+The live service makes these faults, or may make them: it sends transcripts late, deltas of a response that is already
+cancelled, and events of unknown types; responses fail, sessions expire, sockets break.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Disconnected(Exception):
 class FaultyOutbox(Outbox):
     """An outbox that makes the faults.
 
-    `lifetime_turns`: after how many responses the session expires; by default never, or after one with the fault
-    `SESSION_EXPIRED`.
+    `lifetime_turns`: the number of responses after which the session expires; by default it never does, or after one
+    with the fault `SESSION_EXPIRED`.
     """
 
     def __init__(self, faults: Collection[str], *, lifetime_turns: int | None = None):
@@ -52,7 +52,7 @@ class FaultyOutbox(Outbox):
         self._audio_deltas = 0
 
     def put(self, event: events.ServerEvent | dict[str, Any]) -> None:
-        """Add an event, or what the faults make of it."""
+        """Add an event, or what the faults turn it into."""
         kind = event["type"] if isinstance(event, dict) else event.type
         if LATE_TRANSCRIPTION in self._faults and kind.startswith(_TRANSCRIPTION):
             self._held.append(event)

@@ -1,4 +1,4 @@
-"""Look into an ONNX file, and make it tell more, without the package onnx.
+"""Read an ONNX file, and let it return more values, without the package onnx.
 
 A file is a protocol buffer; the numbers of its fields are from onnx.proto3.
 """
@@ -12,14 +12,14 @@ GRAPH, NODE, NODE_OUTPUT, OPERATOR, OUTPUT, NAME = 7, 1, 2, 4, 12, 1
 
 
 def results_of(model: bytes, operator: str) -> list[str]:
-    """Return the names of what the nodes of an operator compute, e.g. of ``"Ceil"``."""
+    """Return the names of the values that the nodes of an operator compute, e.g. of ``"Ceil"``."""
     nodes = (fields(node) for node in fields(fields(model)[GRAPH][0]).get(NODE, []))
     return [node[NODE_OUTPUT][0].decode() for node in nodes if node.get(OPERATOR) == [operator.encode()]]
 
 
 def with_output(model: bytes, name: str) -> bytes:
-    """Return a model that returns one more of the values that it computes. `name`: of 100 bytes at most."""
-    # What follows a protocol buffer is merged into it.
+    """Return the model with one more of its computed values as an output. `name`: 100 bytes at most."""
+    # Bytes after a protocol buffer are merged into it.
     return model + _field(GRAPH, _field(OUTPUT, _field(NAME, name.encode())))
 
 
@@ -29,7 +29,7 @@ def _field(number: int, payload: bytes) -> bytes:
 
 
 def fields(message: bytes) -> dict[int, list[Any]]:
-    """Split a protocol buffer into its fields: numbers, and byte strings for all that has a length."""
+    """Split a protocol buffer into its fields: numbers, and byte strings for everything that has a length."""
     found: dict[int, list[Any]] = {}
     offset = 0
     while offset < len(message):
@@ -46,7 +46,7 @@ def fields(message: bytes) -> dict[int, list[Any]]:
 
 
 def varint(message: bytes, offset: int) -> tuple[int, int]:
-    """Return the number at an offset, and the offset behind it."""
+    """Return the number at an offset, and the offset after it."""
     value = shift = 0
     while True:
         byte = message[offset]

@@ -1,8 +1,8 @@
-"""``python -m realtime_nb.local.parts``: let each part of the local voice do its work once, and say how it went.
+"""``python -m realtime_nb.local.parts``: let each part of the local voice do its work once, and report how it went.
 
-Prints one JSON object a part, as it comes. It is a program of its own so that a library that crashes takes nothing
-with it, and so that nothing stays in memory. The parts work together as in the server: one says a sentence, the others
-hear it.
+Prints one JSON object for each part, as it comes. It is a program of its own, so that a library that crashes ends
+nothing else, and so that nothing stays in memory. The parts work together as in the server: one says a sentence, the
+others hear it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _FRAME_BYTES = 2 * 512
 
 
 class Fault(Exception):
-    """A part that is there, but does not do its work."""
+    """A part that is installed, but does not do its work."""
 
 
 class Trial:
-    """One round: `pcm` is what was said, at 16 kHz; silence until something was."""
+    """One round: `pcm` is what was said, at 16 kHz; silence until then."""
 
     def __init__(self) -> None:
         self.pcm = bytes(2 * _HEARD_SAMPLE_RATE)
@@ -82,7 +82,7 @@ class Trial:
         cut = range(0, len(self.pcm) - _FRAME_BYTES + 1, _FRAME_BYTES)
         speech = sum(probability(self.pcm[at : at + _FRAME_BYTES]) > 0.5 for at in cut)
         if self.spoken and not speech:
-            raise Fault(f"{name} took a spoken sentence for silence")
+            raise Fault(f"{name} heard only silence in a spoken sentence")
         return f"found speech in {speech} of {len(cut)} frames"
 
     async def recognize(self) -> str:

@@ -1,4 +1,4 @@
-"""The embedded voice server as a process of this one: started when first needed, stopped with it."""
+"""The embedded voice server as a child process: started when first needed, stopped with this process."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ANSWER_TIMEOUT_S = 5.0
 class LocalVoice:
     """The server process of this kernel.
 
-    `address` starts it where none runs; it dies with this process, whatever ends it, because its standard input
-    closes then.
+    `address` starts it if it is not running. It ends with this process in any case, because its standard input closes
+    then.
     """
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class LocalVoice:
     def address(self) -> tuple[str, str]:
         """Return base URL and key of the running server; blocks until there is one.
 
-        Raises `MissingExtra` if the extra ``local`` is not installed; `ConnectionLost` if the server does not start;
-        the message holds what it said.
+        Raises `MissingExtra` if the extra ``local`` is not installed; `ConnectionLost`, with what the server printed,
+        if it does not start.
         """
         with self._lock:
             if self._process is None or self._process.poll() is not None or self._pid != os.getpid():
@@ -52,12 +52,12 @@ class LocalVoice:
 
     @property
     def process_id(self) -> int | None:
-        """The server's process id, or `None` if none runs."""
+        """The server's process id, or `None` if it is not running."""
         running = self._process is not None and self._process.poll() is None
         return self._process.pid if running and self._process else None
 
     def stop(self) -> None:
-        """End the server, if one runs."""
+        """End the server, if it is running."""
         with self._lock:
             process, self._process = self._process, None
             if process is None or self._pid != os.getpid():
@@ -123,9 +123,9 @@ class LocalVoice:
 
 
 def parts_at(base_url: str, api_key: str, model: str) -> LocalParts:
-    """Ask a running local voice which parts answer where a model is asked for; blocks for some milliseconds.
+    """Ask a running local voice which parts answer for a model; blocks for a few milliseconds.
 
-    Raises `ConnectionLost` if it does not answer; `RemoteProtocolError` if it does not tell.
+    Raises `ConnectionLost` if it does not answer; `RemoteProtocolError` if its answer does not say.
     """
     import urllib.request  # 20 ms that nothing else here needs
 
@@ -148,20 +148,19 @@ atexit.register(local_voice.stop)
 
 
 def speak(text: str, *, voice: str = "marin", speed: float = 1.0, language: str = "en") -> AudioClip:
-    """Say something with the local synthesiser, e.g. to have a question without a microphone.
+    """Say something with the local synthesiser, e.g. to ask a question without a microphone.
 
     Parameters
     ----------
     text : str
         English words.
     voice : str, default "marin"
-        One of the API's voice names, or ``"fable"``, ``"onyx"``, ``"nova"``. "marin" is a neural voice, hibari's, which
-        people and Whisper understand best; the others are espeak-ng's, of which PocketSphinx understands "echo" best.
-        Where hibari is not installed, or cannot read a sentence, espeak-ng speaks for "marin", too. To let another
-        neural voice speak for it, set ``REALTIME_NB_VOICE`` to the ``.onnx`` file of a Piper voice, or of Kokoro-82M.
+        One of the API's voice names, or ``"fable"``, ``"onyx"``, ``"nova"``. "marin" is hibari's neural voice, which
+        people and Whisper understand best. The others are espeak-ng's; PocketSphinx understands "echo" best. Where
+        hibari is not installed, or cannot read a sentence, espeak-ng replaces "marin" too. To use another neural voice
+        as "marin", set ``REALTIME_NB_VOICE`` to the ``.onnx`` file of a Piper voice, or of Kokoro-82M.
     speed : float, default 1.0
-        Speaking rate, 0.25 to 4. Each voice has bounds of its own: at 4, "marin" is 2.4 times as fast as at 1.
-
+        Speaking rate, 0.25 to 4. Each voice has its own limits: at 4, "marin" is 2.4 times as fast as at 1.
     language : str, default "en"
         English, in any region: the local voice speaks no other language.
 
@@ -186,8 +185,8 @@ def speak(text: str, *, voice: str = "marin", speed: float = 1.0, language: str 
         raise SettingsError(f"speed={speed} is not between 0.25 and 4")
     if not re.match(r"en(glish)?\b", language, re.IGNORECASE):
         raise SettingsError(
-            f"language={language!r} is none that the local voice speaks, which is English: ask a session with a key to "
-            "say it, and take reply.audio"
+            f"language={language!r} is not spoken by the local voice, which speaks only English: ask a session with a "
+            "key to say it, and take reply.audio"
         )
     # The synthesiser belongs to the server's rooms; a process of its own keeps its GPL parts at arm's length.
     from .synthesis.synthesizer import Synthesizer

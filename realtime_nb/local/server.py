@@ -52,32 +52,32 @@ class ServerOptions(TypedDict, total=False):
     """Options of `LocalServer` and `serve`."""
 
     host: str
-    """Address to listen on; 127.0.0.1 unless told otherwise."""
+    """Address to listen on; 127.0.0.1 by default."""
     port: int
-    """0, the default, takes any free one."""
+    """Port to listen on; 0, the default, takes any free one."""
     api_key: str | None
-    """Key that clients must bring; by default a random one is made."""
+    """Key that clients must send; a random one by default."""
     brain: Brain | None
     """Who answers; by default `RuleBrain`."""
     max_sessions: int
     """Realtime sessions at once; 100 by default."""
     ears: str
     """What listens: "pocketsphinx", or a Whisper model, as `realtime_nb.local.recognition.ears.find_folder` takes it;
-    by default what is installed."""
+    by default the recogniser that is installed."""
     voice: str
     """File of the neural voice, as `realtime_nb.local.synthesis.voice_files` takes it; by default hibari's."""
     open_vocabulary: bool
-    """True if PocketSphinx' generic model of English may listen too, while there is time; it may by default."""
+    """Whether PocketSphinx's general English model may listen too, while there is time; true by default."""
     faults: Collection[str]
-    """Of `realtime_nb.local.faults.FAULTS`, none by default; for tests of clients."""
+    """Faults to simulate, from `realtime_nb.local.faults.FAULTS`; none by default. For tests of clients."""
     lifetime_s: float
-    """How long a Realtime session may last; an hour, as the API has it, by default."""
+    """How long a Realtime session may last; an hour by default, as in the API."""
     lifetime_turns: int
-    """After how many responses a Realtime session expires, whatever its time; by default none."""
+    """The number of responses after which a Realtime session expires; no limit by default."""
     audio_lifetime_s: float
-    """How long Chat Completions may refer to an answer by its audio id; an hour, as the API has it, by default."""
+    """How long Chat Completions may refer to an answer by its audio id; an hour by default, as in the API."""
     strangers: Strangers
-    """Bounds connections that show no key: 128 of them, for 10 s each, by default."""
+    """The bounds for connections that show no key: by default 128 of them, for 10 s each."""
 
 
 def create_app(
@@ -122,7 +122,7 @@ async def local_parts(
 ) -> AsyncGenerator[Parts, None]:
     """Hold a brain, a voice and a recognizer for a server's lifetime; they get ready in the background.
 
-    Raises `SettingsError` if `ears` names nothing that can listen, or `voice` nothing that can speak.
+    Raises `SettingsError` if `ears` is not something that can listen, or `voice` cannot speak.
     """
     async with Synthesizer(voice) as synthesizer:
         others: list[Brain] = [RuleBrain(), ScriptBrain()]
@@ -147,12 +147,12 @@ async def local_parts(
 
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:
-    # uvicorn takes a WebSocket that was answered over HTTP, as the ASGI extension has it, for one forgotten.
+    # If a WebSocket was answered over HTTP, by the ASGI extension, uvicorn thinks that it was forgotten.
     return "without completing handshake" not in record.getMessage()
 
 
 class _QuietServer(uvicorn.Server):
-    """Takes no signals: whoever runs it says when it ends."""
+    """Ignores signals: the code that runs it decides when it ends."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -160,7 +160,7 @@ class _QuietServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        # asyncio accepts as many in one go as may wait; the system may let more of them wait than that.
+        # asyncio accepts at most a backlog's worth at once; the system may keep more waiting.
         for listening in sockets or ():
             listening.listen(_WAITING)
 
@@ -179,8 +179,8 @@ def _http_protocol(strangers: Strangers) -> type[H11Protocol]:
 class LocalServer:
     """The server inside a running event loop.
 
-    Raises `SettingsError` if nothing can listen on that host and port, or the key is none that can be sent; and, on
-    entering, if `ears` or `voice` names nothing that can be loaded.
+    Raises `SettingsError` if it cannot listen on that host and port, or the key cannot be sent; and, on entering, if
+    `ears` or `voice` cannot be loaded.
 
     Examples
     --------
@@ -203,15 +203,15 @@ class LocalServer:
             raise SettingsError(
                 f"cannot listen on host={self.host!r}, port={port} ({reason}): choose another port, or 0 for a free one"
             ) from error
-        # What it accepts inherits this. asyncio sets it only where a socket's protocol is given, which it is not here;
-        # without it each small event may wait 40 ms for the client's acknowledgement of the one before.
+        # Accepted sockets inherit this. asyncio sets it only if a socket's protocol is given, which it is not here.
+        # Without it each small event may wait 40 ms for the client's acknowledgement of the one before.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._stack = contextlib.AsyncExitStack()
 
     @property
     def url(self) -> str:
         """Base URL, as OpenAI clients take it."""
-        # The address that stands for all of them is none that a client could connect to everywhere.
+        # Clients cannot connect to the address that means "all addresses" on every system.
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
         name = f"[{host}]" if ":" in host else host
         return f"http://{name}:{self._socket.getsockname()[1]}/v1"
@@ -252,7 +252,7 @@ class LocalServer:
                 ws="websockets-sansio",
                 ws_max_size=LARGEST_MESSAGE,
                 ws_per_message_deflate=False,
-                # A client may be busy for long; loopback tells when it is gone.
+                # A client may be busy for a long time; on loopback the socket shows when it is gone.
                 ws_ping_timeout=None,
                 lifespan="off",
                 log_config=None,
@@ -294,7 +294,7 @@ async def _serve(server: LocalServer, with_parent: bool) -> None:
 
 
 def _watch_parent(on_end: Callable[[], object]) -> None:
-    """Call `on_end` once stdin is at its end, or the parent is gone although somebody else holds stdin open."""
+    """Call `on_end` when stdin ends, or when the parent is gone although another process holds stdin open."""
     parent = os.getppid()
 
     def poll() -> None:

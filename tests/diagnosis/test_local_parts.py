@@ -66,7 +66,7 @@ def test_a_part_that_hears_wrongly_is_at_fault(monkeypatch, tmp_path):
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     parts = tried()
-    assert parts["webrtcvad"].error == "webrtcvad took a spoken sentence for silence"
+    assert parts["webrtcvad"].error == "webrtcvad heard only silence in a spoken sentence"
     assert not parts["webrtcvad"].missing
 
 

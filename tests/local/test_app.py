@@ -149,7 +149,7 @@ def test_keys_come_by_a_way_that_no_list_of_processes_shows(way, tmp_path):
 def test_a_key_in_the_open_is_warned_of():
     key, _, complaints = started("--api-key", SECRET, "--brain-key", SECRET)
     assert key == SECRET
-    assert complaints.count("stands in the list of processes") == 2
+    assert complaints.count("in the list of processes") == 2
     assert "REALTIME_NB_SERVER_KEY" in complaints and "--brain-key-file" in complaints and SECRET not in complaints
 
 
@@ -173,7 +173,7 @@ def test_ears_that_are_nowhere_end_the_server_in_words(by, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "error: ears='/no/such/model' is no folder" in capsys.readouterr().err
+    assert "error: ears='/no/such/model' is not a folder" in capsys.readouterr().err
 
 
 def test_an_address_of_a_brain_keeps_its_secrets(capsys):
@@ -182,7 +182,7 @@ def test_an_address_of_a_brain_keeps_its_secrets(capsys):
         main(["--brain", address])
     complaints = capsys.readouterr().err
     assert "https://host/v1 needs the name of a model" in complaints
-    assert "--brain stands in the list of processes" in complaints and SECRET not in complaints
+    assert "others can read --brain in the list of processes" in complaints and SECRET not in complaints
     brain = OpenAICompatibleBrain(address, "m")
     client = brain._opened()
     assert str(client.base_url) == "https://host/v1/"

@@ -315,7 +315,7 @@ def test_a_name_that_is_nowhere_says_where_it_was_looked_for(monkeypatch, tmp_pa
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(SettingsError) as refused:
         find_folder("enormous")
-    assert "ears='enormous' is no folder" in str(refused.value)
+    assert "ears='enormous' is not a folder" in str(refused.value)
     assert str(tmp_path / "models--Systran--faster-whisper-enormous") in str(refused.value)
 
 

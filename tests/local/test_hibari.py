@@ -229,7 +229,7 @@ def test_without_the_package_espeak_speaks_and_says_why(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         pieces, why, before, after = run(speak)
     assert engines(pieces) == {"espeak-ng"} and len(sound(pieces)) > 48 * 2000
-    assert why == "the package no-such-package is not there"
+    assert why == "the package no-such-package is not installed"
     assert f"espeak-ng speaks for marin: {why}" in caplog.text
     assert (before.name, after.name) == ("hibari heart + espeak-ng", "espeak-ng")
     assert "hibari-tts 0.2.1" in before.version and "Apache-2.0" in before.licence

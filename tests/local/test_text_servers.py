@@ -117,12 +117,12 @@ def test_llama_cpps_model_is_found():
         (ollama, ollama_paths({}), "has no model that runs on this machine"),
         (ollama, ollama_paths({"x-cloud": ["completion"]}), "has no model that runs on this machine"),
         (ollama, ollama_paths({"nomic": ["embedding"]}), "has no model to chat with"),
-        (ollama, ollama_paths({"tiny": {}}) | {"/api/tags": b"<html>"}, "something else than a JSON object"),
+        (ollama, ollama_paths({"tiny": {}}) | {"/api/tags": b"<html>"}, "something other than a JSON object"),
         (ollama, ollama_paths({"tiny": {}}) | {"/api/tags": {"models": 7}}, "has no model that runs on this machine"),
-        (ollama, ollama_paths({"tiny": {}}) | {"/api/show": b"[1]"}, "something else than a JSON object"),
+        (ollama, ollama_paths({"tiny": {}}) | {"/api/show": b"[1]"}, "something other than a JSON object"),
         (ollama, ollama_paths({"tiny": {}}) | {"/api/tags": b"x" * 4_100_000}, "more than 4000000 bytes"),
         (lm_studio, {"/api/v0/models": {"data": [{"id": "bge", "type": "embeddings"}]}}, "no model to chat with"),
-        (llama_cpp, {"/v1/models": {"data": [{"id": "x", "owned_by": "somebody"}]}}, "another program listens there"),
+        (llama_cpp, {"/v1/models": {"data": [{"id": "x", "owned_by": "somebody"}]}}, "is another program"),
         (llama_cpp, {**LLAMA, "/props": 503}, "answers /props with status 503"),
     ],
 )
@@ -193,7 +193,7 @@ def test_a_server_of_another_person_is_not(owner):
 
 def test_a_server_of_an_owner_that_is_not_told_is_not(owner):
     others = here(uid=0, port=80), here(uid=0, state="01"), here(uid=0, address="0101A8C0")
-    assert owner(*others) == "is of an owner that the system does not tell"
+    assert owner(*others) == "has an owner that the system does not tell"
 
 
 def test_where_the_system_does_not_tell_a_hub_is_shared(monkeypatch):

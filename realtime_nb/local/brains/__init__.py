@@ -1,1 +1,1 @@
-"""What thinks of answers: rules, a script, or a text model that already runs."""
+"""Brains, which decide what to answer: rules, a script, or a text model that already runs."""

@@ -1,4 +1,4 @@
-"""What decides on an answer: a brain takes the conversation and says sentences or calls tools.
+"""A brain decides what to answer: it takes the conversation, and says sentences or calls tools.
 
 The server does the rest: items, sound, cancellation, usage. Three brains are here: `rule_brain` (the default),
 `script_brain` (a repeat-after-me tutor) and `openai_brain` (any OpenAI-compatible text endpoint).
@@ -13,15 +13,15 @@ from typing import Any, Protocol
 from ...protocol.parts import LocalPart
 from ..realtime.conversation_state import ItemState
 
-#: Below this the recogniser's words are too often others than those that were said. Where it hears rightly, Whisper
-#: tiny.en has 0.44 and more: on 11 clips of people, clean and with noise at 10 dB, and on 38 questions by the natural
-#: voice. Of 20 questions by espeak-ng that it got wrong, four lie below.
+#: Below this the recogniser is too often wrong. Where Whisper tiny.en is right it has 0.44 or more: on 11 clips of
+#: people, clean and with noise at 10 dB, and on 38 questions by the natural voice. Of 20 questions by espeak-ng that it
+#: got wrong, four are below.
 SURE_CONFIDENCE = 0.4
 
 
 @dataclass(frozen=True)
 class Say:
-    """Words to say, best a sentence at a time."""
+    """Words to say, preferably one sentence at a time."""
 
     text: str
 
@@ -37,13 +37,13 @@ class CallTool:
 
 @dataclass(frozen=True)
 class Context:
-    """What a brain may know when it answers."""
+    """Everything that a brain is given to answer."""
 
     entries: Sequence[ItemState] = ()
     """The conversation, oldest first; the words of a person's sound are in `ItemState.said`."""
     instructions: str = ""
     own_instructions: str | None = None
-    """The instructions that were given for this response alone."""
+    """The instructions for this response alone."""
     tools: Sequence[dict[str, Any]] = ()
     """Functions in the API's shape; empty when none may be called."""
     required_tool: str | None = None
@@ -57,14 +57,14 @@ class Context:
 
     @property
     def is_silence(self) -> bool:
-        """True if the last turn is one that nobody spoke in: the server took it after a while."""
+        """True if no one spoke in the last turn: the server took it after a while."""
         return self.last is not None and self.last.is_silence
 
     @property
     def is_unsure(self) -> bool:
-        """True if what the person said may well be something else: ask before it is repeated or acted on.
+        """True if the person may well have said something else: ask before you repeat it or act on it.
 
-        An answer with instructions of its own is no answer to the person, who is not asked then.
+        An answer with its own instructions does not answer the person, so it does not ask.
         """
         confidence = self.heard_confidence
         unsure = confidence is not None and confidence < SURE_CONFIDENCE
@@ -72,13 +72,13 @@ class Context:
 
     @property
     def heard_confidence(self) -> float | None:
-        """How sure the recogniser is of `utterance`, 0.0 to 1.0; `None` where it was written, or is not known."""
+        """How sure the recogniser is of `utterance`, 0.0 to 1.0; `None` if it was written, or this is not known."""
         asking = self._asking
         return asking.confidence if asking else None
 
     @property
     def utterance(self) -> str:
-        """What the person said last, if nothing was answered since; empty otherwise."""
+        """The person's last words, if they have not been answered yet; empty otherwise."""
         asking = self._asking
         return asking.said if asking else ""
 
@@ -93,7 +93,7 @@ class Context:
 
 
 class Brain(Protocol):
-    """What may be given to the server as a brain."""
+    """The interface of a brain for the server."""
 
     name: str
     """Short, for model lists, e.g. ``"local-rules"``."""
@@ -102,12 +102,12 @@ class Brain(Protocol):
 
     @property
     def description(self) -> str:
-        """What answers, in a sentence that every client is told."""
+        """A sentence about what answers, which every client gets."""
         ...
 
     @property
     def part(self) -> LocalPart:
-        """What answers, for `LocalParts`."""
+        """The part that answers, for `LocalParts`."""
         ...
 
     def respond(self, context: Context) -> AsyncGenerator[Say | CallTool, None]:

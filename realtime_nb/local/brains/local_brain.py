@@ -1,4 +1,4 @@
-"""The brain that nobody has to choose: a text model that runs on this machine, where one is found, and rules."""
+"""The default brain: a text model that runs on this machine, if one is found, and rules."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .text_servers import FoundModel, TextServer, find_text_model, stranger_on
 
 log = logging.getLogger(__name__)
 
-#: How long a model may take to begin, which may be that it is loaded first, and from one sentence to the next.
+#: How long a model may take to begin (it may have to be loaded first), and from one sentence to the next.
 PATIENCE_S = 30.0
-#: Answers in a row that fail; after that the model is not asked any more.
+#: After this many failed answers in a row, the model is not asked any more.
 MOST_FAILURES = 2
 
 
 class LocalBrain:
-    """Answers by a text model that `search` has found; by rules while there is none, and where the model fails.
+    """Answers with a text model that `search` has found; with rules if there is none, or if the model fails.
 
-    `servers`: where to look; by default where Ollama, LM Studio and llama.cpp's server listen.
+    `servers`: where to look; by default the ports of Ollama, LM Studio and llama.cpp's server.
     """
 
     name = DEFAULT_MODEL
@@ -39,16 +39,16 @@ class LocalBrain:
         self._writer: OpenAICompatibleBrain | None = None
         self._failures = 0
         self.passed_over: Sequence[str] = ()
-        """Why servers that are there are not used."""
+        """Servers that were found and are not used, and why."""
 
     @property
     def description(self) -> str:
-        """What answers, in a sentence that every client is told."""
+        """A sentence about what answers, which every client gets."""
         return self._writer.description if self._writer else self._rules.description
 
     @property
     def part(self) -> LocalPart:
-        """What answers, for `LocalParts`."""
+        """The part that answers, for `LocalParts`."""
         return self._model.part if self._model else self._rules.part
 
     async def search(self) -> None:
@@ -66,7 +66,7 @@ class LocalBrain:
             found.model.base_url,
             found.model.name,
             sees=found.model.sees is True,
-            # Ollama lets a model think for as long as it likes, unless told not to; nobody hears that.
+            # Ollama lets a model think as long as it likes, unless told not to; all that time you hear nothing.
             options={"reasoning_effort": "none"} if found.model.thinks else {},
         )
 
@@ -76,7 +76,7 @@ class LocalBrain:
         if model and writer and not context.is_unsure and not (context.tools and model.calls_tools is False):
             problem = stranger_on(model.port)
             if problem:
-                self._failures = MOST_FAILURES  # The port was given to somebody else.
+                self._failures = MOST_FAILURES  # Another program has the port now.
             else:
                 try:
                     async with contextlib.aclosing(self._written(writer, context)) as actions:
@@ -84,7 +84,7 @@ class LocalBrain:
                             yield action
                     self._failures = 0
                     return
-                except Exception as error:  # Whatever a server that broke, or never was one, makes of it.
+                except Exception as error:  # Anything that a broken server, or another program, may cause.
                     problem = _reason(error, self._patience_s)
                     self._failures += 1
             yield Say(f"The text model {model.part.name} {problem}, so my rules answer.")
@@ -95,7 +95,7 @@ class LocalBrain:
                 yield action
 
     async def _written(self, writer: OpenAICompatibleBrain, context: Context) -> AsyncGenerator[Say | CallTool, None]:
-        """Yield what the model writes; raises `TimeoutError` if it keeps silent, `ApiError` if it says nothing."""
+        """Yield what the model writes; raises `TimeoutError` if nothing comes, `ApiError` if the answer is empty."""
         is_empty = True
         async with contextlib.aclosing(writer.respond(context)) as actions:
             while True:

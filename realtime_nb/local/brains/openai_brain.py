@@ -17,18 +17,18 @@ from .brain import CallTool, Context, Say
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-#: What stands for a picture that a model cannot be shown.
+#: Replaces a picture that the model cannot see.
 UNSEEN = "[A picture was shown here, which you cannot see. Say so if it matters.]"
-# Some servers leave in the answer what a model thinks before it.
+# Some servers leave the model's thoughts in front of the answer.
 _THINKS, _THOUGHT = "<think>", "</think>"
-#: What makes a text model's answers fit to be spoken.
+#: Makes a text model's answers fit for speech.
 SPOKEN = "Your answers are spoken aloud: use short plain sentences, no lists, no markup, no emoji."
 
 
 class OpenAICompatibleBrain:
     """Streams answers from a text model and says them sentence by sentence.
 
-    `sees`: whether the model takes pictures; one that does not is told that there was one.
+    `sees`: whether the model takes pictures; if it does not, it is told that there was one.
     `options`: more fields of each request.
     """
 
@@ -122,7 +122,7 @@ class OpenAICompatibleBrain:
 
 
 def messages_of(context: Context, *, sees: bool = True) -> list[Any]:
-    """Return the conversation as Chat Completions messages; with a remark in place of pictures that nobody sees."""
+    """Return the conversation as Chat Completions messages, with a remark in place of pictures it cannot see."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": f"{context.instructions}\n\n{SPOKEN}".strip()}]
     for entry in context.entries:
         if entry.type == "function_call":

@@ -1,4 +1,4 @@
-"""The default brain: rules that say what they can do and do it, tools by their schemas, and examples for the rest."""
+"""The brain without a model: simple rules, tools chosen by their schemas, and examples for everything else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SAY_AFTER_COLON = re.compile(_SAY + r"\s*:\s*(\S.*)$", re.I | re.S)
 _SAY_PLAIN = re.compile(
     r"^\s*(?:please\s+)?(?:say|repeat)(?:\s+(?:exactly|only|just|the following|this))*\s+(\S.*)$", re.I | re.S
 )
-# A tool that raised is told of by its exception, whose class nobody wants to hear.
+# If a tool raised, its exception is told, without the name of its class.
 _EXCEPTION = re.compile(r"^\w*(?:Error|Exception): ")
 _LONGEST_CHAIN = 6
 _MOST_FACTS = 8
@@ -38,9 +38,9 @@ _YES = re.compile(r"\W*(?:yes|yeah|yep|right|correct|exactly|sure|i did|that is 
 
 
 class RuleBrain:
-    """Answers by the first that fits: words it is told to say, tools' results, tools, rules, examples to ask for.
+    """Answers with the first that fits: words it is told to say, tools' results, tools, rules, examples to try.
 
-    What was heard badly is neither repeated as if it was said nor acted on: it is asked for, and "yes" confirms it.
+    If something was heard badly, it asks before it repeats it or acts on it; "yes" confirms it.
     """
 
     name = "local-rules"
@@ -77,18 +77,18 @@ class RuleBrain:
             return
         wanted = _wish(context.entries, context.tools, context.required_tool)
         if wanted:
-            # A call that must be made is made, even with too little to go by.
+            # A call that must be made is made, even if little is known.
             if wanted.missing and not context.required_tool:
                 yield Say(wanted.question)
             else:
                 yield CallTool(wanted.tool["name"], wanted.arguments)
             return
-        # Decoding a large picture takes a second, in which other sessions want to be heard.
+        # Decoding a large picture takes a second, and other sessions must not wait for it.
         yield Say(await asyncio.to_thread(_chat, context) if _shown(context) else _chat(context))
 
 
 def _told(context: Context) -> str | None:
-    """Return the words that the instructions say to say."""
+    """Return the words that the instructions tell it to say."""
     own = context.own_instructions
     if own is not None:
         if _VERBATIM.search(own) and context.utterance:
@@ -102,7 +102,7 @@ def _told(context: Context) -> str | None:
 
 
 def _aside(context: Context) -> str | None:
-    """Return a remark about the conversation, where one is asked for: in instructions of its own, or as a last line."""
+    """Return a remark about the conversation, if its own instructions or the last line ask for one."""
     if context.own_instructions is not None:
         return remark_on(context.own_instructions, context.entries)
     last = context.last
@@ -110,7 +110,7 @@ def _aside(context: Context) -> str | None:
 
 
 def _results(entries: Sequence[ItemState]) -> list[str]:
-    """Return in words what the tools have answered since anybody spoke."""
+    """Return in words what the tools have answered since someone last spoke."""
     results: list[str] = []
     for entry in reversed(entries):
         if entry.type == "function_call_output":
@@ -162,7 +162,7 @@ def _value(value: Any) -> str:
 
 
 def _wish(entries: Sequence[ItemState], tools: Sequence[dict[str, Any]], required: str | None) -> Wish | None:
-    """Return the tool that the person asks for, perhaps by answering the question that was put for it."""
+    """Return the tool that the person asks for, perhaps by answering a question about its arguments."""
     messages = [entry for entry in entries if entry.role in ("user", "assistant")][-_LONGEST_CHAIN:]
     if not tools or not messages or (messages[-1].role != "user" and required is None):
         return None
@@ -173,7 +173,7 @@ def _wish(entries: Sequence[ItemState], tools: Sequence[dict[str, Any]], require
             question = message.said
         elif wanted and wanted.missing and question.strip() == wanted.question:
             more = answered(wanted, message.said)
-            # No answer to the question: perhaps another wish, perhaps none any more.
+            # This does not answer the question: it may be another wish, or none.
             wanted = more if more.missing != wanted.missing else wish(message.said, tools)
         else:
             wanted = wish(message.said, tools)
@@ -227,7 +227,7 @@ def _confirmed(context: Context) -> Context:
     if len(context.entries) < 3 or context.is_unsure:
         return context
     *before, doubted, doubt, answer = context.entries
-    # Whoever says yes before the question is over has cut it off.
+    # A "yes" before the end of the question has cut the question off.
     asked = " ".join(doubt.said.split())
     is_ours = doubt.role == "assistant" and asked.startswith(_DOUBT) and _doubt(doubted.said).startswith(asked)
     if not is_ours or answer.role != "user" or not _YES.match(answer.said):

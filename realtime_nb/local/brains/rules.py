@@ -1,4 +1,4 @@
-"""What the rule brain knows to say: numbers, patterns and answers, asides, and what it measures of pictures."""
+"""What the rule brain can say: numbers, patterns and answers, asides, and measurements of pictures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TOKEN = re.compile(rf"(?<![\w-])-?{_DIGITS}|{_DIGITS}|[a-z]+|[,;:.?!]")
 
 
 def numbers_in(text: str) -> list[float]:
-    """Return the numbers in a text, in digits or in words: "twenty five and 1,003.5" has two."""
+    """Return the numbers in a text, written in digits or in words: "twenty five and 1,003.5" has two."""
     found: list[float] = []
     spoken: list[str] = []
     for token in [*_TOKEN.findall(text.lower()), ""]:
@@ -56,7 +56,7 @@ def in_digits(text: str) -> str:
 
 
 def number_text(value: float) -> str:
-    """Write a number for a voice: never as a power of ten, and "about" where digits are left out."""
+    """Write a number for a voice: never as a power of ten, and with "about" if digits are left out."""
     if not abs(value) < 1e15:
         return "a number that is too large for me"
     text = f"{value:.{6 if abs(value) >= 1e-3 else 12}f}".rstrip("0").rstrip(".")
@@ -95,7 +95,7 @@ def in_words(number: int) -> str:
     return f"{_ONES[number // 100]} hundred{rest}"
 
 
-# --- What the rule brain knows to say: one pattern and one answer a rule, tried in order ------------------------------
+# --- What the rule brain can say: one pattern and one answer a rule, tried in order -----------------------------------
 #
 # Patterns match what recognisers write (lower case without punctuation and numbers in words, or sentences with digits)
 # as well as typed text.
@@ -119,10 +119,10 @@ ABILITIES = (
     "I can do sums, count, spell words, tell the time, the date, a joke or a story, repeat after you, remember your "
     "name, and call the tools of your session. I am made of rules: there is no language model here."
 )
-#: What people are told to try; the rules answer each.
+#: Examples for people to try; the rules answer each.
 EXAMPLES = ("What time is it?", "What is 12 times 7?", "Tell me a joke.")
 MOST_TO_COUNT = 100
-#: Characters of an utterance that are looked at.
+#: How many characters of an utterance are read.
 LONGEST = 1_000
 _OPERATORS: dict[str, tuple[str, Callable[[float, float], float]]] = {
     "plus": ("plus", operator.add),
@@ -155,18 +155,18 @@ _MY_NAME = re.compile(r"\b(?:my name is|call me) ([\w'-]+)", re.I)
 
 @dataclass(frozen=True)
 class RuleInput:
-    """What a rule may look at."""
+    """Everything that a rule may look at."""
 
     text: str
-    """What was said, as it was said."""
+    """What was said, unchanged."""
     match: re.Match[str]
-    """Of the rule's pattern in the text in lower case without end marks."""
+    """The match of the rule's pattern in the text, in lower case without end marks."""
     said_before: str = ""
     """The last answer."""
     heard_before: str = ""
     """What the person said before."""
     all_heard: Sequence[str] = ()
-    """All that the person has said, oldest first, this included."""
+    """Everything that the person has said, oldest first, including this."""
 
     def as_said(self, group: int) -> str:
         """Return a group of the match with the capitals that the person wrote."""
@@ -225,7 +225,7 @@ def _power(heard: RuleInput) -> str:
     try:
         power = math.pow(base, exponent)
     except (OverflowError, ValueError):
-        return "That is no number that I can tell."
+        return "That is not a number that I can say."
     return f"{number_text(base)} to the power of {number_text(exponent)} is {number_text(power)}."
 
 
@@ -241,7 +241,7 @@ def _time(heard: RuleInput) -> str:
     place = re.search(r"\bin (?!the\b)([a-z ]+)$", heard.match.string)
     if place is None:
         return here
-    # "America/New_York"; where there is no such database, as on Windows, no place is known.
+    # "America/New_York"; without such a database, as on Windows, no place is known.
     zones = (zone for zone in zoneinfo.available_timezones() if zone.lower().endswith(place[1].replace(" ", "_")))
     zone = next((zone for zone in sorted(zones) if _city(zone).lower() == place[1]), None)
     if zone is None:
@@ -415,7 +415,7 @@ def answer(text: str, *, said_before: str = "", heard_before: str = "", all_hear
     return None
 
 
-# --- What the rules can say about a conversation: a title, a summary, a label. They cut and count, no more ------------
+# --- What the rules can say about a conversation: a title, a summary, a label. They only cut and count ----------------
 
 _TITLE_WORDS = 6
 _ABOUT = r"\b(?:conversation|dialogue|said|turn|above|user|person|message)\b"
@@ -426,7 +426,7 @@ _QUOTED = re.compile(r"[\"“'‘](\w[\w -]*)[\"”'’]")
 
 
 def remark_on(instructions: str, entries: Sequence[ItemState]) -> str | None:
-    """Return what instructions ask for about a conversation; `None` if they ask for nothing of the kind.
+    """Return what instructions ask for about a conversation; `None` if they do not ask for anything like that.
 
     `instructions`: e.g. "Give this conversation a title", "Summarise what was said", ``Classify it as "sales" or
     "support"``.
@@ -454,17 +454,17 @@ def _ended(text: str) -> str:
     return text if text[-1:] in ".?!" else f"{text}."
 
 
-# --- What can be told of a picture by measuring it: its size and its colours. Nothing here sees -----------------------
+# --- What can be measured in a picture: its size and its colours. Nothing here recognises things ----------------------
 
 #: Hue in degrees up to which a colour has this name.
 _HUES = (
     (15, "red"), (40, "orange"), (70, "yellow"), (165, "green"), (200, "turquoise"), (260, "blue"), (290, "purple"),
     (340, "pink"), (361, "red"),
 )  # fmt: skip
-#: One colour that covers less of a picture than this is not what it is "mostly".
+#: A picture is "mostly" of one colour if that covers at least this share.
 _MOSTLY = 0.5
 _ALL = 0.98
-#: A colour is named where it covers at least this much.
+#: A colour is named if it covers at least this much.
 _WORTH_NAMING = 0.15
 _CANNOT = "I only measure colours: nothing here sees things or reads text."
 _ASKS = re.compile(
@@ -475,7 +475,7 @@ _ASKS = re.compile(
 
 
 def asks_about_pictures(said: str) -> bool:
-    """Return whether somebody seems to ask about something that was shown."""
+    """Return whether the person seems to ask about something that they showed."""
     return _ASKS.search(said.lower()) is not None
 
 
@@ -496,7 +496,7 @@ def last_shown(entries: Sequence[ItemState]) -> list[MessagePart]:
 
 
 def describe(parts: Sequence[MessagePart]) -> str:
-    """Say what can honestly be told of pictures: of the last one, and how many there are."""
+    """Say what can be known about the pictures: how many there are, and how the last one measures."""
     last = parts[-1]
     if not last.image_url:
         return f"You showed me a picture, but it was let go to save memory. {_CANNOT}"

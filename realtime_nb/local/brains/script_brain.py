@@ -12,7 +12,7 @@ from .brain import CallTool, Context, Say
 
 ASK = "Repeat after me: "
 ATTEMPTS = 3
-#: What is repeated where no script is given.
+#: The sentences to repeat if no script is given.
 SENTENCES = (
     "Good morning.",
     "How are you today?",
@@ -40,7 +40,7 @@ class ScriptBrain:
 
     @classmethod
     def from_file(cls, path: str | Path) -> ScriptBrain:
-        """Read a script: one sentence a line; empty lines and those that start with # are left out."""
+        """Read a script: one sentence per line; empty lines and lines that start with # are left out."""
         lines = split_lines(read_text(Path(path)))
         return cls([line for line in lines if line.strip() and not line.startswith("#")])
 
@@ -69,9 +69,9 @@ class ScriptBrain:
             yield Say("That was the last sentence. Well done.")
 
     def _asked(self, said: str) -> str | None:
-        """Return the sentence that an answer ends with asking for."""
+        """Return the sentence that an answer asks for at its end."""
         _, found, sentence = said.rpartition(ASK)
-        # Cut short by the person, it may have lost its end.
+        # If the person interrupted it, its end may be missing.
         cut = sentence.strip()
         return next((known for known in self.vocabulary if found and cut and known.startswith(cut)), None)
 

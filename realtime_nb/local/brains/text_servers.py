@@ -1,13 +1,13 @@
 """Text models that already run on this machine: Ollama, LM Studio and llama.cpp's server, found on their own ports.
 
-The search asks each port of loopback once, within `ANSWER_S`; nothing is loaded, started or downloaded by it. What it
-finds may be used without anybody having named it, so it must not be somebody else's, and must not pass words on:
+The search asks each port of loopback once, within `ANSWER_S`; it does not load, start or download anything. A server
+that it finds may be used although the person never named it, so it must be their own, and must not pass words on:
 
-- Loopback is shared by all users of a machine. On Linux the system tells whose a listening socket is, and only servers
-  of one's own account or of the system's (root, and service accounts below 1000, such as Ollama's) are taken. A server
-  of another person, or of somebody that the system does not tell, is passed over. Elsewhere a machine is taken for one
-  person's, unless it is a JupyterHub. Whoever trusts a server can name it: ``--brain URL``.
-- Ollama can hold names of models that run in its cloud. They are passed over, too.
+- All users of a machine share its loopback. Linux tells who owns a listening socket, and only servers of the person's
+  own account or of the system's (root, and service accounts below 1000, such as Ollama's) are used. A server that
+  belongs to another person, or whose owner is unknown, is passed over. On other systems a machine is taken to belong
+  to one person, unless it is a JupyterHub. To use another server that you trust, name it: ``--brain URL``.
+- Ollama may list models that run in its cloud. They are passed over, too.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ...display import printable
 from ...protocol.parts import LocalPart
 
 HOST = "127.0.0.1"
-#: How long a server may take to answer all that it is asked.
+#: How long a server may take to answer all requests of the search.
 ANSWER_S = 0.3
-#: A busy machine may be slower than that; whatever hangs is asked once more after this time.
+#: A busy machine may be slower than that; a server that hangs is asked once more after this time.
 AGAIN_AFTER_S = 1.0
 _LARGEST_ANSWER = 4_000_000
 _MOST_ASKED = 8
@@ -45,7 +45,7 @@ class FoundModel:
     """E.g. "Ollama"."""
     port: int
     version: str = ""
-    """Of the server."""
+    """The server's port."""
     licence: str = ""
     """The first line of the model's licence; empty if the server does not tell."""
     calls_tools: bool | None = None
@@ -53,7 +53,7 @@ class FoundModel:
     sees: bool | None = None
     """True if it takes pictures; `None` if the server does not tell."""
     thinks: bool = False
-    """True if it would write its thoughts down before it answers."""
+    """True if it writes down its thoughts before it answers."""
 
     @property
     def base_url(self) -> str:
@@ -68,21 +68,21 @@ class FoundModel:
 
 
 class PassedOver(Exception):
-    """A server that is there and is not used; the text says why."""
+    """A server that was found and is not used; the text says why."""
 
 
 @dataclass(frozen=True)
 class ModelSearch:
-    """What was found."""
+    """The result of the search."""
 
     model: FoundModel | None = None
     passed_over: Sequence[str] = ()
-    """Servers that are there and are not used, with the reason."""
+    """Servers that were found and are not used, with the reason."""
 
 
 @dataclass(frozen=True)
 class TextServer:
-    """A kind of server, and where it listens unless told otherwise."""
+    """A kind of server, and where it usually listens."""
 
     name: str
     port: int
@@ -114,7 +114,7 @@ async def _look_at(server: TextServer) -> FoundModel | str | None:
             if last:
                 return f"{where} does not answer within {ANSWER_S:g} s"
             await asyncio.sleep(AGAIN_AFTER_S)
-        except Exception as error:  # Whatever a server of another kind makes of these requests.
+        except Exception as error:  # Anything that another kind of server may answer.
             return printable(f"{where} does not answer like one: {type(error).__name__}: {error}"[:200])
     return None
 
@@ -140,12 +140,12 @@ def stranger_on(port: int, tables: Sequence[Path] = (Path("/proc/net/tcp"), Path
             if fields[3] == _LISTENING and int(number, 16) == port and address in _HERE:
                 owners.add(int(fields[7]))
     if not owners:
-        return "is of an owner that the system does not tell"
+        return "has an owner that the system does not tell"
     strangers = sorted(owner for owner in owners if owner >= _FIRST_PERSON and owner != os.getuid())
     return f"is another user's (uid {strangers[0]})" if strangers else ""
 
 
-# --- One request: HTTP/1.1 by h11, which uvicorn brings, so that it can be given up at any moment ---------------------
+# --- One request: HTTP/1.1 by h11, which uvicorn brings; it can be given up at any moment -----------------------------
 
 
 async def _listens(port: int) -> bool:
@@ -190,12 +190,12 @@ async def _get(port: int, path: str, body: dict[str, Any] | None = None) -> dict
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise PassedOver(f"answers {path} with something else than a JSON object")
+        raise PassedOver(f"answers {path} with something other than a JSON object")
     return found
 
 
 async def _all(*requests: Coroutine[Any, Any, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what requests bring that are made at once; where one fails, the others are given up."""
+    """Return the results of several requests at once; if one fails, the others are given up."""
     tasks = [asyncio.create_task(request) for request in requests]
     try:
         return await asyncio.gather(*tasks)
@@ -221,7 +221,7 @@ async def _ask_ollama(server: TextServer) -> FoundModel:
         for model in _models(tags, "models")
         if model.get("name") and not _is_remote(model) and not any(word in model["name"] for word in _TAKES_NO_CHAT)
     ]
-    # Of those that would have to be loaded first, the list begins with the newest.
+    # The list of those that must be loaded first begins with the newest.
     names.sort(key=lambda name: name not in loaded)
     if not names:
         raise PassedOver("has no model that runs on this machine")
@@ -250,13 +250,13 @@ async def _ask_ollama(server: TextServer) -> FoundModel:
 
 
 def _is_remote(model: dict[str, Any]) -> bool:
-    """Return whether Ollama would send what is said to its cloud."""
+    """Return whether Ollama would send the conversation to its cloud."""
     name = str(model.get("name", ""))
     return bool(model.get("remote_host") or model.get("remote_model")) or name.endswith(("-cloud", ":cloud"))
 
 
 def _first_line(licence: Any) -> str:
-    """Return what a licence's text begins with, which is its name."""
+    """Return the name of a licence, with which its text begins."""
     lines = [line.strip() for line in str(licence or "").splitlines() if line.strip()]
     return lines[0][:60] if lines else ""
 
@@ -276,7 +276,7 @@ async def _ask_lm_studio(server: TextServer) -> FoundModel:
         model["id"],
         server.name,
         server.port,
-        # Models that were not trained for tools may call them, too, by a format of LM Studio's own.
+        # Models that were not trained for tools can call them too, in a format of LM Studio's own.
         calls_tools=True if isinstance(able, list) and "tool_use" in able else None,
         sees=model["type"] == "vlm",
     )
@@ -287,7 +287,7 @@ async def _ask_llama_cpp(server: TextServer) -> FoundModel:
     answer = await _get(server.port, "/v1/models")
     names = [str(model.get("id")) for model in _models(answer, "data") if model.get("owned_by") == "llamacpp"]
     if not names:
-        raise PassedOver("is none: another program listens there")
+        raise PassedOver("is another program")
     told = next((model.get("capabilities") for model in _models(answer, "models")), None)
     if isinstance(told, list) and "completion" not in told:
         raise PassedOver("has no model to chat with")

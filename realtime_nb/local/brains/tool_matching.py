@@ -66,7 +66,7 @@ def fill(utterance: str, parameters: dict[str, Any], *, asked: str | None = None
 
 
 def _of_one_kind(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema that may be of several kinds, as optional parameters are, as the first that is not null."""
+    """Return the first kind that is not null, for a schema of several kinds, such as an optional parameter."""
     kinds = schema.get("anyOf")
     if not isinstance(kinds, list):
         return schema
@@ -128,7 +128,7 @@ def _joined(spelled: str) -> str:
 
 
 def _code(utterance: str) -> str | None:
-    """Return what was said of a number that is a name, as an order's: "A-17", "1001"."""
+    """Return a number that is a name, such as an order's, as it was said: "A-17", "1001"."""
     if spelled := _SPELLED_CODE.search(utterance):
         return _joined(spelled.group())
     found = re.search(r"\b(?:[A-Za-z]+-?)?\d[\w-]*", _THOUSANDS.sub("", utterance))
@@ -136,7 +136,7 @@ def _code(utterance: str) -> str | None:
 
 
 def _time_of_day(utterance: str) -> str | None:
-    """Return a time as H:MM, of 24 hours where "am" or "pm" was said: "half past ten" is "10:30", "7 p.m." "19:00"."""
+    """Return a time as H:MM: "half past ten" is "10:30". With "am" or "pm" it has 24 hours: "7 p.m." is "19:00"."""
     text = in_digits(utterance.replace("’", "'"))
     if named := next((at for word, at in _NAMED_TIMES.items() if re.search(rf"\b{word}\b", text, re.I)), None):
         return named
@@ -175,7 +175,7 @@ def _string(name: str, schema: dict[str, Any], utterance: str, numbers: list[flo
 
 
 def _as_name(parameter: str, value: str) -> str:
-    """Write a place or a person with capitals, as a recogniser does not."""
+    """Write a place or a person with capitals, which recognisers leave out."""
     is_name = set(parameter.lower().split("_")) & {*_PLACES, "name", "person", "recipient", "contact"}
     return value.title() if is_name and value.islower() else value
 
@@ -213,7 +213,7 @@ _ENOUGH = 2.0
 
 @dataclass(frozen=True)
 class Wish:
-    """A tool that is wanted, with the arguments that are known."""
+    """The tool that the person wants, with the arguments that are known."""
 
     tool: dict[str, Any]
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -295,7 +295,7 @@ def wish(utterance: str, tools: Sequence[dict[str, Any]], required: str | None =
 
 
 def answered(asked: Wish, utterance: str) -> Wish:
-    """Return a wish with what the answer to its question adds."""
+    """Return a wish, completed by the answer to its question."""
     parameters = asked.tool.get("parameters", {})
     given = fill(utterance, parameters, asked=asked.missing)
     return Wish(asked.tool, {**given, **asked.arguments})

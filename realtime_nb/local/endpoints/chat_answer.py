@@ -1,7 +1,7 @@
 """``POST /v1/chat/completions``: messages with text and audio in, text or speech out, whole or as a stream.
 
-Source: the API reference, "Create chat completion", and recorded streams with audio: their first chunk has the audio's
-id, transcript and data come in chunks of their own, and the last update has only ``expires_at``.
+Source: the API reference, "Create chat completion", and recorded streams with audio: the first chunk has the audio's
+id, transcript and data come in separate chunks, and the last update has only ``expires_at``.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class CallPiece:
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """The call as it stands in a message."""
+        """The call as a part of a message."""
         return {
             "id": self.id,
             "type": "function",
@@ -74,7 +74,7 @@ Piece = WordsPiece | SoundPiece | CallPiece
 
 
 class ChatAnswer:
-    """An answer that is being made, and what there is of it so far."""
+    """An answer in the making, with what is complete so far."""
 
     def __init__(self, request: ChatRequest, brain: Brain, voice: TextToSpeech):
         self.id = f"chatcmpl-{new_id('x')[2:]}"
@@ -105,7 +105,7 @@ class ChatAnswer:
 
     @property
     def parts(self) -> dict[str, Any]:
-        """The field that says what heard the last recording, and what spoke; none if neither happened."""
+        """The field that says which parts heard the last recording and spoke; empty if neither happened."""
         recordings = self._request.messages.recordings
         told = parts_of(ears=[recordings[-1][0].ears] if recordings else [], voice=self.voices)
         return {"parts": told} if told else {}
@@ -164,7 +164,7 @@ def _sentences(text: str) -> Iterator[str]:
 
 # --- The endpoint -----------------------------------------------------------------------------------------------------
 
-# Each request brings all recordings of its conversation again, so what was recognised is kept.
+# Each request sends all recordings of its conversation again, so recognised words are kept.
 _MOST_HEARD = 1_000
 
 
@@ -249,7 +249,7 @@ class ChatEndpoint:
 
 
 def _opening(wanted: ChatRequest, answer: ChatAnswer, piece: Piece) -> dict[str, Any]:
-    """Return what the first chunk holds besides `piece`."""
+    """Return the other fields of the first chunk, besides `piece`."""
     if not isinstance(piece, WordsPiece):
         return {}
     return {"audio": {"id": answer.audio_id}} if wanted.has_audio else {"content": ""}

@@ -19,7 +19,7 @@ from .encoding import decode_base64
 from .json_fields import Fields, model_of, without_nulls
 from .speech import voice_of
 
-# --- Messages, read into the items of a conversation that brains read -------------------------------------------------
+# --- Messages as the items of a conversation, for brains --------------------------------------------------------------
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _USER_PARTS = ("text", "input_audio", "image_url")
@@ -28,12 +28,12 @@ _SPEECH_FORMATS = ("wav", "mp3")
 
 @dataclass
 class Messages:
-    """What the messages of a request hold."""
+    """The contents of a request's messages."""
 
     instructions: str = ""
     entries: list[ItemState] = field(default_factory=list)
     recordings: list[tuple[MessagePart, DecodedFile]] = field(default_factory=list)
-    """Audio that is still to be recognised, each with its part."""
+    """Audio that must still be recognised, each with its part."""
 
 
 def read_messages(fields: Fields, find: Callable[[str], SpokenAnswer | None]) -> Messages:
@@ -184,12 +184,12 @@ MOST_OUTPUT_TOKENS = 16_384
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """What to answer, and how."""
+    """A request: what to answer, and how."""
 
     model: str
     messages: Messages
     tools: list[dict[str, Any]]
-    """In the flat form of the Realtime API, which brains read."""
+    """The tools in the Realtime API's flat shape, for brains."""
     tool_choice: str | dict[str, Any]
     most_calls: int
     has_audio: bool
@@ -240,7 +240,7 @@ class ChatRequest:
 
     @property
     def context(self) -> Context:
-        """What a brain gets to know. Recognise the audio in the messages first."""
+        """The brain's context. Recognise the audio in the messages first."""
         choice = self.tool_choice
         return Context(
             entries=self.messages.entries,

@@ -8,7 +8,7 @@ from ...errors import AudioError
 from ...media.clip import WIRE_SAMPLE_RATE, AudioClip
 from ..api_errors import ApiError, invalid_value
 
-#: Longest audio that a file may hold: 25 MB can hold hours, whose samples fill gigabytes.
+#: The longest audio in a file: 25 MB can hold hours, which decode to gigabytes.
 LONGEST_S = 1500.0
 _RATES = range(4_000, 384_001)
 _SHORTEST_PCM = bytes(WIRE_SAMPLE_RATE // 5)  # 100 ms: some formats cannot be empty
@@ -33,7 +33,7 @@ def decode(data: bytes, param: str) -> AudioClip:
             f"Audio file might be corrupted or unsupported: {error}", code="invalid_value", param=param
         ) from error
     if clip.sample_rate not in _RATES:
-        raise invalid_value(param, f"a sample rate of {clip.sample_rate} Hz is none of speech")
+        raise invalid_value(param, f"a sample rate of {clip.sample_rate} Hz is not usable for speech")
     return clip
 
 

@@ -25,13 +25,13 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def answering(handler: Handler) -> Handler:
-    """Return an endpoint that turns what `handler` raises into the API's errors."""
+    """Return an endpoint that turns exceptions from `handler` into the API's errors."""
 
     async def endpoint(request: Request) -> Response:
         try:
             response = await handler(request)
         except ClientDisconnect:
-            response = Response(status_code=499)  # Nobody reads it.
+            response = Response(status_code=499)  # The client is gone.
         except Exception as error:
             response = refusal(of_failure(error, request.url.path))
         response.headers["x-request-id"] = new_id("req")
@@ -66,7 +66,7 @@ async def read_form(request: Request) -> AsyncGenerator[FormData, None]:
     """Read the form in the body of a request; raises `ApiError` if there is none."""
     _require_content_type(request, "multipart/form-data")
     parser = MultiPartParser(request.headers, _pieces(request))
-    parser.spool_max_size = LARGEST_BODY  # Never write to the disk what somebody said.
+    parser.spool_max_size = LARGEST_BODY  # Never write speech to the disk.
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -94,7 +94,7 @@ async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
         size += len(piece)
         if size <= LARGEST_BODY:
             yield piece
-    # Refused only at its end: a client that is cut off in the middle may lose the answer with the connection.
+    # Refused only at its end: if it were cut off in the middle, a client might lose the answer with the connection.
     if size > LARGEST_BODY:
         raise ApiError(f"Maximum content size limit ({LARGEST_BODY}) exceeded ({size} bytes read)", status=413)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..api_errors import ApiError, invalid_type, invalid_value, missing_parameter, unsupported_value
 
-#: Of arrays and objects inside each other. A tool's schema nests two of them a level, and may have ten levels.
+#: How deep arrays and objects may be nested. A tool's schema has two for each level, and may have ten levels.
 MOST_DEPTH = 100
 
 
@@ -42,7 +42,7 @@ class Fields:
         return f"{self._path}.{name}" if self._path else name
 
     def has(self, name: str) -> bool:
-        """Return whether a field is there and not null."""
+        """Return whether a field exists and is not null."""
         return self.data.get(name) is not None
 
     def text(self, name: str, default: Any = _REQUIRED) -> Any:
@@ -102,7 +102,7 @@ class Fields:
 
 
 def without_nulls(data: dict[str, Any], *, values: Collection[str] = ()) -> dict[str, Any]:
-    """Return an object without the fields, at any depth, that are null and so absent, except those in `values`."""
+    """Return an object without its null fields, at any depth, except those in `values`: null means absent."""
     return {
         name: value if name in _FREE else _inner(value, values)
         for name, value in data.items()
@@ -110,7 +110,7 @@ def without_nulls(data: dict[str, Any], *, values: Collection[str] = ()) -> dict
     }
 
 
-# Null is a value in these fields of a schema, and inside these and the client's own maps.
+# In these fields of a schema null is a value, and so it is inside them and inside the client's own maps.
 _FREE_VALUES = frozenset(("default", "const"))
 _FREE = _FREE_VALUES | {"enum", "examples", "metadata", "variables"}
 

@@ -1,4 +1,4 @@
-"""``POST /v1/moderations``: a search for a few dozen words, enough to try a guard with, and no moderation.
+"""``POST /v1/moderations``: a search for a few dozen words, enough to try a guard with. It is not a real moderation.
 
 Source of the shape and the categories: the API reference, "Create moderation".
 """

@@ -1,7 +1,7 @@
 """``POST /v1/audio/speech``: text in, audio out, whole or as a stream.
 
-Source: the API reference, "Create speech". ``instructions`` change nothing here, and ``speed`` ends where the voices
-do: at 80 and 449 words per minute for espeak-ng; hibari's is 2.4 times as fast at a speed of 4 as at 1.
+Source: the API reference, "Create speech". ``instructions`` change nothing here, and the voices limit ``speed``:
+espeak-ng speaks 80 to 449 words per minute, and hibari is 2.4 times as fast at a speed of 4 as at 1.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _EVENT_BYTES = 16_384
 
 @dataclass(frozen=True)
 class SpeechRequest:
-    """What to say, and how."""
+    """A request: what to say, and how."""
 
     text: str
     voice: str

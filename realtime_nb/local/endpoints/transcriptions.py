@@ -1,7 +1,7 @@
 """``POST /v1/audio/transcriptions``: a recording in, words out, with their times or as a stream.
 
-Source: the API reference, "Create transcription". PocketSphinx has no probabilities: where it listens, ``logprobs``
-are null, and those of ``verbose_json`` 0.
+Source: the API reference, "Create transcription". PocketSphinx has no probabilities: if it listens, ``logprobs`` are
+null, and those of ``verbose_json`` are 0.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Segment:
 
     @property
     def words(self) -> list[HeardWord]:
-        """The words, without punctuation, as whisper-1 has them; empty unless their times were asked for."""
+        """The words, without punctuation as from whisper-1; empty unless their times were asked for."""
         start = self.start_ms
         return [
             HeardWord(_EDGES.sub("", word.text) or word.text, start + word.start_ms, start + word.end_ms)
@@ -54,7 +54,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class TranscriptionRequest:
-    """What to transcribe, and how."""
+    """A request: what to transcribe, and how."""
 
     recording: DecodedFile
     model: str
@@ -62,7 +62,7 @@ class TranscriptionRequest:
     hints: list[str]
     granularities: list[str]
     language: str | None
-    """What is spoken, as ISO 639-1 has it; `None` if the recogniser has to find out."""
+    """The language spoken, by its ISO 639-1 code; `None` if the recogniser must find out."""
     has_logprobs: bool
     is_stream: bool
 
@@ -161,7 +161,7 @@ class TranscriptionEndpoint:
     def __init__(self, recognizer: SpeechRecognizer, brain: Brain):
         self._recognizer = recognizer
         self._vocabulary = brain.vocabulary
-        # One utterance at a time, of all recordings: the recognizer's other thread is for live sessions.
+        # One utterance at a time, among all recordings: the recogniser's other thread is for live sessions.
         self._one = asyncio.Semaphore(1)
 
     async def post(self, request: Request) -> Response:
@@ -179,7 +179,7 @@ class TranscriptionEndpoint:
         return json_response({**told, **_parts(heard)})
 
     async def _segments(self, wanted: TranscriptionRequest) -> AsyncGenerator[Segment, None]:
-        """Yield the words of each utterance, in order, or nothing but who heard it."""
+        """Yield the words of each utterance in order; if there are none, only the recogniser that heard it."""
         expected = await self._recognizer.expect(sentences=[*self._vocabulary, *wanted.hints])
         for utterance in wanted.recording.utterances:
             async with self._one:
@@ -202,7 +202,7 @@ class TranscriptionEndpoint:
             if not segment.heard.text:
                 continue
             if wanted.has_logprobs:
-                # The probabilities of a delta are those of its words: all of an utterance in one.
+                # A delta holds a whole utterance, with the probabilities of all its words.
                 text = f" {segment.heard.text}" if segments else segment.heard.text
                 yield {"type": "transcript.text.delta", "delta": text, "logprobs": segment.heard.logprobs}
             else:
@@ -213,7 +213,7 @@ class TranscriptionEndpoint:
 
 
 def _parts(heard: Sequence[Segment]) -> dict[str, Any]:
-    """Return the field that says what listened, if anything did."""
+    """Return the field that says which part listened, if any did."""
     told = parts_of(ears=(segment.heard.engine for segment in heard))
     return {"parts": told} if told else {}
 
@@ -229,7 +229,7 @@ def _json(wanted: TranscriptionRequest, segments: Sequence[Segment]) -> dict[str
 
 
 def _logprobs(segments: Sequence[Segment]) -> list[dict[str, Any]] | None:
-    """Return those of all words; `None` if some have none."""
+    """Return the log probabilities of all words; `None` if some words have none."""
     each = [segment.heard.logprobs for segment in segments]
     return None if None in each else [token for tokens in each for token in tokens or ()]
 
@@ -254,7 +254,7 @@ def _verbose(wanted: TranscriptionRequest, segments: Sequence[Segment]) -> dict[
 
 
 def _spoken(segments: Sequence[Segment]) -> str:
-    """Return the language as whisper-1 names it: "english", which is all but models of the person's own."""
+    """Return the language by whisper-1's name: "english", unless you use your own model."""
     codes = {segment.heard.language for segment in segments}
     return "english" if codes <= {"en"} else ", ".join(sorted(codes))
 

@@ -1,1 +1,1 @@
-"""The Realtime socket: its session, what it hears and how it answers."""
+"""The Realtime socket: its session, how it hears, and how it answers."""

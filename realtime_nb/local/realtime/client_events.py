@@ -1,6 +1,6 @@
-"""One message of a client's, read strictly: an event that the protocol knows, or an `ApiError` that says why not.
+"""Read a client's messages strictly: each is an event that the protocol knows, or an `ApiError` that says why not.
 
-`realtime_nb.protocol` passes over unknown fields, as a client should; a server refuses them, as the API does.
+`realtime_nb.protocol` ignores unknown fields, as a client should; a server refuses them, as the API does.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _RESPONSE_FIELDS = _names(ResponseOptions, "prompt")
 def read(message: str | bytes) -> Event:
     """Read a client's message.
 
-    Returns one of `realtime_nb.protocol.events.CLIENT_EVENTS`. A field that is null is absent from it; what null says
-    in a session's settings, `SessionSettings` knows.
+    Returns one of `realtime_nb.protocol.events.CLIENT_EVENTS`. Fields that are null are absent from it; for the meaning
+    of null in a session's settings, see `SessionSettings`.
 
-    Raises `ApiError` if the message is no event that the protocol knows, or has fields that it does not know.
+    Raises `ApiError` if the message is not an event that the protocol knows, or has fields that it does not know.
     """
     event = decode_client(message)
     if isinstance(event, InputAudioBufferAppend):  # the one that comes ten times a second
@@ -77,7 +77,7 @@ def _object(message: str | bytes) -> dict[str, Any]:
 def event_id_of(message: str | bytes) -> str | None:
     """Return the ``event_id`` that an unreadable message may still have."""
     try:
-        data = parse(message, set())  # Reads more than `read` does, such as half a UTF-16 pair or NaN.
+        data = parse(message, set())  # Accepts more than `read` does, such as half a UTF-16 pair or NaN.
     except (ValueError, RecursionError):
         return None
     event_id = data.get("event_id") if isinstance(data, dict) else None
@@ -85,7 +85,7 @@ def event_id_of(message: str | bytes) -> str | None:
 
 
 def _explained(event: Malformed) -> ApiError:
-    """Put what msgspec said into the API's words: "Object missing required field `audio` - at `$.item`"."""
+    """Put msgspec's message into the API's words: "Object missing required field `audio` - at `$.item`"."""
     data = event.data
     if not isinstance(data.get("type"), str):
         return ApiError("The 'type' field is missing.", code="invalid_event", param="type")

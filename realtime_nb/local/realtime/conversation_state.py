@@ -1,4 +1,4 @@
-"""The conversation as the server holds it: items in order, what was said in them, and what is kept of their sound."""
+"""The conversation as the server holds it: items in order, with their words, and with the sound that is kept."""
 
 from __future__ import annotations
 
@@ -40,33 +40,33 @@ class MessagePart:
 
     type: str
     text: str = ""
-    """What was written; for sound, the words that a client may see."""
+    """The text; for sound, the words that a client may see."""
     heard: str | None = None
-    """What the recogniser made of a person's sound; `None` until it was asked."""
+    """The recogniser's words for a person's sound; `None` until it was asked."""
     confidence: float | None = None
-    """How sure the recogniser is of that, 0.0 to 1.0; `None` where it does not tell."""
+    """How sure the recogniser is of them, 0.0 to 1.0; `None` if it does not say."""
     ears: str = ""
-    """What recognised it."""
+    """Which part recognised it."""
     end_of_turn: str = ""
-    """What found its end; empty where a client did."""
+    """Which part found its end; empty if a client did."""
     transcribed: bool = False
-    """True if a client is told the words of a person's sound."""
+    """True if clients get the words of a person's sound."""
     pcm: bytes | bytearray = b""
-    """PCM16 at `sample_rate`; empty when it was let go to save memory."""
+    """PCM16 at `sample_rate`; empty if it was dropped to save memory."""
     sample_rate: int = WIRE_SAMPLE_RATE
     duration_ms: float = 0.0
     words: list[tuple[int, float]] = field(default_factory=list)
     """For a voice's sound: (index into the text, ms from its start) of each word."""
     spoken: int = 0
-    """How much of the text the sound of whole sentences covers; words run ahead of it."""
+    """How much of the text is covered by the sound of whole sentences; words arrive before their sound."""
     image_url: str = ""
     detail: str | None = None
     image_tokens: int = 0
-    """What a picture is read as, also when it was let go."""
+    """How many tokens a picture counts as, even if it was dropped."""
 
     @property
     def said(self) -> str:
-        """The words, whoever may see them."""
+        """The words, whether or not clients may see them."""
         return self.heard or "" if self.type == "input_audio" and not self.text else self.text
 
     def content(self, *, with_audio: bool = False) -> Content:
@@ -96,9 +96,9 @@ class ItemState:
     arguments: str = ""
     output: str = ""
     is_silence: bool = False
-    """True if it is the turn of a person who said nothing for as long as the idle timeout."""
+    """True if it is an empty turn: the person said nothing until the idle timeout."""
     revision: int = 0
-    """Grows when the item changes after it was read, so that a cached context with it is no longer the same."""
+    """Increases when the item changes after it was read, so that a cached context with it no longer matches."""
 
     def item(self, *, with_audio: bool = False) -> Item:
         """Return the item as events carry it."""
@@ -116,7 +116,7 @@ class ItemState:
 
     @property
     def confidence(self) -> float | None:
-        """How sure the recogniser is of the least sure part that it heard; `None` where it tells of none."""
+        """How sure the recogniser is of the least sure part that it heard; `None` if it does not say."""
         return min((part.confidence for part in self.parts if part.confidence is not None), default=None)
 
 
@@ -131,13 +131,13 @@ class ConversationState:
         return iter(self._entries)
 
     def find(self, item_id: str) -> ItemState | None:
-        """Return the item, if it is there."""
+        """Return the item, or `None` if it does not exist."""
         return next((entry for entry in reversed(self._entries) if entry.id == item_id), None)
 
     def add(self, entry: ItemState, previous_item_id: str | None = None) -> str | None:
         """Put an item after `previous_item_id` ("root": first; `None`: last).
 
-        Raises `ApiError` if the id is taken, or the previous item is not there.
+        Raises `ApiError` if the id is taken, or the previous item does not exist.
         """
         if self.find(entry.id):
             raise invalid_value("item.id", f"an item with the id '{entry.id}' already exists")
@@ -152,17 +152,17 @@ class ConversationState:
         return self._entries[at - 1].id if at else None
 
     def remove(self, item_id: str) -> None:
-        """Take an item out; raises `ApiError` if it is not there."""
+        """Remove an item; raises `ApiError` if it does not exist."""
         self._entries.remove(self._known(item_id, "delete", "item_id"))
 
     def retrieve(self, item_id: str) -> Item:
-        """Return an item with its sound; raises `ApiError` if it is not there."""
+        """Return an item with its sound; raises `ApiError` if it does not exist."""
         return self._known(item_id, "retrieve", "item_id").item(with_audio=True)
 
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
-        """Cut a voice's answer, sound and words, to what was heard.
+        """Cut a voice's answer, both sound and words, to the part that was heard.
 
-        Raises `ApiError` if there is no such sound, or it is shorter already.
+        Raises `ApiError` if there is no such sound, or it is already shorter.
         """
         entry = self._known(item_id, "truncate", "item_id")
         if entry.role != "assistant" or not any(part.type == "output_audio" for part in entry.parts):
@@ -196,7 +196,7 @@ class ConversationState:
         return entry
 
     def let_go(self) -> None:
-        """Forget the oldest sound, pictures and items beyond what a session may keep."""
+        """Forget the oldest sound, pictures and items if they are more than a session may keep."""
         del self._entries[: max(0, len(self._entries) - MAX_ITEMS)]
         parts = [part for entry in self._entries for part in entry.parts if part.pcm or part.image_url]
         kept = sum(len(part.pcm) + len(part.image_url) for part in parts)
@@ -208,7 +208,7 @@ class ConversationState:
 
 
 def _heard_until(part: MessagePart, audio_end_ms: float) -> int:
-    """Return how much of a voice's text had begun to be spoken at a time."""
+    """Return how much of a voice's text it had begun to speak at a time."""
     unheard = [index for index, start_ms in part.words if start_ms >= audio_end_ms]
     if unheard:
         return min(unheard)
@@ -221,7 +221,7 @@ def _heard_until(part: MessagePart, audio_end_ms: float) -> int:
 
 
 def entry_of(item: Item, *, path: str = "item", decode_audio: Any = bytes) -> ItemState:
-    """Make an entry of an item that a client sent.
+    """Make an entry from an item that a client sent.
 
     Raises `ApiError` if the API would not take the item.
     """
@@ -278,7 +278,7 @@ def _part_of(content: Content, at: str, decode_audio: Any) -> MessagePart:
 
 
 def picture_part(url: str, detail: str | None, at: str) -> MessagePart:
-    """Make a part of a picture in a data URL; raises `ApiError` if there is none in it."""
+    """Make a part from a picture in a data URL; raises `ApiError` if it does not hold one."""
     if detail not in (None, *DETAILS):
         raise invalid_value(at.replace("image_url", "detail"), f"'{detail}' is not one of {_quoted(DETAILS)}")
     try:

@@ -1,4 +1,4 @@
-"""What a session hears: the person's sound goes to the recogniser, the words to the brain and, if asked, the client."""
+"""How a session hears: sound goes to the recogniser, words to the brain and, if it asked for them, to the client."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOGPROBS = "item.input_audio_transcription.logprobs"
 
 
 class SpeechRecognizer(Protocol):
-    """What recognises speech for all sessions of a server; `realtime_nb.local.recognition.ears` has them."""
+    """Recognises speech for all sessions of a server; see `realtime_nb.local.recognition.ears`."""
 
     @property
     def is_multilingual(self) -> bool:
@@ -34,7 +34,7 @@ class SpeechRecognizer(Protocol):
 
     @property
     def part(self) -> LocalPart:
-        """What writes down speech, for `LocalParts`."""
+        """The part that recognises speech, for `LocalParts`."""
         ...
 
     @property
@@ -53,7 +53,7 @@ class SpeechRecognizer(Protocol):
     async def expect(
         self, *, instructions: str = "", tools: Sequence[dict[str, Any]] = (), sentences: Sequence[str] = ()
     ) -> Any:
-        """Return what helps to recognise speech in a conversation with these."""
+        """Return something that helps to recognise speech in such a conversation."""
         ...
 
     async def listen(
@@ -61,7 +61,8 @@ class SpeechRecognizer(Protocol):
     ) -> Recognition:
         """Return the words of an utterance, PCM16 at 16 kHz.
 
-        `expected`: from `expect`. `language`: what is spoken; by default the recogniser finds out, if it knows several.
+        `expected`: from `expect`. `language`: the language spoken; by default the recogniser finds out, if it knows
+        several.
 
         Raises `ApiError` (``rate_limit_exceeded``) when there is too much to do; `SettingsError` for a language that it
         does not know.
@@ -70,11 +71,11 @@ class SpeechRecognizer(Protocol):
 
 
 class TurnJudge(Protocol):
-    """What hears whether a turn is over; `realtime_nb.local.recognition.turn_model.TurnModel` does."""
+    """Hears whether a turn is over; see `realtime_nb.local.recognition.turn_model.TurnModel`."""
 
     @property
     def name(self) -> str:
-        """What judges; empty where there is nothing that could."""
+        """The model's name; empty if there is none."""
         ...
 
     def prepare(self) -> None:
@@ -82,12 +83,12 @@ class TurnJudge(Protocol):
         ...
 
     async def probability(self, pcm: bytes) -> float | None:
-        """Return how likely a turn is over, PCM16 at 16 kHz; `None` where there is nothing that could tell."""
+        """Return how likely a turn, PCM16 at 16 kHz, is over; `None` without a model."""
         ...
 
 
 class Hearing:
-    """What one session hears."""
+    """The hearing of one session."""
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class Hearing:
         recognizer.join()
 
     def configure(self, settings: SessionSettings) -> None:
-        """Expect what the settings make likely to be said, as soon as that is worked out."""
+        """Expect the words that the settings make likely, as soon as these are prepared."""
         transcription = settings.transcription or {}
         self._model = transcription.get("model")
         if self._turn_model and (settings.turn_detection or {}).get("type") == "semantic_vad":
@@ -130,7 +131,7 @@ class Hearing:
 
     @property
     def turn_model(self) -> str:
-        """What judges whether a turn is over, beside the words; empty where nothing does."""
+        """The model that judges, beside the words, whether a turn is over; empty if there is none."""
         return self._turn_model.name if self._turn_model else ""
 
     def guess(self, pcm16k: bytes) -> asyncio.Task[Recognition]:
@@ -145,7 +146,7 @@ class Hearing:
         return await self._turn_model.probability(pcm16k) if self._turn_model else None
 
     async def _recognize(self, pcm16k: bytes) -> Recognition:
-        # A third of a second at most, and only at a session's beginning: words that are not expected are misheard.
+        # At most a third of a second, and only when a session begins: words that are not expected are misheard.
         expected = await asyncio.shield(self._expecting) if self._expecting else None
         return await self._recognizer.listen(pcm16k, expected, language=self._language)
 
@@ -158,8 +159,8 @@ class Hearing:
     async def heard(self, entries: Iterable[ItemState]) -> None:
         """Wait until the words of all entries are known.
 
-        Raises `ApiError` if the recogniser had no room for one of them. It is raised once: the answers after that do
-        without.
+        Raises `ApiError` if the recogniser was too busy for one of them. This happens only once: later answers do
+        without these words.
         """
         for entry in entries:
             hearing = self._hearings.get(entry.id)

@@ -1,4 +1,4 @@
-"""What a session hears: the input audio buffer with its decoding and its clock, and the turns that are made of it."""
+"""A session's input: the audio buffer with its decoding and its clock, and the turns that it is cut into."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from .session_settings import SessionSettings
 
 LARGEST_APPEND = 15 * 1024 * 1024
 SHORTEST_COMMIT_MS = 100
-#: Most that waits for a commit. The API names no limit; this is ten minutes, 29 MB.
+#: The most audio that may wait for a commit. The API states no limit; this is ten minutes, 29 MB.
 LONGEST_BUFFER_MS = 600_000
 _BYTES_PER_MS = WIRE_SAMPLE_RATE * 2 // 1000
 _DECODERS = {"audio/pcmu": decode_ulaw, "audio/pcma": decode_alaw}
 
 
 class AudioDecoder:
-    """From the session's input format to PCM16 at 24 kHz, chunk by chunk."""
+    """Converts the session's input format to PCM16 at 24 kHz, chunk by chunk."""
 
     def __init__(self, format: dict[str, Any]):
         self._decode = _DECODERS.get(format["type"])
@@ -60,7 +60,7 @@ def decode_audio(audio: bytes, format: dict[str, Any]) -> bytes:
 
 
 class InputAudioBuffer:
-    """What was appended since the last commit or clear."""
+    """The audio that was appended since the last commit or clear."""
 
     def __init__(self, format: dict[str, Any]):
         self._pcm = bytearray()
@@ -94,17 +94,17 @@ class InputAudioBuffer:
 
     @property
     def duration_ms(self) -> float:
-        """Length of what waits."""
+        """Length of the audio that waits."""
         return len(self._pcm) / _BYTES_PER_MS
 
     def keep_latest(self, duration_ms: int) -> None:
-        """Forget all but the latest audio: what the server's own turns have no use for."""
+        """Forget all but the latest audio, because the server's own turns do not need it."""
         excess = len(self._pcm) - duration_ms * _BYTES_PER_MS
         if excess > duration_ms * _BYTES_PER_MS:
             del self._pcm[:excess]
 
     def commit(self) -> bytes:
-        """Return what waits, and begin anew.
+        """Return the audio that waits, and start over.
 
         Raises `ApiError` if it is shorter than 100 ms.
         """
@@ -122,23 +122,23 @@ class InputAudioBuffer:
         return pcm
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Forget the audio that waits."""
         self._pcm = bytearray()
 
 
-# --- The person's side of a session: audio in, turns out, made by the server's ears or by the client's hand -----------
+# --- The person's side of a session: audio in, turns out, ended by the server or by the client ------------------------
 
-#: Audio that a commit by hand finds while the server makes the turns.
+#: How much audio a commit by hand finds while the server makes the turns.
 _KEPT_MS = 10_000
-#: The names of what hears speech.
+#: The names of the detectors of speech.
 _DETECTORS = {"silero": "Silero VAD", "webrtc": "WebRTC VAD"}
-# A long append is taken in pieces, so that other sessions get their turn between them.
+# A long append is processed in pieces, so that other sessions get their turn between them.
 _PIECE_BYTES = 200 * PCM_BYTES_PER_MS
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the input tells the rest of its session."""
+    """Functions by which the input tells the rest of its session about turns."""
 
     interrupt: Callable[[], None]
     """The person speaks: stop the answer."""
@@ -172,7 +172,7 @@ class SessionInput:
         self.configure()
 
     def configure(self) -> None:
-        """Go by the session's settings as they are now."""
+        """Follow the session's settings as they are now."""
         if self._settings.input["format"] != self._format:
             self._format = self._settings.input["format"]
             self._buffer.set_format(self._format)
@@ -259,7 +259,7 @@ class SessionInput:
 
     @property
     def _end_of_turn(self) -> str:
-        """What finds the end of a turn now."""
+        """The part that finds the end of turns now."""
         engine = _DETECTORS.get(self._detector.engine, "") if self._detector else ""
         is_semantic = (self._settings.turn_detection or {}).get("type") == "semantic_vad"
         return " + ".join(filter(None, [engine, *([self._hearing.turn_model, "words"] if is_semantic else [])]))
@@ -281,7 +281,7 @@ class SessionInput:
                 self._follow(happened)
 
     def _judge(self, judgement: asyncio.Task[float | None]) -> None:
-        """Tell it how finished they sound. What cannot be told is no objection."""
+        """Tell it how finished they sound. If that is not known, it does not object."""
         if judgement is self._judgement and self._detector is not None and not judgement.cancelled():
             for happened in self._detector.judge(judgement.result() if _has_result(judgement) else None):
                 self._follow(happened)
@@ -302,10 +302,10 @@ class SessionInput:
         self._outbox.put(events.ConversationItemAdded(item=item, previous_item_id=previous))
         self._outbox.put(events.ConversationItemDone(item=item, previous_item_id=previous))
 
-    # --- nobody speaks ------------------------------------------------------------------------------------------------
+    # --- silence ------------------------------------------------------------------------------------------------------
 
     def wait_for_speech(self, after_s: float) -> None:
-        """Take the turn if nobody speaks for the session's idle timeout, counted from `after_s` seconds from now."""
+        """Take the turn if no one speaks for the session's idle timeout, which starts `after_s` seconds from now."""
         timeout_ms = (self._settings.turn_detection or {}).get("idle_timeout_ms")
         if timeout_ms is not None and self._item_id is None:
             self.stop_waiting()
@@ -313,7 +313,7 @@ class SessionInput:
             self._idle_timer = asyncio.get_running_loop().call_later(after_s, self._take_turn, timeout_ms)
 
     def stop_waiting(self) -> None:
-        """Take no turn: somebody speaks, or the session does."""
+        """Do not take the turn: the person or the session speaks."""
         if self._idle_timer:
             self._idle_timer.cancel()
             self._idle_timer = None

@@ -13,7 +13,7 @@ from ...protocol.events import Error, ServerEvent, Unknown, encode
 from ..api_errors import ApiError
 from .conversation_state import new_id
 
-#: When this much waits, the server reads nothing more from the client, and goes on with no answer.
+#: If this much waits, the server stops reading from the client and pauses its answers.
 FULL_BYTES = 1_000_000
 EXPIRED = "Your session hit the maximum duration of 60 minutes."
 
@@ -21,8 +21,8 @@ EXPIRED = "Your session hit the maximum duration of 60 minutes."
 class Outbox:
     """The events for one client, in order.
 
-    `put` never waits. Before you read the client's next message, or make more of an answer, wait in `room`: a client
-    that reads slowly then slows down its own session, and fills no memory.
+    `put` never waits. Before you read the client's next message, or go on with an answer, wait in `room`: a client that
+    reads slowly then slows down its own session, and does not fill the memory.
     """
 
     def __init__(self) -> None:

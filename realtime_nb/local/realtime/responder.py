@@ -1,4 +1,4 @@
-"""One answer at work: its events in the API's order, its sentences spoken, paced and sent."""
+"""Make one answer: its events in the API's order, its sentences spoken, paced and sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .conversation_state import ConversationState, ItemState, MessagePart, new_i
 from .session_settings import ResponseSettings
 from .usage import OUTPUT_MS_PER_TOKEN, text_tokens
 
-# --- The events of one response, in the API's order, and what they leave in the conversation. No waiting, no clock ----
+# --- The events of one response, in the API's order, and what they add to the conversation. No waiting, no clock ------
 #
 # The order is that of recorded traffic: created; per item added, its deltas; then, in index order, the ``done`` events
 # of all items; done. Out-of-band responses leave the conversation and its events out.
@@ -38,13 +38,13 @@ _OBFUSCATED_LENGTH = 16
 
 
 def parts_of(**names: Iterable[str]) -> dict[str, str]:
-    """Return who did each job, as an answer says it: several by "and", and none left out."""
+    """Return which part did each job, as an answer states it: several joined by "and", empty jobs left out."""
     told = {job: joined_names(each) for job, each in names.items()}
     return {job: name for job, name in told.items() if name}
 
 
 def obfuscation(delta: str) -> str:
-    """Return filler that makes the lengths of text deltas say less, as the API sends it."""
+    """Return filler like the API's, which hides the lengths of text deltas."""
     return secrets.token_hex(_OBFUSCATED_LENGTH // 2)[: _OBFUSCATED_LENGTH - len(delta) % _OBFUSCATED_LENGTH]
 
 
@@ -60,7 +60,7 @@ class ResponseEvents:
     ):
         self.id = new_id("resp")
         self.voices: list[str] = []
-        """What has spoken."""
+        """Which part has spoken."""
         self._asked = asked
         self.settings = settings
         self.entries: list[ItemState] = []
@@ -94,7 +94,7 @@ class ResponseEvents:
     def audio(self, pcm: bytes, encoded: bytes, sample_rate: int, words: list[tuple[int, float]]) -> None:
         """Speak more.
 
-        `pcm` and `encoded`: the sound as the server keeps it, PCM16, and as the session's output format has it.
+        `pcm` and `encoded`: the sound in PCM16, which the server keeps, and in the session's output format.
         `words`: words that begin in it: (index into the transcript, ms from the start of the part's sound).
         """
         index, entry, part = self._open("output_audio")
@@ -120,7 +120,7 @@ class ResponseEvents:
             )
 
     def finish(self, status: Status, usage: dict[str, Any] | None, details: StatusDetails | None = None) -> None:
-        """End the response and all that is open in it."""
+        """End the response and everything that is open in it."""
         self.is_over = True
         for index, entry in enumerate(self.entries):
             entry.status = "completed" if status == "completed" else "incomplete"
@@ -130,7 +130,7 @@ class ResponseEvents:
 
     @property
     def _parts(self) -> dict[str, str]:
-        """What heard and spoke for this answer; the conversation's earlier turns do not count."""
+        """Which parts heard and spoke for this answer; the conversation's earlier turns do not count."""
         latest = itertools.takewhile(lambda entry: entry.role != "assistant", reversed(self._asked))
         heard = [part for entry in latest for part in entry.parts if part.type == "input_audio"]
         return parts_of(
@@ -149,7 +149,7 @@ class ResponseEvents:
 
     @property
     def open_part(self) -> MessagePart | None:
-        """The part that the next delta goes to, if there is one."""
+        """The part that gets the next delta, if there is one."""
         entry = self.entries[-1] if self.entries else None
         return entry.parts[0] if entry and entry.parts else None
 
@@ -219,18 +219,18 @@ class ResponseEvents:
 
 
 def _shown(part: MessagePart) -> Content:
-    """Return a part as ``content_part`` events name it: "audio" and "text"."""
+    """Return a part with the types of ``content_part`` events: "audio" and "text"."""
     if part.type == "output_audio":
         return Content(type="audio", transcript=part.text)
     return Content(type="text", text=part.text)
 
 
-# --- One answer at work: the brain's sentences, spoken, paced and sent; cancelled at any moment -----------------------
+# --- Make one answer: the brain's sentences, spoken, paced and sent; it can be cancelled at any moment ----------------
 
 log = logging.getLogger(__name__)
 
-# Speech is made some 600 times faster than it is spoken. Sent at once, an answer would be over before anyone could
-# interrupt it; this much ahead, and then this much faster than real time, is what the live service looks like.
+# Speech is made about 600 times faster than it is spoken. If it were sent at once, an answer would be over before
+# anyone could interrupt it. The live service seems to run this far ahead, and then this much faster than real time.
 BURST_MS = 1_000
 PACE = 3.0
 _FEW_WORDS = re.compile(r"\s*(?:\S+\s*){1,3}")
@@ -238,11 +238,11 @@ _ENCODERS = {"audio/pcmu": encode_ulaw, "audio/pcma": encode_alaw}
 
 
 class TextToSpeech(Protocol):
-    """What speaks; `realtime_nb.local.synthesis.synthesizer.Synthesizer` does."""
+    """Speaks; see `realtime_nb.local.synthesis.synthesizer.Synthesizer`."""
 
     @property
     def part(self) -> LocalPart:
-        """What speaks, for `LocalParts`."""
+        """The part that speaks, for `LocalParts`."""
         ...
 
     def speak(
@@ -264,7 +264,7 @@ def deltas(sentence: str) -> list[str]:
 class Responder:
     """One response from created to done.
 
-    `context`: returns what the brain may know; waits until the person's words are recognised.
+    `context`: returns the brain's context, after waiting until the person's words are recognised.
     """
 
     def __init__(
@@ -295,7 +295,7 @@ class Responder:
 
     @property
     def unplayed_s(self) -> float:
-        """How much longer a client plays that began when the first sound was sent."""
+        """How much longer a client will play, if it began when the first sound was sent."""
         if self._first_audio_at is None:
             return 0.0
         return max(
@@ -303,7 +303,7 @@ class Responder:
         )
 
     def start(self) -> None:
-        """Begin; goes on by itself."""
+        """Begin; it goes on by itself."""
         self.response_events.create()
         self._task = asyncio.create_task(self._run())
 
@@ -317,12 +317,12 @@ class Responder:
         self.abandon()
 
     def abandon(self) -> None:
-        """Stop without another word: nobody listens any more."""
+        """Stop without further events: the client is gone."""
         if self._task:
             self._task.cancel()
 
     async def stopped(self) -> None:
-        """Wait until nothing of it runs."""
+        """Wait until all its tasks have ended."""
         if self._task:
             await asyncio.gather(self._task, return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""One Realtime session of the server: client events in, server events out. It knows no socket.
+"""One Realtime session of the server: client events in, server events out. It does not know the socket.
 
 Source of the orderings: recorded traffic of the GA API and the Realtime API reference.
 """
@@ -33,22 +33,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Parts:
-    """What sessions are made of; all of a server's share them."""
+    """The parts that all sessions of a server share."""
 
     brain: Brain
     voice: TextToSpeech
     recognizer: SpeechRecognizer
     others: Mapping[str, Brain] = field(default_factory=dict)
-    """Brains that a session may ask for by the name of its model."""
+    """Brains that a session can choose by the name of its model."""
     turn_model: TurnJudge | None = None
-    """What ``semantic_vad`` goes by beside the words."""
+    """The model that ``semantic_vad`` asks beside the words."""
 
     def brain_of(self, model: str) -> Brain:
         """Return the brain of sessions with a model."""
         return self.others.get(model, self.brain)
 
     def answering(self, model: str) -> LocalParts:
-        """Return which parts answer where a model of this name is asked for."""
+        """Return which parts answer for a model of this name."""
         end_of_turn = end_of_turn_part(self.turn_model.name if self.turn_model else "")
         return LocalParts(self.recognizer.part, self.voice.part, end_of_turn, self.brain_of(model).part)
 
@@ -86,7 +86,7 @@ class ServerSession:
         self._hearing.configure(self.settings)
 
     async def receive(self, message: str | bytes) -> None:
-        """Do what a client's message asks; what goes wrong becomes an ``error`` event, never an exception."""
+        """Do what a client's message asks; a failure becomes an ``error`` event, never an exception."""
         event_id: str | None = None
         try:
             event = client_events.read(message)
@@ -179,7 +179,7 @@ class ServerSession:
         self._responses.begin(settings, entries, out_of_band=out_of_band)
 
     def _input_entry(self, item: dict[str, Any], path: str) -> ItemState:
-        """Return one item of a response's own context: a new one, or one of the conversation."""
+        """Return an item of a response's own context: a new one, or one from the conversation."""
         if item.get("type") == "item_reference":
             if not isinstance(item.get("id"), str):
                 raise missing_parameter(f"{path}.id")
@@ -187,12 +187,12 @@ class ServerSession:
             if found is None:
                 raise invalid_value(f"{path}.id", f"the item with id '{item['id']}' does not exist")
             return found
-        entry = self._entry(msgspec.convert(item, Item), path)  # `client_events` has seen that it is one
+        entry = self._entry(msgspec.convert(item, Item), path)  # `client_events` has checked that it is one
         self._hear(entry)
         return entry
 
     def _respond(self) -> None:
-        """Answer a turn that the server made."""
+        """Answer a turn that the server ended."""
         try:
             self._responses.begin(self.settings.for_response(), list(self.conversation))
         except ApiError as error:

@@ -1,4 +1,4 @@
-"""The server's side of a session: which responses run, what they read, what they took."""
+"""The responses of a session: which run, what they read, and what they used."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TOKENS_PER_MINUTE = 15_000_000
 
 
 class SessionResponses:
-    """One session's responses: at most one in the conversation, some beside it.
+    """One session's responses: at most one in the conversation, and several beside it.
 
-    `on_done`: called after the conversation's own response, with the seconds that a client still plays.
+    `on_done`: called after the conversation's own response, with the seconds that a client will still play.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SessionResponses:
     def begin(self, settings: ResponseSettings, entries: Sequence[ItemState], *, out_of_band: bool = False) -> None:
         """Begin a response to `entries`.
 
-        Raises `ApiError` if the conversation has one that runs, or too many run beside it.
+        Raises `ApiError` if one already runs in the conversation, or too many run beside it.
         """
         if self._active and not out_of_band:
             raise ApiError(
@@ -103,7 +103,7 @@ class SessionResponses:
         responder.cancel("client_cancelled")
 
     async def close(self) -> None:
-        """Stop all of them; nobody listens any more."""
+        """Stop all of them; the client is gone."""
         running = list(self._running)
         for responder in running:
             responder.abandon()

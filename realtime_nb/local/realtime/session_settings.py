@@ -1,4 +1,4 @@
-"""The settings of one session and its tools, as the server holds and checks them."""
+"""The settings and tools of one session, as the server keeps and checks them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...protocol.settings import find_problem, setting_at
 from ..api_errors import ApiError, invalid_value, missing_parameter, of_problem, unknown_parameter
 from ..endpoints.json_fields import without_nulls
 
-# --- Tools as the Realtime API takes them: functions in its flat shape, with the JSON schema of an object -------------
+# --- Tools in the Realtime API's shape: flat functions, with the JSON schema of an object -----------------------------
 
 _FUNCTION_FIELDS = {"type", "name", "description", "parameters", "strict"}
 _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -73,7 +73,7 @@ def check_tool_choice(choice: Any, path: str) -> None:
         raise missing_parameter(f"{path}.name")
 
 
-# --- The settings of one session, as the server holds them: complete, sparsely updated, strictly checked --------------
+# --- The settings of one session: always complete, updated field by field, strictly checked ---------------------------
 #
 # Source: Realtime API reference, ``session.update`` and the session object of ``session.created``.
 
@@ -100,17 +100,17 @@ _TRANSCRIPTION_DEFAULTS = {"model": None, "language": None, "prompt": None}
 # In transcription sessions these take turns that the client makes.
 _MODELS_WITHOUT_TURNS = ("gpt-realtime-whisper", "gpt-live-transcribe")
 _TRANSCRIPTION_VAD_FIELDS = ("type", "threshold", "prefix_padding_ms", "silence_duration_ms")
-# Settings that have no value, or are off, when they are null; null for any other leaves it as it is.
+# Null clears these settings, or turns them off; for any other setting, null changes nothing.
 _WITH_NULL = frozenset(
     ("turn_detection", "idle_timeout_ms", "transcription", "language", "languages", "keywords", "prompt", "delay")
 ) | {"noise_reduction", "reasoning", "tracing", "include"}
-# Parts that are replaced as a whole, with the API's defaults for what they leave out; all other objects are merged.
+# Parts that are replaced as a whole, with the API's defaults for missing fields; all other objects are merged.
 _REPLACED = ("format", "tool_choice", "truncation", "tracing", "reasoning", "prompt", "voice")
 
 
 @dataclass(frozen=True)
 class ResponseSettings:
-    """What one response goes by: the session's settings and what ``response.create`` changed of them."""
+    """The settings of one response: the session's, with the changes in ``response.create``."""
 
     instructions: str
     own_instructions: str | None
@@ -127,7 +127,7 @@ class ResponseSettings:
 class SessionSettings:
     """All settings of a session.
 
-    `brain`: what answers, in a sentence, for the notice that this is no speech-to-speech model.
+    `brain`: a sentence about what answers, for the notice that this is not a speech-to-speech model.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class SessionSettings:
         return self.input["transcription"]  # type: ignore[no-any-return]
 
     def update(self, change: dict[str, Any], *, voice_is_locked: bool = False) -> None:
-        """Change the settings that are there in `change`; change nothing if one of them is refused.
+        """Change the settings that `change` holds; change nothing if one of them is refused.
 
         Raises `ApiError` in the API's words.
         """
@@ -236,9 +236,9 @@ class SessionSettings:
             raise invalid_value("session.type", f"{change['type']!r} is not one of 'realtime', 'transcription'")
 
     def for_response(self, options: ResponseOptions | None = None) -> ResponseSettings:
-        """Return what a response goes by.
+        """Return the settings of a response.
 
-        Raises `ApiError` if `options` hold what the API refuses.
+        Raises `ApiError` if the API would refuse `options`.
         """
         given = (
             {name: getattr(options, name) for name in options.__struct_fields__ if getattr(options, name) is not UNSET}
@@ -269,7 +269,7 @@ def _voice(data: dict[str, Any]) -> Any:
 
 
 def _merged(data: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Return `data` with `change` laid over it, key by key."""
+    """Return `data` with the values in `change`, key by key."""
     merged = dict(data)
     for name, value in change.items():
         if name == "turn_detection" and value is not None:
@@ -316,7 +316,7 @@ def _check_turns(settings: dict[str, Any]) -> None:
 
 
 def _check_voice(given: dict[str, Any], voices: Collection[str], under: str) -> None:
-    """Check a voice that is given as ``{"id": …}``, as the API takes its customers' own."""
+    """Check a voice that is given as ``{"id": …}``, the API's shape for customers' own voices."""
     voice = setting_at(given, "audio.output.voice")
     if isinstance(voice, dict):
         path = f"{under}.audio.output.voice.id"

@@ -1,9 +1,9 @@
-"""What a response took, in the API's tokens, by the published rules of thumb.
+"""The usage of a response in the API's tokens, by the published rules of thumb.
 
-Sound counts 1 token per 100 ms where it is read and 1 per 50 ms where it is spoken (Realtime API costs guide); text
-is taken as four characters a token, a picture as `realtime_nb.media.picture.picture_tokens` says. Every response reads
-the whole conversation anew; a prefix that the last one read too is cached, from 1,024 tokens on and in steps of 64
-(prompt caching guide).
+Sound counts 1 token per 100 ms as input and 1 per 50 ms as output (Realtime API costs guide). Text counts as four
+characters a token, a picture as `realtime_nb.media.picture.picture_tokens` says. Every response reads the whole
+conversation again; a prefix that the last response read too is cached, from 1,024 tokens on and in steps of 64 (prompt
+caching guide).
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Unit:
 
 
 def text_tokens(text: str) -> int:
-    """Return how many tokens a text is taken for."""
+    """Return how many tokens a text counts as."""
     return math.ceil(len(text) / CHARACTERS_PER_TOKEN)
 
 
 def unit_of_settings(settings: ResponseSettings) -> Unit:
-    """Return what instructions and tools take; they come first in every context."""
+    """Return the tokens of instructions and tools, which come first in every context."""
     tools = json.dumps(settings.tools) if settings.tools else ""
     return Unit(
         ("settings", settings.instructions, tools), text=text_tokens(settings.instructions) + text_tokens(tools)
@@ -53,12 +53,12 @@ def unit_of_settings(settings: ResponseSettings) -> Unit:
 
 
 def unit_of_entry(entry: ItemState) -> Unit:
-    """Return what an item takes."""
+    """Return the tokens of an item."""
     text = text_tokens(entry.name) + text_tokens(entry.arguments) + text_tokens(entry.output)
     audio = image = 0
     for part in entry.parts:
         audio += math.ceil(part.duration_ms / INPUT_MS_PER_TOKEN)
-        # A person's sound is read as sound alone; of a voice's answer the words are read as well.
+        # A person's sound counts only as sound; a voice's answer counts as sound and words.
         text += 0 if part.type == "input_audio" else text_tokens(part.text)
         image += part.image_tokens
     return Unit((entry.id, entry.revision, entry.status), text, audio, image)
@@ -76,7 +76,7 @@ def within(units: Sequence[Unit], limit: int = CONTEXT_TOKENS) -> list[Unit]:
 
 
 def cached(units: Sequence[Unit], before: Sequence[Unit]) -> tuple[int, int]:
-    """Return the (text, audio) tokens of `units` that the response before has left in the cache."""
+    """Return the (text, audio) tokens of `units` that are cached since the response before."""
     text = audio = 0
     for unit, same in zip(units, before, strict=False):
         if unit != same:

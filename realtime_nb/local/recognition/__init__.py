@@ -1,1 +1,1 @@
-"""Words and turns in sound."""
+"""Find words and turns in sound."""

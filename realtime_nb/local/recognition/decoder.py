@@ -1,13 +1,13 @@
-"""One pocketsphinx decoder: PCM16 at 16 kHz in, words with their times out. The only import of pocketsphinx' decoder.
+"""One pocketsphinx decoder: PCM16 at 16 kHz in, words with their times out. The only import of pocketsphinx's decoder.
 
-Two bindings with one interface. pocketsphinx' own never releases the interpreter lock, and an utterance takes 100 ms:
-the server's loop would stand still for as long. On Linux and macOS the extension exports the whole C library, and
-`CDecoder` calls that through ctypes, which does release the lock. On Windows it exports nothing: `CythonDecoder` feeds
-pieces, between which other threads run.
+There are two bindings with one interface. pocketsphinx's own never releases the interpreter lock, and an utterance
+takes 100 ms: the server's loop would stand still for that long. On Linux and macOS the extension exports the whole C
+library, and `CDecoder` calls that through ctypes, which releases the lock. On Windows it exports nothing:
+`CythonDecoder` feeds the sound in pieces, and other threads run between them.
 
-Both hear the same in the same clip, whatever they heard before. A decoder keeps something of each utterance, by which
-the next one's scores differ by as much as 2 in 50 (measured; that of a new decoder's first one, too). A new front end
-for each, which takes 0.1 ms, and an utterance of silence at the beginning leave nothing of that.
+Both hear the same in the same clip, no matter what they heard before. By itself a decoder keeps something from each
+utterance, which changes the scores of the next by up to 2 in 50 (measured; the first one of a new decoder differs,
+too). A new front end for each utterance, which takes 0.1 ms, and an utterance of silence at the beginning prevent this.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from .heard import SAMPLE_RATE, HeardWord
 
 FRAME_MS = 10
 LANGUAGE_WEIGHT = 9.0
-"""For language models of few words, which know well what comes next. The library's own is 6.5."""
+"""For language models with few words, which know well what comes next. The library's default is 6.5."""
 _PIECE_BYTES = 2 * SAMPLE_RATE * 160 // 1000
 _PAD_MS = 50
 _PAD_SAMPLES = SAMPLE_RATE * _PAD_MS // 1000
-# Digital silence has no spectrum: between synthesised words it cost one word in ten (measured). White noise at -64 dB
-# under everything, and a little of it before and after, is inaudible beside any microphone's own.
+# Digital silence has no spectrum: between synthesised words it cost one word in ten (measured). So white noise at -64
+# dB goes under everything, and a little before and after; any microphone makes more.
 _NOISE = np.random.default_rng(0).normal(scale=20, size=SAMPLE_RATE * 4).astype("<i2")
 _SILENCE = bytes(2 * SAMPLE_RATE // 5)
-# The library can take the mean of an utterance's cepstra off it only where it gets the utterance whole. In pieces, it
-# starts from the mean of those before, which counts like this many frames.
+# The library can subtract the mean of an utterance's cepstra only if it gets the whole utterance. With pieces it starts
+# from the mean of those before, which counts as this many frames.
 _MEAN_FRAMES = 500
 # It begins to forget at 800 frames, which must not happen while one utterance is measured.
 _MEASURED_BYTES = 2 * SAMPLE_RATE * 29 // 10
@@ -50,11 +50,11 @@ class RecognitionError(RealtimeError):
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What a decoder made of an utterance."""
+    """The result of decoding an utterance."""
 
     words: tuple[HeardWord, ...]
     score: float
-    """Log likelihood per frame of 10 ms, higher is better; decoders with equal settings can be compared by it."""
+    """Log likelihood per frame of 10 ms, higher is better; comparable between decoders with equal settings."""
 
 
 class Decoder(Protocol):
@@ -70,9 +70,8 @@ def make_decoder(
     """Make a decoder of the shipped English acoustic model, the given language model and pronunciations.
 
     `lm` and `dictionary`: a language model that pocketsphinx reads, and the pronunciations of its words.
-    `hurried`: whether to score every second frame only, and fewer densities: two thirds of the work, as good on what is
-    expected, but a third more errors on other sentences.
-
+    `hurried`: whether to score only every second frame, and fewer densities: two thirds of the work, as good on
+    expected sentences, but a third more errors on others.
     `language_weight`: how much the language model counts against the sound; `LANGUAGE_WEIGHT` suits small ones.
 
     Raises `MissingExtra` if pocketsphinx is not installed; `RecognitionError` if it refuses the files.
@@ -101,7 +100,7 @@ def _settings(lm: Path, dictionary: Path, hurried: bool, language_weight: float)
 
 @functools.cache
 def _library() -> Any:
-    """Return pocketsphinx' C library, or `None` if the extension does not export it."""
+    """Return pocketsphinx's C library, or `None` if the extension does not export it."""
     try:
         from pocketsphinx import _pocketsphinx
     except ImportError as error:
@@ -172,7 +171,7 @@ class CDecoder:
 
 
 class CythonDecoder:
-    """A decoder through pocketsphinx' own binding; other threads run between pieces of 160 ms."""
+    """A decoder through pocketsphinx's own binding; other threads run between pieces of 160 ms."""
 
     def __init__(self, lm: Path, dictionary: Path, *, hurried: bool = False, language_weight: float = LANGUAGE_WEIGHT):
         import pocketsphinx
@@ -182,7 +181,7 @@ class CythonDecoder:
         except RuntimeError as error:
             raise RecognitionError(f"pocketsphinx could not load {lm.name} with {dictionary.name}") from error
         self._search = self._decoder.current_search()
-        # The cheapest search that there is: one word, silence.
+        # The cheapest possible search: for one word, silence.
         self._decoder.add_fsg("mean", self._decoder.create_fsg("mean", 0, 1, [(0, 1, 1.0, "<sil>")]))
         self.decode(_SILENCE)
 
@@ -219,7 +218,7 @@ class CythonDecoder:
 
 
 def _prepare(pcm: bytes) -> bytes:
-    """Lay faint noise under the utterance and around it."""
+    """Add faint noise to the utterance, and before and after it."""
     noisy = np.resize(_NOISE, len(pcm) // 2 + 2 * _PAD_SAMPLES).astype(np.int32)
     noisy[_PAD_SAMPLES:-_PAD_SAMPLES] += np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
     return noisy.clip(-32768, 32767).astype("<i2").tobytes()

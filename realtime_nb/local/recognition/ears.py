@@ -1,6 +1,6 @@
-"""The server's ears: Whisper where it is there and has time, PocketSphinx where not.
+"""The server's ears: Whisper if it is installed and has time, PocketSphinx otherwise.
 
-What others need::
+How to use it::
 
     ears = await open_ears("")                # loads in the background; `await ears.warm_up()` waits for it
     heard = await ears.listen(pcm16k, await ears.expect(tools=[…]), word_times=True)
@@ -8,10 +8,10 @@ What others need::
     ears.part                                 # what answers, e.g. "Whisper tiny.en (int8, CTranslate2 4.8.5, MIT)"
     ears.close()
 
-Utterances wait in one line, piece by piece of 20 s at most, so that nobody's monologue holds up the others; up to two
-are decoded at once, each on one core and without the interpreter lock. A turn that would wait longer than
-`Ears.late_s` is heard by PocketSphinx at once, which takes half the time and hears well only what it expects. That is
-why it is asked as well where Whisper doubts what it heard.
+Utterances wait in one queue, in pieces of at most 20 s, so that a long monologue does not hold up the others. Up to two
+are decoded at once, each on one core and without the interpreter lock. If a turn would wait longer than `Ears.late_s`,
+PocketSphinx hears it at once: that takes half the time, but works well only for sentences that it expects. For the same
+reason it is asked too if Whisper is not sure.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ log = logging.getLogger(__name__)
 
 POCKETSPHINX = "pocketsphinx"
 EARS_VARIABLE = "REALTIME_NB_EARS"
-"""Of the environment: what listens, where nothing else says so."""
+"""The environment variable for what listens, if no option says so."""
 WORKERS = max(1, min(2, os.cpu_count() or 1))
 LATE_S = 1.0
-"""A turn that would wait longer is heard by the cheaper ear, while there are few sessions."""
+"""If a turn would wait longer, the cheaper ear hears it, as long as there are few sessions."""
 MANY_SESSIONS = 30
-"""From this many sessions on, turns come faster than Whisper hears them on two cores, so that each would wait the whole
-of `LATE_S`: with twice as many, it is half as long."""
+"""From this many sessions on, turns come faster than Whisper hears them on two cores, so each would wait for the full
+`LATE_S`. With twice as many sessions, they wait half as long."""
 DOUBTED_BELOW = 0.5
-"""Confidence below which the cheaper ear hears the utterance, too. If it is sure that these are words that the
-conversation expects, they count: of 150 short questions in ten voices 11.8 % of the words were wrong without, and 6.8 %
-with it; three got worse. From 0.7 on more get worse than better."""
+"""Below this confidence the cheaper ear hears the utterance, too. If it is sure of words that the conversation expects,
+they count. In 150 short questions by ten voices, 11.8 % of the words were wrong without this and 6.8 % with it; three
+questions got worse. From 0.7 on, more get worse than better."""
 LOADING_S = 20.0
-"""How long the first turns wait for Whisper: half a second mostly, some more on a machine with much to do. Whoever was
-heard by another ear because the server is young would be heard worse for no reason that they can see."""
+"""How long the first turns wait for Whisper: mostly half a second, longer on a busy machine. Otherwise the first turns
+would be heard worse, for no reason that people could see."""
 _USUAL_S = 0.2
-"""What an utterance takes until some were measured."""
+"""The assumed time for an utterance until some were measured."""
 
 
 class Ears:
-    """Recognition for all sessions of a server, by Whisper while it can.
+    """Recognition for all sessions of a server, by Whisper as long as it keeps up.
 
-    `load`: returns the model; it is called in a thread, now. `cheaper`: who listens while Whisper is late, and for good
-    if it cannot be loaded; `None` if nobody else is there. `open_vocabulary`: whether the cheaper one may take its
-    generic model once it listens alone.
+    `load`: returns the model; it is called in a thread, at once. `cheaper`: the recogniser to use while Whisper is
+    late, or if it cannot be loaded; `None` if there is none. `open_vocabulary`: whether the cheaper one may use its
+    general model when it listens alone.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Ears:
 
     @property
     def part(self) -> LocalPart:
-        """What answers."""
+        """The part that listens."""
         if self._model is not None:
             return self._model.part
         if not self._loading.done():
@@ -95,7 +95,7 @@ class Ears:
 
     @property
     def is_multilingual(self) -> bool:
-        """True if the model is there and hears more than English."""
+        """True if the model is loaded and hears more than English."""
         return self._model is not None and self._model.is_multilingual
 
     @property
@@ -128,16 +128,16 @@ class Ears:
             self._cheaper.leave()
 
     async def loaded(self) -> None:
-        """Wait until Whisper is there.
+        """Wait until Whisper is loaded.
 
-        Raises `MissingExtra`, `WeightsError` or `SettingsError`: why it is not.
+        Raises `MissingExtra`, `WeightsError` or `SettingsError` if it cannot be.
         """
         await asyncio.shield(asyncio.wrap_future(self._loading))
 
     async def warm_up(self, vocabulary: Sequence[str] = ()) -> None:
-        """Wait until somebody can listen: Whisper, or else the cheaper one; a warning says why Whisper does not.
+        """Wait until Whisper or else the cheaper one can listen; a warning says why Whisper cannot.
 
-        Raises what `loaded` raises if there is nobody else.
+        Raises what `loaded` raises if there is no other recogniser.
         """
         try:
             await self.loaded()
@@ -151,7 +151,7 @@ class Ears:
     async def expect(
         self, *, instructions: str = "", tools: Sequence[dict[str, Any]] = (), sentences: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Return what the cheaper ear needs, should it be asked. Whisper's words get no better by it (measured)."""
+        """Return what the cheaper ear needs, in case it is asked. It does not improve Whisper's words (measured)."""
         return {"instructions": instructions, "tools": tools, "sentences": sentences}
 
     async def listen(
@@ -162,7 +162,7 @@ class Ears:
         language: str | None = None,
         word_times: bool = False,
     ) -> Recognition:
-        """Return the words of an utterance, as `SpeechRecognizer` says."""
+        """Return the words of an utterance; see `SpeechRecognizer`."""
         if not self._loading.done():
             await asyncio.wait([asyncio.wrap_future(self._loading)], timeout=LOADING_S)
         pieces = cut_quietly(pcm, LONGEST_S)
@@ -177,7 +177,7 @@ class Ears:
             ready = await self._cheaper.expect(**expected)
             return await self._cheaper.listen(pcm, ready, word_times=word_times)
         if model is None:
-            await self.loaded()  # It takes long; or it raises why there is nobody.
+            await self.loaded()  # It takes long, or it raises the reason why none can listen.
             return await self._listen(pcm, expected, language, word_times)
         if self.wait_s > LONGEST_WAIT_S:
             raise overloaded(f"The recogniser is {self.wait_s:.1f} s behind; try again in a moment.")
@@ -205,7 +205,7 @@ class Ears:
 
     @property
     def _model(self) -> WhisperModel | None:
-        """Whisper, if it is there."""
+        """Whisper, if it is loaded."""
         loading = self._loading
         return loading.result() if loading.done() and not loading.cancelled() and not loading.exception() else None
 
@@ -217,7 +217,7 @@ class Ears:
 
 
 def together(heard: Sequence[Recognition], lengths_ms: Sequence[int]) -> Recognition:
-    """Return what was heard in pieces of a sound as one; each lasts as long as `lengths_ms` says."""
+    """Join what was heard in the pieces of a sound, whose lengths are `lengths_ms`."""
     if len(heard) == 1:
         return heard[0]
     words: list[HeardWord] = []
@@ -234,17 +234,17 @@ def together(heard: Sequence[Recognition], lengths_ms: Sequence[int]) -> Recogni
     )
 
 
-# --- Which model: by name, folder, or what is installed ---------------------------------------------------------------
+# --- Which model: by name, by folder, or the installed one ------------------------------------------------------------
 
 
 async def open_ears(spec: str = "", *, open_vocabulary: bool = True) -> Ears | SharedRecognizer:
-    """Return what listens.
+    """Return the recogniser of a server.
 
     `spec`: ``"pocketsphinx"``; a Whisper model, as `find_folder` takes it, which is loaded when this returns; or empty
-    for what the extra ``local`` brings: Whisper tiny.en, which loads in the background, else PocketSphinx.
-    `open_vocabulary`: whether PocketSphinx may take its generic model of English, too, where it listens alone.
+    for the one in the extra ``local``: Whisper tiny.en, which loads in the background, or else PocketSphinx.
+    `open_vocabulary`: whether PocketSphinx may use its general English model when it listens alone.
 
-    Raises `SettingsError` if `spec` names no model that can be loaded and run here.
+    Raises `SettingsError` if `spec` is not a model that can be loaded and run here.
     """
     if spec == POCKETSPHINX:
         return SharedRecognizer(open_vocabulary=open_vocabulary)
@@ -266,7 +266,7 @@ async def open_ears(spec: str = "", *, open_vocabulary: bool = True) -> Ears | S
 
 
 def _load(folder: Path | None) -> WhisperModel:
-    """Return the model in a folder, or the one that a package brings; it has listened once, so that it is warm."""
+    """Return the model in a folder, or the one in a package; it has listened once, so that it is warm."""
     if folder is None:
         model = WhisperModel(WHISPER_TINY_EN.check(), name="tiny.en", licence="MIT", workers=WORKERS)
     else:
@@ -278,8 +278,8 @@ def _load(folder: Path | None) -> WhisperModel:
 def find_folder(spec: str) -> Path:
     """Return the folder of a Whisper model in CTranslate2's form.
 
-    `spec`: the folder itself; a folder of Hugging Face's cache (``models--Systran--faster-whisper-base.en``); or a
-    name, ``"base.en"`` or ``"Systran/faster-whisper-base.en"``, of one that lies in that cache. Nothing is downloaded.
+    `spec`: the folder itself; a folder of Hugging Face's cache (``models--Systran--faster-whisper-base.en``); or the
+    name, ``"base.en"`` or ``"Systran/faster-whisper-base.en"``, of a model in that cache. Nothing is downloaded.
 
     Raises `SettingsError`, which names what was looked for, if there is none.
     """
@@ -294,13 +294,13 @@ def find_folder(spec: str) -> Path:
             return _checked(_snapshot(folder))
     looked = " or ".join(repr(str(folder)) for folder in folders)
     raise SettingsError(
-        f"ears={spec!r} is no folder, and no Whisper model of that name lies in {looked}: give the folder of a model "
-        f"in CTranslate2's form, {POCKETSPHINX!r}, or nothing for the one that is installed"
+        f"ears={spec!r} is not a folder, and there is no Whisper model of that name in {looked}: give the folder of a "
+        f"model in CTranslate2's format, {POCKETSPHINX!r}, or nothing for the one that is installed"
     )
 
 
 def _hugging_face_cache() -> Path:
-    """Return where Hugging Face's libraries keep models, by their own variables (huggingface_hub/constants.py)."""
+    """Return where Hugging Face's libraries keep models, from their own variables (huggingface_hub/constants.py)."""
     if cache := os.environ.get("HF_HUB_CACHE"):
         return Path(cache).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -308,7 +308,7 @@ def _hugging_face_cache() -> Path:
 
 
 def _snapshot(folder: Path) -> Path:
-    """Return the folder itself, or of a folder in Hugging Face's cache the snapshot that it holds."""
+    """Return the folder itself; for a folder in Hugging Face's cache, the snapshot in it."""
     snapshots = folder / "snapshots"
     if not snapshots.is_dir():
         return folder
@@ -329,7 +329,7 @@ def _checked(folder: Path) -> Path:
 
 
 def _short_name(folder: Path) -> str:
-    """Return what people call a model, e.g. "base.en"."""
+    """Return a model's usual name, e.g. "base.en"."""
     if folder.parent.name == "snapshots":
         folder = Path(folder.parent.parent.name.rpartition("--")[2])
     return folder.name.removeprefix("faster-whisper-").removeprefix("whisper-") or folder.name

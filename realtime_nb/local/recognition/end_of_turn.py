@@ -1,8 +1,8 @@
-"""When a turn is over, by its words and by how it sounds: what ``semantic_vad`` goes by. Pure."""
+"""When a turn is over, by its words and its sound: the rules of ``semantic_vad``. Pure."""
 
 from __future__ import annotations
 
-# --- Whether words sound finished: what semantic turn detection goes by -----------------------------------------------
+# --- Whether words sound finished, for semantic turn detection --------------------------------------------------------
 #
 # A rule of thumb, not a model: people who stop at "and", "to the" or "um" go on; people who said "stop" or asked a
 # whole question wait for an answer.
@@ -20,7 +20,7 @@ _COMPLETE = frozenset(
     """yes yeah yep no nope okay ok sure right correct exactly stop cancel continue start next again repeat help thanks
     hello hi hey bye goodbye pause skip back wait what why how who where when""".split()
 )
-# What no statement ends with.
+# Words that cannot end a statement.
 _NEVER_LAST = frozenset(
     """a an the my your our their his and or but because if while whose than although unless until be to of from with
     without into onto between might would could should must very um uh er erm""".split()
@@ -30,9 +30,9 @@ _ASKING = frozenset("what where when who why how which is are can could do does 
 
 
 def finished(text: str) -> float:
-    """Return how finished `text` sounds, which is words without capitals and punctuation.
+    """Return how finished `text` sounds: words without capitals and punctuation.
 
-    Returns from 0.0, surely more to come, to 1.0, surely complete; 0.5 if nothing was understood.
+    The result is 0.0 if there is surely more to come, 1.0 if it is surely complete, 0.5 if nothing was understood.
     """
     words = text.split()
     if not words:
@@ -52,25 +52,26 @@ def finished(text: str) -> float:
 # --- The silence that ends a turn -------------------------------------------------------------------------------------
 #
 # A recogniser that writes sentences puts a full stop where the words make one, and the network of turns (`turn_model`)
-# hears whether the voice has come to an end. Each is often wrong alone, and seldom both together: of pauses of 0.3 s
-# within turns the words cut 13 in 100, the network 39, both together 6 (49 turns and 131 pauses in 33 recordings of
-# people). What they agree upon ends soon, all else by its silence. `benchmarks/turn_detection.py` measures it anew.
+# hears whether the voice has come to an end. Each alone is often wrong, but both together seldom: of 100 pauses of 0.3
+# s within turns, the words cut 13, the network 39, and both together 6 (49 turns and 131 pauses in 33 recordings of
+# people). If both agree, the turn ends soon; otherwise only after silence. `benchmarks/turn_detection.py` measures
+# this.
 
 RECOGNISED_FROM_MS = 96
-"""Quiet from which on the words are worth recognising, although many pauses are over sooner than they are there."""
+"""After this much quiet it is worth recognising the words, although many pauses end before they are ready."""
 JUDGED_FROM_MS = 256
-"""Quiet after which the network is asked, once: its answers do not become better by waiting."""
+"""After this much quiet the network is asked, once: waiting does not improve its answers."""
 
 _OVER = 0.5
 _FINISHED = 0.8
 _SHORT_MS = 800
-"""Speech shorter than that is cut more often than it is over, but for words that stand alone."""
+"""Shorter speech is more often cut than over, except for words that stand alone."""
 
-# eagerness: silence in ms where both agree, and else. The first leaves the network a frame's time to answer; the second
-# keeps one turn in twenty below 1.4 times what server_vad takes by default.
+# eagerness: silence in ms if both agree, and otherwise. The first gives the network a frame's time to answer; with the
+# second, 19 turns in 20 wait less than 1.4 times as long as server_vad does by default.
 _AGREED_MS = {"low": 800, "medium": 288, "auto": 288, "high": 288}
 _ELSE_MS = {"low": 3_200, "medium": 1_632, "auto": 1_632, "high": 736}
-# Words of a recogniser that writes no sentences say less, and are waited for up to the API's own limits.
+# Words from a recogniser that does not write sentences say less: wait up to the API's own limits.
 _BARE_MS = {"low": (800, 8_000), "medium": (500, 4_000), "auto": (500, 4_000), "high": (300, 2_000)}
 
 
@@ -82,7 +83,7 @@ def silence_ms(
     `speech_ms`: how much of the turn is speech.
     `words`: what was said so far; `None` while it is not known.
     `is_written`: whether they come from a recogniser that writes sentences, with capitals and full stops.
-    `probability`: how finished it sounds, 0.0 to 1.0; `None` while it is not known, 1.0 where nothing could tell.
+    `probability`: how finished it sounds, 0.0 to 1.0; `None` while it is not known, 1.0 without a network.
     """
     if words and not is_written:
         shortest_ms, longest_ms = _BARE_MS[eagerness]
@@ -100,8 +101,8 @@ def has_marks(text: str) -> bool:
 def ends_sentence(text: str) -> bool:
     """Return whether `text` ends as a sentence does, and does not trail off.
 
-    Recognisers put a full stop behind whatever they get, even "how much there might"; a question mark they mean. Short
-    answers, such as "7 of clubs", they often leave without one.
+    Recognisers put a full stop after almost anything, even "how much there might", but a question mark is reliable.
+    Short answers, such as "7 of clubs", often get no full stop.
     """
     if not has_marks(text):
         return finished(text) >= _FINISHED

@@ -1,4 +1,4 @@
-"""What a recogniser makes of an utterance: the same from whatever listens, so that its readers need not know which."""
+"""The words of an utterance: every recogniser returns the same type."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ class HeardWord:
 
 @dataclass(frozen=True)
 class HeardToken:
-    """A piece of text as a network writes it, often less than a word."""
+    """A piece of text that a network writes, often less than a word."""
 
     text: str
-    """With U+FFFD where a letter is spread over several tokens."""
+    """The text, with U+FFFD for a letter that several tokens share."""
     bytes: bytes
-    """In UTF-8."""
+    """The text in UTF-8."""
     id: int
-    """In the network's vocabulary."""
+    """Its number in the network's vocabulary."""
     logprob: float
     """Natural logarithm of the probability that the network gave it, after all tokens before it."""
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """What was heard."""
+    """An utterance as it was heard."""
 
     text: str = ""
-    """Empty if nothing was heard."""
+    """The words; empty if nothing was heard."""
     words: tuple[HeardWord, ...] = ()
-    """With their times, from the start of the sound; empty unless they were asked for."""
+    """The words with their times, from the start of the sound; empty unless times were asked for."""
     tokens: tuple[HeardToken, ...] = ()
-    """As the network wrote them; empty where the recogniser has no probabilities."""
+    """The tokens as the network wrote them; empty if the recogniser has no probabilities."""
     no_speech: float | None = None
-    """Probability that nobody speaks in it, 0.0 to 1.0; `None` where the recogniser has none."""
+    """The probability that it holds no speech, 0.0 to 1.0; `None` if the recogniser has none."""
     language: str = "en"
-    """What was spoken, as ISO 639-1 has it."""
+    """The language that was spoken, by its ISO 639-1 code."""
     engine: str = ""
-    """What heard it, e.g. "Whisper tiny.en"."""
+    """The recogniser, e.g. "Whisper tiny.en"."""
     is_expected: bool = False
-    """True if these are words that the conversation makes likely, and they sound like it."""
+    """True if the conversation makes these words likely, and the sound fits them well."""
 
     @property
     def is_written(self) -> bool:
         """True if the recogniser writes sentences, with capitals and full stops; False if it lists bare words."""
-        return bool(self.tokens)  # Only networks that have learned to write give any.
+        return bool(self.tokens)  # Only networks that write sentences give tokens.
 
     @property
     def confidence(self) -> float | None:
-        """Geometric mean of the tokens' probabilities, 0.0 to 1.0; `None` where there are none.
+        """Geometric mean of the tokens' probabilities, 0.0 to 1.0; `None` if there are no tokens.
 
         It is the network's own opinion of its words. On 24 clips of people's speech, Whisper tiny.en had 0.8 to 0.95 on
         sentences that it got right, and less on names, single words and what it misheard.
@@ -71,12 +71,12 @@ class Recognition:
 
     @property
     def mean_logprob(self) -> float | None:
-        """Mean of the tokens' log probabilities; `None` where there are none."""
+        """Mean of the tokens' log probabilities; `None` if there are no tokens."""
         return sum(token.logprob for token in self.tokens) / len(self.tokens) if self.tokens else None
 
     @property
     def logprobs(self) -> list[dict[str, Any]] | None:
-        """The tokens as the API has them: token, bytes and logprob of each; `None` where there are none."""
+        """The tokens in the API's shape: token, bytes and logprob of each; `None` if there are no tokens."""
         if not self.tokens:
             return None
         return [{"token": token.text, "bytes": list(token.bytes), "logprob": token.logprob} for token in self.tokens]

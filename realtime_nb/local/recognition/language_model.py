@@ -1,6 +1,6 @@
 """Small language models of conversation: what a session's recogniser expects to hear.
 
-What others need::
+How to use it::
 
     models = LanguageModels()                                  # keeps its files in a temporary folder until close()
     model = await models.get(instructions=…, tools=[…], sentences=["the script's own lines"])
@@ -68,7 +68,7 @@ _TENS = ["", "", *"twenty thirty forty fifty sixty seventy eighty ninety".split(
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """Files that a decoder is made from."""
+    """The files for a decoder."""
 
     key: str
     """Hash of the content; equal models have equal keys."""
@@ -79,7 +79,7 @@ class LanguageModel:
 
 
 class LanguageModels:
-    """Builds language models, and keeps those that were used last."""
+    """Builds language models, and keeps the ones used last."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="realtime_nb-lm-"))
@@ -111,7 +111,7 @@ class LanguageModels:
         `instructions`: the session's instructions; the first `LONGEST_SESSION_TEXT` characters are read.
         `tools`: the session's tools in the API's form: type, name, description, parameters.
 
-        Returns the same object for the same content, while anybody holds it or it is among the `KEPT_MODELS` used last.
+        Returns the same object for the same content, as long as it is in use or among the `KEPT_MODELS` used last.
         """
         lines = [
             *normalize(instructions[:LONGEST_SESSION_TEXT]),
@@ -142,7 +142,7 @@ class LanguageModels:
                 known[word] = pronunciations
             else:
                 missing.add(word)
-        # A missing word cuts its sentence, so that no pair of words is learnt that nobody says.
+        # A missing word cuts its sentence in two, so that only real pairs of words are learnt.
         parts = [part for line in (*corpus_sentences(), *lines) for part in _parts(line.split(), known)]
         lm_path, dictionary_path = self._folder / f"{key}.lm", self._folder / f"{key}.dict"
         _write_lm("\n".join(parts), lm_path)
@@ -196,7 +196,8 @@ def corpus_sentences() -> tuple[str, ...]:
     for line in CORPUS.read_text("utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        # Odd parts are the alternatives. All combinations would make a line of sums weigh as much as a hundred others.
+        # Odd parts are the alternatives. With all combinations, a line of sums would weigh as much as a hundred other
+        # lines.
         parts = [part.split("|") for part in re.split(r"[()]", line)]
         longest = max(len(part) for part in parts)
         for turn in range(longest):
@@ -224,7 +225,7 @@ def normalize(text: str) -> list[str]:
 
 
 def tool_sentences(tools: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what people may say to make a model use `tools`: descriptions, names, and enum values in short phrases."""
+    """Return what people may say to use `tools`: descriptions, names, and enum values in short phrases."""
     lines: list[str] = []
     for tool in tools:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", str(tool.get("name", ""))).replace("_", " ")
@@ -238,7 +239,7 @@ def tool_sentences(tools: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _schemas(schema: object) -> Iterator[Mapping[str, Any]]:
-    """Yield a JSON schema and all within it."""
+    """Yield a JSON schema and all schemas inside it."""
     if isinstance(schema, Mapping):
         if not isinstance(schema.get("enum"), (list, tuple, type(None))):
             return

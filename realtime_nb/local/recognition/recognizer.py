@@ -20,7 +20,7 @@ from .language_model import LanguageModel, LanguageModels, model_folder
 
 # --- Speech recognition for the server: utterances in, words out, in two threads that never hold up the loop ----------
 #
-# What others need::
+# How to use it::
 #
 #     recognizer = Recognizer()
 #     heard = await recognizer.recognize(pcm16k, language_model, open_vocabulary=False)
@@ -41,17 +41,17 @@ OPEN = "PocketSphinx, all of English"
 THREADS = 2
 DECODERS_PER_THREAD = 8
 LONGEST_PIECE_S = 20.0
-"""Longer utterances are cut where they are quiet, so that nobody waits for a monologue."""
+"""Longer utterances are cut where they are quiet, so that others need not wait for a monologue."""
 
 SURE_SCORE = -40.0
-"""What the conversation model reaches on what it expects only. Of 22 clips of people's speech two had more, both of
-words that it knows ("five five")."""
+"""The conversation model only scores higher on sentences that it expects. Of 22 clips of people's speech, two scored
+higher; both had words that it knows ("five five")."""
 _OPEN_WEIGHT = 6.5
-"""How much the generic model's language counts: 37 % of the words of people's speech are wrong with the weight of the
-small ones, 19 % with this. Its scores rise by it, too, but what is expected stays ahead by 0.2 to 9 (40 sentences), and
-what is not by as much behind (-2 to -13)."""
+"""How much the language counts in the generic model: 37 % of the words of people's speech are wrong with the weight of
+the small models, 19 % with this one. Its scores rise too, but expected sentences still score 0.2 to 9 higher with the
+conversation model (40 sentences), and others 2 to 13 lower."""
 HURRY_QUEUE_S = 2.0
-"""Audio that waits or is being decoded, from which on decoders are hurried: about one utterance."""
+"""If more audio than this waits or is being decoded, decoders are hurried: about one utterance."""
 
 _SHORTEST_BYTES = BYTES_PER_S // 10
 _NICE = 4
@@ -59,7 +59,7 @@ _NICE = 4
 
 
 class Recognizer:
-    """Decodes utterances of any number of sessions."""
+    """Decodes the utterances of any number of sessions."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, "realtime_nb-stt", be_nice)
@@ -172,7 +172,7 @@ class Recognizer:
 
 
 def be_nice() -> None:
-    """Let the event loop go first. Only Linux has priorities of threads."""
+    """Give the event loop priority. Only Linux has priorities for threads."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICE)
@@ -181,9 +181,9 @@ def be_nice() -> None:
 # --- The recogniser and its language models as sessions use them: sound in, words out, and a limit to how much waits
 # ---
 
-#: How far behind the recogniser may be; a turn that would wait longer is refused.
+#: How far behind the recogniser may fall; a turn that would wait longer is refused.
 LONGEST_WAIT_S = 2.0
-#: Sessions for which there is time to listen with the generic model too.
+#: With more sessions there is no time for the generic model.
 FEW_SESSIONS = 2
 # Seconds of one core per second of speech, with the small language model; measured 0.03 to 0.065.
 _COST = 0.05
@@ -192,8 +192,8 @@ _COST = 0.05
 class SharedRecognizer:
     """Recognition for all sessions of a server.
 
-    `open_vocabulary`: whether the generic model of English listens too, while there are few sessions. It is eight times
-    as much work: about 0.15 s for each second of speech, half of which passes in the silence that ends a turn.
+    `open_vocabulary`: whether the general English model listens too, while there are few sessions. It is eight times as
+    much work: about 0.15 s for each second of speech, and half of that passes in the silence that ends a turn.
     """
 
     part = LocalPart.of_package("PocketSphinx", "pocketsphinx", "BSD-2-Clause")
@@ -213,7 +213,7 @@ class SharedRecognizer:
 
     @property
     def hears_all(self) -> bool:
-        """True if words are heard that nobody expects."""
+        """True if it can hear words that the conversation does not expect."""
         return self.open_vocabulary and self._sessions <= FEW_SESSIONS
 
     def join(self) -> None:
@@ -249,7 +249,7 @@ class SharedRecognizer:
         language: str | None = None,
         word_times: bool = False,
     ) -> Recognition:
-        """Return the words of an utterance, in any case with their times, and English in any case.
+        """Return the words of an utterance, always as English and with their times.
 
         Raises `ApiError` (``rate_limit_exceeded``) if too much waits already.
         """

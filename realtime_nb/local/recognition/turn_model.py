@@ -1,4 +1,4 @@
-"""How likely it is that somebody has finished their turn, by how they sound: the network smart-turn v3.2."""
+"""How likely a person has finished their turn, judged by the sound: the network smart-turn v3.2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .whisper import filters_of
 
 log = logging.getLogger(__name__)
 
-# --- What the network takes: the logarithm of 80 mel bands every 10 ms of the last 8 s --------------------------------
+# --- The network's input: the logarithm of 80 mel bands every 10 ms of the last 8 s -----------------------------------
 #
 # Whisper's features (`whisper.log_mel`) of 8 s of sound at one loudness, with the silence before it.
 
@@ -31,9 +31,9 @@ _HANN = np.hanning(_WINDOW + 1)[:-1]  # periodic
 
 
 def turn_features(pcm: bytes) -> NDArray[np.float32]:
-    """Return what the network takes.
+    """Return the network's input.
 
-    `pcm`: PCM16 at 16 kHz; of more than 8 s the last, and before less there are zeros.
+    `pcm`: PCM16 at 16 kHz; the last 8 s count, and zeros come before shorter sound.
 
     Returns an array of shape (80, 800), about -1.0 to 1.0.
     """
@@ -52,12 +52,12 @@ def turn_features(pcm: bytes) -> NDArray[np.float32]:
 
 # --- The network, for all sessions: one thread, never the loop's ------------------------------------------------------
 #
-# What others need::
+# How to use it::
 #
 #     model = TurnModel()                             # never fails
-#     model.prepare()                                 # loads in the background, when somebody first needs it (55 MB)
-#     await model.probability(pcm16k)                 # the turn so far, the quiet at its end included; None without it
-#     model.name                                      # "smart-turn 3.2", or "" where it is not
+#     model.prepare()                                 # loads in the background, when first needed (55 MB)
+#     await model.probability(pcm16k)                 # the turn so far, including the quiet at its end; None without it
+#     model.name                                      # "smart-turn 3.2", or "" if it is not installed
 #     model.close()
 #
 # Ask only where there was speech: silence and noise alone sound finished to it (0.91 to 0.99, measured). An answer
@@ -81,7 +81,7 @@ def load_turn_model(weights: Weights = SMART_TURN) -> Any:
 
 
 class TurnModel:
-    """Tells finished turns from pauses by their sound."""
+    """Tells by the sound whether a turn is over or only pauses."""
 
     def __init__(self, weights: Weights = SMART_TURN):
         self._pool = ThreadPoolExecutor(1, "realtime_nb-turn")
@@ -91,7 +91,7 @@ class TurnModel:
 
     @property
     def name(self) -> str:
-        """What decides; empty where it is not installed, or turned out to be another file."""
+        """The network's name; empty if it is not installed, or its file is another one."""
         return self._weights.name if self._is_there else ""
 
     def prepare(self) -> None:
@@ -100,13 +100,15 @@ class TurnModel:
             self._network = self._pool.submit(self._load)
 
     async def probability(self, pcm: bytes) -> float | None:
-        """Return how likely the turn is over, 0.0 to 1.0; `None` if there is nothing that could tell.
+        """Return how likely the turn is over, 0.0 to 1.0; `None` without a network.
 
         `pcm`: the turn so far, PCM16 at 16 kHz, with the quiet at its end.
         """
         self.prepare()
         assert self._network is not None
-        network = await asyncio.shield(asyncio.wrap_future(self._network))  # Whoever gives up, it is loaded.
+        network = await asyncio.shield(
+            asyncio.wrap_future(self._network)
+        )  # It goes on loading even if this is cancelled.
         return None if network is None else await asyncio.wrap_future(self._pool.submit(_ask, network, pcm))
 
     def close(self) -> None:

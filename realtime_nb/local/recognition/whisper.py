@@ -1,19 +1,19 @@
 """Whisper through CTranslate2: PCM16 at 16 kHz in, words with punctuation out. The only import of ctranslate2.
 
-What others need::
+How to use it::
 
     model = WhisperModel(folder)                        # blocks for a third of a second
     heard = model.listen(pcm16k, word_times=True)       # blocks, without the interpreter lock, up to `LONGEST_S`
     heard.text, heard.confidence, heard.words, heard.tokens
 
-A folder is what CTranslate2's converter makes, and what faster-whisper's models on Hugging Face are: ``config.json``,
-``model.bin`` and ``vocabulary.json`` or ``.txt``. The log-mel front end is that of OpenAI's reference implementation
-(whisper/audio.py), where a window of 30 s is always full. Here the window is 12 s at least and 1 s longer than the
-sound: a third of the work. Shorter ones make tiny.en repeat itself (43 % of the words wrong with length + 1 s alone,
-3.8 % with 12 s, 1.9 % with 30 s), so what comes out repeating itself all the same is decoded again in 30 s.
+A folder holds ``config.json``, ``model.bin`` and ``vocabulary.json`` or ``.txt``, as CTranslate2's converter makes them
+and as faster-whisper's models on Hugging Face have them. The log-mel front end is that of OpenAI's reference
+implementation (whisper/audio.py), except for the window, which always has 30 s there. Here it has at least 12 s, and 1
+s more than the sound: a third of the work. Shorter windows make tiny.en repeat itself (43 % of the words wrong with
+length + 1 s alone, 3.8 % with 12 s, 1.9 % with 30 s). Text that still repeats itself is decoded again with 30 s.
 
-Numbers come out as Whisper writes them, mostly in digits: "7 of clubs", "1961". The commas in "1,000" are taken out,
-so that one number is one word.
+Numbers come out as Whisper writes them, mostly in digits: "7 of clubs", "1961". The comma in "1,000" is removed, so
+that one number is one word.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ from .heard import SAMPLE_RATE, HeardToken, HeardWord, Recognition
 Floats = npt.NDArray[np.float32]
 
 LONGEST_S = 20.0
-"""What `WhisperModel.listen` takes at once; cut longer sound with `heard.cut_quietly`."""
+"""The longest sound for `WhisperModel.listen`; cut longer sound with `heard.cut_quietly`."""
 SHORTEST_S = 0.1
 _WINDOW_S = 12.0
 _FULL_WINDOW_S = 30.0
-#: What is less sure than this is decoded again with five beams, as OpenAI's own transcribe does: of 107 words of people
-#: 5 were wrong instead of 8, and 13 instead of 16 in noise at 10 dB. It takes 30 to 100 ms more.
+#: If it is less sure than this, it decodes again with five beams, as OpenAI's own transcribe does: of 107 words by
+#: people, 5 were wrong instead of 8, and 13 instead of 16 in noise at 10 dB. It takes 30 to 100 ms more.
 _SEARCHED_BELOW, _BEAMS = 0.8, 5
 _NO_SPEECH = 0.6
 """Whisper's own threshold. 105 sounds without speech had 0.85 to 0.99 (tiny.en); speech mostly has less."""
 _SURE = 0.6
-"""Confidence that is speech all the same, as after long silence. Those 105 sounds had 0.42 at most."""
+"""With this confidence it counts as speech anyway, e.g. after long silence. Those 105 sounds had at most 0.42."""
 _REPETITIVE = 2.4
-"""Whisper's own threshold: text that deflate makes this many times smaller says the same again and again."""
+"""Whisper's own threshold: text that deflate makes this many times smaller repeats itself."""
 _FAST_SPEECH = 8
-"""Tokens a second that nobody speaks faster than, so that a loop ends before the window is full of it."""
+"""No one speaks more tokens a second than this, so that a loop ends before it fills the window."""
 _FEW_TOKENS = 24
 _LONGEST_TEXT = 448
 _MS_PER_STEP = 20
 _FILES = ("config.json", "model.bin")
 _VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 _SPECIAL = re.compile(r"<\|.*\|>")
-# Languages whose words are not parted by spaces: whisper/tokenizer.py, `split_to_word_tokens`.
+# Languages that do not separate words by spaces: whisper/tokenizer.py, `split_to_word_tokens`.
 _UNPARTED = frozenset(("zh", "ja", "th", "lo", "my", "yue"))
 
 # --- The front end: sound as Whisper sees it --------------------------------------------------------------------------
@@ -75,12 +75,12 @@ def filters_of(mels: int) -> Floats:
 
 
 def log_mel(samples: Floats, window_s: float, mels: int) -> Floats:
-    """Return the log-mel spectrogram of sound with silence behind it, shape ``(mels, 100 * window_s)``.
+    """Return the log-mel spectrogram of sound followed by silence, shape ``(mels, 100 * window_s)``.
 
     `samples`: full scale 1.0 at 16 kHz, shorter than `window_s`.
     """
     frames = int(window_s * SAMPLE_RATE) // _HOP
-    # Beyond this every frame is of zeros.
+    # Beyond this every frame holds zeros.
     heard = min(frames, (len(samples) + _WINDOW) // _HOP + 1)
     padded = np.pad(samples, (0, max(0, heard * _HOP + _WINDOW - len(samples))))
     padded = np.concatenate((padded[_WINDOW // 2 : 0 : -1], padded))
@@ -98,12 +98,11 @@ def log_mel(samples: Floats, window_s: float, mels: int) -> Floats:
 class WhisperModel:
     """A model, loaded; any thread may use it.
 
-    `folder`: as above. `name`: what people call the model; by default the folder's. `licence`: of its
-    weights, where it is known. `workers`: how many utterances are
-    decoded at once, each on one core; they share the weights.
+    `folder`: see above. `name`: the model's usual name; by default the folder's. `licence`: that of its weights, if it
+    is known. `workers`: how many utterances are decoded at once, each on one core; they share the weights.
 
-    Raises `MissingExtra` if ctranslate2 is not installed; `SettingsError`, which names the folder, if there is no model
-    that it can load.
+    Raises `MissingExtra` if ctranslate2 is not installed; `SettingsError`, which names the folder, if the model cannot
+    be loaded.
     """
 
     def __init__(self, folder: Path, *, name: str = "", licence: str = "", workers: int = 1):
@@ -126,10 +125,10 @@ class WhisperModel:
         self._ids = {token: number for number, token in enumerate(_vocabulary(folder))}
 
     def listen(self, pcm: bytes, *, language: str | None = None, word_times: bool = False) -> Recognition:
-        """Recognise an utterance, PCM16 at 16 kHz, `LONGEST_S` of it at most.
+        """Recognise an utterance: PCM16 at 16 kHz, at most `LONGEST_S`.
 
-        `language`: what is spoken, e.g. ``"de"``, for models of many languages; by default they find out.
-        `word_times`: whether to look for the words' places in the sound, which takes 15 to 40 ms more.
+        `language`: the language spoken, e.g. ``"de"``, for models of many languages; by default they find out.
+        `word_times`: whether to find the words' places in the sound, which takes 15 to 40 ms more.
 
         Raises `SettingsError` if the model does not know the language.
         """
@@ -210,7 +209,7 @@ class WhisperModel:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise `SettingsError`, which names the folder and what is wrong, unless a model of CTranslate2's lies in it."""
+    """Raise `SettingsError`, which names the folder and the fault, unless it holds a model for CTranslate2."""
     shown = repr(str(folder))
     if not folder.is_dir():
         raise SettingsError(f"{shown} is not a folder with a Whisper model")
@@ -242,14 +241,14 @@ def _repeats_itself(result: Any) -> bool:
 
 
 def _audible(samples: Floats) -> npt.NDArray[np.bool_]:
-    """Return for each 20 ms whether they are within 26 dB of the loudest."""
+    """Return for each 20 ms whether it is within 26 dB of the loudest."""
     step = SAMPLE_RATE * _MS_PER_STEP // 1000
     levels = np.sqrt(np.square(samples[: len(samples) // step * step].reshape(-1, step)).mean(axis=1))
     return np.asarray(levels > levels.max() / 20)
 
 
 def _narrowed(word: HeardWord, audible: npt.NDArray[np.bool_]) -> HeardWord:
-    """Take the silence off a word's ends: alignment leaves no gap between words, and gives pauses to one of them."""
+    """Remove the silence at a word's ends: alignment leaves no gaps, so one of two words gets the pause."""
     first = word.start_ms // _MS_PER_STEP
     heard = np.flatnonzero(audible[first : word.end_ms // _MS_PER_STEP])
     if not len(heard):
@@ -270,7 +269,7 @@ def _logprob(logits: npt.NDArray[Any], number: int) -> float:
 def _byte_of() -> dict[str, int]:
     """Return the bytes that the letters of a token stand for.
 
-    GPT-2's vocabulary writes each byte as a letter that can be seen: its own in Latin-1, or one from U+0100 on
+    GPT-2's vocabulary writes each byte as a visible letter: its own in Latin-1, or one from U+0100 on
     (gpt-2/src/encoder.py, `bytes_to_unicode`).
     """
     seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
@@ -298,15 +297,15 @@ def _written(tokens: Sequence[HeardToken]) -> str:
 
 
 def plain_numbers(text: str) -> str:
-    """Take the commas out of numbers: "1,000" becomes "1000"."""
+    """Remove the commas in numbers: "1,000" becomes "1000"."""
     return re.sub(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda found: found.group().replace(",", ""), text)
 
 
 def words_of(tokens: Sequence[HeardToken], starts_ms: Sequence[int], *, parted: bool = True) -> list[HeardWord]:
     """Return the words that tokens make, with their times.
 
-    `starts_ms`: when each token begins, and when the last one ends. `parted`: whether spaces part the words; if they do
-    not, each letter is one.
+    `starts_ms`: when each token begins, and when the last one ends. `parted`: whether spaces separate the words; if
+    not, each letter is a word.
     """
     words: list[HeardWord] = []
     letters, begun = b"", 0

@@ -1,1 +1,1 @@
-"""Speech from words."""
+"""Make speech from words."""

@@ -39,7 +39,7 @@ class ProcessEnded(Exception):
 
 
 class EspeakProcess:
-    """The program's other end: requests out, frames in, sorted by request."""
+    """The other end of the program: requests out, frames in, sorted by request."""
 
     def __init__(self, process: asyncio.subprocess.Process):
         assert process.stdin and process.stdout
@@ -60,7 +60,7 @@ class EspeakProcess:
         try:
             _, _, payload = await asyncio.wait_for(self._frame(), _STARTS_WITHIN_S)
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
-            # A kill would ask for the exit code before asyncio does, which then gets none.
+            # A kill would fetch the exit code, and asyncio would then get none.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), _ENDS_WITHIN_S)
             code = self._process.returncode
@@ -101,7 +101,7 @@ class EspeakProcess:
             await asyncio.gather(self._reader, return_exceptions=True)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        # Reads what is still in the pipe, without which the process would not count as ended.
+        # Reads what is still in the pipe; otherwise the process would not count as ended.
         await self._process.communicate()
 
     async def _read(self) -> None:
@@ -126,7 +126,7 @@ class EspeakProcess:
 
 
 class Phonemes:
-    """espeak-ng's phonemes, from a process of its own, which ends with this one."""
+    """espeak-ng's phonemes, from a separate process, which ends with this one."""
 
     def __init__(self, voice: str):
         self._voice = voice
@@ -136,7 +136,7 @@ class Phonemes:
         self._frame()  # It is ready.
 
     def __call__(self, texts: list[str]) -> list[str]:
-        """Return the phonemes of some texts in the International Phonetic Alphabet, words parted by spaces."""
+        """Return the phonemes of some texts in the International Phonetic Alphabet, with spaces between words."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps({"id": 1, "phonemes": texts, "voice": self._voice}).encode() + b"\n")
         self._process.stdin.flush()

@@ -46,11 +46,11 @@ _RATE, _VOLUME, _PITCH = 1, 2, 3
 _CHARS_UTF8, _END_PAUSE = 1, 0x1000
 _IPA = 2
 _EVENT_LIST_ENDS, _EVENT_WORD = 0, 1
-# Longer than any clause. Where speech is fast, the library leaves out what does not fill its last block: with blocks of
-# 60 ms, the last 100 ms of "What can you do?" at 449 words a minute.
+# Longer than any clause. In fast speech the library drops sound that does not fill its last block: with blocks of 60 ms
+# it lost the last 100 ms of "What can you do?" at 449 words a minute.
 _BLOCK_MS = 60_000
 _PIECE_MS = 60
-# Of breath and hiss. By itself, the library takes the time of day.
+# The seed of breath and hiss. By default the library takes the time of day.
 _SEED = ctypes.c_long(1)
 
 
@@ -82,13 +82,13 @@ class Program:
         """Samples of the current request that were passed on."""
         self._failure: OSError | None = None
         self._sample_rate = 0
-        self._callback = _Callback(self._on_block)  # the library keeps no reference of its own
+        self._callback = _Callback(self._on_block)  # the library does not keep a reference
         self._espeak: ctypes.CDLL | None = None
 
     def run(self) -> None:
         """Answer requests until stdin ends or stdout breaks."""
         self._aborted.add(0)
-        # Loads the voice while nobody waits.
+        # Load the voice before anyone waits for it.
         self._synthesize({"id": 0, "text": "a", "voice": "en-us", "rate": 160, "pitch": 50, "volume": 60})
         self._send(b"R", struct.pack("<I", self._sample_rate))
         threading.Thread(target=self._read, daemon=True).start()
@@ -134,16 +134,16 @@ class Program:
         espeak.espeak_TextToPhonemes.restype = ctypes.c_char_p
         rest = ctypes.c_char_p(text.replace("\0", " ").encode("utf-8", "replace"))
         clauses = []
-        while rest:  # The library moves it on by a clause, and to null behind the last.
+        while rest:  # The library moves it on by a clause, and sets it to null after the last.
             clauses.append(espeak.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _IPA).decode())
         # Marks like "(de)" tell of another language.
         return re.sub(r"\([a-z-]+\)", "", " ".join(clauses)).strip()
 
     def _load(self) -> ctypes.CDLL:
-        """Load the library anew, in 0.3 ms.
+        """Load the library again, which takes 0.3 ms.
 
         Its random numbers, flutter and filters go on from one text to the next, and only the first can be set. A fresh
-        library makes the same sound of the same text, whatever was said before.
+        library always makes the same sound from the same text.
         """
         if self._espeak is not None:
             self._espeak.espeak_Terminate()

@@ -1,11 +1,11 @@
 """A neural voice from a wheel: "heart" of hibari-tts, with the time of every word.
 
-`load_hibari` reads the package's model once a process; `HibariVoice.speak` makes the sound of one sentence::
+`load_hibari` reads the package's model once per process; `HibariVoice.speak` makes the sound of one sentence::
 
     for pcm, words in load_hibari().speak("How are you?"): ...    # nothing where it cannot say all of the text
 
-hibari-tts is Apache-2.0, by M. Williams; its model was taught by Kokoro-82M's voice af_heart. The package can download
-other voices: nothing here asks for one, and a model file other than the one that was measured here is not run.
+hibari-tts is Apache-2.0, by M. Williams; its model learned from Kokoro-82M's voice af_heart. The package could download
+other voices, but nothing here asks for one, and only the model file that was measured here is run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hibari.g2p.token import Tok
 
 _SEED = 1
-# The network's own count of frames for each phoneme, which the published graph keeps to itself.
+# The network's own count of frames for each phoneme, which the published graph does not return.
 _FRAMES = "/Cast_32_output_0"
 _OUTPUTS = ("lh", "theta", "ln", "lr", "phi", "f0", _FRAMES)
 
@@ -35,9 +35,9 @@ _loading = threading.Lock()
 
 
 def load_hibari() -> HibariVoice:
-    """Return this process's voice, loaded in about half a second by the first call.
+    """Return this process's voice; the first call loads it, in about half a second.
 
-    Raises what `HibariVoice.load` does.
+    Raises the errors of `HibariVoice.load`.
     """
     with _loading:
         return _loaded()
@@ -52,7 +52,7 @@ class HibariVoice(NeuralVoice):
     """The voice "heart"."""
 
     name = "hibari"
-    # As loud as the voices of espeak-ng; the highest peaks come to 0.7 of full scale.
+    # As loud as espeak-ng's voices; the highest peaks reach 0.7 of full scale.
     _gain = 1.3
     _late_ms = -35.0
 
@@ -60,7 +60,8 @@ class HibariVoice(NeuralVoice):
     def load(cls, weights: Weights = HIBARI_HEART) -> HibariVoice:
         """Check the files and load them.
 
-        Raises `MissingExtra` if hibari-tts, or onnxruntime, is not installed; `WeightsError` if its files are others.
+        Raises `MissingExtra` if hibari-tts or onnxruntime is not installed; `WeightsError` if its files are not the
+        expected ones.
         """
         folder = weights.check()
         try:
@@ -73,7 +74,7 @@ class HibariVoice(NeuralVoice):
     def __init__(self, hibari: Hibari):
         self._hibari = hibari
         self.part = LocalPart.of_package(HIBARI_HEART.name, HIBARI_HEART.package, "Apache-2.0")
-        list(self.speak("Hello."))  # Reads the lexicon while nobody waits.
+        list(self.speak("Hello."))  # Read the lexicon before anyone waits for it.
 
     def _words(self, sentence: str) -> list[tuple[str, str]]:
         from hibari.g2p.normalize import normalize

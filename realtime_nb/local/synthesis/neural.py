@@ -1,8 +1,8 @@
-"""What the neural voices share: from the words of a sentence to sound, with the time of every word.
+"""The common part of the neural voices: from the words of a sentence to sound, with the time of every word.
 
-A voice says which phonemes a word has, and what the network makes of some phonemes; see `hibari` and `voice_files`::
+Each voice adds the phonemes of a word, and the network's sound for some phonemes; see `hibari` and `voice_files`::
 
-    for pcm, words in voice.speak("How are you?"): ...    # nothing where it cannot say all of the text
+    for pcm, words in voice.speak("How are you?"): ...    # nothing if it cannot say the whole text
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from ...protocol.parts import LocalPart
 
 Samples = np.ndarray[Any, np.dtype[np.float32]]
 
-#: The slowest and fastest that the API knows.
+#: The API's slowest and fastest speed.
 _SLOWEST, _FASTEST = 0.25, 4.0
 _KEPT_MS = 50
 
 
 class NeuralVoice(ABC):
-    """A voice, in any thread but in one at a time."""
+    """A voice; use it from any thread, but only one at a time."""
 
     name: str
-    """What made the sound, as `Speech.engine` says it."""
+    """The engine's name, for `Speech.engine`."""
     part: LocalPart
     sample_rate = 24_000
-    # What a network takes at once.
+    # The longest input of a network.
     _longest_phonemes = 400
     _gain = 1.0
-    # How long after the space before it a word begins, by forced alignment: see benchmarks/voices.py.
+    # A word begins this long after the space before it, by forced alignment: see benchmarks/voices.py.
     _late_ms = 0.0
 
     @abstractmethod
     def _words(self, sentence: str) -> list[tuple[str, str]]:
-        """Return each word as it is said, and its phonemes with what stands between it and the next.
+        """Return each word as it is said, with its phonemes and those up to the next word.
 
-        None at all if one of them has no phonemes.
+        The result is empty if a word has no phonemes.
         """
 
     @abstractmethod
@@ -54,9 +54,9 @@ class NeuralVoice(ABC):
         """Yield the sound, in parts of 25 s at most: PCM16 at `sample_rate`, and the words that begin in it.
 
         A word is (index of its first character in `sentence`, ms from the start of the first part). The same sentence
-        at the same speed is the same sound, whatever was said before.
+        at the same speed always gives the same sound.
 
-        `speed`: times the voice's own, clipped to 0.25 to 4.
+        `speed`: a multiple of the voice's own speed, clipped to 0.25 to 4.
 
         Yields nothing if there is nothing to say, or a word that the voice cannot read, e.g. one written in Chinese.
         """
@@ -75,7 +75,7 @@ class NeuralVoice(ABC):
         """Return the samples of some words, and where in them each begins, in ms."""
         phonemes = "".join(words).rstrip()
         samples, at_ms = self._render(phonemes, speed)
-        # What goes before the first word is more pause than the network says, and delays an answer.
+        # The sound before the first word is a longer pause than the network says, and delays the answer.
         onset_ms = self._onset_ms(samples)
         skipped = max(0, round((onset_ms - _KEPT_MS) * self.sample_rate / 1000))
         # Others begin with the space before them, if there is one.
@@ -91,7 +91,7 @@ class NeuralVoice(ABC):
 
 
 def _groups(words: list[str], longest: int) -> list[list[str]]:
-    """Cut words into groups of no more phonemes than `longest`."""
+    """Cut words into groups of at most `longest` phonemes."""
     groups: list[list[str]] = []
     size = 0
     for word in words:
@@ -104,7 +104,7 @@ def _groups(words: list[str], longest: int) -> list[list[str]]:
 
 
 def _aligned(written: str, said: list[str]) -> list[tuple[int, int]]:
-    """Return, for each word of a text, the index of its first character and which of the words said stands for it."""
+    """Return, for each word of a text, the index of its first character and of the spoken word for it."""
     words = list(re.finditer(r"\S+", written))
     same = difflib.SequenceMatcher(None, [word.group() for word in words], said, autojunk=False)
     return [

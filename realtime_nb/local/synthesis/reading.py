@@ -1,7 +1,7 @@
-"""Numbers, dollars, times and years as people read them aloud, where espeak-ng reads them otherwise.
+"""Write numbers, dollars, times and years as people read them aloud, where espeak-ng reads them differently.
 
-Left to itself it says "nineteen hundred eighty four", "dollar five point five zero" and "ten zero five". What it says
-as people do (percent, decimals, ordinals, "1,000") stays digits.
+By itself it says "nineteen hundred eighty four", "dollar five point five zero" and "ten zero five". Numbers that it
+says like people (percent, decimals, ordinals, "1,000") stay digits.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reading:
-    """A text as it is to be read, and where each part of it is written."""
+    """A text as it is read aloud, and where each part of it is in the written text."""
 
     text: str
     starts: tuple[int, ...]
-    """Where the parts begin in `text`; every other one, from the second, stands for something written otherwise."""
+    """Where the parts begin in `text`; every second part is written differently."""
     written: tuple[int, ...]
-    """Where they begin in what was written."""
+    """Where they begin in the written text."""
 
     def written_at(self, index: int) -> int:
-        """Return where the character at `index` is written; the beginning of what is written otherwise."""
+        """Return the place of the character at `index` in the written text; the part's start if it differs."""
         part = bisect_right(self.starts, index) - 1
         return self.written[part] + (0 if part % 2 else index - self.starts[part])
 
@@ -57,7 +57,7 @@ _FRACTIONS = {
     "1/4": "one quarter",
     "3/4": "three quarters",
 }
-# Small words that end in "s" and are no things that could be counted.
+# Small words that end in "s" but are not plural nouns.
 _NO_THINGS = frozenset(("is", "was", "has", "does", "as", "its", "this", "his", "always", "thus", "across"))
 
 
@@ -87,7 +87,7 @@ def _time(found: re.Match[str]) -> str:
 
 
 def _year_words(year: str) -> str:
-    """Return a year in two halves, unless it is read as a number ("two thousand five", "nineteen hundred")."""
+    """Return a year as two numbers, unless it is read as one ("two thousand five", "nineteen hundred")."""
     if year[2:] == "00" or year.startswith("200"):
         return year
     return f"{year[:2]} {'oh ' if year[2] == '0' else ''}{int(year[2:])}"
@@ -132,7 +132,7 @@ _RULES: dict[str, Callable[[re.Match[str]], str | None]] = {
     "number": lambda found: "number ",
     "years": _year,
 }
-# What comes before a number that is all of it, and after one.
+# What may come before and after a complete number.
 _ALONE, _END = r"(?<![\w.,:/$€£¥#–-])", r"(?![\w:/–-]|[.,]\d)"
 _WRITTEN = re.compile(
     rf"""

@@ -1,6 +1,6 @@
-"""Speech synthesis for the server: ten and more voices, sentence by sentence.
+"""Speech synthesis for the server: more than ten voices, sentence by sentence.
 
-What others need::
+How to use it::
 
     async with Synthesizer() as synthesizer:              # or: start() … close()
         async for speech in synthesizer.speak("Hello there. How are you?", voice="marin", speed=1.0):
@@ -12,9 +12,9 @@ What others need::
 `speak` is an async generator: close it (``contextlib.aclosing``) and the work stops within 60 ms of sound. A
 `Synthesizer` belongs to one event loop; any number of sessions may speak through it, and take turns by sentence.
 
-The voices of `NEURAL_VOICES` are a neural network's (see `hibari` and `voice_files`), in a thread. Where it is not
-installed, or cannot read a sentence, espeak-ng speaks in its place, as `Speech.engine` and `Synthesizer.without_neural`
-tell. All others are espeak-ng's (GPL, see `espeak_process`). That is a process of its own; if it dies it is started
+A neural network speaks for the voices of `NEURAL_VOICES` (see `hibari` and `voice_files`), in a thread. If it is not
+installed, or cannot read a sentence, espeak-ng replaces it; `Speech.engine` and `Synthesizer.without_neural` tell. All
+other voices are espeak-ng's (GPL, see `espeak_process`), which runs in its own process; if that dies it is started
 again and the sentence goes on.
 """
 
@@ -49,10 +49,10 @@ log = logging.getLogger(__name__)
 CACHE_BYTES = 16_000_000
 _LATER_PIECE_MS = 200
 _NEURAL_BLOCK_MS = 60
-# Words per minute. From 450 on espeak-ng makes speech faster in another way, which gives more sound than 449 does.
+# Words per minute. From 450 on espeak-ng speeds speech up in another way, which gives longer sound than 449 does.
 _SLOWEST, _FASTEST = 80, 449
-# Neighbouring rates are no order: 213 words a minute may take longer than 212. Steps of this ratio are one, and are
-# barely heard, except near the ends.
+# A higher rate is not always faster: 213 words a minute may take longer than 212. Steps of this ratio are always
+# faster, and can hardly be heard, except near the limits.
 _STEP = 1.08
 _SLOWEST_STEP, _FASTEST_STEP = 88, 380
 
@@ -62,12 +62,12 @@ class EspeakVoice:
     """How espeak-ng makes one of the API's voices."""
 
     variant: str
-    """Name of the espeak-ng voice with its variant."""
+    """The name of the espeak-ng voice with its variant."""
     pitch: int
     """0 to 99."""
     words_per_minute: int
     volume: int
-    """In percent: the variants are not equally loud, and several clip at 100."""
+    """The volume in percent: the variants are not equally loud, and several clip at 100."""
 
 
 VOICES: dict[str, EspeakVoice] = {
@@ -88,10 +88,10 @@ VOICES: dict[str, EspeakVoice] = {
 """The API's voices. Each differs from every other in pitch, by 0.9 semitones at least, and in spectrum (measured)."""
 
 NEURAL_VOICES = frozenset({"marin"})
-"""Those that the neural voice speaks where it can."""
+"""The voices that the neural voice speaks if it can."""
 
 Blocks = AsyncGenerator[tuple[int, bytes, list[tuple[int, int]]], None]
-"""(sample rate, sound, words that begin in it) as an engine makes them."""
+"""A block from an engine: (sample rate, sound, words that begin in it)."""
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,18 @@ class Speech:
     """A piece of a reply's sound."""
 
     pcm: bytes
-    """PCM16, mono, at the rate that was asked for."""
+    """PCM16, mono, at the requested rate."""
     words: tuple[tuple[int, int], ...] = ()
     """Words that begin in this piece: (index of the first character in the text, ms from the start of the speech)."""
     engine: str = "espeak-ng"
-    """What made it: "espeak-ng", "hibari", "piper" or "kokoro"."""
+    """The engine: "espeak-ng", "hibari", "piper" or "kokoro"."""
 
 
 class Synthesizer:
     """Text to speech for any number of sessions of one event loop.
 
-    `file`: a neural voice of the person's own, as `voice_files` takes it; empty for hibari's. By default what
-    ``REALTIME_NB_VOICE`` says.
+    `file`: your own neural voice, as `voice_files` takes it; empty for hibari's. By default it comes from
+    ``REALTIME_NB_VOICE``.
     """
 
     def __init__(self, file: str | None = None) -> None:
@@ -121,7 +121,7 @@ class Synthesizer:
         self._neural: NeuralVoice | None = None
         self._loading, self._thinking = asyncio.Lock(), asyncio.Lock()
         self.without_neural = ""
-        """Why espeak-ng speaks for the neural voice; empty while that is not tried, or works."""
+        """Why espeak-ng replaces the neural voice; empty if that works or was not tried yet."""
         self._cache: OrderedDict[tuple[str, str, float, int], list[Speech]] = OrderedDict()
         self._cached_bytes = 0
 
@@ -129,7 +129,7 @@ class Synthesizer:
         """Start the process, so that the first sentence does not wait for it.
 
         Raises `MissingExtra` if espeakng-loader is not installed; `SynthesisError` if the process does not start; and
-        what `load_voice` raises, if a file was given.
+        the errors of `load_voice`, if a file was given.
         """
         if self._file:
             self._neural = await asyncio.to_thread(load_voice, self._file)
@@ -137,7 +137,7 @@ class Synthesizer:
 
     @property
     def part(self) -> LocalPart:
-        """What speaks, for `LocalParts`."""
+        """The part that speaks, for `LocalParts`."""
         espeak = LocalPart.of_package("espeak-ng", "espeakng-loader", "GPL-3.0-or-later")
         if self._neural:
             neural = self._neural.part
@@ -158,12 +158,12 @@ class Synthesizer:
                 return
             try:
                 self._neural = await asyncio.to_thread(load_hibari)
-            except Exception as error:  # Whatever it is, there is another voice.
+            except Exception as error:  # Whatever happened, there is another voice.
                 self.without_neural = getattr(error, "reason", "") or str(error) or type(error).__name__
                 log.warning("espeak-ng speaks for %s: %s", ", ".join(sorted(NEURAL_VOICES)), self.without_neural)
 
     async def close(self) -> None:
-        """End the process; what is being spoken fails. The next `speak` would start another."""
+        """End the process; speech under way fails. The next `speak` starts another process."""
         process, self._process = self._process, None
         self._closings += 1
         if process:
@@ -188,10 +188,10 @@ class Synthesizer:
     ) -> AsyncGenerator[Speech, None]:
         """Speak `text`, piece by piece, as fast as the pieces are taken.
 
-        `speed`: times the voice's own; clipped to what it can speak. For espeak-ng, it goes in steps of 8 %, from 80 to
-        449 words per minute.
+        `speed`: a multiple of the voice's own speed, clipped to its limits. espeak-ng has steps of 8 %, from 80 to 449
+        words per minute.
 
-        Yields the first piece of 60 ms, later ones of 200 ms and more.
+        The first piece has 60 ms, later ones 200 ms or more.
 
         Raises `SettingsError` if there is no such voice, or the speed is not positive.
         """
@@ -232,7 +232,7 @@ class Synthesizer:
     async def _synthesize(
         self, sentence: str, voice: str, speed: float, sample_rate: int
     ) -> AsyncGenerator[Speech, None]:
-        """Speak one sentence with the engine that can."""
+        """Speak one sentence with an engine that can."""
         engine = ""
         if voice in NEURAL_VOICES:
             blocks = self._neural_blocks(sentence, speed)
@@ -248,7 +248,7 @@ class Synthesizer:
                     yield piece
 
     async def _neural_blocks(self, sentence: str, speed: float) -> Blocks:
-        """Yield blocks of the neural voice; none if it is not there, or cannot say the sentence."""
+        """Yield blocks of the neural voice; none if it is not installed, or cannot say the sentence."""
         await self.warm_up()
         if self._neural is None:
             return
@@ -263,7 +263,7 @@ class Synthesizer:
             except Exception as error:
                 if given:
                     raise SynthesisError(f"{self._neural.name} failed in the middle of {sentence[:40]!r}") from error
-                # On what nobody would read aloud, e.g. a number of 180 digits.
+                # For text that no one would read aloud, e.g. a number of 180 digits.
                 log.warning("%s cannot say %r, so espeak-ng does", self._neural.name, sentence[:40], exc_info=True)
                 return
             if part is None:
@@ -348,7 +348,7 @@ async def _pieces(sentence: str, blocks: Blocks, sample_rate: int) -> AsyncGener
 
 
 def _rate(voice: EspeakVoice, speed: float) -> int:
-    """Return the words per minute of a voice at a speed, so that a faster speed is never slower."""
+    """Return a voice's words per minute at a speed, so that a higher speed never takes longer."""
     rate = voice.words_per_minute * _STEP ** round(math.log(min(100.0, max(0.01, speed)), _STEP))
     if rate < _SLOWEST_STEP:
         return _SLOWEST

@@ -1,14 +1,14 @@
-"""Neural voices that a person has as files: Piper's, and Kokoro-82M.
+"""Neural voices from your own files: Piper's, and Kokoro-82M.
 
 `load_voice` takes the path of an ONNX file:
 
 - Piper (https://github.com/OHF-Voice/piper1-gpl): ``en_US-joe-medium.onnx``, with ``en_US-joe-medium.onnx.json`` beside
-  it. Its phonemes are espeak-ng's, from a process of its own (see `espeak_process`).
-- Kokoro-82M, as kokoro-onnx publishes it: ``kokoro-v1.0.onnx``, with ``voices-v1.0.bin`` beside it, and after ``#`` the
-  voice, ``af_heart`` if nothing is said. Its phonemes are those of hibari-tts, which was taught by it.
+  it. Its phonemes are espeak-ng's, from a separate process (see `espeak_process`).
+- Kokoro-82M, as kokoro-onnx publishes it: ``kokoro-v1.0.onnx``, with ``voices-v1.0.bin`` beside it. The voice comes
+  after ``#``; it is ``af_heart`` by default. Its phonemes are those of hibari-tts, which learned from it.
 
-Both files keep to themselves how long each phoneme lasts. It is the only ``Ceil`` of Piper's graph, and the only
-``Clip`` of Kokoro's; a file that has none, or several, has words without times.
+Neither file returns how long each phoneme lasts. That is the only ``Ceil`` of Piper's graph, and the only ``Clip`` of
+Kokoro's; if a file has none, or several, its words have no times.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hibari import Hibari
 
 VOICE_VARIABLE = "REALTIME_NB_VOICE"
-"""Of the environment: the voice's file, where nothing else says so."""
+"""The environment variable for the voice's file, if no option says so."""
 _DEFAULT = "af_heart"
 _PUNCTUATION = ".,;:!?"
 
@@ -45,10 +45,10 @@ _loading = threading.Lock()
 
 
 def load_voice(spec: str) -> NeuralVoice:
-    """Return the voice of a file; it is loaded once a process.
+    """Return the voice of a file; it is loaded once per process.
 
-    Raises `SettingsError`, which names the path, if there is no voice that can be loaded; `MissingExtra` if what runs
-    it is not installed.
+    Raises `SettingsError`, which names the path, if there is no voice that can be loaded; `MissingExtra` if the package
+    that runs it is not installed.
     """
     with _loading:
         return _loaded(spec)
@@ -71,16 +71,16 @@ def _loaded(spec: str) -> NeuralVoice:
         raise MissingExtra(f"the voice {path.name}", "local", "no module onnxruntime")
     try:
         voice = PiperVoice(path, settings) if settings.is_file() else KokoroVoice.of(path, packs[-1], name or _DEFAULT)
-        list(voice.speak("Hello."))  # The first sound takes longer; and it may show that this is no voice.
+        list(voice.speak("Hello."))  # The first sound takes longer, and may show that this is not a voice.
     except RealtimeError:
         raise
-    except Exception as error:  # The runtime's own have no class in common.
+    except Exception as error:  # The runtime's own exceptions have no common class.
         raise SettingsError(f"voice={spec!r} cannot be used: {type(error).__name__}: {error}") from error
     return voice
 
 
 class _Network:
-    """A network whose graph also tells how long each phoneme lasts, if there is one node that can be it."""
+    """A network whose graph also returns how long each phoneme lasts, if exactly one node can be that."""
 
     def __init__(self, path: Path, operator: str):
         import onnxruntime
@@ -97,7 +97,7 @@ class _Network:
         self.inputs = [each.name for each in self._session.get_inputs()]
 
     def run(self, given: dict[str, Any]) -> tuple[Samples, list[float]]:
-        """Return the samples, and the share of them before each of the phonemes; nothing of this if it is not known."""
+        """Return the samples, and the share of them before each phoneme; no shares if they are not known."""
         sound, *lengths = self._session.run(None, {name: given[name] for name in self.inputs if name in given})
         samples = np.asarray(sound, np.float32).reshape(-1)
         if not self._has_lengths:
@@ -110,7 +110,7 @@ class KokoroVoice(HibariVoice):
     """A voice of Kokoro-82M."""
 
     name = "kokoro"
-    # So that one voice of it, jf_alpha, is as loud as hibari's.
+    # So that one of its voices, jf_alpha, is as loud as hibari's.
     _gain = 0.62
     _late_ms = -30.0
 
@@ -148,7 +148,7 @@ class PiperVoice(NeuralVoice):
     """A voice of Piper."""
 
     name = "piper"
-    # So that one voice, en_US-joe-medium, is as loud as hibari's.
+    # So that one of its voices, en_US-joe-medium, is as loud as hibari's.
     _gain = 1.15
     _late_ms = -10.0
 
@@ -203,9 +203,9 @@ class PiperVoice(NeuralVoice):
 
 
 def parted(together: str, alone: list[str]) -> list[str]:
-    """Cut the phonemes of some words where each word begins, by what the words have alone.
+    """Cut the phonemes of some words where each word begins, using the phonemes of each word alone.
 
-    espeak-ng joins words ("of the") and says them in another way beside others, so that spaces do not tell.
+    espeak-ng joins words ("of the") and says them differently next to others, so spaces do not tell.
     """
     ends = list(accumulate(len(each.replace(" ", "")) for each in alone))
     cuts = []
