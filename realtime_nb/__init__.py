@@ -58,7 +58,7 @@ def __getattr__(name: str) -> Any:
         home = _HOMES[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    # What a module makes stays: the collector would go through it, and all that the notebook holds, in vain.
+    # Objects made by an import live on. A collection would only walk through them, and through the whole notebook.
     collects = gc.isenabled()
     gc.disable()
     try:

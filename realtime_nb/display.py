@@ -38,7 +38,7 @@ def say(text: str, *, file: TextIO | None = None) -> None:
 class Record:
     """Something that a notebook shows as static text, HTML and pictures.
 
-    Records are on the lower floors and cannot import what draws them: the package passes that to `show_by`.
+    Records are on the lower floors and cannot import the code that draws them: the package passes it in by `show_by`.
     """
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
@@ -88,7 +88,7 @@ _NO_BAR = "{desc} [{elapsed}]"
 
 
 class Progress:
-    """A bar of text that comes when the work has taken a few seconds, and goes when it is over.
+    """A progress bar of text that appears after a few seconds of work, and disappears when the work is done.
 
     Its own thread draws it, so the I/O thread never waits for a terminal. Without a notebook or a terminal there is no
     bar.

@@ -3,7 +3,7 @@
 * `RealtimeError`: everything below.
 
   * `AudioError` (also a `ValueError`): samples, rates or files that cannot be used.
-  * `PictureError` (also a `ValueError`): arrays or files that are not pictures, or a model that takes none.
+  * `PictureError` (also a `ValueError`): arrays or files that are not pictures, or a model that takes no pictures.
   * `SettingsError` (also a `ValueError`): a session setting that no server accepts.
   * `RecordingError` (also a `ValueError`): a folder or file that is not a recording, or cannot be written to.
   * `MissingKey`: a backend needs an API key, and none was given.
@@ -67,7 +67,7 @@ class AudioError(RealtimeError, ValueError):
 
 
 class PictureError(RealtimeError, ValueError):
-    """A picture that cannot be used: a bad shape, an unreadable file, a model that takes none.
+    """A picture that cannot be used: a bad shape, an unreadable file, a model that takes no pictures.
 
     Examples
     --------

@@ -34,24 +34,24 @@ def missing(path: Path, what: str = "is not a file") -> str:
     if path.is_dir():
         return f"{str(path)!r} is a folder, not a file: give the path of a file in it"
     if not path.parent.is_dir():
-        return f"{str(path)!r} {what}: check its folder; paths begin in {str(Path.cwd())!r}"
+        return f"{str(path)!r} {what}: check its folder; relative paths start at {str(Path.cwd())!r}"
     from difflib import get_close_matches
 
     alike = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], n=1)
     if alike:
-        return f"{str(path)!r} {what}: give {str(path.with_name(alike[0]))!r}, if that is meant"
-    return f"{str(path)!r} {what}: check its name; there is nothing like it in {str(path.parent.resolve())!r}"
+        return f"{str(path)!r} {what}: did you mean {str(path.with_name(alike[0]))!r}?"
+    return f"{str(path)!r} {what}: check its name; nothing in {str(path.parent.resolve())!r} has a similar one"
 
 
 # --- Private files: only their owner can read them --------------------------------------------------------------------
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, which only their owner can open; change no existing ones."""
+    """Make a folder and its parents so that only their owner can open them; existing ones stay as they are."""
     for each in (*reversed(path.parents), path):
         if not each.is_dir():
             each.mkdir(exist_ok=True)
-            with suppress(OSError):  # Some file systems know no owners.
+            with suppress(OSError):  # Some file systems have no owners.
                 each.chmod(stat.S_IRWXU)
 
 
@@ -119,7 +119,7 @@ def unseal(text: bytes) -> bytes | None:
 def read_sealed(data: bytes) -> tuple[dict[str, Any], bool]:
     """Return the JSON object in a file, and whether it is unchanged or never had a seal.
 
-    Raises `ValueError` if it is no JSON object.
+    Raises `ValueError` if it is not a JSON object.
     """
     tree = json.loads(data)
     if not isinstance(tree, dict):

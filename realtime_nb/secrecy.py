@@ -40,17 +40,17 @@ _NAMES = frozenset(
     "authorization proxy-authorization api-key apikey x-api-key api_key access_token refresh_token auth_token "
     "bearer_token client_secret password secret cookie".split()
 )
-#: Parts of a query that are no secret and turn up elsewhere.
+#: Parts of a query that are not secret and turn up elsewhere.
 _HARMLESS = re.compile("version|model|deployment|region|voice|language", re.IGNORECASE)
 _ADDRESSES = frozenset({"server_url", "base_url", "url"})
 #: Libraries that log what they send and receive; for other loggers nothing changes.
 _LOGGERS = frozenset(
     "websockets httpx httpx2 httpcore httpcore2 h11 h2 hpack openai asyncio uvicorn realtime_nb".split()
 )
-#: All that was ever held as a `Secret`.
+#: Every text that was ever held as a `Secret`.
 _held: set[str] = set()
 _factory: object = None
-#: Begins what stands in place of a key that is no text; no key begins so.
+#: Prefix of the stand-in for a key that is not text; real keys never begin with it.
 _NO_TEXT = "\0"
 
 
@@ -80,7 +80,7 @@ class Secret(str):
 
     @classmethod
     def around(cls, text: str) -> Secret:
-        """Mask a text that holds a secret, which is known already."""
+        """Mask a text that holds a secret which is known already."""
         return super().__new__(cls, text)
 
     def __repr__(self) -> str:
@@ -122,8 +122,8 @@ class QuietLogger(logging.LoggerAdapter[logging.Logger]):
 class Secrets:
     """Hides secrets in what is about to be written.
 
-    `alone`: whether there are no others; else those of the environment, and all that this process ever held as
-    `Secret`, are added.
+    `alone`: whether to hide only these. Otherwise those in the environment, and every `Secret` that this process ever
+    held, are hidden too.
     """
 
     def __init__(self, known: Iterable[str] = (), *, alone: bool = False):
@@ -132,7 +132,7 @@ class Secrets:
             addresses = (part for name in ADDRESSES for part in _parts(os.environ.get(name, "")))
             given += [*list(_held), *(os.environ.get(name, "") for name in _VARIABLES), *addresses]
         found = {secret.strip() for secret in given if len(secret.strip()) >= _SHORTEST}
-        # As they are inside JSON, and inside an address. The longest come first: one may be a part of another.
+        # As written inside JSON and inside an address. The longest come first: one may be part of another.
         forms = {form.encode() for each in found for form in (json.dumps(each)[1:-1], quote(each), quote(each, ""))}
         self._known = sorted(forms, key=len, reverse=True)
 

@@ -31,7 +31,7 @@ class Strangers:
 
     @property
     def number(self) -> int:
-        """How many there are, and some that have gone."""
+        """How many there are, including some that have gone."""
         return len(self._waiting)
 
     def arrived(self, transport: asyncio.Transport) -> None:

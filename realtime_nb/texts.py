@@ -51,7 +51,7 @@ def decode_text(data: bytes, name: str, error: type[RealtimeError], *, is_log: b
         else:
             raise error(_wrong(data, problem, name, encoding)) from None
     if "\0" in text and not is_log:
-        raise error(f"{name}, {_place(text[: text.index(chr(0))])}: a zero byte is no text: {_CURE}")
+        raise error(f"{name}, {_place(text[: text.index(chr(0))])}: a zero byte is not text: {_CURE}")
     return text.lstrip("\ufeff")
 
 
@@ -64,7 +64,7 @@ def _is_wide(data: bytes) -> bool:
 def _wrong(data: bytes, problem: UnicodeDecodeError, name: str, encoding: str) -> str:
     place = _place(data[: problem.start].decode(encoding))
     if encoding == "utf-16":
-        return f"{name}, {place}: this is not UTF-16, as the file's first bytes say: {_CURE}"
+        return f"{name}, {place}: this is not UTF-16, although the file begins like it: {_CURE}"
     return (
         f"{name}, {place}: the byte 0x{data[problem.start]:02X} is not UTF-8. The file may be in Latin-1, Windows-1252 "
         f"or another encoding: {_CURE}"

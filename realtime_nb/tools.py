@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # --- From a Python function to the JSON schema of its arguments, and to what checks them; by pydantic -----------------
 # Annotations give the types, the docstring their meaning. Heavy libraries load with the first function.
 
-# Words of a schema that no model needs, and those that hold values instead of schemas.
+# Keywords of a schema that no model needs, and those that hold values instead of schemas.
 _LEFT_OUT = ("title", "discriminator")
 _VALUES = ("default", "enum", "const", "examples", "required")
 
@@ -47,7 +47,7 @@ def read_docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
 def arguments_of(
     function: Callable[..., Any], name: str, described: Mapping[str, str]
 ) -> tuple[inspect.Signature, TypeAdapter[dict[str, Any]]]:
-    """Return how to call a function, and what checks a model's arguments for it."""
+    """Return a function's signature, and the model that checks the arguments of a call."""
     from pydantic import ConfigDict, TypeAdapter, with_config
     from pydantic.errors import PydanticUserError
     from typing_extensions import TypedDict
@@ -78,7 +78,7 @@ def arguments_of(
 
 
 def _field_of(parameter: inspect.Parameter, name: str, hints: Mapping[str, Any], described: str) -> Any:
-    """Return a parameter as a field: its type with all that is known about it."""
+    """Return a parameter as a field: its type with everything known about it."""
     from pydantic import Field
     from pydantic.fields import FieldInfo
 
@@ -146,20 +146,20 @@ def explained(error: ValidationError) -> str:
 
 
 def _documented(function: Callable[..., Any]) -> Any:
-    """Return what holds a callable's annotations and docstring."""
+    """Return the object that holds a callable's annotations and docstring."""
     inner: Any = function.func if isinstance(function, functools.partial) else function
     return inner if inspect.isroutine(inner) or inspect.isclass(inner) else type(inner).__call__
 
 
-# --- A plain Python function as a tool: its JSON schema, a checked call, and what the model gets of the result --------
+# --- A plain Python function as a tool: its JSON schema, a checked call, and the result for the model -----------------
 #
 # The schema comes from annotations and docstring, by pydantic; nothing here runs a function, waits or does I/O.
 
-#: How long a tool may take unless it says otherwise.
+#: How long a tool may take, unless you say otherwise.
 TIMEOUT_S = 30.0
-#: How much of a result the model gets unless the tool says otherwise: about 4,000 tokens, read again in every turn.
+#: How much of a result the model gets, unless you say otherwise: about 4,000 tokens, read again in every turn.
 MAX_CHARS = 16_000
-# Chat Completions refuses longer descriptions; what an exception says is bounded likewise.
+# Chat Completions refuses longer descriptions; the text of an exception gets the same bound.
 _LONGEST_TEXT = 1_024
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -276,13 +276,13 @@ def tool(
     name : str, optional
         By default the function's own.
     description : str, optional
-        By default the docstring's text, up to 1,024 characters of it.
+        By default the first 1,024 characters of the docstring's text.
     approve : bool or callable, optional
         Whether a person must agree to each call. `True` asks by the panel's buttons; a callable takes the call
         (``name``, ``arguments``, ``call_id``) and returns whether it may run. By default the session decides.
     timeout_s : float or None, default 30
-        After this time the model is told that there was no answer. A sync function cannot be stopped: it goes on in its
-        thread, and its result is dropped.
+        In seconds; then the model is told that there was no answer. A sync function cannot be stopped: it goes on in
+        its thread, and its result is dropped.
     max_chars : int, default 16000
         How much of a result the model gets; a note says where it was cut.
 
@@ -362,7 +362,7 @@ def result_text(result: Any, max_chars: int = MAX_CHARS) -> str:
 
 
 def error_words(error: BaseException) -> str:
-    """Return what an exception says, up to 1,024 characters of it; never its traceback."""
+    """Return the first 1,024 characters of an exception's text, never its traceback."""
     return _bounded(_sendable(f"{type(error).__name__}: {error}".removesuffix(": ")))
 
 
@@ -374,7 +374,7 @@ def error_text(words: str) -> str:
 
 
 def _sendable(text: str) -> str:
-    # Half of a surrogate pair is a Python string but no text on any wire.
+    # Half of a surrogate pair is a valid Python string, but cannot be sent as text.
     return text.encode("utf-8", "replace").decode()
 
 

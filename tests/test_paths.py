@@ -13,7 +13,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_name_that_is_much_alike_is_offered():
-    assert missing(Path("questoin.wav")) == "'questoin.wav' is not a file: give 'question.wav', if that is meant"
+    assert missing(Path("questoin.wav")) == "'questoin.wav' is not a file: did you mean 'question.wav'?"
 
 
 def test_where_nothing_is_alike_the_folder_is_named(folder):
@@ -22,7 +22,7 @@ def test_where_nothing_is_alike_the_folder_is_named(folder):
 
 
 def test_where_the_folder_is_missing_the_beginning_of_paths_is_named(folder):
-    assert missing(Path("audio/question.wav")).endswith(f"check its folder; paths begin in {str(folder)!r}")
+    assert missing(Path("audio/question.wav")).endswith(f"check its folder; relative paths start at {str(folder)!r}")
 
 
 def test_a_folder_is_no_file(folder):

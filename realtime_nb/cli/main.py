@@ -47,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     address = getattr(options, "backend", None) or ""
     if "://" in address and address != bare_address(address):
-        why = "stands in the list of processes, where others can read it"
-        say(f"warning: --backend {why}: a key can be given in REALTIME_NB_API_KEY", file=sys.stderr)
+        cure = "give the key in REALTIME_NB_API_KEY"
+        say(f"warning: others can read --backend in the list of processes: {cure}", file=sys.stderr)
     if options.command == "doctor":
         return cli_doctor.run(options)
     if options.command == "eval":

@@ -100,7 +100,7 @@ class Conversation(Record):
 
     @property
     def remarks(self) -> list[str]:
-        """What was odd, dropped or repaired, in plain sentences, one for each kind; empty if all went well.
+        """What was odd, dropped or repaired: plain sentences, one for each kind; empty if all went well.
 
         A recording of the session says the same.
         """
@@ -410,7 +410,7 @@ class Conversation(Record):
         turn = self._index.item(event.item_id, role="user")
         # Some servers send several, each with more words; the last one counts.
         part = self._index.part(turn, event.content_index, "audio")
-        part.finish_text(event.transcript, anew=True)
+        part.finish_text(event.transcript, again=True)
         part.tokens = tuple(_probable(event.logprobs or ()))
         model = _text(setting_at(self.session, "audio.input.transcription.model"))
         turn.written_down(event.content_index, event.usage, model)

@@ -70,10 +70,10 @@ class CostRow:
     is_chain: bool
     charges: tuple[Charge, ...]
     unheard_ms: float | None
-    """How much of its audio was made but not heard; `None` if no speaker reported what was played."""
+    """How much of its audio was generated but not heard; `None` if no speaker reported what was played."""
     audio_ms: float
     calls: str = ""
-    """Names of the functions that the reply calls."""
+    """The names of the functions that the reply calls."""
 
     def of(self, what: str) -> list[Charge]:
         """Return the charges of a kind."""
@@ -86,7 +86,7 @@ class CostRow:
 
     @property
     def by_kind_usd(self) -> dict[str, float | None]:
-        """The cost of the reply's own tokens, by what they are billed as."""
+        """The cost of the reply's own tokens, by the way they are billed."""
         priced = [price_tokens(charge.usage, charge.model) for charge in self.of("reply")]
         return {name: sum_known(usd[name] for usd in priced) for name in BILLED}
 
@@ -318,7 +318,7 @@ def _unheard(reply: Reply) -> tuple[float | None, float]:
     return unheard, total
 
 
-# --- A conversation's costs: a row for each reply with its separate charges, and what was made but not heard ----------
+# --- A conversation's costs: a row for each reply with its separate charges, and what was generated but not heard -----
 
 #: Models to compare a session with by default: the current ones, and the one of the launch.
 MODELS = ("gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-4o-realtime-preview-2024-10-01")
@@ -351,9 +351,9 @@ class Costs(Record):
     not split by kind count as text; the totals are then the least, and `at_most_usd` is the most. `remarks` says all of
     this.
 
-    Wasted dollars are for audio that was made but not heard: ``audio_output_usd · unheard_ms / audio_ms`` (for a chain
-    ``speech_usd``), with ``unheard_ms`` counted from where the server cut the turn, or where playback was stopped. If
-    no speaker reported what was played, they are not known.
+    Wasted dollars pay for audio that was generated but not heard: ``audio_output_usd · unheard_ms / audio_ms`` (for a
+    chain ``speech_usd``), with ``unheard_ms`` counted from where the server cut the turn, or where playback was
+    stopped. If no speaker reported what was played, they are not known.
 
     Examples
     --------
@@ -475,11 +475,11 @@ class Costs(Record):
         silent = sum(not charge.is_due for charge in charges)
         odd = list(dict.fromkeys(remark for charge in charges if charge.cost for remark in charge.cost.remarks))
         remarks = [_unpriced(model) for model in sorted(unpriced)]
-        told = f"of {len(charges)} charges the server did not say what they took"
+        told = f"the server did not report the usage of {{}} of {len(charges)} charges"
         if whole:
-            remarks.append(f"for {whole} {told}: the sum is not known")
+            remarks.append(f"{told.format(whole)}: the sum is not known")
         if silent:
-            remarks.append(f"for {silent} {told}: not counted")
+            remarks.append(f"{told.format(silent)}: not counted")
         if len(odd) > _REMARKS_SHOWN:
             odd[_REMARKS_SHOWN:] = [f"{len(odd) - _REMARKS_SHOWN} more remarks are in Reply.cost"]
         return remarks + odd
@@ -540,7 +540,7 @@ class OtherModelCosts(Record):
 def _unpriced(model: str) -> str:
     if find_price(model) is None:
         return f"the price of {model or 'a model without a name'} is not known: see realtime_nb.use_prices"
-    return f"{model} has no price for all that it took: see realtime_nb.use_prices"
+    return f"{model} has no price for some of what it used: see realtime_nb.use_prices"
 
 
 def _columns(row: CostRow) -> dict[str, Any]:

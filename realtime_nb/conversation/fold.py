@@ -358,7 +358,7 @@ def _audio_delta(index: TurnIndex, event: ev.ResponseOutputAudioDelta, elapsed_m
     if not part.audio_chunks:
         if not event.delta:
             return
-        part.kind = "audio"  # Whatever was announced.
+        part.kind = "audio"  # No matter what was announced.
         part.encoding = index.output_encoding
         index.reply(event.response_id).timing.mark("first_audio", elapsed_ms)
     if not part.is_audible:

@@ -72,12 +72,12 @@ class Part:
         if not self.text_done:
             self.text += delta
 
-    def finish_text(self, text: str | None, *, anew: bool = False) -> None:
+    def finish_text(self, text: str | None, *, again: bool = False) -> None:
         """Set the whole text, whatever deltas came or were lost; `None` keeps the text.
 
-        The first end counts, unless it is sent `anew`.
+        The first end counts, unless a later one is sent `again`.
         """
-        if text is not None and (anew or not self.text_done):
+        if text is not None and (again or not self.text_done):
             self.text = text
         self.text_done = True
 
@@ -88,7 +88,7 @@ class Part:
             self.audio_bytes += len(chunk)
 
     def find_sound(self, chunk: bytes) -> float | None:
-        """Return where in the part, in ms, the first audible sample of a chunk will be that is about to be added."""
+        """Return where the first audible sample of the next chunk will be in the part, in ms."""
         odd = self.audio_bytes % sample_bytes(self.encoding)  # The chunk before ended with half a sample.
         found_ms = timing.first_audible_ms(decode_clip(chunk[odd:], self.encoding))
         self.is_audible = found_ms is not None
@@ -204,7 +204,7 @@ class Turn(Record):
     deleted: bool = False
     """True if it was removed from what the model reads.
 
-    A flagged turn, or an answer of which nothing was heard, stays in the record's turns.
+    A flagged turn, or an answer that was not heard at all, stays in the record's turns.
     """
     edited_from: Turn | None = None
     """The turn that it replaced, as it was before it was edited."""
@@ -292,7 +292,7 @@ class Turn(Record):
     def heard_ms(self) -> float | None:
         """How much of its audio was heard, if playback was stopped before the end; `None` if it was not.
 
-        Of an answer that a guard cut and no speaker reports: as much as could have been played by then.
+        If a guard cut the answer and no speaker reports, this is how much could have been played by then.
         """
         if self.truncated_ms is not None:
             return self.truncated_ms
@@ -355,7 +355,7 @@ class Turn(Record):
 
     @property
     def is_written_down(self) -> bool:
-        """True if its speech was transcribed, even if as no words at all."""
+        """True if its speech was transcribed, even if no words were found."""
         spoken = [part for part in list(self.parts.values()) if part.kind == "audio"]
         return self.transcription_error is None and bool(spoken) and all(part.text_done for part in spoken)
 
@@ -381,7 +381,7 @@ class Stage(Record):
     remark: str = ""
     """Remarks, e.g. that the spoken words differ from the written ones."""
     part: str = ""
-    """What did it, if the server says so, e.g. ``"Whisper tiny.en"``."""
+    """Which part did it, if the server says so, e.g. ``"Whisper tiny.en"``."""
     is_done: bool = False
     """True if its usage was reported."""
 
@@ -427,8 +427,8 @@ class Reply(Record):
     stages: dict[str, Stage] = field(default_factory=dict)
     """The steps of a chain by name, in order; empty for other systems."""
     parts: dict[str, str] = field(default_factory=dict)
-    """What heard (``"ears"``), spoke (``"voice"``) and found the end of the turn (``"end_of_turn"``) for it, as the
-    local voice says; empty for other servers."""
+    """Which parts of the local voice heard (``"ears"``), spoke (``"voice"``) and found the end of the turn
+    (``"end_of_turn"``) for it; empty for other servers."""
     asked: Turn | None = None
     """The person's turn that it answers."""
     flagged: str = ""
@@ -462,7 +462,7 @@ class Reply(Record):
 
     @property
     def is_removed(self) -> bool:
-        """True if all that it said was removed from the conversation, e.g. because its question was asked again."""
+        """True if everything it said was removed from the conversation, e.g. because its question was asked again."""
         made = list(self.outputs.values())
         return bool(made) and all(turn.deleted for turn in made)
 

@@ -202,14 +202,14 @@ def timeline(source: Reply | Conversation) -> Timeline:
     model first byte  → the first audio has come; without turn detection the network is in here
     playback pre-roll → the page has rendered the first sample; both clocks
     leading silence   → the page has rendered the first audible sample
-    loudspeaker       → it sounds: ``AudioContext.baseLatency + outputLatency``, which is the browser's word,
-                      or 35 ms, an estimate, where the browser does not tell them (Firefox)
+    loudspeaker       → it sounds: ``AudioContext.baseLatency + outputLatency``, as the browser reports them,
+                      or an estimate of 35 ms if it does not (Firefox)
     ================= ================================================================================================
 
-    No page can know what the microphone, a wireless headset or the loudspeaker add to this. Turns ended by hand have no
-    end of speech: they start with the last frame, or with the commit if no page sent it; written questions start with
-    the request. Without a page, an answer counts as played when it arrives, without pre-roll, so its leading silence
-    still counts. A step that is not known is absent, never 0.
+    No page can know how much delay the microphone, a wireless headset or the loudspeaker add. Turns ended by hand have
+    no end of speech: they start with the last frame, or with the commit if no page sent it; written questions start
+    with the request. Without a page, an answer counts as played when it arrives, without pre-roll, so its leading
+    silence still counts. A step that is not known is absent, never 0.
 
     The page's clock is compared with the kernel's as in NTP: the kernel asks, the page answers with its time, which is
     taken to be in the middle of the round trip. The quickest of eight exchanges counts, and they are repeated with

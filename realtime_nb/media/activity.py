@@ -49,7 +49,7 @@ def speech_spans(clip: AudioClip) -> list[Span]:
 
 
 def _root_mean_squares(samples: np.ndarray, window: int, hop: int) -> np.ndarray:
-    """Return those of frames of `window` samples, centred at multiples of `hop`, with silence around the sound."""
+    """Return the levels of frames of `window` samples, centred at multiples of `hop`, with silence around the sound."""
     squares = np.pad(np.square(samples, dtype=np.float64), window // 2)
     sums = np.concatenate([[0.0], np.cumsum(squares)])
     starts = np.arange(0, len(squares) - window + 1, hop)

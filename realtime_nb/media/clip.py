@@ -47,7 +47,7 @@ _CODEC_RATES: dict[str, tuple[Sequence[int], ...]] = {
     "mp3": ((8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),),
     "aac": (pyav.SAMPLE_RATES,),
 }
-# libsndfile's Vorbis encoder puts all that it is given at once on the stack; a few minutes end the process (libsndfile
+# libsndfile's Vorbis encoder puts everything it gets at once on the stack; a few minutes end the process (libsndfile
 # issue 1095).
 _ENCODED_AT_ONCE = 65_536
 MIME_TYPES = {
@@ -92,7 +92,7 @@ def codec_rate(format: str, sample_rate: int) -> int:
 
 def is_sound_file(path: Path) -> bool:
     """Return whether a path leads to a file with a sound's extension that is not a system's own file."""
-    # "._a.wav" holds macOS's metadata of "a.wav", which other systems have no place for.
+    # "._a.wav" holds macOS's metadata of "a.wav" where the file system has no place for it.
     return path.suffix.lower().lstrip(".") in SOUND_ENDINGS and not path.name.startswith("._") and path.is_file()
 
 
@@ -154,7 +154,7 @@ def from_pcm16(pcm: bytes | bytearray | memoryview) -> Samples:
 
 def _checked_samples(given: object) -> npt.NDArray[np.floating]:
     if isinstance(given, str | Path):
-        raise AudioError(f"{str(given)!r} is no array of samples: give AudioClip.from_file({str(given)!r})")
+        raise AudioError(f"{str(given)!r} is not an array of samples: give AudioClip.from_file({str(given)!r})")
     y: npt.NDArray[np.floating] = np.asarray(given)
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.floating):
         raise AudioError(
@@ -199,7 +199,7 @@ class Resampler:
         pcm : bytes
             PCM16 at `rate_in`; may be empty.
         last : bool, default False
-            Whether the stream ends here; returns what the filter still holds and starts afresh.
+            Whether the stream ends here; this returns what the filter still holds, and starts over.
 
         Returns
         -------
@@ -313,8 +313,8 @@ class AudioClip(Record):
         data : bytes
             The file.
         longest_s : float, optional
-            The most seconds of mono sound to take, and accordingly less at rates beyond 48 kHz; raises `AudioError`
-            beyond that, before more is decoded.
+            The most seconds of mono sound to take (fewer at rates above 48 kHz). Longer files raise `AudioError`
+            before more is decoded.
         """
         return cls._read(data, f"{len(data)} bytes", longest_s)
 
@@ -376,7 +376,7 @@ class AudioClip(Record):
         if subtype == "PCM_16":
             samples = np.frombuffer(to_pcm16(channels.ravel()), "<i2").reshape(channels.shape)
         count = 1 if channels.ndim == 1 else channels.shape[1]
-        # About 40 kbit/s, at which speech sounds unchanged; libsndfile's default takes half as much again.
+        # About 40 kbit/s: speech sounds unchanged, and libsndfile's default takes half as much again.
         level = 0.8 if format == "mp3" else None
         with soundfile.SoundFile(
             buffer, "w", clip.sample_rate, count, subtype=subtype, format=container, compression_level=level

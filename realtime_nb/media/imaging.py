@@ -1,6 +1,7 @@
 """From any Python object that holds a picture, by way of Pillow's image, to the bytes of a PNG or JPEG file.
 
-Pillow is loaded with the first picture. No other library is loaded: if you have an object of one, it is loaded already.
+Pillow is loaded with the first picture. Other libraries are never loaded here: if you have one of their objects, they
+are loaded already.
 """
 
 from __future__ import annotations

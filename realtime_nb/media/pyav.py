@@ -42,7 +42,7 @@ READABLE_TOO = ("ogg", "wav", "aiff", "au")
 
 
 def format_of(data: bytes) -> str | None:
-    """Return FFmpeg's name for a file, by its first bytes; `None` if FFmpeg should not read it."""
+    """Return FFmpeg's name for a file's format, from its first bytes; `None` if FFmpeg should not read it."""
     if is_aac(data):
         return "aac"
     if data[:4] == b"fLaC" and len(data) > 21 and data[20] & 1 and data[21] >> 4 == 15:  # 32 bits (RFC 9639 §8.2)
@@ -68,7 +68,7 @@ def encode(samples: npt.NDArray[np.float32], sample_rate: int) -> bytes:
     with av.open(buffer, "w", format="adts") as container:
         stream = container.add_stream("aac", rate=sample_rate, layout="mono", format=_SAMPLES)
         stream.bit_rate = _BITS_PER_S
-        # Without any samples the encoder writes no file.
+        # The encoder writes no file if there are no samples.
         plane = (samples if len(samples) else np.zeros(1, "f4"))[None, :]
         frame = av.AudioFrame.from_ndarray(plane, _SAMPLES, "mono")
         frame.sample_rate = sample_rate

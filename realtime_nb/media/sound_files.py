@@ -79,7 +79,7 @@ def read(data: bytes, name: str, longest_s: float = math.inf) -> tuple[Samples, 
     """Return the samples of a sound file, its channels mixed to one, and their rate in Hz.
 
     `data`: the file. Several files of a kind, end to end as speech services send them, are read as one.
-    `longest_s`: the most seconds of mono sound to decode, and accordingly less at rates beyond 48 kHz.
+    `longest_s`: the most seconds of mono sound to decode (fewer at rates above 48 kHz).
 
     Raises `AudioError` if it is not sound, is damaged, or is longer; or if only FFmpeg reads it and PyAV is missing.
 

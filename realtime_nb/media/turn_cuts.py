@@ -38,12 +38,12 @@ class SpokenTurn:
 
     @property
     def start_ms(self) -> float:
-        """Where the first word begins."""
+        """When the first word begins."""
         return self.speech[0][0]
 
     @property
     def end_ms(self) -> float:
-        """Where the last word ends."""
+        """When the last word ends."""
         return self.speech[-1][1]
 
     @property

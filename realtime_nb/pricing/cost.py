@@ -98,7 +98,7 @@ def price_tokens(usage: Usage, model: str | None) -> dict[str, float | None]:
 def cost_of(usage: Usage, model: str | None) -> Cost | None:
     """Price a reply's tokens.
 
-    `None` if the model has no price here, or none for a kind of token that was used.
+    `None` if the model has no price here, or has no price for a kind of token that was used.
 
     Per kind: ``(in − cached) · price_in + cached · price_cached + out · price_out``.
     """
@@ -138,12 +138,14 @@ def _unsure(usage: Usage, row: Mapping[str, Any]) -> tuple[float, tuple[str, ...
         )
     if usage.unsplit_cached:
         remarks.append(
-            f"the server did not say of which kind {usage.unsplit_cached:,} cached tokens are: they count as text "
+            f"the server did not say what kind the {usage.unsplit_cached:,} cached tokens are: they count as text "
             "first, so it may have cost less"
         )
     if not usage.is_complete:
         unsure_usd = math.inf
-        remarks.append("the server did not say how many tokens are input and how many output: it costs more than this")
+        remarks.append(
+            "the server did not say how many tokens are input and how many are output: it costs more than this"
+        )
     return unsure_usd, tuple(remarks)
 
 
@@ -181,5 +183,5 @@ def _by_amount(amount: float | None, row: Mapping[str, Any], price: str, per: fl
     """Price an amount of time or characters; an amount of 0 cannot be right, either."""
     if price not in row or amount is None or not (amount or is_free(row)):
         return None
-    odd = (f"the server reports more than anybody can have asked for: {amount:.6g}",) if amount > _MOST else ()
+    odd = (f"the server reports more than anyone can have asked for: {amount:.6g}",) if amount > _MOST else ()
     return Cost(input_usd=amount / per * row[price], as_of=row["as_of"], source=row["source"], remarks=odd)

@@ -40,23 +40,23 @@ class Estimate(Record):
     minutes_in: float
     minutes_out: float
     usages: tuple[Usage, ...]
-    """The tokens of each turn, if everything is cached that can be."""
+    """The tokens of each turn, with as many as possible from the cache."""
     dropped_from: int | None = None
-    """The first turn that can no longer read the whole conversation; `None` if all can."""
+    """The first turn that can no longer read the whole conversation; `None` if every turn can."""
 
     @cached_property
     def turns_usd(self) -> list[float]:
-        """The cost of each turn, if everything is cached that can be."""
+        """The cost of each turn, with as many tokens as possible from the cache."""
         return [_usd(usage, self.model) for usage in self.usages]
 
     @property
     def total_usd(self) -> float:
-        """The lowest cost of all turns: everything is cached that can be."""
+        """The lowest cost of all turns, with as many tokens as possible from the cache."""
         return sum(self.turns_usd)
 
     @property
     def uncached_usd(self) -> float:
-        """The highest cost of all turns: nothing is cached."""
+        """The highest cost of all turns, with nothing from the cache."""
         return sum(_usd(_without_cache(usage), self.model) for usage in self.usages)
 
     @property
@@ -70,7 +70,7 @@ class Estimate(Record):
 
     @property
     def explanation(self) -> str:
-        """Why later turns cost more, in plain words with the numbers of this estimate."""
+        """Why later turns cost more, in plain words and with the numbers of this estimate."""
         first, last = self.usages[0], self.usages[-1]
         head = (
             f"{len(self.usages)} turns, {self.minutes_in:g} min heard and {self.minutes_out:g} min spoken by "
@@ -135,14 +135,14 @@ def estimate(
     Raises
     ------
     SettingsError
-        If a length is negative, there is no turn, or the model has no price for text and audio tokens.
+        If a length is negative, `turns` is below 1, or the model has no price for text and audio tokens.
 
     Notes
     -----
-    Turn *k* reads the instructions (text), *k* questions of ``600 · minutes_in / turns`` audio tokens and *k* − 1
-    answers of ``1,200 · minutes_out / turns`` audio and a fifth as many text tokens; it makes one such answer. Tokens
-    that turn *k* − 1 read are cached, from 1,024 tokens on; each answer is read uncached once. If this exceeds the
-    model's context (``context_tokens`` in the price table, if known), the oldest turns are dropped, and nothing is
+    Turn *k* reads the instructions (text), *k* questions of ``600 · minutes_in / turns`` audio tokens, and *k* − 1
+    answers of ``1,200 · minutes_out / turns`` audio tokens and a fifth as many text tokens; it makes one such answer.
+    Tokens that turn *k* − 1 read are cached, from 1,024 tokens on; each answer is read uncached once. If this exceeds
+    the model's context (``context_tokens`` in the price table, if known), the oldest turns are dropped, and nothing is
     cached. Sources: OpenAI, "Managing costs" (1 token per 100 ms of the person's audio, 1 per 50 ms of
     the model's, in later turns too) and "Prompt caching"; 28 text to 136 audio tokens in a recorded answer.
 

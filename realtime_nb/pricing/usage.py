@@ -62,7 +62,7 @@ class Usage(Record):
     unsplit_out: int = field(default=0, compare=False)
     """The same, part of ``text_out``."""
     unsplit_cached: int = field(default=0, compare=False)
-    """Cached tokens whose kind the server did not report; they count as text as far as there is any."""
+    """Cached tokens whose kind the server did not report; they count as text, up to the number of text tokens."""
     is_complete: bool = field(default=True, compare=False)
     """True if the server reported both input and output; otherwise these are minimums."""
     remarks: tuple[str, ...] = field(default=(), compare=False)
@@ -175,7 +175,7 @@ def _totals(
     reasoning: int,
     remarks: list[str],
 ) -> tuple[int | None, int | None]:
-    """Return how many tokens were read and made; `None` if neither a total nor the details say so."""
+    """Return how many tokens were read and generated; `None` if neither a total nor the details say so."""
     tokens_in, tokens_out = (_count(usage, key, remarks) for key in ("input_tokens", "output_tokens"))
     total = _count(usage, "total_tokens", remarks)
     if tokens_in is None and any(value is not None for value in read.values()):
@@ -192,7 +192,7 @@ def _totals(
     if tokens_out and not tokens_in:
         return more, tokens_out
     if not tokens_in and not tokens_out:
-        remarks.append("the usage has only total_tokens: nobody knows how many are input and how many output")
+        remarks.append("the usage has only total_tokens: how many are input and how many are output is not known")
         return more, None
     if tokens_out is not None and more == reasoning:
         return tokens_in, tokens_out + more

@@ -61,7 +61,7 @@ class CompletionReader:
         """True if it has words, sound or calls; white space alone is not an answer."""
         self._calls: dict[int, dict[str, str]] = {}
         self.parts: Any = None
-        """What the local server says of who answered."""
+        """What the local server says about the parts that answered."""
         self._begun = False
         self._places: list[str] = []
         """Item ids, in the order in which they began."""
@@ -349,7 +349,7 @@ def _written(content: Any) -> str:
 def realtime_usage(usage: Any) -> dict[str, Any] | None:
     """Return a completion's usage in the Realtime API's shape, without fields that are missing.
 
-    Chat Completions does not say of which kind the cached tokens are; it caches only text.
+    Chat Completions does not say what kind the cached tokens are; it caches only text.
     """
     if not isinstance(usage, Mapping) or not usage:
         return None
@@ -474,7 +474,7 @@ def chat_settings(
 
 
 def nested_tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """Put a function in the shape that Chat Completions takes.
+    """Return a function in the shape that Chat Completions takes.
 
     Raises
     ------
@@ -489,7 +489,7 @@ def nested_tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def nested_tool_choice(choice: str | dict[str, Any]) -> str | dict[str, Any]:
-    """Put the choice of a function in the shape that Chat Completions takes."""
+    """Return the choice of a function in the shape that Chat Completions takes."""
     if isinstance(choice, dict) and choice.get("type") == "function" and "name" in choice:
         return {"type": "function", "function": {"name": choice["name"]}}
     return choice

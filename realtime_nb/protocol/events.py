@@ -41,7 +41,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Unknown(Struct, frozen=True, kw_only=True):
-    """An event of a type that this package does not know, unchanged."""
+    """An event of a type that this package does not know, passed on unchanged."""
 
     type: str
     data: dict[str, Any]
@@ -507,7 +507,7 @@ def _read(data: Any, odd: set[str]) -> tuple[Event | Unknown | Malformed, list[R
             return Unknown(type=kind, data=data), []
         return _malformed(_NO_EVENT, data)
     if not isinstance(data.get("type"), str):
-        mender.remark("type", "its type was missing, and was told by what it holds")
+        mender.remark("type", "its type was missing, and was guessed from its fields")
     for text in sorted(odd):
         mender.remark(text, text)
     event = mender.mended(SERVER_EVENTS[kind], _with_error(data) if kind == "error" else data)
@@ -550,7 +550,7 @@ def _salvaged(message: str | bytes, error: Exception) -> tuple[Event | Malformed
         return _malformed(why)
     kind = found[1]
     mender = Mender(kind)
-    mender.remark("", f"the message cannot be read ({why}), but for its type")
+    mender.remark("", f"only the type of the message can be read ({why})")
     return Mender(kind).mended(SERVER_EVENTS[kind], {}), mender.remarks
 
 

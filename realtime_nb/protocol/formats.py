@@ -48,7 +48,7 @@ def _encoding(declared: Any, beside: list[str], otherwise: str) -> str:
 
 
 def _rates(tree: Any, side: str = "") -> list[str]:
-    """Return the rates that a format declares or, if `side` is given, an object around that side's format."""
+    """Return the rates that a format declares, or an object around a side's format if `side` is given."""
     rates = []
     for name, rate in tree.items() if isinstance(tree, dict) else ():
         found = _RATE.fullmatch(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
-#: Metadata key by which a response says which request it answers.
+#: Metadata key under which a response says which request it answers.
 REQUEST = "request"
 
 
@@ -87,7 +87,7 @@ class Response(Struct, frozen=True, kw_only=True):
     usage: dict[str, Any] | None = None
     metadata: dict[str, Any] | UnsetType | None = UNSET
     parts: Any = UNSET
-    """The local server's own field: what heard, spoke and found the end of the turn; see `answered_by`."""
+    """The local server's own field: which parts heard, spoke and found the end of the turn; see `answered_by`."""
 
 
 class ResponseOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):

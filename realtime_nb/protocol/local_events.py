@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-#: The kind of the remark that the disk takes no more of a recording.
+#: The kind of the remark that the disk is too full to go on recording.
 RECORDING_STOPPED = "recording stopped"
 
 
@@ -112,7 +112,7 @@ class StageDone(Struct, frozen=True, kw_only=True):
     remark: str = ""
     """A remark for the person, e.g. that the spoken words differ from the written ones."""
     part: str = ""
-    """What did it, if the server says so, e.g. ``"Whisper tiny.en"``."""
+    """Which part did it, if the server says so, e.g. ``"Whisper tiny.en"``."""
     type: str = "stage.done"
 
 

@@ -63,13 +63,13 @@ def parse(message: str | bytes, odd: set[str]) -> Any:
         try:
             message = data.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
-            odd.add("bytes that are no UTF-8 became U+FFFD")
+            odd.add("bytes that are not UTF-8 became U+FFFD")
             message = data.decode("utf-8", "replace")
 
     def number(digits: str) -> int | float | None:
         value = float(digits)
         if not math.isfinite(value) or abs(value) > _LARGEST:
-            odd.add("a number that is not finite, or beyond all measure, was taken for null")
+            odd.add("a number that is not finite, or far too large, was taken for null")
             return None
         return int(digits) if digits.lstrip("-").isdigit() else value
 

@@ -1,4 +1,4 @@
-"""Which parts of the local voice answer, as its server tells it: ``parts`` in ``GET /v1/models``."""
+"""Which parts of the local voice answer, according to its server: ``parts`` in ``GET /v1/models``."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-#: The local voice's model that stands for whichever brain its server has.
+#: The name of the local voice's model, whatever brain its server has.
 DEFAULT_MODEL = "local-voice"
 
 
 @dataclass(frozen=True, slots=True)
 class LocalPart:
-    """What does one of the local voice's four jobs."""
+    """A program or model that does one of the local voice's four jobs."""
 
     name: str
-    """As people call it, e.g. ``"PocketSphinx"``."""
+    """Its usual name, e.g. ``"PocketSphinx"``."""
     version: str = ""
-    """Of the package that it comes in; empty if it has none, or none is known."""
+    """The version of the package that it comes in; empty if it is not known."""
     licence: str = ""
-    """As SPDX names it where it can, e.g. ``"BSD-2-Clause"``; empty if it is not known."""
+    """Its licence, by its SPDX name if there is one, e.g. ``"BSD-2-Clause"``; empty if it is not known."""
 
     @classmethod
     def of_package(cls, name: str, distribution: str, licence: str) -> LocalPart:
-        """Return a part with the version of the distribution that it comes in, which is named where it differs."""
+        """Return a part with the version of the distribution that it comes in, which is named if its name differs."""
         from importlib import metadata
 
         try:
@@ -34,15 +34,15 @@ class LocalPart:
         return cls(name, version if is_named or not version else f"{distribution} {version}", licence)
 
     def __str__(self) -> str:
-        # A version that names its package stands in the brackets, a plain one behind the name.
+        # A version that names its package goes into the brackets, a plain one after the name.
         plain = self.version[:1].isdigit()
         told = ", ".join(filter(None, ["" if plain else self.version, self.licence]))
         return f"{self.name}{f' {self.version}' if plain else ''}{f' ({told})' if told else ''}"
 
 
-#: The jobs of which an answer says who did them.
+#: The jobs for which an answer says which part did them.
 JOBS = ("ears", "voice", "end_of_turn")
-#: The header in which an answer of the speech endpoint says what spoke.
+#: The header in which the speech endpoint says which part spoke.
 VOICE_HEADER = "x-local-voice"
 
 
@@ -52,7 +52,7 @@ def joined_names(names: Iterable[str]) -> str:
 
 
 def answered_by(parts: Any) -> dict[str, str]:
-    """Return who did which job for one answer, as the local server says it; empty for other servers."""
+    """Return which part did which job for an answer, according to the local server; empty for other servers."""
     found = {job: parts.get(job) for job in JOBS} if isinstance(parts, dict) else {}
     return {job: name for job, name in found.items() if isinstance(name, str) and name}
 
@@ -64,13 +64,13 @@ class LocalParts:
     Parameters
     ----------
     ears : LocalPart
-        What writes down what people say.
+        Recognises speech.
     voice : LocalPart
-        What speaks.
+        Speaks.
     end_of_turn : LocalPart
-        What hears that somebody speaks, and when they are done.
+        Notices when someone speaks, and when they have finished.
     brain : LocalPart
-        What decides on the answer: rules, or a text model that runs on this machine.
+        Decides what to answer: rules, or a text model that runs on this machine.
     """
 
     ears: LocalPart
@@ -83,14 +83,14 @@ class LocalParts:
         return " · ".join(f"{job}: {part}" for job, part in jobs.items())
 
     def to_dict(self) -> dict[str, dict[str, str]]:
-        """Return it as JSON has it: ``{"ears": {"name": …, "version": …, "licence": …}, …}``."""
+        """Return it in the shape of JSON: ``{"ears": {"name": …, "version": …, "licence": …}, …}``."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Any) -> LocalParts:
-        """Read it back.
+        """Read what `to_dict` returned.
 
-        Raises `ValueError` if that is not what `to_dict` makes.
+        Raises `ValueError` if the data has another shape.
         """
         try:
             return cls(**{job: LocalPart(**part) for job, part in data.items()})

@@ -192,7 +192,7 @@ class Reader:
         return begun
 
     def _open_one(self, event: Any, response_id: str) -> str:
-        """Return the response being made, to which an event with an unknown id belongs.
+        """Return the response being made, which an event with an unknown id belongs to.
 
         If the person has spoken since, there may be another one; then the result is empty.
         """
@@ -288,7 +288,7 @@ class Reader:
         return any(isinstance(each, Remarked) and each.kind in lost for each in self._found)
 
     def _ended(self, event: ev.ResponseDone, response: Response) -> Response:
-        """Find out how a response ended whose end does not say so, or cannot be read."""
+        """Find out how a response ended if its end does not say so, or cannot be read."""
         details = response.status_details
         if self._is_lost(event) or (details is not None and details.error):
             status = "failed"
@@ -345,7 +345,7 @@ class Reader:
         return event if clean == event.delta else replace(event, delta=clean)
 
     def _end_halves(self, event: Any) -> None:
-        """Replace by U+FFFD the halves whose other half can no longer come."""
+        """Replace halves whose other half can no longer come by U+FFFD."""
         item_id = getattr(event, "item_id", None)
         for place, delta in list(self._halves.items()):
             if item_id in (None, "", delta.item_id):

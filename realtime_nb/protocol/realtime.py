@@ -99,7 +99,7 @@ class RealtimeProtocol:
         except ev.UNREADABLE:
             event, remarks = ev.mended(message)
         else:
-            if type(event) is ev.ResponseOutputAudioDelta:  # Most messages: first, and by the shortest path.
+            if type(event) is ev.ResponseOutputAudioDelta:  # Most messages end here, so this comes first.
                 key = (event.item_id, event.content_index)
                 received = self._received_bytes.get(key)
                 is_plain = self._reader.plain.get(event.item_id) == event.response_id and not len(event.delta) % 2
@@ -203,14 +203,14 @@ class RealtimeProtocol:
     def delete_item(self, item_id: str) -> str:
         """Delete an item from the conversation; return the event's id."""
         event_id = self._send(ev.ConversationItemDelete, "delete an item", item_id=item_id)
-        self._cut.add(item_id)  # Whatever was heard of it, it can no longer be truncated.
+        self._cut.add(item_id)  # However much of it was heard, it can no longer be truncated.
         self._deleted.add(item_id)
         return event_id
 
     def forget(self, item_id: str, response_id: str | None = None) -> None:
         """Delete an item, once; if its response is still being made, when that is done.
 
-        This is for answers of which nothing was heard: the API refuses to truncate at 0 ms, and the model takes
+        This is for answers that were not heard at all: the API refuses to truncate at 0 ms, and the model takes
         everything in the conversation as heard.
         """
         self._check_open("delete an item")

@@ -261,7 +261,7 @@ class Backend:
         known = [*dict.fromkeys(LOCAL_MODELS.values()), *price_table()["models"]]
         close = difflib.get_close_matches(model, known, 1) or [self.model]
         raise SettingsError(
-            f"model={hide(model)!r} is no model that the local voice stands in for: choose {close[0]!r}, or no model; "
+            f"model={hide(model)!r} is not a model that the local voice knows: choose {close[0]!r}, or no model; "
             "realtime_nb.use_prices makes a name known"
         )
 

@@ -366,7 +366,7 @@ def _checked_piece(piece: Any) -> Content:
     if isinstance(piece, np.ndarray) and (piece.ndim == 1 or min(piece.shape[:2], default=0) in (1, 2)):
         mixed = "" if piece.ndim == 1 else ", after averaging its channels"
         raise TypeError(
-            f"an array of shape {piece.shape} is no picture: give AudioClip(array, sample_rate) for sound{mixed}"
+            f"an array of shape {piece.shape} is not a picture: give AudioClip(array, sample_rate) for sound{mixed}"
         )
     if is_picture(piece):
         # Now, in this thread: matplotlib allows only one, and an array may change.

@@ -131,4 +131,4 @@ def test_the_command_is_installed_and_serves():
 def test_a_secret_in_an_address_is_warned_of(capsys, tmp_path):
     assert main(["talk", str(tmp_path / "none.wav"), "--backend", "http://user:hunter2hunter2@host/v1"]) == 2
     complaints = capsys.readouterr().err
-    assert "--backend stands in the list of processes" in complaints and "hunter2" not in complaints
+    assert "others can read --backend in the list of processes" in complaints and "hunter2" not in complaints

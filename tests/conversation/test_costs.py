@@ -149,7 +149,7 @@ def test_what_the_server_did_not_tell_is_in_no_total_and_said():
     assert (
         costs.total_usd == pytest.approx(costs["cost_usd"][1]) and costs["cost_usd"].isna().tolist()[1:] == [True] * 2
     )
-    assert costs.remarks == ["for 3 of 5 charges the server did not say what they took: not counted"]
+    assert costs.remarks == ["the server did not report the usage of 3 of 5 charges: not counted"]
     assert "per turn not reported" in mimebundle(costs)["text/plain"]
 
 
@@ -273,7 +273,7 @@ def test_what_was_cut_off_and_not_told_is_estimated_for_bounds_alone():
     words = math.ceil(len(conversation.replies[1].transcript) / 4)
     made = (words * 24 + 2 * 64) / 1e6  # 96 ms of sound are two tokens.
     assert costs.at_most_usd == pytest.approx(costs.total_usd + made + (20 * 4 + 100 * 32) / 1e6)
-    assert "for 1 of 4 charges the server did not say what they took: not counted" in costs.remarks
+    assert "the server did not report the usage of 1 of 4 charges: not counted" in costs.remarks
     assert "at least" in mimebundle(costs)["text/plain"]
     tally = Tally()
     for record in (conversation.turn("U1"), *conversation.replies, conversation.turn("U2")):
@@ -294,7 +294,7 @@ def test_a_whole_answer_that_was_not_told_makes_the_sum_unknown():
     costs = fold(*spoken(1, usage(20, 100, 10, 200)), *spoken(2, None)).costs()
     assert costs.total_usd is None and costs.at_most_usd is None
     assert costs["cost_usd"].isna().tolist() == [False, True]
-    assert costs.remarks == ["for 1 of 4 charges the server did not say what they took: the sum is not known"]
+    assert costs.remarks == ["the server did not report the usage of 1 of 4 charges: the sum is not known"]
     assert costs.on("gpt-realtime-2.1")["gpt-realtime-2.1"] is None
     free = fold(*spoken(1, None, transcribed=None), model="local-rules").costs()
     assert free.rows[0].cost_usd == 0.0 and free.rows[0].charges[0].at_most_usd == 0.0

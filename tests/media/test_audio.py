@@ -85,7 +85,7 @@ def test_pcm16_may_be_any_bytes(kind):
         (lambda: to_pcm16(np.array([np.inf])), "finite"),
         (lambda: AudioClip(np.array([1e300])), "finite"),
         (lambda: AudioClip(np.zeros((3, 1))), r"shape \(3, 1\)"),
-        (lambda: AudioClip("hello"), r"'hello' is no array of samples: give AudioClip\.from_file"),
+        (lambda: AudioClip("hello"), r"'hello' is not an array of samples: give AudioClip\.from_file"),
         (lambda: AudioClip([1, 2]), "type int64"),
         (lambda: AudioClip(np.zeros(3), 0), "sample_rate=0 must be positive"),
         (lambda: AudioClip(np.zeros(3), -8000), "sample_rate=-8000"),

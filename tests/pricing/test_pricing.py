@@ -154,7 +154,7 @@ def test_a_duration_as_text_is_one_and_an_absurd_one_is_remarked():
     told = {"type": "duration", "seconds": "60"}
     assert metered_cost(told, "gpt-realtime-whisper").total_usd == pytest.approx(0.017)
     absurd = metered_cost({"type": "duration", "seconds": 1e12}, "gpt-realtime-whisper")
-    assert "more than anybody can have asked for: 1e+12" in absurd.remarks[0]
+    assert "more than anyone can have asked for: 1e+12" in absurd.remarks[0]
 
 
 @pytest.mark.parametrize(

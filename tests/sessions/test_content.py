@@ -48,7 +48,7 @@ def test_a_spoken_question_about_a_picture(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_picture_is_refused_where_the_caller_stands(kind):
     session = kind(backend="local")
-    with pytest.raises(TypeError, match="is no picture: give AudioClip"):
+    with pytest.raises(TypeError, match="is not a picture: give AudioClip"):
         session.ask("What is this?", np.zeros(5))
     with pytest.raises(TypeError, match="cannot ask with bytes: give words"):
         session.ask(b"RIFF")
