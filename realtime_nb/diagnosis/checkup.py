@@ -1,4 +1,4 @@
-"""What a look at the set-up found: one line for each thing, and what to do about it."""
+"""The result of checking the set-up: a line for each thing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ State = Literal["ok", "warning", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One thing that was checked.
 
     Parameters
     ----------
     name : str
-        What it is, e.g. ``"microphone"``.
+        The thing's name, e.g. ``"microphone"``.
     state : {"ok", "warning", "broken"}
-        Whether it works; "warning" is what works, but not well, or not everywhere.
+        Whether it works; "warning" means that it works, but not well or not everywhere.
     said : str
         What was found.
     fix : str
-        What to do about it; empty if nothing is to be done.
+        What to do about it; empty if there is nothing to do.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Check:
     fix: str = ""
 
 
-#: What to mend first: without the microphone and its page nobody is heard; without a server nobody answers.
+#: What to fix first: without the microphone and its page you are not heard; without a server no one answers.
 _FIRST = (
     *("secure page", "permission", "devices", "microphone", "speaker"),
     *("packages", "API key", "backend", "Realtime socket", "local voice"),
 )
-#: One of these lines tells whether somebody answers.
+#: One of these lines tells whether there is an answer.
 _ANSWERS = ("Realtime socket", "backend")
 
 
@@ -48,14 +48,14 @@ def _sentence(text: str) -> str:
 
 @dataclass(frozen=True)
 class Checkup(Record):
-    """All that was looked at so far, in order.
+    """Everything that was checked so far, in order.
 
     Parameters
     ----------
     checks : sequence of Check
         The lines.
     unchecked : sequence of str
-        What was not looked at yet, or cannot be from here, and why.
+        What was not checked yet, or cannot be checked from here, and why.
     """
 
     checks: Sequence[Check] = ()
@@ -63,7 +63,7 @@ class Checkup(Record):
 
     @property
     def ok(self) -> bool:
-        """True if nothing is broken; warnings are."""
+        """True if nothing is broken; there may be warnings."""
         return all(check.state != "broken" for check in self.checks)
 
     @property
@@ -74,7 +74,7 @@ class Checkup(Record):
             first = min(broken, key=lambda check: _FIRST.index(check.name) if check.name in _FIRST else len(_FIRST))
             return f"{_sentence(first.fix or first.said)} ({first.name}: {first.said})"
         if not any(check.name in _ANSWERS for check in self.checks):
-            return "Still looking whether anybody answers."
+            return "Still checking whether the voice answers."
         if self.unchecked:
             what, _, how = self.unchecked[0].partition(" (")
             return f"The voice answers. Still to check: {what}. {_sentence(how.removesuffix(')'))}"
@@ -85,7 +85,7 @@ class Checkup(Record):
         return sum(check.state == state for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return it in the shape of JSON."""
         return {
             "ok": self.ok,
             "verdict": self.verdict,

@@ -1,4 +1,4 @@
-"""What follows from the facts: lines, each with what to do. Nothing here looks at anything itself."""
+"""Turn facts into lines, each with what to do. The facts come from `probes` and the page."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _CLICK = "{} (click its button above)"
 
 
 def diagnose(facts: DoctorFacts) -> Checkup:
-    """Return the lines that the facts known so far allow.
+    """Return the lines for the facts that are known so far.
 
-    Broken things do not hide others: each line stands for itself.
+    Every line is there even if others are broken.
     """
     lines = [*_of_kernel(facts), *_of_page(facts), *_of_voice(facts)]
     lines += [Check("doctor", "warning", problem, "please report this, with these lines") for problem in facts.problems]
@@ -56,7 +56,7 @@ def _unchecked(facts: DoctorFacts) -> Iterator[str]:
             yield _CLICK.format("speaker")
 
 
-# --- Python, packages and kernel: what versions are known to do together ----------------------------------------------
+# --- Python, packages and kernel: which versions work together --------------------------------------------------------
 
 #: From here on the kernel takes widget messages on threads of their own, and JupyterLab sends them there.
 _SUBSHELLS = (7, 0)
@@ -87,7 +87,7 @@ def _python(machine: Machine) -> Check:
             "Python",
             "warning",
             f"{said}: the local voice's recogniser has no wheel for it, and nest-asyncio, which run_sync needs in "
-            "cells, does not know it",
+            "cells, does not support it",
             "use Python 3.11 to 3.13; with a key, await in place of run_sync is enough",
         )
     return Check("Python", "ok", said)
@@ -122,7 +122,7 @@ def _kernel(kernel: RunningKernel) -> Check:
             "kernel",
             "warning",
             f"ipykernel {kernel.version} loses what callbacks print while a cell runs (ipykernel issue 1564), "
-            "and takes no widget messages while a cell awaits, but by subshells",
+            "and takes widget messages while a cell awaits only on subshells",
             _UPDATE_KERNEL,
         )
     with_it = "with subshells" if kernel.subshells else "without subshells"
@@ -159,7 +159,7 @@ def _front_end(kernel: RunningKernel, machine: Machine, page: BrowserPage | None
 
 
 def _parted(machine: Machine, page: BrowserPage | None) -> Iterator[Check]:
-    """Yield whether the server has what the kernel has: its environment may be another one, and only the page knows."""
+    """Yield whether the server has what the kernel has: its environment may differ, which only the page knows."""
     if page is None or page.ipywebrtc is None:
         return
     there = machine.packages.get("ipywebrtc", "")
@@ -192,17 +192,17 @@ def _comm(comm: Comm, page: BrowserPage | None) -> Check:
 
 
 def version(text: str) -> tuple[int, ...]:
-    """Return the numbers that a version begins with; those that cannot be read are below all others."""
+    """Return the numbers at the start of a version; versions that cannot be read are below all others."""
     return tuple(int(part) for part in re.findall(r"\d+", re.match(r"[\d.]*", text)[0])[:3])  # type: ignore[index]
 
 
-# --- The page: what the browser lets it do, what it hears and plays ---------------------------------------------------
+# --- The page: what the browser allows, hears and plays ---------------------------------------------------------------
 
-#: Below these the loudest tenth of a second is no person near a microphone: −60 and −80 dB of full scale.
+#: A microphone is too quiet, or silent, if its loudest tenth of a second is below −60 or −80 dB of full scale.
 _QUIET, _SILENT = 1e-3, 1e-4
 _CLIPPED = 0.01
 _SHORTEST_S = 1.5
-#: A page's clock that is off by more than this is set wrongly, rather than drifting.
+#: If a page's clock is off by more than this, it is set wrongly and not just drifting.
 _PAGE_CLOCK_OFF_MS = 2000.0
 
 _ROUND = (
@@ -252,7 +252,7 @@ def _page(page: BrowserPage, where: str) -> Iterator[Check]:
         yield Check(
             "secure page",
             "broken",
-            f"{page.origin} is not secure, so the browser gives this page no microphone and no audio thread",
+            f"{page.origin} is not secure, so the browser does not give this page a microphone or an audio thread",
             "open the notebook at http://localhost (a tunnel will do: ssh -L 8888:localhost:8888 HOST) or over https",
         )
         return
@@ -280,7 +280,7 @@ def _devices(page: BrowserPage) -> Iterator[Check]:
             "devices",
             "broken",
             "the browser finds no microphone",
-            "plug one in, or let the browser use it in the system's privacy settings; files and typing need none",
+            "plug one in, or let the browser use it in the system's privacy settings; or type, or ask with files",
         )
     elif page.microphones is not None:
         # Firefox and Safari list no loudspeakers, and Chromium none before the microphone is allowed.
@@ -314,7 +314,7 @@ def _heard(heard: ProbedMicrophone) -> Check:
         return Check(
             "microphone",
             "broken",
-            f"{device} brings silence ({loudness})",
+            f"{device} gives only silence ({loudness})",
             "unmute it (a switch on it, the system's sound settings), or choose another one in the browser",
         )
     if heard.level < _QUIET:
@@ -338,7 +338,7 @@ def _played(played: Played) -> Check:
         return Check(
             "speaker",
             "broken",
-            f"{account} by the browser, but nobody heard them",
+            f"{account} by the browser, but you did not hear them",
             "unmute the tab, turn the volume up, and choose the right output in the system's sound settings",
         )
     if played.underruns:
@@ -361,7 +361,7 @@ def _ahead(offset_ms: float) -> str:
 
 
 def _split(words: str, otherwise: str) -> tuple[str, str]:
-    """Return cause and cure of what the page says in two sentences."""
+    """Return the cause and the cure from the page's two sentences."""
     cause, _, cure = words.partition(". ")
     return cause.rstrip("."), cure[:1].lower() + cure[1:].rstrip(".") if cure else otherwise
 
@@ -369,24 +369,24 @@ def _split(words: str, otherwise: str) -> tuple[str, str]:
 # --- The voices: the parts of the local one, and the server that sessions would use -----------------------------------
 
 _LOCAL = "pip install 'realtime-nb[local]', then restart the kernel"
-#: Parts that the local voice can do without.
+#: The local voice also works without these parts.
 _OPTIONAL = {
-    "silero": ("webrtcvad alone finds turns, and mistakes more noise for speech", _LOCAL),
+    "silero": ("webrtcvad alone finds turns, and takes more noise for speech", _LOCAL),
     "hibari": ("espeak-ng speaks instead of the neural voice", _LOCAL),
     "whisper": ("PocketSphinx listens, and mishears nearly every second word that it does not expect", _LOCAL),
     "text model": (
-        "rules answer, which are no language model",
-        "check that server and restart the kernel, or set REALTIME_NB_BRAIN=rules to look for none",
+        "rules answer, which are not a language model",
+        "check that server and restart the kernel, or set REALTIME_NB_BRAIN=rules so that none is looked for",
     ),
 }
-#: From here on a server may find that a client secret is over, or a certificate not begun.
+#: From here on a server may think that a client secret has expired, or a certificate is not valid yet.
 _SERVER_CLOCK_OFF_MS = 30_000.0
 _VARIABLES = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 
 
 def _of_voice(facts: DoctorFacts) -> Iterator[Check]:
     wanted = facts.server is None or facts.server.name == "local"
-    # The others of the extra are missing together. PocketSphinx has no wheel for some machines on which Whisper hears.
+    # The other parts of the extra are missing together. PocketSphinx has no wheel for some machines that run Whisper.
     spare = ["silero", "hibari", "whisper"]
     spare += ["pocketsphinx" for part in facts.parts if part.name == "whisper" and not part.error]
     missing = [part for part in facts.parts if part.missing and part.name not in spare]
@@ -400,7 +400,7 @@ def _of_voice(facts: DoctorFacts) -> Iterator[Check]:
 
 
 def _not_installed(missing: list[ProbedPart], wanted: bool) -> Check:
-    """Return one line for all parts of an extra: they are mended together."""
+    """Return one line for all parts of an extra: one command installs them all."""
     names = ", ".join(f"{part.name} ({part.error})" for part in missing)
     if wanted:
         return Check("local voice", "broken", f"not installed: {names}", _LOCAL)
@@ -411,7 +411,7 @@ def _part(part: ProbedPart, wanted: bool) -> Check:
     if not part.error:
         return Check(part.name, "ok", f"{part.said} in {part.took_ms:.0f} ms")
     if part.name in _OPTIONAL or part.missing:
-        instead, fix = _OPTIONAL.get(part.name, ("Whisper listens alone, however much there is to do", ""))
+        instead, fix = _OPTIONAL.get(part.name, ("Whisper listens alone, even when it is too slow", ""))
         return Check(part.name, "warning", f"{part.error}: {instead}", fix)
     fix = "pip install --force-reinstall 'realtime-nb[local]', then restart the kernel"
     return Check(part.name, "broken" if wanted else "warning", part.error, fix)

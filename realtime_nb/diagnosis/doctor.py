@@ -1,4 +1,4 @@
-"""`doctor`: look at everything that a conversation needs, and say what to do about what is missing."""
+"""`doctor`: check everything that a conversation needs, and say how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -21,25 +21,24 @@ if TYPE_CHECKING:
 
 
 def doctor(backend: Backend | str | None = None, *, api_key: str | None = None) -> Doctor:
-    """Look at everything that a conversation needs: packages, kernel, page, microphone, speaker, voices.
+    """Check everything that a conversation needs: packages, kernel, page, microphone, speaker, voices.
 
-    In a notebook cell, the lines come one by one, with buttons for what needs a click: two seconds of the microphone,
-    and a short tone. They stay in the notebook as a table, which can be pasted into an issue. Elsewhere, and in
-    ``realtime-nb doctor``, what needs a browser is left out.
+    In a notebook cell, the lines appear one by one. Two buttons record two seconds from the microphone and play a short
+    tone. The lines stay in the notebook as a table, which you can paste into an issue. Elsewhere, and in
+    ``realtime-nb doctor``, checks that need a browser are left out.
 
     Parameters
     ----------
     backend : Backend, str or None
-        The server that is asked, as for `RealtimeSession`: by default OpenAI where there is a key, else the local
-        voice. Its endpoint gets one real request, and one Realtime session is opened and closed; neither costs
-        anything.
+        The server to check, as for `RealtimeSession`: by default OpenAI if there is a key, otherwise the local voice.
+        Its endpoint gets one real request, and one Realtime session is opened and closed; neither costs anything.
     api_key : str, optional
-        The secret, where it is not in the environment. It is sent to the backend, and shown nowhere.
+        The key, if it is not in the environment. It is sent to the backend, and never shown.
 
     Returns
     -------
     doctor : Doctor
-        With `checks`, `ok` and a text. Returns at once, and never waits for the microphone.
+        Has `checks`, `ok` and a text. `doctor` returns at once, and never waits for the microphone.
 
     Examples
     --------
@@ -53,9 +52,9 @@ def doctor(backend: Backend | str | None = None, *, api_key: str | None = None) 
 
 
 class Doctor:
-    """What `doctor` returns: what was found so far, and what is still to come.
+    """The result of `doctor`: the lines found so far, and those still to come.
 
-    `checks`, `ok` and the text wait for what needs no browser, some seconds; what the page tells is added as it comes.
+    `checks`, `ok` and the text wait a few seconds for the checks without a browser; results from the page follow later.
     """
 
     def __init__(self, backend: Backend | str | None = None, api_key: str | None = None):
@@ -64,11 +63,11 @@ class Doctor:
         self._panel: CheckPanel | None = None
         self._listeners: list[Callable[[Checkup], None]] = []
         self.finished: Pending[Checkup] = submit(self._examine(backend, api_key))
-        """What needs no browser: await it, or call ``.result()``."""
+        """The checks without a browser: await it, or call ``.result()``."""
 
     @property
     def checkup(self) -> Checkup:
-        """What was found so far, as a record; waits for nothing."""
+        """The lines found so far, as a record; never waits."""
         return diagnose(self._facts)
 
     @property
@@ -78,15 +77,15 @@ class Doctor:
 
     @property
     def ok(self) -> bool:
-        """True if nothing is broken; warnings are no harm."""
+        """True if nothing is broken; there may be warnings."""
         return self._whole().ok
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the lines as JSON has them."""
+        """Return the lines in the shape of JSON."""
         return self._whole().to_dict()
 
     def listen(self, callback: Callable[[Checkup], None]) -> None:
-        """Call `callback(checkup)` on the I/O thread whenever a line comes."""
+        """Call `callback(checkup)` on the I/O thread for each new line."""
         self._listeners.append(callback)
 
     def __repr__(self) -> str:
@@ -95,7 +94,7 @@ class Doctor:
         return printable(checkup_text(self._whole()))
 
     def open_panel(self) -> CheckPanel:
-        """Return a widget with buttons for what needs a click, as it is shown in a cell; an earlier one is closed."""
+        """Return the widget that a cell shows, with buttons for the checks that need a click; closes an earlier one."""
         from .panel import CheckPanel
 
         if self._panel is not None:
@@ -118,7 +117,7 @@ class Doctor:
             print(self)
             return
         self.open_panel()._ipython_display_()
-        # A notebook that is run without anybody looking keeps these lines, too.
+        # A notebook that runs without a page keeps these lines, too.
         with contextlib.suppress(Exception):  # It is among the lines.
             self.finished.result()
 

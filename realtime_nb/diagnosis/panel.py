@@ -1,4 +1,4 @@
-"""What only a page can tell: its audio, its permissions, and whether its person hears it."""
+"""Facts that only a page knows: its audio, its permissions, and whether its person hears it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TONE_HZ, _TONE_S, _TONE_LEVEL = 660.0, 0.6, 0.25
 _TONE_WITHIN_S = 6.0
 _TENTH = WIRE_SAMPLE_RATE // 10
 _FULL_SCALE = 32700
-#: What is sent while the main thread is kept busy, and for how long that is.
+#: How many messages are sent while the main thread is kept busy, and for how long.
 _PROBES, _PROBE_EVERY_MS, _BUSY_S = 8, 40, 0.6
 _SETTLES_S = 0.6
 _WARM_UPS = 3
@@ -60,8 +60,8 @@ class CommProbe:
         """Note a message. Any thread."""
         self._handled.append((time.monotonic(), threading.current_thread().name))
         self._rounds += 1
-        # The first says that the page is there. By the answers to a few, ipykernel 7.4 learns to which shell they go,
-        # which the page itself does not know at once.
+        # The first says that the page is there. A few answers teach ipykernel 7.4 to which shell they go, which the
+        # page itself does not know at first.
         if self._rounds < _WARM_UPS:
             call_soon(io_loop().call_later, _SETTLES_S, self._ask_page, 1)
         elif self._rounds == _WARM_UPS:
@@ -81,7 +81,7 @@ class CommProbe:
 
 
 class CheckPanel(BaseWidget):
-    """Buttons for what needs a click, and the lines below them."""
+    """Buttons for the checks that need a click, and the lines below them."""
 
     _esm = static_text("doctor.js")
     _parts_needed = ("road.js", "carrier.worker.js", "audio.js", "capture.worklet.js", "player.worklet.js")
@@ -132,7 +132,7 @@ class CheckPanel(BaseWidget):
         self._say_state()
 
     def finish(self) -> None:
-        """Leave the lines, and take the buttons away."""
+        """Remove the buttons, and keep the lines."""
         self._outputs.end()
         self.close()
 
@@ -168,7 +168,7 @@ class CheckPanel(BaseWidget):
         self._sample_rate = frame.sample_rate
 
     def _on_stopped(self, message: dict[str, Any]) -> None:
-        """Judge what came; the page sends this behind the last frame."""
+        """Judge the sound; the page sends this after the last frame."""
         y = np.frombuffer(bytes(self._pcm), "<i2").astype(np.float32)
         self._pcm.clear()
         tenths = y[: len(y) // _TENTH * _TENTH].reshape(-1, _TENTH) / 32768
@@ -187,7 +187,7 @@ class CheckPanel(BaseWidget):
         self._tell("heard", ProbedMicrophone(error=str(message["text"])))
 
     def _on_tone(self, message: dict[str, Any]) -> None:
-        """Play the tone: the person has clicked, so the browser lets it sound."""
+        """Play the tone: the person has clicked, so the browser allows it."""
         self._tones += 1
         item_id, pcm = f"tone-{self._tones}", tone()
         self._audible_before = self._playback.audible_samples
@@ -210,7 +210,7 @@ class CheckPanel(BaseWidget):
 
     def _give_up(self, number: int) -> None:
         if number == self._tones and self._playback.busy:
-            self._playback.flush()  # It must not sound later, when nobody expects it.
+            self._playback.flush()  # It must not sound later, unexpectedly.
             self._playback.forget()
             problem = f"The page played no tone within {_TONE_WITHIN_S:g} s. Reload it, and try again."
             self._tell("played", Played(error=problem))
@@ -229,7 +229,7 @@ class CheckPanel(BaseWidget):
 
 
 class Lines(Outputs):
-    """The lines below the buttons: they stay when the buttons go."""
+    """The lines below the buttons, which stay when the buttons are removed."""
 
     def __init__(self, checkup: Callable[[], Any], *, on_error: Callable[[Exception], None]):
         super().__init__(None, note={"text/plain": _ENDED, "text/html": f"<p>{_ENDED}</p>"}, on_error=on_error)

@@ -1,4 +1,4 @@
-"""Facts about the set-up, without any judgement: the machine, the local voice's parts, the servers."""
+"""Gather facts about the set-up, without judging them: the machine, the local voice's parts, the servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..sessions.backend import Backend
 from ..sessions.connection import LOOK, Transport
 from ..sessions.realtime import RealtimeSession
 
-# --- What was found, without any judgement: `diagnose` makes lines of it. What is `None` was not looked at yet --------
+# --- The facts, without judgement: `diagnose` makes lines of them. `None` was not checked yet -------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class UnmetRequirement:
 
     requirement: str
     installed: str = ""
-    """The version that is there; empty if there is none."""
+    """The installed version; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +43,26 @@ class RunningKernel:
     """The kernel that the notebook talks with."""
 
     version: str
-    """Of ipykernel."""
+    """The version of ipykernel."""
     subshells: bool = False
-    """True if it takes messages on threads beside the main one."""
+    """True if it also takes messages on threads other than the main one."""
     loop: str = "asyncio"
     """The library of its event loop."""
     ui_poll: bool = False
-    """True if jupyter_ui_poll is loaded, which takes the kernel's own loop to pieces."""
+    """True if jupyter_ui_poll is loaded, which breaks the kernel's own loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The process's own surroundings."""
+    """The process's environment."""
 
     python: str
     system: str
     packages: Mapping[str, str] = field(default_factory=dict)
-    """Versions by name; what is not installed is left out."""
+    """Versions of installed packages by name."""
     unmet: Sequence[UnmetRequirement] = ()
     place: str = ""
-    """"vscode", "colab", "binder" or "hub" where the environment says so."""
+    """"vscode", "colab", "binder" or "hub", if the environment says so."""
     kernel: RunningKernel | None = None
     """`None` in a terminal."""
 
@@ -72,7 +72,7 @@ class BrowserPage:
     """The browser's page that shows the notebook."""
 
     app: str = ""
-    """As the page names itself, e.g. "JupyterLab", "Jupyter Notebook", "vscode" or "colab"."""
+    """The page's own name, e.g. "JupyterLab", "Jupyter Notebook", "vscode" or "colab"."""
     app_version: str = ""
     browser: str = ""
     origin: str = ""
@@ -83,11 +83,11 @@ class BrowserPage:
     allowed: bool = True
     """True if the pages around it let it use the microphone (permissions policy)."""
     permission: str = ""
-    """Of the microphone: "granted", "denied", "prompt", or empty if the browser tells nobody."""
+    """The microphone's permission: "granted", "denied", "prompt", or empty if the browser does not say."""
     microphones: int | None = None
     speakers: int | None = None
     ipywebrtc: bool | None = None
-    """True if the front end finds the part of ipywebrtc that belongs in it."""
+    """True if the front end finds its part of ipywebrtc."""
     road: str = ""
     """How sound travels: "direct", "proxy" or "comm"."""
 
@@ -105,10 +105,10 @@ class Comm:
 
 @dataclass(frozen=True, slots=True)
 class ProbedMicrophone:
-    """What the microphone brought."""
+    """The sound from the microphone."""
 
     error: str = ""
-    """Why the browser gave none, in words."""
+    """Why the browser did not give a microphone, in words."""
     device: str = ""
     duration_s: float = 0.0
     level: float = 0.0
@@ -116,12 +116,12 @@ class ProbedMicrophone:
     clipped: float = 0.0
     """Share of the samples at full scale."""
     sample_rate: int = 0
-    """Of the browser's context, in Hz."""
+    """The sample rate of the browser's context, in Hz."""
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What became of a tone."""
+    """What happened to a tone."""
 
     error: str = ""
     sent: int = 0
@@ -132,12 +132,12 @@ class Played:
     """How many of them were louder than -60 dB."""
     underruns: int = 0
     heard: bool | None = None
-    """What the person said; `None` while they did not."""
+    """The person's answer; `None` until they answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Two clocks beside each other."""
+    """Two clocks compared."""
 
     offset_ms: float
     """How far the other one is ahead of the kernel's."""
@@ -157,12 +157,12 @@ class ProbedPart:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """What came of a request."""
+    """The result of a request."""
 
     error: str = ""
-    """Why there was none, in words, without the key; empty if all is well."""
+    """Why it failed, in words, without the key; empty if all is well."""
     code: str = ""
-    """The API's code of the error, or "unreachable"."""
+    """The API's error code, or "unreachable"."""
     took_ms: float = 0.0
     said: str = ""
 
@@ -175,7 +175,7 @@ class Server:
     model: str = ""
     host: str = ""
     error: str = ""
-    """Why it cannot even be asked, e.g. for want of a key."""
+    """Why it cannot even be asked, e.g. because there is no key."""
     keyed: bool = False
     """True if there is a key. The key itself is never a fact."""
     parts: str = ""
@@ -187,7 +187,7 @@ class Server:
 
 @dataclass(frozen=True)
 class DoctorFacts:
-    """All that is known so far."""
+    """Everything that is known so far."""
 
     machine: Machine | None = None
     page: BrowserPage | None = None
@@ -198,13 +198,13 @@ class DoctorFacts:
     parts: Sequence[ProbedPart] = ()
     server: Server | None = None
     problems: Sequence[str] = ()
-    """What went wrong while looking."""
+    """What went wrong while checking."""
 
 
-# --- The process's surroundings: Python, packages, the kernel, and where all that runs --------------------------------
+# --- The process's environment: Python, packages, the kernel, and where they run --------------------------------------
 
 _DISTRIBUTION = "realtime-nb"
-#: What a report names beside what is declared: the notebook's own parts, and what is known to quarrel with them.
+#: A report names these beside the declared packages: the notebook's own parts, and packages that conflict with them.
 _NAMED = (
     *("realtime-nb", "ipykernel", "ipywidgets", "anywidget", "jupyterlab", "notebook", "ipywebrtc", "websockets"),
     *("jupyter-server-proxy", "nest-asyncio", "uvloop", "jupyter-ui-poll", "openai", "numpy"),
@@ -212,7 +212,7 @@ _NAMED = (
 
 
 def look_around() -> Machine:
-    """Return what this process can see of its surroundings."""
+    """Return what this process can see of its environment."""
     return Machine(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
@@ -224,7 +224,7 @@ def look_around() -> Machine:
 
 
 def place(environment: Mapping[str, str], modules: Mapping[str, Any]) -> str:
-    """Return whose notebook this process serves, where that is one with limits of its own; empty otherwise.
+    """Return which front end this process serves, if that has limits of its own; empty otherwise.
 
     VS Code tells its kernels its process id; a JupyterLab that is started in its terminal is not told.
     """
@@ -238,7 +238,7 @@ def place(environment: Mapping[str, str], modules: Mapping[str, Any]) -> str:
 
 
 def running_kernel() -> Any:
-    """Return the ipykernel that this process is, or `None`."""
+    """Return this process's ipykernel, or `None` if it is not a kernel."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return getattr(shell, "kernel", None)
@@ -258,11 +258,11 @@ def _kernel() -> RunningKernel | None:
 
 
 def _unmet() -> Iterator[UnmetRequirement]:
-    """Yield the requirements that are not met, as pip would read them; those of extras are optional."""
+    """Yield the requirements that are not met, as pip reads them; requirements of extras are optional."""
     try:
         declared = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
-        return  # Run from a folder, without having been installed: nothing is declared.
+        return  # If it runs from a folder and is not installed, nothing is declared.
     for text in declared:
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
@@ -279,14 +279,14 @@ def _version(name: str) -> str:
         return ""
 
 
-# --- The parts of the local voice, tried in a process of their own ----------------------------------------------------
+# --- The parts of the local voice, tried in a separate process --------------------------------------------------------
 
-#: The recogniser's first start on a slow, cold disk takes its time.
+#: The recogniser's first start on a slow, cold disk takes long.
 _TIMEOUT_S = 60.0
 
 
 async def try_parts(timeout_s: float = _TIMEOUT_S) -> AsyncIterator[ProbedPart]:
-    """Yield what each part of the local voice did, as it comes; a process that dies is a fact, too."""
+    """Yield what each part of the local voice did, as it comes; if the process dies, that is a fact, too."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -320,18 +320,18 @@ async def try_parts(timeout_s: float = _TIMEOUT_S) -> AsyncIterator[ProbedPart]:
         await process.wait()
 
 
-# --- The chosen backend, asked for real: its HTTP endpoint and its Realtime socket, once each and in vain, so for
-# free ---
+# --- The chosen backend: one real request to its HTTP endpoint and one to its Realtime socket, neither of which is
+# billed
 
 #: How long one request may take.
 TIMEOUT_S = 8.0
-#: The Date header has whole seconds, cut off.
+#: The Date header has only whole seconds, rounded down.
 _DATE_RESOLUTION_MS = 1000.0
 _QUESTION = "What is two plus three?"
 
 
 def find_server(backend: Backend | str | None, api_key: str | None) -> tuple[Backend | None, Server]:
-    """Return the backend that sessions would use, or why there is none; blocks where the local voice must start."""
+    """Return the backend that sessions would use, or why there is none; blocks if the local voice must start."""
     name = backend.name if isinstance(backend, Backend) else str(backend or "the default backend")
     try:
         found = Backend.find(backend, api_key=api_key)
@@ -349,7 +349,7 @@ def _bare(name: str) -> str:
 
 
 async def ask_http(backend: Backend, timeout_s: float = TIMEOUT_S) -> tuple[ProbeAnswer, Clock | None]:
-    """Ask for the model by the SDK, as chats and chains do; the answer's date tells the server's clock."""
+    """Ask for the model with the SDK, as chats and chains do; the answer's date gives the server's clock."""
     api = Api(backend)
     clock = None
 
@@ -365,14 +365,14 @@ async def ask_http(backend: Backend, timeout_s: float = TIMEOUT_S) -> tuple[Prob
         return ""
 
     try:
-        await api.client()  # Loading the SDK is no part of how long the server takes.
+        await api.client()  # The time to load the SDK does not count.
         return await _answer(backend, ask, timeout_s), clock
     finally:
         await api.close()
 
 
 async def ask_realtime(backend: Backend, timeout_s: float = TIMEOUT_S) -> ProbeAnswer:
-    """Open a Realtime session, wait until the server says that it is there, and leave."""
+    """Open a Realtime session, wait until the server confirms it, and leave."""
 
     async def ask() -> str:
         async with await Transport.open(backend.realtime_url(backend.model), backend.headers()) as transport:
@@ -404,7 +404,7 @@ async def ask_local(backend: Backend, timeout_s: float = 3 * TIMEOUT_S) -> Probe
 
 
 async def _answer(backend: Backend, ask: Callable[[], Awaitable[str]], timeout_s: float) -> ProbeAnswer:
-    """Return what came of a request, in words that hold no key."""
+    """Return the result of a request, in words without the key."""
     began_s = time.monotonic()
     said = error = code = ""
     try:

@@ -1,4 +1,4 @@
-"""A look at the set-up: a table that can be pasted into an issue."""
+"""The doctor's table, which you can paste into an issue."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SIGNS: dict[State, str] = {"ok": "✓", "warning": "!", "broken": "✗"}
 _URGENCY: tuple[State, ...] = ("broken", "warning", "ok")
 _NARROWEST = 40
 _LARGE = "font-size:115%;margin:4px 0 8px;overflow-wrap:anywhere"
-#: What a person tries first is shown first; the rest is folded.
+#: The checks that people try first come first; the rest is folded.
 _BY_PERSON = ("microphone", "speaker")
 
 
 def checkup_bundle(checkup: Checkup) -> dict[str, Any]:
-    """Return the looks of what was found."""
+    """Return the MIME bundle of a checkup."""
     found = _urgent_first(checkup)
     first = [check for check in found if check.name in _BY_PERSON]
     rest = [check for check in found if check.name not in _BY_PERSON]
@@ -51,7 +51,7 @@ def _table(checks: Sequence[Check]) -> Markup:
 
 def _told(check: Check) -> Markup:
     fix = Markup("<br><strong>→ {}</strong>").format(check.fix) if check.fix else EMPTY
-    # Addresses are broken, too: the cure must not lie outside of a narrow page.
+    # Addresses may break, too: the cure must not lie outside a narrow page.
     return Markup('<span style="overflow-wrap:anywhere">{}{}</span>').format(check.said, fix)
 
 
@@ -60,14 +60,14 @@ def _urgent_first(checkup: Checkup) -> list[Check]:
 
 
 def summary(checkup: Checkup) -> str:
-    """Return how it stands, in a few words."""
+    """Return the result in a few words."""
     broken, warnings = checkup.count("broken"), checkup.count("warning")
     counts = [f"{broken} broken"] * bool(broken) + [f"{warnings} warning{'s' * (warnings > 1)}"] * bool(warnings)
     return ", ".join([*counts, f"{checkup.count('ok')} ok"])
 
 
 def checkup_text(checkup: Checkup, width: int | None = None) -> str:
-    """Return the lines as a table for a terminal, of its width unless told otherwise."""
+    """Return the lines as a table for a terminal, by default of its width."""
     width = width or shutil.get_terminal_size((100, 24)).columns
     lines = [line for check in _urgent_first(checkup) for line in check_lines(check, width)]
     return "\n".join([*lines, *conclusion_lines(checkup, width)])

@@ -55,7 +55,7 @@ def test_two_seconds_are_heard_and_a_tone_is_counted_and_confirmed(found, visit)
     assert [text.split()[0] for text in found.checkup.unchecked] == ["speaker"]
     button(page, "No").click()
     played = line(found, "speaker")
-    assert played.state == "broken" and "nobody heard them" in played.said
+    assert played.state == "broken" and "you did not hear them" in played.said
     assert found._facts.played.rendered == found._facts.played.sent == 14_400
     assert found._facts.played.audible > 13_000
     expect(page.get_by_role("status")).to_contain_text("Unmute the tab")
@@ -128,7 +128,7 @@ def test_a_muted_microphone_is_told_from_a_quiet_room(found, visit):
     )
     button(page, "Check microphone").click()
     silent = line(found, "microphone")
-    assert silent.state == "broken" and "brings silence" in silent.said and "unmute" in silent.fix
+    assert silent.state == "broken" and "gives only silence" in silent.said and "unmute" in silent.fix
 
 
 def test_a_frame_that_may_not_use_the_microphone_is_named(found, visit):

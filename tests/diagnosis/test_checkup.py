@@ -33,7 +33,7 @@ def test_there_is_one_verdict_you_can_talk_or_the_one_thing_to_do_first():
     answers = Check("Realtime socket", "ok", "opened")
     unmuted = Check("microphone", "ok", "loud")
     key = Check("API key", "broken", "refused", "set a valid key")
-    assert Checkup().verdict == "Still looking whether anybody answers."
+    assert Checkup().verdict == "Still checking whether the voice answers."
     assert Checkup((answers, unmuted, Check("kernel", "warning", "old"))).verdict == "You can talk now."
     click = Checkup((answers,), ("microphone (click its button above)", "speaker (click its button above)"))
     assert click.verdict == "The voice answers. Still to check: microphone. Click its button above."

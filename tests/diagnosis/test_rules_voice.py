@@ -26,7 +26,7 @@ LOST = ProbeAnswer("api.openai.com cannot be reached: refused", "unreachable")
             replace(LOCAL, parts=[ProbedPart("text model", error="Ollama on port 11434 has no model to chat with")]),
             "text model",
             "warning",
-            "to chat with: rules answer, which are no language model",
+            "to chat with: rules answer, which are not a language model",
             "REALTIME_NB_BRAIN=rules",
         ),
         (
