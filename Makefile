@@ -28,7 +28,7 @@ test: $(VENV)/test.stamp
 
 install: $(VENV)/install.stamp
 
-# The environment is made anew when what it holds has changed; otherwise this takes no time.
+# The environment is made again if its contents change; otherwise this takes no time.
 $(VENV)/install.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 …")'
 	@echo "Setting up $(VENV): some minutes, this once."
@@ -56,7 +56,7 @@ check: install
 	$(BIN)/mypy
 	npx --yes --package typescript@5 tsc --project realtime_nb/widgets/static
 
-# The README's pictures, anew: JupyterLab in Chromium, talked to by our own voice.
+# Take the README's pictures again: JupyterLab in Chromium, with our own voice as the speaker.
 screenshots: $(VENV)/test.stamp
 	$(BIN)/python docs/screenshots.py
 

@@ -1,4 +1,4 @@
-"""``realtime-nb doctor``: what the doctor finds, line by line in a terminal, or as JSON."""
+"""``realtime-nb doctor``: check the set-up line by line in a terminal, or print it as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--backend",
         help="openai, azure, local, or the address of a compatible server "
-        "(default: openai where OPENAI_API_KEY is set, local otherwise)",
+        "(default: openai if OPENAI_API_KEY is set, local otherwise)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object when all checks are done")
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class _Shown:
-    """Prints each line once, as soon as it is known."""
+    """Prints each line once, as soon as it is ready."""
 
     def __init__(self) -> None:
         self._printed: list[Check] = []

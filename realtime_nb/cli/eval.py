@@ -70,7 +70,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--backend",
         help="openai, azure, local, or the address of a compatible server "
-        "(default: openai where OPENAI_API_KEY is set, local otherwise)",
+        "(default: openai if OPENAI_API_KEY is set, local otherwise)",
     )
     parser.add_argument("--instructions", metavar="TEXT|@FILE", help="instructions for the systems")
     parser.add_argument("--tools", type=Path, metavar="FILE.json", help="a list of tools in the API's shape")
@@ -114,7 +114,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     conditions = {text: parse_conditions(text) for text in _listed(options.conditions, "--conditions")}
     _check_folder(options)
     if not options.tools and any(example.tool_call for example in data):
-        say("note: the data expect tool calls, but there are no tools: see --tools", file=sys.stderr)
+        say("note: the dataset expects tool calls, but there are no tools: see --tools", file=sys.stderr)
     expected = forecast(data, systems, conditions=len(conditions), repeats=max(1, options.repeats))
     shows_bar = sys.stderr.isatty() and not (options.json or options.dry_run)
     if not shows_bar:  # The progress bar says so, too.
@@ -154,7 +154,7 @@ def _check_folder(options: argparse.Namespace) -> None:
     if is_run and not resumes and not options.dry_run:
         raise SettingsError(f"{str(options.out)!r} holds a run: continue it with --resume, or choose another --out")
     if resumes and not is_run:
-        say(f"note: {str(options.out)!r} holds no run to continue: a new one begins", file=sys.stderr)
+        say(f"note: {str(options.out)!r} does not hold a run to continue: a new one begins", file=sys.stderr)
 
 
 def _listed(text: str, option: str) -> list[str]:

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     talk.add_argument(
         "--backend",
         help="openai, azure, local, or the address of a compatible server "
-        "(default: openai where OPENAI_API_KEY is set, local otherwise)",
+        "(default: openai if OPENAI_API_KEY is set, local otherwise)",
     )
     talk.add_argument("--model", help="default: the backend's")
     talk.add_argument("--voice", help="default: the backend's")
@@ -127,7 +127,7 @@ def _talk_live(session: RealtimeSession) -> int:
 
     panel = panel_of(session)
     try:
-        with warnings.catch_warnings(action="ignore"):  # With no browser here, the address is what there is.
+        with warnings.catch_warnings(action="ignore"):  # Without a browser here, the printed address must do.
             address = session.open_in_browser()
         say(f"Talk at {address}\nCtrl-C ends the conversation.")
         while not panel.ended.wait(1.0):

@@ -60,7 +60,7 @@ def make_compact(
 
 
 def _place(track: Samples16, said: AudioClip | None, rate: int) -> int | None:
-    """Return where a clip is on a track that holds nothing else; `None` if it holds more, or other sound."""
+    """Return where a clip is on a track; `None` if the track holds anything else."""
     if said is None or said.sample_rate != rate:
         return None
     samples = np.frombuffer(said.to_pcm16(), "<i2")

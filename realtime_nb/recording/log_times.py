@@ -208,7 +208,7 @@ class _Evidence(NamedTuple):
     weight: float = 1.0
 
     def against(self, unit_ms: float) -> float:
-        """Return by how many factors of e a unit misses that range."""
+        """Return how far a unit misses that range, as a power of e."""
         took_ms = self.took * unit_ms
         return self.weight * max(0.0, math.log(self.least_ms / took_ms), math.log(took_ms / self.most_ms))
 

@@ -82,8 +82,8 @@ def _remarks(unread: int, foreign: int, silenced: Counter[str]) -> Iterator[str]
         yield f"{foreign} lines of the log hold no event: left out"
     for example, count in silenced.most_common(1):
         yield (
-            f"the sound of {silenced.total()} events is not in the log (e.g. {count} times {example}): silence stands "
-            "in for it where its length is told, nothing elsewhere"
+            f"the sound of {silenced.total()} events is not in the log (e.g. {count} times {example}): silence "
+            "replaces it if the log says how long it was"
         )
 
 

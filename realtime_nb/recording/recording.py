@@ -92,9 +92,9 @@ class Recording(Record):
 
     Notes
     -----
-    A folder with ``manifest.json`` (what made it, the settings, wall time, hashes), ``events.jsonl`` (every event, its
-    audio replaced by references into the tracks), ``user.flac`` and ``assistant.flac`` (all that was generated). Both
-    tracks share one clock: session time, which waits for clips that were sent faster than they sound.
+    It is a folder with ``manifest.json`` (what made it, the settings, wall time, hashes), ``events.jsonl`` (every
+    event, with references into the tracks in place of audio), ``user.flac`` and ``assistant.flac`` (everything that was
+    generated). Both tracks share one clock: session time, which waits for clips that were sent faster than they sound.
     """
 
     def __init__(self, folder: Folder, *, source: Path | None = None):

@@ -71,7 +71,7 @@ def first_audible(samples: Samples16) -> int | None:
 
 
 def click(samples: int, encoding: str, at_sample: int) -> bytes:
-    """Return wire audio of this many samples, of which only one is audible."""
+    """Return wire audio of this many samples with a single audible one."""
     levels = np.zeros(samples, np.int16)
     levels[at_sample] = _CLICK
     return from_samples(levels, encoding)
@@ -96,7 +96,7 @@ _FRAME = 4_096
 
 @contextmanager
 def _as_disk_error(path: Path) -> Iterator[None]:
-    """Turn libsndfile's errors on a full disk into `OSError`: it writes less than it was given, or gives no reason."""
+    """Turn libsndfile's errors on a full disk into `OSError`: it writes less than it got, or gives no reason."""
     try:
         yield
     except (soundfile.SoundFileError, AssertionError) as error:
@@ -224,7 +224,7 @@ class TrackReader:
         self._digest = digest
         self._pcm_path = folder / f"{name}.pcm"
         file = str(self._told.get("file") or "")
-        # A folder may come from somebody else, and must not lead to any other file.
+        # A folder may come from someone else, and must not lead to any other file.
         is_known = file == f"{name}.opus" or _SHARED.fullmatch(file)
         self._flac_path = folder / (file if is_known else f"{name}.flac")
         self._whole: Samples16 | None = None

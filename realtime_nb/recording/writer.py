@@ -264,7 +264,7 @@ class Recorder:
             f"the recording in {str(self.folder)!r} stopped: {reason}. The session goes on and keeps everything: "
             "session.save(…) writes it elsewhere"
         )
-        with suppress(Exception):  # A session that is already closed tells nobody.
+        with suppress(Exception):  # A session that is already closed tells no one.
             self._tell(message)
         warnings.warn(printable(message), RuntimeWarning, stacklevel=1)
 

@@ -142,7 +142,7 @@ def _patient(admission: Admission) -> DefaultAsyncHttpxClient:
                 error = ServerError("", code=str(code or "too_many_requests"), retry_after_s=wait_s)
                 if not admission.refuses(error):
                     if error.is_for_later or error.fatal:
-                        answer.headers["x-should-retry"] = "false"  # The SDK would ask again in vain.
+                        answer.headers["x-should-retry"] = "false"  # The SDK would ask again for nothing.
                     return answer
                 await admission.admit_again()
 
@@ -259,8 +259,8 @@ class ServerAnswer:
             raise ServerError(f"{self.where}: {problem}")
         if not (self.is_whole or reader.finish_reason or reader.usage):
             raise ServerError(
-                f"{self.where} ended its stream before the answer was whole: neither a finish_reason nor [DONE] came; "
-                "ask again"
+                f"{self.where} ended its stream before the answer was complete: neither a finish_reason nor [DONE] "
+                "came; ask again"
             )
 
     def read(self, text: str) -> dict[str, Any]:

@@ -205,10 +205,10 @@ class Backend:
         ----------
         brain : {"auto", "rules", "script"}, default "auto"
             What answers. "auto": a text model that already runs on this machine, in Ollama, LM Studio or llama.cpp's
-            server, where one is found when the local voice starts; else rules, which are no language model. "rules":
-            always these. "script": a tutor that gives sentences to repeat. `parts` names it. To keep the local voice
-            from looking for a text model at all, set ``REALTIME_NB_BRAIN=rules``; to choose one, set it to the address
-            of a text endpoint, and ``REALTIME_NB_BRAIN_MODEL`` to a model there.
+            server, if one is found when the local voice starts; otherwise rules, which are not a language model.
+            "rules": always the rules. "script": a tutor that gives sentences to repeat. `parts` says which it is. To
+            keep the local voice from looking for a text model at all, set ``REALTIME_NB_BRAIN=rules``; to choose one,
+            set it to the address of a text endpoint, and ``REALTIME_NB_BRAIN_MODEL`` to a model there.
 
         Raises
         ------
@@ -252,9 +252,10 @@ class Backend:
         return replace(self, base_url=base_url, api_key=api_key)
 
     def check_model(self, model: str) -> None:
-        """Raise `SettingsError` for a model that the local voice does not stand in for; other servers say so.
+        """Raise `SettingsError` for a model that the local voice does not know; other servers check it themselves.
 
-        It answers under the name of every model in the price table, so that the code that you run with a key runs here.
+        It answers under the name of every model in the price table, so that your code for a server with a key runs
+        here.
         """
         if self.name != "local" or find_price(model) is not None:
             return
@@ -267,7 +268,7 @@ class Backend:
 
     @property
     def parts(self) -> LocalParts | None:
-        """The parts of the local voice that answer `model`; `None` for other servers, which do not say.
+        """The parts of the local voice that answer for `model`; `None` for other servers, which do not say.
 
         Starts the local voice if needed, which blocks. ``print(backend.parts)`` is one line.
 

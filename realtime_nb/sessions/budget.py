@@ -140,15 +140,15 @@ class BoundOptions(TypedDict, total=False):
     ``guard`` judges what both sides say: a function, sync or async, that takes a text and ``"user"`` or
     ``"assistant"``, and returns `None` or `False`, or the reason why it flags the text; or ``"moderation"``, the
     backend's moderation endpoint. A flagged question is not answered: `InputFlagged` is raised, and a spoken one is
-    deleted from the model's context. An answer is read as it comes, in pieces of a sentence at most; if flagged, it is
+    deleted from the model's context. An answer is judged as it comes, at most a sentence at a time; if flagged, it is
     cut off in mid-speech, and `Reply.flagged` says why. The records keep all of it. A piece counts as flagged if the
-    guard fails or takes longer than 5 s for it.
+    guard fails or takes longer than 5 s.
 
     If the server finds the turns, it starts to answer before the person's words are written down and judged. The panel
-    holds the sound of such an answer until they are; a flagged one is stopped and never heard, but what was made of it
-    is billed. With ``turn_detection={"type": "server_vad", "create_response": False}`` nothing is made until you call
-    ``respond``, which waits for the guard. To answer everything that passes the guard without calling it yourself, use
-    ``session.listen(lambda event, elapsed_ms: event.type == "guard.passed" and session.respond())``.
+    holds the sound of such an answer until they are. A flagged answer is stopped and never heard, but the part that was
+    made is billed. With ``turn_detection={"type": "server_vad", "create_response": False}`` nothing is made until you
+    call ``respond``, which waits for the guard. To answer everything that passes the guard without calling it yourself,
+    use ``session.listen(lambda event, elapsed_ms: event.type == "guard.passed" and session.respond())``.
 
     With ``disclose="spoken"`` the first reply says aloud that the voice is an AI, before anything else is answered. A
     chain reads fixed words. Other models are told to say exactly these words, but may say something else, and speech
@@ -264,7 +264,7 @@ def check_priced(limits: Limits, name: str, models: list[str]) -> None:
         )
 
 
-# --- How long a session has been idle: nobody spoke, asked, answered or listened --------------------------------------
+# --- How long a session has been idle: no one spoke, asked, answered or listened --------------------------------------
 
 _SPEECH = "speech"
 

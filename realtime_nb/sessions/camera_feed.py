@@ -88,7 +88,7 @@ class WatchingSession(RecordedSession):
         SettingsError
             If a number is out of its range.
         PictureError
-            If the model is known to take no pictures.
+            If the model is known not to take pictures.
 
         Examples
         --------
@@ -127,7 +127,7 @@ class WatchingSession(RecordedSession):
         TypeError
             If you give none.
         PictureError
-            If one cannot be read, or the model is known to take no pictures.
+            If one cannot be read, or the model is known not to take pictures.
 
         Examples
         --------
@@ -150,7 +150,7 @@ class WatchingSession(RecordedSession):
 
     @abstractmethod
     def _check_sees(self) -> None:
-        """Raise `PictureError` if the model is known to take no pictures."""
+        """Raise `PictureError` if the model is known not to take pictures."""
 
     @abstractmethod
     async def _show_frame(self, frame: Picture) -> Any:

@@ -111,7 +111,7 @@ def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
 def verdict_in(told: list[dict[str, Any]], where: str) -> str:
     """Return why a moderation endpoint flags a text; empty if it does not.
 
-    Raises `ServerError` if there is no verdict: text that nobody has judged must not pass.
+    Raises `ServerError` if there is no verdict: text that was not judged must not pass.
     """
     try:
         found = told[0]["results"][0]
@@ -130,7 +130,7 @@ def _in_words(verdict: Any) -> str:
     return "flagged" if verdict is True else str(verdict) or "flagged"
 
 
-# --- One session's guard: it has both sides judged, and acts on the verdicts. It runs on the I/O thread ---------------
+# --- One session's guard: it lets both sides be judged, and acts on the verdicts. It runs on the I/O thread -----------
 
 #: How long to wait for the words of a spoken turn; without them it cannot be judged, and is not answered.
 WORDS_WAIT_S = 15.0

@@ -48,8 +48,8 @@ class ItemEditing:
             if not (error.code or "").startswith("item_delete_"):
                 raise
         if turn in session_events.conversation:
-            # The server no longer has it, or never had; or the answer was to another request, which keeps an answer
-            # that nobody heard in the record.
+            # The server no longer has it, or never had it; or this answers another request, which keeps an unheard
+            # answer in the record.
             session_events.announce(ev.ConversationItemDeleted(item_id=item_id))
 
     async def edit(self, turn: Turn, text: str) -> Turn:
@@ -61,7 +61,7 @@ class ItemEditing:
         """Return whether the server has a turn's item; it may have forgotten it, while the record keeps it."""
         return not turn.deleted and self._renewal.knows(turn.item_id)
 
-    async def ask_anew(self, turn: Turn) -> None:
+    async def ask_again(self, turn: Turn) -> None:
         """Delete what follows an item, and make sure that the server has it as it was said."""
         items = items_of([turn], with_sound=True, encode=self._spoken.encoded)
         if not items:

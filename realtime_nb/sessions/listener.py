@@ -53,7 +53,7 @@ class Listener:
     The server does not know how much of an answer was heard; a speaker reports it. Here no speaker plays, so this clock
     reports it.
 
-    `session`: is told how much of each item was heard, when it is over or cut off.
+    `session`: learns how much of each item was heard, when the item is over or cut off.
     """
 
     def __init__(self, session: HeardSession):
@@ -131,11 +131,11 @@ class Listener:
 
 _FRAME_MS = 20
 _FRAME_BYTES = 2 * WIRE_SAMPLE_RATE * _FRAME_MS // 1000
-#: Silence that follows the clip: more than ends a turn (`semantic_vad` waits for 8 s at most), and until all is over.
+#: Silence after the clip: longer than turn detection waits (at most 8 s with `semantic_vad`), and until all is over.
 _MORE_SILENCE_MS, _LONGEST_PAUSE_MS, _LONGEST_WAIT_MS = 1_000, 8_000, 60_000
 #: A turn that has had no answer for this long will get none.
 _LONGEST_UNANSWERED_MS = 10_000
-#: Nor will a turn that ended during another answer, if speech does not stop that one: the server says so at once.
+#: The same for a turn that ended during another answer that speech does not stop: the server says so at once.
 _REFUSED = "conversation_already_has_active_response"
 
 
@@ -266,6 +266,6 @@ async def send_live(session: LiveSession, clip: AudioClip, speed: float, *, hear
                 or (microphone.goes_on and microphone.now_ms < end_ms + _LONGEST_WAIT_MS)
                 or (hears_out and microphone.listener.is_playing)
             ):
-                # Nobody needs to hurry through silence that waits for an answer.
+                # There is no hurry while silence waits for an answer.
                 await microphone.step(speed if microphone.now_ms < end_ms else 1.0)
                 progress.add(_FRAME_MS / 1000)

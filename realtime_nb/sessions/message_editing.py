@@ -93,7 +93,7 @@ class MessageEditing(Session):
             self._session_events.note("local", ev.ConversationItemAdded(item=item))
             self._session_events.note("local", ev.ConversationItemDone(item=item))
         if items:
-            self._tell_anew()
+            self._tell_again()
 
     async def _update(
         self, instructions: str | None, tools: tuple[list[dict[str, Any]], dict[str, Tool]] | None
@@ -103,14 +103,14 @@ class MessageEditing(Session):
             if tools is not None:
                 self._offer(tools[0])
                 self._calls.set(*tools)
-            self._tell_anew()
+            self._tell_again()
         if self.state == "open":
             self._session_events.announce(ev.SessionUpdated(session=self._settings()))
 
     def _about_tools(self) -> dict[str, Any]:
         return {"tools": self._calls.definitions} if self._calls.definitions else {}
 
-    def _tell_anew(self, asked: Turn | None = None) -> None:
+    def _tell_again(self, asked: Turn | None = None) -> None:
         """Make the messages again; leave out questions without an answer, except `asked`."""
         told = [turn for turn in self.conversation if turn is asked or not _is_unanswered(turn)]
         self._restate(messages_of(items_of(told, with_sound=self.hears_sound)))
@@ -119,7 +119,7 @@ class MessageEditing(Session):
         await self._connect()
         async with self._turn:  # An answer that is being made still uses the earlier messages.
             self._take_out(turns)
-            self._tell_anew()
+            self._tell_again()
 
     def _take_out(self, turns: Sequence[Turn]) -> None:
         for turn in reversed(turns):
@@ -134,7 +134,7 @@ class MessageEditing(Session):
             self._session_events.announce(ev.ConversationItemDone(item=item))
             self._session_events.announce(TurnEdited(item_id=str(item.id), replaced_id=turn.item_id))
             self._take_out([turn])
-            self._tell_anew()
+            self._tell_again()
         new = self.conversation.turn(str(item.id))
         assert new is not None
         return new
@@ -143,7 +143,7 @@ class MessageEditing(Session):
         await self._connect()
         async with self._turn:
             self._take_out(following(self.conversation, turn))
-            self._tell_anew(turn)
+            self._tell_again(turn)
         return await self._take_turn(())
 
     async def _aside(self, prompt: str, about: list[Turn] | None, max_output_tokens: int) -> Reply:

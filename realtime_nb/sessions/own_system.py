@@ -60,10 +60,10 @@ class SystemAnswer:
         When the sound begins, in ms after the end of the person's turn; by default when `answer` returned. Below 0 if
         it began before the person was done.
     done_ms : float, optional
-        When the answer was whole, on the same clock; by default when `answer` returned.
+        When the answer was complete, on the same clock; by default when `answer` returned.
     stops_ms : float, optional
-        For a duplex system that was interrupted: where on the track the answer stopped that was sounding when this
-        turn began. `None` if it went on.
+        For a duplex system that was interrupted: if an answer was sounding when this turn began, where on the track it
+        stopped. `None` if it went on.
     cost_usd : float, optional
         What the answer cost; `None` if that is not known.
 
@@ -133,7 +133,7 @@ class SystemSession(TurnwiseSession):
     Notes
     -----
     ``docs/own_cascade.py`` puts three libraries into one, and ``docs/own_duplex.py`` holds scenarios with a system that
-    hears while it speaks. Load what is slow when the first question comes: `run` makes one object for each question.
+    hears while it speaks. Load slow parts only when the first question comes: `run` makes an object for each question.
 
     Examples
     --------
@@ -156,7 +156,7 @@ class SystemSession(TurnwiseSession):
         self.is_duplex = bool(getattr(system, "duplex", False))
         """True if it gets turns with their places."""
         self.last: SystemAnswer | None = None
-        """What it answered last."""
+        """Its last answer."""
         self.cost_usd: float | None = 0.0
         """What its answers cost so far; `None` if it did not say."""
         self._turns: list[PlacedTurn] = []

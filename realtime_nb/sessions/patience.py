@@ -26,7 +26,7 @@ def checked_timeout_s(timeout_s: Any) -> float | None:
     if timeout_s is None:
         return None
     if isinstance(timeout_s, bool) or not isinstance(timeout_s, Real) or not float(timeout_s) > 0:
-        raise SettingsError(f"timeout_s={timeout_s!r} must be a positive number of seconds, or None to wait for ever")
+        raise SettingsError(f"timeout_s={timeout_s!r} must be a positive number of seconds, or None to wait forever")
     return float(timeout_s)
 
 

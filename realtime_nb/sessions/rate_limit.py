@@ -115,7 +115,7 @@ class _ServerPlaces:
 
 @dataclass
 class _Model:
-    """One model there; requests wait in a line."""
+    """One model at a server; its requests wait in a queue."""
 
     allowance: TokenAllowance = field(default_factory=TokenAllowance)
     line: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -123,7 +123,7 @@ class _Model:
 
 
 class Limiter:
-    """Limits the open sessions, and the tokens per minute, of all sessions that share it; they wait in order.
+    """Limits how many of the sessions that share it are open, and their tokens per minute; they wait in order.
 
     Every session uses the one in `realtime_nb.bounds`, unless you give it another: ``RealtimeSession(limiter=…)``.
     Sessions at different addresses, or with different keys, do not wait for each other.
@@ -250,7 +250,7 @@ class Limiter:
         return f"Limiter(max_sessions={self.max_sessions}, {self.open} open, {self.waiting} waiting)"
 
 
-# --- A session's way through the limiter: a place at its server, and its turn to ask ----------------------------------
+# --- How a session uses the limiter: it gets a place at its server, and its turn to ask -------------------------------
 
 #: How long to resend a request that the server keeps refusing.
 REFUSED_FOR_S = 600.0

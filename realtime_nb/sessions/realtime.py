@@ -68,10 +68,10 @@ class RealtimeSession(Session):
     api_key : str, optional
         By default from the environment. It is never shown, logged or stored.
     approve : bool or callable, default False
-        Whether a person must agree to each call of a function in ``tools``, unless its own `tool` says. `True` asks by
-        the panel's buttons. A callable runs in its own thread: it takes the call (``name``, ``arguments``, ``call_id``,
-        ``server_label``) and returns `True` to agree. If nobody is there, or nobody answers within 120 s, the model is
-        told that the call was refused. Approval requests of MCP servers work the same way.
+        Whether a person must agree to each call of a function in ``tools``, unless its own `tool` says so. `True` asks
+        by buttons in the panel. A callable runs in its own thread: it takes the call (``name``, ``arguments``,
+        ``call_id``, ``server_label``) and returns `True` to agree. If no one is there, or no one answers within 120 s,
+        the model is told that the call was refused. Approval requests of MCP servers work the same way.
     max_tool_rounds : int, default 8
         How often the model may call tools for one question; after that it must answer in words.
     recording : str or Path, optional
@@ -88,7 +88,7 @@ class RealtimeSession(Session):
         repeat, such as a bad key, it does not try again. An answer that is cut off this way is lost, and its `Pending`
         gets the error. `conversation.breaks` says where it happened.
     rotate_minutes : float, optional
-        Age at which a connection is renewed ahead of time, as soon as nobody speaks and no answer is being made or
+        Age at which a connection is renewed ahead of time, as soon as no one speaks and no answer is being made or
         played. By default 55, or eleven twelfths of its lifetime if that is less; `None` waits for its end.
     **options : Options
         Session settings by their short names: ``instructions``, ``voice``, ``turn_detection``, ``transcription``,
@@ -382,16 +382,16 @@ class RealtimeSession(Session):
         return submit(self._answers.respond(ResponseOptions(**options), checked_timeout_s(timeout_s)))
 
     def open_in_browser(self) -> str:
-        """Open a page of its own for talking with the session, in this machine's browser.
+        """Open a separate page for talking with the session, in this machine's browser.
 
         It shows the session's `VoicePanel` in a full window; a session without a panel gets one. Use it in scripts, and
-        where a notebook may not have the microphone, as in VS Code; the panel in the notebook then looks on.
+        where a notebook may not use the microphone, as in VS Code; the panel in the notebook then only watches.
 
         Returns
         -------
         address : str
-            ``http://127.0.0.1:…``. Its path is a key: whoever has it and can reach this machine's loopback can listen
-            and talk. It ends with the panel.
+            ``http://127.0.0.1:…``. Its path is a key: anyone who has it and can reach this machine's loopback can
+            listen and talk. It ends with the panel.
 
         Warns
         -----
@@ -437,9 +437,9 @@ class RealtimeSession(Session):
         clip : AudioClip
             The sound of the microphone.
         speed : float, default 1.0
-            How much faster than real time to send it, 0.1 to 20. Pauses are measured by what is sent, so the turns stay
-            the same; but answers take their own time, and so come later in the clip. With the local voice they are cut
-            off in nearly the same places up to 4, and have not come yet at 8.
+            How much faster than real time to send it, 0.1 to 20. Pauses are measured in the clip, so the turns stay the
+            same; but answers take their own time, and so come later in the clip. With the local voice, answers are cut
+            off in nearly the same places up to 4; at 8 they come too late to be cut off.
         hears_out : bool, default False
             Whether the silence lasts until the last answer would have been played to its end; by default until it is
             made.
@@ -516,7 +516,7 @@ class RealtimeSession(Session):
         call_soon(self._heard, Heard(item_id=item_id, played_ms=int(played_ms), stopped=stopped))
 
     def is_late(self, response_id: str) -> bool:
-        """Return whether a response was cut off; what still comes of it must not be played."""
+        """Return whether a response was cut off; the rest of it must not be played."""
         return self._protocol.is_late(response_id) or self._guarding.is_flagged(response_id)
 
     # --- on the I/O thread ---
@@ -591,11 +591,11 @@ class RealtimeSession(Session):
         return await self._items.edit(turn, text)
 
     async def _rerun(self, turn: Turn) -> Reply:
-        async def ask_anew() -> None:
+        async def ask_again() -> None:
             self._session_events.announce(Interrupted())  # An answer that is still playing is being removed.
-            await self._items.ask_anew(turn)
+            await self._items.ask_again(turn)
 
-        return await self._answers.respond(ResponseOptions(), first=ask_anew)
+        return await self._answers.respond(ResponseOptions(), first=ask_again)
 
     async def _aside(self, prompt: str, about: list[Turn] | None, max_output_tokens: int) -> Reply:
         options = ResponseOptions(
@@ -672,7 +672,7 @@ class RealtimeSession(Session):
 
 
 def _defaults_of(backend: Backend) -> dict[str, Any]:
-    """Return the settings that a session has if nobody chose others."""
+    """Return the default settings of a session."""
     # OpenAI gives probabilities for some of its transcription models only.
     own = {"include": [_LOGPROBS]} if backend.name == "local" else {}
     return {"voice": backend.voice, "transcription": backend.transcription, **own}

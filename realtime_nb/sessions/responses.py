@@ -26,7 +26,7 @@ from .tool_calls import ToolCalls, ToolTurns
 #: How long `ResponseQueue.ask` waits for the person's own words after the answer is done: they may come last.
 _TRANSCRIPT_WAIT_S = 5.0
 #: How long a server may take to end a response that is no longer wanted, or to begin one by itself after it has found
-#: a turn; some begin none if they understood nothing.
+#: a turn; some do not begin one if they understood nothing.
 _END_WAIT_S = 2.0
 _OWN_ANSWER_WAIT_S = 1.0
 
@@ -36,7 +36,7 @@ class ResponseQueue:
 
     A question goes out, all at once, when the one before has its answer, tools included, and the server is not
     answering by itself. A question that is cancelled, or that the server does not answer, is stopped at the server. If
-    nothing had been answered, it is taken out of the conversation; otherwise it stays with the part of its answer, as
+    there was no answer yet, it is removed from the conversation; otherwise it stays with the part of its answer, as
     after an interruption.
     """
 

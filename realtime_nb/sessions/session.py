@@ -236,7 +236,7 @@ class Session(TurnEditing, WatchingSession):
         Raises
         ------
         SettingsError
-            If the type is a misspelt one; servers may have types that this package does not know.
+            If the type is misspelt; servers may have types that this package does not know.
         TypeError
             If the function cannot be called, or is a coroutine.
 
@@ -339,7 +339,7 @@ def _taking_event(function: Callable[[Any], Any]) -> Listener:
         raise TypeError(
             f"on() cannot call {function!r}: give a plain function of one event, or use  async for event in session"
         )
-    # Notebooks show what a thread prints below the cell of its context: that is the cell which asked for the events.
+    # Notebooks show a thread's output below the cell of its context: the cell that asked for the events.
     context = contextvars.copy_context()
     return lambda event, elapsed_ms: context.copy().run(function, event)
 
@@ -348,7 +348,7 @@ def checked_content(content: tuple[Any, ...]) -> tuple[Content, ...]:
     """Return the pieces of a question, with pictures in the form in which they are sent.
 
     Raises `TypeError` if there is nothing, or a piece is neither words, an `AudioClip` nor a picture; `AudioError` if a
-    clip cannot be a spoken turn; `PictureError` if a picture cannot be read, or is none.
+    clip cannot be a spoken turn; `PictureError` if a picture cannot be read, or is not one.
     """
     if not content:
         raise TypeError("ask() needs something to ask: words, an AudioClip or a picture")
@@ -360,7 +360,7 @@ def _checked_piece(piece: Any) -> Content:
         check_clip(piece)
         return piece
     if isinstance(piece, str | Path) and _names_sound(piece):
-        check_is_clip(piece)  # Taken as words, a file's name would be answered like a question.
+        check_is_clip(piece)  # As words, a file's name would be answered like a question.
     if isinstance(piece, str):
         return piece
     if isinstance(piece, np.ndarray) and (piece.ndim == 1 or min(piece.shape[:2], default=0) in (1, 2)):

@@ -44,7 +44,7 @@ class StepUsage:
     finish_reason: str = ""
     """How a text model's answer ended, in Chat Completions' words: ``"length"`` if it was cut."""
     part: str = ""
-    """What did it, if the server says so."""
+    """Which part did it, if the server says so."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class ApiTranscriber:
                 part = answered_by(told.get("parts")).get("ears", part)
                 is_done = is_done or isinstance(told.get("text"), str)
             if not is_done:
-                what = "broke off before its transcript was whole" if words else "sent no transcript"
+                what = "broke off before its transcript was complete" if words else "sent no transcript"
                 raise ServerError(
                     f"{answer.where} {what}; check that {self.model} is a transcriber there, and ask again"
                 )

@@ -45,7 +45,7 @@ class ProposedCall:
 class Approvals:
     """Asks for approval. Everything here runs on the I/O thread.
 
-    `approve`: for calls whose tool does not say: `True` asks a person, `False` asks nobody, a callable decides.
+    `approve`: for calls whose tool does not say: `True` asks a person, `False` does not ask, a callable decides.
     """
 
     def __init__(self, session_events: SessionEvents, approve: bool | Approver = False):
@@ -57,7 +57,7 @@ class Approvals:
 
     @property
     def open(self) -> list[ApprovalAsked]:
-        """The questions that nobody has answered yet."""
+        """The questions that no one has answered yet."""
         return [asked for asked, _ in list(self._open.values())]
 
     def attend(self, is_there: Callable[[], bool]) -> Callable[[], None]:
@@ -237,7 +237,7 @@ class ToolCalls:
         except Exception as error:
             late = isinstance(error, TimeoutError) and limit.expired()
             failure = f"{call.name} did not answer within {tool.timeout_s:g} s" if late else error_words(error)
-        except asyncio.CancelledError:  # Raised by the function itself: nobody cancels this task.
+        except asyncio.CancelledError:  # Raised by the function itself: this task is never cancelled.
             failure = f"{call.name} was cancelled"
         return self._done(call, output, failure, self._session_events.elapsed_ms - began_ms)
 
@@ -421,9 +421,9 @@ class ToolTurns:
         task.add_done_callback(over)
 
     def _expected(self) -> asyncio.Future[Reply | None]:
-        # A watch that never matches: it fails, with the reason, if the connection breaks off.
+        # This never matches: it fails, with the reason, if the connection breaks off.
         expected: asyncio.Future[Reply | None] = self._connection.session_events.watch(lambda event: None)
-        expected.add_done_callback(lambda done: done.cancelled() or done.exception())  # Perhaps nobody waits.
+        expected.add_done_callback(lambda done: done.cancelled() or done.exception())  # Perhaps no one waits.
         return expected
 
     # --- what is done ---
@@ -473,7 +473,7 @@ class ToolTurns:
             self._connection.flush()
 
     async def _remote(self, turn: Turn) -> None:
-        """Have a call of an MCP server's tool approved or refused, and wait until it is made."""
+        """Ask for approval of a call of an MCP server's tool, and wait until it is made."""
         if turn.kind == "mcp_approval_request":
             refusal = await self._calls.approvals.refusal(
                 turn.item_id, turn.name, turn.arguments, server_label=turn.server_label, wish=True

@@ -75,7 +75,7 @@ class TurnwiseSession(MessageEditing):
         Returns
         -------
         reply : Pending of Reply
-            Ready when the answer is whole. If the model calls functions of ``tools``, this is the last reply of the
+            Ready when the answer is complete. If the model calls functions of ``tools``, this is the last reply of the
             turn; the earlier ones are in `conversation`.
 
         Raises
@@ -92,8 +92,8 @@ class TurnwiseSession(MessageEditing):
 
         Notes
         -----
-        A question without a whole answer, because it was cancelled or failed, stays in the records; the model does not
-        get it again. `close` ends waiting questions with an error.
+        A question whose answer is not complete, because it was cancelled or failed, stays in the records; the model
+        does not get it again. `close` ends waiting questions with an error.
 
         Examples
         --------
@@ -165,7 +165,7 @@ class TurnwiseSession(MessageEditing):
         self._session_events.begin()
         await self._api.client()
         if self.state == "open":
-            return  # Another caller was quicker.
+            return  # Another caller was faster.
         self._halted = None
         self._open = True
         self._tell("local", ev.SessionCreated(session=self._settings()), StateChanged(state="open"))
@@ -186,7 +186,7 @@ class TurnwiseSession(MessageEditing):
                 return await asyncio.shield(self._answering)
             except asyncio.CancelledError:
                 if self._answering.cancelled():
-                    raise self._halted or LocalProtocolError("the answer was stopped before it was whole") from None
+                    raise self._halted or LocalProtocolError("the answer was stopped before it was complete") from None
                 self._answering.cancel()  # The caller no longer wants it.
                 await asyncio.gather(self._answering, return_exceptions=True)
                 raise

@@ -19,7 +19,7 @@ Newcombe          unpaired differences of     Newcombe 1998, "Interval estimatio
 
 With fewer than 30 examples the bootstrap's intervals are too narrow: at 3, the percentile method covers 74 %, and BCa
 72 % (Hesterberg 2015). The t interval covers 95 % of normal data, and about 90 % of data with a long tail, such as
-times. There is no interval if all values are equal, as they say nothing about others.
+times. There is no interval if all values are equal, because they say nothing about others.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _ratio_bootstrap(sums: npt.NDArray[Any], counts: npt.NDArray[Any], seed: int
 
 
 def _t(values: list[npt.NDArray[np.float64]]) -> tuple[float, float]:
-    """Return the interval of a mean of all answers, of which those to the same example are alike."""
+    """Return the interval of the mean of all answers; answers to the same example are alike."""
     return _ratio_t(np.array([each.sum() for each in values]), np.array([len(each) for each in values]))
 
 
@@ -168,7 +168,7 @@ def _bootstrap(values: list[npt.NDArray[np.float64]], statistic: Statistic, seed
 
 
 def _resampled(count: int, compute: Callable[[Any], Any], seed: int, numbers: int = 0) -> tuple[float, float]:
-    """Return the percentile interval of a figure of `count` examples, which is computed from the drawn ones' places."""
+    """Return the percentile interval of a figure of `count` examples, computed from the places of the drawn ones."""
     from scipy import stats
 
     found = stats.bootstrap(
@@ -269,7 +269,7 @@ def _tango_low(more: int, fewer: int, pairs: int) -> float:
         variance = pairs * max(0.0, 2 * only_there + difference * (1 - difference))
         return more - fewer - pairs * difference - _Z * math.sqrt(variance)
 
-    # At the difference itself both may be 0, which is no end.
+    # At the difference itself both may be 0, which is not an end.
     return float(brentq(excess, -1.0, (more - fewer) / pairs - 1e-9)) if fewer < pairs else -1.0
 
 
@@ -307,7 +307,7 @@ _PERMUTATIONS = 9_999
 def paired_p_value(differences: Sequence[float], test: Test, seed: int = 0) -> float | None:
     """Return the two-sided p-value of paired differences; `None` for fewer than two.
 
-    ``"sign"`` is the exact sign test, which of right and wrong answers is McNemar's exact test, ``"mcnemar"``;
+    ``"sign"`` is the exact sign test; for right and wrong answers that is McNemar's exact test, ``"mcnemar"``;
     ``"permutation"`` changes the signs of the differences, in all ways or in 9,999 random ones.
     """
     from scipy import stats

@@ -46,9 +46,9 @@ class DisplayOptions:
     audio_mb: float = 4.0
     """Megabytes of audio, and of small pictures, that one output embeds at most. Default: 4, ten minutes of speech."""
     full_turns: int = 120
-    """A conversation of at most so many turns is shown with up to ten minutes of its player and picture, and with
-    players of single turns as far as they fit. A longer one has half a minute of its player and picture, so that it
-    is shown in a tenth of the time. Default: 120.
+    """Up to this many turns, a conversation has up to ten minutes in its player and picture, and players of single
+    turns as far as they fit. A longer one has half a minute in its player and picture, so that it is shown in a tenth
+    of the time. Default: 120.
     """
 
     def __setattr__(self, name: str, value: float) -> None:
@@ -64,10 +64,10 @@ display_options = DisplayOptions()
 
 
 class Embedded(NamedTuple):
-    """Audio as it is embedded in an output."""
+    """Audio for an output."""
 
     url: str
-    """Empty where it was left out."""
+    """The data URL; empty if it was left out."""
     embedded_s: float
     total_s: float
 

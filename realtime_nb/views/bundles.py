@@ -49,7 +49,7 @@ def mimebundle(record: Any) -> dict[str, Any]:
     ----------
     record : AudioClip, Picture, Watch, Turn, Reply, Conversation, Comparison, Costs, OtherModelCosts, Estimate,
         Timeline, Recording, Replay, Difference, Practice, Spectrogram, TurnDetectionComparison, VoiceMeasures, Usage,
-        Cost, Timing, Stage, or what another room registers
+        Cost, Timing, Stage, or a record that another room registers
         What to show.
 
     Returns

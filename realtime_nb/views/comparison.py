@@ -31,7 +31,7 @@ _HEADER = (
 #: The columns that fit beside a narrow page's text; the rest is folded.
 _FIRST = 6
 _DOTS = "A dot for each answer, a bar at the median."
-#: Finding the pitch takes a quarter of a clip's length; this many clips are enough.
+#: Finding the pitch takes a quarter of a clip's length, so only this many clips are measured.
 _MEASURED_CLIPS = 3
 
 

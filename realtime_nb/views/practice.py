@@ -50,7 +50,7 @@ class Practice(Record):
     said: AudioClip
     """The audio of the attempt, from the first sound to the last."""
     model: AudioClip
-    """The audio of the model, likewise."""
+    """The audio of the model, from the first sound to the last."""
     words: tuple[WordMatch, ...]
     """The wanted words, beside those that were heard."""
     words_per_minute: float
@@ -87,7 +87,7 @@ def practice(
     heard: str | None = None,
     language: str | None = None,
 ) -> Practice:
-    """Compare how somebody said a sentence with how a model says it.
+    """Compare how a person said a sentence with how a model says it.
 
     Parameters
     ----------

@@ -106,7 +106,7 @@ class Track:
     """All sound of one side, in order of time."""
 
     name: str
-    """The label; empty for a single side that belongs to nobody."""
+    """The label; empty for a single side without a speaker."""
     pieces: list[DrawnPiece] = field(default_factory=list)
 
 
@@ -127,7 +127,7 @@ def tracks_of(source: Source) -> list[Track]:
 
 
 def as_cut(sound: Turn | Reply) -> Turn | Reply | AudioClip | None:
-    """Return the sound of an answer as far as a guard let it go, `None` if nothing is left; others as they are."""
+    """Return an answer's sound up to where a guard cut it, `None` if nothing is left; other pieces unchanged."""
     turns = [sound] if isinstance(sound, Turn) else sound.turns
     if all(turn.cut_ms is None for turn in turns):
         return sound

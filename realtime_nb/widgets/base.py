@@ -39,8 +39,8 @@ def _stand_in(note: str) -> dict[str, str]:
     """Return an output that looks empty, and writes a note where Jupyter writes "model not found" above it.
 
     A notebook that was saved while the widget was live has the widget's model id in it, and JupyterLab and Notebook
-    then show an error, whatever else the output holds. A style in a later output is all that is left to say it better.
-    A live widget is not just text, so the style does not touch it.
+    then show an error, no matter what else the output holds. Only a style in a later output can still replace that
+    text. A live widget is not just text, so the style does not touch it.
     """
     error = ".jp-OutputArea-child:has(~ * .rtnb-stand-in) > .jupyter-widgets:not(:has(*))"
     quoted = json.dumps(note).replace("<", r"\3c ")
@@ -53,9 +53,9 @@ _AS_WIDE = {"image/png": {"width": 720}}
 
 
 class Redrawing:
-    """Draws something again soon after it has changed, and the less often the larger it is.
+    """Draws something again soon after it has changed; the larger it is, the less often.
 
-    `draw` returns the size of what it drew, in bytes; it runs on a thread of its own.
+    `draw` returns the size of the drawing in bytes; it runs on its own thread.
     """
 
     def __init__(self, draw: Callable[[], int], on_error: Callable[[Exception], None]):
@@ -76,7 +76,7 @@ class Redrawing:
         _painter.submit(self.run)
 
     def run(self, *, anyway: bool = False) -> None:
-        """Draw here and now, if that is still wanted."""
+        """Draw at once, if that is still wanted."""
         if not self._wanted.is_set() and not anyway:
             return  # `want_now` came first.
         self._wanted.clear()
@@ -211,7 +211,7 @@ class PageClock:
     def align(self) -> None:
         """Ask the page for its time a few times; clocks drift, so do this with every turn.
 
-        There is no timer: on the widget comm every message makes a notebook blink, even while nobody speaks.
+        There is no timer: on the widget comm every message makes a notebook blink, even while no one speaks.
         """
         if self._exchanges:
             self._conclude()  # The page answers slowly: use what there is.
@@ -227,7 +227,7 @@ class PageClock:
         """The best of the last exchanges; `None` before the first."""
         if self._best is None:
             return None
-        # Reported for the wall clocks, which people read; computed with the monotonic one, which nobody sets.
+        # Reported for the wall clocks, which people read; computed with the monotonic clock, which no one sets.
         wall_ms = time.time() * 1000 - _now_ms()
         return ClockAligned(
             offset_ms=self._best.offset_ms - wall_ms,
@@ -392,7 +392,7 @@ class BaseWidget(StyledWidget):
                 self._tell_page_of(name, getattr(self, name))
 
     def _on_onlooker(self, message: dict[str, Any]) -> None:
-        """Show a page that looks on where things stand."""
+        """Send the current state to a page that only watches."""
         for name in (*self._shared, "error"):
             self._road.show({"kind": "shared", "name": name, "value": getattr(self, name)})
 
@@ -423,11 +423,11 @@ class BaseWidget(StyledWidget):
             self._road.send({"kind": "shared", "name": name, "value": value}, urgent=True)
 
     def _show_error(self, error: BaseException) -> None:
-        """Show the person an exception that nobody catches."""
+        """Show the person an exception that is not caught anywhere."""
         self.error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
     def _watch(self, pending: Any) -> None:
-        """Show the exception of a `Pending` that nobody waits for."""
+        """Show the exception of a `Pending` that no one waits for."""
         pending.add_done_callback(self._show_pending)
 
     def _show_pending(self, pending: Any) -> None:

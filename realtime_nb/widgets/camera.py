@@ -115,7 +115,7 @@ class Camera(BaseWidget):
         try:
             return await asyncio.wait_for(taken, timeout_s)
         except TimeoutError:
-            why = "nobody answered the browser's question" if self._road.kind else "show the camera in a cell first"
+            why = "the browser asked, and got no answer" if self._road.kind else "show the camera in a cell first"
             raise PictureError(f"no picture within {timeout_s:g} s: {why}") from None
         finally:
             self._wanted.pop(key, None)

@@ -133,7 +133,7 @@ class TurnDesk:
 
 
 def tell_of_cache(session: Any, road: Road, what: str) -> None:
-    """Show the page, once, that an action loses the server's cache: nobody reads warnings on this thread."""
+    """Show in the page, once, that an action loses the server's cache: warnings of this thread are not seen."""
     if remark := session.cache_remark(what):
         road.send({"kind": "notice", "text": remark}, urgent=True)
 
@@ -158,10 +158,10 @@ class GuideDesk:
         if event.type in _TOLD_AT:
             self.tell()
 
-    def tell(self, *, anew: bool = False) -> None:
-        """Send the page what has changed; everything if `anew`."""
+    def tell(self, *, everything: bool = False) -> None:
+        """Send the page what has changed; or `everything`."""
         told = {"kind": "guide", "instructions": self._session.instructions, "tools": self._session.tool_names}
-        if self._road.kind and (anew or told != self._told):
+        if self._road.kind and (everything or told != self._told):
             self._told = told
             self._road.send(told, urgent=True)
 
@@ -213,8 +213,8 @@ class SettingsDesk:
         if event.type in _TOLD_AT:
             self.tell()
 
-    def tell(self, *, anew: bool = False) -> None:
-        """Send the page what has changed; everything if `anew`."""
+    def tell(self, *, everything: bool = False) -> None:
+        """Send the page what has changed; or `everything`."""
         session = self._session
         chosen = {"voice": session.voice, "model": session.model} | self._waiting
         models = _models_of(session)
@@ -225,7 +225,7 @@ class SettingsDesk:
             "models": list(dict.fromkeys([*models, chosen["model"]])),
             "detection": session.turn_detection,
         }
-        if self._road.kind and (anew or told != self._told):
+        if self._road.kind and (everything or told != self._told):
             self._told = told
             self._road.send(told, urgent=True)
 
@@ -245,7 +245,7 @@ class SettingsDesk:
                 text = f"{reason} cannot be changed within a connection: {value} answers after the next Connect."
                 self._road.send({"kind": "notice", "text": text, "fix": "reconnect"}, urgent=True)
         finally:
-            self.tell(anew=True)  # Also after an error: the page shows what the person has chosen.
+            self.tell(everything=True)  # Also after an error: the page shows what the person has chosen.
 
     async def _take_at_once(self, name: str, value: str) -> bool:
         self._waiting.pop(name, None)
@@ -267,7 +267,7 @@ class SettingsDesk:
                 await self._session.move_to(self._session.backend, model=waiting["model"], connect=False)
             if "voice" in waiting:
                 await self._session.update(voice=waiting["voice"])
-        self.tell(anew=True)
+        self.tell(everything=True)
         self._on_settled()
 
     def _on_detect(self, message: dict[str, Any]) -> None:
@@ -286,7 +286,7 @@ class SettingsDesk:
 
 
 def _models_of(session: Any) -> list[str]:
-    """Return the models that a person can choose from; where they are not known, none."""
+    """Return the models that a person can choose from; none if they are not known."""
     if session.backend.name == "local":
         return list(LOCAL_MODELS.values())
     if session.backend.name != "openai":

@@ -1,4 +1,4 @@
-"""A session's events in the page, every one both ways with its time, size and JSON: as a widget, and in the panel."""
+"""A session's events in the page, in both directions, with time, size and JSON: as a widget, and in the panel."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .base import BaseWidget, static_text
 from .road import Road
 from .rows import bounded
 
-#: How often new events go to the page, which sums up what comes faster.
+#: How often new events go to the page.
 _EVERY_S = 0.1
 #: Events in one message, so that a long session does not fill the road with one.
 _MOST_AT_ONCE = 1_000
-#: The page keeps as many events as this, and drops the oldest.
+#: The page keeps this many events, and drops older ones.
 KEPT = 20_000
 _LONGEST_TEXT = 300
 _LONGEST_JSON = 100_000

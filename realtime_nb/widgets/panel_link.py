@@ -147,19 +147,19 @@ class PanelLink:
         self._told, self._remarks = {}, []
         self._send_state()
         self._tools.tell()
-        self._guide.tell(anew=True)
-        self._settings.tell(anew=True)
+        self._guide.tell(everything=True)
+        self._settings.tell(everything=True)
         if self._camera:
             self._camera.tell()
         self._send_rows()
         self._align()
 
     def show(self) -> None:
-        """Show a page that looks on what was said, and where things stand."""
+        """Send what was said, and the current state, to a page that only watches."""
         self._send_rows()  # From here on, what is new for one page is new for all.
         self._send_state()
         self._tools.tell()
-        self._guide.tell(anew=True)
+        self._guide.tell(everything=True)
         if self._camera:
             self._camera.tell()
         if rows := TranscriptRows(self.session.conversation, self._thumbnails.of).news():

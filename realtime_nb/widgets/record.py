@@ -15,8 +15,8 @@ from .base import Redrawing, StyledWidget, static_text
 class ConversationRecord(StyledWidget):
     """The record of a conversation, which grows with it: a player with its picture as the seek bar, words and costs.
 
-    In Jupyter a `VoicePanel` shows the record by itself. Use this beside the panel where that is not so, e.g. in marimo
-    or Shiny, or where you want the record in another place.
+    In Jupyter a `VoicePanel` shows the record by itself. Use this widget beside the panel in other front ends, e.g. in
+    marimo or Shiny, or to show the record in another place.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ _MAX_WAITING = 36_000
 _BUNDLE_S = 0.1
 #: Close code for a page's socket after the same page has opened another one.
 _SUPERSEDED = 4001
-#: How long a page that was lost keeps the sound while others look on: it may only be reloading.
+#: How long a lost page keeps the sound while others watch: it may only be reloading.
 _RETURNS_WITHIN_S = 5.0
 
 # The library would log the tokens.
@@ -232,13 +232,13 @@ def _answer(html: str, headers: dict[str, str]) -> Response:
 
 @dataclass(slots=True)
 class RoadPage:
-    """A page that has said hello. One of a road's pages has the sound, the others look on."""
+    """A page that has said hello. One of a road's pages has the sound, the others watch."""
 
     hello: dict[str, Any]
     connection: ServerConnection | None
     """Its socket; `None` on the comm."""
     person: str = ""
-    """The name of who is signed in there; empty if not known."""
+    """The name of the person who is signed in there; empty if not known."""
     asked: bool = False
     """True if it was asked whether it is still there, and has not answered."""
 
@@ -252,8 +252,8 @@ class Road:
     `on_error`: called with an exception of `on_message`, or with the `RemoteProtocolError` of an unreadable message.
     `send_comm`: ``send_comm(content, buffers)`` puts a bundle on the widget comm; called on the I/O thread.
 
-    The first page has the sound. A newcomer looks on: it gets the controls but no frames, and what it says does not
-    count, until its person takes the sound (``take`` in its ``hello``) or the page that has it is gone.
+    The first page has the sound. Later pages watch: they get the controls but no frames, and what they say does not
+    count, until their person takes the sound (``take`` in ``hello``) or the page that has it is gone.
     """
 
     def __init__(
@@ -306,7 +306,7 @@ class Road:
         call_soon(self._send, encode_message(message), urgent)
 
     def show(self, control: dict[str, Any]) -> None:
-        """Send a control only to the pages that look on. Never blocks; any thread."""
+        """Send a control only to the pages that watch. Never blocks; any thread."""
         call_soon(self._show, {"kind": "shown", "control": control})
 
     def give(self, document: str) -> None:
@@ -421,7 +421,7 @@ class Road:
                 return self._hand_over(name)
 
     def _leave(self, name: str | None) -> None:
-        """Forget a page. If it had the sound, those that look on wait a while, as it may come back."""
+        """Forget a page. If it had the sound, the others wait a while, because it may come back."""
         if name is None or self._pages.pop(name, None) is None:
             return
         if name == self._holder:
@@ -432,7 +432,7 @@ class Road:
         self._tell_pages()
 
     def _give_up(self, name: str) -> None:
-        """Let the page that has looked on for longest have the sound, if the lost one has not come back."""
+        """Give the sound to the page that has watched for longest, if the lost one has not come back."""
         if self._holder == name and self._holding is None:
             self._hand_over(next(iter(self._pages)))
 

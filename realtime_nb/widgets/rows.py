@@ -195,7 +195,7 @@ class TranscriptRows:
         """Return a message with what the page does not know yet; `None` if it knows everything.
 
         ``rows`` are new or changed. From index ``at`` on, the page removes ``gone`` rows, and puts ``ids`` in their
-        place; with ``anew`` it starts empty.
+        place; with ``from_start`` it starts empty.
         """
         conversation = self._conversation
         changed = [*reversed(conversation.changed_since(self._revision)), *self._stale]
@@ -213,10 +213,10 @@ class TranscriptRows:
             changed += before_asked ^ self._unasked
         wanted = dict.fromkeys([*ids, *(item_id for item_id in changed if item_id in self._rows)])
         rows = [row for item_id in wanted if (row := self._changed_row(item_id)) is not None]
-        anew, self._is_new = self._is_new, False
-        if not (rows or gone or ids or anew):
+        from_start, self._is_new = self._is_new, False
+        if not (rows or gone or ids or from_start):
             return None
-        return {"kind": "turns", "anew": anew, "at": at, "gone": gone, "ids": ids, "rows": rows}
+        return {"kind": "turns", "from_start": from_start, "at": at, "gone": gone, "ids": ids, "rows": rows}
 
     def _changed_row(self, item_id: str) -> dict[str, Any] | None:
         """Return a row if the page does not have it in this form."""
@@ -233,7 +233,7 @@ class TranscriptRows:
         return row_of(turn, was_asked=turn.item_id not in self._unasked, pictures=self._pictures)
 
     def _is_unasked(self, item_id: str) -> bool:
-        """Return whether a row is not the person's: before their first row, nobody has asked anything."""
+        """Return whether a row is not the person's: before their first row, nothing was asked."""
         turn = self._conversation.turn(item_id)
         return turn is None or turn.role != "user"
 
@@ -319,7 +319,7 @@ def by_name(written: str) -> list[tuple[str, str]]:
 
 
 def card_of(turn: Any) -> dict[str, Any] | None:
-    """Return a call, or its result, by names and values; `None` for what is neither."""
+    """Return a call, or its result, by names and values; `None` for anything else."""
     if turn.kind not in ("function_call", "function_call_output", "mcp_call"):
         return None
     # The result of a function is an item of its own.

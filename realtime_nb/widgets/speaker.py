@@ -232,7 +232,7 @@ class Playback:
         """The item that the page plays now; empty in silence."""
         self.underruns = 0
         self.holds = 0
-        """How often the page paused the answer because the person made a sound."""
+        """How often a sound of the person paused the answer in the page."""
         self.audible_samples = 0
 
     def feed(self, item_id: str, pcm: bytes, sample_rate: int = WIRE_SAMPLE_RATE, *, live: bool = False) -> None:

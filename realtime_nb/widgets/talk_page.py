@@ -1,7 +1,7 @@
 """The talk page: a session's panel in a browser tab of its own, served by the road's own port.
 
-It is for front ends that bar the microphone, such as VS Code's notebooks, and for scripts and terminals. Nobody gets it
-without the road's token.
+It is for front ends that do not allow the microphone, such as VS Code's notebooks, and for scripts and terminals. Only
+requests with the road's token get it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def show_in_browser(url: str) -> bool:
     import tempfile
     import webbrowser
 
-    # Everybody on a machine can read what a browser was started with, so the token goes through a file of one's own.
+    # All users of a machine can read a browser's arguments, so the token goes through a private file.
     with tempfile.NamedTemporaryFile("w", prefix="realtime-nb-", suffix=".html", delete=False) as file:
         file.write(_REDIRECT.substitute(url=escape(url)))
     redirect = Path(file.name)

@@ -310,7 +310,7 @@ def test_a_page_that_was_loaded_anew_says_that_its_record_stays_as_it_was(panel,
     first = visit()
     expect(first.locator(".rtnb-notice")).to_be_hidden()
     panel._pages = 1  # As the first page said.
-    first.close()  # A page that only looks on says nothing of the record.
+    first.close()  # A page that only watches says nothing of the record.
     second = visit()
     expect(second.locator(".rtnb-notice")).to_contain_text("session.conversation in a new cell")
 

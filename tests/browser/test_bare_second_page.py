@@ -1,4 +1,4 @@
-"""Several pages on one panel: one has the sound, the others look on."""
+"""Several pages on one panel: one has the sound, the others watch."""
 
 import pytest
 from bare import until
@@ -45,7 +45,7 @@ def test_a_newcomer_looks_on_until_its_person_talks_there(session, panel, visit,
     before = len(session.audio)
     until(lambda: len(session.audio) > before + 24_000)
     expect(status(first)).to_have_text("Listening: just speak")
-    expect(first.locator("[data-role=facts]")).to_contain_text("1 other window looks on")
+    expect(first.locator("[data-role=facts]")).to_contain_text("1 other window is watching")
 
     buttons.click()
     expect(status(second)).to_have_text("Listening: just speak")

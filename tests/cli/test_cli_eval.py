@@ -70,7 +70,7 @@ def test_tools_are_called_and_graded(tmp_path, capsys):
     assert system["tool_call_correctness_mean"] == system["tool_call_arg_correctness_mean"] == 1
     assert "instructions: Be brief." in (tmp_path / "out" / "report.html").read_text("utf-8")
     assert main(["eval", str(path), "--out", str(tmp_path / "none"), "--dry-run"]) == 0
-    assert "the data expect tool calls, but there are no tools: see --tools" in capsys.readouterr().err
+    assert "the dataset expects tool calls, but there are no tools: see --tools" in capsys.readouterr().err
 
 
 def test_an_estimate_spends_nothing_and_writes_nothing(data, tmp_path, capsys):

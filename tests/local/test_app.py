@@ -153,7 +153,7 @@ def test_a_key_in_the_open_is_warned_of():
     assert "REALTIME_NB_SERVER_KEY" in complaints and "--brain-key-file" in complaints and SECRET not in complaints
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), (" \n", "holds no key")])
+@pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), (" \n", "does not hold a key")])
 def test_a_file_without_a_key_is_told(content, said, tmp_path, capsys):
     file = tmp_path / "key"
     if content is not None:

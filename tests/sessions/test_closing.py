@@ -44,7 +44,7 @@ def test_closing_ends_the_questions_that_wait(silent):
     assert transport.asked.acquire(timeout=WAIT_S)
     session.close().result(WAIT_S)
     for each in pending:
-        with pytest.raises(LocalProtocolError, match=r"stopped before it was whole|closed before the question was put"):
+        with pytest.raises(LocalProtocolError, match=r"stopped before it was complete|before the question was put"):
             each.result(WAIT_S)
     assert transport.requests == 1 and session.state == "closed"
     assert [reply.status for reply in session.conversation.replies] == ["cancelled"]

@@ -423,10 +423,10 @@ function drawBound(meter, share, words) {
   meter.firstElementChild.style.width = `${percent}%`;
 }
 
-/** Say how many look on. @param {State} state */
+/** Say how many others watch. @param {State} state */
 function othersIn({ road, company: { others } }) {
   if (!others || road === "taken") return "";
-  return others === 1 ? "1 other window looks on" : `${others} other windows look on`;
+  return others === 1 ? "1 other window is watching" : `${others} other windows are watching`;
 }
 
 /** Return the status in a few words. @param {State} state @returns {{ words: string, tone: string }} */

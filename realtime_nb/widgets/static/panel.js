@@ -248,9 +248,9 @@ async function makeEngine(model, signal) {
   }
 
   /** Take new and changed rows from the kernel, and put them in order.
-   * @param {{ anew: boolean, at: number, gone: number, ids: string[], rows: Row[] }} turns */
-  function takeTurns({ anew, at, gone, ids, rows }) {
-    if (anew) Object.assign(state, { order: [], rows: new Map() });
+   * @param {{ from_start: boolean, at: number, gone: number, ids: string[], rows: Row[] }} turns */
+  function takeTurns({ from_start, at, gone, ids, rows }) {
+    if (from_start) Object.assign(state, { order: [], rows: new Map() });
     if (gone || ids.length) {
       const there = new Set(ids);
       for (const id of state.order.slice(at, at + gone)) there.has(id) || state.rows.delete(id);

@@ -4,7 +4,7 @@
 
 /** @typedef {{ kind: string, [field: string]: any }} Control */
 /** @typedef {"" | "direct" | "proxy" | "comm" | "none" | "taken" | "closed" | "gone"} RoadName "taken": another page
- *   has the sound, and this one looks on; "gone": the kernel was restarted, or has died */
+ *   has the sound, and this one watches; "gone": the kernel was restarted, or has died */
 /** @typedef {{ others: number, person: string }} Company how many other pages there are, and the name of who is signed
  *   in where the sound is; empty if not known */
 
