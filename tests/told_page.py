@@ -14,7 +14,7 @@ class Page:
     def look(self):
         """Take what is new; return the rows in their order."""
         if message := self.news.news():
-            if message["anew"]:
+            if message["from_start"]:
                 self.order, self.rows = [], {}
             at = message["at"]
             left = self.order[at : at + message["gone"]]

@@ -16,7 +16,7 @@ from ..texts import read_text
 from .metrics import value_of
 
 Row = dict[str, Any]
-#: The columns by which a label may name its answers.
+#: The columns with which a label can name its answers.
 _NAMES = ("cell_id", "example_id", "system", "condition", "repeat")
 
 

@@ -1,7 +1,7 @@
-"""Answers that have arrived in another process: kept until the run has them, so that none is asked, and paid, twice.
+"""Answers that have arrived in another process: kept until the run has them, so that none is paid twice.
 
-A worker that dies takes with it what it has not delivered yet, and a cluster gives its questions to another one. If
-workers see the run's folder, each puts its answers there, in ``arrived/``, before it delivers them.
+If a worker dies, the answers that it has not delivered yet are lost, and a cluster gives its questions to another one.
+If workers see the run's folder, each puts its answers there, in ``arrived/``, before it delivers them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _read(path: Path) -> Arrival | None:
         found = msgspec.msgpack.decode(path.read_bytes(), type=Arrival)
     except (OSError, msgspec.MsgspecError):
         return None
-    # A folder may come from somebody else, and must not lead to files outside of it.
+    # A folder may come from someone else, and must not lead to files outside it.
     places = [PurePosixPath(name).parts for name in found.files]
     is_inside = all(len(parts) > 1 and parts[0] in _ROOMS and ".." not in parts for parts in places)
     return found if is_inside and found.row.get("cell_id") == path.stem else None

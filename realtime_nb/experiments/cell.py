@@ -233,7 +233,7 @@ Factory = Callable[[], Session | System]
 _CLOSE_TIMEOUT_S = 10.0
 #: What a run can keep in its folder, beside the rows.
 KEPT = frozenset({"answers", "events", "conversations"})
-#: The cells of a process measure and write one after the other: many computing threads would hold up the I/O thread,
+#: The cells of a process measure and write one after another: many computing threads would hold up the I/O thread,
 #: which serves live sessions, for tens of milliseconds.
 _COMPUTING = threading.Lock()
 #: Sessions already used by cells: in another cell's conversation, a question would not be the same question.
@@ -243,7 +243,7 @@ _TAKING = threading.Lock()
 
 @dataclass(frozen=True, kw_only=True)
 class CellWork:
-    """The work of one cell. It can be sent to another process, and holds no key."""
+    """The work of one cell. It can be sent to another process, and does not hold a key."""
 
     cell_id: str
     system: str
@@ -267,7 +267,7 @@ class CellWork:
     sound: Literal["flac", "opus"] = "flac"
     """The codec of answers."""
     arrivals: str = ""
-    """A folder for answers until they are delivered; empty if that cannot fail."""
+    """A folder for answers until they are delivered; empty if delivery cannot fail."""
     retries: int = 2
     """How often, at most, to ask again if that may help."""
     limiter: Limiter | None = None
@@ -437,7 +437,7 @@ class _Attempt:
             self.row["recording_error"] = str(error)
 
     def _take(self, recording: Path) -> None:
-        """Keep what the run wants of a recording; a question of one clip has its sound there alone."""
+        """Keep the parts of a recording that the run wants; a question of one clip has its sound only there."""
         keep, place = self.work.keep, f"recordings/{self.work.cell_id}"
         without = () if "answers" in keep else ("assistant",)
         make_compact(recording, said=self._said, sound=self.work.sound, without=without)

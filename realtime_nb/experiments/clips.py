@@ -1,4 +1,4 @@
-"""The clips of a run: where in them somebody speaks, and each of them kept by the SHA-256 of its samples."""
+"""The clips of a run: where the person speaks in them, and each kept under the SHA-256 of its samples."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class SpokenClip(AudioClip):
     """A clip, and where the person speaks in it, as it was before any condition."""
 
     speech_start_ms: float | None = field(default=None, kw_only=True)
-    """Where the first audible sample of the clean clip is now; `None` if nobody speaks, or that is not known."""
+    """Where the first audible sample of the clean clip is now; `None` if no one speaks, or that is not known."""
     speech_end_ms: float | None = field(default=None, kw_only=True)
     """Where its last audible sample ends."""
     turn_end_ms: float = field(default=0.0, kw_only=True)
-    """Where the clean clip ends now, at which the person lets go of a button; a room may ring on."""
+    """Where the clean clip ends now, when the person lets go of a button; a room may echo longer."""
 
     @classmethod
     def of(cls, clip: AudioClip) -> SpokenClip:
-        """Return a clip with its speech; a clip that does not know its own is taken for clean."""
+        """Return a clip with its speech; a clip that does not know its speech counts as clean."""
         if isinstance(clip, cls):
             return clip
         start_ms, length_ms = first_audible_ms(clip), clip.duration_s * 1000
@@ -71,7 +71,7 @@ class SpokenClip(AudioClip):
 
     @property
     def as_kept(self) -> SpokenClip:
-        """The clip with the 16 bits a sample with which it is kept, and sent."""
+        """The clip with 16 bits a sample, as it is kept and sent."""
         return replace(self, samples=from_pcm16(self.to_pcm16()), comment="")
 
     @functools.cached_property
@@ -107,7 +107,7 @@ class RunClips:
         self._lock = threading.Lock()
         self._making: dict[Key, threading.Lock] = {}
         self.unwritten: dict[str, bytes] = {}
-        """Files for which the disk had no room, by their paths in the folder."""
+        """Files that did not fit on the disk, by their paths in the folder."""
 
     def keep(self, key: Key, make: Callable[[], AudioClip]) -> SpokenClip:
         """Return a clip, and make it if it was never made, or its file is not what it was."""
@@ -174,7 +174,7 @@ def _read_file(path: Path) -> bytes:
 
 
 def _samples_in(data: bytes) -> bytes:
-    """Return the samples of a WAV file; nothing if it is none."""
+    """Return the samples of a WAV file; nothing if it is not one."""
     try:
         with wave.open(io.BytesIO(data)) as file:
             return bytes(file.readframes(file.getnframes()))

@@ -329,7 +329,7 @@ class Clipping:
 def named_pipelines(
     conditions: Mapping[str, Condition | Sequence[Condition]] | Sequence[Condition | Sequence[Condition]] | None,
 ) -> dict[str, Pipeline]:
-    """Return pipelines by name; a pipeline without one is named after its conditions.
+    """Return pipelines by name; a pipeline without a name is named after its conditions.
 
     Raises `SettingsError` if there is none, two have the same name, or one holds something that is not a condition.
     """

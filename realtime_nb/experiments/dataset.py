@@ -193,7 +193,7 @@ class Dataset(Sequence[Example]):
         RecordingError
             If one cannot be read.
         SettingsError
-            If nobody says anything in them.
+            If no one says anything in them.
 
         Warns
         -----

@@ -225,7 +225,7 @@ class Example:
 
     @property
     def digest(self) -> str:
-        """A hash of the question, by which a resumed run recognises the row."""
+        """A hash of the question, so that a resumed run recognises the row."""
         return digest_of(self.text, self.source, self.speaker, self.tool_call, self.tool_arguments)
 
 

@@ -225,7 +225,7 @@ class RunFolder:
     def close(self) -> None:
         """Write no more."""
         self._lines.close()
-        with suppress(OSError):  # It is not there, or not empty.
+        with suppress(OSError):  # It does not exist, or is not empty.
             self.arrivals.rmdir()
         self._lock.release()
 
@@ -452,10 +452,10 @@ def _whole_rows(path: Path) -> list[dict[str, Any]] | None:
 def _row(line: bytes, needed: Iterable[str]) -> dict[str, Any] | None:
     """Return a line's row, if it is valid.
 
-    Its id names its files, and a folder from somebody else must not lead to files outside it.
+    Its id names its files, and a folder from someone else must not lead to files outside it.
     """
     try:
-        row = msgspec.json.decode(line)  # It is quick, and keeps each name of a column once.
+        row = msgspec.json.decode(line)  # It is fast, and keeps each column's name only once.
     except msgspec.DecodeError:
         try:
             # Earlier versions wrote NaN for a missing number.

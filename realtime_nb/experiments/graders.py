@@ -76,7 +76,7 @@ class GradingError(RealtimeError):
 
 
 #: Takes an answer and returns a grade: true or false, or a number; a pair of that and a reason; a `Grade`, which has a
-#: cost; or several measures by name, each of which becomes a column ``GRADER_NAME``. NaN is no grade.
+#: cost; or several measures by name, each of which becomes a column ``GRADER_NAME``. NaN is not a grade.
 Grader = Callable[[Answer], bool | float | tuple[bool | float, str] | Grade | Mapping[str, float | None]]
 
 
@@ -136,7 +136,7 @@ class Pattern:
 
 
 def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str, Grader]:
-    """Return graders by name; a grader without one is named after its text."""
+    """Return graders by name; a grader without a name is named after its text."""
     given: Any = graders
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise SettingsError(f"graders={graders!r} must be a sequence or a mapping: give [Keywords('yes')]")
@@ -153,7 +153,7 @@ def named_graders(graders: Mapping[str, Grader] | Iterable[Grader]) -> dict[str,
     return dict(named)
 
 
-#: The column that says by which graders a row was graded, each with the hash of its recipe.
+#: The column that says which graders graded a row, each with the hash of its recipe.
 GRADED_BY = "graded_by"
 
 
@@ -178,7 +178,7 @@ def graded(answer: Answer, graders: Mapping[str, Grader], digests: Mapping[str, 
         costs.append(cost_usd)
         done[name] = (digests or {}).get(name, "")
         columns |= {column: finite(value) for column, value in found.items()}
-        remarks += [f"{name}: {value} is no grade" for value in found.values() if finite(value) is not value]
+        remarks += [f"{name}: {value} is not a grade" for value in found.values() if finite(value) is not value]
     if any(cost_usd != 0.0 for cost_usd in costs):
         columns["judge_cost_usd"] = None if None in costs else sum(filter(None, costs))
     told = {GRADED_BY: json.dumps(done)} if digests else {}

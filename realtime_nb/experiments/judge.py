@@ -50,7 +50,7 @@ class Judge:
     backend : Backend or str, optional
         Any server that speaks Chat Completions: a name or an address, as for `Backend.find`. The process in which the
         judge works finds it and reads its key; your key is not sent to other processes. Without a key it finds the
-        local voice, which is not a language model and gives no verdicts.
+        local voice, which is not a language model and cannot judge.
     name : str, default "judge"
         Names its columns: ``grade_NAME`` (0 to 1) and ``reason_NAME``.
     timeout_s : float, default 60.0

@@ -40,7 +40,7 @@ from .timelines import AnswerSpan, SpokenSpan, TalkTimeline, measure_timeline
 #     From the person's last audible sample to the answer's first; the silence at the clip's end counts (τ-Voice:
 #     response latency; Full-Duplex-Bench: latency of smooth turn taking). Below 0 if the session answers before the
 #     person is done, which only an open microphone can show: a clip is sent faster than it sounds. Under every
-#     condition, the person's samples are those of the clean clip: noise is no speech, and a room's echo neither goes
+#     condition, the person's samples are those of the clean clip: noise is not speech, and a room's echo neither goes
 #     on speaking nor holds a button.
 # ``cost_usd``
 #     Everything that the system billed, including transcription of the person: the cost of one task. Judges and
@@ -79,10 +79,10 @@ from .timelines import AnswerSpan, SpokenSpan, TalkTimeline, measure_timeline
 #     When both sides spoke, as JSON: ``user`` (start, end, kind), ``agent`` (start, end, words) and ``length_ms``;
 #     `Results.as_defined` reads it.
 # ``heard_fraction``
-#     The share of the audio made that was heard: ``Σ heard_ms / Σ audio_ms`` over the answers that report it.
+#     The share of the generated audio that was heard: ``Σ heard_ms / Σ audio_ms`` over the answers that report it.
 # ``local_ears``, ``local_voice``, ``local_end_of_turn``
-#     No measures: what the local voice answered with, e.g. "Whisper tiny.en". Under load, and where Whisper doubts what
-#     it heard, PocketSphinx listens. The end of turn is missing if a client committed the turn.
+#     Not measures, but the parts of the local voice that answered, e.g. "Whisper tiny.en". Under load, and if Whisper
+# is     not sure, PocketSphinx listens. The end of turn is missing if a client committed the turn.
 # ``wasted_usd``
 #     The cost of the rest; see `realtime_nb.Costs`.
 # ``voice_pitch_hz``, …
@@ -184,7 +184,7 @@ def latencies(replies: Sequence[Reply], said: SpokenClip, start_ms: float = 0.0)
 
 
 def _silent_ms(replies: Sequence[Reply], said: SpokenClip, start_ms: float) -> float | None:
-    """Return how long the person had been silent at the moment from which an answer's times count."""
+    """Return how long the person had been silent when an answer's times begin to count."""
     asked = replies[0].asked if replies else None
     if said.speech_end_ms is None or asked is None or asked.frame_rest_ms is None:
         return said.silence_ms
@@ -217,7 +217,7 @@ def totals(conversation: Conversation, input_s: float, output_s: float) -> dict[
 
 
 def answering_parts(replies: Sequence[Reply]) -> dict[str, str]:
-    """Return what heard, spoke and found the ends of turns, as far as the server says so."""
+    """Return which parts heard, spoke and found the ends of turns, as far as the server says so."""
     found: dict[str, list[str]] = {}
     for reply in replies:
         stages = {job: reply.stages[stage].part for job, stage in _STAGES.items() if stage in reply.stages}
@@ -238,7 +238,7 @@ def told_costs(costs: Costs) -> dict[str, Any]:
 
 
 def heard_fraction(replies: Sequence[Reply]) -> float | None:
-    """Return the share of the audio made that was heard; `None` if no answer reports it."""
+    """Return the share of the generated audio that was heard; `None` if no answer reports it."""
     made_ms = heard_ms = 0.0
     for turn in (turn for reply in replies for turn in reply.turns):
         audio_ms = sum(part.audio_ms for part in list(turn.parts.values()))

@@ -1,9 +1,9 @@
-"""Recipes: what a run was made of, as JSON without keys, and made again from it.
+"""Recipes: the parts of a run as JSON without keys, from which they can be made again.
 
 Numbers, texts, lists and mappings are themselves. Everything else is an object whose ``is`` says what it is:
 ``partial`` and ``call`` (a class with its arguments), ``name`` (a function or class), ``backend``, ``path``, ``clip``
-(the SHA-256 of its samples), and ``unknown``. A folder may come from somebody else, so only classes of this package are
-made again; functions of yours are named, but never imported.
+(the SHA-256 of its samples), and ``unknown``. A folder may come from someone else, so only classes of this package are
+made again; your own functions are named, but never imported.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class NotMade(SettingsError):
 
 
 def recipe_of(value: Any) -> Any:
-    """Return the recipe of a value, without keys, of a kind that JSON can hold."""
+    """Return the recipe of a value, without keys, as something that JSON can hold."""
     found = json.dumps(_recipe_of(value), ensure_ascii=False, default=str)
     return json.loads(Secrets().hide(found.encode("utf-8", "replace")))
 
@@ -81,7 +81,7 @@ def _argument(name: str, value: Any, of: Callable[[Any], Any]) -> Any:
 
 
 def _arguments(value: Any) -> list[dataclasses.Field[Any]]:
-    """Return the fields of a data class that its maker takes and that are not as by default."""
+    """Return the fields of a data class that its maker takes and that differ from the default."""
 
     def is_default(field: dataclasses.Field[Any]) -> bool:
         found = getattr(value, field.name)
@@ -93,7 +93,7 @@ def _arguments(value: Any) -> list[dataclasses.Field[Any]]:
 
 
 def digest_of_recipe(value: Any) -> str:
-    """Return a hash of a recipe; of a function of yours, its source counts, where it is known."""
+    """Return a hash of a recipe; for your own function its source counts, if it is known."""
     source = ""
     with suppress(OSError, TypeError):
         source = inspect.getsource(value) if inspect.isroutine(value) or inspect.isclass(value) else ""
@@ -104,7 +104,7 @@ def digest_of_recipe(value: Any) -> str:
 def made(recipe: Any, clip: Callable[[str], AudioClip] | None = None) -> Any:
     """Make a value from its recipe; `clip` returns a clip by its hash.
 
-    Raises `NotMade` if a part of it is not this package's own, or was a secret.
+    Raises `NotMade` if a part of it does not belong to this package, or was a secret.
     """
     of = functools.partial(made, clip=clip)
     if recipe == HIDDEN:
@@ -136,7 +136,7 @@ def made(recipe: Any, clip: Callable[[str], AudioClip] | None = None) -> Any:
 
 
 def _called(kind: type, named: dict[str, Any]) -> Any:
-    """Make an object; a field that its maker takes as any number of arguments is spread."""
+    """Make an object; a field that its maker takes as ``*args`` is spread."""
     several = inspect.Parameter.VAR_POSITIONAL
     taken = [each.name for each in inspect.signature(kind).parameters.values() if each.kind is several]
     spread = [each for name in taken for each in named.pop(name, ())]

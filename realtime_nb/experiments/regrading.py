@@ -27,11 +27,11 @@ class Regrading(NamedTuple):
     example: Example
     graders: Mapping[str, Grader]
     digests: Mapping[str, str]
-    """Of these graders, by `grader_digests`."""
+    """The digests of these graders, from `grader_digests`."""
 
 
 def grader_digests(graders: Mapping[str, Grader]) -> dict[str, str]:
-    """Return a hash of each grader's settings, by which a changed one is known."""
+    """Return a hash of each grader's settings, which shows whether it has changed."""
     return {name: digest_of_recipe(grader) for name, grader in graders.items()}
 
 
@@ -41,7 +41,7 @@ def is_answered(row: Row) -> bool:
 
 
 def lacking(row: Row, graders: Mapping[str, Grader], digests: Mapping[str, str]) -> dict[str, Grader]:
-    """Return the graders that have not graded an answer yet, or were other ones when they did."""
+    """Return the graders that have not graded an answer yet, or have changed since they did."""
     if not is_answered(row):
         return {}
     if GRADED_BY in row:
@@ -61,9 +61,9 @@ def added_usd(before: Row, row: Row) -> float | None:
 
 
 def graded_again(again: Regrading, answer: Answer | Exception) -> Row:
-    """Return a row with the grades of some graders in place of any earlier ones of theirs.
+    """Return a row with new grades from some graders in place of their earlier ones.
 
-    What the earlier grading cost stays in ``judge_cost_usd``. An `answer` that is an error could not be read.
+    The cost of the earlier grading stays in ``judge_cost_usd``. If `answer` is an error, the answer could not be read.
     """
     row, graders = again.row, again.graders
     if isinstance(answer, Answer):
@@ -84,7 +84,7 @@ def graded_again(again: Regrading, answer: Answer | Exception) -> Row:
 
 
 def example_of(row: Row, question: Mapping[str, Any] | None) -> Example:
-    """Return the example of a row for graders: its words and what is expected, without its sound."""
+    """Return a row's example for graders: its words and the expected result, without its sound."""
     told = (question or {}).get("kwargs", {})
     known = {name: told[name] for name in ("text", "tool_call", "tool_arguments", "language", "fields") if name in told}
     tags = tuple(told.get("tags", ()))
@@ -92,7 +92,7 @@ def example_of(row: Row, question: Mapping[str, Any] | None) -> Example:
 
 
 def saved_answer(folder: Path, example: Example) -> Answer | Exception:
-    """Return an answer as its recording has it, or the error that says why it cannot be graded."""
+    """Return an answer from its recording, or the error that says why it cannot be graded."""
     try:
         return answer_of(Recording.load(folder).conversation, example)
     except (OSError, RealtimeError) as error:
@@ -107,7 +107,7 @@ def grade_saved(
     concurrency: int,
     refusal: Callable[[], str] = lambda: "",
 ) -> str:
-    """Grade saved answers, several at once; `put` gets each row as it was, and as it is, as soon as it is graded.
+    """Grade saved answers, several at once; `put` gets each row, before and after, as soon as it is graded.
 
     Returns why the rest was not graded; `refusal` is asked before each.
     """

@@ -183,7 +183,7 @@ def _player(folder: Path, path: str | None, budget: AudioBudget) -> Markup:
     file = (folder / path).resolve()
     if not file.is_relative_to(
         folder.resolve()
-    ):  # A folder from somebody else must not put files of this machine on a page.
+    ):  # A folder from someone else must not put files of this machine on a page.
         return note("its file is not in the folder")
     try:
         clip = AudioClip.from_file(file)

@@ -61,7 +61,7 @@ class ReportFile(type(Path())):  # type: ignore[misc]  # Before 3.12 only the sy
 
 
 class Results(Answers):
-    """The results of a run, finished or not; made by `run`, or read again by `Results.load`.
+    """The results of a run, finished or not; made by `run`, or loaded by `Results.load`.
 
     Examples
     --------
@@ -332,7 +332,7 @@ class Results(Answers):
         passes : pandas.DataFrame
             A row for each group and number of tries ``k``, up to the most repeats: ``pass_hat_k``, its 95 % interval
             ``low`` and ``high``, the number of ``examples`` with at least `k` answers, the interval's ``method``, and a
-            ``caveat`` if examples are few. Failed answers are no tries.
+            ``caveat`` if examples are few. Failed answers do not count as tries.
 
         Raises
         ------
@@ -372,7 +372,7 @@ class Results(Answers):
         concurrency : int, default 8
             How many answers are graded at once.
         max_usd : float, optional
-            US dollars that judges may cost in this call; what is not graded then has no grade.
+            US dollars that judges may cost in this call; answers beyond that stay without a grade.
 
         Returns
         -------
@@ -382,7 +382,7 @@ class Results(Answers):
         Raises
         ------
         SettingsError
-            If something is no grader, if the run is under way, or if answers are not written yet.
+            If something is not a grader, if the run is under way, or if answers are not written yet.
 
         Examples
         --------
@@ -435,10 +435,11 @@ class Results(Answers):
         Parameters
         ----------
         labels : data frame, str, Path, mapping or sequence of mapping, optional
-            People's verdicts: a table, or a CSV file, in which ``cell_id``, or ``example_id`` and what else is needed,
-            e.g. ``system``, names the answer. Each other column is a criterion: ``polite`` is compared with the graders
-            ``polite`` and ``polite_…``, so that several judges may have one criterion. Verdicts are numbers, or yes and
-            no; an answer may have a line from each person. Without labels, each two graders are compared.
+            People's verdicts, as a table or a CSV file. Each line names an answer by ``cell_id``, or by ``example_id``
+            and, if needed, more columns such as ``system``. Every other column is a criterion: ``polite`` is compared
+            with the graders ``polite`` and ``polite_…``, so that several judges may have one criterion. Verdicts are
+            numbers, or yes and no; an answer may have a line from each person. Without labels, every two graders are
+            compared.
         threshold : float, default 0.5
             The least grade that counts as met.
 

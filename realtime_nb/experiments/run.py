@@ -201,8 +201,7 @@ def run(
     ``client.register_plugin(Environ({"OPENAI_API_KEY": key}))``, from ``distributed.diagnostics.plugin``. If a Dask
     worker dies, another one asks its questions again, at most three times; the cost of the dead worker's attempts is
     not known, and not in the row. If workers see `out`, an answer that had arrived is not asked again. If a process of
-    a pool dies, the pool is broken and the run ends; continue it with
-    ``resume``.
+    a pool dies, the pool is broken and the run ends; continue it with ``resume``.
 
     Examples
     --------
@@ -354,13 +353,13 @@ def rerun(folder: str | Path, *, out: str | Path | None = None, **changes: Any) 
         The new folder, as for `run`.
     **changes
         Arguments of `run` to use instead: ``dataset``, ``systems``, ``conditions``, ``graders``, ``repeats``, ….
-        Functions and classes of yours are named in the folder, but not imported from there: give the systems or graders
-        that are made of them.
+        Your own functions and classes are named in the folder, but not imported from there: give the systems or graders
+        that use them.
 
     Returns
     -------
     results : Results
-        As of `run`. The clips are those of the folder, so `Results.compare` can pair both runs.
+        As for `run`. The clips are those of the folder, so `Results.compare` can pair both runs.
 
     Raises
     ------
@@ -369,8 +368,8 @@ def rerun(folder: str | Path, *, out: str | Path | None = None, **changes: Any) 
 
     Notes
     -----
-    Keys come from your environment. A folder from somebody else may name any server, which would then get your
-    questions, and the key that is meant for such servers: look at ``made`` in its ``run.json`` first.
+    Keys come from your environment. A folder from someone else may name any server, which would then get your
+    questions, and your key for such servers: look at ``made`` in its ``run.json`` first.
 
     Examples
     --------

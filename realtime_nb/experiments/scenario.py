@@ -42,7 +42,7 @@ class UserTurn:
         ``kind="backchannel"``.
     kind : {"turn", "backchannel", "vocal_tic", "non_directed"}, default "turn"
         What the sound is: a turn that wants an answer; or a sound that should neither stop an answer nor get one: a
-        backchannel, a cough or "um" (``"vocal_tic"``), or words to somebody else (``"non_directed"``). Only sessions
+        backchannel, a cough or "um" (``"vocal_tic"``), or words to someone else (``"non_directed"``). Only sessions
         that hear an open microphone hear the last three.
     tool_call : str, optional
         The tool that should be called in answer; empty if none should be, `None` if that is not graded.
@@ -105,7 +105,7 @@ class UserTurn:
 
     @property
     def wants_answer(self) -> bool:
-        """True if it is a turn, and no sound that the system should ignore."""
+        """True if it is a turn, and not a sound that the system should ignore."""
         return self.kind == "turn"
 
 
@@ -217,8 +217,8 @@ class Scenario(Example):
     If all turns want an answer and none has an ``at_ms``, and without ``run(…, live=True)``, each turn is sent at once,
     and the next one follows when the answer is ready. Otherwise everything takes as long as it sounds: a
     `RealtimeSession` with turn detection hears an open microphone, and its answers take as long as if they were played.
-    Other sessions do not hear while they speak: the person presses stop at ``at_ms`` (`Session.interrupt`), then says
-    the turn, and does not say what wants no answer. Conditions change the speech, not the silence between turns.
+    Other sessions do not hear while they speak: the person presses stop at ``at_ms`` (`Session.interrupt`) and then
+    says the turn; sounds that want no answer are left out. Conditions change the speech, not the silence between turns.
 
     Examples
     --------
@@ -271,7 +271,7 @@ class Scenario(Example):
         return max(len(self.turns), self.max_turns if self.user is not None else 0)
 
     def clip(self) -> AudioClip:
-        """Return the sound of its script, one turn after the other."""
+        """Return the sound of its script, one turn after another."""
         from ..media.clip import concatenate
 
         clips = [each.clip(self.speaker) for each in self.script]
@@ -281,7 +281,7 @@ class Scenario(Example):
 
     @property
     def digest(self) -> str:
-        """A hash of the scenario, by which a resumed run recognises the row."""
+        """A hash of the scenario, so that a resumed run recognises the row."""
         told = [super().digest, *(each.digest(self.speaker) for each in self.script), _name_of(self.user)]
         return hashlib.sha256("|".join([*told, str(self.max_turns if self.user else 0)]).encode()).hexdigest()[:16]
 

@@ -203,7 +203,7 @@ def _bases(groups: Mapping[tuple[Any, ...], list[Row]], baseline: Any) -> dict[t
 
 
 def caveat_of(examples: int, pairs: int = 0) -> str:
-    """Return what few examples do not show; empty if they are not few."""
+    """Return a caveat if there are few examples; empty otherwise."""
     fewest = min(filter(None, (examples, pairs)), default=0)
     if fewest >= FEW:
         return ""
@@ -240,7 +240,7 @@ def difference_of(
 ) -> Row:
     """Return the difference between rows and a baseline's: on the same examples, or else, if it may be, on others.
 
-    Exact p-values of right and wrong answers are those of pairs, so McNemar's test has none of other measures.
+    McNemar's test is for pairs of right and wrong answers, so other measures have no such p-value.
     """
     differences = _differences(rows, base, measure, paired_by)
     found: Row = {

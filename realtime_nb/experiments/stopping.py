@@ -87,7 +87,7 @@ def stop_cells(works: Iterable[Any] | None = None) -> None:
     for cell in cells:
         cell.stopped.set()
     sessions = [cell.session for cell in cells if cell.session is not None]
-    # Interrupt first: otherwise a server may go on to make, and bill, an answer that nobody hears.
+    # Interrupt first: otherwise a server may go on to make, and bill, an answer that no one hears.
     for step in ("interrupt", "close"):
         for pending in [getattr(session, step)() for session in sessions]:
             with suppress(Exception):

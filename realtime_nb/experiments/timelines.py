@@ -75,9 +75,9 @@ class TalkTimeline:
 
 # --- Our own measures of these times; the others are measured turn by turn --------------------------------------------
 
-#: A sound that is not for the system may stop no answer within the first, and start none within the second.
+#: A sound that is not for the system must not stop an answer within the first, or start one within the second.
 _STOP_WITHIN_MS, _ANSWER_WITHIN_MS = 1_000.0, 2_000.0
-#: A system that speaks for less, in few words, has not taken the turn (Full-Duplex-Bench v1).
+#: A system that speaks for a shorter time, in few words, has not taken the turn (Full-Duplex-Bench v1).
 _SHORTEST_TURN_MS, _FEWEST_WORDS = 1_000.0, 3
 
 
@@ -98,7 +98,7 @@ def measure_timeline(timeline: TalkTimeline) -> dict[str, float | None]:
 def takes_turn(
     answers: Sequence[AnswerSpan], shortest_ms: float = _SHORTEST_TURN_MS, most: int = _FEWEST_WORDS
 ) -> bool:
-    """Return whether answers are a turn of their own, and no backchannel."""
+    """Return whether answers are a turn of their own, and not a backchannel."""
     if not answers:
         return False
     words = [each.words for each in answers if each.words is not None]
@@ -128,13 +128,13 @@ class TauVoiceWindows:
     tick_s: float = 0.2
     """Both sides are sampled in ticks; a tick has speech if any part of it has."""
     no_yield_window_s: float = 2.0
-    """An answer that sounds on for so long after an interruption did not yield."""
+    """If an answer goes on for this long after an interruption, it did not yield."""
     backchannel_yield_window_s: float = 1.0
-    """An answer that falls silent so soon after a backchannel was stopped by it."""
+    """If an answer falls silent within this time after a backchannel, the backchannel stopped it."""
     vocal_tic_yield_window_s: float = 1.0
     non_directed_yield_window_s: float = 1.0
     vocal_tic_response_window_s: float = 2.0
-    """An answer that begins so soon after a vocal tic answers it."""
+    """If an answer begins within this time after a vocal tic, it answers it."""
     non_directed_response_window_s: float = 2.0
 
 
@@ -222,7 +222,7 @@ def _yielding(
 def _out_of_turn(
     sound: Sequence[TickSpan], agent: Sequence[TickSpan], windows: TauVoiceWindows
 ) -> Iterator[tuple[str, float]]:
-    """Yield what a sound did that was not for the system; if an answer goes on through it, that does not count."""
+    """Yield the effect of a sound that was not for the system; if an answer goes on through it, it does not count."""
     for each in sound:
         stop_s = getattr(windows, f"{each.kind}_yield_window_s")
         answer_ticks = int(getattr(windows, f"{each.kind}_response_window_s") / windows.tick_s)
@@ -261,7 +261,7 @@ class TakeOverBounds:
     """When an answer counts as a turn in Full-Duplex-Bench v1."""
 
     turn_duration_s: float = 1.0
-    """An answer that is shorter, and has few words, takes no turn."""
+    """If an answer is shorter, and has few words, it does not take the turn."""
     turn_words: int = 3
     """How many words are few."""
 
@@ -284,7 +284,7 @@ def full_duplex_bench_v1(timeline: TalkTimeline, bounds: TakeOverBounds) -> Iter
 
 @dataclass(frozen=True, kw_only=True)
 class MergeGaps:
-    """The pauses that Full-Duplex-Bench v1.5 takes for no pause, in seconds."""
+    """The pauses that do not count in Full-Duplex-Bench v1.5, in seconds."""
 
     user_merge_gap_s: float = 0.6
     model_merge_gap_s: float = 0.5
@@ -366,7 +366,7 @@ def as_defined(name: Definition, timelines: Iterable[TalkTimeline], **windows: f
     known = [each.name for each in fields(options)]
     for option, value in windows.items():
         if option not in known:
-            raise SettingsError(f"{option} is no option of {name}: it has {', '.join(known)}")
+            raise SettingsError(f"{option} is not an option of {name}: it has {', '.join(known)}")
         if not value > 0:
             raise SettingsError(f"{option}={value} must be positive")
     chosen = options(**windows)

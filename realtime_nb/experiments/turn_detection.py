@@ -214,7 +214,7 @@ def compare_turn_detection(
     SettingsError
         If the API does not accept a setting, or `turns` does not fit the source.
     AudioError
-        If nobody speaks.
+        If no one speaks.
     MissingExtra
         If the extra ``local`` is not installed.
 
@@ -235,8 +235,8 @@ def compare_turn_detection(
     A recording's ``"recorded"`` turns are those that its own server found: their times include the network's. The
     other settings are compared with ``"recorded settings"``, the same settings in the detector here.
 
-    Silence is assumed to follow the sound. Nobody answers in it: a person who was really cut off may have spoken
-    differently from then on.
+    Silence is assumed to follow the sound. There are no answers in it: a person who was really cut off might have
+    spoken differently from then on.
 
     Examples
     --------
@@ -271,7 +271,7 @@ def compare_turn_detection(
             cuts = {each: match(spoken, cut) for each, cut in found.items()}
             sounds.append(DetectedTurns(name, clip, tuple(spoken), cuts, _answers(recording)))
     if not any(sound.spoken for sound in sounds):
-        raise AudioError(f"nobody speaks in {source!r}")
+        raise AudioError(f"no one speaks in {source!r}")
     return TurnDetectionComparison(
         sounds,
         ({_RECORDED: used or {}} if recorded else {}) | settings,

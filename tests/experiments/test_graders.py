@@ -130,6 +130,6 @@ def test_a_grade_that_is_no_number_is_missing_with_a_remark():
     assert graded(answer("yes"), graders) == {
         **{"grade_divided": None, "grade_endless": None, "reason_endless": "it never ended"},
         **{"several_pitch": None, "several_rate": 2.0, "grade_undecided": None},
-        "grading_remarks": "divided: nan is no grade; endless: inf is no grade; several: nan is no grade; "
+        "grading_remarks": "divided: nan is not a grade; endless: inf is not a grade; several: nan is not a grade; "
         "spoken: ValueError: could not convert string to float: 'good'",
     }

@@ -130,7 +130,9 @@ def test_windows_are_options_with_the_benchmarks_defaults():
     talk = timeline("0-2 4.4-6.4", "2.6-6 7-9")
     assert as_defined("tau-voice", [talk])["yield_latency_s"] == pytest.approx(1.6)
     assert as_defined("tau-voice", [talk], no_yield_window_s=1.5)["yield_rate"] == 0
-    with pytest.raises(SettingsError, match="no_yield_s is no option of tau-voice: it has tick_s, no_yield_window_s"):
+    with pytest.raises(
+        SettingsError, match="no_yield_s is not an option of tau-voice: it has tick_s, no_yield_window_s"
+    ):
         as_defined("tau-voice", [talk], no_yield_s=1.5)
     with pytest.raises(SettingsError, match="tick_s=0 must be positive"):
         as_defined("tau-voice", [talk], tick_s=0)

@@ -274,7 +274,7 @@ def test_a_new_page_gets_all_that_was_said(desk):
     desk.road.sent.clear()
     desk.do(desk.line.greet)
     (turns,) = desk.road.controls("turns")
-    assert (turns["anew"], turns["at"], turns["ids"]) == (True, 0, ["item-1", "item-2"])
+    assert (turns["from_start"], turns["at"], turns["ids"]) == (True, 0, ["item-1", "item-2"])
     assert [row["text"] for row in turns["rows"]] == ["One.", "Two."]
 
 

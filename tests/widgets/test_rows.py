@@ -153,11 +153,11 @@ def test_news_are_what_has_changed_and_where_it_stands():
     for text in wire.texts(first):
         conversation.apply(ev.decode_server(text), 0.0)
     told = rows.news()
-    assert (told["anew"], told["at"], told["gone"], told["ids"]) == (True, 0, 0, ["U", "A"])
+    assert (told["from_start"], told["at"], told["gone"], told["ids"]) == (True, 0, 0, ["U", "A"])
     for text in wire.texts(second):
         conversation.apply(ev.decode_server(text), 0.0)
     told = rows.news()
-    assert (told["anew"], told["at"], told["gone"], told["ids"]) == (False, 2, 0, ["U2"])
+    assert (told["from_start"], told["at"], told["gone"], told["ids"]) == (False, 2, 0, ["U2"])
     assert [row["id"] for row in told["rows"]] == ["U2"]
     rows.touch("A")
     assert rows.news() is None  # It looks as it did.
