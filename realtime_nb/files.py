@@ -39,7 +39,7 @@ def missing(path: Path, what: str = "is not a file") -> str:
 
     alike = get_close_matches(path.name, [each.name for each in path.parent.iterdir()], n=1)
     if alike:
-        return f"{str(path)!r} {what}: did you mean {str(path.with_name(alike[0]))!r}?"
+        return f"{str(path)!r} {what}: give {str(path.with_name(alike[0]))!r}, if you mean that"
     return f"{str(path)!r} {what}: check its name; nothing in {str(path.parent.resolve())!r} has a similar one"
 
 

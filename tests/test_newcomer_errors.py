@@ -200,7 +200,7 @@ PROBLEMS = [
     ),
     (backend_mistyped, r"backend='opneai' is not known", r'give "openai", "azure", "local" or an address .*'),
     (nobody_there, r"127\.0\.0\.1:9 cannot be reached \(.*\)", r"check the address .*"),
-    (file_missing, r"'questoin\.wav' is not a file", r"did you mean 'question\.wav'\?"),
+    (file_missing, r"'questoin\.wav' is not a file", r"give 'question\.wav', if you mean that"),
     (file_no_audio, r"'notes\.txt' is not audio that libsndfile can read .*", r"convert it to WAV, .*"),
     (clip_empty, r"the clip is 0 ms long", r"record or load more, as the API takes 100 ms or more"),
     (clip_silent, r"the clip is silent from end to end", r"check the file, or run realtime_nb\.doctor\(\)"),

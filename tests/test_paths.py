@@ -13,7 +13,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_name_that_is_much_alike_is_offered():
-    assert missing(Path("questoin.wav")) == "'questoin.wav' is not a file: did you mean 'question.wav'?"
+    assert missing(Path("questoin.wav")) == "'questoin.wav' is not a file: give 'question.wav', if you mean that"
 
 
 def test_where_nothing_is_alike_the_folder_is_named(folder):
