@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -90,6 +92,8 @@ def silence(samples: int, encoding: str) -> bytes:
 _BLOCK = 65_536
 #: Samples to compare before a whole piece is compared.
 _PROBES = 32
+#: Bytes: with fewer a disk is full, and libsndfile says only "System error".
+_FULL = 65_536
 #: Samples in one of libFLAC's frames: a damaged byte costs this many.
 _FRAME = 4_096
 
@@ -100,7 +104,11 @@ def _as_disk_error(path: Path) -> Iterator[None]:
     try:
         yield
     except (soundfile.SoundFileError, AssertionError) as error:
-        raise OSError(f"{path.name} cannot be written: {error or 'the disk took less than it was given'}") from error
+        reason = str(error).rstrip(".") or "the disk took less than it was given"
+        with suppress(OSError):
+            if shutil.disk_usage(path.parent).free < _FULL:
+                reason = os.strerror(errno.ENOSPC)
+        raise OSError(f"{path.name} cannot be written: {reason}") from error
 
 
 class TrackWriter:

@@ -1,8 +1,11 @@
+import shutil
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import soundfile
 
-from realtime_nb.recording.tracks import TrackReader, TrackWriter
+from realtime_nb.recording.tracks import TrackReader, TrackWriter, _as_disk_error
 
 NOISE = np.random.default_rng(0).integers(-3_000, 3_000, 200_000).astype(np.int16)
 
@@ -101,3 +104,14 @@ def test_a_head_that_claims_years_asks_for_no_memory(written, tmp_path):
     path.write_bytes(data)
     reader = TrackReader(tmp_path, "user", 24_000, length=len(EXPECTED))
     assert not reader.whole.any() and "its header says" in reader.remarks[0]
+
+
+@pytest.mark.parametrize(("free", "said"), [(4_096, "No space left on device"), (2**40, "System error")])
+def test_a_track_on_a_full_disk_says_so(tmp_path, monkeypatch, free, said):
+    """libsndfile tells a full disk from no other trouble."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    with (
+        pytest.raises(OSError, match=rf"^user\.flac cannot be written: {said}$"),
+        _as_disk_error(tmp_path / "user.flac"),
+    ):
+        raise soundfile.LibsndfileError(2)
