@@ -52,7 +52,8 @@ def test_speaking_over_the_answer_stops_it_and_the_record_knows_what_was_heard(o
     # The audio thread's own count went into one truncation, as it is.
     assert facts["truncates"] == [[True, facts["truncated_ms"]]]
     assert abs(facts["truncated_ms"] - facts["played_ms"]) <= 60
-    assert 1_000 < facts["played_ms"] < 11_000 < facts["length_ms"]
+    # On a busy machine not all of the answer has come by then.
+    assert 1_000 < facts["played_ms"] < min(11_000, facts["length_ms"])
     assert facts["text"].startswith(facts["heard"]) and 10 < len(facts["heard"]) < len(facts["text"])
     # All that was rendered but the second answer is the first one's beginning.
     second_ms = notebook.ask("session.conversation.replies[1].turns[0].played_ms")
