@@ -39,7 +39,7 @@ def say(page, text):
 
 def answer(session, number):
     """Return an answer as soon as it is there."""
-    until(lambda: len(session.conversation.replies) > number and session.conversation.replies[number].done, 15)
+    until(lambda: len(session.conversation.replies) > number and session.conversation.replies[number].done)
     return session.conversation.replies[number]
 
 

@@ -243,7 +243,7 @@ def test_what_ends_a_response_and_cannot_be_read_still_ends_it_and_says_why():
     _, replies = ask_all([[wire.response_created(f"R{number}"), end] for number, end in enumerate(ends)])
     assert [reply.response_id for reply in replies] == [f"R{number}" for number in range(5)]
     assert [reply.status for reply in replies] == ["failed"] * 4 + ["completed"]
-    assert "cannot be read (not JSON" in replies[0].error["message"]
+    assert "can be read (not JSON" in replies[0].error["message"]
     assert "nested too deeply" in replies[1].error["message"]
     assert "'response' is missing" in replies[2].error["message"]
     assert "'response' was the text 'gone'" in replies[3].error["message"]
