@@ -66,8 +66,6 @@ _MAX_MESSAGE_BYTES = 4 * 2**20
 _MAX_WAITING = 36_000
 #: Bundles on the comm are spaced by this: Jupyter repaints and counts every message (1000 in 3 s at most).
 _BUNDLE_S = 0.1
-#: Close code for a page's socket after the same page has opened another one.
-_SUPERSEDED = 4001
 #: How long a lost page keeps the sound while others watch: it may only be reloading.
 _RETURNS_WITHIN_S = 5.0
 
@@ -328,7 +326,7 @@ class Road:
         self._server.remove(self)
         pages, self._pages, self._holder = self._pages, {}, None
         for page in pages.values():
-            self._hang_up(page.connection, 1000)
+            self._hang_up(page.connection)
         self._hand_on({"kind": "gone"})
 
     async def serve(self, connection: ServerConnection) -> None:
@@ -382,8 +380,10 @@ class Road:
         name = str(hello.get("page", ""))
         wants_it = hello.pop("take", False) is True
         hello["road"] = str(hello["road"])
-        if (old := self._pages.get(name)) is not None and old.connection is not connection:
-            self._hang_up(old.connection, _SUPERSEDED)
+        if (old := self._pages.get(name)) is not None and old.connection not in (None, connection):
+            # In words, as jupyter-server-proxy passes no close code on. Two tabs that were one have one name.
+            self._put('{"kind": "namesake"}', [old], True)
+            self._hang_up(old.connection)
         self._pages[name] = RoadPage(hello, connection, old.person if old else "")
         if self._holder in (None, name) or wants_it or self._is_silent():
             self._hand_over(name)
@@ -443,9 +443,9 @@ class Road:
         told = {"kind": "pages", "pages": pages, "holder": self._holder, "person": person}
         self._put(json.dumps(told), self._pages.values(), True)
 
-    def _hang_up(self, connection: ServerConnection | None, code: int) -> None:
+    def _hang_up(self, connection: ServerConnection | None) -> None:
         if connection is not None:
-            task = self._loop.create_task(connection.close(code))
+            task = self._loop.create_task(connection.close())
             _closing.add(task)
             task.add_done_callback(_closing.discard)
 

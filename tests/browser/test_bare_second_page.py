@@ -2,13 +2,23 @@
 
 import pytest
 from bare import until
-from barriers import NO_SOCKETS
+from barriers import NO_SOCKETS, NO_WORKER
 from conftest import TRACKS
 from playwright.sync_api import expect
 
 from realtime_nb.widgets import road
 
 ELSEWHERE = "Somebody talks in another window"
+#: A tab that was duplicated, of a kernel behind jupyter-server-proxy, which passes no close code on.
+TWIN = (
+    NO_WORKER
+    + """
+Storage.prototype.getItem = () => "twin";
+self.WebSocket = class extends self.WebSocket {
+  set onclose(told) { super.onclose = () => told({ code: 1005 }); }
+};
+"""
+)
 
 
 def status(page):
@@ -71,3 +81,11 @@ def test_a_reload_keeps_the_sound_and_a_closed_page_leaves_it_to_who_looks_on(se
     first.goto("about:blank")
     expect(status(second)).to_have_text("Connected, microphone off")
     assert session.state == "open"
+
+
+def test_two_tabs_with_one_name_do_not_take_the_sound_from_each_other(session, panel, visit):
+    first = visit(TWIN)
+    connect(first, session)
+    second = visit(TWIN)
+    expect(status(first)).to_have_text(ELSEWHERE)
+    expect(second.locator("[data-role=facts]")).to_contain_text("1 other window is watching")

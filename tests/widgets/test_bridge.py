@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from realtime_nb.errors import RemoteProtocolError
 from realtime_nb.loop import submit
@@ -256,6 +256,20 @@ def test_a_page_that_comes_back_has_the_sound_though_another_looks_on(road, page
     assert run(reload())["holder"] == "mine"
 
 
+def test_a_page_whose_name_another_has_is_told_so_before_its_socket_closes(road):
+    async def twins():
+        async with connect(door(road), origin=ORIGIN) as first, connect(door(road), origin=ORIGIN) as second:
+            await first.send(hello(page="twin"))
+            await first.recv()
+            await second.send(hello(page="twin"))
+            assert json.loads(await second.recv()) == told("twin", twin="direct")
+            heard = json.loads(await first.recv())
+            await first.wait_closed()
+            return heard
+
+    assert run(twins()) == {"kind": "namesake"}
+
+
 def test_the_sound_moves_when_the_page_that_had_it_is_gone(road, page, monkeypatch):
     monkeypatch.setattr(road_module, "_RETURNS_WITHIN_S", 0.05)
 
@@ -343,8 +357,7 @@ def test_a_page_that_comes_by_comm_replaces_its_socket(road, page):
             await socket.send(hello())
             await socket.recv()
             road.receive_comm({"messages": [hello("comm")]}, [])
-            with pytest.raises(ConnectionClosed):
-                await asyncio.wait_for(socket.recv(), 5)
+            await asyncio.wait_for(socket.wait_closed(), 5)
 
     run(fall_back())
     assert road.kind == "comm"

@@ -42,7 +42,7 @@ export function unpackFrame(buffer) {
  *
  * The page sends `{ open: { url, hello } }`, `{ close }`, `{ capture: port }`, `{ player: port or null }`,
  * `{ gate: whether the microphone's frames go to the kernel }`, `{ send: text or picture, urgent }`, `{ flush }` and
- * `{ take: a message from the comm }`. It gets `{ control }` from the kernel, `{ lost: close code }` of a socket,
+ * `{ take: a message from the comm }`. It gets `{ control }` from the kernel, `{ lost }` of a socket,
  * `{ wanted }` when there is sound but no player, and, while no socket is open, `{ comm: text or frame, urgent }` to
  * send on the comm.
  *
@@ -72,10 +72,10 @@ export function carry(page) {
     // A proxy accepts before it has reached the kernel, so only the kernel's answer to this counts.
     mine.onopen = () => mine.send(hello);
     mine.onmessage = ({ data }) => take(data);
-    mine.onclose = ({ code }) => {
+    mine.onclose = () => {
       if (socket !== mine) return;
       socket = null;
-      page.postMessage({ lost: code });
+      page.postMessage({ lost: true });
     };
   }
 

@@ -14,7 +14,6 @@ const LOST_MS = 1500; // How long a lost road may take to be found again before 
 const SETTLED_MS = 300; // A widget that is closed says so itself within this.
 const BUNDLE_MS = 100;
 const MAX_UNANSWERED = 20; // The kernel's handler answers twice a second while bundles arrive.
-const SUPERSEDED = 4001;
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /**
@@ -170,7 +169,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
   carrier.onmessage = ({ data }) => {
     if ("control" in data) take(data.control);
     else if ("comm" in data) queue(data.comm, data.urgent);
-    else if ("lost" in data) lost(data.lost);
+    else if ("lost" in data) lost();
     else if ("wanted" in data) onWanted?.();
   };
 
@@ -186,6 +185,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
   function take(control) {
     const looksOn = road === "taken";
     if (control.kind === "pages") takePages(/** @type {any} */ (control));
+    else if (control.kind === "namesake") me = newName(); // Another page goes by this name; the socket closes.
     else if (control.kind === "closed") end();
     else if (control.kind === "shown") looksOn && onLook?.(control.control);
     else if (looksOn) onLook?.(control);
@@ -273,11 +273,9 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
     });
   }
 
-  /** @param {number} code of the socket's end */
-  function lost(code) {
+  function lost() {
     if (trying) return trying(false);
     if (road !== way && road !== "taken") return;
-    if (code === SUPERSEDED) me = newName(); // Another page goes by this name, e.g. one that was reloaded.
     setRoad("");
     setTimeout(() => road === "" && setRoad("none"), LOST_MS);
     search();
