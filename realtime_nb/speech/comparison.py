@@ -109,7 +109,9 @@ class Comparison(Record):
         -------
         summary : pandas.DataFrame
             Columns ``system``, ``measure``, ``count``, ``median``, ``difference`` and its 95 % interval ``low`` and
-            ``high``, over the clips and repeats that both systems answered, as in `realtime_nb.speech.statistics`.
+            ``high``, as in `realtime_nb.speech.statistics`, and ``pairs``, the number of clips in it. Answers are
+            paired by clip and repeat; the differences of one clip are averaged first, because asking it again says
+            nothing about other clips.
 
         Raises
         ------
@@ -124,37 +126,36 @@ class Comparison(Record):
         rows = []
         for system, measure in itertools.product(self.systems, MEASURES):
             values = self.values(system, measure)
-            difference, low, high = self._difference(system, baseline, measure, seed)
+            differences = [] if system == baseline else self._differences(system, baseline, measure)
+            found = paired_difference(differences, seed)
             rows.append(
                 {
                     "system": system,
                     "measure": measure,
                     "count": len(values),
                     "median": float(np.median(values)) if values else None,
-                    "difference": difference,
-                    "low": low,
-                    "high": high,
+                    "difference": found.mean if found else None,
+                    "low": found.low if found else None,
+                    "high": found.high if found else None,
+                    "pairs": len(differences),
                 }
             )
         return pandas.DataFrame(rows)
 
-    def _difference(
-        self, system: str, baseline: str, measure: str, seed: int
-    ) -> tuple[float | None, float | None, float | None]:
-        """Return the mean of the paired differences and its interval; `None` for the baseline or a single pair."""
-        of = {
-            name: {
+    def _differences(self, system: str, baseline: str, measure: str) -> list[float]:
+        """Return the mean difference of each clip that both systems answered."""
+        ours, theirs = (
+            {
                 (cell.clip, cell.repeat): value
                 for cell in self.cells
                 if cell.system == name and (value := _value(cell, measure)) is not None
             }
             for name in (system, baseline)
-        }
-        pairs = of[system].keys() & of[baseline].keys()
-        if system == baseline:
-            return None, None, None
-        found = paired_difference([of[system][pair] - of[baseline][pair] for pair in sorted(pairs)], seed)
-        return (None, None, None) if found is None else (found.mean, found.low, found.high)
+        )
+        found: dict[str, list[float]] = {}
+        for clip, repeat in sorted(ours.keys() & theirs.keys()):
+            found.setdefault(clip, []).append(ours[clip, repeat] - theirs[clip, repeat])
+        return [sum(each) / len(each) for each in found.values()]
 
     def __repr__(self) -> str:
         failed = sum(bool(cell.error) for cell in self.cells)

@@ -57,6 +57,22 @@ def test_what_a_person_sees_says_what_each_model_got_and_what_failed():
     assert "<img onerror" not in bundle["text/html"] and "<b>fast" not in bundle["text/html"]
 
 
+def test_repeats_of_a_clip_are_averaged_before_they_are_compared():
+    answers = {"fast": [(100, 102, 98), (110, 111, 109)], "slow": [(150, 152, 148), (190, 191, 189)]}
+    cells = [
+        ComparisonCell(system=system, clip=f"clip {number}", repeat=repeat, first_audio_ms=value)
+        for system, clips in answers.items()
+        for number, values in enumerate(clips, 1)
+        for repeat, value in enumerate(values, 1)
+    ]
+    repeated = Comparison(cells, {"clip 1": clip(), "clip 2": clip()}).summary().set_index(["system", "measure"])
+    once = comparison((100.0, 110.0), (150.0, 190.0)).summary().set_index(["system", "measure"])
+    names = ["difference", "low", "high", "pairs"]
+    found = repeated.loc[("slow", "first_audio_ms"), names].tolist()
+    assert found == pytest.approx(once.loc[("slow", "first_audio_ms"), names].tolist()) and found[-1] == 2
+    assert repeated.loc[("fast", "first_audio_ms"), "pairs"] == 0
+
+
 def test_where_a_price_is_not_known_the_tokens_are_told():
     cells = [
         ComparisonCell(system="new", clip="clip 1", repeat=repeat, cost_usd=cost, tokens_in=700, tokens_out=80)
