@@ -12,7 +12,7 @@ from ..display import printable
 from .answers import Answers
 from .clips import heard_differently
 from .plots import Drawing
-from .provenance import SystemDescription, made_with
+from .provenance import changes, made_with, other_parts
 from .statistics import (
     FACTORS,
     Row,
@@ -91,8 +91,8 @@ class RunComparison:
         found += heard_differently(self.results.rows, self.other.rows)
         runs = [made_with(each.path, each.rows, each.about["systems"]) for each in (self.results, self.other)]
         for system in runs[0].keys() & runs[1].keys():
-            found += [f"{system}: {change}" for change in _changes(runs[0][system], runs[1][system])]
-        return found
+            found += [f"{system}: {change}" for change in changes(runs[0][system], runs[1][system])]
+        return [*found, *other_parts(self.results.rows, self.other.rows)]
 
     def _changed(self, kind: str) -> set[str]:
         ours, theirs = self.results.about[kind], self.other.about[kind]
@@ -211,14 +211,3 @@ def _bundle(comparison: RunComparison) -> dict[str, Any]:
 def _mean(rows: Sequence[Row], measure: str) -> float | None:
     values = by_example(rows, measure)
     return float(np.concatenate(values).mean()) if values else None
-
-
-def _changes(ours: SystemDescription, theirs: SystemDescription) -> Iterator[str]:
-    """Yield the differences between two systems of the same name."""
-    pairs = [(name, getattr(ours, name), getattr(theirs, name)) for name in ("session", "model", "backend", "prices")]
-    for group in ("settings", "versions"):
-        before, after = getattr(ours, group), getattr(theirs, group)
-        pairs += [(name, before.get(name, "not set"), after.get(name, "not set")) for name in {**before, **after}]
-    for name, before, after in pairs:
-        if before != after:
-            yield f"{name}: {before} → {after}"

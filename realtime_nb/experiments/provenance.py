@@ -1,9 +1,10 @@
-"""Describe the systems of a run: their settings, read from their first recordings, and the prices."""
+"""What answered in a run: the settings of its systems, their prices, and the parts of the local voice."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from ..pricing.prices import find_price
 from ..recording.files import NAME as MANIFEST
 from ..recording.recording import Recording
 from .statistics import Row
+
+# --- The systems, as their first recordings describe them -------------------------------------------------------------
 
 _INSTRUCTIONS_LENGTH = 600
 #: Entries of a session's settings that are shown elsewhere, or are not settings.
@@ -86,3 +89,57 @@ def _flat(settings: Any, name: str = "") -> dict[str, str]:
         }
     text = settings if isinstance(settings, str) else json.dumps(settings, ensure_ascii=False)
     return {name: text if len(text) <= _INSTRUCTIONS_LENGTH else f"{text[:_INSTRUCTIONS_LENGTH]}…"}
+
+
+def changes(ours: SystemDescription, theirs: SystemDescription) -> Iterator[str]:
+    """Yield the differences between two systems of the same name."""
+    pairs = [(name, getattr(ours, name), getattr(theirs, name)) for name in ("session", "model", "backend", "prices")]
+    for group in ("settings", "versions"):
+        before, after = getattr(ours, group), getattr(theirs, group)
+        pairs += [(name, before.get(name, "not set"), after.get(name, "not set")) for name in {**before, **after}]
+    for name, before, after in pairs:
+        if before != after:
+            yield f"{name}: {before} → {after}"
+
+
+# --- The parts of the local voice, which may depend on load -----------------------------------------------------------
+
+#: What the columns of the local voice's parts are called.
+_JOBS = {"local_ears": "recognisers", "local_voice": "voices", "local_end_of_turn": "ways to find the end of a turn"}
+
+
+def _parts(rows: Sequence[Row]) -> dict[tuple[str, str], Counter[str]]:
+    """Return how many answers each part gave, by system and column."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for system in dict.fromkeys(row["system"] for row in rows):
+        for column in _JOBS:
+            named = Counter(row[column] for row in rows if row["system"] == system and row.get(column))
+            if named:
+                found[system, column] = named
+    return found
+
+
+def mixed_parts(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a caveat for each system whose answers do not all come from the same parts of the local voice."""
+    for (system, column), named in _parts(rows).items():
+        if len(named) > 1:
+            yield (
+                f"{system}: {_JOBS[column]} are mixed ({_told(named)} answers). Which one it is may depend on load and "
+                f"on concurrency: compare rows with the same {column}."
+            )
+
+
+def other_parts(rows: Sequence[Row], others: Sequence[Row]) -> Iterator[str]:
+    """Yield a remark for each system whose answers come from other parts of the local voice in another run."""
+    ours, theirs = _parts(rows), _parts(others)
+    for (system, column), named in ours.items():
+        there = theirs.get((system, column))
+        if there is not None and (len(named) > 1 or named.keys() != there.keys()):
+            yield (
+                f"{system}: {_JOBS[column]} {_told(named)} → {_told(there)}: the runs differ by them, too; compare "
+                f"rows with the same {column}"
+            )
+
+
+def _told(named: Counter[str]) -> str:
+    return "; ".join(f"{name}: {count}" for name, count in named.most_common()) if len(named) > 1 else next(iter(named))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ from .answers import Answers
 from .conditions import describe
 from .metrics import value_of
 from .plots import Plot, Plots
-from .provenance import SystemDescription, made_with
+from .provenance import SystemDescription, made_with, mixed_parts
 from .statistics import (
     LATENCY,
     Row,
@@ -109,23 +109,6 @@ def caveats(results: Answers, made: Mapping[str, SystemDescription]) -> Iterator
         "Word errors are those of the transcript that a system makes beside its answer. A speech-to-speech model does "
         "not read it, and a system without a transcript has no word errors."
     )
-
-
-#: What the columns of the local voice's parts are called.
-_JOBS = {"local_ears": "recognisers", "local_voice": "voices", "local_end_of_turn": "ways to find the end of a turn"}
-
-
-def mixed_parts(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a caveat for each system whose answers do not all come from the same parts of the local voice."""
-    for system in dict.fromkeys(row["system"] for row in rows):
-        for column, what in _JOBS.items():
-            named = Counter(row[column] for row in rows if row["system"] == system and row.get(column))
-            if len(named) > 1:
-                told = "; ".join(f"{name}: {count}" for name, count in named.most_common())
-                yield (
-                    f"{system}: {what} are mixed ({told} answers). Which one it is may depend on load and on "
-                    f"concurrency: compare rows with the same {column}."
-                )
 
 
 # --- Answers on a page: some to listen to, side by side, and all to read ----------------------------------------------

@@ -68,6 +68,22 @@ def test_runs_with_nothing_in_common_say_so(before, tmp_path):
     assert "there is nothing to compare" in bundle["text/html"] and "image/png" not in bundle
 
 
+def test_runs_that_heard_with_other_recognisers_say_so(tmp_path):
+    def heard_by(name, ears):
+        rows = [row | {"local_ears": ears(number)} for number, row in enumerate(graded_rows(systems=("local",)))]
+        return write_results(tmp_path / name, rows, conditions=("clean", "telephone"))
+
+    whisper = heard_by("whisper", lambda number: "Whisper tiny.en")
+    sphinx = heard_by("sphinx", lambda number: "PocketSphinx")
+    mixed = heard_by("mixed", lambda number: "Whisper tiny.en" if number % 4 else "PocketSphinx")
+    advice = "the runs differ by them, too; compare rows with the same local_ears"
+    assert whisper.compare(sphinx).remarks == [f"local: recognisers Whisper tiny.en → PocketSphinx: {advice}"]
+    told = "Whisper tiny.en: 18; PocketSphinx: 6"
+    assert whisper.compare(mixed).remarks == [f"local: recognisers Whisper tiny.en → {told}: {advice}"]
+    assert mixed.compare(mixed).remarks == [f"local: recognisers {told} → {told}: {advice}"]
+    assert whisper.compare(whisper).remarks == []
+
+
 def test_settings_that_changed_are_named(tmp_path):
     runs = [
         run(

@@ -20,7 +20,7 @@ from local_http import served
 import realtime_nb as rt
 from realtime_nb.experiments import Dataset, Example, Keywords, Noise, Results, Telephone, run
 from realtime_nb.experiments.metrics import MEASURES
-from realtime_nb.experiments.report import mixed_parts
+from realtime_nb.experiments.provenance import mixed_parts
 from realtime_nb.local.access import Access
 from realtime_nb.local.process import local_voice
 
