@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..errors import SettingsError
 from ..texts import read_text
@@ -26,6 +27,8 @@ TOKEN_PRICES = tuple(f"{kind}_{way}" for kind in ("text", "audio", "image") for 
 #: All prices that a row may have.
 AMOUNTS = (*TOKEN_PRICES, "per_minute", "per_million_characters")
 _TEXTS = ("as_of", "source", "remark", "minutes_of")
+#: Whose servers bill what the table says.
+_SELLERS = ("openai.com", "azure.com")
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 _own: dict[str, dict[str, Any]] | None = None
@@ -52,6 +55,18 @@ def find_price(model: str | None) -> dict[str, Any] | None:
         return None
     rows = {**price_table()["models"], **_own_prices()}
     return _row(model, rows) or _row(_SNAPSHOT.sub("", model), rows)
+
+
+def price_holds(model: str | None, address: str) -> bool:
+    """Return whether the price of a model is what a server bills, given its address; the local voice has none.
+
+    The table has the prices of OpenAI, Azure and the local voice. Another server may answer under the same names, and
+    bill what it likes, or nothing; there, only your own prices count.
+    """
+    host = urlsplit(address).hostname or ""
+    of_seller = not address or any(host == seller or host.endswith(f".{seller}") for seller in _SELLERS)
+    names = (model or "", _SNAPSHOT.sub("", model or ""))
+    return of_seller or names[0].startswith("local-") or any(name in _own_prices() for name in names)
 
 
 def _row(model: str, rows: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ..errors import MissingKey, ServerError, SettingsError
 from ..local.process import local_voice, parts_at
-from ..pricing.prices import find_price, price_table
+from ..pricing.prices import find_price, price_holds, price_table
 from ..protocol.parts import DEFAULT_MODEL, LocalParts
 from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, check_key, hide, masked, split_address
 
@@ -265,6 +265,10 @@ class Backend:
             f"model={hide(model)!r} is not a model that the local voice knows: choose {close[0]!r}, or no model; "
             "realtime_nb.use_prices makes a name known"
         )
+
+    def bills(self, model: str) -> bool:
+        """Return whether the price of a model, if there is one, is what this server bills; see `price_holds`."""
+        return price_holds(model, "" if self.name == "local" else self.base_url)
 
     @property
     def parts(self) -> LocalParts | None:

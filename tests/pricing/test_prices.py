@@ -9,7 +9,15 @@ from genai_prices import calc_price, extract_usage
 from realtime_nb.errors import SettingsError
 from realtime_nb.pricing import prices
 from realtime_nb.pricing.cost import cost_of, metered_cost
-from realtime_nb.pricing.prices import TOKEN_PRICES, VARIABLE, find_price, price_table, shutdown_notice, use_prices
+from realtime_nb.pricing.prices import (
+    TOKEN_PRICES,
+    VARIABLE,
+    find_price,
+    price_holds,
+    price_table,
+    shutdown_notice,
+    use_prices,
+)
 from realtime_nb.pricing.usage import Usage, read_usage
 from realtime_nb.protocol.chat import realtime_usage
 
@@ -126,6 +134,28 @@ def test_a_data_zone_at_azure_costs_more():
         assert (row["audio_in"], row["audio_out"]) == pytest.approx((110, 220))  # as litellm 1.109.1 lists them
         assert row["source"] and row["as_of"]
     assert find_price("azure/moon/gpt-realtime-2.1") is find_price("azure/gpt-9") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "holds"),
+    [
+        ("https://api.openai.com/v1", True),
+        ("https://eu.api.openai.com/v1", True),
+        ("https://name.openai.azure.com", True),
+        ("", True),  # The local voice.
+        ("http://127.0.0.1:8000/v1", False),
+        ("https://openai.com.example.org/v1", False),
+        ("https://notopenai.com/v1", False),
+        ("no address", False),
+    ],
+)
+def test_a_price_of_the_table_holds_where_the_model_is_sold(address, holds):
+    assert price_holds("gpt-realtime-2.1", address) is holds
+    assert price_holds("local-rules", address)
+    use_prices({"gpt-realtime-2.1": {"like": "gpt-realtime-2.1", "times": 0.5}})
+    assert price_holds("gpt-realtime-2.1", address) and price_holds("gpt-realtime-2.1-2026-09-01", address)
+    use_prices(None)
+    assert price_holds(None, address) is holds
 
 
 def test_what_azure_prices_otherwise_has_rows_of_its_own():
