@@ -14,7 +14,8 @@ import stat
 import sys
 import threading
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -86,8 +87,21 @@ def write_private(path: Path, data: bytes) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file that only its owner can read; it is replaced as a whole or not at all."""
+    with writing_whole(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def writing_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that only its owner can read; it is replaced as a whole at the end, or not at all."""
     part = path.with_name(f"{path.name}.part")
-    write_private(part, data)
+    try:
+        with open_private(part, "wb") as file:
+            yield file
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
     os.replace(part, path)
 
 

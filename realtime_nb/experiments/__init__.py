@@ -12,6 +12,7 @@ from .judge import Judge
 from .results import Results
 from .run import rerun, run
 from .scenario import Next, RuleUser, Said, Scenario, SimulatedUser, UserTurn
+from .timelines import Windows
 from .turn_detection import compare_turn_detection
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "ToolCall",
     "UserTurn",
     "Voice",
+    "Windows",
     "compare_turn_detection",
     "forecast",
     "rerun",

@@ -31,12 +31,13 @@ from .clips import RunClips, SpokenClip, file_name
 from .conditions import Pipeline, apply_conditions
 from .example import Example
 from .exports import as_markdown
-from .graders import Answer, Grader, grade_tool_calls, graded
-from .metrics import answer_of, grade_talk, measure, measure_talk
+from .graders import Answer, Grader, graded
+from .metrics import answer_of, foreign_cost, grade_expected, grade_talk, measure, measure_talk, unknown_cost
 from .retrying import after, may_pass, pause
 from .scenario import Scenario, UserTurn
 from .stopping import RunningCell, at_work, leave_to_parent
 from .talk import Talker, turn_seed
+from .timelines import WINDOWS, Windows
 
 # --- Put a question: all at once, or in real time, as a person says it and hears the answer out -----------------------
 
@@ -119,7 +120,7 @@ def question_of(work: CellWork) -> Question:
     """Return the question for an example under a condition, asked at once or in real time."""
     if isinstance(work.example, Scenario):
         talker = Talker(work.example, work.pipeline, work.seed, work.clips)
-        return TalkQuestion(work.example, talker, live=work.live or work.example.is_paced)
+        return TalkQuestion(work.example, talker, live=work.live or work.example.is_paced, windows=work.windows)
     [clip] = work.clips
     return SpokenQuestion(work.example, clip, live=work.live)
 
@@ -172,19 +173,15 @@ class SpokenQuestion:
 
     def grades(self) -> dict[str, Any]:
         """Grade its tool calls."""
-        grades = grade_tool_calls(self._example, self.answer().tool_calls)
-        if grades:
-            right = grades["tool_call_correctness"] and grades["tool_call_arg_correctness"]
-            grades["task_success"] = int(bool(right))
-        return grades
+        return grade_expected(self.answer())
 
 
 class TalkQuestion:
     """A question that is a whole scenario."""
 
-    def __init__(self, scenario: Scenario, talker: Talker, *, live: bool):
+    def __init__(self, scenario: Scenario, talker: Talker, *, live: bool, windows: Windows):
         self.failure: tuple[str, str] | None = None
-        self._scenario, self._talker, self._live = scenario, talker, live
+        self._scenario, self._talker, self._live, self._windows = scenario, talker, live, windows
         self._conversation = Conversation()
 
     def put(self, session: Session, timeout_s: float) -> None:
@@ -218,7 +215,7 @@ class TalkQuestion:
 
     def measures(self) -> dict[str, Any]:
         """Measure the conversation, and each of its turns."""
-        return measure_talk(self._talker.talk, self._scenario, self._conversation)
+        return measure_talk(self._talker.talk, self._scenario, self._conversation, self._windows)
 
     def grades(self) -> dict[str, Any]:
         """Grade what the scenario, and each of its turns, expects."""
@@ -241,7 +238,7 @@ _TAKEN: weakref.WeakSet[Session] = weakref.WeakSet()
 _TAKING = threading.Lock()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CellWork:
     """The work of one cell. It can be sent to another process, and does not hold a key."""
 
@@ -262,6 +259,8 @@ class CellWork:
     """The clips that are known in advance, under the condition, from `with_clips`."""
     live: bool = False
     """True if question and answer take as long as they sound."""
+    windows: Windows = WINDOWS
+    """Those of the measures of turn-taking."""
     keep: frozenset[str] = KEPT
     """What to keep in the folder, beside the rows."""
     sound: Literal["flac", "opus"] = "flac"
@@ -393,8 +392,7 @@ class _Attempt:
         self._keep_sounds(question)
         with _COMPUTING:
             self.row |= question.measures()
-        if isinstance(session, SystemSession):
-            self.row |= _told_cost(session.cost_usd, self.row)
+        self.row |= _told_cost(session, self.row)
         if question.failure is not None:
             self.fail(*question.failure, _error_in(session))
         if self.row["status"] == "completed":
@@ -418,10 +416,10 @@ class _Attempt:
             session.close().result(_CLOSE_TIMEOUT_S)
         # The cost of an answer that never ended, too.
         if "cost_usd" not in self.row:
-            told_usd = session.cost_usd if isinstance(session, SystemSession) else session.bounds.spent_usd
-            self.row["cost_usd"] = told_usd
+            self.row["cost_usd"] = session.bounds.spent_usd
             if remarks := session.conversation.costs().remarks:
                 self.row["cost_remarks"] = "; ".join(remarks)
+            self.row |= _told_cost(session, self.row)
         if not len(session.log):
             return
         if "conversations" in self.work.keep:
@@ -483,12 +481,18 @@ def _new_session(work: CellWork) -> Session:
     return session
 
 
-def _told_cost(cost_usd: float | None, row: dict[str, Any]) -> dict[str, Any]:
-    """Return the columns about the cost of a system that says it itself."""
-    if cost_usd is None:
-        told: dict[str, Any] = dict.fromkeys(("cost_usd", "cost_per_minute_usd", "cost_at_most_usd"))
-        return told | {"cost_remarks": f"{row['model']} did not say what it cost"}
-    told = {"cost_usd": cost_usd, "cost_per_minute_usd": cost_usd * 60 / (row["input_s"] + row["output_s"])}
+def _told_cost(session: Session, row: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns about a cost that is another than the price table says."""
+    if isinstance(session, SystemSession):
+        if session.cost_usd is None:
+            return unknown_cost(f"{session.model} did not say what it cost")
+        return _own_cost(session.cost_usd, row)
+    return foreign_cost(session.conversation, session.backend)
+
+
+def _own_cost(cost_usd: float, row: dict[str, Any]) -> dict[str, Any]:
+    length_s = row.get("input_s", 0.0) + row.get("output_s", 0.0)
+    told: dict[str, Any] = {"cost_usd": cost_usd, "cost_per_minute_usd": cost_usd * 60 / length_s if length_s else None}
     return told | ({"cost_at_most_usd": cost_usd, "cost_remarks": ""} if "cost_remarks" in row else {})
 
 

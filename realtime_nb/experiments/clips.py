@@ -10,7 +10,7 @@ import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..conversation.timing import first_audible_ms, silence_at_end_ms
 from ..files import make_folder, open_private, seal, split_sealed, write_whole
@@ -93,6 +93,16 @@ _TIMES = ("speech_start_ms", "speech_end_ms", "turn_end_ms")
 Key = tuple[str | int, ...]
 
 
+class KnownClip(NamedTuple):
+    """What the index says of a clip."""
+
+    sha256: str
+    sample_rate: int
+    speech_start_ms: float | None
+    speech_end_ms: float | None
+    turn_end_ms: float
+
+
 class RunClips:
     """The clips of a run, each made once, and kept in its folder: ``clips/SHA256.wav``.
 
@@ -114,28 +124,32 @@ class RunClips:
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
         with making:
-            return self._read(key) or self._write(key, SpokenClip.of(make()).as_kept)
+            clip = self.known(key) or self._write(key, SpokenClip.of(make()).as_kept)
+        with self._lock:
+            self._making.pop(key, None)
+        return clip
 
-    def _read(self, key: Key) -> SpokenClip | None:
+    def known(self, key: Key) -> SpokenClip | None:
+        """Return a clip that was made before; `None` if there is none, or its file is not what it was."""
         entry = self._known.get(key)
         if entry is None:
             return None
-        data = self.unwritten.get(file_name(entry["sha256"])) or _read_file(self._path / file_name(entry["sha256"]))
-        pcm = _samples_in(data)
-        if pcm_hash(pcm) != entry["sha256"]:
+        name = file_name(entry.sha256)
+        pcm = _samples_in(self.unwritten.get(name) or _read_file(self._path / name))
+        if pcm_hash(pcm) != entry.sha256:
             return None
-        return SpokenClip(from_pcm16(pcm), entry["sample_rate"], **{name: entry[name] for name in _TIMES})
+        return SpokenClip(from_pcm16(pcm), entry.sample_rate, **{name: getattr(entry, name) for name in _TIMES})
 
     def _write(self, key: Key, clip: SpokenClip) -> SpokenClip:
-        entry = {"clip": list(key), "sha256": clip.sha256, "sample_rate": clip.sample_rate}
-        entry |= {name: getattr(clip, name) for name in _TIMES}
+        entry = KnownClip(clip.sha256, clip.sample_rate, *(getattr(clip, name) for name in _TIMES))
         name, data = file_name(clip.sha256), clip.encode("wav")
         with self._lock:
             try:
                 make_folder(self._path / _FOLDER)
                 write_whole(self._path / name, data)
                 with open_private(self._path / _INDEX, "ab", buffering=0) as file:
-                    file.write(seal(json.dumps(entry, ensure_ascii=False).encode()) + b"\n")
+                    told = {"clip": list(key)} | entry._asdict()
+                    file.write(seal(json.dumps(told, ensure_ascii=False).encode()) + b"\n")
             except OSError:  # The run's folder says so when it writes the row.
                 self.unwritten[name] = data
             self._known[key] = entry
@@ -152,15 +166,13 @@ def clip_files(path: Path) -> list[Path]:
     return [each for each in (path / _FOLDER).glob("*") if each.suffix in (".wav", ".jsonl")]
 
 
-def read_index(path: Path) -> dict[Key, dict[str, Any]]:
+def read_index(path: Path) -> dict[Key, KnownClip]:
     """Return what a run's folder says of its clips; damaged lines are left out, and their clips made again."""
-    found: dict[Key, dict[str, Any]] = {}
+    found: dict[Key, KnownClip] = {}
     for line in split_sealed(_read_file(path / _INDEX), "clip").whole:
         try:
             entry = json.loads(line)
-            key = tuple(entry["clip"])
-            if all(name in entry for name in ("sha256", "sample_rate", *_TIMES)):
-                found[key] = entry
+            found[tuple(entry["clip"])] = KnownClip(*(entry[name] for name in KnownClip._fields))
         except (ValueError, KeyError, TypeError):
             continue
     return found

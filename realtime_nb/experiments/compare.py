@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..display import printable
-from .answers import Answers
 from .clips import heard_differently
+from .folder import Answers
 from .plots import Drawing
 from .provenance import changes, made_with, other_parts
 from .statistics import (

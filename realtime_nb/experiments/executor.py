@@ -30,7 +30,7 @@ from .clips import RunClips
 from .folder import RunFolder
 from .forecast import Forecast
 from .metrics import budgeted_usd
-from .regrading import Regrading, Row, added_usd, grade_saved
+from .regrading import Regrading, Row, added_usd, grade_saved, graded_again, not_graded, saved_answer
 from .stopping import held_back, is_dask, leave_to_client, leave_to_parent, stop_everywhere
 
 # --- Check that work can be sent to other processes, and carries no key -----------------------------------------------
@@ -90,33 +90,27 @@ def _keys_of(factory: Factory) -> tuple[str, ...]:
 
 
 class Budget:
-    """The budget of a run, and what it has spent."""
+    """What may be spent, and has been.
 
-    def __init__(self, max_usd: float | None, expected: Forecast):
+    `expected_usd`: what one question is expected to cost; 0 if that is not known.
+    """
+
+    def __init__(self, max_usd: float | None, expected_usd: float = 0.0):
         self.spent_usd: float = 0.0
+        self.expected_usd = expected_usd
         self._max_usd = max_usd
         self._dearest_usd = 0.0
-        self._expected_usd = expected.dearest_cell_usd
         self._is_known = True
         self._taken = 0
 
-    def take(self, row: dict[str, Any]) -> None:
-        """Count a cell's cost, judges and simulated users included."""
+    def take(self, cost_usd: float | None) -> None:
+        """Count what something cost; `None` if that is not known."""
         self._taken += 1
-        cost_usd = budgeted_usd(row)
         if cost_usd is None:
             self._is_known = False
             return
         self.spent_usd += cost_usd
         self._dearest_usd = max(self._dearest_usd, cost_usd)
-
-    def take_grading(self, before: dict[str, Any], row: dict[str, Any]) -> None:
-        """Count what it cost to grade a saved answer again."""
-        cost_usd = added_usd(before, row)
-        if cost_usd is None:
-            self._is_known = False
-        else:
-            self.spent_usd += cost_usd
 
     def refusal(self, under_way: int) -> str:
         """Return why nothing more may be asked; empty if it may."""
@@ -127,12 +121,18 @@ class Budget:
                 "max_usd cannot be kept: a price is not known (set it with realtime_nb.use_prices), or a server did "
                 "not report the usage of an answer (see cost_remarks)"
             )
-        if under_way and not self._taken and not self._expected_usd:
+        if under_way and not self._taken and not self.expected_usd:
             return "the first answer will tell what one costs"  # Never shown: that answer is under way.
-        next_usd = (under_way + 1) * (self._dearest_usd or self._expected_usd)
+        next_usd = (under_way + 1) * (self._dearest_usd or self.expected_usd)
         if self.spent_usd + next_usd <= self._max_usd:
             return ""
         return f"max_usd={self._max_usd:g}: {format_usd(self.spent_usd)} are spent"
+
+    def rest(self, expected_usd: float) -> Budget:
+        """Return the budget of what comes next, which costs something else."""
+        left = Budget(self._max_usd, expected_usd)
+        left.spent_usd, left._is_known = self.spent_usd, self._is_known
+        return left
 
 
 class RunProgress:
@@ -201,14 +201,23 @@ class Runner:
         return stopped
 
     def _grade(self, ungraded: Iterable[Regrading]) -> str:
+        folder, budget = self._folder, self._budget.rest(0.0)
+
+        def grade(each: Regrading) -> Row:
+            return graded_again(each, saved_answer(folder.recording_of(each.row["cell_id"]), each.example))
+
         def put(before: Row, row: Row) -> None:
-            self._folder.put(CellOutcome(row=row, files={}))
-            self._budget.take_grading(before, row)
+            folder.put(CellOutcome(row=row, files={}))
+            budget.take(added_usd(before, row))
 
-        def refusal() -> str:
-            return self._folder.failure or self._budget.refusal(0)
+        def refusal(under_way: int) -> str:
+            return folder.failure or budget.refusal(under_way)
 
-        return grade_saved(ungraded, self._folder.recording_of, put, concurrency=self._concurrency, refusal=refusal)
+        stopped, left = grade_saved(ungraded, grade, put, concurrency=self._concurrency, refusal=refusal)
+        for each in left if not folder.failure else ():
+            folder.put(CellOutcome(row=not_graded(each, f"not graded, as {stopped}"), files={}))
+        self._budget = budget.rest(self._budget.expected_usd)
+        return stopped
 
     def _work(self, executor: Executor | None, makers: Executor, todo: deque[CellWork]) -> str:
         assert executor is not None
@@ -265,7 +274,7 @@ class Runner:
         if self._folder.failure and not self._is_told:
             self._is_told = True
             self._bar.say(f"{self._folder.failure}. Nothing more is asked; the answers under way are still collected.")
-        self._budget.take(outcome.row)
+        self._budget.take(budgeted_usd(outcome.row))
         self._bar.add(outcome.row, self._budget.spent_usd)
 
     def _rescue(self, executor: Executor | None, *, stops: bool) -> None:

@@ -1,69 +1,92 @@
-"""Runs in other forms: each conversation as Markdown, and the layout of the OpenAI cookbook's evals."""
+"""Runs in other forms: conversations as Markdown, a table for print, and the layout of the OpenAI cookbook's evals."""
 
 from __future__ import annotations
 
 import csv
-import html
+import functools
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..conversation.conversation import Conversation
-from ..conversation.records import Turn
 from ..errors import SettingsError
 from ..files import make_folder, write_private
 from ..recording.files import encode, to_tree
 from ..recording.recording import Recording
+from ..views.export import export, plain_markdown
 from .example import defused
 from .metrics import answer_of
 from .regrading import example_of
+
+if TYPE_CHECKING:
+    import pandas
 
 Row = dict[str, Any]
 
 # --- A conversation as Markdown ---------------------------------------------------------------------------------------
 
-_MARKUP = re.compile(r"([\\`*_\[\]#|~])")
 #: The columns that head a conversation.
-_HEADING = ("example_id", "system", "model", "condition", "repeat")
+_HEADING = ("system", "model", "condition", "repeat")
 
 
 def as_markdown(conversation: Conversation, row: Mapping[str, Any]) -> str:
-    """Return a conversation to read: who said what, which tools were called, and what failed."""
-    told = " · ".join(f"{name} {_plain(str(row[name]))}" for name in _HEADING[1:] if row.get(name) not in (None, ""))
-    lines = [f"# {_plain(str(row.get('example_id', '')))}", "", told, ""]
+    """Return a conversation to read: of which answer it is, who said what, which tools were called, what failed."""
+    parts = [f"# {plain_markdown(str(row.get('example_id', '')))}"]
+    parts.append(" · ".join(f"{name} {plain_markdown(str(row[name]))}" for name in _HEADING if row.get(name)))
     if row.get("user_text"):
-        lines += [f"Meant: {_plain(str(row['user_text']))}", ""]
-    for turn in conversation:
-        lines += [*_said(turn), ""]
+        parts.append(f"Meant: {plain_markdown(str(row['user_text']))}")
+    parts.append(export(conversation, "markdown").rstrip())
     if row.get("status") == "failed":
-        lines += [f"Failed ({_plain(str(row['failure_stage']))}): {_plain(str(row['error_message']))}", ""]
-    return "\n".join([*lines, "The answers were made by an AI model.", ""])
+        parts.append(plain_markdown(f"Failed ({row['failure_stage']}): {row['error_message']}"))
+    return "\n\n".join(parts) + "\n"
 
 
-def _said(turn: Turn) -> Iterator[str]:
-    if turn.kind == "function_call":
-        yield f"**Calls** `{_code(turn.name)}` with `{_code(turn.arguments or '{}')}`"
-    elif turn.kind == "function_call_output":
-        yield f"**Gets** `{_code(turn.output)}`"
-    else:
-        who = {"user": "Person", "assistant": "AI"}.get(turn.role, turn.role.title() or "Note")
-        words = _plain(turn.text) if turn.text else "(no words)"
-        heard = f" (cut off; heard: {_plain(turn.heard_text) or 'nothing'})" if turn.interrupted else ""
-        yield f"**{_plain(who)}:** {words}{heard}"
+# --- A table for print, whose LaTeX compiles, whatever is in its names ------------------------------------------------
+
+#: What pdfLaTeX does not know by itself, and the results may hold.
+_SIGNS = {"→": r"$\rightarrow$", "−": "$-$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "±": r"$\pm$"}
 
 
-def _plain(text: str) -> str:
-    """Return words as Markdown that shows them, whatever is in them."""
-    return _MARKUP.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
+def print_table(lines: Sequence[Sequence[str]], headings: Sequence[str], named: int) -> pandas.DataFrame:
+    """Return a data frame of texts, indexed by its first columns."""
+    return _kind()(lines, columns=headings).set_index(list(headings[:named]))
 
 
-def _code(text: str) -> str:
-    return " ".join(text.replace("`", "'").split())
+@functools.cache
+def _kind() -> Any:
+    import pandas
+
+    class PrintTable(pandas.DataFrame):  # type: ignore[misc]
+        """A data frame of texts."""
+
+        @property
+        def _constructor(self) -> Any:
+            return PrintTable
+
+        def to_latex(self, buf: Any = None, *, index: bool = True, escape: bool = True, **options: Any) -> Any:
+            r"""Write it as LaTeX, with all special characters escaped; see `pandas.DataFrame.to_latex`.
+
+            The document needs ``\usepackage{booktabs}``.
+            """
+            # As columns, because pandas does not escape the names of an index in all its versions.
+            plain = pandas.DataFrame(self).reset_index() if index else pandas.DataFrame(self)
+            text: str = plain.to_latex(index=False, escape=escape, **options)
+            for sign, told in _SIGNS.items() if escape else ():
+                text = text.replace(sign, told)
+            if buf is None:
+                return text
+            if hasattr(buf, "write"):
+                buf.write(text)
+            else:
+                Path(buf).write_text(text, encoding="utf-8")
+            return None
+
+    return PrintTable
 
 
 # --- The cookbook's layout --------------------------------------------------------------------------------------------

@@ -15,8 +15,11 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -37,15 +40,16 @@ from ..files import (
     unseal,
     write_private,
     write_whole,
+    writing_whole,
 )
 from ..pricing.usage import is_amount
 from .arrivals import FOLDER as ARRIVALS
 from .arrivals import arrivals
 from .cell import CellOutcome, plain_value
-from .clips import clip_files
+from .clips import clip_files, clip_remarks
 from .example import defused
 from .graders import finite
-from .metrics import MEASURES, NO_MEASURES, WORD_COUNTS, cost_per_task_usd, spent_usd, value_of
+from .metrics import WORD_COUNTS, cost_per_task_usd, measures_of, place_of, spent_usd, value_of
 from .retrying import after
 
 _ABOUT, _ROWS, _SUMMARY, _LOCK = "run.json", "rows.jsonl", "summary.json", "run.lock"
@@ -54,6 +58,9 @@ _DATASET = "dataset.jsonl"
 #: The file to which damaged lines are moved, before their cells are asked again.
 _DAMAGED = "rows.damaged"
 _TABLES = ("csv", "parquet")
+
+
+# --- Writing: rows and files, while the run goes on -------------------------------------------------------------------
 
 
 class RunFolder:
@@ -102,15 +109,14 @@ class RunFolder:
             raise SettingsError(f"out={str(path)!r} cannot be written to: {error.strerror or error}") from error
 
     def _begin(self, resume: bool) -> None:
-        before = read_run(self.path) if _is_run(self.path) else StoredRun({}, [], [], [])
+        before = read_run(self.path) if _is_run(self.path) else StoredRun({}, PackedRows(), [], [])
         if _is_run(self.path):
             self._check_same(before.about if before.is_whole else _about_of(before.rows), resume)
         remarks = [each.replace(_AGAIN, _ASKED) for each in before.all_remarks]
         if remarks:
             self.about["remarks"] = remarks
-        self._earlier = {row["cell_id"]: row for row in before.rows}
-        # The folder may be removed while the run goes on; a row takes a tenth of its memory so.
-        self._kept = {row["cell_id"]: _packed(row) for row in before.rows}
+        self.rows: PackedRows = before.rows
+        """The row of each cell so far; the latest, if a cell was tried in several runs."""
         if before.damaged:
             with open_private(self.path / _DAMAGED, "ab") as file:
                 file.writelines(line + b"\n" for _, line in before.damaged)
@@ -118,7 +124,9 @@ class RunFolder:
         lines = (_line({"example_id": name, **told}) for name, told in questions.items())
         write_whole(self.path / _DATASET, b"".join(lines))
         self._write_about()
-        write_whole(self.path / _ROWS, b"".join(map(_line, self._earlier.values())))
+        with writing_whole(self.path / _ROWS) as file:
+            file.writelines(map(_line, self.rows))
+        self._earlier = frozenset(self.rows.ids)
         self._lines: IO[bytes] = open_private(self.path / _ROWS, "ab", buffering=0)
         for found in arrivals(self.arrivals):  # Of a run that ended before it had them.
             if found.row["cell_id"] not in self._earlier:
@@ -151,13 +159,8 @@ class RunFolder:
             self.about[kind] = list(dict.fromkeys([*before[kind], *self.about[kind]]))
         made, earlier = self.about.get("made", {}), before.get("made", {})
         self.about["made"] = earlier | made
-        for kind in ("systems", "conditions", "graders"):
+        for kind in ("systems", "settings", "conditions", "graders"):
             self.about["made"][kind] = earlier.get(kind, {}) | made.get(kind, {})
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The row of each cell so far; the latest, if a cell was tried in several runs."""
-        return [msgspec.json.decode(zlib.decompress(text)) for text in self._kept.values()]
 
     @property
     def arrivals(self) -> Path:
@@ -173,14 +176,14 @@ class RunFolder:
 
         If it cannot be written, it is in `unwritten`, and `failure` says why.
         """
-        earlier = self._earlier.get(outcome.row["cell_id"])
-        row = outcome.row if earlier is None else after(outcome.row, [earlier])
+        cell_id = outcome.row["cell_id"]
+        row = after(outcome.row, [self.rows[cell_id]]) if cell_id in self._earlier else outcome.row
         self.put(CellOutcome(row=row, files=outcome.files))
 
     def put(self, outcome: CellOutcome) -> None:
         """Write a cell's outcome in place of any earlier one; NaN and infinity become `None`, as JSON has neither."""
         row = {name: finite(value) for name, value in outcome.row.items()}
-        self._kept[row["cell_id"]] = _packed(row)
+        self.rows.put(row["cell_id"], _text(row))
         try:
             for name, data in outcome.files.items():
                 make_folder((self.path / name).parent)
@@ -235,18 +238,22 @@ class RunFolder:
         for outcome in unwritten:  # There may be room again.
             self.put(outcome)
         lacking = {outcome.row["cell_id"] for outcome in self.unwritten}
-        rows = in_order([row for row in self.rows if row["cell_id"] not in lacking], self.about["cells"])
+        written = [cell_id for cell_id in self.rows.ordered(self.about["cells"]) if cell_id not in lacking]
         try:
             for kind in _TABLES:
                 # From an earlier run, perhaps in the other format.
                 (self.path / f"results.{kind}").unlink(missing_ok=True)
-            write_whole(self.path / f"results.{self._table}", _csv(rows) if self._table == "csv" else _parquet(rows))
-            summary = json.dumps(summary_of(rows) | {"stopped": stopped}, indent=1).encode()
+            with writing_whole(self.path / f"results.{self._table}") as file:
+                (_write_csv if self._table == "csv" else _write_parquet)(file, self.rows.only(written))
+            summary = json.dumps(summary_of(self.rows.only(written)) | {"stopped": stopped}, indent=1).encode()
             write_whole(self.path / _SUMMARY, seal(summary))
         except OSError as error:
             self.failure = self.failure or f"{str(self.path)!r} takes no more: {error.strerror or error}"
         finally:
             self.close()
+
+
+# --- The table, made at the end ---------------------------------------------------------------------------------------
 
 
 def _checked_table(table: str) -> str:
@@ -257,29 +264,48 @@ def _checked_table(table: str) -> str:
     return table
 
 
-def _csv(rows: list[dict[str, Any]]) -> bytes:
-    table = io.StringIO()
+def _write_csv(file: IO[bytes], rows: PackedRows) -> None:
+    """Write a table whose texts are in quotation marks and whose numbers are not, so that each keeps its type."""
     names = dict.fromkeys(name for row in rows for name in row)
-    writer = csv.writer(table)
+    table = io.TextIOWrapper(file, "utf-8", newline="")
+    writer = csv.writer(table, quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(map(defused, names))
-    writer.writerows([defused(row.get(name, "")) for name in names] for row in rows)
-    return table.getvalue().encode()
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    table.flush()
+    table.detach()  # Who opened the file closes it.
 
 
-def _parquet(rows: list[dict[str, Any]]) -> bytes:
+def _cell(value: Any) -> Any:
+    return "" if value is None else int(value) if isinstance(value, bool) else defused(value)
+
+
+def _write_parquet(file: IO[bytes], rows: PackedRows) -> None:
     import pandas
 
-    table = io.BytesIO()
-    pandas.DataFrame(rows).to_parquet(table, engine="pyarrow", index=False)
-    return table.getvalue()
+    columns: dict[str, list[Any]] = {}
+    for place, row in enumerate(rows):
+        for name, value in row.items():
+            columns.setdefault(name, [None] * len(rows))[place] = value
+    pandas.DataFrame({name: _typed(values) for name, values in columns.items()}).to_parquet(
+        file, engine="pyarrow", index=False
+    )
+
+
+def _typed(values: list[Any]) -> Any:
+    """Return a column with one type: whole numbers stay whole beside missing ones, and mixed values become texts."""
+    import pandas
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and kinds <= {bool, int}:
+        return pandas.Series(values, dtype="boolean" if kinds == {bool} else "Int64")
+    if kinds and kinds <= {bool, int, float}:
+        return pandas.Series(values, dtype="float64")
+    texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    return pandas.Series(texts, dtype=object)
 
 
 def _line(row: dict[str, Any]) -> bytes:
     return seal(_text(row)) + b"\n"
-
-
-def _packed(row: dict[str, Any]) -> bytes:
-    return zlib.compress(_text(row), 1)
 
 
 def _text(row: dict[str, Any]) -> bytes:
@@ -290,12 +316,50 @@ def _is_run(path: Path) -> bool:
     return (path / _ABOUT).is_file() or (path / _ROWS).is_file()
 
 
+# --- Reading, whatever is damaged -------------------------------------------------------------------------------------
+
+
+class PackedRows:
+    """The rows of a run by their cells, as compressed texts, which take a tenth of the memory; see `__iter__`."""
+
+    def __init__(self, texts: Mapping[str, bytes] | None = None):
+        self._texts = dict(texts or {})
+
+    @property
+    def ids(self) -> Iterable[str]:
+        """The cells."""
+        return self._texts.keys()
+
+    def put(self, cell_id: str, text: bytes) -> None:
+        """Keep a row, as JSON, in place of any earlier one of its cell."""
+        self._texts[cell_id] = zlib.compress(text, 1)
+
+    def ordered(self, cells: Iterable[str]) -> list[str]:
+        """Return the cells in the order of the grid, and then the others."""
+        return [cell_id for cell_id in dict.fromkeys([*cells, *self._texts]) if cell_id in self._texts]
+
+    def only(self, cells: Iterable[str]) -> PackedRows:
+        """Return the rows of some cells, in this order."""
+        return PackedRows({cell_id: self._texts[cell_id] for cell_id in cells})
+
+    def __getitem__(self, cell_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = msgspec.json.decode(zlib.decompress(self._texts[cell_id]))
+        return found
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Unpack the rows, one after the other."""
+        return map(self.__getitem__, list(self._texts))
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
 class StoredRun(NamedTuple):
     """A run as read from its folder."""
 
     about: dict[str, Any]
     """The run's description, recovered from its rows if it is damaged; unknown values are missing, or `None`."""
-    rows: list[dict[str, Any]]
+    rows: PackedRows
     """The undamaged rows, one for each cell: the latest."""
     remarks: list[str]
     """Remarks on damaged or missing parts."""
@@ -321,7 +385,7 @@ def read_run(path: Path) -> StoredRun:
     is_whole = not remarks
     rows, damaged = _read_rows(path, about["cells"] if about else [], remarks)
     if about is None:
-        if not rows:
+        if not len(rows):
             raise SettingsError(f"{str(path)!r} does not hold a run: {_ABOUT} cannot be read, and there are no rows")
         about = _about_of(rows)
     told = _read_summary(path).get("total_examples")
@@ -375,8 +439,9 @@ def _plausible(about: dict[str, Any]) -> dict[str, Any]:
     return {"seed": None} | found
 
 
-def _about_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _about_of(packed: PackedRows) -> dict[str, Any]:
     """Recover a run's description from its rows."""
+    rows = list(packed)
     return {
         "seed": None,
         "systems": list(dict.fromkeys(row["system"] for row in rows)),
@@ -408,34 +473,32 @@ def read_stopped(path: Path) -> str:
     return str(_read_summary(path).get("stopped", ""))
 
 
-def _read_rows(
-    path: Path, cells: Iterable[str], remarks: list[str]
-) -> tuple[list[dict[str, Any]], list[tuple[int, bytes]]]:
+def _read_rows(path: Path, cells: Iterable[str], remarks: list[str]) -> tuple[PackedRows, list[tuple[int, bytes]]]:
     """Return the undamaged rows, and the damaged lines."""
     if (whole := _whole_rows(path / _ROWS)) is not None:
         return whole, []
     try:
         data = (path / _ROWS).read_bytes()
     except FileNotFoundError:
-        return [], []
+        return PackedRows(), []
     except OSError as error:
         raise SettingsError(f"{str(path / _ROWS)!r} cannot be read: {error.strerror or error}") from error
     lines = split_sealed(data, "cell_id")
     damaged = list(lines.damaged)
-    rows: dict[str, dict[str, Any]] = {}
+    rows = PackedRows()
     for line in lines.whole:
         row = _row(line, ("cell_id", "system", "status") if lines.is_sealed else _NAMES)
         if row is None:
             damaged.append((data[: data.find(line)].count(b"\n") + 1, line))
         else:
-            rows[row["cell_id"]] = row
-    remarks.extend(_damage(damaged, cells, rows, cut=not data.endswith(b"\n")))
-    return list(rows.values()), damaged
+            rows.put(row["cell_id"], _text(row))
+    remarks.extend(_damage(damaged, cells, rows.ids, cut=not data.endswith(b"\n")))
+    return rows, damaged
 
 
-def _whole_rows(path: Path) -> list[dict[str, Any]] | None:
+def _whole_rows(path: Path) -> PackedRows | None:
     """Return the rows of an undamaged file, line by line, without a second copy of it; `None` if anything is wrong."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows = PackedRows()
     try:
         with path.open("rb") as file:
             for line in file:
@@ -443,10 +506,10 @@ def _whole_rows(path: Path) -> list[dict[str, Any]] | None:
                 row = _row(body, ("cell_id", "system", "status")) if body is not None else None
                 if row is None:
                     return None
-                rows[row["cell_id"]] = row
+                rows.put(row["cell_id"], _text(row))
     except OSError:
         return None
-    return list(rows.values())
+    return rows
 
 
 def _row(line: bytes, needed: Iterable[str]) -> dict[str, Any] | None:
@@ -469,7 +532,7 @@ def _row(line: bytes, needed: Iterable[str]) -> dict[str, Any] | None:
 
 
 def _damage(
-    damaged: list[tuple[int, bytes]], cells: Iterable[str], rows: Mapping[str, Any], *, cut: bool
+    damaged: list[tuple[int, bytes]], cells: Iterable[str], known: Iterable[str], *, cut: bool
 ) -> Iterable[str]:
     """Yield a remark for each damaged line, with its cell if that is known."""
     for number, line in damaged:
@@ -477,49 +540,110 @@ def _damage(
         cell_id = told[1].decode(errors="replace") if told else ""
         named = f" ({cell_id})" if cell_id in cells else ""
         what = "was cut off" if cut and (number, line) == damaged[-1] else "is damaged"
-        again = "an earlier answer counts" if named and cell_id in rows else _AGAIN
+        again = "an earlier answer counts" if named and cell_id in known else _AGAIN
         yield f"{_ROWS}, line {number}{named} {what}: left out, with what it cost; {again}"
 
 
-def in_order(rows: list[dict[str, Any]], cells: list[str]) -> list[dict[str, Any]]:
-    """Return rows in the order of the grid."""
-    place = {cell_id: index for index, cell_id in enumerate(cells)}
-    return sorted(rows, key=lambda row: place.get(row["cell_id"], len(place)))
+# --- The summary ------------------------------------------------------------------------------------------------------
 
 
-def summary_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def summary_of(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return totals, and each system's measures: mean, median, 95th and 99th percentile."""
-    spent = [spent_usd(row) for row in rows]
+    systems: dict[str, _Sums] = {}
+    failed, spent = 0, list[float | None]()
+    for row in rows:
+        failed += row["status"] == "failed"
+        spent.append(spent_usd(row))
+        systems.setdefault(row["system"], _Sums()).add(row)
     return {
-        "total_examples": len(rows),
-        "failed_examples": sum(row["status"] == "failed" for row in rows),
+        "total_examples": len(spent),
+        "failed_examples": failed,
         "cost_usd": sum_known(spent),
-        "systems": {
-            system: _measures([row for row in rows if row["system"] == system])
-            for system in dict.fromkeys(row["system"] for row in rows)
-        },
+        "systems": {system: sums.measures for system, sums in systems.items()},
     }
 
 
-def _measures(rows: list[dict[str, Any]]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name in measures_of(rows):
-        values = [value for row in rows if (value := value_of(row, name)) is not None]
-        if values:
-            found[f"{name}_mean"] = float(np.mean(values))
+class _Sums:
+    """The values of a system's measures, which are collected row by row."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, array[float]] = {}
+        self._counts = dict.fromkeys(WORD_COUNTS, 0)
+        self._tasks = list[dict[str, Any]]()
+
+    def add(self, row: dict[str, Any]) -> None:
+        for name in measures_of([row]):
+            if (value := value_of(row, name)) is not None:
+                self._values.setdefault(name, array("d")).append(value)
+        if row["status"] != "failed":
+            for name in WORD_COUNTS:
+                self._counts[name] += row.get(name) or 0
+        self._tasks.append({name: row.get(name) for name in ("task_success", "cost_usd")})
+
+    @property
+    def measures(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for name in sorted(self._values, key=place_of):
+            found[f"{name}_mean"] = float(np.mean(self._values[name]))
             for share in (50, 95, 99):
-                found[f"{name}_p{share}"] = float(np.percentile(values, share))
-    counts = [sum(row.get(name) or 0 for row in rows if row["status"] != "failed") for name in WORD_COUNTS]
-    if counts[-1]:
-        found["wer_of_all_words"] = sum(counts[:-1]) / counts[-1]
-    if (per_task_usd := cost_per_task_usd(rows)) is not None:
-        found["cost_per_task_usd"] = per_task_usd
-    return found
+                found[f"{name}_p{share}"] = float(np.percentile(self._values[name], share))
+        *errors, words = self._counts.values()
+        if words:
+            found["wer_of_all_words"] = sum(errors) / words
+        if (per_task_usd := cost_per_task_usd(self._tasks)) is not None:
+            found["cost_per_task_usd"] = per_task_usd
+        return found
 
 
-def measures_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the measures that rows have: grades first, those of the caller's own graders last."""
-    grades = dict.fromkeys(name for row in rows for name in row if name.startswith("grade_"))
-    numbers = dict.fromkeys(name for row in rows for name, value in row.items() if type(value) in (int, float))
-    own = [name for name in numbers if name not in {*grades, *MEASURES, *NO_MEASURES}]
-    return [name for name in (*grades, *MEASURES, *own) if any(row.get(name) is not None for row in rows)]
+# --- The answers of a run, for pictures, pages and comparisons --------------------------------------------------------
+
+
+class Answers:
+    """The answers of a run, or those so far; `Results` adds summaries, pictures and reports."""
+
+    def __init__(self, path: str | Path, *, kept: RunFolder | None = None):
+        self.path = Path(path)
+        """The folder: ``results.csv``, ``summary.json``, ``events/``, ``audio/``, ``recordings/``."""
+        told = read_run(self.path) if kept is None else kept.kept
+        self.about = told.about
+        """The run's settings: ``seed``, ``examples``, ``conditions``, ``systems``, ``estimate_usd``, versions."""
+        self.stopped = read_stopped(self.path) if kept is None else kept.failure
+        """Why the run ended early; empty if it did not, or was killed."""
+        self._told = told
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each answer, in the order of the grid."""
+        packed = self._told.rows
+        return [packed[cell_id] for cell_id in packed.ordered(self.about["cells"])]
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """Damaged or missing parts of the folder, clips that are not the same for all, and grades that are missing."""
+        return [*self._told.all_remarks, *clip_remarks(self.path, self.rows), *_grading_remarks(self.rows)]
+
+    @property
+    def missing(self) -> int:
+        """How many answers are still missing; ``run(…, resume=True)`` asks for them."""
+        return len(set(self.about["cells"]).difference(self._told.rows.ids))
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The rows that failed: ``failure_stage``, ``error_type``, ``error_message``."""
+        return [row for row in self.rows if row["status"] == "failed"]
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The cost, judges and simulated users included; `None` if an answer's price is not known."""
+        spent = [spent_usd(row) for row in self.rows]
+        known = [cost_usd for cost_usd in spent if cost_usd is not None]
+        return sum(known) if len(known) == len(spent) else None
+
+    def __len__(self) -> int:
+        return len(self._told.rows)
+
+
+def _grading_remarks(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield what graders failed with, the most frequent first."""
+    for told, count in Counter(row["grading_remarks"] for row in rows if row.get("grading_remarks")).most_common():
+        yield f"{count} answer{'s lack' if count > 1 else ' lacks'} a grade: {told}"

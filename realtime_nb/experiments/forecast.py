@@ -80,13 +80,29 @@ def forecast(
         answer's characters or tokens. Transcription of the question is included for chains only; tool calls, judges and
         the model of a simulated user are not. A simulated user is assumed to use all its turns.
     """
+    return forecast_of(dataset, sessions_of(systems), conditions=conditions, repeats=repeats)
+
+
+def sessions_of(systems: Mapping[str, Callable[[], Session | System]]) -> dict[str, Session | None]:
+    """Return a session of each system, by which it is known before anything is asked; `None` if it cannot be made."""
+    found: dict[str, Session | None] = {}
+    for name, factory in systems.items():
+        try:
+            found[name] = as_session(factory())
+        except Exception:  # Workers may have what is missing here, e.g. the key; if not, their rows say so.
+            found[name] = None
+    return found
+
+
+def forecast_of(dataset: Dataset, sessions: Mapping[str, Session | None], *, conditions: int, repeats: int) -> Forecast:
+    """Estimate what a run will cost, given a session of each system; see `forecast`."""
     measured = list(islice(dataset, _MEASURED))
     question_s = sum(map(_length_s, measured)) / len(measured)
     turns = max(1, round(sum(example.most_turns for example in measured) / len(measured)))
     each = len(dataset) * conditions * repeats
-    usd = {name: _each_usd(factory, question_s, turns) for name, factory in systems.items()}
+    usd = {name: _each_usd(session, question_s, turns) for name, session in sessions.items()}
     return Forecast(
-        cells=each * len(systems), usd={name: None if one is None else one * each for name, one in usd.items()}
+        cells=each * len(sessions), usd={name: None if one is None else one * each for name, one in usd.items()}
     )
 
 
@@ -102,16 +118,17 @@ def _length_s(example: Example) -> float:
         return 0.0
 
 
-def _each_usd(factory: Callable[[], Session | System], question_s: float, turns: int) -> float | None:
+def _each_usd(session: Session | None, question_s: float, turns: int) -> float | None:
+    if session is None:
+        return None
+    model, chain = session.model, session.model.split(" → ")
+    if not all(session.backend.bills(each) for each in chain):
+        return None
+    if len(chain) == 3:
+        return _chain_usd(chain, question_s, turns)
     try:
-        model = as_session(factory()).model
-        chain = model.split(" → ")
-        if len(chain) == 3:
-            return _chain_usd(chain, question_s, turns)
         return estimate(question_s / 60, turns * ANSWER_S / 60, model, turns=turns).total_usd
     except SettingsError:
-        return None
-    except Exception:  # Workers may have what is missing here, e.g. the key; if not, their rows say so.
         return None
 
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..conversation.conversation import Conversation
 from ..conversation.costs import Costs
 from ..conversation.records import Reply, Turn
 from ..media.clip import AudioClip, concatenate
 from ..protocol.parts import joined_names
+from ..sessions.backend import Backend
 from ..speech.voice import COLUMNS
 from ..speech.words import count_errors
 from .clips import SpokenClip
 from .example import Example
 from .graders import Answer, ToolCall, finite, grade_tool_calls, keywords_missing, tool_calls_of
-from .scenario import Scenario
+from .scenario import Scenario, UserTurn
 from .talk import Talk, TalkTurn
-from .timelines import AnswerSpan, SpokenSpan, TalkTimeline, measure_timeline
+from .timelines import WINDOWS, AnswerSpan, SpokenSpan, TalkTimeline, Windows, measure_timeline
 
 # --- The measures of every answer: words, time, tokens, dollars -------------------------------------------------------
 #
@@ -62,8 +65,8 @@ from .timelines import AnswerSpan, SpokenSpan, TalkTimeline, measure_timeline
 #     (Full-Duplex-Bench v1.5: stop latency), on the microphone's clock, to 20 ms; for a scenario the mean over the
 #     interruptions that the answer yielded to.
 # ``yield_rate``
-#     The share of turns spoken into an answer that made it fall silent within 2 s (τ-Voice: yield rate; the bound is
-#     ours). An answer that ends by itself within these 2 s counts neither way.
+#     The share of turns spoken into an answer that made it fall silent within 2 s (τ-Voice: yield rate). An answer that
+#     ends by itself within these 2 s counts neither way.
 # ``false_barge_in_rate``
 #     The share of backchannels spoken into an answer that made it fall silent before the person spoke again
 #     (Full-Duplex-Bench v1.5: user backchannel; τ-Voice: selectivity).
@@ -88,7 +91,8 @@ from .timelines import AnswerSpan, SpokenSpan, TalkTimeline, measure_timeline
 # ``voice_pitch_hz``, …
 #     How answers sound, with `Voice` among the graders; formulas and sources in `realtime_nb.measure_voice`.
 #
-# If a button stops the answer, it does not yield, so there are no such figures. Sources: τ-Voice, arXiv 2603.13686;
+# If a button stops the answer, it does not yield, so there are no such figures. The windows of 1 s and 2 s, and the 3
+# words, are the defaults of `Windows`. Sources: τ-Voice, arXiv 2603.13686;
 # Full-Duplex-Bench, arXiv 2503.04721, and v1.5, arXiv 2507.23159; OpenAI cookbook, ``examples/evals/realtime_evals``.
 
 #: The measures that results sum up, in this order, in addition to grades.
@@ -142,13 +146,27 @@ def measure(answer: Answer, clip: AudioClip) -> dict[str, Any]:
     )
 
 
+def grade_expected(answer: Answer) -> dict[str, Any]:
+    """Grade the tool calls of an answer by what its example expects, and the task by them; see `grade_tool_calls`."""
+    grades = grade_tool_calls(answer.example, answer.tool_calls)
+    if grades:
+        right = grades["tool_call_correctness"] and grades["tool_call_arg_correctness"]
+        grades["task_success"] = int(bool(right))
+    return grades
+
+
 def word_errors(said: Sequence[tuple[str, Sequence[Turn], str]]) -> dict[str, float | None]:
     """Return the errors of transcripts, given references, the turns found for them, and languages."""
-    pairs = [
-        (reference, " ".join(turn.text for turn in asked if turn.text), language)
-        for reference, asked, language in said
-        if reference and asked and all(turn.is_written_down for turn in asked)
-    ]
+    return _errors(
+        [
+            (reference, " ".join(turn.text for turn in asked if turn.text), language)
+            for reference, asked, language in said
+            if reference and asked and all(turn.is_written_down for turn in asked)
+        ]
+    )
+
+
+def _errors(pairs: Sequence[tuple[str, str, str]]) -> dict[str, float | None]:
     if not pairs:
         return {"wer": None, "cer": None}
     words, characters = count_errors(pairs)
@@ -237,6 +255,24 @@ def told_costs(costs: Costs) -> dict[str, Any]:
     return told | ({"cost_remarks": "; ".join(costs.remarks)} if costs.remarks else {})
 
 
+def unknown_cost(why: str) -> dict[str, Any]:
+    """Return the columns about a cost that is not known."""
+    names = ("cost_usd", "cost_per_minute_usd", "cost_at_most_usd", "wasted_usd")
+    return dict.fromkeys(names) | {"cost_remarks": why}
+
+
+def foreign_cost(conversation: Conversation, backend: Backend) -> dict[str, Any]:
+    """Return the columns about the cost at a server that does not bill by the price table; none if it does."""
+    charges = (charge for row in conversation.costs() for charge in row.charges)
+    models = dict.fromkeys(each.model for each in charges if each.cost and not backend.bills(each.model))
+    if not models:
+        return {}
+    return unknown_cost(
+        f"what {backend.name} bills for {', '.join(models)} is not known, as the price here is OpenAI's: give its own "
+        "by realtime_nb.use_prices"
+    )
+
+
 def heard_fraction(replies: Sequence[Reply]) -> float | None:
     """Return the share of the generated audio that was heard; `None` if no answer reports it."""
     made_ms = heard_ms = 0.0
@@ -271,7 +307,22 @@ def value_of(row: dict[str, Any], measure: str) -> float | None:
     if row.get("status") == "failed" and measure not in _SPENT:
         return None
     value = finite(row.get(measure))
-    return None if value is None else float(value)
+    return float(value) if isinstance(value, int | float | np.number) else None
+
+
+def place_of(measure: str) -> int:
+    """Return where a measure stands in a summary: grades first, those of the caller's own graders last."""
+    if measure.startswith("grade_"):
+        return -1
+    return MEASURES.index(measure) if measure in MEASURES else len(MEASURES)
+
+
+def measures_of(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the measures that rows have, in the order of summaries."""
+    numbers = dict.fromkeys(
+        name for row in rows for name, value in row.items() if name not in NO_MEASURES and type(value) in (int, float)
+    )
+    return sorted(numbers, key=place_of)
 
 
 def cost_per_task_usd(rows: Sequence[dict[str, Any]]) -> float | None:
@@ -292,15 +343,15 @@ def _earliest(replies: Sequence[Reply], name: str) -> float | None:
 
 # --- The measures of a scenario: of each turn, and of all turns together ----------------------------------------------
 
-#: An answer that plays on for longer did not yield. One that ends by itself before is left out.
-YIELD_WITHIN_MS = 2_000.0
 _MEANS = (
     *("latency_first_audio_ms", "latency_first_audible_ms", "latency_first_text_ms", "latency_response_done_ms"),
-    *("turn_gap_ms", "interruption_stop_ms"),
+    "turn_gap_ms",
 )
 
 
-def measure_talk(talk: Talk, scenario: Scenario, conversation: Conversation) -> dict[str, Any]:
+def measure_talk(
+    talk: Talk, scenario: Scenario, conversation: Conversation, windows: Windows = WINDOWS
+) -> dict[str, Any]:
     """Return the columns of a scenario; the list at the top of this module explains them.
 
     ``turn_measures`` holds those of each turn, as JSON, with the turn's place in both tracks.
@@ -319,19 +370,47 @@ def measure_talk(talk: Talk, scenario: Scenario, conversation: Conversation) -> 
     row["response_rate"] = _mean([float(bool(each.replies)) for each in answerable])
     row |= word_errors([(each.turn.text, each.asked, scenario.language) for each in answerable])
     row |= {name: _mean([each.get(name) for each in measured]) for name in _MEANS}
-    row |= {
-        "tool_calls": told_calls(calls),
-        "interruptions": sum("yielded" in each for each in measured),
-        "yield_rate": _mean([each.get("yielded") for each in measured]),
-        "backchannels": sum("false_barge_in" in each for each in measured),
-        "false_barge_in_rate": _mean([each.get("false_barge_in") for each in measured]),
-        "turn_measures": json.dumps(measured, ensure_ascii=False),
-    }
-    if (timeline := _timeline(talk, conversation)) is not None:
-        row |= measure_timeline(timeline) | {"timeline": timeline.to_json()}
+    row |= {"tool_calls": told_calls(calls)} | turn_taking(measured, _timeline(talk, conversation), windows)
     if talk.user_cost_usd != 0.0:
         row["user_cost_usd"] = talk.user_cost_usd
     return row | totals(conversation, input_s, sum(clip.duration_s for clip in made))
+
+
+def measure_again(
+    row: Mapping[str, Any], script: Sequence[UserTurn], language: str, windows: Windows
+) -> dict[str, Any]:
+    """Return the columns of a scenario's words and turn-taking, from what its row has of each turn.
+
+    `script`: the turns with the right references, as far as these are known.
+    """
+    measured = json.loads(row["turn_measures"])
+    for turn, given in zip(measured, script, strict=False):
+        turn["user_text"] = given.text
+    written = [each for each in measured if each.get("wer") is not None and each["user_text"]]
+    for turn in written:
+        turn |= _errors([(turn["user_text"], turn["heard"], language)])
+    timeline = TalkTimeline.from_json(row["timeline"]) if row.get("timeline") else None
+    return (
+        {"user_text": " ".join(each["user_text"] for each in measured)}
+        | _errors([(each["user_text"], each["heard"], language) for each in written])
+        | turn_taking(measured, timeline, windows)
+    )
+
+
+def turn_taking(
+    measured: Sequence[Mapping[str, Any]], timeline: TalkTimeline | None, windows: Windows
+) -> dict[str, Any]:
+    """Return the columns about turn-taking, given the measures of each turn, which it completes."""
+    turns = [_cut_in(each, measured[place:], windows) for place, each in enumerate(measured)]
+    row: dict[str, Any] = {
+        "interruptions": sum("yielded" in each for each in turns),
+        "interruption_stop_ms": _mean([each.get("interruption_stop_ms") for each in turns]),
+        "yield_rate": _mean([each.get("yielded") for each in turns]),
+        "backchannels": sum("false_barge_in" in each for each in turns),
+        "false_barge_in_rate": _mean([each.get("false_barge_in") for each in turns]),
+        "turn_measures": json.dumps(turns, ensure_ascii=False),
+    }
+    return row | (measure_timeline(timeline, windows) | {"timeline": timeline.to_json()} if timeline else {})
 
 
 #: Items that follow each other so closely are one stretch of speech.
@@ -413,7 +492,9 @@ def _measure(number: int, exchange: TalkTurn, talk: Talk, scenario: Scenario) ->
         **_expected(exchange),
     }
     if turn.at_ms is not None:
-        row |= {"at_ms": turn.at_ms, "backchannel": turn.backchannel} | _cut_in(exchange, talk)
+        row |= {"at_ms": turn.at_ms, "backchannel": turn.backchannel}
+        if exchange.cut is not None and not exchange.by_hand:
+            row |= {"cut_end_ms": exchange.cut.end_ms, "cut_stopped_ms": exchange.cut.stopped_ms}
     if not turn.wants_answer:
         row["kind"] = turn.kind
     if exchange.left_out:
@@ -432,23 +513,36 @@ def _expected(exchange: TalkTurn) -> dict[str, Any]:
     return row
 
 
-def _cut_in(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:
-    """Return what speech did to the answer that it interrupted; nothing after a button, or without an answer."""
-    if exchange.cut is None or exchange.by_hand:
-        return {}
-    stopped_ms = exchange.cut.stopped_ms
-    if exchange.turn.backchannel:
-        following = next((each for each in talk.said if each.start_ms > exchange.start_ms), None)
-        again_ms = math.inf if following is None else following.speech_start_ms or following.start_ms
-        stopped = stopped_ms is not None and stopped_ms < again_ms
-        return {"false_barge_in": int(stopped)}
-    if exchange.speech_start_ms is None or not exchange.turn.wants_answer:
-        return {}
-    if stopped_ms is None and exchange.cut.end_ms <= exchange.speech_start_ms + YIELD_WITHIN_MS:
-        return {"ended_by_itself": 1}  # It might have yielded, or not.
-    stop_ms = None if stopped_ms is None else stopped_ms - exchange.speech_start_ms
-    yielded = stop_ms is not None and stop_ms <= YIELD_WITHIN_MS
-    return {"yielded": int(yielded)} | ({"interruption_stop_ms": stop_ms} if yielded else {})
+#: What `_cut_in` adds to the measures of a turn.
+_CUT_IN = frozenset({"false_barge_in", "ended_by_itself", "yielded", "interruption_stop_ms"})
+
+
+def _cut_in(turn: Mapping[str, Any], rest: Sequence[Mapping[str, Any]], windows: Windows) -> dict[str, Any]:
+    """Return a turn with what its speech did to the answer that it interrupted; `rest` begins with this turn.
+
+    Nothing is added after a button, or without an answer.
+    """
+    if "cut_end_ms" not in turn:
+        return dict(turn)
+    row = {name: value for name, value in turn.items() if name not in _CUT_IN}
+    stopped_ms, speech_ms = turn["cut_stopped_ms"], turn["speech_start_ms"]
+    if turn["backchannel"]:
+        said = (each for each in rest if each["start_ms"] > turn["start_ms"] and not _is_left_out(each))
+        again_ms = next((each["speech_start_ms"] or each["start_ms"] for each in said), math.inf)
+        return row | {"false_barge_in": int(stopped_ms is not None and stopped_ms < again_ms)}
+    if speech_ms is None or "kind" in turn:
+        return row
+    until_ms = speech_ms + 1000 * windows.yield_s
+    if stopped_ms is None and turn["cut_end_ms"] <= until_ms:
+        return row | {"ended_by_itself": 1}  # It might have yielded, or not.
+    if stopped_ms is None or stopped_ms > until_ms:
+        return row | {"yielded": 0}
+    return row | {"yielded": 1, "interruption_stop_ms": stopped_ms - speech_ms}
+
+
+def _is_left_out(turn: Mapping[str, Any]) -> bool:
+    """Return whether a sound was not said; a turn that wants an answer is said in any case."""
+    return "left_out" in turn and "kind" in turn
 
 
 def _played(exchange: TalkTurn, talk: Talk) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import RealtimeError
-from ..pricing.prices import find_price
+from ..pricing.prices import find_price, price_holds
 from ..recording.files import NAME as MANIFEST
 from ..recording.recording import Recording
+from ..sessions.session import Session
 from .statistics import Row
 
 # --- The systems, as their first recordings describe them -------------------------------------------------------------
@@ -35,6 +36,13 @@ class SystemDescription(NamedTuple):
     versions: Mapping[str, str]
 
 
+def settings_of(session: Session) -> dict[str, Any]:
+    """Return what a session says of itself before it asks anything: its kind, model, server, prompt and settings."""
+    of: Any = session
+    told = dict(of._settings() if callable(of._settings) else of._settings)  # Chat sessions gather theirs.
+    return {"session": type(session).__name__, "model": session.model, "backend": session.backend.name} | told
+
+
 def made_with(path: Path, rows: Sequence[Row], systems: Sequence[str]) -> dict[str, SystemDescription]:
     """Return the description of each system, read from one of its recordings."""
     found: dict[str, SystemDescription] = {}
@@ -55,15 +63,17 @@ def _read(folder: Path) -> SystemDescription | None:
             model=str(manifest["model"]),
             backend=" ".join(filter(None, (manifest["backend"]["name"], manifest["backend"]["url"]))),
             settings=settings,
-            prices=_prices(folder, str(manifest["model"])),
+            prices=_prices(folder, str(manifest["model"]), manifest["backend"]),
             versions=manifest["versions"],
         )
     except (OSError, RealtimeError, ValueError, KeyError, TypeError):
         return None
 
 
-def _prices(folder: Path, model: str) -> str:
+def _prices(folder: Path, model: str, backend: Mapping[str, str]) -> str:
     """Return the date and the source of the prices: of a reply, which may have several models, or of the model."""
+    if backend["name"] != "local" and not price_holds(model, backend["url"]):
+        return "no price is known"
     try:
         costs = [reply.cost for reply in Recording.load(folder).conversation.replies if reply.cost is not None]
     except (OSError, RealtimeError):

@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 from ..conversation.costs import sum_known
 from ..errors import RealtimeError
 from ..recording.recording import Recording
+from ..sessions.backend import Backend
+from .clips import RunClips
 from .example import Example
 from .graders import GRADED_BY, Answer, Grader, GradingError, graded
-from .metrics import answer_of
+from .metrics import answer_of, foreign_cost, grade_expected, measure, measure_again, totals
 from .recipes import digest_of_recipe
+from .scenario import Scenario
+from .timelines import Windows
 
 Row = dict[str, Any]
 
@@ -25,7 +29,8 @@ class Regrading(NamedTuple):
 
     row: Row
     example: Example
-    graders: Mapping[str, Grader]
+    graders: Mapping[str, Any]
+    """`Grader` by name; what is under ``"metrics"`` stands for the row's own measures."""
     digests: Mapping[str, str]
     """The digests of these graders, from `grader_digests`."""
 
@@ -72,8 +77,8 @@ def graded_again(again: Regrading, answer: Answer | Exception) -> Row:
         columns = {"grading_remarks": "; ".join(f"{name}: {answer}" for name in graders)}
     stale = {f"{kind}_{name}" for name in graders for kind in ("grade", "reason")} | {"grading_remarks"}
     found = {name: value for name, value in row.items() if name not in stale} | columns
-    others = [each for each in row.get("grading_remarks", "").split("; ") if each.partition(":")[0] not in graders]
-    if remarks := [each for each in [*others, columns.get("grading_remarks", "")] if each]:
+    others = _other_remarks(row, graders).get("grading_remarks")
+    if remarks := list(filter(None, [others, columns.get("grading_remarks")])):
         found["grading_remarks"] = "; ".join(remarks)
     if "judge_cost_usd" in row and "judge_cost_usd" in columns:
         found["judge_cost_usd"] = sum_known((row["judge_cost_usd"], columns["judge_cost_usd"]))
@@ -99,33 +104,86 @@ def saved_answer(folder: Path, example: Example) -> Answer | Exception:
         return GradingError(f"the saved answer cannot be read: {error}")
 
 
+#: What a row's own measures are called among graders.
+METRICS = "metrics"
+
+
+def measured_again(again: Regrading, folder: Path, clips: RunClips, windows: Windows) -> Row:
+    """Return a row with its own measures taken anew, from its recording and the clip that was heard.
+
+    A cost that a system said itself, or that has earlier attempts in it, stays.
+    """
+    row, example = again.row, again.example
+    try:
+        recording = Recording.load(folder)
+        answer = answer_of(recording.conversation, example)
+        if "turn_measures" in row:
+            script = example.script if isinstance(example, Scenario) else ()
+            columns = measure_again(row, script, example.language, windows)
+            columns |= totals(answer.conversation, row["input_s"], row["output_s"])
+        else:
+            clip = clips.known(("heard", row["example_id"], 0, row["condition"]))
+            if clip is None or clip.sha256 != row.get("input_sha256"):
+                raise GradingError("the clip that was heard is missing, or not what it was")
+            columns = {"user_text": example.text} | measure(answer, clip) | grade_expected(answer)
+        server = recording.manifest.get("backend") or {}
+        backend = Backend(str(server.get("name") or ""), str(server.get("url") or ""))
+        columns |= foreign_cost(answer.conversation, backend)
+    except (OSError, RealtimeError) as error:
+        return not_graded(again, f"it cannot be measured again: {error}")
+    stale = {"grading_remarks"}
+    if recording.manifest.get("session") == "SystemSession" or row.get("attempts", 1) > 1:
+        columns = {name: value for name, value in columns.items() if name not in _COSTS}
+    else:
+        stale |= _COSTS
+    remarks = _other_remarks(row, again.graders)
+    return {name: value for name, value in row.items() if name not in stale} | columns | remarks
+
+
+#: The columns about the cost of a system.
+_COSTS = frozenset({"cost_usd", "cost_per_minute_usd", "cost_at_most_usd", "cost_remarks", "wasted_usd"})
+
+
+def not_graded(again: Regrading, why: str) -> Row:
+    """Return a row as it was, with a remark that its graders did not grade it."""
+    told = _other_remarks(again.row, again.graders).get("grading_remarks", "")
+    return again.row | {
+        "grading_remarks": "; ".join([*filter(None, [told]), *(f"{name}: {why}" for name in again.graders)])
+    }
+
+
+def _other_remarks(row: Row, graders: Iterable[str]) -> dict[str, str]:
+    """Return a row's remarks of other graders than these."""
+    told = [
+        each for each in row.get("grading_remarks", "").split("; ") if each and each.partition(":")[0] not in graders
+    ]
+    return {"grading_remarks": "; ".join(told)} if told else {}
+
+
 def grade_saved(
     todo: Iterable[Regrading],
-    folder_of: Callable[[str], Path],
+    grade: Callable[[Regrading], Row],
     put: Callable[[Row, Row], object],
     *,
     concurrency: int,
-    refusal: Callable[[], str] = lambda: "",
-) -> str:
+    refusal: Callable[[int], str],
+) -> tuple[str, list[Regrading]]:
     """Grade saved answers, several at once; `put` gets each row, before and after, as soon as it is graded.
 
-    Returns why the rest was not graded; `refusal` is asked before each.
+    Returns why some were not graded, and these; `refusal` is asked before each, with the number that is under way.
     """
-
-    def grade(each: Regrading) -> tuple[Row, Row]:
-        return each.row, graded_again(each, saved_answer(folder_of(each.row["cell_id"]), each.example))
-
-    waiting, under_way = deque(todo), set[Future[tuple[Row, Row]]]()
+    waiting, under_way = deque(todo), dict[Future[Row], Regrading]()
     with ThreadPoolExecutor(concurrency, "realtime_nb-grade") as threads:
         try:
             while waiting or under_way:
-                while waiting and len(under_way) < concurrency and not refusal():
-                    under_way.add(threads.submit(grade, waiting.popleft()))
+                why = ""
+                while waiting and len(under_way) < concurrency and not (why := refusal(len(under_way))):
+                    each = waiting.popleft()
+                    under_way[threads.submit(grade, each)] = each
                 if not under_way:
-                    return refusal()
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                for each in done:
-                    put(*each.result())
+                    return why, list(waiting)
+                for done in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    put(under_way.pop(done).row, done.result())
         finally:
             threads.shutdown(cancel_futures=True)
-    return ""
+    return "", []

@@ -39,8 +39,8 @@ from ..views.html import (
     unbroken,
     wide,
 )
-from .answers import Answers
 from .conditions import describe
+from .folder import Answers
 from .metrics import value_of
 from .plots import Plot, Plots
 from .provenance import SystemDescription, made_with, mixed_parts

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply
@@ -19,16 +18,28 @@ from ..files import make_folder, write_private, write_whole
 from ..pricing.cost import format_usd
 from ..recording.recording import Recording
 from .agreement import agreements, read_labels
-from .answers import Answers
 from .cell import CellOutcome
-from .clips import clip_files
+from .clips import RunClips, clip_files
 from .compare import RunComparison
-from .folder import RunFolder, in_order, read_questions
+from .executor import Budget
+from .exports import print_table, write_cookbook
+from .folder import Answers, RunFolder, read_questions
 from .graders import Grader, named_graders
 from .plots import Plots
-from .print_table import print_table
 from .recipes import recipe_of
-from .regrading import Regrading, added_usd, example_of, grade_saved, grader_digests, is_answered
+from .regrading import (
+    METRICS,
+    Regrading,
+    added_usd,
+    example_of,
+    grade_saved,
+    graded_again,
+    grader_digests,
+    is_answered,
+    measured_again,
+    not_graded,
+    saved_answer,
+)
 from .statistics import (
     Row,
     caveat_of,
@@ -40,7 +51,7 @@ from .statistics import (
     summarise,
     tabulate,
 )
-from .timelines import TalkTimeline, as_defined
+from .timelines import WINDOWS, TalkTimeline, Windows, as_defined
 
 if TYPE_CHECKING:
     import pandas
@@ -351,28 +362,34 @@ class Results(Answers):
 
     def grade(
         self,
-        graders: Grader | Mapping[str, Grader] | Iterable[Grader],
+        graders: Grader | Mapping[str, Grader] | Iterable[Grader] | Literal["metrics"],
         *,
         dataset: Dataset | None = None,
+        windows: Windows = WINDOWS,
         concurrency: int = 8,
         max_usd: float | None = None,
     ) -> Results:
-        """Grade the saved answers; nothing is asked of the systems again.
+        """Grade the saved answers, or measure them again; nothing is asked of the systems again.
 
         The grades of other graders stay; one with the same name is replaced. Each row is written as soon as it is
         graded. An answer that cannot be read or graded keeps its row, and ``grading_remarks`` says why.
 
         Parameters
         ----------
-        graders : callable, mapping or iterable of callable
-            As for `run`: a `Judge`, measures such as `Voice`, or any function that takes an `Answer`.
+        graders : callable, mapping or iterable of callable, or "metrics"
+            As for `run`: a `Judge`, measures such as `Voice`, or any function that takes an `Answer`. ``"metrics"``
+            takes the measures of this package again: words against better references, dollars at other prices,
+            turn-taking in other windows. What a scenario expects of its turns stays as it was graded.
         dataset : Dataset, optional
             The questions, if what they expect has changed, e.g. a ``rubric`` or ``expected_keywords``; by default as
             the folder has them.
+        windows : Windows, optional
+            The windows of the measures of turn-taking, with ``"metrics"``.
         concurrency : int, default 8
             How many answers are graded at once.
         max_usd : float, optional
-            US dollars that judges may cost in this call; answers beyond that stay without a grade.
+            US dollars that judges may cost in this call; decided as in `run`. The ``grading_remarks`` of answers that
+            are not graded then say so.
 
         Returns
         -------
@@ -393,32 +410,42 @@ class Results(Answers):
         >>> results.grade({"five": rt.experiments.Keywords("5")}).frame["grade_five"].to_list()
         [1.0]
         """
-        named = named_graders([graders] if callable(graders) else graders)
+        is_metrics = isinstance(graders, str) and graders == METRICS
+        named = {} if is_metrics else named_graders([graders] if callable(graders) else graders)  # type: ignore[arg-type]
         if self._unwritten:
             raise SettingsError("some answers are only in memory: write them with results.save(…) first")
         about = dict(self.about)
         made = dict(about.get("made", {}))
         about["made"] = made | {"graders": made.get("graders", {}) | recipe_of(named)}
+        if is_metrics:
+            about["made"]["options"] = made.get("options", {}) | {"windows": recipe_of(windows)}
         folder = RunFolder(self.path, about, resume=True, table=self._table)
         given = {example.example_id: example for example in dataset or ()}
         questions, digests = read_questions(self.path), grader_digests(named)
+        wanted: dict[str, Any] = {METRICS: None} if is_metrics else dict(named)
         todo = [
-            Regrading(row, given.get(name := row["example_id"]) or example_of(row, questions.get(name)), named, digests)
-            for row in in_order(folder.rows, about["cells"])
+            Regrading(
+                row, given.get(name := row["example_id"]) or example_of(row, questions.get(name)), wanted, digests
+            )
+            for row in map(folder.rows.__getitem__, folder.rows.ordered(about["cells"]))
             if is_answered(row)
         ]
-        spent_usd = [0.0]
+        clips, budget = RunClips(self.path), Budget(max_usd)
+
+        def grade(each: Regrading) -> Row:
+            recording = folder.recording_of(each.row["cell_id"])
+            if is_metrics:
+                return measured_again(each, recording, clips, windows)
+            return graded_again(each, saved_answer(recording, each.example))
 
         def put(before: Row, row: Row) -> None:
             folder.put(CellOutcome(row=row, files={}))
-            cost_usd = added_usd(before, row)
-            spent_usd[0] += math.inf if cost_usd is None else cost_usd
-
-        def refusal() -> str:
-            return "" if max_usd is None or spent_usd[0] < max_usd else f"max_usd={max_usd:g} is spent"
+            budget.take(added_usd(before, row))
 
         try:
-            grade_saved(todo, folder.recording_of, put, concurrency=concurrency, refusal=refusal)
+            why, left = grade_saved(todo, grade, put, concurrency=concurrency, refusal=budget.refusal)
+            for each in left:
+                folder.put(CellOutcome(row=not_graded(each, f"not graded, as {why}"), files={}))
         finally:
             folder.finish(self.stopped)
         if folder.failure:
@@ -745,8 +772,6 @@ class Results(Answers):
         Format: ``examples/evals/realtime_evals``, crawl harness. The cookbook's ``grade`` is 1 if tool and arguments
         are right; a question that expects nothing has 0 there.
         """
-        from .exports import write_cookbook
-
         write_cookbook(Path(path), self.rows, self.about, self._recording)
         return Path(path)
 

@@ -28,11 +28,13 @@ from .conditions import Condition, Pipeline, describe, named_pipelines
 from .dataset import Dataset
 from .executor import Budget, Runner, RunProgress, check_can_be_sent
 from .folder import RunFolder, read_questions, read_run
-from .forecast import Forecast, forecast
+from .forecast import Forecast, forecast_of, sessions_of
 from .graders import Grader, named_graders
+from .provenance import settings_of
 from .recipes import NotMade, made, recipe_of
 from .regrading import Regrading, grader_digests, lacking
 from .results import Results
+from .timelines import WINDOWS, Windows
 
 # --- The grid: which system is asked which question, under which condition, in which order ----------------------------
 
@@ -97,6 +99,7 @@ def run(
     timeout_s: float = 120.0,
     retries: int = 2,
     live: bool = False,
+    windows: Windows = WINDOWS,
     keep: Iterable[str] = tuple(sorted(KEPT)),
     sound: Literal["flac", "opus"] = "flac",
     table: Literal["csv", "parquet"] = "csv",
@@ -155,6 +158,9 @@ def run(
     live : bool, default False
         Whether questions and answers take as long as they sound; a session with turn detection hears them through an
         open microphone. By default a clip is sent at once, as one turn.
+    windows : Windows, optional
+        The windows of the measures of turn-taking, e.g. within which time an answer must fall silent; `Results.grade`
+        can measure again with others.
     keep : iterable of str
         What to keep in `out` beside rows and clips, by default all: ``"events"`` (recordings, which `Results.show` and
         `Results.grade` need), ``"answers"`` (their sound) and ``"conversations"`` (each as Markdown, to read).
@@ -213,7 +219,7 @@ def run(
     >>> list(results.frame["heard"])
     ['What time is it?', 'What can you do?']
     """
-    _check_kinds(dataset, systems, executor, limiter)
+    _check_kinds(dataset, systems, executor, limiter, windows)
     _check_resume(resume, out)
     pipelines, named = named_pipelines(conditions), named_graders(graders)
     _check(
@@ -224,8 +230,10 @@ def run(
         timeout_s=timeout_s,
     )
     digests = grader_digests(named)
-    expected = forecast(dataset, systems, conditions=len(pipelines), repeats=repeats)
+    sessions = sessions_of(systems)
+    expected = forecast_of(dataset, sessions, conditions=len(pipelines), repeats=repeats)
     options: dict[str, Any] = {"timeout_s": timeout_s, "retries": retries, "live": live, "sound": sound}
+    options["windows"] = windows
     options["keep"] = _kept(keep, sound)
     make = partial(CellWork, graders=named, grader_digests=digests, limiter=limiter, **options)
     grid = list(make_grid(dataset, systems, pipelines, repeats, seed, make))
@@ -234,22 +242,27 @@ def run(
             check_can_be_sent(work, executor)
     path = Path(out) if out is not None else _new_folder()
     recipes: dict[str, Any] = {"systems": systems, "conditions": pipelines, "graders": named}
+    recipes["settings"] = {name: settings_of(session) for name, session in sessions.items() if session is not None}
     recipes |= {"options": options | {"repeats": repeats, "seed": seed, "table": table}}
     about = _about(dataset, systems, pipelines, grid, seed, expected) | {"made": recipe_of(recipes)}
     questions = {example.example_id: recipe_of(example) for example in dataset}
     folder = RunFolder(path, about, resume=bool(resume), table=table, questions=questions)
-    done = {row["cell_id"]: row for row in folder.rows if resume != "failed" or row["status"] != "failed"}
+    examples = {work.cell_id: work.example for work in grid}
+    done: set[str] = set()
+    ungraded: list[Regrading] = []
+    for row in folder.rows:
+        if resume != "failed" or row["status"] != "failed":
+            done.add(row["cell_id"])
+            if row["cell_id"] in examples and (missing := lacking(row, named, digests)):
+                ungraded.append(Regrading(row, examples[row["cell_id"]], missing, digests))
     todo = [work for work in grid if work.cell_id not in done]
     if executor is not None and not isinstance(executor, ThreadPoolExecutor):
         make_folder(folder.arrivals)
         todo = [replace(work, arrivals=str(folder.arrivals.resolve())) for work in todo]
-    ungraded = [
-        Regrading(done[work.cell_id], work.example, missing, digests)
-        for work in grid
-        if work.cell_id in done and (missing := lacking(done[work.cell_id], named, digests))
-    ]
     with RunProgress(len(grid), len(done), expected, shown=progress) as bar:
-        stopped = Runner(folder, bar, Budget(max_usd, expected), concurrency).on(executor, todo, ungraded)
+        stopped = Runner(folder, bar, Budget(max_usd, expected.dearest_cell_usd), concurrency).on(
+            executor, todo, ungraded
+        )
     if folder.failure:
         warnings.warn(printable(_not_written(folder)), RuntimeWarning, stacklevel=2)
     if isinstance(stopped, BaseException):
@@ -268,7 +281,7 @@ def _not_written(folder: RunFolder) -> str:
     return f"the run stopped: {folder.failure}; {kept}: {way_out}"
 
 
-def _check_kinds(dataset: Any, systems: Any, executor: Any, limiter: Any) -> None:
+def _check_kinds(dataset: Any, systems: Any, executor: Any, limiter: Any, windows: Any) -> None:
     """Raise for arguments of the wrong type, before a folder is made."""
     if not isinstance(dataset, Dataset):
         raise SettingsError(
@@ -280,6 +293,8 @@ def _check_kinds(dataset: Any, systems: Any, executor: Any, limiter: Any) -> Non
         raise SettingsError(
             f"executor={executor!r} is not a concurrent.futures.Executor: give a pool, or Dask's client.get_executor()"
         )
+    if not isinstance(windows, Windows):
+        raise SettingsError(f"windows={windows!r} is not a Windows: give e.g. Windows(yield_s=1.5)")
     if limiter is not None and not isinstance(limiter, Limiter):
         raise SettingsError(f"limiter={limiter!r} is not a Limiter: give Limiter(max_sessions=3), or set concurrency")
 
@@ -385,6 +400,8 @@ def rerun(folder: str | Path, *, out: str | Path | None = None, **changes: Any) 
     if not isinstance(told, dict):
         raise SettingsError(f"{str(path)!r} does not say how its run was made: it is of an earlier version, or damaged")
     before = dict(told.get("options", {}))
+    if "windows" in before:
+        before["windows"] = _remade(before["windows"], "windows", "windows")
     options = before | changes
     if "dataset" not in changes:
         options["dataset"] = _remade_dataset(path)
@@ -417,10 +434,10 @@ def _remade(recipe: Any, what: str, argument: str) -> Any:
 
 
 def _remade_dataset(path: Path) -> Dataset:
-    index = {entry["sha256"]: entry["sample_rate"] for entry in read_index(path).values()}
+    known = {entry.sha256 for entry in read_index(path).values()}
 
     def clip(sha256: str) -> AudioClip:
-        if sha256 not in index:
+        if sha256 not in known:
             raise NotMade("a clip is not in the folder")
         return AudioClip.from_file(path / file_name(sha256))
 

@@ -27,8 +27,7 @@ from ..speech.statistics import (
     unpaired_p_value,
 )
 from ..speech.words import ErrorCounts, Normaliser, count_errors
-from .folder import measures_of
-from .metrics import WORD_COUNTS, value_of
+from .metrics import WORD_COUNTS, measures_of, value_of
 
 # --- Rows of results grouped by system, condition or other columns, in the order of the run; and their measures -------
 

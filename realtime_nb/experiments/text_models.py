@@ -89,15 +89,17 @@ async def _write(
                 raise ServerError(f"{answer.where} wrote nothing: finish_reason={reader.finish_reason!r}")
     except ServerError as error:
         if reader.usage or reader.finish_reason:
-            error.cost_usd = _cost_usd(reader.usage, named)  # A failed answer is billed, too.
+            error.cost_usd = _cost_usd(reader.usage, named, backend)  # A failed answer is billed, too.
         raise
     finally:
         await api.close()
-    return WrittenText(reader.transcript, _cost_usd(reader.usage, named))
+    return WrittenText(reader.transcript, _cost_usd(reader.usage, named, backend))
 
 
-def _cost_usd(usage: Any, model: str) -> float | None:
+def _cost_usd(usage: Any, model: str, backend: Backend) -> float | None:
     """Return the most that a text can have cost; `None` if that is not known."""
+    if not backend.bills(model):
+        return None
     cost = metered_cost(realtime_usage(usage), model)
     if cost is None and is_free(find_price(model)):
         return 0.0

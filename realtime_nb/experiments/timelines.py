@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -75,42 +75,84 @@ class TalkTimeline:
 
 # --- Our own measures of these times; the others are measured turn by turn --------------------------------------------
 
-#: A sound that is not for the system must not stop an answer within the first, or start one within the second.
-_STOP_WITHIN_MS, _ANSWER_WITHIN_MS = 1_000.0, 2_000.0
-#: A system that speaks for a shorter time, in few words, has not taken the turn (Full-Duplex-Bench v1).
-_SHORTEST_TURN_MS, _FEWEST_WORDS = 1_000.0, 3
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """The windows of the measures of turn-taking in rows; give them to `run` or to `Results.grade`.
+
+    Parameters
+    ----------
+    yield_s : float, default 2.0
+        An answer that sounds on for so long after an interruption did not yield (``yield_rate``).
+    stop_s : float, default 1.0
+        An answer that falls silent so soon after a sound that is not for the system was stopped by it
+        (``vocal_tic_selectivity``, ``non_directed_selectivity``).
+    answer_s : float, default 2.0
+        An answer that begins so soon after such a sound answers it.
+    turn_s : float, default 1.0
+        An answer into the person's turn that sounds for so long takes it over (``take_over_rate``),
+    turn_words : int, default 3
+        and so does one of more words.
+
+    Raises
+    ------
+    SettingsError
+        If a window is not positive.
+
+    Examples
+    --------
+    >>> Windows(yield_s=1.5).yield_s
+    1.5
+    """
+
+    yield_s: float = 2.0
+    stop_s: float = 1.0
+    answer_s: float = 2.0
+    turn_s: float = 1.0
+    turn_words: int = 3
+
+    def __post_init__(self) -> None:
+        _check_positive({each.name: getattr(self, each.name) for each in fields(self)})
 
 
-def measure_timeline(timeline: TalkTimeline) -> dict[str, float | None]:
+def _check_positive(windows: Mapping[str, Any]) -> None:
+    for name, value in windows.items():
+        if not (isinstance(value, int | float) and value > 0):
+            raise SettingsError(f"{name}={value!r} must be positive")
+
+
+#: The windows that hold if nobody gives others.
+WINDOWS = Windows()
+
+
+def measure_timeline(timeline: TalkTimeline, windows: Windows = WINDOWS) -> dict[str, float | None]:
     """Return the columns of a conversation that only both sides' times show; `None` if nothing of the kind happened."""
     turns = timeline.turns
     early = [timeline.begin_in(each.start_ms, each.end_ms) for each in turns]
     found = {
         "agent_interruption_rate": _share([bool(each) for each in early]),
-        "take_over_rate": _share([takes_turn(each) for each in early]),
+        "take_over_rate": _share([takes_turn(each, windows.turn_s, windows.turn_words) for each in early]),
     }
     for kind in ("vocal_tic", "non_directed"):
         places = [place for place, each in enumerate(timeline.user) if each.kind == kind]
-        found[f"{kind}_selectivity"] = _share([_is_ignored(timeline, place) for place in places])
+        found[f"{kind}_selectivity"] = _share([_is_ignored(timeline, place, windows) for place in places])
     return found
 
 
-def takes_turn(
-    answers: Sequence[AnswerSpan], shortest_ms: float = _SHORTEST_TURN_MS, most: int = _FEWEST_WORDS
-) -> bool:
+def takes_turn(answers: Sequence[AnswerSpan], turn_s: float, turn_words: int) -> bool:
     """Return whether answers are a turn of their own, and not a backchannel."""
     if not answers:
         return False
     words = [each.words for each in answers if each.words is not None]
-    return answers[-1].end_ms - answers[0].start_ms >= shortest_ms or sum(words) > most
+    return answers[-1].end_ms - answers[0].start_ms >= 1000 * turn_s or sum(words) > turn_words
 
 
-def _is_ignored(timeline: TalkTimeline, place: int) -> bool:
+def _is_ignored(timeline: TalkTimeline, place: int, windows: Windows) -> bool:
     sound = timeline.user[place]
     if (answer := timeline.sounds(place)) is not None:
-        return answer.end_ms - sound.start_ms > _STOP_WITHIN_MS
+        return answer.end_ms - sound.start_ms > 1000 * windows.stop_s
     following = [each.start_ms for each in timeline.user[place + 1 :]]
-    until_ms = min([sound.end_ms + _ANSWER_WITHIN_MS, *following])
+    until_ms = min([sound.end_ms + 1000 * windows.answer_s, *following])
     return not timeline.begin_in(sound.start_ms, until_ms)
 
 
@@ -171,8 +213,10 @@ def tau_voice(timeline: TalkTimeline, windows: TauVoiceWindows) -> Iterator[tupl
     users = _ticks((each for each in timeline.user if each.kind in ("turn", "backchannel")), tick_ms)
     sounds = [each for each in timeline.user if each.kind in ("vocal_tic", "non_directed")]
     length = max([math.ceil(timeline.length_ms / tick_ms - 1e-6), *(each.end for each in (*users, *agent))], default=0)
-    if users and users[-1].end == length and users[-1].end - users[-1].start == 1:
-        users, length = users[:-1], length - 1  # As the end of a call looks there.
+    if length > 1 and users and users[-1].end == length and users[-1].end - users[-1].start == 1:
+        # As the end of a call looks there: its last tick is left out, on both sides.
+        users, length = users[:-1], length - 1
+        agent = [each._replace(end=min(each.end, length)) for each in agent if each.start < length]
     yield from _responses(users, agent, length, windows.tick_s)
     for each in users:
         if _at(agent, each.start) is not None:
@@ -273,7 +317,7 @@ def full_duplex_bench_v1(timeline: TalkTimeline, bounds: TakeOverBounds) -> Iter
         until_ms = math.inf if following is None else following.start_ms
         answers = timeline.begin_in(turn.start_ms, until_ms)
         takes = [
-            takes_turn(each, bounds.turn_duration_s * 1000, bounds.turn_words)
+            takes_turn(each, bounds.turn_duration_s, bounds.turn_words)
             for each in (answers, timeline.begin_in(turn.start_ms, turn.end_ms))
         ]
         yield "take_over_rate", float(takes[0])
@@ -364,10 +408,9 @@ def as_defined(name: Definition, timelines: Iterable[TalkTimeline], **windows: f
         raise SettingsError(f"name={name!r} is not one of {', '.join(get_args(Definition))}")
     options, events, panel = _BENCHMARKS[name]
     known = [each.name for each in fields(options)]
-    for option, value in windows.items():
+    for option in windows:
         if option not in known:
             raise SettingsError(f"{option} is not an option of {name}: it has {', '.join(known)}")
-        if not value > 0:
-            raise SettingsError(f"{option}={value} must be positive")
+    _check_positive(windows)
     chosen = options(**windows)
     return panel([event for timeline in timelines for event in events(timeline, chosen)])

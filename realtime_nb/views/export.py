@@ -42,9 +42,14 @@ def _markdown(conversation: Conversation) -> str:
     lines = []
     for turn in conversation:
         at = f" ({_clock(piece.start_s, '.')[:8]})" if (piece := pieces.get(turn.item_id)) else ""
-        said = " ".join(filter(None, (words.said(turn), words.heard_remark(turn)))).translate(_MARKED)
-        lines.append(f"**{words.who(turn).translate(_MARKED)}**{at}: {' '.join(said.split())}")
+        said = " ".join(filter(None, (words.said(turn), words.heard_remark(turn))))
+        lines.append(f"**{plain_markdown(words.who(turn))}**{at}: {plain_markdown(said)}")
     return "\n\n".join([f"*{words.DISCLOSURE}*", *lines]) + "\n"
+
+
+def plain_markdown(text: str) -> str:
+    """Return text as Markdown of one line that shows it, whatever is in it."""
+    return " ".join(text.split()).translate(_MARKED)
 
 
 def _srt(conversation: Conversation) -> str:

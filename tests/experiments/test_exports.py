@@ -9,8 +9,10 @@ import pytest
 from result_folders import graded_rows, write_results
 
 import realtime_nb as rt
+from realtime_nb.conversation.conversation import Conversation
 from realtime_nb.errors import SettingsError
 from realtime_nb.experiments import Dataset, Example, Keywords, Noise, Results, rerun, run
+from realtime_nb.experiments.exports import as_markdown
 
 LOCAL = partial(rt.RealtimeSession, backend="local", instructions="Be brief.")
 HOSTILE = "<script>alert(1)</script> **bold** `code` | $x_1$ & #3 ~ ^ \\input{a} 50%"
@@ -89,12 +91,15 @@ def test_the_table_names_the_raw_call_and_the_summary_has_the_slowest_hundredth(
 def test_a_conversation_reads_well_whatever_is_said_in_it(made, tmp_path):
     row = next(row for row in made.rows if row["system"] == "realtime")
     text = (made.path / "conversations" / f"{row['cell_id']}.md").read_text()
-    assert "**AI:**" in text and "**Calls** `order_status`" in text and "AI model" in text
-    from realtime_nb.experiments.exports import as_markdown
-
+    assert text.startswith("# q\n\nsystem realtime") and "**AI voice** (00:0" in text and "AI-generated voice" in text
+    assert r"**calls order\_status**" in text and "**gets**" in text
     conversation = rt.Recording.load(made.path / "recordings" / row["cell_id"]).conversation
     hostile = as_markdown(conversation, row | {"user_text": HOSTILE, "status": "completed"})
-    assert "<script>" not in hostile and r"\*\*bold\*\*" in hostile and r"\`code\`" in hostile
+    assert r"\<script\>" in hostile and r"\*\*bold\*\*" in hostile and r"\`code\`" in hostile and r"\$x\_1" in hostile
+    failed = as_markdown(
+        Conversation(), row | {"status": "failed", "failure_stage": "input", "error_message": "no\n# x"}
+    )
+    assert failed.endswith("\n\nFailed (input): no \\# x\n")
 
 
 def test_latex_is_escaped_and_an_svg_keeps_its_words(tmp_path):
@@ -180,3 +185,17 @@ def test_what_a_folder_cannot_make_again_is_named_and_never_imported(tmp_path):
         rerun(tmp_path / "out")
     with pytest.raises(SettingsError, match="earlier version"):
         rerun(write_results(tmp_path / "old", graded_rows(2)).path)
+
+
+def test_the_description_of_a_run_has_the_prompts_and_settings_of_every_system(tmp_path):
+    systems = {
+        "partial": LOCAL,
+        "function": lambda: rt.ChatSession(backend="local", instructions="Be kind.", tools=[order_status]),
+        "none": lambda: 1 / 0,
+    }
+    dataset = Dataset([Example(example_id="q", source=rt.AudioClip(np.full(24_000, 0.1)))])
+    results = run(dataset, systems, out=tmp_path, keep=(), progress=False)
+    told = json.loads((tmp_path / "run.json").read_text())["made"]["settings"]
+    assert told == results.about["made"]["settings"] and set(told) == {"partial", "function"}
+    assert (told["partial"]["session"], told["partial"]["instructions"]) == ("RealtimeSession", "Be brief.")
+    assert (told["function"]["instructions"], told["function"]["tools"][0]["name"]) == ("Be kind.", "order_status")

@@ -32,7 +32,7 @@ ABOUT = {
 
 
 def read_rows(path):
-    return read_run(path).rows
+    return list(read_run(path).rows)
 
 
 def outcome(cell_id, **row):
@@ -397,6 +397,25 @@ INNER = {
     "=1;=1": "'=1;'=1",
     "\t=1": "'\t'=1",
 }
+
+
+@pytest.mark.parametrize("table", ["csv", "parquet"])
+def test_a_table_keeps_the_type_of_every_column_whatever_graders_return(tmp_path, table):
+    folder = opened(tmp_path, table=table)
+    folder.add(outcome("a", example="007", whole=3, share=1, mixed=1, flag=True, nested=[1, "x"], empty=None))
+    folder.add(outcome("b", example="x", whole=None, share=0.5, mixed="one", flag=None, nested=None, empty=None))
+    folder.finish("")
+    if table == "csv":
+        with (tmp_path / "results.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file, quoting=csv.QUOTE_NONNUMERIC))
+        assert (rows[0]["example"], rows[0]["whole"], rows[0]["share"], rows[0]["mixed"]) == ("007", 3.0, 1.0, 1.0)
+        assert (rows[0]["flag"], rows[1]["whole"], rows[1]["share"], rows[1]["mixed"]) == (1.0, "", 0.5, "one")
+        return
+    frame = pandas.read_parquet(tmp_path / "results.parquet")
+    assert frame.example.tolist() == ["007", "x"] and frame.mixed.tolist() == ["1", "one"]
+    assert str(frame.whole.dtype) == "Int64" and frame.whole[0] == 3 and frame.whole.isna().tolist() == [False, True]
+    assert (frame.share.dtype, str(frame.flag.dtype)) == (float, "boolean") and frame.nested[0] == '[1, "x"]'
+    assert frame["empty"].isna().all()
 
 
 def test_no_cell_of_the_table_is_run_by_a_spreadsheet_and_numbers_stay_numbers(tmp_path):

@@ -9,7 +9,8 @@ import realtime_nb as rt
 from realtime_nb.experiments import Dataset, Example, RuleUser, Scenario, forecast
 from realtime_nb.media.clip import AudioClip
 
-HOSTED = partial(rt.RealtimeSession, backend="http://127.0.0.1:9/v1", model="gpt-realtime-2.1")
+OPENAI = rt.Backend("openai", "https://api.openai.com/v1", "a-key")
+HOSTED = partial(rt.RealtimeSession, backend=OPENAI, model="gpt-realtime-2.1")
 
 
 def test_it_is_that_of_as_many_conversations_of_one_turn():
@@ -35,17 +36,16 @@ def test_what_cannot_be_told_is_named(monkeypatch):
         "local": partial(rt.RealtimeSession, backend="local"),
         "chain": partial(rt.CascadeSession, backend="local", text_model="a-model-of-mine"),
         "no key": partial(rt.ChatSession, backend="openai"),
+        "elsewhere": partial(rt.RealtimeSession, backend="https://voice.example.org/v1", model="gpt-realtime-2.1"),
     }
     found = forecast(Dataset.from_texts(["Hi"]), systems)
-    assert found.usd == {"local": 0.0, "chain": None, "no key": None} and found.total_usd is None
-    assert "plus a cost that is not known in advance: chain, no key" in str(found)
+    assert found.usd == {"local": 0.0, "chain": None, "no key": None, "elsewhere": None} and found.total_usd is None
+    assert "plus a cost that is not known in advance: chain, no key, elsewhere" in str(found)
 
 
 def test_a_chain_costs_what_its_three_models_do():
     clip = Example(example_id="a", source=AudioClip(np.full(24_000 * 6, 0.1)))
-    hosted = partial(
-        rt.CascadeSession, backend="http://127.0.0.1:9/v1", transcriber="gpt-transcribe", text_model="gpt-4o-mini"
-    )
+    hosted = partial(rt.CascadeSession, backend=OPENAI, transcriber="gpt-transcribe", text_model="gpt-4o-mini")
     systems = {
         "by characters": partial(hosted, speaker="tts-1"),
         "by tokens": partial(hosted, speaker="gpt-4o-mini-tts"),

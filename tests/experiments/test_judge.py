@@ -20,6 +20,14 @@ RIGHT = '{"reason": "It says five.", "score": 0.75}'
 PRICED = "gpt-realtime-2.1-mini"
 
 
+@pytest.fixture(autouse=True)
+def sold_by_the_endpoint():
+    """The scripted endpoint bills what OpenAI does."""
+    rt.use_prices({PRICED: {"like": PRICED}})
+    yield
+    rt.use_prices(None)
+
+
 def answer():
     example = Example(example_id="a", text="What is two plus three?", tool_call="")
     return Answer(example=example, text="5", heard="", tool_calls=[], audio=None, conversation=Conversation())

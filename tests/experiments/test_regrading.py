@@ -16,6 +16,16 @@ from realtime_nb.experiments.recipes import digest_of_recipe
 
 LOCAL = partial(rt.RealtimeSession, backend="local")
 PRICED = "gpt-realtime-2.1-mini"
+
+
+@pytest.fixture(autouse=True)
+def sold_by_the_endpoint():
+    """The scripted endpoint bills what OpenAI does."""
+    rt.use_prices({PRICED: {"like": PRICED}})
+    yield
+    rt.use_prices(None)
+
+
 RIGHT = '{"reason": "It says five.", "score": 1}'
 
 
@@ -150,3 +160,26 @@ def test_judges_are_compared_with_people_and_with_each_other(tmp_path):
         results.agreement([{"example_id": "e00", "polite": "perhaps"}])
     with pytest.raises(SettingsError, match="give them one's name"):
         results.agreement([{"example_id": "e00", "kind": 1}])
+
+
+def test_measures_are_taken_again_with_better_words_other_windows_and_other_prices(tmp_path):
+    talk = Dataset.from_scenarios({"t": ["What is two plus three?", UserTurn("What is three plus two?")]})
+    dataset = Dataset([*Dataset.from_texts({"q": "What is two plus three?"}), *talk])
+    local = partial(rt.RealtimeSession, backend="local", transcription="gpt-realtime-whisper")
+    results = run(dataset, {"one": local}, out=tmp_path / "out", progress=False)
+    assert results.grade("metrics").rows == results.rows and Results.load(results.path).remarks == results.remarks
+    question, conversation = results.rows
+    better = Dataset([*Dataset.from_texts({"q": "What is two plus tree?"}), *talk])
+    rt.use_prices({"gpt-realtime-whisper": {"like": "gpt-realtime-whisper", "times": 10}})
+    again = results.grade("metrics", dataset=better)
+    assert again.rows[0]["user_text"] == "What is two plus tree?"
+    assert again.rows[0]["word_substitutions"] == 1 and again.rows[1]["wer"] == conversation["wer"]
+    assert again.rows[0]["cost_usd"] == pytest.approx(10 * question["cost_usd"])
+    assert again.rows[1]["cost_usd"] == pytest.approx(10 * conversation["cost_usd"])
+    for clip in (results.path / "clips").glob("*.wav"):
+        clip.unlink()
+    gone = results.grade("metrics")
+    assert gone.rows[0]["grading_remarks"].startswith("metrics: it cannot be measured again: the clip that was heard")
+    assert gone.rows[0]["wer"] == again.rows[0]["wer"]
+    with pytest.raises(SettingsError, match="graders='metric' must be a sequence"):
+        results.grade("metric")

@@ -42,6 +42,12 @@ def there_at(server):
     return replace(rt.Backend.local(), name="127.0.0.1", base_url=server.url)
 
 
+@pytest.fixture
+def use_prices():
+    yield rt.use_prices
+    rt.use_prices(None)
+
+
 def settled(results):
     """Return what must not depend on when a question was asked."""
     return [
@@ -291,7 +297,28 @@ def test_a_limiter_of_three_is_never_exceeded_at_the_server(tmp_path, monkeypatc
     assert most["all"] == 3 and kinds["websocket"] == 6 and kinds["http"] >= 6
 
 
-def test_what_a_broken_connection_cost_is_asked_again_and_counted(tmp_path):
+def test_another_servers_dollars_are_unknown_until_its_prices_are_given(tmp_path, use_prices):
+    with served() as server:
+        there = {"backend": there_at(server), "api_key": server.api_key}
+        systems = {
+            "named": partial(rt.RealtimeSession, transcription="gpt-realtime-whisper", **there),
+            "own": partial(rt.RealtimeSession, **there),
+        }
+        results = quiet(Dataset.from_texts(QUESTIONS[1:2]), systems, out=tmp_path / "a")
+        named, own = results.rows
+        assert own["cost_usd"] == 0 and named["cost_usd"] is named["cost_per_minute_usd"] is named["wasted_usd"] is None
+        assert named["cost_remarks"].startswith("what 127.0.0.1 bills for gpt-realtime-whisper is not known")
+        assert results.cost_usd is None and "unknown cost" in repr(results)
+        assert results.summary("system", "cost_usd")["system"].tolist() == ["own"]
+        assert "not known" in results.report().read_text()
+        bounded = quiet(Dataset.from_texts(QUESTIONS[1:]), systems, max_usd=1.0, concurrency=1, out=tmp_path / "b")
+        assert bounded.stopped.startswith("max_usd cannot be kept: a price is not known")
+        use_prices({"gpt-realtime-whisper": {"like": "gpt-realtime-whisper"}})
+        [row] = quiet(Dataset.from_texts(QUESTIONS[1:2]), {"named": systems["named"]}, out=tmp_path / "c").rows
+        assert row["cost_usd"] > 0 and "cost_remarks" not in row
+
+
+def test_what_a_broken_connection_cost_is_asked_again_and_counted(tmp_path, use_prices):
     def make():
         made.append(None)
         server = broken if len(made) == 2 else sound  # The first one is for the estimate.
@@ -299,6 +326,7 @@ def test_what_a_broken_connection_cost_is_asked_again_and_counted(tmp_path):
 
     made = []
     billed = partial(rt.RealtimeSession, transcription="gpt-realtime-whisper")
+    use_prices({"gpt-realtime-whisper": {"like": "gpt-realtime-whisper"}})
     with served() as sound, served(faults=["disconnect"]) as broken:
         results = quiet(Dataset.from_texts(["What can you do?"]), {"one": make}, out=tmp_path / "again")
         [row] = results.rows

@@ -14,6 +14,14 @@ from realtime_nb.experiments import Dataset, Said, Scenario, SimulatedUser, run
 PRICED = "gpt-realtime-2.1-mini"
 
 
+@pytest.fixture(autouse=True)
+def sold_by_the_endpoint():
+    """The scripted endpoint bills what OpenAI does."""
+    rt.use_prices({PRICED: {"like": PRICED}})
+    yield
+    rt.use_prices(None)
+
+
 def test_it_hears_the_answers_as_the_one_who_is_called_and_hangs_up_by_its_word():
     with scripted_text("  “Cancel\n it, please.” ", "Thanks. END_CALL", "END_CALL") as endpoint:
         user = SimulatedUser(goal="to cancel an order", persona="Jo", opening="Hi!", model=PRICED, backend=endpoint.url)

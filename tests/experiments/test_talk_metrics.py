@@ -10,9 +10,9 @@ from realtime_nb.conversation.records import Part, Reply, Turn
 from realtime_nb.errors import SettingsError
 from realtime_nb.experiments import Scenario, UserTurn
 from realtime_nb.experiments.clips import SpokenClip
-from realtime_nb.experiments.metrics import grade_talk, measure_talk
+from realtime_nb.experiments.metrics import grade_talk, measure_again, measure_talk
 from realtime_nb.experiments.talk import Talk, TalkTurn
-from realtime_nb.experiments.timelines import AnswerSpan, SpokenSpan, TalkTimeline
+from realtime_nb.experiments.timelines import AnswerSpan, SpokenSpan, TalkTimeline, Windows
 from realtime_nb.media.clip import AudioClip
 from realtime_nb.sessions.listener import Listener, PlayedItem
 
@@ -50,6 +50,19 @@ def test_an_answer_that_sounds_on_for_more_than_two_seconds_did_not_yield(stoppe
     # From the first audible sample of what is said, 100 ms into its clip.
     assert second["yielded"] == row["yield_rate"] == yielded
     assert second.get("interruption_stop_ms") == row["interruption_stop_ms"] == stop_ms
+
+
+@pytest.mark.parametrize(("yield_s", "yielded"), [(0.3, 0), (0.5, 1), (2.0, 1)])
+def test_the_window_in_which_an_answer_must_yield_is_an_option_and_may_be_another_one_afterwards(yield_s, yielded):
+    exchanges = [
+        said(UserTurn("Tell me a story.")),
+        said(UserTurn("Stop.", at_ms=10), start_ms=1_000, cut=sounding(1_500.0)),  # After 400 ms.
+    ]
+    scenario = Scenario(example_id="a", turns=[each.turn for each in exchanges])
+    row = measure_talk(Talk(exchanges), scenario, Conversation(), Windows(yield_s=yield_s))
+    assert row["yield_rate"] == yielded
+    again = measure_again(measure_talk(Talk(exchanges), scenario, Conversation()), (), "en", Windows(yield_s=yield_s))
+    assert again == {name: row[name] for name in again}
 
 
 @pytest.mark.parametrize(("stopped_ms", "false_barge_in"), [(1_500, 1), (4_099, 1), (4_101, 0), (None, 0)])

@@ -18,6 +18,7 @@ from realtime_nb.experiments.timelines import (
     TakeOverBounds,
     TalkTimeline,
     TauVoiceWindows,
+    Windows,
     as_defined,
     full_duplex_bench_v1_5,
     measure_timeline,
@@ -117,6 +118,27 @@ def test_an_answer_into_a_pause_takes_the_turn_over_if_it_is_one(agent, words, i
     assert found["vocal_tic_selectivity"] is None
 
 
+def test_our_own_windows_are_options_too():
+    cough, pause = timeline("0-1 3-3.4t", "1.6-4.2", 8), timeline("0-3", "1-1.6", 8, words=2)
+    assert measure_timeline(cough)["vocal_tic_selectivity"] == 1
+    assert measure_timeline(cough, Windows(stop_s=1.5))["vocal_tic_selectivity"] == 0
+    silent = timeline("0-0.4n", "3-5", 8)
+    assert measure_timeline(silent)["non_directed_selectivity"] == 1
+    assert measure_timeline(silent, Windows(answer_s=3))["non_directed_selectivity"] == 0
+    taken = [measure_timeline(pause, each)["take_over_rate"] for each in (Windows(), Windows(turn_s=0.5))]
+    assert taken == [0, 1] and measure_timeline(pause, Windows(turn_words=1))["take_over_rate"] == 1
+    for wrong in ({"yield_s": 0}, {"turn_words": -1}, {"stop_s": "1"}, {"answer_s": float("nan")}):
+        with pytest.raises(SettingsError, match="must be positive"):
+            Windows(**wrong)
+
+
+def test_the_last_tick_of_a_call_is_left_out_on_both_sides_if_the_person_says_no_more_there():
+    # Nothing is left of an answer that begins there, so the turn before has none.
+    found = as_defined("tau-voice", [timeline("0-1 2-2.2", "2-2.2", 2.2)])
+    assert (found["response_total"], found["agent_interrupts_count"]) == (0, 0)
+    assert as_defined("tau-voice", [timeline("0-0.2", "", 0.2)])["response_total"] == 0
+
+
 def test_the_first_full_duplex_bench_counts_turns_that_are_taken_and_early_answers_as_at_once():
     found = as_defined("full-duplex-bench-v1", [timeline("0-2 6-8 12-13", "1.5-4 8.5-8.9", words=2)])
     assert found == {
@@ -144,7 +166,7 @@ def test_the_page_of_measures_names_every_figure_and_default():
     page = (Path(__file__).parents[2] / "docs" / "measures.md").read_text("utf-8")
     names = as_defined("tau-voice", []).keys() | measure_timeline(TalkTimeline([], [])).keys()
     assert {name for name in names if "total" not in name and "count" not in name and name not in page} == set()
-    for options in (TauVoiceWindows, TakeOverBounds, MergeGaps):
+    for options in (TauVoiceWindows, TakeOverBounds, MergeGaps, Windows):
         for each in fields(options):
             assert f"`{each.name}={each.default}`" in page
 
