@@ -42,11 +42,17 @@ def test_the_bar_fills_and_the_session_says_why_it_stops_and_how_to_go_on(prices
         expect(bar).to_have_attribute("aria-valuenow", "100")
 
 
-def test_a_flagged_answer_says_so_in_its_row(bare, visit):
+def test_a_flagged_answer_says_so_in_its_row_and_opens_on_a_click(bare, visit):
     def guard(text, side):
         return "no sums" if side == "assistant" else None
 
     with rt.RealtimeSession(backend="local", turn_detection=None, guard=guard) as session:
         page = panel_of(visit, session)
         say(page, "What is two plus three?")
-        expect(page.locator(".rtnb-assistant em")).to_have_text(" Flagged: no sums")
+        answer = page.locator(".rtnb-assistant")
+        expect(answer.locator("em")).to_have_text("Cut by guard: no sums")
+        words = answer.get_by_text("2 plus 3 is 5.")
+        expect(words).to_be_hidden()
+        expect(answer.get_by_role("toolbar")).to_have_accessible_name("Change AI: cut by guard")
+        answer.get_by_text("Show what the guard cut").click()
+        expect(words).to_be_visible()

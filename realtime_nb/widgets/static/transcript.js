@@ -207,7 +207,7 @@ function newRow(id) {
 function newLine() {
   const line = document.createElement("div");
   line.className = "rtnb-line";
-  line.innerHTML = `<span class="rtnb-who"></span><div class="rtnb-text"><span></span><s></s><em></em><small></small><div class="rtnb-shown"></div><div class="rtnb-card"></div></div>`;
+  line.innerHTML = `<span class="rtnb-who"></span><div class="rtnb-text"><span></span><s></s><em></em><small></small><div class="rtnb-cut"></div><div class="rtnb-shown"></div><div class="rtnb-card"></div></div>`;
   return line;
 }
 
@@ -226,24 +226,40 @@ function drawRow(node, row, act) {
   drawChoices(node, row, act);
 }
 
+/** Whether a guard cut an answer: its words are shown only to those who ask for them. @param {Row} row */
+const isHidden = (row) => Boolean(row.flagged) && row.role === "assistant";
+
 /** @param {Element} line @param {Row} row */
 function drawLine(line, row) {
   const [who, text] = line.children;
-  const [heardText, unheardText, flagged, quiet, shown, card] = /** @type {HTMLElement[]} */ ([...text.children]);
+  const [heardText, unheardText, flagged, quiet, cut, shown, card] = /** @type {HTMLElement[]} */ ([...text.children]);
   const heard = row.heard ?? row.text.length;
   const pictures = row.pictures.filter(({ url }) => !url).map(({ words }) => words).join(" ");
   setText(who, WHO[/** @type {"user"} */ (row.role)] ?? row.role);
-  const said = row.card ? "" : row.text;
+  const hidden = isHidden(row);
+  const said = row.card || hidden ? "" : row.text;
   setText(heardText, said.slice(0, heard) || (row.text || row.final || row.pictures.length ? "" : "…"));
-  markUnsure(heardText, row.unsure);
+  markUnsure(heardText, hidden ? [] : row.unsure);
   setText(unheardText, said.slice(heard));
   unheardText.title = "Not heard: interrupted here";
-  setText(flagged, row.flagged && ` Flagged: ${row.flagged}`);
-  const doubt = row.unsure.length && "(not sure of the underlined words)";
+  setText(flagged, row.flagged && (hidden ? `Cut by guard: ${row.flagged}` : ` Flagged: ${row.flagged}`));
+  drawCut(cut, hidden ? row.text : "");
+  const doubt = row.unsure.length > 0 && !hidden && "(not sure of the underlined words)";
   setText(quiet, [pictures, row.was && "(edited)", doubt].filter(Boolean).join(" "));
   quiet.title = row.before && `Before: ${row.before}`;
   drawPictures(shown, row.pictures.filter(({ url }) => url));
   drawCard(card, row.card);
+}
+
+/** Keep what a guard cut behind a fold. @param {HTMLElement} box @param {string} text */
+function drawCut(box, text) {
+  if (!text) return box.replaceChildren();
+  if (!box.firstElementChild) {
+    const fold = document.createElement("details");
+    fold.append(element("summary", "Show what the guard cut"), element("span", ""));
+    box.append(fold);
+  }
+  setText(/** @type {Element} */ (box.querySelector("span")), text);
 }
 
 /** Underline words that were heard with little confidence. @param {HTMLElement} node @param {[number, number][]} unsure */
@@ -310,7 +326,8 @@ function drawPictures(box, pictures) {
 /** @param {HTMLElement} node @param {Row} row @param {Act} act */
 function drawChoices(node, row, act) {
   const box = /** @type {HTMLElement} */ (node.children[1]);
-  const name = row.text.length > LONGEST_NAME ? `${row.text.slice(0, LONGEST_NAME)}…` : row.text;
+  const said = isHidden(row) ? "cut by guard" : row.text;
+  const name = said.length > LONGEST_NAME ? `${said.slice(0, LONGEST_NAME)}…` : said;
   box.setAttribute("aria-label", `Change ${WHO[/** @type {"user"} */ (row.role)] ?? row.role}: ${name}`);
   const wanted = row.choices.join(" ");
   if (box.dataset.choices !== wanted) {
