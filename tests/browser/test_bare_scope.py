@@ -159,4 +159,7 @@ def test_the_panel_shows_both_sides_unless_nothing_may_move(bare, visit, reduced
     for side in ("capture", "player"):
         page.wait_for_function(f"() => ({BRIGHT})('.rtnb-lane-{side} canvas').length > 0", timeout=20_000)
         wait_for_frames(page, f".rtnb-lane-{side} canvas", 30)
-    assert page.locator(".rtnb-lane > span").all_text_contents() == ["You", "AI"]
+    assert page.locator(".rtnb-axis").all_inner_texts() == ["You\n8 kHz\n60 Hz", "AI\n8 kHz\n60 Hz"]
+    # A picture that stands still is overwritten from left to right, so no place in it is "now".
+    times = ["−8 s", "now"] if reduced_motion == "no-preference" else []
+    assert page.locator(".rtnb-clock span").all_text_contents() == times

@@ -49,6 +49,9 @@ export function binsOfRows(rows, sampleRate, bins) {
   });
 }
 
+/** @param {string} text */
+const newLabel = (text) => Object.assign(document.createElement("span"), { textContent: text });
+
 /** One side's canvas. */
 class Lane {
   /** @param {HTMLElement} host @param {Side} side @param {string} name @param {boolean} still */
@@ -59,13 +62,15 @@ class Lane {
     this.quietColumns = GONE; // There is nothing in the picture yet.
     const lane = document.createElement("div");
     lane.className = `rtnb-lane rtnb-lane-${side}`;
-    const label = document.createElement("span");
-    label.textContent = name;
+    const axis = document.createElement("div");
+    axis.className = "rtnb-axis";
+    axis.append(...[name, "", `${LOWEST_HZ} Hz`].map(newLabel));
+    this.top = /** @type {Element} */ (axis.children[1]);
     this.canvas = document.createElement("canvas");
     Object.assign(this.canvas, { width: WIDTH, height: WAVE + ENERGY });
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `${name}: live waveform and spectrogram`);
-    lane.append(label, this.canvas);
+    lane.append(axis, this.canvas);
     host.append(lane);
     this.pen = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d", { willReadFrequently: true }));
     this.samples = new Float32Array(0);
@@ -87,6 +92,7 @@ class Lane {
       this.samples = new Float32Array(tap.fftSize);
       this.levels = new Float32Array(tap.frequencyBinCount);
       this.rows = binsOfRows(ENERGY, this.rate, tap.frequencyBinCount);
+      this.top.textContent = `${Math.min(HIGHEST_HZ, this.rate / 2) / 1000} kHz`;
     }
     tap.getFloatTimeDomainData(this.samples);
     tap.getFloatFrequencyData(this.levels);
@@ -160,6 +166,9 @@ export function showScope(host, taps, names = NAMES) {
   let drawnMs = 0;
   const watcher = new IntersectionObserver((entries) => (visible = entries[entries.length - 1].isIntersecting));
   watcher.observe(host);
+  const clock = document.createElement("div");
+  clock.className = "rtnb-clock";
+  if (!still) clock.append(...[`−${WIDTH / COLUMNS_A_SECOND} s`, "now"].map(newLabel));
 
   /** @returns {boolean} whether there is anything to draw */
   function listen() {
@@ -167,7 +176,10 @@ export function showScope(host, taps, names = NAMES) {
     for (const side of /** @type {Side[]} */ (["capture", "player"])) {
       if (!(side in found)) continue;
       let lane = lanes.find((each) => each.side === side);
-      if (!lane) lanes.push((lane = new Lane(host, side, names[side] ?? "", still)));
+      if (!lane) {
+        lanes.push((lane = new Lane(host, side, names[side] ?? "", still)));
+        host.append(clock); // Below the last lane.
+      }
       if (lane.listen(found[side] ?? null)) lane.quietColumns = 0;
     }
     return lanes.some((lane) => lane.quietColumns < GONE);
@@ -202,6 +214,7 @@ export function showScope(host, taps, names = NAMES) {
     cancelAnimationFrame(request);
     clearTimeout(timer);
     lanes.forEach(({ canvas }) => canvas.parentElement?.remove());
+    clock.remove();
   };
 }
 
