@@ -95,7 +95,7 @@ def test_the_tab_takes_the_sound_from_the_notebook_once(bare, visit, tab):
     bare.permissions = "microphone=()"
     notebook = visit()
     expect(notebook.get_by_text("This page may not use the microphone.")).to_be_visible()
-    tab.goto(notebook.get_by_role("link", name="Talk in a tab of its own").get_attribute("href"))
+    tab.goto(notebook.get_by_role("link", name="Talk in a separate tab").get_attribute("href"))
     expect(status(tab)).to_have_text("Not connected")
     expect(status(notebook)).to_have_text("In use in another window")
     expect(tab.get_by_role("link")).to_have_count(0)

@@ -54,44 +54,46 @@ const HTML = `
   <div class="rtnb-asks" role="alert" hidden></div>
   <div class="rtnb-welcome" hidden><p></p><div class="rtnb-row" role="group" aria-label="Things to ask"></div></div>
   <div class="rtnb-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
-  <details class="rtnb-key" hidden><summary>Add a key to talk with OpenAI's voice model</summary>
-    <form class="rtnb-row">
-      <input type="password" class="rtnb-input" aria-label="OpenAI API key" placeholder="sk-…" autocomplete="off" spellcheck="false">
-      <button type="submit" class="rtnb-button">Use this key</button>
-    </form>
-    <p class="rtnb-quiet">The key goes to your kernel's memory and nowhere else. What you say then costs money.</p>
-  </details>
   <form class="rtnb-form">
     <input type="text" class="rtnb-input" aria-label="Type a message" placeholder="Type a message" autocomplete="off">
     <button type="submit" class="rtnb-button">Send</button>
   </form>
-  <details class="rtnb-aside" hidden><summary>Ask about this conversation</summary>
-    <form class="rtnb-form">
-      <input type="text" class="rtnb-input" aria-label="Ask about this conversation" placeholder="E.g. give it a title"
-        autocomplete="off">
-      <button type="submit" class="rtnb-button">Ask</button>
-    </form>
-    <p class="rtnb-quiet">The model reads what was said and answers here. It does not remember this afterwards.</p>
-  <div class="rtnb-note" data-role="aside" hidden>
-      <div role="status"><em></em><div></div><small></small></div>
-      <button type="button" class="rtnb-close" aria-label="Dismiss this aside">×</button></div>
-  </details>
-  <details class="rtnb-remarks" hidden><summary><span role="status"></span></summary><ul></ul></details>
-  <details class="rtnb-settings"><summary>Settings</summary>
-    <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
+  <div class="rtnb-folds">
+    <details class="rtnb-key" hidden><summary>Add a key to talk with OpenAI's voice model</summary>
+      <form class="rtnb-row">
+        <input type="password" class="rtnb-input" aria-label="OpenAI API key" placeholder="sk-…" autocomplete="off" spellcheck="false">
+        <button type="submit" class="rtnb-button">Use this key</button>
+      </form>
+      <p class="rtnb-quiet">The key goes to your kernel's memory and nowhere else. What you say then costs money.</p>
+    </details>
+    <details class="rtnb-aside" hidden><summary>Ask about this conversation</summary>
+      <form class="rtnb-form">
+        <input type="text" class="rtnb-input" aria-label="Ask about this conversation" placeholder="E.g. give it a title"
+          autocomplete="off">
+        <button type="submit" class="rtnb-button">Ask</button>
+      </form>
+      <p class="rtnb-quiet">The model reads what was said and answers here. It does not remember this afterwards.</p>
+      <div class="rtnb-note" data-role="aside" hidden>
+        <div role="status"><em></em><div></div><small></small></div>
+        <button type="button" class="rtnb-close" aria-label="Dismiss this aside">×</button></div>
+    </details>
+    <details class="rtnb-remarks" hidden><summary><span role="status"></span></summary><ul></ul></details>
+    <details class="rtnb-settings"><summary>Settings</summary>
+      <label class="rtnb-switch" title="Your microphone sends silence while the AI speaks, so that it does not hear itself.
 You can still interrupt it with the button or the Escape key."><input type="checkbox" data-role="half">
-      Mute me while the AI speaks</label>
-  </details>
-  <details class="rtnb-details"><summary>Details</summary>
-    <div class="rtnb-facts" data-role="facts"></div>
-    <div class="rtnb-facts" data-role="parts"></div>
-    <div class="rtnb-facts" data-role="account"></div>
-    <details class="rtnb-scope"><summary>Sound</summary></details>
-    <details class="rtnb-guide"></details>
-  </details>
-  <details class="rtnb-inspect"><summary>Events</summary></details>
-  <p class="rtnb-row rtnb-tab" hidden><span>This page may not use the microphone. Type here, or talk in a tab.</span>
-    <a class="rtnb-button" target="_blank" rel="noopener noreferrer">Talk in a tab of its own</a></p>`;
+        Mute me while the AI speaks</label>
+    </details>
+    <details class="rtnb-details"><summary>Details</summary>
+      <div class="rtnb-facts" data-role="facts"></div>
+      <div class="rtnb-facts" data-role="parts"></div>
+      <div class="rtnb-facts" data-role="account"></div>
+      <details class="rtnb-scope"><summary>Sound</summary></details>
+      <details class="rtnb-guide"></details>
+    </details>
+    <details class="rtnb-inspect"><summary>Events</summary></details>
+  </div>
+  <p class="rtnb-row rtnb-tab" hidden><span>This page may not use the microphone. Type here, or talk in a separate tab.</span>
+    <a class="rtnb-button" target="_blank" rel="noopener noreferrer">Talk in a separate tab</a></p>`;
 
 /** What a click on a notice can do. */
 const FIXES = new Map([

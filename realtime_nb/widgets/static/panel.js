@@ -22,7 +22,7 @@ function newState() {
   return {
     road: "",
     company: { others: 0, person: "" },
-    alone: false, // In a page of its own, without a notebook.
+    alone: false, // In a separate page, without a notebook.
     stalled: false,
     session: "closed",
     message: "",

@@ -33,7 +33,7 @@ export function socketRoads(door, page, baseUrl) {
 }
 
 /**
- * Where the panel can have a tab of its own: the kernel's port serves one, on the kernel's machine. `needed` says that
+ * Where the panel can have a separate tab: the kernel's port serves one, on the kernel's machine. `needed` says that
  * this page may not have the microphone. VS Code bars it in notebooks, and opens such links for people, through a
  * tunnel if need be.
  * @param {{ port: number, token: string }} door @param {Location | URL} page @param {boolean} barred

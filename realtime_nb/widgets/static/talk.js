@@ -1,5 +1,5 @@
 // @ts-check
-// The talk page: one panel in a browser tab of its own. This stands in for the widget manager of a notebook; there is
+// The talk page: one panel in a separate browser tab. This stands in for the widget manager of a notebook; there is
 // no comm, so everything goes by the socket to the port that the page came from.
 
 /** @typedef {{ [trait: string]: any }} Traits */
