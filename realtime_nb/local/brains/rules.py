@@ -219,6 +219,37 @@ def _share(heard: RuleInput) -> str:
     return f"{number_text(first)} percent of {number_text(second)} is {number_text(first * second / 100)}."
 
 
+_PARTS = {"half": ("Half", 2), "third": ("A third", 3), "quarter": ("A quarter", 4)}
+_TIMES = {"twice": 2, "double": 2, "triple": 3}
+
+
+def _part(heard: RuleInput) -> str:
+    number, _ = _two(heard)
+    name, divisor = _PARTS[heard.match.group("part")]
+    return f"{name} of {number_text(number)} is {number_text(number / divisor)}."
+
+
+def _multiple(heard: RuleInput) -> str:
+    number, _ = _two(heard)
+    times = _TIMES[heard.match.group("times")]
+    return f"{times} times {number_text(number)} is {number_text(times * number)}."
+
+
+_UNITS_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+
+
+def _units(heard: RuleInput) -> str:
+    small, large = heard.match.group("small"), heard.match.group("large")
+    given = heard.match.group("first")
+    count = 1.0 if given in ("a", "an") else _two(heard)[0]
+    found = count * _UNITS_S[large] / _UNITS_S[small]
+    return f"{_amount(count, large)} {'is' if count == 1 else 'are'} {_amount(found, small)}."
+
+
+def _amount(count: float, unit: str) -> str:
+    return f"{number_text(count)} {unit}{'' if count == 1 else 's'}"
+
+
 def _power(heard: RuleInput) -> str:
     base, exponent = _two(heard)
     exponent = {"squared": 2.0, "cubed": 3.0}.get(heard.match.group("kind"), exponent)
@@ -317,6 +348,14 @@ def _rules() -> Iterator[tuple[str, Answer]]:
     yield rf"\b(?:add|the sum of) (?P<first>{_NUMBER})\s*(?:and|to) (?P<second>{_NUMBER})", _addition
     yield rf"\b(?:subtract|take) (?P<first>{_NUMBER}) (?:away )?from (?P<second>{_NUMBER})", _subtraction
     yield rf"(?P<first>{_NUMBER})\s*(?:percent|per cent|%) of (?P<second>{_NUMBER})", _share
+    yield rf"\b(?P<part>{'|'.join(_PARTS)}) of (?P<first>{_NUMBER})(?P<second>)", _part
+    yield rf"\b(?P<times>{'|'.join(_TIMES)}) (?P<first>{_NUMBER})(?P<second>)", _multiple
+    units = "|".join(_UNITS_S)
+    yield (
+        rf"\bhow many (?P<small>{units})s? (?:are |is |there |in )*(?P<first>{_NUMBER}|an?\b) (?P<large>{units})s?\b"
+        r"(?P<second>)",
+        _units,
+    )
     yield (
         rf"(?P<first>{_NUMBER}) ?(?:(?P<kind>squared|cubed)\b|(?:to the power of|\^|\*\*) ?(?P<second>{_NUMBER}))",
         _power,
@@ -356,7 +395,7 @@ def _rules() -> Iterator[tuple[str, Answer]]:
     yield (
         r"\b(?:who|what|how old) (?:are|made) you\b|\byour name\b|\bare you (?:an? |the |really )?"
         r"(?:human|robot|real|alive|ai|person|machine|computer|program|(?:large )?language model|chat ?gpt|gpt|siri|"
-        r"alexa|assistant)\b",
+        r"alexa|assistant)\b|\b(?:what|which) (?:\w+ )?model are you\b|\b(?:tell me about|introduce) yourself\b",
         "I am the local voice of this notebook: a computer program made of rules, with no language model.",
     )
     yield r"\b(?:can|do) you hear me\b", "Yes, I hear you. Ask me what I can do."
