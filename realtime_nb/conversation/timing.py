@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
-
 from ..display import Record
 from ..media.clip import AudioClip
+from ..numeric import np
 from ..protocol.local_events import ClockAligned
 
 #: Audible means louder than -60 dB of full scale, as in the page (player.worklet.js).

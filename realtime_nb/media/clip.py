@@ -13,21 +13,21 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
-import soundfile
-import soxr
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..display import Record
 from ..errors import AudioError
 from ..files import missing, write_private
+from ..numeric import np, soundfile, soxr
 from . import pyav, sound_files
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 #: Rate of PCM16 on the Realtime wire, in Hz.
 WIRE_SAMPLE_RATE = 24_000
 
-Samples = npt.NDArray[np.float32]
+Samples: TypeAlias = "npt.NDArray[np.float32]"
 
 # libsndfile's names for what `AudioClip.encode` writes: container, subtype.
 _FORMATS = {
@@ -166,9 +166,11 @@ def _checked_samples(given: object) -> npt.NDArray[np.floating]:
     return y
 
 
-def checked_sample_rate(sample_rate: float) -> int:
+def checked_sample_rate(sample_rate: Any) -> int:
     """Return `sample_rate` in Hz as an `int`; raise `AudioError` unless it is a positive whole number."""
-    if not (isinstance(sample_rate, int | float | np.integer | np.floating) and math.isfinite(sample_rate)):
+    # numpy's numbers are asked about last: most rates are Python's own, and then numpy need not be there yet.
+    is_number = isinstance(sample_rate, int | float) or isinstance(sample_rate, np.integer | np.floating)
+    if not is_number or not math.isfinite(sample_rate):
         raise AudioError(f"sample_rate={sample_rate!r} must be a number of Hz")
     if sample_rate <= 0 or int(sample_rate) != sample_rate:
         raise AudioError(f"sample_rate={sample_rate} must be positive and whole")

@@ -6,10 +6,14 @@ Source: ITU-T G.711 (11/88).
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from functools import cache
+from typing import TYPE_CHECKING
 
 from ..errors import AudioError
+from ..numeric import np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def _ulaw_levels() -> npt.NDArray[np.int16]:
@@ -27,8 +31,15 @@ def _alaw_levels() -> npt.NDArray[np.int16]:
     return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
 
 
-def _nearest_codes(levels: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+@cache
+def _levels(law: str) -> npt.NDArray[np.int16]:
+    return _ulaw_levels() if law == "ulaw" else _alaw_levels()
+
+
+@cache
+def _nearest_codes(law: str) -> npt.NDArray[np.uint8]:
     """Return the code of the nearest level for each PCM16 value, indexed by the value as uint16."""
+    levels = _levels(law)
     order = np.argsort(levels, kind="stable")
     ordered = levels[order].astype(np.int32)
     values = np.arange(-32768, 32768)
@@ -37,18 +48,14 @@ def _nearest_codes(levels: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
     return np.roll(codes, -32768)
 
 
-_LEVELS = {"ulaw": _ulaw_levels(), "alaw": _alaw_levels()}
-_CODES = {law: _nearest_codes(levels) for law, levels in _LEVELS.items()}
-
-
 def _encode_g711(law: str, pcm: bytes) -> bytes:
     if len(pcm) % 2:
         raise AudioError(f"PCM16 has two bytes a sample, but {len(pcm)} bytes were given")
-    return bytes(_CODES[law][np.frombuffer(pcm, "<u2")].tobytes())
+    return bytes(_nearest_codes(law)[np.frombuffer(pcm, "<u2")].tobytes())
 
 
 def _decode_g711(law: str, g711: bytes) -> bytes:
-    return bytes(_LEVELS[law][np.frombuffer(g711, np.uint8)].astype("<i2").tobytes())
+    return bytes(_levels(law)[np.frombuffer(g711, np.uint8)].astype("<i2").tobytes())
 
 
 def encode_ulaw(pcm: bytes) -> bytes:

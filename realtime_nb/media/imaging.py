@@ -12,10 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import PictureError
 from ..files import missing
+from ..numeric import np
 
 if TYPE_CHECKING:
     from PIL.Image import Image

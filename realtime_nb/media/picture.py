@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..display import Record
 from ..errors import PictureError
 from ..files import write_private
+from ..numeric import np
 from . import imaging
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ import io
 import itertools
 import math
 import warnings
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from ..errors import AudioError
+from ..numeric import np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 #: AAC's sample rates in Hz, as far as FFmpeg has them (ISO/IEC 14496-3, table 1.18; FFmpeg has no 7,350 Hz).
 SAMPLE_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)

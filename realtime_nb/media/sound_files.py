@@ -15,17 +15,16 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
-import soundfile
-import soxr
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ..errors import AudioError
+from ..numeric import np, soundfile, soxr
 from . import pyav
 
-Samples = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Samples: TypeAlias = "npt.NDArray[np.float32]"
 
 _SAMPLES_AT_ONCE = 65_536
 # A lower rate is not sound, and resampling to 24 kHz would turn a small file into gigabytes.
@@ -62,17 +61,6 @@ _FLAC_LENGTH = 21  # position of the byte whose lower half begins the 36 bits of
 _TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 # A header may be off by this many frames: some encoders count the frame that holds the count.
 _UNCOUNTED = 1
-
-
-class _Straight(soundfile.SoundFile):  # type: ignore[misc]  # It has no types.
-    """A file that is read from start to end, without seeking.
-
-    python-soundfile seeks after each block if libsndfile says that it can. With GSM 6.10, G.72x, NMS ADPCM, XI and DWVW
-    it says so, but cannot.
-    """
-
-    def seekable(self) -> bool:
-        return False
 
 
 def read(data: bytes, name: str, longest_s: float = math.inf) -> tuple[Samples, int]:
@@ -136,7 +124,10 @@ def _decoded(data: bytes, name: str, longest_s: float, *, to_its_end: bool = Tru
     blocks: list[Samples] = []
     seconds = 0.0
     try:
-        with _Straight(io.BytesIO(data)) as opened:
+        with soundfile.SoundFile(io.BytesIO(data)) as opened:
+            # python-soundfile seeks after each block if libsndfile says that it can. With GSM 6.10, G.72x, NMS ADPCM,
+            # XI and DWVW it says so, but cannot.
+            opened.seekable = lambda: False
             rate, is_guess = opened.samplerate, opened.subtype.startswith("MPEG")
             announced = announced or opened.frames
             announced_s = announced * opened.channels / min(rate, 48_000)

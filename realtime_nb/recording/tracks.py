@@ -10,58 +10,56 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import soundfile
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..conversation.timing import AUDIBLE
 from ..files import open_private
 from ..media import g711
 from ..media.clip import Resampler
+from ..numeric import np, soundfile
 from ..protocol import events as ev
 from ..protocol.formats import base_of, encoding_of, rate_of
 from ..protocol.local_events import Heard
 from .files import Reference, TrackLayout, take_audio
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 # --- Audio between the wire and a track's 16-bit samples, without loss in either direction ----------------------------
 
-Samples16 = npt.NDArray[np.int16]
+Samples16: TypeAlias = "npt.NDArray[np.int16]"
 
 _CLICK = 8_000
 _EVERY_BYTE = bytes(range(256))
 
 
-def _levels(decoded: bytes) -> Samples16:
-    return np.frombuffer(decoded, "<i2").astype(np.int16)
-
-
-_LEVELS = {
-    "audio/pcmu": _levels(g711.decode_ulaw(_EVERY_BYTE)),
-    "audio/pcma": _levels(g711.decode_alaw(_EVERY_BYTE)),
-}
-# Mu-law has two zeros; on a track the negative one is -1, which no other level uses.
-_LEVELS["audio/pcmu"][0x7F] = -1
-_ORDERS = {encoding: np.argsort(levels) for encoding, levels in _LEVELS.items()}
+@cache
+def _levels(base: str) -> tuple[Samples16, npt.NDArray[np.intp]] | None:
+    """Return the levels of G.711's 256 codes, and their order; `None` for PCM16."""
+    if base not in ("audio/pcmu", "audio/pcma"):
+        return None
+    decode = g711.decode_ulaw if base == "audio/pcmu" else g711.decode_alaw
+    levels = np.frombuffer(decode(_EVERY_BYTE), "<i2").astype(np.int16)
+    if base == "audio/pcmu":
+        levels[0x7F] = -1  # Mu-law has two zeros; on a track the negative one is -1, which no other level uses.
+    return levels, np.argsort(levels)
 
 
 def to_samples(data: bytes, encoding: str) -> Samples16 | None:
     """Return wire audio as samples; `None` if it is not a whole number of them."""
-    levels = _LEVELS.get(base_of(encoding))
-    if levels is not None:
-        return levels[np.frombuffer(data, np.uint8)]
+    if (known := _levels(base_of(encoding))) is not None:
+        return known[0][np.frombuffer(data, np.uint8)]
     return None if len(data) % 2 else np.frombuffer(data, "<i2").astype(np.int16, copy=False)
 
 
 def from_samples(samples: Samples16, encoding: str) -> bytes:
     """Return samples as they were on the wire; the inverse of `to_samples`."""
-    levels = _LEVELS.get(base_of(encoding))
-    if levels is None:
+    known = _levels(base_of(encoding))
+    if known is None:
         return samples.astype("<i2", copy=False).tobytes()
-    order = _ORDERS[base_of(encoding)]
+    levels, order = known
     at = np.searchsorted(levels, samples, sorter=order)
     return order[np.minimum(at, 255)].astype(np.uint8).tobytes()
 

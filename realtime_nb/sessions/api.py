@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from .. import numeric
 from ..errors import ConnectionLost, LocalProtocolError, ServerError
 from ..protocol.chat import CompletionReader
 from ..protocol.mending import parse, well_formed
@@ -93,6 +94,7 @@ def _backend_of(client: AsyncOpenAI) -> Backend:
 def _client(backend: Backend, admission: Admission | None) -> AsyncOpenAI:
     from openai import AsyncAzureOpenAI, AsyncOpenAI
 
+    numeric.load()  # Answers may be spoken.
     located = backend.located()
     http_client = None if admission is None else _patient(admission)
     headers = located.headers() if located.user else {}

@@ -8,12 +8,11 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
 from ..conversation.watched import Watch
 from ..errors import RealtimeError, SettingsError
 from ..loop import Pending, io_loop, submit
 from ..media.picture import Picture
+from ..numeric import np
 from ..protocol.local_events import StateChanged
 from .recorded import RecordedSession
 

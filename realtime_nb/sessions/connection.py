@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from .. import numeric
 from ..conversation.records import Turn
 from ..errors import ConnectionLost, LocalProtocolError, RealtimeError, RemoteProtocolError, ServerError
 from ..protocol import events as ev
@@ -360,7 +361,8 @@ class Connection:
             self.session_events.announce(StateChanged(state="connecting"))
         try:
             await self._admission.enter(backend)
-            located = await asyncio.to_thread(backend.located)
+            # What sound needs is loaded beside it: the first of an answer must not hold up this thread.
+            located, _ = await asyncio.gather(asyncio.to_thread(backend.located), asyncio.to_thread(numeric.load))
             transport = await self._reach(backend, located, model)
             # Before the first read: a server may hang up at once, and then nothing more comes.
             accepted = self.session_events.watch(_accepted)

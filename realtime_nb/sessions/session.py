@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply
 from ..display import Progress
@@ -21,6 +19,7 @@ from ..errors import AudioError, BudgetReached, SettingsError
 from ..loop import Pending, call_soon, submit
 from ..media.clip import AudioClip, check_is_clip, is_sound_file
 from ..media.picture import Picture, is_picture
+from ..numeric import np
 from ..protocol.local_events import ApprovalAsked, Heard, Interrupted, StateChanged
 from ..protocol.settings import unknown_option
 from ..tools import Approver

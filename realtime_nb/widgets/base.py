@@ -16,6 +16,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from .. import numeric
 from ..loop import call_soon, io_loop
 from ..protocol.local_events import ClockAligned
 from ..views.html import paragraph
@@ -386,6 +387,7 @@ class BaseWidget(StyledWidget):
 
     def _on_hello(self, message: dict[str, Any]) -> None:
         self.set_trait("road", self._road.kind)
+        _painter.submit(numeric.load)  # The first sound comes on this thread, which must not wait for it.
         with self._page_lock:
             self._page = {}
             for name in (*self._shared, "error"):

@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import traitlets
 from ipywidgets import Widget, widget_serialization
 
 from ..errors import AudioError
 from ..loop import Pending, io_loop, submit
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, Resampler
+from ..numeric import np
 from .base import BaseWidget, static_text
 from .road import Frame
 

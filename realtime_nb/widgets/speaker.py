@@ -9,21 +9,23 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import numpy as np
 import traitlets
-from numpy.typing import NDArray
 
 from ..loop import Pending
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip, Resampler, check_is_clip
+from ..numeric import np
 from ..protocol.local_events import EchoHeard
 from .base import BaseWidget, static_text
 from .road import Frame, Road
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 # --- Notice when an answer's own echo in the microphone stopped it ----------------------------------------------------
 
-Samples = NDArray[np.float64]
+Samples: TypeAlias = "NDArray[np.float64]"
 
 #: From this similarity on, the microphone recorded the answer. For an answer in a room (echo 0.2 to 0.5 s long, noise
 #: 5 to 20 dB below it) 95 % of windows are above 0.49; for another speaker none are, and 95 % are below 0.35.
@@ -41,7 +43,7 @@ NOTICE = (
 
 _HOP, _WINDOW = WIRE_SAMPLE_RATE // 100, WIRE_SAMPLE_RATE // 50
 #: Sixteen bands of speech, as bins of a window's spectrum.
-_EDGES = sorted({round(hz * _WINDOW / WIRE_SAMPLE_RATE) for hz in np.geomspace(200, 5000, 17)})
+_EDGES = sorted({round(hz * _WINDOW / WIRE_SAMPLE_RATE) for hz in (200 * 25 ** (band / 16) for band in range(17))})
 _LOW_HZ, _HIGH_HZ = 200, 4000
 
 
