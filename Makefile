@@ -21,6 +21,7 @@ test: $(VENV)/test.stamp
 	@tests/ensure_firefox.sh
 	@tests/ensure_webkit.sh
 	@tests/ensure_axe.sh
+	@tests/ensure_pyodide.sh
 	@# Two files at once, for most tests wait; those in a browser apart, away from those that need the whole machine.
 	$(BIN)/pytest -m 'not browser and not jupyter' $(TWO_FILES) $(PYTEST_ARGS)
 	$(BIN)/pytest -m 'browser or jupyter' $(TWO_FILES) $(PYTEST_ARGS)
@@ -65,4 +66,4 @@ gallery: $(VENV)/test.stamp
 	$(BIN)/python docs/gallery.py
 
 clean:
-	rm -rf $(VENV) .kernels .hosts build dist
+	rm -rf $(VENV) .kernels .hosts .pyodide build dist

@@ -42,14 +42,15 @@ class _LoopThread:
     def loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
-                loop = asyncio.new_event_loop()
-                self.thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
+                # The thread comes first: in Pyodide there is none, and a new loop would take the page's own away.
+                made: Future[asyncio.AbstractEventLoop] = Future()
+                self.thread = threading.Thread(target=lambda: made.result().run_forever(), name=self._name, daemon=True)
                 try:
                     self.thread.start()
                 except RuntimeError as error:
-                    loop.close()
                     raise RealtimeError(_NO_THREADS) from error
-                self._pid, self._loop = os.getpid(), loop
+                self._pid, self._loop = os.getpid(), asyncio.new_event_loop()
+                made.set_result(self._loop)
             return self._loop
 
 

@@ -1,11 +1,13 @@
 """Python in a browser (Pyodide, JupyterLite) reads what was kept: nothing that it lacks is needed for that.
 
-Pyodide's own packages come from a CDN, so it is played here: a fresh interpreter that finds none of the packages that
-Pyodide lacks, and that can start no thread.
+Pyodide itself runs here in Node. Its numpy and other packages come from a CDN, so for what needs them it is played: a
+fresh interpreter that finds none of the packages that Pyodide lacks, and that can start no thread.
 """
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +75,46 @@ def test_a_session_says_in_one_sentence_why_it_cannot_run_there(kept):
     said = done.stderr.strip().splitlines()[-1]
     assert said.startswith("realtime_nb.errors.RealtimeError: sessions and widgets need a thread, and none can be")
     assert said.endswith("you can read recordings and results, but talk only with a kernel on a computer")
+
+
+PROJECT = Path(__file__).parents[1]
+PYODIDE = PROJECT / ".pyodide"
+IN_NODE = f"""
+import {{ loadPyodide }} from "{PYODIDE}/node_modules/pyodide/pyodide.mjs";
+const python = await loadPyodide();
+for (const [name, root] of [["/project", "{PROJECT}"], ["/site", "{PYODIDE}/site"]]) {{
+  python.FS.mkdir(name);
+  python.FS.mount(python.FS.filesystems.NODEFS, {{ root }}, name);
+}}
+await python.runPythonAsync(process.argv[1]).catch((error) => {{
+  console.error(error.message); // Node would show a megabyte of Pyodide's own text above it.
+  process.exit(1);
+}});
+"""
+WITHOUT_NUMPY = """
+import sys
+sys.path[:0] = ["/project", "/site"]
+sys.dont_write_bytecode = True
+import realtime_nb as rt
+print(rt.estimate(minutes_in=5, minutes_out=5))
+try:
+    rt.RealtimeSession(backend="local").ask("Hello")
+except rt.RealtimeError as error:
+    print(error)
+import asyncio
+await asyncio.sleep(0.01)
+print("The page's own loop goes on.")
+"""
+
+
+@pytest.mark.skipif(
+    not (PYODIDE / "installed").exists() or shutil.which("node") is None,
+    reason="no Pyodide: run tests/ensure_pyodide.sh, which needs npm",
+)
+def test_pyodide_itself_estimates_and_says_why_it_cannot_talk():
+    command = ["node", "--input-type=module", "--eval", IN_NODE, WITHOUT_NUMPY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "gpt-realtime-2.1" in done.stdout
+    assert "you can read recordings and results, but talk only with a kernel on a computer" in done.stdout
+    assert done.stdout.endswith("The page's own loop goes on.\n") and "Exception" not in done.stderr
