@@ -199,6 +199,8 @@ class _Item:
     resampler: Resampler
     live: bool = False
     ended: bool = False
+    position: int = 0
+    """How many samples the page has played, by its last report."""
 
     def played_ms(self, samples: int) -> float:
         return samples * 1000 / self.resampler.rate_out
@@ -286,12 +288,14 @@ class Playback:
         """True if the page has something to play, or will soon."""
         return bool(self._items)
 
-    def forget(self) -> None:
-        """Forget the items of a page that is gone."""
+    def forget(self) -> list[tuple[str, float]]:
+        """Forget the items of a page that is gone; returns how many ms it is known to have played of each."""
         with self._lock:
+            lost = [(item.item_id, item.played_ms(item.position)) for item in self._items.values()]
             self._items.clear()
             self.playing = ""
             self._accounted.set()
+        return lost
 
     def _add(self, item_id: str, sample_rate: int, live: bool) -> _Item:
         item = _Item(item_id, next(self._keys), Resampler(sample_rate, self.sample_rate), live)
@@ -316,7 +320,9 @@ class Playback:
         with self._lock:
             finished = [(self._item(p["key"]), p["samples"]) for p in message["finished"]]
             current = self._item(playing["key"]) if playing else None
-            self.playing = current.item_id if current else ""
+            self.playing = ""
+            if current:
+                self.playing, current.position = current.item_id, playing["samples"]
             for item, _ in finished:
                 if item:
                     self._items.pop(item.item_id, None)
@@ -392,7 +398,7 @@ class Speaker(BaseWidget):
         Returns
         -------
         played_ms : Pending[float]
-            How much of it was played, once it is over or `stop` has cut it off.
+            How much of it was played, once it is over, or `stop` or the end of the page has cut it off.
         """
         check_is_clip(clip)
         item_id = f"clip-{next(self._clips)}"
@@ -448,6 +454,12 @@ class Speaker(BaseWidget):
             done.set_result(played_ms)
         for callback in list(self._listeners):
             callback(item_id, played_ms, stopped)
+
+    def _on_gone(self, message: dict[str, Any]) -> None:
+        super()._on_gone(message)
+        for item_id, played_ms in self.playback.forget():
+            self._heard(item_id, played_ms, True)
+        self.set_trait("playing", bool(self._waiting))
 
     def _on_played(self, message: dict[str, Any]) -> None:
         self.playback.on_played(message)

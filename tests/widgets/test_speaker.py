@@ -162,6 +162,19 @@ def test_a_stop_ends_play_with_what_was_heard(speaker):
     assert not speaker.playing
 
 
+def test_a_page_that_is_lost_ends_play_with_what_it_was_known_to_have_played(speaker):
+    reports = []
+    speaker.on_heard(lambda *report: reports.append(report))
+    first, second = [speaker.play(AudioClip(from_pcm16(SECOND))) for _ in range(2)]
+    arrive(speaker, {"kind": "played", **played(playing=at(1, 2_400))})
+    arrive(speaker, {"kind": "gone"})
+    assert (first.result(30), second.result(30)) == (100.0, 0.0)
+    assert reports == [("clip-1", 100.0, False), ("clip-1", 100.0, True), ("clip-2", 0.0, True)]
+    assert not speaker.playing
+    again = speaker.play(AudioClip(from_pcm16(SECOND)))  # It waits for the next page.
+    assert speaker.playing and not again.done()
+
+
 def test_a_listener_can_leave(speaker):
     reports, called = [], threading.Event()
     stop = speaker.on_heard(lambda *report: reports.append(report))
