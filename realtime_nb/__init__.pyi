@@ -7,6 +7,7 @@ from .sessions.chat import ChatSession as ChatSession
 from .sessions.cascade import CascadeSession as CascadeSession
 from .widgets.panel import VoicePanel as VoicePanel
 from .widgets.microphone import Microphone as Microphone
+from .widgets.microphone import record as record
 from .widgets.speaker import Speaker as Speaker
 from .widgets.scope import Scope as Scope
 from .widgets.camera import Camera as Camera

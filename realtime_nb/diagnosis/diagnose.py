@@ -217,7 +217,7 @@ _FRONT_ENDS = {
     "colab": (
         "Colab shows each output in a frame of another origin: often it may not use the microphone "
         "(colabtools issue 240), and it has no socket to the kernel",
-        _ROUND + "notebook in a browser tab with Jupyter or Binder",
+        "record a clip (session.ask(rt.record(5))), " + _ROUND + "notebook in a browser tab with Jupyter or Binder",
     ),
 }
 _PLACES = {"binder": ", on Binder", "hub": ", on a JupyterHub"}

@@ -33,7 +33,10 @@ def test_a_terminal_is_told_where_the_rest_is_looked_at():
 
 def test_colab_is_told_what_its_widgets_need():
     facts = replace(broken("machine", place="colab"), page=None)
-    assert "enable_custom_widget_manager()" in diagnose(facts).unchecked[0]
+    checkup = diagnose(facts)
+    assert "enable_custom_widget_manager()" in checkup.unchecked[0]
+    (front_end,) = [check for check in checkup.checks if check.name == "front end"]
+    assert "rt.record(5)" in front_end.fix
 
 
 def test_what_needs_a_click_is_named_until_it_is_done():
