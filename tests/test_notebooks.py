@@ -3,7 +3,10 @@
 import asyncio
 import base64
 import csv
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -47,6 +50,27 @@ def executed(path, folder):
     notebook = nbformat.read(path, as_version=4)
     # The folder is the reader's own: what a notebook keeps there is not the repository's.
     return NotebookClient(notebook, timeout=280, resources={"metadata": {"path": str(folder)}}).execute()
+
+
+TALK = """import asyncio
+import realtime_nb as rt
+async with rt.RealtimeSession(backend="local") as session:
+    await session.ask("Hello!")
+record = rt.ConversationRecord(session)
+while not record._html:
+    await asyncio.sleep(0.01)
+record"""
+
+
+def test_nbstripout_takes_a_voice_out_of_outputs_and_widgets(tmp_path):
+    path = tmp_path / "talk.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(TALK)]), path)
+    notebook = executed(path, tmp_path)
+    for part in (notebook.cells, notebook.metadata.widgets):
+        assert "data:audio/mpeg;base64," in json.dumps(part)
+    nbformat.write(notebook, path)
+    subprocess.run([sys.executable, "-m", "nbstripout", path], check=True)
+    assert "data:audio" not in path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
