@@ -227,13 +227,14 @@ def test_a_response_of_the_servers_own_that_never_ends_holds_up_one_question_not
         peer.wait_until_gone()
 
     begun = threading.Event()
-    with scripted(script) as address, rt.RealtimeSession(backend=address, api_key="k") as session:
+    with scripted(script) as address:
+        session = rt.RealtimeSession(backend=address, api_key="k")
         session.listen(lambda event, elapsed_ms: event.type == "response.created" and begun.set())
-        session.connect().result(WAIT_S)
-        assert begun.wait(WAIT_S)
-        with pytest.raises(rt.ReplyTimeout, match=r"the last event was response\.created"):
-            session.ask("one", timeout_s=0.3).result(WAIT_S)
-        assert session.ask("two").result(WAIT_S).status == "completed"
+        with session:
+            assert begun.wait(WAIT_S)
+            with pytest.raises(rt.ReplyTimeout, match=r"the last event was response\.created"):
+                session.ask("one", timeout_s=0.3).result(WAIT_S)
+            assert session.ask("two").result(WAIT_S).status == "completed"
 
 
 @pytest.mark.parametrize("seed", range(9))
