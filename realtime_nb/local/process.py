@@ -22,7 +22,7 @@ from ..secrecy import Secret, without_keys
 #: How long the server may take to say where it is.
 START_TIMEOUT_S = 30.0
 #: How long it may take to say which parts it has.
-ANSWER_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 20.0
 
 
 class LocalVoice:

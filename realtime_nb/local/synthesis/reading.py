@@ -49,6 +49,7 @@ _MONEY = {
     "£": ("pound", "pounds", "penny", "pence"),
     "¥": ("yen", "yen", "", ""),
 }
+_SCALES = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion"}
 _MONTHS = "January February March April May June July August September October November December".split()
 _FRACTIONS = {
     "1/2": "one half",
@@ -66,7 +67,8 @@ _BEFORE_YEAR = re.compile(r"\b(?:in|since|until|till|year|before|after|during|of
 
 def _money(found: re.Match[str]) -> str:
     one, several, hundredth, hundredths = _MONEY[found["sign"]]
-    whole, part, scale = found["whole"], found["part"], found["scale"]
+    whole, part = found["whole"], found["part"]
+    scale = found["scale"] or _SCALES.get((found["short"] or "").lower(), "")
     if scale or (part and (len(part) != 2 or not hundredth)):
         return f"{whole}{'.' + part if part else ''}{' ' + scale if scale else ''} {several}"
     words = f"{whole} {one if whole == '1' else several}"
@@ -122,6 +124,7 @@ def _phone(found: re.Match[str]) -> str:
 
 _RULES: dict[str, Callable[[re.Match[str]], str | None]] = {
     "money": _money,
+    "cents": lambda found: f"{found['few']} cent{'' if found['few'] == '1' else 's'}",
     "till": lambda found: " to ",
     "time": _time,
     "date": _date,
@@ -137,7 +140,8 @@ _ALONE, _END = r"(?<![\w.,:/$€£¥#–-])", r"(?![\w:/–-]|[.,]\d)"
 _WRITTEN = re.compile(
     rf"""
     (?P<money>(?P<sign>[$€£¥])\ ?(?P<whole>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.(?P<part>\d+))?
-        (?:\ (?P<scale>thousand|million|billion|trillion)\b)?(?![\w]|[.,]\d))
+        (?:\ (?P<scale>thousand|million|billion|trillion)\b|(?P<short>[kKmMbB]|mn|bn|tn)\b)?(?![\w]|[.,]\d))
+    |(?P<cents>(?<![\w.,])(?P<few>\d+)\ ?¢)
     |(?P<till>(?<=\d)\ ?[–-]\ ?(?=[$€£¥]\d|\d\d?:\d\d))
     |(?P<time>(?<![\w.,:/$€£¥#])(?P<hour>[01]?\d|2[0-3]):(?P<minutes>[0-5]\d)
         (?:\ ?(?P<half>[aApP]\.?[mM]\b\.?))?(?![\w:/]|[.,]\d))
