@@ -153,6 +153,8 @@ class PanelLink:
             self._camera.tell()
         self._send_rows()
         self._align()
+        if self.session.state == "open":  # A closed one would start the local voice only to ask it.
+            self._ask_parts()
 
     def show(self) -> None:
         """Send what was said, and the current state, to a page that only watches."""

@@ -52,6 +52,12 @@ def test_a_newcomer_is_told_who_answers_and_begins_with_a_click(page, session):
     expect(page.locator(".rtnb-turn")).to_have_text(["YouWhat can you do?"])
 
 
+def test_the_parts_are_named_in_a_panel_that_comes_after_the_first_question(panel, session, visit):
+    with served() as server:
+        session.backend, session.state = Backend("local", server.url, server.api_key), "open"
+        expect(visit().locator(".rtnb-ai")).to_have_text(re.compile("You are talking to a machine: rules"))
+
+
 def test_the_parts_of_the_local_voice_are_named(page, panel, session):
     with served() as server:
         session.backend = Backend("local", server.url, server.api_key)
