@@ -32,7 +32,7 @@ install: $(VENV)/install.stamp
 # The environment is made again if its contents change; otherwise this takes no time.
 $(VENV)/install.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 …")'
-	@echo "Setting up $(VENV): some minutes, this once."
+	@echo "Setting up $(VENV). This takes a few minutes, only once."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[local,lab]'
