@@ -62,9 +62,7 @@ def test_the_parts_of_the_local_voice_are_named(page, panel, session):
     with served() as server:
         session.backend = Backend("local", server.url, server.api_key)
         connect(page, session)
-        expect(page.locator(".rtnb-ai")).to_have_text(
-            re.compile(r"You are talking to a machine: rules, no language model \(realtime-nb")
-        )
+        expect(page.locator(".rtnb-ai")).to_have_text("You are talking to a machine: rules, no language model")
         page.get_by_text("Details", exact=True).click()
         expect(page.locator("[data-role=parts]")).to_have_text(
             re.compile("^ears: .+ · voice: .+ · end of turn: .+ · brain:")

@@ -59,12 +59,13 @@ const HTML = `
     <button type="submit" class="rtnb-button">Send</button>
   </form>
   <div class="rtnb-folds">
-    <details class="rtnb-key" hidden><summary>Add a key to talk with OpenAI's voice model</summary>
+    <details class="rtnb-key" hidden><summary>Add a key</summary>
       <form class="rtnb-row">
         <input type="password" class="rtnb-input" aria-label="OpenAI API key" placeholder="sk-…" autocomplete="off" spellcheck="false">
         <button type="submit" class="rtnb-button">Use this key</button>
       </form>
-      <p class="rtnb-quiet">The key goes to your kernel's memory and nowhere else. What you say then costs money.</p>
+      <p class="rtnb-quiet">With a key from OpenAI you talk with its voice model, which costs money. The key goes to your kernel's
+        memory and nowhere else.</p>
     </details>
     <details class="rtnb-aside" hidden><summary>Ask about this conversation</summary>
       <form class="rtnb-form">
