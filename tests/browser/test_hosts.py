@@ -1,6 +1,5 @@
 """Other front ends, each from its own server: talk, be answered aloud, see the record. docs/front-ends.md has all."""
 
-import contextlib
 import os
 import socket
 import subprocess
@@ -158,15 +157,15 @@ def test_nbclassic_talks_and_shows_the_record(start, notebook):
     options = ("--no-browser", "--allow-root", "--port={port}", "--ServerApp.token=secret")
     host = start("nbclassic", *options, ready="/api")
     host.page.goto(f"{host.url}/nbclassic/notebooks/{notebook.name}?token=secret")
-    host.page.wait_for_function("window.Jupyter?.notebook?.kernel?.is_connected?.()")
-    for _ in range(5):
-        host.page.evaluate("Jupyter.notebook.execute_all_cells()")
-        # A cell that is run as soon as the page is open may show no widget there; run again, it does.
-        with contextlib.suppress(AssertionError):
-            expect(host.page.locator(".rtnb-panel")).to_be_visible(timeout=8_000)
-            break
+    host.page.wait_for_function("window.Jupyter?.notebook?.kernel?.widget_manager")
+    # ipywidgets asks a new page's kernel for its widgets, and then draws all of them anew, without the names by which
+    # outputs are redrawn. Asked once more, it has done so.
+    host.page.evaluate("Jupyter.notebook.kernel.widget_manager._loadFromKernel()")
+    host.page.evaluate("Jupyter.notebook.execute_all_cells()")
     host.talk()
-    host.has_record()
+    # Below the panel, and in the cell after it.
+    for cell in host.page.locator(".code_cell").all():
+        expect(cell.locator("audio").first).to_be_attached()
 
 
 def test_voila_talks_and_shows_the_record(start, notebook):
