@@ -165,13 +165,18 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]
 
 
 @pytest.fixture
-def open_notebook(speaking_browser: Browser, jupyter: JupyterServer) -> Iterator[Callable[..., OpenNotebook]]:
-    """Write a notebook and open it in JupyterLab, or another app of the server's."""
+def open_notebook(
+    playwright: Playwright, speaking_browser: Browser, jupyter: JupyterServer
+) -> Iterator[Callable[..., OpenNotebook]]:
+    """Write a notebook and open it in JupyterLab, or another app of the server's, on a desk or on a phone."""
     contexts = []
 
-    def open_it(*cells: str, app: str = "lab", kernel: str = "python3", init: str = "") -> OpenNotebook:
+    def open_it(
+        *cells: str, app: str = "lab", kernel: str = "python3", init: str = "", phone: str = ""
+    ) -> OpenNotebook:
         path = jupyter.write(f"test-{uuid.uuid4().hex[:8]}.ipynb", *cells, kernel=kernel)
-        context = speaking_browser.new_context(viewport={"width": 1200, "height": 900})
+        screen = playwright.devices[phone] if phone else {"viewport": {"width": 1200, "height": 900}}
+        context = speaking_browser.new_context(**screen)
         contexts.append(context)
         if init:
             context.add_init_script(init)

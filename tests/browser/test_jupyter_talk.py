@@ -34,17 +34,27 @@ def check_waterfall(notebook):
     assert spans["turn detection"] > 300  # The server waits for 500 ms of silence, of which some was in the frames.
 
 
-@pytest.mark.parametrize("app", ["lab", "notebook"])
-def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app):
-    notebook = open_notebook(*CELLS, app=app)
+def check_fits(notebook):
+    """Nothing of the panel is cut off at the side of a phone."""
+    right = notebook.panel.evaluate("panel => panel.getBoundingClientRect().right")
+    assert 300 < right <= notebook.page.viewport_size["width"]
+    assert notebook.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
+
+
+@pytest.mark.parametrize(("app", "phone"), [("lab", ""), ("notebook", "Pixel 7")])
+def test_a_spoken_turn_is_answered_aloud_and_kept(open_notebook, app, phone):
+    notebook = open_notebook(*CELLS, app=app, phone=phone)
     notebook.run_all()
-    notebook.panel.get_by_role("button", name="Connect", exact=True).click()
+    connect = notebook.panel.get_by_role("button", name="Connect", exact=True)
+    connect.tap() if phone else connect.click()
     expect(notebook.panel.locator(".rtnb-user")).to_contain_text("What time is it?")
     expect(notebook.panel.locator(".rtnb-assistant")).to_contain_text("clock")
     expect(notebook.panel.locator("[data-role=facts]")).to_contain_text("direct socket")
     notebook.until("session.conversation.replies[-1].done and not panel.playback.busy")
     assert notebook.ask("panel.playback.audible_samples") > 12_000
     check_waterfall(notebook)
+    if phone:
+        check_fits(notebook)
     expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible()
 
     live, record, place = notebook.save()  # The picture comes to its place with the end.
