@@ -6,6 +6,7 @@ import itertools
 import math
 import shutil
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,6 +63,32 @@ def test_sentences_that_nobody_expected_are_heard(model):
 
 def test_the_telephone_takes_little_away(model):
     assert errors(model, [by_telephone(at_16k(sentence)) for sentence in SENTENCES]) <= 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "goes_round"),
+    [
+        ("a b c d e f g h i j", False),
+        ("a b c d e f g h a b c d e f g h", True),
+        ("x a b c d e f g h i a b c d e f g h", True),
+        ("a b c d e f g h i a b c d e f g", False),
+        ("a b c d e f g", False),
+        ("", False),
+    ],
+)
+def test_a_text_that_ends_with_what_it_said_before_may_have_gone_round(text, goes_round):
+    tokens = [f"Ġ{word}" for word in text.split()]
+    result = SimpleNamespace(sequences=[[*tokens, "<|endoftext|>"]], sequences_ids=[[*range(len(tokens) + 1)]])
+    assert whisper._repeats_itself(result) is goes_round
+
+
+def test_a_long_sentence_is_heard_once_and_to_its_end(model):
+    said = (
+        "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, "
+        "it was the epoch of belief. It was the epoch of incredulity, it was the season of light, it was the season of "
+        "darkness, it was the spring of hope, it was the winter of despair."
+    )
+    assert word_error_rate(said, model.listen(at_16k(said, "sage")).text) <= 0.05
 
 
 @pytest.mark.parametrize("length_s", [0, 0.05, 0.5, 3, 15])
