@@ -180,14 +180,18 @@ class OpenNotebook:
 
     def outputs(self) -> list[dict[str, Any]]:
         """What the notebook holds as outputs now, all cells together."""
-        cells = self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells")
-        return [output for cell in cells for output in cell.get("outputs", [])]
+        return _outputs_in(self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.toJSON()"))
 
     def save(self) -> list[dict[str, Any]]:
         """Save, and return the outputs in the file."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
-        notebook = json.loads(self.path.read_text("utf-8"))
-        return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+        return _outputs_in(json.loads(self.path.read_text("utf-8")))
+
+
+def _outputs_in(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a notebook's outputs, without the empty line that a bar leaves, which a busy machine shows."""
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    return [output for output in outputs if output.get("data") not in ({"text/plain": ""}, {"text/plain": []})]
 
 
 def _unquoted(text: str) -> str:
