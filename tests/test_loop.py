@@ -29,7 +29,7 @@ def io_thread():
 
 
 def test_a_result_can_be_waited_for():
-    assert submit(give(42)).result(10) == 42
+    assert submit(give(42)).result(60) == 42
 
 
 def test_a_result_can_be_awaited():
@@ -59,13 +59,13 @@ def test_work_can_await_other_work():
     async def outer():
         return await submit(give(1)) + 1
 
-    assert submit(outer()).result(10) == 2
+    assert submit(outer()).result(60) == 2
 
 
 def test_errors_arrive_where_the_result_is_wanted():
     pending = submit(fail(KeyError("lost")))
     with pytest.raises(KeyError, match="lost"):
-        pending.result(10)
+        pending.result(60)
 
     async def cell():
         await pending
@@ -78,7 +78,7 @@ def test_work_runs_on_one_thread_of_its_own():
     async def where():
         return threading.current_thread(), on_io_thread()
 
-    threads = {submit(where()).result(10) for _ in range(3)}
+    threads = {submit(where()).result(60) for _ in range(3)}
     assert threads == {(io_thread(), True)}
     assert not on_io_thread()
     assert io_thread().daemon
@@ -149,17 +149,17 @@ def test_waiting_on_the_io_thread_is_refused():
         submit(give(1)).result()
 
     with pytest.raises(RuntimeError, match="await it instead"):
-        submit(wait_here()).result(10)
+        submit(wait_here()).result(60)
 
 
 def test_what_is_there_can_be_had_on_the_io_thread():
     done = submit(give(7))
-    done.result(10)
+    done.result(60)
 
     async def have():
         return done.result()
 
-    assert submit(have()).result(10) == 7
+    assert submit(have()).result(60) == 7
 
 
 def test_calls_are_handed_over():
@@ -172,7 +172,7 @@ def test_calls_are_handed_over():
         call_soon(seen.append, 1)
         return seen
 
-    assert submit(inside()).result(10) == [1]  # At once, where the caller is there already.
+    assert submit(inside()).result(60) == [1]  # At once, where the caller is there already.
 
 
 def test_a_pending_result_says_how_far_it_is():
@@ -181,7 +181,7 @@ def test_a_pending_result_says_how_far_it_is():
     pending.cancel()
     assert repr(pending) == "<Pending: cancelled>"
     done = submit(give("here"))
-    done.result(10)
+    done.result(60)
     assert repr(done) == "<Pending: 'here'>"
     failed = submit(fail(KeyError("lost")))
     failed.exception(10)
@@ -224,12 +224,12 @@ def test_a_forked_process_has_a_thread_of_its_own():
         "warnings.simplefilter('ignore')\n"
         "from realtime_nb.loop import submit\n"
         "async def where(): return os.getpid()\n"
-        "submit(where()).result(10)\n"
+        "submit(where()).result(60)\n"
         "child = os.fork()\n"
         "if child == 0:\n"
-        "    os._exit(0 if submit(where()).result(10) == os.getpid() else 1)\n"
+        "    os._exit(0 if submit(where()).result(60) == os.getpid() else 1)\n"
         "assert os.waitpid(child, 0)[1] == 0\n"
-        "assert submit(where()).result(10) == os.getpid()\n"
+        "assert submit(where()).result(60) == os.getpid()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

@@ -9,7 +9,7 @@ from realtime_nb.sessions import callbacks as people
 
 def run(function, *args, **kwargs):
     kwargs.setdefault("read", lambda result: result)
-    return submit(people.run(function, *args, **kwargs)).result(10)
+    return submit(people.run(function, *args, **kwargs)).result(60)
 
 
 def test_a_function_runs_in_a_thread_of_its_own_that_ends_with_the_interpreter():
@@ -78,7 +78,7 @@ def test_a_function_that_hangs_is_left_alone():
             await people.run(hang, read=lambda result: result)
 
     with pytest.raises(TimeoutError):
-        submit(bounded()).result(10)
+        submit(bounded()).result(60)
     gate.set()
     assert ended.wait(10)  # and what it returns is dropped.
 
@@ -97,5 +97,5 @@ def test_a_coroutine_that_hangs_is_cancelled():
             await people.run(hang, read=lambda result: result)
 
     with pytest.raises(TimeoutError):
-        submit(bounded()).result(10)
+        submit(bounded()).result(60)
     assert cancelled.wait(10)

@@ -95,7 +95,7 @@ def test_it_ends_with_the_session():
     session = RealtimeSession(backend="local")
     watch = session.watch(film, every_s=0.01)
     until(lambda: watch.frames)
-    session.close().result(10)
+    session.close().result(60)
     until(lambda: not film.active)
     assert watch.ended == "ended with the session" and session.state == "closed"
 

@@ -53,7 +53,7 @@ def cascade():
 
     yield make
     for session in sessions:
-        session.close().result(10)
+        session.close().result(60)
 
 
 def test_speech_is_written_down_thought_about_and_spoken(cascade, question):
@@ -141,12 +141,12 @@ def test_interrupting_stops_writing_and_speaking(cascade):
     spoken = asyncio.run_coroutine_threadsafe(_until(session, "response.output_audio.delta"), rt.loop.io_loop())
     pending = session.ask("Speak!")
     spoken.result(20)
-    assert session.interrupt().result(10) is True
+    assert session.interrupt().result(60) is True
     with pytest.raises(rt.LocalProtocolError, match="stopped"):
-        pending.result(10)
+        pending.result(60)
     [reply] = session.conversation.replies
     assert (reply.status, reply.transcript) == ("cancelled", "This is first. This")
-    assert session.interrupt().result(10) is False
+    assert session.interrupt().result(60) is False
 
 
 def test_a_sentence_that_was_interrupted_is_not_heard_in_the_next_answer(cascade):
@@ -155,13 +155,13 @@ def test_a_sentence_that_was_interrupted_is_not_heard_in_the_next_answer(cascade
     spoken = asyncio.run_coroutine_threadsafe(_until(session, "response.output_audio.delta"), rt.loop.io_loop())
     pending = session.ask("Speak!")
     spoken.result(20)
-    assert session.interrupt().result(10) is True
+    assert session.interrupt().result(60) is True
     with pytest.raises(rt.LocalProtocolError):
-        pending.result(10)
+        pending.result(60)
     writer.text = "Yes."
     alone = rt.CascadeSession(backend="local", text_model=Writer("Yes."), speaker="gpt-realtime-2.1-mini")
     expected = alone.ask("Speak!").result(30).audio
-    alone.close().result(10)
+    alone.close().result(60)
     assert session.ask("Speak!").result(30).audio.duration_s == pytest.approx(expected.duration_s, abs=0.01)
 
 
@@ -188,7 +188,7 @@ def test_calls_of_functions_are_in_the_reply_and_their_outputs_go_back(cascade):
     reply = session.ask("How is the weather?").result(30)
     [call] = reply.function_calls
     assert (call.name, call.call_id, reply.audio) == ("weather", "call_1", None)
-    session.send_function_output(call.call_id, "sunny").result(10)
+    session.send_function_output(call.call_id, "sunny").result(60)
     assert session.respond().result(30).transcript == "It is sunny."
     assert [message["role"] for message in caller.messages] == ["user", "assistant", "tool"]
     assert caller.messages[1]["tool_calls"][0]["function"]["name"] == "weather"
@@ -256,8 +256,8 @@ def test_a_client_of_the_callers_serves_all_steps(question, kind):
         session = CascadeSession(client=client, text_model="local-rules")  # and a socket to the same server for speech
         reply = session.ask(question).result(30)
         assert reply.audio.duration_s > 1 and reply.stages["speech"].model == "gpt-realtime-2.1-mini"
-        session.close().result(10)
-        rt.loop.submit(client.close()).result(10)
+        session.close().result(60)
+        rt.loop.submit(client.close()).result(60)
 
 
 @pytest.mark.parametrize(
@@ -276,8 +276,8 @@ def test_the_backends_own_text_model_writes_without_thinking_first(options, effo
         client = AsyncOpenAI(base_url=server.url, api_key=server.api_key, http_client=http_client)
         session = CascadeSession(client=client, speaker="tts", **options)
         assert session.ask("What is two plus three?").result(30).transcript == "2 plus 3 is 5."
-        session.close().result(10)
-        rt.loop.submit(client.close()).result(10)
+        session.close().result(60)
+        rt.loop.submit(client.close()).result(60)
     assert sent == [effort]
 
 

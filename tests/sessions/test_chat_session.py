@@ -44,7 +44,7 @@ def chat(server):
 
     yield make
     for session in sessions:
-        session.close().result(10)
+        session.close().result(60)
 
 
 def test_speech_is_answered_with_speech_as_it_is_made(chat, question):
@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_decoded_is_kept_with_what_would_help(monkeypatch)
     monkeypatch.setitem(sys.modules, "av", None)  # in this process alone: the local voice has one of its own
     session = ChatSession(backend="local", stream=False, format="aac")
     reply = session.ask("What is two plus three?").result(30)
-    session.close().result(10)
+    session.close().result(60)
     assert (reply.status, reply.transcript, reply.audio) == ("completed", "2 plus 3 is 5.", None)
     assert is_aac(reply.audio_file)
     assert "pip install 'realtime-nb[aac]'" in reply.remark
@@ -100,7 +100,7 @@ def recorded(server):
         base_url=server.url, api_key=server.api_key, http_client=httpx.AsyncClient(event_hooks={"request": [note]})
     )
     yield client, sent
-    rt.loop.submit(client.close()).result(10)
+    rt.loop.submit(client.close()).result(60)
 
 
 def test_earlier_answers_are_named_by_their_audio_until_it_expires(recorded):
@@ -144,7 +144,7 @@ def test_functions_are_called_and_answered(chat):
     reply = session.ask("What is the weather in Paris?").result(30)
     [call] = reply.function_calls
     assert call.name == "get_weather" and json.loads(call.arguments)["city"].lower() == "paris"
-    session.send_function_output(call.call_id, json.dumps({"sky": "cloudy"})).result(10)
+    session.send_function_output(call.call_id, json.dumps({"sky": "cloudy"})).result(60)
     assert "cloudy" in session.respond().result(30).transcript
 
 
@@ -170,9 +170,9 @@ def test_a_client_of_the_callers_is_used_and_left_open(server, question, kind):
     client = kind(api_key=server.api_key, **options)
     session = ChatSession(client=client, model="local-rules")
     assert session.ask(question).result(30).audio.duration_s > 3
-    session.close().result(10)
+    session.close().result(60)
     assert not client.is_closed()
-    rt.loop.submit(client.close()).result(10)
+    rt.loop.submit(client.close()).result(60)
 
 
 def test_what_cannot_be_streamed_is_refused_where_the_caller_stands():

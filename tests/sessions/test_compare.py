@@ -28,7 +28,7 @@ def systems():
     }
     yield sessions
     for session in sessions.values():
-        session.close().result(10)
+        session.close().result(60)
 
 
 def test_twenty_clips_through_three_systems_and_one_that_always_fails(systems, clip):
@@ -58,7 +58,7 @@ def test_a_failure_of_any_kind_is_a_row(clip):
     session = rt.CascadeSession(backend="local", text_model=Odd())
     [cell] = rt.compare([session], [clip]).result(60).cells
     assert "choices" in cell.error and cell.audio is None
-    session.close().result(10)
+    session.close().result(60)
 
 
 def test_systems_take_turns_and_repeats_are_numbered(systems, clip):
@@ -83,14 +83,14 @@ def test_writing_down_the_question_is_part_of_the_cost(clip):
     [asked, _] = session.conversation
     assert cell.cost_usd == asked.cost.total_usd > 0  # the answer itself is free
     assert cell.tokens_in > 0 and cell.tokens_out > 0
-    session.close().result(10)
+    session.close().result(60)
 
 
 def test_systems_without_a_name_get_that_of_their_kind(clip):
     pair = [rt.ChatSession(backend="local"), rt.ChatSession(backend="local", voice="echo")]
     assert rt.compare(pair, [clip]).result(60).systems == ["chat 1", "chat 2"]
     for session in pair:
-        session.close().result(10)
+        session.close().result(60)
 
 
 def test_what_cannot_be_compared_raises_where_the_caller_stands(clip):

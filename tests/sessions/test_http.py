@@ -77,4 +77,4 @@ def test_azure_is_reached_by_its_own_client():
     api = Api(Backend.azure_openai("https://name.openai.azure.com", "mine", api_key="key"))
     client = submit(api.client()).result(60)
     assert isinstance(client, AsyncAzureOpenAI) and "name.openai.azure.com" in str(client.base_url)
-    submit(api.close()).result(10)
+    submit(api.close()).result(60)

@@ -29,7 +29,7 @@ def watching(session_events, *matches):
         return None
 
     pending = [submit(watch(match)) for match in matches]
-    submit(nothing()).result(10)
+    submit(nothing()).result(60)
     return pending
 
 
@@ -37,7 +37,7 @@ def tell(session_events, each):
     async def telling():
         session_events.tell(each)
 
-    submit(telling()).result(10)
+    submit(telling()).result(60)
 
 
 def test_its_time_begins_once():
@@ -62,7 +62,7 @@ def test_those_who_wait_get_the_first_that_matches():
     tell(session_events, event(wire.item_added(wire.user_item("X"))))
     assert not mine.done()
     tell(session_events, ADDED)
-    assert mine.result(10) == "U"
+    assert mine.result(60) == "U"
     assert not other.done()
     other.cancel()
     tell(session_events, ADDED)
@@ -76,8 +76,8 @@ def test_an_error_of_a_match_reaches_who_waits_and_nobody_else():
     failing, mine = watching(session_events, refuse, lambda each: "seen")
     tell(session_events, ADDED)
     with pytest.raises(ConnectionLost, match="gone"):
-        failing.result(10)
-    assert mine.result(10) == "seen"
+        failing.result(60)
+    assert mine.result(60) == "seen"
 
 
 def test_when_nothing_more_comes_everybody_is_told():
@@ -87,10 +87,10 @@ def test_when_nothing_more_comes_everybody_is_told():
     async def give_up():
         session_events.give_up(LocalProtocolError("closed"))
 
-    submit(give_up()).result(10)
+    submit(give_up()).result(60)
     for each in pending:
         with pytest.raises(LocalProtocolError, match="closed"):
-            each.result(10)
+            each.result(60)
 
 
 def test_listeners_hear_everything_until_they_stop():

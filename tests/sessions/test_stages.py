@@ -23,7 +23,7 @@ def backend():
 def api(backend):
     api = Api(backend)
     yield api
-    submit(api.close()).result(10)
+    submit(api.close()).result(60)
 
 
 def collect(pieces):
@@ -73,7 +73,7 @@ def test_a_realtime_session_reads_word_for_word(backend):
         *sound, took = collect(speaker.speak("Good morning."))
         assert rt.AudioClip.from_pcm16(b"".join(sound)).duration_s > 0.5
         assert took.remark == "" and took.usage["output_token_details"]["audio_tokens"] > 5
-    submit(speaker.close()).result(10)
+    submit(speaker.close()).result(60)
 
 
 def test_other_words_than_written_are_remarked(backend):
@@ -81,7 +81,7 @@ def test_other_words_than_written_are_remarked(backend):
     speaker = RealtimeSpeaker(lambda: _Disobedient(session), "gpt-realtime-2.1-mini")
     *_, took = collect(speaker.speak("Good morning."))
     assert isinstance(took, StepUsage) and "other words were spoken" in took.remark
-    submit(speaker.close()).result(10)
+    submit(speaker.close()).result(60)
 
 
 class _Disobedient:

@@ -21,7 +21,7 @@ WAIT_S = 30
 def session():
     session = ChatSession(backend="local", output_modalities=["text"])
     yield session
-    session.close().result(10)
+    session.close().result(60)
 
 
 def test_questions_wait_for_their_turn(session):
@@ -56,7 +56,7 @@ def test_a_question_that_nobody_waits_for_any_more_is_stopped(session):
     pending.cancel()
     # The next one gets its turn.
     assert session.ask("What is one plus one?").result(30).transcript == "1 plus 1 is 2."
-    assert session.interrupt().result(10) is False
+    assert session.interrupt().result(60) is False
 
 
 def test_the_record_knows_model_and_voice(session):

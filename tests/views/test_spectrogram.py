@@ -163,7 +163,7 @@ def test_of_a_session_its_conversation_is_drawn():
 def test_a_recording_looks_as_its_session_did(tmp_path):
     session = RealtimeSession(backend="local")
     session.ask(rt.speak("What is two plus three?")).result(30)
-    session.close().result(10)
+    session.close().result(60)
     session.save(tmp_path / "sum")
     live, loaded = spectrogram(session), spectrogram(rt.Recording.load(tmp_path / "sum"))
     assert [side.name for side in loaded.sides] == ["You", "AI voice"]

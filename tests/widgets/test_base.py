@@ -47,7 +47,7 @@ def visit(lamp, *sent, answers=0):
                 await socket.send(json.dumps(message))
             return received + [json.loads(await socket.recv()) for _ in range(answers)]
 
-    return submit(talk()).result(10)
+    return submit(talk()).result(60)
 
 
 def test_a_misspelt_option_is_an_error():

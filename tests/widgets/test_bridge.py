@@ -76,7 +76,7 @@ def told(holder="", person="", **pages):
 
 
 def run(coroutine):
-    return submit(coroutine).result(10)
+    return submit(coroutine).result(60)
 
 
 @given(

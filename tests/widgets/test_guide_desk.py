@@ -18,7 +18,7 @@ def order_status(number: int) -> str:
 def session():
     session = rt.RealtimeSession(backend="local", turn_detection=None, instructions="Be kind.", tools=[order_status])
     yield session
-    session.close().result(10)
+    session.close().result(60)
 
 
 def on_the_io_thread(function, *arguments, **options):
@@ -31,11 +31,11 @@ def on_the_io_thread(function, *arguments, **options):
 def test_a_page_is_told_before_anything_is_connected_and_only_of_what_changes(session):
     road = RoadToNowhere()
     desk = GuideDesk(session, road, None)
-    on_the_io_thread(desk.tell, anew=True)
+    on_the_io_thread(desk.tell, everything=True)
     on_the_io_thread(desk.tell)
     told = {"kind": "guide", "instructions": "Be kind.", "tools": ["order_status"]}
     assert road.sent == [told]
-    on_the_io_thread(desk.tell, anew=True)
+    on_the_io_thread(desk.tell, everything=True)
     assert road.sent == [told, told]
 
 
@@ -43,10 +43,10 @@ def test_what_the_person_writes_counts_from_the_next_answer_on(session):
     road, pendings = RoadToNowhere(), []
     desk = GuideDesk(session, road, pendings.append)
     session.listen(lambda event, _: desk.on_event(event))
-    session.connect().result(10)
-    session.ask("Hello!").result(10)
+    session.connect().result(60)
+    session.ask("Hello!").result(60)
     on_the_io_thread(desk.handlers["instruct"], {"kind": "instruct", "text": "Be brief."})
-    assert pendings[0].result(10) is None
+    assert pendings[0].result(60) is None
     until(lambda: road.sent[-1]["instructions"] == "Be brief.")
     assert session.instructions == "Be brief."
     assert [session_break.text for session_break in session.conversation.breaks] == ["instructions changed"]

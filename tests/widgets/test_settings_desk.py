@@ -35,7 +35,7 @@ class Choosing:
 def choosing():
     choosing = Choosing()
     yield choosing
-    choosing.session.close().result(10)
+    choosing.session.close().result(60)
 
 
 def test_before_there_is_a_connection_all_choices_count_for_it(choosing):
@@ -82,7 +82,7 @@ def test_what_the_server_does_after_a_turn_is_kept_when_its_end_is_found_otherwi
 
 
 def test_where_models_are_known_they_can_be_chosen(choosing):
-    on_the_io_thread(choosing.desk.tell, anew=True)
+    on_the_io_thread(choosing.desk.tell, everything=True)
     told = choosing.road.controls("settings")[-1]
     assert told["models"] == ["local-voice", "local-rules", "local-script"] and "marin" in told["voices"]
     choosing.session.backend = rt.Backend("openai", "https://api.openai.com/v1", "sk-none")
