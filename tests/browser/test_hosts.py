@@ -168,11 +168,16 @@ def test_nbclassic_talks_and_shows_the_record(start, notebook):
         expect(cell.locator("audio").first).to_be_attached()
 
 
-def test_voila_talks_and_shows_the_record(start, notebook):
+def test_voila_talks_and_shows_the_record_without_its_kernel_too(start, notebook):
     host = start("voila", notebook.name, "--no-browser", "--port={port}", ready="/voila/static/voila.js")
     host.page.goto(host.url)
     host.talk()
     host.has_record()
+    host.close()  # Its kernels end with it.
+    expect(host.page.locator("[data-role=status]")).to_have_text("The kernel does not answer")
+    expect(host.page.locator(".rtnb-turn")).to_have_count(2)
+    expect(host.page.locator("[data-rtnb=talk] audio").first).to_be_visible()
+    assert "model not found" not in host.page.content()
 
 
 def test_marimo_talks_and_shows_the_record(start, tmp_path):
