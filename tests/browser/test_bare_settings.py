@@ -89,7 +89,7 @@ def test_a_device_that_is_pulled_out_gives_way_to_the_systems_own(page, panel, s
 def test_the_end_of_turns_is_chosen_at_once_and_kept_for_the_next_time_hands_free(page, panel, session):
     connect(page, session)
     expect(page.get_by_label("Eagerness")).to_be_hidden()
-    choose(page, "Turns end", "by what is said")
+    choose(page, "Turns end", "when the words sound finished")
     until(lambda: session.turn_detection == {"type": "semantic_vad", "eagerness": "auto"})
     panel.line.greet()
     choose(page, "Eagerness", "low: waits longest")

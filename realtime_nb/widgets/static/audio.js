@@ -352,7 +352,7 @@ export function makeAudio(options) {
       rules = asked;
       capture?.node.port.postMessage({ floor: rules });
     },
-    /** Set the road by which the sound comes. @param {string} road */
+    /** Set the road that the sound takes. @param {string} road */
     setRoad(road) {
       prerollMs = road === "comm" ? COMM_PREROLL_MS : PREROLL_MS;
       player?.port.postMessage({ prerollMs });

@@ -247,7 +247,7 @@ async function makeEngine(model, signal) {
       watchers.add(watch);
       return () => {
         watchers.delete(watch);
-        // Jupyter removes a view to show it elsewhere; but a camera that nobody sees must not stay open.
+        // Jupyter removes a view to show it elsewhere; but a camera that no one sees must not stay open.
         setTimeout(() => watchers.size || setActive(false, true), UNSEEN_MS);
       };
     },

@@ -1,5 +1,5 @@
 // @ts-check
-// A session's events: a list of which only the lines in sight are drawn, so that it stays quick while hundreds come each
+// A session's events: only the lines in sight of the list are drawn, so that it stays quick while hundreds come each
 // second. What the events hold is untrusted text, which reaches the page only through `textContent`.
 
 /** @typedef {{ index: number, count: number, ms: number, direction: string, type: string, bytes: number, about: string,

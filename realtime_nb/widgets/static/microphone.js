@@ -105,7 +105,7 @@ async function makeEngine(model, signal) {
       watchers.add(watch);
       return () => {
         watchers.delete(watch);
-        // Jupyter removes a view to show it elsewhere; but a microphone that nobody sees must not stay open.
+        // Jupyter removes a view to show it elsewhere; but a microphone that no one sees must not stay open.
         setTimeout(() => watchers.size || setRecording(false, true), UNSEEN_MS);
       };
     },

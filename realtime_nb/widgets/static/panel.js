@@ -371,7 +371,7 @@ async function makeEngine(model, signal) {
       watchers.add(watch);
       return () => {
         watchers.delete(watch);
-        // Jupyter removes a view to show it elsewhere; but a panel that nobody sees must not listen or watch.
+        // Jupyter removes a view to show it elsewhere; but a panel that no one sees must not listen or watch.
         setTimeout(() => watchers.size || leave(), UNSEEN_MS);
       };
     },

@@ -10,7 +10,7 @@ const WIDTH = 480;
 const WAVE = 28;
 const ENERGY = 44;
 const COLUMNS_A_SECOND = 60;
-const SHORTEST_MS = 30; // 33 frames a second at most: nobody sees more, and the page has other work.
+const SHORTEST_MS = 30; // 33 frames a second at most: no one sees more, and the page has other work.
 const IDLE_MS = 120; // How often to check for sound, and for a viewer.
 const GONE = WIDTH + COLUMNS_A_SECOND; // After this many columns of silence the picture shows nothing else.
 const GAP = 12; // Columns that are cleared ahead of the pen if the picture stands still.
@@ -152,7 +152,7 @@ class Lane {
 }
 
 /**
- * Show sides until told to stop. Nothing is drawn while nobody looks, or while the picture shows only silence.
+ * Show sides until told to stop. Nothing is drawn while no one looks, or while the picture shows only silence.
  * @param {HTMLElement} host @param {() => Taps} taps asked before each frame @param {Partial<Record<Side, string>>} [names]
  * @returns {() => void} removes it
  */

@@ -47,7 +47,7 @@ export function findDevices(onFound, signal) {
 
 const DETECTIONS = [
   ["server_vad", "after a silence"],
-  ["semantic_vad", "by what is said"],
+  ["semantic_vad", "when the words sound finished"],
 ];
 const EAGERNESS = [
   ["auto", "auto"],
