@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import threading
 import time
 import uuid
@@ -36,16 +35,17 @@ _REST = 9
 _EMPTY = {"text/plain": "", "text/html": ""}
 
 
-def _stand_in(note: str) -> dict[str, str]:
+def _stand_in() -> dict[str, str]:
     """Return an output that looks empty, and writes a note where Jupyter writes "model not found" above it.
 
     A notebook that was saved while the widget was live has the widget's model id in it, and JupyterLab and Notebook
-    then show an error, no matter what else the output holds. Only a style in a later output can still replace that
-    text. A live widget is not just text, so the style does not touch it.
+    then show an error, no matter what else the output holds. So does a second window that was opened in the moment when
+    the widget was made; there a reload helps. Only a style in a later output can still replace that text. A live widget
+    is not just text, so the style does not touch it.
     """
+    note = "Not live here: run this cell again. If it is live in another window, reload this page."
     error = ".jp-OutputArea-child:has(~ * .rtnb-stand-in) > .jupyter-widgets:not(:has(*))"
-    quoted = json.dumps(note).replace("<", r"\3c ")
-    style = f"{error} {{ font-size: 0; }} {error}::after {{ content: {quoted}; font-size: 13px; }}"
+    style = f"{error} {{ font-size: 0; }} {error}::after {{ content: '{note}'; font-size: 13px; }}"
     return {"text/plain": "", "text/html": f'<style class="rtnb-stand-in">{style}</style>'}
 
 
@@ -149,7 +149,7 @@ class Outputs:
         return sum(len(text) for bundle in drawn.values() for text in bundle.values())
 
     def _draw(self) -> dict[str, dict[str, Any]]:
-        empty = _stand_in(self._note["text/plain"]) if self._shown else _EMPTY
+        empty = _stand_in() if self._shown else _EMPTY
         if not self._conversation.replies:
             return {"record": _EMPTY, "picture": empty}
         from ..views.conversation import conversation_outputs

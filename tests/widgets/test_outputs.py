@@ -78,7 +78,7 @@ def outputs(errors):
 LIVE = {"text/plain": "panel"}
 OVER = {"text/plain": "over"}
 EMPTY = {"text/plain": "", "text/html": ""}
-STAND_IN = _stand_in("over")
+STAND_IN = _stand_in()
 WORDS = {"text/plain": "words", "text/html": "<p>words</p>"}
 PICTURE = {"text/plain": "Spectrogram", "image/png": "cGl4ZWxz"}
 
