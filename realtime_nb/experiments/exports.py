@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import itertools
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,13 +50,47 @@ def as_markdown(conversation: Conversation, row: Mapping[str, Any]) -> str:
 
 # --- A table for print, whose LaTeX compiles, whatever is in its names ------------------------------------------------
 
-#: What pdfLaTeX does not know by itself, and the results may hold.
-_SIGNS = {"→": r"$\rightarrow$", "−": "$-$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "±": r"$\pm$"}
+
+def _greek(letter: str) -> str:
+    name = unicodedata.name(letter).rpartition(" ")[2].replace("LAMDA", "LAMBDA")
+    return f"\\{name.capitalize() if letter.isupper() else name.lower()}"
+
+
+#: What pdfLaTeX knows in mathematics only.
+_SIGNS = {
+    **{"→": r"\rightarrow", "−": "-", "×": r"\times", "≤": r"\leq", "≥": r"\geq", "±": r"\pm"},
+    **{"≈": r"\approx", "≠": r"\neq", "∞": r"\infty"},
+    **{letter: _greek(letter) for letter in "ΓΔΘΛΞΠΣΦΨΩαβγδεζηθικλμνξπρστυφχψω"},
+}
+#: What it knows in any font: letters with these accents, and these signs. Tried in its default encoding, OT1.
+_ACCENTS = frozenset("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327")
+_KNOWN = frozenset("\u00a0¡¢£¥§©ª®°±²³µ¶·¹º¼½¾¿ÆØßæøıŁłŒœ–—‘’‚“”„†‡•…€™")
 
 
 def print_table(lines: Sequence[Sequence[str]], headings: Sequence[str], named: int) -> pandas.DataFrame:
     """Return a data frame of texts, indexed by its first columns."""
     return _kind()(lines, columns=headings).set_index(list(headings[:named]))
+
+
+def _typeset(text: str) -> str:
+    """Return text that pdfLaTeX can set; letters that only XeLaTeX and LuaLaTeX know are code points there."""
+
+    def is_known(letter: str) -> bool:
+        apart = unicodedata.normalize("NFD", letter)
+        is_accented = len(apart) == 2 and apart[0].isascii() and apart[1] in _ACCENTS and letter < "\u0180"
+        return letter.isascii() or is_accented or letter in _KNOWN or letter in _SIGNS
+
+    parts = []
+    for known, letters in itertools.groupby(
+        unicodedata.normalize("NFC", text), lambda each: is_known(each) or each in _SIGNS
+    ):
+        piece = "".join(letters)
+        if known:
+            parts.append("".join(f"${_SIGNS[each]}$" if each in _SIGNS else each for each in piece))
+        else:
+            codes = " ".join(f"U+{ord(each):04X}" for each in piece)
+            parts.append(rf"\ifdefined\Umathchar {piece}\else {codes}\fi{{}}")
+    return "".join(parts)
 
 
 @functools.cache
@@ -71,13 +107,13 @@ def _kind() -> Any:
         def to_latex(self, buf: Any = None, *, index: bool = True, escape: bool = True, **options: Any) -> Any:
             r"""Write it as LaTeX, with all special characters escaped; see `pandas.DataFrame.to_latex`.
 
-            The document needs ``\usepackage{booktabs}``.
+            The document needs ``\usepackage{booktabs}``. Letters that pdfLaTeX does not know, such as Chinese ones, are
+            set by XeLaTeX and LuaLaTeX, in a font that has them; pdfLaTeX sets their code points.
             """
             # As columns, because pandas does not escape the names of an index in all its versions.
             plain = pandas.DataFrame(self).reset_index() if index else pandas.DataFrame(self)
             text: str = plain.to_latex(index=False, escape=escape, **options)
-            for sign, told in _SIGNS.items() if escape else ():
-                text = text.replace(sign, told)
+            text = _typeset(text) if escape else text
             if buf is None:
                 return text
             if hasattr(buf, "write"):

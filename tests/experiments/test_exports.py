@@ -16,6 +16,7 @@ from realtime_nb.experiments.exports import as_markdown
 
 LOCAL = partial(rt.RealtimeSession, backend="local", instructions="Be brief.")
 HOSTILE = "<script>alert(1)</script> **bold** `code` | $x_1$ & #3 ~ ^ \\input{a} 50%"
+WRITTEN = f"{HOSTILE} τ-voice 今天 é–ü"
 
 
 def order_status(order_id: str) -> dict:
@@ -103,7 +104,7 @@ def test_a_conversation_reads_well_whatever_is_said_in_it(made, tmp_path):
 
 
 def test_latex_is_escaped_and_an_svg_keeps_its_words(tmp_path):
-    rows = [row | {"system": f"{HOSTILE} {row['system']}", "cell_id": f"c{n}"} for n, row in enumerate(graded_rows(4))]
+    rows = [row | {"system": f"{WRITTEN} {row['system']}", "cell_id": f"c{n}"} for n, row in enumerate(graded_rows(4))]
     results = write_results(tmp_path / "out", rows, conditions=("clean", "telephone"))
     latex = results.table().to_latex()
     body = latex.replace(r"\&", "").replace(r"\%", "").replace(r"\$", "").replace(r"\#", "").replace(r"\_", "")
@@ -111,6 +112,7 @@ def test_latex_is_escaped_and_an_svg_keeps_its_words(tmp_path):
     assert cells and not any(sign in line for line in cells for sign in "#_%~^")
     assert all(line.count("&") == cells[0].count("&") for line in cells)
     assert r"\input{a}" not in latex and r"\textbackslash" in latex
+    assert r"$\tau$-voice" in latex and r"\ifdefined\Umathchar 今天\else U+4ECA U+5929\fi{}" in latex and "é–ü" in latex
     results.table().to_latex(tmp_path / "table.tex")
     assert (tmp_path / "table.tex").read_text() == latex
     svg = results.plot.grades().save(tmp_path / "grades.svg").read_text()
