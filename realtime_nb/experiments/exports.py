@@ -81,9 +81,7 @@ def _typeset(text: str) -> str:
         return letter.isascii() or is_accented or letter in _KNOWN or letter in _SIGNS
 
     parts = []
-    for known, letters in itertools.groupby(
-        unicodedata.normalize("NFC", text), lambda each: is_known(each) or each in _SIGNS
-    ):
+    for known, letters in itertools.groupby(unicodedata.normalize("NFC", text), is_known):
         piece = "".join(letters)
         if known:
             parts.append("".join(f"${_SIGNS[each]}$" if each in _SIGNS else each for each in piece))

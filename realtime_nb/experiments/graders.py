@@ -171,7 +171,7 @@ def graded(answer: Answer, graders: Mapping[str, Grader], digests: Mapping[str, 
     for name, grader in graders.items():
         try:
             found, cost_usd = _found(name, grader(answer))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # A library may exit where it should raise.
             costs.append(getattr(error, "cost_usd", 0.0))
             remarks.append(f"{name}: {type(error).__name__}: {error}")
             continue
@@ -188,15 +188,28 @@ def graded(answer: Answer, graders: Mapping[str, Grader], digests: Mapping[str, 
 def _found(name: str, told: Any) -> tuple[dict[str, Any], float | None]:
     """Return the columns of what a grader returned, and its cost."""
     if isinstance(told, Mapping):
-        return {f"{name}_{column}": value for column, value in told.items()}, 0.0
+        return {f"{name}_{column}": _plain_number(value) for column, value in told.items()}, 0.0
     grade = told if isinstance(told, Grade) else Grade(*told) if isinstance(told, tuple) else Grade(told)
     columns: dict[str, Any] = {f"grade_{name}": None if grade.value is None else float(grade.value)}
     return columns | ({f"reason_{name}": grade.reason} if grade.reason else {}), grade.cost_usd
 
 
+def _plain_number(value: Any) -> Any:
+    """Return a measure that is true or false as 1 or 0, and numpy's numbers as Python's."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return int(value) if isinstance(value, bool) else value
+
+
 def finite(value: Any) -> Any:
     """Return a value, or `None` if it is NaN or infinite: then it is missing."""
     return None if isinstance(value, float | np.floating) and not math.isfinite(value) else value
+
+
+def _finite_within(value: Any) -> Any:
+    """Return what Python read as JSON, with `None` in place of NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite_within(each) for name, each in value.items()}
+    return [_finite_within(each) for each in value] if isinstance(value, list) else finite(value)
 
 
 def keywords_missing(wanted: Sequence[str], text: str) -> list[str]:
@@ -221,7 +234,7 @@ def tool_calls_of(replies: Iterable[Reply]) -> list[ToolCall]:
 
 def _arguments(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text or "{}")
+        value = _finite_within(json.loads(text or "{}"))
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -199,10 +199,13 @@ class SystemSession(TurnwiseSession):
         events.stands_at_ms = asked_ms + max(first_ms, done_ms)
 
     def _ask(self, asked: Any) -> SystemAnswer:
-        told: Any = self.system.answer(asked)
-        if inspect.isawaitable(told):
-            self._runner = self._runner or asyncio.Runner()
-            told = self._runner.run(_result_of(told))
+        try:
+            told: Any = self.system.answer(asked)
+            if inspect.isawaitable(told):
+                self._runner = self._runner or asyncio.Runner()
+                told = self._runner.run(_result_of(told))
+        except SystemExit as error:  # It would end the thread of all sessions.
+            raise RuntimeError(f"{self.model} wanted to exit: {error}") from error
         if not isinstance(told, SystemAnswer):
             raise TypeError(f"{self.model}.answer returned {type(told).__name__}: give back a SystemAnswer")
         return told

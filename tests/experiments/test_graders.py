@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 
 from realtime_nb.conversation.conversation import Conversation
+from realtime_nb.conversation.records import Reply, Turn
 from realtime_nb.errors import SettingsError
 from realtime_nb.experiments import Answer, Example, Keywords, Pattern, ToolCall
-from realtime_nb.experiments.graders import grade_tool_calls, graded, holds_arguments, named_graders
+from realtime_nb.experiments.graders import (
+    grade_tool_calls,
+    graded,
+    holds_arguments,
+    named_graders,
+    tool_calls_of,
+)
 
 
 def answer(text, **fields):
@@ -133,3 +140,22 @@ def test_a_grade_that_is_no_number_is_missing_with_a_remark():
         "grading_remarks": "divided: nan is not a grade; endless: inf is not a grade; several: nan is not a grade; "
         "spoken: ValueError: could not convert string to float: 'good'",
     }
+
+
+def test_measures_that_are_true_or_false_count_as_1_and_0():
+    found = graded(answer("yes"), {"it": lambda _: {"ends": True, "laughs": np.bool_(False), "words": np.int64(4)}})
+    assert found == {"it_ends": 1, "it_laughs": 0, "it_words": 4} and {type(each) for each in found.values()} == {int}
+
+
+def test_a_grader_that_exits_is_one_that_fails():
+    def asks_for_options(given):
+        raise SystemExit(2)
+
+    assert graded(answer("yes"), {"it": asks_for_options}) == {"grading_remarks": "it: SystemExit: 2"}
+
+
+def test_arguments_with_numbers_that_json_does_not_have_lack_these_numbers():
+    call = Turn("c", kind="function_call", name="go", arguments='{"x": NaN, "far": [1e999, 2]}')
+    reply = Reply("r", outputs={0: call})
+    [found] = tool_calls_of([reply])
+    assert found.arguments == {"x": None, "far": [None, 2]} and "NaN" in found.raw_arguments

@@ -124,13 +124,20 @@ class Broken:
         raise ValueError("out of memory")
 
 
+class Exits:
+    async def answer(self, clip):
+        raise SystemExit("usage: model [--help]")
+
+
 def test_a_system_that_blocks_or_fails_costs_its_own_row_only(tmp_path):
-    results = quiet(asked(), {"slow": Slow, "wrong": Wrong, "broken": Broken}, tmp_path, retries=0)
+    systems = {"exits": Exits, "slow": Slow, "wrong": Wrong, "broken": Broken}
+    results = quiet(asked(), systems, tmp_path, retries=0, concurrency=1)
     rows = {row["system"]: row for row in results.rows}
     assert rows["slow"]["status"] == "completed" and rows["slow"]["latency_first_audio_ms"] >= 200
     assert rows["wrong"]["failure_stage"] == rows["broken"]["failure_stage"] == "response"
     assert "give back a SystemAnswer" in rows["wrong"]["error_message"]
     assert "out of memory" in rows["broken"]["error_message"]
+    assert rows["exits"]["error_message"] == "Exits wanted to exit: usage: model [--help]"
     nothing = quiet(asked(), {"nothing": dict}, tmp_path / "nothing").rows[0]
     assert "neither a session nor a system with a method answer" in nothing["error_message"]
 
