@@ -43,6 +43,7 @@ _NAMES = frozenset(
 #: Parts of a query that are not secret and turn up elsewhere.
 _HARMLESS = re.compile("version|model|deployment|region|voice|language", re.IGNORECASE)
 _ADDRESSES = frozenset({"server_url", "base_url", "url"})
+_NAMED = (*_NAMES, *_ADDRESSES, "client_secret", "headers")
 #: Libraries that log what they send and receive; for other loggers nothing changes.
 _LOGGERS = frozenset(
     "websockets httpx httpx2 httpcore httpcore2 h11 h2 hpack openai asyncio uvicorn realtime_nb".split()
@@ -150,6 +151,12 @@ class Secrets:
             if secret in text:
                 text = text.replace(secret, HIDDEN.encode())
         return text
+
+    @staticmethod
+    def may_be_named_in(text: bytes) -> bool:
+        """Return whether JSON text may hold what `hide_named` hides; to look is quicker than to hide."""
+        lower = text.decode("utf-8", "replace").lower()
+        return any(f'"{name}"' in lower for name in _NAMED)
 
     def hide_named(self, tree: Any, *, in_headers: bool = False) -> Any:
         """Return a JSON value without fields named like a secret, headers, and queries of servers' addresses."""

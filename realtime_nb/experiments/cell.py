@@ -99,8 +99,8 @@ class Question(Protocol):
         """Return the clips that were made for this cell alone, because they were not known in advance."""
         ...
 
-    def sounds(self) -> Mapping[str, AudioClip | None]:
-        """Return the sound of the question, ``"input"``, and of the answer, ``"output"``, as far as they exist."""
+    def sound(self, name: Literal["input", "output"]) -> AudioClip | None:
+        """Return the sound of the question, or of the answer, as far as there is any."""
         ...
 
     def answer(self) -> Answer:
@@ -147,6 +147,7 @@ class SpokenQuestion:
         self.failure: tuple[str, str] | None = None
         self._example, self._clip, self._live = example, clip, live
         self._conversation = Conversation()
+        self._measured: Answer | None = None
 
     def put(self, session: Session, timeout_s: float) -> None:
         """Ask the question."""
@@ -159,17 +160,18 @@ class SpokenQuestion:
         """Return none: the clip is the run's."""
         return []
 
-    def sounds(self) -> Mapping[str, AudioClip | None]:
-        """Return the clip, and the answer's sound."""
-        return {"input": self._clip, "output": self.answer().audio}
+    def sound(self, name: Literal["input", "output"]) -> AudioClip | None:
+        """Return the clip, or the answer's sound."""
+        return self._clip if name == "input" else self.answer().audio
 
     def answer(self) -> Answer:
         """Return the answer, as far as there is one."""
-        return answer_of(self._conversation, self._example)
+        return self._measured or answer_of(self._conversation, self._example)
 
     def measures(self) -> dict[str, Any]:
-        """Measure the answer."""
-        return measure(self.answer(), self._clip)
+        """Measure the answer, of which no more is to come."""
+        self._measured = answer_of(self._conversation, self._example)
+        return measure(self._measured, self._clip)
 
     def grades(self) -> dict[str, Any]:
         """Grade its tool calls."""
@@ -205,9 +207,9 @@ class TalkQuestion:
         """Return the clips of turns whose words were not known in advance."""
         return list(self._talker.own_clips.values())
 
-    def sounds(self) -> Mapping[str, AudioClip | None]:
-        """Return both tracks so far."""
-        return {"input": self._talker.talk.input, "output": self._talker.talk.output}
+    def sound(self, name: Literal["input", "output"]) -> AudioClip | None:
+        """Return a track so far."""
+        return self._talker.talk.input if name == "input" else self._talker.talk.output
 
     def answer(self) -> Answer:
         """Return the whole conversation."""
@@ -446,18 +448,18 @@ class _Attempt:
         self.row["event_log_path"] = f"{place}/events.jsonl"
 
     def _keep_sounds(self, question: Question) -> None:
-        keep, sounds = self.work.keep, question.sounds()
+        keep = self.work.keep
         self.files |= {file_name(clip.sha256): clip.encode("wav") for clip in question.own_clips()}
         if isinstance(question, SpokenQuestion):
-            said = sounds["input"]
+            said = question.sound("input")
             assert isinstance(said, SpokenClip)
             self._said, self.row["input_audio_path"] = said, file_name(said.sha256)
-            # The recording has the answer's sound.
-            wanted = ["output"] if "answers" in keep and "events" not in keep else []
-        else:
-            wanted = ["input", *(["output"] if "answers" in keep else [])]
-        for name in wanted:
-            if (clip := sounds[name]) is not None:
+        # The recording of a question has its answer's sound.
+        names: list[Literal["input", "output"]] = [] if isinstance(question, SpokenQuestion) else ["input"]
+        if "answers" in keep and not ("events" in keep and isinstance(question, SpokenQuestion)):
+            names.append("output")
+        for name in names:
+            if (clip := question.sound(name)) is not None:
                 path = f"audio/{self.work.cell_id}/{name}.{self.work.sound}"
                 self.files[path] = clip.encode(self.work.sound)
                 self.row[f"{name}_audio_path"] = path

@@ -41,6 +41,8 @@ def make_compact(
     tracks: dict[str, dict[str, Any]] = manifest.get("tracks", {})
     for name, told in tracks.items():
         rate, file = told["sample_rate"], folder / f"{name}.flac"
+        if name not in ("user", *without) and sound == "flac":
+            continue
         samples = TrackReader(folder, name, rate).whole
         place = _place(samples, said, rate) if name == "user" else None
         if name in without:

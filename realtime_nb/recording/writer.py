@@ -97,7 +97,10 @@ class Writer:
         if self._sound.wait_ms != self._wait_ms:
             self._wait_ms = line["wait_ms"] = self._sound.wait_ms
         assert self._events is not None
-        self._events.write(seal(self._secrets.hide(encode(line))) + b"\n")
+        text = encode(line)
+        if "event" in line and self._secrets.may_be_named_in(text):
+            text = encode(line | {"event": self._secrets.hide_named(line["event"])})
+        self._events.write(seal(self._secrets.hide(text)) + b"\n")
 
     def _open(self) -> None:
         """Begin to write, or continue after what was sealed, unless another recording was written there since."""
@@ -123,9 +126,7 @@ class Writer:
             self._settings = event.session
         tree = to_tree(event)
         references = self._sound.take(event, tree, elapsed_ms)
-        if references:
-            return {"event": tree, "audio": references}
-        return {"event": self._secrets.hide_named(tree)}
+        return {"event": tree} | ({"audio": references} if references else {})
 
     def remark(self, text: str) -> None:
         """Note in the manifest what is wrong with the recording, once."""
