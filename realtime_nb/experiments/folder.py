@@ -487,11 +487,11 @@ def _read_rows(path: Path, cells: Iterable[str], remarks: list[str]) -> tuple[Pa
     damaged = list(lines.damaged)
     rows = PackedRows()
     for line in lines.whole:
-        row = _row(line, ("cell_id", "system", "status") if lines.is_sealed else _NAMES)
-        if row is None:
+        found = _row(line, ("cell_id", "system", "status") if lines.is_sealed else _NAMES)
+        if found is None:
             damaged.append((data[: data.find(line)].count(b"\n") + 1, line))
         else:
-            rows.put(row["cell_id"], _text(row))
+            rows.put(*found)
     remarks.extend(_damage(damaged, cells, rows.ids, cut=not data.endswith(b"\n")))
     return rows, damaged
 
@@ -503,17 +503,17 @@ def _whole_rows(path: Path) -> PackedRows | None:
         with path.open("rb") as file:
             for line in file:
                 body = unseal(line.rstrip()) if line.endswith(b"\n") else None
-                row = _row(body, ("cell_id", "system", "status")) if body is not None else None
-                if row is None:
+                found = _row(body, ("cell_id", "system", "status")) if body is not None else None
+                if found is None:
                     return None
-                rows.put(row["cell_id"], _text(row))
+                rows.put(*found)
     except OSError:
         return None
     return rows
 
 
-def _row(line: bytes, needed: Iterable[str]) -> dict[str, Any] | None:
-    """Return a line's row, if it is valid.
+def _row(line: bytes, needed: Iterable[str]) -> tuple[str, bytes] | None:
+    """Return a line's cell and its row as JSON, if it is valid.
 
     Its id names its files, and a folder from someone else must not lead to files outside it.
     """
@@ -523,12 +523,13 @@ def _row(line: bytes, needed: Iterable[str]) -> dict[str, Any] | None:
         try:
             # Earlier versions wrote NaN for a missing number.
             row = json.loads(line, parse_constant=lambda name: None)
+            line = _text(row)
         except ValueError:
             return None
     if not isinstance(row, dict) or not all(isinstance(row.get(name), str | int) for name in needed):
         return None
     name = str(row["cell_id"])
-    return row if name not in ("", "..") and Path(name).name == name else None
+    return (name, line) if name not in ("", "..") and Path(name).name == name else None
 
 
 def _damage(

@@ -319,9 +319,10 @@ def place_of(measure: str) -> int:
 
 def measures_of(rows: Iterable[dict[str, Any]]) -> list[str]:
     """Return the measures that rows have, in the order of summaries."""
-    numbers = dict.fromkeys(
-        name for row in rows for name, value in row.items() if name not in NO_MEASURES and type(value) in (int, float)
-    )
+    # Most rows have the same columns of the same types, which are looked at once.
+    kinds = dict.fromkeys((tuple(row), tuple(map(type, row.values()))) for row in rows)
+    columns = (column for names, types in kinds for column in zip(names, types, strict=True))
+    numbers = dict.fromkeys(name for name, kind in columns if kind in (int, float) and name not in NO_MEASURES)
     return sorted(numbers, key=place_of)
 
 

@@ -76,7 +76,7 @@ _UNITS = {"_ms": "ms", "_usd": "US$", "_s": "s", "_hz": "Hz", "_db": "dB", "_wpm
 def named_columns(by: str | Sequence[str], rows: Sequence[Row]) -> list[str]:
     """Return the columns that make groups; raise if one does not exist."""
     columns = [by] if isinstance(by, str) else list(by)
-    known = dict.fromkeys(name for row in rows for name in row)
+    known = dict.fromkeys(name for names in dict.fromkeys(map(tuple, rows)) for name in names)
     if not columns or not rows or any(name not in known for name in columns):
         raise SettingsError(f"by={columns} must name columns of the results: {', '.join(known) or 'there are none'}")
     return columns
