@@ -135,7 +135,10 @@ def read_sealed(data: bytes) -> tuple[dict[str, Any], bool]:
 
     Raises `ValueError` if it is not a JSON object.
     """
-    tree = json.loads(data)
+    try:
+        tree = json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(tree, dict):
         raise ValueError("it holds no JSON object")
     is_whole = "crc32" not in tree or unseal(data.rstrip()) is not None

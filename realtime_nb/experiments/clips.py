@@ -173,7 +173,7 @@ def read_index(path: Path) -> dict[Key, KnownClip]:
         try:
             entry = json.loads(line)
             found[tuple(entry["clip"])] = KnownClip(*(entry[name] for name in KnownClip._fields))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return found
 

@@ -457,7 +457,12 @@ def read_questions(path: Path) -> dict[str, Any]:
         lines = split_sealed((path / _DATASET).read_bytes(), "example_id").whole
     except OSError:
         return {}
-    return {told["example_id"]: told for told in map(json.loads, lines)}
+    found = {}
+    for line in lines:
+        with suppress(ValueError, TypeError, LookupError, RecursionError):  # Earlier versions wrote no checksums.
+            told = json.loads(line)
+            found[told["example_id"]] = told
+    return found
 
 
 def _read_summary(path: Path) -> dict[str, Any]:
@@ -519,6 +524,8 @@ def _row(line: bytes, needed: Iterable[str]) -> tuple[str, bytes] | None:
     """
     try:
         row = msgspec.json.decode(line)  # It is fast, and keeps each column's name only once.
+    except RecursionError:
+        return None
     except msgspec.DecodeError:
         try:
             # Earlier versions wrote NaN for a missing number.

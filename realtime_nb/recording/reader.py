@@ -31,6 +31,8 @@ _KINDS: dict[str, Any] = {
     **dict.fromkeys(("backend", "clock", "settings", "versions", "tracks", "heard", "files"), dict),
     **{"remarks": list, "complete": bool, "length_ms": int | float},
 }
+#: What a damaged line raises.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 @contextmanager
@@ -134,7 +136,7 @@ class Folder:
         """Read the lines of an unchanged file."""
         try:
             return _read_lines(data), [text for text in data.split(b"\n") if text.strip()]
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             return self._salvaged(data)
 
     def _salvaged(self, data: bytes) -> tuple[list[Line], list[bytes]]:
@@ -142,10 +144,10 @@ class Folder:
         found = split_sealed(data, "elapsed_ms")
         try:
             lines, good = _read_lines(b"\n".join(found.whole)), found.whole
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             lines, good = [], []
             for text in found.whole:
-                with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                with suppress(*_UNREADABLE):
                     lines.append(_read_line(text))
                     good.append(text)
         if not found.is_sealed:
@@ -197,7 +199,10 @@ class Folder:
             length = max(reference.start_sample + reference.samples for reference in found)
             told = self.manifest.get("tracks", {}).get(name)
             told = told if isinstance(told, dict) else {}
-            digest = str(self.manifest.get("files", {}).get(told.get("file") or f"{name}.flac", ""))
+            file = told.get("file")
+            digest = str(
+                self.manifest.get("files", {}).get(file if file and isinstance(file, str) else f"{name}.flac", "")
+            )
             rate = found[0].track_rate
             self._tracks[name] = TrackReader(self.path, name, rate, length=length, digest=digest, told=told)
         return self._tracks[name]
@@ -278,7 +283,7 @@ def _is_plausible(line: Line) -> bool:
 def _can_be_read(text: bytes) -> bool:
     try:
         _read_line(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         return False
     return not is_sealed(text) or unseal(text) is not None
 

@@ -19,7 +19,7 @@ from realtime_nb.errors import MissingExtra, SettingsError
 from realtime_nb.experiments import Dataset, Results
 from realtime_nb.experiments.cell import CellOutcome
 from realtime_nb.experiments.example import defused, restored
-from realtime_nb.experiments.folder import RunFolder, read_run, read_stopped
+from realtime_nb.experiments.folder import RunFolder, read_questions, read_run, read_stopped
 from realtime_nb.files import seal
 
 ABOUT = {
@@ -261,6 +261,13 @@ def test_a_run_of_an_earlier_version_loads_and_goes_on(tmp_path):
     opened(tmp_path, resume=True, **about).close()
     assert all(b'{"crc32":' in line for line in (tmp_path / "rows.jsonl").read_bytes().splitlines())
     assert read_rows(tmp_path) == rows and read_run(tmp_path).remarks == []
+
+
+@pytest.mark.parametrize("line", [b'{"example_id":', b'{"example_id":["a"]}', b'{"example_id":' + b"[" * 50_000])
+def test_a_damaged_recipe_of_an_earlier_version_is_left_out(tmp_path, line):
+    """Its files have no checksums."""
+    (tmp_path / "dataset.jsonl").write_bytes(b'{"example_id":"a","text":"Hello."}\n' + line + b"\n")
+    assert read_questions(tmp_path) == {"a": {"example_id": "a", "text": "Hello."}}
 
 
 def test_a_run_without_its_description_is_known_by_its_rows(tmp_path):

@@ -3,6 +3,7 @@ import json
 import random
 import shutil
 
+import numpy as np
 import pytest
 from recordings import snapshot, write
 from test_recording import samples
@@ -62,11 +63,20 @@ def test_a_missing_file_is_told(folder, original, name):
     assert [remark for remark in recording.remarks if name in remark]
 
 
-def test_a_manifest_that_is_not_json_is_told(folder, original):
-    (folder / "manifest.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[" * 50_000], ids=["cut", "deep"])
+def test_a_manifest_that_is_not_json_is_told(folder, original, text):
+    (folder / "manifest.json").write_text(text)
     recording = rt.Recording.load(folder)
     assert snapshot(recording.conversation) == snapshot(original.conversation)
     assert "manifest.json cannot be read" in recording.remarks[0]
+
+
+@pytest.mark.parametrize("file", [{"a": 1}, ["a"], 7, "other.flac"])
+def test_a_track_under_an_odd_name_is_found_under_its_own(folder, original, file):
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["tracks"]["user"]["file"] = file
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert np.array_equal(rt.Recording.load(folder).user.samples, original.user.samples)
 
 
 def test_a_changed_file_is_told(folder):
