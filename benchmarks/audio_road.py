@@ -6,6 +6,7 @@ Opens a notebook with a microphone and a speaker, lets the one feed the other in
 * loop: from a sample in the capture worklet to the same sample in the playback worklet, through the kernel; the echo
   is a live item, so what waits in the page for 3 s, unneeded, is left out;
 * underruns of that loop in its last minute, and how much of it was left out there to catch up, ms;
+* late: when frames came more than 40 ms late; pauses: when Python's garbage collector stopped all for 20 ms or more;
 * flush: from `Speaker.stop()` in the kernel to silence in the playback worklet (its fade and render quantum included).
 
     python benchmarks/audio_road.py --roads direct comm --minutes 10
@@ -42,13 +43,15 @@ from lab import JupyterServer
 from webdriver import Firefox, SoundCard
 
 SETUP = """
-import asyncio, itertools, time
+import asyncio, gc, itertools, time
 import numpy as np
 import realtime_nb as rt
 from realtime_nb.loop import submit
 
 microphone, speaker = rt.Microphone(), rt.Speaker()
+# Flat, as a tuple for each frame would have Python's collector go through the whole kernel within ten minutes.
 up_ms, loop_ms, gaps, captured_ms = [], [], [], {}
+pauses = []
 on_frame, on_played, on_flushed = microphone._on_frame, speaker._handlers["played"], speaker._handlers["flushed"]
 flushed = asyncio.Event()
 samples_in = 0
@@ -59,7 +62,7 @@ def note_frame(frame):
     global samples_in, began
     now_ms = time.time() * 1000
     began = began or now_ms
-    up_ms.append(((now_ms - began) / 1000, now_ms - frame.time_ms))
+    up_ms.extend(((now_ms - began) / 1000, now_ms - frame.time_ms))
     samples_in += len(frame.pcm) // 2
     captured_ms[samples_in] = frame.time_ms
     on_frame(frame)
@@ -72,8 +75,8 @@ def note_played(message):
         if key in captured_ms:
             # The frame's time is that of its last sample; this one came earlier.
             elapsed_s = (message["timeMs"] - began) / 1000
-            loop_ms.append((elapsed_s, message["timeMs"] - (captured_ms[key] - (key - samples) / 24)))
-            gaps.append((elapsed_s, message["underruns"], message["leftOut"] / 24))
+            loop_ms.extend((elapsed_s, message["timeMs"] - (captured_ms[key] - (key - samples) / 24)))
+            gaps.extend((elapsed_s, message["underruns"], message["leftOut"] / 24))
     on_played(message)
 
 def note_flushed(message):
@@ -82,6 +85,15 @@ def note_flushed(message):
     on_flushed(message)
     flushed.set()
 
+def note_pause(phase, about):
+    global paused_s
+    now_s = time.time()
+    if phase == "start":
+        paused_s = now_s
+    elif began and now_s - paused_s > 0.02:
+        pauses.extend((now_s - began / 1000, 1000 * (now_s - paused_s)))
+
+gc.callbacks.append(note_pause)
 microphone._on_frame = note_frame
 speaker._handlers["played"], speaker._handlers["flushed"] = note_played, note_flushed
 async def echo():
@@ -110,6 +122,10 @@ async def flush_delays(count):
 from IPython.display import display
 display(microphone, speaker)
 """
+
+UP = "zip(up_ms[::2], up_ms[1::2])"
+#: A frame that comes later than this is told, and when.
+LATE_MS = 40
 
 BARRIERS = {"direct": "", "proxy": NO_LOOPBACK_PORT, "comm": NO_SOCKETS}
 
@@ -279,9 +295,11 @@ def measure(
         tab.python("submit(echo()).result(5)")
         seconds = minutes * 60
         time.sleep(seconds + 12)
-        up = tab.python(f"[x for x in up_ms if 10 <= x[0] < 20 or {seconds} <= x[0] < {seconds + 10}]")
-        loop = tab.python(f"[x for x in loop_ms if x[0] >= {seconds - 60}]")
-        gaps = tab.python(f"[x for x in gaps if x[0] >= {seconds - 60}]")
+        up = tab.python(f"[x for x in {UP} if 10 <= x[0] < 20 or {seconds} <= x[0] < {seconds + 10}]")
+        late = tab.python(f"[x for x in {UP} if x[1] > {LATE_MS}]")
+        pauses = tab.python("[*zip(pauses[::2], pauses[1::2])]")
+        loop = tab.python(f"[x for x in zip(loop_ms[::2], loop_ms[1::2]) if x[0] >= {seconds - 60}]")
+        gaps = tab.python(f"[x for x in zip(gaps[::3], gaps[1::3], gaps[2::3]) if x[0] >= {seconds - 60}]")
         tab.run("document.querySelector('.rtnb-microphone [data-role=record]').click()")
         tab.python("[stop_echo(), speaker.stop()]")
         time.sleep(1)
@@ -306,6 +324,8 @@ def measure(
         "underruns": gaps[-1][1] - gaps[0][1],
         "left out": gaps[-1][2] - gaps[0][2],
         "flush": flush,
+        "late": late,
+        "pauses": pauses,
     }
 
 
@@ -339,6 +359,9 @@ def main() -> None:
             for browser, road in itertools.product(options.browsers, options.roads):
                 figures = measure(server, folder, tone, browser, road, minutes)
                 print(row(f"{browser}, {road}", figures), flush=True)
+                for name in ("late", "pauses"):
+                    told = ", ".join(f"{at:.1f} s: {ms:.0f}" for at, ms in figures[name][:20])
+                    print(f"{name}: {told or 'none'}", file=sys.stderr)
         finally:
             server.close()
 
