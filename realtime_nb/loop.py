@@ -155,7 +155,7 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> Pending[T]:
     try:
         loop = io_loop()
     except RealtimeError:
-        coroutine.close()  # Nobody will run it.
+        coroutine.close()  # It will never run.
         raise
     pending: Pending[T] = Pending()
     ended = pending._ended = Future[None]()

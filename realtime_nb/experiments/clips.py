@@ -94,7 +94,7 @@ Key = tuple[str | int, ...]
 
 
 class KnownClip(NamedTuple):
-    """What the index says of a clip."""
+    """A clip's entry in the index."""
 
     sha256: str
     sample_rate: int

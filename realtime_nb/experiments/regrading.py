@@ -109,9 +109,9 @@ METRICS = "metrics"
 
 
 def measured_again(again: Regrading, folder: Path, clips: RunClips, windows: Windows) -> Row:
-    """Return a row with its own measures taken anew, from its recording and the clip that was heard.
+    """Return a row measured again, from its recording and the clip that was heard.
 
-    A cost that a system said itself, or that has earlier attempts in it, stays.
+    A cost stays if the system reported it itself, or if it includes earlier attempts.
     """
     row, example = again.row, again.example
     try:

@@ -131,7 +131,7 @@ class Talk:
 
     @property
     def output(self) -> AudioClip | None:
-        """The answers' track: as they were heard, or, if not in real time, one after the other."""
+        """The answers' track: as they were heard, or, if not in real time, one after another."""
         turns = [turn for each in self.exchanges for reply in each.replies for turn in reply.turns]
         clips = {turn.item_id: clip for turn in turns if (clip := turn.audio) is not None}
         if not clips:
@@ -266,7 +266,7 @@ class TurnPacing:
         if exchange.cut is not None:
             await self._session.interrupt()
             if self._asking is not None:
-                with contextlib.suppress(RealtimeError):  # A stopped answer raises that it is not whole.
+                with contextlib.suppress(RealtimeError):  # A stopped answer raises an error that it is not complete.
                     await self._asking
                 self._asking = None
         exchange.start_ms = self.listener.now_ms
@@ -471,7 +471,7 @@ class Talker:
         return None, "no answer was heard" if began_ms() is None else "the answer was over before"
 
     def _over(self, pace: Pacing, exchange: TalkTurn) -> Callable[[], bool]:
-        """Return a function that says whether a turn's answer has been heard out, or the turn went unnoticed."""
+        """Return a function that says whether a turn's answer was heard to its end, or the turn was not noticed."""
         return lambda: not pace.goes_on(exchange) and not pace.listener.is_playing
 
     async def _thought(self, pace: Pacing, timeout_s: float) -> tuple[UserTurn, SpokenClip] | None:

@@ -121,7 +121,7 @@ def _check_positive(windows: Mapping[str, Any]) -> None:
             raise SettingsError(f"{name}={value!r} must be positive")
 
 
-#: The windows that hold if nobody gives others.
+#: The default windows.
 WINDOWS = Windows()
 
 

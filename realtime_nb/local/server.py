@@ -58,7 +58,7 @@ class ServerOptions(TypedDict, total=False):
     api_key: str | None
     """Key that clients must send; a random one by default."""
     brain: Brain | None
-    """Who answers; by default `RuleBrain`."""
+    """The brain that answers; by default `RuleBrain`."""
     max_sessions: int
     """Realtime sessions at once; 100 by default."""
     ears: str

@@ -223,7 +223,7 @@ class TrackReader:
     ):
         self.rate = rate
         self._told = told or {}
-        """What the manifest says of its file, if that is not simply a FLAC file beside it."""
+        """The manifest's entry for its file, if that is not simply a FLAC file beside it."""
         self.remarks: list[str] = []
         """What is wrong with it; complete after `whole` was read."""
         self._length = length

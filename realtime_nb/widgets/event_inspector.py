@@ -15,13 +15,13 @@ from .rows import bounded
 
 #: How often new events go to the page.
 _EVERY_S = 0.1
-#: Events in one message, so that a long session does not fill the road with one.
+#: The most events in one message, so that a long session does not block the road.
 _MOST_AT_ONCE = 1_000
 #: The page keeps this many events, and drops older ones.
 KEPT = 20_000
 _LONGEST_TEXT = 300
 _LONGEST_JSON = 100_000
-#: Characters of JSON that are copied at once, at most.
+#: The most characters of JSON to copy at once.
 _LONGEST_COPY = 2_000_000
 
 

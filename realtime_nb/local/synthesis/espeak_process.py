@@ -18,7 +18,7 @@ Frames on stdout, each a header ``<cII`` (kind, id, payload length) and a payloa
     D  done, or aborted               no payload
     E  failed                         payload: why, UTF-8
 
-It ends when stdin does, after the requests it has; or at once when nobody reads stdout.
+It ends when stdin does, after answering the requests that it has; or at once when stdout is closed.
 """
 
 import ctypes
