@@ -111,7 +111,8 @@ METRICS = "metrics"
 def measured_again(again: Regrading, folder: Path, clips: RunClips, windows: Windows) -> Row:
     """Return a row measured again, from its recording and the clip that was heard.
 
-    A cost stays if the system reported it itself, or if it includes earlier attempts.
+    Times stay, because they were measured before the sound was kept as Opus, or left out. So does a cost that the
+    system reported itself, or that includes earlier attempts.
     """
     row, example = again.row, again.example
     try:
@@ -132,6 +133,7 @@ def measured_again(again: Regrading, folder: Path, clips: RunClips, windows: Win
     except (OSError, RealtimeError) as error:
         return not_graded(again, f"it cannot be measured again: {error}")
     stale = {"grading_remarks"}
+    columns = {name: value for name, value in columns.items() if name not in _TIMES or row.get(name) is None}
     if recording.manifest.get("session") == "SystemSession" or row.get("attempts", 1) > 1:
         columns = {name: value for name, value in columns.items() if name not in _COSTS}
     else:
@@ -140,6 +142,10 @@ def measured_again(again: Regrading, folder: Path, clips: RunClips, windows: Win
     return {name: value for name, value in row.items() if name not in stale} | columns | remarks
 
 
+#: The columns about when an answer came.
+_TIMES = frozenset(
+    "latency_first_audio_ms latency_first_audible_ms latency_first_text_ms latency_response_done_ms turn_gap_ms".split()
+)
 #: The columns about the cost of a system.
 _COSTS = frozenset({"cost_usd", "cost_per_minute_usd", "cost_at_most_usd", "cost_remarks", "wasted_usd"})
 

@@ -183,3 +183,10 @@ def test_measures_are_taken_again_with_better_words_other_windows_and_other_pric
     assert gone.rows[0]["wer"] == again.rows[0]["wer"]
     with pytest.raises(SettingsError, match="graders='metric' must be a sequence"):
         results.grade("metric")
+
+
+@pytest.mark.parametrize("options", [{"sound": "opus"}, {"keep": ["events"]}])
+def test_times_stay_as_they_were_measured_on_the_sound_itself(tmp_path, options):
+    dataset = Dataset.from_texts({"q": "What is two plus three?"})
+    results = run(dataset, {"one": LOCAL}, out=tmp_path, progress=False, **options)
+    assert results.grade("metrics").rows == results.rows
