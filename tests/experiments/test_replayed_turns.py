@@ -170,5 +170,5 @@ def test_what_cannot_be_compared_is_refused(hesitating):
         compare_turn_detection([hesitating, hesitating], turns=[(0.0, 1.0)])
     with pytest.raises(TypeError, match="is not an AudioClip"):
         compare_turn_detection("hello.wav")
-    with pytest.raises(AudioError, match="nobody speaks"):
+    with pytest.raises(AudioError, match="no one speaks"):
         compare_turn_detection(silence(1.0))
