@@ -68,15 +68,15 @@ def test_some_words_stand_alone(text, alone):
 @pytest.mark.parametrize(
     ("words", "probability", "speech_ms", "high", "auto", "low"),
     [
-        (SENTENCE, 0.9, 1000, 288, 288, 800),  # both agree
-        (SENTENCE, 0.5, 800, 288, 288, 800),
-        (SENTENCE, 1.0, 1000, 288, 288, 800),  # no network that could object
+        (SENTENCE, 0.9, 1000, 320, 320, 800),  # both agree
+        (SENTENCE, 0.5, 800, 320, 320, 800),
+        (SENTENCE, 1.0, 1000, 320, 320, 800),  # no network that could object
         (SENTENCE, 0.49, 1000, 736, 1632, 3200),  # the voice has not come to an end
         (SENTENCE, None, 1000, 736, 1632, 3200),  # nobody knows yet
         (SENTENCE, 0.9, 799, 736, 1632, 3200),  # so short that more may come
-        ("Yes.", 0.9, 200, 288, 288, 800),  # but not here
+        ("Yes.", 0.9, 200, 320, 320, 800),  # but not here
         ("Yes.", 0.2, 200, 736, 1632, 3200),
-        ("7 of clubs", 0.9, 1000, 288, 288, 800),
+        ("7 of clubs", 0.9, 1000, 320, 320, 800),
         ("What time is...", 0.9, 1000, 736, 1632, 3200),
         ("What time is", 0.9, 1000, 736, 1632, 3200),
         ("", 0.9, 1000, 736, 1632, 3200),  # noise sounds finished to the network

@@ -187,9 +187,9 @@ def semantic(
 @pytest.mark.parametrize(
     ("words", "probability", "silence_ms", "asked"),
     [
-        ("What time is it?", 0.9, 288, 1),
+        ("What time is it?", 0.9, 320, 1),
         ("What time is it?", 0.1, 1632, 1),
-        ("What time is it?", None, 288, 1),  # there is no network
+        ("What time is it?", None, 320, 1),  # there is no network
         ("What time is", 0.9, 1632, 0),  # its answer would make no difference
         ("", 0.9, 1632, 0),
         ("turn on the", 0.9, 3335, 0),
@@ -203,12 +203,12 @@ def test_a_turn_ends_soon_where_words_and_sound_agree(words, probability, silenc
 def test_a_short_turn_waits_unless_its_words_stand_alone():
     short = "." * 5 + "s" * 10
     assert semantic("high", "Banana.", 0.9, frames=short) == (736, 0)
-    assert semantic("high", "Yes.", 0.9, frames=short) == (288, 1)
+    assert semantic("high", "Yes.", 0.9, frames=short) == (320, 1)
 
 
 def test_the_speech_of_a_turn_is_what_is_said_and_not_its_pauses():
     assert semantic("high", "Ten. Ten.", 0.9, frames="." * 5 + "s" * 10 + "." * 20 + "s" * 10) == (736, 0)
-    assert semantic("high", "Ten. Ten.", 0.9, frames="." * 5 + "s" * 10 + "." * 20 + "s" * 15) == (288, 1)
+    assert semantic("high", "Ten. Ten.", 0.9, frames="." * 5 + "s" * 10 + "." * 20 + "s" * 15) == (320, 1)
 
 
 def test_eagerness_orders_the_waits():
@@ -237,10 +237,11 @@ def test_the_network_gets_the_quiet_and_the_recogniser_does_not():
     events = [event for _ in range(5) for event in detector.feed(FRAME)]
     assert kinds(events) == ["Pausing"]
     assert len(events[0].pcm16k) == len(quiet.pcm16k) + 32 * (256 - 96)
-    assert detector.judge(0.9) == []  # it is asked a frame before the turn may end, so that nobody waits for it
+    assert detector.judge(0.9) == []  # it is asked two frames before the turn may end, so that nobody waits for it
+    assert detector.feed(FRAME) == []
     (stopped,) = detector.feed(FRAME)
     assert stopped.pcm16k == quiet.pcm16k
-    assert stopped.audio_end_ms == END_MS + 288
+    assert stopped.audio_end_ms == END_MS + 320
 
 
 @pytest.mark.parametrize("late", ["words", "sound"])
