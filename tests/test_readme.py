@@ -67,7 +67,7 @@ def test_what_it_costs_is_what_the_estimate_says(model):
     least, most = f"${estimate.total_usd:.2f}", f"${estimate.uncached_usd:.2f}"
     flat = " ".join(PRICES.split())
     assert re.search(
-        rf"{re.escape(least)}(?: \([^)]*\))? and {re.escape(most)}(?: \([^)]*\))? with `{re.escape(model)}`", flat
+        rf"{re.escape(least)}(?: \([^)]*\))? and {re.escape(most)}(?: \([^)]*\))? on `{re.escape(model)}`", flat
     )
 
 
