@@ -58,7 +58,10 @@ def mimebundle(record: Any) -> dict[str, Any]:
         As Jupyter's ``display_data`` takes it; ``image/png`` is base64 text.
     """
     bundle = _look(record)
-    return bundle | {"text/plain": printable(bundle["text/plain"])} if "text/plain" in bundle else bundle
+    if "text/plain" in bundle:
+        bundle = bundle | {"text/plain": printable(bundle["text/plain"])}
+    # A text and no kind of it: msgspec, by which marimo sends widgets' values, takes nothing else.
+    return bundle | {"text/html": str(bundle["text/html"])} if "text/html" in bundle else bundle
 
 
 @singledispatch

@@ -65,7 +65,7 @@ def conversation_outputs(conversation: Conversation, *, live: str = "") -> tuple
     the record, as its seek bar.
     """
     record, image = _drawn(conversation, live, picture_in=bool(live), words_open=not live)
-    return record, {} if live else image
+    return record | {"text/html": str(record["text/html"])}, {} if live else image
 
 
 def _drawn(

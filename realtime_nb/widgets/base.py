@@ -358,7 +358,7 @@ class BaseWidget(StyledWidget):
         if shown is None:
             return None  # It is closed.
         data, metadata = shown
-        return data | {"text/plain": repr(self), "text/html": paragraph(repr(self))}, metadata
+        return data | {"text/plain": repr(self), "text/html": str(paragraph(repr(self)))}, metadata
 
     def close(self) -> None:
         """Remove the widget from the page and close its road."""

