@@ -202,9 +202,8 @@ def _bundle(comparison: RunComparison) -> dict[str, Any]:
         ]
     remarks += dict.fromkeys(row["caveat"] for row in comparison.main_rows if row["caveat"])
     parts += [note(remark) for remark in remarks]
-    bundle["text/html"] = section(
-        *parts, title=f"{comparison.results.path} → {comparison.other.path} · {words.DISCLOSURE}"
-    )
+    title = f"{comparison.results.path} → {comparison.other.path} · {words.DISCLOSURE}"
+    bundle["text/html"] = str(section(*parts, title=title))
     return bundle
 
 

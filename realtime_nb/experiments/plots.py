@@ -115,7 +115,7 @@ class Drawing(ABC):
         png = self.to_png()
         return {
             "text/plain": printable(f"{self.description}\n{self.caption}"),
-            "text/html": section(picture(png, self.description), note(self.caption)),
+            "text/html": str(section(picture(png, self.description), note(self.caption))),
             "image/png": base64.b64encode(png).decode(),
         }
 

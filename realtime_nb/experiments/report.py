@@ -470,7 +470,7 @@ def results_bundle(results: Answers) -> dict[str, Any]:
         parts += [picture(png, plot.description), note(plot.caption)]
     parts += [note(line) for line in _remarks(results)]
     parts.append(Markup("<div>{}</div>").format(link(results.path, "The folder of this run")))
-    bundle["text/html"] = section(*parts, title=f"Results · {len(results)} answers · {words.DISCLOSURE}")
+    bundle["text/html"] = str(section(*parts, title=f"Results · {len(results)} answers · {words.DISCLOSURE}"))
     return bundle
 
 

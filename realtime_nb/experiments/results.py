@@ -68,7 +68,7 @@ class ReportFile(type(Path())):  # type: ignore[misc]  # Before 3.12 only the sy
     def _repr_html_(self) -> str:
         from ..views.html import link
 
-        return link(self, "Open the report")
+        return str(link(self, "Open the report"))
 
 
 class Results(Answers):
