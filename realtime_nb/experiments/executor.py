@@ -30,7 +30,7 @@ from .clips import RunClips
 from .folder import RunFolder
 from .forecast import Forecast
 from .metrics import budgeted_usd
-from .regrading import Regrading, Row, added_usd, grade_saved, graded_again, not_graded, saved_answer
+from .regrading import Regrading, Row, added_usd, grade_saved, graded_again, not_graded
 from .stopping import held_back, is_dask, leave_to_client, leave_to_parent, stop_everywhere
 
 # --- Check that work can be sent to other processes, and carries no key -----------------------------------------------
@@ -204,7 +204,7 @@ class Runner:
         folder, budget = self._folder, self._budget.rest(0.0)
 
         def grade(each: Regrading) -> Row:
-            return graded_again(each, saved_answer(folder.recording_of(each.row["cell_id"]), each.example))
+            return graded_again(each, folder.recording_of(each.row["cell_id"]))
 
         def put(before: Row, row: Row) -> None:
             folder.put(CellOutcome(row=row, files={}))
@@ -214,8 +214,9 @@ class Runner:
             return folder.failure or budget.refusal(under_way)
 
         stopped, left = grade_saved(ungraded, grade, put, concurrency=self._concurrency, refusal=refusal)
-        for each in left if not folder.failure else ():
-            folder.put(CellOutcome(row=not_graded(each, f"not graded, as {stopped}"), files={}))
+        if not folder.failure:
+            for each in left:
+                folder.put(CellOutcome(row=not_graded(each, f"not graded, as {stopped}"), files={}))
         self._budget = budget.rest(self._budget.expected_usd)
         return stopped
 

@@ -15,7 +15,7 @@ from ..recording.recording import Recording
 from ..sessions.backend import Backend
 from .clips import RunClips
 from .example import Example
-from .graders import GRADED_BY, Answer, Grader, GradingError, graded
+from .graders import GRADED_BY, Grader, GradingError, graded
 from .metrics import answer_of, foreign_cost, grade_expected, measure, measure_again, totals
 from .recipes import digest_of_recipe
 from .scenario import Scenario
@@ -65,21 +65,21 @@ def added_usd(before: Row, row: Row) -> float | None:
     return None if None in costs else costs[1] - costs[0]
 
 
-def graded_again(again: Regrading, answer: Answer | Exception) -> Row:
+def graded_again(again: Regrading, folder: Path) -> Row:
     """Return a row with new grades from some graders in place of their earlier ones.
 
-    The cost of the earlier grading stays in ``judge_cost_usd``. If `answer` is an error, the answer could not be read.
+    `folder`: the answer's recording. The cost of the earlier grading stays in ``judge_cost_usd``.
     """
     row, graders = again.row, again.graders
-    if isinstance(answer, Answer):
-        columns = graded(answer, graders, again.digests)
+    try:
+        answer = answer_of(Recording.load(folder).conversation, again.example)
+    except (OSError, RealtimeError) as error:
+        columns: dict[str, Any] = {"grading_remarks": _each(graders, f"the saved answer cannot be read: {error}")}
     else:
-        columns = {"grading_remarks": "; ".join(f"{name}: {answer}" for name in graders)}
+        columns = graded(answer, graders, again.digests)
     stale = {f"{kind}_{name}" for name in graders for kind in ("grade", "reason")} | {"grading_remarks"}
     found = {name: value for name, value in row.items() if name not in stale} | columns
-    others = _other_remarks(row, graders).get("grading_remarks")
-    if remarks := list(filter(None, [others, columns.get("grading_remarks")])):
-        found["grading_remarks"] = "; ".join(remarks)
+    found |= _remarks(row, graders, columns.get("grading_remarks", ""))
     if "judge_cost_usd" in row and "judge_cost_usd" in columns:
         found["judge_cost_usd"] = sum_known((row["judge_cost_usd"], columns["judge_cost_usd"]))
     if row["status"] == "failed":
@@ -94,14 +94,6 @@ def example_of(row: Row, question: Mapping[str, Any] | None) -> Example:
     known = {name: told[name] for name in ("text", "tool_call", "tool_arguments", "language", "fields") if name in told}
     tags = tuple(told.get("tags", ()))
     return Example(**{"text": row.get("user_text") or "", **known, "tags": tags, "example_id": row["example_id"]})
-
-
-def saved_answer(folder: Path, example: Example) -> Answer | Exception:
-    """Return an answer from its recording, or the error that says why it cannot be graded."""
-    try:
-        return answer_of(Recording.load(folder).conversation, example)
-    except (OSError, RealtimeError) as error:
-        return GradingError(f"the saved answer cannot be read: {error}")
 
 
 #: What a row's own measures are called among graders.
@@ -138,8 +130,7 @@ def measured_again(again: Regrading, folder: Path, clips: RunClips, windows: Win
         columns = {name: value for name, value in columns.items() if name not in _COSTS}
     else:
         stale |= _COSTS
-    remarks = _other_remarks(row, again.graders)
-    return {name: value for name, value in row.items() if name not in stale} | columns | remarks
+    return {name: value for name, value in row.items() if name not in stale} | columns | _remarks(row, again.graders)
 
 
 #: The columns about when an answer came.
@@ -152,18 +143,18 @@ _COSTS = frozenset({"cost_usd", "cost_per_minute_usd", "cost_at_most_usd", "cost
 
 def not_graded(again: Regrading, why: str) -> Row:
     """Return a row as it was, with a remark that its graders did not grade it."""
-    told = _other_remarks(again.row, again.graders).get("grading_remarks", "")
-    return again.row | {
-        "grading_remarks": "; ".join([*filter(None, [told]), *(f"{name}: {why}" for name in again.graders)])
-    }
+    return again.row | _remarks(again.row, again.graders, _each(again.graders, why))
 
 
-def _other_remarks(row: Row, graders: Iterable[str]) -> dict[str, str]:
-    """Return a row's remarks of other graders than these."""
-    told = [
-        each for each in row.get("grading_remarks", "").split("; ") if each and each.partition(":")[0] not in graders
-    ]
-    return {"grading_remarks": "; ".join(told)} if told else {}
+def _each(graders: Iterable[str], why: str) -> str:
+    return "; ".join(f"{name}: {why}" for name in graders)
+
+
+def _remarks(row: Row, graders: Iterable[str], new: str = "") -> dict[str, str]:
+    """Return the column of remarks: a row's own of other graders than these, and new ones; none if there are none."""
+    others = [each for each in row.get("grading_remarks", "").split("; ") if each.partition(":")[0] not in graders]
+    told = "; ".join(filter(None, [*others, new]))
+    return {"grading_remarks": told} if told else {}
 
 
 def grade_saved(

@@ -38,7 +38,6 @@ from .regrading import (
     is_answered,
     measured_again,
     not_graded,
-    saved_answer,
 )
 from .statistics import (
     Row,
@@ -436,7 +435,7 @@ class Results(Answers):
             recording = folder.recording_of(each.row["cell_id"])
             if is_metrics:
                 return measured_again(each, recording, clips, windows)
-            return graded_again(each, saved_answer(recording, each.example))
+            return graded_again(each, recording)
 
         def put(before: Row, row: Row) -> None:
             folder.put(CellOutcome(row=row, files={}))
