@@ -38,8 +38,7 @@ class SystemDescription(NamedTuple):
 
 def settings_of(session: Session) -> dict[str, Any]:
     """Return what a session says of itself before it asks anything: its kind, model, server, prompt and settings."""
-    of: Any = session
-    told = dict(of._settings() if callable(of._settings) else of._settings)  # Chat sessions gather theirs.
+    told = dict(session._settings)
     return {"session": type(session).__name__, "model": session.model, "backend": session.backend.name} | told
 
 

@@ -174,6 +174,7 @@ class CascadeSession(TurnwiseSession):
 
         return RealtimeSpeaker(connect, model)
 
+    @property
     def _settings(self) -> dict[str, Any]:
         output = {"voice": self.voice, "format": {"type": "audio/pcm", "rate": WIRE_SAMPLE_RATE}}
         about = {"model": self.model, "instructions": self._instructions, "audio": {"output": output}}

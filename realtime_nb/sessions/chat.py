@@ -145,6 +145,7 @@ class ChatSession(TurnwiseSession):
         if recording is not None:
             self.record_to(recording)
 
+    @property
     def _settings(self) -> dict[str, Any]:
         output = {"voice": self.voice, "format": {"type": "audio/pcm", "rate": WIRE_SAMPLE_RATE}}
         # The model hears the person; the words are written down only for a guard.

@@ -69,10 +69,6 @@ class MessageEditing(Session):
         """Return the model that answers an aside in text; `has_sound` says whether the messages hold sound."""
 
     @abstractmethod
-    def _settings(self) -> dict[str, Any]:
-        """Return the session's settings for the records, in the Realtime API's shape."""
-
-    @abstractmethod
     def _next_id(self) -> str:
         """Return a name for an item or a response."""
 
@@ -105,7 +101,7 @@ class MessageEditing(Session):
                 self._calls.set(*tools)
             self._tell_again()
         if self.state == "open":
-            self._session_events.announce(ev.SessionUpdated(session=self._settings()))
+            self._session_events.announce(ev.SessionUpdated(session=self._settings))
 
     def _about_tools(self) -> dict[str, Any]:
         return {"tools": self._calls.definitions} if self._calls.definitions else {}

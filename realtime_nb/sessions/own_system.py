@@ -228,6 +228,7 @@ class SystemSession(TurnwiseSession):
             function = {"name": name, "arguments": json.dumps(dict(arguments), ensure_ascii=False)}
             self._tell("received", *reader.call({"index": index, "id": f"call_{index}", "function": function}))
 
+    @property
     def _settings(self) -> dict[str, Any]:
         kept: dict[str, Any] = getattr(self.system, "__dict__", {})
         plain = {name: it for name, it in kept.items() if name[:1] != "_" and isinstance(it, str | int | float)}
@@ -241,7 +242,7 @@ class SystemSession(TurnwiseSession):
             self._watch.check()
             self._session_events.begin()
             self._open = True
-            self._tell("local", ev.SessionCreated(session=self._settings()), StateChanged(state="open"))
+            self._tell("local", ev.SessionCreated(session=self._settings), StateChanged(state="open"))
 
     async def _free(self) -> None:
         def end() -> None:

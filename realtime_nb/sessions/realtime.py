@@ -145,7 +145,7 @@ class RealtimeSession(Session):
         self._options = given = _defaults_of(self.backend) | given
         if given.get("tools"):
             self._options["tools"] = self._calls.take(given["tools"])
-        self._settings = session_from_options(**self._options)
+        self._asked_settings = session_from_options(**self._options)
         notice = shutdown_notice(self.model) or shutdown_notice(self._transcription_model)
         if notice:
             warnings.warn(notice, FutureWarning, stacklevel=2)
@@ -184,6 +184,10 @@ class RealtimeSession(Session):
             self.record_to(recording)
 
     # --- state ---
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return self._asked_settings
 
     @property
     def state(self) -> str:
@@ -539,7 +543,7 @@ class RealtimeSession(Session):
         if not self._connection.is_open:
             self._watch.check()
             self._input.begin()
-        await self._connection.open(self.backend, self.model, self._settings)
+        await self._connection.open(self.backend, self.model, self._asked_settings)
         if text := self._to_disclose:
             self._to_disclose = ""
             # Before anything is asked: after a question it would take the place of the answer.
@@ -551,7 +555,7 @@ class RealtimeSession(Session):
         options = _defaults_of(backend) | chosen
         settings = session_from_options(**options)
         await self._close()
-        self.backend, self.model, self._options, self._settings = backend, model, options, settings
+        self.backend, self.model, self._options, self._asked_settings = backend, model, options, settings
         self._bill(self.model, self._transcription_model)
         self.backend.check_model(self.model)
         self._guard_api.backend = backend
@@ -559,7 +563,7 @@ class RealtimeSession(Session):
             await self._connect()
 
     async def _attempt(self) -> None:
-        await self._connection.attempt(self.backend, self.model, self._settings)
+        await self._connection.attempt(self.backend, self.model, self._asked_settings)
 
     async def _listen_to(self, clip: AudioClip, speed: float, hears_out: bool) -> Conversation:
         await self._connect()
@@ -641,7 +645,7 @@ class RealtimeSession(Session):
         if "tools" in options:
             self._calls.set(options["tools"], functions)
         self._options.update(options)
-        self._settings = session_from_options(**self._options)
+        self._asked_settings = session_from_options(**self._options)
 
     async def _interrupt(self) -> bool:
         self._session_events.announce(Interrupted())

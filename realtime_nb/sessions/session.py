@@ -79,6 +79,11 @@ class Session(TurnEditing, WatchingSession):
         self.log = self._session_events.log
         """Every event, both ways, with its time."""
 
+    @property
+    @abstractmethod
+    def _settings(self) -> dict[str, Any]:
+        """The session's settings for the records, in the Realtime API's shape."""
+
     @abstractmethod
     async def _halt(self, error: BudgetReached) -> None:
         """Cut off the answer and close the session, on the I/O thread; everything that waits gets `error`."""

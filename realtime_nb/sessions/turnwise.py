@@ -129,10 +129,6 @@ class TurnwiseSession(MessageEditing):
     # --- where the kinds of sessions differ ---
 
     @abstractmethod
-    def _settings(self) -> dict[str, Any]:
-        """Return the session's settings for the records, in the Realtime API's shape."""
-
-    @abstractmethod
     async def _answer(
         self, content: tuple[Content, ...], reader: CompletionReader, tool_choice: str | None = None
     ) -> None:
@@ -168,7 +164,7 @@ class TurnwiseSession(MessageEditing):
             return  # Another caller was faster.
         self._halted = None
         self._open = True
-        self._tell("local", ev.SessionCreated(session=self._settings()), StateChanged(state="open"))
+        self._tell("local", ev.SessionCreated(session=self._settings), StateChanged(state="open"))
 
     def _tell(self, direction: Literal["received", "local"], *events: Any) -> None:
         for event in events:
