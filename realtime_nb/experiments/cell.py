@@ -454,15 +454,17 @@ class _Attempt:
             said = question.sound("input")
             assert isinstance(said, SpokenClip)
             self._said, self.row["input_audio_path"] = said, file_name(said.sha256)
-        # The recording of a question has its answer's sound.
-        names: list[Literal["input", "output"]] = [] if isinstance(question, SpokenQuestion) else ["input"]
+        else:
+            self._keep_sound(question, "input")
+        # The recording of a question that is one clip has its answer's sound.
         if "answers" in keep and not ("events" in keep and isinstance(question, SpokenQuestion)):
-            names.append("output")
-        for name in names:
-            if (clip := question.sound(name)) is not None:
-                path = f"audio/{self.work.cell_id}/{name}.{self.work.sound}"
-                self.files[path] = clip.encode(self.work.sound)
-                self.row[f"{name}_audio_path"] = path
+            self._keep_sound(question, "output")
+
+    def _keep_sound(self, question: Question, name: Literal["input", "output"]) -> None:
+        if (clip := question.sound(name)) is not None:
+            path = f"audio/{self.work.cell_id}/{name}.{self.work.sound}"
+            self.files[path] = clip.encode(self.work.sound)
+            self.row[f"{name}_audio_path"] = path
 
 
 def _new_session(work: CellWork) -> Session:

@@ -85,7 +85,7 @@ from .timelines import WINDOWS, AnswerSpan, SpokenSpan, TalkTimeline, Windows, m
 #     The share of the generated audio that was heard: ``Σ heard_ms / Σ audio_ms`` over the answers that report it.
 # ``local_ears``, ``local_voice``, ``local_end_of_turn``
 #     Not measures, but the parts of the local voice that answered, e.g. "Whisper tiny.en". Under load, and if Whisper
-# is     not sure, PocketSphinx listens. The end of turn is missing if a client committed the turn.
+#     is not sure, PocketSphinx listens. The end of turn is missing if a client committed the turn.
 # ``wasted_usd``
 #     The cost of the rest; see `realtime_nb.Costs`.
 # ``voice_pitch_hz``, …

@@ -199,10 +199,10 @@ def to_bytes(figure: Figure, kind: str, *, dpi: int = 300) -> bytes:
     return data.replace(b"'DejaVu Sans'", b"'DejaVu Sans', Verdana, sans-serif") if kind == "svg" else data
 
 
-def to_inline_svg(figure: Figure, description: str) -> Markup:
+def to_inline_svg(figure: Figure, description: str) -> str:
     """Return a figure drawn in the page's text colour as an SVG element for that page."""
     figure.patch.set_alpha(0)
     text = to_bytes(figure, "svg", dpi=200).decode()
     drawing = text[text.index("<svg") :].replace(_PAGE_INK, "currentColor")
     opening = Markup('<svg role="img" aria-label="{}"').format(description)
-    return Markup(drawing.replace("<svg", opening, 1))
+    return drawing.replace("<svg", opening, 1)

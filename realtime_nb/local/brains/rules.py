@@ -200,7 +200,8 @@ def _sum(heard: RuleInput) -> str:
 
 def _two(heard: RuleInput) -> tuple[float, float]:
     """Return the two numbers that a rule's groups hold, or 0 for one that is not there."""
-    first, second = (numbers_in(heard.match.group(name) or "") for name in ("first", "second"))
+    groups = heard.match.groupdict()
+    first, second = (numbers_in(groups.get(name) or "") for name in ("first", "second"))
     return next(iter(first), 0.0), next(iter(second), 0.0)
 
 
@@ -348,19 +349,18 @@ def _rules() -> Iterator[tuple[str, Answer]]:
     yield rf"\b(?:add|the sum of) (?P<first>{_NUMBER})\s*(?:and|to) (?P<second>{_NUMBER})", _addition
     yield rf"\b(?:subtract|take) (?P<first>{_NUMBER}) (?:away )?from (?P<second>{_NUMBER})", _subtraction
     yield rf"(?P<first>{_NUMBER})\s*(?:percent|per cent|%) of (?P<second>{_NUMBER})", _share
-    yield rf"\b(?P<part>{'|'.join(_PARTS)}) of (?P<first>{_NUMBER})(?P<second>)", _part
-    yield rf"\b(?P<times>{'|'.join(_TIMES)}) (?P<first>{_NUMBER})(?P<second>)", _multiple
+    yield rf"\b(?P<part>{'|'.join(_PARTS)}) of (?P<first>{_NUMBER})", _part
+    yield rf"\b(?P<times>{'|'.join(_TIMES)}) (?P<first>{_NUMBER})", _multiple
     units = "|".join(_UNITS_S)
     yield (
-        rf"\bhow many (?P<small>{units})s? (?:are |is |there |in )*(?P<first>{_NUMBER}|an?\b) (?P<large>{units})s?\b"
-        r"(?P<second>)",
+        rf"\bhow many (?P<small>{units})s? (?:are |is |there |in )*(?P<first>{_NUMBER}|an?\b) (?P<large>{units})s?\b",
         _units,
     )
     yield (
         rf"(?P<first>{_NUMBER}) ?(?:(?P<kind>squared|cubed)\b|(?:to the power of|\^|\*\*) ?(?P<second>{_NUMBER}))",
         _power,
     )
-    yield rf"\bsquare root of (?P<first>{_NUMBER})(?P<second>)", _root
+    yield rf"\bsquare root of (?P<first>{_NUMBER})", _root
     yield (
         rf"{_PLEASE}(?:repeat after me|say after me)\W*(.+)$",
         lambda heard: _as_sentence(heard.as_said(1)),
