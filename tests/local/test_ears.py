@@ -37,6 +37,24 @@ async def opened(spec="", **options):
         ears.close()
 
 
+@contextlib.asynccontextmanager
+async def ears_of(model):
+    """Ears that listen by a scripted model, with PocketSphinx as the cheaper one, which expects `SENTENCE`."""
+    ears = Ears(lambda: model, SharedRecognizer(open_vocabulary=False))
+    try:
+        await ears.loaded()
+        yield ears, await ears.expect(sentences=[SENTENCE])
+    finally:
+        model.gate.set()
+        ears.close()
+
+
+@pytest.fixture
+def one_slow_worker(monkeypatch):
+    monkeypatch.setattr(module, "WORKERS", 1)
+    monkeypatch.setattr(module, "_USUAL_S", 0.6)
+
+
 class ScriptedModel:
     """Hears "whisper" once its gate is open."""
 
@@ -147,16 +165,12 @@ def test_swapped_weights_are_refused_and_pocketsphinx_listens(monkeypatch, caplo
     assert caplog.text.rstrip().endswith("PocketSphinx listens instead.")
 
 
-def test_late_turns_are_heard_by_the_cheaper_ear(monkeypatch):
-    monkeypatch.setattr(module, "WORKERS", 1)
-    monkeypatch.setattr(module, "_USUAL_S", 0.6)
+@pytest.mark.usefixtures("one_slow_worker")
+def test_late_turns_are_heard_by_the_cheaper_ear():
     model, pcm = ScriptedModel(), at_16k(spoken(SENTENCE))
 
     async def main():
-        ears = Ears(lambda: model, SharedRecognizer(open_vocabulary=False))
-        try:
-            await ears.loaded()
-            expected = await ears.expect(sentences=[SENTENCE])
+        async with ears_of(model) as (ears, expected):
             waiting = [asyncio.create_task(ears.listen(pcm, expected)) for _ in range(2)]
             await asyncio.sleep(0)
             assert ears.wait_s == pytest.approx(1.2)
@@ -167,23 +181,16 @@ def test_late_turns_are_heard_by_the_cheaper_ear(monkeypatch):
             assert [heard.text for heard in await asyncio.gather(*waiting)] == ["whisper", "whisper"]
             assert ears.wait_s == 0
             assert (await ears.listen(pcm, expected)).text == "whisper"
-        finally:
-            model.gate.set()
-            ears.close()
 
     asyncio.run(main())
 
 
-def test_many_sessions_wait_less_before_the_cheaper_ear_takes_their_turns(monkeypatch):
-    monkeypatch.setattr(module, "WORKERS", 1)
-    monkeypatch.setattr(module, "_USUAL_S", 0.6)
+@pytest.mark.usefixtures("one_slow_worker")
+def test_many_sessions_wait_less_before_the_cheaper_ear_takes_their_turns():
     model, pcm = ScriptedModel(), at_16k(spoken(SENTENCE))
 
     async def main():
-        ears = Ears(lambda: model, SharedRecognizer(open_vocabulary=False))
-        try:
-            await ears.loaded()
-            expected = await ears.expect(sentences=[SENTENCE])
+        async with ears_of(model) as (ears, expected):
             for _ in range(2 * module.MANY_SESSIONS):
                 ears.join()
             waiting = asyncio.create_task(ears.listen(pcm, expected))
@@ -195,9 +202,6 @@ def test_many_sessions_wait_less_before_the_cheaper_ear_takes_their_turns(monkey
             patient = asyncio.create_task(ears.listen(pcm, expected))
             model.gate.set()
             assert [heard.text for heard in await asyncio.gather(waiting, patient)] == ["whisper", "whisper"]
-        finally:
-            model.gate.set()
-            ears.close()
 
     asyncio.run(main())
 
@@ -215,12 +219,8 @@ def test_words_that_whisper_doubts_count_as_the_conversation_expects_them(logpro
     model.gate.set()
 
     async def main():
-        ears = Ears(lambda: model, SharedRecognizer(open_vocabulary=False))
-        try:
-            expected = await ears.expect(sentences=[SENTENCE])
+        async with ears_of(model) as (ears, expected):
             assert (await ears.listen(at_16k(spoken(said)), expected)).text == heard
-        finally:
-            ears.close()
 
     asyncio.run(main())
 
