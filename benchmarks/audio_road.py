@@ -3,8 +3,8 @@
 Opens a notebook with a microphone and a speaker, lets the one feed the other in the kernel, and measures:
 
 * up: from when the audio thread has a frame full to when the I/O thread has it, after 10 seconds and at the end;
-* loop: from a sample in the capture worklet to the same sample in the playback worklet, through the kernel; the echo
-  is a live item, so what waits in the page for 3 s, unneeded, is left out;
+* loop, in the first minute and in the last: from a sample in the capture worklet to the same sample in the playback
+  worklet, through the kernel; the echo is a live item, so what waits in the page for 3 s, unneeded, is left out;
 * underruns of that loop in its last minute, and how much of it was left out there to catch up, ms;
 * late: when frames came more than 40 ms late; pauses: when Python's garbage collector stopped all for 20 ms or more;
 * flush: from `Speaker.stop()` in the kernel to silence in the playback worklet (its fade and render quantum included).
@@ -298,7 +298,7 @@ def measure(
         up = tab.python(f"[x for x in {UP} if 10 <= x[0] < 20 or {seconds} <= x[0] < {seconds + 10}]")
         late = tab.python(f"[x for x in {UP} if x[1] > {LATE_MS}]")
         pauses = tab.python("[*zip(pauses[::2], pauses[1::2])]")
-        loop = tab.python(f"[x for x in zip(loop_ms[::2], loop_ms[1::2]) if x[0] >= {seconds - 60}]")
+        loop = tab.python("[*zip(loop_ms[::2], loop_ms[1::2])]")
         gaps = tab.python(f"[x for x in zip(gaps[::3], gaps[1::3], gaps[2::3]) if x[0] >= {seconds - 60}]")
         tab.run("document.querySelector('.rtnb-microphone [data-role=record]').click()")
         tab.python("[stop_echo(), speaker.stop()]")
@@ -320,7 +320,8 @@ def measure(
     return {
         "up": first,
         "up at the end": last,
-        "loop": [ms for _, ms in loop],
+        "loop": [ms for at, ms in loop if at < 60],
+        "loop at the end": [ms for at, ms in loop if at >= seconds - 60],
         "underruns": gaps[-1][1] - gaps[0][1],
         "left out": gaps[-1][2] - gaps[0][2],
         "flush": flush,
@@ -334,7 +335,7 @@ def row(road: str, figures: dict[str, Any]) -> str:
         p50, p95, p99 = np.percentile(figures[name], [50, 95, 99])
         return f"{p50:.1f} / {p95:.1f} / {p99:.1f}"
 
-    names = ("up", "up at the end", "loop", "flush")
+    names = ("up", "up at the end", "loop", "loop at the end", "flush")
     counted = f"{figures['underruns']} | {figures['left out']:.0f}"
     return f"| {road} | {' | '.join(map(percentiles, names))} | {counted} |"
 
@@ -352,9 +353,9 @@ def main() -> None:
         tone = AudioClip(0.2 * np.sin(2 * np.pi * 440 * t), 48_000).save(folder / "tone.wav")
         server = JupyterServer(folder / "jupyter")
         print(f"ms, p50 / p95 / p99, {minutes:g} minutes")
-        heads = "up, after 10 s | up, at the end | loop | flush → silence | underruns in the last minute | left out"
+        heads = "up, after 10 s | at the end | loop, first minute | last | flush → silence | underruns | left out"
         print(f"| browser, road | {heads} |")
-        print("|---|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|---|")
         try:
             for browser, road in itertools.product(options.browsers, options.roads):
                 figures = measure(server, folder, tone, browser, road, minutes)
