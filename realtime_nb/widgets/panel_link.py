@@ -394,6 +394,7 @@ class PanelLink:
                 "model": session.model,
                 "voice": session.voice,
                 "parts": str(self._parts or ""),
+                "ears": self._parts.ears.name if self._parts else "",
                 "brain": self._parts.brain.name if self._parts else "",
             },
             urgent=True,

@@ -62,11 +62,20 @@ def test_the_parts_of_the_local_voice_are_named(page, panel, session):
     with served() as server:
         session.backend = Backend("local", server.url, server.api_key)
         connect(page, session)
-        expect(page.locator(".rtnb-ai")).to_have_text("You are talking to a machine: rules, no language model")
+        told = "You are talking to a machine: rules, no language model. PocketSphinx listens, and often mishears"
+        expect(page.locator(".rtnb-ai")).to_have_text(told)
         page.get_by_text("Details", exact=True).click()
         expect(page.locator("[data-role=parts]")).to_have_text(
             re.compile("^ears: .+ · voice: .+ · end of turn: .+ · brain:")
         )
+
+
+def test_nobody_is_warned_of_whispers_ears(page, panel, session):
+    pytest.importorskip("ctranslate2")
+    with served(ears="") as server:
+        session.backend = Backend("local", server.url, server.api_key)
+        connect(page, session)
+        expect(page.locator(".rtnb-ai")).to_have_text("You are talking to a machine: rules, no language model")
 
 
 def test_the_panel_is_quiet_until_details_are_wanted(page, panel, session):

@@ -119,9 +119,11 @@ function welcomeOf({ backend, model, brain }, handsFree) {
 }
 
 /** Say what one talks to; of the local voice, by its name. @param {State["about"]} about */
-function machineOf({ brain }) {
+function machineOf({ brain, ears }) {
   const kind = brain?.includes("no language model") ? "a machine" : "an AI";
-  return `You are talking to ${kind}${brain ? `: ${brain}` : ""}`;
+  // It takes the place of Whisper where that has no wheel, and gets four times as many words wrong.
+  const mishears = ears === "PocketSphinx" ? ". PocketSphinx listens, and often mishears" : "";
+  return `You are talking to ${kind}${brain ? `: ${brain}` : ""}${mishears}`;
 }
 
 let views = 0;
