@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 #: The name of the local voice's model, whatever brain its server has.
@@ -79,8 +79,11 @@ class LocalParts:
     brain: LocalPart
 
     def __str__(self) -> str:
-        jobs = {"ears": self.ears, "voice": self.voice, "end of turn": self.end_of_turn, "brain": self.brain}
-        return " · ".join(f"{job}: {part}" for job, part in jobs.items())
+        return " · ".join(f"{job.replace('_', ' ')}: {name}" for job, name in self.names().items())
+
+    def names(self) -> dict[str, str]:
+        """Return the name of each part by its job, with version and licence."""
+        return {each.name: str(getattr(self, each.name)) for each in fields(self)}
 
     def to_dict(self) -> dict[str, dict[str, str]]:
         """Return it in the shape of JSON: ``{"ears": {"name": …, "version": …, "licence": …}, …}``."""

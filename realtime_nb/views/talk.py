@@ -129,7 +129,8 @@ def _lanes(turns: list[tuple[Turn, float, float]], length_s: float) -> Markup:
     for turn, start_s, stop_s in turns:
         lane, colour = (1, BLUE) if turn.role == "assistant" else (0, GREEN)
         place = f"left:{100 * start_s / length_s:.2f}%;width:{100 * (stop_s - start_s) / length_s:.2f}%"
-        style = f"position:absolute;{place};top:{lane * (_LANE_PX + 1)}px;height:{_LANE_PX}px;border-radius:2px"
+        shape = f"top:{lane * (_LANE_PX + 1)}px;height:{_LANE_PX}px;border-radius:2px;forced-color-adjust:none"
+        style = f"position:absolute;{place};{shape}"
         said = words.line(turn)
         said = said if len(said) <= _LONGEST_LABEL else said[: _LONGEST_LABEL - 1] + "…"
         lane_of = Markup('<span data-rtnb-at="{:.3f}" title="{} {}" style="{};background:{}"></span>')

@@ -43,7 +43,7 @@ def _stand_in() -> dict[str, str]:
     the widget was made; there a reload helps. Only a style in a later output can still replace that text. A live widget
     is not just text, so the style does not touch it.
     """
-    note = "Not live here: run this cell again. If it is live in another window, reload this page."
+    note = "To talk again, run this notebook from the top. If this panel is open in another window, reload the page."
     error = ".jp-OutputArea-child:has(~ * .rtnb-stand-in) > .jupyter-widgets:not(:has(*))"
     style = f"{error} {{ font-size: 0; }} {error}::after {{ content: '{note}'; font-size: 13px; }}"
     return {"text/plain": "", "text/html": f'<style class="rtnb-stand-in">{style}</style>'}

@@ -393,7 +393,7 @@ class PanelLink:
                 "backend": session.backend.name,
                 "model": session.model,
                 "voice": session.voice,
-                "parts": str(self._parts or ""),
+                "parts": self._parts.names() if self._parts else {},
                 "ears": self._parts.ears.name if self._parts else "",
                 "brain": self._parts.brain.name if self._parts else "",
             },

@@ -54,7 +54,7 @@ class ConversationFollower:
         minutes, max_minutes = own.minutes, own.max_minutes
         if _share(bounds.minutes, bounds.max_minutes) > _share(own.minutes, own.max_minutes):
             minutes, max_minutes = bounds.minutes, bounds.max_minutes
-        limit = "" if max_usd is None else f" of {format_usd(max_usd)}"
+        limit = "" if max_usd is None else f" of {_limit_words(max_usd)}"
         share = self._read.cached_share
         cached = "" if share is None else f"cached input {share:.0%}"
         return {
@@ -65,6 +65,11 @@ class ConversationFollower:
             "max_minutes": max_minutes,
             "cached": cached,
         }
+
+
+def _limit_words(usd: float) -> str:
+    """Write a bound in cents, as people do, unless it has parts of a cent."""
+    return f"${usd:,.2f}" if round(usd, 2) == usd else format_usd(usd)
 
 
 def _share(used: float | None, limit: float | None) -> float:

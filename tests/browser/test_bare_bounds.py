@@ -34,7 +34,8 @@ def test_the_bar_fills_and_the_session_says_why_it_stops_and_how_to_go_on(prices
         bar = page.get_by_role("meter", name="Spent")
         expect(bar).to_be_visible()
         expect(bar).not_to_have_attribute("aria-valuenow", "0")
-        expect(page.locator("[data-role=bounds]")).to_contain_text("of $0.0100")
+        # Each bar has its words beside it.
+        expect(bar.locator("xpath=preceding-sibling::*")).to_contain_text("of $0.01")
         say(page, "Tell me a story.")
         expect(page.locator("[data-role=status]")).to_contain_text(
             "to go on, raise session.bounds.max_usd and connect again"

@@ -48,6 +48,16 @@ def test_events_of_both_ways_are_listed_and_deltas_are_one_line(page, session):
     assert "\n".join(axe.faults_in_each_theme(page, "#main")) == ""
 
 
+def test_in_a_narrow_inspector_the_types_have_the_place_of_the_ids(page):
+    page.get_by_label("Search events").fill("response.done")
+    expect(lines(page)).to_have_count(1)
+    kind, item = lines(page).locator("> :nth-child(3)"), lines(page).locator("> :nth-child(4)")
+    expect(item).to_be_visible()
+    page.set_viewport_size({"width": 340, "height": 700})
+    expect(item).to_be_hidden()
+    assert kind.evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
 def test_new_events_come_by_themselves_and_an_id_shows_only_its_own(page, session):
     before = len(session.log)
     expect(page.get_by_role("status")).to_have_text(f"{before} events")

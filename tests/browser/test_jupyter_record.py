@@ -103,7 +103,8 @@ def test_a_kernel_that_is_restarted_ends_the_panel_and_the_saved_file_reads_well
     expect(missing).to_be_attached()
     assert missing.evaluate(NOTE) == {
         "size": "0px",
-        "told": '"Not live here: run this cell again. If it is live in another window, reload this page."',
+        "told": '"To talk again, run this notebook from the top. '
+        'If this panel is open in another window, reload the page."',
     }
     expect(notebook.page.locator(".jp-OutputArea img").first).to_be_visible()
 

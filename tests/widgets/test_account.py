@@ -38,7 +38,7 @@ def test_what_is_spent_is_told_with_and_without_a_bound():
     }
     talk.bounds.max_usd, talk.bounds.max_minutes = 0.5, 10
     told = ConversationFollower(talk).message()
-    assert (told["spent"], told["spent_share"], told["max_minutes"]) == ("$0.2500 of $0.5000", 0.5, 10)
+    assert (told["spent"], told["spent_share"], told["max_minutes"]) == ("$0.2500 of $0.50", 0.5, 10)
 
 
 def test_the_fuller_of_the_sessions_and_the_kernels_bound_is_told(kernel):

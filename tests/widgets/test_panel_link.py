@@ -459,7 +459,8 @@ def test_the_page_is_told_which_parts_of_the_local_voice_answer(desk):
         desk.session.say(StateChanged(state="open"))
         until(lambda: desk.road.controls("session")[-1]["parts"])
         told = desk.road.controls("session")[-1]
-    assert told["parts"].startswith("ears: ") and f"brain: {told['brain']} (" in told["parts"]
+    assert list(told["parts"]) == ["ears", "voice", "end_of_turn", "brain"]
+    assert told["parts"]["brain"].startswith(f"{told['brain']} (")
     assert told["brain"].startswith("a script, no language model")
 
 
@@ -467,4 +468,4 @@ def test_a_local_voice_that_is_gone_tells_no_parts_and_is_no_error(desk):
     desk.session.backend = Backend("local", "http://127.0.0.1:9/v1", "a key")
     desk.session.say(StateChanged(state="open"))
     desk.pendings[-1].result(60)
-    assert desk.road.controls("session")[-1]["parts"] == "" and desk.errors == []
+    assert desk.road.controls("session")[-1]["parts"] == {} and desk.errors == []

@@ -23,9 +23,10 @@ const HTML = `
     <span class="rtnb-ai">You are talking to an AI</span>
   </div>
   <div class="rtnb-account" hidden>
-    <span class="rtnb-facts" data-role="bounds"></span>
-    <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="spent"><span></span></span>
-    <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="time"><span></span></span>
+    <div><span class="rtnb-facts"></span>
+      <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="spent"><span></span></span></div>
+    <div><span class="rtnb-facts"></span>
+      <span class="rtnb-meter" role="meter" aria-valuemin="0" aria-valuemax="100" data-role="time"><span></span></span></div>
   </div>
   <div class="rtnb-row">
     <button type="button" class="rtnb-button rtnb-primary" data-role="connect"></button>
@@ -86,7 +87,7 @@ You can still interrupt it with the button or the Escape key."><input type="chec
     </details>
     <details class="rtnb-details"><summary>Details</summary>
       <div class="rtnb-facts" data-role="facts"></div>
-      <div class="rtnb-facts" data-role="parts"></div>
+      <dl class="rtnb-facts" data-role="parts"></dl>
       <div class="rtnb-facts" data-role="account"></div>
       <details class="rtnb-scope"><summary>Sound</summary></details>
       <details class="rtnb-guide"></details>
@@ -95,6 +96,14 @@ You can still interrupt it with the button or the Escape key."><input type="chec
   </div>
   <p class="rtnb-row rtnb-tab" hidden><span>This page may not use the microphone. Type here, or talk in a separate tab.</span>
     <a class="rtnb-button" target="_blank" rel="noopener noreferrer">Talk in a separate tab</a></p>`;
+
+/** What the parts of the local voice do. @type {[string, string][]} */
+const JOBS = [
+  ["ears", "Listens"],
+  ["end_of_turn", "Ends turns"],
+  ["brain", "Answers"],
+  ["voice", "Speaks"],
+];
 
 /** What a click on a notice can do. */
 const FIXES = new Map([
@@ -108,14 +117,17 @@ const TRY = {
   model: ["What can you do?", "Tell me a story in three sentences.", "Teach me to say hello in Japanese."],
 };
 
-/** Say who will answer. @param {State["about"]} about @param {boolean} handsFree */
-function welcomeOf({ backend, model, brain }, handsFree) {
-  const how = handsFree ? "Click Connect and speak" : "Click Connect, then hold the button while you speak";
+/** Say who will answer, and how to begin. @param {State} state @param {string} button to click before one can speak;
+ * empty if there is none */
+function welcomeOf({ about: { backend, model, brain }, hands_free }, button) {
+  const how = hands_free ? "speak" : `${button && "then "}hold the button while you speak`;
+  const click = button && `Click ${button}${hands_free ? " and" : ","} `;
+  const begin = `${click}${how}`;
   const who =
     backend === "local"
       ? `The local voice answers, on this machine: no key, no cost${brain ? `; ${brain}` : ""}.`
       : `${model} answers, at ${backend}.`;
-  return `${who} ${how}, type a message, or begin with one of these:`;
+  return `${who} ${begin[0].toUpperCase()}${begin.slice(1)}, type a message, or begin with one of these:`;
 }
 
 /** Say what one talks to; of the local voice, by its name. @param {State["about"]} about */
@@ -217,7 +229,7 @@ export function show(engine, el, host) {
     root.dataset.tone = tone;
     const { backend, model, voice, parts } = state.about;
     setText(find(".rtnb-ai"), machineOf(state.about));
-    setText(part("parts"), parts || "");
+    drawParts(part("parts"), parts ?? {});
     setText(part("facts"), [backend, model, `voice ${voice}`, engine.roadWords(), othersIn(state)].filter(Boolean).join("  ·  "));
     drawAccount(find(".rtnb-account"), part("account"), state);
     drawButtons(open, reached);
@@ -288,7 +300,7 @@ export function show(engine, el, host) {
     log.tabIndex = box.hidden ? 0 : -1;
     if (box.hidden) return;
     const [words, row] = box.children;
-    setText(words, welcomeOf(state.about, state.hands_free));
+    setText(words, welcomeOf(state, part("connect").hidden ? "" : part("connect").textContent));
     const wanted = TRY[state.about.backend === "local" ? "local" : "model"];
     if (row.firstChild?.textContent !== wanted[0]) row.replaceChildren(...wanted.map(newTry));
     for (const button of row.children) button.disabled = !reached;
@@ -363,6 +375,17 @@ function keys(root, holdButton, engine) {
   });
 }
 
+/** List which part of the local voice does what. @param {HTMLElement} list @param {State["about"]["parts"]} parts */
+function drawParts(list, parts) {
+  const known = JOBS.filter(([job]) => parts[job]);
+  const words = known.flatMap(([job, does]) => [does, parts[job]]);
+  list.hidden = !known.length;
+  if ([...list.children].map((each) => each.textContent).join("\n") === words.join("\n")) return;
+  const element = (/** @type {string} */ textContent, /** @type {number} */ place) =>
+    Object.assign(document.createElement(place % 2 ? "dd" : "dt"), { textContent });
+  list.replaceChildren(...words.map(element));
+}
+
 /** @param {HTMLElement} box @param {Aside | null} aside */
 function drawAside(box, aside) {
   const [asked, answer, cost] = /** @type {HTMLElement} */ (box.firstElementChild).children;
@@ -411,19 +434,19 @@ function drawAccount(node, details, { account, session }) {
   const time = max_minutes === null ? clock : `${clock} of ${+max_minutes.toFixed(2)} min`;
   const used = account.at && (minutes || isBound) ? [`spent ${spent}`, time] : [];
   node.hidden = !(isBound && used.length);
-  setText(/** @type {Element} */ (node.querySelector("[data-role=bounds]")), used.join("  ·  "));
   setText(details, [...used, cached].filter(Boolean).join("  ·  "));
-  drawBound(node.querySelector("[data-role=spent]"), spent_share, `Spent ${spent}`);
-  drawBound(node.querySelector("[data-role=time]"), max_minutes && minutes / max_minutes, `Time ${time}`);
+  drawBound(node.children[0], spent_share, `spent ${spent}`);
+  drawBound(node.children[1], max_minutes && minutes / max_minutes, `time ${time}`);
 }
 
-/** @param {any} meter @param {number | null} share @param {string} words */
-function drawBound(meter, share, words) {
+/** @param {any} box @param {number | null} share @param {string} words */
+function drawBound(box, share, words) {
+  const [label, meter] = box.children;
+  setText(label, words);
   meter.hidden = share === null;
   const percent = Math.round(Math.min(1, share ?? 0) * 100);
   meter.setAttribute("aria-valuenow", String(percent));
   meter.setAttribute("aria-label", words);
-  meter.title = words;
   meter.classList.toggle("rtnb-nearly", percent >= 80);
   meter.firstElementChild.style.width = `${percent}%`;
 }

@@ -29,7 +29,7 @@ function newState() {
     waiting: "",
     account: /** @type {Account} */ ({ spent: "", spent_share: null, minutes: 0, max_minutes: null, cached: "", at: 0 }),
     phase: "idle",
-    about: { backend: "", model: "", voice: "", parts: "", ears: "", brain: "" },
+    about: { backend: "", model: "", voice: "", parts: /** @type {{ [job: string]: string }} */ ({}), ears: "", brain: "" },
     hands_free: true,
     half_duplex: false,
     yields: true,

@@ -3,7 +3,7 @@
 // is static and complete without this; it comes from `views/talk.py`, the one place where its text is escaped.
 
 const SKIP_S = 2;
-const PLAYHEAD = "position:absolute;top:0;bottom:0;width:2px;margin-left:-1px;background:#e5484d;pointer-events:none";
+const PLAYHEAD = "position:absolute;top:0;bottom:0;width:2px;margin-left:-1px;background:#e5484d;forced-color-adjust:none;pointer-events:none";
 const BUTTON = "font:inherit;color:inherit;background:none;border:0;padding:0;text-decoration:underline;cursor:pointer";
 
 /** @typedef {{ root: Element, block: HTMLElement, begin: number, audio: HTMLAudioElement, plays: () => boolean }} Shown */
