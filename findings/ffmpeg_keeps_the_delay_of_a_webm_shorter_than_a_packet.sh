@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# FFmpeg (by PyAV 16.1.0): Opus in WebM that is shorter than one packet less its delay (312 samples), e.g. of 100 samples, is decoded
-# to 412 samples, of which the first 312 are the encoder's delay. The same sound in Ogg has 100, and longer sound in WebM is exact.
+# FFmpeg (by PyAV 16.1.0): Opus in WebM that is shorter than one packet less its delay (312 samples), e.g. of 100
+# samples, is decoded to 412 samples, of which the first 312 are the encoder's delay. The same sound in Ogg has 100, and
+# longer sound in WebM is exact.
 #
-# One would guess that CodecDelay is trimmed off however short a file is. Here DiscardPadding, at the end of the only packet,
-# and the delay, at its beginning, meet in one packet, and the latter is left in.
+# You would expect that CodecDelay is trimmed off however short a file is. Here DiscardPadding, at the end of the only
+# packet, and the delay, at its beginning, meet in one packet, and the latter is left in.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

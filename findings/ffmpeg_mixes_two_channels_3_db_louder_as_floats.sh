@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# FFmpeg (by PyAV 16.1.0): two equal channels become one of the same strength if it is asked for as s16 or s32, and one 3 dB
-# louder, above full scale, if it is asked for as flt or fltp. One channel becomes two that are 3 dB softer in all of them.
+# FFmpeg (by PyAV 16.1.0): two equal channels become one of the same strength if it is asked for as s16 or s32, and one
+# 3 dB louder, above full scale, if it is asked for as flt or fltp. One channel becomes two that are 3 dB softer in all
+# of them.
 #
-# One would guess that a sample format says how numbers are written, not how loud they are: the resampler's documentation
+# You would expect that a sample format says how numbers are written, not how loud they are: the resampler's documentation
 # names the mixing levels without it. The same call, with a voice that is on both channels, feeds a detector of speech or
 # a loudness meter 3 dB more once its author moves from integers to floats.
 set -euo pipefail

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# FFmpeg (by PyAV 16.1.0) and libsndfile 1.2.2 (by soundfile 0.14.0): of 1 s in Ogg Vorbis at 48 kHz that FFmpeg has written, FFmpeg
-# reads 47,872 samples, from time 128 on, and libsndfile all 48,000; of 1 s at 8 kHz that libsndfile has written,
-# FFmpeg reads 8,192 samples and libsndfile 8,000.
+# FFmpeg (by PyAV 16.1.0) and libsndfile 1.2.2 (by soundfile 0.14.0): of 1 s in Ogg Vorbis at 48 kHz that FFmpeg has
+# written, FFmpeg reads 47,872 samples, from time 128 on, and libsndfile all 48,000; of 1 s at 8 kHz that libsndfile has
+# written, FFmpeg reads 8,192 samples and libsndfile 8,000.
 #
-# One would guess that both read what was written: Vorbis tells in the granule position of its last page where it ends, and the
-# samples before the first page's are those that are to be left out.
+# You would expect that both read what was written: Vorbis tells in the granule position of its last page where it ends,
+# and the samples before the first page's are those that are to be left out.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

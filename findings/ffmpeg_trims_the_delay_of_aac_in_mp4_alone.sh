@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# FFmpeg (by PyAV 16.1.0): the same second of AAC-LC begins 1,024 samples later in Matroska, FLV, MPEG-TS and ADTS than in MP4, when
-# FFmpeg decodes it. In Matroska the first frame's time is negative (-21 ms), but its samples are there.
+# FFmpeg (by PyAV 16.1.0): the same second of AAC-LC begins 1,024 samples later in Matroska, FLV, MPEG-TS and ADTS than
+# in MP4, when FFmpeg decodes it. In Matroska the first frame's time is negative (-21 ms), but its samples are there.
 #
-# One would guess that what can tell the encoder's delay (Matroska's CodecDelay, which is used for Opus) has it trimmed, so that a file
-# that is only put into another container sounds at the same time.
+# You would expect that a container that states the encoder's delay (Matroska's CodecDelay, which is used for Opus) gets
+# it trimmed, so that a file sounds at the same time in every container.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

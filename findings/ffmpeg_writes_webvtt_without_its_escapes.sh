@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# FFmpeg n9.0.2 (imageio-ffmpeg 0.8.1): from WebVTT, "5&nbsp;km" becomes "5\hkm" in SRT and in WebVTT; "&lt;sigh&gt;" becomes
-# "<sigh>" in WebVTT, which is a tag there, so that the word is not shown and the next conversion drops it.
+# FFmpeg n9.0.2 (imageio-ffmpeg 0.8.1): from WebVTT, "5&nbsp;km" becomes "5\hkm" in SRT and in WebVTT; "&lt;sigh&gt;"
+# becomes "<sigh>" in WebVTT, which is a tag there, so that the word is not shown and the next conversion drops it.
 #
-# One would guess that a caption is the same after a copy: a no-break space (or a plain one), and "&lt;" again. "\h" is the
-# no-break space of ASS, the form between FFmpeg's readers and writers, and its writers of SRT and WebVTT leave it as it is.
+# You would expect that a caption is the same after a copy: a no-break space (or a plain one), and "&lt;" again. "\h" is
+# the no-break space of ASS, the form between FFmpeg's readers and writers, and its writers of SRT and WebVTT leave it
+# as it is.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# genai-prices 0.2.3: the usage of a Realtime response with a picture and a cached prefix, whose cached_tokens_details hold text
-# and audio alone, has no price: calc_price raises ValueError. The details add up to cached_tokens, and each of them is optional
-# in OpenAI's API.
+# genai-prices 0.2.3: the usage of a Realtime response with a picture and a cached prefix, whose cached_tokens_details
+# hold text and audio alone, has no price: calc_price raises ValueError. The details add up to cached_tokens, and each
+# of them is optional in OpenAI's API.
 #
-# One would guess that a kind of token that is not among the details was not cached, as it adds up; or that the price is the
-# same as with "image_tokens": 0.
+# You would expect that a kind of token that is not among the details was not cached, as it adds up; or that the price
+# is the same as with "image_tokens": 0.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# google-genai 3.6.1: types.Blob, in which the Live API's sound comes, writes its data to JSON in the URL-safe alphabet. Python's
-# base64.b64decode skips what it does not know: sound comes back shorter or shifted, or fails over its padding.
+# google-genai 3.6.1: types.Blob, in which the Live API's sound comes, writes its data to JSON in the URL-safe alphabet.
+# Python's base64.b64decode skips unknown characters: the sound comes back shorter or shifted, or the padding is wrong.
 #
-# One would guess the alphabet in which the API itself sends it, and which b64decode reads; the field is described as bytes.
-# pydantic, which writes it, says so in the documentation of ser_json_bytes. base64.urlsafe_b64decode reads it.
+# You would expect the alphabet in which the API itself sends it, and which b64decode reads; the field is described as
+# bytes. pydantic, which writes it, says so in the documentation of ser_json_bytes. base64.urlsafe_b64decode reads it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

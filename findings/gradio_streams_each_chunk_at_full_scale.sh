@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# gradio 6.31.0: Audio(streaming=True) brings each chunk of floats that a function yields to full scale by itself: the breath between two
-# words, 46 dB below them, is as loud as they are. Chunks of int16 are sent as they are.
+# gradio 6.31.0: Audio(streaming=True) brings each chunk of floats that a function yields to full scale by itself: the
+# breath between two words, 46 dB below them, is as loud as they are. Chunks of int16 are sent as they are.
 #
-# One would guess that the chunks of one stream keep their levels, as int16 does. The documentation says that a numpy array is normalised
-# by its peak, against clipping: of all dtypes, and not that a chunk of a stream, or what is far from clipping, counts as one.
+# You would expect that the chunks of one stream keep their levels, as int16 does. The documentation says that a numpy
+# array is normalised by its peak, against clipping: of all dtypes, and not that a chunk of a stream, or what is far
+# from clipping, counts as one.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

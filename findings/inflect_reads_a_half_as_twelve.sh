@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# inflect 7.6.0: number_to_words drops what is not a digit. "1/2" is "twelve", "10:30" "one thousand and thirty", "1e3"
-# "thirteen", "3,5" "thirty-five" and "-5" with a real minus sign (U+2212) "five"; "½" is "zero". Nothing is raised.
+# inflect 7.6.0: number_to_words drops everything that is not a digit. "1/2" is "twelve", "10:30" "one thousand and
+# thirty", "1e3" "thirteen", "3,5" "thirty-five" and "-5" with a real minus sign (U+2212) "five"; "½" is "zero". Nothing
+# is raised.
 #
-# One would guess an error, or the text itself: it is what many normalisers read numbers out with for a voice, and a wrong
+# You would expect an error, or the text itself: many normalisers use it to read numbers out, and a wrong
 # number is worse than none.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# jiwer 4.0.0: "a\tb" is one word for wer, so that against "a b" its rate is 2.0; two spaces are one, and none at the ends.
+# jiwer 4.0.0: wer takes "a\tb" for one word, so that against "a b" its rate is 2.0; it treats two spaces as one, and
+# ignores those at the ends.
 #
-# One would guess that words are parted as by str.split, as the default transform is called ReduceToListOfListOfWords and
+# You would expect that words are split as by str.split, as the default transform is called ReduceToListOfListOfWords and
 # takes away multiple spaces; texts of subtitles and spreadsheets have tabs and no-break spaces.
 set -euo pipefail
 folder=$(mktemp -d)

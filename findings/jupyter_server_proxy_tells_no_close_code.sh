@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# jupyter-server-proxy 4.6.0: when the server behind it closes a WebSocket with a code and a reason, the client is told neither
-# (1005, "no status received"); and when the client closes with a code, the server is told none.
+# jupyter-server-proxy 4.6.0: when the server behind it closes a WebSocket with a code and a reason, the client gets
+# neither (1005, "no status received"); and when the client closes with a code, the server does not get it.
 #
-# One would guess that both are passed on with the messages, as RFC 6455 §7.4.2 leaves 4000 to 4999 to applications: what a
-# server has to say with its last word ("your session has expired: do not come again") is lost on Binder and JupyterHub.
+# You would expect that both are passed on with the messages, as RFC 6455 §7.4.2 leaves 4000 to 4999 to applications: a
+# server's last message ("your session has expired: do not come again") is lost on Binder and JupyterHub.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

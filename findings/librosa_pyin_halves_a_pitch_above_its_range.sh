@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# librosa 0.11.0: pyin of a pure tone of 500 Hz with fmax=450 says 250 Hz, voiced, in nearly every frame; with fmax=600 it says
-# 500 Hz.
+# librosa 0.11.0: pyin of a pure tone of 500 Hz with fmax=450 says 250 Hz, voiced, in nearly every frame; with fmax=600
+# it says 500 Hz.
 #
-# One would guess that a pitch outside fmin to fmax is unvoiced (nan), or at least improbable. A tone that repeats every 2 ms
-# repeats every 4 ms as well, and that is within the range.
+# You would expect that a pitch outside fmin to fmax is unvoiced (nan), or at least improbable. A tone that repeats
+# every 2 ms repeats every 4 ms as well, and that is within the range.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

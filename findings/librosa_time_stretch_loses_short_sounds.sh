@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# librosa 0.11.0: effects.time_stretch at twice the speed makes a burst of 0.1 s among silence 5 dB quieter, as energy over its
-# (halved) length; a steady tone keeps its level.
+# librosa 0.11.0: effects.time_stretch at twice the speed makes a burst of 0.1 s among silence 5 dB quieter, as energy
+# over its (halved) length; a steady tone keeps its level.
 #
-# One would guess that a change of speed keeps the level, as for the steady tone. The phase vocoder takes every other frame of 2,048
-# samples, which are as long as the burst.
+# You would expect that a change of speed keeps the level, as for the steady tone. The phase vocoder takes every other
+# frame of 2,048 samples, which are as long as the burst.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

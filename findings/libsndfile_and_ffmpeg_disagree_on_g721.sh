@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# libsndfile 1.2.2 (by soundfile 0.14.0) and FFmpeg (by PyAV 16.1.0): G.721 and G.723 in WAV and AU, as libsndfile writes them, are
-# decoded by both without an error; libsndfile gives back the tone, FFmpeg one with a third to a half of its strength in noise.
+# libsndfile 1.2.2 (by soundfile 0.14.0) and FFmpeg (by PyAV 16.1.0): G.721 and G.723 in WAV and AU, as libsndfile
+# writes them, are decoded by both without an error; libsndfile gives back the tone, FFmpeg one with a third to a half
+# of its strength in noise.
 #
-# One would guess that two decoders of a standard, of which each says that it knows the file, agree.
+# You would expect that two decoders of a standard, of which each says that it knows the file, agree.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# libsndfile 1.2.2 (by soundfile 0.14.0): of a chained Ogg file, which RFC 3533 (§4) allows and internet radio sends, it reads
-# the first link and reports its length as that of the file.
+# libsndfile 1.2.2 (by soundfile 0.14.0): of a chained Ogg file, which RFC 3533 (§4) allows and internet radio sends, it
+# reads the first link and reports its length as that of the file.
 #
-# One would guess that both links are read, as FFmpeg does with the same bytes, or that an error says there is more. The
+# You would expect that both links are read, as FFmpeg does with the same bytes, or that an error says there is more. The
 # same holds for FLAC streams that stand one behind the other.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# libsndfile 1.2.2 (by soundfile 0.14.0) and FFmpeg (by PyAV 16.1.0): ALAC in CAF as FFmpeg writes it is an "unsupported encoding"
-# for libsndfile, which writes and reads ALAC in CAF itself; FFmpeg reads the files of both.
+# libsndfile 1.2.2 (by soundfile 0.14.0) and FFmpeg (by PyAV 16.1.0): ALAC in CAF as FFmpeg writes it is an "unsupported
+# encoding" for libsndfile, which writes and reads ALAC in CAF itself; FFmpeg reads the files of both.
 #
-# One would guess that two programs that know the same codec in the same container read each other's files. FFmpeg leaves
-# mFormatFlags of the 'desc' chunk at 0, where libsndfile looks for the depth (1 to 4), which the 'kuki' chunk tells as well.
+# You would expect that two programs that know the same codec in the same container read each other's files. FFmpeg
+# leaves mFormatFlags of the 'desc' chunk at 0, where libsndfile looks for the depth (1 to 4), which the 'kuki' chunk
+# tells as well.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# libsndfile 1.2.2 (by soundfile 0.14.0) and FFmpeg (by PyAV 16.1.0): FLAC in Ogg (RFC 9639 §10.1) as FFmpeg writes it is no file
-# for libsndfile, "unknown error in flac decoder"; FFmpeg reads it, and libsndfile reads the same sound in FLAC alone.
+# libsndfile 1.2.2 (by soundfile 0.14.0) and FFmpeg (by PyAV 16.1.0): FLAC in Ogg (RFC 9639 §10.1) as FFmpeg writes it
+# is no file for libsndfile, "unknown error in flac decoder"; FFmpeg reads it, and libsndfile reads the same sound in
+# FLAC alone.
 #
-# One would guess that Ogg, which libsndfile reads with Vorbis and Opus, and FLAC, which it reads as well, can be read
+# You would expect that Ogg, which libsndfile reads with Vorbis and Opus, and FLAC, which it reads as well, can be read
 # together; or that the error says that they cannot.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# mutagen 1.48.1 and tinytag 2.3.2: the length of a WAV of one second that FFmpeg n9.0.2 (imageio-ffmpeg 0.8.1) wrote into a pipe, at
-# 24 kHz, is 89,478 seconds, a day and 51 minutes; Python's wave counts 2,147,483,647 frames. soundfile 0.14.0 says one second.
+# mutagen 1.48.1 and tinytag 2.3.2: the length of a WAV of one second that FFmpeg n9.0.2 (imageio-ffmpeg 0.8.1) wrote
+# into a pipe, at 24 kHz, is 89,478 seconds, a day and 51 minutes; Python's wave counts 2,147,483,647 frames. soundfile
+# 0.14.0 says one second.
 #
-# One would guess a length from the bytes that are there, or none. A pipe cannot be turned back to write the size, so that the header
-# has 0xFFFFFFFF for not known; a server that streams speech as WAV cannot know it either. Neither readme has a word on it.
+# You would expect a length from the bytes that are there, or none. A pipe cannot be turned back to write the size, so
+# that the header has 0xFFFFFFFF for not known; a server that streams speech as WAV cannot know it either. Neither
+# readme mentions it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# nbconvert 7.17.2: `jupyter nbconvert --clear-output` leaves the sound of an ipywidgets.Audio in the file, as the notebook's
-# metadata.widgets holds it: with the cleared notebook a voice is published. nbstripout 0.9.1 takes it out.
+# nbconvert 7.17.2: `jupyter nbconvert --clear-output` leaves the sound of an ipywidgets.Audio in the file, as the
+# notebook's metadata.widgets holds it: publishing the cleared notebook publishes a voice. nbstripout 0.9.1 takes it
+# out.
 #
-# One would guess that what a cell has shown is gone: its help says that the output of the file is cleared.
+# You would expect that everything a cell has shown is gone: according to its help, the output of the file is cleared.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# noisereduce 3.0.3: reduce_noise makes NaN of each sample of a silent channel, such as that of a caller who is muted; the other
-# channels are clean, and zeros in a pause stay zeros. With stationary=True silence stays silent.
+# noisereduce 3.0.3: reduce_noise makes NaN of each sample of a silent channel, such as that of a caller who is muted;
+# the other channels are clean, and zeros in a pause stay zeros. With stationary=True silence stays silent.
 #
-# One would guess that silence has no noise to reduce and comes back as it is: the readme has no word on it, and numpy's
-# RuntimeWarning of a division is all that is said. The loudness of the call, or the mean of both channels, is NaN then.
+# You would expect that silence has no noise to reduce and comes back as it is: the readme does not mention it, and the
+# only sign is numpy's RuntimeWarning of a division. The loudness of the call, or the mean of both channels, is NaN
+# then.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -2,8 +2,8 @@
 # num2words 0.5.14: -0.5 is "zero point five": each number between -1 and 0 loses its minus, in English, German, French,
 # Spanish and Dutch, as a float, a Decimal or a text. -1.5 and -1 keep it, and Italian "meno zero virgola cinque" has it.
 #
-# One would guess "minus zero point five": nothing is raised, and its readme names no such limit. A voice reads out a temperature,
-# a balance or a change in per cent with it, and half a degree of frost becomes half a degree of warmth.
+# You would expect "minus zero point five": nothing is raised, and its readme names no such limit. A voice reads out a
+# temperature, a balance or a change in per cent with it, and half a degree of frost becomes half a degree of warmth.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

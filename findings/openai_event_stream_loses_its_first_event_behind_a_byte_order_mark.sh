@@ -2,7 +2,7 @@
 # openai 3.57.0: a text/event-stream that begins with U+FEFF, which the HTML standard (§9.2.5, "Parsing an event stream":
 # "stream = [ bom ] *event") allows, loses its first event; nothing says so.
 #
-# One would guess that the mark is skipped, as the standard asks, or that the events come as they would without it.
+# You would expect that the mark is skipped, as the standard asks, or that the events come as they would without it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# openai 3.57.0: asked for a stream, a server that cannot stream answers with a whole completion (application/json). The client
-# yields no chunk, raises nothing, and the answer is lost.
+# openai 3.57.0: asked for a stream, a server that cannot stream answers with a whole completion (application/json). The
+# client yields no chunk, raises nothing, and the answer is lost.
 #
-# One would guess an error that names the content type, as the client knows that it is no text/event-stream; or one chunk.
+# You would expect an error that names the content type, as the client knows that it is no text/event-stream; or one
+# chunk.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

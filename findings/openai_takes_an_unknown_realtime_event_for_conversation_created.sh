@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# openai 3.57.0: a Realtime server's event of a type that the library does not know becomes a ConversationCreatedEvent, whose
-# conversation is None; an item of an unknown type becomes a system message without a role.
+# openai 3.57.0: a Realtime server's event of a type that the library does not know becomes a ConversationCreatedEvent,
+# whose conversation is None; an item of an unknown type becomes a system message without a role.
 #
-# One would guess a base class or a dict, as the API adds events and items, and as isinstance is how Python tells classes
+# You would expect a base class or a dict, as the API adds events and items, and as isinstance is how Python tells classes
 # apart. Only `type` is true to what the server sent.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# opensmile 2.6.0: samples of exactly 1.0 become -32768, so that a voice limited by np.clip(voice, -1, 1) gets a spike at each
-# peak: its loudness doubles, its harmonics-to-noise ratio falls. Louder samples are turned as well; nothing warns.
+# opensmile 2.6.0: samples of exactly 1.0 become -32768, so that a voice limited by np.clip(voice, -1, 1) gets a spike
+# at each peak: its loudness doubles, its harmonics-to-noise ratio falls. Louder samples are turned as well; nothing
+# warns.
 #
-# One would guess that 1.0 is the loudest value of floating point, as for soundfile and librosa, and that louder ones are
+# You would expect that 1.0 is the loudest value of floating point, as for soundfile and librosa, and that louder ones are
 # clipped: the same voice limited at 0.9999 has the features of one limited at 0.99.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# pipecat-ai 1.14.0: TwilioFrameSerializer does not send the end of a reply at pipecat's own rate of 24 kHz: it stays in its
-# resampler, which drops it when the next reply comes after more than 0.2 s. That is 17 to 152 ms by the reply's length: of
-# 400 ms, a "yes", 125.
+# pipecat-ai 1.14.0: TwilioFrameSerializer does not send the end of a reply at pipecat's own rate of 24 kHz: it stays in
+# its resampler, which drops it when the next reply comes after more than 0.2 s. That is 17 to 152 ms by the reply's
+# length: of 400 ms, a "yes", 125.
 #
-# One would guess that all of a reply is sent, late at worst, as the transport before it flushes its own resampler; the
+# You would expect all of a reply to be sent, late at worst, as the transport before it flushes its own resampler; the
 # documentation of resampler_clear_after_secs speaks of stale history and not of sound. Replies made at 8 kHz are whole.
 set -euo pipefail
 folder=$(mktemp -d)

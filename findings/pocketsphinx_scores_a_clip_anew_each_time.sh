@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# pocketsphinx 5.1.1: a decoder that hears the same clip twice, each time as a whole (full_utt=True), gives its hypothesis another score
-# the second time; from then on it stays.
+# pocketsphinx 5.1.1: a decoder that hears the same clip twice, each time as a whole (full_utt=True), gives its
+# hypothesis another score the second time; from then on it stays.
 #
-# One would guess that a clip that is given as a whole utterance is scored by itself, whatever was heard before.
+# You would expect that a clip that is given as a whole utterance is scored by itself, whatever was heard before.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

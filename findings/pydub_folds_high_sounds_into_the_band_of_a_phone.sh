@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# pydub 0.25.1: set_frame_rate drops samples without a filter before: from 48 kHz to 8 kHz a tone of 5 kHz becomes one of 3 kHz and one
-# of 7 kHz becomes one of 1 kHz, each as strong as before.
+# pydub 0.25.1: set_frame_rate drops samples without a filter before: from 48 kHz to 8 kHz a tone of 5 kHz becomes one
+# of 3 kHz and one of 7 kHz becomes one of 1 kHz, each as strong as before.
 #
-# One would guess that what is above half of the new rate is taken out, as FFmpeg, SoX, librosa and soxr do. Its documentation tells of
-# a loss of quality and that a higher rate can hold higher frequencies, not that they come back as lower ones; ratecv of audioop, which
-# it calls, interpolates between neighbours. An s or f, mostly above 4 kHz, becomes a noise in the midst of a voice.
+# You would expect that frequencies above half of the new rate are filtered out, as FFmpeg, SoX, librosa and soxr do.
+# Its documentation tells of a loss of quality and that a higher rate can hold higher frequencies, not that they come
+# back as lower ones; ratecv of audioop, which it calls, interpolates between neighbours. An s or f, mostly above 4 kHz,
+# becomes a noise in the midst of a voice.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

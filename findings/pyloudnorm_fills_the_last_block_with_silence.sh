@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pyloudnorm 0.2.0: a steady tone of 0.46 or 0.55 s is measured 0.2 LU quieter than the same tone of 0.45, 0.52 or 10 s.
 #
-# One would guess that the length of a steady tone does not matter: ITU-R BS.1770-4 (annex 1) does not
+# You would expect that the length of a steady tone does not matter: ITU-R BS.1770-4 (annex 1) does not
 # use a gating block that is not whole at the end; here it counts, as if silence filled it up to 400 ms.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# pysubs2 1.8.1: SRT, WebVTT and Whisper's segments that say "Dear {name}, see C:\new" are written as "Dear , see C:" and a line "ew".
+# pysubs2 1.8.1: SRT, WebVTT and Whisper's segments that say "Dear {name}, see C:\new" are written as "Dear , see C:"
+# and a line "ew".
 #
-# One would guess that braces and backslashes are text where the format has no meaning for them, or are escaped. They are taken for the
-# tags of ASS, the form that it keeps a line in; keep_ssa_tags=True keeps the braces, and documents itself as for such tags.
+# You would expect that braces and backslashes are text where the format has no meaning for them, or are escaped. They
+# are taken for the tags of ASS, the form that it keeps a line in; keep_ssa_tags=True keeps the braces, and documents
+# itself as for such tags.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

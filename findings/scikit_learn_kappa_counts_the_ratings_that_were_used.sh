@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# scikit-learn 1.9.1: cohen_kappa_score(weights="linear" or "quadratic") measures the distance of two ratings by their places
-# among those that somebody gave, so that 2 and 5 are one step apart if nobody gave a 3 or a 4. With opinion scores of few
-# clips kappa is far too low: here 0.66 in place of 0.83, and 0.77 in place of 0.95.
+# scikit-learn 1.9.1: cohen_kappa_score(weights="linear" or "quadratic") measures the distance of two ratings by their
+# places among those that somebody gave, so that 2 and 5 are one step apart if nobody gave a 3 or a 4. With opinion
+# scores of few clips kappa is far too low: here 0.66 in place of 0.83, and 0.77 in place of 0.95.
 #
-# One would guess that the weights come from the ratings, which are numbers: 1 and 2 are closer than 2 and 5. The
-# documentation has "labels" as a way to select some of them; labels=[1, 2, 3, 4, 5] is what mends it.
+# You would expect that the weights come from the ratings, which are numbers: 1 and 2 are closer than 2 and 5. The
+# documentation has "labels" as a way to select some of them; labels=[1, 2, 3, 4, 5] mends it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# soundfile 0.14.0 (libsndfile 1.2.2): AIFF with DWVW, which the library writes and says it can seek in, fails at the first
-# read, although all samples can be decoded.
+# soundfile 0.14.0 (libsndfile 1.2.2): AIFF with DWVW, which the library writes and says it can seek in, fails at the
+# first read, although all samples can be decoded.
 #
-# One would guess that seekable() is the truth, or that a read without a seek needs none. python-soundfile seeks to the end
-# of what it has just read, "just in case", in each file that calls itself seekable; libsndfile's DWVW decoder cannot
-# seek to anywhere but the beginning. A subclass whose seekable() returns False reads the whole file.
+# You would expect that seekable() is true, or that a read without a seek needs none. python-soundfile seeks to the end
+# of the block that it has just read, "just in case", in each file that calls itself seekable; libsndfile's DWVW decoder
+# cannot seek to anywhere but the beginning. A subclass whose seekable() returns False reads the whole file.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

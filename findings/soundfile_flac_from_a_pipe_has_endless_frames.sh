@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# soundfile 0.14.0 (libsndfile 1.2.2): a FLAC file whose STREAMINFO does not know the length, as ffmpeg and flac write it to a
-# pipe (RFC 9639 §8.2: "0 means unknown"), has 9,223,372,036,854,775,807 frames, and read() fails with numpy's own error.
+# soundfile 0.14.0 (libsndfile 1.2.2): a FLAC file whose STREAMINFO does not know the length, as ffmpeg and flac write
+# it to a pipe (RFC 9639 §8.2: "0 means unknown"), has 9,223,372,036,854,775,807 frames, and read() fails with numpy's
+# own error.
 #
-# One would guess that info().frames is 0 or -1 there, or counted; and that read() reads to the end. A number of
+# You would expect that info().frames is 0 or -1 there, or counted; and that read() reads to the end. A number of
 # frames that is too large fails as well, at a seek; a subclass whose seekable() returns False reads all of it.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -2,9 +2,9 @@
 # soundfile 0.14.0 (libsndfile 1.2.2): soundfile.read(file) reads WAV with GSM 6.10; SoundFile(file).read() raises for the
 # same bytes.
 #
-# One would guess that the function is the method in short, as for all usual files. libsndfile calls GSM 6.10 (and NMS ADPCM,
-# G.721, XI) not seekable; the function asks for the length that the header states, the method asks for "all" and is
-# refused. Reading in blocks until one is short gives all of the sound.
+# You would expect that the function is the method in short, as for all usual files. libsndfile calls GSM 6.10 (and NMS
+# ADPCM, G.721, XI) not seekable; the function asks for the length that the header states, the method asks for "all" and
+# is refused. Reading in blocks until one is short gives all of the sound.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# soundfile 0.14.0 (libsndfile 1.2.2): VOC with µ-law or A-law that was written with 8,000 samples has 8,001 when it is read; the last
-# one, loud in µ-law (-0.98), is the file's closing zero byte. With PCM it has 8,000.
+# soundfile 0.14.0 (libsndfile 1.2.2): VOC with µ-law or A-law that was written with 8,000 samples has 8,001 when it is
+# read; the last one, loud in µ-law (-0.98), is the file's closing zero byte. With PCM it has 8,000.
 #
-# One would guess that the block's length, which is told in its head, ends it in all encodings.
+# You would expect that the block's length, which is told in its head, ends it in all encodings.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

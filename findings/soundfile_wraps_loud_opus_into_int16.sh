@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# soundfile 0.14.0 (libsndfile 1.2.2): what an Ogg Opus or Ogg Vorbis file decodes to above full scale comes out of
-# read(dtype="int16") and "int32" with its sign turned, as a crackle at each peak; of MP3 it is clipped.
+# soundfile 0.14.0 (libsndfile 1.2.2): samples of Ogg Opus or Ogg Vorbis above full scale come out of
+# read(dtype="int16") and "int32" with the opposite sign, as a crackle at each peak; those of MP3 are clipped.
 #
-# One would guess that it is clipped in all three: soundfile sets SFC_SET_CLIPPING on every file, and libsndfile's
+# You would expect clipping in all three: soundfile sets SFC_SET_CLIPPING on every file, and libsndfile's
 # documentation of it knows no exception. Lossy codecs overshoot, so that a loud voice is enough. As floating point
 # nothing is lost.
 set -euo pipefail

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# soundfile 0.14.0 (libsndfile 1.2.2): FLAC, MP3 and Opus with no samples are written without an error and cannot be opened again;
-# WAV, W64, ALAC and Vorbis can.
+# soundfile 0.14.0 (libsndfile 1.2.2): FLAC, MP3 and Opus with no samples are written without an error and cannot be
+# opened again; WAV, W64, ALAC and Vorbis can.
 #
-# One would guess that what was written can be read, with 0 samples, as in the other formats; or that writing says that it cannot be.
+# You would expect that a written file can be read, with 0 samples, as in the other formats; or that writing says that
+# it cannot be.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

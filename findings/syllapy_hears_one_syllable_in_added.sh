@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# syllapy 0.8: "added", "treated", "biggest", "largest" and "smallest" have one syllable; "wanted", "created", "longest" and
-# "fastest", two or three, are right.
+# syllapy 0.8: "added", "treated", "biggest", "largest" and "smallest" have one syllable; "wanted", "created", "longest"
+# and "fastest", two or three, are right.
 #
-# One would guess that regular endings are counted alike, and "added" as "wanted".
+# You would expect that regular endings are counted alike, and "added" as "wanted".
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

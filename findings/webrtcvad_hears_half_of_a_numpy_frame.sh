@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# webrtcvad-wheels 2.0.14.post1: of a frame that is a numpy array of int16 only the first half is heard. 20 ms are judged as
-# 10 ms and without an error; a 30 ms frame is refused, and one of 40 ms, which WebRTC does not know, is taken.
+# webrtcvad-wheels 2.0.14.post1: of a frame that is a numpy array of int16 only the first half is heard. 20 ms are
+# judged as 10 ms and without an error; a 30 ms frame is refused, and one of 40 ms, which WebRTC does not know, is
+# taken.
 #
-# One would guess that an array is refused, or is heard like its bytes: its documentation asks for 16-bit mono PCM and names
-# no type. Its length is taken to be a number of bytes, and is halved.
+# You would expect that an array is refused, or is heard like its bytes: its documentation asks for 16-bit mono PCM and
+# does not name a type. Its length is taken to be a number of bytes, and is halved.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

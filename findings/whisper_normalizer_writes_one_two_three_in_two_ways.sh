@@ -2,8 +2,8 @@
 # whisper-normalizer 0.1.15 (the English normaliser of Whisper's paper): "one two three" becomes "123" and "1 2 3" becomes
 # "one 2 3"; "minus five" becomes "-5" and "-5" becomes "5"; "O'Brien" becomes "0 brien", and "(555)" becomes nothing.
 #
-# One would guess that texts which mean the same are equal behind a normaliser, as word error rates are counted there, and that
-# names and telephone numbers are left whole. Of "one two three" against "1 2 3" the rate is 3.0.
+# You would expect that texts which mean the same are equal behind a normaliser, as word error rates are counted there,
+# and that names and telephone numbers are left whole. Of "one two three" against "1 2 3" the rate is 3.0.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

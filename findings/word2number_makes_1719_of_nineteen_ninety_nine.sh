@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# word2number 1.1: word_to_num multiplies and adds what is said digit by digit or in pairs: "nineteen ninety nine" is 1719 (19 × 90 + 9),
-# "nineteen eighty four" 1524, "twenty twenty" 40, "one two three" 5, "double five" 5 and "one and a half" 1. Nothing is raised.
+# word2number 1.1: word_to_num multiplies and adds numbers that are said digit by digit or in pairs: "nineteen ninety
+# nine" is 1719 (19 × 90 + 9), "nineteen eighty four" 1524, "twenty twenty" 40, "one two three" 5, "double five" 5 and
+# "one and a half" 1. Nothing is raised.
 #
-# One would guess the number that was meant, or the ValueError that "half" alone gets: the readme limits it to positive numbers below a
-# trillion and names no other limit. Years, house numbers and codes are said so to a recogniser.
+# You would expect the number that was meant, or the ValueError that "half" alone gets: the readme limits it to positive
+# numbers below a trillion and names no other limit. Years, house numbers and codes are said so to a recogniser.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

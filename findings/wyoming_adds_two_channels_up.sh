@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# wyoming 1.10.2 (the protocol of Home Assistant's voices): AudioChunkConverter makes one channel of two by adding them up, so
-# that a voice on both is twice as loud and clips from half of full scale on; back to two channels it stays so.
+# wyoming 1.10.2 (the protocol of Home Assistant's voices): AudioChunkConverter mixes two channels into one by adding
+# them up, so that a voice on both is twice as loud and clips from half of full scale on; back to two channels it stays
+# so.
 #
-# One would guess the mean, as librosa and SoX make it, or at least that a chunk comes back from two channels as it was: the
-# converter's documentation tells nothing else.
+# You would expect the mean, as librosa and SoX make it, or at least that a chunk comes back from two channels as it
+# was: the converter's documentation says nothing else.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
