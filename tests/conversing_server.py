@@ -1,4 +1,4 @@
-"""A Realtime server on a real socket that keeps a conversation as the API does, and answers what it was asked.
+"""A Realtime server on a real socket that keeps a conversation as the API does, and answers questions.
 
 Its answer to a question names it: all that the person said since the last answer. So an answer that is to another
 question, or to two, shows.

@@ -1,4 +1,4 @@
-"""Facts of a set-up where all is well, for tests that break one thing in it."""
+"""Facts of a healthy set-up, for tests that break one thing in it."""
 
 from dataclasses import replace
 

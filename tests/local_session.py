@@ -236,7 +236,7 @@ def spoken(text: str, voice: str = "echo") -> bytes:
         async with Synthesizer() as synthesizer:
             return await synthesizer.synthesize(text, voice)
 
-    with ThreadPoolExecutor(1) as thread:  # a loop of its own, whoever asks
+    with ThreadPoolExecutor(1) as thread:  # a loop of its own for each caller
         return thread.submit(lambda: asyncio.run(speak())).result()
 
 

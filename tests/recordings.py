@@ -1,4 +1,4 @@
-"""Recordings for tests, and what makes two conversations equal."""
+"""Recordings for tests, and a comparison of two conversations."""
 
 from dataclasses import fields, is_dataclass
 

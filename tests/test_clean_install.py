@@ -1,4 +1,4 @@
-"""A stranger's machine: the README's command, Binder's steps and the wheel, in one fresh environment.
+"""A newcomer's machine: the README's command, Binder's steps and the wheel, in one fresh environment.
 
 The README's shell block runs as it stands, in an empty folder; only the address it clones from leads to this checkout.
 What Binder would install is resolved from nothing, to the versions that are then there (an index may bring newer

@@ -1,4 +1,4 @@
-"""What the package writes itself: for its owner alone, and so that damage is noticed."""
+"""Files that the package writes: only their owner can read them, and damage is noticed."""
 
 import os
 import stat

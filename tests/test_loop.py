@@ -116,7 +116,7 @@ def test_cancelling_stops_the_work():
     assert pending.cancelled()
 
 
-def test_cancelling_who_awaits_stops_the_work():
+def test_cancelling_the_awaiting_task_stops_the_work():
     async def cell():
         pending = submit(forever())
         with pytest.raises(TimeoutError):
@@ -239,7 +239,7 @@ def test_the_loop_stays_the_same():
     assert io_loop().is_running()
 
 
-def test_who_awaits_and_is_cancelled_goes_on_when_the_work_has_ended():
+def test_a_cancelled_caller_goes_on_when_the_work_has_ended():
     began, events = threading.Event(), []
 
     async def work():

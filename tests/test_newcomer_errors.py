@@ -1,4 +1,4 @@
-"""What goes wrong for a newcomer: each says in a sentence what it was, by name, and in another what to do."""
+"""A newcomer's problems: one sentence names what happened, another says what to do."""
 
 import re
 import subprocess

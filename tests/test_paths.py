@@ -12,11 +12,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_name_that_is_much_alike_is_offered():
+def test_a_similar_name_is_suggested():
     assert missing(Path("questoin.wav")) == "'questoin.wav' is not a file: give 'question.wav', if you mean that"
 
 
-def test_where_nothing_is_alike_the_folder_is_named(folder):
+def test_without_a_similar_name_the_folder_is_named(folder):
     said = missing(Path("other.flac"), "is not there")
     assert said.startswith("'other.flac' is not there: check its name") and repr(str(folder.resolve())) in said
 

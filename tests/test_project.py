@@ -1,4 +1,4 @@
-"""What the repository promises as a whole: versions, Binder, and the way in for people who change it."""
+"""Promises of the whole repository: versions, Binder, and the guide for contributors."""
 
 import re
 import subprocess
@@ -104,7 +104,7 @@ def test_the_floor_plan_names_what_is_there():
     assert sorted(named) == sorted(rooms - {"__init__.py", "__init__.pyi", "__pycache__/", "py.typed"})
 
 
-def test_whoever_installs_the_network_of_turns_takes_the_version_whose_file_is_known():
+def test_every_install_pins_the_version_whose_weights_are_known():
     for name in ("Makefile", "binder/postBuild"):
         installed = re.findall(r"--no-deps ([\w-]+)==(\S+)", (ROOT / name).read_text("utf-8"))
         assert installed == [(SMART_TURN.package, SMART_TURN.version)], name

@@ -1,4 +1,4 @@
-"""Python in a browser (Pyodide, JupyterLite) reads what was kept: nothing that it lacks is needed for that.
+"""Python in a browser (Pyodide, JupyterLite) reads saved records, without the packages that it lacks.
 
 Pyodide itself runs here in Node. Its numpy and other packages come from a CDN, so for what needs them it is played: a
 fresh interpreter that finds none of the packages that Pyodide lacks, and that can start no thread.

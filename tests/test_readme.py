@@ -1,4 +1,4 @@
-"""README and pages do what they say: blocks run, links lead somewhere, figures are the program's own."""
+"""README and docs are right: their code runs, links work, and figures match the program."""
 
 import re
 from pathlib import Path

@@ -142,7 +142,7 @@ def test_those_that_went_by_themselves_are_not_counted():
     asyncio.run(main())
 
 
-def test_who_is_refused_cannot_fill_a_log(caplog):
+def test_refused_connections_cannot_fill_a_log(caplog):
     async def main():
         async with local_port(Strangers(longest_s=0.05)) as (port, _):
             for _ in range(30):
@@ -215,7 +215,7 @@ def test_a_page_stays_and_gets_in_while_strangers_hold_the_bridge():
         asyncio.run(main(strangers, port, token))
 
 
-def test_who_is_refused_at_the_bridge_cannot_fill_a_log(caplog):
+def test_connections_refused_at_the_bridge_cannot_fill_a_log(caplog):
     async def main(port):
         for _ in range(50):
             await closed(port, "nonsense\r\n\r\n")

@@ -1,4 +1,4 @@
-"""No text of a model, a server or a file commands the terminal that it is printed to."""
+"""Text from a model, a server or a file cannot control the terminal that it is printed to."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What a page makes of the turns that it is told."""
+"""What a page makes of the kernel's messages about turns."""
 
 from realtime_nb.widgets.rows import TranscriptRows
 

@@ -1,4 +1,4 @@
-"""A page without Jupyter: real widgets in this process, their JavaScript in a real browser, a comm of our own between.
+"""A page without Jupyter: real widgets in this process, and their JavaScript in a real browser, joined by our own comm.
 
 The page gets each widget's state, runs its module as anywidget would, and carries comm messages over a WebSocket.
 """

@@ -1,4 +1,4 @@
-"""Scripts that keep a page, and its workers, from some sockets: they go to a port where nobody listens instead."""
+"""Scripts that send some sockets of a page and its workers to a port where nothing listens."""
 
 from __future__ import annotations
 

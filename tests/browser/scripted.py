@@ -1,4 +1,4 @@
-"""A session that says what the test wants, and notes what it was told."""
+"""A session that does what a test scripts, and notes the calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What everybody can use: axe-core on each state of each widget, in each theme; narrow pages; keys; no motion."""
+"""Accessibility: axe-core on each state of each widget, in each theme; narrow pages; keys; no motion."""
 
 import json
 
@@ -216,7 +216,7 @@ LOOK = """(node) => {
 }"""
 
 
-def test_with_a_few_colours_of_ones_own_all_states_can_still_be_told_apart(talk):
+def test_states_can_be_told_apart_with_forced_colours(talk):
     speaking(talk)
     talk.page.emulate_media(forced_colors="active", color_scheme="dark")
     look = lambda selector: talk.page.locator(selector).first.evaluate(LOOK)  # noqa: E731
@@ -230,7 +230,7 @@ def test_with_a_few_colours_of_ones_own_all_states_can_still_be_told_apart(talk)
     assert look(chosen)["outline"] not in ("", page_colour, look(chosen)["backgroundColor"])
 
 
-def test_on_a_phone_one_holds_the_button_with_a_finger_and_reads_of_no_keys(bare, visit):
+def test_on_a_phone_you_hold_the_button_and_no_keys_are_mentioned(bare, visit):
     session = ScriptedSession(turn_detection=None)
     panel = VoicePanel(session)
     page = visit(TRACKS, has_touch=True, is_mobile=True, viewport={"width": 412, "height": 915})
@@ -302,7 +302,7 @@ def test_axe_finds_nothing_in_the_other_widgets(bare, visit, make, act):
     assert what_does_not_fit(page, 320) == []
 
 
-def test_who_cannot_hold_a_key_begins_and_ends_with_enter(talk):
+def test_enter_starts_and_stops_for_people_who_cannot_hold_a_key(talk):
     talk.connect()
     talk.panel.hands_free = False
     until(lambda: talk.session.turn_detection is None)
@@ -341,7 +341,7 @@ def test_every_control_of_the_panel_is_reached_by_the_tab_key_and_has_a_name(tal
         assert name in reached, "|".join(reached)
 
 
-def test_nothing_moves_for_those_who_do_not_wish_it(bare, visit):
+def test_nothing_moves_with_reduced_motion(bare, visit):
     session = ScriptedSession()
     panel = VoicePanel(session)
     page = visit(TRACKS, reduced_motion="reduce")

@@ -1,4 +1,4 @@
-"""What a session may use, in the panel with the local voice; its prices are simulated."""
+"""A session's bounds in the panel, on the local voice with simulated prices."""
 
 import pytest
 from bare import until

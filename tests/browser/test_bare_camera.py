@@ -108,7 +108,7 @@ def test_a_screen_needs_a_click(bare, visit):
     until(lambda: not camera.active)
 
 
-def test_a_screen_that_nobody_clicked_for_says_so(bare, visit):
+def test_sharing_a_screen_without_a_click_says_so(bare, visit):
     camera = Camera(source="screen")
     # The flag by which the fake camera is allowed allows screens as well.
     visit("navigator.mediaDevices.getDisplayMedia = async () => { throw new DOMException('', 'InvalidStateError'); };")

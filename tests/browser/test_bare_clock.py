@@ -1,4 +1,4 @@
-"""The page's clock in a real browser: it is told from the kernel's, on every road, whatever it says."""
+"""The page's clock in a real browser: its offset from the kernel's is measured, on every road."""
 
 import pytest
 from bare import until

@@ -1,4 +1,4 @@
-"""Microphones that are not there, not allowed, somebody else's, or of another rate."""
+"""Microphones that are missing, forbidden, taken from another widget, or of another rate."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the page tells of itself, with each fault as a browser really has it."""
+"""The doctor's checks in the page, with real faults of a browser."""
 
 import axe
 import pytest
@@ -68,7 +68,7 @@ def test_two_seconds_are_heard_and_a_tone_is_counted_and_confirmed(found, visit)
     assert found.ok and found.checkup.unchecked == ()
 
 
-def test_a_person_who_refuses_reads_how_to_allow_it(found, bare, playwright):
+def test_a_refused_microphone_says_how_to_allow_it(found, bare, playwright):
     browser = chromium_with(playwright, None, "--use-fake-device-for-media-stream")
     try:
         page = browser.new_context().new_page()

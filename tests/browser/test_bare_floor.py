@@ -1,4 +1,4 @@
-"""Who has the floor: the very file that the audio thread runs, with voices that were really spoken."""
+"""Who has the floor: the file that the audio thread runs, with real voices."""
 
 import functools
 
@@ -134,7 +134,7 @@ def test_a_person_is_noticed_over_a_faint_echo(floor):
     assert held and 150 <= held_at < 150 + len(said)
 
 
-def test_nobody_holds_what_does_not_yield_or_play(floor):
+def test_an_answer_that_does_not_yield_or_play_is_not_held(floor):
     heard = list(with_voice(100, voice("What time is it?", "echo")))
     assert floor(heard, answer(), yields=False)["turns"] == []
     assert floor(heard, [])["turns"] == []

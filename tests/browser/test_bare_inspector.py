@@ -110,7 +110,7 @@ def test_a_panel_shows_the_events_while_its_tab_is_open(session, bare, visit):
     until(lambda: panel.line._feed._timer is None)
 
 
-def test_only_what_went_wrong_is_shown_where_that_is_wished_for(page, session):
+def test_a_filter_shows_only_errors_and_remarks(page, session):
     async def fail():
         session._session_events.note(
             "received", ev.decode_server('{"type": "error", "error": {"message": "<b>No</b>"}}')

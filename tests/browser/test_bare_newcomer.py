@@ -1,4 +1,4 @@
-"""What a newcomer's browser refuses: one sentence says what it was, and another what to do."""
+"""Refusals by a newcomer's browser: one sentence says what happened, another what to do."""
 
 import re
 

@@ -266,7 +266,7 @@ def test_an_error_of_the_server_is_read_in_the_panel(page, panel, session):
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_one_disconnects_and_goes_on_and_ends_when_there_is_no_more_to_say(page, panel, session):
+def test_you_can_disconnect_go_on_and_end(page, panel, session):
     connect(page, session)
     session.hear("item-1", "Remember me.")
     expect(page.get_by_role("button", name="End and keep the record")).to_be_hidden()
@@ -324,7 +324,7 @@ def test_a_cell_that_is_run_again_leaves_one_panel_and_one_microphone(page, pane
     expect(status(page)).to_have_text(["Connected, microphone off"])
 
 
-def test_a_panel_that_nobody_sees_lets_go_of_the_microphone(page, panel, session):
+def test_a_hidden_panel_releases_the_microphone(page, panel, session):
     connect(page, session)
     page.evaluate(f"window.models.get('{panel.model_id}').hide()")
     page.wait_for_function(ENDED)
@@ -461,7 +461,7 @@ def test_a_change_redraws_the_row_that_changed_and_no_other(page, panel, session
     assert set(page.evaluate("[...touched]")) == {"item-39", "item-40", "item-x"}
 
 
-def test_what_was_odd_can_be_read_by_who_wants_to(page, session):
+def test_remarks_can_be_read_on_demand(page, session):
     remarks = page.locator(".rtnb-remarks")
     expect(remarks).to_be_hidden()
     session.note(Remarked(text="response.done: 'response.usage' was a text, and was dropped"))

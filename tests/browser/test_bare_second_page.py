@@ -42,7 +42,7 @@ def connect(page, session):
 
 
 @ROADS
-def test_a_newcomer_looks_on_until_its_person_talks_there(session, panel, visit, init, kind):
+def test_a_second_page_watches_until_someone_talks_there(session, panel, visit, init, kind):
     first = visit(init)
     until(lambda: panel.road == kind)
     connect(first, session)
@@ -74,7 +74,7 @@ def test_a_newcomer_looks_on_until_its_person_talks_there(session, panel, visit,
     assert panel.road == kind and session.names().count("close") == 0
 
 
-def test_a_reload_keeps_the_sound_and_a_closed_page_leaves_it_to_who_looks_on(session, panel, visit, monkeypatch):
+def test_a_reload_keeps_the_sound_and_a_closed_page_passes_it_on(session, panel, visit, monkeypatch):
     monkeypatch.setattr(road, "_RETURNS_WITHIN_S", 600.0)
     first = visit()
     connect(first, session)

@@ -81,7 +81,7 @@ def test_it_keeps_showing_until_the_switch_is_off_and_tells_what_that_costs(pane
     assert session.conversation.replies == []
 
 
-def test_a_panel_that_nobody_sees_looks_no_more(panel, session, visit):
+def test_a_hidden_panel_stops_watching(panel, session, visit):
     page = opened(panel, visit)
     page.get_by_label("Keep showing").check()
     expect(page.locator(".rtnb-shown img")).not_to_have_count(0)

@@ -1,4 +1,4 @@
-"""What a person chooses in the panel: devices, which the browser remembers, and what the session has."""
+"""Settings in the panel: devices, which the browser remembers, and those of the session."""
 
 import pytest
 from bare import until
@@ -47,7 +47,7 @@ def choose(page, name, label):
     page.get_by_label(name, exact=True).select_option(label=label)
 
 
-def test_devices_change_while_one_talks_and_the_browser_remembers_them(page, panel, session, bare):
+def test_devices_change_during_a_talk_and_the_browser_remembers_them(page, panel, session, bare):
     connect(page, session)
     choose(page, "Microphone", "Fake Audio Input 2")
     page.wait_for_function(f"{MICROPHONE} === 'Fake Audio Input 2'")

@@ -113,7 +113,7 @@ def test_asking_again_stops_the_answer_that_is_being_made(live):
     assert session.conversation.replies[1].status == "cancelled"
 
 
-def test_all_of_it_goes_by_keys(scripted):
+def test_everything_works_by_keyboard(scripted):
     page, session = scripted
     page.locator(".rtnb-log").focus()
     page.keyboard.press("Tab")
@@ -146,7 +146,7 @@ def test_escape_leaves_the_words_as_they_were_and_stops_no_answer(scripted):
     assert {"edit", "interrupt", "clear"}.isdisjoint(session.names())
 
 
-def test_what_the_server_refuses_is_said_and_the_new_words_are_not_lost(scripted):
+def test_a_refusal_by_the_server_is_shown_and_the_new_words_are_kept(scripted):
     page, session = scripted
     session.refusal = ServerError("item is too long", code="invalid_value")
     press(page, 0, "edit")
@@ -159,7 +159,7 @@ def test_what_the_server_refuses_is_said_and_the_new_words_are_not_lost(scripted
     expect(words).to_be_focused()
 
 
-def test_what_cannot_be_done_is_not_offered(scripted):
+def test_only_possible_actions_are_offered(scripted):
     page, session = scripted
     choices = lambda: page.locator(".rtnb-choices:visible").evaluate_all(  # noqa: E731
         "boxes => boxes.map((box) => [...box.children].map((button) => button.dataset.choice))"
@@ -172,7 +172,7 @@ def test_what_cannot_be_done_is_not_offered(scripted):
     expect(page.locator(".rtnb-choices:visible")).to_have_count(0)
 
 
-def test_a_reader_is_told_of_each_turn_once_and_of_no_delta(scripted):
+def test_a_screen_reader_announces_each_turn_once_and_no_delta(scripted):
     page, session = scripted
     page.evaluate("window.spoken.length = 0")
     response = session.begin_answer("item-4", "", seconds=0.1, previous="item-2")
@@ -241,7 +241,7 @@ def test_a_call_is_a_card_with_its_result_folded(scripted):
     expect(result.locator("dd")).to_have_text("paid")
 
 
-def test_the_log_stays_at_its_end_until_one_scrolls_up(scripted):
+def test_the_log_stays_at_its_end_until_you_scroll_up(scripted):
     page, session = scripted
     gap = "(log) => Math.round(log.scrollHeight - log.scrollTop - log.clientHeight)"
     log = page.locator(".rtnb-log")

@@ -1,4 +1,4 @@
-"""The pure parts of the worklets: the very files that the audio thread runs, imported by a page."""
+"""The pure parts of the worklets: the files that the audio thread runs, imported by a page."""
 
 import pytest
 

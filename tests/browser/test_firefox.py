@@ -1,4 +1,4 @@
-"""Firefox: talking, interrupting, typing and keeping the record, with a microphone that hears what the test says."""
+"""Firefox: talking, interrupting, typing and keeping the record, with a microphone that plays the test's sound."""
 
 import axe
 import pytest

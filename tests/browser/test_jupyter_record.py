@@ -1,4 +1,4 @@
-"""What is left of a conversation in the file, however the panel came to its end."""
+"""What the saved notebook keeps of a conversation, however the panel ended."""
 
 import pytest
 from nbconvert import HTMLExporter

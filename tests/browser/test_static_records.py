@@ -1,4 +1,4 @@
-"""A saved notebook without kernel and without scripts: what a reader of the file still sees and hears."""
+"""A saved notebook without kernel and without scripts: what its reader still sees and hears."""
 
 import axe
 import nbformat

@@ -53,7 +53,7 @@ def status(page):
     return page.locator("[data-role=status]")
 
 
-def test_from_a_terminal_one_talks_in_a_browser_tab(tab, tmp_path):
+def test_a_terminal_opens_a_browser_tab_to_talk_in(tab, tmp_path):
     command = [sys.executable, "-m", "realtime_nb.cli.main", "talk", "--live", "--backend", "local", "--out", tmp_path]
     environment = os.environ | {"BROWSER": "true", "PYTHONUNBUFFERED": "1"}
     terminal = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)

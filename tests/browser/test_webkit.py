@@ -1,4 +1,4 @@
-"""WebKitGTK's MiniBrowser: a panel talks there, and what it lacks it says."""
+"""WebKitGTK's MiniBrowser: a panel talks there, and says what is missing."""
 
 import shutil
 

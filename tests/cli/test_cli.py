@@ -40,7 +40,7 @@ def test_each_file_is_a_spoken_turn_and_each_reply_is_kept(questions, tmp_path, 
     assert [turn.role for turn in recording.conversation] == ["user", "assistant"] * 2
 
 
-def test_people_read_what_was_heard_said_taken_and_paid(questions, tmp_path, capsys):
+def test_the_output_says_what_was_heard_said_and_paid(questions, tmp_path, capsys):
     assert main(["talk", str(questions / "first.wav"), "--out", str(tmp_path), "--voice", "echo"]) == 0
     out = capsys.readouterr().out
     for words in (

@@ -79,7 +79,7 @@ def test_an_estimate_spends_nothing_and_writes_nothing(data, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_what_failed_is_told_and_ends_with_1(data, tmp_path, capsys):
+def test_failures_are_reported_and_exit_with_1(data, tmp_path, capsys):
     # Nobody listens there.
     backend = ["--backend", "http://127.0.0.1:9/v1", "--max-usd", "5"]
     assert main(["eval", data, "--out", str(tmp_path / "out"), *backend]) == 1
@@ -106,7 +106,7 @@ def test_what_failed_is_told_and_ends_with_1(data, tmp_path, capsys):
         (["--instructions", "@nowhere.txt"], "nowhere.txt"),
     ],
 )
-def test_what_cannot_be_used_ends_with_2_and_a_sentence(data, tmp_path, capsys, options, message):
+def test_unusable_input_exits_with_2_and_a_sentence(data, tmp_path, capsys, options, message):
     assert main(["eval", data, "--out", str(tmp_path / "out"), *options]) == 2
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error

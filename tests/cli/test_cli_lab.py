@@ -14,7 +14,7 @@ from realtime_nb.cli.main import main
 TUTORIALS = sorted(path.name for path in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
-def test_the_tutorials_are_put_where_they_are_not(tmp_path):
+def test_missing_tutorials_are_copied(tmp_path):
     mine = tmp_path / "talks" / TUTORIALS[1]
     mine.parent.mkdir()
     mine.write_text("my own notes")
@@ -25,7 +25,7 @@ def test_the_tutorials_are_put_where_they_are_not(tmp_path):
     assert sorted(path.name for path in mine.parent.iterdir()) == TUTORIALS
 
 
-def test_without_jupyterlab_it_says_what_brings_it(tmp_path, monkeypatch, capsys):
+def test_without_jupyterlab_it_says_how_to_install_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "jupyterlab.labapp", None)
     assert main(["lab", "--folder", str(tmp_path / "here")]) == 2
     assert "JupyterLab is not installed" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def test_there_is_a_row_for_each_reply_and_it_holds_every_token_and_dollar_once(
     assert costs.cached_share == pytest.approx(1_220 / (120 + 1_330 + 1_540))
 
 
-def test_writing_down_is_billed_apart_and_once():
+def test_transcription_is_billed_separately_and_once():
     costs = three_turns().costs()
     assert list(costs["transcription_usd"]) == pytest.approx([0.017] * 3)
     assert costs.separate_usd == {"transcription": pytest.approx(3 * 0.017)}
@@ -102,7 +102,7 @@ def test_a_reply_that_calls_a_function_names_it():
     assert "What time is it? → get_time" in mimebundle(costs)["text/plain"]
 
 
-def test_what_was_made_but_not_heard_is_wasted():
+def test_generated_sound_that_was_not_heard_is_wasted():
     costs = three_turns().costs()
     assert list(costs["unheard_ms"])[:2] == [0, 72]
     assert costs["wasted_usd"][2] == pytest.approx(400 * 64 / 1e6 * 72 / 96)
@@ -133,7 +133,7 @@ def test_an_unknown_price_shows_tokens_and_no_dollars():
     assert costs.on("gpt-realtime-2.1")["gpt-realtime-2.1"] == pytest.approx(three_turns().costs().total_usd)
 
 
-def test_sums_are_unknown_from_the_first_unknown_price_on():
+def test_totals_are_unknown_after_the_first_unknown_price():
     conversation = fold(*spoken(1, usage(1, 1, 1, 1)), *spoken(2, usage(1, 1, 1, 1, image_in=9)))
     conversation.replies[0].model = "gpt-4o-realtime-preview"
     conversation.replies[1].model = "gpt-4o-realtime-preview"  # It has no price for images.
@@ -142,7 +142,7 @@ def test_sums_are_unknown_from_the_first_unknown_price_on():
     assert costs["cost_usd"].isna().tolist() == [False, True, False]
 
 
-def test_what_the_server_did_not_tell_is_in_no_total_and_said():
+def test_usage_that_the_server_left_out_is_in_no_total_and_is_remarked():
     conversation = fold(*spoken(1, usage(20, 100, 10, 200)), *spoken(2, None, status="failed", transcribed=None))
     fold(wire.response_created("R3"), into=conversation)  # It is still being made.
     costs = conversation.costs()
@@ -203,7 +203,7 @@ def test_nothing_has_been_billed_before_the_first_reply():
     assert "nothing has been billed" in mimebundle(costs)["text/plain"]
 
 
-def test_what_a_person_sees_has_every_reply_the_totals_and_other_models():
+def test_the_view_has_every_reply_the_totals_and_other_models():
     bundle = mimebundle(three_turns().costs())
     markup = bundle["text/html"]
     assert set(bundle) == {"text/plain", "text/html", "image/png"} and bundle["image/png"] in markup
@@ -319,7 +319,7 @@ def test_a_transcription_that_took_nothing_is_one_that_was_not_told(told):
     assert costs.remarks == untold.remarks
 
 
-def test_what_is_only_told_in_part_is_said_wherever_it_is_shown():
+def test_partial_usage_is_marked_wherever_it_is_shown():
     took = {"input_tokens": 30_000, "input_token_details": {"cached_tokens": 0}, "output_tokens": 9}
     costs = fold(*spoken(1, took)).costs()
     assert costs.total_usd == pytest.approx(0.017 + (30_000 * 4 + 9 * 24) / 1e6)

@@ -39,7 +39,7 @@ def test_a_waterfall_begins_with_the_last_speech_and_ends_with_the_first_sound()
     assert (waterfall.asked, waterfall.is_played, waterfall.clock) == ("What time is it?", True, CLOCK)
 
 
-def test_what_is_not_known_is_absent_and_not_nought():
+def test_an_unknown_step_is_missing_and_not_zero():
     unplayed = {name: MARKS[name] for name in ("turn_detected", "first_audio", "audible_on_arrival")}
     [waterfall] = timeline(replied(marks=unplayed)).waterfalls
     assert [span.name for span in waterfall.steps] == ["turn detection", "model first byte", "leading silence"]

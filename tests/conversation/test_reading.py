@@ -1,4 +1,4 @@
-"""What is read aloud where a text has numbers in it."""
+"""How numbers in a text are read aloud."""
 
 import pytest
 

@@ -207,7 +207,7 @@ def test_an_items_description_adds_and_never_takes_away():
     )
 
 
-def test_writing_down_has_its_own_price():
+def test_transcription_has_its_own_price():
     turn = Turn(item_id="U", role="user")
     assert turn.cost is None
     turn.transcription_usage, turn.transcription_model = {"type": "duration", "seconds": 60}, "gpt-realtime-whisper"

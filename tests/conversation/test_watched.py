@@ -28,7 +28,7 @@ def test_the_price_of_an_unknown_model_is_not_guessed():
     assert "tokens, unknown" in mimebundle(watch(1, model="mine"))["text/plain"]
 
 
-def test_what_went_wrong_is_shown_and_is_no_markup():
+def test_errors_are_shown_as_text():
     bundle = mimebundle(watch(problem="no <b>camera</b>", ended="stopped"))
     assert "&lt;b&gt;camera" in bundle["text/html"] and "<b>" not in bundle["text/html"]
     assert "stopped" in bundle["text/plain"]

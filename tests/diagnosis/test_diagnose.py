@@ -39,7 +39,7 @@ def test_colab_is_told_what_its_widgets_need():
     assert "rt.record(5)" in front_end.fix
 
 
-def test_what_needs_a_click_is_named_until_it_is_done():
+def test_checks_that_need_a_click_are_listed_until_done():
     facts = replace(HEALTHY, heard=None, played=None)
     assert [text.split()[0] for text in diagnose(facts).unchecked] == ["microphone", "speaker"]
     asked = replace(facts, heard=HEALTHY.heard, played=replace(HEALTHY.played, heard=None))
@@ -47,6 +47,6 @@ def test_what_needs_a_click_is_named_until_it_is_done():
     assert diagnose(broken("page", secure=False)).unchecked == ()
 
 
-def test_what_broke_while_looking_is_a_line_to_be_reported():
+def test_a_crash_of_a_check_is_a_line_to_report():
     checkup = diagnose(replace(HEALTHY, problems=("looking at the backend failed: KeyError: 'x'",)))
     assert checkup.checks[-1].state == "warning" and "report" in checkup.checks[-1].fix

@@ -72,7 +72,7 @@ def test_without_a_key_the_wanted_server_is_broken_and_the_rest_is_looked_at():
     assert states(found)["espeak-ng"] == "ok"
 
 
-def test_what_breaks_while_looking_is_a_line(monkeypatch):
+def test_a_crash_of_a_check_is_a_line(monkeypatch):
     def fail(*_):
         raise KeyError("unforeseen")
 

@@ -52,7 +52,7 @@ def test_one_part_that_is_missing_leaves_the_others(monkeypatch, tmp_path, gone,
     assert not any(part.error for part in parts.values() if part.name != name)
 
 
-def test_a_library_that_crashes_is_a_line_and_not_our_end(monkeypatch, tmp_path):
+def test_a_library_that_crashes_is_a_line_and_ends_nothing(monkeypatch, tmp_path):
     (tmp_path / "webrtcvad.py").write_text("import os, sys; print('a bad wheel', file=sys.stderr); os.abort()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     parts = tried()

@@ -14,7 +14,7 @@ def test_this_environment_meets_what_is_declared():
     assert found.python.count(".") == 2 and found.system
 
 
-def test_what_is_missing_or_too_old_is_named_as_pip_would_read_it(monkeypatch):
+def test_missing_and_old_packages_are_named_for_pip(monkeypatch):
     declared = [
         "numpy>=999",
         "no-such-thing>=1",

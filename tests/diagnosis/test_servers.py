@@ -73,7 +73,7 @@ def test_a_way_that_lets_no_sockets_through_is_told_apart():
     assert answer.code == "unreachable" and "no Realtime endpoint" in answer.error
 
 
-def test_nobody_is_waited_for_longer_than_said():
+def test_no_server_is_waited_for_beyond_the_timeout():
     with plain({"/v1/models/gpt-realtime-2.1": None}) as address:
         answer, clock = result(ask_http(at(address), timeout_s=0.3))
     assert (answer.code, clock) == ("unreachable", None)
@@ -82,7 +82,7 @@ def test_nobody_is_waited_for_longer_than_said():
     assert answer.error == "no answer within 0.3 s"
 
 
-def test_nobody_there_is_unreachable():
+def test_a_server_that_is_not_there_is_unreachable():
     backend = at("http://127.0.0.1:9/v1")
     for answer in (result(ask_http(backend))[0], result(ask_realtime(backend))):
         assert answer.code == "unreachable" and "127.0.0.1:9 cannot be reached (" in answer.error
@@ -110,11 +110,11 @@ def test_a_backend_that_cannot_be_asked_says_why(backend, said):
     assert found is None and said in server.error and server.name == backend
 
 
-def test_a_key_that_is_none_is_not_shown():
+def test_an_invalid_key_is_not_shown():
     found, server = find_server("openai", "sk-ключ-0123456789abcdef")
     assert found is None and "copy it again" in server.error and "sk-" not in server.error
 
 
-def test_where_a_server_is_holds_no_password():
+def test_a_servers_address_is_shown_without_its_password():
     _, server = find_server("https://ada:hunter2@proxy.example:8443/v1", "k")
     assert server.host == "proxy.example:8443" and server.name == "proxy.example" and server.keyed

@@ -49,7 +49,7 @@ def test_a_clip_without_speech_is_told_from_an_answer():
         ask(session, hum, live=True, timeout_s=WAIT_S)
 
 
-def test_a_microphone_is_closed_when_nobody_waits_any_more(question):
+def test_the_microphone_closes_when_the_question_is_cancelled(question):
     with rt.RealtimeSession(backend="local") as session:
         with pytest.raises(TimeoutError):
             ask(session, question, live=True, timeout_s=0.1)

@@ -90,7 +90,7 @@ def test_clips_that_differ_within_a_run_are_named():
 
 
 @pytest.mark.parametrize("rate", [24_000, 8_000])
-def test_what_is_kept_is_what_was_made_with_its_times(tmp_path, rate):
+def test_the_stored_clip_is_the_one_that_was_made_with_its_times(tmp_path, rate):
     made = itertools.count()
 
     def make():

@@ -142,7 +142,7 @@ QUIET_CHANGES = [*map(Speed, (0.25, 0.5, 0.8, 0.95, 1.1, 1.25, 1.5, 2.0, 4.0)), 
 
 
 @pytest.mark.parametrize("condition", [*QUIET_CHANGES, Reverberation(0.5), Reverberation(1.5, -5.0)], ids=str)
-def test_what_is_not_about_level_keeps_it(condition):
+def test_other_conditions_keep_the_level(condition):
     said = sentence()
     silence = np.zeros(6_000, np.float32)
     for clip in (
@@ -201,7 +201,7 @@ CHANGES = [Noise(0.0), Babble(10.0), Reverberation(0.5), Telephone(), Level(-50.
 
 
 @pytest.mark.parametrize("condition", CHANGES, ids=str)
-def test_where_somebody_speaks_is_known_whatever_becomes_of_the_clip(condition):
+def test_conditions_keep_track_of_where_speech_is(condition):
     quiet = np.zeros(12_000, np.float32)
     clip = AudioClip(np.concatenate([quiet, tone(440.0).samples, quiet]))  # The tone's own first sample is 0.
     slower = condition.factor if isinstance(condition, Speed) else 1.0
@@ -219,7 +219,7 @@ def test_where_somebody_speaks_is_known_whatever_becomes_of_the_clip(condition):
         assert -60 < ends - alone.speech_end_ms < (400 if isinstance(condition, Reverberation) else 60)
 
 
-def test_a_condition_that_does_not_say_how_it_moves_sound_leaves_it_unknown_where_somebody_speaks():
+def test_a_condition_that_does_not_say_how_it_moves_sound_loses_track_of_speech():
     class Late:
         def apply(self, clip, random):
             return AudioClip(np.concatenate([np.zeros(2_400, np.float32), clip.samples]))

@@ -16,7 +16,7 @@ def hum(text):
     return AudioClip(np.full(2_400 * len(text.split()), 0.1))
 
 
-def test_texts_are_spoken_when_they_are_needed_and_by_whom_one_says():
+def test_texts_are_spoken_when_needed_by_the_given_speaker():
     asked = []
 
     def speaker(text):
@@ -56,7 +56,7 @@ def test_sounds_of_every_ending_are_found_in_any_case(tmp_path, ending):
     assert example.example_id == "a" and example.clip().duration_s == pytest.approx(0.1)
 
 
-def test_what_systems_keep_beside_files_is_no_clip_and_no_text(tmp_path):
+def test_hidden_files_of_the_system_are_no_clips_and_no_texts(tmp_path):
     for folder in (".", "__MACOSX", ".ipynb_checkpoints", ".git", "@eaDir", "in"):
         (tmp_path / folder).mkdir(exist_ok=True)
         hum("one").save(tmp_path / folder / "a.wav")
@@ -102,7 +102,7 @@ def test_words_in_two_files_are_refused(tmp_path):
         Dataset.from_folder(tmp_path)
 
 
-def test_what_people_said_in_recordings_can_be_asked_again(tmp_path):
+def test_questions_of_recordings_can_be_asked_again(tmp_path):
     clip = rt.speak("What can you do?")
     with rt.RealtimeSession(backend="local", recording=tmp_path / "talk") as session:
         session.ask(clip).result(30)
@@ -165,7 +165,7 @@ def test_an_example_is_known_again_by_what_it_asks(tmp_path):
         (lambda: Dataset.from_scenarios(Scenario(example_id="a", turns=["Hi"])), "is one scenario: give a list"),
     ],
 )
-def test_what_is_no_dataset_says_so(make, message):
+def test_an_invalid_dataset_says_so(make, message):
     with pytest.raises(SettingsError, match=message):
         make()
 

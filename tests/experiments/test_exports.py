@@ -1,4 +1,4 @@
-"""What leaves a run's folder: its table, its conversations, the cookbook's layout, small files, and the run again."""
+"""Exports of a run: its table, its conversations, the cookbook's layout, small files, and the run again."""
 
 import csv
 import json
@@ -66,7 +66,7 @@ def test_a_clip_that_is_gone_is_silence_and_a_remark(made, tmp_path):
         copy.show(0)
 
 
-def test_a_run_keeps_what_is_wished(tmp_path):
+def test_a_run_keeps_the_files_that_you_choose(tmp_path):
     dataset = Dataset.from_texts({"q": "What is two plus three?"})
     for keep, kinds in (("conversations", {"conversations"}), (["answers"], {"audio"}), (["events"], {"recordings"})):
         results = run(dataset, {"one": LOCAL}, out=tmp_path / str(keep), keep=keep, progress=False)

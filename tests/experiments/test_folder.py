@@ -325,7 +325,7 @@ def test_another_process_is_refused_and_one_that_was_killed_blocks_nothing(tmp_p
         process.stdin.close()
 
 
-def test_where_nothing_can_be_locked_the_process_that_is_named_counts(tmp_path, monkeypatch):
+def test_without_file_locks_the_named_process_holds_the_folder(tmp_path, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
 
     def refuse(*_):
@@ -451,7 +451,7 @@ def test_whatever_is_written_is_read_as_it_was_and_never_run(text):
 
 
 @pytest.mark.parametrize("text", [*FORMULAS, *TEXTS])
-def test_what_is_defused_is_read_as_it_was(text):
+def test_defused_cells_are_read_back_unchanged(text):
     assert restored(defused(text)) == text
     assert (defused(text) == text) == (text in TEXTS)
 

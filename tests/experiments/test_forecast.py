@@ -30,7 +30,7 @@ def test_texts_are_taken_to_be_spoken_at_150_words_a_minute_and_are_not_spoken()
     assert found.total_usd == pytest.approx(rt.estimate(2 / 60, 8 / 60, "gpt-realtime-2.1", turns=1).total_usd)
 
 
-def test_what_cannot_be_told_is_named(monkeypatch):
+def test_a_forecast_names_its_unknowns(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     systems = {
         "local": partial(rt.RealtimeSession, backend="local"),

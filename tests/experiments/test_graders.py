@@ -49,7 +49,7 @@ def test_tool_calls_are_graded_by_the_cookbooks_rules(expected, calls, right):
     assert grades(*expected, *calls) == right
 
 
-def test_where_nothing_is_expected_or_ruled_out_nothing_is_graded():
+def test_without_expectations_there_is_no_grade():
     assert grades(None, {}, ORDER) == {}
 
 

@@ -34,7 +34,7 @@ def test_values_of_one_example_stay_together():
     assert by_example(rows, "wer") == [[0.0, 1.0]]
 
 
-def test_of_what_failed_only_its_cost_counts():
+def test_a_failed_answer_counts_only_with_its_cost():
     row = {"example_id": "a", "status": "failed", "wer": 0.0, "latency_first_audio_ms": 5.0, "cost_usd": 0.1}
     assert [value_of(row, name) for name in ("completed", "wer", "latency_first_audio_ms", "cost_usd")] == [
         *(0.0, None, None, 0.1)

@@ -37,7 +37,7 @@ def test_both_ends_are_those_of_scipys_bootstrap(name, statistic):
 
 
 @pytest.mark.parametrize("right", [0, 3, 30])
-def test_what_is_right_or_wrong_has_wilsons_interval(right):
+def test_shares_have_wilsons_interval(right):
     found = interval_of([[1.0]] * right + [[0.0]] * (30 - right), is_binary=True)
     theirs = stats.binomtest(right, 30).proportion_ci(method="wilson")
     assert (found.center, found.low, found.high) == pytest.approx((right / 30, theirs.low, theirs.high))
@@ -72,13 +72,13 @@ def test_examples_with_more_answers_weigh_more_as_in_the_mean_of_all():
     assert interval_of([[0.0, 0.0, 0.0], [4.0], [1.0, 1.0]], within=(0.0, 5.0))[1:3] == (0.0, found.high)
 
 
-def test_of_one_example_only_its_center_is_known_and_of_none_nothing():
+def test_one_example_gives_a_center_without_an_interval_and_none_gives_nothing():
     assert interval_of([[1.0, 3.0]]) == (2.0, None, None, 1, "")
     assert interval_of([[], []]) is None
 
 
 @pytest.mark.parametrize("count", [3, 40])
-def test_equal_values_say_nothing_about_others(count):
+def test_equal_values_give_no_interval(count):
     assert interval_of([[0.5]] * count) == (0.5, None, None, count, "")
 
 

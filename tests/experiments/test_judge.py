@@ -77,7 +77,7 @@ def test_examples_may_have_criteria_of_their_own():
         assert "It sings." in endpoint.requests[0]["messages"][0]["content"]
 
 
-def test_what_cannot_be_read_is_asked_for_again_and_both_are_paid():
+def test_an_unreadable_verdict_is_asked_for_again_and_both_are_paid():
     with scripted_text(RIGHT) as endpoint:
         once = Judge("x", model=PRICED, backend=endpoint.url)(answer())
     with scripted_text("Good.", RIGHT) as endpoint:
@@ -146,7 +146,7 @@ def test_a_judge_that_talks_nonsense_leaves_the_grade_missing_and_says_so(tmp_pa
     assert results.remarks == [f"1 answer lacks a grade: {row['grading_remarks']}"]
 
 
-def test_what_cannot_judge_says_so_where_it_is_made(monkeypatch):
+def test_an_impossible_judge_is_refused_when_it_is_made(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(SettingsError, match=r"Judge\(\) has no rubric"):
         Judge(" ")(answer())

@@ -1,4 +1,4 @@
-"""What is measured of an answer."""
+"""Measures of an answer."""
 
 import json
 from functools import partial
@@ -49,7 +49,7 @@ def test_an_answer_with_a_tool_is_measured_from_the_question_to_the_last_word():
     assert 0 <= row["cer"] <= row["wer"] < 0.5
 
 
-def test_who_wrote_down_nothing_was_wrong_in_everything_and_who_does_not_write_in_nothing():
+def test_an_empty_transcript_is_all_wrong_and_no_transcript_is_no_error():
     noise = AudioClip(0.2 * np.random.default_rng(0).standard_normal(24_000).clip(-1, 1))
     example = Example(example_id="a", text="What can you do?")
     rows = []
@@ -100,6 +100,6 @@ def test_cost_per_task_shares_what_all_tasks_cost_among_those_that_came_out_righ
     assert cost_per_task_usd([*rows, {"cost_usd": None, "task_success": 1}]) is None
 
 
-def test_who_measures_is_paid_too():
+def test_the_costs_of_measuring_count():
     assert spent_usd({"cost_usd": 0.5, "judge_cost_usd": 0.25, "user_cost_usd": 0.25, "wer": 9}) == 1.0
     assert spent_usd({"cost_usd": 0.5, "judge_cost_usd": None}) is None and spent_usd({}) == 0.0

@@ -1,4 +1,4 @@
-"""Systems of one's own beside the package's: a class with one method is asked, measured, recorded and compared."""
+"""Your own systems beside the package's: a class with one method is asked, measured, recorded and compared."""
 
 import json
 import runpy
@@ -155,7 +155,7 @@ def test_compare_takes_a_system_beside_a_session():
     assert (cell.reply, cell.error) == ("Yes.", "")
 
 
-def test_what_a_system_cannot_do_is_said():
+def test_a_system_says_what_it_cannot_do():
     with pytest.raises(SettingsError, match="has no method answer"):
         rt.SystemSession(object())
     session = rt.SystemSession(Told(text="Yes."))

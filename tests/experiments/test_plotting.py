@@ -62,7 +62,7 @@ def test_grades_are_all_that_was_graded_with_intervals_that_have_a_width(found):
     assert "Wilson" in plot.caption and "12 examples" in plot.caption and "Wilson" not in found.plot.latency().caption
 
 
-def test_what_failed_lowers_the_share_that_was_answered(tmp_path):
+def test_failures_lower_the_share_answered(tmp_path):
     rows = graded_rows(4, conditions=("clean",))
     rows[0] = {"system": "slow", "example_id": "e00", "status": "failed", "error_message": "gone"}
     found = write_results(tmp_path, rows)
@@ -106,7 +106,7 @@ def test_it_is_saved_by_the_name_s_ending(found, tmp_path, name):
         (lambda plot: plot.cost(by=("system", "condition", "repeat")), "one or two columns"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(found, draw, match):
+def test_an_impossible_plot_is_refused(found, draw, match):
     with pytest.raises(SettingsError, match=match):
         draw(found.plot)
 

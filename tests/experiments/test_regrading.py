@@ -1,4 +1,4 @@
-"""New questions to old answers: other graders, nothing asked again, and how far judges agree with people."""
+"""Saved answers graded again, without asking anything; and agreement of judges with people."""
 
 import json
 from functools import partial

@@ -48,7 +48,7 @@ def test_a_pause_of_700_ms_splits_a_sentence_at_500_and_not_at_900(hesitating):
     assert quick["lost_ms"] == patient["lost_ms"] == 0.0
 
 
-def test_what_is_won_is_the_difference_of_the_silences_to_a_frame(hesitating):
+def test_the_gain_is_the_difference_of_the_silences(hesitating):
     summary = compare_turn_detection(hesitating, silences(500, 200, 900)).summary().set_index("setting")
     assert summary.loc["200 ms"]["gained_p50_ms"] == pytest.approx(300, abs=FRAME_MS)
     assert summary.loc["900 ms"]["gained_p50_ms"] == pytest.approx(-400, abs=FRAME_MS)
@@ -124,7 +124,7 @@ def test_a_run_is_heard_as_it_was_sent_and_speech_is_where_it_is_without_the_noi
     assert found.reference == "each clip is one turn; speech is taken from the clean clip"
 
 
-def test_of_a_scenario_each_turn_is_a_clip():
+def test_each_turn_of_a_scenario_is_a_clip():
     dataset = Dataset.from_scenarios({"sums": ["What is two plus three?", "And what can you do?"]})
     found = compare_turn_detection(dataset, silences(500))
     assert [(sound.name, len(sound.spoken)) for sound in found.sounds] == [("sums · turn 1", 1), ("sums · turn 2", 1)]
@@ -150,7 +150,7 @@ def test_a_recordings_own_settings_are_the_baseline_and_its_own_turns_are_shown(
     assert as_cut.frame.groupby("setting", sort=False)["outcome"].agg(list)["900 ms"] == ["merged", "merged"]
 
 
-def test_what_cannot_be_compared_is_refused(hesitating):
+def test_an_impossible_comparison_is_refused(hesitating):
     refuse = partial(compare_turn_detection, hesitating)
     with pytest.raises(SettingsError, match="threshold: 2 is not between 0 and 1"):
         refuse([{"threshold": 2}])

@@ -113,7 +113,7 @@ def test_only_sound_of_the_folder_is_on_the_page(tmp_path):
     assert "audio" not in page.tags and page.words.count("its file is not in the folder") == 2
 
 
-def test_what_failed_and_what_is_missing_is_told(tmp_path):
+def test_failed_and_missing_answers_are_listed(tmp_path):
     rows = [
         {"system": system, "example_id": f"e{n}", "status": "failed", "failure_stage": "connect", "error_type": "Lost"}
         | {"error_message": f"no road {n}"}
@@ -143,7 +143,7 @@ def test_differences_are_paired_and_signed(tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"), [({"examples": -1}, "examples=-1"), ({"audio_mb": -1.0}, "audio_mb=-1.0")]
 )
-def test_what_cannot_be_is_refused(spoken, options, match):
+def test_impossible_options_are_refused(spoken, options, match):
     with pytest.raises(SettingsError, match=match):
         spoken.report(**options)
 

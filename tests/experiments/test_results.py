@@ -84,7 +84,7 @@ def test_two_runs_are_compared_system_by_system(tmp_path):
     assert np.isnan(compared.loc[("gone", "latency_first_audio_ms")]["difference"])
 
 
-def test_what_is_no_results_is_not_compared(tmp_path):
+def test_only_results_can_be_compared(tmp_path):
     found = results(tmp_path, {("a", "clean"): [1, 2]})
     with pytest.raises(SettingsError, match=r"give Results\.load of its folder"):
         found.compare(str(tmp_path))

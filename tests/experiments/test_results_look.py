@@ -58,12 +58,12 @@ def test_scenarios_show_what_came_of_interruptions_where_there_were_some(tmp_pat
     assert "share of the audio that was heard 25%" in text and "backchannels" not in text
 
 
-def test_what_failed_and_what_is_missing_is_told(tmp_path):
+def test_failed_and_missing_answers_are_listed(tmp_path):
     html = results(tmp_path)._repr_mimebundle_()["text/html"]
     assert html.count("failed (connect)") == 5 and "2 more failed: see results.failed" in html
     assert "still to be asked: 1 (max_usd=1: $0.9000 are spent). Run the same again with resume=True" in html
 
 
-def test_results_without_an_answer_still_show(tmp_path):
+def test_results_without_an_answer_can_be_shown(tmp_path):
     bundle = results(tmp_path, latency_ms=None)._repr_mimebundle_()
     assert "image/png" not in bundle and "first audible" not in bundle["text/plain"]

@@ -1,4 +1,4 @@
-"""What is asked again, and what a row says of it."""
+"""Retries, and what a row says about them."""
 
 import pytest
 
@@ -30,7 +30,7 @@ from realtime_nb.experiments.retrying import after, may_pass, wait_s
     ],
     ids=str,
 )
-def test_time_heals_lost_connections_and_servers_at_fault(error):
+def test_lost_connections_and_server_faults_are_retried(error):
     assert may_pass(error)
 
 
@@ -56,7 +56,7 @@ def test_time_heals_lost_connections_and_servers_at_fault(error):
     ],
     ids=str,
 )
-def test_it_does_not_heal_refusals_flags_faults_of_ours_and_answers_that_take_too_long(error):
+def test_refusals_flags_our_own_faults_and_timeouts_are_not_retried(error):
     assert not may_pass(error)
 
 

@@ -34,7 +34,7 @@ def test_differences_are_of_the_same_examples_group_by_group(before, tmp_path):
         before.compare(after, by="colour")
 
 
-def test_what_is_not_the_same_question_is_left_out_and_said(before, tmp_path):
+def test_other_questions_are_left_out_with_a_remark(before, tmp_path):
     examples = {f"e{n:02d}": "0" for n in range(11)} | {"e00": "other words", "e99": "0"}
     after = later(tmp_path / "after", lambda row: {}, seed=7, examples=examples)
     compared = before.compare(after)

@@ -1,4 +1,4 @@
-"""Work that is handed out within a budget, and what becomes of it when somebody interrupts."""
+"""Work within a budget, and what an interrupt leaves of it."""
 
 import json
 import signal

@@ -339,7 +339,7 @@ def test_what_a_broken_connection_cost_is_asked_again_and_counted(tmp_path, use_
         assert row["cost_usd"] > 0
 
 
-def test_what_failed_is_asked_again_in_a_later_run_where_that_is_wished(tmp_path):
+def test_a_later_run_can_ask_failed_questions_again(tmp_path):
     is_up = []
 
     def make():
@@ -375,7 +375,7 @@ def test_a_pool_of_which_a_process_dies_ends_the_run_and_another_goes_on(tmp_pat
     assert quiet(dataset, {"one": LOCAL}, resume=True, **options).missing == 0
 
 
-def test_an_answer_that_failed_at_the_server_is_asked_again_as_often_as_is_wished(tmp_path):
+def test_an_answer_that_failed_at_the_server_is_retried_as_often_as_set(tmp_path):
     with served(faults=["failed_response"]) as server:
         there = partial(rt.RealtimeSession, backend=there_at(server), api_key=server.api_key)
         [row] = quiet(Dataset.from_texts(QUESTIONS[1:2]), {"one": there}, retries=1, out=tmp_path).rows
@@ -393,7 +393,7 @@ def test_a_key_that_is_refused_is_not_tried_twice(tmp_path):
     assert "REALTIME_NB_API_KEY" in row["error_message"]  # The variable of this server, and not OpenAI's.
 
 
-def test_what_cannot_be_run_raises_where_the_caller_stands(tmp_path):
+def test_an_impossible_run_raises_at_once(tmp_path):
     dataset = Dataset.from_texts({"a": "Hi", "A": "Hi"})
     with pytest.raises(rt.SettingsError, match="too similar"):
         quiet(dataset, {"x": LOCAL}, out=tmp_path)
@@ -439,7 +439,7 @@ def test_a_system_that_makes_no_session_of_its_own_for_each_question_says_so(tmp
         ({"resume": True, "out": None}, "needs a run to continue: give its folder as out"),
     ],
 )
-def test_what_is_of_another_kind_is_told_before_a_folder_is_made(wrong, message, tmp_path):
+def test_wrong_types_are_refused_before_a_folder_is_made(wrong, message, tmp_path):
     given = {"dataset": Dataset.from_texts(["Hi"]), "systems": {"x": LOCAL}, "out": tmp_path / "run"} | wrong
     with pytest.raises(rt.SettingsError, match=message):
         quiet(**given)

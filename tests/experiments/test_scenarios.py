@@ -105,6 +105,6 @@ def test_a_user_by_rules_answers_what_it_heard_and_says_nothing_twice():
         (partial(Dataset.from_scenarios, ["Hi"]), "scenario_001: 'Hi' is neither"),
     ],
 )
-def test_what_cannot_be_said_raises_where_it_is_made(make, message):
+def test_an_impossible_scenario_raises_when_it_is_made(make, message):
     with pytest.raises(SettingsError, match=message):
         make()

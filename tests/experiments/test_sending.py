@@ -166,7 +166,7 @@ def wait_until(is_so):
         time.sleep(0.01)
 
 
-def test_of_two_dask_workers_one_is_killed_and_all_rows_are_there_once(tmp_path, monkeypatch):
+def test_with_one_of_two_dask_workers_killed_every_row_is_there_once(tmp_path, monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, local_voice.address()[1])
     noted = Noted(tmp_path / "asked", there())
     dataset = Dataset.from_texts({f"q{n}": "What is two plus three?" for n in range(12)})

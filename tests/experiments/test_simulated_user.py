@@ -79,6 +79,6 @@ def test_the_local_rules_can_play_the_person_too(tmp_path):
     assert json.loads(row["turn_measures"])[1]["user_text"].startswith("2 plus 3 is 5")
 
 
-def test_somebody_who_wants_nothing_is_refused():
+def test_a_simulated_user_without_a_goal_is_refused():
     with pytest.raises(SettingsError, match="goal=' '"):
         SimulatedUser(goal=" ")

@@ -65,7 +65,7 @@ def test_a_simulation_runs_and_is_graded_by_its_own_criteria(index, tmp_path):
         ('{"simulator": {}}', "'system_prompt' is missing"),
     ],
 )
-def test_what_is_no_simulation_says_so(tmp_path, text, message):
+def test_an_invalid_simulation_says_so(tmp_path, text, message):
     file = tmp_path / "s.json"
     file.write_text(text)
     with pytest.raises(SettingsError, match=message):

@@ -24,7 +24,7 @@ def test_the_cookbooks_columns_load_as_they_are(tmp_path):
     assert Dataset.from_csv(path).name == "customer_service"
 
 
-def test_files_speakers_tags_and_columns_of_ones_own(tmp_path):
+def test_files_speakers_tags_and_your_own_columns(tmp_path):
     (tmp_path / "audio").mkdir()
     AudioClip(np.full(4_800, 0.1)).save(tmp_path / "audio" / "one.wav")
     path = tmp_path / "data.csv"
@@ -83,7 +83,7 @@ def test_a_column_without_a_name_is_called_by_its_place(tmp_path):
         ("example_id,user_text\n", "holds no examples"),
     ],
 )
-def test_what_is_wrong_with_a_file_names_the_line(tmp_path, text, message):
+def test_an_error_in_a_file_names_the_line(tmp_path, text, message):
     path = tmp_path / "data.csv"
     path.write_text(text)
     with pytest.raises(SettingsError, match=message):

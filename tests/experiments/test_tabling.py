@@ -35,7 +35,7 @@ def test_a_table_of_other_measures_and_groups(tmp_path):
     assert list(table.index) == ["slow", "quick"] and list(table["output tokens"]) == ["200", "100"]
 
 
-def test_what_is_free_has_no_column_of_costs(tmp_path):
+def test_a_free_run_has_no_column_of_costs(tmp_path):
     table = write_results(tmp_path, [row | {"cost_usd": 0.0} for row in graded_rows()]).table()
     assert not any("cost" in name for name in table.columns)
 

@@ -1,4 +1,4 @@
-"""What is measured of a scenario, on records made by hand."""
+"""Measures of a scenario, on records made by hand."""
 
 import json
 
@@ -73,7 +73,7 @@ def test_a_backchannel_is_blamed_until_the_person_speaks_again(stopped_ms, false
     assert row["yield_rate"] is None and (row["backchannels"], row["interruptions"]) == (1, 0)
 
 
-def test_nobody_yields_to_a_button_or_to_what_came_too_late():
+def test_a_button_or_a_late_stop_is_no_yielding():
     pressed = said(UserTurn("Stop.", at_ms=10), start_ms=1_000, cut=sounding(1_000.0), by_hand=True)
     late = said(UserTurn("Stop.", at_ms=10), start_ms=9_000, left_out="the answer was over before")
     row, turns = measured(said(UserTurn("Tell me a story.")), pressed, late)

@@ -35,7 +35,7 @@ def test_a_schema_goes_to_an_endpoint_that_takes_it_and_the_price_is_that_of_the
     assert cost_usd is None or cost_usd > 0
 
 
-def test_what_has_no_price_costs_nobody_knows_what():
+def test_without_a_price_the_cost_is_unknown():
     with scripted_text("Hello.") as endpoint:
         assert write(ASKED, model="some-llama", backend=endpoint.url, timeout_s=10) == ("Hello.", None)
 

@@ -19,7 +19,7 @@ def test_the_voice_of_each_answer_is_in_its_row_and_in_the_summary(tmp_path):
     assert summary.loc[("marin", "voice_loudness_lufs")]["mean"] == pytest.approx(high["voice_loudness_lufs"])
 
 
-def test_what_is_missing_is_said_before_anything_is_asked(monkeypatch):
+def test_missing_packages_for_dnsmos_are_named_at_once(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="there is no speechmos and no onnxruntime"):
         Voice(dnsmos=True)

@@ -1,4 +1,4 @@
-"""Which recogniser listens, and who does when it cannot."""
+"""Which recogniser listens, and which one takes over."""
 
 from __future__ import annotations
 

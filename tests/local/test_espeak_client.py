@@ -64,7 +64,7 @@ def test_what_the_program_refuses_is_an_error_of_that_request_alone():
     assert run(refused)
 
 
-def test_whoever_waits_learns_that_the_process_is_gone():
+def test_waiting_callers_learn_that_the_process_is_gone():
     async def kill(process):
         frames = process.request(request(" ".join(map(str, range(3_000)))))
         await anext(frames)

@@ -49,7 +49,7 @@ def test_a_good_guess_is_all_that_is_recognised():
     run(main())
 
 
-def test_what_there_is_no_room_for_is_told_once():
+def test_an_overloaded_recogniser_refuses_a_turn_once():
     async def main():
         recognizer = ScriptedRecognizer()
         recognizer.error = overloaded("The recogniser is 3.0 s behind; try again in a moment.")

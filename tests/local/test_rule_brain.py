@@ -111,7 +111,7 @@ def test_a_question_is_asked_and_its_answer_used():
     assert called == CallTool("set_light", {"room": "bedroom", "on": True})
 
 
-def test_somebody_who_does_not_answer_the_question_is_answered():
+def test_a_caller_who_ignores_the_question_still_gets_an_answer():
     entries = [user("set a timer"), assistant("How many minutes, please?"), user("what is the weather in Rome?")]
     assert ask(*entries, tools=TOOLS) == CallTool("get_weather", {"city": "Rome"})
     assert says(*entries[:2], user("hello"), tools=TOOLS).startswith("Hello!")

@@ -87,7 +87,7 @@ def test_turn_detection_can_be_switched_off_and_on_in_the_middle():
     run(main())
 
 
-def test_who_begins_to_speak_stops_the_idle_timer():
+def test_speech_stops_the_idle_timer():
     async def main():
         async with Client(recognizer=ScriptedRecognizer("thank you")) as client:
             turn_detection = {"type": "server_vad", "idle_timeout_ms": 5000}
@@ -103,7 +103,7 @@ def test_who_begins_to_speak_stops_the_idle_timer():
     run(main())
 
 
-def test_who_makes_the_next_response_starts_the_idle_timer_anew():
+def test_the_next_response_restarts_the_idle_timer():
     async def main():
         async with Client() as client:
             turn_detection = {"type": "server_vad", "idle_timeout_ms": 5000}

@@ -1,4 +1,4 @@
-"""The official SDK has recordings written down by the local server."""
+"""The official SDK transcribes recordings with the local server."""
 
 from __future__ import annotations
 

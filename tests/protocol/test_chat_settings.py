@@ -1,4 +1,4 @@
-"""What every request of a session by Chat Completions says."""
+"""The settings in every request of a Chat Completions session."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What servers say that they took, against bounds and in comparisons: on real sockets, with odd accounts of it."""
+"""Usage as servers report it, against bounds and in comparisons: on real sockets, with odd reports among them."""
 
 import json
 

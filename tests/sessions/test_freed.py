@@ -1,4 +1,4 @@
-"""What is closed and let go of is freed: sessions, panels, widgets, and rounds of tools that are over."""
+"""Closed sessions, panels and widgets, and finished rounds of tools, are freed."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What servers send in place of an answer, on a real socket: an error that says so, or the answer, never nothing."""
+"""Odd answers of servers, on a real socket: each ends in the answer or in an error that says what came."""
 
 import base64
 import gzip

@@ -181,7 +181,7 @@ def test_more_calls_at_once_than_make_sense_are_not_run():
     assert json.loads(outputs[-1]) == {"error": f"not run: no more than {MOST_CALLS} calls at once"}
 
 
-def test_who_stops_waiting_stops_no_tool():
+def test_a_caller_that_stops_waiting_stops_no_tool():
     gate, sent = threading.Event(), threading.Event()
     desk = Desk(tool(lambda: gate.wait(WAIT_S), name="slow"))
 
@@ -204,7 +204,7 @@ def test_calls_of_names_that_the_caller_keeps_are_the_callers():
     assert Desk(plain).calls.calls_of(reply) == []
 
 
-def test_no_rounds_are_too_few():
+def test_zero_rounds_are_too_few():
     with pytest.raises(SettingsError, match="max_tool_rounds=0 must be 1 or more"):
         ToolCalls(SessionEvents(), max_rounds=0)
 

@@ -180,7 +180,7 @@ def test_calls_that_the_caller_answers_end_the_round():
     assert model.asked[1] == ["user", "assistant", "tool", "tool"]
 
 
-def test_who_interrupts_waits_for_no_tool_and_the_model_knows():
+def test_an_interruption_waits_for_no_tool_and_the_model_knows():
     gate, running, done = threading.Event(), threading.Event(), threading.Event()
 
     def slow():

@@ -471,7 +471,7 @@ def test_errors_in_several_texts_are_counted_together_each_by_its_languages_rule
     assert error_rates(pairs)[0] == pytest.approx(3 / 9)
 
 
-def test_where_nothing_is_left_of_the_reference_every_word_is_one_too_many():
+def test_with_an_empty_reference_every_word_is_an_insertion():
     assert error_rates([("Mhm.", "for example", "en")])[0] == 2.0
     assert error_rates([("Mhm.", "", "en"), ("yes", "yes", "en")]) == (0.0, 0.0)
 

@@ -46,7 +46,7 @@ def test_a_system_that_is_not_there_cannot_be_the_baseline():
         comparison().summary(baseline="third")
 
 
-def test_what_a_person_sees_says_what_each_model_got_and_what_failed():
+def test_the_view_says_what_each_model_got_and_what_failed():
     bundle = mimebundle(comparison())
     text = bundle["text/plain"]
     assert "fast, answers 3 of 3" in text and "first audio, median 110 ms" in text and "total cost $0.0300" in text
@@ -82,7 +82,7 @@ def test_where_a_price_is_not_known_the_tokens_are_told():
     assert "total cost unknown (1,400 input · 160 output tokens)" in text
 
 
-def test_a_comparison_in_which_everything_failed_still_shows():
+def test_a_comparison_without_answers_can_be_shown():
     failed = Comparison([ComparisonCell(system="one", clip="clip 1", repeat=1, error="no")], {"clip 1": clip()})
     bundle = mimebundle(failed)
     assert "0 of 1; first failure: no" in bundle["text/plain"] and "total cost unknown" in bundle["text/plain"]

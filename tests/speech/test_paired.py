@@ -66,7 +66,7 @@ def test_equal_differences_have_no_effect_size_and_no_interval():
 
 
 @pytest.mark.parametrize("differences", [[], [1.0]])
-def test_of_fewer_than_two_pairs_nothing_can_be_said(differences):
+def test_fewer_than_two_pairs_have_no_interval(differences):
     assert paired_difference(differences) is None
 
 

@@ -75,7 +75,7 @@ def test_a_baseline_that_is_no_setting_is_refused():
         comparison(baseline="none")
 
 
-def test_what_a_person_sees_names_settings_numbers_and_the_limits_of_it():
+def test_the_view_names_settings_numbers_and_limits():
     found = comparison()
     found.settings = {"<b>$x_1$": found.settings["quick"]} | dict(list(found.settings.items())[1:])
     for sound in found.sounds:
@@ -104,7 +104,7 @@ def test_what_was_answered_then_has_a_row_of_its_own():
     assert rows.get_ylim() == (3.6, -1.6)
 
 
-def test_of_a_long_sound_the_most_clipped_part_is_shown_or_what_is_asked_for():
+def test_a_long_sound_shows_its_most_clipped_part_or_the_chosen_one():
     found = comparison(pauses_ms=(200.0, 700.0), seconds=300.0, at_ms=200_000.0)
     sound, start_s, stop_s = found.shown
     assert sound.name == "clip 2" and (start_s, stop_s) == (190.0, 220.0)

@@ -178,12 +178,12 @@ def test_a_conversation_has_a_row_for_each_reply():
     assert measure_voice(reply) == measure_voice(reply.audio, text=reply.transcript)
 
 
-def test_of_clips_alone_the_frame_has_its_columns():
+def test_a_frame_of_clips_has_its_columns():
     assert measure_voices([AudioClip(np.zeros(0))]).columns.tolist() == ["number", "text", *COLUMNS]
     assert measure_voices([AudioClip(np.zeros(0)), AudioClip(tone(seconds=0.5))])["number"].tolist() == [2]
 
 
-def test_what_a_person_sees_has_figures_and_the_pitch():
+def test_the_view_has_figures_and_the_pitch():
     bundle = mimebundle(measure_voice(voiced(np.full(RATE, 150.0))))
     assert "pitch, median: 150 Hz" in bundle["text/plain"] and "words per minute: –" in bundle["text/plain"]
     assert "LUFS" in bundle["text/html"] and bundle["image/png"]

@@ -1,4 +1,4 @@
-"""What a guard cut: how far it sounds, and how it is shown."""
+"""Answers that a guard cut: how much sounds, and how they are shown."""
 
 import json
 

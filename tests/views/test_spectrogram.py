@@ -108,7 +108,7 @@ def test_a_clips_words_are_the_callers():
     assert answer.words == (("ten", 0.6, 0.65),)
 
 
-def test_words_must_be_somebodys():
+def test_words_need_a_speaker():
     with pytest.raises(AudioError, match=r"words of 2 sides must say whose they are: give a mapping of \['You', 'AI v"):
         spectrogram(cut_reply(), words=[("ten", 0.6, 0.65)])
     with pytest.raises(AudioError, match=r"words of 'Me': the sides are \['You', 'AI voice'\]"):
@@ -153,7 +153,7 @@ def test_without_audio_there_is_nothing_to_draw(source):
         spectrogram(source)
 
 
-def test_of_a_session_its_conversation_is_drawn():
+def test_a_session_is_drawn_as_its_conversation():
     session = RealtimeSession(backend="local")
     session.conversation._index = samples.conversation()._index
     record = spectrogram(session)

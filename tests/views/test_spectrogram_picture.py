@@ -79,7 +79,7 @@ def test_words_stand_where_they_were_spoken_or_are_gathered_to_phrases():
 
 
 @pytest.mark.parametrize("word", ["$x$", "$\\frac", "<script>", "日本語", "🎉", ""])
-def test_any_word_can_be_drawn_and_stands_as_it_is(word):
+def test_any_word_can_be_drawn_unchanged(word):
     record = spectrogram(tone(440), words=[(word, 0.1, 0.5)])
     assert _drawable(word) in texts(_figure(record))
     assert Image.open(io.BytesIO(record.png)).width == 880

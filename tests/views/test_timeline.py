@@ -39,7 +39,7 @@ def test_a_latency_that_the_browser_does_not_tell_is_called_an_estimate():
     assert list(told.frame["step"][told.frame["estimate"]]) == ["loudspeaker"]
 
 
-def test_a_moment_is_short_and_not_nought():
+def test_a_moment_is_short_and_not_zero():
     bundle = mimebundle(timeline(replied(marks=MARKS | {"arrived": 999.97})))
     assert "kernel < 0.1 ms," in bundle["text/plain"]
     assert ">&lt; 0.1 ms</span>" in bundle["text/html"]
@@ -74,7 +74,7 @@ def test_an_answer_that_no_page_played_says_so():
 
 
 @pytest.mark.parametrize("record", [Timeline([]), timeline(replied(marks={}))])
-def test_where_nothing_is_known_words_must_do(record):
+def test_without_times_the_timeline_is_words(record):
     bundle = mimebundle(record)
     assert bundle.keys() == {"text/plain", "text/html"}
     assert "No answers yet." in bundle["text/plain"] or "no audible sample" in bundle["text/plain"]

@@ -134,7 +134,7 @@ def test_a_person_who_interrupts_is_not_taken_for_an_echo(name):
     assert not desk.session.conversation.turn("item-1").echoed
 
 
-def test_who_presses_the_button_is_not_asked_for_an_echo():
+def test_an_interruption_by_hand_is_no_echo():
     assert not echoes(interrupted(voice(ANSWER), by="hand"))
 
 

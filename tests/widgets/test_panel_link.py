@@ -242,7 +242,7 @@ def test_typed_words_are_asked_behind_the_account_of_what_they_cut_off(desk):
     assert desk.session.calls[-3:] == [("interrupt",), ("stopped", "item-1", 100), ("ask", "No, wait.")]
 
 
-def test_the_page_is_told_who_is_at_it(desk):
+def test_the_page_is_told_whose_turn_it_is(desk):
     desk.session.hear("item-1", "Hello?")
     response = desk.session.begin_answer("item-2", "Hello.", seconds=0.1, previous="item-1")
     desk.session.end_answer(response, "item-2", "Hello.")
@@ -255,7 +255,7 @@ def test_the_page_is_told_who_is_at_it(desk):
     ]
 
 
-def test_where_nobody_answers_by_itself_nobody_thinks():
+def test_without_automatic_answers_the_status_is_not_thinking():
     desk = Desk(turn_detection={"type": "server_vad", "create_response": False})
     desk.session.hear("item-1", "Hello?")
     assert desk.road.controls("session")[-1]["phase"] == "idle"

@@ -1,4 +1,4 @@
-"""What a page chooses, on a session of the local voice."""
+"""Settings chosen in a page, on a session of the local voice."""
 
 import pytest
 from test_guide_desk import on_the_io_thread

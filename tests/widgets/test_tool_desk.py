@@ -60,7 +60,7 @@ def test_what_waits_for_approval_is_told_until_somebody_decides(pressed, approve
     assert len(desk.session.calls) == 1
 
 
-def test_somebody_is_there_while_the_page_is():
+def test_a_session_is_attended_while_a_page_is_open():
     desk = Desk()
     [is_there] = desk.session.attending
     assert is_there()
