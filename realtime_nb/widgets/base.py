@@ -126,6 +126,11 @@ class Outputs:
         if self._shown:
             self._redraw.want()
 
+    def catch_up(self) -> None:
+        """Redraw the record now, if that is still to be done: the notebook may be saved as it is."""
+        if self._shown:
+            _painter.submit(self._redraw.run)
+
     def end(self) -> None:
         """Replace the live widget with the note, and draw the record one last time."""
         if self._shown:

@@ -133,7 +133,7 @@ class VoicePanel(StreamTraits, BaseWidget):
             session,
             self._road,
             watch=self._watch,
-            on_reply=self._outputs.update,
+            on_reply=self._on_reply,
             on_state=self._on_state,
             on_error=self._show_error,
             camera=camera,
@@ -189,9 +189,16 @@ class VoicePanel(StreamTraits, BaseWidget):
         super()._on_onlooker(message)
         self.line.show()
 
+    def _on_reply(self) -> None:
+        self._outputs.update()
+        if self.state == "closed":  # The page says what was heard of an answer after the session has closed.
+            self._outputs.catch_up()
+
     def _on_state(self, state: str) -> None:
         self.set_trait("state", state)
         self._about = self._describe()
+        if state == "closed":
+            self._outputs.catch_up()
 
     def _talk_page(self) -> tuple[str, dict[str, str]]:
         return talk_page(self, *([self.camera] if self.camera else []))

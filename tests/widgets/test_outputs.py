@@ -147,6 +147,19 @@ def test_a_long_record_is_drawn_less_often_but_its_end_at_once(outputs, notebook
     notebook.until(lambda now: now == [OVER, more, PICTURE])
 
 
+def test_a_long_record_catches_up_when_the_conversation_pauses(outputs, notebook, looks, monkeypatch):
+    monkeypatch.setattr("realtime_nb.widgets.base._BYTES_PER_S", 0.01)
+    outputs.show(LIVE, {})
+    answer(outputs)
+    outputs.update()
+    notebook.until(lambda now: now == [LIVE, WORDS, STAND_IN])
+    more = {"text/plain": "more words"}
+    looks["outputs"] = (more, PICTURE)
+    outputs.update()  # In minutes.
+    outputs.catch_up()
+    notebook.until(lambda now: now == [LIVE, more, STAND_IN])
+
+
 def test_what_has_not_changed_is_not_sent_again(outputs, notebook, looks):
     answer(outputs)
     outputs.show(LIVE, {})

@@ -61,6 +61,28 @@ def test_its_state_is_the_sessions(panel, session):
     assert panel.state == "connecting"
 
 
+@pytest.mark.parametrize("heard_late", [False, True])
+def test_the_record_is_up_to_date_once_the_session_has_closed(panel, session, monkeypatch, heard_late):
+    drawn = threading.Event()
+    monkeypatch.setattr("realtime_nb.widgets.base._BYTES_PER_S", 0.01)
+    monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: None)
+    monkeypatch.setattr("IPython.display.update_display", lambda *args, **kwargs: drawn.set())
+    panel._outputs.show({}, {})
+
+    def answer(number):
+        session.end_answer(session.begin_answer(f"item-{number}", "Hello.", seconds=0.1), f"item-{number}", "Hello.")
+
+    answer(1)
+    assert drawn.wait(30)
+    drawn.clear()
+    if not heard_late:
+        answer(2)  # To be drawn in hours.
+    session.say(StateChanged(state="closed"))
+    if heard_late:
+        answer(2)
+    assert drawn.wait(30)
+
+
 def test_disconnect_closes_the_session(panel, session):
     arrive(panel, {"kind": "disconnect"})
     submit(_nothing()).result(30)
