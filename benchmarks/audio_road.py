@@ -6,15 +6,15 @@ Opens a notebook with a microphone and a speaker, lets the one feed the other in
 * loop, in the first minute and in the last: from a sample in the capture worklet to the same sample in the playback
   worklet, through the kernel; the echo is a live item, so what waits in the page for 3 s, unneeded, is left out;
 * underruns of that loop in its last minute, and how much of it was left out there to catch up, ms;
-* late: when frames came more than 40 ms late; pauses: when Python's garbage collector stopped all for 20 ms or more;
+* late: when frames came more than 40 ms late; pauses: when Python's garbage collector took 20 ms or more;
 * flush: from `Speaker.stop()` in the kernel to silence in the playback worklet (its fade and render quantum included).
 
     python benchmarks/audio_road.py --roads direct comm --minutes 10
     python benchmarks/audio_road.py --browsers chromium firefox --roads direct --minutes 1
 
 Chromium is driven over bare CDP: Playwright keeps CDP's network domain on, which mirrors every socket frame. Firefox is
-driven over WebDriver BiDi, with a PulseAudio for a sound card. Browser and kernel share one clock; the worklet's has a
-grain of 1 ms, by which "up" reads half a millisecond too high.
+driven over WebDriver BiDi, with a PulseAudio for a sound card. Browser and kernel share one clock; the worklet's counts
+in steps of 1 ms, so "up" is half a millisecond too high.
 """
 
 from __future__ import annotations

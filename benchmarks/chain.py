@@ -1,8 +1,8 @@
 """First audio of a chain, sentence by sentence against step by step.
 
 Run: ``python benchmarks/chain.py``. The same steps twice: a text model that writes a four-sentence answer at 40 words
-a second, as a fast hosted one does, and the local voice's transcriber and speaker. The rival is the same chain with
-the text held back until it is whole, as a script of three calls has it. Measured in turn; medians.
+a second, as a fast hosted one does, and the local voice's transcriber and speaker. The rival is the same chain, but
+it speaks only when the text is complete, like a script of three calls. Measured in turn; medians.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ ROUNDS = 9
 
 
 class Writer:
-    """Writes the answer word by word, or hands it over when it is whole."""
+    """Writes the answer word by word, or all at once."""
 
     model = "writer"
 
@@ -28,7 +28,7 @@ class Writer:
         self._whole = whole
 
     async def answer(self, messages):
-        """Yield the words, and what they took."""
+        """Yield the words, then their usage."""
         words = [f"{word} " for word in ANSWER.split(" ")]
         for word in words:
             await asyncio.sleep(1 / WORDS_PER_S)

@@ -1,8 +1,8 @@
 """A conversation of 1,200 spoken turns, against another build of the package: its view, the panel's work, its memory.
 
 Run: ``python benchmarks/conversation.py --against PATH``, PATH being a checkout of the other build, e.g. made by
-``git worktree add PATH COMMIT``. Both are measured in turn, A B A B …, each time in a fresh interpreter that has shown
-a small conversation before; seconds and microseconds are of the processor, medians and the median of the ratios.
+``git worktree add PATH COMMIT``. Both are measured in turn, A B A B …, each time in a fresh interpreter that has
+already shown a small conversation; seconds and microseconds are of the processor, medians and the median of the ratios.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WORDS = "and a word "
 
 
 def voice() -> bytes:
-    """Return ten seconds of something that is as hard to encode as speech."""
+    """Return ten seconds of sound that is as hard to encode as speech."""
     import numpy as np
 
     t = np.arange(240_000) / 24_000
@@ -100,7 +100,7 @@ def exchange(number: int, sound: bytes) -> Iterator[tuple[float, Any]]:
 
 
 def talk(turns: int, sound: bytes) -> Any:
-    """Return a conversation of so many turns, two of which are an exchange."""
+    """Return a conversation of that many turns; two make an exchange."""
     from realtime_nb.conversation.conversation import Conversation
     from realtime_nb.protocol import events as ev
 
@@ -150,7 +150,7 @@ def measure_memory() -> dict[str, float]:
 
 
 def measure_panel() -> dict[str, float]:
-    """Measure what a session and its panel's line do for an event, behind so many turns; µs."""
+    """Measure the work of a session and its panel for an event after that many turns; µs."""
     import asyncio
 
     from realtime_nb import loop

@@ -35,7 +35,7 @@ def audio_deltas() -> list[bytes]:
 
 
 def ours(messages: list[bytes], conversations: int) -> float:
-    """Bytes to folded record: decode, take note in the state machine, fold. Seconds of CPU an event."""
+    """Bytes to folded record: decode, update the state machine, fold. CPU seconds per event."""
     size = len(messages) // conversations
     start = time.process_time()
     for first in range(0, len(messages), size):
@@ -48,7 +48,7 @@ def ours(messages: list[bytes], conversations: int) -> float:
 
 
 def official(messages: list[bytes], conversations: int) -> float:
-    """Parse with the SDK's connection: message to typed event, its audio still base64. Seconds of CPU an event."""
+    """Parse with the SDK's connection: message to typed event, its audio still base64. CPU seconds per event."""
     from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
     parse = AsyncRealtimeConnection.__new__(AsyncRealtimeConnection).parse_event
@@ -62,7 +62,7 @@ def official(messages: list[bytes], conversations: int) -> float:
 
 
 def fresh_s(code: str) -> float:
-    """Seconds of the processor that code takes in a fresh interpreter with bytecode, whose own start is left out."""
+    """Return the CPU seconds of code in a fresh interpreter with bytecode, without the interpreter's own start."""
     code = f"import time; t = time.process_time(); {code}; print(time.process_time() - t)"
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)

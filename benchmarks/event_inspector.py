@@ -3,7 +3,7 @@
     python benchmarks/event_inspector.py --seconds 20
 
 Frames are those of the page's own clock, `requestAnimationFrame`. Without events the same page is measured first. The
-inspector follows its end, or shows what a search finds among the 20,000 events that the page keeps. Memory is the
+inspector follows the end, or shows the matches of a search in the 20,000 events that the page keeps. Memory is the
 page's heap after a collection, with 20,000 events and with 60,000.
 """
 

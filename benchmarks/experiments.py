@@ -7,8 +7,8 @@
     python benchmarks/experiments.py rows             what a row takes: bytes, milliseconds, memory
     python benchmarks/experiments.py rows --against PATH    the same with another build's source, and the ratios
 
-Live sessions talk to a server of the benchmark's own, in another process, that answers on cue and hears nothing: the
-recogniser for 100 people takes two cores of its own, and it is the client that is measured.
+Live sessions talk to a server of the benchmark's own, in another process, that answers on cue and hears nothing: a
+recogniser for 100 people would take two cores, and this measures the client.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ async def hold_asked(socket, send) -> None:
 
 
 async def answer(send, turn: int, end_ms: int | None) -> None:
-    """Tell of the turn's end, and answer it three times as fast as it sounds, or at once where it was asked for."""
+    """Report the end of the turn, and answer three times as fast as it sounds, or at once if asked."""
     item = {"id": f"item_{turn}", "type": "message", "role": "user", "status": "completed"}
     item["content"] = [{"type": "input_audio", "transcript": None}]
     ids = {"response_id": f"resp_{turn}", "item_id": f"answer_{turn}", "output_index": 0}
@@ -174,7 +174,7 @@ def memory_mb() -> float:
 
 
 def sessions(count: int, seconds: float) -> None:
-    """Print what so many sessions take that talk and listen without end."""
+    """Print what that many sessions cost that talk and listen all the time."""
     from realtime_nb.loop import submit
 
     clip = rt.AudioClip(0.1 * np.sin(np.arange(24_000 * seconds) / 10))
@@ -214,7 +214,7 @@ def sessions(count: int, seconds: float) -> None:
 
 
 def live_run(count: int, rounds: int) -> None:
-    """Print what a run takes in which so many live questions are under way at once: asked, measured, written down."""
+    """Print the cost of a run with that many live questions at once: asked, measured, saved."""
     from realtime_nb.loop import submit
 
     clip = rt.AudioClip(0.1 * np.sin(np.arange(24_000 * QUESTION_S) / 10))
@@ -281,7 +281,7 @@ def clips(live: bool, count: int, under_way: list[int]) -> None:
 
 
 def workers(cells: int, clip_s: float) -> None:
-    """Print how long a run takes on one and on two Dask workers whose work is to compute its conditions."""
+    """Print how long a run takes on one and on two Dask workers that compute its conditions."""
     from distributed import Client, LocalCluster
 
     rng = np.random.default_rng(7)
@@ -321,7 +321,7 @@ def workers(cells: int, clip_s: float) -> None:
 
 
 def row_costs(count: int, sound: str) -> dict[str, float]:
-    """Run so many questions in this process, and return what a row took; the local voice says the answers."""
+    """Run that many questions in this process, and return the cost of a row; the local voice says the answers."""
     import inspect
     import resource
 
@@ -360,7 +360,7 @@ def row_costs(count: int, sound: str) -> dict[str, float]:
 
 
 def rows(count: int, sound: str, against: str | None) -> None:
-    """Print what a row takes, perhaps beside another build, each in an interpreter of its own."""
+    """Print what a row takes, beside another build if there is one, each in its own interpreter."""
     import subprocess
     import sys
 

@@ -7,7 +7,7 @@ Chromium plays a scripted answer; then ``speech_started`` reaches the kernel, as
 
     python benchmarks/interruptions.py --rounds 100
 
-Browser and kernel share one clock; the audio thread's has a grain of 1 ms. What the loudspeaker's own buffer still
+Browser and kernel share one clock; the audio thread's counts in steps of 1 ms. What the loudspeaker's own buffer still
 holds (the browser's `outputLatency`) comes on top.
 """
 
@@ -40,7 +40,7 @@ FADE_MS = 3 + 128 / 24
 
 
 def measure(road: str, rounds: int, microphone: Path) -> tuple[list[float], list[float]]:
-    """Interrupt so many answers on a road; return the times to silence and to the kernel's knowledge."""
+    """Interrupt that many answers on a road; return the times until silence and until the kernel knows."""
     page = BarePage()
     use_page_comms(pytest.MonkeyPatch(), page)  # Both for good: widgets speak once more when they are collected.
     session = ScriptedSession()

@@ -1,9 +1,9 @@
-"""Whether large HTTP bodies hold up somebody who talks.
+"""Whether large HTTP bodies delay a live session.
 
-Starts a server of its own. One session sends 20 ms of sound every 20 ms and asks at once for an answer that the server
-gives without thinking (``input_audio_buffer.clear``): from the moment at which a frame was due to the arrival of that
-answer is the frame's lag, both ways through the server's loop and this machine's scheduler. Meanwhile bodies of 20 MB
-are sent back to back, in a thread that spends its time in the kernel.
+Starts a server of its own. One session sends 20 ms of sound every 20 ms, each time with a request that the server
+answers at once (``input_audio_buffer.clear``): the time from when a frame was due until that answer
+arrives is the frame's lag, both ways through the server's loop and this machine's scheduler. Meanwhile bodies of 20 MB
+are sent back to back, in a thread that spends its time in the operating system.
 
     python benchmarks/large_bodies.py --seconds 15
 
@@ -50,7 +50,7 @@ async def recording(size: int) -> bytes:
 
 
 def bodies(wav: bytes) -> dict[str, tuple[str, str, bytes]]:
-    """Return, by what they are, the requests: path, content type, body."""
+    """Return the requests by name: path, content type, body."""
     sound = {"data": base64.b64encode(wav[: BODY_BYTES * 3 // 4 // 4 * 4]).decode(), "format": "wav"}
     content = [{"type": "input_audio", "input_audio": sound}]
     chat = {"model": "local-rules", "messages": [{"role": "user", "content": content}]}

@@ -1,7 +1,7 @@
 """How fast the local voice answers, alone and to many at once.
 
 Starts a server of its own, connects N sessions from this one process, and has each of them talk like a person with an
-open microphone: 100 ms appends without end, faint noise between sentences, a sentence of about 2 s every 7 s.
+open microphone: 100 ms appends all the time, faint noise between sentences, a sentence of about 2 s every 7 s.
 
     python benchmarks/local_voice.py --sessions 1 50 --seconds 60
 

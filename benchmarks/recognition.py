@@ -1,9 +1,9 @@
-"""Speech recognition: words that are wrong, clean, by telephone and in noise, and what hearing them costs.
+"""Speech recognition: wrong words on clean clips, by telephone and in noise, and the CPU time.
 
 Run: ``python benchmarks/recognition.py FOLDER [--ears MODEL]``. The folder holds clips and ``references.tsv``: a line
 of titles, then a line for each clip with its file's name, a tab, and its words. Each recogniser hears each clip as it
-is, as 8 kHz mu-law, by telephone (mu-law, and 300 to 3,400 Hz only), and with white noise at 10 dB. Words are
-compared by Whisper's rules for English, so that "7" is "seven". Seconds are the processor's, all threads counted, for
+is, as 8 kHz mu-law, by telephone (mu-law, 300 to 3,400 Hz), and with white noise at 10 dB. Words are
+compared by Whisper's rules for English, so that "7" is "seven". Seconds are CPU time of all threads for
 a second of speech. ``--ears`` adds a model, by folder or by name, as the local voice takes it.
 """
 
@@ -30,7 +30,7 @@ from realtime_nb.speech.words import error_rates
 
 
 class MuLaw:
-    """8 bits a sample at 8 kHz, as the API's ``audio/pcmu`` has it."""
+    """8 bits a sample at 8 kHz, as in the API's ``audio/pcmu``."""
 
     def apply(self, clip: AudioClip, random: np.random.Generator) -> AudioClip:
         """Send the clip over it."""

@@ -1,7 +1,8 @@
 """What a minute of speech takes in a saved notebook, against `IPython.display.Audio`.
 
-Speech of the local voice with pauses between the sentences, at 24 kHz. Each record is the only output of a notebook;
-what the same notebook takes without it is not counted. Pictures are counted apart: they do not grow with the audio.
+Speech of the local voice with pauses between the sentences, at 24 kHz. Each record is the only output of a notebook,
+and the size of the notebook without it is not counted. Pictures are counted separately: they do not grow with the
+audio.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How many pictures a second a scope draws of what is played, in a real browser.
+"""How many pictures a second a scope draws while sound plays, in a real browser.
 
     python benchmarks/scope.py --seconds 20
 
-Counted are changes of the canvas. With the kernel blocked nobody reads its comms, as in a long cell.
+A picture is a change of the canvas. A blocked kernel reads no comms, as in a long cell.
 """
 
 from __future__ import annotations

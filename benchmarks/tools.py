@@ -1,6 +1,6 @@
-"""What a call of a tool costs beside the function itself: response.done sent → response.create there, at the server.
+"""What a tool call costs besides the function itself: from response.done to response.create, as the server sees it.
 
-The server is a bare socket on loopback that answers every question with calls, so that both ends of the time lie
+The server is a bare socket on loopback that answers every question with calls, so both times are taken
 outside the session.
 """
 
@@ -31,7 +31,7 @@ def response(response_id, output, request):
 
 
 class Server:
-    """Answers a question with calls, and what follows them with nothing; notes how long the calls took."""
+    """Answers a question with calls, and nothing after them; notes how long the calls took."""
 
     def __init__(self):
         self.names = ()

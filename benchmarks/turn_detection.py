@@ -1,15 +1,15 @@
-"""Turn detection: how soon it notices the end of a turn, against how often it takes a pause for one.
+"""Turn detection: how soon it notices the end of a turn, and how often it takes a pause for the end.
 
 Run: ``python benchmarks/turn_detection.py FOLDER``. The folder holds clips of one turn each and ``references.tsv``: a
-line for each clip with its file's name, a tab, and the words, after a line of titles. The words say where pauses may
-be: pocketsphinx lays them along the sound, and where the voice sinks between two of them, the clip's own quiet is made
+line for each clip with its file's name, a tab, and the words, after a line of titles. The words say where pauses can
+be: pocketsphinx aligns them with the sound, and between two words, where the voice sinks, the clip's own quiet is made
 0.3 to 1.5 s long. Such a pause is cut if the turn is over before the detector hears the voice again. The delay counts
-from the end of the last word to ``speech_stopped``; the recogniser and the network of turns answer at once here. All of
-it is done on the clips as they are, with pink noise at 15 dB, and by telephone. Intervals are 95 %, by resampling of
+from the end of the last word to ``speech_stopped``; the recogniser and the network of turns answer at once here. Each
+clip is used as it is, with pink noise at 15 dB, and by telephone. Intervals are 95 %, by resampling of
 clips.
 
 Run without a folder, it measures how long `compare_turn_detection` takes for a minute of speech, against asking the
-local server live, as fast as it takes it.
+local server live, as fast as it can take it.
 """
 
 import argparse
@@ -45,7 +45,7 @@ RESAMPLES = 2_000
 
 @dataclass(frozen=True)
 class Turn:
-    """A clip, and what is known of it."""
+    """A clip with its facts."""
 
     name: str
     clip: AudioClip
@@ -135,7 +135,7 @@ def whisper() -> WhisperModel:
 
 @cache
 def sentences(pcm16k: bytes) -> Recognition:
-    """Return what Whisper makes of a sound."""
+    """Return Whisper's sentences for a sound."""
     return whisper().listen(pcm16k[-2 * 16_000 * 20 :])
 
 
@@ -167,7 +167,7 @@ class Judge:
         self._answers: dict[bytes, float | None] = {}
 
     def __call__(self, pcm16k: bytes) -> float | None:
-        """Return how finished a sound is."""
+        """Return the probability that a sound is finished."""
         if pcm16k not in self._answers:
             self._answers[pcm16k] = self._runner.run(self._model.probability(pcm16k))
         return self._answers[pcm16k]
@@ -175,7 +175,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Policy:
-    """Settings of turn detection, and what it goes by."""
+    """Settings of turn detection, and its sources: words, or a network."""
 
     settings: dict
     hear: object = None
@@ -183,7 +183,7 @@ class Policy:
 
 
 def policies() -> dict[str, Policy]:
-    """Return what is compared."""
+    """Return the policies that are compared."""
     bare, judge = Bare(), Judge()
     found = {"server_vad, 500 ms": Policy({"type": "server_vad"})}
     for eagerness in ("auto", "high"):

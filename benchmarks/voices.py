@@ -1,9 +1,9 @@
-"""The local server's voices: how good they sound, what they cost, and whether their words' times are right.
+"""The local server's voices: how good they sound, what they cost, and how exact the times of their words are.
 
 Run: ``python benchmarks/voices.py``, with the extras ``local`` and ``mos``. The default voice is measured as it is, and
-as espeak-ng speaks it where hibari is not installed, in turn, beside other voices of espeak-ng. DNSMOS says what
-listeners would; it knows no person's opinion. Words' times are held against PocketSphinx's forced alignment, which has
-errors of its own.
+as espeak-ng speaks it where hibari is not installed, in turn, beside other voices of espeak-ng. DNSMOS
+estimates listeners' ratings; nobody was asked. The times of words are compared with PocketSphinx's forced alignment,
+which has errors of its own.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ ROUNDS = 3
 
 
 def cpu_s(pid: int | None) -> float:
-    """Processor time of this process, and of the one with espeak-ng."""
+    """Return the CPU time of this process and of the one with espeak-ng."""
     fields = Path(f"/proc/{pid}/schedstat").read_text().split() if pid else ["0"]
     return time.process_time() + int(fields[0]) / 1e9
 
 
 def memory_mb() -> float:
-    """Memory that this process shares with no other."""
+    """Return the memory that only this process uses."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
 
 async def spoken(voice: str, with_hibari: bool) -> tuple[list[list[Speech]], list[float], list[float]]:
-    """Return the pieces of each sentence, and ms of processor and until the first piece, by sentence."""
+    """Return the pieces of each sentence, and ms of CPU and until the first piece, by sentence."""
     pieces, cpu_ms, first_ms = [], [], []
     async with Synthesizer() as synthesizer:
         if with_hibari:
@@ -80,7 +80,7 @@ async def spoken(voice: str, with_hibari: bool) -> tuple[list[list[Speech]], lis
 
 
 def word_errors(clip: AudioClip, sentence: str, pieces: list[Speech]) -> list[float]:
-    """Return how far each word's time is from where the aligner finds it, in ms; none if it does not."""
+    """Return how far each word's time is from the aligner's, in ms; none if it finds no word."""
     aligner = pocketsphinx.Decoder(lm=None, bestpath=False, loglevel="FATAL")
     timed = [word for piece in pieces for word in piece.words]
     aligner.set_align_text(" ".join(sentence[index:].split()[0].strip(".").lower() for index, _ in timed))

@@ -1,4 +1,4 @@
-"""What `session.watch` at one frame a second takes of the processor, in the kernel and in the page.
+"""How much CPU `session.watch` takes at one frame a second, in the kernel and in the page.
 
 Run: ``python benchmarks/watching.py``. Chromium's fake camera, with its preview open, on a page without Jupyter; the
 local voice takes the frames. Ten seconds with the preview alone and ten with every frame sent, in turn; the difference
