@@ -32,17 +32,21 @@ install: $(VENV)/install.stamp
 # The environment is made again if its contents change; otherwise this takes no time.
 $(VENV)/install.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 …")'
-	@echo "Setting up $(VENV). This takes a few minutes, only once."
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[local,lab]'
+	@echo "Setting up $(VENV), only once. It takes a few minutes, and 1.6 GB on the disk."
+	@echo "1 of 3: Python environment"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --upgrade pip
+	@echo "2 of 3: packages, listed as they come"
+	@$(BIN)/pip install --editable '.[local,lab]'
 	@# The network that hears the end of turns comes inside a package whose other 145 MB nothing here needs. No extra can
 	@# say so; pip check misses them, and is right.
-	$(BIN)/pip install --quiet --no-deps pipecat-ai==1.14.0
+	@$(BIN)/pip install --quiet --no-deps pipecat-ai==1.14.0
+	@echo "3 of 3: compile them, and draw a first picture"
 	@# A checkout has no bytecode, and some environments forbid to write it later: half of each import would be compiling.
-	$(BIN)/python -m compileall -q realtime_nb
+	@$(BIN)/python -m compileall -q realtime_nb
 	@# The first picture takes librosa and matplotlib half a minute to compile for: now, not in the tutorial.
-	$(BIN)/python -c 'import realtime_nb as rt; rt.spectrogram(rt.speak("Ready.")).png'
+	@$(BIN)/python -c 'import realtime_nb as rt; rt.spectrogram(rt.speak("Ready.")).png'
+	@echo "Done."
 	@touch $@
 
 $(VENV)/test.stamp: $(VENV)/install.stamp tests/browser/install_kernels.py tests/browser/install_hosts.py

@@ -102,6 +102,13 @@ def test_the_readmes_command_opens_jupyterlab_on_the_first_tutorial(lab):
         assert json.load(answer)["type"] == "notebook"
 
 
+def test_make_says_what_it_does_meanwhile(lab):
+    clone, _ = lab
+    log = (clone.parents[1] / "make.log").read_text("utf-8")
+    assert re.findall(r"^\d of 3: ", log, re.MULTILINE) == ["1 of 3: ", "2 of 3: ", "3 of 3: "]
+    assert "Installing collected packages: " in log  # By pip, which takes minutes.
+
+
 def test_the_first_tutorial_runs_there(lab, stranger):
     clone, _ = lab
     jupyter = clone / ".venv" / "bin" / "jupyter"
