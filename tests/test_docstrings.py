@@ -24,7 +24,7 @@ def test_the_examples_of_a_module_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     module = importlib.import_module(name)
-    # As a reader has them who wrote  from realtime_nb import *
+    # As a reader has them after  from realtime_nb import *
     names = {each: getattr(realtime_nb, each) for each in NAMES}
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     for test in doctest.DocTestFinder(exclude_empty=True).find(module, name, globs=vars(module) | names):

@@ -152,7 +152,7 @@ def with_variables(error):
 
     trace = error.__traceback__
     while trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next  # These tests' variables hold what is looked for.
+        trace = trace.tb_next  # These tests' variables hold the key.
     error = error.with_traceback(trace)
     text = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     return text + re.sub(r"\x1b\[[0-9;]*m", "", VerboseTB().text(type(error), error, trace))

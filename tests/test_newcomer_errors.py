@@ -263,7 +263,7 @@ def in_a_terminal(*arguments):
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_a_missing_extra_is_told_so(tmp_path, monkeypatch):
+def test_a_missing_extra_says_so(tmp_path, monkeypatch):
     (tmp_path / "blocked").mkdir()
     without(monkeypatch, tmp_path / "blocked", *LOCAL)
     text = in_a_terminal("-c", "import realtime_nb as rt; rt.RealtimeSession().connect().result()")
@@ -274,7 +274,7 @@ def test_a_missing_extra_is_told_so(tmp_path, monkeypatch):
     )
 
 
-def test_a_port_in_use_is_told_so():
+def test_a_port_in_use_says_so():
     with served() as server:
         port = server.url.rpartition(":")[2].partition("/")[0]
         text = in_a_terminal("-m", "realtime_nb.cli.main", "serve", "--port", port)
@@ -285,7 +285,7 @@ def test_a_port_in_use_is_told_so():
     )
 
 
-def test_a_kernel_that_is_too_old_is_told_so(monkeypatch):
+def test_a_kernel_that_is_too_old_says_so(monkeypatch):
     monkeypatch.setenv("JUPYTER_PATH", str(KERNELS))
     ask = "(kernel,) = [check for check in rt.doctor('local').checkup.checks if check.name == 'kernel']"
     cell = f"import realtime_nb as rt\n{ask}\nprint(f'{{kernel.said}}: {{kernel.fix}}')"

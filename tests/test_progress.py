@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 SOON = "import realtime_nb.display as progress\nprogress.DELAY_S, progress._EVERY_S = 0.05, 0.05\n"
-#: Goes on whenever somebody says so.
+#: Goes on when told to.
 STEPS = "import sys\nwith progress.Progress('compare', 3, 'answers') as bar:\n    for _ in sys.stdin: bar.add()\n"
 WORK = SOON + "with progress.Progress('start the local voice'): sys.stdin.readline()\n"
 LOADED = "print('tqdm' in sys.modules)\n"

@@ -84,14 +84,14 @@ def test_a_log_in_a_wrong_encoding_is_named(tmp_path, name):
         rt.Recording.load(path)
 
 
-def test_the_place_of_a_wrong_byte_is_told():
+def test_the_place_of_a_wrong_byte_is_reported():
     with pytest.raises(SettingsError, match=r"^'a', line 3, character 4: the byte 0xE9 is not UTF-8"):
         decode_text("é\r\nb\rcaf".encode() + b"\xe9\n", "'a'", SettingsError)
     with pytest.raises(SettingsError, match=r"line 2, character 2: a zero byte is not text"):
         decode_text(b"a long line of words\nb\0c", "'a'", SettingsError)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(SettingsError, match="is not a file"):
         read_text(tmp_path / "none.txt")
     with pytest.raises(RecordingError, match="is a folder"):

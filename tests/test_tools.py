@@ -123,7 +123,7 @@ def test_functions_stand_beside_tools_in_the_own_shape_of_the_api():
         (["move"], "'move' is not a tool: give a function, or a dict"),
     ],
 )
-def test_what_is_no_tool_is_refused(tools, said):
+def test_an_invalid_tool_is_refused(tools, said):
     with pytest.raises(SettingsError, match=said):
         read_tools(tools)
 
@@ -148,7 +148,7 @@ def test_a_result_is_sent_as_json(result, text):
     assert result_text(result) == text
 
 
-def test_a_long_result_is_cut_and_the_model_is_told():
+def test_a_long_result_is_cut_and_the_model_is_reported():
     text = result_text("x" * 1_000_000, 100)
     assert text.startswith("x" * 100 + "\n[cut: these are the first 100 of 1,000,000 characters")
     assert len(text) < 200

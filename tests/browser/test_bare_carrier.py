@@ -72,7 +72,7 @@ def test_frames_pass_a_page_that_is_busy(bare, visit):
 
 
 @pytest.mark.parametrize("page_options", [{"init": NO_WORKER}, {"policy": "worker-src 'none'"}])
-def test_where_no_worker_is_allowed_the_page_carries(bare, visit, page_options):
+def test_without_a_worker_the_page_carries_the_sound(bare, visit, page_options):
     microphone, speaker = Microphone(), Speaker()
     page = visit(**page_options)
     page.click("#main")

@@ -123,7 +123,7 @@ def test_on_the_comm_of_a_kernel_whose_cell_runs_the_answer_pauses_and_ends_wher
 
 def test_where_the_voice_talks_on_nothing_pauses_it(page, panel, session):
     session.turn_detection = {"type": "server_vad", "interrupt_response": False}
-    session.hear("item-0", "Hm.")  # The page is told with every state.
+    session.hear("item-0", "Hm.")  # The page gets it with every state.
     response = session.begin_answer("item-1", WORDS, seconds=5)
     session.end_answer(response, "item-1", WORDS)
     until(lambda: not panel.playback.busy)

@@ -339,7 +339,7 @@ def test_a_view_that_moves_does_not_cut_the_microphone(page, panel, session):
     until(lambda: len(session.audio) > 2 * 24_000 * 3)
 
 
-def test_a_page_that_was_loaded_anew_says_that_its_record_stays_as_it_was(panel, visit):
+def test_a_reloaded_page_says_that_its_record_no_longer_grows(panel, visit):
     first = visit()
     expect(first.locator(".rtnb-notice")).to_be_hidden()
     panel._pages = 1  # As the first page said.
@@ -360,7 +360,7 @@ def test_what_a_server_says_is_text_on_the_panel(page, session):
     assert page.evaluate("window.struck") is None
 
 
-def test_a_tool_that_runs_is_told(page, panel, session):
+def test_a_tool_that_runs_is_reported(page, panel, session):
     connect(page, session)
     session.say(ToolStarted(call_id="call_1", name="order_status"))
     expect(status(page)).to_have_text("Thinking… (running order_status)")

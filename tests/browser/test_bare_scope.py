@@ -77,7 +77,7 @@ def test_what_is_played_is_drawn_at_its_height(page, speaker):
 
 def test_nothing_is_drawn_of_silence(page, speaker):
     speaker.play(tone(0.3)).result(30)
-    # The picture runs out, and then nobody draws.
+    # The picture runs out, and drawing stops.
     page.wait_for_function(
         """() => {
           const times = window.frames_ms.get(document.querySelector(".rtnb-lane-player canvas")) ?? [0];

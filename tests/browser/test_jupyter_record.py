@@ -47,7 +47,7 @@ def test_a_kernel_that_is_shut_down_leaves_a_record_that_reads_without_scripts(t
     page.context.close()
 
 
-def test_a_page_that_was_loaded_anew_says_where_the_rest_of_the_record_is(talked):
+def test_a_reloaded_page_says_where_the_rest_of_the_record_is(talked):
     expect(talked.panel.locator(".rtnb-notice")).to_be_hidden()
     talked.until("panel._pages == 1")
     talked.save()

@@ -19,7 +19,7 @@ from typing import Any
 from bare import WAIT_S, until
 from websockets.sync.client import connect
 
-#: A loudspeaker that nobody hears, and a microphone that hears what is played to the sink `mouth`.
+#: A silent loudspeaker, and a microphone that hears the sound played to the sink `mouth`.
 _CARD = """
 load-module module-native-protocol-unix socket={folder}/socket auth-anonymous=1
 load-module module-null-sink sink_name=loudspeaker rate=48000

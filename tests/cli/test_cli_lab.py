@@ -32,7 +32,7 @@ def test_without_jupyterlab_it_says_how_to_install_it(tmp_path, monkeypatch, cap
     assert not (tmp_path / "here").exists()
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path, capsys):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["lab", "--folder", str(tmp_path / "file" / "in")]) == 2
     assert str(tmp_path / "file") in capsys.readouterr().err

@@ -613,7 +613,7 @@ def test_a_call_keeps_what_became_of_it():
     fold(conversation, ToolDone(call_id="unheard of", name="x", output=""))
 
 
-def test_what_an_mcp_server_does_and_asks_is_told():
+def test_what_an_mcp_server_does_and_asks_is_reported():
     names = {"server_label": "docs", "name": "look", "arguments": "{}"}
     asked = {"id": "mcpr_1", "type": "mcp_approval_request", **names}
     given = {"id": "M2", "type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}

@@ -106,7 +106,7 @@ def test_generated_sound_that_was_not_heard_is_wasted():
     costs = three_turns().costs()
     assert list(costs["unheard_ms"])[:2] == [0, 72]
     assert costs["wasted_usd"][2] == pytest.approx(400 * 64 / 1e6 * 72 / 96)
-    # Of the third nobody told what was played.
+    # No report says how much of the third was played.
     assert math.isnan(costs["unheard_ms"][3]) and math.isnan(costs["wasted_usd"][3])
     assert costs.wasted_usd == pytest.approx(costs["wasted_usd"][2])
 

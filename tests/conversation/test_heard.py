@@ -51,7 +51,7 @@ def test_a_mark_stays_with_its_letter():
         (400, "one"),
         (1_000, "one two"),
         (1_600, "one two three"),
-        (2_000, "one two three four see"),  # What is read stands behind all that is heard.
+        (2_000, "one two three four see"),  # The read words stand after all words heard.
         (9_000, "one two three four see"),
     ],
 )

@@ -67,7 +67,7 @@ def test_the_person_s_sound_is_told_as_sound_or_in_words():
     assert told(written) == ("user", [("input_text", "What time is it?")])
 
 
-def test_of_an_interrupted_answer_what_was_heard_is_told():
+def test_the_heard_part_of_an_interrupted_answer_is_told():
     conversation = folded(wire.session_created(), *wire.text_turn(), *wire.audio_answer())
     turn = conversation.turn("A")
     turn.interrupted, turn.played_ms = True, 50

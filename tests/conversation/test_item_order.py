@@ -14,7 +14,7 @@ def ordered(*facts):
 
 
 @given(st.permutations(list(CHAIN.items())))
-def test_a_chain_is_in_order_in_whatever_order_it_is_told(facts):
+def test_a_chain_is_in_order_in_whatever_order_it_is_reported(facts):
     assert ordered(*facts) == "abcde"
 
 

@@ -77,12 +77,12 @@ def test_a_part_that_stands_still_is_given_up(monkeypatch, tmp_path):
     assert "the trial stood still after" in parts["local voice"].error  # Which part it was in, a busy machine decides.
 
 
-def test_a_brain_that_is_chosen_is_told(monkeypatch):
+def test_a_brain_that_is_chosen_is_reported(monkeypatch):
     monkeypatch.setenv("REALTIME_NB_BRAIN", "http://ada:secret@127.0.0.1:9/v1")
     assert tried()["text model"].said == "REALTIME_NB_BRAIN has chosen http://127.0.0.1:9/v1"
 
 
-def test_where_none_is_chosen_a_text_model_is_looked_for(monkeypatch):
+def test_without_a_chosen_one_a_text_model_is_looked_for(monkeypatch):
     monkeypatch.delenv("REALTIME_NB_BRAIN")
     found = tried()["text model"]
     assert found.error or found.said.startswith("found ")

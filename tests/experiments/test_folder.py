@@ -193,7 +193,7 @@ def check(path, about, before, damage):
     folder.finish("")
     again = Results.load(path)
     assert again.rows == before.rows and again.missing == 0, damage
-    assert len(again.remarks) == len(results.remarks), damage  # What was lost is told for ever.
+    assert len(again.remarks) == len(results.remarks), damage  # Losses are reported each time.
     return results
 
 

@@ -154,7 +154,7 @@ def test_a_key_in_the_open_is_warned_of():
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "cannot be read"), (" \n", "does not hold a key")])
-def test_a_file_without_a_key_is_told(content, said, tmp_path, capsys):
+def test_a_file_without_a_key_is_reported(content, said, tmp_path, capsys):
     file = tmp_path / "key"
     if content is not None:
         file.write_text(content)

@@ -29,6 +29,6 @@ def test_a_remark_is_cut_from_what_was_said(instructions, says):
     assert remark_on(instructions, TALK) == says
 
 
-def test_where_nothing_was_said_there_is_nothing_to_remark():
+def test_without_turns_an_aside_says_that_nothing_was_said():
     assert remark_on("Summarise this conversation.", []) == "Nothing was said."
     assert remark_on("Give this conversation a title.", []) == "Nothing was said"

@@ -21,6 +21,6 @@ def test_brains_are_found_by_name(tmp_path):
         ("https://example.org/v1", "needs the name of a model"),
     ],
 )
-def test_what_is_no_brain_is_told(spec, message):
+def test_an_invalid_brain_is_reported(spec, message):
     with pytest.raises(SettingsError, match=message):
         find_brain(spec)

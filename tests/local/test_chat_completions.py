@@ -112,14 +112,14 @@ def test_what_was_recognised_once_is_known():
     assert len(recognizer.utterances) == 2
 
 
-def test_an_unknown_audio_id_is_told(server):
+def test_an_unknown_audio_id_is_reported(server):
     with pytest.raises(openai.BadRequestError) as refused:
         talk(server, said("Hi."), {"role": "assistant", "audio": {"id": "audio_none"}}, said("Again."))
     assert (refused.value.code, refused.value.param) == ("audio_not_found", "messages[1].audio.id")
     assert "Send its transcript" in refused.value.message
 
 
-def test_an_expired_audio_id_is_told_and_the_transcript_helps():
+def test_an_expired_audio_id_is_reported_and_the_transcript_helps():
     with served(audio_lifetime_s=0.0) as server:
         first = talk(server, said("Tell me a joke.")).choices[0].message
         assert first.audio.expires_at <= time.time()

@@ -12,7 +12,7 @@ from realtime_nb.protocol.items import ResponseOptions
 
 
 @pytest.mark.parametrize("kind", sorted(events.CLIENT_EVENTS))
-def test_what_a_client_of_ours_writes_can_be_read(kind):
+def test_messages_of_our_client_can_be_read(kind):
     fields = {
         "session.update": {"session": {"type": "realtime"}},
         "input_audio_buffer.append": {"audio": "AAA="},

@@ -136,7 +136,7 @@ REQUIRED = {
         for name in ("type", own)
     ),
 }
-# The client's own: what is in them is not the API's to know.
+# The client's own: the API does not look into them.
 OPAQUE = ("metadata", "reasoning", "tracing", "prompt", "properties", "variables")
 Path = tuple[str | int, ...]
 

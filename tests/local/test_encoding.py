@@ -22,7 +22,7 @@ def test_no_sound_is_a_file_that_can_be_read(format):
     assert encoding.decode(encoding.encode(b"", format), "file").duration_s > 0
 
 
-def test_what_is_no_audio_is_refused():
+def test_invalid_audio_is_refused():
     with pytest.raises(ApiError, match="corrupted or unsupported") as refused:
         encoding.decode(b"no audio", "file")
     assert refused.value.param == "file"
@@ -60,7 +60,7 @@ def test_base64_of_any_length():
 
 
 @pytest.mark.parametrize("text", ["abc", "ab c", "äöüß", "data:audio/wav;base64,QUJD", "QUJ-"])
-def test_what_is_no_base64_is_refused(text):
+def test_invalid_base64_is_refused(text):
     with pytest.raises(ApiError, match="base64") as refused:
         encoding.decode_base64(text, "data")
     assert refused.value.param == "data"

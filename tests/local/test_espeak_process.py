@@ -147,7 +147,7 @@ def test_it_ends_when_stdin_does_after_what_was_asked(espeak):
     espeak.process.stdin = None  # it is closed; communicate() must not flush it
 
 
-def test_it_ends_when_nobody_reads(espeak):
+def test_it_ends_when_its_output_is_closed(espeak):
     espeak.process.stdout.close()
     espeak.ask("Hello.")
     assert espeak.process.wait(timeout=10) == 0

@@ -92,7 +92,7 @@ def test_the_session_expires_after_a_response():
     asyncio.run(main())
 
 
-def test_the_session_expires_after_as_many_responses_as_it_is_told():
+def test_the_session_expires_after_as_many_responses_as_it_is_reported():
     async def main():
         async with Socket(make_app(lifetime_turns=2), PATH, BEARER) as socket:
             for _ in range(2):

@@ -51,7 +51,7 @@ def test_a_body_of_unknown_length_is_bounded_likewise(server):
     "content",
     [b"", b"{", b"{'a': 1}", b'{"input": "\xff"}', b"[" * 40_000, b'{"a":' * 40_000, b'{"input": "\\ud800"}'],
 )
-def test_what_is_no_json_is_told(server, content):
+def test_invalid_json_is_reported(server, content):
     answer = post(server, content)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].startswith("We could not parse the JSON body of your request")
@@ -90,7 +90,7 @@ def form(*parts):
         (form(field("model", "m")), "multipart/form-data; boundary=edge", "Missing required parameter: 'file'"),
     ],
 )
-def test_what_is_no_form_is_told(server, content, content_type, message):
+def test_invalid_form_is_reported(server, content, content_type, message):
     answer = server.http.post("/audio/transcriptions", content=content, headers={"content-type": content_type})
     assert answer.status_code == 400
     assert re.search(message, answer.json()["error"]["message"])

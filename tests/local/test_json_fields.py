@@ -21,7 +21,7 @@ def test_fields_are_read_by_type():
     assert fields.one_of("name", ("x", "y")) == "x"
 
 
-def test_what_is_missing_or_null_has_its_default():
+def test_missing_and_null_fields_have_their_defaults():
     fields = Fields(DATA)
     assert fields.text("none", "d") == fields.text("absent", "d") == "d"
     assert fields.number("absent", None, least=0, most=1) is None

@@ -114,7 +114,7 @@ def test_what_was_heard_badly_is_asked_for_and_not_sent():
         (b'data: {"error": {"message": "out of memory"}}\n\n', [], "does not answer"),
     ],
 )
-def test_where_the_model_fails_the_rules_answer_and_say_so(answer, said, reason):
+def test_if_the_model_fails_the_rules_answer_and_say_so(answer, said, reason):
     _, brain, done = talk(SUM, SUM, answers=[answer, words("Five.")], patience_s=1 if "1 s" in reason else 10)
     remark = Say(f"The text model tiny {reason}, so my rules answer.")
     assert done[0] == [*said, remark, Say("2 plus 3 is 5.")]
@@ -130,12 +130,12 @@ def test_a_model_that_fails_twice_in_a_row_is_asked_no_more():
     assert brain.passed_over[0].endswith("said nothing")
 
 
-def test_a_server_that_dies_in_mid_conversation_is_told():
+def test_a_server_that_dies_in_mid_conversation_is_reported():
     async def stop(endpoint):
         await endpoint.stop()
 
     _, brain, done = talk(SUM, SUM, SUM, before=stop)
-    # A port that nobody listens on is nobody's.
+    # A port without a listener has no owner.
     assert done[0][0].text.startswith("The text model tiny ") and done[0][1] == Say("2 plus 3 is 5.")
     assert done[2] == [Say("2 plus 3 is 5.")] and brain.part.name == "rules, no language model"
 

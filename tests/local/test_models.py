@@ -13,7 +13,7 @@ def server():
         yield server
 
 
-def test_what_is_here_is_listed(server):
+def test_the_local_models_are_listed(server):
     models = list(server.sdk.models.list())
     assert [model.id for model in models] == [
         *("local-voice", "local-rules", "local-script", "local-transcribe", "local-tts")

@@ -29,13 +29,13 @@ RED, NAVY, WHITE, GREY, BROWN = (200, 30, 30), (0, 0, 128), (255, 255, 255), (12
         ((RED, NAVY, WHITE), "mainly "),
     ],
 )
-def test_size_and_colours_are_told_and_nothing_else(shown, words):
+def test_size_and_colours_are_reported_and_nothing_else(shown, words):
     told = describe([part(*shown)])
     assert words in told
     assert told.endswith("I only measure colours: nothing here sees things or reads text.")
 
 
-def test_of_several_the_last_is_described():
+def test_the_last_of_several_is_described():
     assert describe([part(RED), part(NAVY)]).startswith("You showed me 2 pictures. The last one is 40 by 30 pixels")
 
 

@@ -525,7 +525,7 @@ def test_instructions_and_tools_tell_the_ears_what_to_expect():
     run(main())
 
 
-def test_a_recogniser_that_fails_is_told_and_the_turn_goes_on():
+def test_a_recogniser_that_fails_is_reported_and_the_turn_goes_on():
     async def main():
         recognizer = ScriptedRecognizer()
         recognizer.error = RuntimeError("the decoder broke")
@@ -636,7 +636,7 @@ def test_what_is_refused_is_refused_in_the_api_s_words_and_changes_nothing(sent,
     ("message", "code"),
     [("", "invalid_json"), ("[]", "invalid_json"), ("{", "invalid_json"), ('{"event_id": "mine"}', "invalid_event")],
 )
-def test_what_is_no_event_is_told_so(message, code):
+def test_an_invalid_event_says_so(message, code):
     async def main():
         async with Client() as client:
             await client.session.receive(message)

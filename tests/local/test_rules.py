@@ -105,7 +105,7 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize(("question", "part"), QUESTIONS)
-def test_what_newcomers_ask_is_answered(question, part):
+def test_newcomers_questions_are_answered(question, part):
     assert part in answer(question, said_before="BEFORE")
 
 

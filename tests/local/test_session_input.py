@@ -21,7 +21,7 @@ def test_recognition_begins_in_the_silence_that_ends_a_turn():
     run(main())
 
 
-def test_one_long_append_holds_nobody_up():
+def test_one_long_append_delays_no_other_session():
     async def main():
         async with Client() as client:
             rounds = 0
@@ -194,7 +194,7 @@ def test_an_answer_that_comes_after_the_person_went_on_means_nothing():
 
 
 @pytest.mark.parametrize("broken", ["fails", "is not there", "says nothing"])
-def test_where_nothing_hears_the_sound_the_words_decide(broken):
+def test_without_a_network_the_words_decide(broken):
     async def main():
         model = ScriptedTurnModel(None)
         model.error = RuntimeError("no") if broken == "fails" else None

@@ -31,7 +31,7 @@ def test_only_what_is_there_changes():
     assert settings.transcription is None
 
 
-def test_turn_detection_keeps_what_is_set_and_begins_anew_with_another_kind():
+def test_turn_detection_keeps_what_is_set_and_begins_again_with_another_kind():
     settings = make()
     update(settings, audio={"input": {"turn_detection": {"type": "server_vad", "threshold": 0.7}}})
     update(settings, audio={"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 200}}})

@@ -39,7 +39,7 @@ def test_each_event_is_a_line_of_json():
     assert sent({"a": 1}, ends_with_done=True) == ['{"a":1}', "[DONE]"]
 
 
-def test_what_fails_before_the_first_event_is_raised():
+def test_a_failure_before_the_first_event_is_raised():
     with pytest.raises(ApiError, match="too much"):
         sent(ApiError("too much"))
 
@@ -52,7 +52,7 @@ def test_what_fails_before_the_first_event_is_raised():
         (ZeroDivisionError(), "The server had an error while processing your request."),
     ],
 )
-def test_what_fails_later_is_an_event(failure, message):
+def test_a_later_failure_is_an_event(failure, message):
     first, error = map(json.loads, sent({"a": 1}, failure))
     assert first == {"a": 1}
     assert (error["error"]["message"], error["error"]["type"]) == (message, "server_error")

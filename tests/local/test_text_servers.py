@@ -181,7 +181,7 @@ def owner(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("uid", [0, 998, 1000])
-def test_a_server_of_ones_own_or_of_the_system_is_trusted(owner, uid):
+def test_your_own_or_the_systems_server_is_trusted(owner, uid):
     assert owner(here(uid=uid)) == ""
 
 

@@ -17,7 +17,7 @@ def test_functions_are_taken():
         check_tool_choice(choice, "tool_choice")
 
 
-def test_what_is_wrong_is_named_by_its_place():
+def test_an_error_is_named_by_its_place():
     with pytest.raises(ApiError) as refused:
         check_tools([{"type": "function", "name": "now"}, {"type": "function", "name": "a b"}], "response.tools")
     assert refused.value.param == "response.tools[1].name"

@@ -130,7 +130,7 @@ def test_errors_name_the_parameter(server, wav, options, param):
     assert refused.value.param == param
 
 
-def test_what_is_no_audio_is_told(server):
+def test_invalid_audio_is_reported(server):
     with pytest.raises(openai.BadRequestError, match="corrupted or unsupported") as refused:
         transcribe(server, b"no audio")
     assert refused.value.param == "file"

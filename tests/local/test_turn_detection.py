@@ -365,7 +365,7 @@ def test_the_pause_after_a_turn_is_noticed_in_time(talk):
 
 @pytest.mark.parametrize("kind", [{}, SEMANTIC], ids=["server", "semantic"])
 @pytest.mark.parametrize("sound", ["silence", "noise", "hum", "clicks", "full scale"])
-def test_what_is_no_speech_is_no_turn_and_nobody_is_asked(sound, kind):
+def test_sound_without_speech_is_no_turn(sound, kind):
     rng, size = np.random.default_rng(3), 10 * 24_000
     clicks = np.zeros(size)
     clicks[::12_000] = 25_000
@@ -388,7 +388,7 @@ def test_without_silero_the_gate_alone_finds_turns(talk):
     assert abs(kinds(events).count("SpeechStopped") - len(turns)) <= 2
 
 
-def test_the_engine_is_told():
+def test_the_engine_is_reported():
     assert TurnDetector({}).engine == "silero"
 
 

@@ -49,7 +49,7 @@ def test_a_tone_is_in_its_band_and_nothing_is_before_it():
     assert features[band, 610:790].min() > features[:, :590].max() + 1
 
 
-def test_of_a_long_sound_the_last_eight_seconds_count():
+def test_the_last_eight_seconds_of_a_long_sound_count():
     sound = made_sound()
     long = tone(300, 7) + sound + tone(500, 5)
     assert (turn_features(long) == turn_features(long[-8 * 2 * RATE :])).all()

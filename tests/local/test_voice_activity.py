@@ -32,7 +32,7 @@ def test_speech_is_likely_and_silence_is_not(silero, speech):
     assert activity.engine == ("silero" if silero else "webrtc")
     assert max(probabilities(activity, bytes(64_000))) == 0.0
     assert np.mean(np.array(probabilities(activity, speech)) > 0.5) > 0.5
-    # The gate stays open for a moment, so that it does not close within a word; then nobody listens.
+    # The gate stays open for a moment, so that it does not close within a word; then the network does not listen.
     assert probabilities(activity, bytes(64_000))[-1] == 0.0
 
 

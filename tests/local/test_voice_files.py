@@ -126,7 +126,7 @@ def test_phonemes_are_cut_where_the_words_begin():
         ({"kokoro.onnx": b"x", "voices.bin": b"x"}, "kokoro.onnx", "cannot be used: "),
     ],
 )
-def test_what_is_no_voice_is_refused_by_its_name(tmp_path, files, spec, says):
+def test_an_invalid_voice_is_refused_by_its_name(tmp_path, files, spec, says):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     with pytest.raises(SettingsError, match=says) as refused:

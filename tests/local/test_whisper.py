@@ -181,7 +181,7 @@ def test_a_folder_that_is_none_is_named(tmp_path):
         check_folder(tmp_path / "nowhere")
 
 
-def test_what_a_folder_lacks_is_named(tmp_path):
+def test_a_folders_missing_files_are_named(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(SettingsError, match=r"there is no model\.bin, no vocabulary\.json or vocabulary\.txt"):
         check_folder(tmp_path)

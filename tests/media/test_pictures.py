@@ -56,7 +56,7 @@ def test_arrays_that_are_none_are_refused_in_words(y, text):
         Picture.of(y)
 
 
-def test_what_is_transparent_is_white():
+def test_transparent_parts_are_white():
     y = np.zeros((3, 4, 4), np.uint8)
     assert pixel(Picture.of(y)) == (255, 255, 255)
 

@@ -54,7 +54,7 @@ def test_it_is_told_from_other_files(file):
     assert not pyav.is_aac(b"") and not pyav.is_aac(b"\xff")
 
 
-def test_a_broken_file_is_told(file):
+def test_a_broken_file_is_reported(file):
     broken = file[: len(file) // 2] + bytes(200) + file[len(file) // 2 :]
     for data in (b"\xff\xf1" + bytes(500), file[:100], file[:3], broken):
         with pytest.raises(AudioError, match="'the file'"):

@@ -438,7 +438,7 @@ def test_a_clip_of_numbers_that_nobody_divided_warns_where_it_is_made():
 
 
 @pytest.mark.parametrize("gain", [-1.0, -0.9, -0.7, -1.4])
-def test_channels_that_cancel_give_the_loudest_and_are_told(gain):
+def test_channels_that_cancel_give_the_loudest_and_are_reported(gain):
     stereo = np.column_stack([0.5 * CHIRP, 0.5 * gain * CHIRP])
     with pytest.warns(UserWarning, match=f"only channel {2 if gain < -1 else 1} is taken"):
         clip = AudioClip.from_bytes(file(stereo))

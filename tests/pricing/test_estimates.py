@@ -83,12 +83,12 @@ def test_the_explanation_has_this_estimates_numbers():
         ({"model": "gpt-4o"}, "model='gpt-4o' has no price for tokens of text and audio"),
     ],
 )
-def test_what_cannot_be_estimated_is_refused(arguments, text):
+def test_an_impossible_estimate_is_refused(arguments, text):
     with pytest.raises(SettingsError, match=text):
         estimate(**{"minutes_in": 1, "minutes_out": 1, **arguments})
 
 
-def test_a_price_of_ones_own_counts():
+def test_your_own_price_counts():
     use_prices({"berlin": {"like": "azure/eu/gpt-realtime-2.1"}})
     try:
         assert estimate(1, 1, "berlin").total_usd == pytest.approx(1.1 * estimate(1, 1).total_usd)

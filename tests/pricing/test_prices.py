@@ -164,10 +164,10 @@ def test_what_azure_prices_otherwise_has_rows_of_its_own():
     assert find_price("azure/eu/gpt-6-luna")["text_in"] == 0.12
 
 
-# --- prices of one's own ---
+# --- your own prices ---
 
 
-def test_prices_of_ones_own_hold_for_all_replies_until_they_are_taken_away():
+def test_your_own_prices_hold_for_all_replies_until_removed():
     use_prices({"my-model": {"text_in": 1, "text_out": 2, "as_of": "2026-01-01"}})
     cost = cost_of(Usage(text_in=10**6, text_out=10**6), "my-model")
     assert (cost.total_usd, cost.as_of, cost.source) == (3, "2026-01-01", "your own prices")
@@ -176,7 +176,7 @@ def test_prices_of_ones_own_hold_for_all_replies_until_they_are_taken_away():
     assert find_price("my-model") is None
 
 
-def test_a_row_of_ones_own_replaces_a_shipped_one_whole():
+def test_your_own_row_replaces_a_shipped_one_whole():
     use_prices({"gpt-realtime-2.1": {"text_in": 9}})
     assert find_price("gpt-realtime-2.1") == {"text_in": 9, "source": "your own prices", "as_of": ""}
 
@@ -221,7 +221,7 @@ def test_a_file_of_prices_can_be_named_or_be_in_the_environment(tmp_path, monkey
         ("/no/such/file.json", "/no/such/file.json is not a file of prices: .* is not a file"),
     ],
 )
-def test_what_is_no_price_is_refused_and_nothing_changes(given, text):
+def test_an_invalid_price_is_refused_and_nothing_changes(given, text):
     use_prices({"before": {"text_in": 1}})
     with pytest.raises(SettingsError, match=text):
         use_prices(given)

@@ -245,7 +245,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("message", UNREADABLE, ids=lambda message: repr(message[:40]))
 @pytest.mark.parametrize("decode", [ev.decode_server, ev.decode_client])
-def test_what_is_no_json_is_malformed(decode, message):
+def test_invalid_json_is_malformed(decode, message):
     assert isinstance(decode(message), ev.Malformed)
 
 

@@ -65,7 +65,7 @@ def test_words_are_the_text_or_the_transcript(content, words):
     assert msgspec.convert(content, Content).words == words
 
 
-def test_what_a_server_leaves_out_is_absent():
+def test_fields_that_a_server_leaves_out_are_absent():
     assert msgspec.convert({"type": "message"}, Item).id is UNSET
     response = msgspec.convert({"id": "R"}, Response)
     assert (response.status, response.usage, response.output, response.conversation_id) == (None, None, [], UNSET)

@@ -67,7 +67,7 @@ def test_where_no_speaker_reports_the_next_question_waits_for_the_answer():
     assert 700 + layout.wait_ms == 6_300 + 2_000
 
 
-def test_where_a_speaker_reports_nobody_waits():
+def test_sound_does_not_wait_for_a_speaker_that_reports():
     layout = TrackLayout()
     assistant(layout, 4_000, 200)
     layout.note(Heard(item_id="A", played_ms=100), 400)

@@ -61,7 +61,7 @@ def test_the_betas_names_are_understood(tmp_path):
     assert recording.conversation.turn("A").text == "It is ten past nine."
 
 
-def test_what_is_no_event_is_left_out_and_told(tmp_path):
+def test_an_invalid_event_is_left_out_and_told(tmp_path):
     path = tmp_path / "log.jsonl"
     noise = ["starting up", json.dumps({"level": "info"}), "", '{"broken'] + [json.dumps(event) for event in EVENTS]
     path.write_text("\n".join(noise))
@@ -152,7 +152,7 @@ def test_the_unit_of_times_is_found_from_the_sound(tmp_path, clock, name):
 @pytest.mark.parametrize(
     ("name", "told"), [("elapsed_ms", "ms"), ("timestampNs", "ns"), ("time_us", "µs"), ("ts_s", "s")]
 )
-def test_a_unit_that_is_named_wrongly_is_told(tmp_path, name, told):
+def test_a_unit_that_is_named_wrongly_is_reported(tmp_path, name, told):
     units = {"ms": 1.0, "ns": 1e6, "µs": 1e3, "s": 1e-3}
     for real, per_ms in units.items():
         recording = load(tmp_path / "log.jsonl", ({name: ms * per_ms, **event} for ms, event in talk()))
@@ -190,7 +190,7 @@ def test_times_that_are_none_cost_no_memory_and_no_event(tmp_path, time):
     assert recording.user.duration_s < 300
 
 
-def test_a_clock_that_starts_anew_or_goes_back_is_told(tmp_path):
+def test_a_clock_that_starts_again_or_goes_back_is_reported(tmp_path):
     events = list(talk())
     restarted = [{"t": 60 + ms / 1000, "event": each} for ms, each in events]
     restarted += [{"t": ms / 1000, "event": each | {"event_id": f"again_{ms}"}} for ms, each in events]
@@ -223,14 +223,14 @@ def test_a_clock_of_whole_seconds_is_known_in_spite_of_long_pauses(tmp_path, day
 
 
 @pytest.mark.parametrize("time", ["Sun Mar 29 2026 00:30:00 GMT+0000", "3/29/2026, 12:30 AM", {"seconds": 3}, [1], "?"])
-def test_times_that_cannot_be_read_are_told(tmp_path, time):
+def test_times_that_cannot_be_read_are_reported(tmp_path, time):
     recording = load(tmp_path / "log.jsonl", ({"timestamp": time, "event": event} for _, event in talk()))
     [remark] = recording.remarks
     assert remark.startswith("the times of the log cannot be read: ")
     assert recording.user.duration_s == pytest.approx(2.0, abs=0.1)
 
 
-def test_times_of_another_kind_or_none_are_told(tmp_path):
+def test_times_of_another_kind_or_none_are_reported(tmp_path):
     events = list(talk())
     lines = [{"elapsed_ms": ms, "event": event} for ms, event in events]
     lines[10] = {"timestamp": "2026-11-22T10:00:00Z", "event": events[10][1]}

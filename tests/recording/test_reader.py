@@ -55,7 +55,7 @@ def test_lines_that_cannot_be_read_are_left_out(folder, original):
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "user.flac", "assistant.flac"])
-def test_a_missing_file_is_told(folder, original, name):
+def test_a_missing_file_is_reported(folder, original, name):
     (folder / name).unlink()
     recording = rt.Recording.load(folder)
     assert [turn.text for turn in recording.conversation] == [turn.text for turn in original.conversation]
@@ -64,7 +64,7 @@ def test_a_missing_file_is_told(folder, original, name):
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 50_000], ids=["cut", "deep"])
-def test_a_manifest_that_is_not_json_is_told(folder, original, text):
+def test_a_manifest_that_is_not_json_is_reported(folder, original, text):
     (folder / "manifest.json").write_text(text)
     recording = rt.Recording.load(folder)
     assert snapshot(recording.conversation) == snapshot(original.conversation)
@@ -79,14 +79,14 @@ def test_a_track_under_an_odd_name_is_found_under_its_own(folder, original, file
     assert np.array_equal(rt.Recording.load(folder).user.samples, original.user.samples)
 
 
-def test_a_changed_file_is_told(folder):
+def test_a_changed_file_is_reported(folder):
     path = folder / "events.jsonl"
     path.write_bytes(path.read_bytes().replace(b"past nine", b"past five"))
     recording = rt.Recording.load(folder)
     assert recording.remarks == ["12 of 155 lines of events.jsonl cannot be read: left out"]
 
 
-def test_a_recording_of_an_earlier_version_loads_and_a_change_is_told(folder, original):
+def test_a_recording_of_an_earlier_version_loads_and_a_change_is_reported(folder, original):
     path = folder / "events.jsonl"
     lines = [unseal(line) for line in path.read_bytes().splitlines()]
     path.write_bytes(b"\n".join(lines) + b"\n")
@@ -125,7 +125,7 @@ def sounds(recording):
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "manifest.json", "user.flac", "assistant.flac"])
-def test_a_flipped_bit_costs_its_event_or_some_sound_and_is_told(folder, original, name):
+def test_a_flipped_bit_costs_its_event_or_some_sound_and_is_reported(folder, original, name):
     content, chance = (folder / name).read_bytes(), random.Random(name)
     for _ in range(120):
         at, bit = chance.randrange(len(content)), chance.randrange(8)
@@ -141,7 +141,7 @@ def test_a_flipped_bit_costs_its_event_or_some_sound_and_is_told(folder, origina
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "manifest.json", "user.flac", "assistant.flac"])
-def test_a_file_that_was_cut_off_is_told(folder, original, name):
+def test_a_file_that_was_cut_off_is_reported(folder, original, name):
     content, chance = (folder / name).read_bytes(), random.Random(name)
     for _ in range(30):
         end = chance.randrange(1, len(content) - 1)

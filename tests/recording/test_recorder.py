@@ -116,7 +116,7 @@ def test_a_session_that_is_opened_again_goes_on_in_the_same_tracks(tmp_path):
     )
 
 
-def test_a_disk_that_refuses_is_told_and_the_session_goes_on(tmp_path, monkeypatch):
+def test_a_disk_that_refuses_is_reported_and_the_session_goes_on(tmp_path, monkeypatch):
     rig = Rig(tmp_path / "r")
 
     def refuse(*_):
@@ -126,7 +126,7 @@ def test_a_disk_that_refuses_is_told_and_the_session_goes_on(tmp_path, monkeypat
     with pytest.warns(RuntimeWarning, match="No space left on device"):
         rig.add(StateChanged(state="open"))
         rig.recorder.wait()
-    rig.add(StateChanged(state="closed"))  # Nobody writes, nobody fails.
+    rig.add(StateChanged(state="closed"))  # Nothing is written, so nothing fails.
     assert len(rig.log) == 2
 
 
@@ -156,7 +156,7 @@ print(reply.transcript)
 """
 
 
-def test_a_full_disk_is_told_and_everything_can_be_saved_elsewhere(tmp_path):
+def test_a_full_disk_is_reported_and_everything_can_be_saved_elsewhere(tmp_path):
     run = subprocess.run([sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, timeout=120)
     assert run.stderr == "", run.stderr
     warned, refused, transcript = run.stdout.splitlines()
@@ -168,7 +168,7 @@ def test_a_full_disk_is_told_and_everything_can_be_saved_elsewhere(tmp_path):
     assert len(live) and any("was not closed" in remark for remark in live.remarks)
 
 
-def test_a_folder_that_is_removed_under_way_is_told(tmp_path):
+def test_a_folder_that_is_removed_under_way_is_reported(tmp_path):
     rig = Rig(tmp_path / "r")
     rig.add(StateChanged(state="open"))
     until(lambda: len(rig.lines()) == 1)

@@ -244,7 +244,7 @@ def test_nothing_can_be_asked_again_where_nothing_was_asked(tmp_path):
         recording.ask_again(None)
 
 
-def test_a_path_that_is_not_there_is_told(tmp_path):
+def test_a_path_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(rt.RecordingError, match=r"nowhere' is not there"):
         rt.Recording.load(tmp_path / "nowhere")
 

@@ -32,7 +32,7 @@ def test_other_lines_stand_alone():
     ]
 
 
-def test_a_gap_another_length_and_another_encoding_begin_anew():
+def test_a_gap_another_length_and_another_encoding_begin_again():
     muffled = frame(4)
     muffled.audio = {"/audio": msgspec.structs.replace(muffled.audio["/audio"], encoding="audio/pcmu")}
     assert shapes([frame(0), frame(2), frame(3, 240), muffled]) == [(0, 1), (1, 1), (2, 1), (3, 1)]

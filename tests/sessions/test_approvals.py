@@ -39,7 +39,7 @@ class Desk:
 
 
 @pytest.mark.parametrize(("approve", "wish"), [(False, None), (True, False), (lambda call: False, False)])
-def test_what_needs_no_approval_is_not_asked_about(approve, wish):
+def test_a_call_without_approval_is_not_asked_about(approve, wish):
     desk = Desk(approve)
     assert desk.refusal(wish=wish).result(WAIT_S) == ""
     assert desk.told == []
@@ -84,7 +84,7 @@ async def _nothing():
     """Let what was submitted before begin."""
 
 
-def test_nobody_there_is_a_no():
+def test_without_anyone_there_a_call_is_refused():
     desk = Desk(True)
     desk.approvals.attend(lambda: False)
     stop = desk.approvals.attend(lambda: True)

@@ -22,7 +22,7 @@ def test_the_kernel_adds_up_what_sessions_use_while_and_after_they_are_open():
     assert (kernel.spent_usd, kernel.minutes) == (1.0, 3.5)
 
 
-def test_a_kernel_whose_account_begins_anew_forgets_what_was():
+def test_a_kernel_whose_account_begins_again_forgets_what_was():
     kernel, session = KernelBounds(), SessionBounds()
     kernel.opened(session)
     used(session, 3.0, 9.0)

@@ -25,7 +25,7 @@ def test_a_coroutine_runs_on_a_loop_that_stays_and_is_not_the_sessions():
     assert first is second and not there
 
 
-def test_what_turns_out_to_be_awaitable_is_awaited():
+def test_an_awaitable_result_is_awaited():
     async def later():
         return 7
 
@@ -53,7 +53,7 @@ def test_an_exception_reaches_the_caller(error):
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
-def test_what_would_end_a_thread_is_an_exception_like_others(kind):
+def test_an_exit_in_a_thread_is_an_exception_like_others(kind):
     def leave():
         raise kind("bye")
 

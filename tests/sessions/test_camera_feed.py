@@ -100,7 +100,7 @@ def test_it_ends_with_the_session():
     assert watch.ended == "ended with the session" and session.state == "closed"
 
 
-def test_a_function_may_be_the_camera_and_its_faults_are_told():
+def test_a_function_may_be_the_camera_and_its_faults_are_reported():
     pictures = [np.zeros((6, 8)), np.ones((6, 8))]
     threads = set()
 
@@ -118,7 +118,7 @@ def test_a_function_may_be_the_camera_and_its_faults_are_told():
         watch.stop()
 
 
-def test_what_cannot_be_watched_is_refused_at_once():
+def test_an_impossible_watch_is_refused_at_once():
     session = ChatSession(backend="local", model="gpt-audio-1.5")
     with pytest.raises(PictureError, match="hears but takes no pictures"):
         session.watch(Film())
@@ -140,7 +140,7 @@ def test_pictures_are_shown_without_an_answer_and_the_next_answer_has_seen_them(
         assert "2 pictures" in session.ask("What do you see?").result(20).transcript
 
 
-def test_nothing_to_show_is_an_error_where_the_caller_stands():
+def test_nothing_to_show_is_an_error_at_the_call():
     session = RealtimeSession(backend="local")
     with pytest.raises(TypeError, match="needs a picture"):
         session.show()

@@ -175,7 +175,7 @@ def test_a_client_of_the_callers_is_used_and_left_open(server, question, kind):
     rt.loop.submit(client.close()).result(60)
 
 
-def test_what_cannot_be_streamed_is_refused_where_the_caller_stands():
+def test_an_impossible_stream_is_refused_at_the_call():
     with pytest.raises(SettingsError, match="'mp3' cannot be streamed"):
         ChatSession(backend="local", format="mp3")
     with pytest.raises(SettingsError, match="'ogg' is not one of"):

@@ -93,7 +93,7 @@ def test_systems_without_a_name_get_that_of_their_kind(clip):
         session.close().result(60)
 
 
-def test_what_cannot_be_compared_raises_where_the_caller_stands(clip):
+def test_an_impossible_comparison_raises_at_the_call(clip):
     session = rt.ChatSession(backend="local")
     with pytest.raises(rt.SettingsError, match="at least one session"):
         rt.compare([], [clip])

@@ -134,7 +134,7 @@ def test_settings_that_are_refused_fail_the_opening():
         assert connection.connection.state == "closed"
 
 
-def test_a_server_that_speaks_beta_only_to_refuse_it_is_told():
+def test_a_server_that_speaks_beta_only_to_refuse_it_is_reported():
     def script(peer):
         error = {"type": "invalid_request_error", "code": "beta_api_shape_disabled", "message": "Use GA."}
         peer.send(wire.event("error", error=error))
@@ -156,7 +156,7 @@ def test_a_server_that_opens_no_session_is_given_up(monkeypatch):
         assert connection.connection.state == "closed"
 
 
-def test_a_server_that_hangs_up_at_once_is_told():
+def test_a_server_that_hangs_up_at_once_is_reported():
     with scripted(lambda peer: peer.socket.close(1011, "Too busy.")) as address:
         connection = Line(address)
         with pytest.raises(ConnectionLost, match="Too busy"):
@@ -215,7 +215,7 @@ def test_an_expired_session_ends_with_its_error():
     ],
     ids=["cut", "1001", "1011", "1000"],
 )
-def test_those_who_wait_are_told_when_the_server_goes(end, text):
+def test_waiting_callers_are_told_when_the_server_goes(end, text):
     def script(peer):
         peer.open()
         peer.receive("input_audio_buffer.commit")
@@ -234,7 +234,7 @@ def test_those_who_wait_are_told_when_the_server_goes(end, text):
         assert text in connection.states[-1][1]
 
 
-def test_those_who_wait_are_told_when_the_session_is_closed():
+def test_waiting_callers_are_told_when_the_session_closes():
     with scripted(quiet) as address:
         connection = Line(address)
         connection.open().result(20)

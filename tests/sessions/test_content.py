@@ -46,7 +46,7 @@ def test_a_spoken_question_about_a_picture(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_no_picture_is_refused_where_the_caller_stands(kind):
+def test_an_invalid_picture_is_refused_at_the_call(kind):
     session = kind(backend="local")
     with pytest.raises(TypeError, match="is not a picture: give AudioClip"):
         session.ask("What is this?", np.zeros(5))
@@ -63,7 +63,7 @@ def test_a_model_that_hears_only_says_so_at_once(model):
         session.ask("What is this?", RED)
 
 
-def test_a_text_model_of_ones_own_says_whether_it_sees():
+def test_your_own_text_model_says_whether_it_sees():
     class Model:
         model = "mine"
 

@@ -96,7 +96,7 @@ def widgets():
         widgets,
     ],
 )
-def test_what_is_closed_is_freed(make, capsys):
+def test_closed_objects_are_freed(make, capsys):
     references = [
         weakref.ref(each) for _ in range(MANY if make is not displayed_panel_that_talked else 3) for each in make()
     ]

@@ -122,7 +122,7 @@ def fails(text, side):
 
 
 @pytest.mark.parametrize("guard, reason", [(fails, "the guard failed: .*no list"), (hangs, "did not answer within")])
-def test_what_a_guard_cannot_judge_is_held(guard, reason, monkeypatch):
+def test_an_answer_that_a_guard_cannot_judge_is_held(guard, reason, monkeypatch):
     monkeypatch.setattr("realtime_nb.sessions.guard.GUARD_WAIT_S", 0.3)
     with rt.RealtimeSession(backend="local", guard=guard) as session:
         with pytest.raises(rt.InputFlagged, match=reason):

@@ -45,7 +45,7 @@ def test_a_wrong_key_is_said_to_be_one(server):
     assert caught.value.code == "invalid_api_key"
 
 
-def test_nobody_there_is_a_lost_connection():
+def test_a_server_that_is_not_there_is_a_lost_connection():
     with pytest.raises(ConnectionLost, match="cannot be reached"):
         call(Api(Backend.at("http://127.0.0.1:9/v1")), lambda client: client.models.list())
 

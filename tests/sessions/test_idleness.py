@@ -43,7 +43,7 @@ def test_an_open_microphone_that_hears_nobody_is_idle():
     assert after((1000, StateChanged(state="open"))).idle_ms(61_000, sent_ms=61_000) == 60_000
 
 
-def test_somebody_who_speaks_is_not_idle_but_who_went_away_in_the_middle_of_a_word_is():
+def test_speech_is_not_idle_unless_it_stopped_in_mid_word():
     idleness = after((1000, SPEAKS))
     assert idleness.idle_ms(61_000, sent_ms=61_000) == 0
     assert idleness.idle_ms(61_000, sent_ms=1500) == 59_500

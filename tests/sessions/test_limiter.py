@@ -75,7 +75,7 @@ def test_raising_the_bound_lets_in_who_waits_from_any_thread():
     asyncio.run(main())
 
 
-def test_who_gives_up_waiting_keeps_no_place():
+def test_a_caller_that_gives_up_waiting_keeps_no_place():
     async def main():
         limiter = Limiter(max_sessions=1)
         order, _, tasks = await visitors(limiter, 3)

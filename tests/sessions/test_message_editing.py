@@ -86,7 +86,7 @@ def test_instructions_and_tools_change_between_turns(make):
     assert breaks == ["instructions changed, tools now: order_status", "tools now: none"]
 
 
-def test_what_cannot_be_done_is_said_at_once(make):
+def test_turns_of_other_sessions_and_empty_words_are_refused_at_once(make):
     session, other = make(), make()
     ask(session, "Hello!")
     turn = session.conversation.turns[0]

@@ -92,7 +92,7 @@ ANSWERS = {
     "odd fields": (200, sse(delta(content="Good morning.", audio="x", tool_calls=7), STOP), SSE),
     "what is none behind the end": (200, sse(*WORDS, STOP, "{oops"), SSE),
 }
-#: What breaks off behind "Good ".
+#: Answers that break off after "Good ".
 BROKEN = {
     "a piece that is no JSON": (200, sse(WORDS[0], '{"choices": [{"del'), SSE),
     "an early end": (200, sse(WORDS[0], done=False), SSE),
@@ -131,7 +131,7 @@ def ask(kind, answers, *content, **options):
 
 @each(NO_ANSWERS)
 @pytest.mark.parametrize(("kind", "options"), [(chat, {}), (chat, {"stream": False}), (chain, {})])
-def test_what_is_no_answer_is_an_error_with_words(kind, options, answer):
+def test_an_invalid_answer_is_an_error_with_words(kind, options, answer):
     reply, error, _ = ask(kind, {CHAT: answer}, **options)
     assert isinstance(error, rt.ServerError | rt.ConnectionLost) and str(error)
     assert (reply.status, reply.transcript) == ("failed", "") and str(reply.error["message"]) in str(error)
@@ -149,7 +149,7 @@ def test_an_answer_is_one_whichever_way_it_comes(kind, options, answer):
 
 @each(BROKEN)
 @pytest.mark.parametrize("kind", [chat, chain])
-def test_what_had_come_of_an_answer_that_breaks_off_is_kept(kind, answer):
+def test_the_beginning_of_an_answer_that_breaks_off_is_kept(kind, answer):
     reply, error, session = ask(kind, {CHAT: answer})
     assert isinstance(error, rt.ServerError | rt.ConnectionLost)
     assert (reply.status, reply.transcript) == ("failed", "Good") and reply.error["message"]
@@ -271,7 +271,7 @@ def test_a_transcript_is_one_whichever_way_it_comes(transcriber, answer):
     }
 )
 @pytest.mark.parametrize("transcriber", ["gpt-transcribe", "local-transcribe"])
-def test_what_is_no_transcript_is_an_error(transcriber, answer):
+def test_an_invalid_transcript_is_an_error(transcriber, answer):
     reply, error, _ = ask(chain, {WRITE: answer, CHAT: ANSWERS["a stream"]}, CLIP, transcriber=transcriber)
     assert isinstance(error, rt.ServerError | rt.ConnectionLost) and reply.status == "failed"
 
@@ -316,7 +316,7 @@ def test_a_sentence_is_sound_whichever_way_it_comes(speaker, answer):
     }
 )
 @pytest.mark.parametrize("speaker", ["voice", "gpt-voice"])
-def test_what_is_no_sound_is_an_error_and_the_words_are_kept(speaker, answer):
+def test_invalid_sound_is_an_error_and_the_words_are_kept(speaker, answer):
     reply, error, _ = ask(chain, {SPEAK: answer, CHAT: ANSWERS["a stream"]}, speaker=speaker)
     assert isinstance(error, rt.ServerError | rt.ConnectionLost)
     assert (reply.status, reply.transcript) == ("failed", "Good morning.")
@@ -356,7 +356,7 @@ NO_VERDICTS = (PAGE, "", "{}", "[]", '{"error": "no"}', '{"results": []}', '{"re
 
 
 @pytest.mark.parametrize("body", NO_VERDICTS)
-def test_what_is_no_verdict_lets_nothing_through(body):
+def test_an_invalid_verdict_lets_nothing_through(body):
     assert "the guard failed: " in judged(body)
 
 

@@ -382,7 +382,7 @@ def test_sound_that_is_no_base64_is_remarked_and_the_rest_is_kept():
     ]
 
 
-def test_of_several_transcriptions_of_an_item_the_last_one_counts():
+def test_the_last_of_several_transcriptions_counts():
     completed = "conversation.item.input_audio_transcription.completed"
     first, *_ = [
         [

@@ -93,7 +93,7 @@ def test_silence_has_no_turns():
         assert len(session.listen_to(silence(1), speed=20).result(WAIT_S)) == 0
 
 
-def test_a_session_that_ends_meanwhile_is_told(two_sentences):
+def test_a_session_that_ends_meanwhile_is_reported(two_sentences):
     session = rt.RealtimeSession(backend="local")
     session.connect().result(WAIT_S)
     pending = session.listen_to(two_sentences)

@@ -258,7 +258,7 @@ def test_settings_can_be_changed(local):
     assert local.turn_detection is None
 
 
-def test_a_setting_that_the_server_refuses_is_told_and_not_kept(local):
+def test_a_setting_that_the_server_refuses_is_reported_and_not_kept(local):
     with pytest.raises(ServerError) as caught:
         local.update(voice="nobody").result(WAIT_S)
     assert (caught.value.code, caught.value.param) == ("invalid_value", "session.audio.output.voice")
@@ -398,7 +398,7 @@ def test_a_request_that_is_refused_raises():
         assert session.ask("And now?").result(WAIT_S).status == "completed"
 
 
-def test_a_line_that_is_cut_in_an_answer_is_told_and_what_came_is_kept():
+def test_a_connection_lost_in_an_answer_is_reported_and_the_beginning_is_kept():
     def script(peer):
         peer.open()
         peer.read_text_question()
@@ -553,7 +553,7 @@ def test_a_question_of_which_a_part_is_refused_raises():
         ((AudioClip(np.zeros(24_000)),), AudioError, "silent from end to end"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_at_once(content, error, said):
+def test_an_impossible_question_is_refused_at_once(content, error, said):
     session = RealtimeSession(backend="local")
     with pytest.raises(error, match=said):
         session.ask(*content)

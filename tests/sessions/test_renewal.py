@@ -190,7 +190,7 @@ def test_what_is_lost_with_the_line_is_said():
         assert "but for 1 of its 3 items, what was being said then is lost" in session.conversation.breaks[0].text
 
 
-def test_waits_grow_until_nobody_answers():
+def test_waits_grow_until_it_gives_up():
     refused = []
 
     def process_request(connection, request):

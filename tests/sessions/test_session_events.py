@@ -56,7 +56,7 @@ def test_what_is_noted_is_logged_and_folded():
     assert [turn.text for turn in session_events.conversation] == ["Hi"]
 
 
-def test_those_who_wait_get_the_first_that_matches():
+def test_waiting_callers_get_the_first_match():
     session_events = SessionEvents()
     mine, other = watching(session_events, lambda each: each.item.id if each is ADDED else None, lambda each: None)
     tell(session_events, event(wire.item_added(wire.user_item("X"))))
@@ -80,7 +80,7 @@ def test_an_error_of_a_match_reaches_who_waits_and_nobody_else():
     assert mine.result(60) == "seen"
 
 
-def test_when_nothing_more_comes_everybody_is_told():
+def test_when_nothing_more_comes_everybody_is_reported():
     session_events = SessionEvents()
     pending = watching(session_events, lambda each: None, lambda each: None)
 

@@ -126,7 +126,7 @@ def test_a_tool_that_is_cancelled_by_its_own_doing_is_answered():
     assert json.loads(output) == {"error": "cancelled was cancelled"}
 
 
-def test_a_megabyte_is_cut_and_the_model_is_told():
+def test_a_megabyte_is_cut_and_the_model_is_reported():
     [output] = Desk(tool(lambda: "x" * 1_000_000, name="large")).answer(("large",))
     assert len(output) < 16_200 and "first 16,000 of 1,000,000 characters" in output
 
@@ -155,7 +155,7 @@ def test_a_call_that_cannot_be_made_is_answered_and_not_run(call, said):
     assert "tool.started" not in [event.type for event in desk.told]
 
 
-def test_a_validator_that_fails_in_its_own_way_is_told():
+def test_a_validator_that_fails_in_its_own_way_is_reported():
     from typing import Annotated
 
     from pydantic import AfterValidator

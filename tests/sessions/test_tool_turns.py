@@ -159,7 +159,7 @@ def test_tools_can_be_changed_between_turns():
         assert not session.ask("What is the weather in Berlin?").result(WAIT_S).function_calls
 
 
-def test_what_is_no_tool_is_refused_where_the_caller_stands():
+def test_an_invalid_tool_is_refused_at_the_call():
     def untyped(number): ...
 
     with pytest.raises(SettingsError, match="untyped"):

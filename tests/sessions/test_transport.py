@@ -96,7 +96,7 @@ def test_a_refusal_is_the_servers_error(status, body, text):
         (200, "hello", "answered HTTP 200"),
     ],
 )
-def test_an_answer_that_is_no_session_is_told(status, body, text):
+def test_an_answer_that_is_no_session_is_reported(status, body, text):
     with scripted(process_request=refusal(status, body)) as address, pytest.raises(ConnectionLost, match=text):
         opened(address)
 
@@ -110,7 +110,7 @@ def test_a_server_that_is_not_there_is_told_with_its_address():
 
 
 @pytest.mark.parametrize("address", ["http://", "nonsense", "http://127.0.0.1:99999/v1", "http://no such host/v1"])
-def test_an_address_that_cannot_be_is_told(address):
+def test_an_address_that_cannot_be_is_reported(address):
     with pytest.raises(RealtimeError):
         opened(address)
 
@@ -155,7 +155,7 @@ def test_a_line_that_is_cut_says_so():
     assert "broke off" in str(error) and error.code == 1006
 
 
-def test_sending_on_a_closed_line_is_told():
+def test_sending_on_a_closed_line_is_reported():
     async def talk(address):
         transport = await Transport.open(address.replace("http://", "ws://"), {})
         async with transport:

@@ -76,7 +76,7 @@ def test_what_is_still_being_spoken_is_left_alone():
         control.edit(control.conversation.turn("V"), "x")
 
 
-def test_where_nothing_was_asked_nothing_is_asked_again():
+def test_an_answer_to_nothing_is_not_asked_again():
     control = Control(wire.session_created(), *wire.audio_answer("A", previous=None))
     with pytest.raises(LocalProtocolError, match="nothing was asked before"):
         control.rerun(control.conversation.turns[0])

@@ -41,7 +41,7 @@ def test_it_is_open_between_first_use_and_close(session):
     assert session.ask("Hello!").result(30).status == "completed"  # and opens again
 
 
-def test_what_cannot_be_asked_raises_where_the_caller_stands(session):
+def test_an_impossible_question_raises_at_the_call(session):
     with pytest.raises(TypeError, match="something to ask"):
         session.ask()
     with pytest.raises(TypeError, match="int"):

@@ -73,7 +73,7 @@ def test_repeats_of_a_clip_are_averaged_before_they_are_compared():
     assert repeated.loc[("fast", "first_audio_ms"), "pairs"] == 0
 
 
-def test_where_a_price_is_not_known_the_tokens_are_told():
+def test_without_a_price_the_tokens_are_shown():
     cells = [
         ComparisonCell(system="new", clip="clip 1", repeat=repeat, cost_usd=cost, tokens_in=700, tokens_out=80)
         for repeat, cost in enumerate((0.01, None))

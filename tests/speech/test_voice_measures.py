@@ -76,7 +76,7 @@ def test_an_incomplete_last_block_is_no_silence(seconds):
     assert loudness_lufs(AudioClip(tone(440, seconds, -20.0))) == pytest.approx(k_weighted_lufs(440, -20.0), abs=0.02)
 
 
-def test_what_is_too_short_or_silent_has_no_loudness():
+def test_short_or_silent_clips_have_no_loudness():
     assert measure_voice(AudioClip(tone(seconds=0.14))).loudness_lufs is None
     assert measure_voice(AudioClip(tone(seconds=0.15))).loudness_lufs is not None
     silent = measure_voice(AudioClip(np.zeros(RATE)), text="one two")

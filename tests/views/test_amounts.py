@@ -25,7 +25,7 @@ def test_dollars_are_told_with_the_day_of_their_prices():
     )
 
 
-def test_what_cost_nothing_says_so():
+def test_a_free_answer_says_so():
     assert text(rt.Cost()) == "total $0"
 
 

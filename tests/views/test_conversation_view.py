@@ -102,7 +102,7 @@ def talk_of(count, pcm):
     return conversation
 
 
-def test_of_a_long_conversation_the_end_can_be_heard_and_all_can_be_read(monkeypatch):
+def test_the_end_of_a_long_conversation_can_be_heard_and_all_can_be_read(monkeypatch):
     conversation = talk_of(130, bytes(24 * 2 * 500))
     record, picture = conversation_outputs(conversation)
     markup = record["text/html"]
@@ -127,7 +127,7 @@ def test_below_a_panel_the_words_are_folded_and_the_picture_is_the_players_seek_
     assert 'title="0:00 AI voice: It is ten past nine."' in markup
 
 
-def test_what_was_not_heard_is_silent_in_the_player():
+def test_unheard_sound_is_silent_in_the_player():
     conversation = talk_of(1, samples.sound(1_000))
     conversation.apply(Heard(item_id="A0", played_ms=400, stopped=True), 0.0)
     clip = mixed(tracks_of(conversation), 1.0)

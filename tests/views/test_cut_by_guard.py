@@ -59,7 +59,7 @@ def test_its_words_are_hidden_until_a_click_that_says_so(conversation):
     assert "status cut by guard" in mimebundle(conversation.reply("R0"))["text/plain"]
 
 
-def test_of_the_answer_to_a_question_that_is_flagged_nothing_sounds():
+def test_the_answer_to_a_flagged_question_is_silent():
     conversation = Conversation()
     answered(conversation)
     conversation.apply(Flagged(side="user", item_id="U", response_id="R0", reason="a card number"), 5_000.0)

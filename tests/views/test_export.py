@@ -58,7 +58,7 @@ def test_subtitles_take_the_times_of_words_where_there_are_any():
     assert abs(second[1] - first[1] - 0.05 * len(shown)) < 0.002
 
 
-def test_what_was_not_heard_has_no_subtitle():
+def test_unheard_sound_has_no_subtitle():
     conversation = samples.conversation(answer=LONG, pcm=samples.sound(6_000))
     conversation.apply(Heard(item_id="A", played_ms=3_000, stopped=True), 4_000.0)
     found = cues(conversation.to_srt())

@@ -70,7 +70,7 @@ def test_nothing_heard_is_an_attempt_with_nothing_right(model, slow):
     assert "0 of 6" in mimebundle(attempt)["text/html"]
 
 
-def test_what_cannot_be_compared_is_said_at_once(model, slow):
+def test_an_impossible_comparison_is_refused_at_once(model, slow):
     with pytest.raises(SettingsError, match="give heard="):
         practice(SENTENCE, slow, model)
     with pytest.raises(SettingsError, match="wanted='…' has no words"):

@@ -17,7 +17,7 @@ def test_a_reply_is_shown_as_text_markup_and_picture():
         assert text in markup
     for text in ("length 0.6 s", "first audio after", "cost $0.0103", "status completed"):
         assert text in plain
-    assert markup.count("<audio") == 1  # The person knows what they said; the answer is what is played.
+    assert markup.count("<audio") == 1  # People know what they said; only the answer has a player.
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert bundle["image/png"] in markup
 

@@ -65,14 +65,14 @@ def test_one_point_is_the_loudest_of_both_sides():
     assert answer.power_db.max() == 0 and question.power_db.max() == pytest.approx(-40, abs=1.5)
 
 
-def test_what_was_not_heard_and_words_are_on_the_clock():
+def test_unheard_sound_and_words_are_on_the_clock():
     question, answer = spectrogram(cut_reply()).sides
     assert answer.unheard_s == (pytest.approx((0.7, 1.1)),) and question.unheard_s == ()
     [(text, start_s, stop_s)] = question.words
     assert (text, start_s, stop_s) == ("what", pytest.approx(-0.3), pytest.approx(-0.1))
 
 
-def test_what_was_not_heard_makes_way_for_the_next_answer():
+def test_unheard_sound_makes_way_for_the_next_answer():
     conversation = Conversation()
     reply = cut_reply()
     again = samples.conversation().turn("A")

@@ -41,7 +41,7 @@ def test_what_is_spent_is_told_with_and_without_a_bound():
     assert (told["spent"], told["spent_share"], told["max_minutes"]) == ("$0.2500 of $0.50", 0.5, 10)
 
 
-def test_the_fuller_of_the_sessions_and_the_kernels_bound_is_told(kernel):
+def test_the_fuller_of_the_sessions_and_the_kernels_bound_is_reported(kernel):
     talk = Talk(max_usd=1.0)
     other = SessionBounds()
     kernel.opened(other)

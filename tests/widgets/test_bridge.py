@@ -114,7 +114,7 @@ def test_the_layout_of_a_frame_is_as_documented():
         '{"kind": 1}',
     ],
 )
-def test_what_is_no_message_is_refused(data):
+def test_an_invalid_message_is_refused(data):
     with pytest.raises(RemoteProtocolError):
         decode_message(data)
 
@@ -338,7 +338,7 @@ def test_the_comm_sees_ten_bundles_a_second_at_most(road, page):
     assert 4 <= len(page.bundles) <= 2 + 10 * elapsed_s
 
 
-def test_what_is_urgent_does_not_wait_for_a_bundle(road, page):
+def test_urgent_messages_do_not_wait_for_a_bundle(road, page):
     async def within_one_turn_of_the_loop():
         road.receive_comm({"messages": [hello("comm")]}, [])
         page.bundles.clear()

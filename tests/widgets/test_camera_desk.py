@@ -104,7 +104,7 @@ def test_it_looks_until_it_is_told_to_stop(desk):
     until(lambda: not desk.camera.active)
 
 
-def test_a_look_that_failed_and_a_watch_that_ended_by_itself_are_told(desk):
+def test_a_look_that_failed_and_a_watch_that_ended_by_itself_are_reported(desk):
     desk.camera.failure = PictureError("the camera is covered")
     desk.page("watch", on=True)
     until(lambda: "the last picture failed: the camera is covered" in desk.told["told"])

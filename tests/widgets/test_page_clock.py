@@ -74,7 +74,7 @@ def test_a_round_is_a_few_exchanges_one_after_the_other(page_of):
     assert len({message["sent_ms"] for message in page.asked}) == 8
 
 
-def test_a_round_is_told_anew_when_asked_for(page_of):
+def test_a_round_is_told_again_when_asked_for(page_of):
     page = page_of()
     until(lambda: page.rounds)
     page.ahead_ms = 10_000.0

@@ -143,7 +143,7 @@ def test_it_takes_a_camera_or_a_stream_to_make_one_of(session):
     assert VoicePanel(session).camera is None
 
 
-def test_what_is_no_camera_is_refused_and_leaves_the_panel_that_is_there(panel, session):
+def test_an_invalid_camera_is_refused_and_leaves_the_panel_that_is_there(panel, session):
     with pytest.raises(TypeError, match="is not an ipywebrtc media stream"):
         VoicePanel(session, camera="webcam")
     with pytest.raises(SettingsError, match="watch_every_s=0 must be a positive number"):

@@ -156,7 +156,7 @@ def test_what_comes_late_of_a_cancelled_answer_is_not_played(desk):
     assert not desk.road.frames
 
 
-def test_of_what_was_cut_off_before_its_sound_came_nothing_was_heard(desk):
+def test_an_answer_cut_off_before_its_sound_was_not_heard(desk):
     response = desk.session.begin_answer("A", "Hello.", 0.1)
     desk.session.late.add(response)
     desk.session.end_answer(response, "A", "Hello.", status="cancelled")

@@ -101,7 +101,7 @@ def test_a_picture_without_words_has_none_to_edit():
     assert row_of(Turn(item_id="U", role="user", parts={0: part}))["choices"] == ["rerun", "delete"]
 
 
-def test_what_was_edited_tells_what_stood_there():
+def test_an_edited_turn_keeps_its_old_words():
     before = said("Helo.")
     before.item_id = "B"
     row = row_of(said(edited_from=before))

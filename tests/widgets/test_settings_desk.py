@@ -81,7 +81,7 @@ def test_what_the_server_does_after_a_turn_is_kept_when_its_end_is_found_otherwi
     assert choosing.detected == [{"type": "semantic_vad", "eagerness": "high", "interrupt_response": False}]
 
 
-def test_where_models_are_known_they_can_be_chosen(choosing):
+def test_known_models_can_be_chosen(choosing):
     on_the_io_thread(choosing.desk.tell, everything=True)
     told = choosing.road.controls("settings")[-1]
     assert told["models"] == ["local-voice", "local-rules", "local-script"] and "marin" in told["voices"]

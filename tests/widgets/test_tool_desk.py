@@ -38,7 +38,7 @@ class Desk:
         submit(take()).result(30)
 
 
-def test_what_runs_is_told_until_it_is_done():
+def test_a_running_tool_is_shown_until_it_is_done():
     desk = Desk()
     desk.session.say(ToolStarted(call_id="1", name="look"), ToolStarted(call_id="2", name="pay"))
     assert desk.shown == (["look", "pay"], []) and desk.desk.busy
@@ -49,7 +49,7 @@ def test_what_runs_is_told_until_it_is_done():
 
 
 @pytest.mark.parametrize(("pressed", "approved"), [(True, True), (False, False), ("yes", False), (1, False)])
-def test_what_waits_for_approval_is_told_until_somebody_decides(pressed, approved):
+def test_a_waiting_approval_is_shown_until_it_is_decided(pressed, approved):
     desk = Desk()
     desk.session.ask_for_approval("call_1", "pay", '{"usd": 5}')
     assert desk.shown == ([], [PAY]) and desk.desk.busy
