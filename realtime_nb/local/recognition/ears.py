@@ -1,4 +1,4 @@
-"""The server's ears: Whisper if it is installed and has time, PocketSphinx otherwise.
+"""The server's ears: Whisper if it is installed, PocketSphinx otherwise.
 
 How to use it::
 
@@ -8,10 +8,11 @@ How to use it::
     ears.part                                 # what answers, e.g. "Whisper tiny.en (int8, CTranslate2 4.8.5, MIT)"
     ears.close()
 
-Utterances wait in one queue, in pieces of at most 20 s, so that a long monologue does not hold up the others. Up to two
-are decoded at once, each on one core and without the interpreter lock. If a turn would wait longer than `Ears.late_s`,
-PocketSphinx hears it at once: that takes half the time, but works well only for sentences that it expects. For the same
-reason it is asked too if Whisper is not sure.
+Utterances wait in one queue, in pieces of at most 20 s, so that a long monologue does not hold up the others. Two
+threads decode them, each on one core and without the interpreter lock. If the queue is longer than `LATE_S`, a thread
+takes several utterances at once, hurried: that takes less than half the time, and a few more words are wrong. If that
+is not enough, PocketSphinx hears them, which works well only for sentences that it expects. For the same reason it is
+asked, too, if Whisper is not sure.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +46,10 @@ POCKETSPHINX = "pocketsphinx"
 EARS_VARIABLE = "REALTIME_NB_EARS"
 """The environment variable for what listens, if no option says so."""
 WORKERS = max(1, min(2, os.cpu_count() or 1))
-LATE_S = 1.0
-"""If a turn would wait longer, the cheaper ear hears it, as long as there are few sessions."""
-MANY_SESSIONS = 30
-"""From this many sessions on, turns come faster than Whisper hears them on two cores, so each would wait for the full
-`LATE_S`. With twice as many sessions, they wait half as long."""
+LATE_S = 0.3
+"""If the last utterance in the queue would wait longer, several are heard at once, hurried."""
+HURRIED_AT_ONCE = 4
+"""More take as long each (measured with eight), and the first of them would wait longer."""
 DOUBTED_BELOW = 0.5
 """Below this confidence the cheaper ear hears the utterance, too. If it is sure of words that the conversation expects,
 they count. In 150 short questions by ten voices, 11.8 % of the words were wrong without this and 6.8 % with it; three
@@ -63,8 +64,8 @@ _USUAL_S = 0.2
 class Ears:
     """Recognition for all sessions of a server, by Whisper as long as it keeps up.
 
-    `load`: returns the model; it is called in a thread, at once. `cheaper`: the recogniser to use while Whisper is
-    late, or if it cannot be loaded; `None` if there is none. `open_vocabulary`: whether the cheaper one may use its
+    `load`: returns the model; it is called in a thread, at once. `cheaper`: the recogniser to use while Whisper is far
+    behind, or if it cannot be loaded; `None` if there is none. `open_vocabulary`: whether the cheaper one may use its
     general model when it listens alone.
     """
 
@@ -79,7 +80,7 @@ class Ears:
         self._open_vocabulary = open_vocabulary
         self._pool = ThreadPoolExecutor(WORKERS, "realtime_nb-ears", be_nice)
         self._lock = threading.Lock()
-        self._sessions = 0
+        self._queue: deque[_Utterance] = deque()
         self._waiting = 0
         self._mean_s = _USUAL_S
         self._loading: Future[WhisperModel] = self._pool.submit(load)
@@ -104,26 +105,19 @@ class Ears:
         return max(0, self._waiting - WORKERS + 1) * self._mean_s / WORKERS
 
     @property
-    def late_s(self) -> float:
-        """How long a turn may wait for Whisper before the cheaper ear takes it."""
-        return LATE_S * min(1, MANY_SESSIONS / max(1, self._sessions))
-
-    @property
     def is_overloaded(self) -> bool:
         """True if another turn would wait too long."""
         if self._cheaper is not None:
-            return self._cheaper.is_overloaded and (self._model is None or self.wait_s > self.late_s)
+            return self._cheaper.is_overloaded and (self._model is None or self.wait_s > LONGEST_WAIT_S)
         return self.wait_s > LONGEST_WAIT_S
 
     def join(self) -> None:
         """Count one more session."""
-        self._sessions += 1
         if self._cheaper:
             self._cheaper.join()
 
     def leave(self) -> None:
         """Count one session less."""
-        self._sessions -= 1
         if self._cheaper:
             self._cheaper.leave()
 
@@ -173,7 +167,7 @@ class Ears:
         self, pcm: bytes, expected: dict[str, Any], language: str | None, word_times: bool
     ) -> Recognition:
         model = self._model
-        if self._cheaper is not None and (model is None or self.wait_s > self.late_s):
+        if self._cheaper is not None and (model is None or self.wait_s > LONGEST_WAIT_S):
             ready = await self._cheaper.expect(**expected)
             return await self._cheaper.listen(pcm, ready, word_times=word_times)
         if model is None:
@@ -181,11 +175,13 @@ class Ears:
             return await self._listen(pcm, expected, language, word_times)
         if self.wait_s > LONGEST_WAIT_S:
             raise overloaded(f"The recogniser is {self.wait_s:.1f} s behind; try again in a moment.")
+        asked = _Utterance(pcm, language if model.is_multilingual else None, word_times)
         with self._lock:
+            self._queue.append(asked)
             self._waiting += 1
-        job = self._pool.submit(self._timed, model, pcm, language if model.is_multilingual else None, word_times)
-        job.add_done_callback(self._done)
-        heard = await asyncio.wrap_future(job)
+        asked.heard.add_done_callback(self._done)
+        self._pool.submit(self._work, model)
+        heard = await asyncio.wrap_future(asked.heard)
         is_doubted = heard.confidence is not None and heard.confidence < DOUBTED_BELOW and heard.language == "en"
         if not is_doubted or self._cheaper is None or self._cheaper.is_overloaded or self.wait_s > 0:
             return heard
@@ -193,11 +189,34 @@ class Ears:
         instead = await self._cheaper.listen(pcm, expecting, word_times=word_times)
         return instead if instead.is_expected else heard
 
-    def _timed(self, model: WhisperModel, pcm: bytes, language: str | None, word_times: bool) -> Recognition:
-        started_s = time.perf_counter()
-        heard = model.listen(pcm, language=language, word_times=word_times)
-        self._mean_s += (time.perf_counter() - started_s - self._mean_s) / 8
-        return heard
+    def _work(self, model: WhisperModel) -> None:
+        """Hear the first utterance in the queue; if the last ones would be late, several at once."""
+        asked = self._next()
+        if not asked:
+            return  # Another thread has taken them.
+        first, started_s = asked[0], time.perf_counter()
+        try:
+            if len(asked) > 1:
+                heard = model.listen_hurried([each.pcm for each in asked], language=first.language)
+            else:
+                heard = [model.listen(first.pcm, language=first.language, word_times=first.word_times)]
+        except BaseException as error:
+            for each in asked:
+                each.heard.set_exception(error)
+            return
+        self._mean_s += ((time.perf_counter() - started_s) / len(asked) - self._mean_s) / 8
+        for each, recognition in zip(asked, heard, strict=True):
+            each.heard.set_result(recognition)
+
+    def _next(self) -> list[_Utterance]:
+        taken: list[_Utterance] = []
+        with self._lock:
+            most = HURRIED_AT_ONCE if self.wait_s > LATE_S else 1
+            while self._queue and len(taken) < most and (not taken or self._queue[0].goes_with(taken[0])):
+                asked = self._queue.popleft()
+                if asked.heard.set_running_or_notify_cancel():
+                    taken.append(asked)
+        return taken
 
     def _done(self, _: Future[Recognition]) -> None:
         with self._lock:
@@ -212,8 +231,24 @@ class Ears:
     def close(self) -> None:
         """Drop what waits and end the threads."""
         self._pool.shutdown(cancel_futures=True)
+        for asked in self._queue:
+            asked.heard.cancel()
         if self._cheaper:
             self._cheaper.close()
+
+
+@dataclass(frozen=True, eq=False)
+class _Utterance:
+    """An utterance in the queue."""
+
+    pcm: bytes
+    language: str | None
+    word_times: bool
+    heard: Future[Recognition] = field(default_factory=Future)
+
+    def goes_with(self, other: _Utterance) -> bool:
+        """Return whether both can be heard at once."""
+        return self.language == other.language and not (self.word_times or other.word_times)
 
 
 def together(heard: Sequence[Recognition], lengths_ms: Sequence[int]) -> Recognition:

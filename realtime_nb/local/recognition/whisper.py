@@ -5,6 +5,7 @@ How to use it::
     model = WhisperModel(folder)                        # blocks for a third of a second
     heard = model.listen(pcm16k, word_times=True)       # blocks, without the interpreter lock, up to `LONGEST_S`
     heard.text, heard.confidence, heard.words, heard.tokens
+    model.listen_hurried([pcm16k, …])                   # several at once, in less than half the time, less well
 
 A folder holds ``config.json``, ``model.bin`` and ``vocabulary.json`` or ``.txt``, as CTranslate2's converter makes them
 and as faster-whisper's models on Hugging Face have them. The log-mel front end is that of OpenAI's reference
@@ -43,6 +44,10 @@ LONGEST_S = 20.0
 """The longest sound for `WhisperModel.listen`; cut longer sound with `heard.cut_quietly`."""
 SHORTEST_S = 0.1
 _WINDOW_S = 12.0
+_HURRIED_WINDOW_S, _HURRIED_SILENCE_S = 6.0, 2.0
+"""Less to encode, and more loops, which are cut. Eleven clips by people took 172 ms each, four at once, where `listen`
+took 418 ms; of 107 words 9 were wrong instead of 6, 13 instead of 9 by telephone, and in noise at 10 dB as many.
+Questions of 2 s take 100 ms instead of 246, for the decoder's weights are read once for all."""
 _SILENCE_S = 3.0
 _FULL_WINDOW_S = 30.0
 #: If it is less sure than this, it decodes again with five beams, as OpenAI's own transcribe does: of 107 words by
@@ -137,25 +142,22 @@ class WhisperModel:
 
         Raises `SettingsError` if the model does not know the language.
         """
-        samples: Floats = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
+        samples = _samples(pcm)
         if len(samples) < SHORTEST_S * SAMPLE_RATE:
             return Recognition(engine=self.name)
         length_s = len(samples) / SAMPLE_RATE
-        sound = self._encode(samples, max(_WINDOW_S, length_s + _SILENCE_S))
-        prompt = self._prompt(sound, language)
-        result = self._generate(sound, prompt, length_s)
+        sound = self._encode([samples], max(_WINDOW_S, length_s + _SILENCE_S))
+        (prompt,) = self._prompts(sound, language)
+        (result,) = self._generate(sound, [prompt], length_s)
         if _repeats_itself(result):
-            sound = self._encode(samples, _FULL_WINDOW_S)
-            result = self._generate(sound, prompt, length_s)
-        tokens = self._tokens(result)
-        language = prompt[1].strip("<|>") if self.is_multilingual else "en"
-        heard = Recognition(_written(tokens), (), tuple(tokens), result.no_speech_prob, language, self.name)
-        if result.no_speech_prob > _NO_SPEECH and (heard.confidence or 0) < _SURE:
-            return Recognition(engine=self.name)
+            sound = self._encode([samples], _FULL_WINDOW_S)
+            (result,) = self._generate(sound, [prompt], length_s)
+        heard = self._recognition(self._tokens(result), result, prompt, self.name)
+        tokens = list(heard.tokens)
         frames = len(samples) // _HOP
         aligned = None
         if tokens and (heard.confidence or 0) < _SEARCHED_BELOW:
-            found = _spoken(self._generate(sound, prompt, length_s, beams=_BEAMS))
+            found = _spoken(self._generate(sound, [prompt], length_s, beams=_BEAMS)[0])
             aligned = self._align(sound, prompt, [number for _, number in found], frames)
             # Beams come without logits; alignment has the probabilities.
             logprobs = [math.log(max(each, 1e-9)) for each in aligned.text_token_probs] if aligned else []
@@ -168,34 +170,57 @@ class WhisperModel:
                 starts_ms[min(token, len(tokens))] = step * _MS_PER_STEP
             audible = _audible(samples)
             words = tuple(
-                _narrowed(word, audible) for word in words_of(tokens, starts_ms, parted=language not in _UNPARTED)
+                _narrowed(word, audible) for word in words_of(tokens, starts_ms, parted=heard.language not in _UNPARTED)
             )
             heard = replace(heard, words=words)
         return heard
 
-    def _encode(self, samples: Floats, window_s: float) -> Any:
-        spectrogram = log_mel(samples, window_s, self._model.n_mels)
-        return self._model.encode(self._as_features(spectrogram[None]))
+    def listen_hurried(self, pcms: Sequence[bytes], *, language: str | None = None) -> list[Recognition]:
+        """Recognise several utterances at once, in less than half the time of `listen`, and less well."""
+        samples = [_samples(pcm) for pcm in pcms]
+        length_s = max(map(len, samples)) / SAMPLE_RATE
+        sound = self._encode(samples, max(_HURRIED_WINDOW_S, length_s + _HURRIED_SILENCE_S))
+        prompts = self._prompts(sound, language)
+        results = self._generate(sound, prompts, length_s)
+        engine = f"{self.name}, hurried"
+        return [
+            self._recognition(_without_loop(self._tokens(result)), result, prompt, engine)
+            if len(heard) >= SHORTEST_S * SAMPLE_RATE
+            else Recognition(engine=engine)
+            for heard, result, prompt in zip(samples, results, prompts, strict=True)
+        ]
 
-    def _prompt(self, sound: Any, language: str | None) -> list[str]:
+    def _recognition(self, tokens: list[HeardToken], result: Any, prompt: list[str], engine: str) -> Recognition:
+        """Return what tokens say; nothing if they are more likely to be noise."""
+        language = prompt[1].strip("<|>") if self.is_multilingual else "en"
+        heard = Recognition(_written(tokens), (), tuple(tokens), result.no_speech_prob, language, engine)
+        is_noise = result.no_speech_prob > _NO_SPEECH and (heard.confidence or 0) < _SURE
+        return Recognition(engine=engine) if is_noise else heard
+
+    def _encode(self, samples: Sequence[Floats], window_s: float) -> Any:
+        spectrograms = np.stack([log_mel(each, window_s, self._model.n_mels) for each in samples])
+        return self._model.encode(self._as_features(spectrograms))
+
+    def _prompts(self, sound: Any, language: str | None) -> list[list[str]]:
+        """Return what begins the text of each sound."""
         if not self.is_multilingual:
             if language not in (None, "en"):
                 raise SettingsError(f"language={language!r} is not spoken by {self.name}, which hears English only")
-            return ["<|startoftranscript|>", "<|notimestamps|>"]
-        spoken = f"<|{language}|>" if language else self._model.detect_language(sound)[0][0][0]
-        if spoken not in self._ids:
+            return [["<|startoftranscript|>", "<|notimestamps|>"]] * sound.shape[0]
+        if language and f"<|{language}|>" not in self._ids:
             raise SettingsError(f"language={language!r} is not known to {self.name}")
-        return ["<|startoftranscript|>", spoken, "<|transcribe|>", "<|notimestamps|>"]
+        spoken = [f"<|{language}|>" if language else each[0][0] for each in self._model.detect_language(sound)]
+        return [["<|startoftranscript|>", each, "<|transcribe|>", "<|notimestamps|>"] for each in spoken]
 
-    def _generate(self, sound: Any, prompt: list[str], length_s: float, *, beams: int = 1) -> Any:
+    def _generate(self, sound: Any, prompts: list[list[str]], length_s: float, *, beams: int = 1) -> Any:
         return self._model.generate(
             sound,
-            [prompt],
+            prompts,
             beam_size=beams,
-            max_length=min(_LONGEST_TEXT, len(prompt) + _FEW_TOKENS + int(_FAST_SPEECH * length_s)),
+            max_length=min(_LONGEST_TEXT, len(prompts[0]) + _FEW_TOKENS + int(_FAST_SPEECH * length_s)),
             return_no_speech_prob=True,
             return_logits_vocab=beams == 1,
-        )[0]
+        )
 
     def _align(self, sound: Any, prompt: list[str], numbers: list[int], frames: int) -> Any:
         """Return where the tokens of a text lie, and their probabilities; `None` if there are none."""
@@ -238,6 +263,22 @@ def _vocabulary(folder: Path) -> list[str]:
     except (OSError, ValueError) as error:
         raise SettingsError(f"{str(path)!r} cannot be read: {error}") from error
     return [str(token) for token in tokens]
+
+
+def _samples(pcm: bytes) -> Floats:
+    return np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
+
+
+def _without_loop(tokens: list[HeardToken]) -> list[HeardToken]:
+    """Return the tokens up to where a loop begins its second round: three rounds, or two at the end of the text."""
+    ids = [token.id for token in tokens]
+    for end in range(1, len(ids)):
+        for period in range(1, end + 1):
+            same = next((at - end for at in range(end, len(ids)) if ids[at] != ids[at - period]), len(ids) - end)
+            rounds = 1 if end + same == len(ids) else 2
+            if same >= max(rounds * period, _LOOP_TOKENS - period):
+                return tokens[:end]
+    return tokens
 
 
 def _repeats_itself(result: Any) -> bool:
