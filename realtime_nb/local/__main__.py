@@ -25,7 +25,10 @@ BRAIN, BRAIN_MODEL = "REALTIME_NB_BRAIN", "REALTIME_NB_BRAIN_MODEL"
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the server by command-line arguments."""
-    parser = argparse.ArgumentParser(prog="python -m realtime_nb.local", description="The local voice server.")
+    parser = argparse.ArgumentParser(
+        prog="realtime-nb serve",
+        description="Run the local voice server. The first line that it prints is JSON with its address and key.",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
     _add_key(parser, "--api-key", f"key that clients must send (default: from {SERVER_KEY}, or a random one)")
@@ -44,14 +47,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--ears",
         default=os.environ.get(EARS_VARIABLE, ""),
-        help=f"what listens: pocketsphinx, or the folder or name of a Whisper model in CTranslate2's form, as "
-        f"faster-whisper's are (default: that of {EARS_VARIABLE}, or what is installed)",
+        help="recogniser: pocketsphinx, or a Whisper model in CTranslate2's or faster-whisper's format, by folder or "
+        f"name (default: from {EARS_VARIABLE}, or the best that is installed)",
     )
     parser.add_argument(
         "--voice",
         default=os.environ.get(VOICE_VARIABLE, ""),
-        help="what speaks for marin: the file of a voice of Piper, or of Kokoro-82M with #NAME for one of its voices "
-        f"(default: that of {VOICE_VARIABLE}, or hibari's)",
+        help="voice of marin: the file of a Piper voice, or of Kokoro-82M with #NAME for one of its voices "
+        f"(default: from {VOICE_VARIABLE}, or hibari's)",
     )
     parser.add_argument("--max-sessions", type=int, default=100, help="sessions at once (default: %(default)s)")
     parser.add_argument(

@@ -128,6 +128,13 @@ def test_the_command_is_installed_and_serves():
         process.stdout.close()
 
 
+def test_every_command_explains_itself_by_the_name_that_people_type(capsys):
+    for command in ("talk", "serve", "lab", "eval", "doctor"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert capsys.readouterr().out.startswith(f"usage: realtime-nb {command} ")
+
+
 def test_a_secret_in_an_address_is_warned_of(capsys, tmp_path):
     assert main(["talk", str(tmp_path / "none.wav"), "--backend", "http://user:hunter2hunter2@host/v1"]) == 2
     complaints = capsys.readouterr().err
