@@ -64,7 +64,7 @@ def line(facts, name):
 
 
 def check_line(facts, name, state, said, fix):
-    """Assert what a line says, and that what is not ok says what to do."""
+    """Assert a line's words, and that it says what to do unless it is ok."""
     found = line(facts, name)
     assert found.state == state, found
     assert said in found.said, found

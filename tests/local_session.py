@@ -67,7 +67,7 @@ class SteadyVoice:
 
 
 class ScriptedRecognizer:
-    """Hears what it is told to, one text an utterance; the last for ever."""
+    """Hears given texts, one per utterance; the last one is repeated."""
 
     part = LocalPart("scripted")
     is_multilingual = False

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Endpoint:
-    """What was asked, and what is answered: texts, or pairs of a status and an error's message, one after the other."""
+    """The requests, and the answers to give: texts, or pairs of a status and an error's message, in turn."""
 
     def __init__(self, answers):
         self.answers, self.requests, self.keys = list(answers), [], []

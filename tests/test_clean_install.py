@@ -54,7 +54,7 @@ def published(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory):
-    """Return the environment of somebody who has never seen this project."""
+    """Return the environment of a newcomer."""
     home = tmp_path_factory.mktemp("stranger")
     kept = {
         name: value for name, value in os.environ.items() if not re.match("OPENAI|AZURE|REALTIME|VIRTUAL|PYT", name)

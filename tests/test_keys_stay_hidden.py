@@ -31,7 +31,7 @@ SESSIONS = (rt.RealtimeSession, rt.ChatSession, rt.CascadeSession)
 
 
 class Everything(logging.Handler):
-    """Keeps all that is logged, as text and as what it was made from."""
+    """Keeps everything that is logged, as text and as its arguments."""
 
     def __init__(self):
         super().__init__(logging.DEBUG)

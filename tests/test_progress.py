@@ -74,7 +74,7 @@ def test_without_a_terminal_nothing_is_drawn():
 
 
 class Reader(NotebookClient):
-    """Runs a notebook, and reads what is shown only for a while, too."""
+    """Runs a notebook, and also reads outputs that disappear again."""
 
     def process_message(self, msg, cell, cell_index):
         text = msg["content"].get("data", {}).get("text/plain", "") if "data" in msg["content"] else ""

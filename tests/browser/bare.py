@@ -122,7 +122,7 @@ class BarePage:
         self.held = []
 
     def unblock(self) -> None:
-        """Deliver what came meanwhile."""
+        """Deliver the messages that came meanwhile."""
 
         def deliver() -> None:
             held, self.held = self.held or [], None

@@ -20,7 +20,7 @@ from realtime_nb.sessions.session import Interrupted, StateChanged
 
 
 class ScriptedSession:
-    """What the widgets see of a session, with a person behind it who is the test."""
+    """A session as the widgets see it; the test plays the server."""
 
     def __init__(self, turn_detection: dict[str, Any] | None = {"type": "server_vad"}) -> None:  # noqa: B006
         self.backend = SimpleNamespace(name="scripted")
@@ -181,7 +181,7 @@ class ScriptedSession:
         assert told.wait(30)
 
     def ask_for_approval(self, call_id: str, name: str, arguments: str, server_label: str = "") -> None:
-        """Let a call wait for somebody's approval."""
+        """Let a call wait for approval."""
         asked = ApprovalAsked(call_id=call_id, name=name, arguments=arguments, server_label=server_label)
         self.asks[call_id] = asked
         self.say(asked)

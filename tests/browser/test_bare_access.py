@@ -254,7 +254,7 @@ def test_on_a_phone_you_hold_the_button_and_no_keys_are_mentioned(bare, visit):
 
 
 def what_does_not_fit(page, width):
-    """Make a page narrow, and return what is cut off at its side."""
+    """Make a page narrow, and return the elements that are cut off."""
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     return page.evaluate(

@@ -38,7 +38,7 @@ def tone(seconds, hz=440.0):
 
 
 def wait_for_frames(page, selector, count=20):
-    """Wait until so many more frames are drawn."""
+    """Wait until that many more frames are drawn."""
     had = page.evaluate("window.frames", selector)
     page.wait_for_function(
         "([selector, wanted]) => window.frames(selector) >= wanted", arg=[selector, had + count], timeout=20_000

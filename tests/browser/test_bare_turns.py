@@ -30,7 +30,7 @@ new MutationObserver((changes) => {
 
 @pytest.fixture
 def scripted(bare, visit):
-    """A panel with two turns, the first of a person's, on a session that notes what it is asked."""
+    """A panel with two turns, the person's first, on a session that notes its calls."""
     session = ScriptedSession()
     panel = VoicePanel(session)
     page = visit(READER)

@@ -20,7 +20,7 @@ SAID = rt.AudioClip(np.pad(TONE.samples, (2_400, 4_800)), 24_000)
 
 
 class Told:
-    """Says what it is told to say, and when."""
+    """Says given words at given times."""
 
     model = "told"
     prompt = "Be brief."

@@ -57,7 +57,7 @@ def live(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scripted(tmp_path_factory):
-    """A script, and somebody who goes by rules, turn by turn."""
+    """A script, and a user by rules, turn by turn."""
     rules = [
         ("2 plus 3 is 5", "What is three plus two?"),
         ("3 plus 2 is 5", "What is the status of order seven?"),

@@ -31,7 +31,7 @@ RIGHT = '{"reason": "It says five.", "score": 1}'
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
-    """A question and a conversation of two turns, asked once and graded by nobody."""
+    """A question and a conversation of two turns, asked once and not graded."""
     path = tmp_path_factory.mktemp("asked") / "questions.csv"
     path.write_text("example_id,user_text,expected_keywords\nq,What is two plus three?,5\n")
     talk = Dataset.from_scenarios({"t": ["What is two plus three?", UserTurn("What is three plus two?")]})

@@ -30,7 +30,7 @@ def spoken(text, voice="echo"):
 
 @pytest.fixture(scope="module")
 def hesitating():
-    """Somebody who stops for 700 ms within a sentence."""
+    """A sentence with a pause of 700 ms in it."""
     parts = [silence(0.6), spoken("I would like to book a table"), silence(PAUSE_S), spoken("for four people.")]
     return concatenate([*parts, silence(0.5)])
 

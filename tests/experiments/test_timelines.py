@@ -188,7 +188,7 @@ def test_results_give_a_benchmarks_figures_for_each_system(tmp_path):
 
 
 class Duplex:
-    """Answers 0.5 s after a turn with 4 s of sound; stops 0.4 s into what is said meanwhile, but not for a cough."""
+    """Answers 0.5 s after a turn with 4 s of sound; stops after 0.4 s of speech over it, but not for a cough."""
 
     model = "scripted"
     duplex = True

@@ -175,7 +175,7 @@ class Client:
         self.sent = 0
 
     async def send(self, event: dict[str, Any] | str) -> list[dict[str, Any]]:
-        """Send an event; return what came of it, up to the end of the response, if there is one."""
+        """Send an event; return the answers, up to the end of the response, if there is one."""
         self.sent += 1
         await self.socket.send(event if isinstance(event, str) else json.dumps(event))
         fence = f"fence_{self.sent}"

@@ -26,7 +26,7 @@ from realtime_nb.local.realtime.conversation_state import ItemState, MessagePart
 
 
 class Endpoint:
-    """Streams what it is told to, and keeps what it was asked."""
+    """Streams given answers, and keeps the requests."""
 
     def __init__(self, *deltas: dict[str, Any], refuses: bool = False):
         self.deltas = deltas

@@ -10,7 +10,7 @@ from realtime_nb.local.realtime.responder import BURST_MS, PACE, deltas
 
 
 class Reader:
-    """A brain that does what it is given to do."""
+    """A brain with scripted actions."""
 
     name, description, vocabulary = "reader", "Reads.", ()
 

@@ -48,7 +48,7 @@ def question(peer):
 
 
 def answers(*usages, rounds=0, transcribed=None):
-    """Return a script that answers one question after the other, each after so many calls of a tool."""
+    """Return a script that answers one question after the other, each after that many calls of a tool."""
 
     def script(peer):
         peer.open(wire.without(wire.SESSION, "audio", "input", turn_detection=None))

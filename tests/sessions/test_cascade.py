@@ -16,7 +16,7 @@ from realtime_nb.views import mimebundle
 
 
 class Writer:
-    """A text model that writes what it is given, a word at a time; it goes on when `more` is set."""
+    """A text model that writes given words, one at a time; it goes on when `more` is set."""
 
     model = "writer"
 

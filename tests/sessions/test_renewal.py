@@ -41,7 +41,7 @@ def local_server(**options):
 
 
 def told(session, kind, count=1):
-    """Return an event that is set when a session was told so many events of a type from now on."""
+    """Return an event that is set once a session has had that many more events of a type."""
     seen, left = threading.Event(), [count]
 
     def listen(event, elapsed_ms):

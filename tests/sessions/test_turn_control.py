@@ -9,7 +9,7 @@ from realtime_nb.sessions.editing import TurnEditing
 
 
 class Control(TurnEditing):
-    """Says what it is to do."""
+    """A session whose actions return their arguments."""
 
     def __init__(self, *events):
         self.conversation = Conversation()

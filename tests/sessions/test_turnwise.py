@@ -114,7 +114,7 @@ def test_every_request_is_one_that_the_api_takes():
 
 
 class Caller:
-    """A text model that calls what it is told to, and then says so."""
+    """A text model that makes given calls, and then says so."""
 
     model = "caller"
 

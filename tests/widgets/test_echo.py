@@ -22,7 +22,7 @@ def voice(text, name="coral"):
 
 
 def in_a_room(y, seconds, seed=0):
-    """What a microphone gets of a voice, with an echo of so many seconds in the room."""
+    """Return a voice as a microphone hears it in a room with an echo of that many seconds."""
     t = np.arange(round(RATE * 0.4)) / RATE
     tail = 0.15 * np.random.default_rng(seed).standard_normal(len(t)) * np.exp(-6.9 * t / seconds)
     tail[0] = 1
