@@ -339,11 +339,13 @@ def test_settings_are_checked_before_anything_is_said(options, message):
 @pytest.mark.parametrize("text", [SENTENCE, "What can you do?", "Yes.", "No, thank you; maybe later."])
 def test_a_faster_speed_is_never_slower(text):
     async def speak(synthesizer):
-        speeds = [*np.geomspace(0.25, 4, 60), *np.linspace(0.25, 1.5, 26)]
-        return {
-            voice: [len(await synthesizer.synthesize(text, voice, speed=speed)) / 48 for speed in sorted(speeds)]
-            for voice in VOICES
-        }
+        speeds = sorted([*np.geomspace(0.25, 4, 60), *np.linspace(0.25, 1.5, 26)])
+        durations_ms = {}
+        for voice in VOICES:
+            # The network takes ten times as long, and has no borders between speeds.
+            tried = speeds[:: 4 if voice in NEURAL_VOICES else 1]
+            durations_ms[voice] = [len(await synthesizer.synthesize(text, voice, speed=each)) / 48 for each in tried]
+        return durations_ms
 
     for voice, durations_ms in run(speak).items():
         slower = [later - earlier for earlier, later in pairwise(durations_ms)]
