@@ -128,7 +128,7 @@ def count_errors(
     does it matter how numbers, times, sums of money, percentages, units and arithmetic are written. Each digit of a
     number counts as a word: "2026", "twenty twenty-six" and "two thousand and twenty six" are four, "2 0 2 6"; round
     millions are a number and "million". If a text has several readings ("$5.50": "five fifty", "five dollars and fifty
-    cents"), the one that the other text has counts.
+    cents"; "3:30": "three thirty", "half past three"), the one that the other text has counts.
 
     In other languages words are letters with their marks, and digits: a wrong vowel sign is a wrong word. Case,
     punctuation, composed or decomposed letters and the script of digits do not count; vowel points of Arabic and Hebrew
@@ -205,6 +205,7 @@ def _agreed(words: Sequence[WrittenWord], others: Sequence[WrittenWord]) -> tupl
     """Read ambiguous words in either of two texts as the other one has them."""
     import jiwer
 
+    words, others = _told_otherwise(words, others), _told_otherwise(others, words)
     first = _joined_parts(words, _readings(others))
     second = _joined_parts(others, _readings(words))
     while first and second and any(word.others for word in [*first, *second]):
@@ -263,6 +264,16 @@ def _best_readings(
 
 def _readings(words: Sequence[WrittenWord]) -> set[str]:
     return {text for word in words for text in (word.text, *word.others)}
+
+
+def _told_otherwise(words: Sequence[WrittenWord], others: Sequence[WrittenWord]) -> list[WrittenWord]:
+    """Read "3:30" as "half past three" if the other text has that."""
+    said, told = _joined(others), list[WrittenWord]()
+    for (start, end), together in itertools.groupby(words, lambda word: (word.start, word.end)):
+        read = list(together)
+        found = re.search(rf"\b(?:{read[0].or_all})\b", said) if read[0].or_all else None
+        told += [WrittenWord(text, start, end) for text in found[0].split()] if found else read
+    return told
 
 
 def _joined_parts(words: Sequence[WrittenWord], said: Container[str]) -> list[WrittenWord]:

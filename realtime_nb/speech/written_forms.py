@@ -26,6 +26,8 @@ class WrittenWord:
     end: int = 0
     others: tuple[str, ...] = ()
     """Other readings of the same text; ``""`` if it may be left out."""
+    or_all: str = ""
+    """Other readings of all words from the same place in the text, as a pattern: "half past 3" for "3:30"."""
     is_number: bool = False
     """True if `text` is a number in digits, perhaps with a decimal point."""
     suffix: str = ""
@@ -66,7 +68,13 @@ _CURRENCIES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "¥": (("yen",), ("sen",)),
     "₹": (("rupees", "rupee"), ("paise", "paisa")),
 }
-_CODES = {"usd": "$", "gbp": "£", "eur": "€", "jpy": "¥", "inr": "₹"}
+#: The sign that each stands for, and the country that is said before it; ``""`` if it may be left out.
+_CODES = {
+    **dict.fromkeys(("usd", "us$"), ("$", ("us", ""))),
+    **dict.fromkeys(("aud", "au$", "a$"), ("$", ("australian",))),
+    **dict.fromkeys(("cad", "ca$", "c$"), ("$", ("canadian",))),
+    **{"gbp": ("£", ("british", "")), "eur": ("€", ()), "jpy": ("¥", ("japanese", "")), "inr": ("₹", ("indian", ""))},
+}
 _AMOUNTS = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion"}
 _SIGNS: dict[str, tuple[str, ...]] = {
     **{"&": ("and",), "+": ("plus", "and"), "=": ("equals", "is", "are", "equal", "makes"), "@": ("at",)},
@@ -124,15 +132,17 @@ _NOT_WHISPERS = re.compile(r"\\b(st|dr)\\b|'[sd]( \w+)?\\b")
 _HUNDREDS = {"hundred": "", "hundredth": "th", "hundreds": "s"}
 
 _AMOUNT = r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d{1,3}(?:\ 000)+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
-_CURRENCY = "[" + "".join(_CURRENCIES) + "]"
+_CURRENCY = rf"(?:[{''.join(_CURRENCIES)}]|\b(?:{'|'.join(map(re.escape, _CODES))}))"
+_SCALE = "thousand|million|billion|trillion|mn|bn|tn|[kmb]"
 _NAME = r"[^\W\d_][^\W\d_\u0300-\u036f]*"
 #: Everything that can be read in a text; if several match, the first counts.
 _READABLE = re.compile(
     rf"""
     (?P<aside>\[[^\[\]]*\]|<[/a-z][^<>]*>|\([^()\d]*\))
-    |(?P<money>(?:\b(?:us|au|ca?))?(?P<currency>{_CURRENCY})\s?(?P<sum>{_AMOUNT})
-        (?:\s?(?P<amount>thousand|million|billion|trillion|mn|bn|tn|[kmb])\b)?
-        |(?<![\d.,])(?P<sum_before>{_AMOUNT})\s?(?P<currency_behind>{_CURRENCY}(?!\d)|(?:{"|".join(_CODES)})\b))
+    |(?P<money>(?P<currency>{_CURRENCY})\s?(?:(?P<least>{_AMOUNT})[-–]{_CURRENCY}?)?(?P<sum>{_AMOUNT})
+        (?:\s?(?P<amount>{_SCALE})\b)?
+        |(?<![\d.,])(?:(?<![\w-])(?P<least_before>{_AMOUNT})[-–])?(?P<sum_before>{_AMOUNT})
+        (?:\s?(?P<amount_before>{_SCALE})\b)?\s?(?P<currency_behind>{_CURRENCY})(?!\w))
     |(?P<cents>(?<![\d.,])\d+\s?¢)
     |(?P<time>(?<![\d:.])\d{{1,2}}(?::\d\d){{1,2}}(?![\d:])|(?<![\d:.])\d{{1,2}}\.[0-5]\d(?=\s?[ap]\.?m\b))
     |(?P<height>(?<![\w.])\d{{1,2}}'\s?\d{{1,2}}(?:"|'')?(?![\w']))
@@ -293,7 +303,9 @@ def _sign_said(kind: str, match: re.Match[str]) -> Iterable[WrittenWord]:
             return [_number(whole[:-1].strip()), _word("cents", "cent")]
         case "time":
             hour, minutes, *seconds = re.split("[:.]", whole)
-            if minutes != "00" or seconds:
+            if minutes != "00" and not seconds:
+                return [replace(_number(hour), or_all=_clock(int(hour), int(minutes))), _number(minutes)]
+            if seconds:
                 return map(_number, (hour, minutes, *seconds))
             hundred = replace(_number("0"), others=("",))
             return [_number(hour), *([_word("oclock", "")] if 0 < int(hour) < 13 else [hundred, hundred])]
@@ -360,23 +372,48 @@ def _number(digits: str, suffix: str = "", one: str = "") -> WrittenWord:
     return WrittenWord(re.sub("[, ]", "", digits), others=others, is_number=True, suffix=suffix)
 
 
+def _clock(hour: int, minutes: int) -> str:
+    """Return a pattern of a time told by what has passed, or is missing, of an hour: "half past 3"."""
+    preposition = "(?:past|after)"
+    if minutes > 30:
+        minutes, hour, preposition = 60 - minutes, hour + 1, "(?:to|till|until|of|before)"
+    number = {15: "(?:a )?quarter", 30: "half"}.get(minutes, " ".join(str(minutes)) + "(?: minutes?)?")
+    return f"{number} {preposition} {' '.join(str((hour - 1) % 12 + 1))}"
+
+
 def _money(match: re.Match[str]) -> list[WrittenWord]:
-    """Return a sum as it is spoken, with the currency after it."""
-    currency = (match["currency"] or match["currency_behind"]).lower()
-    units, hundredths = _CURRENCIES[_CODES.get(currency, currency)]
-    units = (*units, currency) if currency in _CODES else units
-    whole, point, part = (match["sum"] or match["sum_before"]).partition(".")
-    amount = (match["amount"] or "").lower()
-    if amount or not point or len(part) != 2:
-        scale = [_word(_AMOUNTS.get(amount, amount))] if amount else []
-        return [_number(whole + point + part, one="a"), *scale, _word(*units)]
+    """Return a sum, or from one to another, as it is spoken, with the currency after it."""
+    written = (match["currency"] or match["currency_behind"]).lower()
+    sign, countries = _CODES.get(written, (written, ()))
+    units, hundredths = _CURRENCIES[sign]
+    units = (*units, written) if written.isalpha() else units
+    amount = (match["amount"] or match["amount_before"] or "").lower()
+    scale = [_word(_AMOUNTS.get(amount, amount))] if amount else []
+    least, most = match["least"] or match["least_before"], match["sum"] or match["sum_before"]
+    said = _sum(most, scale, [*([_word(*countries)] if countries else []), _word(*units)], hundredths)
+    if least:
+        return [*_sum(least, [], [_word(*units, "")], hundredths), _word("to", "minus", ""), *said]
+    if match["currency"] and written.isalpha():
+        # Or in the order of writing.
+        number = " ".join(re.sub("[, ]", "", most)).replace(".", "point")
+        said[0] = replace(said[0], or_all=f"{written} {number}" + "".join(f" {word.text}" for word in scale))
+    return said
+
+
+def _sum(
+    digits: str, scale: list[WrittenWord], units: list[WrittenWord], hundredths: tuple[str, ...]
+) -> list[WrittenWord]:
+    whole, point, part = digits.partition(".")
+    if scale or not point or len(part) != 2:
+        return [_number(whole + point + part, one="a"), *scale, *units]
     cents = [_number(part.lstrip("0") if part[0] == "0" and part != "00" else part)]
     cents = [replace(_number("0"), others=("",)), *cents] if part[0] == "0" else cents
     if part == "00":
-        return [_number(whole, one="a"), _word(*units)]
+        return [_number(whole, one="a"), *units]
     if not whole.strip("0"):
         return [*cents, _word(*hundredths)]
-    return [_number(whole, one="a"), _word(*units, ""), _word("and", ""), *cents, _word(*hundredths, "")]
+    units = [replace(unit, others=(*unit.others, "")) for unit in units]
+    return [_number(whole, one="a"), *units, _word("and", ""), *cents, _word(*hundredths, "")]
 
 
 def _fraction(match: re.Match[str]) -> list[WrittenWord]:
@@ -494,7 +531,7 @@ def _spelled(
             if is_day and not suffix and len(digits) < 3:
                 others = (f"{digit}th",)
             digit += suffix
-        yield WrittenWord(digit, read[0].start, read[-1].end, others)
+        yield WrittenWord(digit, read[0].start, read[-1].end, others, read[0].or_all)
 
 
 def _in_millions(digits: str) -> tuple[str, list[str]]:

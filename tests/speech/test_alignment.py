@@ -26,6 +26,20 @@ SAME = [
     minus five|-5
     it is minus five degrees|It's -5 degrees.
     three thirty|3:30
+    half past three|3:30
+    half past three p.m.|3:30 pm
+    half past three|15:30
+    quarter to four|3:45
+    a quarter to four|3:45
+    quarter of four|3:45
+    quarter past four|4:15
+    a quarter till one|12:45
+    ten past five|5:10
+    ten after five pm|5.10 pm
+    twenty to six|5:40
+    twenty-five minutes past two|2:25
+    twelve minutes to one|12:48
+    five to midnight or half past ten|five to midnight or 10:30
     at three thirty p.m.|at 3:30 PM
     cannot|can't
     cannot|can not
@@ -85,6 +99,28 @@ SAME = [
     five kilograms|5kg
     one kilometer|1 km
     twenty dollars|20 USD
+    twenty dollars|USD 20
+    twenty dollars|USD20
+    twenty us dollars|USD 20
+    twenty us dollars|US$20
+    twenty canadian dollars|CAD 20
+    twenty australian dollars|A$20
+    usd twenty|USD 20
+    $20|USD 20
+    20 USD|USD 20
+    20 dollars|USD 20.00
+    three million pounds|GBP 3 million
+    five euros fifty|EUR 5.50
+    two billion dollars|USD 2bn
+    five to ten dollars|$5-10
+    five to ten dollars|$5–$10
+    five dollars to ten dollars|$5-$10
+    five to ten dollars|USD 5-10
+    five to ten dollars|5-10 USD
+    minus twenty dollars|-20 USD
+    twenty million dollars|20 million USD
+    twenty million euros|20m€
+    five to ten million euros|€5-10 million
     twenty usd|20 USD
     one euro and fifty cents|1.50 EUR
     the usd account|the USD account
@@ -384,7 +420,18 @@ DIFFERENT = [
     one hundred two|1002
     three fourteen|3.14
     three o'clock|4:00
-    half past three|3:30
+    half past three|3:15
+    half past three|4:30
+    half past three|three thirty
+    quarter to four|4:15
+    quarter to four|4:45
+    ten to five|10:05
+    USD 20|twenty euros
+    USD 20|thirty dollars
+    USD 20|20
+    USD 20|twenty canadian dollars
+    USD 5-10|five to eleven dollars
+    AUD 20|CAD 20
     10:05|10:50
     five dollars|5 cents
     five dollars|5
