@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..conversation.conversation import Conversation
 from ..conversation.costs import Costs
@@ -302,12 +304,25 @@ def value_of(row: dict[str, Any], measure: str) -> float | None:
     A failed row has no other measures than its costs: half an answer would only measure half of the question. NaN and
     infinity are missing.
     """
-    if measure == "completed":
-        return float(row["status"] == "completed")
-    if row.get("status") == "failed" and measure not in _SPENT:
-        return None
-    value = finite(row.get(measure))
+    value = finite(_told(row, measure))
     return float(value) if isinstance(value, int | float | np.number) else None
+
+
+def values_of(rows: Iterable[dict[str, Any]], measure: str) -> npt.NDArray[np.float64]:
+    """Return a measure of each row, as `value_of`; NaN where it is missing."""
+    rows = list(rows)
+    told = [_told(row, measure) for row in rows]
+    if {*map(type, told)} - {int, float, NoneType}:
+        told = [value_of(row, measure) for row in rows]
+    values = np.array(told, float)
+    values[np.isinf(values)] = np.nan
+    return values
+
+
+def _told(row: dict[str, Any], measure: str) -> Any:
+    if measure == "completed":
+        return int(row["status"] == "completed")
+    return None if row.get("status") == "failed" and measure not in _SPENT else row.get(measure)
 
 
 def place_of(measure: str) -> int:

@@ -249,10 +249,10 @@ def make_report(results: Answers, *, title: str, examples: int, audio_mb: float,
 
 def finding(results: Answers, seed: int) -> list[str]:
     """Return what the run found, a sentence for each main measure: the difference to the first system, or the value."""
-    if not results.rows:
-        return []
     wanted = main_measures(results.rows)
-    rows = [row for row in summarise(results.rows, results.about, "system", seed=seed) if row["measure"] in wanted]
+    if not wanted:
+        return []
+    rows = summarise(results.rows, results.about, "system", measures=wanted, seed=seed)
     rows.sort(key=lambda row: wanted.index(row["measure"]))
     [base] = next(iter(grouped(results.rows, ("system",), results.about)))
     told = []
@@ -381,11 +381,8 @@ def _differences_by(results: Answers, by: tuple[str, str], seed: int) -> Markup:
     if len(levels) < 2:
         return EMPTY
     wanted = main_measures(results.rows)
-    found = [
-        row
-        for row in summarise(results.rows, results.about, by, seed=seed)
-        if row["measure"] in wanted and row["pairs"] and row["difference"] is not None
-    ]
+    compared = summarise(results.rows, results.about, by, measures=wanted, seed=seed) if wanted else []
+    found = [row for row in compared if row["pairs"] and row["difference"] is not None]
     if not found:
         return paragraph(f"No two {by[0]}s have two answered examples in common, so nothing can be paired.")
     lines = [

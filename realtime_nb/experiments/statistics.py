@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from ..speech.statistics import (
     unpaired_p_value,
 )
 from ..speech.words import ErrorCounts, Normaliser, count_errors
-from .metrics import WORD_COUNTS, measures_of, value_of
+from .metrics import WORD_COUNTS, measures_of, value_of, values_of
 
 # --- Rows of results grouped by system, condition or other columns, in the order of the run; and their measures -------
 
@@ -99,9 +99,9 @@ def grouped(rows: Sequence[Row], columns: Sequence[str], about: Mapping[str, Any
 def by_example(rows: Iterable[Row], measure: str) -> list[list[float]]:
     """Return the values of a measure, example by example."""
     found: dict[Any, list[float]] = {}
-    for row in rows:
-        value = value_of(row, measure)
-        if value is not None:
+    rows = list(rows)
+    for row, value in zip(rows, values_of(rows, measure).tolist(), strict=True):
+        if not math.isnan(value):
             found.setdefault(row["example_id"], []).append(value)
     return list(found.values())
 
@@ -115,7 +115,10 @@ def measured(rows: list[Row]) -> list[str]:
 def is_binary(rows: Iterable[Row], measure: str) -> bool:
     """Return whether a measure is a grade that is always 0 or 1."""
     is_grade = measure.startswith("grade_") or (measure in _QUALITIES and measure != "wer")
-    return is_grade and all(value_of(row, measure) in (None, 0.0, 1.0) for row in rows)
+    if not is_grade:
+        return False
+    values = values_of(rows, measure)
+    return bool(np.isin(values[~np.isnan(values)], (0.0, 1.0)).all())
 
 
 def within(measure: str, *, is_binary: bool = False) -> tuple[float, float]:
@@ -173,18 +176,13 @@ def summarise(
     binary = {measure: is_binary(rows, measure) for measure in known}
     found: list[Row] = []
     for key, group in groups.items():
+        sides = sides_of(group, bases[key], paired_by, may_be_unpaired=True)
         for measure in measures or known:
             values = by_example(group, measure)
             if values:
                 row = dict(zip(columns, key, strict=True)) | {"measure": measure}
                 row |= _center_of(values, measure, binary[measure], seed)
-                row |= difference_of(
-                    *(group, bases[key], measure, paired_by),
-                    is_binary=binary[measure],
-                    may_be_unpaired=True,
-                    test=test,
-                    seed=seed,
-                )
+                row |= difference_of(sides, measure, is_binary=binary[measure], test=test, seed=seed)
                 found.append(row | {"caveat": caveat_of(row["examples"], row["pairs"])})
     if test is not None:
         for row, corrected in zip(found, holm([row["p"] for row in found]), strict=True):
@@ -226,22 +224,34 @@ def _center_of(values: list[list[float]], measure: str, is_binary: bool, seed: i
     }
 
 
+class Sides(NamedTuple):
+    """The rows of a group and of a baseline."""
+
+    ours: Sequence[Row]
+    theirs: Sequence[Row]
+    are_paired: bool = True
+    """True if they are pairs, in the same order; false if the two have no example in common."""
+
+
+def sides_of(
+    rows: Sequence[Row], base: Sequence[Row], paired_by: Sequence[str], *, may_be_unpaired: bool = False
+) -> Sides:
+    """Pair rows with a baseline's; or, if it may be, return all of them if they have no example in common."""
+    if may_be_unpaired and base and not {row["example_id"] for row in rows} & {row["example_id"] for row in base}:
+        return Sides(rows, base, are_paired=False)
+    ours, theirs = ({tuple(row[name] for name in paired_by): row for row in each} for each in (rows, base))
+    keys = sorted(ours.keys() & theirs.keys(), key=str)
+    return Sides([ours[key] for key in keys], [theirs[key] for key in keys])
+
+
 def difference_of(
-    rows: Sequence[Row],
-    base: Sequence[Row],
-    measure: str,
-    paired_by: Sequence[str],
-    *,
-    is_binary: bool = False,
-    may_be_unpaired: bool = False,
-    test: Test | None = None,
-    seed: int = 0,
+    sides: Sides, measure: str, *, is_binary: bool = False, test: Test | None = None, seed: int = 0
 ) -> Row:
-    """Return the difference between rows and a baseline's: on the same examples, or else, if it may be, on others.
+    """Return the difference between a group and a baseline.
 
     McNemar's test is for pairs of right and wrong answers, so other measures have no such p-value.
     """
-    differences = _differences(rows, base, measure, paired_by)
+    differences = _differences(sides, measure) if sides.are_paired else {}
     found: Row = {
         "difference": None,
         "low": None,
@@ -251,13 +261,13 @@ def difference_of(
         "method": "",
     }
     p_value: float | None = None
-    if may_be_unpaired and base and not {row["example_id"] for row in rows} & {row["example_id"] for row in base}:
-        sides = by_example(rows, measure), by_example(base, measure)
-        apart = unpaired_difference(*sides, is_binary=is_binary)
+    if not sides.are_paired:
+        values = by_example(sides.ours, measure), by_example(sides.theirs, measure)
+        apart = unpaired_difference(*values, is_binary=is_binary)
         if apart is not None:
             found |= {"difference": apart.center, "low": apart.low, "high": apart.high, "method": apart.method}
         if test == "permutation":
-            p_value = unpaired_p_value(*sides, seed)
+            p_value = unpaired_p_value(*values, seed)
     else:
         means = [sum(each) / len(each) for each in differences.values()]
         is_settled = is_binary and all(min(each) == max(each) for each in differences.values())
@@ -270,16 +280,13 @@ def difference_of(
     return found if test is None else found | {"p": p_value}
 
 
-def _differences(
-    rows: Sequence[Row], base: Sequence[Row], measure: str, paired_by: Sequence[str]
-) -> dict[Any, list[float]]:
+def _differences(sides: Sides, measure: str) -> dict[Any, list[float]]:
     """Return the differences of paired rows, by example."""
-    ours, theirs = ({tuple(row[name] for name in paired_by): row for row in each} for each in (rows, base))
+    differences = values_of(sides.ours, measure) - values_of(sides.theirs, measure)
     found: dict[Any, list[float]] = {}
-    for key in sorted(ours.keys() & theirs.keys(), key=str):
-        values = value_of(ours[key], measure), value_of(theirs[key], measure)
-        if values[0] is not None and values[1] is not None:
-            found.setdefault(ours[key]["example_id"], []).append(values[0] - values[1])
+    for row, value in zip(sides.ours, differences.tolist(), strict=True):
+        if not math.isnan(value):
+            found.setdefault(row["example_id"], []).append(value)
     return found
 
 
@@ -304,7 +311,7 @@ def sizes_needed(
     paired_by = [name for name in FACTORS if name not in columns]
     for key, group in groups.items():
         values = by_example(group, measure)
-        differences = list(_differences(group, bases[key], measure, paired_by).values())
+        differences = list(_differences(sides_of(group, bases[key], paired_by), measure).values())
         yield dict(zip(columns, key, strict=True)) | {
             "examples": len(values),
             "examples_needed": examples_needed(values, half_width, is_binary=binary),

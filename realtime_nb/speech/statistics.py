@@ -6,9 +6,12 @@ Every interval covers 95 %. Which method made it depends on the number of exampl
 ``method``        for                         source
 ================  ==========================  =========================================================================
 t                 means, fewer than 30        Student 1908; of answers to the same examples: Cochran 1977, §6.3
-bootstrap         means and medians, from 30  percentile method over whole examples, 2,000 resamples: Efron & Tibshirani
+                  examples or from 1,000
+bootstrap         means, 30 to 999 examples   percentile method over whole examples, 2,000 resamples: Efron & Tibshirani
                                               1993, §13.3; Davison & Hinkley 1997, §3.8
-order statistics  medians, fewer than 30      Conover 1999, §3.2; below 6 examples none reaches 95 %
+order statistics  medians                     fewer than 30: Conover 1999, §3.2; below 6 examples none reaches 95 %.
+                                              From 30, by the variance of the share below, over whole examples:
+                                              Woodruff 1952
 Wilson            shares of right answers     Wilson 1927
 Tango             paired differences of       Tango 1998
                   right or wrong
@@ -19,14 +22,16 @@ Newcombe          unpaired differences of     Newcombe 1998, "Interval estimatio
 
 With fewer than 30 examples the bootstrap's intervals are too narrow: at 3, the percentile method covers 74 %, and BCa
 72 % (Hesterberg 2015). The t interval covers 95 % of normal data, and about 90 % of data with a long tail, such as
-times. There is no interval if all values are equal, because they say nothing about others.
+times. From 1,000 examples on, t interval and bootstrap differ by less than another seed would change the latter. There
+is no interval if all values are equal, because they say nothing about others.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -41,8 +46,8 @@ Test = Literal["permutation", "sign", "mcnemar"]
 RESAMPLES = 2_000
 #: With fewer examples, the bootstrap's intervals are clearly too narrow.
 FEW = 30
-#: Resamples are made in blocks of this many numbers, to bound memory.
-_BLOCK = 4_000_000
+#: With so many, the t interval is as good, and takes no time.
+MANY = 1_000
 #: The normal distribution's 97.5th percentile.
 _Z = 1.959963984540054
 
@@ -74,12 +79,12 @@ def interval_of(
 
     `is_binary`: whether values are right or wrong. `within`: the least and the highest value that is possible.
     """
-    found = [np.asarray(each, float) for each in values if len(each)]
+    found = [each for each in values if len(each)]
     if not found:
         return None
-    pooled = np.concatenate(found)
+    pooled, counts = np.fromiter(chain.from_iterable(found), float), np.array(list(map(len, found)))
     center = float(pooled.mean() if statistic == "mean" else np.median(pooled))
-    ends, method = _ends(found, statistic, is_binary=is_binary, seed=seed)
+    ends, method = _ends(pooled, counts, statistic, is_binary=is_binary, seed=seed)
     if ends is None:
         return Interval(center, None, None, len(found))
     # Rounding, or medians of unequal numbers of answers, must not put the center outside.
@@ -88,18 +93,20 @@ def interval_of(
 
 
 def _ends(
-    values: list[npt.NDArray[np.float64]], statistic: Statistic, *, is_binary: bool, seed: int
+    pooled: npt.NDArray[Any], counts: npt.NDArray[Any], statistic: Statistic, *, is_binary: bool, seed: int
 ) -> tuple[tuple[float, float] | None, str]:
-    is_settled = all(each.min() == each.max() for each in values)
-    if len(values) < 2:
+    """Return the ends of an interval, given the values of all examples, one after another, and how many each has."""
+    begins = np.cumsum(counts) - counts
+    if len(counts) < 2:
         return None, ""
+    is_settled = bool((np.minimum.reduceat(pooled, begins) == np.maximum.reduceat(pooled, begins)).all())
     if is_binary and is_settled and statistic == "mean":
-        return _wilson(round(sum(each[0] for each in values)), len(values)), "Wilson"
-    if not _vary(np.concatenate(values)):
+        return _wilson(round(pooled[begins].sum()), len(counts)), "Wilson"
+    if not _vary(pooled):
         return None, ""
-    if len(values) >= FEW:
-        return _bootstrap(values, statistic, seed), "bootstrap"
-    return (_t(values), "t") if statistic == "mean" else (_order_statistics(values), "order statistics")
+    if statistic == "mean":
+        return _ratio_ends(np.add.reduceat(pooled, begins), counts, seed)
+    return (_order_statistics if len(counts) < FEW else _woodruff)(pooled, begins), "order statistics"
 
 
 def _vary(values: npt.NDArray[np.float64]) -> bool:
@@ -118,10 +125,28 @@ def ratio_of(parts: Sequence[tuple[float, float]], seed: int = 0) -> Interval | 
     center, examples = float(sums.sum() / counts.sum()), len(sums)
     if examples < 2 or not _vary(sums - center * counts):
         return Interval(center, None, None, examples)
-    ends, method = (
-        (_ratio_t(sums, counts), "t") if examples < FEW else (_ratio_bootstrap(sums, counts, seed), "bootstrap")
-    )
+    ends, method = _ratio_ends(sums, counts, seed)
     return Interval(center, max(0.0, ends[0]), ends[1], examples, method)
+
+
+def _ratio_ends(sums: npt.NDArray[Any], counts: npt.NDArray[Any], seed: int) -> tuple[tuple[float, float], str]:
+    """Return the interval of a ratio of sums, such as the mean of all answers; answers to one example are alike."""
+    if not FEW <= len(sums) < MANY:
+        return _ratio_t(sums, counts), "t"
+    drawn = _resamples(len(sums), seed)
+    low, high = np.percentile((drawn @ sums) / (drawn @ counts.astype(float)), (2.5, 97.5))
+    return (float(low), float(high)), "bootstrap"
+
+
+@functools.lru_cache(maxsize=8)
+def _resamples(count: int, seed: int) -> npt.NDArray[np.int16]:
+    """Return how often each of so many examples is drawn, a line for each resample; all measures have the same.
+
+    They are those of `scipy.stats.bootstrap` with this seed, which takes a second to load.
+    """
+    drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    places = (drawn + count * np.arange(RESAMPLES)[:, None]).ravel()
+    return np.bincount(places, minlength=RESAMPLES * count).reshape(RESAMPLES, count).astype(np.int16)
 
 
 def _ratio_t(sums: npt.NDArray[Any], counts: npt.NDArray[Any]) -> tuple[float, float]:
@@ -131,59 +156,29 @@ def _ratio_t(sums: npt.NDArray[Any], counts: npt.NDArray[Any]) -> tuple[float, f
     return float(ratio - reach), float(ratio + reach)
 
 
-def _ratio_bootstrap(sums: npt.NDArray[Any], counts: npt.NDArray[Any], seed: int) -> tuple[float, float]:
-    return _resampled(len(sums), lambda drawn: sums[drawn].sum(axis=-1) / counts[drawn].sum(axis=-1), seed)
-
-
-def _t(values: list[npt.NDArray[np.float64]]) -> tuple[float, float]:
-    """Return the interval of the mean of all answers; answers to the same example are alike."""
-    return _ratio_t(np.array([each.sum() for each in values]), np.array([len(each) for each in values]))
-
-
 def _t_quantile(degrees: npt.ArrayLike) -> Any:
     from scipy.special import stdtrit
 
     return stdtrit(degrees, 0.975)
 
 
-def _order_statistics(values: list[npt.NDArray[np.float64]]) -> tuple[float, float] | None:
+def _order_statistics(pooled: npt.NDArray[Any], begins: npt.NDArray[Any]) -> tuple[float, float] | None:
     from scipy import stats
 
-    found = stats.quantile_test([np.median(each) for each in values], p=0.5).confidence_interval(0.95)
+    medians = [np.median(each) for each in np.split(pooled, begins[1:])]
+    found = stats.quantile_test(medians, p=0.5).confidence_interval(0.95)
     return None if math.isnan(found.low) or math.isnan(found.high) else (float(found.low), float(found.high))
 
 
-def _bootstrap(values: list[npt.NDArray[np.float64]], statistic: Statistic, seed: int) -> tuple[float, float]:
-    counts = np.array([len(each) for each in values])
-    return _bootstrap_of(np.concatenate(values).tobytes(), counts.tobytes(), statistic, seed)
-
-
-@functools.lru_cache(maxsize=1_000)
-def _bootstrap_of(pooled: bytes, lengths: bytes, statistic: Statistic, seed: int) -> tuple[float, float]:
-    """Resample examples; a report shows the same figures several times."""
-    values, counts = np.frombuffer(pooled), np.frombuffer(lengths, int)
-    table = np.full((len(counts), counts.max()), np.nan)
-    table[np.arange(counts.max()) < counts[:, None]] = values
-    is_ragged = bool(counts.min() < counts.max())
-    compute: Any = getattr(np, f"nan{statistic}" if is_ragged else statistic)
-    return _resampled(
-        len(table),
-        lambda drawn: compute(table[drawn].reshape(*drawn.shape[:-1], -1), axis=-1),
-        seed,
-        numbers=table.size,
-    )
-
-
-def _resampled(count: int, compute: Callable[[Any], Any], seed: int, numbers: int = 0) -> tuple[float, float]:
-    """Return the percentile interval of a figure of `count` examples, which is computed from the drawn ones' places.
-
-    It is that of `scipy.stats.bootstrap` with the same seed, which takes a second to load.
-    """
-    random = np.random.default_rng(seed)
-    most = max(1, _BLOCK // max(count, numbers))
-    blocks = (min(most, RESAMPLES - begun) for begun in range(0, RESAMPLES, most))
-    found = [compute(random.integers(0, count, (block, count))) for block in blocks]
-    low, high = np.percentile(np.concatenate(found), (2.5, 97.5))
+def _woodruff(pooled: npt.NDArray[Any], begins: npt.NDArray[Any]) -> tuple[float, float]:
+    """Return the interval of the median of all answers, from how far the share below it varies over examples."""
+    counts, median = np.diff(begins, append=len(pooled)), np.median(pooled)
+    # Equal values count on either side: more of them than of others must not make the share seem sure.
+    shares = [
+        _ratio_t(np.add.reduceat(side.astype(int), begins), counts) for side in (pooled < median, pooled <= median)
+    ]
+    reach = max(high - low for low, high in shares) / 2
+    low, high = np.quantile(pooled, (max(0.0, 0.5 - reach), min(1.0, 0.5 + reach)))
     return float(low), float(high)
 
 

@@ -82,11 +82,17 @@ def test_equal_values_give_no_interval(count):
     assert interval_of([[0.5]] * count) == (0.5, None, None, count, "")
 
 
-def test_many_examples_are_resampled_in_blocks_with_the_same_result(monkeypatch):
-    values = [[float(n)] for n in range(40)]
-    whole = interval_of(values)
-    monkeypatch.setattr("realtime_nb.speech.statistics._BLOCK", 700)
-    assert interval_of(values) == whole
+@pytest.mark.parametrize(("count", "method"), [(29, "t"), (30, "bootstrap"), (999, "bootstrap"), (1_000, "t")])
+def test_means_of_few_and_of_very_many_have_t_intervals_and_others_the_bootstraps(count, method):
+    assert interval_of([[float(n)] for n in range(count)]).method == method
+
+
+def test_from_a_thousand_examples_the_t_interval_is_scipys_bootstrap():
+    data = np.random.default_rng(6).lognormal(6, 0.6, 1_000)
+    found = interval_of([[value] for value in data])
+    theirs = stats.bootstrap((data,), np.mean, method="percentile", rng=np.random.default_rng(0), batch=500)
+    tolerance = TOLERANCE * theirs.standard_error
+    assert (found.low, found.high) == pytest.approx(tuple(theirs.confidence_interval), abs=tolerance)
 
 
 # How often intervals hold the true value, in samples drawn from known distributions; each share over 1,000 samples is
@@ -127,6 +133,24 @@ def test_intervals_of_few_cover_the_mean_if_answers_to_an_example_are_alike():
 def test_intervals_of_few_cover_the_median(count):
     found = [interval_of([[value] for value in drawn("lognormal", count, seed)], "median") for seed in range(200)]
     assert 0.93 <= np.mean([each.low <= 1.0 <= each.high for each in found])
+
+
+@pytest.mark.parametrize("count", [30, 100])
+def test_intervals_of_many_cover_the_median_if_answers_to_an_example_are_alike(count):
+    def covers(seed):
+        random = np.random.default_rng(seed)
+        centers, answers = random.normal(0, 1, count), random.integers(1, 5, count)
+        found = interval_of(
+            [random.normal(*each) for each in zip(centers, [0.3] * count, answers, strict=True)], "median"
+        )
+        return found.low <= 0 <= found.high
+
+    assert 0.91 <= np.mean([covers(seed) for seed in range(600)]) <= 0.98
+
+
+def test_the_median_of_many_equal_values_is_not_sure_if_hardly_more_than_half_are_equal():
+    assert interval_of([[0.0]] * 52 + [[1.0]] * 48, "median")[:3] == (0.0, 0.0, 1.0)
+    assert interval_of([[0.0]] * 90 + [[1.0]] * 10, "median")[:3] == (0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.9])
