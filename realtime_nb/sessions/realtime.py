@@ -526,7 +526,11 @@ class RealtimeSession(Session):
     # --- on the I/O thread ---
 
     async def _close(self) -> None:
-        await self._connection.close()
+        self._answers.close()
+        await self._hang_up()
+
+    async def _hang_up(self, error: BudgetReached | None = None) -> None:
+        await self._connection.close(error)
         await self._guard_api.close()
 
     async def _halt(self, error: BudgetReached) -> None:
@@ -536,8 +540,7 @@ class RealtimeSession(Session):
             self._connection.flush()
             with contextlib.suppress(TimeoutError, RealtimeError):
                 await asyncio.wait_for(done, _LAST_WORD_WAIT_S)  # Its usage comes at its end.
-        await self._connection.close(error)
-        await self._guard_api.close()
+        await self._hang_up(error)
 
     async def _connect(self) -> None:
         if not self._connection.is_open:
@@ -554,7 +557,7 @@ class RealtimeSession(Session):
         chosen = {name: value for name, value in self._options.items() if before.get(name, UNSET) != value}
         options = _defaults_of(backend) | chosen
         settings = session_from_options(**options)
-        await self._close()
+        await self._hang_up()  # Questions that wait are put there.
         self.backend, self.model, self._options, self._asked_settings = backend, model, options, settings
         self._bill(self.model, self._transcription_model)
         self.backend.check_model(self.model)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..conversation.records import Reply
-from ..errors import InputFlagged, RealtimeError, ReplyTimeout, ServerError
+from ..errors import InputFlagged, LocalProtocolError, RealtimeError, ReplyTimeout, ServerError
 from ..media import clip as audio
 from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
 from ..protocol import events as ev
@@ -66,20 +66,23 @@ class ResponseQueue:
         self._admit = admit
         self._writes_down = writes_down
         self._floor = asyncio.Lock()  # First come, first served.
+        self._closings = 0
         self._leaving: set[asyncio.Task[None]] = set()
         self._forgetting: set[asyncio.Task[None]] = set()
 
     async def ask(self, content: tuple[Content, ...], timeout_s: float | None) -> Reply:
         """Say or write something, and return the answer."""
+        closings = self._closings
         async with self._floor:
-            await self._connect()
+            await self._open(closings)
             written = [piece for piece in content if not isinstance(piece, AudioClip)]
             question = _Question(item=await self._let_through(written) if written else None)
             clips = [piece for piece in content if isinstance(piece, AudioClip)]
             if clips:
                 question.clip = audio.concatenate([clip.resample(WIRE_SAMPLE_RATE) for clip in clips])
             with self.turns.kept():
-                reply = await self.turns.last(await self.once(ResponseOptions(), 0, timeout_s, question))
+                first = await self.once(ResponseOptions(), 0, timeout_s, question, closings=closings)
+                reply = await self.turns.last(first)
         if clips and self._writes_down():
             await self._words_of(reply)
         return reply
@@ -97,13 +100,14 @@ class ResponseQueue:
         """
         if options.conversation == "none":
             return await self.once(options, 0, timeout_s)
+        closings = self._closings
         async with self._floor:
-            await self._connect()
+            await self._open(closings)
             if first is not None:
                 await first()
             await self._judged()
             with self.turns.kept():
-                return await self.turns.last(await self.once(options, 0, timeout_s))
+                return await self.turns.last(await self.once(options, 0, timeout_s, closings=closings))
 
     async def once(
         self,
@@ -111,14 +115,19 @@ class ResponseQueue:
         tool_round: int,
         timeout_s: float | None = REPLY_TIMEOUT_S,
         question: _Question | None = None,
+        *,
+        closings: int | None = None,
     ) -> Reply:
         """Ask for a response, and wait for it; ask again later if the server is busy.
+
+        `closings`: how often the session had been closed when the question was put; by default, until now.
 
         Raises `ReplyTimeout` if the server gives no sign of it for `timeout_s`.
         """
         question = question or _Question()
+        closings = self._closings if closings is None else closings
         while True:
-            await self._connect()
+            await self._open(closings)
             await self._admit()
             try:
                 reply = await self._respond(options, tool_round, timeout_s, question)
@@ -130,6 +139,15 @@ class ResponseQueue:
                     await self._guarding.settled(reply.response_id)
                     return reply
             question.item = question.clip = None  # The server has them.
+
+    def close(self) -> None:
+        """End the questions that wait: they must not open the session again."""
+        self._closings += 1
+
+    async def _open(self, closings: int) -> None:
+        if self._closings != closings:
+            raise LocalProtocolError("the session was closed before the question was put")
+        await self._connect()
 
     def cut(self, response_id: str) -> None:
         """End an answer that is being made."""

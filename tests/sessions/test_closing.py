@@ -6,6 +6,7 @@ import threading
 import httpx
 import pytest
 from openai import AsyncOpenAI
+from scripted_server import scripted
 
 import realtime_nb as rt
 from realtime_nb.errors import LocalProtocolError
@@ -48,6 +49,29 @@ def test_closing_ends_the_questions_that_wait(silent):
             each.result(WAIT_S)
     assert transport.requests == 1 and session.state == "closed"
     assert [reply.status for reply in session.conversation.replies] == ["cancelled"]
+
+
+def test_closing_ends_the_questions_that_wait_for_a_realtime_server():
+    asked, sockets = threading.Event(), []
+
+    def silent(peer):
+        sockets.append(peer)
+        peer.open()
+        peer.read_text_question()
+        asked.set()
+        peer.wait_until_gone()
+
+    with scripted(silent) as url:
+        session = rt.RealtimeSession(backend=rt.Backend("scripted", url, "none"))
+        pending = [session.ask("one"), session.ask("two"), session.respond(), session.ask(rt.speak("four"))]
+        assert asked.wait(WAIT_S)
+        session.close().result(WAIT_S)
+        for each in pending[1:]:
+            with pytest.raises(LocalProtocolError, match="closed before the question was put"):
+                each.result(WAIT_S)
+        with pytest.raises(rt.RealtimeError):
+            pending[0].result(WAIT_S)
+        assert session.state == "closed" and len(sockets) == 1
 
 
 def test_closing_ends_an_aside(silent):
