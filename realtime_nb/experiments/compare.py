@@ -18,6 +18,7 @@ from .statistics import (
     Row,
     by_example,
     caveat_of,
+    compared_rows,
     difference_of,
     format_difference,
     format_value,
@@ -27,7 +28,6 @@ from .statistics import (
     main_measures,
     measured,
     named_columns,
-    sides_of,
 )
 
 if TYPE_CHECKING:
@@ -109,10 +109,10 @@ class RunComparison:
                 [row for row in each if row["example_id"] not in examples and row["condition"] not in conditions]
                 for each in (rows, others)
             )
-            sides = sides_of(others_same, same, paired_by)
+            compared = compared_rows(others_same, same, paired_by)
             for measure in measured(rows):
                 binary = is_binary([*rows, *others], measure)
-                found = difference_of(sides, measure, is_binary=binary, seed=self.seed)
+                found = difference_of(compared, measure, is_binary=binary, seed=self.seed)
                 yield (
                     dict(zip(self.by, key, strict=True))
                     | {"measure": measure, "mean": _mean(rows, measure), "other_mean": _mean(others, measure)}

@@ -176,13 +176,13 @@ def summarise(
     binary = {measure: is_binary(rows, measure) for measure in known}
     found: list[Row] = []
     for key, group in groups.items():
-        sides = sides_of(group, bases[key], paired_by, may_be_unpaired=True)
+        compared = compared_rows(group, bases[key], paired_by, may_be_unpaired=True)
         for measure in measures or known:
             values = by_example(group, measure)
             if values:
                 row = dict(zip(columns, key, strict=True)) | {"measure": measure}
                 row |= _center_of(values, measure, binary[measure], seed)
-                row |= difference_of(sides, measure, is_binary=binary[measure], test=test, seed=seed)
+                row |= difference_of(compared, measure, is_binary=binary[measure], test=test, seed=seed)
                 found.append(row | {"caveat": caveat_of(row["examples"], row["pairs"])})
     if test is not None:
         for row, corrected in zip(found, holm([row["p"] for row in found]), strict=True):
@@ -224,7 +224,7 @@ def _center_of(values: list[list[float]], measure: str, is_binary: bool, seed: i
     }
 
 
-class Sides(NamedTuple):
+class ComparedRows(NamedTuple):
     """The rows of a group and of a baseline."""
 
     ours: Sequence[Row]
@@ -233,25 +233,25 @@ class Sides(NamedTuple):
     """True if they are pairs, in the same order; false if the two have no example in common."""
 
 
-def sides_of(
+def compared_rows(
     rows: Sequence[Row], base: Sequence[Row], paired_by: Sequence[str], *, may_be_unpaired: bool = False
-) -> Sides:
+) -> ComparedRows:
     """Pair rows with a baseline's; or, if it may be, return all of them if they have no example in common."""
     if may_be_unpaired and base and not {row["example_id"] for row in rows} & {row["example_id"] for row in base}:
-        return Sides(rows, base, are_paired=False)
+        return ComparedRows(rows, base, are_paired=False)
     ours, theirs = ({tuple(row[name] for name in paired_by): row for row in each} for each in (rows, base))
     keys = sorted(ours.keys() & theirs.keys(), key=str)
-    return Sides([ours[key] for key in keys], [theirs[key] for key in keys])
+    return ComparedRows([ours[key] for key in keys], [theirs[key] for key in keys])
 
 
 def difference_of(
-    sides: Sides, measure: str, *, is_binary: bool = False, test: Test | None = None, seed: int = 0
+    compared: ComparedRows, measure: str, *, is_binary: bool = False, test: Test | None = None, seed: int = 0
 ) -> Row:
     """Return the difference between a group and a baseline.
 
     McNemar's test is for pairs of right and wrong answers, so other measures have no such p-value.
     """
-    differences = _differences(sides, measure) if sides.are_paired else {}
+    differences = _differences(compared, measure) if compared.are_paired else {}
     found: Row = {
         "difference": None,
         "low": None,
@@ -261,8 +261,8 @@ def difference_of(
         "method": "",
     }
     p_value: float | None = None
-    if not sides.are_paired:
-        values = by_example(sides.ours, measure), by_example(sides.theirs, measure)
+    if not compared.are_paired:
+        values = by_example(compared.ours, measure), by_example(compared.theirs, measure)
         apart = unpaired_difference(*values, is_binary=is_binary)
         if apart is not None:
             found |= {"difference": apart.center, "low": apart.low, "high": apart.high, "method": apart.method}
@@ -280,11 +280,11 @@ def difference_of(
     return found if test is None else found | {"p": p_value}
 
 
-def _differences(sides: Sides, measure: str) -> dict[Any, list[float]]:
+def _differences(compared: ComparedRows, measure: str) -> dict[Any, list[float]]:
     """Return the differences of paired rows, by example."""
-    differences = values_of(sides.ours, measure) - values_of(sides.theirs, measure)
+    differences = values_of(compared.ours, measure) - values_of(compared.theirs, measure)
     found: dict[Any, list[float]] = {}
-    for row, value in zip(sides.ours, differences.tolist(), strict=True):
+    for row, value in zip(compared.ours, differences.tolist(), strict=True):
         if not math.isnan(value):
             found.setdefault(row["example_id"], []).append(value)
     return found
@@ -311,7 +311,7 @@ def sizes_needed(
     paired_by = [name for name in FACTORS if name not in columns]
     for key, group in groups.items():
         values = by_example(group, measure)
-        differences = list(_differences(sides_of(group, bases[key], paired_by), measure).values())
+        differences = list(_differences(compared_rows(group, bases[key], paired_by), measure).values())
         yield dict(zip(columns, key, strict=True)) | {
             "examples": len(values),
             "examples_needed": examples_needed(values, half_width, is_binary=binary),
