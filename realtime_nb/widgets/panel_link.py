@@ -394,7 +394,6 @@ class PanelLink:
                 "model": session.model,
                 "voice": session.voice,
                 "parts": self._parts.names() if self._parts else {},
-                "ears": self._parts.ears.name if self._parts else "",
                 "brain": self._parts.brain.name if self._parts else "",
             },
             urgent=True,

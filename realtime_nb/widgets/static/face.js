@@ -131,10 +131,10 @@ function welcomeOf({ about: { backend, model, brain }, hands_free }, button) {
 }
 
 /** Say what one talks to; of the local voice, by its name. @param {State["about"]} about */
-function machineOf({ brain, ears }) {
+function machineOf({ brain, parts }) {
   const kind = brain?.includes("no language model") ? "a machine" : "an AI";
   // It takes the place of Whisper where that has no wheel, and gets four times as many words wrong.
-  const mishears = ears === "PocketSphinx" ? ". PocketSphinx listens, and often mishears" : "";
+  const mishears = parts?.ears?.startsWith("PocketSphinx") ? ". PocketSphinx listens, and often mishears" : "";
   return `You are talking to ${kind}${brain ? `: ${brain}` : ""}${mishears}`;
 }
 

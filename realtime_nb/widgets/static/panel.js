@@ -29,7 +29,7 @@ function newState() {
     waiting: "",
     account: /** @type {Account} */ ({ spent: "", spent_share: null, minutes: 0, max_minutes: null, cached: "", at: 0 }),
     phase: "idle",
-    about: { backend: "", model: "", voice: "", parts: /** @type {{ [job: string]: string }} */ ({}), ears: "", brain: "" },
+    about: { backend: "", model: "", voice: "", parts: /** @type {{ [job: string]: string }} */ ({}), brain: "" },
     hands_free: true,
     half_duplex: false,
     yields: true,
@@ -238,12 +238,12 @@ async function makeEngine(model, signal) {
   }
 
   /** @param {any} message */
-  function takeSession({ state: session, message, waiting, phase, yields, backend, model: name, voice, parts, ears, brain }) {
+  function takeSession({ state: session, message, waiting, phase, yields, backend, model: name, voice, parts, brain }) {
     if (session === "closed" && state.session !== "closed") stopAudio();
     if (session === "closed" && state.fix === "reconnect") Object.assign(state, { notice: "", fix: "" });
     if (session === "open" && returning) openMicrophone();
     if (session === "open" || message) returning = false;
-    const about = { backend, model: name, voice, parts, ears, brain };
+    const about = { backend, model: name, voice, parts, brain };
     Object.assign(state, { session, message, waiting, phase, yields, about });
   }
 
