@@ -308,9 +308,8 @@ def value_of(row: dict[str, Any], measure: str) -> float | None:
     return float(value) if isinstance(value, int | float | np.number) else None
 
 
-def values_of(rows: Iterable[dict[str, Any]], measure: str) -> npt.NDArray[np.float64]:
+def values_of(rows: Sequence[dict[str, Any]], measure: str) -> npt.NDArray[np.float64]:
     """Return a measure of each row, as `value_of`; NaN where it is missing."""
-    rows = list(rows)
     told = [_told(row, measure) for row in rows]
     if {*map(type, told)} - {int, float, NoneType}:
         told = [value_of(row, measure) for row in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -96,10 +96,9 @@ def grouped(rows: Sequence[Row], columns: Sequence[str], about: Mapping[str, Any
     return {key: groups[key] for key in order}
 
 
-def by_example(rows: Iterable[Row], measure: str) -> list[list[float]]:
+def by_example(rows: Sequence[Row], measure: str) -> list[list[float]]:
     """Return the values of a measure, example by example."""
     found: dict[Any, list[float]] = {}
-    rows = list(rows)
     for row, value in zip(rows, values_of(rows, measure).tolist(), strict=True):
         if not math.isnan(value):
             found.setdefault(row["example_id"], []).append(value)
@@ -112,7 +111,7 @@ def measured(rows: list[Row]) -> list[str]:
     return [*(["completed"] if failed else []), *measures_of(rows)]
 
 
-def is_binary(rows: Iterable[Row], measure: str) -> bool:
+def is_binary(rows: Sequence[Row], measure: str) -> bool:
     """Return whether a measure is a grade that is always 0 or 1."""
     is_grade = measure.startswith("grade_") or (measure in _QUALITIES and measure != "wer")
     if not is_grade:
