@@ -33,7 +33,8 @@ def test_a_kernel_that_is_shut_down_leaves_a_record_that_reads_without_scripts(t
         "() => window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()",
     )
     expect(talked.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible()
-    expect(talked.page.locator(".jp-OutputArea img").first).to_be_visible()
+    # Until then the picture is inside the record's HTML.
+    expect(talked.page.locator(".jp-RenderedImage img")).to_be_visible()
     note, record, picture = talked.save()
     assert note["data"].keys() == {"text/plain", "text/html"}
     assert "What is two plus three?" in "".join(record["data"]["text/plain"])
@@ -73,7 +74,8 @@ def test_dollar_signs_are_no_mathematics(open_notebook):
 def test_a_panel_that_is_closed_leaves_its_record(talked):
     talked.ask("panel.close()")
     expect(talked.page.locator(".jp-OutputArea").get_by_text("Run this cell again")).to_be_visible()
-    expect(talked.page.locator(".jp-OutputArea img").first).to_be_visible()
+    # Until then the picture is inside the record's HTML.
+    expect(talked.page.locator(".jp-RenderedImage img")).to_be_visible()
     note, record, _ = talked.save()
     assert note["data"].keys() == {"text/plain", "text/html"}
     assert "2 plus 3 is 5." in "".join(record["data"]["text/html"])

@@ -49,6 +49,18 @@ async def ears_of(model):
         ears.close()
 
 
+@contextlib.asynccontextmanager
+async def whisper_alone(model):
+    """Ears that listen by a scripted model, and have no other."""
+    ears = Ears(lambda: model)
+    try:
+        await ears.loaded()
+        yield ears
+    finally:
+        model.gate.set()
+        ears.close()
+
+
 @pytest.fixture
 def one_slow_worker(monkeypatch):
     monkeypatch.setattr(module, "WORKERS", 1)
@@ -176,9 +188,7 @@ def test_late_turns_are_heard_several_at_once(monkeypatch):
     model, pcm = ScriptedModel(), bytes(32_000)
 
     async def main():
-        ears = Ears(lambda: model)
-        try:
-            await ears.loaded()
+        async with whisper_alone(model) as ears:
             first = asyncio.create_task(ears.listen(pcm))
             assert await asyncio.to_thread(model.is_listening.wait, 30)
             others = [asyncio.create_task(ears.listen(pcm, word_times=at == 4)) for at in range(6)]
@@ -189,9 +199,6 @@ def test_late_turns_are_heard_several_at_once(monkeypatch):
             # Times of words take longer, so nobody is hurried with them.
             assert heard == ["whisper", *["one of 4"] * 4, "whisper", "whisper"]
             assert ears.wait_s == 0
-        finally:
-            model.gate.set()
-            ears.close()
 
     asyncio.run(main())
 
@@ -263,9 +270,7 @@ def test_without_a_cheaper_ear_too_much_to_do_is_refused(monkeypatch):
     model = ScriptedModel()
 
     async def main():
-        ears = Ears(lambda: model)
-        try:
-            await ears.loaded()
+        async with whisper_alone(model) as ears:
             waiting = [asyncio.create_task(ears.listen(bytes(32_000))) for _ in range(2)]
             await asyncio.sleep(0)
             assert ears.is_overloaded
@@ -274,9 +279,6 @@ def test_without_a_cheaper_ear_too_much_to_do_is_refused(monkeypatch):
             assert refused.value.code == "rate_limit_exceeded"
             model.gate.set()
             await asyncio.gather(*waiting)
-        finally:
-            model.gate.set()
-            ears.close()
 
     asyncio.run(main())
 
@@ -286,9 +288,7 @@ def test_an_utterance_that_waits_can_be_dropped(monkeypatch):
     model = ScriptedModel()
 
     async def main():
-        ears = Ears(lambda: model)
-        try:
-            await ears.loaded()
+        async with whisper_alone(model) as ears:
             first, *others = [asyncio.create_task(ears.listen(bytes(32_000))) for _ in range(4)]
             await asyncio.sleep(0)
             for guess in others:
@@ -298,9 +298,6 @@ def test_an_utterance_that_waits_can_be_dropped(monkeypatch):
             assert (await first).text == "whisper"
             assert model.heard == 1
             assert ears.wait_s == 0
-        finally:
-            model.gate.set()
-            ears.close()
 
     asyncio.run(main())
 

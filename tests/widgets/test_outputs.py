@@ -81,6 +81,20 @@ EMPTY = {"text/plain": "", "text/html": ""}
 STAND_IN = _stand_in()
 WORDS = {"text/plain": "words", "text/html": "<p>words</p>"}
 PICTURE = {"text/plain": "Spectrogram", "image/png": "cGl4ZWxz"}
+MORE = {"text/plain": "more words"}
+
+
+@pytest.fixture
+def long_record(outputs, notebook, looks, monkeypatch):
+    """A record that has more words to show, in minutes."""
+    monkeypatch.setattr("realtime_nb.widgets.base._BYTES_PER_S", 0.01)
+    outputs.show(LIVE, {})
+    answer(outputs)
+    outputs.update()
+    notebook.until(lambda now: now == [LIVE, WORDS, STAND_IN])
+    looks["outputs"] = (MORE, PICTURE)
+    outputs.update()
+    return outputs
 
 
 def test_before_the_first_reply_the_places_are_empty(outputs, notebook):
@@ -134,30 +148,14 @@ def test_a_burst_of_replies_is_drawn_once_or_twice(outputs, notebook, looks, mon
     assert len(drawn) < 10
 
 
-def test_a_long_record_is_drawn_less_often_but_its_end_at_once(outputs, notebook, looks, monkeypatch):
-    monkeypatch.setattr("realtime_nb.widgets.base._BYTES_PER_S", 0.01)
-    outputs.show(LIVE, {})
-    answer(outputs)
-    outputs.update()
-    notebook.until(lambda now: now == [LIVE, WORDS, STAND_IN])
-    more = {"text/plain": "more words"}
-    looks["outputs"] = (more, PICTURE)
-    outputs.update()  # In minutes.
-    outputs.end()
-    notebook.until(lambda now: now == [OVER, more, PICTURE])
+def test_a_long_record_is_drawn_less_often_but_its_end_at_once(long_record, notebook):
+    long_record.end()
+    notebook.until(lambda now: now == [OVER, MORE, PICTURE])
 
 
-def test_a_long_record_catches_up_when_the_conversation_pauses(outputs, notebook, looks, monkeypatch):
-    monkeypatch.setattr("realtime_nb.widgets.base._BYTES_PER_S", 0.01)
-    outputs.show(LIVE, {})
-    answer(outputs)
-    outputs.update()
-    notebook.until(lambda now: now == [LIVE, WORDS, STAND_IN])
-    more = {"text/plain": "more words"}
-    looks["outputs"] = (more, PICTURE)
-    outputs.update()  # In minutes.
-    outputs.catch_up()
-    notebook.until(lambda now: now == [LIVE, more, STAND_IN])
+def test_a_long_record_catches_up_when_the_conversation_pauses(long_record, notebook):
+    long_record.catch_up()
+    notebook.until(lambda now: now == [LIVE, MORE, STAND_IN])
 
 
 def test_what_has_not_changed_is_not_sent_again(outputs, notebook, looks):
