@@ -61,6 +61,13 @@ async def whisper_alone(model):
         ears.close()
 
 
+async def asked_first(ears, model, *args):
+    """Ask the ears to hear a second of silence or `args`, and return the task once the model is busy with it alone."""
+    first = asyncio.create_task(ears.listen(*(args or (bytes(32_000),))))
+    assert await asyncio.to_thread(model.is_listening.wait, 30)
+    return first
+
+
 @pytest.fixture
 def one_slow_worker(monkeypatch):
     monkeypatch.setattr(module, "WORKERS", 1)
@@ -189,8 +196,7 @@ def test_late_turns_are_heard_several_at_once(monkeypatch):
 
     async def main():
         async with whisper_alone(model) as ears:
-            first = asyncio.create_task(ears.listen(pcm))
-            assert await asyncio.to_thread(model.is_listening.wait, 30)
+            first = await asked_first(ears, model)
             others = [asyncio.create_task(ears.listen(pcm, word_times=at == 4)) for at in range(6)]
             await asyncio.sleep(0)
             assert ears.wait_s > module.LATE_S
@@ -210,8 +216,7 @@ def test_what_waits_ends_with_the_ears(monkeypatch):
     async def main():
         ears = Ears(lambda: model)
         await ears.loaded()
-        first = asyncio.create_task(ears.listen(bytes(32_000)))
-        assert await asyncio.to_thread(model.is_listening.wait, 30)
+        first = await asked_first(ears, model)
         waiting = asyncio.create_task(ears.listen(bytes(32_000)))
         await asyncio.sleep(0)
         asyncio.get_running_loop().call_soon(model.gate.set)
@@ -229,8 +234,7 @@ def test_the_cheaper_ear_hears_turns_that_would_wait_too_long():
 
     async def main():
         async with ears_of(model) as (ears, expected):
-            waiting = [asyncio.create_task(ears.listen(pcm, expected))]
-            assert await asyncio.to_thread(model.is_listening.wait, 30)
+            waiting = [await asked_first(ears, model, pcm, expected)]
             waiting.append(asyncio.create_task(ears.listen(pcm, expected)))
             await asyncio.sleep(0)
             assert ears.wait_s == pytest.approx(2.2)
@@ -264,14 +268,13 @@ def test_words_that_whisper_doubts_count_as_the_conversation_expects_them(logpro
     asyncio.run(main())
 
 
-def test_without_a_cheaper_ear_too_much_to_do_is_refused(monkeypatch):
-    monkeypatch.setattr(module, "WORKERS", 1)
-    monkeypatch.setattr(module, "_USUAL_S", 1.1)
+@pytest.mark.usefixtures("one_slow_worker")
+def test_without_a_cheaper_ear_too_much_to_do_is_refused():
     model = ScriptedModel()
 
     async def main():
         async with whisper_alone(model) as ears:
-            waiting = [asyncio.create_task(ears.listen(bytes(32_000))) for _ in range(2)]
+            waiting = [await asked_first(ears, model), asyncio.create_task(ears.listen(bytes(32_000)))]
             await asyncio.sleep(0)
             assert ears.is_overloaded
             with pytest.raises(ApiError, match=r"2\.2 s behind") as refused:
@@ -289,7 +292,8 @@ def test_an_utterance_that_waits_can_be_dropped(monkeypatch):
 
     async def main():
         async with whisper_alone(model) as ears:
-            first, *others = [asyncio.create_task(ears.listen(bytes(32_000))) for _ in range(4)]
+            first = await asked_first(ears, model)
+            others = [asyncio.create_task(ears.listen(bytes(32_000))) for _ in range(3)]
             await asyncio.sleep(0)
             for guess in others:
                 guess.cancel()
