@@ -190,6 +190,8 @@ class TranscriptRows:
         self._breaks: dict[str, dict[str, Any]] = {}
         self._unasked: set[str] = set()
         self._edits: dict[str, str] = {}
+        self._calls: dict[str, str] = {}
+        self._outputs: dict[str, str] = {}
         self._stale: set[str] = set()
 
     def touch(self, item_id: str) -> None:
@@ -207,7 +209,8 @@ class TranscriptRows:
         changed += [self._edits[item_id] for item_id in changed if item_id in self._edits]
         self._revision, self._stale = conversation.revision, set()
         at, gone, ids = 0, 0, []
-        if is_moved := self._order_revision != conversation.order_revision:
+        has_tools = [self._note_call(item_id) for item_id in changed]
+        if is_moved := any(has_tools) or self._order_revision != conversation.order_revision:
             self._order_revision = conversation.order_revision
             before, self._order = self._order, self._ordered()
             at, gone, ids = spliced(before, self._order)
@@ -222,6 +225,16 @@ class TranscriptRows:
         if not (rows or gone or ids or from_start):
             return None
         return {"kind": "turns", "from_start": from_start, "at": at, "gone": gone, "ids": ids, "rows": rows}
+
+    def _note_call(self, item_id: str) -> bool:
+        """Note the call id of a call or an output; return whether it is new."""
+        turn = self._conversation.turn(item_id)
+        if turn is None or not turn.call_id or turn.kind not in ("function_call", "function_call_output"):
+            return False
+        known = self._calls if turn.kind == "function_call" else self._outputs
+        is_new = known.get(item_id) != turn.call_id
+        known[item_id] = turn.call_id
+        return is_new
 
     def _changed_row(self, item_id: str) -> dict[str, Any] | None:
         """Return a row if the page does not have it in this form."""
@@ -243,13 +256,16 @@ class TranscriptRows:
         return turn is None or turn.role != "user"
 
     def _ordered(self) -> list[str]:
-        """Return the ids of all rows in their order."""
+        """Return the ids of all rows in their order; a function's output is shown by its call, if that has a row."""
         ids: list[str] = self._conversation.item_ids
         for place, breaks in breaks_by_place(self._conversation).items():
             rows = {row["id"]: row for row in map(_break_row, breaks)}
             self._breaks |= rows
             at = 0 if place is None else ids.index(place) + 1
             ids[at:at] = rows
+        if self._outputs:
+            called = {self._calls[item_id] for item_id in ids if item_id in self._calls}
+            ids = [item_id for item_id in ids if self._outputs.get(item_id) not in called]
         return ids
 
 
@@ -327,8 +343,7 @@ def card_of(turn: Any) -> dict[str, Any] | None:
     """Return a call, or its result, by names and values; `None` for anything else."""
     if turn.kind not in ("function_call", "function_call_output", "mcp_call"):
         return None
-    # The result of a function is an item of its own.
-    result = turn.output if turn.kind == "function_call_output" or (turn.output and turn.kind == "mcp_call") else None
+    result = turn.output if turn.output or turn.kind == "function_call_output" else None
     return {
         "name": turn.name,
         "server": turn.server_label,

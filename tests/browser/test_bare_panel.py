@@ -72,6 +72,11 @@ def test_in_a_narrow_panel_the_words_have_its_whole_width(page, panel, session):
     assert words.bounding_box()["y"] >= who.bounding_box()["y"] + who.bounding_box()["height"]
 
 
+def test_before_its_parts_are_known_the_local_voice_is_not_called_an_ai(panel, session, visit):
+    session.backend = Backend.local()
+    expect(visit().locator(".rtnb-ai")).to_have_text("You are talking to a machine")
+
+
 def test_the_parts_are_named_in_a_panel_that_comes_after_the_first_question(panel, session, visit):
     with served() as server:
         session.backend, session.state = Backend("local", server.url, server.api_key), "open"

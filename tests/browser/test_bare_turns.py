@@ -231,14 +231,16 @@ def test_a_call_is_a_card_with_its_result_folded(scripted):
     for before, item in (("item-2", call | {"id": "item-3", "name": "refund"}), ("item-3", output)):
         session.say(ev.decode_server(json.dumps(wire.item_added(item, before))))
     page.add_style_tag(content="dt { float: left; width: 20%; font-weight: bold }")  # JupyterLab 4.6 says so.
-    card, result = turns(page).nth(2), turns(page).nth(3)
+    card = turns(page).nth(2)
     assert card.locator("dt").first.bounding_box()["height"] < 30
     expect(card.locator("b")).to_have_text("refund")
-    expect(card.locator("dt")).to_have_text(["order", "to"])
-    expect(card.locator("dd")).to_have_text(["12345678901234567890", "<b>"])
-    expect(result.locator("dd")).to_be_hidden()
-    result.get_by_text("Result").click()
-    expect(result.locator("dd")).to_have_text("paid")
+    given, returned = card.locator(".rtnb-card > dl"), card.locator("details dl")
+    expect(given.locator("dt")).to_have_text(["order", "to"])
+    expect(given.locator("dd")).to_have_text(["12345678901234567890", "<b>"])
+    expect(returned).to_be_hidden()
+    card.get_by_text("Result").click()
+    expect(returned.locator("dd")).to_have_text("paid")
+    expect(turns(page)).to_have_count(3)
 
 
 def test_the_log_stays_at_its_end_until_you_scroll_up(scripted):

@@ -226,6 +226,7 @@ def test_a_function_call_and_its_second_answer():
     fold(conversation, *wire.audio_answer(response_id="R2", previous="O"))
     assert order(conversation) == ["U", "F", "O", "A"]
     assert (conversation.turn("O").output, conversation.turn("O").kind) == ("9:10", "function_call_output")
+    assert call.output == "9:10"
     first, second = conversation.replies
     assert first.asked is second.asked is conversation.turn("U")
     assert conversation.turn("U").reply is first

@@ -120,12 +120,14 @@ LOCAL = [
     StateChanged(state="closed"),
     ev.ConversationItemCreate(item=Item(id="first", type="message", role="system"), previous_item_id="root"),
 ]
+OUTPUT = {"id": "O", "type": "function_call_output", "call_id": "call_1", "output": '{"time": "ten"}'}
 SERVER = [
     *wire.spoken_turn(),
     *wire.transcription(),
     *wire.audio_answer(),
     *wire.text_turn("U2", "And now?", "A"),
     *wire.call_answer(previous="U2"),
+    wire.item_added(OUTPUT, "U2"),
     wire.event("conversation.item.deleted", item_id="U"),
     wire.event("conversation.item.truncated", item_id="A", content_index=0, audio_end_ms=30),
     wire.session_updated(wire.SESSION | {"instructions": "Be kind."}),
@@ -161,6 +163,23 @@ def test_news_are_what_has_changed_and_where_it_stands():
     assert [row["id"] for row in told["rows"]] == ["U2"]
     rows.touch("A")
     assert rows.news() is None  # It looks as it did.
+
+
+def test_an_output_stands_on_the_card_of_its_call_while_that_is_there():
+    conversation = Conversation()
+    page = Page(conversation)
+
+    def told(*events):
+        for text in wire.texts(events):
+            conversation.apply(ev.decode_server(text), 0.0)
+        return page.look()
+
+    _, call = told(wire.session_created(), *wire.text_turn("U"), *wire.call_answer(previous="U"))
+    assert (call["id"], call["card"]["result"]) == ("F", None)
+    _, call = told(wire.item_added(OUTPUT, "F"))
+    assert (call["id"], call["card"]["result"]) == ("F", [("time", "ten")])
+    rows = told(wire.event("conversation.item.deleted", item_id="F"))
+    assert [row["id"] for row in rows] == ["U", "O"]
 
 
 @given(st.lists(st.sampled_from("abcdef"), unique=True), st.lists(st.sampled_from("abcdef"), unique=True))

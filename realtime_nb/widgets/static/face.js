@@ -131,8 +131,9 @@ function welcomeOf({ about: { backend, model, brain }, hands_free }, button) {
 }
 
 /** Say what one talks to; of the local voice, by its name. @param {State["about"]} about */
-function machineOf({ brain, parts }) {
-  const kind = brain?.includes("no language model") ? "a machine" : "an AI";
+function machineOf({ backend, brain, parts }) {
+  const rules = backend === "local" && (!brain || brain.includes("no language model"));
+  const kind = rules ? "a machine" : "an AI";
   // It takes the place of Whisper where that has no wheel, and gets four times as many words wrong.
   const mishears = parts?.ears?.startsWith("PocketSphinx") ? ". PocketSphinx listens, and often mishears" : "";
   return `You are talking to ${kind}${brain ? `: ${brain}` : ""}${mishears}`;
