@@ -79,6 +79,11 @@ class Conversation(Record):
         return [self._index.turns[item_id] for item_id in self._index.order]
 
     @property
+    def arrivals(self) -> list[Turn]:
+        """Every item in the order of arrival, also those that were removed."""
+        return list(self._index.turns.values())
+
+    @property
     def replies(self) -> list[Reply]:
         """Every response, in the order in which they began, including out-of-band ones."""
         return list(self._index.replies.values())
@@ -206,17 +211,7 @@ class Conversation(Record):
         >>> session.conversation.costs().total_usd
         0.0
         """
-        return self.costs_between((0, 0), self.extent)
-
-    @property
-    def extent(self) -> tuple[int, int]:
-        """The number of replies and of turns so far; see `costs_between`."""
-        return len(self._index.replies), len(self._index.turns)
-
-    def costs_between(self, start: tuple[int, int], end: tuple[int, int]) -> Costs:
-        """Return what was billed from one `extent` to another; the costs of consecutive spans add up."""
-        turns = list(self._index.turns.values())
-        return Costs(self.replies[start[0] : end[0]], turns[start[1] : end[1]])
+        return Costs(self.replies, self.arrivals)
 
     # --- folding ---
 

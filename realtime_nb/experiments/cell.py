@@ -468,7 +468,7 @@ class _Attempt:
 
 
 def _new_session(work: CellWork) -> Session:
-    """Return a session that no other cell has used; raise if the factory returns anything else."""
+    """Return a session that nobody has used; raise if the factory returns anything else."""
     session: Any = work.factory()
     advice = "let it make a new one each time, e.g. lambda: ChatSession()"
     if is_system(session):
@@ -482,6 +482,8 @@ def _new_session(work: CellWork) -> Session:
         if session in _TAKEN:
             raise SettingsError(f"systems[{work.system!r}] returned the same session twice: {advice}")
         _TAKEN.add(session)
+    if session.conversation.replies:
+        raise SettingsError(f"systems[{work.system!r}] returned a session that has answered before: {advice}")
     return session
 
 

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..conversation.conversation import Conversation
+from ..conversation.costs import Costs
+from ..conversation.records import Reply, Turn
 from ..display import Progress
 from ..errors import SettingsError
 from ..loop import Pending, submit
@@ -81,7 +82,7 @@ def _named(sessions: Sequence[Session | System]) -> dict[str, Session | System]:
 
 
 async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioClip, str]], repeats: int) -> Comparison:
-    cells: list[tuple[ComparisonCell, Conversation, tuple[int, int], tuple[int, int]]] = []
+    cells: list[tuple[ComparisonCell, list[Turn | None], list[Reply]]] = []
     names = list(sessions)
     rounds = list(itertools.product(range(1, repeats + 1), clips.items()))
     with Progress("compare", len(rounds) * len(names), "answers") as progress:
@@ -89,9 +90,10 @@ async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioCli
             for place in range(len(names)):
                 system = names[(turn + place) % len(names)]
                 conversation = sessions[system].conversation
-                start = conversation.extent
-                cell = await _ask(sessions[system], system, clip_name, repeat, clip, reference)
-                cells.append((cell, conversation, start, conversation.extent))
+                replies, turns = len(conversation.replies), len(conversation.arrivals)
+                cell, reply = await _ask(sessions[system], system, clip_name, repeat, clip, reference)
+                new = [turn for turn in conversation.arrivals[turns:] if turn.role == "user"]
+                cells.append((cell, [reply.asked] if reply else [*new], conversation.replies[replies:]))
                 progress.add()
     order = {name: place for place, name in enumerate(names)}
     cells.sort(key=lambda each: order[each[0].system])
@@ -103,16 +105,17 @@ async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioCli
 
 async def _ask(
     session: Session, system: str, clip_name: str, repeat: int, clip: AudioClip, reference: str
-) -> ComparisonCell:
+) -> tuple[ComparisonCell, Reply | None]:
     try:
         reply = await session.ask(clip)
     except Exception as error:  # One failed cell must not end the others.
-        return ComparisonCell(system=system, clip=clip_name, repeat=repeat, error=str(error) or type(error).__name__)
+        failure = str(error) or type(error).__name__
+        return ComparisonCell(system=system, clip=clip_name, repeat=repeat, error=failure), None
     heard = reply.asked.text if reply.asked else ""
     written = reply.asked is not None and reply.asked.is_written_down
     why_no_wer = "not transcribed" if reference else 'no reference: ask (clip, "its words")'
     failure = "" if reply.status == "completed" else f"{reply.status} {reply.reason or reply.error or ''}".strip()
-    return ComparisonCell(
+    cell = ComparisonCell(
         system=system,
         clip=clip_name,
         repeat=repeat,
@@ -125,14 +128,19 @@ async def _ask(
         audio=reply.audio,
         error=failure,
     )
+    return cell, reply
 
 
-def _with_cost(
-    cell: ComparisonCell, conversation: Conversation, start: tuple[int, int], end: tuple[int, int]
-) -> ComparisonCell:
-    """Return a cell with everything billed from its question to the next one."""
-    costs = conversation.costs_between(start, end)
-    usages = [reply.usage for reply in conversation.replies[start[0] : end[0]] if reply.usage]
+def _with_cost(cell: ComparisonCell, asked: list[Turn | None], replies: list[Reply]) -> ComparisonCell:
+    """Return a cell with everything billed for its question; others may ask the same session meanwhile.
+
+    `asked`: the turn of the question; of a failed one, every turn that may be it. `replies`: all since it was put.
+    """
+    if len(asked) > 1:
+        return replace(cell, cost_remarks="the session was asked something else meanwhile: the cost is not known")
+    own = [reply for reply in replies if reply.asked in (asked or [None])]
+    costs = Costs(own, [turn for turn in asked if turn])
+    usages = [reply.usage for reply in own if reply.usage]
     return replace(
         cell,
         cost_usd=costs.total_usd,

@@ -409,8 +409,9 @@ def test_an_impossible_run_raises_at_once(tmp_path):
 
 
 def test_a_system_that_makes_no_session_of_its_own_for_each_question_says_so(tmp_path):
-    with LOCAL() as shared:
-        systems = {"nothing": lambda: None, "shared": lambda: shared}
+    with LOCAL() as shared, LOCAL() as used:
+        used.ask("Hello!").result(60)
+        systems = {"nothing": lambda: None, "shared": lambda: shared, "used": lambda: used}
         results = quiet(Dataset.from_texts(["What can you do?"] * 2), systems, out=tmp_path)
     told = Counter(
         (row["system"], row["failure_stage"], row["error_message"].partition(":")[0]) for row in results.failed
@@ -422,6 +423,8 @@ def test_a_system_that_makes_no_session_of_its_own_for_each_question_says_so(tmp
             "systems['nothing'] returned NoneType, neither a session nor a system with a method answer",
         ): 2,
         ("shared", "session", "systems['shared'] returned the same session twice"): 1,
+        ("used", "session", "systems['used'] returned a session that has answered before"): 1,
+        ("used", "session", "systems['used'] returned the same session twice"): 1,
     }
 
 

@@ -250,6 +250,43 @@ def test_a_comparison_counts_what_the_conversation_counts(place, rounds, written
         assert comparison.cells[0].tokens_out >= 50 * (rounds + 1)
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_others_ask_during_a_comparison_is_not_in_its_cost(place):
+    kind, server = list(kinds_of(0, 5, {"type": "duration", "seconds": 60}))[place]
+    with server as address, kind(address) as session:
+        others = [session.ask("Before?")]
+        session.on("response.done", lambda event: len(others) < 3 and others.append(session.ask("Between?")))
+        comparison = rt.compare([session], [CLIP, CLIP]).result(WAIT_S)
+        assert [other.result(WAIT_S).status for other in others] == ["completed"] * 3
+        spoken = [reply for reply in session.conversation.replies if reply.asked.text not in ("Before?", "Between?")]
+        for cell, reply in zip(comparison.cells, spoken, strict=True):
+            assert cell.tokens_in == 300 and cell.tokens_out == 50
+            apart = reply.asked.cost if kind is realtime else None
+            assert cell.cost_usd == pytest.approx(reply.cost.total_usd + (apart.total_usd if apart else 0.0))
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_the_cost_of_a_failed_question_is_known_if_nothing_else_was_said_meanwhile(others):
+    def script(peer):
+        peer.open(wire.without(wire.SESSION, "audio", "input", turn_detection=None))
+        question(peer)
+        for number in range(1 + others):
+            *told, completed = wire.transcription(f"U{number}")
+            usage = {"type": "duration", "seconds": 60}
+            peer.send(*wire.committed_turn(f"U{number}"), *told, completed | {"usage": usage})
+        error = {"type": "invalid_request_error", "code": "no", "message": "no"}
+        peer.send(wire.event("error", error=error | {"event_id": peer.receive("response.create")["event_id"]}))
+        peer.wait_until_gone()
+
+    with scripted(script) as address, realtime(address, transcription="gpt-realtime-whisper") as session:
+        [cell] = rt.compare([session], [CLIP]).result(WAIT_S).cells
+    assert cell.error == "no [no]"
+    if others:
+        assert cell.cost_usd is None and "something else meanwhile" in cell.cost_remarks
+    else:
+        assert cell.cost_usd > 0 and cell.cost_remarks == ""
+
+
 def test_what_failed_in_a_comparison_costs_what_it_was_billed():
     broken = {
         "/v1/chat/completions": [chunks({"content": "It "}, usage=CHAT_USAGE), (500, '{"error": {"message": "no"}}')]
