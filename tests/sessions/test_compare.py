@@ -33,7 +33,7 @@ def systems():
 
 def test_twenty_clips_through_three_systems_and_one_that_always_fails(systems, clip):
     questions = {f"question {number}": (clip, "What is two plus three?") for number in range(20)}
-    comparison = rt.compare(systems, questions).result(110)
+    comparison = rt.compare(systems, questions).result(280)
     assert repr(comparison) == "Comparison(realtime, chat, chain, broken; 80 answers, 20 failed)"
     assert comparison.systems == ["realtime", "chat", "chain", "broken"]
     for cell in comparison.cells:
