@@ -1,6 +1,7 @@
 """The floors of the package: what may import what, and what each import costs."""
 
 import ast
+import functools
 import graphlib
 import importlib.util
 import re
@@ -104,6 +105,7 @@ def name_of(module):
 OURS = {f"realtime_nb.{name_of(module)}".removesuffix(".") for module in modules()}
 
 
+@functools.cache
 def imports(module):
     """Return what a module's text imports, in full, for types only and by string too: ours as "realtime_nb.…"."""
     path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
