@@ -1,11 +1,14 @@
 """Answers that have arrived in another process: kept until the run has them, so that none is paid twice.
 
 If a worker dies, the answers that it has not delivered yet are lost, and a cluster gives its questions to another one.
-If workers see the run's folder, each puts its answers there, in ``arrived/``, before it delivers them.
+If workers see the run's folder, each puts its answers there, in ``arrived/``, before it delivers them. Once an answer
+is written down, its file is emptied, but stays until the run ends: if a worker dies just after it delivered an answer,
+a cluster gives away that question, too.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -36,8 +39,30 @@ def put_arrival(folder: str, row: dict[str, Any], files: dict[str, bytes], plain
 
 
 def get_arrival(folder: str, cell_id: str) -> Arrival | None:
-    """Return the answer to a question, if it has arrived before."""
-    return _read(Path(folder) / f"{cell_id}.msgpack") if folder else None
+    """Return the answer to a question, if it has arrived before; without its row if that is written down already."""
+    if not folder:
+        return None
+    path = Path(folder) / f"{cell_id}.msgpack"
+    return Arrival({}, {}) if _is_empty(path) else _read(path)
+
+
+def mark_delivered(folder: Path, cell_id: str) -> None:
+    """Empty the file of an answer that is written down."""
+    with suppress(FileNotFoundError):
+        os.truncate(folder / f"{cell_id}.msgpack", 0)
+
+
+def clear_delivered(folder: Path) -> None:
+    """Remove the folder, except for answers that are not written down."""
+    with suppress(OSError):  # It does not exist, or is not empty.
+        for path in folder.iterdir():
+            if path.suffix == ".part" or _is_empty(path):
+                path.unlink()
+        folder.rmdir()
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and not path.stat().st_size
 
 
 def arrivals(folder: Path) -> Iterator[Arrival]:

@@ -44,7 +44,7 @@ from ..files import (
 )
 from ..pricing.usage import is_amount
 from .arrivals import FOLDER as ARRIVALS
-from .arrivals import arrivals
+from .arrivals import arrivals, clear_delivered, mark_delivered
 from .cell import CellOutcome, plain_value
 from .clips import clip_files, clip_remarks
 from .example import defused
@@ -129,8 +129,11 @@ class RunFolder:
         self._earlier = frozenset(self.rows.ids)
         self._lines: IO[bytes] = open_private(self.path / _ROWS, "ab", buffering=0)
         for found in arrivals(self.arrivals):  # Of a run that ended before it had them.
-            if found.row["cell_id"] not in self._earlier:
+            if found.row["cell_id"] in self._earlier:
+                mark_delivered(self.arrivals, found.row["cell_id"])
+            else:
                 self.put(CellOutcome(row=found.row, files=found.files))
+        clear_delivered(self.arrivals)
 
     def _write_about(self) -> None:
         write_whole(self.path / _ABOUT, seal(json.dumps(self.about, ensure_ascii=False, indent=1).encode()))
@@ -189,7 +192,7 @@ class RunFolder:
                 make_folder((self.path / name).parent)
                 write_private(self.path / name, data)
             self._append(_line(row))
-            (self.arrivals / f"{row['cell_id']}.msgpack").unlink(missing_ok=True)
+            mark_delivered(self.arrivals, row["cell_id"])
         except OSError as error:
             self._fail(error)
             self.unwritten.append(outcome)
@@ -228,8 +231,7 @@ class RunFolder:
     def close(self) -> None:
         """Write no more."""
         self._lines.close()
-        with suppress(OSError):  # It does not exist, or is not empty.
-            self.arrivals.rmdir()
+        clear_delivered(self.arrivals)
         self._lock.release()
 
     def finish(self, stopped: str) -> None:

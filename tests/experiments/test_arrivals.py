@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
@@ -58,6 +58,47 @@ def test_what_arrived_before_a_run_was_killed_is_not_asked_again(tmp_path):
     results = run(dataset("a", "b", "c"), systems, out=out, resume=True, progress=False)
     assert (len(results), results.failed, results.missing, results.cost_usd) == (3, [], 0, 1.5)
     assert lines.read_text().count("asked") == asked + 1  # Only "b" is asked again: "c" had arrived.
+    assert not (out / "arrived").exists()
+
+
+class AsksAgain(Executor):
+    """Does the work that came before again, like a cluster whose worker dies when its answer has been delivered."""
+
+    def __init__(self):
+        self._before = []
+
+    def submit(self, function, work):
+        for before in self._before:
+            function(before)
+        self._before.append(work)
+        done = Future()
+        done.set_result(function(work))
+        return done
+
+
+def test_an_answer_that_is_written_down_is_not_asked_again_for_a_cluster(tmp_path):
+    lines, out = tmp_path / "lines", tmp_path / "out"
+    systems = {"own": partial(Counted, lines)}
+    results = run(dataset("a", "b", "c"), systems, executor=AsksAgain(), concurrency=1, out=out, progress=False)
+    assert (len(results), results.cost_usd, lines.read_text().count("asked")) == (3, 1.5, 3)
+    assert not (out / "arrived").exists()
+
+
+class Refuses:
+    async def answer(self, clip):
+        raise ValueError("not today")
+
+
+def test_a_failed_answer_that_arrived_is_asked_again_on_request(tmp_path):
+    lines, out = tmp_path / "lines", tmp_path / "out"
+    [row] = run(dataset("a"), {"own": Refuses}, out=out, progress=False).failed
+    # As if another worker had answered, too, and then died while it wrote.
+    (out / "arrived").mkdir()
+    put_arrival(str(out / "arrived"), row, {}, plain_value)
+    (out / "arrived" / "a.msgpack.part").write_bytes(b"half an ans")
+    systems = {"own": partial(Counted, lines)}
+    results = run(dataset("a"), systems, executor=AsksAgain(), out=out, resume="failed", progress=False)
+    assert results.failed == [] and lines.read_text().count("asked") == 1
     assert not (out / "arrived").exists()
 
 
