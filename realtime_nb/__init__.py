@@ -32,9 +32,7 @@ __all__ = list(_HOMES)
 
 def _looks(record: Any) -> dict[str, Any]:
     """Return a record's MIME bundle; the views load when the first record is shown."""
-    mimebundle = import_module(".views", __name__).mimebundle
-    import_module(".diagnosis.view", __name__)  # It registers a view of its own.
-    bundle: dict[str, Any] = mimebundle(record)
+    bundle: dict[str, Any] = import_module(".views", __name__).mimebundle(record)
     return bundle
 
 

@@ -47,8 +47,8 @@ def floor_plan():
 #: The only modules that may import these, at whatever depth.
 HOMES = {
     "librosa": {"recording.mix", "speech.voice", "views.transforms"},
-    "matplotlib": {"views.interval_plot", "views.plots", "views.spectrogram", "views.turn_comparison"},
-    "PIL": {"media.imaging", "media.picture", "views.plots"},
+    "matplotlib": {"views.interval_plot", "views.plots", "views.spectrogram", "views.speech"},
+    "PIL": {"media.picture", "views.plots"},
     "av": {"media.pyav"},
     "soundfile": {"numeric"},
     "soxr": {"numeric"},
@@ -68,7 +68,6 @@ HOMES = {
         "experiments.results",
         "pricing.estimate",
         "recording.diff",
-        "recording.frames",
         "recording.recording",
         "speech.comparison",
         "speech.turn_detection",
@@ -77,7 +76,7 @@ HOMES = {
     },
     "jiwer": {"speech.words"},
     "ctranslate2": {"local.recognition.whisper"},
-    "hibari": {"local.synthesis.hibari", "local.synthesis.voice_files"},
+    "hibari": {"local.synthesis.neural", "local.synthesis.voice_files"},
     "distributed": {"experiments.executor"},
     "cloudpickle": {"experiments.executor"},
     "pyloudnorm": {"speech.voice"},

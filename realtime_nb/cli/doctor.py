@@ -55,7 +55,7 @@ class _Shown:
         self._width = shutil.get_terminal_size((100, 24)).columns
 
     def show(self, checkup: Checkup) -> None:
-        from ..diagnosis.view import check_lines
+        from ..diagnosis.checkup import check_lines
 
         for check in checkup.checks:
             if check not in self._printed:
@@ -63,6 +63,6 @@ class _Shown:
                 say("\n".join(check_lines(check, self._width)))
 
     def conclude(self, checkup: Checkup) -> None:
-        from ..diagnosis.view import conclusion_lines
+        from ..diagnosis.checkup import conclusion_lines
 
         say("\n".join(conclusion_lines(checkup, self._width)))

@@ -12,7 +12,8 @@ from ..display import printable
 from ..loop import Pending, submit
 from ..secrecy import Secret, masked
 from ..sessions.backend import Backend
-from .checkup import Check, Checkup
+from ..views import mimebundle
+from .checkup import Check, Checkup, checkup_text
 from .diagnose import diagnose
 from .probes import DoctorFacts, ask_http, ask_local, ask_realtime, find_server, look_around, running_kernel, try_parts
 
@@ -89,8 +90,6 @@ class Doctor:
         self._listeners.append(callback)
 
     def __repr__(self) -> str:
-        from .view import checkup_text
-
         return printable(checkup_text(self._whole()))
 
     def open_panel(self) -> CheckPanel:
@@ -108,8 +107,6 @@ class Doctor:
         return self.checkup
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from .view import mimebundle
-
         return mimebundle(self._whole())
 
     def _ipython_display_(self, **kwargs: Any) -> None:

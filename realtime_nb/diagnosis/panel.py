@@ -15,6 +15,7 @@ import traitlets
 
 from ..loop import call_soon, io_loop
 from ..media.clip import WIRE_SAMPLE_RATE
+from ..views import mimebundle
 from ..widgets.base import BaseWidget, Outputs, PageClock, Uplink, static_text
 from ..widgets.microphone import Capture
 from ..widgets.road import Frame
@@ -236,6 +237,4 @@ class Lines(Outputs):
         self._checkup = checkup
 
     def _draw(self) -> dict[str, dict[str, Any]]:
-        from .view import mimebundle
-
         return {"record": mimebundle(self._checkup())}

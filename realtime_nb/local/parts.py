@@ -52,7 +52,7 @@ class Trial:
 
     async def say_well(self) -> str:
         """Let the neural voice say it."""
-        from .synthesis.hibari import load_hibari
+        from .synthesis.neural import load_hibari
         from .weights import HIBARI_HEART
 
         sounds = [pcm for pcm, _ in load_hibari().speak(SENTENCE)]

@@ -26,8 +26,7 @@ from ..protocol.local_events import FramePassed, StateChanged
 from ..protocol.realtime import RealtimeProtocol, State
 from ..secrecy import QuietLogger, Secrets, hide, secrets_of, shown_cause
 from .backend import Backend, naming_key
-from .event_log import SessionEvents
-from .patience import REPLY_TIMEOUT_S, patience
+from .event_log import REPLY_TIMEOUT_S, SessionEvents, patience
 from .rate_limit import Admission
 
 if TYPE_CHECKING:

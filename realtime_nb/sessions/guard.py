@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from ..conversation.records import Turn
 from ..errors import InputFlagged, RealtimeError, ServerError, SettingsError
+from ..loop import run_callback
 from ..media.sentences import split_sentences
 from ..protocol import events as ev
 from ..protocol.items import REQUEST
 from ..protocol.local_events import Flagged, Passed, StateChanged
 from ..tools import error_words
-from . import callbacks as people
 from .api import Api, ServerAnswer, told_by_sdk
 from .event_log import SessionEvents
 
@@ -87,7 +87,7 @@ def make_judge(guard: GuardFunction | Literal["moderation"], api: Api) -> Judge:
 
     async def ask(text: str, side: str) -> str:
         if callable(guard):
-            return await people.run(guard, text, side, read=_in_words)
+            return await run_callback(guard, text, side, read=_in_words)
         client = await api.client()
         create: Any = client.moderations.with_streaming_response.create
         async with asyncio.timeout(GUARD_WAIT_S), told_by_sdk():

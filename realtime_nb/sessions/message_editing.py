@@ -17,7 +17,7 @@ from ..protocol.items import Item, ResponseOptions
 from ..protocol.local_events import StageDone, StageStarted, TurnEdited
 from ..tools import Tool, read_tools
 from .editing import edited_content, following
-from .patience import REPLY_TIMEOUT_S, patience, response_id_of
+from .event_log import REPLY_TIMEOUT_S, patience, response_id_of
 from .request import messages_of
 from .session import Session
 from .stages import StepUsage, TextModel

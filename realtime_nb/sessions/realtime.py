@@ -30,10 +30,10 @@ from .api import Api
 from .backend import Backend
 from .budget import BoundOptions, taken_apart
 from .connection import Connection
+from .event_log import REPLY_TIMEOUT_S, checked_timeout_s
 from .input import SpokenInput
 from .item_editing import ItemEditing
 from .listener import send_live
-from .patience import REPLY_TIMEOUT_S, checked_timeout_s
 from .renewal import Renewal
 from .request import message_item
 from .responses import ResponseQueue

@@ -15,9 +15,9 @@ from ..media.clip import WIRE_SAMPLE_RATE, AudioClip
 from ..protocol import events as ev
 from ..protocol.items import Item, ResponseOptions
 from .connection import Connection, server_error
+from .event_log import REPLY_TIMEOUT_S, patience, response_id_of
 from .guard import SessionGuard
 from .input import SpokenInput
-from .patience import REPLY_TIMEOUT_S, patience, response_id_of
 from .rate_limit import Admission
 from .request import message_item
 from .session import Content

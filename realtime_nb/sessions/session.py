@@ -27,9 +27,8 @@ from .api import Api
 from .budget import BoundOptions, BudgetWatch, SessionBounds, bounds, check_priced
 from .camera_feed import WatchingSession
 from .editing import TurnEditing
-from .event_log import EventLog, Listener, LoggedEvent, SessionEvents, event_type
+from .event_log import REPLY_TIMEOUT_S, EventLog, Listener, LoggedEvent, SessionEvents, event_type
 from .guard import SessionGuard, make_judge
-from .patience import REPLY_TIMEOUT_S
 from .rate_limit import Admission, Limiter
 from .tool_calls import MAX_ROUNDS, ToolCalls
 

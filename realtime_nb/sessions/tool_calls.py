@@ -14,15 +14,14 @@ from msgspec.structs import replace
 
 from ..conversation.records import Reply, Turn
 from ..errors import SettingsError
+from ..loop import run_callback
 from ..protocol import events as ev
 from ..protocol.items import Item, ResponseOptions
 from ..protocol.local_events import ApprovalAsked, ApprovalGiven, Interrupted, StateChanged, ToolDone, ToolStarted
 from ..protocol.settings import setting_at
 from ..tools import Approver, Tool, error_text, error_words, read_tools, result_text
-from . import callbacks as people
 from .connection import Connection
-from .event_log import SessionEvents
-from .patience import REPLY_TIMEOUT_S
+from .event_log import REPLY_TIMEOUT_S, SessionEvents
 
 # --- Approval of a tool's call: the caller's function decides, or a person who is there to be asked -------------------
 
@@ -133,7 +132,7 @@ async def _asked_of(approver: Approver, asked: ApprovalAsked) -> tuple[bool, str
     call = ProposedCall(asked.call_id, asked.name, arguments if isinstance(arguments, dict) else {}, asked.server_label)
     try:
         async with asyncio.timeout(APPROVAL_WAIT_S):
-            answer = await people.run(approver, call, read=lambda answer: answer)
+            answer = await run_callback(approver, call, read=lambda answer: answer)
     except TimeoutError:
         return False, f"it needs approval, and nobody gave it within {APPROVAL_WAIT_S:.0f} s"
     except Exception as error:
@@ -231,7 +230,7 @@ class ToolCalls:
         output, failure = "", ""
         try:
             async with asyncio.timeout(tool.timeout_s) as limit:
-                output = await people.run(
+                output = await run_callback(
                     tool.function, *bound.args, read=lambda result: result_text(result, tool.max_chars), **bound.kwargs
                 )
         except Exception as error:

@@ -18,8 +18,8 @@ from ..protocol.local_events import Interrupted, StateChanged
 from ..tools import Approver, error_text
 from .api import Api
 from .backend import naming_key
+from .event_log import REPLY_TIMEOUT_S, checked_timeout_s, patience, response_id_of
 from .message_editing import MessageEditing
-from .patience import REPLY_TIMEOUT_S, checked_timeout_s, patience, response_id_of
 from .request import item_content, message_part
 from .session import Content, checked_content
 from .tool_calls import MAX_ROUNDS

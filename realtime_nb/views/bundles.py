@@ -22,7 +22,6 @@ from ..recording.recording import Recording, Replay
 from ..speech.comparison import Comparison
 from ..speech.turn_detection import TurnDetectionComparison
 from ..speech.voice import VoiceMeasures
-from .comparison import comparison_bundle
 from .conversation import conversation_bundle, reply_bundle, turn_bundle
 from .costs import (
     cost_bundle,
@@ -37,9 +36,8 @@ from .media import clip_bundle, picture_bundle, watch_bundle
 from .practice import Practice, practice_bundle
 from .recording import difference_bundle, recording_bundle, replay_bundle
 from .spectrogram import Spectrogram, spectrogram_bundle
+from .speech import comparison_bundle, turn_comparison_bundle, voice_measures_bundle
 from .timeline import timeline_bundle
-from .turn_comparison import turn_comparison_bundle
-from .voice_measures import voice_measures_bundle
 
 
 def mimebundle(record: Any) -> dict[str, Any]:

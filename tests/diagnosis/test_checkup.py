@@ -1,5 +1,4 @@
-from realtime_nb.diagnosis.checkup import Check, Checkup
-from realtime_nb.diagnosis.view import checkup_text, summary
+from realtime_nb.diagnosis.checkup import Check, Checkup, checkup_text, summary
 from realtime_nb.views import mimebundle
 
 CHECKUP = Checkup(

@@ -18,7 +18,7 @@ from local_http import served
 import realtime_nb as rt
 from realtime_nb.errors import MissingExtra
 from realtime_nb.local.synthesis import synthesizer
-from realtime_nb.local.synthesis.hibari import HibariVoice
+from realtime_nb.local.synthesis.neural import HibariVoice
 from realtime_nb.local.synthesis.synthesizer import NEURAL_VOICES, VOICES, Speech, Synthesizer
 from realtime_nb.local.weights import HIBARI_HEART
 from realtime_nb.protocol.parts import LocalParts

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from local_session import Client, run
 
-from realtime_nb.local.realtime.session_responses import MAX_OUT_OF_BAND, TOKENS_PER_MINUTE
+from realtime_nb.local.realtime.session import MAX_OUT_OF_BAND, TOKENS_PER_MINUTE
 
 
 def usage_of(client, number):

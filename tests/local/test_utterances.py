@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from realtime_nb.local.recognition.utterances import LONGEST_MS, cut_utterances
+from realtime_nb.local.endpoints.audio_files import LONGEST_MS, cut_utterances
 
 
 def tone(seconds, level=0.3):

@@ -6,7 +6,7 @@ from realtime_nb.media.clip import AudioClip
 from realtime_nb.media.turn_cuts import FoundTurn, SpokenTurn, match
 from realtime_nb.speech.turn_detection import DetectedTurns, TurnDetectionComparison
 from realtime_nb.views import mimebundle
-from realtime_nb.views.turn_comparison import _figure
+from realtime_nb.views.speech import _figure
 
 
 def listened(name, silences, *, pause_ms=700.0, seconds=4.0, at_ms=1000.0):

@@ -28,8 +28,8 @@ from ..realtime.conversation_state import new_id
 from ..realtime.responder import TextToSpeech, deltas, parts_of
 from ..realtime.session import Parts
 from ..realtime.usage import OUTPUT_MS_PER_TOKEN, text_tokens
+from .audio_files import encode
 from .chat_request import ChatAudioStore, ChatRequest
-from .encoding import encode
 from .http_body import read_json, stream
 
 # --- An answer, piece by piece ----------------------------------------------------------------------------------------

@@ -14,8 +14,7 @@ from ..brains.brain import Context
 from ..realtime.conversation_state import ItemState, MessagePart, new_id, picture_part
 from ..realtime.session_settings import check_tool_choice, check_tools
 from ..realtime.usage import text_tokens, unit_of_entry
-from ..recognition.utterances import DecodedFile
-from .encoding import decode_base64
+from .audio_files import DecodedFile, decode_base64
 from .json_fields import Fields, model_of, without_nulls
 from .speech import voice_of
 

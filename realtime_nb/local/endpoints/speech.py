@@ -23,7 +23,7 @@ from ..api_errors import ApiError, unsupported_value
 from ..realtime.responder import TextToSpeech
 from ..realtime.usage import OUTPUT_MS_PER_TOKEN, text_tokens
 from ..synthesis.synthesizer import VOICES, Speech
-from .encoding import encode
+from .audio_files import encode
 from .http_body import read_json, stream
 from .json_fields import Fields, model_of
 

@@ -24,7 +24,7 @@ from ..realtime.hearing import SpeechRecognizer
 from ..realtime.responder import deltas, parts_of
 from ..realtime.usage import transcription_usage
 from ..recognition.heard import HeardWord, Recognition
-from ..recognition.utterances import DecodedFile
+from .audio_files import DecodedFile
 from .http_body import json_response, read_form, stream
 from .json_fields import Fields, model_of
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import MissingExtra
-from ..onnx_file import fields, varint
+from ..weights import fields, varint
 
 # --- The Silero voice activity detector, computed with numpy: the probability that 32 ms of sound are speech ----------
 #

@@ -37,8 +37,7 @@ from ...media.sentences import split_sentences, spoken
 from ...protocol.parts import LocalPart
 from ..weights import HIBARI_HEART
 from .espeak import EspeakProcess, ProcessEnded, SynthesisError
-from .hibari import load_hibari
-from .neural import NeuralVoice
+from .neural import NeuralVoice, load_hibari
 from .reading import read_aloud
 from .voice_files import VOICE_VARIABLE, load_voice
 

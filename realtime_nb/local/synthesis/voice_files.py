@@ -27,11 +27,9 @@ import numpy as np
 
 from ...errors import MissingExtra, RealtimeError, SettingsError
 from ...protocol.parts import LocalPart
-from ..onnx_file import results_of, with_output
-from ..weights import HIBARI_HEART
+from ..weights import HIBARI_HEART, results_of, with_output
 from .espeak import Phonemes
-from .hibari import HibariVoice
-from .neural import NeuralVoice, Samples
+from .neural import HibariVoice, NeuralVoice, Samples
 
 if TYPE_CHECKING:
     from hibari import Hibari

@@ -1,6 +1,6 @@
 // @ts-check
 // The record of a talk: its picture becomes the seek bar of its player, and every time in it a button. The record itself
-// is static and complete without this; it comes from `views/talk.py`, the one place where its text is escaped.
+// is static and complete without this; it comes from `views/conversation.py`, the one place where its text is escaped.
 
 const SKIP_S = 2;
 const PLAYHEAD = "position:absolute;top:0;bottom:0;width:2px;margin-left:-1px;background:#e5484d;forced-color-adjust:none;pointer-events:none";

@@ -3,13 +3,12 @@ import threading
 
 import pytest
 
-from realtime_nb.loop import on_io_thread, submit
-from realtime_nb.sessions import callbacks as people
+from realtime_nb.loop import on_io_thread, run_callback, submit
 
 
 def run(function, *args, **kwargs):
     kwargs.setdefault("read", lambda result: result)
-    return submit(people.run(function, *args, **kwargs)).result(60)
+    return submit(run_callback(function, *args, **kwargs)).result(60)
 
 
 def test_a_function_runs_in_a_thread_of_its_own_that_ends_with_the_interpreter():
@@ -75,7 +74,7 @@ def test_a_function_that_hangs_is_left_alone():
 
     async def bounded():
         async with asyncio.timeout(0.02):
-            await people.run(hang, read=lambda result: result)
+            await run_callback(hang, read=lambda result: result)
 
     with pytest.raises(TimeoutError):
         submit(bounded()).result(60)
@@ -94,7 +93,7 @@ def test_a_coroutine_that_hangs_is_cancelled():
 
     async def bounded():
         async with asyncio.timeout(0.02):
-            await people.run(hang, read=lambda result: result)
+            await run_callback(hang, read=lambda result: result)
 
     with pytest.raises(TimeoutError):
         submit(bounded()).result(60)

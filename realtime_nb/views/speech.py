@@ -1,29 +1,168 @@
-"""View of a comparison of turn detection: totals, and a picture of where each setting cuts."""
+"""How the measures of speech look: systems side by side, turn detection side by side, and one voice."""
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
+from ..conversation.costs import sum_known
 from ..media.clip import AudioClip
 from ..media.turn_cuts import Cut, Span
+from ..pricing.cost import format_usd
+from ..speech.comparison import Comparison, ComparisonCell
 from ..speech.turn_detection import TurnDetectionComparison
-from .html import note, picture, section, table, unbroken
-from .plots import BLUE, INK, compact, quiet
+from ..speech.voice import Prosody, VoiceMeasures, prosody, words_per_minute
+from . import words
+from .budget import AudioBudget
+from .html import facts, folded, left_out, note, picture, player, section, table, unbroken
+from .plots import BLUE, INK, compact, curves, distributions, quiet
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# --- A comparison of systems: a row for each, its distributions, and the answers side by side -------------------------
+
+_SYSTEM_HEADER = (
+    "system",
+    "answers",
+    "first audio, median",
+    "done, median",
+    "total cost",
+    "word errors",
+    "what the model got",
+    "its own voice",
+)
+#: The columns that fit beside a narrow page's text; the rest is folded.
+_FIRST = 6
+_DOTS = "A dot for each answer, a bar at the median."
+#: Finding the pitch takes a quarter of a clip's length, so only this many clips are measured.
+_MEASURED_CLIPS = 3
+
+
+def comparison_bundle(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison's MIME bundle."""
+    rows = [_system_row(comparison, system) for system in comparison.systems]
+    bundle: dict[str, Any] = {"text/plain": _text(rows)}
+    cells = [[_unbroken(cell) for cell in row] for row in rows]
+    parts = [table(_SYSTEM_HEADER[:_FIRST], (row[:_FIRST] for row in cells))]
+    voices = table(("system", *_SYSTEM_HEADER[_FIRST:]), ([row[0], *row[_FIRST:]] for row in cells))
+    parts.append(folded("What each model heard, and how it sounds", voices))
+    timed = {
+        "first audio in ms": {name: comparison.values(name, "first_audio_ms") for name in comparison.systems},
+        "done in ms": {name: comparison.values(name, "done_ms") for name in comparison.systems},
+    }
+    if any(found for values in timed.values() for found in values.values()):
+        png = distributions(timed)
+        bundle["image/png"] = base64.b64encode(png).decode()
+        parts += [picture(png, f"First audio and done, in ms. {_DOTS}"), note(_DOTS)]
+    budget = AudioBudget()
+    parts.append(table(("asked", *comparison.systems), _answers(comparison, budget)))
+    parts.append(left_out(budget, 'clip.save("clip.flac") for the clips of comparison.clips and the cells\' audio'))
+    bundle["text/html"] = section(*parts, title=f"Comparison · {words.DISCLOSURE}")
+    return bundle
+
+
+def _system_row(comparison: Comparison, system: str) -> tuple[str, ...]:
+    cells = [cell for cell in comparison.cells if cell.system == system]
+    failed = [cell for cell in cells if cell.error]
+    wer = comparison.values(system, "wer")
+    return (
+        system,
+        f"{len(cells) - len(failed)} of {len(cells)}" + (f"; first failure: {failed[0].error}" if failed else ""),
+        words.milliseconds(_median(comparison.values(system, "first_audio_ms"))),
+        words.milliseconds(_median(comparison.values(system, "done_ms"))),
+        _cost(cells),
+        f"{np.mean(wer):.0%}" if wer else next((cell.no_wer for cell in cells if cell.no_wer), "–"),
+        _input(comparison, system),
+        _output(cells),
+    )
+
+
+def _unbroken(text: str) -> str:
+    """Keep numbers with their units, so that narrow columns stay readable."""
+    return re.sub(r"(?<=\d) (?=ms|dBFS|words|semitones)", "\N{NO-BREAK SPACE}", text)
+
+
+def _median(values: list[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def _cost(cells: list[ComparisonCell]) -> str:
+    """Say what a system's questions cost, failed ones too, or how many tokens they took if the cost is not known."""
+    total = sum_known(cell.cost_usd for cell in cells)
+    if total is not None and any(not cell.error for cell in cells):
+        remarks = dict.fromkeys(cell.cost_remarks for cell in cells if cell.cost_remarks)
+        return "; ".join([format_usd(total), *list(remarks)[:1]])
+    read = sum(cell.tokens_in or 0 for cell in cells)
+    written = sum(cell.tokens_out or 0 for cell in cells)
+    return f"unknown ({read:,} input · {written:,} output tokens)" if read or written else "unknown"
+
+
+def _input(comparison: Comparison, system: str) -> str:
+    """Say how much of the person's voice reached the model: all of it, or none."""
+    if system in comparison.words_only:
+        return "words alone: pitch, rate and loudness are lost"
+    # Any system that transcribed the words knows how many there were.
+    heard = {cell.clip: cell.heard for cell in comparison.cells if cell.heard}
+    measured = list(comparison.clips.items())[:_MEASURED_CLIPS]
+    rates = [words_per_minute(heard.get(name, ""), clip) for name, clip in measured]
+    return f"the sound: {_voice([prosody(clip) for _, clip in measured], rates)}"
+
+
+def _output(cells: list[ComparisonCell]) -> str:
+    spoken = [(cell.reply, cell.audio) for cell in cells if cell.audio is not None][:_MEASURED_CLIPS]
+    if not spoken:
+        return "–"
+    rates = [words_per_minute(reply, audio) for reply, audio in spoken]
+    return _voice([prosody(audio) for _, audio in spoken], rates)
+
+
+def _voice(measured: list[Prosody], rates: list[float | None]) -> str:
+    ranges = [each.pitch_range_semitones for each in measured if each.pitch_range_semitones is not None]
+    known = [rate for rate in rates if rate is not None]
+    pitch = f"pitch range {np.median(ranges):.0f} semitones, " if ranges else ""
+    rate = f"{np.median(known):.0f} words/min, " if known else ""
+    return f"{pitch}{rate}loudness {np.median([each.loudness_db for each in measured]):.0f} dBFS".replace("-", "−")
+
+
+def _answers(comparison: Comparison, budget: AudioBudget) -> list[list[str]]:
+    """Return the first answer of each system to each clip, side by side."""
+    first = {(cell.clip, cell.system): cell for cell in reversed(comparison.cells)}
+    return [
+        [
+            Markup("{}<br>{}").format(name, player(clip, budget)),
+            *(_answer(first.get((name, system)), budget) for system in comparison.systems),
+        ]
+        for name, clip in comparison.clips.items()
+    ]
+
+
+def _answer(cell: ComparisonCell | None, budget: AudioBudget) -> str:
+    if cell is None:
+        return "–"
+    if cell.error:
+        return f"failed: {cell.error}"
+    return cell.reply if cell.audio is None else Markup("{}<br>{}").format(cell.reply, player(cell.audio, budget))
+
+
+def _text(rows: list[tuple[str, ...]]) -> str:
+    return "\n".join(
+        ", ".join(f"{name} {value}" for name, value in zip(_SYSTEM_HEADER, row, strict=True) if value != "–")
+        for row in rows
+    )
+
 
 # --- A comparison of turn detection: a picture of where each setting cuts, the totals, and their reference ------------
 
-_HEADER = (
+_TURNS_HEADER = (
     *("setting", "turn over after the last word, median (p95)", "sooner than the baseline", "speech clipped"),
     *("turns split", "merged", "missed", "false starts"),
 )
@@ -33,7 +172,7 @@ def turn_comparison_bundle(comparison: TurnDetectionComparison) -> dict[str, Any
     """Return a comparison's MIME bundle."""
     sums = comparison.summary().astype(object)
     sums = [{key: None if value != value else value for key, value in row.items()} for row in sums.to_dict("records")]
-    rows = [_row(number, row, comparison) for number, row in enumerate(sums, 1)]
+    rows = [_setting_row(number, row, comparison) for number, row in enumerate(sums, 1)]
     points = [None if row["latency_p50_ms"] is None else (row["latency_p50_ms"], row["clipped_share"]) for row in sums]
     png = draw(comparison, points)
     remarks = _remarks(comparison)
@@ -43,7 +182,7 @@ def turn_comparison_bundle(comparison: TurnDetectionComparison) -> dict[str, Any
         "text/plain": "\n".join(lines),
         "text/html": section(
             picture(png, "Waveform, each setting's turns, and what is waited against what is clipped; see the table."),
-            table(_HEADER, ([row[0], *(unbroken(cell) for cell in row[1:])] for row in rows)),
+            table(_TURNS_HEADER, ([row[0], *(unbroken(cell) for cell in row[1:])] for row in rows)),
             *(note(remark) for remark in remarks),
             title=f"Turn detection · {turns} turn{'s' if turns > 1 else ''}",
         ),
@@ -51,7 +190,7 @@ def turn_comparison_bundle(comparison: TurnDetectionComparison) -> dict[str, Any
     }
 
 
-def _row(number: int, sums: dict[str, Any], comparison: TurnDetectionComparison) -> tuple[str, ...]:
+def _setting_row(number: int, sums: dict[str, Any], comparison: TurnDetectionComparison) -> tuple[str, ...]:
     latency, gained = sums["latency_p50_ms"], sums["gained_p50_ms"]
     turns = sums["turns"]
     is_baseline = sums["setting"] == comparison.baseline
@@ -66,7 +205,7 @@ def _row(number: int, sums: dict[str, Any], comparison: TurnDetectionComparison)
 
 
 def _line(row: tuple[str, ...]) -> str:
-    return ", ".join([row[0], *(f"{name} {cell}" for name, cell in zip(_HEADER[1:], row[1:], strict=True))])
+    return ", ".join([row[0], *(f"{name} {cell}" for name, cell in zip(_TURNS_HEADER[1:], row[1:], strict=True))])
 
 
 def _signed(value: float) -> str:
@@ -241,3 +380,46 @@ def _draw_curve(axes: Axes, points: Sequence[tuple[float, float] | None]) -> Non
     axes.set(xlabel="turn over after the last word, ms", ylabel="speech clipped, %")
     axes.grid(color=INK, alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+# --- A voice: a table, and the pitch over time ------------------------------------------------------------------------
+
+_QUALITY = {"dnsmos_ovrl": "overall", "dnsmos_sig": "speech", "dnsmos_bak": "background", "dnsmos_p808": "P.808"}
+_QUALITY_NOTE = "DNSMOS: what listeners would say, as networks estimate it, from 1 (bad) to 5 (excellent)."
+
+
+def voice_measures_bundle(measures: VoiceMeasures) -> dict[str, Any]:
+    """Return the MIME bundle of a voice's measures."""
+    shown = _measures(measures)
+    bundle: dict[str, Any] = {"text/plain": "\n".join(f"{name}: {value}" for name, value in shown)}
+    quality = [
+        (f"DNSMOS {name}", f"{value:.2f}")
+        for column, name in _QUALITY.items()
+        if (value := getattr(measures, column)) is not None
+    ]
+    parts = [facts(shown)]
+    if quality:
+        bundle["text/plain"] += "".join(f"\n{name}: {value}" for name, value in quality)
+        parts += [facts(quality), note(_QUALITY_NOTE)]
+    if measures.prosody is not None and measures.pitch_hz is not None:
+        line = (BLUE, measures.prosody.times_s, measures.prosody.fundamental_hz)
+        png = curves({"pitch": line}, xlabel="s", ylabel="fundamental in Hz")
+        bundle["image/png"] = base64.b64encode(png).decode()
+        parts.append(picture(png, f"Pitch over time, around {measures.pitch_hz:.0f} Hz"))
+    bundle["text/html"] = section(*parts, title=f"Voice · {measures.duration_s:.1f} s")
+    return bundle
+
+
+def _measures(measures: VoiceMeasures) -> list[tuple[str, str]]:
+    return [
+        ("pitch, median", _measure(measures.pitch_hz, "{:.0f} Hz")),
+        ("its standard deviation", _measure(measures.pitch_sd_semitones, "{:.1f} semitones")),
+        ("words per minute", _measure(measures.words_per_minute, "{:.0f}")),
+        ("syllables per second", _measure(measures.syllables_per_s, "{:.1f}")),
+        ("pauses", _measure(measures.pause_share, "{:.0%}")),
+        ("loudness", _measure(measures.loudness_lufs, "{:.1f} LUFS").replace("-", "−")),
+    ]
+
+
+def _measure(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
