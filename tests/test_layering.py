@@ -128,9 +128,9 @@ def room_of(name):
     return name.split(".")[0]
 
 
-def loaded_after(names):
-    """Return what a fresh interpreter holds after importing these modules of ours."""
-    code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\nprint(*sys.modules)"
+def loaded_after(names, then=""):
+    """Return what a fresh interpreter holds after importing these modules of ours, and running some code."""
+    code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\n{then}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     return set(done.stdout.split())
 
@@ -210,6 +210,14 @@ def test_sessions_load_no_pictures_and_no_widgets():
 def test_views_load_pictures_when_the_first_is_drawn():
     loaded = loaded_after(ours("views"))
     assert loaded.isdisjoint([*HEAVY, *SOCKETS])
+
+
+def test_a_clip_is_shown_without_the_views_of_other_records():
+    shown = "import numpy, realtime_nb as rt\nrt.AudioClip(numpy.zeros(2400, 'float32'), 24_000)._repr_mimebundle_()"
+    loaded = loaded_after(["realtime_nb"], shown)
+    assert {name for name in loaded if name.startswith("realtime_nb.views.")} == {
+        f"realtime_nb.views.{name}" for name in ("budget", "html", "media")
+    }
 
 
 def test_experiments_load_no_pictures_and_no_widgets():
