@@ -93,20 +93,9 @@ class Progress:
     Its own thread draws it, so the I/O thread never waits for a terminal. Without a notebook or a terminal there is no
     bar.
 
-    Parameters
-    ----------
-    what : str
-        Name of the work, e.g. ``"compare"``.
-    total : float, optional
-        How many steps there are; `None` if not known.
-    unit : str, optional
-        What the steps are, e.g. ``"answers"``.
-
-    Examples
-    --------
-    >>> with Progress("compare", 2, "answers") as progress:
-    ...     progress.add()
-    ...     progress.add()
+    `what`: the name of the work, e.g. ``"compare"``.
+    `total`: how many steps there are; `None` if that is not known.
+    `unit`: what the steps are, e.g. ``"answers"``.
     """
 
     def __init__(self, what: str, total: float | None = None, unit: str = ""):

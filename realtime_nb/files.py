@@ -25,13 +25,7 @@ from weakref import WeakValueDictionary
 
 
 def missing(path: Path, what: str = "is not a file") -> str:
-    """Return why there is no file at a path, with a similar name from its folder if there is one.
-
-    Examples
-    --------
-    >>> missing(Path("/"))
-    "'/' is a folder, not a file: give the path of a file in it"
-    """
+    """Return why there is no file at a path, with a similar name from its folder if there is one."""
     if path.is_dir():
         return f"{str(path)!r} is a folder, not a file: give the path of a file in it"
     if not path.parent.is_dir():

@@ -19,24 +19,15 @@ State = Literal["ok", "warning", "broken"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked.
-
-    Parameters
-    ----------
-    name : str
-        The thing's name, e.g. ``"microphone"``.
-    state : {"ok", "warning", "broken"}
-        Whether it works; "warning" means that it works, but not well or not everywhere.
-    said : str
-        What was found.
-    fix : str
-        What to do about it; empty if there is nothing to do.
-    """
+    """One thing that was checked."""
 
     name: str
     state: State
+    """Whether it works; "warning" means that it works, but not well or not everywhere."""
     said: str
+    """What was found."""
     fix: str = ""
+    """What to do about it; empty if there is nothing to do."""
 
 
 #: What to fix first: without the microphone and its page you are not heard; without a server no one answers.
@@ -54,18 +45,11 @@ def _sentence(text: str) -> str:
 
 @dataclass(frozen=True)
 class Checkup(Record):
-    """Everything that was checked so far, in order.
-
-    Parameters
-    ----------
-    checks : sequence of Check
-        The lines.
-    unchecked : sequence of str
-        What was not checked yet, or cannot be checked from here, and why.
-    """
+    """Everything that was checked so far, in order."""
 
     checks: Sequence[Check] = ()
     unchecked: Sequence[str] = ()
+    """What was not checked yet, or cannot be checked from here, and why."""
 
     @property
     def ok(self) -> bool:

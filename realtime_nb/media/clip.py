@@ -178,13 +178,7 @@ def checked_sample_rate(sample_rate: Any) -> int:
 
 
 class Resampler:
-    """Resample a PCM16 stream chunk by chunk, keeping the filter's state between chunks.
-
-    Parameters
-    ----------
-    rate_in, rate_out : int
-        Sample rates in Hz. Equal rates pass the chunks through untouched.
-    """
+    """Resample a PCM16 stream chunk by chunk, keeping the filter's state; equal rates pass the chunks through."""
 
     def __init__(self, rate_in: int, rate_out: int):
         self.rate_in = checked_sample_rate(rate_in)
@@ -194,24 +188,11 @@ class Resampler:
         self._stream = None if same else soxr.ResampleStream(self.rate_in, self.rate_out, 1, dtype="float32")
 
     def process(self, pcm: bytes, *, last: bool = False) -> bytes:
-        """Resample the next chunk.
+        """Resample the next chunk, which may be empty, and return what is ready by now.
 
-        Parameters
-        ----------
-        pcm : bytes
-            PCM16 at `rate_in`; may be empty.
-        last : bool, default False
-            Whether the stream ends here; this returns what the filter still holds, and starts over.
+        `last`: whether the stream ends here; this returns what the filter still holds, and starts over.
 
-        Returns
-        -------
-        pcm : bytes
-            PCM16 at `rate_out`: what is ready by now.
-
-        Raises
-        ------
-        AudioError
-            If the length is odd.
+        Raises `AudioError` if the length is odd.
         """
         _check_pcm16(pcm)
         if self._stream is None:  # The usual case of a live microphone, fifty times a second.

@@ -28,14 +28,8 @@ class CompletionReader:
 
     Every method returns the events for its input, in order, and never raises on what a server sends.
 
-    Parameters
-    ----------
-    response_id : str
-        Id of the response; its items' ids are made from it.
-    request_id : str
-        Id of the request that it answers.
-    in_conversation : bool, default True
-        Whether its items enter the conversation.
+    `response_id`: the ids of its items are made from it.
+    `in_conversation`: whether its items enter the conversation.
     """
 
     def __init__(self, response_id: str, request_id: str, *, in_conversation: bool = True):
@@ -447,10 +441,7 @@ def chat_settings(
 ) -> dict[str, Any]:
     """Return the body of every request, without its messages; the parameters are those of `ChatSession`.
 
-    Raises
-    ------
-    SettingsError
-        If the API does not take a setting.
+    Raises `SettingsError` if the API does not take a setting.
     """
     if list(output_modalities) not in (["audio"], ["text"]):
         raise SettingsError(f'output_modalities={output_modalities!r} must be ["audio"] or ["text"]')
@@ -476,10 +467,7 @@ def chat_settings(
 def nested_tool(tool: dict[str, Any]) -> dict[str, Any]:
     """Return a function in the shape that Chat Completions takes.
 
-    Raises
-    ------
-    SettingsError
-        If it is a tool of an MCP server, which that API cannot reach.
+    Raises `SettingsError` if it is a tool of an MCP server, which that API cannot reach.
     """
     if tool.get("type") == "mcp":
         raise SettingsError("Chat Completions cannot reach MCP servers: give these tools to a RealtimeSession")

@@ -44,19 +44,9 @@ _ABSENT: Any = object()
 def parse(message: str | bytes, odd: set[str]) -> Any:
     """Read JSON as leniently as possible: NaN and infinite numbers become null, half UTF-16 pairs stay for now.
 
-    Parameters
-    ----------
-    message : str or bytes
-        The message.
-    odd : set of str
-        Gets a description of what was changed.
+    `odd`: gets a description of what was changed.
 
-    Raises
-    ------
-    ValueError
-        If it is not JSON.
-    RecursionError
-        If it is nested too deeply.
+    Raises `ValueError` if it is not JSON, and `RecursionError` if it is nested too deeply.
     """
     if isinstance(message, bytes | bytearray | memoryview):
         data = bytes(message)
@@ -122,13 +112,7 @@ ODD_BASE64 = "was base64 that is url-safe, unpadded or broken into lines, and wa
 
 
 class Mender:
-    """Makes an event from JSON that is not quite right.
-
-    Parameters
-    ----------
-    name : str
-        The event's type, for the remarks.
-    """
+    """Makes an event from JSON that is not quite right; remarks on it name the event's type, `name`."""
 
     def __init__(self, name: str):
         self._name = name

@@ -59,19 +59,7 @@ def answered_by(parts: Any) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class LocalParts:
-    """Which parts of the local voice answer; ``str()`` is one line.
-
-    Parameters
-    ----------
-    ears : LocalPart
-        Recognises speech.
-    voice : LocalPart
-        Speaks.
-    end_of_turn : LocalPart
-        Notices when someone speaks, and when they have finished.
-    brain : LocalPart
-        Decides what to answer: rules, or a text model that runs on this machine.
-    """
+    """Which parts of the local voice answer; ``str()`` is one line."""
 
     ears: LocalPart
     voice: LocalPart

@@ -90,16 +90,10 @@ class Reader:
         return self.take(*ev.decode(message))
 
     def take(self, event: Any, remarks: Sequence[Remarked] = (), *, is_asked: bool = False) -> list[Any]:
-        """Return what a decoded message means.
+        """Return what a decoded or repaired message means.
 
-        Parameters
-        ----------
-        event : Event, Unknown or Malformed
-            The event as decoded, or repaired.
-        remarks : sequence of Remarked, optional
-            What was repaired.
-        is_asked : bool, default False
-            If true, a request waits for its response to begin.
+        `remarks`: what was repaired.
+        `is_asked`: whether a request waits for its response to begin.
         """
         self._found = [*remarks]
         kind = type(event)

@@ -46,10 +46,7 @@ class State(Enum):
 class RealtimeProtocol:
     """One Realtime session, seen from the client.
 
-    Parameters
-    ----------
-    session : dict, optional
-        Settings to send as soon as the server has opened the session.
+    `session`: the settings to send as soon as the server has opened the session.
     """
 
     def __init__(self, session: dict[str, Any] | None = None):
@@ -275,11 +272,8 @@ class RealtimeProtocol:
     def abandon(self, request_id: str) -> bool:
         """Allow the next request, although the server has not ended the one before; late output is dropped.
 
-        Returns
-        -------
-        is_known : bool
-            Whether a late answer can be distinguished from the answer to the next request. Servers that do not echo
-            metadata do not say what they answer; then only another connection is safe.
+        Returns whether a late answer can be told from the answer to the next request. Servers that do not echo metadata
+        do not say what they answer; then only another connection is safe.
         """
         self.withdraw(request_id)
         is_known = True
@@ -311,21 +305,12 @@ class RealtimeProtocol:
     def truncate(self, item_id: str, played_ms: float, response_id: str | None = None) -> int | None:
         """Tell the server how much of an answer was heard; if it is still being made, when that is done.
 
-        Parameters
-        ----------
-        item_id : str
-            The answer's item; several items of a response are truncated separately.
-        played_ms : float
-            Counted from the item's beginning. If it has several audio parts, which are played one after another, the
-            one that was playing is truncated.
-        response_id : str, optional
-            The response that made it.
+        `item_id`: the answer's item; several items of a response are truncated separately.
+        `played_ms`: counted from the item's beginning. If it has several audio parts, which are played one after
+        another, the one that was playing is truncated.
 
-        Returns
-        -------
-        audio_end_ms : int or None
-            ``min(played, received)``, counted from the beginning of the part; `None` if nothing is sent, because
-            nothing was played (the API refuses to truncate at 0; see `forget`) or the item was truncated before.
+        Returns ``min(played, received)`` in ms, counted from the beginning of the part; `None` if nothing is sent,
+        because nothing was played (the API refuses to truncate at 0; see `forget`) or the item was truncated before.
         """
         self._check_open("truncate an answer")
         content_index, audio_end_ms = self._place_in(item_id, played_ms)

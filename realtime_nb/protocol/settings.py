@@ -204,22 +204,9 @@ def unknown_option(name: str, known: Collection[str]) -> SettingsError:
 
 
 def session_from_options(**options: Any) -> dict[str, Any]:
-    """Put settings with short names in their places in the API's session object.
+    """Put settings with short names, see `Options`, in their places in the session object of ``session.update``.
 
-    Parameters
-    ----------
-    **options : Options
-        See `Options`.
-
-    Returns
-    -------
-    session : dict
-        What ``session.update`` carries.
-
-    Raises
-    ------
-    SettingsError
-        If a name is unknown or the API does not take a value; the message names both.
+    Raises `SettingsError`, which names both, if a name is unknown or the API does not take a value.
     """
     session: dict[str, Any] = {"type": "realtime"}
     for name, value in options.items():
@@ -260,14 +247,9 @@ class SettingsProblem(Struct, frozen=True):
 
 
 def find_problem(session: dict[str, Any], *, voices: Collection[str] | None = None) -> SettingsProblem | None:
-    """Return what the API would refuse in a session object, or `None`.
+    """Return what the API would refuse in the session object of ``session.update``, or `None`.
 
-    Parameters
-    ----------
-    session : dict
-        As ``session.update`` carries it.
-    voices : collection of str, optional
-        The voices to accept; by default any name, because servers have different voices.
+    `voices`: the voices to accept; by default any name, because servers have different voices.
     """
     try:
         msgspec.convert(session, RealtimeSettings)

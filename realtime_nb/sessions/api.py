@@ -243,10 +243,7 @@ class ServerAnswer:
     async def completion(self, reader: CompletionReader) -> AsyncIterator[dict[str, Any]]:
         """Yield the pieces of a completion, while `reader` takes them in.
 
-        Raises
-        ------
-        ServerError
-            If there is no answer in them, or they break off before its end.
+        Raises `ServerError` if there is no answer in them, or they break off before its end.
         """
         try:
             async for told in self:

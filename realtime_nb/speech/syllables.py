@@ -20,22 +20,12 @@ _SHORTEST = 3
 def count_syllables(word: str) -> int:
     """Return the number of syllables of an English word, at least 1.
 
-    Parameters
-    ----------
-    word : str
-        Letters, with apostrophes and hyphens in between.
+    `word`: letters, with apostrophes and hyphens in between.
 
-    Notes
-    -----
     A word with a regular ending (-ed, -s, -es, 's, -ing, -er, -est, -ly) whose stem is in the dictionary has the
-    syllables of its stem, plus one if the ending is spoken as one: "walked" 1, "wanted" 2, "likes" 1, "boxes" 2.
-    Other words are looked up (`syllapy`). Words that are not found count as the two words that they consist of, or by
-    their groups of vowels, without a silent *e* at the end or before -s and -d.
-
-    Examples
-    --------
-    >>> [count_syllables(word) for word in ("walked", "wanted", "likes", "boxes", "dog's", "doesn't")]
-    [1, 2, 1, 2, 1, 2]
+    syllables of its stem, plus one if the ending is spoken as one: "walked" 1, "wanted" 2, "likes" 1, "boxes" 2. Other
+    words are looked up (`syllapy`). Words that are not found count as the two words that they consist of, or by their
+    groups of vowels, without a silent *e* at the end or before -s and -d.
     """
     parts = [part.strip("'") for part in word.lower().replace("’", "'").split("-")]
     return max(1, sum(_syllables(part) for part in parts if part))
