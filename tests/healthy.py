@@ -5,7 +5,6 @@ from dataclasses import replace
 from realtime_nb.diagnosis.diagnose import diagnose
 from realtime_nb.diagnosis.probes import (
     BrowserPage,
-    Clock,
     Comm,
     DoctorFacts,
     Machine,
@@ -38,7 +37,6 @@ HEALTHY = DoctorFacts(
     comm=Comm(8, 8, "subshell-1"),
     heard=ProbedMicrophone(device="Headset", duration_s=2.0, level=0.2, sample_rate=24_000),
     played=Played(sent=14_400, rendered=14_400, audible=14_316, heard=True),
-    page_clock=Clock(0.3, 0.6),
     parts=tuple(ProbedPart(name, said="did its work", took_ms=20) for name in ("espeak-ng", "webrtcvad", "silero")),
     server=Server(
         "openai",
@@ -47,7 +45,6 @@ HEALTHY = DoctorFacts(
         keyed=True,
         http=ProbeAnswer(took_ms=120),
         realtime=ProbeAnswer(took_ms=300),
-        clock=Clock(200, 600),
     ),
 )
 

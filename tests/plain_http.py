@@ -2,23 +2,16 @@
 
 import contextlib
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextlib.contextmanager
-def plain(answers, *, ahead_s=0.0):
+def plain(answers):
     """Serve `answers` by path: status, body, and headers where they are others than those of JSON. Yield the address.
 
     Everything else is not found. A list is answered in its order, its last one over and over. A Content-Length of more
-    than there is breaks off; one of `None` ends with the connection.
-
-    Parameters
-    ----------
-    answers : dict
-        By path; `None` keeps the client waiting until the end.
-    ahead_s : float
-        How far the Date header is ahead.
+    than there is breaks off; one of `None` ends with the connection. A path whose answer is `None` keeps the client
+    waiting until the end.
     """
     ended = threading.Event()
 
@@ -44,9 +37,6 @@ def plain(answers, *, ahead_s=0.0):
             self.wfile.write(body)
 
         do_POST = do_GET
-
-        def date_time_string(self, timestamp=None):
-            return super().date_time_string(time.time() + ahead_s)
 
         def log_message(self, *_):
             pass

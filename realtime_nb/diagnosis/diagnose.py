@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from .checkup import Check, Checkup
 from .probes import (
     BrowserPage,
-    Clock,
     Comm,
     DoctorFacts,
     Machine,
@@ -202,8 +201,6 @@ def version(text: str) -> tuple[int, ...]:
 _QUIET, _SILENT = 1e-3, 1e-4
 _CLIPPED = 0.01
 _SHORTEST_S = 1.5
-#: If a page's clock is off by more than this, it is set wrongly and not just drifting.
-_PAGE_CLOCK_OFF_MS = 2000.0
 
 _ROUND = (
     "send a file (session.ask(rt.AudioClip.from_file(…))), run  realtime-nb talk FILE.wav  in a terminal, or open the "
@@ -243,8 +240,6 @@ def _of_page(facts: DoctorFacts) -> Iterator[Check]:
         yield _heard(facts.heard)
     if facts.played and (facts.played.error or facts.played.heard is not None):
         yield _played(facts.played)
-    if facts.page_clock:
-        yield _page_clock(facts.page_clock)
 
 
 def _page(page: BrowserPage, where: str) -> Iterator[Check]:
@@ -347,19 +342,6 @@ def _played(played: Played) -> Check:
     return Check("speaker", "ok", f"{account}, and heard")
 
 
-def _page_clock(clock: Clock) -> Check:
-    said = f"the browser's clock is {_ahead(clock.offset_ms)} the kernel's (±{clock.error_ms:.1f} ms)"
-    if abs(clock.offset_ms) > _PAGE_CLOCK_OFF_MS:
-        fix = "latencies are right all the same; let the system set its clock by network time"
-        return Check("page's clock", "warning", said, fix)
-    return Check("page's clock", "ok", said)
-
-
-def _ahead(offset_ms: float) -> str:
-    size = f"{abs(offset_ms):.1f} ms" if abs(offset_ms) < 1000 else f"{abs(offset_ms) / 1000:.0f} s"
-    return f"{size} {'ahead of' if offset_ms >= 0 else 'behind'}"
-
-
 def _split(words: str, otherwise: str) -> tuple[str, str]:
     """Return the cause and the cure from the page's two sentences."""
     cause, _, cure = words.partition(". ")
@@ -379,8 +361,6 @@ _OPTIONAL = {
         "check that server and restart the kernel, or set REALTIME_NB_BRAIN=rules so that none is looked for",
     ),
 }
-#: From here on a server may think that a client secret has expired, or a certificate is not valid yet.
-_SERVER_CLOCK_OFF_MS = 30_000.0
 _VARIABLES = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY"}
 
 
@@ -435,8 +415,6 @@ def _server(server: Server) -> Iterator[Check]:
     lost = server.http is not None and server.http.code == "unreachable"
     if server.realtime and not (lost and server.realtime.code == "unreachable"):
         yield _realtime(server, server.realtime)
-    if server.clock:
-        yield _server_clock(server, server.clock)
 
 
 def _refused(server: Server) -> Check:
@@ -488,13 +466,3 @@ def _realtime(server: Server, realtime: ProbeAnswer) -> Check:
     else:
         fix = "check the address, the model and the network"
     return Check("Realtime socket", "broken", f"no session with {server.model}: {realtime.error}", fix)
-
-
-def _server_clock(server: Server, clock: Clock) -> Check:
-    off_s = clock.offset_ms / 1000
-    said = f"{server.host}'s clock is {abs(off_s):.1f} s {'ahead of' if off_s >= 0 else 'behind'} the kernel's"
-    said += f" (±{clock.error_ms / 1000:.1f} s)"
-    if abs(clock.offset_ms) > _SERVER_CLOCK_OFF_MS:
-        fix = "let this machine set its clock by network time: certificates and client secrets depend on it"
-        return Check("server's clock", "warning", said, fix)
-    return Check("server's clock", "ok", said)

@@ -149,9 +149,6 @@ class Doctor:
         if found is None:
             return
         local = server.name == "local"
-        (http, clock), realtime = await asyncio.gather(
-            ask_http(found), ask_local(found) if local else ask_realtime(found)
-        )
-        # The local voice shares this machine's clock.
+        http, realtime = await asyncio.gather(ask_http(found), ask_local(found) if local else ask_realtime(found))
         parts = str(await asyncio.to_thread(lambda: found.parts)) if local else ""
-        self._know("server", replace(server, http=http, realtime=realtime, clock=None if local else clock, parts=parts))
+        self._know("server", replace(server, http=http, realtime=realtime, parts=parts))

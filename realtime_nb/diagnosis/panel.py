@@ -16,11 +16,11 @@ import traitlets
 from ..loop import call_soon, io_loop
 from ..media.clip import WIRE_SAMPLE_RATE
 from ..views import mimebundle
-from ..widgets.base import BaseWidget, Outputs, PageClock, Uplink, static_text
+from ..widgets.base import BaseWidget, Outputs, Uplink, static_text
 from ..widgets.microphone import Capture
 from ..widgets.road import Frame
 from ..widgets.speaker import Playback
-from .probes import BrowserPage, Clock, Comm, Played, ProbedMicrophone
+from .probes import BrowserPage, Comm, Played, ProbedMicrophone
 
 _ENDED = "Run this cell again to check again."
 _TONE_HZ, _TONE_S, _TONE_LEVEL = 660.0, 0.6, 0.25
@@ -106,7 +106,6 @@ class CheckPanel(BaseWidget):
         self._played: Played | None = None
         self._audible_before = 0
         self._tones = 0
-        self._clock = PageClock(self._road, self._on_aligned)
         self._playback = Playback(self._road, self._on_rendered)
         self._outputs = Lines(checkup, on_error=self._show_error)
         self._handlers |= {
@@ -117,7 +116,6 @@ class CheckPanel(BaseWidget):
             "no_speaker": self._on_no_speaker,
             "heard": self._on_heard,
             "finish": self._on_finish,
-            "clock": self._clock.on_answer,
             "played": self._playback.on_played,
             "audio": self._playback.on_audio,
         }
@@ -153,11 +151,6 @@ class CheckPanel(BaseWidget):
     def _on_hello(self, message: dict[str, Any]) -> None:
         super()._on_hello(message)
         self._say_state()
-        self._clock.align()
-
-    def _on_aligned(self) -> None:
-        if aligned := self._clock.aligned:
-            self._tell("page_clock", Clock(aligned.offset_ms, aligned.error_ms))
 
     def _on_page(self, message: dict[str, Any]) -> None:
         known = {name: message[name] for name in BrowserPage.__slots__ if name in message}

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
@@ -136,15 +135,6 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """Two clocks compared."""
-
-    offset_ms: float
-    """How far the other one is ahead of the kernel's."""
-    error_ms: float
-
-
-@dataclass(frozen=True, slots=True)
 class ProbedPart:
     """A part of the local voice that was tried."""
 
@@ -182,7 +172,6 @@ class Server:
     """Which parts of the local voice answer, in a line; empty for other servers."""
     http: ProbeAnswer | None = None
     realtime: ProbeAnswer | None = None
-    clock: Clock | None = None
 
 
 @dataclass(frozen=True)
@@ -194,7 +183,6 @@ class DoctorFacts:
     comm: Comm | None = None
     heard: ProbedMicrophone | None = None
     played: Played | None = None
-    page_clock: Clock | None = None
     parts: Sequence[ProbedPart] = ()
     server: Server | None = None
     problems: Sequence[str] = ()
@@ -325,8 +313,6 @@ async def try_parts(timeout_s: float = _TIMEOUT_S) -> AsyncIterator[ProbedPart]:
 
 #: How long one request may take.
 TIMEOUT_S = 8.0
-#: The Date header has only whole seconds, rounded down.
-_DATE_RESOLUTION_MS = 1000.0
 _QUESTION = "What is two plus three?"
 
 
@@ -348,25 +334,20 @@ def _bare(name: str) -> str:
     return urlsplit(bare).hostname or bare if "://" in bare else bare
 
 
-async def ask_http(backend: Backend, timeout_s: float = TIMEOUT_S) -> tuple[ProbeAnswer, Clock | None]:
-    """Ask for the model with the SDK, as chats and chains do; the answer's date gives the server's clock."""
+async def ask_http(backend: Backend, timeout_s: float = TIMEOUT_S) -> ProbeAnswer:
+    """Ask for the model with the SDK, as chats and chains do."""
     api = Api(backend)
-    clock = None
 
     async def ask() -> str:
-        nonlocal clock
         client = (await api.client()).with_options(timeout=timeout_s, max_retries=0)
         async with told_by_sdk():
-            sent_s = time.time()
             # Azure names deployments where others name models; its list of models says whether the key is right.
-            models = client.models.with_raw_response
-            answer = await (models.list() if backend.azure else models.retrieve(backend.model))
-            clock = _clock(answer.headers.get("date"), sent_s, time.time())
+            await (client.models.list() if backend.azure else client.models.retrieve(backend.model))
         return ""
 
     try:
         await api.client()  # The time to load the SDK does not count.
-        return await _answer(backend, ask, timeout_s), clock
+        return await _answer(backend, ask, timeout_s)
     finally:
         await api.close()
 
@@ -419,12 +400,3 @@ async def _answer(backend: Backend, ask: Callable[[], Awaitable[str]], timeout_s
     except (RealtimeError, OSError, ValueError) as fault:
         error, code = f"{type(fault).__name__}: {fault}", "unreachable"
     return ProbeAnswer(hide(error), code, (time.monotonic() - began_s) * 1000, said)
-
-
-def _clock(date: str | None, sent_s: float, received_s: float) -> Clock | None:
-    try:
-        served_ms = parsedate_to_datetime(date or "").timestamp() * 1000 + _DATE_RESOLUTION_MS / 2
-    except ValueError:
-        return None
-    between_ms = (sent_s + received_s) * 500
-    return Clock(served_ms - between_ms, (received_s - sent_s) * 500 + _DATE_RESOLUTION_MS / 2)

@@ -13,7 +13,7 @@ def test_a_healthy_set_up_has_lines_that_are_all_ok_and_nothing_to_do():
     assert all(check.said and not check.fix for check in checkup.checks)
     names = [check.name for check in checkup.checks]
     assert len(names) == len(set(names))
-    assert names[:3] == ["Python", "packages", "kernel"] and "microphone" in names and names[-1] == "server's clock"
+    assert names[:3] == ["Python", "packages", "kernel"] and "microphone" in names and names[-1] == "Realtime socket"
 
 
 def test_what_is_not_known_makes_no_line():

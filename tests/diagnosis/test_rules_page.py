@@ -4,7 +4,7 @@ import pytest
 from healthy import HEALTHY, broken, check_line
 
 from realtime_nb.diagnosis.diagnose import diagnose
-from realtime_nb.diagnosis.probes import Clock, Played, ProbedMicrophone
+from realtime_nb.diagnosis.probes import Played, ProbedMicrophone
 
 INSECURE = broken("page", secure=False, origin="http://lab.example:8888", loopback=False)
 VSCODE = broken("page", app="vscode", allowed=False, road="comm", app_version="")
@@ -44,7 +44,6 @@ REFUSED = "The browser does not allow the microphone here. Allow it beside the a
         (broken("played", heard=False), "speaker", "broken", "you did not hear them", "turn the volume up"),
         (broken("played", rendered=400, audible=300), "speaker", "broken", "only 400 of 14400", "reload"),
         (broken("played", underruns=2), "speaker", "warning", "with 2 gaps", "busy"),
-        (replace(HEALTHY, page_clock=Clock(-90_000, 1)), "page's clock", "warning", "90 s behind", "network time"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "",
 )

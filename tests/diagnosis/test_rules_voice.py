@@ -4,7 +4,7 @@ import pytest
 from healthy import HEALTHY, broken, check_line, line
 
 from realtime_nb.diagnosis.diagnose import diagnose
-from realtime_nb.diagnosis.probes import Clock, ProbeAnswer, ProbedPart, Server
+from realtime_nb.diagnosis.probes import ProbeAnswer, ProbedPart, Server
 
 LOCAL = replace(
     HEALTHY, server=Server("local", "local-rules", "127.0.0.1:1", http=ProbeAnswer(), realtime=ProbeAnswer(said="5"))
@@ -79,7 +79,6 @@ LOST = ProbeAnswer("api.openai.com cannot be reached: refused", "unreachable")
             "does not list",
             "as long as",
         ),
-        (broken("server", clock=Clock(95_000, 600)), "server's clock", "warning", "95.0 s ahead", "network time"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "",
 )
@@ -97,7 +96,7 @@ def test_one_cause_makes_one_line():
 
 
 def test_a_server_that_is_being_asked_has_no_line_yet():
-    names = [check.name for check in diagnose(broken("server", http=None, realtime=None, clock=None)).checks]
+    names = [check.name for check in diagnose(broken("server", http=None, realtime=None)).checks]
     assert "backend" not in names
 
 
