@@ -151,7 +151,7 @@ def _question(path: Path) -> AudioClip:
     """Read a file and check that there is something to hear."""
     from ..errors import AudioError
     from ..media.clip import AudioClip
-    from ..sessions.session import check_clip
+    from ..sessions.request import check_clip
 
     clip = AudioClip.from_file(path)
     try:

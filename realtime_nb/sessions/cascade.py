@@ -24,8 +24,7 @@ from .api import Api
 from .backend import Backend
 from .budget import BoundOptions
 from .realtime import RealtimeSession
-from .request import message_part
-from .session import Content
+from .request import Content, message_part
 from .stages import (
     ApiSpeaker,
     ApiTextModel,

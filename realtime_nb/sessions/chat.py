@@ -21,8 +21,7 @@ from ..tools import Approver
 from .api import Api, ServerAnswer, told_by_sdk
 from .backend import Backend
 from .budget import BoundOptions
-from .request import message_part
-from .session import Content
+from .request import Content, message_part
 from .stages import ApiTextModel, ApiTranscriber, StepUsage, TextModel
 from .tool_calls import MAX_ROUNDS
 from .turnwise import TurnwiseSession

@@ -15,7 +15,8 @@ from ..media.clip import AudioClip
 from ..speech.comparison import Comparison, ComparisonCell
 from ..speech.words import word_error_rate
 from .own_system import System, as_session
-from .session import Session, check_clip
+from .request import check_clip
+from .session import Session
 
 
 def compare(

@@ -21,7 +21,8 @@ from ..protocol.chat import CompletionReader
 from ..protocol.local_events import StateChanged
 from .api import Api
 from .backend import Backend
-from .session import Content, Session
+from .request import Content
+from .session import Session
 from .stages import TextModel
 from .turnwise import TurnwiseSession
 

@@ -35,9 +35,9 @@ from .input import SpokenInput
 from .item_editing import ItemEditing
 from .listener import send_live
 from .renewal import Renewal
-from .request import message_item
+from .request import checked_content, message_item
 from .responses import ResponseQueue
-from .session import Session, checked_content
+from .session import Session
 from .tool_calls import MAX_ROUNDS
 
 #: How sure a transcriber is of each token.

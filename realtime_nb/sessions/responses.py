@@ -19,8 +19,7 @@ from .event_log import REPLY_TIMEOUT_S, patience, response_id_of
 from .guard import SessionGuard
 from .input import SpokenInput
 from .rate_limit import Admission
-from .request import message_item
-from .session import Content
+from .request import Content, message_item
 from .tool_calls import ToolCalls, ToolTurns
 
 #: How long `ResponseQueue.ask` waits for the person's own words after the answer is done: they may come last.

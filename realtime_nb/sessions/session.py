@@ -8,41 +8,31 @@ import inspect
 import warnings
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from ..conversation.conversation import Conversation
 from ..conversation.records import Reply
 from ..display import Progress
-from ..errors import AudioError, BudgetReached, SettingsError
+from ..errors import BudgetReached, SettingsError
 from ..loop import Pending, call_soon, submit
-from ..media.clip import AudioClip, check_is_clip, is_sound_file
-from ..media.picture import Picture, is_picture
-from ..numeric import np
-from ..protocol.local_events import ApprovalAsked, Heard, Interrupted, StateChanged
+from ..protocol.local_events import ApprovalAsked, Heard, StateChanged
 from ..protocol.settings import unknown_option
 from ..tools import Approver
 from .api import Api
 from .budget import BoundOptions, BudgetWatch, SessionBounds, bounds, check_priced
 from .camera_feed import WatchingSession
 from .editing import TurnEditing
-from .event_log import REPLY_TIMEOUT_S, EventLog, Listener, LoggedEvent, SessionEvents, event_type
+from .event_log import REPLY_TIMEOUT_S, Listener, SessionEvents, event_type
 from .guard import SessionGuard, make_judge
 from .rate_limit import Admission, Limiter
+from .request import Content, checked_content
 from .tool_calls import MAX_ROUNDS, ToolCalls
-
-__all__ = ["Content", "EventLog", "Interrupted", "Listener", "LoggedEvent", "Session", "StateChanged"]
-
-#: Parts of a question: words, speech, and pictures.
-Content = str | AudioClip | Picture
 
 #: Said aloud first, with ``disclose="spoken"``.
 DISCLOSURE = "You are talking to an AI. The voice that you hear is computer-generated."
 #: Source: prompt caching; shorter prefixes are not cached.
 _LEAST_CACHED_TOKENS = 1_024
-#: The API refuses to commit less.
-_LEAST_CLIP_MS = 100
 
 
 class Session(TurnEditing, WatchingSession):
@@ -345,57 +335,3 @@ def _taking_event(function: Callable[[Any], Any]) -> Listener:
     # Notebooks show a thread's output below the cell of its context: the cell that asked for the events.
     context = contextvars.copy_context()
     return lambda event, elapsed_ms: context.copy().run(function, event)
-
-
-def checked_content(content: tuple[Any, ...]) -> tuple[Content, ...]:
-    """Return the pieces of a question, with pictures in the form in which they are sent.
-
-    Raises `TypeError` if there is nothing, or a piece is neither words, an `AudioClip` nor a picture; `AudioError` if a
-    clip cannot be a spoken turn; `PictureError` if a picture cannot be read, or is not one.
-    """
-    if not content:
-        raise TypeError("ask() needs something to ask: words, an AudioClip or a picture")
-    return tuple(_checked_piece(piece) for piece in content)
-
-
-def _checked_piece(piece: Any) -> Content:
-    if isinstance(piece, AudioClip):
-        check_clip(piece)
-        return piece
-    if isinstance(piece, str | Path) and _names_sound(piece):
-        check_is_clip(piece)  # As words, a file's name would be answered like a question.
-    if isinstance(piece, str):
-        return piece
-    if isinstance(piece, np.ndarray) and (piece.ndim == 1 or min(piece.shape[:2], default=0) in (1, 2)):
-        mixed = "" if piece.ndim == 1 else ", after averaging its channels"
-        raise TypeError(
-            f"an array of shape {piece.shape} is not a picture: give AudioClip(array, sample_rate) for sound{mixed}"
-        )
-    if is_picture(piece):
-        # Now, in this thread: matplotlib allows only one, and an array may change.
-        return Picture.of(piece)
-    raise TypeError(
-        f"cannot ask with {type(piece).__name__}: give words (str), sound as AudioClip(samples, sample_rate) or "
-        "AudioClip.from_bytes(data), or a picture: a Picture, a PIL image, an array, a pathlib.Path or a matplotlib "
-        "figure"
-    )
-
-
-def _names_sound(piece: str | Path) -> bool:
-    """Return whether a text is the name of an existing sound file."""
-    try:
-        return is_sound_file(Path(piece))
-    except (OSError, ValueError):
-        return False  # Words can be longer than any path, and hold characters that no path may.
-
-
-def check_clip(clip: AudioClip) -> None:
-    """Raise `AudioError` for a clip that cannot be a spoken turn: too short for the API, or silent throughout."""
-    check_is_clip(clip)
-    if clip.duration_s * 1000 < _LEAST_CLIP_MS:
-        length_ms = round(clip.duration_s * 1000)
-        raise AudioError(
-            f"the clip is {length_ms} ms long: record or load more, as the API takes {_LEAST_CLIP_MS} ms or more"
-        )
-    if clip.peak == 0.0:
-        raise AudioError("the clip is silent from end to end: check the file, or run realtime_nb.doctor()")

@@ -20,8 +20,7 @@ from .api import Api
 from .backend import naming_key
 from .event_log import REPLY_TIMEOUT_S, checked_timeout_s, patience, response_id_of
 from .message_editing import MessageEditing
-from .request import item_content, message_part
-from .session import Content, checked_content
+from .request import Content, checked_content, item_content, message_part
 from .tool_calls import MAX_ROUNDS
 
 #: Events that may come from a question before its answer.

@@ -14,9 +14,8 @@ from realtime_nb.loop import Pending, submit
 from realtime_nb.media.clip import to_pcm16
 from realtime_nb.protocol import events as ev
 from realtime_nb.protocol.items import Content, Item, Response
-from realtime_nb.protocol.local_events import ApprovalAsked, ApprovalGiven, Heard
+from realtime_nb.protocol.local_events import ApprovalAsked, ApprovalGiven, Heard, Interrupted, StateChanged
 from realtime_nb.sessions.budget import SessionBounds
-from realtime_nb.sessions.session import Interrupted, StateChanged
 
 
 class ScriptedSession:

@@ -4,7 +4,8 @@ import threading
 import wire_samples as wire
 
 from realtime_nb.protocol import events as ev
-from realtime_nb.sessions.session import EventLog, Interrupted, StateChanged
+from realtime_nb.protocol.local_events import Interrupted, StateChanged
+from realtime_nb.sessions.event_log import EventLog
 
 
 def filled():

@@ -6,7 +6,7 @@ from browser.scripted import ScriptedSession
 import realtime_nb as rt
 from realtime_nb.errors import SettingsError
 from realtime_nb.loop import submit
-from realtime_nb.sessions.session import StateChanged
+from realtime_nb.protocol.local_events import StateChanged
 from realtime_nb.widgets.camera import Camera
 from realtime_nb.widgets.panel import VoicePanel
 

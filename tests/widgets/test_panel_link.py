@@ -15,10 +15,10 @@ from realtime_nb.protocol.local_events import (
     Passed,
     Remarked,
     SoundBegan,
+    StateChanged,
     Waiting,
 )
 from realtime_nb.sessions.backend import Backend
-from realtime_nb.sessions.session import StateChanged
 from realtime_nb.widgets.panel_link import PanelLink
 from realtime_nb.widgets.road import FROM_MICROPHONE, Frame
 
