@@ -148,7 +148,7 @@ class SealedLines(NamedTuple):
     damaged: list[tuple[int, bytes]]
     """The others, with their line numbers. A line that a damaged byte has split in two counts as one."""
     is_sealed: bool
-    """Whether any line has a seal. Files of earlier versions have none."""
+    """True if any line has a seal. Files of earlier versions have none."""
 
 
 def split_sealed(data: bytes, first_key: str) -> SealedLines:
@@ -233,7 +233,7 @@ class FolderLock:
 
     @property
     def is_held(self) -> bool:
-        """Whether this process holds the lock."""
+        """True if this process holds the lock."""
         return self._file is not None
 
     def release(self) -> None:

@@ -39,7 +39,7 @@ _MOST_REMARKS = 100
 
 
 class Conversation(Record):
-    """What was said in a session, in order.
+    """Everything that was said in a session, in order.
 
     Iterating gives the turns. The session calls `apply`, on one thread; reading is safe from any thread. That needs no
     lock: a reader copies a container in one step of the interpreter before iterating over it, and the fields that say
@@ -105,7 +105,7 @@ class Conversation(Record):
 
     @property
     def remarks(self) -> list[str]:
-        """What was odd, dropped or repaired: plain sentences, one for each kind; empty if all went well.
+        """Remarks on what was odd, dropped or repaired: plain sentences, one for each kind; empty if all went well.
 
         A recording of the session says the same.
         """

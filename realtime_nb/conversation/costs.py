@@ -1,4 +1,4 @@
-"""What a conversation cost, charge by charge and reply by reply."""
+"""The costs of a conversation, charge by charge and reply by reply."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Charge:
 
     @property
     def unsure_usd(self) -> float:
-        """What it may cost in addition to the totals; infinite if that cannot be estimated."""
+        """How much it may cost in addition to the totals; infinite if that cannot be estimated."""
         return self.untold_usd + (self.cost.unsure_usd if self.cost else 0.0)
 
     @property
@@ -102,7 +102,7 @@ class CostRow:
 
     @property
     def unsure_usd(self) -> float:
-        """What may come on top of `cost_usd` if the server did not report everything; infinite at worst."""
+        """How much may come on top of `cost_usd` if the server did not report everything; infinite at worst."""
         return sum(charge.unsure_usd for charge in self.charges)
 
     @property
@@ -423,7 +423,7 @@ class Costs(Record):
 
     @property
     def unsure_usd(self) -> float:
-        """What may come on top of `total_usd`; infinite if that cannot be estimated."""
+        """How much may come on top of `total_usd`; infinite if that cannot be estimated."""
         return sum(row.unsure_usd for row in self.rows)
 
     @property
@@ -449,7 +449,7 @@ class Costs(Record):
 
     @property
     def separate_usd(self) -> dict[str, float | None]:
-        """What is billed in addition to the replies' own tokens: ``transcription``, and the ``speech`` of a chain.
+        """Charges in addition to the replies' own tokens: ``transcription``, and the ``speech`` of a chain.
 
         Holds only what there was; `None` if a price is not known.
         """
@@ -468,7 +468,7 @@ class Costs(Record):
 
     @property
     def remarks(self) -> list[str]:
-        """What is missing from the totals and why, and what in the totals may be wrong."""
+        """Remarks on what is missing from the totals and why, and on what in them may be wrong."""
         charges = [charge for row in self.rows for charge in row.charges]
         unpriced = {charge.model for charge in charges if charge.is_reported and charge.cost is None}
         whole = sum(charge.is_due and not charge.is_reported and charge.cost is None for charge in charges)
@@ -506,7 +506,7 @@ class Costs(Record):
 
 
 class OtherModelCosts(Record):
-    """What a session would have cost with other models, by name."""
+    """The costs of a session with other models, by name."""
 
     def __init__(self, costs: Costs, models: Sequence[str]):
         self.costs = costs

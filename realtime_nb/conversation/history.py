@@ -74,7 +74,7 @@ def _content_of(part: Part, with_sound: bool, encode: Callable[[AudioClip], byte
 
 @dataclass(frozen=True)
 class History:
-    """What a session begins with."""
+    """The items with which a session begins."""
 
     items: tuple[Item, ...] = ()
 

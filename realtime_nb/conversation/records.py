@@ -152,7 +152,7 @@ class Turn(Record):
     call_id: str = ""
     arguments: str = ""
     output: str = ""
-    """What a call returned, as the model gets it; set on the call and on the item that answers it."""
+    """The result of a call, as the model gets it; set on the call and on the item that answers it."""
     server_label: str = ""
     """The MCP server that has the tool."""
     approval_request_id: str = ""
@@ -160,7 +160,7 @@ class Turn(Record):
     tool_ms: float | None = None
     """How long a call's function ran here; `None` if it did not run."""
     tool_error: str = ""
-    """What went wrong with a call."""
+    """The error of a call."""
     approved: bool | None = None
     """True if a call was approved; `None` if no one was asked."""
     response_id: str | None = None
@@ -514,7 +514,7 @@ class SessionBreak:
     item_id: str | None
     """The item that it follows; `None` before the first."""
     text: str
-    """What happened, in words."""
+    """The event in words."""
 
 
 def renewal_text(event: SessionRenewed, lost: int) -> str:

@@ -23,11 +23,11 @@ class Check:
 
     name: str
     state: State
-    """Whether it works; "warning" means that it works, but not well or not everywhere."""
+    """"warning" means that it works, but not well or not everywhere."""
     said: str
-    """What was found."""
+    """The finding."""
     fix: str = ""
-    """What to do about it; empty if there is nothing to do."""
+    """The cure; empty if there is nothing to do."""
 
 
 #: What to fix first: without the microphone and its page you are not heard; without a server no one answers.
@@ -49,7 +49,7 @@ class Checkup(Record):
 
     checks: Sequence[Check] = ()
     unchecked: Sequence[str] = ()
-    """What was not checked yet, or cannot be checked from here, and why."""
+    """Things that were not checked yet, or cannot be checked from here, and why."""
 
     @property
     def ok(self) -> bool:
@@ -58,7 +58,7 @@ class Checkup(Record):
 
     @property
     def verdict(self) -> str:
-        """Whether you can talk now, or the one thing to do first."""
+        """One sentence: that you can talk now, or the one thing to do first."""
         broken = [check for check in self.checks if check.state == "broken"]
         if broken:
             first = min(broken, key=lambda check: _FIRST.index(check.name) if check.name in _FIRST else len(_FIRST))

@@ -120,7 +120,7 @@ class ProbedMicrophone:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What happened to a tone."""
+    """The result of playing a tone."""
 
     error: str = ""
     sent: int = 0
@@ -186,7 +186,7 @@ class DoctorFacts:
     parts: Sequence[ProbedPart] = ()
     server: Server | None = None
     problems: Sequence[str] = ()
-    """What went wrong while checking."""
+    """Errors of the checks themselves."""
 
 
 # --- The process's environment: Python, packages, the kernel, and where they run --------------------------------------

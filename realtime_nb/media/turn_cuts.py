@@ -59,7 +59,7 @@ class SpokenTurn:
 
 @dataclass(frozen=True)
 class Cut:
-    """What turn detection made of a spoken turn, or a false start, which has no spoken turn."""
+    """How turn detection cut a spoken turn; or a false start, which has no spoken turn."""
 
     spoken: SpokenTurn | None
     """The spoken turn; `None` for a false start, in which no one speaks."""

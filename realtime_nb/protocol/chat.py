@@ -46,7 +46,7 @@ class CompletionReader:
         self.finish_reason = ""
         """How it ended, in the server's words."""
         self.remarks: list[str] = []
-        """What was odd about it."""
+        """Remarks on what was odd about it."""
         self._error = ""
         self._half = ""
         self._rest = b""
@@ -55,7 +55,7 @@ class CompletionReader:
         """True if it has words, sound or calls; white space alone is not an answer."""
         self._calls: dict[int, dict[str, str]] = {}
         self.parts: Any = None
-        """What the local server says about the parts that answered."""
+        """The parts that answered, as the local server tells them."""
         self._begun = False
         self._places: list[str] = []
         """Item ids, in the order in which they began."""

@@ -412,7 +412,7 @@ class ResponseMcpCallFailed(_McpCall, tag="response.mcp_call.failed", kw_only=Tr
 
 
 class RateLimitsUpdated(ServerEvent, tag="rate_limits.updated", kw_only=True, frozen=True):
-    """What the account may still use."""
+    """How much the account may still use."""
 
     rate_limits: list[RateLimit]
 

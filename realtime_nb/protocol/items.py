@@ -91,7 +91,7 @@ class Response(Struct, frozen=True, kw_only=True):
 
 
 class ResponseOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What ``response.create`` may override for one response."""
+    """The settings that ``response.create`` may override for one response."""
 
     audio: dict[str, Any] | UnsetType = UNSET
     conversation: str | UnsetType = UNSET

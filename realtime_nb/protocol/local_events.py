@@ -130,9 +130,9 @@ class ToolDone(Struct, frozen=True, kw_only=True):
     call_id: str
     name: str
     output: str
-    """What the model gets."""
+    """The text that the model gets."""
     error: str = ""
-    """What went wrong; empty for a result."""
+    """The error; empty for a result."""
     ran_ms: float | None = None
     """How long the function ran; `None` if it was not run."""
     type: str = "tool.done"

@@ -117,7 +117,7 @@ class Mender:
     def __init__(self, name: str):
         self._name = name
         self.remarks: list[Remarked] = []
-        """What was dropped or repaired."""
+        """Remarks on what was dropped or repaired."""
 
     def mended(self, kind: type[Struct], tree: dict[str, Any]) -> Any:
         """Return an event of a kind, whatever its fields hold."""

@@ -232,7 +232,7 @@ def session_from_options(**options: Any) -> dict[str, Any]:
 
 
 class SettingsProblem(Struct, frozen=True):
-    """What is wrong with a session object.
+    """A fault in a session object.
 
     ``code`` is the API's: ``unknown_parameter``, ``invalid_value`` or ``missing_required_parameter``; ``param`` the
     path below ``session``.

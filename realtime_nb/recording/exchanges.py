@@ -15,7 +15,7 @@ _LEAST_CLIP_S = 0.1
 
 @dataclass(eq=False)
 class Exchange:
-    """What the person said in one go, and everything that the model answered."""
+    """One question of the person, and everything that the model answered."""
 
     asked: list[Turn] = field(default_factory=list)
     answered: list[Turn] = field(default_factory=list)

@@ -354,7 +354,7 @@ _LIBRARIES = ("realtime_nb", "msgspec", "numpy", "openai", "soundfile", "websock
 
 
 class About(Struct, frozen=True, kw_only=True):
-    """What a recording should say about its session, and which secrets it must not contain."""
+    """The facts that a recording keeps about its session, and the secrets that it must not contain."""
 
     session: str = ""
     """The session's class."""

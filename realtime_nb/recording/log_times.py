@@ -67,7 +67,7 @@ class TimedLog(NamedTuple):
     times_ms: list[float]
     """Session time of each event; never goes back."""
     remarks: list[str]
-    """What was guessed, corrected or left out."""
+    """Remarks on what was guessed, corrected or left out."""
 
 
 def stamp_of(around: Sequence[Mapping[str, Any]]) -> LogTime | None:

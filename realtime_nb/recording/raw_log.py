@@ -168,7 +168,7 @@ class _Silence:
 
     @property
     def examples(self) -> Counter[str]:
-        """What the log holds in place of sound; if a field is empty in every event, its sound was taken out."""
+        """The texts in place of sound; if a field is empty in every event, its sound was taken out."""
         empty = sum(count for name, count in self._empty.items() if name not in self._whole)
         return self._examples + Counter({"nothing": empty})
 

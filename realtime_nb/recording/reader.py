@@ -90,7 +90,7 @@ class Folder:
 
     @property
     def remarks(self) -> list[str]:
-        """What is wrong with it, and what was done about it; reads the sound."""
+        """Remarks on what is wrong with it and how it was mended; reads the sound."""
         self._read_tracks()
         return [*self._remarks, *(remark for track in self._tracks.values() for remark in track.remarks)]
 

@@ -167,7 +167,7 @@ class Recording(Record):
 
     @property
     def remarks(self) -> list[str]:
-        """What was missing or damaged, and what was done about it, followed by the session's own remarks."""
+        """Remarks on what was missing or damaged and how it was mended, followed by the session's own."""
         said = self._outline.remarks
         return [*self._folder.remarks, *said]
 

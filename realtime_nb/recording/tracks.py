@@ -225,7 +225,7 @@ class TrackReader:
         self._told = told or {}
         """The manifest's entry for its file, if that is not simply a FLAC file beside it."""
         self.remarks: list[str] = []
-        """What is wrong with it; complete after `whole` was read."""
+        """Remarks on damage; complete after `whole` was read."""
         self._length = length
         self._digest = digest
         self._pcm_path = folder / f"{name}.pcm"

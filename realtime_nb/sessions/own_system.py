@@ -159,7 +159,7 @@ class SystemSession(TurnwiseSession):
         self.last: SystemAnswer | None = None
         """Its last answer."""
         self.cost_usd: float | None = 0.0
-        """What its answers cost so far; `None` if it did not say."""
+        """The cost of its answers so far; `None` if it did not say."""
         self._turns: list[PlacedTurn] = []
         self._thread = ThreadPoolExecutor(1, "realtime_nb-system")
         self._runner: asyncio.Runner | None = None

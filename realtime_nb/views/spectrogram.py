@@ -50,7 +50,7 @@ class Side:
     power_db: npt.NDArray[np.float32]
     """[shape=(frequencies, times)], in dB below the loudest point of all sides."""
     pieces: tuple[DrawnPiece, ...]
-    """What was analysed."""
+    """The record that was analysed."""
     speech_s: tuple[Span, ...]
     """Where it is loud enough to be speech, as start and end; see `realtime_nb.media.activity.speech_spans`."""
     words: tuple[Word, ...]

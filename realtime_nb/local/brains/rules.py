@@ -1,4 +1,4 @@
-"""What the rule brain can say: numbers, patterns and answers, asides, and measurements of pictures."""
+"""The answers of the rule brain: numbers, patterns and answers, asides, and measurements of pictures."""
 
 from __future__ import annotations
 
@@ -158,13 +158,13 @@ class RuleInput:
     """Everything that a rule may look at."""
 
     text: str
-    """What was said, unchanged."""
+    """The words that were said, unchanged."""
     match: re.Match[str]
     """The match of the rule's pattern in the text, in lower case without end marks."""
     said_before: str = ""
     """The last answer."""
     heard_before: str = ""
-    """What the person said before."""
+    """The person's words before."""
     all_heard: Sequence[str] = ()
     """Everything that the person has said, oldest first, including this."""
 

@@ -226,7 +226,7 @@ class Wish:
 
     @property
     def question(self) -> str:
-        """What to ask for the missing parameter."""
+        """The question for the missing parameter."""
         name = self.missing or ""
         schema = self.tool.get("parameters", {}).get("properties", {}).get(name, {})
         spoken = " ".join(split_words(name))

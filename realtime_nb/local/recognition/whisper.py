@@ -130,7 +130,7 @@ class WhisperModel:
         self._as_features = ctranslate2.StorageView.from_array
         self.name = f"Whisper {name or folder.name}"
         self.part = LocalPart(self.name, f"int8, CTranslate2 {ctranslate2.__version__}", licence)
-        """What it is, e.g. "Whisper tiny.en (int8, CTranslate2 4.8.5, MIT)"."""
+        """Its name and version, e.g. "Whisper tiny.en (int8, CTranslate2 4.8.5, MIT)"."""
         self.is_multilingual: bool = self._model.is_multilingual
         self._ids = {token: number for number, token in enumerate(_vocabulary(folder))}
 
