@@ -89,7 +89,7 @@ class ScriptedModel:
         self.is_listening.set()
         assert self.gate.wait(30)
         self.heard += 1
-        return Recognition("whisper", tokens=(self.token,), engine=self.name)
+        return Recognition("whisper", tokens=(self.token,), language=language or "en", engine=self.name)
 
     def listen_hurried(self, pcms, *, language=None):
         return [Recognition(f"one of {len(pcms)}", tokens=(self.token,), engine=self.name) for _ in pcms]
@@ -140,6 +140,10 @@ def test_pieces_come_together():
     assert both.words == (HeardWord("One", 100, 200), HeardWord("three", 1500, 1800))
     assert [token.logprob for token in both.tokens] == [-0.2, -0.4]
     assert both.engine == "A and B"
+
+
+def test_pieces_have_the_language_of_the_first_words():
+    assert together([Recognition(), Recognition("ja", language="de")], [500, 500]).language == "de"
 
 
 # --- PocketSphinx instead ---------------------------------------------------------------------------------------------
@@ -245,6 +249,26 @@ def test_the_cheaper_ear_hears_turns_that_would_wait_too_long():
             assert [heard.text for heard in await asyncio.gather(*waiting)] == ["whisper", "whisper"]
             assert ears.wait_s == 0
             assert (await ears.listen(pcm, expected)).text == "whisper"
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("one_slow_worker")
+def test_the_cheaper_ear_writes_no_english_for_another_language():
+    model, pcm = ScriptedModel(), at_16k(spoken(SENTENCE))
+    model.is_multilingual = True
+
+    async def main():
+        async with ears_of(model) as (ears, expected):
+            waiting = [await asked_first(ears, model, pcm, expected)]
+            waiting.append(asyncio.create_task(ears.listen(pcm, expected)))
+            await asyncio.sleep(0)
+            with pytest.raises(ApiError, match=r"2\.2 s behind"):
+                await ears.listen(pcm, expected, language="de-DE")
+            assert (await ears.listen(pcm, expected, language="en-GB")).text == "what is the weather like in berlin"
+            model.gate.set()
+            await asyncio.gather(*waiting)
+            assert (await ears.listen(pcm, expected, language="de-DE")).language == "de"
 
     asyncio.run(main())
 

@@ -31,6 +31,11 @@ def test_a_sentence_ends_with_its_mark(text):
     assert has_marks(text) and ends_sentence(text)
 
 
+@pytest.mark.parametrize("text", ["今天天气很好。", "お元気ですか？", "すごい！", "كيف حالك؟", "मैं ठीक हूँ।"])
+def test_a_sentence_ends_with_the_mark_of_its_script(text):
+    assert has_marks(text) and ends_sentence(text)
+
+
 @pytest.mark.parametrize("text", ["So...", "And then…", "Well,", "I would like to", "Let me see. Then", "1,001 90210,"])
 def test_what_trails_off_or_goes_on_is_written_but_ends_no_sentence(text):
     assert has_marks(text) and not ends_sentence(text)

@@ -201,14 +201,18 @@ def test_brains_know_how_surely_the_last_words_were_heard():
     assert known == [pytest.approx(math.exp(-0.15)), None, None]
 
 
-def test_the_sessions_language_reaches_the_recogniser():
+@pytest.mark.parametrize(
+    ("given", "language"),
+    [({"language": "de"}, "de"), ({"languages": ["de"]}, "de"), ({"languages": ["de", "fr"]}, None)],
+)
+def test_the_sessions_language_reaches_the_recogniser(given, language):
     async def main():
         async with Client() as client:
-            transcription = {"model": "whisper-1", "language": "de"}
+            transcription = {"model": "gpt-transcribe" if "languages" in given else "whisper-1", **given}
             await client.update(audio={"input": {"turn_detection": None, "transcription": transcription}})
             await client.append(silence(300))
             await client.send("input_audio_buffer.commit")
             await client.until("conversation.item.input_audio_transcription.completed")
-            assert client.recognizer.languages == ["de"]
+            assert client.recognizer.languages == [language]
 
     run(main())

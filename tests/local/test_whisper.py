@@ -204,6 +204,85 @@ def test_its_name_says_what_it_is(model):
     assert str(model.part) == f"Whisper tiny.en (int8, CTranslate2 {ctranslate2.__version__}, MIT)"
 
 
+# --- many languages ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def multilingual(tmp_path_factory):
+    """Return a model with the vocabulary of many languages and one layer of random weights: it hears nonsense."""
+    specs = pytest.importorskip("ctranslate2.specs")
+    folder, width, random = tmp_path_factory.mktemp("random"), 8, np.random.default_rng(0)
+    texts = (WHISPER_TINY_EN.check() / "vocabulary.txt").read_text("utf-8").split("\n")[:50256]
+    # The real one has 99 languages, by which CTranslate2 knows it.
+    languages = [f"<|{code}|>" for code in ("en", "de", "zh", *(f"x{number}" for number in range(96)))]
+    marks = ["translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps"]
+    times = [f"{step / 50:.2f}" for step in range(1501)]
+    special = [f"<|{name}|>" for name in ("startoftranscript", *marks, *times)]
+    vocabulary = [*texts, "", "<|endoftext|>", special[0], *languages, *special[1:]]
+
+    def fill(layer, *shape):
+        layer.weight = random.normal(scale=0.1, size=shape).astype(np.float32)
+        layer.bias = np.zeros(shape[0], np.float32)
+
+    def even(norm):
+        norm.gamma, norm.beta = np.ones(width, np.float32), np.zeros(width, np.float32)
+
+    spec = specs.WhisperSpec(1, 1, 1, 1)
+    (encoding,), (decoding,) = spec.encoder.layer, spec.decoder.layer
+    fill(spec.encoder.conv1, width, 80, 3)
+    fill(spec.encoder.conv2, width, width, 3)
+    for part, places in ((spec.encoder, 1500), (spec.decoder, 448)):
+        part.position_encodings.encodings = random.normal(size=(places, width)).astype(np.float32)
+        even(part.layer_norm)
+    for attention in (encoding.self_attention, decoding.self_attention, decoding.attention):
+        even(attention.layer_norm)
+        rows = [width, 2 * width, width] if attention is decoding.attention else [3 * width, width]
+        for linear, row in zip(attention.linear, rows, strict=True):
+            fill(linear, row, width)
+    for layer in (encoding.ffn, decoding.ffn):
+        even(layer.layer_norm)
+        fill(layer.linear_0, 4 * width, width)
+        fill(layer.linear_1, width, 4 * width)
+    spec.decoder.embeddings.weight = random.normal(size=(len(vocabulary), width)).astype(np.float32)
+    spec.decoder.projection.weight = spec.decoder.embeddings.weight
+    spec.decoder.scale_embeddings = False
+    spec.config.lang_ids = [vocabulary.index(language) for language in languages]
+    spec.config.alignment_heads, spec.config.suppress_ids, spec.config.suppress_ids_begin = [[0, 0]], [], []
+    spec.register_vocabulary(vocabulary)
+    spec.validate()
+    spec.save(str(folder))
+    return WhisperModel(folder, name="random")
+
+
+@pytest.fixture
+def no_noise(monkeypatch):
+    monkeypatch.setattr(whisper, "_NO_SPEECH", 2.0)  # Everything is noise to random weights.
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_model_of_many_languages_hears_the_one_that_is_told(multilingual):
+    assert multilingual.is_multilingual
+    pcm = at_16k(SENTENCES[4])[:16_000]
+    for language in ("de", "zh"):
+        heard = multilingual.listen(pcm, language=language, word_times=True)
+        assert heard.language == language and heard.tokens and heard.words
+    assert [each.language for each in multilingual.listen_hurried([pcm, pcm], language="de")] == ["de", "de"]
+
+
+@pytest.mark.usefixtures("no_noise")
+def test_a_model_of_many_languages_finds_out_which_it_hears(multilingual):
+    pcm = at_16k(SENTENCES[4])[:16_000]
+    found = multilingual.listen(pcm)
+    assert found == multilingual.listen(pcm, language=found.language)
+    assert len(multilingual.listen_hurried([pcm, pcm[:8_000]])) == 2
+
+
+@pytest.mark.parametrize("language", ["xx", "deutsch", "transcribe", "de-DE"])
+def test_a_language_that_it_does_not_know_is_refused(multilingual, language):
+    with pytest.raises(SettingsError, match=rf"language='{language}' is not known to Whisper random: give a code like"):
+        multilingual.listen(at_16k(SENTENCES[4]), language=language)
+
+
 # --- the folder -------------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +342,19 @@ def test_a_number_is_one_word(text, plain):
     assert plain_numbers(text) == plain
 
 
+def test_a_comma_stays_where_it_may_be_the_decimal_point():
+    assert plain_numbers("Es sind 1,234 Meter.", "de") == "Es sind 1,234 Meter."
+    made = words_of(tokens(b" 1", b",", b"234", b" Meter"), [0, 100, 200, 300, 400], language="de")
+    assert [word.text for word in made] == ["1,234", "Meter"]
+
+
+def test_languages_with_many_tokens_a_second_are_not_cut_short():
+    said_s, hindi_tokens = 8.3, 139  # The first article of human rights, read by espeak-ng.
+    prompt = ["<|startoftranscript|>", "<|hi|>", "<|transcribe|>", "<|notimestamps|>"]
+    assert whisper._most_tokens([prompt], said_s) > len(prompt) + hindi_tokens
+    assert whisper._most_tokens([["<|startoftranscript|>", "<|notimestamps|>"]], said_s) < 100
+
+
 def tokens(*pieces):
     return [HeardToken(piece.decode("utf-8", "replace"), piece, 0, -0.1) for piece in pieces]
 
@@ -272,13 +364,30 @@ def test_words_take_their_punctuation_and_their_parts_along():
     assert [(word.text, word.start_ms, word.end_ms) for word in made] == [("cold-hearted,", 0, 400), ("is", 400, 500)]
 
 
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ([" días", ",", " ¿", "có", "mo"], ["días,", "¿cómo"]),
+        (["¿", "Dónde", " está", "?"], ["¿Dónde", "está?"]),
+        ([" says", ' "', "yes", '"', " and"], ["says", '"yes"', "and"]),
+        ([" costs", " $", "100", "."], ["costs", "$100."]),
+        ([" dit", " «", " oui", " »", " ?"], ["dit", "« oui » ?"]),
+        ([" cinq", " %"], ["cinq %"]),
+    ],
+)
+def test_opening_marks_belong_to_the_next_word(pieces, words):
+    made = words_of(tokens(*(piece.encode() for piece in pieces)), [*range(0, 100 * len(pieces) + 1, 100)])
+    assert [word.text for word in made] == words
+    assert " ".join(words) == "".join(pieces).strip()
+
+
 def test_letters_that_are_spread_over_tokens_come_together():
     made = words_of(tokens("é".encode()[:1], "é".encode()[1:], b" a"), [0, 10, 20, 30])
     assert [(word.text, word.start_ms, word.end_ms) for word in made] == [("é", 0, 20), ("a", 20, 30)]
 
 
 def test_languages_without_spaces_have_a_word_a_letter():
-    made = words_of(tokens("你".encode(), "好".encode(), "。".encode()), [0, 100, 200, 300], parted=False)
+    made = words_of(tokens("你".encode(), "好".encode(), "。".encode()), [0, 100, 200, 300], language="zh")
     assert [word.text for word in made] == ["你", "好。"]
 
 

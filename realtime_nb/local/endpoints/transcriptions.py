@@ -23,7 +23,7 @@ from ..brains.brain import Brain
 from ..realtime.hearing import SpeechRecognizer
 from ..realtime.responder import deltas, parts_of
 from ..realtime.usage import transcription_usage
-from ..recognition.heard import HeardWord, Recognition
+from ..recognition.heard import HeardWord, Recognition, language_code
 from .audio_files import DecodedFile
 from .http_body import json_response, read_form, stream
 from .json_fields import Fields, model_of
@@ -114,8 +114,7 @@ def _language(form: FormData, is_multilingual: bool) -> str | None:
     given = []
     for name in ("language", "languages"):
         for language in _texts(form, name):
-            code = language.lower().replace("_", "-").partition("-")[0]
-            given.append("en" if code in ("eng", "english") else code)
+            given.append(language_code(language))
             if given[-1] != "en" and not is_multilingual:
                 raise ApiError(
                     f"Unsupported value: '{name}' does not support '{language}' on this server, which hears English "

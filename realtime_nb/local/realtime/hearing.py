@@ -117,7 +117,8 @@ class Hearing:
         self._model = transcription.get("model")
         if self._turn_model and (settings.turn_detection or {}).get("type") == "semantic_vad":
             self._turn_model.prepare()
-        self._language = transcription.get("language")
+        languages = transcription.get("languages") or [transcription.get("language")]
+        self._language = languages[0] if len(languages) == 1 else None
         self._has_logprobs = LOGPROBS in (settings.data.get("include") or ())
         instructions = settings.data.get("instructions", "")
         if instructions == settings.default_instructions:

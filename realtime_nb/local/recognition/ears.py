@@ -36,7 +36,7 @@ from ...errors import RealtimeError, SettingsError
 from ...protocol.parts import LocalPart, joined_names
 from ..api_errors import overloaded
 from ..weights import WHISPER_TINY_EN
-from .heard import BYTES_PER_S, HeardWord, Recognition, cut_quietly
+from .heard import BYTES_PER_S, HeardWord, Recognition, cut_quietly, language_code
 from .recognizer import LONGEST_WAIT_S, SharedRecognizer, be_nice
 from .whisper import LONGEST_S, WhisperModel, check_folder
 
@@ -160,14 +160,17 @@ class Ears:
         if not self._loading.done():
             await asyncio.wait([asyncio.wrap_future(self._loading)], timeout=LOADING_S)
         pieces = cut_quietly(pcm, LONGEST_S)
-        heard = [await self._listen(piece, expected or {}, language, word_times) for piece in pieces]
+        code = language_code(language) if language else None
+        heard = [await self._listen(piece, expected or {}, code, word_times) for piece in pieces]
         return together(heard, [len(piece) * 1000 // BYTES_PER_S for piece in pieces])
 
     async def _listen(
         self, pcm: bytes, expected: dict[str, Any], language: str | None, word_times: bool
     ) -> Recognition:
         model = self._model
-        if self._cheaper is not None and (model is None or self.wait_s > LONGEST_WAIT_S):
+        # PocketSphinx would write English words for another language.
+        is_foreign = model is not None and model.is_multilingual and language not in (None, "en")
+        if self._cheaper is not None and not is_foreign and (model is None or self.wait_s > LONGEST_WAIT_S):
             ready = await self._cheaper.expect(**expected)
             return await self._cheaper.listen(pcm, ready, word_times=word_times)
         if model is None:
@@ -260,8 +263,9 @@ def together(heard: Sequence[Recognition], lengths_ms: Sequence[int]) -> Recogni
     for each, length_ms in zip(heard, lengths_ms, strict=True):
         words += [HeardWord(word.text, start_ms + word.start_ms, start_ms + word.end_ms) for word in each.words]
         start_ms += length_ms
+    first = next((each for each in heard if each.text), heard[0])  # A piece without words has no language.
     return replace(
-        heard[0],
+        first,
         text=" ".join(each.text for each in heard if each.text),
         words=tuple(words),
         tokens=tuple(token for each in heard for token in each.tokens),

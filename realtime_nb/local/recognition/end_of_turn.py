@@ -25,6 +25,9 @@ _NEVER_LAST = frozenset(
     """a an the my your our their his and or but because if while whose than although unless until be to of from with
     without into onto between might would could should must very um uh er erm""".split()
 )
+# Latin, Chinese and Japanese, Arabic, Hindi.
+_ASKED = ("?", "？", "؟")
+_ENDED = (".", "!", "。", "！", "।", *_ASKED)
 _CLOSING = (("thank", "you"), ("good", "morning"), ("of", "course"), ("all", "right"), ("never", "mind"), ("go", "on"))
 _ASKING = frozenset("what where when who why how which is are can could do does did will would should".split())
 
@@ -96,7 +99,7 @@ def silence_ms(
 
 def has_marks(text: str) -> bool:
     """Return whether `text` has capitals or full stops, as written sentences do."""
-    return text != text.lower() or text.rstrip().endswith((".", "?", "!", "…", ","))
+    return text != text.lower() or text.rstrip().endswith((*_ENDED, "…", ","))
 
 
 def ends_sentence(text: str) -> bool:
@@ -107,10 +110,10 @@ def ends_sentence(text: str) -> bool:
     """
     if not has_marks(text):
         return finished(text) >= _FINISHED
-    end = text.rstrip(" \"'”’)")
-    if not end.endswith((".", "?", "!")) or end.endswith(".."):
+    end = text.rstrip(" \"'”’)」»")
+    if not end.endswith(_ENDED) or end.endswith(".."):
         return False
-    return end.endswith("?") or not set(end[:-1].lower().split()[-1:]) & _NEVER_LAST
+    return end.endswith(_ASKED) or not set(end[:-1].lower().split()[-1:]) & _NEVER_LAST
 
 
 def stands_alone(text: str) -> bool:

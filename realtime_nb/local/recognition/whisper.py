@@ -15,8 +15,8 @@ length + 1 s alone, 3.8 % with 12 s, 1.9 % with 30 s). Text that still repeats i
 44 s read aloud, in pieces of 10 to 14 s in 8 kHz mu-law, by telephone and in noise, 8.8 % of the words were wrong with
 1 s behind each piece, and 2.2 % with 3 s and a second try for texts that end with what they said before.
 
-Numbers come out as Whisper writes them, mostly in digits: "7 of clubs", "1961". The comma in "1,000" is removed, so
-that one number is one word.
+Numbers come out as Whisper writes them, mostly in digits: "7 of clubs", "1961". In English the comma in "1,000" is
+removed, so that one number is one word; elsewhere it may be the decimal point.
 """
 
 from __future__ import annotations
@@ -61,16 +61,21 @@ _REPETITIVE = 2.4
 """Whisper's own threshold: text that deflate makes this many times smaller repeats itself."""
 _LOOP_TOKENS = 8
 """A text that ends with so many tokens that it had before is decoded again: it may have gone round in a loop."""
-_FAST_SPEECH = 8
-"""No one speaks more tokens a second than this, so that a loop ends before it fills the window."""
+_FAST_ENGLISH, _FAST_SPEECH = 8, 40
+"""No one speaks more tokens a second than this, so that a loop ends before it fills the window. Other languages have
+more: the vocabulary knows few of their words. espeak-ng reads Hindi with 17 a second, and Georgian with 35."""
 _FEW_TOKENS = 24
 _LONGEST_TEXT = 448
 _MS_PER_STEP = 20
+_LONGEST_CODE = len("yue")
+"""Longer names between the same marks are no languages, such as "transcribe"."""
 _FILES = ("config.json", "model.bin")
 _VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 _SPECIAL = re.compile(r"<\|.*\|>")
 # Languages that do not separate words by spaces: whisper/tokenizer.py, `split_to_word_tokens`.
 _UNPARTED = frozenset(("zh", "ja", "th", "lo", "my", "yue"))
+# Marks that belong to the word after them, if a space is before: whisper/transcribe.py, and currencies.
+_OPENING = frozenset("\"'“‘„«¿¡([{-#$€£")
 
 # --- The front end: sound as Whisper sees it --------------------------------------------------------------------------
 
@@ -162,16 +167,14 @@ class WhisperModel:
             # Beams come without logits; alignment has the probabilities.
             logprobs = [math.log(max(each, 1e-9)) for each in aligned.text_token_probs] if aligned else []
             tokens = [_token(*each, logprob) for each, logprob in zip(found, logprobs, strict=True)]
-            heard = replace(heard, text=_written(tokens), tokens=tuple(tokens))
+            heard = replace(heard, text=_written(tokens, heard.language), tokens=tuple(tokens))
         if word_times and tokens:
             aligned = aligned or self._align(sound, prompt, [token.id for token in tokens], frames)
             starts_ms = [0] * len(tokens) + [len(samples) * 1000 // SAMPLE_RATE]
             for token, step in reversed(aligned.alignments):
                 starts_ms[min(token, len(tokens))] = step * _MS_PER_STEP
             audible = _audible(samples)
-            words = tuple(
-                _narrowed(word, audible) for word in words_of(tokens, starts_ms, parted=heard.language not in _UNPARTED)
-            )
+            words = tuple(_narrowed(word, audible) for word in words_of(tokens, starts_ms, language=heard.language))
             heard = replace(heard, words=words)
         return heard
 
@@ -192,8 +195,8 @@ class WhisperModel:
 
     def _recognition(self, tokens: list[HeardToken], result: Any, prompt: list[str], engine: str) -> Recognition:
         """Return what tokens say; nothing if they are more likely to be noise."""
-        language = prompt[1].strip("<|>") if self.is_multilingual else "en"
-        heard = Recognition(_written(tokens), (), tuple(tokens), result.no_speech_prob, language, engine)
+        language = _language(prompt)
+        heard = Recognition(_written(tokens, language), (), tuple(tokens), result.no_speech_prob, language, engine)
         is_noise = result.no_speech_prob > _NO_SPEECH and (heard.confidence or 0) < _SURE
         return Recognition(engine=engine) if is_noise else heard
 
@@ -207,8 +210,8 @@ class WhisperModel:
             if language not in (None, "en"):
                 raise SettingsError(f"language={language!r} is not spoken by {self.name}, which hears English only")
             return [["<|startoftranscript|>", "<|notimestamps|>"]] * sound.shape[0]
-        if language and f"<|{language}|>" not in self._ids:
-            raise SettingsError(f"language={language!r} is not known to {self.name}")
+        if language and (len(language) > _LONGEST_CODE or f"<|{language}|>" not in self._ids):
+            raise SettingsError(f"language={language!r} is not known to {self.name}: give a code like 'de'")
         spoken = [f"<|{language}|>" if language else each[0][0] for each in self._model.detect_language(sound)]
         return [["<|startoftranscript|>", each, "<|transcribe|>", "<|notimestamps|>"] for each in spoken]
 
@@ -217,7 +220,7 @@ class WhisperModel:
             sound,
             prompts,
             beam_size=beams,
-            max_length=min(_LONGEST_TEXT, len(prompts[0]) + _FEW_TOKENS + int(_FAST_SPEECH * length_s)),
+            max_length=_most_tokens(prompts, length_s),
             return_no_speech_prob=True,
             return_logits_vocab=beams == 1,
         )
@@ -263,6 +266,16 @@ def _vocabulary(folder: Path) -> list[str]:
     except (OSError, ValueError) as error:
         raise SettingsError(f"{str(path)!r} cannot be read: {error}") from error
     return [str(token) for token in tokens]
+
+
+def _language(prompt: Sequence[str]) -> str:
+    return prompt[1].strip("<|>") if len(prompt) > 2 else "en"
+
+
+def _most_tokens(prompts: Sequence[Sequence[str]], length_s: float) -> int:
+    """Return how many tokens texts may have, with their prompts."""
+    fastest = _FAST_ENGLISH if {*map(_language, prompts)} == {"en"} else _FAST_SPEECH
+    return min(_LONGEST_TEXT, len(prompts[0]) + _FEW_TOKENS + int(fastest * length_s))
 
 
 def _samples(pcm: bytes) -> Floats:
@@ -342,21 +355,24 @@ def _raw(token: str) -> bytes:
     return bytes(_byte_of()[letter] for letter in token) if not _SPECIAL.fullmatch(token) else b""
 
 
-def _written(tokens: Sequence[HeardToken]) -> str:
-    return plain_numbers(b"".join(token.bytes for token in tokens).decode("utf-8", "replace").strip())
+def _written(tokens: Sequence[HeardToken], language: str) -> str:
+    return plain_numbers(b"".join(token.bytes for token in tokens).decode("utf-8", "replace").strip(), language)
 
 
-def plain_numbers(text: str) -> str:
-    """Remove the commas in numbers: "1,000" becomes "1000"."""
+def plain_numbers(text: str, language: str = "en") -> str:
+    """Remove the commas in English numbers: "1,000" becomes "1000". In German that is one, to three places."""
+    if language != "en":
+        return text
     return re.sub(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])", lambda found: found.group().replace(",", ""), text)
 
 
-def words_of(tokens: Sequence[HeardToken], starts_ms: Sequence[int], *, parted: bool = True) -> list[HeardWord]:
+def words_of(tokens: Sequence[HeardToken], starts_ms: Sequence[int], *, language: str = "en") -> list[HeardWord]:
     """Return the words that tokens make, with their times.
 
-    `starts_ms`: when each token begins, and when the last one ends. `parted`: whether spaces separate the words; if
-    not, each letter is a word.
+    `starts_ms`: when each token begins, and when the last one ends. In a language that does not separate words by
+    spaces, each letter is a word.
     """
+    parted = language not in _UNPARTED
     words: list[HeardWord] = []
     letters, begun = b"", 0
     for at, token in enumerate(tokens):
@@ -368,9 +384,13 @@ def words_of(tokens: Sequence[HeardToken], starts_ms: Sequence[int], *, parted: 
             continue  # The rest of the letter is in the next token.
         letters = b""
         start_ms, end_ms = starts_ms[begun], starts_ms[at + 1]
-        joins = words and (not re.search(r"\w", text) or (parted and not text[0].isspace()))
-        if joins:
+        opens = text[0].isspace() and text[1:2] in _OPENING
+        has_letters = re.search(r"\w", text)
+        is_open = words and not re.search(r"\w", words[-1].text)
+        if words and (is_open or (not has_letters and not opens) or (parted and not text[0].isspace())):
             words[-1] = HeardWord(words[-1].text + text.rstrip(), words[-1].start_ms, end_ms)
         elif text.strip():
             words.append(HeardWord(text.strip(), start_ms, end_ms))
-    return [HeardWord(plain_numbers(word.text), word.start_ms, max(word.start_ms, word.end_ms)) for word in words]
+    return [
+        HeardWord(plain_numbers(word.text, language), word.start_ms, max(word.start_ms, word.end_ms)) for word in words
+    ]
