@@ -307,7 +307,7 @@ class Turn(Record):
             "item_id": self.item_id,
             "role": self.role,
             "kind": self.kind,
-            "text": self.text or self.output or self.arguments,
+            "text": self.text or self.arguments or self.output,
             "heard_text": self.heard_text,
             "audio_s": sum(part.audio_ms for part in list(self.parts.values())) / 1000,
             "played_ms": self.played_ms,

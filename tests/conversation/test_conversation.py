@@ -227,6 +227,7 @@ def test_a_function_call_and_its_second_answer():
     assert order(conversation) == ["U", "F", "O", "A"]
     assert (conversation.turn("O").output, conversation.turn("O").kind) == ("9:10", "function_call_output")
     assert call.output == "9:10"
+    assert list(conversation.frame["text"])[1:3] == ['{"zone": "UTC"}', "9:10"]
     first, second = conversation.replies
     assert first.asked is second.asked is conversation.turn("U")
     assert conversation.turn("U").reply is first
