@@ -216,10 +216,6 @@ class RealtimeProtocol:
         self.delete_item(item_id)
         self._hold_back(response_id)
 
-    def retrieve_item(self, item_id: str) -> str:
-        """Ask for an item as the server holds it; return the event's id."""
-        return self._send(ev.ConversationItemRetrieve, "retrieve an item", item_id=item_id)
-
     def respond(self, options: ResponseOptions | None = None) -> str:
         """Ask for a response; return the request's id, which the response has in its metadata.
 

@@ -41,7 +41,6 @@ CALLS = {
     "change settings": lambda protocol: protocol.update({"type": "realtime"}),
     "add an item": lambda protocol: protocol.create_item(Item(type="message")),
     "delete an item": lambda protocol: protocol.delete_item("A"),
-    "retrieve an item": lambda protocol: protocol.retrieve_item("A"),
     "ask for a response": lambda protocol: protocol.respond(),
     "cancel a response": lambda protocol: protocol.cancel(),
     "truncate an answer": lambda protocol: protocol.truncate("A", 100),
