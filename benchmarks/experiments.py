@@ -6,9 +6,10 @@
     python benchmarks/experiments.py workers          a CPU-bound pipeline of conditions on one and two Dask workers
     python benchmarks/experiments.py rows             what a row takes: bytes, milliseconds, memory
     python benchmarks/experiments.py rows --against PATH    the same with another build's source, and the ratios
+    python benchmarks/experiments.py memory --rows 10000    the most memory of a run, and of one of a tenth of the rows
 
-Live sessions talk to a server of the benchmark's own, in another process, that answers on cue and hears nothing: a
-recogniser for 100 people would take two cores, and this measures the client.
+Live sessions, and rows, talk to a server of the benchmark's own, in another process, that answers on cue and hears
+nothing: a recogniser for 100 people would take two cores, and this measures the client.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -321,24 +323,23 @@ def workers(cells: int, clip_s: float) -> None:
 
 
 def row_costs(count: int, sound: str) -> dict[str, float]:
-    """Run that many questions in this process, and return the cost of a row; the local voice says the answers."""
+    """Run that many questions in this process, and return the cost of a row; a server answers each at once."""
     import inspect
-    import resource
 
     texts = {
         f"q{n}": f"What is {one} plus {other}?" for n, (one, other) in enumerate(itertools.product(NUMBERS, NUMBERS))
     }
     named = list(texts.items())[: min(count, len(texts))]
     said = Dataset(Example(example_id=name, text=text, source=rt.speak(text, voice="echo")) for name, text in named)
-    local = partial(rt.RealtimeSession, backend="local")
     options = {"progress": False, "concurrency": 4}
     if "sound" in inspect.signature(run).parameters:
         options["sound"] = sound
-    with tempfile.TemporaryDirectory() as folder:
-        run(said[:2], {"local": local}, out=Path(folder) / "warm", **options)
+    with cues() as url, tempfile.TemporaryDirectory() as folder:
+        systems = {"asked": partial(rt.RealtimeSession, backend=rt.Backend.at(url), model="asked", transcription=None)}
+        run(said[:2], systems, out=Path(folder) / "warm", **options)
         start, cpu = time.perf_counter(), time.process_time()
         repeats = -(-count // len(said))
-        results = run(said, {"local": local}, repeats=repeats, out=Path(folder) / "out", **options)
+        results = run(said, systems, repeats=repeats, out=Path(folder) / "out", **options)
         took, used = time.perf_counter() - start, time.process_time() - cpu
         assert not results.failed, results.failed[0]
         rows = len(results)
@@ -348,29 +349,71 @@ def row_costs(count: int, sound: str) -> dict[str, float]:
         results.summary()
         results.report(Path(folder) / "report.html")
         read = time.process_time() - start
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "rows": rows,
         "kB a row": size / rows / 1000,
         "ms of the processor a row": 1000 * used / rows,
         "ms a row, the server's included": 1000 * took / rows,
         "load, summary and report, s of the processor": read,
-        "peak memory, MB": peak_mb,
+        "peak memory, MB": peak_mb(),
     }
+
+
+def peak_mb() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class Instant:
+    """A system that answers at once, in this process."""
+
+    async def answer(self, clip: rt.AudioClip) -> rt.SystemAnswer:
+        """Return the same answer as ever."""
+        return rt.SystemAnswer(text="Five.", cost_usd=0.001)
+
+
+def tone(text: str) -> rt.AudioClip:
+    """Say a question: each has another pitch."""
+    return rt.AudioClip(0.1 * np.sin(np.arange(2_400) * (0.1 + 1e-5 * int(text.split()[-1]))))
+
+
+def memory_of(count: int) -> float:
+    """Run that many questions, and return the most memory that took, in MB."""
+    dataset = Dataset(Example(example_id=f"q{n}", text=f"Question {n}", speaker=tone) for n in range(count))
+    with tempfile.TemporaryDirectory() as folder:
+        results = run(dataset, {"instant": Instant}, out=Path(folder) / "out", keep=(), concurrency=2, progress=False)
+        told = json.loads((results.path / "summary.json").read_text())  # Its rows would take memory themselves.
+        assert (told["total_examples"], told["failed_examples"]) == (count, 0)
+    return peak_mb()
+
+
+def memory(count: int) -> None:
+    """Print the most memory that a run takes, and one of a tenth of the rows, each in its own interpreter."""
+    found = [here(rt_path(), "memory-here", "--rows", str(rows)) for rows in (count // 10, count)]
+    few, many = found
+    print(f"| {count // 10:,} rows | {count:,} rows | ratio |")
+    print(f"| {few:.0f} MB | {many:.0f} MB | {many / few:.2f} |")
+
+
+def rt_path() -> str:
+    return str(Path(rt.__file__).parents[1])
+
+
+def here(path: str, *arguments: str) -> Any:
+    """Run this file with a build's source in an interpreter of its own, and return what it found."""
+    import subprocess
+    import sys
+
+    command, environment = [sys.executable, __file__, *arguments], os.environ | {"PYTHONPATH": path}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(told.stdout.splitlines()[-1])
 
 
 def rows(count: int, sound: str, against: str | None) -> None:
     """Print what a row takes, beside another build if there is one, each in its own interpreter."""
-    import subprocess
-    import sys
-
-    found = {}
-    for name, path in (("now", str(Path(rt.__file__).parents[1])), *([("then", against)] if against else [])):
-        command = [sys.executable, __file__, "rows-here", "--rows", str(count), "--sound", sound]
-        told = subprocess.run(
-            command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True
-        )
-        found[name] = json.loads(told.stdout.splitlines()[-1])
+    arguments = ("rows-here", "--rows", str(count), "--sound", sound)
+    found = {"now": here(rt_path(), *arguments)} | ({"then": here(against, *arguments)} if against else {})
     for name, value in found["now"].items():
         then = found.get("then", {}).get(name)
         print(f"| {name} | {value:,.1f} | " + (f"{then:,.1f} | {value / then:.2f} |" if then else "|"), flush=True)
@@ -378,7 +421,7 @@ def rows(count: int, sound: str, against: str | None) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["clips", "sessions", "workers", "rows", "rows-here"])
+    parser.add_argument("what", choices=["clips", "sessions", "workers", "rows", "rows-here", "memory", "memory-here"])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 100])
     parser.add_argument("--live", action="store_true", help="clips: said, and heard out, as fast as they sound")
@@ -392,6 +435,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "rows-here":
         print(json.dumps(row_costs(options.rows, options.sound)))
+    if options.what == "memory-here":
+        print(json.dumps(memory_of(options.rows)))
+    if options.what == "memory":
+        memory(options.rows)
     if options.what == "rows":
         print("| what | now | then | ratio |")
         rows(options.rows, options.sound, options.against)

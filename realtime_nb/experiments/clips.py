@@ -114,6 +114,8 @@ class RunClips:
     def __init__(self, path: Path):
         self._path = path
         self._known = read_index(path)
+        self._written: dict[str, KnownClip] = {}
+        """The clips whose files were written here, by their hashes: a clean clip is the one that was said."""
         self._lock = threading.Lock()
         self._making: dict[Key, threading.Lock] = {}
         self.unwritten: dict[str, bytes] = {}
@@ -137,21 +139,26 @@ class RunClips:
         name = file_name(entry.sha256)
         pcm = _samples_in(self.unwritten.get(name) or _read_file(self._path / name))
         if pcm_hash(pcm) != entry.sha256:
+            self._written.pop(entry.sha256, None)
             return None
         return SpokenClip(from_pcm16(pcm), entry.sample_rate, **{name: getattr(entry, name) for name in _TIMES})
 
     def _write(self, key: Key, clip: SpokenClip) -> SpokenClip:
         entry = KnownClip(clip.sha256, clip.sample_rate, *(getattr(clip, name) for name in _TIMES))
-        name, data = file_name(clip.sha256), clip.encode("wav")
+        name = file_name(clip.sha256)
         with self._lock:
+            written = self._written.get(clip.sha256)
+            entry = written if written == entry else entry  # One object for both.
             try:
-                make_folder(self._path / _FOLDER)
-                write_whole(self._path / name, data)
+                if entry is not written:
+                    make_folder(self._path / _FOLDER)
+                    write_whole(self._path / name, clip.encode("wav"))
+                    self._written[clip.sha256] = entry
                 with open_private(self._path / _INDEX, "ab", buffering=0) as file:
                     told = {"clip": list(key)} | entry._asdict()
                     file.write(seal(json.dumps(told, ensure_ascii=False).encode()) + b"\n")
             except OSError:  # The run's folder says so when it writes the row.
-                self.unwritten[name] = data
+                self.unwritten[name] = clip.encode("wav")
             self._known[key] = entry
         return clip
 

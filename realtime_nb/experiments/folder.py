@@ -19,6 +19,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -85,7 +86,6 @@ class RunFolder:
     ):
         self.path = path
         self.about = about
-        self._questions = questions or {}
         self.failure = ""
         """Why the disk takes no more; empty as long as it does."""
         self.unwritten: list[CellOutcome] = []
@@ -97,7 +97,7 @@ class RunFolder:
                 raise SettingsError(f"out={str(path)!r} holds other files: choose a new folder")
             self._lock = FolderLock(path, _LOCK)
             try:
-                self._begin(resume)
+                self._begin(resume, questions or {})
             except BaseException:
                 self._lock.release()
                 raise
@@ -108,7 +108,7 @@ class RunFolder:
         except OSError as error:
             raise SettingsError(f"out={str(path)!r} cannot be written to: {error.strerror or error}") from error
 
-    def _begin(self, resume: bool) -> None:
+    def _begin(self, resume: bool, questions: Mapping[str, Any]) -> None:
         before = read_run(self.path) if _is_run(self.path) else StoredRun({}, PackedRows(), [], [])
         if _is_run(self.path):
             self._check_same(before.about if before.is_whole else _about_of(before.rows), resume)
@@ -120,8 +120,8 @@ class RunFolder:
         if before.damaged:
             with open_private(self.path / _DAMAGED, "ab") as file:
                 file.writelines(line + b"\n" for _, line in before.damaged)
-        questions = read_questions(self.path) | dict(self._questions)
-        lines = (_line({"example_id": name, **told}) for name, told in questions.items())
+        every = read_questions(self.path) | dict(questions)
+        lines = (_line({"example_id": name, **told}) for name, told in every.items())
         write_whole(self.path / _DATASET, b"".join(lines))
         self._write_about()
         with writing_whole(self.path / _ROWS) as file:
@@ -322,10 +322,12 @@ def _is_run(path: Path) -> bool:
 
 
 class PackedRows:
-    """The rows of a run by their cells, as compressed texts, which take a tenth of the memory; see `__iter__`."""
+    """The rows of a run by their cells, as compressed texts, which take little memory; see `__iter__`."""
 
-    def __init__(self, texts: Mapping[str, bytes] | None = None):
-        self._texts = dict(texts or {})
+    def __init__(self) -> None:
+        self._texts: dict[str, bytes] = {}
+        self._first = b""
+        """The first row: the others are packed as what differs from it, as all have nearly the same columns."""
 
     @property
     def ids(self) -> Iterable[str]:
@@ -334,7 +336,9 @@ class PackedRows:
 
     def put(self, cell_id: str, text: bytes) -> None:
         """Keep a row, as JSON, in place of any earlier one of its cell."""
-        self._texts[cell_id] = zlib.compress(text, 1)
+        self._first = self._first or text
+        packer = zlib.compressobj(1, zdict=self._first)
+        self._texts[cell_id] = packer.compress(text) + packer.flush()
 
     def ordered(self, cells: Iterable[str]) -> list[str]:
         """Return the cells in the order of the grid, and then the others."""
@@ -342,10 +346,13 @@ class PackedRows:
 
     def only(self, cells: Iterable[str]) -> PackedRows:
         """Return the rows of some cells, in this order."""
-        return PackedRows({cell_id: self._texts[cell_id] for cell_id in cells})
+        chosen = copy(self)
+        chosen._texts = {cell_id: self._texts[cell_id] for cell_id in cells}
+        return chosen
 
     def __getitem__(self, cell_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = msgspec.json.decode(zlib.decompress(self._texts[cell_id]))
+        unpacked = zlib.decompressobj(zdict=self._first).decompress(self._texts[cell_id])
+        found: dict[str, Any] = msgspec.json.decode(unpacked)
         return found
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

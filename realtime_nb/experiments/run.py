@@ -245,8 +245,13 @@ def run(
     recipes["settings"] = {name: settings_of(session) for name, session in sessions.items() if session is not None}
     recipes |= {"options": options | {"repeats": repeats, "seed": seed, "table": table}}
     about = _about(dataset, systems, pipelines, grid, seed, expected) | {"made": recipe_of(recipes)}
-    questions = {example.example_id: recipe_of(example) for example in dataset}
-    folder = RunFolder(path, about, resume=bool(resume), table=table, questions=questions)
+    folder = RunFolder(
+        path,
+        about,
+        resume=bool(resume),
+        table=table,
+        questions={example.example_id: recipe_of(example) for example in dataset},  # Not kept: they are large.
+    )
     examples = {work.cell_id: work.example for work in grid}
     done: set[str] = set()
     ungraded: list[Regrading] = []

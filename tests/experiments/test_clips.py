@@ -10,7 +10,7 @@ import pytest
 
 import realtime_nb as rt
 from realtime_nb.experiments import Babble, Dataset, Noise, Results, RuleUser, Scenario, run
-from realtime_nb.experiments.clips import RunClips, SpokenClip, clip_remarks
+from realtime_nb.experiments.clips import RunClips, SpokenClip, clip_remarks, file_name
 from realtime_nb.media.clip import AudioClip
 
 LOCAL = partial(rt.RealtimeSession, backend="local")
@@ -102,3 +102,18 @@ def test_the_stored_clip_is_the_one_that_was_made_with_its_times(tmp_path, rate)
     assert next(made) == 1 and (first.samples == again.samples).all() and again.sample_rate == rate
     assert (again.speech_start_ms, again.speech_end_ms, again.turn_end_ms) == (100.0, None, 450.0)
     assert RunClips(tmp_path).keep(("heard", "a", 1, "clean"), make).sha256 != first.sha256
+
+
+def test_a_clip_of_two_names_is_written_once_and_again_if_its_file_was_damaged(tmp_path):
+    clips = RunClips(tmp_path)
+    said = clips.keep(("said", "a", 0), lambda: SpokenClip(np.full(12_000, 0.1, np.float32), 24_000))
+    path = tmp_path / file_name(said.sha256)
+    before = path.stat()
+    heard = clips.keep(("heard", "a", 0, "clean"), lambda: said)
+    assert heard.sha256 == said.sha256 and path.stat().st_ino == before.st_ino
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-2])
+    for key in (("said", "a", 0), ("heard", "a", 0, "clean")):
+        assert clips.keep(key, lambda: said).sha256 == said.sha256 and path.read_bytes() == whole
+    slower = clips.keep(("said", "b", 0), lambda: SpokenClip(said.samples, 8_000))
+    assert slower.sample_rate == 8_000 and RunClips(tmp_path).known(("said", "b", 0)).sample_rate == 8_000

@@ -19,7 +19,7 @@ from realtime_nb.errors import MissingExtra, SettingsError
 from realtime_nb.experiments import Dataset, Results
 from realtime_nb.experiments.cell import CellOutcome
 from realtime_nb.experiments.example import defused, restored
-from realtime_nb.experiments.folder import RunFolder, read_questions, read_run, read_stopped
+from realtime_nb.experiments.folder import PackedRows, RunFolder, read_questions, read_run, read_stopped
 from realtime_nb.files import seal
 
 ABOUT = {
@@ -42,6 +42,15 @@ def outcome(cell_id, **row):
 
 def opened(path, *, resume=False, table="csv", **changes):
     return RunFolder(path, ABOUT | changes, resume=resume, table=table)
+
+
+def test_rows_are_unpacked_as_they_were_packed_whatever_their_columns():
+    rows, packed = {name: {"cell_id": name, "said": name * 50, f"only_{name}": 1} for name in "abc"}, PackedRows()
+    for name in "aabc":  # One of them twice.
+        packed.put(name, json.dumps(rows[name]).encode())
+    packed.put("b", json.dumps(rows["b"] | {"again": True}).encode())
+    assert list(packed) == [rows["a"], rows["b"] | {"again": True}, rows["c"]]
+    assert list(packed.only(["c", "a"])) == [rows["c"], rows["a"]] and len(packed) == 3
 
 
 def test_a_row_is_there_as_soon_as_it_is_added(tmp_path):
