@@ -24,7 +24,7 @@ from ..protocol import events as ev
 from ..protocol.formats import problem_of
 from ..protocol.local_events import FramePassed, StateChanged
 from ..protocol.realtime import RealtimeProtocol, State
-from ..secrecy import QuietLogger, Secrets, hide, secrets_of, shown_cause
+from ..secrecy import QuietLogger, Secrets, bare_address, hide, secrets_of, shown_cause
 from .backend import Backend, naming_key
 from .event_log import REPLY_TIMEOUT_S, SessionEvents, patience
 from .rate_limit import Admission
@@ -116,10 +116,16 @@ class Transport:
         from websockets.asyncio.client import connect
         from websockets.exceptions import InvalidStatus, WebSocketException
 
+        class Direct(connect):
+            """Follows no redirect: another server would get the key, which the library keeps in some headers."""
+
+            def process_redirect(self, exc: Exception) -> Exception:
+                return exc
+
         host = urlsplit(url).netloc.rpartition("@")[2]
         loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
         try:
-            socket = await connect(
+            socket = await Direct(
                 url,
                 additional_headers=headers,
                 max_size=None,  # items with audio or images come in one message
@@ -230,6 +236,9 @@ def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
         return ServerError(f"{host} has too many requests (HTTP 429)", code="too_many_requests", retry_after_s=wait_s)
     if status == 404:
         return ConnectionLost(f"{host} has no Realtime endpoint at this address (HTTP 404): check base_url and model")
+    if to := _header(error.response.headers, "location"):
+        place = hide(bare_address(to))
+        return ConnectionLost(f"{host} sends on to {place}: if you trust it, give its address as base_url")
     return ConnectionLost(f"{host} answered HTTP {status}")
 
 

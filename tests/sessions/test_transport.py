@@ -101,6 +101,27 @@ def test_an_answer_that_is_no_session_is_reported(status, body, text):
         opened(address)
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("header", ["Authorization", "api-key"])
+def test_no_key_goes_to_where_a_server_sends_on(status, header):
+    seen = []
+
+    def process_request(connection, request):
+        seen.append(request.headers)
+        answer = connection.respond(status, "")
+        answer.headers["Location"] = f"{there}/realtime?key=kept"
+        return answer
+
+    with scripted(lambda peer: seen.append(peer.request.headers)) as there:
+        there = there.replace("http://", "ws://")
+        with (
+            scripted(process_request=process_request) as address,
+            pytest.raises(ConnectionLost, match=f"sends on to {there}/realtime: if you trust it"),
+        ):
+            opened(address, {header: KEY})
+    assert len(seen) == 1
+
+
 def test_a_server_that_is_not_there_is_told_with_its_address():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
