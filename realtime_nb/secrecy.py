@@ -10,11 +10,12 @@ Floor 0.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
@@ -133,9 +134,9 @@ class Secrets:
             addresses = (part for name in ADDRESSES for part in _parts(os.environ.get(name, "")))
             given += [*list(_held), *(os.environ.get(name, "") for name in _VARIABLES), *addresses]
         found = {secret.strip() for secret in given if len(secret.strip()) >= _SHORTEST}
-        # As written inside JSON and inside an address. The longest come first: one may be part of another.
-        forms = {form.encode() for each in found for form in (json.dumps(each)[1:-1], quote(each), quote(each, ""))}
-        self._known = sorted(forms, key=len, reverse=True)
+        # The longest come first: one may be part of another.
+        self._known = sorted({form for each in found for form in _forms(each)}, key=len, reverse=True)
+        self._found = sorted(found, key=len, reverse=True)
 
     def are_in(self, data: bytes) -> bool:
         """Return whether the data holds a known secret."""
@@ -150,6 +151,9 @@ class Secrets:
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, HIDDEN.encode())
+        if b"\\/" in text or b"\\u00" in text:
+            for each in self._found:
+                text = _escaped(each).sub(HIDDEN.encode(), text)
         return text
 
     @staticmethod
@@ -175,6 +179,21 @@ class Secrets:
         if name == "client_secret":
             return HIDDEN if value else value
         return self.hide_named(value, in_headers=name == "headers")
+
+
+def _forms(secret: str) -> Iterator[bytes]:
+    """Yield a secret as it is written inside JSON and inside an address."""
+    yield json.dumps(secret)[1:-1].encode()
+    for quoted in (quote(secret), quote(secret, "")):
+        yield quoted.encode()
+        yield re.sub("%..", lambda found: found[0].lower(), quoted).encode()
+
+
+@functools.cache
+def _escaped(secret: str) -> re.Pattern[bytes]:
+    """Return a pattern for a secret inside JSON, where each character may be escaped, as PHP does with each slash."""
+    letters = ((re.escape(each), f"{ord(each):04x}", "|/" if each == "/" else "") for each in secret)
+    return re.compile("".join(rf"(?:{own}|\\(?i:u{code}{more}))" for own, code, more in letters).encode())
 
 
 def hide(text: str) -> str:

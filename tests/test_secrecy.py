@@ -1,4 +1,5 @@
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -36,6 +37,21 @@ def test_what_is_known_or_looks_like_a_secret_is_hidden(monkeypatch):
         f"{KEY} environment-key sk-proj-{'a' * 40} ek_{'b' * 32} Authorization: Bearer abcdefgh12345 none".encode()
     )
     assert text.decode().split() == [*[HIDDEN] * 4, "Authorization:", "Bearer", HIDDEN, "none"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        KEY.replace("/", "\\/"),  # as PHP does
+        KEY.replace("+", "\\u002B").replace("=", "\\u003d"),  # as .NET does
+        "".join(f"\\u{ord(each):04x}" for each in KEY),
+        quote(KEY, ""),
+        quote(KEY, "").replace("%2F", "%2f").replace("%2B", "%2b").replace("%3D", "%3d"),
+    ],
+)
+def test_a_key_is_hidden_however_it_is_escaped(written):
+    secrets = Secrets([KEY], alone=True)
+    assert secrets.hide_known(f'{{"message": "no {written}\\n"}}'.encode()) == b'{"message": "no [hidden]\\n"}'
 
 
 def test_what_is_named_like_a_secret_is_hidden_and_nothing_else():
