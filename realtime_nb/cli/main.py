@@ -111,6 +111,8 @@ def _talk(options: argparse.Namespace) -> int:
                 _turn(session, path, clip, options, target)
                 for path, clip, target in zip(options.files, clips, _targets(options), strict=True)
             ]
+        for remark in session.conversation.remarks:
+            say(f"remark: {remark}", file=sys.stderr)
     except (AudioError, SettingsError, RecordingError, MissingKey, MissingExtra, OSError) as error:
         return _fail(error, 2)
     except RealtimeError as error:

@@ -284,16 +284,18 @@ class Tally:
         """In dollars; `None` while a price is not known or a usage was not reported."""
         return None if self._unknown else self._known
 
-    def count(self, record: Reply | Turn) -> None:
-        """Count a reply, or the transcription of a turn, again."""
+    def count(self, record: Reply | Turn) -> list[Charge]:
+        """Count a reply, or the transcription of a turn, again; return its charges."""
         used = self._before.setdefault(record, self._last)
-        charges = _own_charges(record, used) if isinstance(record, Reply) else filter(None, [_transcription(record)])
+        found = _own_charges(record, used) if isinstance(record, Reply) else filter(None, [_transcription(record)])
+        charges = list(found)
         usd = sum_known(each.at_most_usd for each in charges)
         before, self._of[record] = self._of.get(record, 0.0), usd
         self._known += (usd or 0.0) - (before or 0.0)
         self._unknown += (usd is None) - (before is None)
         if isinstance(record, Reply):
             self._last = record.usage or self._last
+        return charges
 
     def recount(self) -> None:
         """Count everything again at the current prices."""
@@ -407,6 +409,11 @@ class Costs(Record):
         return len(self.rows)
 
     @property
+    def charges(self) -> list[Charge]:
+        """Everything that is billed, reply by reply."""
+        return [charge for row in self.rows for charge in row.charges]
+
+    @property
     def total_usd(self) -> float | None:
         """The price of the reported usage; `None` if a price is not known, or a complete answer was not reported."""
         return sum_known(row.cost_usd for row in self.rows if row.is_due)
@@ -453,7 +460,7 @@ class Costs(Record):
 
         Holds only what there was; `None` if a price is not known.
         """
-        charges = [charge for row in self.rows for charge in row.charges if charge.is_due]
+        charges = [charge for charge in self.charges if charge.is_due]
         return {
             what: sum_known(charge.cost.total_usd if charge.cost else None for charge in found)
             for what in SEPARATE
@@ -469,7 +476,7 @@ class Costs(Record):
     @property
     def remarks(self) -> list[str]:
         """Remarks on what is missing from the totals and why, and on what in them may be wrong."""
-        charges = [charge for row in self.rows for charge in row.charges]
+        charges = self.charges
         unpriced = {charge.model for charge in charges if charge.is_reported and charge.cost is None}
         whole = sum(charge.is_due and not charge.is_reported and charge.cost is None for charge in charges)
         silent = sum(not charge.is_due for charge in charges)

@@ -265,14 +265,8 @@ def unknown_cost(why: str) -> dict[str, Any]:
 
 def foreign_cost(conversation: Conversation, backend: Backend) -> dict[str, Any]:
     """Return the columns about the cost at a server that does not bill by the price table; none if it does."""
-    charges = (charge for row in conversation.costs() for charge in row.charges)
-    models = dict.fromkeys(each.model for each in charges if each.cost and not backend.bills(each.model))
-    if not models:
-        return {}
-    return unknown_cost(
-        f"what {backend.name} bills for {', '.join(models)} is not known, as the price here is OpenAI's: give its own "
-        "by realtime_nb.use_prices"
-    )
+    why = backend.why_unknown(conversation.costs().charges)
+    return unknown_cost(why) if why else {}
 
 
 def heard_fraction(replies: Sequence[Reply]) -> float | None:

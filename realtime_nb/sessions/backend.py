@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from ..conversation.costs import Charge
 from ..errors import MissingKey, ServerError, SettingsError
 from ..local.process import local_voice, parts_at
 from ..pricing.prices import find_price, price_holds, price_table
@@ -269,6 +270,16 @@ class Backend:
     def bills(self, model: str) -> bool:
         """Return whether the price of a model, if there is one, is what this server bills; see `price_holds`."""
         return price_holds(model, "" if self.name == "local" else self.base_url)
+
+    def why_unknown(self, charges: Iterable[Charge]) -> str:
+        """Return why nobody here knows what this server bills for these; empty if the price table says it."""
+        models = dict.fromkeys(each.model for each in charges if each.cost and not self.bills(each.model))
+        if not models:
+            return ""
+        return (
+            f"what {self.name} bills for {', '.join(models)} is not known, as the price here is OpenAI's: give its own "
+            "by realtime_nb.use_prices"
+        )
 
     @property
     def parts(self) -> LocalParts | None:

@@ -25,6 +25,7 @@ from ..protocol.local_events import (
     ToolDone,
     ToolStarted,
 )
+from .backend import Backend
 from .event_log import SessionEvents
 from .guard import GuardFunction
 from .rate_limit import Limiter
@@ -336,6 +337,8 @@ class BudgetWatch:
         self, session_events: SessionEvents, own: SessionBounds, halt: Callable[[BudgetReached], Awaitable[None]]
     ):
         self.own = own
+        self.backend: Backend | None = None
+        """The server that bills the session."""
         self.models: list[str] = []
         """The models that the session is billed for."""
         self.kernel: KernelBounds | None = bounds
@@ -440,7 +443,9 @@ class BudgetWatch:
         else:
             record = conversation.reply(event.response.id if isinstance(event, ev.ResponseDone) else event.response_id)
         if record is not None:
-            self._done.count(record)
+            charges = self._done.count(record)
+            if self.backend is not None and (why := self.backend.why_unknown(charges)):
+                self._session_events.remark(why, "prices")
         if self._prices != prices.revision:
             self._prices = prices.revision
             self._done.recount()

@@ -14,6 +14,7 @@ from ..loop import Pending, submit
 from ..media.clip import AudioClip
 from ..speech.comparison import Comparison, ComparisonCell
 from ..speech.words import word_error_rate
+from .backend import Backend
 from .own_system import System, as_session
 from .request import check_clip
 from .session import Session
@@ -83,25 +84,26 @@ def _named(sessions: Sequence[Session | System]) -> dict[str, Session | System]:
 
 
 async def _compare(sessions: dict[str, Session], clips: dict[str, tuple[AudioClip, str]], repeats: int) -> Comparison:
-    cells: list[tuple[ComparisonCell, list[Turn | None], list[Reply]]] = []
+    cells: list[tuple[ComparisonCell, Backend, list[Turn | None], list[Reply]]] = []
     names = list(sessions)
     rounds = list(itertools.product(range(1, repeats + 1), clips.items()))
     with Progress("compare", len(rounds) * len(names), "answers") as progress:
         for turn, (repeat, (clip_name, (clip, reference))) in enumerate(rounds):
             for place in range(len(names)):
                 system = names[(turn + place) % len(names)]
-                conversation = sessions[system].conversation
-                replies, turns = len(conversation.replies), len(conversation.arrivals)
-                cell, reply = await _ask(sessions[system], system, clip_name, repeat, clip, reference)
-                new = [turn for turn in conversation.arrivals[turns:] if turn.role == "user"]
-                cells.append((cell, [reply.asked] if reply else [*new], conversation.replies[replies:]))
+                session = sessions[system]
+                replies, turns = len(session.conversation.replies), len(session.conversation.arrivals)
+                cell, reply = await _ask(session, system, clip_name, repeat, clip, reference)
+                new = [turn for turn in session.conversation.arrivals[turns:] if turn.role == "user"]
+                asked: list[Turn | None] = [reply.asked] if reply else [*new]
+                cells.append((cell, session.backend, asked, session.conversation.replies[replies:]))
                 progress.add()
     order = {name: place for place, name in enumerate(names)}
     cells.sort(key=lambda each: order[each[0].system])
     words_only = [name for name, session in sessions.items() if not session.hears_sound]
     # Only now: the words of a question may come after its answer.
-    asked = [_with_cost(*each) for each in cells]
-    return Comparison(asked, {name: clip for name, (clip, _) in clips.items()}, words_only)
+    priced = [_with_cost(*each) for each in cells]
+    return Comparison(priced, {name: clip for name, (clip, _) in clips.items()}, words_only)
 
 
 async def _ask(
@@ -132,7 +134,9 @@ async def _ask(
     return cell, reply
 
 
-def _with_cost(cell: ComparisonCell, asked: list[Turn | None], replies: list[Reply]) -> ComparisonCell:
+def _with_cost(
+    cell: ComparisonCell, backend: Backend, asked: list[Turn | None], replies: list[Reply]
+) -> ComparisonCell:
     """Return a cell with everything billed for its question; others may ask the same session meanwhile.
 
     `asked`: the turn of the question; of a failed one, every turn that may be it. `replies`: all since it was put.
@@ -141,11 +145,12 @@ def _with_cost(cell: ComparisonCell, asked: list[Turn | None], replies: list[Rep
         return replace(cell, cost_remarks="the session was asked something else meanwhile: the cost is not known")
     own = [reply for reply in replies if reply.asked in (asked or [None])]
     costs = Costs(own, [turn for turn in asked if turn])
+    why_unknown = backend.why_unknown(costs.charges)
     usages = [reply.usage for reply in own if reply.usage]
     return replace(
         cell,
-        cost_usd=costs.total_usd,
-        cost_remarks="; ".join(costs.remarks),
+        cost_usd=None if why_unknown else costs.total_usd,
+        cost_remarks=why_unknown or "; ".join(costs.remarks),
         tokens_in=sum(usage.input_tokens for usage in usages) if usages else None,
         tokens_out=sum(usage.output_tokens for usage in usages) if usages else None,
     )

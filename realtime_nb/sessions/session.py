@@ -117,7 +117,7 @@ class Session(TurnEditing, WatchingSession):
 
     def _bill(self, *models: str | None) -> None:
         """Note which models the session is billed for; raise if a bound on dollars cannot be kept."""
-        self._watch.models = [model for model in models if model]
+        self._watch.backend, self._watch.models = self.backend, [model for model in models if model]
         check_priced(self.bounds, "max_usd", self._watch.models)
 
     async def _admit(self) -> None:

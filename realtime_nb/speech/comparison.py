@@ -33,8 +33,7 @@ class ComparisonCell:
     cost_usd: float | None = None
     """Cost of the question, as in `Conversation.costs`: all rounds of tools, and transcription, once each.
 
-    For a failed question it is the amount that was billed anyway. `None` if a price is not known, or the server did not
-    report the usage of a whole answer.
+    For a failed question it is the amount that was billed anyway. `None` if it is not known, as `cost_remarks` says.
     """
     cost_remarks: str = ""
     """Parts that the cost does not include, or that may be wrong in it."""

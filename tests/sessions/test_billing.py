@@ -9,6 +9,7 @@ from plain_http import plain
 from scripted_server import scripted
 
 import realtime_nb as rt
+from realtime_nb.cli import main as cli
 from realtime_nb.protocol.local_events import BudgetStopped
 from realtime_nb.views import mimebundle
 
@@ -30,8 +31,9 @@ def get_time() -> str:
 
 
 @pytest.fixture(autouse=True)
-def a_price_by_characters():
-    rt.use_prices({"voice": {"per_million_characters": 15}})
+def prices_of_the_servers_here():
+    models = ("gpt-realtime-2.1", "gpt-realtime-whisper", "gpt-audio-1.5", "gpt-transcribe", "gpt-6-luna")
+    rt.use_prices({"voice": {"per_million_characters": 15}} | {model: {"like": model} for model in models})
     yield
     rt.use_prices(None)
 
@@ -208,6 +210,37 @@ def test_what_is_told_by_kind_is_sure():
         session.ask("What time is it?").result(WAIT_S)
         costs = session.conversation.costs()
         assert costs.remarks == [] and costs.at_most_usd == costs.total_usd == pytest.approx(0.0096)
+
+
+@pytest.mark.parametrize("kind", [realtime, chat, cascade])
+def test_another_server_is_bound_by_prices_that_may_not_be_its_own_and_the_record_says_so_once(kind):
+    rt.use_prices({"voice": {"per_million_characters": 15}})
+    server = scripted(answers(*[WHOLE] * 3)) if kind is realtime else plain(chain([CHAT_USAGE]))
+    with server as address, kind(address, max_usd=100) as session:
+        assert session.conversation.remarks == []
+        for _ in range(2):
+            session.ask("What time is it?").result(WAIT_S)
+        (remark,) = session.conversation.remarks
+        assert "what 127.0.0.1 bills for gpt-" in remark and "realtime_nb.use_prices" in remark
+        assert session.bounds.spent_usd > 0
+
+
+def test_the_command_line_says_that_a_cost_is_by_prices_that_may_not_be_the_servers(tmp_path, capfd):
+    rt.use_prices(None)
+    CLIP.save(tmp_path / "a.wav")
+    with scripted(answers(WHOLE)) as address:
+        assert cli.main(["talk", str(tmp_path / "a.wav"), "--backend", address, "--out", str(tmp_path)]) == 0
+    out, err = capfd.readouterr()
+    assert "cost    $0.00960" in out and "remark: what 127.0.0.1 bills for gpt-realtime-2.1 is not known" in err
+
+
+def test_what_another_server_bills_for_a_comparison_is_not_known_as_in_a_run():
+    with plain(chain([CHAT_USAGE])) as address, chat(address) as session:
+        [known] = rt.compare([session], [CLIP]).result(WAIT_S).cells
+        rt.use_prices(None)
+        [cell] = rt.compare([session], [CLIP]).result(WAIT_S).cells
+    assert known.cost_usd > 0
+    assert cell.cost_usd is None and "what 127.0.0.1 bills for gpt-audio-1.5 is not known" in cell.cost_remarks
 
 
 # --- comparisons -----------------------------------------------------------------------------------------------------

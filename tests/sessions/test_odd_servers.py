@@ -25,6 +25,13 @@ MISSING = object()
 WRONG = (7, "odd", ["odd"], {"odd": 1})
 
 
+@pytest.fixture(autouse=True)
+def prices_of_the_servers_here():
+    rt.use_prices({"gpt-realtime-2.1": {"like": "gpt-realtime-2.1"}})
+    yield
+    rt.use_prices(None)
+
+
 def exchange(number):
     """Return what answers a written question: every event that a server sends while it is asked and answered."""
     u, r, a, f = (f"{letter}{number}" for letter in "URAF")
