@@ -141,7 +141,7 @@ def silent():
 def telling():
     """A server that names the key which it refuses, and colours what it says."""
     message = f"Incorrect API key provided: \x1b[31m{KEY}"
-    refused = 401, json.dumps({"error": {"message": message, "code": "invalid_api_key"}})
+    refused = 401, json.dumps({"error": {"message": message, "code": "invalid_api_key", "type": KEY, "param": KEY}})
     answers = {f"/v1/{each}": refused for each in ("realtime", "chat/completions", "audio/transcriptions")}
     return plain(answers)
 

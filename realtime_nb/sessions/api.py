@@ -168,8 +168,7 @@ async def told_by_sdk() -> AsyncIterator[None]:
         host, reason = error.request.url.netloc.decode(), hide(str(error.__cause__ or error))
         raise ConnectionLost(f"{host} cannot be reached ({reason}): {LOOK}") from shown_cause(error)
     except APIError as error:
-        told = ServerError(hide(error.message), code=error.code, error_type=error.type, param=error.param)
-        raise told from shown_cause(error)
+        raise _told(error.message, error.code, error.type, error.param) from shown_cause(error)
     except Exception as error:
         # The SDK passes on httpx's own errors if an answer breaks off, or is not compressed as it says.
         if not type(error).__module__.startswith("httpx"):
@@ -183,14 +182,16 @@ def _refusal(error: APIStatusError) -> ServerError:
     """Turn an error answer into a `ServerError`; no frame in its traceback holds the original."""
     body: dict[str, Any] = error.body if isinstance(error.body, dict) else {}
     code = body.get("code") or {401: "invalid_api_key", 429: "too_many_requests"}.get(error.status_code)
-    return ServerError(
-        hide(str(body.get("message") or error.message)),
-        code=None if code is None else str(code),
-        # Each server has its own name for this.
-        error_type="server_error" if error.status_code >= 500 else body.get("type"),
-        param=body.get("param"),
-        retry_after_s=retry_after_s(error.response.headers),
-    )
+    # Each server has its own name for this.
+    kind = "server_error" if error.status_code >= 500 else body.get("type")
+    message, wait_s = str(body.get("message") or error.message), retry_after_s(error.response.headers)
+    return _told(message, code, kind, body.get("param"), retry_after_s=wait_s)
+
+
+def _told(message: str, *details: Any, retry_after_s: float | None = None) -> ServerError:
+    """Return an error without secrets, given its code, type and parameter: some servers name the key in any of them."""
+    code, kind, param = (None if each is None else hide(str(each)) for each in details)
+    return ServerError(hide(message), code=code, error_type=kind, param=param, retry_after_s=retry_after_s)
 
 
 class ServerAnswer:
@@ -280,13 +281,8 @@ class ServerAnswer:
             )
         if error := told.get("error") or (told if told.get("type") == "error" else None):
             detail = error if isinstance(error, dict) else {"message": error}
-            code, kind, param = (detail.get(name) for name in ("code", "type", "param"))
-            raise ServerError(
-                hide(well_formed(str(detail.get("message") or error))),
-                code=None if code is None else str(code),
-                error_type=None if kind is None else str(kind),
-                param=None if param is None else str(param),
-            )
+            message = well_formed(str(detail.get("message") or error))
+            raise _told(message, *(detail.get(name) for name in ("code", "type", "param")))
         return told
 
     def _in_words(self, text: str) -> str:

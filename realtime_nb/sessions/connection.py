@@ -219,9 +219,10 @@ def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
     """Turn an HTTP answer that is not an upgrade into the API's error."""
     status = error.response.status_code
     try:
-        detail = msgspec.json.decode(error.response.body or b"")["error"]
+        # Some servers name the key that they refuse.
+        detail = msgspec.json.decode(Secrets().hide(bytes(error.response.body or b"")))["error"]
         return ServerError(
-            hide(detail["message"]),
+            detail["message"],
             code=detail.get("code") or ("invalid_api_key" if status == 401 else None),
             error_type=detail.get("type"),
             param=detail.get("param"),
