@@ -215,6 +215,18 @@ def test_a_key_that_a_server_names_in_an_open_session_is_not_kept(tmp_path, logg
         assert_clean(each)
 
 
+def test_a_key_that_a_server_repeats_in_an_answer_is_not_kept_by_a_run(tmp_path):
+    message = {"role": "assistant", "content": f"Your key is {KEY}."}
+    completion = {"object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    with plain({"/v1/chat/completions": (200, json.dumps(completion))}) as url:
+        backend = Backend.at(url, KEY)
+        systems = {"one": lambda: rt.ChatSession(backend=backend, output_modalities=["text"])}
+        results = rt.run(rt.Dataset.from_texts(["Hello!"]), systems, out=tmp_path / "run", progress=False)
+        results.report()
+    assert [row["assistant_text"] for row in results.rows] == ["Your key is [hidden]."]
+    assert_clean(everything_below(tmp_path))
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -44,6 +44,7 @@ from ..files import (
     writing_whole,
 )
 from ..pricing.usage import is_amount
+from ..secrecy import Secrets
 from .arrivals import FOLDER as ARRIVALS
 from .arrivals import arrivals, clear_delivered, mark_delivered
 from .cell import CellOutcome, plain_value
@@ -185,14 +186,15 @@ class RunFolder:
 
     def put(self, outcome: CellOutcome) -> None:
         """Write a cell's outcome in place of any earlier one; NaN and infinity become `None`, as JSON has neither."""
-        row = {name: finite(value) for name, value in outcome.row.items()}
-        self.rows.put(row["cell_id"], _text(row))
+        secrets, cell_id = Secrets(), outcome.row["cell_id"]
+        # A server may repeat the key in an answer; recordings come without it.
+        self.rows.put(cell_id, secrets.hide(_text({name: finite(value) for name, value in outcome.row.items()})))
         try:
             for name, data in outcome.files.items():
                 make_folder((self.path / name).parent)
-                write_private(self.path / name, data)
-            self._append(_line(row))
-            mark_delivered(self.arrivals, row["cell_id"])
+                write_private(self.path / name, secrets.hide(data) if name.endswith(".md") else data)
+            self._append(_line(self.rows[cell_id]))
+            mark_delivered(self.arrivals, cell_id)
         except OSError as error:
             self._fail(error)
             self.unwritten.append(outcome)
