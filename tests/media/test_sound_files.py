@@ -483,7 +483,7 @@ def test_no_rate_reaches_an_encoder_that_does_not_take_it(format):
         import numpy as np
         from realtime_nb.media.clip import SOUND_ENDINGS, AudioClip
         for rate in (1, 999, 7_350, 44_056, 65_537, 199_999, 200_001, 655_351, 1_000_003, 2**31 - 1, 2**31, 2**40):
-            clip = AudioClip(np.zeros(4_000, "f4"), rate)
+            clip = AudioClip(np.zeros(100, "f4"), rate)
             try:
                 data = clip.encode({format!r})
             except Exception as error:
