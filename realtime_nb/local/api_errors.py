@@ -110,3 +110,13 @@ def unsupported_value(path: str, value: Any, supported: Iterable[str]) -> ApiErr
     """Return the error for a value that is not one of `supported`."""
     known = ", ".join(f"'{name}'" for name in supported)
     return ApiError(f"Invalid value: '{value}'. Supported values are: {known}.", code="invalid_value", param=path)
+
+
+def unsupported_language(path: str, language: str) -> ApiError:
+    """Return the error for a language that the recogniser would write down in English words."""
+    return ApiError(
+        f"Unsupported value: '{path}' does not support '{language}' on this server, which hears English only. Start it "
+        "with --ears and a Whisper model of many languages.",
+        code="unsupported_value",
+        param=path,
+    )

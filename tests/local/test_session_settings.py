@@ -31,6 +31,20 @@ def test_only_what_is_there_changes():
     assert settings.transcription is None
 
 
+@pytest.mark.parametrize(
+    ("model", "name", "given"), [("whisper-1", "language", "de-DE"), ("gpt-transcribe", "languages", ["en", "fr"])]
+)
+def test_ears_that_hear_english_only_refuse_another_language(model, name, given):
+    settings = make(english_only=True)
+    update(settings, audio={"input": {"transcription": {"model": "whisper-1", "language": "en-US"}}})
+    before = copy.deepcopy(settings.data)
+    with pytest.raises(ApiError, match=r"hears English only\. Start it with --ears") as refused:
+        update(settings, audio={"input": {"transcription": {"model": model, "language": None, name: given}}})
+    assert refused.value.param == f"session.audio.input.transcription.{name}"
+    assert settings.data == before
+    update(make(), audio={"input": {"transcription": {"model": model, name: given}}})
+
+
 def test_turn_detection_keeps_what_is_set_and_begins_again_with_another_kind():
     settings = make()
     update(settings, audio={"input": {"turn_detection": {"type": "server_vad", "threshold": 0.7}}})

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from ...errors import SettingsError
-from ..api_errors import ApiError, invalid_value, missing_parameter, unsupported_value
+from ..api_errors import ApiError, invalid_value, missing_parameter, unsupported_language, unsupported_value
 from ..brains.brain import Brain
 from ..realtime.hearing import SpeechRecognizer
 from ..realtime.responder import deltas, parts_of
@@ -116,12 +116,7 @@ def _language(form: FormData, is_multilingual: bool) -> str | None:
         for language in _texts(form, name):
             given.append(language_code(language))
             if given[-1] != "en" and not is_multilingual:
-                raise ApiError(
-                    f"Unsupported value: '{name}' does not support '{language}' on this server, which hears English "
-                    "only.",
-                    code="unsupported_value",
-                    param=name,
-                )
+                raise unsupported_language(name, language)
     return given[0] if len(given) == 1 else None
 
 

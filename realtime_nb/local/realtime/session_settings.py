@@ -13,8 +13,9 @@ from msgspec import UNSET
 from ...protocol.items import ResponseOptions
 from ...protocol.settings import VOICES as API_VOICES
 from ...protocol.settings import find_problem, setting_at
-from ..api_errors import ApiError, invalid_value, missing_parameter, of_problem, unknown_parameter
+from ..api_errors import ApiError, invalid_value, missing_parameter, of_problem, unknown_parameter, unsupported_language
 from ..endpoints.json_fields import without_nulls
+from ..recognition.heard import language_code
 
 # --- Tools in the Realtime API's shape: flat functions, with the JSON schema of an object -----------------------------
 
@@ -127,7 +128,8 @@ class ResponseSettings:
 class SessionSettings:
     """All settings of a session.
 
-    `brain`: a sentence about what answers, for the notice that this is not a speech-to-speech model.
+    `brain`: a sentence about what answers, for the notice that this is not a speech-to-speech model. `english_only`:
+    whether the recogniser hears no other language.
     """
 
     def __init__(
@@ -139,8 +141,10 @@ class SessionSettings:
         brain: str,
         transcription: bool = False,
         voices: Collection[str] = API_VOICES,
+        english_only: bool = False,
     ):
         self.voices = voices
+        self.english_only = english_only
         self.is_transcription = transcription
         self.default_instructions = notice = NOTICE.format(brain=brain)
         turn_detection = dict(_VAD_DEFAULTS["server_vad"])
@@ -212,6 +216,8 @@ class SessionSettings:
         data = _merged(self.data, change)
         if self.is_transcription:
             _check_turns(data["audio"]["input"])
+        if self.english_only:
+            _check_languages(data["audio"]["input"]["transcription"] or {})
         if "instructions" in data and data["instructions"] == "":
             data["instructions"] = self.default_instructions
         if voice_is_locked and _voice(data) != _voice(self.data):
@@ -285,6 +291,14 @@ def _merged(data: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
         else:
             merged[name] = copy.deepcopy(value)
     return merged
+
+
+def _check_languages(transcription: dict[str, Any]) -> None:
+    for name in ("language", "languages"):
+        given = transcription.get(name) or []
+        for language in [given] if isinstance(given, str) else given:
+            if language_code(language) != "en":
+                raise unsupported_language(f"session.audio.input.transcription.{name}", language)
 
 
 def _check_transcription(change: dict[str, Any]) -> None:

@@ -99,6 +99,7 @@ class RealtimeSocket:
             brain=self.parts.brain_of(model).description,
             transcription=transcription,
             voices=VOICES,
+            english_only=not self.parts.recognizer.is_multilingual,
         )
         is_faulty = bool(self.faults) or self.lifetime_turns is not None
         outbox = FaultyOutbox(self.faults, lifetime_turns=self.lifetime_turns) if is_faulty else Outbox()
