@@ -10,7 +10,9 @@ from playwright.sync_api import expect
 import realtime_nb as rt
 from realtime_nb.media.clip import AudioClip
 
-pytestmark = pytest.mark.jupyter
+# The microphone's file plays once and in real time, whatever keeps the machine: a sentence that came too early for the
+# page or the server says nothing about interruptions.
+pytestmark = [pytest.mark.jupyter, pytest.mark.flaky(reruns=1)]
 
 CELLS = (
     # The server is started before the microphone is, whose sentence comes after 3 s, however busy the machine is.
