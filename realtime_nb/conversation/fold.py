@@ -274,7 +274,7 @@ class TurnIndex:
         role = item.role or ("assistant" if item.type in _CALLS else "")
         turn = self.item(item.id, role=role, kind=item.type)
         turn.describe(item)
-        if item.type == "function_call_output" and (call := self.call(turn.call_id)) is not None:
+        if turn.kind == "function_call_output" and turn.call_id and (call := self.call(turn.call_id)) is not None:
             call.output = call.output or turn.output
         for index, content in enumerate(item.content or []):
             if content.type in ("input_image", "image"):

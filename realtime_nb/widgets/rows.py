@@ -209,8 +209,8 @@ class TranscriptRows:
         changed += [self._edits[item_id] for item_id in changed if item_id in self._edits]
         self._revision, self._stale = conversation.revision, set()
         at, gone, ids = 0, 0, []
-        has_tools = [self._note_call(item_id) for item_id in changed]
-        if is_moved := any(has_tools) or self._order_revision != conversation.order_revision:
+        are_new_calls = [self._note_call(item_id) for item_id in changed]
+        if is_moved := any(are_new_calls) or self._order_revision != conversation.order_revision:
             self._order_revision = conversation.order_revision
             before, self._order = self._order, self._ordered()
             at, gone, ids = spliced(before, self._order)

@@ -50,3 +50,10 @@ def test_a_call_is_found_by_its_call_id_and_not_its_output():
     assert index.call("call_1") is call
     assert index.call("mcpr_1") is asked  # Requests for approval have no other name.
     assert index.call("call_2") is None
+
+
+def test_an_output_without_a_call_id_is_that_of_no_call():
+    index = TurnIndex()
+    made = index.described(Item(id="mcp_1", type="mcp_call", name="look"))
+    index.described(Item(id="O", type="function_call_output", output="9:10"))
+    assert made.output == ""
