@@ -188,12 +188,13 @@ class RunFolder:
         """Write a cell's outcome in place of any earlier one; NaN and infinity become `None`, as JSON has neither."""
         secrets, cell_id = Secrets(), outcome.row["cell_id"]
         # A server may repeat the key in an answer; recordings come without it.
-        self.rows.put(cell_id, secrets.hide(_text({name: finite(value) for name, value in outcome.row.items()})))
+        text = secrets.hide(_text({name: finite(value) for name, value in outcome.row.items()}))
+        self.rows.put(cell_id, text)
         try:
             for name, data in outcome.files.items():
                 make_folder((self.path / name).parent)
                 write_private(self.path / name, secrets.hide(data) if name.endswith(".md") else data)
-            self._append(_line(self.rows[cell_id]))
+            self._append(seal(text) + b"\n")
             mark_delivered(self.arrivals, cell_id)
         except OSError as error:
             self._fail(error)
