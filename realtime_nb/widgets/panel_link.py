@@ -319,7 +319,7 @@ class PanelLink:
             self._send_remarks()
         elif kind in _PHASES or kind.startswith("session."):
             self._send_state()
-        if not kind.startswith(("response.output_audio.", "session.", "rate_limits.")):
+        if not kind.startswith(("response.output_audio.", "rate_limits.")):
             self._rows_later()
 
     def _sound(self, event: Any) -> None:

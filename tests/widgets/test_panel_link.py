@@ -14,6 +14,7 @@ from realtime_nb.protocol.local_events import (
     Flagged,
     Passed,
     Remarked,
+    SessionRenewed,
     SoundBegan,
     StateChanged,
     Waiting,
@@ -276,6 +277,12 @@ def test_a_new_page_gets_all_that_was_said(desk):
     (turns,) = desk.road.controls("turns")
     assert (turns["from_start"], turns["at"], turns["ids"]) == (True, 0, ["item-1", "item-2"])
     assert [row["text"] for row in turns["rows"]] == ["One.", "Two."]
+
+
+def test_a_renewal_is_told_although_nothing_else_happens(desk):
+    desk.do(desk.line.greet)
+    desk.session.say(SessionRenewed(reason="restored", carried=0))
+    until(lambda: [row["role"] for row in desk.road.controls("turns")[-1]["rows"]] == ["break"])
 
 
 def test_many_deltas_are_few_updates_and_only_of_what_changed(desk):
