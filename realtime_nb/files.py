@@ -50,7 +50,7 @@ def make_folder(path: Path) -> None:
                 each.chmod(stat.S_IRWXU)
 
 
-def open_private(path: Path, mode: str, *, buffering: int = -1) -> IO[bytes]:
+def open_private(path: str | Path, mode: str, *, buffering: int = -1) -> IO[bytes]:
     """Open a file to write, like `open` in a binary mode; a new file can only be read by its owner."""
     return cast(IO[bytes], open(path, mode, buffering, opener=_private_opener))
 
@@ -79,22 +79,22 @@ def write_private(path: Path, data: bytes) -> None:
         raise
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: str | Path, data: bytes) -> None:
     """Write a file that only its owner can read; it is replaced as a whole or not at all."""
     with writing_whole(path) as file:
         file.write(data)
 
 
 @contextmanager
-def writing_whole(path: Path) -> Iterator[IO[bytes]]:
+def writing_whole(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a file that only its owner can read; it is replaced as a whole at the end, or not at all."""
-    part = path.with_name(f"{path.name}.part")
+    part = f"{path}.part"
     try:
         with open_private(part, "wb") as file:
             yield file
     except BaseException:
         with suppress(OSError):
-            part.unlink()
+            os.unlink(part)
         raise
     os.replace(part, path)
 

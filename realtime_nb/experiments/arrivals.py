@@ -49,7 +49,7 @@ def get_arrival(folder: str, cell_id: str) -> Arrival | None:
 def mark_delivered(folder: Path, cell_id: str) -> None:
     """Empty the file of an answer that is written down."""
     with suppress(FileNotFoundError):
-        os.truncate(folder / f"{cell_id}.msgpack", 0)
+        os.truncate(f"{folder}/{cell_id}.msgpack", 0)
 
 
 def clear_delivered(folder: Path) -> None:

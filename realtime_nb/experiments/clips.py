@@ -10,7 +10,9 @@ import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 from ..conversation.timing import first_audible_ms, silence_at_end_ms
 from ..files import make_folder, open_private, seal, split_sealed, write_whole
@@ -89,6 +91,7 @@ class SpokenClip(AudioClip):
 
 _FOLDER, _INDEX = "clips", "clips/index.jsonl"
 _TIMES = ("speech_start_ms", "speech_end_ms", "turn_end_ms")
+_pack = msgspec.msgpack.encode
 #: Names a clip in a run, e.g. ("heard", example_id, turn, condition).
 Key = tuple[str | int, ...]
 
@@ -97,7 +100,7 @@ class KnownClip(NamedTuple):
     """A clip's entry in the index."""
 
     sha256: str
-    sample_rate: int
+    sample_rate: Annotated[int, msgspec.Meta(gt=0, lt=2**32)]
     speech_start_ms: float | None
     speech_end_ms: float | None
     turn_end_ms: float
@@ -113,9 +116,11 @@ class RunClips:
 
     def __init__(self, path: Path):
         self._path = path
-        self._known = read_index(path)
-        self._written: dict[str, KnownClip] = {}
-        """The clips whose files were written here, by their hashes: a clean clip is the one that was said."""
+        self._folder, self._index = path / _FOLDER, path / _INDEX
+        self._known = {key: _pack(entry) for key, entry in read_index(path).items()}
+        """Packed, because a run may have ten thousand."""
+        self._written: dict[bytes, bytes] = {}
+        """The packed entries whose files were written here; a clean clip is the one that was said."""
         self._lock = threading.Lock()
         self._making: dict[Key, threading.Lock] = {}
         self.unwritten: dict[str, bytes] = {}
@@ -133,33 +138,32 @@ class RunClips:
 
     def known(self, key: Key) -> SpokenClip | None:
         """Return a clip that was made before; `None` if there is none, or its file is not what it was."""
-        entry = self._known.get(key)
-        if entry is None:
+        packed = self._known.get(key)
+        if packed is None:
             return None
+        entry = msgspec.msgpack.decode(packed, type=KnownClip)
         name = file_name(entry.sha256)
-        pcm = _samples_in(self.unwritten.get(name) or _read_file(self._path / name))
+        pcm = _samples_in(self.unwritten.get(name) or _read_file(f"{self._path}/{name}"))
         if pcm_hash(pcm) != entry.sha256:
-            self._written.pop(entry.sha256, None)
+            self._written.pop(packed, None)
             return None
         return SpokenClip(from_pcm16(pcm), entry.sample_rate, **{name: getattr(entry, name) for name in _TIMES})
 
     def _write(self, key: Key, clip: SpokenClip) -> SpokenClip:
         entry = KnownClip(clip.sha256, clip.sample_rate, *(getattr(clip, name) for name in _TIMES))
-        name = file_name(clip.sha256)
+        packed, name = _pack(entry), file_name(clip.sha256)
         with self._lock:
-            written = self._written.get(clip.sha256)
-            entry = written if written == entry else entry  # One object for both.
             try:
-                if entry is not written:
-                    make_folder(self._path / _FOLDER)
-                    write_whole(self._path / name, clip.encode("wav"))
-                    self._written[clip.sha256] = entry
-                with open_private(self._path / _INDEX, "ab", buffering=0) as file:
+                if packed not in self._written:
+                    make_folder(self._folder)
+                    write_whole(f"{self._path}/{name}", clip.encode("wav"))  # A `Path` would keep each name.
+                    self._written[packed] = packed
+                with open_private(self._index, "ab", buffering=0) as file:
                     told = {"clip": list(key)} | entry._asdict()
                     file.write(seal(json.dumps(told, ensure_ascii=False).encode()) + b"\n")
             except OSError:  # The run's folder says so when it writes the row.
                 self.unwritten[name] = clip.encode("wav")
-            self._known[key] = entry
+            self._known[key] = self._written.get(packed, packed)  # One object for both.
         return clip
 
 
@@ -179,15 +183,16 @@ def read_index(path: Path) -> dict[Key, KnownClip]:
     for line in split_sealed(_read_file(path / _INDEX), "clip").whole:
         try:
             entry = json.loads(line)
-            found[tuple(entry["clip"])] = KnownClip(*(entry[name] for name in KnownClip._fields))
+            found[tuple(entry["clip"])] = msgspec.convert([entry[name] for name in KnownClip._fields], KnownClip)
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return found
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: str | Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError:
         return b""
 

@@ -182,7 +182,7 @@ Speaker = str | Callable[[str], AudioClip]
 SPEAKERS = (*VOICES, "fable", "onyx", "nova")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class Example:
     """One row of a `Dataset`: a question, and the expected result.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -172,6 +172,8 @@ class Runner:
         self._budget = budget
         self._concurrency = concurrency
         self._clips = RunClips(folder.path)
+        self._todo: Iterator[CellWork] = iter(())
+        self._next: CellWork | None = None
         self._preparing: set[Future[CellWork | CellOutcome]] = set()
         """The cells whose clips are being made here."""
         self._ready: deque[CellWork] = deque()
@@ -189,7 +191,7 @@ class Runner:
             leave_to_client(executor)
             if isinstance(executor, ProcessPoolExecutor):
                 executor.submit(leave_to_parent).result()  # It forks now, while no other thread holds a lock.
-            stopped = self._grade(ungraded) or self._work(own or executor, makers, deque(todo))
+            stopped = self._grade(ungraded) or self._work(own or executor, makers, todo)
         except BaseException as error:
             stopped = error
             self._rescue(own or executor, stops=isinstance(error, KeyboardInterrupt))
@@ -220,11 +222,13 @@ class Runner:
         self._budget = budget.rest(self._budget.expected_usd)
         return stopped
 
-    def _work(self, executor: Executor | None, makers: Executor, todo: deque[CellWork]) -> str:
+    def _work(self, executor: Executor | None, makers: Executor, todo: Iterable[CellWork]) -> str:
         assert executor is not None
-        while todo or self._ready or self._preparing or self._under_way:
+        self._todo = iter(todo)
+        self._next = next(self._todo, None)
+        while self._next or self._ready or self._preparing or self._under_way:
             with held_back():
-                refusal = self._hand_out(executor, makers, todo)
+                refusal = self._hand_out(executor, makers)
             if not (self._preparing or self._under_way):
                 return refusal
             both: set[Future[Any]] = {*self._preparing, *self._under_way}
@@ -234,16 +238,17 @@ class Runner:
                 self._take([future for future in self._under_way if future in done])
         return ""
 
-    def _hand_out(self, executor: Executor, makers: Executor, todo: deque[CellWork]) -> str:
+    def _hand_out(self, executor: Executor, makers: Executor) -> str:
         """Hand out as many cells as may run at once; return why no more may be asked, if so."""
         while self._ready and not self._folder.failure:
             work = self._ready.popleft()
             self._under_way[executor.submit(run_cell, work)] = work
-        while todo and (count := len(self._preparing) + len(self._under_way)) < self._concurrency:
+        while self._next and (count := len(self._preparing) + len(self._under_way)) < self._concurrency:
             refusal = self._folder.failure or self._budget.refusal(count)
             if refusal:
                 return refusal
-            self._preparing.add(makers.submit(with_clips, todo.popleft(), self._clips))
+            self._preparing.add(makers.submit(with_clips, self._next, self._clips))
+            self._next = next(self._todo, None)
         return self._folder.failure
 
     def _take_ready(self, done: Iterable[Future[CellWork | CellOutcome]]) -> None:

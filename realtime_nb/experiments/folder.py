@@ -17,12 +17,12 @@ import re
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from contextlib import suppress
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -70,7 +70,7 @@ class RunFolder:
 
     `about`: the run's description: ``seed``, ``systems``, ``cells`` (ids in order), ``examples`` (digests by id),
     ``conditions`` (by name). If a run is resumed, its earlier description is merged in.
-    `questions`: the recipes of the examples by id.
+    `questions`: the ids of the examples, each with its recipe.
 
     Raises `SettingsError` if the folder holds a run that must not be resumed, or another run, or cannot be written to;
     `MissingExtra` if nothing installed can write the table.
@@ -83,9 +83,11 @@ class RunFolder:
         *,
         resume: bool,
         table: str = "csv",
-        questions: Mapping[str, Any] | None = None,
+        questions: Iterable[tuple[str, Any]] = (),
     ):
         self.path = path
+        self.arrivals = path / ARRIVALS
+        """Where workers put answers until they are delivered."""
         self.about = about
         self.failure = ""
         """Why the disk takes no more; empty as long as it does."""
@@ -98,7 +100,7 @@ class RunFolder:
                 raise SettingsError(f"out={str(path)!r} holds other files: choose a new folder")
             self._lock = FolderLock(path, _LOCK)
             try:
-                self._begin(resume, questions or {})
+                self._begin(resume, questions)
             except BaseException:
                 self._lock.release()
                 raise
@@ -109,7 +111,7 @@ class RunFolder:
         except OSError as error:
             raise SettingsError(f"out={str(path)!r} cannot be written to: {error.strerror or error}") from error
 
-    def _begin(self, resume: bool, questions: Mapping[str, Any]) -> None:
+    def _begin(self, resume: bool, questions: Iterable[tuple[str, Any]]) -> None:
         before = read_run(self.path) if _is_run(self.path) else StoredRun({}, PackedRows(), [], [])
         if _is_run(self.path):
             self._check_same(before.about if before.is_whole else _about_of(before.rows), resume)
@@ -121,20 +123,28 @@ class RunFolder:
         if before.damaged:
             with open_private(self.path / _DAMAGED, "ab") as file:
                 file.writelines(line + b"\n" for _, line in before.damaged)
-        every = read_questions(self.path) | dict(questions)
-        lines = (_line({"example_id": name, **told}) for name, told in every.items())
-        write_whole(self.path / _DATASET, b"".join(lines))
+        self._write_questions(questions)
         self._write_about()
         with writing_whole(self.path / _ROWS) as file:
             file.writelines(map(_line, self.rows))
         self._earlier = frozenset(self.rows.ids)
-        self._lines: IO[bytes] = open_private(self.path / _ROWS, "ab", buffering=0)
+        self._lines_path = self.path / _ROWS
+        self._lines: IO[bytes] = open_private(self._lines_path, "ab", buffering=0)
         for found in arrivals(self.arrivals):  # Of a run that ended before it had them.
             if found.row["cell_id"] in self._earlier:
                 mark_delivered(self.arrivals, found.row["cell_id"])
             else:
                 self.put(CellOutcome(row=found.row, files=found.files))
         clear_delivered(self.arrivals)
+
+    def _write_questions(self, questions: Iterable[tuple[str, Any]]) -> None:
+        """Write the new questions, and those of earlier runs, one by one: all of them can be large."""
+        earlier = read_questions(self.path)
+        with writing_whole(self.path / _DATASET) as file:
+            for name, told in questions:
+                earlier.pop(name, None)
+                file.write(_line({"example_id": name, **told}))
+            file.writelines(_line({"example_id": name, **told}) for name, told in earlier.items())
 
     def _write_about(self) -> None:
         write_whole(self.path / _ABOUT, seal(json.dumps(self.about, ensure_ascii=False, indent=1).encode()))
@@ -165,11 +175,6 @@ class RunFolder:
         self.about["made"] = earlier | made
         for kind in ("systems", "settings", "conditions", "graders"):
             self.about["made"][kind] = earlier.get(kind, {}) | made.get(kind, {})
-
-    @property
-    def arrivals(self) -> Path:
-        """Where workers put answers until they are delivered."""
-        return self.path / ARRIVALS
 
     def recording_of(self, cell_id: str) -> Path:
         """Return the folder of an answer's recording."""
@@ -215,7 +220,7 @@ class RunFolder:
 
     def _append(self, line: bytes) -> None:
         """Write a line whole or not at all."""
-        if not is_at(self._lines, self.path / _ROWS):
+        if not is_at(self._lines, self._lines_path):
             raise OSError("the folder was removed or replaced during the run")
         end = self._lines.seek(0, io.SEEK_END)
         try:
@@ -243,14 +248,14 @@ class RunFolder:
         for outcome in unwritten:  # There may be room again.
             self.put(outcome)
         lacking = {outcome.row["cell_id"] for outcome in self.unwritten}
-        written = [cell_id for cell_id in self.rows.ordered(self.about["cells"]) if cell_id not in lacking]
+        rows = self.rows.only(each for each in self.rows.ordered(self.about["cells"]) if each not in lacking)
         try:
             for kind in _TABLES:
                 # From an earlier run, perhaps in the other format.
                 (self.path / f"results.{kind}").unlink(missing_ok=True)
             with writing_whole(self.path / f"results.{self._table}") as file:
-                (_write_csv if self._table == "csv" else _write_parquet)(file, self.rows.only(written))
-            summary = json.dumps(summary_of(self.rows.only(written)) | {"stopped": stopped}, indent=1).encode()
+                (_write_csv if self._table == "csv" else _write_parquet)(file, rows)
+            summary = json.dumps(summary_of(rows) | {"stopped": stopped}, indent=1).encode()
             write_whole(self.path / _SUMMARY, seal(summary))
         except OSError as error:
             self.failure = self.failure or f"{str(self.path)!r} takes no more: {error.strerror or error}"
@@ -333,19 +338,20 @@ class PackedRows:
         """The first row: the others are packed as what differs from it, as all have nearly the same columns."""
 
     @property
-    def ids(self) -> Iterable[str]:
+    def ids(self) -> KeysView[str]:
         """The cells."""
         return self._texts.keys()
 
     def put(self, cell_id: str, text: bytes) -> None:
         """Keep a row, as JSON, in place of any earlier one of its cell."""
         self._first = self._first or text
-        packer = zlib.compressobj(1, zdict=self._first)
+        packer = zlib.compressobj(1, wbits=-zlib.MAX_WBITS, zdict=self._first)
         self._texts[cell_id] = packer.compress(text) + packer.flush()
 
     def ordered(self, cells: Iterable[str]) -> list[str]:
         """Return the cells in the order of the grid, and then the others."""
-        return [cell_id for cell_id in dict.fromkeys([*cells, *self._texts]) if cell_id in self._texts]
+        found = dict.fromkeys(cell_id for cell_id in cells if cell_id in self._texts)
+        return [*found, *(cell_id for cell_id in self._texts if cell_id not in found)]
 
     def only(self, cells: Iterable[str]) -> PackedRows:
         """Return the rows of some cells, in this order."""
@@ -354,7 +360,7 @@ class PackedRows:
         return chosen
 
     def __getitem__(self, cell_id: str) -> dict[str, Any]:
-        unpacked = zlib.decompressobj(zdict=self._first).decompress(self._texts[cell_id])
+        unpacked = zlib.decompressobj(wbits=-zlib.MAX_WBITS, zdict=self._first).decompress(self._texts[cell_id])
         found: dict[str, Any] = msgspec.json.decode(unpacked)
         return found
 
@@ -570,15 +576,16 @@ def _damage(
 def summary_of(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return totals, and each system's measures: mean, median, 95th and 99th percentile."""
     systems: dict[str, _Sums] = {}
-    failed, spent = 0, list[float | None]()
+    count, failed, cost_usd = 0, 0, cast("float | None", 0.0)
     for row in rows:
+        count += 1
         failed += row["status"] == "failed"
-        spent.append(spent_usd(row))
+        cost_usd = sum_known([cost_usd, spent_usd(row)])
         systems.setdefault(row["system"], _Sums()).add(row)
     return {
-        "total_examples": len(spent),
+        "total_examples": count,
         "failed_examples": failed,
-        "cost_usd": sum_known(spent),
+        "cost_usd": cost_usd,
         "systems": {system: sums.measures for system, sums in systems.items()},
     }
 
@@ -598,7 +605,8 @@ class _Sums:
         if row["status"] != "failed":
             for name in WORD_COUNTS:
                 self._counts[name] += row.get(name) or 0
-        self._tasks.append({name: row.get(name) for name in ("task_success", "cost_usd")})
+        if row.get("task_success") is not None:
+            self._tasks.append({name: row.get(name) for name in ("task_success", "cost_usd")})
 
     @property
     def measures(self) -> dict[str, float]:
@@ -627,7 +635,7 @@ class Answers:
         told = read_run(self.path) if kept is None else kept.kept
         self.about = told.about
         """The run's settings: ``seed``, ``examples``, ``conditions``, ``systems``, ``estimate_usd``, versions."""
-        self.stopped = read_stopped(self.path) if kept is None else kept.failure
+        self.stopped = (kept.failure if kept else "") or read_stopped(self.path)
         """Why the run ended early; empty if it did not, or was killed."""
         self._told = told
 

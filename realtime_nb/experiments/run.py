@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
@@ -49,17 +50,12 @@ def make_grid(
 ) -> Iterator[CellWork]:
     """Yield all cells; the systems take turns at going first, so that changes over time affect all of them equally."""
     names = list(systems)
-    seen: set[str] = set()
     rows = itertools.product(range(1, repeats + 1), pipelines.items(), dataset)
     for turn, (repeat, (condition, pipeline), example) in enumerate(rows):
         for place in range(len(names)):
             system = names[(turn + place) % len(names)]
-            cell_id = _file_name(f"{example.example_id}__{system}__{condition}__{repeat}")
-            if cell_id.lower() in seen:
-                raise SettingsError(f"names are too similar for files: {cell_id!r} would occur twice")
-            seen.add(cell_id.lower())
             yield make(
-                cell_id=cell_id,
+                cell_id=_file_name(f"{example.example_id}__{system}__{condition}__{repeat}"),
                 system=system,
                 factory=systems[system],
                 example=example,
@@ -68,6 +64,16 @@ def make_grid(
                 repeat=repeat,
                 seed=_seed(seed, example.example_id),
             )
+
+
+def checked_ids(grid: Iterable[CellWork]) -> list[str]:
+    """Return the ids of all cells; raise if two would be one file where names in small and large letters are."""
+    cells = [work.cell_id for work in grid]
+    twice = Counter(map(str.lower, cells)).most_common(1)
+    if twice and twice[0][1] > 1:
+        cell_id = [each for each in cells if each.lower() == twice[0][0]][1]
+        raise SettingsError(f"names are too similar for files: {cell_id!r} would occur twice")
+    return cells
 
 
 def _file_name(name: str) -> str:
@@ -236,23 +242,26 @@ def run(
     options["windows"] = windows
     options["keep"] = _kept(keep, sound)
     make = partial(CellWork, graders=named, grader_digests=digests, limiter=limiter, **options)
-    grid = list(make_grid(dataset, systems, pipelines, repeats, seed, make))
+    # Each cell's work is made anew where it is needed: all of it would take as much memory as the rows.
+    grid = partial(make_grid, dataset, systems, pipelines, repeats, seed, make)
+    cells = checked_ids(grid())
     if executor is not None and not isinstance(executor, ThreadPoolExecutor):
-        for work in grid[: len(systems)]:
+        for work in itertools.islice(grid(), len(systems)):
             check_can_be_sent(work, executor)
     path = Path(out) if out is not None else _new_folder()
     recipes: dict[str, Any] = {"systems": systems, "conditions": pipelines, "graders": named}
     recipes["settings"] = {name: settings_of(session) for name, session in sessions.items() if session is not None}
     recipes |= {"options": options | {"repeats": repeats, "seed": seed, "table": table}}
-    about = _about(dataset, systems, pipelines, grid, seed, expected) | {"made": recipe_of(recipes)}
+    about = _about(dataset, systems, pipelines, cells, seed, expected) | {"made": recipe_of(recipes)}
     folder = RunFolder(
         path,
         about,
         resume=bool(resume),
         table=table,
-        questions={example.example_id: recipe_of(example) for example in dataset},  # Not kept: they are large.
+        questions=((example.example_id, recipe_of(example)) for example in dataset),
     )
-    examples = {work.cell_id: work.example for work in grid}
+    known = folder.rows.ids
+    examples = {work.cell_id: work.example for work in grid() if known and work.cell_id in known}
     done: set[str] = set()
     ungraded: list[Regrading] = []
     for row in folder.rows:
@@ -260,11 +269,16 @@ def run(
             done.add(row["cell_id"])
             if row["cell_id"] in examples and (missing := lacking(row, named, digests)):
                 ungraded.append(Regrading(row, examples[row["cell_id"]], missing, digests))
-    todo = [work for work in grid if work.cell_id not in done]
+    arrivals = ""
     if executor is not None and not isinstance(executor, ThreadPoolExecutor):
         make_folder(folder.arrivals)
-        todo = [replace(work, arrivals=str(folder.arrivals.resolve())) for work in todo]
-    with RunProgress(len(grid), len(done), expected, shown=progress) as bar:
+        arrivals = str(folder.arrivals.resolve())
+    todo = (
+        replace(work, cell_id=cell_id, arrivals=arrivals)  # With the id that is kept, not one more like it.
+        for cell_id, work in zip(cells, grid(), strict=True)
+        if cell_id not in done
+    )
+    with RunProgress(len(cells), len(done), expected, shown=progress) as bar:
         stopped = Runner(folder, bar, Budget(max_usd, expected.dearest_cell_usd), concurrency).on(
             executor, todo, ungraded
         )
@@ -272,7 +286,7 @@ def run(
         warnings.warn(printable(_not_written(folder)), RuntimeWarning, stacklevel=2)
     if isinstance(stopped, BaseException):
         raise stopped
-    return Results(path, kept=folder) if folder.failure else Results(path)
+    return Results(path, kept=folder)
 
 
 def _new_folder() -> Path:
@@ -342,7 +356,7 @@ def _about(
     dataset: Dataset,
     systems: Mapping[str, Factory],
     pipelines: Mapping[str, Pipeline],
-    grid: list[CellWork],
+    cells: list[str],
     seed: int,
     expected: Forecast,
 ) -> dict[str, Any]:
@@ -355,7 +369,7 @@ def _about(
         "estimate_usd": expected.total_usd,
         "began_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "libraries": {name: version(name) for name in ("numpy", "scipy", "soxr", "jiwer")},
-        "cells": [work.cell_id for work in grid],
+        "cells": cells,
     }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 import realtime_nb as rt
 from realtime_nb.experiments import Babble, Dataset, Noise, Results, RuleUser, Scenario, run
-from realtime_nb.experiments.clips import RunClips, SpokenClip, clip_remarks, file_name
+from realtime_nb.experiments.clips import RunClips, SpokenClip, clip_remarks, file_name, read_index
+from realtime_nb.files import seal
 from realtime_nb.media.clip import AudioClip
 
 LOCAL = partial(rt.RealtimeSession, backend="local")
@@ -117,3 +119,16 @@ def test_a_clip_of_two_names_is_written_once_and_again_if_its_file_was_damaged(t
         assert clips.keep(key, lambda: said).sha256 == said.sha256 and path.read_bytes() == whole
     slower = clips.keep(("said", "b", 0), lambda: SpokenClip(said.samples, 8_000))
     assert slower.sample_rate == 8_000 and RunClips(tmp_path).known(("said", "b", 0)).sample_rate == 8_000
+
+
+@pytest.mark.parametrize(
+    "odd", [{"sha256": ["no", "hash"]}, {"sample_rate": 2**70}, {"speech_start_ms": "early"}, {"turn_end_ms": None}]
+)
+def test_an_odd_entry_of_the_index_costs_that_clip_only(odd, tmp_path):
+    entry = {"sha256": "ab", "sample_rate": 24_000, "speech_start_ms": 0, "speech_end_ms": 9.5, "turn_end_ms": 10.0}
+    lines = [{"clip": ["said", "good", 0]} | entry, {"clip": ["said", "odd", 0]} | entry | odd]
+    (tmp_path / "clips").mkdir()
+    index = tmp_path / "clips" / "index.jsonl"
+    index.write_bytes(b"".join(seal(json.dumps(line).encode()) + b"\n" for line in lines))
+    assert list(read_index(tmp_path)) == [("said", "good", 0)]
+    assert RunClips(tmp_path).known(("said", "good", 0)) is None  # Its file is not there.

@@ -272,6 +272,12 @@ def test_a_run_of_an_earlier_version_loads_and_goes_on(tmp_path):
     assert read_rows(tmp_path) == rows and read_run(tmp_path).remarks == []
 
 
+def test_the_recipes_of_earlier_runs_are_kept_and_new_ones_take_their_place(tmp_path):
+    RunFolder(tmp_path, ABOUT, resume=False, questions=[(name, {"text": name}) for name in "ab"]).close()
+    RunFolder(tmp_path, ABOUT, resume=True, questions=[(name, {"text": name * 2}) for name in "bc"]).close()
+    assert {name: told["text"] for name, told in read_questions(tmp_path).items()} == {"a": "a", "b": "bb", "c": "cc"}
+
+
 @pytest.mark.parametrize("line", [b'{"example_id":', b'{"example_id":["a"]}', b'{"example_id":' + b"[" * 50_000])
 def test_a_damaged_recipe_of_an_earlier_version_is_left_out(tmp_path, line):
     """Its files have no checksums."""

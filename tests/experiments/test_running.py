@@ -118,6 +118,8 @@ def test_the_folder_has_each_answers_own_record(tmp_path):
     assert reply.transcript == row["assistant_text"] and reply.audio.duration_s == float(row["output_s"])
     assert results.show(row["cell_id"]).transcript == reply.transcript
     assert results.show(results.frame.iloc[0]).transcript == reply.transcript
+    loaded = Results.load(tmp_path)
+    assert (loaded.about, loaded.rows, loaded.stopped) == (results.about, results.rows, results.stopped)
 
 
 SCRIPT = """
