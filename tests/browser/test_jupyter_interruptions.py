@@ -20,7 +20,8 @@ CELLS = (
     "session = rt.RealtimeSession(backend='local', turn_detection={detection!r})\n"
     "panel = rt.VoicePanel(session)\npanel",
     # A sentence that the busy machine chops starts an answer that ends before it has a turn.
-    "def answers():\n    return [reply.turns[0] for reply in session.conversation.replies if reply.done and reply.turns]",
+    "def answers():\n    replies = session.conversation.replies\n"
+    "    return [reply.turns[0] for reply in replies if reply.done and reply.turns]",
 )
 
 
