@@ -10,9 +10,8 @@ from typing import Protocol
 from ..protocol.local_events import Word
 
 #: Scripts written without spaces between words: Thai, Lao, Myanmar, Khmer, Kana, Han, and their like.
-UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
-)
+#: Compiled at first use.
+UNSPACED = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 #: Characters that follow a word without a space.
 _MARKS = re.compile(r"[^\w\s]*")
 
@@ -77,4 +76,4 @@ def _end_of_word(text: str, at: int) -> int:
 def _may_cut(before: str, behind: str) -> bool:
     if unicodedata.category(behind).startswith("M"):
         return False  # A vowel or tone mark belongs to the character before it.
-    return before.isspace() or behind.isspace() or bool(UNSPACED.match(before) or UNSPACED.match(behind))
+    return before.isspace() or behind.isspace() or bool(re.match(UNSPACED, before) or re.match(UNSPACED, behind))

@@ -17,7 +17,8 @@ _ABBREVIATIONS = frozenset(
 _ALWAYS_GO_ON = _ABBREVIATIONS - {"etc.", "No.", "Inc.", "Ltd.", "Jr.", "Sr."}
 
 # An end mark with closing marks after it, then white space; or a line break; or an end mark of a script without spaces.
-_BREAK = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+|\s*\n\s*|[。！？]+\s*")
+# Compiled at first use.
+_BREAK = r"[.!?…]+[\"'”’»)\]]*\s+|\s*\n\s*|[。！？]+\s*"
 _TITLE = re.compile(rf"\b({'|'.join(_TITLES)})\.(?=\s)")
 _CLAUSE = re.compile(r"[,;:)–—]\s+")
 _SPACE = re.compile(r"\s+")
@@ -33,7 +34,7 @@ def split_sentences(text: str) -> list[str]:
     """
     sentences = []
     start = 0
-    for found in _BREAK.finditer(text):
+    for found in re.finditer(_BREAK, text):
         if found.end() < len(text) and _ends_sentence(text, start, found):
             sentences += _shorten(text[start : found.end()])
             start = found.end()
