@@ -21,7 +21,7 @@ from ..conversation.records import Reply
 from ..errors import LocalProtocolError, RealtimeError, ServerError, SettingsError
 from ..loop import submit
 from ..media.clip import AudioClip
-from ..recording.compact import make_compact
+from ..recording.tracks import Compact
 from ..sessions.own_system import System, SystemSession, is_system
 from ..sessions.rate_limit import Limiter
 from ..sessions.realtime import RealtimeSession
@@ -431,16 +431,15 @@ class _Attempt:
             return
         try:
             with _COMPUTING, tempfile.TemporaryDirectory(prefix="realtime_nb-cell-") as folder:
-                session.save(Path(folder) / "recording")
-                self._take(Path(folder) / "recording")
+                self._take(session, Path(folder) / "recording")
         except (OSError, RealtimeError) as error:
             self.row["recording_error"] = str(error)
 
-    def _take(self, recording: Path) -> None:
+    def _take(self, session: Session, recording: Path) -> None:
         """Keep the parts of a recording that the run wants; a question of one clip has its sound only there."""
-        keep, place = self.work.keep, f"recordings/{self.work.cell_id}"
-        without = () if "answers" in keep else ("assistant",)
-        make_compact(recording, said=self._said, sound=self.work.sound, without=without)
+        place = f"recordings/{self.work.cell_id}"
+        without = () if "answers" in self.work.keep else ("assistant",)
+        session._save(recording, form=Compact(self._said, self.work.sound, without))
         for file in sorted(recording.iterdir()):
             self.files[f"{place}/{file.name}"] = file.read_bytes()
             if file.stem == "assistant" and self._said is not None:

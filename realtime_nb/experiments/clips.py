@@ -17,7 +17,7 @@ import msgspec
 from ..conversation.timing import first_audible_ms, silence_at_end_ms
 from ..files import make_folder, open_private, seal, split_sealed, write_whole
 from ..media.clip import AudioClip, from_pcm16
-from ..recording.compact import clip_hash, pcm_hash
+from ..recording.tracks import clip_hash, pcm_hash
 
 # --- A clip, and where the person speaks in it, under any condition ---------------------------------------------------
 

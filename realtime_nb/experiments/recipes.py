@@ -22,7 +22,7 @@ from typing import Any
 
 from ..errors import SettingsError
 from ..media.clip import AudioClip
-from ..recording.compact import clip_hash
+from ..recording.tracks import clip_hash
 from ..secrecy import HIDDEN, Secret, Secrets, bare_address
 from ..sessions.backend import Backend
 from ..sessions.session import Session

@@ -343,7 +343,7 @@ NAME = "manifest.json"
 EVENTS = "events.jsonl"
 TRACKS = ("user", "assistant")
 FORMAT = "realtime_nb recording"
-#: Increased when earlier versions would misread a folder: 2 for tracks in other files, see `compact`.
+#: Increased when earlier versions would misread a folder: 2 for tracks in other files, see `tracks.Compact`.
 VERSION = 2
 
 PROVENANCE = (

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from ..conversation.timing import AUDIBLE
-from ..files import open_private
+from ..files import open_private, write_private
 from ..media import g711
-from ..media.clip import Resampler
+from ..media.clip import AudioClip, Resampler
 from ..numeric import np, soundfile
 from ..protocol import events as ev
 from ..protocol.formats import base_of, encoding_of, rate_of
@@ -153,18 +153,10 @@ class TrackWriter:
 
     def find(self, samples: Samples16) -> int | None:
         """Return where the track already holds exactly these samples; `None` if it does not."""
-        if not samples.any() or len(samples) > self.samples:
+        if not self.samples:
             return None
         self.flush()
-        track = np.memmap(self._pcm_path, "<i2", "r", shape=(self.samples,))
-        # The loudest sample has the rarest value; a few others rule out nearly all remaining places.
-        loudest = int(np.abs(samples.astype(np.int32)).argmax())
-        starts = np.flatnonzero(track == samples[loudest]) - loudest
-        starts = starts[(starts >= 0) & (starts <= self.samples - len(samples))]
-        for at in np.linspace(0, len(samples) - 1, _PROBES, dtype=int):
-            starts = starts[track[starts + at] == samples[at]]
-        same = (int(start) for start in starts if np.array_equal(track[start : start + len(samples)], samples))
-        return next(same, None)
+        return _find(samples, np.memmap(self._pcm_path, "<i2", "r", shape=(self.samples,)))
 
     def _add(self, samples: Samples16) -> None:
         data = samples.astype("<i2", copy=False).tobytes()
@@ -186,14 +178,15 @@ class TrackWriter:
         """Hand everything to the operating system, so that it survives the process."""
         self._pcm.flush()
 
-    def close(self) -> None:
-        """Finish the FLAC file; the raw samples stay if it is not complete."""
+    def close(self) -> dict[str, Any]:
+        """Finish the FLAC file, and return its entry for the manifest; raw samples stay if it is not complete."""
         self._encode()
         self._pcm.close()
         with _as_disk_error(self._flac_path):
             self._flac.close()
             assert soundfile.info(self._flac_path).frames == self.samples
         self._pcm_path.unlink()
+        return {"file": self._flac_path.name, "sample_rate": self.rate}
 
     def abandon(self) -> None:
         """Let go of the files as they are."""
@@ -202,8 +195,112 @@ class TrackWriter:
                 file.close()
 
 
-#: A clip that several recordings share: see `realtime_nb.recording.compact`.
-_SHARED = re.compile(r"\.\./\.\./clips/[0-9a-f]{64}\.wav")
+def _find(samples: Samples16, track: Samples16) -> int | None:
+    """Return where a track holds exactly these samples, unless they are silent; `None` if it does not."""
+    if not samples.any() or len(samples) > len(track):
+        return None
+    # The loudest sample has the rarest value; a few others rule out nearly all remaining places.
+    loudest = int(np.abs(samples.astype(np.int32)).argmax())
+    starts = np.flatnonzero(track == samples[loudest]) - loudest
+    starts = starts[(starts >= 0) & (starts <= len(track) - len(samples))]
+    for at in np.linspace(0, len(samples) - 1, _PROBES, dtype=int):
+        starts = starts[track[starts + at] == samples[at]]
+    same = (int(start) for start in starts if np.array_equal(track[start : start + len(samples)], samples))
+    return next(same, None)
+
+
+# --- The tracks of a recording that is one of many: a clip that they share is kept once, and sound may be Opus --------
+
+#: Where shared clips are, seen from a recording: PCM16 in a WAV file that is named by the SHA-256 of its samples.
+SHARED = "../../clips"
+_SHARED = re.compile(rf"{re.escape(SHARED)}/[0-9a-f]{{64}}\.wav")
+
+
+def clip_hash(clip: AudioClip) -> str:
+    """Return the SHA-256 of a clip's 16-bit samples."""
+    return pcm_hash(clip.to_pcm16())
+
+
+def pcm_hash(pcm: bytes) -> str:
+    """Return the SHA-256 of 16-bit samples."""
+    return hashlib.sha256(pcm).hexdigest()
+
+
+class Compact(NamedTuple):
+    """How to store the tracks of a recording that is one of many."""
+
+    said: AudioClip | None = None
+    """A shared clip: a person's track that is nothing but this and silence refers to it."""
+    sound: Literal["flac", "opus"] = "flac"
+    """The codec of other tracks; Opus changes their samples, but nothing that can be heard."""
+    without: tuple[str, ...] = ()
+    """Tracks to leave out; silence takes their place."""
+
+
+class CompactTrack:
+    """A track that is kept in memory, and stored when it is closed."""
+
+    def __init__(self, folder: Path, name: str, rate: int, form: Compact):
+        self.name = name
+        self.rate = rate
+        self._folder = folder
+        self._form = form
+        self._pieces: list[Samples16] = []
+        self._samples = 0
+
+    def write(self, start_sample: int, samples: Samples16) -> None:
+        """Add samples, with silence between the end of the track and their start."""
+        self._pieces += [np.zeros(start_sample - self._samples, np.int16), samples]
+        self._samples = start_sample + len(samples)
+
+    @property
+    def _whole(self) -> Samples16:
+        self._pieces = [np.concatenate([np.zeros(0, np.int16), *self._pieces])]
+        return self._pieces[0]
+
+    def find(self, samples: Samples16) -> int | None:
+        """Return where the track already holds exactly these samples; `None` if it does not."""
+        return _find(samples, self._whole)
+
+    def flush(self) -> None:
+        """Do nothing: it is written as a whole."""
+
+    abandon = flush
+
+    def close(self) -> dict[str, Any]:
+        """Write the track, and return its entry for the manifest."""
+        samples, told = self._whole, {"sample_rate": self.rate, "samples": self._samples}
+        said = self._form.said if self.name == "user" else None
+        if self.name in self._form.without:
+            return {"file": None} | told
+        if said is not None and (place := _place(samples, said, self.rate)) is not None:
+            return {"file": f"{SHARED}/{clip_hash(said)}.wav", "first_sample": place} | told
+        path = self._folder / f"{self.name}.{self._form.sound}"
+        if self._form.sound == "opus":
+            write_private(path, AudioClip.from_pcm16(samples.tobytes(), self.rate).encode("opus"))
+            return {"file": path.name} | told
+        open_private(path, "wb").close()
+        with _as_disk_error(path), soundfile.SoundFile(path, "w", self.rate, 1, "PCM_16", format="FLAC") as flac:
+            for at in range(0, len(samples), _BLOCK):
+                flac.write(samples[at : at + _BLOCK])
+        return {"file": path.name, "sample_rate": self.rate}
+
+
+def _place(track: Samples16, said: AudioClip, rate: int) -> int | None:
+    """Return where a clip is on a track; `None` if the track holds anything else."""
+    if said.sample_rate != rate:
+        return None
+    samples = np.frombuffer(said.to_pcm16(), "<i2")
+    sounds, ours = np.flatnonzero(track), np.flatnonzero(samples)
+    if not len(sounds) or not len(ours):
+        return None
+    start = int(sounds[0] - ours[0])
+    is_there = 0 <= start <= len(track) - len(samples) and sounds[-1] < start + len(samples)
+    return start if is_there and np.array_equal(track[start : start + len(samples)], samples) else None
+
+
+# --- Reading a track, whatever is damaged -----------------------------------------------------------------------------
+
 #: Samples that a track can have: a week.
 _LONGEST = 2**34
 
@@ -344,16 +441,22 @@ _SIDES = {"user": "input", "assistant": "output"}
 
 
 class TrackBuilder:
-    """Takes the audio out of events and puts it on tracks."""
+    """Takes the audio out of events and puts it on tracks.
 
-    def __init__(self, folder: Path):
+    `form`: how to store them, if they are written as a whole.
+    """
+
+    def __init__(self, folder: Path, form: Compact | None = None):
         self.items: dict[str, dict[str, Any]] = {}
         """The model's audio by item: where it is, and how much of it was heard."""
         self.rates: dict[str, int] = {}
         """Sample rate of each track; its first sound decides."""
+        self.stored: dict[str, dict[str, Any]] = {}
+        """The manifest's entry of each track that was closed."""
         self._folder = folder
+        self._form = form
         self._layout = TrackLayout()
-        self._writers: dict[str, TrackWriter] = {}
+        self._writers: dict[str, TrackWriter | CompactTrack] = {}
         self._encodings = dict.fromkeys(_SIDES, "audio/pcm")
         self._audible: set[str] = set()
         self._known: dict[bytes, Reference] = {}
@@ -454,10 +557,11 @@ class TrackBuilder:
         pcm = resampler.process(samples.astype("<i2", copy=False).tobytes(), last=is_whole)
         return np.frombuffer(pcm, "<i2").astype(np.int16)
 
-    def _writer(self, track: str) -> TrackWriter:
+    def _writer(self, track: str) -> TrackWriter | CompactTrack:
         """Return a track's writer; a closed track is continued."""
         if track not in self._writers:
-            self._writers[track] = TrackWriter(self._folder, track, self.rates[track])
+            at = (self._folder, track, self.rates[track])
+            self._writers[track] = CompactTrack(*at, self._form) if self._form else TrackWriter(*at)
         return self._writers[track]
 
     def flush(self) -> None:
@@ -472,6 +576,6 @@ class TrackBuilder:
 
     def close(self) -> None:
         """Finish the tracks; more sound may follow."""
-        for writer in self._writers.values():
-            writer.close()
+        for track, writer in self._writers.items():
+            self.stored[track] = writer.close()
         self._writers = {}

@@ -16,8 +16,8 @@ from ..files import FolderInUse, FolderLock, is_at, make_folder, open_private, s
 from ..protocol import events as ev
 from ..protocol.local_events import StateChanged
 from ..secrecy import Secrets
-from .files import EVENTS, NAME, TRACKS, About, content_hash, describe, encode, to_tree, write_manifest
-from .tracks import TrackBuilder
+from .files import EVENTS, NAME, TRACKS, VERSION, About, content_hash, describe, encode, to_tree, write_manifest
+from .tracks import SHARED, Compact, TrackBuilder
 
 # --- Writing a recording, event by event ------------------------------------------------------------------------------
 
@@ -63,14 +63,18 @@ def claim(folder: Path, *, overwrite: bool = False) -> ClaimedFolder:
 
 
 class Writer:
-    """Writes a session's events into a claimed folder."""
+    """Writes a session's events into a claimed folder.
 
-    def __init__(self, claim: ClaimedFolder, about: About):
+    `form`: how to store the tracks of a recording that is written as a whole, and need not survive a crash.
+    """
+
+    def __init__(self, claim: ClaimedFolder, about: About, form: Compact | None = None):
         self.folder = claim.folder
         self._lock = claim.lock
         self._about = about
         self._secrets = Secrets(about.secrets)
-        self._sound = TrackBuilder(claim.folder)
+        self._sound = TrackBuilder(claim.folder, form)
+        self._is_whole = form is not None
         self._settings: dict[str, Any] = {}
         self._wait_ms = 0.0
         self._events: IO[bytes] | None = None
@@ -87,7 +91,8 @@ class Writer:
         """
         if self._events is None:
             self._open()
-            self._write_manifest(describe(self._about, self._settings))
+            if not self._is_whole:
+                self._write_manifest(describe(self._about, self._settings))
         self._length_ms = max(self._length_ms, elapsed_ms)
         line: dict[str, Any] = {"elapsed_ms": elapsed_ms, "direction": direction}
         if isinstance(event, ev.Malformed):
@@ -151,9 +156,12 @@ class Writer:
         self._events.close()
         self._events = None
         self._sound.close()
-        tracks = {track: {"file": f"{track}.flac", "sample_rate": rate} for track, rate in self._sound.rates.items()}
-        whole, files = content_hash(self.folder, [EVENTS, *(f"{track}.flac" for track in tracks)])
+        tracks = self._sound.stored
+        own = [told["file"] for told in tracks.values() if told["file"] and not told["file"].startswith(SHARED)]
+        whole, files = content_hash(self.folder, [EVENTS, *own])
+        is_plain = not any("samples" in told for told in tracks.values())
         manifest = describe(self._about, self._settings) | {
+            "version": 1 if is_plain else VERSION,
             "complete": True,
             "length_ms": self._length_ms,
             "tracks": tracks,

@@ -11,6 +11,7 @@ from ..errors import LocalProtocolError, RecordingError
 from ..loop import Pending, call_soon, submit
 from ..protocol.local_events import RECORDING_STOPPED, Remarked, StateChanged
 from ..recording.files import About
+from ..recording.tracks import Compact
 from ..recording.writer import Recorder, Writer, claim
 from .backend import Backend
 from .event_log import EventLog, SessionEvents
@@ -123,11 +124,16 @@ class RecordedSession(ABC):
         >>> recording
         Recording('lesson-4', ... s, ... events)
         """
-        if not len(self.log):
-            raise LocalProtocolError("there is nothing to save: the session was never open")
         from ..recording.recording import Recording
 
-        writer = Writer(claim(Path(path), overwrite=overwrite), self._about())
+        self._save(Path(path), overwrite=overwrite)
+        return Recording.load(path)
+
+    def _save(self, path: Path, *, overwrite: bool = False, form: Compact | None = None) -> None:
+        """Write everything so far into a folder, in a form that `Compact` describes, if there is one."""
+        if not len(self.log):
+            raise LocalProtocolError("there is nothing to save: the session was never open")
+        writer = Writer(claim(path, overwrite=overwrite), self._about(), form)
         try:
             for elapsed_ms, direction, event, audio_bytes in self.log:
                 writer.add(elapsed_ms, direction, event, audio_bytes)
@@ -138,7 +144,6 @@ class RecordedSession(ABC):
                 f"{str(path)!r} cannot be written: {error.strerror or error}. The session keeps everything: "
                 "make room, or save it elsewhere"
             ) from error
-        return Recording.load(path)
 
     def _tell_stopped(self, text: str) -> None:
         """Report in the conversation and the panel that the recording stopped; from the recorder's thread."""
