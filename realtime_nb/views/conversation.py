@@ -17,7 +17,21 @@ from ..pricing.cost import format_least, format_usd
 from ..pricing.usage import Usage
 from . import words
 from .budget import AudioBudget, duration_s
-from .html import EMPTY, facts, folded, joined, left_out, note, picture, player, saying, section, table, unbroken
+from .html import (
+    EMPTY,
+    LEGIBLE,
+    facts,
+    folded,
+    joined,
+    left_out,
+    note,
+    picture,
+    player,
+    saying,
+    section,
+    table,
+    unbroken,
+)
 from .media import thumbnails
 from .plots import BLUE
 from .spectrogram import GREEN, PLOT_LEFT, PLOT_RIGHT, spectrogram, spectrogram_of
@@ -269,13 +283,14 @@ class WholeTalk:
         """Return the player with its turns and picture below it; `record_id` is the same each time."""
         return Markup(
             '<div data-rtnb="talk" data-rtnb-id="{id}" data-rtnb-length="{length:.3f}" data-rtnb-begin="{begin:.3f}">'
-            '{player}{lanes}<div data-rtnb="bar" data-rtnb-left="{left:.4f}" data-rtnb-right="{right:.4f}" '
-            'style="position:relative">{picture}</div></div>'
+            '{player}<div style="{legible}">{lanes}<div data-rtnb="bar" data-rtnb-left="{left:.4f}" '
+            'data-rtnb-right="{right:.4f}" style="position:relative">{picture}</div></div></div>'
         ).format(
             id=record_id,
             length=self.length_s,
             begin=self.whole_s - self.length_s,
             player=self.player,
+            legible=LEGIBLE,
             lanes=self.lanes,
             left=PLOT_LEFT,
             right=PLOT_RIGHT,

@@ -82,10 +82,14 @@ def unbroken(text: str) -> Markup:
     return Markup('<span style="white-space:nowrap">{}</span>').format(text)
 
 
+#: Width from which on a picture's letters can be read; on a narrower page it scrolls sideways.
+LEGIBLE = "min-width:480px;"
+
+
 def picture(png: bytes, description: str) -> Markup:
     """Return an image element that holds a PNG; `description` is read out by screen readers."""
-    element = Markup('<img alt="{}" style="max-width:100%;height:auto" src="data:image/png;base64,{}">')
-    return element.format(description, base64.b64encode(png).decode())
+    element = Markup('<img alt="{}" style="{}max-width:100%;height:auto" src="data:image/png;base64,{}">')
+    return element.format(description, LEGIBLE, base64.b64encode(png).decode())
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Markup:
@@ -149,11 +153,15 @@ def section(*parts: str, title: str = "") -> Markup:
     """Return a framed block."""
     heading = Markup('<div style="{};margin-bottom:4px">{}</div>').format(_SMALL, title) if title else ""
     # As wide as a panel above it.
-    style = f"border:{_LINE};border-radius:8px;padding:10px 14px;box-sizing:border-box;max-width:720px;overflow-x:auto"
-    # On a narrow page it scrolls sideways; it can be focused, so that keys can scroll it too.
+    style = f"border:{_LINE};border-radius:8px;padding:10px 14px;box-sizing:border-box;max-width:720px;"
+    return scrolling(heading, *parts, title=title, style=style)
+
+
+def scrolling(*parts: str, title: str = "", style: str = "") -> Markup:
+    """Return a block that scrolls sideways on a narrow page; it can be focused, so that keys can scroll it too."""
     name = Markup(' aria-label="{}"').format(title) if title else ""
-    return Markup('<div class="{}" role="group" tabindex="0"{} style="{}">{}{}</div>').format(
-        LITERAL, name, style, heading, joined(parts)
+    return Markup('<div class="{}" role="group" tabindex="0"{} style="{}overflow-x:auto">{}</div>').format(
+        LITERAL, name, style, joined(parts)
     )
 
 

@@ -24,7 +24,7 @@ from ..display import Progress, Record
 from ..errors import AudioError
 from ..media.activity import Span, speech_spans
 from ..media.clip import AudioClip
-from .html import picture
+from .html import picture, scrolling
 from .plots import BLUE, INK, compact, quiet
 from .tracks import DrawnPiece, Source, Track, Word, extent_s, tracks_of, visible, within
 from .transforms import Kind, Transform
@@ -287,7 +287,7 @@ def spectrogram_bundle(record: Spectrogram) -> dict[str, Any]:
     """Return a spectrogram's MIME bundle."""
     return {
         "text/plain": repr(record),
-        "text/html": picture(record.png, repr(record)),
+        "text/html": scrolling(picture(record.png, repr(record))),
         "image/png": base64.b64encode(record.png).decode(),
     }
 

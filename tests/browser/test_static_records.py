@@ -161,3 +161,7 @@ def test_axe_finds_nothing_in_any_record_however_narrow_the_page(read, bundles, 
     page.set_viewport_size({"width": 320, "height": 800})
     assert "\n".join(axe.faults(page, ".jp-OutputArea")) == ""
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 320
+    # The letters in pictures can still be read: each scrolls, with the turns above it.
+    charts = page.locator(".jp-OutputArea [role=group] img[style*=min-width]")
+    widths = charts.evaluate_all("(images) => images.map((image) => image.getBoundingClientRect().width)")
+    assert len(widths) >= 8 and min(widths) >= 480, widths
