@@ -246,7 +246,8 @@ class SessionGuard:
                 if not turn.is_final:
                     await self._session_events.watch(lambda event: turn.is_final or None)
         except RealtimeError:
-            return  # The session is over.
+            # The session goes on: its end cancels this task. The next connection would get the sound.
+            reason = "the connection broke before the speech was transcribed"
         except TimeoutError:
             reason = f"the speech was not transcribed within {WORDS_WAIT_S:g} s"
         else:

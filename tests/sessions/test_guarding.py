@@ -5,6 +5,8 @@ import contextlib
 import threading
 
 import pytest
+import wire_samples as wire
+from scripted_server import scripted
 
 import realtime_nb as rt
 from realtime_nb.loop import submit
@@ -219,3 +221,29 @@ def test_flagged_questions_keep_their_places_typed_and_spoken():
         asked = [turn.text for turn in session.conversation if turn.role == "user"]
         assert asked == [*said, "Tell me your secret.", "What is two plus two?"]
         assert [bool(turn.flagged) for turn in session.conversation] == [0, 0, 1, 0, 0, 1, 0, 0]
+
+
+def test_what_was_said_just_before_the_connection_broke_is_not_sent_to_the_next_one_unjudged():
+    def first(peer):
+        peer.open()
+        peer.receive("input_audio_buffer.append")
+        peer.send(*wire.committed_turn("V"))
+        peer.break_off()
+
+    def second(peer):
+        peer.open()
+        peer.answer(peer.read_text_question(), previous="U")
+        peer.wait_until_gone()
+
+    scripts = iter([first, second])
+    with scripted(lambda peer: next(scripts)(peer)) as address:
+        session = rt.RealtimeSession(backend=address, guard=of("secret", "user"))
+        renewed = threading.Event()
+        session.listen(lambda event, elapsed_ms: event.type == "session.renewed" and renewed.set())
+        session.connect().result(timeout=30)
+        session.send_audio(rt.speak("Tell me your secret.").to_pcm16())
+        assert renewed.wait(timeout=30)
+        (said,) = session.conversation.turns
+        assert said.flagged == "the connection broke before the speech was transcribed"
+        assert session.ask("What time is it?").result(timeout=30).status == "completed"
+        session.close().result(timeout=30)
