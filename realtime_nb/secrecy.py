@@ -292,10 +292,11 @@ def _clean(record: logging.LogRecord) -> None:
     """Hide secrets in a record's message, arguments and exception."""
     try:
         message = record.getMessage()
-    except Exception:
-        return  # Its handler will tell.
-    said = f"{message} {record.args!r}"
-    if hide(said) != said:
-        record.msg, record.args = hide(message), ()
+        said = f"{message} {record.args!r}"
+    except Exception:  # A handler would print the arguments as they are.
+        record.msg, record.args = hide(str(record.msg)), ()
+    else:
+        if hide(said) != said:
+            record.msg, record.args = hide(message), ()
     if record.exc_info:
         record.exc_text = hide(logging.Formatter().formatException(record.exc_info))

@@ -344,6 +344,25 @@ def test_other_records_are_left_as_they_are():
     assert record.getMessage() == "to [hidden]"
 
 
+def test_no_key_is_in_a_record_that_cannot_be_formatted(capfd):
+    class Unshown:
+        def __str__(self):
+            raise LookupError("no text")
+
+        __repr__ = __str__
+
+    Secret(KEY)
+    make = logging.getLogRecordFactory()
+    handler = logging.StreamHandler()
+    for record in (
+        make("httpx2", 20, "f", 1, "to %d", (KEY,), None),
+        make("httpx2", 20, "f", 1, f"{KEY} %s", (Unshown(),), None),
+    ):
+        handler.handle(record)
+    shown = "".join(capfd.readouterr())
+    assert "to %d" in shown and KEY not in shown
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_processes_of_the_local_voice_get_no_key(monkeypatch):
     for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "REALTIME_NB_API_KEY", "REALTIME_NB_SERVER_KEY"):
