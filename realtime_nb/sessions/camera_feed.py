@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
 
 from ..conversation.watched import Watch
-from ..errors import RealtimeError, SettingsError
+from ..errors import RealtimeError, ServerError, SettingsError
 from ..loop import Pending, io_loop, submit
 from ..media.picture import Picture
 from ..numeric import np
@@ -199,7 +199,7 @@ class _Watcher:
         try:
             await self._task
         except asyncio.CancelledError:
-            pass  # By `stop`.
+            pass  # By `stop`; nothing comes after the watch.
         finally:
             stop_listening()
             if camera is not None and opened:
@@ -233,9 +233,10 @@ class _Watcher:
         self._shown.append(shown)
         watch.frames.append(frame)
         while watch.keep is not None and len(self._shown) > watch.keep:
+            with contextlib.suppress(ServerError):  # It may have been deleted already.
+                await self._session._take_back(self._shown[0])
+            del self._shown[0]
             watch.taken_back += 1
-            with contextlib.suppress(RealtimeError):  # It may have been deleted already.
-                await self._session._take_back(self._shown.pop(0))
 
 
 def _brightness(frame: Picture) -> np.ndarray:

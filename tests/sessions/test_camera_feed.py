@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime_nb.errors import PictureError, SettingsError
+from realtime_nb.errors import ConnectionLost, PictureError, SettingsError
 from realtime_nb.loop import submit
 from realtime_nb.media.picture import Picture
 from realtime_nb.sessions.cascade import CascadeSession
@@ -75,6 +75,22 @@ def test_older_frames_are_taken_back(kind):
         kept = [turn.pictures[0].data for turn in session.conversation]
         assert kept == [frame.data for frame in watch.frames[-2:]]
         assert session.ask("What do you see?").result(20).usage.image_in == 2 * 85
+
+
+def test_a_frame_that_cannot_be_taken_back_now_is_taken_back_later(monkeypatch):
+    take_back, lost = RealtimeSession._take_back, [ConnectionLost("no connection")]
+
+    async def fails_once(session, shown):
+        if lost:
+            raise lost.pop()
+        await take_back(session, shown)
+
+    monkeypatch.setattr(RealtimeSession, "_take_back", fails_once)
+    with RealtimeSession(backend="local") as session:
+        watch = session.watch(Film(), every_s=0.01, max_frames=4, keep=1)
+        until(lambda: watch.ended)
+        assert not lost and watch.taken_back == 3
+        assert len(session.conversation) == 1
 
 
 def test_what_has_hardly_changed_is_skipped():
