@@ -75,8 +75,8 @@ def arrivals(folder: Path) -> Iterator[Arrival]:
 def _read(path: Path) -> Arrival | None:
     try:
         found = msgspec.msgpack.decode(path.read_bytes(), type=Arrival)
-    except (OSError, msgspec.MsgspecError):
-        return None
+    except (OSError, msgspec.MsgspecError, RecursionError):
+        return None  # Its question is asked again.
     # A folder may come from someone else, and must not lead to files outside it.
     places = [PurePosixPath(name).parts for name in found.files]
     is_inside = all(len(parts) > 1 and parts[0] in _ROOMS and ".." not in parts for parts in places)

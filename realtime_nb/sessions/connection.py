@@ -228,8 +228,8 @@ def _refusal(error: InvalidStatus, host: str) -> RealtimeError:
             param=detail.get("param"),
             retry_after_s=retry_after_s(error.response.headers),
         )
-    except (msgspec.DecodeError, KeyError, TypeError):
-        pass
+    except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
+        pass  # The body is not an error of the API's: the status says what is wrong.
     if status in (401, 403):
         return ServerError(f"{host} refused the key (HTTP {status})", code="invalid_api_key")
     if status == 429:

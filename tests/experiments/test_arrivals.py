@@ -108,5 +108,7 @@ def test_a_worker_takes_what_has_arrived_and_nothing_that_leads_elsewhere(tmp_pa
     for name in ("../x", "/etc/x", "run.json", "audio/../../x"):
         put_arrival(str(tmp_path), {"cell_id": "a"}, {name: b"x"}, plain_value)
         assert get_arrival(str(tmp_path), "a") is None and list(arrivals(tmp_path)) == []
-    (tmp_path / "a.msgpack").write_bytes(b"half an ans")
-    assert get_arrival(str(tmp_path), "a") is None and get_arrival("", "a") is None
+    nested = b"\x82\xa3row\x81\xa7cell_id" + b"\x91" * 100_000 + b"\xa1a\xa5files\x80"
+    for damaged in (b"half an ans", nested):
+        (tmp_path / "a.msgpack").write_bytes(damaged)
+        assert get_arrival(str(tmp_path), "a") is None and get_arrival("", "a") is None

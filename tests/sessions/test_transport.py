@@ -94,6 +94,7 @@ def test_a_refusal_is_the_servers_error(status, body, text):
         (500, '{"error": "odd"}', "answered HTTP 500"),
         (500, '["odd"]', "answered HTTP 500"),
         (200, "hello", "answered HTTP 200"),
+        pytest.param(500, "[" * 100_000, "answered HTTP 500", id="nested"),
     ],
 )
 def test_an_answer_that_is_no_session_is_reported(status, body, text):
