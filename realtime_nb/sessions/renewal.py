@@ -185,7 +185,10 @@ class Renewal:
         try:
             await asyncio.wait_for(watch, _CARRY_WAIT_S)
         except TimeoutError:
-            pass  # An item that was not confirmed counts as left out.
+            within = f"within {_CARRY_WAIT_S:g} s"
+            self._session_events.remark(
+                f"the server did not confirm the whole history {within}: the model may not know all of it"
+            )
         return [item for item in items if item.id in taken]
 
 

@@ -493,7 +493,9 @@ class ToolTurns:
             async with asyncio.timeout(_MCP_WAIT_S):
                 await self._connection.session_events.watch(lambda event: self._is_made(turn.item_id, event) or None)
         except TimeoutError:
-            return
+            self._connection.session_events.remark(
+                f"the MCP tool {turn.name!r} had no result after {_MCP_WAIT_S:g} s: the model went on without it"
+            )
 
     def _is_made(self, item_id: str, event: Any) -> bool:
         """Return whether an event says that the call of an item, or the one that it asked for, has been made."""

@@ -314,6 +314,20 @@ def test_a_session_begins_with_a_history():
             assert not {turn.item_id for turn in other.conversation} & {turn.item_id for turn in session.conversation}
 
 
+def test_a_history_that_the_server_does_not_confirm_is_remarked_on(monkeypatch):
+    monkeypatch.setattr(renewal, "_CARRY_WAIT_S", 0.05)
+
+    def script(peer):
+        peer.open()
+        peer.wait_until_gone()
+
+    history = [("user", "My name is Ada."), ("assistant", "Hello, Ada.")]
+    with scripted(script) as address, RealtimeSession(backend=address, history=history) as session:
+        session.connect().result(WAIT_S)
+        remark = "the server did not confirm the whole history within 0.05 s: the model may not know all of it"
+        assert remark in session.conversation.remarks
+
+
 def test_a_session_begins_with_what_was_recorded(tmp_path):
     with local_server() as server:
         with RealtimeSession(**server, **TEXT, recording=tmp_path / "r") as session:

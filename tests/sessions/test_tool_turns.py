@@ -451,6 +451,21 @@ def test_a_remote_tool_that_needs_no_approval_is_waited_for():
         assert session.ask("Look.").result(WAIT_S).transcript == "Done."
 
 
+def test_a_remote_tool_that_gives_no_result_is_remarked_on(monkeypatch):
+    monkeypatch.setattr("realtime_nb.sessions.tool_calls._MCP_WAIT_S", 0.05)
+
+    def script(server):
+        server.open()
+        call = {"id": "mcp_1", "type": "mcp_call", "server_label": "docs", "name": "look", "arguments": "{}"}
+        server.answer(server.question(), call)
+        server.say(server.request(), "I found nothing.")
+
+    with against(script, MCP) as session:
+        assert session.ask("Look.").result(WAIT_S).transcript == "I found nothing."
+        remark = "the MCP tool 'look' had no result after 0.05 s: the model went on without it"
+        assert remark in session.conversation.remarks
+
+
 def test_everything_can_be_awaited():
     async def cell():
         async with RealtimeSession(backend="local", tools=[order_status]) as session:
