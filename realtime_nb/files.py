@@ -74,7 +74,7 @@ def write_private(path: Path, data: bytes) -> None:
             file.write(data)
     except OSError:
         if is_new:
-            with suppress(OSError):
+            with suppress(OSError):  # The first error is raised.
                 path.unlink()
         raise
 
@@ -93,7 +93,7 @@ def writing_whole(path: str | Path) -> Iterator[IO[bytes]]:
         with open_private(part, "wb") as file:
             yield file
     except BaseException:
-        with suppress(OSError):
+        with suppress(OSError):  # The first error is raised.
             os.unlink(part)
         raise
     os.replace(part, path)

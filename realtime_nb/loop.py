@@ -176,8 +176,7 @@ def submit(coroutine: Coroutine[Any, Any, T]) -> Pending[T]:
                     pending.set_exception(error)
                 else:
                     pending.set_result(task.result())
-        with contextlib.suppress(InvalidStateError):
-            ended.set_result(None)
+        ended.set_result(None)
 
     call_soon(start)
     return pending

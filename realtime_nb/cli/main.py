@@ -135,7 +135,7 @@ def _talk_live(session: RealtimeSession) -> int:
         while not panel.ended.wait(1.0):
             pass
     except KeyboardInterrupt:
-        pass
+        pass  # One of the two ways to end it.
     finally:
         panel.close()
         session.close().result()

@@ -303,7 +303,7 @@ async def try_parts(timeout_s: float = _TIMEOUT_S) -> AsyncIterator[ProbedPart]:
         yield ProbedPart("local voice", error=f"the trial stood still after {last}, for {timeout_s:g} s")
     finally:
         errors.cancel()
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError):  # It has ended by itself.
             process.kill()
         await process.wait()
 

@@ -48,7 +48,7 @@ def get_arrival(folder: str, cell_id: str) -> Arrival | None:
 
 def mark_delivered(folder: Path, cell_id: str) -> None:
     """Empty the file of an answer that is written down."""
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):  # It was delivered only.
         os.truncate(f"{folder}/{cell_id}.msgpack", 0)
 
 

@@ -387,8 +387,9 @@ class _Attempt:
         try:
             question.put(session, work.timeout_s)
         except Exception:
-            with suppress(Exception):  # The answer may still go on, and cost more.
+            with suppress(Exception):  # The row tells the first error.
                 self._keep_sounds(question)
+                # The answer may still go on, and cost more.
                 self.row |= {name: it for name, it in question.measures().items() if not name.startswith("cost_")}
             raise
         self._keep_sounds(question)

@@ -296,7 +296,7 @@ class Runner:
                 )
                 stop_everywhere(executor, [self._under_way[future] for future in running])
             for future in as_completed(running, timeout=None if stops else 0):
-                with suppress(BrokenExecutor, CancelledError), held_back():
+                with suppress(BrokenExecutor, CancelledError), held_back():  # It is asked again.
                     self._take([future])
         for future in running:
             future.cancel()

@@ -135,7 +135,7 @@ def read_verdict(text: str) -> tuple[float, str] | None:
             found, end = decoder.raw_decode(text, start)
             score = float(found["score"])
         except (KeyError, TypeError):
-            pass
+            pass  # It is an object, but no verdict.
         except (ValueError, RecursionError):
             end = start + 1
         else:

@@ -66,7 +66,7 @@ def _read(folder: Path) -> SystemDescription | None:
             versions=manifest["versions"],
         )
     except (OSError, RealtimeError, ValueError, KeyError, TypeError):
-        return None
+        return None  # The system's next recording may be whole.
 
 
 def _prices(folder: Path, model: str, backend: Mapping[str, str]) -> str:

@@ -148,7 +148,7 @@ def _own(name: str) -> type:
     module, _, path = name.partition(":")
     found: Any = None
     if module.partition(".")[0] == _PACKAGE:
-        with suppress(ImportError, AttributeError):
+        with suppress(ImportError, AttributeError):  # It is refused below.
             found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
     is_own = isinstance(found, type) and found.__module__.partition(".")[0] == _PACKAGE
     if not is_own or not (dataclasses.is_dataclass(found) or issubclass(found, Session)):

@@ -90,7 +90,7 @@ def stop_cells(works: Iterable[Any] | None = None) -> None:
     # Interrupt first: otherwise a server may go on to make, and bill, an answer that no one hears.
     for step in ("interrupt", "close"):
         for pending in [getattr(session, step)() for session in sessions]:
-            with suppress(Exception):
+            with suppress(Exception):  # One that fails or hangs must not keep the others open.
                 pending.result(_STOP_WAIT_S)
 
 

@@ -104,7 +104,7 @@ def _date(text: str) -> LogTime | None:
     try:
         return LogTime("date", datetime.fromisoformat(_SLASHES.sub(r"\1-\2-\3", text)).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
-        pass
+        pass  # It may be a time of day.
     try:
         at = time.fromisoformat(text)
     except ValueError:

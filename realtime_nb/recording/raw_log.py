@@ -94,7 +94,7 @@ def _objects(path: Path) -> tuple[list[Any], int]:
         try:
             return list(json.loads(text, strict=False)), 0
         except (ValueError, RecursionError):
-            pass
+            pass  # It may be a list on each line, or one that was cut off.
     found, unread = [], 0
     for line in split_lines(text):
         if line := line.strip(_BETWEEN):

@@ -147,7 +147,7 @@ class Folder:
         except _UNREADABLE:
             lines, good = [], []
             for text in found.whole:
-                with suppress(*_UNREADABLE):
+                with suppress(*_UNREADABLE):  # It is counted below.
                     lines.append(_read_line(text))
                     good.append(text)
         if not found.is_sealed:

@@ -103,7 +103,7 @@ def _as_disk_error(path: Path) -> Iterator[None]:
         yield
     except (soundfile.SoundFileError, AssertionError) as error:
         reason = str(error).rstrip(".") or "the disk took less than it was given"
-        with suppress(OSError):
+        with suppress(OSError):  # How full the disk is stays unknown.
             if shutil.disk_usage(path.parent).free < _FULL:
                 reason = os.strerror(errno.ENOSPC)
         raise OSError(f"{path.name} cannot be written: {reason}") from error
@@ -191,7 +191,7 @@ class TrackWriter:
     def abandon(self) -> None:
         """Let go of the files as they are."""
         for file in (self._pcm, self._flac):
-            with suppress(OSError, soundfile.LibsndfileError):
+            with suppress(OSError, soundfile.LibsndfileError):  # Of errors on the way out, the first was told.
                 file.close()
 
 
@@ -420,7 +420,7 @@ class TrackReader:
                 lost += count
                 flac.close()
                 flac = soundfile.SoundFile(self._flac_path)
-                with suppress(soundfile.LibsndfileError):
+                with suppress(soundfile.LibsndfileError):  # Then the next frame cannot be read, either.
                     flac.seek(at + count)
             pieces.append(block)
         flac.close()

@@ -176,7 +176,7 @@ class Writer:
     def abandon(self) -> None:
         """Close the files as they are, after the disk refused to take more."""
         if self._events is not None:
-            with suppress(OSError):
+            with suppress(OSError):  # The disk's first error was told.
                 self._events.close()
         self._sound.abandon()
         self._lock.release()
@@ -185,7 +185,7 @@ class Writer:
         """Close and remove the files: half a recording would block the next one."""
         self.abandon()
         for name in FILES:
-            with suppress(OSError):
+            with suppress(OSError):  # Then the next recording is refused, with the reason.
                 (self.folder / name).unlink()
 
     def _write_manifest(self, manifest: dict[str, Any]) -> None:

@@ -194,7 +194,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         said = _header(headers, name)
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError):  # It may be a date, which is read below.
             if not math.isnan(seconds := float(said) * scale):
                 return max(0.0, seconds)
     until, now = _timestamp(_header(headers, "retry-after")), _timestamp(_header(headers, "date"))

@@ -223,7 +223,7 @@ class Limiter:
                     why = f"Waiting about {max(1, round(wait_s))} s: the server's rate limit"
                     on_wait(why)
                     model.changed.clear()
-                    with contextlib.suppress(TimeoutError), Progress(why):
+                    with contextlib.suppress(TimeoutError), Progress(why):  # The time is over, as it should be.
                         await asyncio.wait_for(model.changed.wait(), wait_s)
                 model.allowance.take(tokens, time.monotonic())
         finally:

@@ -164,7 +164,7 @@ class ResponseQueue:
     async def _forget(self, item_id: str, response_id: str) -> None:
         conversation = self._session_events.conversation
         reply = conversation.reply(response_id)
-        with contextlib.suppress(RealtimeError):
+        with contextlib.suppress(RealtimeError):  # The next connection is not sent what was flagged.
             if reply is not None and not reply.done:
                 await self._session_events.watch(lambda event: reply.done or None)
             for turn in (*(reply.turns if reply else ()), conversation.turn(item_id)):
@@ -295,7 +295,7 @@ class ResponseQueue:
         protocol = self._connection.protocol
         if not self._connection.is_open:
             return
-        with contextlib.suppress(TimeoutError, RealtimeError):
+        with contextlib.suppress(TimeoutError, RealtimeError):  # What follows looks how far it came.
             async with asyncio.timeout(_END_WAIT_S):
                 if request_id and protocol.is_engaged(request_id):
                     protocol.withdraw(request_id)

@@ -218,7 +218,7 @@ def page(title: str, sections: Iterable[tuple[str, str]], *, lead: str = "") -> 
 
 def link(path: Path, text: str) -> Markup:
     """Return a link to a file or folder, with its path; JupyterLab opens what is below the notebook."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError):  # It is elsewhere, and keeps its whole path.
         path = path.absolute().relative_to(Path.cwd())
     element = Markup('<a href="{}" target="_blank" style="text-decoration:underline">{}</a>: {}')
     return element.format(quote(path.as_posix()), text, path)

@@ -113,12 +113,12 @@ class RealtimeSocket:
             done, _ = await asyncio.wait((reading, writing), timeout=self.lifetime_s, return_when="FIRST_COMPLETED")
             if not done:
                 outbox.expire()
-                with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(TimeoutError):  # The client does not read them.
                     await asyncio.wait_for(asyncio.shield(writing), timeout=_LAST_WORDS_S)
             if outbox.expired:
                 await socket.close(SESSION_ENDS_CLOSE, EXPIRED)
             if writing.done():
-                with contextlib.suppress(WebSocketDisconnect):
+                with contextlib.suppress(WebSocketDisconnect):  # The client hung up.
                     writing.result()
         finally:
             for task in (reading, writing):

@@ -351,7 +351,7 @@ def _snapshot(folder: Path) -> Path:
     snapshots = folder / "snapshots"
     if not snapshots.is_dir():
         return folder
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # Without this file, the newest snapshot is taken.
         main = snapshots / (folder / "refs" / "main").read_text("utf-8").strip()
         if main.is_dir():
             return main
