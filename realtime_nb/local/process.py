@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from ..display import Progress
 from ..errors import ConnectionLost, MissingExtra, RemoteProtocolError, SettingsError
 from ..loop import submit
 from ..media.clip import AudioClip
+from ..media.language import is_english
 from ..protocol.parts import DEFAULT_MODEL, LocalParts
 from ..secrecy import Secret, without_keys
 
@@ -183,7 +183,7 @@ def speak(text: str, *, voice: str = "marin", speed: float = 1.0, language: str 
     """
     if not 0.25 <= speed <= 4:
         raise SettingsError(f"speed={speed} is not between 0.25 and 4")
-    if not re.match(r"en(glish)?\b", language, re.IGNORECASE):
+    if not is_english(language):
         raise SettingsError(
             f"language={language!r} is not spoken by the local voice, which speaks only English: ask a session with a "
             "key to say it, and take reply.audio"

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 from ..errors import SettingsError
-from .written_forms import WrittenWord, english_normaliser, is_english, split_letters, words_of
+from ..media.language import is_english
+from .written_forms import WrittenWord, english_normaliser, split_letters, words_of
 
 Verdict = Literal["right", "other", "missing", "extra"]
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from ..media.language import is_english
+
 
 @dataclass(frozen=True)
 class WrittenWord:
@@ -223,11 +225,6 @@ def split_letters(word: WrittenWord) -> Iterator[WrittenWord]:
         span = (word.start + place, word.start + end) if is_as_written else (word.start, word.end)
         yield WrittenWord(word.text[place:end], *span, is_unspaced=is_unspaced)
         place = end
-
-
-def is_english(language: str) -> bool:
-    """Return whether a language is English: ``en``, ``eng``, ``en-GB``, ``en_US``, ``English``."""
-    return re.split(r"[-_\s]", language.strip().lower())[0] in ("en", "eng", "english")
 
 
 # Languages other than English.

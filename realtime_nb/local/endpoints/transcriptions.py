@@ -18,12 +18,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from ...errors import SettingsError
+from ...media.language import language_code
 from ..api_errors import ApiError, invalid_value, missing_parameter, unsupported_language, unsupported_value
 from ..brains.brain import Brain
 from ..realtime.hearing import SpeechRecognizer
 from ..realtime.responder import deltas, parts_of
 from ..realtime.usage import transcription_usage
-from ..recognition.heard import HeardWord, Recognition, language_code
+from ..recognition.heard import HeardWord, Recognition
 from .audio_files import DecodedFile
 from .http_body import json_response, read_form, stream
 from .json_fields import Fields, model_of

@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec import UNSET
 
+from ...media.language import is_english
 from ...protocol.items import ResponseOptions
 from ...protocol.settings import VOICES as API_VOICES
 from ...protocol.settings import find_problem, setting_at
 from ..api_errors import ApiError, invalid_value, missing_parameter, of_problem, unknown_parameter, unsupported_language
 from ..endpoints.json_fields import without_nulls
-from ..recognition.heard import language_code
 
 # --- Tools in the Realtime API's shape: flat functions, with the JSON schema of an object -----------------------------
 
@@ -297,7 +297,7 @@ def _check_languages(transcription: dict[str, Any]) -> None:
     for name in ("language", "languages"):
         given = transcription.get(name) or []
         for language in [given] if isinstance(given, str) else given:
-            if language_code(language) != "en":
+            if not is_english(language):
                 raise unsupported_language(f"session.audio.input.transcription.{name}", language)
 
 

@@ -33,10 +33,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RealtimeError, SettingsError
+from ...media.language import language_code
 from ...protocol.parts import LocalPart, joined_names
 from ..api_errors import overloaded
 from ..weights import WHISPER_TINY_EN
-from .heard import BYTES_PER_S, HeardWord, Recognition, cut_quietly, language_code
+from .heard import BYTES_PER_S, HeardWord, Recognition, cut_quietly
 from .recognizer import LONGEST_WAIT_S, SharedRecognizer, be_nice
 from .whisper import LONGEST_S, WhisperModel, check_folder
 

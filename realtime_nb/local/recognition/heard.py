@@ -82,12 +82,6 @@ class Recognition:
         return [{"token": token.text, "bytes": list(token.bytes), "logprob": token.logprob} for token in self.tokens]
 
 
-def language_code(name: str) -> str:
-    """Return a language without its region, as recognisers know it: "en-US" becomes "en"."""
-    code = name.lower().replace("_", "-").partition("-")[0]
-    return "en" if code in ("eng", "english") else code
-
-
 def cut_quietly(pcm: bytes, longest_s: float) -> list[bytes]:
     """Cut PCM16 at 16 kHz into pieces no longer than `longest_s`, each at the quietest 100 ms of the last quarter."""
     samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
