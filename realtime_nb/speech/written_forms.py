@@ -299,13 +299,7 @@ def _sign_said(kind: str, match: re.Match[str]) -> Iterable[WrittenWord]:
         case "cents":
             return [_number(whole[:-1].strip()), _word("cents", "cent")]
         case "time":
-            hour, minutes, *seconds = re.split("[:.]", whole)
-            if minutes != "00" and not seconds:
-                return [replace(_number(hour), or_all=_clock(int(hour), int(minutes))), _number(minutes)]
-            if seconds:
-                return map(_number, (hour, minutes, *seconds))
-            hundred = replace(_number("0"), others=("",))
-            return [_number(hour), *([_word("oclock", "")] if 0 < int(hour) < 13 else [hundred, hundred])]
+            return _time(whole)
         case "height":
             feet, inches = re.findall(r"\d+", whole)
             return [_number(feet), _word("foot", "feet", ""), _number(inches), _word("inches", "inch", "")]
@@ -324,22 +318,13 @@ def _sign_said(kind: str, match: re.Match[str]) -> Iterable[WrittenWord]:
             return [_number(re.sub(r"\D", "", whole), "s")]
         case "dotted":
             return [piece for number in whole.split(".") for piece in (_word("point", "dot", ""), _number(number))][1:]
-        case "number" if (match["unit"] or "") == "M" and whole[-2].isdigit():
-            return [_number(match["digits"]), _word("million")]
-        case "number" if match["scaled"]:
-            scale = match["scaled"].lower()
-            return [_number(match["digits"]), _word(_AMOUNTS[scale], *(("k",) if scale == "k" else ()))]
+        case "number":
+            return _quantity(match)
         case "roman":
             number = f"{_ROMAN[whole]}"
             return [_word("the", ""), replace(_number(number), others=(f"{number[-1]}th", whole.lower()))]
         case "to":
             return [_word("to", "minus", "")]
-        case "number":
-            degrees = [_word("degrees", "degree")] if match["degrees"] else []
-            unit = (match["unit"] or match["scale"] or "").lower()
-            more = ("",) if match["scale"] else ()
-            called = [_word(*_UNITS[unit], unit, *more)] if unit else []
-            return [_number(match["digits"]), *degrees, *called]
         case "numbered":
             return [_word("number", "no", "numbers")]
         case "by":
@@ -369,6 +354,16 @@ def _number(digits: str, suffix: str = "", one: str = "") -> WrittenWord:
     return WrittenWord(re.sub("[, ]", "", digits), others=others, is_number=True, suffix=suffix)
 
 
+def _time(written: str) -> list[WrittenWord]:
+    hour, minutes, *seconds = re.split("[:.]", written)
+    if seconds:
+        return [_number(each) for each in (hour, minutes, *seconds)]
+    if minutes != "00":
+        return [replace(_number(hour), or_all=_clock(int(hour), int(minutes))), _number(minutes)]
+    hundred = replace(_number("0"), others=("",))
+    return [_number(hour), *([_word("oclock", "")] if 0 < int(hour) < 13 else [hundred, hundred])]
+
+
 def _clock(hour: int, minutes: int) -> str:
     """Return a pattern of a time told by what has passed, or is missing, of an hour: "half past 3"."""
     preposition = "(?:past|after)"
@@ -376,6 +371,20 @@ def _clock(hour: int, minutes: int) -> str:
         minutes, hour, preposition = 60 - minutes, hour + 1, "(?:to|till|until|of|before)"
     number = {15: "(?:a )?quarter", 30: "half"}.get(minutes, " ".join(str(minutes)) + "(?: minutes?)?")
     return f"{number} {preposition} {' '.join(str((hour - 1) % 12 + 1))}"
+
+
+def _quantity(match: re.Match[str]) -> list[WrittenWord]:
+    """Return a number with its scale or unit, if it has one."""
+    number = _number(match["digits"])
+    if match["unit"] == "M" and match[0][-2].isdigit():
+        return [number, _word("million")]
+    if scaled := (match["scaled"] or "").lower():
+        return [number, _word(_AMOUNTS[scaled], *(("k",) if scaled == "k" else ()))]
+    degrees = [_word("degrees", "degree")] if match["degrees"] else []
+    unit = (match["unit"] or match["scale"] or "").lower()
+    more = ("",) if match["scale"] else ()
+    called = [_word(*_UNITS[unit], unit, *more)] if unit else []
+    return [number, *degrees, *called]
 
 
 def _money(match: re.Match[str]) -> list[WrittenWord]:
