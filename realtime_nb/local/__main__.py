@@ -23,8 +23,7 @@ from .synthesis.voice_files import VOICE_VARIABLE
 BRAIN, BRAIN_MODEL = "REALTIME_NB_BRAIN", "REALTIME_NB_BRAIN_MODEL"
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the server by command-line arguments."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="realtime-nb serve",
         description="Run the local voice server. The first line that it prints is JSON with its address and key.",
@@ -69,6 +68,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--lifetime-s", type=float, help="how long a session may last (default: an hour)")
     parser.add_argument("--lifetime-turns", type=int, help="number of responses after which a session expires")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the server by command-line arguments."""
+    parser = _parser()
     options = parser.parse_args(arguments)
     lifetime = {
         name: value for name in ("lifetime_s", "lifetime_turns") if (value := getattr(options, name)) is not None
