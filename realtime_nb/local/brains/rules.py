@@ -323,6 +323,19 @@ def _spell(heard: RuleInput) -> str:
     return f"{word.capitalize()}: {', '.join(letter.upper() for letter in word if letter.isalnum())}."
 
 
+_NOTHING_SAID = "I have not said anything yet."
+
+
+def _said_before(heard: RuleInput) -> str:
+    if " i " in heard.match.group():
+        return (
+            f"You said: {_ended(heard.heard_before)}"
+            if heard.heard_before
+            else "This is the first thing that you said."
+        )
+    return f"I said: {heard.said_before}" if heard.said_before else _NOTHING_SAID
+
+
 def _remember(heard: RuleInput) -> str:
     return f"Hello, {_titled(heard.as_said(1))}. I shall remember your name as long as we talk."
 
@@ -371,24 +384,13 @@ def _rules() -> Iterator[tuple[str, Answer]]:
         _count_down,
     )
     yield rf"\bcount (?:from {_NUMBER}\s*)?(?:up )?to {_NUMBER}", _count
-    yield (
-        r"\bwhat did (?:i|you) (?:just )?say\b",
-        lambda heard: (
-            (
-                f"You said: {_ended(heard.heard_before)}"
-                if heard.heard_before
-                else "This is the first thing that you said."
-            )
-            if " i " in heard.match.group()
-            else (f"I said: {heard.said_before}" if heard.said_before else "I have not said anything yet.")
-        ),
-    )
+    yield r"\bwhat did (?:i|you) (?:just )?say\b", _said_before
     yield r"\bwhat(?:'s| is) my name\b|\bdo you (?:know|remember) my name\b|\bwho am i\b", _name_of
     yield _MY_NAME.pattern, _remember
     yield (
         rf"{_PLEASE}(?:repeat (?:that|it)|say (?:that |it )?again|come again)\b|^(?:again|pardon|what|sorry)$"
         r"|^(?:sorry,? )?i did(?:n't| not) (?:catch|hear|understand) (?:that|it|you)\b",
-        lambda heard: heard.said_before or "I have not said anything yet.",
+        lambda heard: heard.said_before or _NOTHING_SAID,
     )
     yield rf"{_PLEASE}(?:say|repeat)\W+(.+)$", lambda heard: _as_sentence(heard.as_said(1))
     yield r"\b(?:what (?:can|do) you do|what are you able|help|what (?:can|should) i (?:say|ask|do))\b", ABILITIES
