@@ -36,7 +36,7 @@ class ProposedCall:
     call_id: str
     name: str
     arguments: Mapping[str, Any]
-    """Not checked yet; empty if they are not a JSON object."""
+    """Not checked yet; a call whose arguments are not a JSON object is refused without asking."""
     server_label: str = ""
     """The MCP server that would run it; empty for a function that runs here."""
 
@@ -128,8 +128,11 @@ async def _asked_of(approver: Approver, asked: ApprovalAsked) -> tuple[bool, str
     try:
         arguments = msgspec.json.decode(asked.arguments or "{}")
     except (msgspec.DecodeError, RecursionError):
-        arguments = {}
-    call = ProposedCall(asked.call_id, asked.name, arguments if isinstance(arguments, dict) else {}, asked.server_label)
+        arguments = None
+    if not isinstance(arguments, dict):
+        # Whatever runs the call may read more than is read here, such as NaN.
+        return False, "its arguments are not a JSON object, so nobody could approve them"
+    call = ProposedCall(asked.call_id, asked.name, arguments, asked.server_label)
     try:
         async with asyncio.timeout(APPROVAL_WAIT_S):
             answer = await run_callback(approver, call, read=lambda answer: answer)
