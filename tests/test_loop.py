@@ -88,14 +88,11 @@ def test_work_goes_on_while_the_caller_is_busy():
     async def tick():
         for _ in range(5):
             await asyncio.sleep(0.001)
-        return time.perf_counter()
 
     pending = submit(tick())
-    until = time.perf_counter() + 0.2
-    while time.perf_counter() < until:
-        pass
-    assert pending.done()
-    assert pending.result() < until
+    until = time.perf_counter() + 20
+    while not pending.done():
+        assert time.perf_counter() < until
 
 
 def test_cancelling_stops_the_work():
