@@ -138,7 +138,7 @@ def _patient(admission: Admission) -> DefaultAsyncHttpxClient:
                 try:
                     code = answer.json()["error"]["code"]
                 except (ValueError, KeyError, TypeError):
-                    code = None
+                    code = None  # The body is not an error of the API's: the status must do.
                 if answer.status_code == 503:
                     code = "too_many_requests"
                 error = ServerError("", code=str(code or "too_many_requests"), retry_after_s=wait_s)
