@@ -5,9 +5,11 @@ from bare import until
 from barriers import NO_SOCKETS
 from conftest import TRACKS
 from playwright.sync_api import expect
+from scripted import ScriptedSession
 
 from realtime_nb.loop import call_soon
 from realtime_nb.widgets.microphone import Microphone
+from realtime_nb.widgets.panel import VoicePanel
 from realtime_nb.widgets.road import FROM_MICROPHONE, Frame
 
 #: Jupyter's own word for where it lives, on a page that is not on loopback.
@@ -96,6 +98,29 @@ def test_a_kernel_that_does_not_answer_is_said_to_be_busy_or_gone(microphone, vi
     expect(words(page)).to_contain_text("does not answer")
     page.evaluate("window.deaf = false")
     expect(words(page)).to_have_text("Audio: widget messages (slower)")
+
+
+def test_a_choice_that_crosses_the_kernels_greeting_counts(bare, visit):
+    panel = VoicePanel(ScriptedSession())
+    send, greeting = panel._road.send, []
+
+    def hold(message, *, urgent=False):
+        is_greeting = isinstance(message, dict) and message["kind"] == "shared"
+        greeting.append(message) if is_greeting else send(message, urgent=urgent)
+
+    panel._road.send = hold
+    page = visit(TRACKS)
+    page.get_by_text("Hold to talk").first.click()
+    until(lambda: not panel.hands_free)
+    del panel._road.send
+    for message in greeting:
+        send(message, urgent=True)
+    assert {"kind": "shared", "name": "hands_free", "value": True} in greeting
+    panel.error = "The greeting is over."
+    expect(page.get_by_text("The greeting is over.")).to_be_visible()
+    expect(page.get_by_role("radio", name="Hold to talk")).to_be_checked()
+    panel.hands_free = True  # From then on the last one counts.
+    expect(page.get_by_role("radio", name="Hands-free")).to_be_checked()
 
 
 def test_a_lost_socket_is_opened_again(microphone, visit):

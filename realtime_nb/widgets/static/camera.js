@@ -143,7 +143,7 @@ async function makeEngine(model, signal) {
   /** @param {"active" | "error"} name @param {any} value */
   function share(name, value) {
     /** @type {any} */ (state)[name] = value;
-    road.send({ kind: "shared", name, value }, true);
+    road.share(name, value);
     changed();
   }
 

@@ -61,7 +61,7 @@ async function makeEngine(model, signal) {
   /** @param {"recording" | "muted" | "error"} name @param {any} value */
   function share(name, value) {
     /** @type {any} */ (state)[name] = value;
-    road.send({ kind: "shared", name, value }, true);
+    road.share(name, value);
     changed();
   }
 

@@ -268,7 +268,7 @@ async function makeEngine(model, signal) {
   /** @param {"hands_free" | "half_duplex" | "muted" | "error"} name @param {any} value */
   function share(name, value) {
     set(name, value);
-    road.send({ kind: "shared", name, value }, true);
+    road.share(name, value);
     changed();
   }
 

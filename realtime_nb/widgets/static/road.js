@@ -156,6 +156,8 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
   let told = false; // The kernel knows who is signed in here.
   let stalled = false;
   let gate = true;
+  const greeted = new Set(); // The names of the values that the kernel has told this page.
+  const chosen = /** @type {Map<string, unknown>} */ (new Map()); // By the person, before the kernel told its value.
   /** @type {(string | ArrayBuffer)[]} */
   let bundle = [];
   let bundleTimer = 0;
@@ -176,6 +178,8 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
   /** @param {RoadName} name */
   function setRoad(name, isStalled = false) {
     if (road === name && stalled === isStalled) return;
+    if (name === "") greeted.clear(); // It will be greeted anew.
+    if (name === "taken") chosen.clear(); // Choices do not count there.
     road = name;
     stalled = isStalled;
     onRoad(road, stalled);
@@ -189,7 +193,17 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
     else if (control.kind === "closed") end();
     else if (control.kind === "shown") looksOn && onLook?.(control.control);
     else if (looksOn) onLook?.(control);
-    else onControl(control);
+    else if (control.kind !== "shared" || !isOutdated(control.name)) onControl(control);
+  }
+
+  /** Return whether the person has chosen before the kernel told its value: then the kernel is told theirs.
+   * @param {string} name */
+  function isOutdated(name) {
+    greeted.add(name);
+    if (!chosen.has(name)) return false;
+    send({ kind: "shared", name, value: chosen.get(name) }, true);
+    chosen.delete(name);
+    return true;
   }
 
   /** @param {{ pages: { [name: string]: string }, holder: string, person: string }} told */
@@ -369,6 +383,11 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
 
   return {
     send,
+    /** Tell the kernel a value that either side may set. @param {string} name @param {unknown} value */
+    share(name, value) {
+      if (!greeted.has(name)) chosen.set(name, value);
+      send({ kind: "shared", name, value }, true);
+    },
     /** Send a binary message at once; its buffer is given away. @param {ArrayBuffer} data */
     sendBytes(data) {
       carrier.postMessage({ send: data, urgent: true }, [data]);
