@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# audiotsm 0.1.2 (speech made faster or slower): what wsola writes of 2 s at 8 kHz ends 0.2 to 0.26 s early, also at speed 1, and phasevocoder's
-# 0.13 to 0.2 s. A word in the last 0.2 s is gone. ola, with the same reader and writer, gives all but 0.02 s.
+# audiotsm 0.1.2 (speech made faster or slower): of 2 s at 8 kHz, wsola writes 0.2 to 0.26 s less than it should, also at speed 1, and
+# phasevocoder 0.13 to 0.2 s less. A word in the last 0.2 s is gone. ola, with the same reader and writer, gives all but 0.02 s.
 #
 # You would expect the length of the input by the speed, and at speed 1 the input: run() flushes by default, which its documentation has as
 # writing what remains when nothing more will be added. The rate is not known to it and the loss is one of samples, so that sound of
