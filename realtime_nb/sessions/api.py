@@ -137,7 +137,7 @@ def _patient(admission: Admission) -> DefaultAsyncHttpxClient:
                 await answer.aread()
                 try:
                     code = answer.json()["error"]["code"]
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     code = None  # The body is not an error of the API's: the status must do.
                 if answer.status_code == 503:
                     code = "too_many_requests"

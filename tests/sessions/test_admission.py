@@ -148,13 +148,14 @@ class Chat(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.asked += 1
         if self.server.asked <= self.server.refusals:
-            body = {"error": {"message": "Slow down.", "code": self.server.code}}
+            body = self.server.body or json.dumps({"error": {"message": "Slow down.", "code": self.server.code}})
             self.answer(self.server.status, body, ("Retry-After", self.server.wait_s))
         else:
-            self.answer(200, {"id": "c", "object": "chat.completion", "created": 0, "model": "m", "choices": [CHOICE]})
+            told = {"id": "c", "object": "chat.completion", "created": 0, "model": "m", "choices": [CHOICE]}
+            self.answer(200, json.dumps(told))
 
     def answer(self, status, body, *headers):
-        data = json.dumps(body).encode()
+        data = body.encode()
         self.send_response(status)
         for name, value in (*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(data)))):
             self.send_header(name, value)
@@ -171,7 +172,7 @@ CHOICE = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", 
 @pytest.fixture
 def chat_server():
     with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
-        server.asked, server.code = 0, "rate_limit_exceeded"
+        server.asked, server.code, server.body = 0, "rate_limit_exceeded", ""
         server.status, server.refusals, server.wait_s = 429, 4, "0.1"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -195,6 +196,14 @@ def test_a_request_waits_as_often_as_the_server_says_and_then_is_answered(chat_s
         assert chat_server.asked == 5
         assert "Waiting about 1 s: the server's rate limit" in waits(session)
         assert waits(session)[-1] == ""
+
+
+@pytest.mark.parametrize("body", ["busy", '{"error": "busy"}', pytest.param("[" * 100_000, id="nested")])
+def test_a_request_waits_whatever_a_busy_server_says_besides(chat_server, body):
+    chat_server.body, chat_server.refusals = body, 1
+    with chat(chat_server) as session:
+        assert session.ask("Hello!").result(timeout=30).transcript == "Hello."
+    assert chat_server.asked == 2
 
 
 def test_a_request_beyond_the_quota_is_not_sent_for_ever(chat_server):
