@@ -100,7 +100,8 @@ def test_a_kernel_that_does_not_answer_is_said_to_be_busy_or_gone(microphone, vi
     expect(words(page)).to_have_text("Audio: widget messages (slower)")
 
 
-def test_a_choice_that_crosses_the_kernels_greeting_counts(bare, visit):
+@pytest.mark.parametrize("takes_back", [False, True], ids=["new", "taken back"])
+def test_a_choice_that_crosses_the_kernels_greeting_counts(bare, visit, takes_back):
     panel = VoicePanel(ScriptedSession())
     send, greeting = panel._road.send, []
 
@@ -108,8 +109,16 @@ def test_a_choice_that_crosses_the_kernels_greeting_counts(bare, visit):
         is_greeting = isinstance(message, dict) and message["kind"] == "shared"
         greeting.append(message) if is_greeting else send(message, urgent=urgent)
 
+    if takes_back:  # The sound, from another page.
+        page = visit(TRACKS)
+        until(lambda: panel.road == "direct")
+        visit(TRACKS).get_by_role("button", name="Talk here").click()
+        expect(page.get_by_role("button", name="Talk here")).to_be_visible()
     panel._road.send = hold
-    page = visit(TRACKS)
+    if takes_back:
+        page.get_by_role("button", name="Talk here").click()
+    else:
+        page = visit(TRACKS)
     page.get_by_text("Hold to talk").first.click()
     until(lambda: not panel.hands_free)
     del panel._road.send

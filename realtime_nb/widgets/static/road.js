@@ -178,7 +178,7 @@ export function openRoad({ model, signal, onControl, onLook, onCompany, onRoad, 
   /** @param {RoadName} name */
   function setRoad(name, isStalled = false) {
     if (road === name && stalled === isStalled) return;
-    if (name === "") greeted.clear(); // It will be greeted anew.
+    if (name === "" || name === "taken") greeted.clear(); // It will be greeted anew.
     if (name === "taken") chosen.clear(); // Choices do not count there.
     road = name;
     stalled = isStalled;
