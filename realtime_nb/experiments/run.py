@@ -261,7 +261,7 @@ def run(
         questions=((example.example_id, recipe_of(example)) for example in dataset),
     )
     known = folder.rows.ids
-    examples = {work.cell_id: work.example for work in grid() if known and work.cell_id in known}
+    examples = {work.cell_id: work.example for work in grid() if work.cell_id in known} if known else {}
     done: set[str] = set()
     ungraded: list[Regrading] = []
     for row in folder.rows:
