@@ -169,6 +169,29 @@ def test_a_live_item_that_is_on_time_is_heard_whole(queue):
     assert queue(script) == [0, 0, *range(1, 39)]
 
 
+#: Its queue is 8 samples when more comes, within the pre-roll; each 64 that come, one more is left.
+DRIFT = """
+  queue.prerollSamples = 16;
+  queue.watchSamples = 64;
+  let next = 0;
+  const more = (n) => push(1, Array.from({ length: n }, () => ++next), false, true);
+  const left = [];
+  more(16);
+  pull(4);
+  pull(8);
+  for (let i = 0; i < 80; i++) { more(8); pull(i % 8 ? 8 : 7); left.push(queue.items[0].queued); }
+  return { left, underruns: queue.underruns, leftOut: queue.leftOut };
+"""
+
+
+def test_a_live_item_whose_clock_is_fast_stays_as_late_as_it_began(queue):
+    heard = queue(DRIFT)
+    # Of the ten samples that the clock is too fast by, those beyond an eighth of a pre-roll are left out.
+    assert max(heard["left"]) - heard["left"][0] <= 4
+    assert heard["leftOut"] >= 6
+    assert heard["underruns"] == 0
+
+
 def test_a_live_item_that_ran_dry_is_held_back_again(queue):
     script = """push(1, [8, 8, 8, 8], false, true); pull(1); pull(9); push(1, [8, 8, 8, 8]);
       return [pull(1), pull(2), queue.underruns]"""

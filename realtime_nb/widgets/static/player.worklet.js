@@ -3,15 +3,17 @@
 
 /**
  * A piece of sound with a name. `played` counts the samples played, `queued` those to come; `floor` is the smallest
- * queue found when more came, within the last `watched` samples; `held` is how long it waited with a full pre-roll.
+ * queue found when more came, within the last `watched` samples, `area` the sum of those queues, each times what came;
+ * `usual` is the mean queue of its first watch; `held` is how long it waited with a full pre-roll.
  * @typedef {{ key: number, chunks: Float32Array[], queued: number, played: number, ended: boolean, live: boolean,
- *   began: boolean, sounded: boolean, floor: number, watched: number, held: number }} Item
+ *   began: boolean, sounded: boolean, floor: number, area: number, watched: number, usual: number,
+ *   held: number }} Item
  */
 /** @typedef {{ key: number, samples: number }} Position */
 /** @typedef {{ key: number, audible: boolean, at: number }} Beginning the place of an item's first sample, or its
  *   first audible one, in the rendered samples */
 
-const UNWATCHED = { floor: Infinity, watched: 0, held: 0 };
+const UNWATCHED = { floor: Infinity, area: 0, watched: 0, usual: Infinity, held: 0 };
 const AUDIBLE = 0.001; // -60 dB of full scale; realtime_nb/conversation/timing.py has the same.
 
 /** @param {Int16Array} pcm @returns {Float32Array} scale 32768 */
@@ -69,17 +71,25 @@ export class PlayQueue {
   }
 
   /**
-   * Let a live item catch up: each gap leaves it with more in the queue than it needs. Samples that stay in the queue
-   * unused are skipped, except for three quarters of a pre-roll; they count as played.
+   * Let a live item catch up: each gap leaves it with more in the queue than it needs, and so does a microphone whose
+   * clock is faster than the speaker's. Samples that stay in the queue unused are skipped, except for three quarters of
+   * a pre-roll; so is what the queue has grown by since its first watch, except for one quarter. They count as played.
    * @param {Item} item @param {number} arrived samples, the last of its queue
    */
   keepUp(item, arrived) {
-    item.floor = Math.min(item.floor, item.queued - arrived);
+    const left = item.queued - arrived;
+    item.floor = Math.min(item.floor, left);
+    item.area += left * arrived;
     item.watched += arrived;
     if (item.watched < this.watchSamples) return;
-    if (item.floor > this.prerollSamples) this.skip(item, Math.floor(item.floor - 0.75 * this.prerollSamples));
-    item.floor = Infinity;
-    item.watched = 0;
+    const preroll = this.prerollSamples;
+    const mean = item.area / item.watched;
+    const unused = item.floor > preroll ? item.floor - 0.75 * preroll : 0;
+    const grown = Math.min(mean - item.usual, item.floor - 0.25 * preroll);
+    const spare = Math.floor(Math.max(unused, grown));
+    if (spare > preroll / 8) this.skip(item, spare);
+    if (item.usual === Infinity) item.usual = mean - spare;
+    Object.assign(item, { floor: Infinity, area: 0, watched: 0 });
   }
 
   /** Skip the next `n` samples, with a cross-fade. @param {Item} item @param {number} n */
