@@ -63,9 +63,9 @@ def test_frames_pass_a_page_that_is_busy(bare, visit):
     playing = speaker.play(tone(10))
     until(lambda: len(frames) > 10 and len(heard) > 2)
     began, ended = page.evaluate(BLOCK)
-    # Three quarters of what is due: frames of 20 ms, reports every 100 ms.
-    assert sum(began < at < ended for at in frames) > 56
-    assert sum(began < at < ended for at in heard) > 11
+    # A quarter of what is due, frames of 20 ms and reports every 100 ms: none would come if the page had to pass them.
+    assert sum(began < at < ended for at in frames) > 18
+    assert sum(began < at < ended for at in heard) > 3
     speaker.stop()
     assert 1500 < playing.result(30) < 10_000
     assert speaker.underruns == 0

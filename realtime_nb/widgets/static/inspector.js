@@ -141,7 +141,8 @@ export function showEvents(events, el, frame = "") {
   const space = list.firstElementChild;
   const item = /** @type {HTMLSelectElement} */ (find("select"));
   const json = find(".rtnb-json");
-  let following = true;
+  let following = true; // Until the person scrolls up.
+  let top = 0;
   let said = "";
   let drawn = new Map();
 
@@ -247,7 +248,9 @@ export function showEvents(events, el, frame = "") {
   }
 
   list.addEventListener("scroll", () => {
-    following = list.scrollHeight - list.scrollTop - list.clientHeight < LINE_PX;
+    const isUp = list.scrollTop < top; // Not if the list has become lower meanwhile.
+    top = list.scrollTop;
+    following = (following && !isUp) || list.scrollHeight - top - list.clientHeight < LINE_PX;
     draw();
   });
   search.oninput = odd.onchange = item.onchange = draw;

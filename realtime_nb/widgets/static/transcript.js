@@ -48,12 +48,16 @@ export function makeTranscript(log, act, stale) {
   let current = ""; // The turn whose buttons the Tab key reaches.
   let reached = /** @type {HTMLElement | null} */ (null); // The buttons that it reaches.
   let following = true; // Until the person scrolls up.
+  let top = 0;
 
   const toEnd = () => {
     if (following) log.scrollTop = log.scrollHeight;
   };
   log.addEventListener("scroll", () => {
-    following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    // The event of a scroll to the end may come when the rows have become higher again.
+    const isUp = log.scrollTop < top;
+    top = log.scrollTop;
+    following = (following && !isUp) || log.scrollHeight - top - log.clientHeight < 40;
   });
   log.addEventListener("load", toEnd, true); // A picture has its height only now.
   new ResizeObserver(toEnd).observe(log);
