@@ -15,12 +15,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import itertools
 import json
 import os
 import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,7 +85,7 @@ async def make_loops() -> list[Loop]:
     return loops
 
 
-async def hold(url: str, key: str, loop: Loop, delays: Delays, until: float, measure_from: float) -> None:
+async def hold(url: str, key: str, said: Iterator[Loop], delays: Delays, until: float, measure_from: float) -> None:
     """Hold one session until a time."""
     headers = {"Authorization": f"Bearer {key}"}
     address = f"{url.replace('http', 'ws')}/realtime?model=local-rules"
@@ -93,7 +95,7 @@ async def hold(url: str, key: str, loop: Loop, delays: Delays, until: float, mea
         reading = asyncio.create_task(read(socket, delays, speech_ends, measure_from))
         start = time.perf_counter()
         turn = 0
-        while True:
+        for loop in said:
             for index, message in enumerate(loop.messages):
                 recorded = start + (turn * PERIOD_MS + (index + 1) * CHUNK_MS) / 1000
                 await asyncio.sleep(max(0.0, recorded - time.perf_counter()))
@@ -153,7 +155,9 @@ async def measure(sessions: int, seconds: float, loops: list[Loop]) -> str:
         async def later(number: int) -> None:
             await asyncio.sleep(rng.uniform(0, PERIOD_MS / 1000))
             try:
-                await hold(said["url"], said["api_key"], loops[number % len(loops)], delays, until, measure_from)
+                # Each says all sentences: how long one of them takes depends on where it ends within an append.
+                in_turn = itertools.islice(itertools.cycle(loops), number % len(loops), None)
+                await hold(said["url"], said["api_key"], in_turn, delays, until, measure_from)
             except InvalidStatus:
                 delays.refused += 1
 

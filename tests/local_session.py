@@ -77,6 +77,7 @@ class ScriptedRecognizer:
         self.texts = list(texts) or ["hello"]
         self.expected: list[dict[str, Any]] = []
         self.utterances: list[bytes] = []
+        self.live: list[bool] = []
         self.languages: list[str | None] = []
         self.sessions = 0
         self.gate: asyncio.Event | None = None
@@ -93,9 +94,16 @@ class ScriptedRecognizer:
         return content
 
     async def listen(
-        self, pcm: bytes, expected: Any = None, *, language: str | None = None, word_times: bool = False
+        self,
+        pcm: bytes,
+        expected: Any = None,
+        *,
+        language: str | None = None,
+        word_times: bool = False,
+        is_live: bool = False,
     ) -> Recognition:
         self.utterances.append(pcm)
+        self.live.append(is_live)
         self.languages.append(language)
         if self.gate:
             await self.gate.wait()

@@ -213,6 +213,24 @@ def test_late_turns_are_heard_several_at_once(monkeypatch):
     asyncio.run(main())
 
 
+def test_live_speech_is_hurried_earlier_than_clips(monkeypatch):
+    monkeypatch.setattr(module, "WORKERS", 1)
+    monkeypatch.setattr(module, "_USUAL_S", 0.04)
+    model, pcm = ScriptedModel(), bytes(32_000)
+
+    async def main():
+        async with whisper_alone(model) as ears:
+            first = await asked_first(ears, model)
+            others = [asyncio.create_task(ears.listen(pcm, is_live=at not in (2, 5))) for at in range(6)]
+            await asyncio.sleep(0)
+            assert module.LATE_LIVE_S < ears.wait_s < module.LATE_S
+            model.gate.set()
+            heard = [each.text for each in await asyncio.gather(first, *others)]
+            assert heard == ["whisper", *["one of 2"] * 2, "whisper", *["whisper"] * 3]
+
+    asyncio.run(main())
+
+
 def test_what_waits_ends_with_the_ears(monkeypatch):
     monkeypatch.setattr(module, "WORKERS", 1)
     model = ScriptedModel()

@@ -97,6 +97,7 @@ def test_silence_is_an_empty_transcript():
             await client.send("input_audio_buffer.commit")
             done = await client.until("conversation.item.input_audio_transcription.completed")
             assert done["transcript"] == ""
+            assert recognizer.live == [False]  # A clip is in no hurry.
             assert client.all("conversation.item.input_audio_transcription.delta") == []
 
     run(main())
@@ -111,7 +112,7 @@ def test_an_utterance_waits_for_what_is_expected():
             await ready.wait()
             return "the session's words"
 
-        async def listen(pcm, expected=None, *, language=None, word_times=False):
+        async def listen(pcm, expected=None, *, language=None, word_times=False, is_live=False):
             heard_with.append(expected)
             return Recognition("hello")
 

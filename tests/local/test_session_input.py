@@ -17,6 +17,7 @@ def test_recognition_begins_in_the_silence_that_ends_a_turn():
             await client.append(silence(500), pause_s=0.1)
             await client.until("response.done")
             assert len(recognizer.utterances) == 1
+            assert recognizer.live == [True]
 
     run(main())
 

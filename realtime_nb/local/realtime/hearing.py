@@ -57,12 +57,18 @@ class SpeechRecognizer(Protocol):
         ...
 
     async def listen(
-        self, pcm: bytes, expected: Any = None, *, language: str | None = None, word_times: bool = False
+        self,
+        pcm: bytes,
+        expected: Any = None,
+        *,
+        language: str | None = None,
+        word_times: bool = False,
+        is_live: bool = False,
     ) -> Recognition:
         """Return the words of an utterance, PCM16 at 16 kHz.
 
         `expected`: from `expect`. `language`: the language spoken; by default the recogniser finds out, if it knows
-        several.
+        several. `is_live`: whether somebody is speaking right now, and an answer must not come late.
 
         Raises `ApiError` (``rate_limit_exceeded``) when there is too much to do; `SettingsError` for a language that it
         does not know.
@@ -137,7 +143,7 @@ class Hearing:
 
     def guess(self, pcm16k: bytes) -> asyncio.Task[Recognition]:
         """Begin to recognise an utterance that may go on; cancel the task if it does."""
-        return self._spawn(self._recognize(pcm16k))
+        return self._spawn(self._recognize(pcm16k, is_live=True))
 
     def judge(self, pcm16k: bytes) -> asyncio.Task[float | None]:
         """Begin to find out whether a turn is over; cancel the task if it goes on."""
@@ -146,10 +152,10 @@ class Hearing:
     async def _judge(self, pcm16k: bytes) -> float | None:
         return await self._turn_model.probability(pcm16k) if self._turn_model else None
 
-    async def _recognize(self, pcm16k: bytes) -> Recognition:
+    async def _recognize(self, pcm16k: bytes, *, is_live: bool) -> Recognition:
         # At most a third of a second, and only when a session begins: words that are not expected are misheard.
         expected = await asyncio.shield(self._expecting) if self._expecting else None
-        return await self._recognizer.listen(pcm16k, expected, language=self._language)
+        return await self._recognizer.listen(pcm16k, expected, language=self._language, is_live=is_live)
 
     def hear(
         self, entry: ItemState, part: MessagePart, *, announce: bool, guess: asyncio.Task[Recognition] | None = None
@@ -184,7 +190,7 @@ class Hearing:
     ) -> None:
         model = self._model
         try:
-            recognition = await (guess or self.guess(_at_16k(part)))
+            recognition = await (guess or self._recognize(_at_16k(part), is_live=False))
             part.heard, part.confidence, part.ears = recognition.text, recognition.confidence, recognition.engine
         except ApiError as error:
             part.heard = ""

@@ -9,10 +9,10 @@ How to use it::
     ears.close()
 
 Utterances wait in one queue, in pieces of at most 20 s, so that a long monologue does not hold up the others. Two
-threads decode them, each on one core and without the interpreter lock. If the queue is longer than `LATE_S`, a thread
-takes several utterances at once, hurried: that takes less than half the time, and a few more words are wrong. If that
-is not enough, PocketSphinx hears them, which works well only for sentences that it expects. For the same reason it is
-asked, too, if Whisper is not sure.
+threads decode them, each on one core and without the interpreter lock. If the queue is longer than `LATE_S`, or than
+`LATE_LIVE_S` while somebody speaks live, a thread takes several utterances at once, hurried: that takes less than half
+the time, and a few more words are wrong. If that is not enough, PocketSphinx hears them, which works well only for
+sentences that it expects. For the same reason it is asked, too, if Whisper is not sure.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ EARS_VARIABLE = "REALTIME_NB_EARS"
 WORKERS = max(1, min(2, os.cpu_count() or 1))
 LATE_S = 0.3
 """If the last utterance in the queue would wait longer, several are heard at once, hurried."""
+LATE_LIVE_S = 0.12
+"""The same if the next one is part of live speech: people who talk notice a late answer more than a wrong word, and a
+clip that was sent whole can wait."""
 HURRIED_AT_ONCE = 4
 """More take as long each (measured with eight), and the first of them would wait longer."""
 DOUBTED_BELOW = 0.5
@@ -156,17 +159,18 @@ class Ears:
         *,
         language: str | None = None,
         word_times: bool = False,
+        is_live: bool = False,
     ) -> Recognition:
         """Return the words of an utterance; see `SpeechRecognizer`."""
         if not self._loading.done():
             await asyncio.wait([asyncio.wrap_future(self._loading)], timeout=LOADING_S)
         pieces = cut_quietly(pcm, LONGEST_S)
         code = language_code(language) if language else None
-        heard = [await self._listen(piece, expected or {}, code, word_times) for piece in pieces]
+        heard = [await self._listen(piece, expected or {}, code, word_times, is_live) for piece in pieces]
         return together(heard, [len(piece) * 1000 // BYTES_PER_S for piece in pieces])
 
     async def _listen(
-        self, pcm: bytes, expected: dict[str, Any], language: str | None, word_times: bool
+        self, pcm: bytes, expected: dict[str, Any], language: str | None, word_times: bool, is_live: bool
     ) -> Recognition:
         model = self._model
         # PocketSphinx would write English words for another language.
@@ -176,10 +180,11 @@ class Ears:
             return await self._cheaper.listen(pcm, ready, word_times=word_times)
         if model is None:
             await self.loaded()  # It takes long, or it raises the reason why none can listen.
-            return await self._listen(pcm, expected, language, word_times)
+            return await self._listen(pcm, expected, language, word_times, is_live)
         if self.wait_s > LONGEST_WAIT_S:
             raise overloaded(f"The recogniser is {self.wait_s:.1f} s behind; try again in a moment.")
-        asked = _Utterance(pcm, language if model.is_multilingual else None, word_times)
+        late_s = LATE_LIVE_S if is_live else LATE_S
+        asked = _Utterance(pcm, language if model.is_multilingual else None, word_times, late_s)
         with self._lock:
             self._queue.append(asked)
             self._waiting += 1
@@ -215,12 +220,19 @@ class Ears:
     def _next(self) -> list[_Utterance]:
         taken: list[_Utterance] = []
         with self._lock:
-            most = HURRIED_AT_ONCE if self.wait_s > LATE_S else 1
-            while self._queue and len(taken) < most and (not taken or self._queue[0].goes_with(taken[0])):
+            wait_s = self.wait_s
+            while self._queue and (not taken or self._is_hurried(taken, self._queue[0], wait_s)):
                 asked = self._queue.popleft()
                 if asked.heard.set_running_or_notify_cancel():
                     taken.append(asked)
         return taken
+
+    @staticmethod
+    def _is_hurried(taken: Sequence[_Utterance], asked: _Utterance, wait_s: float) -> bool:
+        """Return whether to hear an utterance together with others, as the last one in the queue waits so long."""
+        return len(taken) < HURRIED_AT_ONCE and all(
+            wait_s > each.late_s and each.goes_with(asked) for each in (*taken, asked)
+        )
 
     def _done(self, _: Future[Recognition]) -> None:
         with self._lock:
@@ -248,6 +260,7 @@ class _Utterance:
     pcm: bytes
     language: str | None
     word_times: bool
+    late_s: float
     heard: Future[Recognition] = field(default_factory=Future)
 
     def goes_with(self, other: _Utterance) -> bool:

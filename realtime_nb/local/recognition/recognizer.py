@@ -248,6 +248,7 @@ class SharedRecognizer:
         *,
         language: str | None = None,
         word_times: bool = False,
+        is_live: bool = False,
     ) -> Recognition:
         """Return the words of an utterance, always as English and with their times.
 
