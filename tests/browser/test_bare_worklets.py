@@ -169,27 +169,36 @@ def test_a_live_item_that_is_on_time_is_heard_whole(queue):
     assert queue(script) == [0, 0, *range(1, 39)]
 
 
-#: Its queue is 8 samples when more comes, within the pre-roll; each 64 that come, one more is left.
-DRIFT = """
+#: A live item whose queue holds 4 samples when 8 more come, until a gap makes it run dry and leaves it with more. A
+#: watch is 64 samples, and once in each `late` more of them are played before others come.
+GAP = """
   queue.prerollSamples = 16;
   queue.watchSamples = 64;
   let next = 0;
   const more = (n) => push(1, Array.from({ length: n }, () => ++next), false, true);
-  const left = [];
+  const left = () => queue.items[0].queued;
   more(16);
-  pull(4);
-  pull(8);
-  for (let i = 0; i < 80; i++) { more(8); pull(i % 8 ? 8 : 7); left.push(queue.items[0].queued); }
-  return { left, underruns: queue.underruns, leftOut: queue.leftOut };
+  pull(4); // It is held back by a quarter of the pre-roll.
+  pull(12);
+  for (let i = 0; i < 16; i++) { more(8); pull(8); }
+  const before = left();
+  pull(40);
+  more(40);
+  for (let i = 0; i < 16; i++) { pull(8); more(8); }
+  const after = left() - 8;
+  for (let i = 0; i < 8 * 22; i++) { pull(i % 8 ? 8 : 8 + late); more(i % 8 ? 8 : 8 + late); }
+  return { before, after, now: left() - 8, underruns: queue.underruns };
 """
 
 
-def test_a_live_item_whose_clock_is_fast_stays_as_late_as_it_began(queue):
-    heard = queue(DRIFT)
-    # Of the ten samples that the clock is too fast by, those beyond an eighth of a pre-roll are left out.
-    assert max(heard["left"]) - heard["left"][0] <= 4
-    assert heard["leftOut"] >= 6
-    assert heard["underruns"] == 0
+def test_a_live_item_goes_back_to_the_queue_it_began_with_if_it_needs_no_more(queue):
+    heard = queue("const late = 0;" + GAP)
+    assert heard == {"before": 4, "after": 12, "now": 4, "underruns": 1}
+
+
+def test_a_live_item_keeps_a_longer_queue_that_it_needs(queue):
+    heard = queue("const late = 8;" + GAP)
+    assert heard == {"before": 4, "after": 12, "now": 12, "underruns": 1}
 
 
 def test_a_live_item_that_ran_dry_is_held_back_again(queue):

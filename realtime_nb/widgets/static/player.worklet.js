@@ -4,16 +4,18 @@
 /**
  * A piece of sound with a name. `played` counts the samples played, `queued` those to come; `floor` is the smallest
  * queue found when more came, within the last `watched` samples, `area` the sum of those queues, each times what came;
- * `usual` is the mean queue of its first watch; `held` is how long it waited with a full pre-roll.
+ * `usual` is the mean queue of its first watch, and `least` the smallest of the last `watches`; `held` is how long it
+ * waited with a full pre-roll.
  * @typedef {{ key: number, chunks: Float32Array[], queued: number, played: number, ended: boolean, live: boolean,
- *   began: boolean, sounded: boolean, floor: number, area: number, watched: number, usual: number,
- *   held: number }} Item
+ *   began: boolean, sounded: boolean, floor: number, area: number, watched: number, usual: number, least: number,
+ *   watches: number, held: number }} Item
  */
 /** @typedef {{ key: number, samples: number }} Position */
 /** @typedef {{ key: number, audible: boolean, at: number }} Beginning the place of an item's first sample, or its
  *   first audible one, in the rendered samples */
 
-const UNWATCHED = { floor: Infinity, area: 0, watched: 0, usual: Infinity, held: 0 };
+const UNWATCHED = { floor: Infinity, area: 0, watched: 0, least: Infinity, watches: 0, held: 0 };
+const MANY_WATCHES = 20; // A minute.
 const AUDIBLE = 0.001; // -60 dB of full scale; realtime_nb/conversation/timing.py has the same.
 
 /** @param {Int16Array} pcm @returns {Float32Array} scale 32768 */
@@ -58,7 +60,8 @@ export class PlayQueue {
     if (key !== 0 && key <= this.flushedKey) return;
     let item = this.items.find((i) => i.key === key);
     if (!item) {
-      item = { key, chunks: [], queued: 0, played: 0, ended: false, live, began: false, sounded: false, ...UNWATCHED };
+      const untouched = { ended: false, live, began: false, sounded: false };
+      item = { key, chunks: [], queued: 0, played: 0, ...untouched, usual: Infinity, ...UNWATCHED };
       // A response cut off by the server never says that its last item ended; it must not block the next one.
       for (const earlier of this.items) earlier.ended = true;
       if (!this.items.length) this.waiting = true;
@@ -73,7 +76,8 @@ export class PlayQueue {
   /**
    * Let a live item catch up: each gap leaves it with more in the queue than it needs, and so does a microphone whose
    * clock is faster than the speaker's. Samples that stay in the queue unused are skipped, except for three quarters of
-   * a pre-roll; so is what the queue has grown by since its first watch, except for one quarter. They count as played.
+   * a pre-roll. If a minute would have gone well with the queue of its first watch and a quarter of a pre-roll to spare,
+   * it goes back to that. What is skipped counts as played.
    * @param {Item} item @param {number} arrived samples, the last of its queue
    */
   keepUp(item, arrived) {
@@ -84,10 +88,16 @@ export class PlayQueue {
     if (item.watched < this.watchSamples) return;
     const preroll = this.prerollSamples;
     const mean = item.area / item.watched;
-    const unused = item.floor > preroll ? item.floor - 0.75 * preroll : 0;
-    const grown = Math.min(mean - item.usual, item.floor - 0.25 * preroll);
-    const spare = Math.floor(Math.max(unused, grown));
-    if (spare > preroll / 8) this.skip(item, spare);
+    let spare = item.floor > preroll ? item.floor - 0.75 * preroll : 0;
+    item.least = Math.min(item.least, item.floor);
+    item.watches += 1;
+    if (item.watches === MANY_WATCHES) {
+      spare = Math.max(spare, Math.min(mean - item.usual, item.least - 0.25 * preroll));
+      item.least = Infinity;
+      item.watches = 0;
+    }
+    spare = spare > preroll / 8 ? Math.floor(spare) : 0;
+    if (spare) this.skip(item, spare);
     if (item.usual === Infinity) item.usual = mean - spare;
     Object.assign(item, { floor: Infinity, area: 0, watched: 0 });
   }
