@@ -41,6 +41,8 @@ _NAMES = frozenset(
     "authorization proxy-authorization api-key apikey x-api-key api_key access_token refresh_token auth_token "
     "bearer_token client_secret password secret cookie".split()
 )
+#: What people call the secrets that an object of their own holds. An event's fields may be called so, too.
+_OWN_NAMES = re.compile(r"(?:key|token|secret|password|passwd|credentials?|auth)$", re.IGNORECASE)
 #: Parts of a query that are not secret and turn up elsewhere.
 _HARMLESS = re.compile("version|model|deployment|region|voice|language", re.IGNORECASE)
 _ADDRESSES = frozenset({"server_url", "base_url", "url"})
@@ -199,6 +201,13 @@ def _escaped(secret: str) -> re.Pattern[bytes]:
 def hide(text: str) -> str:
     """Return a text without known secrets and what looks like one."""
     return Secrets().hide(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+
+def as_shown(value: str, name: str = "") -> str:
+    """Return a text as it may be written down, given its name in an object of somebody's own."""
+    if value and (isinstance(value, Secret) or name.lower() in _NAMES or _OWN_NAMES.search(name)):
+        return HIDDEN
+    return bare_address(value) if re.fullmatch(r"\w+://\S+", value) else value
 
 
 def secrets_of(address: str, headers: Mapping[str, str]) -> Secrets:

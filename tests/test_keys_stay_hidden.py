@@ -9,6 +9,7 @@ import re
 import socket
 import sys
 import traceback
+from functools import partial
 
 import pytest
 import wire_samples as wire
@@ -225,6 +226,32 @@ def test_a_key_that_a_server_repeats_in_an_answer_is_not_kept_by_a_run(tmp_path)
         results.report()
     assert [row["assistant_text"] for row in results.rows] == ["Your key is [hidden]."]
     assert_clean(everything_below(tmp_path))
+
+
+class Bot:
+    """A system of one's own that needs a key for another service."""
+
+    def __init__(self, api_key=KEY, *, mood="calm"):
+        self.key, self.mood, self.db = api_key, mood, f"redis://user:{PASSWORD}@host/1?token={TOKEN}"
+
+    async def answer(self, clip):
+        return rt.SystemAnswer(text="Hello.", cost_usd=0.0)
+
+
+def test_no_secret_of_a_system_of_ones_own_or_of_its_tools_is_written_by_a_run(tmp_path):
+    headers = {"server_url": with_parts("http://host/mcp"), "authorization": KEY, "headers": {"X-Any": TOKEN}}
+    settings = {"backend": "local", "output_modalities": ["text"], "max_usd": 1.0}
+    systems = {"made": Bot, "given": partial(Bot, KEY, mood="brisk"), "named": partial(Bot, api_key=KEY)}
+    tools = [{"type": "mcp", "server_label": "lab", "require_approval": "never", **headers}]
+    systems["tools"] = partial(rt.RealtimeSession, tools=tools, **settings)
+    results = rt.run(rt.Dataset.from_texts(["Hello!"]), systems, out=tmp_path / "run", progress=False)
+    results.report()
+    written = everything_below(tmp_path)
+    assert_clean(written)
+    assert b"brisk" in written and b"redis://host/1" in written and b"http://host/mcp" in written
+    with rt.SystemSession(Bot()) as session:
+        session.ask(rt.speak("Hello!")).result(WAIT_S)
+        assert_clean(str(list(session.log)))
 
 
 @pytest.mark.parametrize(

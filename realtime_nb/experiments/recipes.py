@@ -13,9 +13,9 @@ import functools
 import hashlib
 import importlib
 import inspect
+import itertools
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,11 @@ from typing import Any
 from ..errors import SettingsError
 from ..media.clip import AudioClip
 from ..recording.tracks import clip_hash
-from ..secrecy import HIDDEN, Secret, Secrets, bare_address
+from ..secrecy import HIDDEN, Secrets, as_shown
 from ..sessions.backend import Backend
 from ..sessions.session import Session
 
 _PACKAGE = __name__.partition(".")[0]
-_SECRET = re.compile(r"(?:key|token|secret|password|credentials?)$", re.IGNORECASE)
 
 
 class NotMade(SettingsError):
@@ -38,15 +37,14 @@ class NotMade(SettingsError):
 def recipe_of(value: Any) -> Any:
     """Return the recipe of a value, without keys, as something that JSON can hold."""
     found = json.dumps(_recipe_of(value), ensure_ascii=False, default=str)
-    return json.loads(Secrets().hide(found.encode("utf-8", "replace")))
+    secrets = Secrets()
+    return secrets.hide_named(json.loads(secrets.hide(found.encode("utf-8", "replace"))))
 
 
 def _recipe_of(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return HIDDEN
-    if isinstance(value, str) and re.fullmatch(r"(?:http|ws)s?://\S+", value):
-        return bare_address(value)
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return as_shown(value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     of = _recipe_of
     if isinstance(value, Path):
@@ -58,7 +56,9 @@ def _recipe_of(value: Any) -> Any:
         return {"is": "backend", "name": value.name, "model": value.model} | address
     if isinstance(value, functools.partial):
         named = {key: _argument(key, each, of) for key, each in value.keywords.items()}
-        return {"is": "partial", "of": of(value.func), "args": [of(each) for each in value.args], "kwargs": named}
+        names = _names_of_arguments(value.func)
+        given = [_argument(name, each, of) for name, each in zip(names, value.args, strict=False)]
+        return {"is": "partial", "of": of(value.func), "args": given, "kwargs": named}
     if isinstance(value, Mapping):
         told = {str(key): _argument(str(key), each, of) for key, each in value.items()}
         return {"is": "dict", "of": told} if "is" in told else told
@@ -77,7 +77,14 @@ def _name(value: Any) -> str:
 
 
 def _argument(name: str, value: Any, of: Callable[[Any], Any]) -> Any:
-    return HIDDEN if isinstance(value, str) and value and _SECRET.search(name) else of(value)
+    return as_shown(value, name) if isinstance(value, str) else of(value)
+
+
+def _names_of_arguments(function: Callable[..., Any]) -> Iterator[str]:
+    """Yield the names of a function's arguments in their order, and then empty names."""
+    with suppress(TypeError, ValueError):  # Some built-in ones do not tell.
+        yield from inspect.signature(function).parameters
+    yield from itertools.repeat("")
 
 
 def _arguments(value: Any) -> list[dataclasses.Field[Any]]:

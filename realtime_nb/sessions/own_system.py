@@ -19,6 +19,7 @@ from ..media.picture import Picture
 from ..protocol import events as ev
 from ..protocol.chat import CompletionReader
 from ..protocol.local_events import StateChanged
+from ..secrecy import as_shown
 from .api import Api
 from .backend import Backend
 from .request import Content
@@ -232,7 +233,11 @@ class SystemSession(TurnwiseSession):
     @property
     def _settings(self) -> dict[str, Any]:
         kept: dict[str, Any] = getattr(self.system, "__dict__", {})
-        plain = {name: it for name, it in kept.items() if name[:1] != "_" and isinstance(it, str | int | float)}
+        plain = {
+            name: as_shown(it, name) if isinstance(it, str) else it
+            for name, it in kept.items()
+            if name[:1] != "_" and isinstance(it, str | int | float)
+        }
         audio = {"output": {"format": {"type": "audio/pcm", "rate": WIRE_SAMPLE_RATE}}}
         return plain | {"model": self.model, "audio": audio}
 
