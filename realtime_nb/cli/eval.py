@@ -27,7 +27,8 @@ Ask each system each question of a dataset, under each condition; print a table,
 results.csv, summary.json, report.html, recordings. An estimate of the cost is printed before anything is spent."""
 _EPILOG = """\
 exit codes: 0 all questions are answered; 1 some failed (--retry-failed asks them again) or were not asked (--resume
-asks them); 2 the arguments cannot be used, and nothing was asked; 130 interrupted, the answers so far are kept.
+asks them), or the report cannot be written; 2 the arguments cannot be used, and nothing was asked; 130 interrupted, the
+answers so far are kept.
 
 conditions: clean, telephone, telephone-alaw, noise:SNR_DB, pink:SNR_DB, babble:SNR_DB, reverberation:T60_S,
 level:DBFS, speed:FACTOR; combine them with +, as in noise:10+telephone.
@@ -136,9 +137,18 @@ def _evaluate(options: argparse.Namespace) -> int:
         live=options.live,
         progress=shows_bar,
     )
-    report = results.report()
+    report = _report(results)
     say(json.dumps(_facts(results, report), ensure_ascii=False) if options.json else _words(results, report))
-    return 1 if results.failed or results.missing else 0
+    return 1 if results.failed or results.missing or report is None else 0
+
+
+def _report(results: Results) -> Path | None:
+    """Write the report; if that is not possible, say so: the answers are paid for, and are told in any case."""
+    try:
+        return results.report()
+    except SettingsError as error:
+        say(f"realtime-nb: the report: {error}", file=sys.stderr)
+        return None
 
 
 def _dataset(path: Path) -> Dataset:
@@ -264,7 +274,7 @@ def _lines(headings: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _facts(results: Results, report: Path) -> dict[str, Any]:
+def _facts(results: Results, report: Path | None) -> dict[str, Any]:
     from ..experiments.folder import summary_of
 
     return summary_of(results.rows) | {
@@ -272,13 +282,13 @@ def _facts(results: Results, report: Path) -> dict[str, Any]:
         "missing": results.missing,
         "cost_usd": results.cost_usd,
         "out": str(results.path),
-        "report": str(report),
+        "report": str(report) if report else None,
         "remarks": results.remarks,
         "ai_generated": True,
     }
 
 
-def _words(results: Results, report: Path) -> str:
+def _words(results: Results, report: Path | None) -> str:
     """Return the table, followed by notes."""
     from ..experiments.statistics import tabulate
     from ..pricing.cost import format_usd
@@ -298,5 +308,6 @@ def _words(results: Results, report: Path) -> str:
         told.append(f"missing {results.missing} answers{why}: continue with --resume")
     told += [f"remark  {remark}" for remark in results.remarks]
     told.append(f"cost    {format_usd(results.cost_usd)}")
-    told.append(f"report  {report} ({words.DISCLOSURE}s)")
+    if report:
+        told.append(f"report  {report} ({words.DISCLOSURE}s)")
     return "\n".join(line.rstrip() for line in told)

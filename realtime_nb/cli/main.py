@@ -187,11 +187,14 @@ def _turn(session: RealtimeSession, path: Path, clip: AudioClip, options: argpar
     """Send one file, then print and save the answer; return whether it is complete."""
     reply = session.ask(clip).result()
     audio = reply.audio
-    saved = audio.save(target) if audio is not None else None
-    if options.json:
-        say(json.dumps(_facts(session, path, clip, reply, saved), ensure_ascii=False))
-    else:
-        say("\n".join(_lines(session, path, clip, reply, saved)))
+    saved = None
+    try:
+        saved = audio.save(target) if audio is not None else None
+    finally:  # The answer is paid for, even if the disk is full.
+        if options.json:
+            say(json.dumps(_facts(session, path, clip, reply, saved), ensure_ascii=False))
+        else:
+            say("\n".join(_lines(session, path, clip, reply, saved)))
     return reply.status == "completed"
 
 

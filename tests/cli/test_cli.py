@@ -54,6 +54,20 @@ def test_the_output_says_what_was_heard_said_and_paid(questions, tmp_path, capsy
         assert words in out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_answer_whose_sound_cannot_be_kept_is_told_and_no_more_is_asked(as_json, questions, tmp_path, capsys):
+    (tmp_path / "first-reply.wav").symlink_to("/dev/full")
+    files = [str(questions / "first.wav"), str(questions / "second.mp3")]
+    assert main(["talk", *files, "--out", str(tmp_path), *(["--json"] if as_json else [])]) == 2
+    printed = capsys.readouterr()
+    assert "What can you do?" in printed.out and "What time is it?" not in printed.out
+    assert "No space left on device" in printed.err
+    if as_json:
+        told = json.loads(printed.out)
+        assert told["reply"] and told["audio"] is None and told["cost_usd"] == 0
+
+
 def test_files_of_the_same_name_get_replies_of_their_own(questions, tmp_path, capsys):
     again = tmp_path / "first.flac"
     rt.AudioClip.from_file(questions / "first.wav").save(again)

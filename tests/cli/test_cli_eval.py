@@ -90,6 +90,21 @@ def test_failures_are_reported_and_exit_with_1(data, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["failed_examples"] == 0
 
 
+def test_answers_are_told_though_the_report_cannot_be_written(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["eval", data, "--out", str(out)]) == 0
+    (out / "report.html").unlink()
+    (out / "report.html" / "taken").mkdir(parents=True)
+    capsys.readouterr()
+    assert main(["eval", data, "--out", str(out), "--resume"]) == 1
+    printed = capsys.readouterr()
+    assert "2 of 2" in printed.out and "cost    $0" in printed.out and "report" not in printed.out
+    assert "report.html' cannot be written: " in printed.err
+    assert main(["eval", data, "--out", str(out), "--resume", "--json"]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["report"] is None and facts["total_examples"] == 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
