@@ -17,7 +17,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
 from .display import printable
 from .errors import SettingsError
@@ -186,7 +186,7 @@ class Secrets:
 def _forms(secret: str) -> Iterator[bytes]:
     """Yield a secret as it is written inside JSON and inside an address."""
     yield json.dumps(secret)[1:-1].encode()
-    for quoted in (quote(secret), quote(secret, "")):
+    for quoted in (quote(secret), quote(secret, ""), quote_plus(secret)):
         yield quoted.encode()
         yield re.sub("%..", lambda found: found[0].lower(), quoted).encode()
 

@@ -1,13 +1,14 @@
 import json
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
+import httpx
 import pytest
 
 import realtime_nb as rt
 from realtime_nb.protocol import events as ev
 from realtime_nb.recording.files import About
 from realtime_nb.recording.writer import Writer, claim
-from realtime_nb.secrecy import HIDDEN, Secrets, bare_address
+from realtime_nb.secrecy import HIDDEN, Secrets, bare_address, secrets_of
 
 KEY = "key-Zm9yIHRoZS1sb3Zl/b2Y+c291bmQ="
 WAIT_S = 60
@@ -52,6 +53,13 @@ def test_what_is_known_or_looks_like_a_secret_is_hidden(monkeypatch):
 def test_a_key_is_hidden_however_it_is_escaped(written):
     secrets = Secrets([KEY], alone=True)
     assert secrets.hide_known(f'{{"message": "no {written}\\n"}}'.encode()) == b'{"message": "no [hidden]\\n"}'
+
+
+def test_a_password_with_a_space_is_hidden_in_the_query_that_a_library_makes():
+    address = "http://host/v1?code=" + quote("correct horse & staple", "") + "&api-version=1"
+    remade = str(httpx.URL("http://host/v1", params=dict(parse_qsl(urlsplit(address).query)) | {"model": "m"}))
+    assert "correct+horse" in remade
+    assert "horse" not in secrets_of(address, {}).hide(remade.encode()).decode()
 
 
 def test_what_is_named_like_a_secret_is_hidden_and_nothing_else():
