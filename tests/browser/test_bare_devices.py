@@ -146,7 +146,7 @@ def test_a_click_that_is_taken_back_opens_no_microphone(bare, visit):
     page.get_by_text("■ Stop").click()
     page.evaluate("window.answer()")
     page.wait_for_function("window.tracks.length === 1 && window.tracks[0].readyState === 'ended'")
-    assert not microphone.recording
+    until(lambda: not microphone.recording)
 
 
 def test_without_any_microphone_one_is_asked_for(bare, playwright):

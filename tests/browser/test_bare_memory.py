@@ -53,7 +53,7 @@ def play(session, played_ms):
     until(has_played)
 
 
-def test_an_answer_of_which_nobody_heard_anything_is_forgotten_and_stays_on_the_panel(page, panel, session):
+def test_an_answer_of_which_nobody_heard_a_word_is_forgotten_and_stays_on_the_panel(page, panel, session):
     say(page, "Say good evening.")
     answer(session, 0)
     until(lambda: not panel.playback.busy)
@@ -61,7 +61,7 @@ def test_an_answer_of_which_nobody_heard_anything_is_forgotten_and_stays_on_the_
     say(page, "Tell me a story.")
     unheard = answer(session, 1)
     stop()
-    assert unheard.turns[0].played_ms == 0
+    assert unheard.turns[0].heard_text == ""  # On a busy machine some milliseconds of it are played.
     say(page, "What did you say?")
     assert answer(session, 2).transcript == "I said: Good evening."
     assert unheard.turns[0] in session.conversation and not session.conversation.errors
