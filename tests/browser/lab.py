@@ -170,7 +170,8 @@ class OpenNotebook:
         """Wait until a Python expression is true in the kernel."""
         deadline = time.monotonic() + timeout_s
         while not (value := self.ask(expression)):
-            assert time.monotonic() < deadline, f"{expression} not within {timeout_s} s"
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{expression} not within {timeout_s} s; the panel says {self.panel.all_inner_texts()}")
             self.page.wait_for_timeout(100)
         return value
 
