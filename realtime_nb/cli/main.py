@@ -32,8 +32,16 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit code: 0, 1 if the server failed, 2 if the arguments cannot be used.
 
-    ``eval`` also returns 130 if it was interrupted.
+    Ctrl-C is 130; ``eval`` then keeps the answers so far.
     """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        say("realtime-nb: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if options.command == "serve":

@@ -20,7 +20,6 @@ from ..secrecy import ADDRESSES, HIDDEN, Secret, bare_address, basic, check_key,
 AZURE_API_VERSION = "2025-08-28"
 #: The variables that hold the keys of backends, by name; other servers' is REALTIME_NB_API_KEY.
 _KEY_VARIABLES = {"openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY", "local": ""}
-#: The local voice's models by what answers there.
 #: The local voice's models by the brain that answers.
 LOCAL_MODELS = {"auto": DEFAULT_MODEL, "rules": "local-rules", "script": "local-script"}
 

@@ -171,7 +171,8 @@ class OpenNotebook:
         deadline = time.monotonic() + timeout_s
         while not (value := self.ask(expression)):
             if time.monotonic() > deadline:
-                raise AssertionError(f"{expression} not within {timeout_s} s; the panel says {self.panel.all_inner_texts()}")
+                told = self.panel.all_inner_texts()
+                raise AssertionError(f"{expression} not within {timeout_s} s; the panel says {told}")
             self.page.wait_for_timeout(100)
         return value
 

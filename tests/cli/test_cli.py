@@ -1,4 +1,5 @@
 import json
+import signal
 import subprocess
 import sys
 
@@ -66,6 +67,22 @@ def test_an_answer_whose_sound_cannot_be_kept_is_told_and_no_more_is_asked(as_js
     if as_json:
         told = json.loads(printed.out)
         assert told["reply"] and told["audio"] is None and told["cost_usd"] == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_ends_without_a_traceback_after_the_answers_so_far(questions, tmp_path):
+    files = [str(questions / "first.wav")] * 100
+    command = [sys.executable, "-u", "-m", "realtime_nb.cli.main", "talk", *files, "--out", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while "cost" not in (line := process.stdout.readline()):
+                assert line, process.communicate()
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert error.endswith("realtime-nb: interrupted\n") and "Traceback" not in error
 
 
 def test_files_of_the_same_name_get_replies_of_their_own(questions, tmp_path, capsys):
