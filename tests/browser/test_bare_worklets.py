@@ -170,7 +170,7 @@ def test_a_live_item_that_is_on_time_is_heard_whole(queue):
 
 
 #: A live item whose queue holds 4 samples when 8 more come, until a gap makes it run dry and leaves it with more. A
-#: watch is 64 samples, and once in each `late` more of them are played before others come.
+#: watch is 64 samples; once in each watch, `late` more samples than usual are played before others come.
 GAP = """
   queue.prerollSamples = 16;
   queue.watchSamples = 64;
